@@ -1,0 +1,104 @@
+//! Identifiers: parsed once at the edge, trusted afterwards.
+//!
+//! Owns what a well-formed id is. Must never let a NUL or another control character through: Postgres'
+//! `text` refuses NUL, so one such id would poison a whole batch.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Longest event, playlist or song id, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 64;
+/// Longest user id, in bytes.
+pub const MAX_USER_ID_BYTES: usize = 255;
+
+/// An event, playlist or song id: `[A-Za-z0-9_-]{1,64}`, so that it is also a NATS subject token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token<'a>(Cow<'a, str>);
+
+/// An Auth0 user id such as `auth0|abc`: 1 to 255 bytes without control characters. It may hold several
+/// `|` and characters such as `@`, `.`, `+` or a space.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId<'a>(Cow<'a, str>);
+
+impl<'a> Token<'a> {
+    /// Accepts `raw` if it is well formed; otherwise says what is expected.
+    pub fn parse(raw: impl Into<Cow<'a, str>>) -> Result<Self, &'static str> {
+        let raw = raw.into();
+        let well_formed = (1..=MAX_TOKEN_BYTES).contains(&raw.len())
+            && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if well_formed { Ok(Self(raw)) } else { Err("expected 1 to 64 characters of A-Z a-z 0-9 _ -") }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same id, free of the buffer it was parsed from.
+    #[must_use]
+    pub fn into_owned(self) -> Token<'static> {
+        Token(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl<'a> UserId<'a> {
+    /// Accepts `raw` if it is well formed; otherwise says what is expected.
+    pub fn parse(raw: impl Into<Cow<'a, str>>) -> Result<Self, &'static str> {
+        let raw = raw.into();
+        if (1..=MAX_USER_ID_BYTES).contains(&raw.len()) && !raw.chars().any(char::is_control) {
+            Ok(Self(raw))
+        } else {
+            Err("expected 1 to 255 bytes without control characters")
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same id, free of the buffer it was parsed from.
+    #[must_use]
+    pub fn into_owned(self) -> UserId<'static> {
+        UserId(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl fmt::Display for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for UserId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_one_to_sixty_four_plain_characters() {
+        for good in ["a", "pl_42", "01J-x", &"z".repeat(64)] {
+            assert!(Token::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a.b", "é", "a\0", "a\n", &"z".repeat(65)] {
+            assert!(Token::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn user_ids_may_hold_anything_printable() {
+        for good in ["auth0|abc", "samlp|conn|a+b@c.d", "google oauth2|1", "é|1", &"u".repeat(255)] {
+            assert!(UserId::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", &"u".repeat(256)] {
+            assert!(UserId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Decides. Everything here is pure: no IO, no async, no clock, no randomness, no logging; time and
+//! chance come in as arguments, results go out as values.
+
+pub mod event;
+pub mod ids;
+pub mod log_batch;
+pub mod log_record;
+pub mod pacer;
+pub mod plan;
+pub mod rule;
+pub mod schedule;
+pub mod tally;

@@ -1,1 +1,225 @@
-//! Placeholder.
+//! The difference between the owned roles a user should hold and the roles seen at Auth0, as a value.
+//!
+//! Owns which entries of `app_metadata.roles` may change. Must never touch an entry no rule names, never
+//! produce an empty `app_metadata` (Auth0 takes that as "delete everything"), and never plan over a
+//! `roles` value that it does not understand.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// `app_metadata.roles` as a profile showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeenRoles {
+    /// No `app_metadata`, or no `roles` in it, or null.
+    Missing,
+    /// An array of strings, as it stood.
+    List(Vec<String>),
+    /// Anything else, with what it was; never to be overwritten.
+    Odd(String),
+}
+
+/// What is wanted of one owned role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want<'a> {
+    /// The owned role.
+    pub role: &'a str,
+    /// Whether the rules say the user should hold it.
+    pub wanted: bool,
+    /// Whether it is ours to take away.
+    pub adopted: bool,
+}
+
+/// What happens to a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// The role is added.
+    Granted,
+    /// The role is taken away.
+    Revoked,
+}
+
+impl Change {
+    /// As it stands in the audit.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// The difference for one user. Prints itself as `+role -role`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    changes: Vec<(String, Change)>,
+    roles_after: Vec<String>,
+}
+
+/// Plans the smallest change that brings the owned roles in step.
+///
+/// # Errors
+/// What `roles` is, when it is not an array of strings: then a person must look.
+pub fn plan(seen: &SeenRoles, wants: &[Want<'_>]) -> Result<Plan, String> {
+    let mut roles_after = match seen {
+        SeenRoles::Missing => Vec::new(),
+        SeenRoles::List(roles) => roles.clone(),
+        SeenRoles::Odd(what) => {
+            return Err(format!(
+                "app_metadata.roles is {what}, expected an array of strings"
+            ));
+        }
+    };
+    let mut changes = Vec::new();
+    for want in wants {
+        let held = roles_after.iter().any(|role| role == want.role);
+        if want.wanted && !held {
+            roles_after.push(want.role.to_owned());
+            changes.push((want.role.to_owned(), Change::Granted));
+        } else if !want.wanted && held && want.adopted {
+            roles_after.retain(|role| role != want.role);
+            changes.push((want.role.to_owned(), Change::Revoked));
+        }
+    }
+    Ok(Plan { changes, roles_after })
+}
+
+impl Plan {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// What changes, in the order of the rules.
+    #[must_use]
+    pub fn changes(&self) -> &[(String, Change)] {
+        &self.changes
+    }
+
+    /// The whole array as it will stand.
+    #[must_use]
+    pub fn roles_after(&self) -> &[String] {
+        &self.roles_after
+    }
+
+    /// The body of the PATCH. Only the key `roles` is named, so that Auth0's first-level merge keeps all
+    /// others (Auth0 docs, manage-metadata-api).
+    #[must_use]
+    pub fn patch(&self) -> Value {
+        json!({ "app_metadata": { "roles": self.roles_after } })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changes.is_empty() {
+            return f.write_str("in step");
+        }
+        for (index, (role, change)) in self.changes.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            let sign = if *change == Change::Granted { '+' } else { '-' };
+            write!(f, "{space}{sign}{role}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list(roles: &[&str]) -> SeenRoles {
+        SeenRoles::List(roles.iter().map(|role| (*role).to_owned()).collect())
+    }
+
+    fn want(wanted: bool, adopted: bool) -> [Want<'static>; 1] {
+        [Want {
+            role: "editor",
+            wanted,
+            adopted,
+        }]
+    }
+
+    #[test]
+    fn table_of_plans() {
+        for (seen, wants, shown, after) in [
+            (SeenRoles::Missing, want(true, false), "+editor", vec!["editor"]),
+            (SeenRoles::Missing, want(false, true), "in step", vec![]),
+            (list(&["x"]), want(true, false), "+editor", vec!["x", "editor"]),
+            (
+                list(&["editor", "x"]),
+                want(true, true),
+                "in step",
+                vec!["editor", "x"],
+            ),
+            (
+                list(&["editor", "x", "editor"]),
+                want(false, true),
+                "-editor",
+                vec!["x"],
+            ),
+            (list(&["editor"]), want(false, true), "-editor", vec![]),
+            (list(&["editor"]), want(false, false), "in step", vec!["editor"]),
+            (
+                list(&["x", "x"]),
+                want(true, false),
+                "+editor",
+                vec!["x", "x", "editor"],
+            ),
+        ] {
+            let plan = plan(&seen, &wants).unwrap();
+            assert_eq!(
+                (plan.to_string().as_str(), plan.roles_after()),
+                (
+                    shown,
+                    after
+                        .iter()
+                        .map(|r| (*r).to_owned())
+                        .collect::<Vec<_>>()
+                        .as_slice()
+                ),
+                "{seen:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_for_a_person() {
+        let why = plan(&SeenRoles::Odd("a string".to_owned()), &want(true, false)).unwrap_err();
+        assert_eq!(
+            why,
+            "app_metadata.roles is a string, expected an array of strings"
+        );
+    }
+
+    #[test]
+    fn the_last_role_leaves_an_empty_array_not_an_empty_object() {
+        let plan = plan(&list(&["editor"]), &want(false, true)).unwrap();
+        assert_eq!(plan.patch(), json!({ "app_metadata": { "roles": [] } }));
+    }
+
+    fn roles() -> impl Strategy<Value = Vec<String>> {
+        proptest::collection::vec("[a-c]{1,2}|editor|reviewer", 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_roles_survive_in_their_order(seen in roles(), a: bool, b: bool, c: bool, d: bool) {
+            let wants = [
+                Want { role: "editor", wanted: a, adopted: b },
+                Want { role: "reviewer", wanted: c, adopted: d },
+            ];
+            let foreign = |roles: &[String]| -> Vec<String> {
+                roles.iter().filter(|role| *role != "editor" && *role != "reviewer").cloned().collect()
+            };
+            let planned = plan(&SeenRoles::List(seen.clone()), &wants).unwrap();
+            prop_assert_eq!(foreign(planned.roles_after()), foreign(&seen));
+            // A plan applied twice is nothing.
+            let again = plan(&SeenRoles::List(planned.roles_after().to_vec()), &wants).unwrap();
+            prop_assert!(again.is_empty());
+        }
+    }
+}

@@ -1,1 +1,194 @@
-//! Placeholder.
+//! From events to deltas: what a batch changes in the counts and lives of playlists.
+//!
+//! Owns the rules of a playlist's state. [`apply`] is the one place that knows them; a store that adds a
+//! delta on its own may do so only where [`Tally::adds`] says what it has to respect. Must never decide
+//! whether an event arrived before: the cursor and the table of retractions do.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use super::event::{Event, Kind};
+use super::ids::{Token, UserId};
+
+#[cfg(test)]
+mod tests;
+
+/// What is known of one playlist. One that nothing is known of is [`Playlist::default`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Playlist {
+    /// Plays less retractions; below 0 while a retraction waits for its play. See [`Playlist::shown`].
+    pub plays: i64,
+    /// It takes no plays until it is saved again.
+    pub deleted: bool,
+    /// Whose it is, once it was saved. Outlives its deletion.
+    pub owner: Option<UserId<'static>>,
+    /// How it is called, once it was saved. Outlives its deletion.
+    pub name: Option<String>,
+}
+
+impl Playlist {
+    /// The count as anyone may see it: never below 0.
+    #[must_use]
+    pub fn shown(&self) -> i64 {
+        self.plays.max(0)
+    }
+
+    fn take(&mut self, step: &Step<'_>) {
+        match *step {
+            Step::Add(delta) if !self.deleted => self.plays += delta,
+            Step::Add(_) => {}
+            // A deleted playlist has no plays, so one that comes back starts at 0.
+            Step::Save { owner, name } => {
+                self.deleted = false;
+                self.owner = Some(owner.clone().into_owned());
+                self.name = Some(name.to_owned());
+            }
+            Step::Delete => {
+                self.deleted = true;
+                self.plays = 0;
+            }
+        }
+    }
+}
+
+/// One change of one playlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'e> {
+    /// Plays less retractions. Nothing to a deleted playlist.
+    Add(i64),
+    /// Alive, with this owner and name.
+    Save {
+        /// The owner from now on.
+        owner: &'e UserId<'e>,
+        /// The name from now on.
+        name: &'e str,
+    },
+    /// Deleted, without plays.
+    Delete,
+}
+
+/// What a batch changes, each playlist in one of the two lists, both in order of playlist id (so that two
+/// transactions lock rows in the same order).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally<'e> {
+    /// Playlists that were only played or retracted, and by how much their count changes. Never 0: plays that
+    /// were all retracted change nothing, also not that a playlist is unknown. To be added where the playlist is not
+    /// deleted, and to an unknown one as to one with 0 plays.
+    pub adds: Vec<(&'e str, i64)>,
+    /// Playlists that were saved or deleted, with all their steps in order; neighbouring adds are one.
+    pub lives: Vec<(&'e str, Vec<Step<'e>>)>,
+}
+
+/// The last event of a batch that carried a playlist into another zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crossing {
+    /// Which of the events it was.
+    pub index: usize,
+    /// How many plays the playlist showed after it.
+    pub plays: i64,
+}
+
+/// The ids of the retracted plays, each once, in order of appearance. The store tells which are new.
+#[must_use]
+pub fn retracted<'e>(events: &'e [Event<'_>]) -> Vec<&'e Token<'e>> {
+    let mut seen = HashSet::new();
+    let of = events.iter().filter_map(|event| match &event.kind {
+        Kind::Retraction { of } => Some(of),
+        _ => None,
+    });
+    of.filter(|of| seen.insert(of.as_str())).collect()
+}
+
+/// Leaves one retraction for each of the `fresh` ids, the first in the batch, and turns all others into
+/// [`Kind::Repeat`].
+pub fn void_repeats(events: &mut [Event<'_>], fresh: &HashSet<String, impl BuildHasher>) {
+    let mut awaited: HashSet<&str> = fresh.iter().map(String::as_str).collect();
+    for event in events {
+        if let Kind::Retraction { of } = &event.kind
+            && !awaited.remove(of.as_str())
+        {
+            event.kind = Kind::Repeat;
+        }
+    }
+}
+
+/// Sums up a batch whose repeats are voided.
+#[must_use]
+pub fn tally<'e>(events: &'e [Event<'_>]) -> Tally<'e> {
+    let mut lives: HashMap<&str, Vec<Step<'_>>> = events
+        .iter()
+        .filter(|event| matches!(event.kind, Kind::Saved { .. } | Kind::Deleted))
+        .map(|event| (event.playlist.as_str(), Vec::new()))
+        .collect();
+    let mut adds: HashMap<&str, i64> = HashMap::new();
+    for event in events {
+        let Some(step) = step(&event.kind) else { continue };
+        let playlist = event.playlist.as_str();
+        if let Some(steps) = lives.get_mut(playlist) {
+            match (steps.last_mut(), step) {
+                (Some(Step::Add(sum)), Step::Add(delta)) => *sum += delta,
+                _ => steps.push(step),
+            }
+        } else if let Step::Add(delta) = step {
+            // Other steps have a list: the first pass saw to it.
+            *adds.entry(playlist).or_default() += delta;
+        }
+    }
+    let mut adds: Vec<_> = adds.into_iter().filter(|&(_, delta)| delta != 0).collect();
+    adds.sort_unstable_by_key(|&(playlist, _)| playlist);
+    let mut lives: Vec<_> = lives.into_iter().collect();
+    lives.sort_unstable_by_key(|&(playlist, _)| playlist);
+    Tally { adds, lives }
+}
+
+/// The playlist after `steps`.
+#[must_use]
+pub fn apply(before: Playlist, steps: &[Step<'_>]) -> Playlist {
+    let mut playlist = before;
+    for step in steps {
+        playlist.take(step);
+    }
+    playlist
+}
+
+/// The last event at which `zone` of `playlist` changed, or nothing if after all of them the zone is the one
+/// it was `before`: who went there and back has not crossed.
+pub fn last_crossing(
+    events: &[Event<'_>],
+    playlist: &str,
+    before: &Playlist,
+    zone: impl Fn(&Playlist) -> u8,
+) -> Option<Crossing> {
+    let zone_before = zone(before);
+    let mut now = before.clone();
+    let mut zone_now = zone_before;
+    let mut last = None;
+    for (index, event) in events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| event.playlist.as_str() == playlist)
+    {
+        let Some(step) = step(&event.kind) else { continue };
+        now.take(&step);
+        let zone_after = zone(&now);
+        if zone_after != zone_now {
+            zone_now = zone_after;
+            last = Some(Crossing {
+                index,
+                plays: now.shown(),
+            });
+        }
+    }
+    last.filter(|_| zone_now != zone_before)
+}
+
+/// What an event does to its playlist, if anything.
+fn step<'e>(kind: &'e Kind<'_>) -> Option<Step<'e>> {
+    match kind {
+        Kind::Play => Some(Step::Add(1)),
+        Kind::Retraction { .. } => Some(Step::Add(-1)),
+        Kind::Saved { owner, name } => Some(Step::Save { owner, name }),
+        Kind::Deleted => Some(Step::Delete),
+        Kind::Repeat => None,
+    }
+}

@@ -138,7 +138,7 @@ CREATE TABLE nominations (
     parked_at       timestamptz,
     held            text CHECK (held IN ('stream_loss'))
 ) WITH (fillfactor = 70);
-CREATE INDEX nominations_due ON nominations (urgency, due_at) WHERE parked_at IS NULL;
+CREATE INDEX nominations_due ON nominations (urgency, due_at) WHERE parked_at IS NULL AND held IS NULL;
 COMMENT ON TABLE nominations IS 'Users somebody should look at; one row a user however many events woke it.';
 COMMENT ON COLUMN nominations.user_id IS 'Auth0 user id.';
 COMMENT ON COLUMN nominations.urgency IS '0 a role may have to go, 1 a role may be due, 2 a new user, 3 verification.';
@@ -188,7 +188,8 @@ CREATE TABLE role_changes (
     attempted_at    timestamptz,
     completed_at    timestamptz,
     outcome         text CHECK (outcome IN ('written', 'confirmed', 'superseded', 'gone', 'shadow')),
-    wrote_roles     jsonb
+    wrote_roles     jsonb,
+    queued_ms       bigint NOT NULL
 ) WITH (fillfactor = 85);
 CREATE INDEX role_changes_user ON role_changes (user_id, change_id);
 CREATE INDEX role_changes_open ON role_changes (user_id) WHERE outcome IS NULL;
@@ -206,3 +207,4 @@ COMMENT ON COLUMN role_changes.attempted_at IS 'When the last write of it was se
 COMMENT ON COLUMN role_changes.completed_at IS 'When it was known to be done; null for what was never done.';
 COMMENT ON COLUMN role_changes.outcome IS 'written: our write was answered; confirmed: seen at a later look; superseded: no longer wanted and not seen; gone: the user is no more; shadow: decided with writes off. Null while open.';
 COMMENT ON COLUMN role_changes.wrote_roles IS 'The whole roles array as we sent it; how we know the echo of our own write.';
+COMMENT ON COLUMN role_changes.queued_ms IS 'How long the user was due before the look began, milliseconds: other users'' turns and the tenant''s rate limit.';

@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Logs: text for people, JSON lines for machines.
+//!
+//! Owns how a log line looks and where it goes (standard error). Must never print a token, an e-mail address
+//! or a raw body: callers name fields, not payloads.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging for the life of the process.
+///
+/// # Errors
+/// A setting that is not understood, with what is expected.
+pub fn start(format: &str, level: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|_| format!("LOG_LEVEL: got \"{level}\", expected a level such as info or a filter such as info,rolekeeper=debug"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = match format {
+        "text" => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        "json" => builder.json().flatten_event(true).with_current_span(true).try_init(),
+        other => return Err(format!("LOG_FORMAT: got \"{other}\", expected text or json")),
+    };
+    started.map_err(|error| format!("logging cannot start: {error}"))
+}

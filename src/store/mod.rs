@@ -1,1 +1,154 @@
-//! Placeholder.
+//! Talks to Postgres, and to nothing else. One file a table or pair of tables.
+//!
+//! Owns every query. Must never hold a transaction or a pooled connection while somebody calls another
+//! system, and never decide: what to write comes in as values.
+
+pub mod assignments;
+pub mod cursors;
+pub mod dead_letters;
+mod gauges;
+mod lock;
+pub mod nominations;
+pub mod playlists;
+pub mod role_changes;
+mod rules;
+pub mod users;
+mod wake;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+
+pub use assignments::Assignment;
+pub use cursors::{Cursor, Loss, LossKind};
+pub use dead_letters::DeadLetter;
+pub use gauges::Gauges;
+pub use lock::{Held, Lock};
+pub use nominations::{Cause, Claim, Nominate, Urgency};
+pub use playlists::Counted;
+pub use role_changes::OpenChange;
+pub use rules::InForce;
+pub use wake::{Wake, Waker};
+
+/// Compiled in once; tests and `migrate` use the same.
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Connections of the pool; the stages are few and their transactions short.
+const MAX_CONNECTIONS: u32 = 12;
+/// Longest wait for a connection out of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest a statement of ours may run, so that a stuck server is noticed.
+const STATEMENT_TIMEOUT: &str = "60s";
+
+/// A connection of its own, outside the pool.
+pub type Session = PgConnection;
+/// A transaction on any connection.
+pub type Tx<'c> = Transaction<'c, Postgres>;
+
+/// Postgres. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    direct: PgConnectOptions,
+}
+
+/// Why Postgres could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address cannot be used; trying again will not help.
+    #[error("DATABASE_URL or DATABASE_DIRECT_URL: {0}")]
+    Settings(String),
+    /// Postgres is not there, refused, or broke off.
+    #[error("Postgres: {0}")]
+    Postgres(#[from] sqlx::Error),
+    /// The schema and this binary do not belong together.
+    #[error("{0}")]
+    Schema(String),
+    /// A stored value cannot be what we wrote.
+    #[error("table {table}, column {column}: {value:?} is not understood")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+    },
+}
+
+impl Store {
+    /// Prepares a pool; connects when it is first needed.
+    ///
+    /// # Errors
+    /// An address that cannot be parsed.
+    pub fn new(url: &SecretString, direct_url: &SecretString) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options(url)?);
+        let direct = options(direct_url)?.options([
+            // A worker whose host is gone must lose its session, and so its locks, within 20 to 30 s.
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "20000"),
+        ]);
+        Ok(Self { pool, direct })
+    }
+
+    /// Begins a transaction on a pooled connection.
+    pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Opens a connection of its own.
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        let opening = PgConnection::connect_with(&self.direct);
+        let session = tokio::time::timeout(ACQUIRE_TIMEOUT, opening).await;
+        session.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(StoreError::from)
+    }
+
+    /// Applies the migrations that are missing.
+    ///
+    /// # Errors
+    /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut session = self.session().await?;
+        MIGRATOR.run(&mut session).await.map_err(|error| StoreError::Schema(error.to_string()))
+    }
+
+    /// Refuses a schema that this binary does not belong to.
+    ///
+    /// # Errors
+    /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is not there.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
+        let version = if there.fetch_one(&self.pool).await? {
+            // Not checked at compile time: the table belongs to the migrator, not to our migrations.
+            let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations WHERE success");
+            applied.fetch_one(&self.pool).await?.unwrap_or_default()
+        } else {
+            0
+        };
+        match version.cmp(&newest) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => Err(StoreError::Schema(format!(
+                "the schema is at version {version}, this binary needs {newest}; run `rolekeeper migrate`"
+            ))),
+            std::cmp::Ordering::Greater => Err(StoreError::Schema(format!(
+                "the schema is at version {version}, newer than this binary knows ({newest}); start a newer binary"
+            ))),
+        }
+    }
+}
+
+fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url.expose_secret())
+        .map_err(|error| StoreError::Settings(format!("not understood: {error}")))?;
+    Ok(options.application_name("rolekeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]))
+}

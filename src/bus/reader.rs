@@ -1,0 +1,157 @@
+//! Reading a stream from a given sequence, without acknowledgements.
+//!
+//! Owns the ephemeral pull consumer. Must never skip a delivery in silence: each message is numbered by the
+//! consumer, and a number that does not follow ends the reader.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull::{self, Stream};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy};
+use futures_util::{FutureExt as _, StreamExt as _};
+
+use super::streams::unix_ns;
+use super::{Bus, BusError};
+
+/// The consumer outlives pauses of ours (a slow transaction, a stopped process) by this much; the server's
+/// own default is 5 s.
+const INACTIVE_THRESHOLD: Duration = Duration::from_mins(5);
+/// A pull request is renewed this often when the stream is quiet.
+const PULL_EXPIRES: Duration = Duration::from_secs(30);
+/// The server shows that the consumer lives this often; two missed ones end the reader.
+const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Reads one stream in order.
+pub struct Reader {
+    messages: Stream,
+    consumer_seq: u64,
+    batch: usize,
+    broken: Option<ReadError>,
+}
+
+/// Why a reader ended. Whatever it was: start again at the cursor.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A delivery was missed: the consumer's own numbering has a gap.
+    #[error("delivery {expected} was missed, {got} came instead")]
+    Missed {
+        /// Number expected.
+        expected: u64,
+        /// Number that came.
+        got: u64,
+    },
+    /// The consumer is gone, or the server does not answer for it.
+    #[error("the consumer ended: {0}")]
+    Ended(String),
+}
+
+/// One message of a stream.
+#[derive(Debug)]
+pub struct Message {
+    inner: async_nats::jetstream::Message,
+    /// Its sequence in the stream.
+    pub seq: u64,
+    /// When the stream stored it, Unix nanoseconds.
+    pub stored_ns: i64,
+    /// Messages behind it in the stream when it was delivered.
+    pub pending: u64,
+}
+
+impl Message {
+    /// Subject it was published on.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.inner.subject
+    }
+
+    /// Payload as it was published.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.inner.payload
+    }
+}
+
+impl Bus {
+    /// Reads `stream` from sequence `from` on, at most `batch` messages at a time.
+    ///
+    /// # Errors
+    /// JetStream does not answer or refuses the consumer.
+    pub async fn reader(&self, stream: &str, from: u64, batch: usize) -> Result<Reader, BusError> {
+        let said = |doing: &'static str, why: String| BusError::JetStream { doing, why };
+        let config = pull::Config {
+            description: Some("rolekeeper fold".to_owned()),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
+            ack_policy: AckPolicy::None,
+            replay_policy: ReplayPolicy::Instant,
+            inactive_threshold: INACTIVE_THRESHOLD,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let consumer: PullConsumer = self
+            .jetstream
+            .create_consumer_on_stream(config, stream)
+            .await
+            .map_err(|error| said("create consumer", error.to_string()))?;
+        // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
+        let made = &consumer.cached_info().config;
+        if made.ack_policy != AckPolicy::None || made.inactive_threshold != INACTIVE_THRESHOLD {
+            return Err(said("create consumer", "the server did not take its settings over".to_owned()));
+        }
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(batch)
+            .expires(PULL_EXPIRES)
+            .heartbeat(IDLE_HEARTBEAT)
+            .messages()
+            .await
+            .map_err(|error| said("pull", error.to_string()))?;
+        Ok(Reader { messages, consumer_seq: 0, batch, broken: None })
+    }
+}
+
+impl Reader {
+    /// Waits for at least one message and takes what has arrived by then, in order, a full batch at most.
+    /// Safe to cancel: nothing is taken before the first message is there, and the rest is taken at once.
+    ///
+    /// # Errors
+    /// The reader ended; messages read before that were handed out by earlier calls.
+    pub async fn next_batch(&mut self) -> Result<Vec<Message>, ReadError> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        let first = self.messages.next().await;
+        let mut batch = vec![self.check(first)?];
+        while batch.len() < self.batch {
+            // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
+            let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else { break };
+            match self.check(next) {
+                Ok(message) => batch.push(message),
+                Err(error) => {
+                    // What came before the fault is good; the fault is told at the next call.
+                    self.broken = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    fn check(
+        &mut self,
+        next: Option<Result<async_nats::jetstream::Message, pull::MessagesError>>,
+    ) -> Result<Message, ReadError> {
+        let inner = match next {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(ReadError::Ended(error.to_string())),
+            None => return Err(ReadError::Ended("the subscription was closed".to_owned())),
+        };
+        let info = inner.info().map_err(|error| ReadError::Ended(error.to_string()))?;
+        let expected = self.consumer_seq + 1;
+        if info.consumer_sequence != expected {
+            return Err(ReadError::Missed { expected, got: info.consumer_sequence });
+        }
+        self.consumer_seq = expected;
+        let (seq, stored_ns, pending) = (info.stream_sequence, unix_ns(info.published), info.pending);
+        Ok(Message { inner, seq, stored_ns, pending })
+    }
+}

@@ -1,0 +1,142 @@
+//! Flags and environment variables, as text.
+//!
+//! Owns names and help of every setting. Must never judge a value: `check` does that for all at once, so
+//! that a person sees every fault in one go.
+
+use clap::Args;
+
+/// Where logs go and how they look.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// `text` or `json`
+    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: String,
+    /// A level (`info`) or a filter (`info,rolekeeper=debug`)
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", global = true)]
+    pub log_level: String,
+}
+
+/// How to reach Postgres.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// Postgres, as postgres://user:password@host:port/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The same database without a transaction pooler in between; locks and LISTEN need a session of their own
+    /// [default: DATABASE_URL]
+    #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
+    pub database_direct_url: Option<String>,
+}
+
+/// How to reach NATS.
+#[derive(Args, Clone, Debug)]
+pub struct BusArgs {
+    /// NATS with JetStream, as nats://host:port; several separated by commas
+    #[arg(long, env = "NATS_URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// A NATS credentials file (.creds)
+    #[arg(long, env = "NATS_CREDENTIALS_FILE")]
+    pub nats_credentials_file: Option<String>,
+}
+
+/// How to reach Auth0, and how gently.
+#[derive(Args, Clone, Debug)]
+pub struct Auth0Args {
+    /// The tenant's canonical domain, such as music.eu.auth0.com
+    #[arg(long, env = "AUTH0_DOMAIN")]
+    pub auth0_domain: Option<String>,
+    /// Audience of the Management API [default: `https://AUTH0_DOMAIN/api/v2/`]
+    #[arg(long, env = "AUTH0_AUDIENCE")]
+    pub auth0_audience: Option<String>,
+    /// Client id of the machine-to-machine application
+    #[arg(long, env = "AUTH0_CLIENT_ID")]
+    pub auth0_client_id: Option<String>,
+    /// Its client secret; in the environment only, where other users cannot read it
+    #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
+    pub auth0_client_secret: Option<String>,
+    /// A file of certificate authorities (PEM) to trust besides the system's
+    #[arg(long, env = "AUTH0_CA_FILE")]
+    pub auth0_ca_file: Option<String>,
+    /// `on`, or `off` for shadow mode: decide and audit, write nothing
+    #[arg(long, env = "AUTH0_WRITES", default_value = "on")]
+    pub auth0_writes: String,
+    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or BURST/PER_SECOND
+    #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
+    pub auth0_plan: String,
+    /// Share of the rate limit left to the tenant's other clients, 0 to 0.95
+    #[arg(long, env = "AUTH0_RESERVE", default_value = "0.5")]
+    pub auth0_reserve: String,
+    /// Seconds one call may take
+    #[arg(long, env = "AUTH0_TIMEOUT_S", default_value = "10")]
+    pub auth0_timeout_s: String,
+}
+
+/// Settings of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Postgres.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// NATS.
+    #[command(flatten)]
+    pub bus: BusArgs,
+    /// Auth0.
+    #[command(flatten)]
+    pub auth0: Auth0Args,
+    /// Stages this worker runs, separated by commas: http, fold, reconcile
+    #[arg(long, env = "ONLY", default_value = "http,fold,reconcile")]
+    pub only: String,
+    /// Address of the public listener (webhook)
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: String,
+    /// Address of the ops listener (/metrics, /healthz, /readyz)
+    #[arg(long, env = "OPS_LISTEN", default_value = "0.0.0.0:9090")]
+    pub ops_listen: String,
+    /// What Auth0's log stream sends as the value of the Authorization header, verbatim
+    #[arg(long, env = "LOG_STREAM_TOKEN", hide_env_values = true)]
+    pub log_stream_token: Option<String>,
+    /// A second value that is accepted too, while the first is being rotated
+    #[arg(long, env = "LOG_STREAM_TOKEN_OLD", hide_env_values = true)]
+    pub log_stream_token_old: Option<String>,
+    /// The rules (TOML) [default: playlist_editor at 100 plays]
+    #[arg(long, env = "RULES_FILE")]
+    pub rules_file: Option<String>,
+    /// Most events folded in one transaction, 1 to 50000
+    #[arg(long, env = "FOLD_BATCH", default_value = "10000")]
+    pub fold_batch: String,
+    /// Seconds between two comparisons of all facts with all decisions
+    #[arg(long, env = "SWEEP_INTERVAL_S", default_value = "60")]
+    pub sweep_interval_s: String,
+    /// Hours for which a read profile counts as verified
+    #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
+    pub verify_after_h: String,
+    /// Seconds a stop may take to finish what is in hand
+    #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
+    pub grace_period_s: String,
+}
+
+/// Settings of `migrate`.
+#[derive(Args, Clone, Debug)]
+pub struct MigrateArgs {
+    /// Postgres.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// NATS.
+    #[command(flatten)]
+    pub bus: BusArgs,
+    /// Copies that a JetStream cluster keeps of each message, 1, 3 or 5
+    #[arg(long, env = "STREAM_REPLICAS", default_value = "1")]
+    pub stream_replicas: String,
+    /// Most MiB that APP_EVENTS may hold
+    #[arg(long, env = "APP_EVENTS_MAX_MIB", default_value = "4096")]
+    pub app_events_max_mib: String,
+    /// Days that APP_EVENTS keeps an event
+    #[arg(long, env = "APP_EVENTS_MAX_AGE_D", default_value = "30")]
+    pub app_events_max_age_d: String,
+    /// Most MiB that AUTH0_LOGS may hold
+    #[arg(long, env = "AUTH0_LOGS_MAX_MIB", default_value = "1024")]
+    pub auth0_logs_max_mib: String,
+    /// Days that AUTH0_LOGS keeps a record
+    #[arg(long, env = "AUTH0_LOGS_MAX_AGE_D", default_value = "30")]
+    pub auth0_logs_max_age_d: String,
+}

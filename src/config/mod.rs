@@ -1,0 +1,277 @@
+//! The configuration: read from flags and environment, checked as a whole before anything starts.
+//!
+//! Owns defaults, ranges and contradictions. Must never print a secret, and never start anything.
+
+mod args;
+mod check;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
+use check::Check;
+pub use check::Faults;
+
+use crate::domain::pacer::RatePlan;
+use crate::domain::rule::Rules;
+
+/// How to reach Postgres.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// Through a pooler, if there is one.
+    pub url: SecretString,
+    /// A session of our own, for locks and LISTEN.
+    pub direct_url: SecretString,
+}
+
+/// How to reach NATS.
+#[derive(Clone, Debug)]
+pub struct BusConfig {
+    /// One or more servers, separated by commas.
+    pub url: SecretString,
+    /// Credentials file, if the server wants one.
+    pub credentials_file: Option<PathBuf>,
+}
+
+/// How to reach Auth0, and how gently.
+#[derive(Clone, Debug)]
+pub struct Auth0Config {
+    /// Canonical domain of the tenant.
+    pub domain: String,
+    /// Audience of the Management API, where it is not the domain's own.
+    pub audience: Option<String>,
+    /// Client id of the machine-to-machine application; also tells our own records in the tenant's log.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+    /// Extra certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// False in shadow mode.
+    pub writes: bool,
+    /// Rate limits of the tenant's plan.
+    pub plan: RatePlan,
+    /// Share of the limit left to others.
+    pub reserve: f64,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// The public listener.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address of the webhook.
+    pub listen: SocketAddr,
+    /// Accepted values of the Authorization header: the current one, and the old one while it is rotated.
+    pub log_stream_tokens: Vec<SecretString>,
+}
+
+/// What a worker needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Postgres.
+    pub database: DatabaseConfig,
+    /// NATS.
+    pub bus: BusConfig,
+    /// Present when this worker listens.
+    pub http: Option<HttpConfig>,
+    /// Present when this worker folds.
+    pub fold: Option<FoldConfig>,
+    /// Present when this worker reconciles.
+    pub reconcile: Option<ReconcileConfig>,
+    /// Address of metrics and health.
+    pub ops_listen: SocketAddr,
+    /// The rules of this worker's file.
+    pub rules: Rules,
+    /// How long a stop may take.
+    pub grace_period: Duration,
+}
+
+/// The fold.
+#[derive(Clone, Debug)]
+pub struct FoldConfig {
+    /// Most events in one transaction.
+    pub batch: usize,
+    /// Our own client id, where it is known: tells our writes from those of others.
+    pub own_client_id: Option<String>,
+}
+
+/// The reconciler and the sweep.
+#[derive(Clone, Debug)]
+pub struct ReconcileConfig {
+    /// Auth0.
+    pub auth0: Auth0Config,
+    /// Time between two runs of the sweep.
+    pub sweep_interval: Duration,
+    /// How long a read profile counts as verified.
+    pub verify_after: Duration,
+}
+
+/// What `migrate` needs to know.
+#[derive(Clone, Debug)]
+pub struct MigrateConfig {
+    /// Postgres.
+    pub database: DatabaseConfig,
+    /// NATS.
+    pub bus: BusConfig,
+    /// Limits of the streams.
+    pub streams: StreamsConfig,
+}
+
+/// Limits of the streams.
+#[derive(Clone, Debug)]
+pub struct StreamsConfig {
+    /// Copies of each message.
+    pub replicas: usize,
+    /// Most bytes of APP_EVENTS.
+    pub app_events_max_bytes: i64,
+    /// Longest age in APP_EVENTS.
+    pub app_events_max_age: Duration,
+    /// Most bytes of AUTH0_LOGS.
+    pub auth0_logs_max_bytes: i64,
+    /// Longest age in AUTH0_LOGS.
+    pub auth0_logs_max_age: Duration,
+}
+
+const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
+const DAY: Duration = Duration::from_hours(24);
+
+impl DatabaseArgs {
+    fn check(&self, check: &mut Check) -> DatabaseConfig {
+        let expected = "postgres://user:password@host:port/database";
+        let schemes = ["postgres", "postgresql"];
+        let url = check.url("DATABASE_URL", self.database_url.as_deref(), &schemes, expected);
+        let direct_url = match self.database_direct_url.as_deref() {
+            Some(direct) => check.url("DATABASE_DIRECT_URL", Some(direct), &schemes, expected),
+            None => url.clone(),
+        };
+        DatabaseConfig { url, direct_url }
+    }
+
+    /// Checks the settings of a command that needs Postgres alone.
+    pub fn checked(&self) -> Result<DatabaseConfig, Faults> {
+        let mut check = Check::default();
+        let config = self.check(&mut check);
+        check.end(config)
+    }
+}
+
+impl BusArgs {
+    fn check(&self, check: &mut Check) -> BusConfig {
+        let url = check.url("NATS_URL", self.nats_url.as_deref(), &["nats", "tls"], "nats://host:port");
+        BusConfig { url, credentials_file: self.nats_credentials_file.as_ref().map(PathBuf::from) }
+    }
+}
+
+/// Checks the settings of a command that needs Postgres and NATS.
+pub fn check_parts(database: &DatabaseArgs, bus: &BusArgs) -> Result<(DatabaseConfig, BusConfig), Faults> {
+    let mut check = Check::default();
+    let config = (database.check(&mut check), bus.check(&mut check));
+    check.end(config)
+}
+
+impl Auth0Args {
+    fn check(&self, check: &mut Check) -> Auth0Config {
+        let plan = RatePlan::parse(&self.auth0_plan).unwrap_or_else(|expected| {
+            check.fault("AUTH0_PLAN", &self.auth0_plan, expected);
+            RatePlan::Free
+        });
+        Auth0Config {
+            domain: check.text("AUTH0_DOMAIN", self.auth0_domain.as_deref(), "a domain such as music.eu.auth0.com"),
+            audience: self.auth0_audience.clone(),
+            client_id: check.text("AUTH0_CLIENT_ID", self.auth0_client_id.as_deref(), "the client id of the application"),
+            client_secret: check.secret("AUTH0_CLIENT_SECRET", self.auth0_client_secret.as_deref(), "its client secret"),
+            ca_file: self.auth0_ca_file.as_ref().map(PathBuf::from),
+            writes: check.word("AUTH0_WRITES", &self.auth0_writes, &[("on", true), ("off", false)]),
+            plan,
+            reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=0.95)),
+            timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
+        }
+    }
+}
+
+impl ServeArgs {
+    /// Checks everything `serve` needs. Reads the rules file.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn checked(&self) -> Result<Config, Faults> {
+        let mut check = Check::default();
+        let stages = self.stages(&mut check);
+        let runs = |stage: &str| stages.iter().any(|name| name == stage);
+        let config = Config {
+            database: self.database.check(&mut check),
+            bus: self.bus.check(&mut check),
+            http: runs("http").then(|| self.http(&mut check)),
+            fold: runs("fold").then(|| FoldConfig {
+                batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
+                own_client_id: self.auth0.auth0_client_id.clone(),
+            }),
+            reconcile: runs("reconcile").then(|| ReconcileConfig {
+                auth0: self.auth0.check(&mut check),
+                sweep_interval: Duration::from_secs(check.number("SWEEP_INTERVAL_S", &self.sweep_interval_s, &(1..=86_400))),
+                verify_after: Duration::from_hours(check.number("VERIFY_AFTER_H", &self.verify_after_h, &(1..=8_760))),
+            }),
+            ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
+            rules: self.rules(&mut check),
+            grace_period: Duration::from_secs(check.number("GRACE_PERIOD_S", &self.grace_period_s, &(1..=600))),
+        };
+        check.end(config)
+    }
+
+    fn stages(&self, check: &mut Check) -> Vec<String> {
+        let stages: Vec<String> =
+            self.only.split(',').map(|stage| stage.trim().to_owned()).filter(|stage| !stage.is_empty()).collect();
+        if stages.is_empty() || stages.iter().any(|stage| !STAGES.contains(&stage.as_str())) {
+            check.fault("ONLY", &self.only, &format!("a list out of {}", STAGES.join(",")));
+        }
+        stages
+    }
+
+    fn http(&self, check: &mut Check) -> HttpConfig {
+        let expected = "the token of the log stream, 16 characters or more";
+        let mut log_stream_tokens = vec![check.text("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected)];
+        log_stream_tokens.extend(self.log_stream_token_old.clone().filter(|token| !token.is_empty()));
+        if log_stream_tokens.iter().any(|token| !token.is_empty() && token.len() < 16) {
+            check.fault("LOG_STREAM_TOKEN", "a shorter one, not shown", expected);
+        }
+        HttpConfig {
+            listen: check.address("LISTEN", &self.listen),
+            log_stream_tokens: log_stream_tokens.into_iter().map(SecretString::from).collect(),
+        }
+    }
+
+    fn rules(&self, check: &mut Check) -> Rules {
+        let Some(path) = &self.rules_file else { return Rules::default() };
+        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        read.and_then(|text| Rules::parse(&text).map_err(|faults| faults.to_string())).unwrap_or_else(|why| {
+            check.fault("RULES_FILE", path, &format!("a rules file; {why}"));
+            Rules::default()
+        })
+    }
+}
+
+impl MigrateArgs {
+    /// Checks everything `migrate` needs.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn checked(&self) -> Result<MigrateConfig, Faults> {
+        let mut check = Check::default();
+        let mib = 1 << 20;
+        let config = MigrateConfig {
+            database: self.database.check(&mut check),
+            bus: self.bus.check(&mut check),
+            streams: StreamsConfig {
+                replicas: check.number("STREAM_REPLICAS", &self.stream_replicas, &(1..=5)),
+                app_events_max_bytes: mib * check.number("APP_EVENTS_MAX_MIB", &self.app_events_max_mib, &(1..=1 << 30)),
+                app_events_max_age: DAY * check.number("APP_EVENTS_MAX_AGE_D", &self.app_events_max_age_d, &(1..=3650)),
+                auth0_logs_max_bytes: mib * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
+                auth0_logs_max_age: DAY * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
+            },
+        };
+        check.end(config)
+    }
+}

@@ -1,0 +1,102 @@
+//! Table `assignments`: what was decided and seen of each owned role.
+//!
+//! Owns adoption: which holders are ours to take a role from. Must never mark a holder adopted on its own.
+
+use std::time::Duration;
+
+use super::{Store, StoreError, Tx, Wake};
+
+/// What we know of one role of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The role.
+    pub role: String,
+    /// What the rules last said.
+    pub wanted: bool,
+    /// Whether the profile had it when last read or written.
+    pub held: bool,
+    /// Ours to take away.
+    pub adopted: bool,
+    /// Whether that was verified recently.
+    pub fresh: bool,
+}
+
+/// All assignments of a user; fresh when verified within `verify_after`.
+pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Vec<Assignment>, StoreError> {
+    let rows = sqlx::query_as!(
+        Assignment,
+        r#"SELECT role, wanted, held, adopted,
+                  coalesce(verified_at > now() - $2::double precision * interval '1 second', false) AS "fresh!"
+           FROM assignments WHERE user_id = $1"#,
+        user,
+        verify_after.as_secs_f64()
+    );
+    Ok(rows.fetch_all(&mut **tx).await?)
+}
+
+/// Writes what a look saw or wrote, and that it was verified just now.
+pub async fn seen(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool, held: bool, adopted: bool) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, verified_at) VALUES ($1, $2, $3, $4, $5, now())
+         ON CONFLICT (user_id, role) DO UPDATE SET
+             wanted = excluded.wanted, held = excluded.held, adopted = excluded.adopted, verified_at = excluded.verified_at,
+             since = CASE WHEN a.held = excluded.held THEN a.since ELSE now() END",
+        user,
+        role,
+        wanted,
+        held,
+        adopted
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes what was decided without a look.
+pub async fn decided(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE assignments SET wanted = $3 WHERE user_id = $1 AND role = $2", user, role, wanted)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the assignments of a user who is no more.
+pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Asks for a look at everybody who holds an owned role, when the time comes.
+pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL").execute(&mut **tx).await?;
+    Ok(())
+}
+
+impl Store {
+    /// Takes holders of a role over: from now on it is ours to take from them. All known unadopted holders
+    /// when `users` is none, otherwise these users, known or not. They are looked at next. Answers how many.
+    pub async fn adopt(&self, role: &str, users: Option<&[String]>) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let adopted = sqlx::query_scalar!(
+            "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
+             SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id)
+             UNION
+             SELECT user_id, role, wanted, held, true FROM assignments WHERE role = $1 AND held AND NOT adopted AND $2 IS NULL
+             ORDER BY 1
+             ON CONFLICT (user_id, role) DO UPDATE SET adopted = true WHERE NOT a.adopted
+             RETURNING user_id",
+            role,
+            users
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut looks: Vec<_> = adopted
+            .iter()
+            .map(|user| super::Nominate { user: user.clone(), urgency: super::Urgency::Revoke, observe: true, cause: None })
+            .collect();
+        super::nominations::nominate(&mut tx, &mut looks).await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(adopted.len() as u64)
+    }
+}

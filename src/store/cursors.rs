@@ -1,0 +1,168 @@
+//! Tables `stream_cursors` and `stream_losses`: how far each stream is folded, and what went missing.
+//!
+//! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the
+//! caller believes it to be.
+
+use super::{Store, StoreError, Tx};
+
+/// Where a stream's fold stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When the stream was made, Unix nanoseconds.
+    pub created_ns: i64,
+    /// Sequence of the last message folded; 0 for none.
+    pub last_seq: i64,
+    /// When the stream stored it, Unix nanoseconds; 0 when none was read.
+    pub last_stored_ns: i64,
+    /// Raised whenever the cursor is set by hand.
+    pub epoch: i64,
+}
+
+/// What happened to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossKind {
+    /// Deleted and made again.
+    Recreated,
+    /// Its newest message lies before the cursor: an older copy was restored.
+    Rewound,
+    /// Emptied beyond the cursor.
+    Purged,
+    /// Retention, or a partial purge, removed messages that were not folded yet.
+    Overtaken,
+    /// Messages in the middle are gone.
+    Hole,
+    /// The message at the cursor is another one than was folded.
+    Replaced,
+}
+
+impl LossKind {
+    /// As it stands in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recreated => "recreated",
+            Self::Rewound => "rewound",
+            Self::Purged => "purged",
+            Self::Overtaken => "overtaken",
+            Self::Hole => "hole",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// A loss that stands.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// What happened.
+    pub kind: String,
+    /// What was expected and what was found.
+    pub detail: String,
+}
+
+impl Store {
+    /// Where the fold of `stream` stands; none before its first start.
+    pub async fn cursor(&self, stream: &str) -> Result<Option<Cursor>, StoreError> {
+        let row = sqlx::query_as!(
+            Cursor,
+            "SELECT created_ns, last_seq, last_stored_ns, epoch FROM stream_cursors WHERE stream = $1",
+            stream
+        );
+        Ok(row.fetch_optional(&self.pool).await?)
+    }
+
+    /// Writes the first cursor of a stream. Whoever comes second finds the first one's.
+    pub async fn first_cursor(&self, stream: &str, created_ns: i64, last_seq: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO stream_cursors (stream, created_ns, last_seq, last_stored_ns)
+             VALUES ($1, $2, $3, 0) ON CONFLICT (stream) DO NOTHING",
+            stream,
+            created_ns,
+            last_seq
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The loss that stands on `stream`, if one does.
+    pub async fn open_loss(&self, stream: &str) -> Result<Option<Loss>, StoreError> {
+        let row = sqlx::query_as!(
+            Loss,
+            "SELECT kind, detail FROM stream_losses WHERE stream = $1 AND accepted_at IS NULL",
+            stream
+        );
+        Ok(row.fetch_optional(&self.pool).await?)
+    }
+
+    /// Writes a loss down, unless one stands already. From here on the stream's fold is stopped.
+    pub async fn report_loss(&self, stream: &str, kind: LossKind, detail: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO stream_losses (stream, kind, detail) VALUES ($1, $2, $3)
+             ON CONFLICT (stream) WHERE accepted_at IS NULL DO NOTHING",
+            stream,
+            kind.as_str(),
+            detail
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Accepts the loss that stands on `stream`: the fold goes on right after `last_seq` of the stream made at
+    /// `created_ns`, and revokes that waited for this are due. Answers false when no loss stands.
+    pub async fn accept_loss(
+        &self,
+        stream: &str,
+        created_ns: i64,
+        last_seq: i64,
+        wake: super::Wake,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let accepted = sqlx::query!(
+            "UPDATE stream_losses SET accepted_at = now() WHERE stream = $1 AND accepted_at IS NULL",
+            stream
+        );
+        if accepted.execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "UPDATE stream_cursors
+             SET created_ns = $2, last_seq = $3, last_stored_ns = 0, epoch = epoch + 1, moved_at = now()
+             WHERE stream = $1",
+            stream,
+            created_ns,
+            last_seq
+        )
+        .execute(&mut *tx)
+        .await?;
+        super::nominations::release_held(&mut tx).await?;
+        wake.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Moves the cursor, first statement of a fold's transaction. False when the cursor is not where the caller
+/// believes it to be, or other rules are in force: then nothing may be committed.
+pub async fn advance(
+    tx: &mut Tx<'_>,
+    stream: &str,
+    from: &Cursor,
+    last_seq: i64,
+    last_stored_ns: i64,
+    rules: &str,
+) -> Result<bool, StoreError> {
+    let moved = sqlx::query!(
+        "UPDATE stream_cursors SET last_seq = $5, last_stored_ns = $6, moved_at = now()
+         WHERE stream = $1 AND created_ns = $2 AND last_seq = $3 AND epoch = $4
+           AND EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $7)",
+        stream,
+        from.created_ns,
+        from.last_seq,
+        from.epoch,
+        last_seq,
+        last_stored_ns,
+        rules
+    );
+    Ok(moved.execute(&mut **tx).await?.rows_affected() == 1)
+}

@@ -1,0 +1,70 @@
+//! Figures computed when Prometheus asks.
+//!
+//! Owns the queries behind gauges. Must stay cheap: each reads a small table or an index.
+
+use super::{Store, StoreError};
+
+/// What the tables say right now.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Users due and not in hand.
+    pub due: i64,
+    /// Users who wait for their time after a failure or a settle time.
+    pub waiting: i64,
+    /// Users in hand.
+    pub leased: i64,
+    /// Users parked for a person.
+    pub parked: i64,
+    /// Users whose revoke is held.
+    pub held: i64,
+    /// Seconds the longest-due user has been due.
+    pub oldest_due_s: f64,
+    /// Holders that are not ours to take a role from.
+    pub unadopted: i64,
+    /// Holders that are.
+    pub adopted: i64,
+    /// Streams whose loss stands.
+    pub losses: Vec<String>,
+}
+
+impl Store {
+    /// Reads all figures.
+    pub async fn gauges(&self) -> Result<Gauges, StoreError> {
+        let queue = sqlx::query!(
+            r#"SELECT
+                   count(*) FILTER (WHERE parked_at IS NULL AND held IS NULL AND lease IS NULL AND due_at <= now()) AS "due!",
+                   count(*) FILTER (WHERE parked_at IS NULL AND held IS NULL AND lease IS NULL AND due_at > now()) AS "waiting!",
+                   count(*) FILTER (WHERE lease IS NOT NULL) AS "leased!",
+                   count(*) FILTER (WHERE parked_at IS NOT NULL) AS "parked!",
+                   count(*) FILTER (WHERE held IS NOT NULL) AS "held!",
+                   coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE parked_at IS NULL AND held IS NULL AND due_at <= now())), 0)::double precision AS "oldest!"
+               FROM nominations"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let holders = sqlx::query!(
+            r#"SELECT count(*) FILTER (WHERE held AND NOT adopted) AS "unadopted!", count(*) FILTER (WHERE held AND adopted) AS "adopted!"
+               FROM assignments"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
+        Ok(Gauges {
+            due: queue.due,
+            waiting: queue.waiting,
+            leased: queue.leased,
+            parked: queue.parked,
+            held: queue.held,
+            oldest_due_s: queue.oldest,
+            unadopted: holders.unadopted,
+            adopted: holders.adopted,
+            losses: losses.fetch_all(&self.pool).await?,
+        })
+    }
+
+    /// Fails when Postgres does not answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#).fetch_one(&self.pool).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! Table `nominations`: users somebody should look at.
+//!
+//! Owns the queue: one row a user, a generation that moves with each nomination, a lease for the look in hand.
+//! Must never lose a nomination that comes while a look is under way.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Store, StoreError, Tx};
+use crate::domain::ids::UserId;
+
+/// What comes first when there are more users than calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A role may have to go.
+    Revoke = 0,
+    /// A role may be due.
+    Grant = 1,
+    /// Nobody has looked at the user yet.
+    NewUser = 2,
+    /// Only to verify.
+    Verify = 3,
+}
+
+/// The event that carried a user over a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Event id.
+    pub event: String,
+    /// Plays of the playlist right after it.
+    pub plays: i64,
+    /// When the stream stored it.
+    pub stored_at: OffsetDateTime,
+}
+
+/// One nomination.
+#[derive(Clone, Debug)]
+pub struct Nominate {
+    /// Who.
+    pub user: String,
+    /// How urgent.
+    pub urgency: Urgency,
+    /// The profile must be read even if our own records say the user is in step; wakes a parked user too.
+    pub observe: bool,
+    /// What carried the user over, where an event did.
+    pub cause: Option<Cause>,
+}
+
+/// A user taken in hand.
+#[derive(Debug)]
+pub struct Claim {
+    /// Who.
+    pub user: UserId<'static>,
+    /// Names the look.
+    pub lease: Uuid,
+    /// Generation when it was taken.
+    pub generation: i64,
+    /// The profile must be read.
+    pub observe: bool,
+    /// What carried the user over, where an event did.
+    pub cause: Option<Cause>,
+    /// Failed looks before this one.
+    pub attempts: i32,
+    /// How long the user had been due, milliseconds.
+    pub queued_ms: i64,
+}
+
+/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay.
+pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    // In one order everywhere, so that two folds cannot lock each other out.
+    wanted.sort_by(|a, b| a.user.cmp(&b.user));
+    let users: Vec<&str> = wanted.iter().map(|one| one.user.as_str()).collect();
+    let urgencies: Vec<i16> = wanted.iter().map(|one| one.urgency as i16).collect();
+    let observes: Vec<bool> = wanted.iter().map(|one| one.observe).collect();
+    let events: Vec<Option<&str>> = wanted.iter().map(|one| one.cause.as_ref().map(|cause| cause.event.as_str())).collect();
+    let plays: Vec<Option<i64>> = wanted.iter().map(|one| one.cause.as_ref().map(|cause| cause.plays)).collect();
+    let stored: Vec<Option<OffsetDateTime>> =
+        wanted.iter().map(|one| one.cause.as_ref().map(|cause| cause.stored_at)).collect();
+    sqlx::query!(
+        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
+         SELECT * FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
+         ON CONFLICT (user_id) DO UPDATE SET
+             urgency = least(n.urgency, excluded.urgency),
+             generation = n.generation + 1,
+             observe = n.observe OR excluded.observe,
+             cause_event = coalesce(excluded.cause_event, n.cause_event),
+             cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
+             cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
+             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at ELSE least(n.due_at, now()) END,
+             -- a parked user waits for a person, or for the profile to change
+             parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END",
+        &users as &[&str],
+        &urgencies,
+        &observes,
+        &events as &[Option<&str>],
+        &plays as &[Option<i64>],
+        &stored as &[Option<OffsetDateTime>]
+    )
+    .execute(&mut **tx)
+    .await?;
+    super::Wake::Nominations.send(tx).await
+}
+
+/// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, or when other rules than
+/// `rules` are in force.
+pub async fn claim(tx: &mut Tx<'_>, lease: Uuid, lease_for: Duration, rules: &str) -> Result<Option<Claim>, StoreError> {
+    let row = sqlx::query!(
+        r#"WITH pick AS (
+               SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint)) AS level(urgency)
+               CROSS JOIN LATERAL (
+                   -- one short index range a level: users who wait for later do not have to be passed over
+                   SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
+                   WHERE n.urgency = level.urgency AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                     AND (n.lease IS NULL OR n.lease_until < now())
+                   ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+               ) AS due
+               WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3)
+               LIMIT 1
+           )
+           UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
+           FROM pick WHERE n.user_id = pick.user_id
+           RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
+               n.cause_stored_at, (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
+        lease,
+        lease_for.as_secs_f64(),
+        rules
+    );
+    let Some(row) = row.fetch_optional(&mut **tx).await? else { return Ok(None) };
+    let cause = match (row.cause_event, row.cause_plays, row.cause_stored_at) {
+        (Some(event), Some(plays), Some(stored_at)) => Some(Cause { event, plays, stored_at }),
+        _ => None,
+    };
+    let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
+        table: "nominations",
+        column: "user_id",
+        value: row.user_id,
+    })?;
+    Ok(Some(Claim {
+        user,
+        lease,
+        generation: row.generation,
+        observe: row.observe,
+        cause,
+        attempts: row.attempts,
+        queued_ms: row.queued_ms.max(0),
+    }))
+}
+
+/// Locks the nomination if the look `lease` still has it; answers its generation and whether somebody asked for
+/// a fresh look meanwhile.
+pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<(i64, bool)>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT generation, observe FROM nominations WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE",
+        claim.user.as_str(),
+        claim.lease
+    );
+    Ok(row.fetch_optional(&mut **tx).await?.map(|row| (row.generation, row.observe)))
+}
+
+/// Ends a look: the user is in step as of `generation`. If somebody nominated meanwhile, the user stays due.
+pub async fn finish(tx: &mut Tx<'_>, claim: &Claim, generation: i64) -> Result<(), StoreError> {
+    let user = claim.user.as_str();
+    let gone = sqlx::query!(
+        "DELETE FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe",
+        user,
+        claim.lease,
+        generation
+    );
+    if gone.execute(&mut **tx).await?.rows_affected() == 0 {
+        sqlx::query!(
+            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now()
+             WHERE user_id = $1 AND lease = $2",
+            user,
+            claim.lease
+        )
+        .execute(&mut **tx)
+        .await?;
+        super::Wake::Nominations.send(tx).await?;
+    }
+    Ok(())
+}
+
+/// Gives a user back, to be looked at again after `wait`. The next look reads the profile if this one meant to.
+pub async fn again(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    wait: Duration,
+    observe: bool,
+    failed: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
+             due_at = now() + $4::double precision * interval '1 second',
+             attempts = attempts + CASE WHEN $5::text IS NULL THEN 0 ELSE 1 END,
+             last_error = coalesce($5, last_error)
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        observe,
+        wait.as_secs_f64(),
+        failed
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Parks a user until the profile changes or a day has passed; a person can see why.
+pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(), last_error = $3
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        why
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Holds a user whose revoke must wait until the loss of a stream is accepted.
+pub async fn hold(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, held = 'stream_loss'
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Makes held users due again.
+pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE nominations SET held = NULL, due_at = now() WHERE held IS NOT NULL").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Makes users due again who have been parked for longer than `after`.
+pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET parked_at = NULL, attempts = 0, due_at = now()
+         WHERE parked_at < now() - $1::double precision * interval '1 second'",
+        after.as_secs_f64()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// How long until the next user is due; none when nobody waits.
+    pub async fn next_due(&self) -> Result<Option<Duration>, StoreError> {
+        let seconds = sqlx::query_scalar!(
+            r#"SELECT extract(epoch FROM min(CASE WHEN lease IS NULL THEN due_at ELSE lease_until END) - now())::double precision
+               FROM nominations WHERE parked_at IS NULL AND held IS NULL"#
+        );
+        Ok(seconds.fetch_one(&self.pool).await?.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
+    }
+}

@@ -1,0 +1,110 @@
+//! Table `role_changes`: the audit.
+//!
+//! Owns the life of an audit row: decided, attempted, completed or closed. Must never remove one, and never
+//! complete one that was not seen or answered.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Claim, StoreError, Tx};
+use crate::domain::plan::Change;
+use crate::domain::rule::Rule;
+
+/// A change that was decided and of which nobody knows yet whether it was done.
+#[derive(Clone, Debug)]
+pub struct OpenChange {
+    /// The row.
+    pub id: Uuid,
+    /// The role.
+    pub role: String,
+    /// Granted or revoked.
+    pub granted: bool,
+}
+
+/// The changes of a user that are open.
+pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreError> {
+    let rows = sqlx::query_as!(
+        OpenChange,
+        r#"SELECT change_id AS id, role, change = 'granted' AS "granted!" FROM role_changes
+           WHERE user_id = $1 AND outcome IS NULL ORDER BY change_id"#,
+        user
+    );
+    Ok(rows.fetch_all(&mut **tx).await?)
+}
+
+/// Writes a decision down. With `shadow` it is closed at once: nothing will be written.
+pub async fn decide(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    (rule, change): (&Rule, Change),
+    plays: i64,
+    shadow: bool,
+) -> Result<Uuid, StoreError> {
+    let id = Uuid::now_v7();
+    let cause = claim.cause.as_ref();
+    sqlx::query!(
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        id,
+        claim.user.as_str(),
+        rule.role,
+        change.as_str(),
+        plays,
+        serde_json::to_value(rule).unwrap_or(Value::Null),
+        cause.map(|cause| cause.event.as_str()),
+        cause.map(|cause| cause.stored_at),
+        shadow.then_some("shadow"),
+        claim.queued_ms
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Writes down that the rows' write is about to be sent, and what it will say.
+pub async fn attempt(tx: &mut Tx<'_>, ids: &[Uuid], roles: &[String]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE role_changes SET attempted_at = clock_timestamp(), wrote_roles = $2
+         WHERE change_id = ANY($1) AND outcome IS NULL",
+        ids,
+        serde_json::to_value(roles).unwrap_or(Value::Null)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Completes rows: `written` when our write was answered, `confirmed` when a later look saw them done.
+pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE role_changes SET completed_at = clock_timestamp(), outcome = $2
+         WHERE change_id = ANY($1) AND outcome IS NULL",
+        ids,
+        outcome
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Closes rows that were not done and will not be: `superseded` or `gone`.
+pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE role_changes SET outcome = $2 WHERE change_id = ANY($1) AND outcome IS NULL", ids, outcome)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Of `(user, roles)` pairs that the tenant's log says our own client wrote, those that are the echo of a
+/// completed write of ours.
+pub async fn echoes(tx: &mut Tx<'_>, writes: &[(&str, Value)]) -> Result<Vec<String>, StoreError> {
+    let users: Vec<&str> = writes.iter().map(|(user, _)| *user).collect();
+    let roles: Vec<Value> = writes.iter().map(|(_, roles)| roles.clone()).collect();
+    let known = sqlx::query_scalar!(
+        r#"SELECT DISTINCT written.user_id AS "user!" FROM UNNEST($1::text[], $2::jsonb[]) AS written(user_id, roles)
+           JOIN role_changes r ON r.user_id = written.user_id AND r.wrote_roles = written.roles AND r.completed_at IS NOT NULL"#,
+        &users as &[&str],
+        &roles
+    );
+    Ok(known.fetch_all(&mut **tx).await?)
+}

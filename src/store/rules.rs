@@ -1,0 +1,135 @@
+//! Table `rules_in_force`, and the comparison of all facts with all decisions.
+//!
+//! Owns who is out of step under given rules. Must never change rules without nominating whom it affects, in
+//! the same transaction.
+
+use std::time::Duration;
+
+use super::{Store, StoreError, Tx, Wake};
+use crate::domain::rule::{Rule, Rules};
+
+/// Whether our rules are the ones in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// They were in force already.
+    Already,
+    /// They are now; so many users were nominated.
+    TakenOver(u64),
+}
+
+impl Store {
+    /// Puts `rules` in force and nominates everybody they affect, unless they are in force already.
+    pub async fn put_rules_in_force(&self, rules: &Rules, writes: bool) -> Result<InForce, StoreError> {
+        let mut tx = self.begin().await?;
+        let taken = sqlx::query!(
+            "INSERT INTO rules_in_force AS r (fingerprint, rules) VALUES ($1, $2)
+             ON CONFLICT (only_row) DO UPDATE SET fingerprint = excluded.fingerprint, rules = excluded.rules, since = now()
+             WHERE r.fingerprint <> excluded.fingerprint",
+            rules.fingerprint(),
+            serde_json::to_value(rules.as_slice()).unwrap_or_default()
+        );
+        if taken.execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(InForce::Already);
+        }
+        let mut nominated = 0;
+        for rule in rules.as_slice() {
+            nominated += nominate_out_of_step(&mut tx, rule, writes).await?;
+        }
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(InForce::TakenOver(nominated))
+    }
+
+    /// Whether the rules with this fingerprint are in force.
+    pub async fn rules_are_in_force(&self, fingerprint: &str) -> Result<bool, StoreError> {
+        let same = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $1) AS "same!""#,
+            fingerprint
+        );
+        Ok(same.fetch_one(&self.pool).await?)
+    }
+
+    /// The free half of the sweep: nominates users whose facts and decisions differ, changes that were decided
+    /// and left over (`settle` after their last attempt), and those parked for longer than `parked_for`.
+    pub async fn sweep_free(&self, rules: &Rules, writes: bool, settle: Duration, parked_for: Duration) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut nominated = 0;
+        for rule in rules.as_slice() {
+            nominated += nominate_out_of_step(&mut tx, rule, writes).await?;
+        }
+        nominated += sqlx::query!(
+            "INSERT INTO nominations (user_id, urgency, observe)
+             SELECT DISTINCT user_id, 0::smallint, true FROM role_changes
+             WHERE outcome IS NULL AND coalesce(attempted_at, decided_at) < now() - $1::double precision * interval '1 second'
+             ORDER BY 1
+             ON CONFLICT (user_id) DO NOTHING",
+            settle.as_secs_f64()
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        super::nominations::wake_parked(&mut tx, parked_for).await?;
+        if !sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#)
+            .fetch_one(&mut *tx)
+            .await?
+        {
+            super::nominations::release_held(&mut tx).await?;
+        }
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(nominated)
+    }
+
+    /// The paid half: nominates at most `most` holders whose last verification is older than `verify_after`,
+    /// oldest first, unless as many are waiting already.
+    pub async fn sweep_paid(&self, rules: &Rules, verify_after: Duration, most: i64) -> Result<u64, StoreError> {
+        let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
+        let mut tx = self.begin().await?;
+        let nominated = sqlx::query!(
+            "INSERT INTO nominations (user_id, urgency, observe)
+             SELECT user_id, 3::smallint, true FROM (
+                 SELECT user_id, min(coalesce(verified_at, '-infinity')) AS oldest FROM assignments
+                 WHERE role = ANY($1::text[]) AND (held OR wanted)
+                   AND coalesce(verified_at, '-infinity') < now() - $2::double precision * interval '1 second'
+                 GROUP BY user_id ORDER BY oldest
+                 LIMIT greatest($3 - (SELECT count(*) FROM nominations WHERE urgency = 3), 0)
+             ) AS stale ORDER BY user_id
+             ON CONFLICT (user_id) DO NOTHING",
+            &roles as &[&str],
+            verify_after.as_secs_f64(),
+            most
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(nominated)
+    }
+}
+
+/// Nominates users for whom `rule` says something else than was decided; with `writes`, also those whose role
+/// is not what was decided (decided in shadow mode, say).
+async fn nominate_out_of_step(tx: &mut Tx<'_>, rule: &Rule, writes: bool) -> Result<u64, StoreError> {
+    let nominated = sqlx::query!(
+        "INSERT INTO nominations (user_id, urgency)
+         SELECT coalesce(best.user_id, a.user_id), CASE WHEN a.wanted AND best.user_id IS NULL THEN 0 ELSE 1 END::smallint
+         FROM (
+             -- a user below the lower line is the same as one without plays
+             SELECT owner_id AS user_id, max(plays) AS plays FROM playlists
+             WHERE owner_id IS NOT NULL AND NOT deleted AND plays >= $2 GROUP BY owner_id
+         ) AS best
+         FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = best.user_id
+         WHERE (best.plays >= $3 AND a.wanted IS NOT TRUE)
+            OR (best.plays IS NULL AND a.wanted)
+            OR ($4 AND a.wanted AND NOT a.held)
+            OR ($4 AND NOT a.wanted AND a.held AND a.adopted)
+         ORDER BY 1
+         ON CONFLICT (user_id) DO NOTHING",
+        rule.role,
+        rule.revoke_below,
+        rule.grant_at,
+        writes
+    );
+    Ok(nominated.execute(&mut **tx).await?.rows_affected())
+}

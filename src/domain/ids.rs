@@ -25,8 +25,14 @@ impl<'a> Token<'a> {
     pub fn parse(raw: impl Into<Cow<'a, str>>) -> Result<Self, &'static str> {
         let raw = raw.into();
         let well_formed = (1..=MAX_TOKEN_BYTES).contains(&raw.len())
-            && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if well_formed { Ok(Self(raw)) } else { Err("expected 1 to 64 characters of A-Z a-z 0-9 _ -") }
+            && raw
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if well_formed {
+            Ok(Self(raw))
+        } else {
+            Err("expected 1 to 64 characters of A-Z a-z 0-9 _ -")
+        }
     }
 
     /// The id as text.
@@ -94,7 +100,13 @@ mod tests {
 
     #[test]
     fn user_ids_may_hold_anything_printable() {
-        for good in ["auth0|abc", "samlp|conn|a+b@c.d", "google oauth2|1", "é|1", &"u".repeat(255)] {
+        for good in [
+            "auth0|abc",
+            "samlp|conn|a+b@c.d",
+            "google oauth2|1",
+            "é|1",
+            &"u".repeat(255),
+        ] {
             assert!(UserId::parse(good).is_ok(), "{good}");
         }
         for bad in ["", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", &"u".repeat(256)] {

@@ -20,7 +20,7 @@ mod tests;
 pub use reject::{Reason, Reject};
 pub(super) use reject::{bad_value, excerpt};
 
-/// Largest payload of an app event, in bytes. The largest event the contract allows is about 5 KB.
+/// Largest payload of an app event, in bytes: twice what the contract needs with every character escaped.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 /// Longest name of a playlist, in characters.
 pub const MAX_NAME_CHARS: usize = 256;

@@ -1,11 +1,9 @@
 //! App events: the bytes of one message become an [`Event`], or a [`Reject`] that says why not.
 //!
-//! Owns the contract of `APP_EVENTS` (field names, types, limits, subjects) and the reasons for which a
-//! message ends in the dead letters. Must never panic on any input, copy what it can borrow, nor let a
-//! time stamp of the publisher influence what is counted.
+//! Owns the contract of `APP_EVENTS`: field names, types, limits, subjects. Must never panic on any input,
+//! copy what it can borrow, nor let a time stamp of the publisher influence what is counted.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,10 +13,14 @@ use time::format_description::well_known::Rfc3339;
 
 use super::ids::{Token, UserId};
 
+mod reject;
 #[cfg(test)]
 mod tests;
 
-/// Largest payload of an app event, in bytes. The largest event the contract allows is about 5 KB.
+pub use reject::{Reason, Reject};
+pub(super) use reject::{bad_value, excerpt};
+
+/// Largest payload of an app event, in bytes: twice what the contract needs with every character escaped.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 /// Longest name of a playlist, in characters.
 pub const MAX_NAME_CHARS: usize = 256;
@@ -27,8 +29,6 @@ pub const MAX_NAME_CHARS: usize = 256;
 const PLAYS: &str = "plays.";
 /// Subject prefix of playlists saved and deleted; the playlist's id follows.
 const PLAYLISTS: &str = "playlists.";
-/// Most characters of somebody else's text that a detail repeats.
-const EXCERPT_CHARS: usize = 32;
 
 /// Something that happened to one playlist. Ids and names borrow from the payload where JSON allows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,85 +63,6 @@ pub enum Kind<'a> {
     /// A retraction of a play that was retracted before: changes nothing. Never parsed, see
     /// [`super::tally::void_repeats`].
     Repeat,
-}
-
-/// Why a message was not understood. Goes to the dead letters as it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {detail}", reason.as_str())]
-pub struct Reject {
-    /// What kind of fault it is.
-    pub reason: Reason,
-    /// Names the field and what was expected; of the value it shows a short, escaped part at most.
-    pub detail: String,
-}
-
-/// The kinds of fault a message can have. Closed, so that it may be a metric's label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Longer than the contract allows.
-    Oversized,
-    /// Not UTF-8.
-    NotUtf8,
-    /// Not one JSON text.
-    NotJson,
-    /// A required field is absent or null.
-    MissingField,
-    /// A field is there twice, so that it is open which one is meant.
-    DuplicateField,
-    /// A field, or the whole payload, has another JSON type than expected.
-    WrongType,
-    /// A field of the right type holds what it must not hold.
-    BadValue,
-    /// An event of a type that the contract does not have.
-    UnknownType,
-    /// The subject names another playlist, or belongs to another type.
-    SubjectMismatch,
-    /// It came on the subject for what the webhook could not split.
-    Unreadable,
-}
-
-impl Reason {
-    /// Every reason, so that metrics can start at 0.
-    pub const ALL: [Self; 10] = [
-        Self::Oversized,
-        Self::NotUtf8,
-        Self::NotJson,
-        Self::MissingField,
-        Self::DuplicateField,
-        Self::WrongType,
-        Self::BadValue,
-        Self::UnknownType,
-        Self::SubjectMismatch,
-        Self::Unreadable,
-    ];
-
-    /// The reason as it is stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Oversized => "oversized",
-            Self::NotUtf8 => "not_utf8",
-            Self::NotJson => "not_json",
-            Self::MissingField => "missing_field",
-            Self::DuplicateField => "duplicate_field",
-            Self::WrongType => "wrong_type",
-            Self::BadValue => "bad_value",
-            Self::UnknownType => "unknown_type",
-            Self::SubjectMismatch => "subject_mismatch",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
-
-impl Reject {
-    /// A rejection because of `field`, of which `fault` says what is wrong.
-    #[must_use]
-    pub fn new(reason: Reason, field: &str, fault: impl fmt::Display) -> Self {
-        Self {
-            reason,
-            detail: format!("{field}: {fault}"),
-        }
-    }
 }
 
 /// Every field of every event type. One name has one type in all of them, so a field is checked for being
@@ -309,27 +230,4 @@ fn token<'a>(field: &str, value: Option<Text<'a>>) -> Result<Token<'a>, Reject> 
 fn user_id<'a>(field: &str, value: Option<Text<'a>>) -> Result<UserId<'a>, Reject> {
     let value = required(field, value)?;
     UserId::parse(value.clone()).map_err(|expected| bad_value(field, expected, &value))
-}
-
-/// A rejection of `value`, of which the detail shows the beginning.
-pub(super) fn bad_value(field: &str, expected: &str, value: &str) -> Reject {
-    Reject::new(
-        Reason::BadValue,
-        field,
-        format_args!("{expected}, got \"{}\"", excerpt(value)),
-    )
-}
-
-/// The beginning of `text`, escaped so that it can stand in a log line or a column.
-pub(super) fn excerpt(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut shown: String = chars
-        .by_ref()
-        .take(EXCERPT_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
-    if chars.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }

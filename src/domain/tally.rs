@@ -72,8 +72,8 @@ pub enum Step<'e> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally<'e> {
     /// Playlists that were only played or retracted, and by how much their count changes. Never 0: plays that
-    /// were all retracted change nothing, also not that a playlist is unknown. To be added where the playlist is not
-    /// deleted, and to an unknown one as to one with 0 plays.
+    /// were all retracted change nothing, and an unknown playlist needs no row for them. To be added unless
+    /// the playlist is deleted; an unknown one starts from 0 plays.
     pub adds: Vec<(&'e str, i64)>,
     /// Playlists that were saved or deleted, with all their steps in order; neighbouring adds are one.
     pub lives: Vec<(&'e str, Vec<Step<'e>>)>,

@@ -14,7 +14,8 @@ fn play() -> Value {
 
 fn retraction() -> Value {
     json!({"type": "play_retracted", "event_id": "e2", "retracts": "e1", "playlist_id": "pl_42",
-           "listener_id": "auth0|abc", "song_id": "s_7", "played_at": "2026-11-23T10:00:00Z", "reason": "bot"})
+           "listener_id": "auth0|abc", "song_id": "s_7",
+           "played_at": "2026-11-23T10:00:00Z", "reason": "bot"})
 }
 
 fn saved() -> Value {
@@ -236,6 +237,7 @@ fn payloads_that_are_no_event_are_refused_with_the_place() {
     let deep_array = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let twice = r#"{"type":"play","event_id":"a","event_id":"b"}"#;
     let surrogate = r#"{"type":"play","event_id":"\ud800"}"#;
+    let oversized = vec![b' '; MAX_EVENT_BYTES + 1];
     let table: [(&[u8], Reason, &str); 19] = [
         (b"", Reason::NotJson, "payload: "),
         (b"  \n", Reason::NotJson, "payload: "),
@@ -275,7 +277,7 @@ fn payloads_that_are_no_event_are_refused_with_the_place() {
             Reason::NotUtf8,
             "payload: ",
         ),
-        (&[b' '; MAX_EVENT_BYTES + 1], Reason::Oversized, "payload: "),
+        (&oversized, Reason::Oversized, "payload: "),
     ];
     for (payload, reason, opening) in table {
         let reject = refused("plays.pl_42", payload);
@@ -329,7 +331,9 @@ proptest! {
     }
 
     #[test]
-    fn a_detail_is_short_and_fit_to_be_shown(field in "\\PC{1,40}|event_id|name|type", value: String, subject: String) {
+    fn a_detail_is_short_and_fit_to_be_shown(
+        field in "\\PC{1,40}|event_id|name|type", value: String, subject: String
+    ) {
         let event = with(saved(), &field, value);
         if let Err(reject) = parse(&subject, event.to_string().as_bytes()) {
             prop_assert!(reject.detail.len() < 1_000, "{}", reject.detail);
@@ -339,10 +343,14 @@ proptest! {
 
     #[test]
     fn well_formed_events_are_read_as_they_were_written(
-        id in "[A-Za-z0-9_-]{1,64}", playlist in "[A-Za-z0-9_-]{1,64}", owner in "[^\\pC]{1,60}", name in "\\PC{0,256}"
+        id in "[A-Za-z0-9_-]{1,64}", playlist in "[A-Za-z0-9_-]{1,64}",
+        owner in "[^\\pC]{1,60}", name in "\\PC{0,256}",
     ) {
-        let event = json!({"type": "playlist_saved", "event_id": id, "playlist_id": playlist, "owner_id": owner,
-                           "name": name}).to_string();
+        let event = json!({
+            "type": "playlist_saved", "event_id": id, "playlist_id": playlist, "owner_id": owner,
+            "name": name,
+        });
+        let event = event.to_string();
         let read = parse(&format!("playlists.{playlist}"), event.as_bytes());
         prop_assert_eq!(read, Ok(Event {
             id: Token::parse(id).unwrap(),

@@ -250,13 +250,17 @@ impl World {
 
 fn seen(events: &[Event<'static>]) -> World {
     let mut world = World::default();
-    events.iter().for_each(|event| world.see(event));
+    for event in events {
+        world.see(event);
+    }
     world.known()
 }
 
 fn folded(batches: &[&[Event<'static>]]) -> World {
     let mut world = World::default();
-    batches.iter().for_each(|batch| world.fold(batch));
+    for batch in batches {
+        world.fold(batch);
+    }
     world.known()
 }
 
@@ -290,7 +294,9 @@ proptest! {
     }
 
     #[test]
-    fn where_a_batch_is_split_does_not_matter(events in batch(any_event()), cuts in prop::collection::vec(any::<Index>(), 0..4)) {
+    fn where_a_batch_is_split_does_not_matter(
+        events in batch(any_event()), cuts in prop::collection::vec(any::<Index>(), 0..4)
+    ) {
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(events.len() + 1)).collect();
         cuts.extend([0, events.len()]);
         cuts.sort_unstable();
@@ -300,7 +306,8 @@ proptest! {
 
     #[test]
     fn the_order_of_plays_and_retractions_does_not_matter(
-        (events, shuffled) in batch(count()).prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle()))
+        (events, shuffled) in batch(count())
+            .prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle()))
     ) {
         prop_assert_eq!(folded(&[&events]), folded(&[&shuffled]));
     }
@@ -328,7 +335,9 @@ proptest! {
     }
 
     #[test]
-    fn a_crossing_is_where_the_reference_changes_zone_last(mut events in batch(any_event()), line in 1..4i64) {
+    fn a_crossing_is_where_the_reference_changes_zone_last(
+        mut events in batch(any_event()), line in 1..4i64
+    ) {
         let fresh: HashSet<String> = retracted(&events).into_iter().map(ToString::to_string).collect();
         void_repeats(&mut events, &fresh);
         let zone = |playlist: &Playlist| u8::from(playlist.plays >= line);

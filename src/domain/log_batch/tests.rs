@@ -1,0 +1,324 @@
+//! Every form a body can have, and that what goes in comes out.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// The pieces as text, each with its subject.
+fn shown(body: &[u8]) -> Vec<(String, &str)> {
+    let shown = split(body).into_iter().map(|piece| {
+        let subject = [EVENT, OTHER, UNREADABLE, "s", "sapi"]
+            .into_iter()
+            .find(|&subject| subject == piece.subject.as_str())
+            .unwrap_or("unexpected subject");
+        (String::from_utf8_lossy(piece.bytes).into_owned(), subject)
+    });
+    shown.collect()
+}
+
+#[test]
+fn the_body_tells_its_own_form() {
+    let s = r#"{"log_id":"1","data":{"type":"s"}}"#;
+    let sapi = r#"{ "_id":"2", "type":"sapi" }"#;
+    let event = r#"{"specversion":"1.0","type":"user.updated","id":"evt_1","data":{"object":{}}}"#;
+    let both = [(s, "s"), (sapi, "sapi")];
+    let bad_between = [(s, "s"), ("{\"type\":", UNREADABLE), (sapi, "sapi")];
+    let table: [(String, &[(&str, &str)]); 28] = [
+        (format!("[{s},{sapi}]"), &both),
+        (format!(" [ {s} ,\r\n\t{sapi} ] \n"), &both),
+        (format!("\u{feff}[{s},{sapi}]"), &both),
+        (format!("{{\"logs\":[{s},{sapi}]}}"), &both),
+        (format!("{{ \"logs\" : [ {s} , {sapi} ], \"more\": 1 }}"), &both),
+        (format!("{s}\n{sapi}"), &both),
+        (format!("\u{feff}\n{s}\r\n\r\n  {sapi} \r\n"), &both),
+        (format!("{s}\n{{\"type\":\n{sapi}\n"), &bad_between),
+        (
+            format!("{{\"type\":\n{s}"),
+            &[("{\"type\":", UNREADABLE), (s, "s")],
+        ),
+        (
+            format!("[\n{s}\n{sapi}"),
+            &[("[", UNREADABLE), (s, "s"), (sapi, "sapi")],
+        ),
+        (format!("[{s}]\n{{\"logs\":[{sapi}]}}"), &both),
+        (
+            format!("[{s},null,{sapi},7]"),
+            &[(s, "s"), ("null", UNREADABLE), (sapi, "sapi"), ("7", UNREADABLE)],
+        ),
+        (s.to_owned(), &[(s, "s")]),
+        (format!("\n{sapi}\n"), &[(sapi, "sapi")]),
+        (event.to_owned(), &[(event, EVENT)]),
+        (format!("{event}\n{s}"), &[(event, EVENT), (s, "s")]),
+        (format!("[{event}]"), &[(event, EVENT)]),
+        (String::new(), &[]),
+        ("\u{feff} \r\n\t".to_owned(), &[]),
+        ("[]".to_owned(), &[]),
+        ("{\"logs\":[]}".to_owned(), &[]),
+        ("{}".to_owned(), &[("{}", OTHER)]),
+        ("{\"logs\":null}".to_owned(), &[("{\"logs\":null}", OTHER)]),
+        (
+            "{\"logs\":[1],\"type\":\"s\"}".to_owned(),
+            &[("{\"logs\":[1],\"type\":\"s\"}", "s")],
+        ),
+        (" hello\nworld ".to_owned(), &[(" hello\nworld ", UNREADABLE)]),
+        ("\u{feff}null".to_owned(), &[("\u{feff}null", UNREADABLE)]),
+        (format!("[{s},"), &[(&format!("[{s},"), UNREADABLE)]),
+        (format!("{s}{sapi}"), &[(&format!("{s}{sapi}"), UNREADABLE)]),
+    ];
+    for (body, pieces) in table {
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|&(text, subject)| (text.to_owned(), subject))
+            .collect();
+        assert_eq!(shown(body.as_bytes()), pieces, "{body}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_spoil_only_their_record() {
+    let body = b"[{\"type\":\"s\"},{\"type\":\"s\",\"user_agent\":\"\xff\xfe\"},{\"type\":\"sapi\"}]";
+    let pieces = split(body);
+    let subjects: Vec<_> = pieces.iter().map(|piece| piece.subject.as_str()).collect();
+    assert_eq!(subjects, ["s", UNREADABLE, "sapi"]);
+    assert_eq!(pieces[1].bytes, b"{\"type\":\"s\",\"user_agent\":\"\xff\xfe\"}");
+}
+
+#[test]
+fn a_record_is_read_for_its_type_alone() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for (member, value) in [
+        ("details", deep.as_str()),
+        ("user_agent", r#""\ud800""#),
+        ("client_id", "7"),
+    ] {
+        let record = format!(r#"{{"type":"s","{member}":{value}}}"#);
+        assert_eq!(shown(record.as_bytes()), [(record.clone(), "s")], "{member}");
+    }
+}
+
+#[test]
+fn only_a_plain_type_becomes_a_subject() {
+    let (longest, too_long) = ("x".repeat(64), "x".repeat(65));
+    for kind in ["s", "gd_auth_succeed", "0", &longest] {
+        assert_eq!(
+            split(json!({"type": kind}).to_string().as_bytes())[0]
+                .subject
+                .as_str(),
+            kind
+        );
+    }
+    for kind in [
+        json!(""),
+        json!("S"),
+        json!("user.updated"),
+        json!("a b"),
+        json!("*"),
+        json!(">"),
+        json!("é"),
+        json!(too_long),
+        json!(7),
+        json!(null),
+        json!(UNREADABLE),
+        json!(EVENT),
+    ] {
+        assert_eq!(
+            split(json!({"type": kind}).to_string().as_bytes())[0]
+                .subject
+                .as_str(),
+            OTHER,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn the_message_id_is_the_records_own_or_its_digest() {
+    let longest = "9".repeat(128);
+    let table = [
+        (
+            json!({"log_id": "outer", "data": {"type": "s", "log_id": "inner"}}),
+            Some("inner"),
+        ),
+        (json!({"log_id": "outer", "data": {"type": "s"}}), Some("outer")),
+        (
+            json!({"log_id": "outer", "data": {"type": "s", "log_id": null}}),
+            Some("outer"),
+        ),
+        (
+            json!({"type": "s", "log_id": "flat", "_id": "other", "id": "third"}),
+            Some("flat"),
+        ),
+        (json!({"type": "s", "_id": "old", "id": "third"}), Some("old")),
+        (json!({"type": "s", "log_id": longest}), Some(longest.as_str())),
+        (
+            json!({"specversion": "1.0", "type": "user.created", "id": "evt_1", "data": {}}),
+            Some("evt_1"),
+        ),
+        (json!({"type": "s", "id": "not an event"}), None),
+        (json!({"type": "s"}), None),
+        (json!({"type": "s", "log_id": ""}), None),
+        (json!({"type": "s", "log_id": "a b"}), None),
+        (json!({"type": "s", "log_id": "a\r\nb"}), None),
+        (json!({"type": "s", "log_id": "é"}), None),
+        (json!({"type": "s", "log_id": "9".repeat(129)}), None),
+        (json!({"type": "s", "log_id": 5}), None),
+    ];
+    for (record, id) in table {
+        let body = record.to_string();
+        let expected = id.map_or_else(|| digest(body.as_bytes()), str::to_owned);
+        assert_eq!(split(body.as_bytes())[0].message_id, expected, "{body}");
+    }
+    // FIPS 180-2, appendix B.1.
+    let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(split(b"abc")[0].message_id, of_abc);
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(any::<String>(), inner, 0..4)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+/// A record as one line of JSON, in an envelope or flat.
+fn record() -> impl Strategy<Value = String> {
+    ("[a-z_]{1,8}", "[0-9]{1,60}", any::<bool>(), json_value()).prop_map(|(kind, id, flat, details)| {
+        let record = json!({"type": kind, "log_id": id, "details": details});
+        if flat {
+            record.to_string()
+        } else {
+            json!({"log_id": id, "data": record}).to_string()
+        }
+    })
+}
+
+/// A line that opens with `!`, as no record does.
+fn bad_line() -> impl Strategy<Value = String> {
+    "![a-z{}:,\"\\[\\]]{0,20}"
+}
+
+/// What may stand between two lines.
+fn line_break() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["\n", "\r\n", "\n\n", "\r\n \t\r\n"])
+}
+
+/// Parts of JSON in no order.
+fn rubble() -> impl Strategy<Value = Vec<u8>> {
+    let parts: Vec<&[u8]> = vec![
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b"{}",
+        b"{\"logs\":[",
+        b"{\"data\":{",
+        b"\"type\":\"s\"",
+        b"\"log_id\":\"1\"",
+        b"\"a\":1",
+        b",",
+        b"\n",
+        b"\r\n",
+        b" ",
+        b"null",
+        b"\"",
+        b"\\ud800",
+        b"\xef\xbb\xbf",
+        b"\xff",
+        b"\0",
+        b"\xc3\xa9",
+        b"[]",
+    ];
+    prop::collection::vec(prop::sample::select(parts), 0..24).prop_map(|parts| parts.concat())
+}
+
+fn assert_sound(body: &[u8]) -> Result<(), TestCaseError> {
+    let mut rest = body;
+    for piece in split(body) {
+        let start = rest
+            .windows(piece.bytes.len())
+            .position(|window| window == piece.bytes);
+        prop_assert!(
+            !piece.bytes.is_empty() && start.is_some(),
+            "pieces are parts of the body in their order"
+        );
+        rest = &rest[start.unwrap() + piece.bytes.len()..];
+        let subject = piece.subject.as_str();
+        prop_assert!((1..=64).contains(&subject.len()), "{subject}");
+        prop_assert!(
+            subject
+                .bytes()
+                .all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        );
+        prop_assert!((1..=128).contains(&piece.message_id.len()));
+        prop_assert!(piece.message_id.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(body: Vec<u8>) {
+        assert_sound(&body)?;
+    }
+
+    #[test]
+    fn rubble_is_split_soundly(body in rubble()) {
+        assert_sound(&body)?;
+    }
+
+    #[test]
+    fn arrays_and_logs_objects_give_their_records(
+        records in prop::collection::vec(record(), 0..8), gap in "[ \t\r\n]{0,3}", bom: bool
+    ) {
+        let array = format!("{gap}[{gap}{}{gap}]{gap}", records.join(&format!("{gap},{gap}")));
+        let bom = if bom { "\u{feff}" } else { "" };
+        for body in [format!("{bom}{array}"), format!("{bom}{{{gap}\"logs\":{array}}}")] {
+            let pieces = split(body.as_bytes());
+            let bytes: Vec<_> = pieces.iter().map(|piece| piece.bytes).collect();
+            prop_assert_eq!(bytes, records.iter().map(String::as_bytes).collect::<Vec<_>>());
+            prop_assert!(pieces.iter().all(|piece| piece.subject.as_str() != UNREADABLE));
+        }
+    }
+
+    #[test]
+    fn lines_give_their_records_and_bad_lines_themselves(
+        first in record(),
+        more in prop::collection::vec((line_break(), prop_oneof![3 => record(), 1 => bad_line()]), 0..8),
+        end in prop::option::of(line_break()), rotate in 0..8usize,
+    ) {
+        let mut lines: Vec<_> = std::iter::once(("\n", first)).chain(more).collect();
+        let turns = rotate % lines.len();
+        lines.rotate_left(turns);
+        let mut body: String = lines.iter().flat_map(|(gap, line)| [*gap, line.as_str()]).collect();
+        body.push_str(end.unwrap_or_default());
+        let pieces = split(body.as_bytes());
+        prop_assert_eq!(pieces.len(), lines.len());
+        for (piece, (_, line)) in pieces.iter().zip(&lines) {
+            prop_assert_eq!(piece.bytes, line.as_bytes());
+            prop_assert_eq!(piece.subject.as_str() == UNREADABLE, line.starts_with('!'));
+        }
+    }
+
+    #[test]
+    fn one_record_gives_itself(record in record(), gap in "[ \t\r\n]{0,3}", pretty: bool) {
+        let record = if pretty {
+            serde_json::to_string_pretty(&serde_json::from_str::<Value>(&record).unwrap()).unwrap()
+        } else {
+            record
+        };
+        let body = format!("{gap}{record}{gap}");
+        let pieces = split(body.as_bytes());
+        prop_assert_eq!(pieces.len(), 1);
+        prop_assert_eq!(pieces[0].bytes, record.as_bytes());
+    }
+}

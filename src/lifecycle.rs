@@ -1,1 +1,121 @@
-//! Placeholder.
+//! Start, stop and crash of the whole process.
+//!
+//! Owns signals, the two stop tokens and the tracker that every stage runs on. Must never let a stage end
+//! unnoticed: one that ends by itself is a crash, and the process exits non-zero.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, error, info, info_span, warn};
+
+/// Starts stages and stops them. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    stopping: CancellationToken,
+    tracker: TaskTracker,
+    crashed: Arc<AtomicBool>,
+}
+
+/// Which stages are ready, for `/readyz`. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Result<&'static str, String>>>>);
+
+impl Readiness {
+    /// The stage does its work, or stands by to.
+    pub fn ready(&self, stage: &'static str, how: &'static str) {
+        self.set(stage, Ok(how));
+    }
+
+    /// The stage cannot do its work, and why.
+    pub fn not_ready(&self, stage: &'static str, why: impl Into<String>) {
+        self.set(stage, Err(why.into()));
+    }
+
+    fn set(&self, stage: &'static str, state: Result<&'static str, String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(stage, state);
+    }
+
+    /// All stages of this worker and how they stand.
+    #[must_use]
+    pub fn stages(&self) -> BTreeMap<&'static str, Result<&'static str, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How the process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Told to stop, and everything in hand was finished.
+    Clean,
+    /// Told to stop; something was still in hand when the grace period was over.
+    Cut,
+    /// A stage ended by itself.
+    Crash,
+}
+
+impl Lifecycle {
+    /// Cancelled when the process is to take no more work.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Runs a stage until it ends.
+    pub fn spawn<E: std::fmt::Display>(
+        &self,
+        stage: &'static str,
+        run: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        let this = self.clone();
+        let watched = async move {
+            let result = run.await;
+            if let Err(why) = &result {
+                error!(stage, "stage failed: {why}");
+            } else if !this.stopping.is_cancelled() {
+                error!(stage, "stage ended by itself");
+            }
+            if result.is_err() || !this.stopping.is_cancelled() {
+                this.crashed.store(true, Ordering::Relaxed);
+                this.stopping.cancel();
+            }
+        };
+        self.tracker.spawn(watched.instrument(info_span!("stage", name = stage)));
+    }
+
+    /// Waits for SIGTERM, SIGINT or a crash, then for the stages to end: `grace` at most, or until a second
+    /// signal.
+    ///
+    /// # Errors
+    /// Signals cannot be caught here.
+    pub async fn run(self, grace: Duration) -> std::io::Result<End> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: finishing what is in hand"),
+            _ = interrupt.recv() => info!("SIGINT: finishing what is in hand"),
+            () = self.stopping.cancelled() => {}
+        }
+        self.stopping.cancel();
+        self.tracker.close();
+        let finished = tokio::select! {
+            () = self.tracker.wait() => true,
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => false,
+            () = tokio::time::sleep(grace) => false,
+        };
+        if !finished {
+            warn!(stages = self.tracker.len(), "not finished inside the grace period; what was in hand will be done again");
+        }
+        Ok(match (self.crashed.load(Ordering::Relaxed), finished) {
+            (true, _) => End::Crash,
+            (false, true) => End::Clean,
+            (false, false) => End::Cut,
+        })
+    }
+}

@@ -1,1 +1,179 @@
-//! Placeholder.
+//! Everything Prometheus sees.
+//!
+//! Owns names, help texts and labels. Labels are closed sets, and their series stand at 0 from the start.
+//! Must never use a user id, a playlist, a role or an error text as a label.
+
+use prometheus::{
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Label of a metric that exists once a stream.
+const STREAM: &str = "stream";
+
+/// All metrics of one process, on a registry of their own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Webhook requests by how they were answered.
+    pub webhook_requests: IntCounterVec,
+    /// Log records stored by the webhook.
+    pub webhook_records: IntCounterVec,
+    /// Messages folded, by stream.
+    pub folded: IntCounterVec,
+    /// Messages that could not be read, by stream and reason.
+    pub dead_letters: IntCounterVec,
+    /// Readers that had to start again at the cursor.
+    pub reader_restarts: IntCounterVec,
+    /// Time a fold's transaction took.
+    pub fold_seconds: HistogramVec,
+    /// 1 while this worker folds the stream.
+    pub fold_active: IntGaugeVec,
+    /// Messages behind the cursor.
+    pub fold_lag_messages: IntGaugeVec,
+    /// Age of the oldest message that waits.
+    pub fold_lag_seconds: GaugeVec,
+    /// Share of the stream's size limit that is free.
+    pub stream_headroom: GaugeVec,
+    /// When the newest message of the stream was stored.
+    pub stream_last_message: GaugeVec,
+    /// 1 while a loss stands.
+    pub stream_loss: IntGaugeVec,
+    /// Calls to Auth0 by kind and result.
+    pub auth0_calls: IntCounterVec,
+    /// Changes of roles by kind and outcome.
+    pub role_changes: IntCounterVec,
+    /// From the store of the event that carried a user over to the written role.
+    pub role_lag: Histogram,
+    /// 1 while this worker reconciles.
+    pub reconcile_active: IntGauge,
+    /// 1 while reconcile waits for credentials or scopes to be mended.
+    pub reconcile_paused: IntGauge,
+    /// 1 when roles are written, 0 in shadow mode.
+    pub writes_enabled: IntGauge,
+    /// Users in the queue by state.
+    pub nominations: IntGaugeVec,
+    /// Seconds the longest-due user has been due.
+    pub oldest_due: Gauge,
+    /// Holders of owned roles, ours to take it from or not.
+    pub holders: IntGaugeVec,
+    /// 1 while Postgres answers the scrape.
+    pub database_up: IntGauge,
+    /// 1 while NATS is connected.
+    pub bus_up: IntGauge,
+}
+
+/// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
+struct Maker(Registry);
+
+impl Maker {
+    fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let metric = made.expect("the definition of a metric is constant and valid");
+        self.0.register(Box::new(metric.clone())).expect("each metric has a name of its own");
+        metric
+    }
+
+    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.keep(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> IntGaugeVec {
+        self.keep(IntGaugeVec::new(Opts::new(name, help), &[label]))
+    }
+
+    fn floats(&self, name: &str, help: &str, label: &str) -> GaugeVec {
+        self.keep(GaugeVec::new(Opts::new(name, help), &[label]))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.keep(IntGauge::with_opts(Opts::new(name, help)))
+    }
+}
+
+impl Metrics {
+    /// All metrics, at 0. `streams` and `reasons` are the closed label sets of the fold.
+    #[must_use]
+    pub fn new(streams: &[&str], reasons: &[&str]) -> Self {
+        let maker = Maker(Registry::new());
+        let seconds = vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 60.0];
+        let lag = vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
+        let fold_time = HistogramOpts::new("rolekeeper_fold_transaction_seconds", "Time one transaction of the fold took");
+        let role_lag = HistogramOpts::new(
+            "rolekeeper_role_lag_seconds",
+            "Time from the store of the event that carried a user over the line to the written role",
+        );
+        let metrics = Self {
+            webhook_requests: maker.counter("rolekeeper_webhook_requests_total", "Log stream requests by answer", &["answer"]),
+            webhook_records: maker.counter("rolekeeper_webhook_records_total", "Log records stored from the webhook", &["kind"]),
+            folded: maker.counter("rolekeeper_folded_messages_total", "Messages folded into Postgres", &[STREAM]),
+            dead_letters: maker.counter("rolekeeper_dead_letters_total", "Messages that could not be read", &[STREAM, "reason"]),
+            reader_restarts: maker.counter("rolekeeper_reader_restarts_total", "Times a reader started again at the cursor", &[STREAM]),
+            fold_seconds: maker.keep(HistogramVec::new(fold_time.buckets(seconds), &[STREAM])),
+            fold_active: maker.gauges("rolekeeper_fold_active", "1 while this worker folds the stream", STREAM),
+            fold_lag_messages: maker.gauges("rolekeeper_fold_lag_messages", "Messages the fold is behind; of the active worker", STREAM),
+            fold_lag_seconds: maker.floats("rolekeeper_fold_lag_seconds", "Age of the last folded message while others wait; of the active worker", STREAM),
+            stream_headroom: maker.floats("rolekeeper_stream_headroom_ratio", "Free share of the stream's size limit; of the active worker", STREAM),
+            stream_last_message: maker.floats("rolekeeper_stream_last_message_timestamp_seconds", "When the newest message of the stream was stored, Unix seconds; of the active worker", STREAM),
+            stream_loss: maker.gauges("rolekeeper_stream_loss", "1 while a loss of the stream stands and its fold is stopped", STREAM),
+            auth0_calls: maker.counter("rolekeeper_auth0_calls_total", "Calls to the Management API", &["call", "result"]),
+            role_changes: maker.counter("rolekeeper_role_changes_total", "Changes of roles", &["change", "outcome"]),
+            role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
+            reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
+            reconcile_paused: maker.gauge("rolekeeper_reconcile_paused", "1 while reconcile waits for credentials or scopes to be mended"),
+            writes_enabled: maker.gauge("rolekeeper_writes_enabled", "1 when roles are written, 0 in shadow mode"),
+            nominations: maker.gauges("rolekeeper_nominations", "Users in the queue", "state"),
+            oldest_due: maker.keep(Gauge::with_opts(Opts::new("rolekeeper_oldest_due_nomination_seconds", "How long the longest-due user has been due"))),
+            holders: maker.gauges("rolekeeper_role_holders", "Users seen to hold an owned role; unadopted ones are left alone", "adoption"),
+            database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
+            bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
+            registry: maker.0,
+        };
+        metrics.create_series(streams, reasons);
+        metrics
+    }
+
+    /// Series that were never touched would be missing, and an alert on them silent.
+    fn create_series(&self, streams: &[&str], reasons: &[&str]) {
+        for stream in streams {
+            self.folded.with_label_values(&[stream]);
+            self.reader_restarts.with_label_values(&[stream]);
+            self.fold_seconds.with_label_values(&[stream]);
+            self.fold_active.with_label_values(&[stream]);
+            self.stream_loss.with_label_values(&[stream]);
+            for reason in reasons {
+                self.dead_letters.with_label_values(&[stream, reason]);
+            }
+        }
+        for answer in ["stored", "unauthorized", "too_large", "unavailable"] {
+            self.webhook_requests.with_label_values(&[answer]);
+        }
+        for kind in ["record", "unreadable"] {
+            self.webhook_records.with_label_values(&[kind]);
+        }
+        for call in ["get_user", "patch_user"] {
+            for result in ["ok", "limited", "later", "gone", "refused", "credentials", "scope"] {
+                self.auth0_calls.with_label_values(&[call, result]);
+            }
+        }
+        for change in ["granted", "revoked"] {
+            for outcome in ["written", "confirmed", "shadow"] {
+                self.role_changes.with_label_values(&[change, outcome]);
+            }
+        }
+        for state in ["due", "waiting", "leased", "parked", "held"] {
+            self.nominations.with_label_values(&[state]);
+        }
+        for adoption in ["adopted", "unadopted"] {
+            self.holders.with_label_values(&[adoption]);
+        }
+    }
+
+    /// The text exposition format.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing to memory fails only if two families clash, which registration has refused already.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+}

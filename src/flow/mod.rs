@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Does: accept, fold, reconcile, sweep. A stage never calls another; the hand-off is a message or a row, so
+//! each can crash, restart and be tested alone.
+
+pub mod backoff;
+pub mod fold;
+pub mod patience;

@@ -3,10 +3,17 @@
 //! Owns the lock numbers. Must never be what correctness rests on: the cursor's compare-and-swap and the
 //! lease are; the lock only keeps the others from working for nothing.
 
-use super::{Session, Store, StoreError};
+use std::time::Duration;
+
+use sqlx::Connection as _;
+
+use super::{Session, Store, StoreError, Tx};
 
 /// First half of every lock number; the ASCII letters "role".
 const NAMESPACE: i32 = 0x726f_6c65;
+
+/// How often a holder shows that it lives.
+pub const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// What can be held by one worker at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +27,16 @@ pub enum Lock {
 }
 
 /// A held lock. It is held as long as the session lives; dropping the session gives it up.
+/// Work done on it is done by the holder, or fails.
 #[derive(Debug)]
 pub struct Held {
-    /// The session that holds the lock. Work done on it is done by the holder, or fails.
-    pub session: Session,
+    session: Session,
 }
 
 impl Store {
     /// Takes the lock if nobody has it.
     pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
-        let mut session = self.session().await?;
+        let mut session = self.lock_session().await?;
         let number = match lock {
             Lock::FoldAppEvents => 1,
             Lock::FoldAuth0Logs => 2,
@@ -41,7 +48,13 @@ impl Store {
 }
 
 impl Held {
-    /// Fails if the session, and with it the lock, is gone.
+    /// Begins a transaction that only the holder of the lock can commit.
+    pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
+        Ok(self.session.begin().await?)
+    }
+
+    /// Fails if the session, and with it the lock, is gone. A holder calls this at least every
+    /// [`CHECK_EVERY`], also when there is nothing to do.
     pub async fn check(&mut self) -> Result<(), StoreError> {
         sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#).fetch_one(&mut self.session).await?;
         Ok(())

@@ -27,7 +27,7 @@ pub use assignments::Assignment;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use gauges::Gauges;
-pub use lock::{Held, Lock};
+pub use lock::{CHECK_EVERY, Held, Lock};
 pub use nominations::{Cause, Claim, Nominate, Urgency};
 pub use playlists::Counted;
 pub use role_changes::OpenChange;
@@ -90,14 +90,7 @@ impl Store {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options(url)?);
-        let direct = options(direct_url)?.options([
-            // A worker whose host is gone must lose its session, and so its locks, within 20 to 30 s.
-            ("tcp_keepalives_idle", "5"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "20000"),
-        ]);
-        Ok(Self { pool, direct })
+        Ok(Self { pool, direct: options(direct_url)? })
     }
 
     /// Begins a transaction on a pooled connection.
@@ -105,11 +98,18 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
-    /// Opens a connection of its own.
-    pub async fn session(&self) -> Result<Session, StoreError> {
-        let opening = PgConnection::connect_with(&self.direct);
-        let session = tokio::time::timeout(ACQUIRE_TIMEOUT, opening).await;
-        session.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(StoreError::from)
+    /// Opens a connection of its own for a lock. A worker whose host is gone, or that is frozen, loses it, and
+    /// so its lock, within 30 s.
+    async fn lock_session(&self) -> Result<Session, StoreError> {
+        let options = self.direct.clone().options([
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "20000"),
+            ("idle_session_timeout", "25000"),
+            ("idle_in_transaction_session_timeout", "25000"),
+        ]);
+        session(&options).await
     }
 
     /// Applies the migrations that are missing.
@@ -117,7 +117,7 @@ impl Store {
     /// # Errors
     /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut session = self.session().await?;
+        let mut session = session(&self.direct).await?;
         MIGRATOR.run(&mut session).await.map_err(|error| StoreError::Schema(error.to_string()))
     }
 
@@ -145,6 +145,11 @@ impl Store {
             ))),
         }
     }
+}
+
+async fn session(options: &PgConnectOptions) -> Result<Session, StoreError> {
+    let session = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await;
+    session.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(StoreError::from)
 }
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {

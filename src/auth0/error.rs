@@ -6,6 +6,8 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use crate::domain::schedule::Ended;
+
 /// Longest text of Auth0's that an error keeps, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
 /// A run of token characters this long is taken for a secret (an Auth0 client secret has 64).
@@ -119,6 +121,22 @@ impl std::fmt::Display for Outcome {
             Self::NotSent => "",
             Self::Unknown => "; the write may have been applied",
         })
+    }
+}
+
+impl From<&CallError> for Ended {
+    fn from(error: &CallError) -> Self {
+        match error {
+            CallError::Limited => Self::Limited,
+            CallError::Later { .. } => Self::Later,
+            CallError::Gone => Self::Settled,
+            CallError::Refused { .. } => Self::Refused {
+                reason: error.to_string(),
+            },
+            CallError::Credentials { .. } | CallError::Scope { .. } => Self::Stopped {
+                reason: error.to_string(),
+            },
+        }
     }
 }
 

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Talks to the Auth0 Management API: reads a user, patches a user, keeps the token for both.
+//!
+//! Owns everything that is said over HTTP to the tenant, and sorts what can go wrong by who acts next. Must
+//! never decide what to write, never wait for the rate limit (the pacer does, above), and never try a call a
+//! second time but for one stale token. [`Reader`] and [`Writer`] are two types, so that what only plans
+//! cannot write.
+
+mod client;
+mod error;
+mod rate;
+mod token;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, Reply, SetupError};
+pub use error::{CallError, LaterWhy, Outcome};
+pub use users::{Profile, Reader, Writer};
+
+pub use crate::domain::pacer::RateHeaders;

@@ -7,21 +7,28 @@ use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
 
-/// Notes that the tenant's log named users, with their newest login where it was one. Answers those whose
-/// profile nobody has read yet.
-pub async fn noticed(tx: &mut Tx<'_>, users: &[(&str, Option<OffsetDateTime>)]) -> Result<Vec<String>, StoreError> {
-    let ids: Vec<&str> = users.iter().map(|(user, _)| *user).collect();
-    let logins: Vec<Option<OffsetDateTime>> = users.iter().map(|(_, login)| *login).collect();
-    let rows = sqlx::query!(
-        "INSERT INTO users AS u (user_id, last_login_at)
-         SELECT * FROM UNNEST($1::text[], $2::timestamptz[]) ORDER BY 1
-         ON CONFLICT (user_id) DO UPDATE SET last_login_at = greatest(u.last_login_at, excluded.last_login_at)
-         RETURNING user_id, fetched_at",
-        &ids as &[&str],
-        &logins as &[Option<OffsetDateTime>]
+/// Of these users, those whose profile nobody has read yet.
+pub async fn unread(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<String>, StoreError> {
+    let unread = sqlx::query_scalar!(
+        r#"SELECT named.user_id AS "user!" FROM UNNEST($1::text[]) AS named(user_id)
+           LEFT JOIN users u ON u.user_id = named.user_id WHERE u.fetched_at IS NULL"#,
+        users as &[&str]
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
-    Ok(rows.into_iter().filter(|row| row.fetched_at.is_none()).map(|row| row.user_id).collect())
+    Ok(unread.fetch_all(&mut **tx).await?)
+}
+
+/// Notes that the tenant's log named users, in order of id, with their newest login where it was one.
+pub async fn noticed(tx: &mut Tx<'_>, users: &[&str], logins: &[Option<OffsetDateTime>]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO users AS u (user_id, last_login_at)
+         SELECT * FROM UNNEST($1::text[], $2::timestamptz[])
+         ON CONFLICT (user_id) DO UPDATE SET last_login_at = greatest(u.last_login_at, excluded.last_login_at)",
+        users as &[&str],
+        logins as &[Option<OffsetDateTime>]
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Of these users, those we keep a copy of.

@@ -48,16 +48,16 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], own_client: Option<
         let known = users::known(tx, &deleted).await?;
         wanted.extend(known.iter().filter(|user| !told.drifted.contains(*user)).map(|user| look(user, Urgency::Verify)));
     }
-    if !told.noticed.is_empty() {
-        let noticed: Vec<_> = told.noticed.iter().map(|(user, login)| (user.as_str(), *login)).collect();
-        let unread = users::noticed(tx, &noticed).await?;
-        let nominated: BTreeSet<String> = wanted.iter().map(|one| one.user.clone()).collect();
-        wanted.extend(unread.iter().filter(|user| !nominated.contains(*user)).map(|user| look(user, Urgency::NewUser)));
-    }
+    let (noticed, logins): (Vec<&str>, Vec<_>) = told.noticed.iter().map(|(user, login)| (user.as_str(), *login)).unzip();
+    let unread = users::unread(tx, &noticed).await?;
+    let nominated: BTreeSet<String> = wanted.iter().map(|one| one.user.clone()).collect();
+    wanted.extend(unread.iter().filter(|user| !nominated.contains(*user)).map(|user| look(user, Urgency::NewUser)));
+    // Nominations first, as reconcile locks them: two transactions then wait for each other one way only.
+    nominations::nominate(tx, &mut wanted).await?;
+    users::noticed(tx, &noticed, &logins).await?;
     if told.many {
         assignments::unverify_all(tx).await?;
     }
-    nominations::nominate(tx, &mut wanted).await?;
     dead_letters::keep(tx, AUTH0_LOGS, &dead).await?;
     Ok(Done { messages: batch.len() as u64, rejected: dead.iter().map(|letter| letter.reason).collect() })
 }

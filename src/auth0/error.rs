@@ -1,0 +1,367 @@
+//! What can go wrong with a call, sorted by who acts next.
+//!
+//! Owns the error type of this adapter and what Auth0's error bodies mean. Must never show a token, a secret
+//! or an e-mail address: texts that come from outside are clipped and masked here, before anyone prints them.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::domain::schedule::Ended;
+
+/// Longest text of Auth0's that an error keeps, in characters.
+const MAX_MESSAGE_CHARS: usize = 300;
+/// A run of token characters this long is taken for a secret (an Auth0 client secret has 64).
+const SECRET_RUN: usize = 40;
+
+/// Why a call did not do what was asked. Each variant says who acts next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The tenant's rate limit is used up (429): wait as the reply's headers say; not a failure.
+    #[error("Auth0 answered 429: the tenant's rate limit is used up")]
+    Limited,
+    /// Nobody: the same call later may do.
+    #[error("{why}: {detail}{outcome}")]
+    Later {
+        /// What kind of trouble.
+        why: LaterWhy,
+        /// Whether a write may have been applied all the same.
+        outcome: Outcome,
+        /// The trouble in words, for a person.
+        detail: String,
+    },
+    /// Nobody: the user does not exist at Auth0 (any more).
+    #[error("Auth0 does not know this user")]
+    Gone,
+    /// A person must look at this one user or at this program: the same call would be refused again.
+    #[error("Auth0 refused the call with {status}: {message}")]
+    Refused {
+        /// The HTTP status; 0 when we refused before anything was sent.
+        status: u16,
+        /// Auth0's `errorCode`, where there was one.
+        error_code: Option<String>,
+        /// Auth0's message, clipped and masked.
+        message: String,
+    },
+    /// Everyone stops: the client's credentials, or the token they earn, are not accepted.
+    #[error("Auth0 does not accept the client's credentials: {message}")]
+    Credentials {
+        /// Auth0's message, clipped and masked.
+        message: String,
+    },
+    /// Everyone stops: the client is known but not allowed to do this.
+    #[error("Auth0 does not allow the client to do this: {message}")]
+    Scope {
+        /// Auth0's message, clipped and masked.
+        message: String,
+    },
+}
+
+/// The kinds of trouble that pass by themselves; closed, so that it can label a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LaterWhy {
+    /// No connection, or it broke before an answer.
+    Network,
+    /// No complete answer in time.
+    Timeout,
+    /// 5xx, Cloudflare's 524, 408 or 409.
+    Server,
+    /// An answer that cannot be understood: torn, too large, HTML, not a user, a redirect.
+    BadAnswer,
+    /// No token could be had, so the call was not made.
+    TokenUnavailable,
+}
+
+/// Whether a call that failed may have changed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// No write reached Auth0: it was a read, or it was never sent.
+    NotSent,
+    /// A write was sent and its answer not understood: it may have been applied.
+    Unknown,
+}
+
+impl LaterWhy {
+    /// Every kind, for a metric whose series exist from the start.
+    pub const ALL: [Self; 5] = [
+        Self::Network,
+        Self::Timeout,
+        Self::Server,
+        Self::BadAnswer,
+        Self::TokenUnavailable,
+    ];
+
+    /// As a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::Server => "server",
+            Self::BadAnswer => "bad_answer",
+            Self::TokenUnavailable => "token_unavailable",
+        }
+    }
+}
+
+impl std::fmt::Display for LaterWhy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Network => "Auth0 could not be reached",
+            Self::Timeout => "Auth0 did not answer in time",
+            Self::Server => "Auth0 is in trouble",
+            Self::BadAnswer => "Auth0's answer could not be understood",
+            Self::TokenUnavailable => "no token could be had",
+        })
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotSent => "",
+            Self::Unknown => "; the write may have been applied",
+        })
+    }
+}
+
+impl From<&CallError> for Ended {
+    fn from(error: &CallError) -> Self {
+        match error {
+            CallError::Limited => Self::Limited,
+            CallError::Later { .. } => Self::Later,
+            CallError::Gone => Self::Settled,
+            CallError::Refused { .. } => Self::Refused {
+                reason: error.to_string(),
+            },
+            CallError::Credentials { .. } | CallError::Scope { .. } => Self::Stopped {
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+impl CallError {
+    /// The error that an answer of the users endpoints stands for, when its status is no success.
+    pub(super) fn from_answer(status: StatusCode, body: &[u8], after_failure: Outcome) -> Self {
+        let later = |why, detail| Self::Later {
+            why,
+            outcome: after_failure,
+            detail,
+        };
+        let said = Said::read(body);
+        match status.as_u16() {
+            429 => Self::Limited,
+            408 | 409 | 500.. => later(LaterWhy::Server, said.with(status)),
+            401 => Self::Credentials {
+                message: said.with(status),
+            },
+            403 => Self::Scope {
+                message: said.with(status),
+            },
+            // A page comes from something in between: it says nothing about the user.
+            400.. if looks_like_html(body) => later(
+                LaterWhy::BadAnswer,
+                format!("an HTML page with status {}", status.as_u16()),
+            ),
+            404 => Self::Gone,
+            400.. => Self::Refused {
+                status: status.as_u16(),
+                error_code: said.code,
+                message: said.message,
+            },
+            other => later(LaterWhy::BadAnswer, format!("unexpected status {other}")),
+        }
+    }
+
+    /// The error that an answer of the token endpoint stands for, when its status is no success. Whatever a
+    /// person has to mend stops everyone: without a token nobody can work.
+    pub(super) fn from_token_answer(status: StatusCode, body: &[u8]) -> Self {
+        let said = Said::read(body);
+        match status.as_u16() {
+            403 => Self::Scope {
+                message: said.with(status),
+            },
+            400.. if said.error.as_deref() == Some("access_denied") => Self::Scope {
+                message: said.with(status),
+            },
+            408 | 409 | 429 | 500.. | ..400 => Self::token_unavailable(said.with(status)),
+            _ => Self::Credentials {
+                message: said.with(status),
+            },
+        }
+    }
+
+    pub(super) fn token_unavailable(detail: String) -> Self {
+        Self::Later {
+            why: LaterWhy::TokenUnavailable,
+            outcome: Outcome::NotSent,
+            detail,
+        }
+    }
+}
+
+/// What an error body says. The Management API sends `message` and sometimes `errorCode`, the token endpoint
+/// `error` and `error_description`; either may send plain text or nothing.
+struct Said {
+    /// `errorCode` of the Management API.
+    code: Option<String>,
+    /// `error`: a reason phrase of the Management API, a code of the token endpoint.
+    error: Option<String>,
+    message: String,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let field = |name: &str| json.get(name).and_then(Value::as_str).map(presentable);
+        let text = || {
+            let usable = !looks_like_html(body) && !json.is_object();
+            usable.then(|| presentable(&String::from_utf8_lossy(body)))
+        };
+        Self {
+            code: field("errorCode"),
+            error: field("error"),
+            message: field("message")
+                .or_else(|| field("error_description"))
+                .or_else(|| field("error"))
+                .or_else(text)
+                .filter(|message| !message.is_empty())
+                .unwrap_or_else(|| "no explanation given".to_owned()),
+        }
+    }
+
+    fn with(&self, status: StatusCode) -> String {
+        format!("status {}, {}", status.as_u16(), self.message)
+    }
+}
+
+pub(super) fn looks_like_html(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
+}
+
+/// `raw` as it may be printed and stored: one line, clipped, without what looks like an e-mail address or a
+/// secret.
+pub(super) fn presentable(raw: &str) -> String {
+    let words = raw
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty());
+    let masked = words.map(|word| if is_private(word) { "[hidden]" } else { word });
+    // Clipped last: half a secret would not look like one.
+    masked
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(MAX_MESSAGE_CHARS)
+        .collect()
+}
+
+fn is_private(word: &str) -> bool {
+    let token_char = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    word.contains('@') || word.split(|c| !token_char(c)).any(|run| run.len() >= SECRET_RUN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(status: u16, body: &str) -> CallError {
+        CallError::from_answer(
+            StatusCode::from_u16(status).unwrap(),
+            body.as_bytes(),
+            Outcome::Unknown,
+        )
+    }
+
+    fn token(status: u16, body: &str) -> CallError {
+        CallError::from_token_answer(StatusCode::from_u16(status).unwrap(), body.as_bytes())
+    }
+
+    fn why(error: &CallError) -> Option<LaterWhy> {
+        match error {
+            CallError::Later { why, .. } => Some(*why),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn answers_of_the_users_endpoints_are_sorted_by_who_acts_next() {
+        for status in [408, 409, 500, 502, 503, 504, 524] {
+            assert_eq!(why(&api(status, "")), Some(LaterWhy::Server), "{status}");
+        }
+        for (status, body) in [(301, ""), (404, " <!doctype html>"), (400, "<html>")] {
+            assert_eq!(why(&api(status, body)), Some(LaterWhy::BadAnswer), "{status}");
+        }
+        for body in [
+            "",
+            "Not Found",
+            r#"{"statusCode":404}"#,
+            r#"{"errorCode":"inexistent_user"}"#,
+        ] {
+            assert_eq!(api(404, body), CallError::Gone, "{body}");
+        }
+        assert!(
+            matches!(api(401, "Unauthorized"), CallError::Credentials { message } if message.contains("Unauthorized"))
+        );
+        assert!(matches!(api(403, "<html>"), CallError::Scope { .. }));
+        let refused = api(
+            400,
+            r#"{"statusCode":400,"error":"Bad Request","message":"no","errorCode":"invalid_body"}"#,
+        );
+        let CallError::Refused {
+            status: 400,
+            error_code: Some(code),
+            message,
+        } = refused
+        else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((code.as_str(), message.as_str()), ("invalid_body", "no"));
+    }
+
+    #[test]
+    fn answers_of_the_token_endpoint_stop_everyone_or_pass() {
+        for status in [302, 408, 429, 500, 503, 524] {
+            assert_eq!(
+                why(&token(status, "")),
+                Some(LaterWhy::TokenUnavailable),
+                "{status}"
+            );
+        }
+        for (status, body) in [
+            (401, ""),
+            (400, r#"{"error":"invalid_client"}"#),
+            (404, "Not Found"),
+        ] {
+            assert!(
+                matches!(token(status, body), CallError::Credentials { .. }),
+                "{status}"
+            );
+        }
+        for (status, body) in [
+            (403, "x"),
+            (400, r#"{"error":"access_denied","error_description":"grant"}"#),
+        ] {
+            assert!(matches!(token(status, body), CallError::Scope { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_holds_no_address_no_secret_and_is_short() {
+        let secret = "s3cr3t".repeat(12);
+        let body = format!(
+            r#"{{"message":"bad\n{secret} for ann@example.com  at \"https://t.auth0.com/api/v2/\""}}"#
+        );
+        let shown = api(400, &body).to_string();
+        assert!(
+            !shown.contains("s3cr3t") && !shown.contains("example.com"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("bad [hidden] for [hidden] at \"https://t.auth0.com/api/v2/\""),
+            "{shown}"
+        );
+        assert!(api(400, &"long text ".repeat(100)).to_string().chars().count() < 400);
+        let across_the_clip = format!("{}{secret}", "word ".repeat(58));
+        assert!(!presentable(&across_the_clip).contains("s3cr3t"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Reads the rate headers of a reply.
+//!
+//! Owns their lenient parsing: a header that is absent, garbage or negative is `None`, one that is too large
+//! is the largest value. Must never judge them; the pacer does.
+
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::domain::pacer::RateHeaders;
+
+/// What `headers` say about the bucket.
+pub(super) fn read(headers: &HeaderMap) -> RateHeaders {
+    RateHeaders {
+        limit: number(headers, "x-ratelimit-limit").map(saturating_u32),
+        remaining: number(headers, "x-ratelimit-remaining").map(saturating_u32),
+        reset_unix_s: number(headers, "x-ratelimit-reset")
+            .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+        retry_after: retry_after(headers),
+    }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). A date is measured against the reply's own
+/// `Date`: both are the server's clock, so an error of ours does not matter.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    if let Some(seconds) = number(headers, RETRY_AFTER.as_str()) {
+        return Some(Duration::from_secs(u64::from(saturating_u32(seconds))));
+    }
+    let until = date(text(headers, RETRY_AFTER.as_str())?)?;
+    let sent = date(text(headers, DATE.as_str())?)?;
+    Some(Duration::try_from(until - sent).unwrap_or(Duration::ZERO))
+}
+
+fn date(raw: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(raw, &Rfc2822).ok()
+}
+
+/// A number of digits only; one beyond `u64` is its largest value.
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    let raw = text(headers, name)?;
+    let digits = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| raw.parse().unwrap_or(u64::MAX))
+}
+
+fn saturating_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    fn from(pairs: &[(&str, &str)]) -> RateHeaders {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        read(&headers)
+    }
+
+    #[test]
+    fn plain_headers_are_read_in_any_case() {
+        let seen = from(&[
+            ("X-RateLimit-Limit", "50"),
+            ("X-Ratelimit-Remaining", " 49 "),
+            ("x-ratelimit-reset", "1795000000"),
+            ("Retry-After", "3"),
+        ]);
+        assert_eq!(
+            seen,
+            RateHeaders {
+                limit: Some(50),
+                remaining: Some(49),
+                reset_unix_s: Some(1_795_000_000),
+                retry_after: Some(Duration::from_secs(3)),
+            }
+        );
+    }
+
+    #[test]
+    fn garbage_is_nothing_and_huge_is_the_largest() {
+        assert_eq!(from(&[]), RateHeaders::default());
+        for bad in ["", "-1", "ten", "1e3", "0x1", "1.5", "NaN"] {
+            let seen = from(&[
+                ("x-ratelimit-limit", bad),
+                ("x-ratelimit-remaining", bad),
+                ("x-ratelimit-reset", bad),
+                ("retry-after", bad),
+            ]);
+            assert_eq!(seen, RateHeaders::default(), "{bad:?}");
+        }
+        let huge = "9".repeat(40);
+        let seen = from(&[
+            ("x-ratelimit-limit", &huge),
+            ("x-ratelimit-reset", &huge),
+            ("retry-after", &huge),
+        ]);
+        assert_eq!(seen.limit, Some(u32::MAX));
+        assert_eq!(seen.reset_unix_s, Some(i64::MAX));
+        assert_eq!(seen.retry_after, Some(Duration::from_secs(u64::from(u32::MAX))));
+    }
+
+    #[test]
+    fn a_date_counts_from_the_date_of_the_reply() {
+        let sent = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
+        let later = from(&[sent, ("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT")]);
+        assert_eq!(later.retry_after, Some(Duration::from_secs(90)));
+        let earlier = from(&[sent, ("retry-after", "Wed, 21 Oct 2026 07:00:00 GMT")]);
+        assert_eq!(earlier.retry_after, Some(Duration::ZERO));
+        let alone = from(&[("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT")]);
+        assert_eq!(alone.retry_after, None);
+    }
+}

@@ -1,0 +1,164 @@
+//! The access token for the Management API, by client credentials (RFC 6749, 4.4).
+//!
+//! Owns its cache: one refresh at a time, shortly before expiry, whose outcome everyone who waits shares.
+//! Must never let a dead token endpoint be asked by every caller, and never show a token or the secret.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::client::exchange;
+use super::error::{CallError, presentable};
+
+/// Longest time before expiry at which a token is refreshed; a short-lived one is refreshed when a tenth of
+/// its life is left.
+const REFRESH_MARGIN: Duration = Duration::from_mins(1);
+/// For this long after a failed refresh nobody asks again, and everyone gets the same failure.
+const COOL_DOWN: Duration = Duration::from_secs(1);
+/// The token endpoint's own `Retry-After` stretches the cool-down up to this.
+const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
+/// Longest life believed; a day is usual at Auth0.
+const MAX_LIFE: Duration = Duration::from_hours(30 * 24);
+
+/// A token as it is sent; two are the same only if they came from the same refresh.
+#[derive(Clone)]
+pub(super) struct Token(Arc<SecretString>);
+
+impl Token {
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// Why there is no token.
+#[derive(Clone)]
+pub(super) struct NoToken {
+    pub(super) error: CallError,
+    /// What the token endpoint asked for.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// The token cache of one client.
+pub(super) struct Tokens {
+    pub(super) http: reqwest::Client,
+    pub(super) endpoint: String,
+    pub(super) audience: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: SecretString,
+    pub(super) state: Mutex<State>,
+}
+
+/// Held across the refresh: that makes everyone else wait for its outcome.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) cached: Option<Cached>,
+    pub(super) failed: Option<(Instant, NoToken)>,
+}
+
+pub(super) struct Cached {
+    token: Token,
+    pub(super) refresh_at: Instant,
+    pub(super) expires_at: Instant,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u64,
+}
+
+impl Tokens {
+    /// A token that is good as far as can be known. `rejected` is one that just got a 401: it is dropped if
+    /// it is still the cached one, otherwise somebody else has replaced it already.
+    pub(super) async fn get(&self, rejected: Option<&Token>) -> Result<Token, NoToken> {
+        let mut state = self.state.lock().await;
+        if let (Some(cached), Some(rejected)) = (&state.cached, rejected)
+            && Arc::ptr_eq(&cached.token.0, &rejected.0)
+        {
+            state.cached = None;
+        }
+        let now = Instant::now();
+        if let Some(cached) = &state.cached
+            && now < cached.refresh_at
+        {
+            return Ok(cached.token.clone());
+        }
+        let cooling = state.failed.clone().filter(|(until, _)| now < *until);
+        let failure = match cooling {
+            Some((_, failure)) => failure,
+            None => match self.refresh().await {
+                Ok(fresh) => {
+                    let token = fresh.token.clone();
+                    *state = State {
+                        cached: Some(fresh),
+                        failed: None,
+                    };
+                    return Ok(token);
+                }
+                Err(failure) => {
+                    let asked_for = failure.retry_after.unwrap_or_default();
+                    let until = Instant::now() + asked_for.clamp(COOL_DOWN, MAX_COOL_DOWN);
+                    state.failed = Some((until, failure.clone()));
+                    failure
+                }
+            },
+        };
+        // The old token is still good for its margin.
+        let old = state
+            .cached
+            .as_ref()
+            .filter(|cached| Instant::now() < cached.expires_at);
+        old.map(|cached| cached.token.clone()).ok_or(failure)
+    }
+
+    async fn refresh(&self) -> Result<Cached, NoToken> {
+        let asked_at = Instant::now();
+        let request = self.http.post(&self.endpoint).json(&json!({
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.expose_secret(),
+            "audience": self.audience,
+        }));
+        let unavailable = |detail| NoToken {
+            error: CallError::token_unavailable(detail),
+            retry_after: None,
+        };
+        let answer = exchange(request)
+            .await
+            .map_err(|broken| unavailable(broken.detail))?;
+        let body = match (answer.status.is_success(), answer.body) {
+            (true, Ok(body)) => body,
+            (true, Err(broken)) => return Err(unavailable(broken.detail)),
+            (false, body) => {
+                return Err(NoToken {
+                    error: CallError::from_token_answer(answer.status, &body.unwrap_or_default()),
+                    retry_after: answer.rate.retry_after,
+                });
+            }
+        };
+        let granted = serde_json::from_slice::<Granted>(&body).map_err(|error| {
+            unavailable(format!(
+                "the token endpoint's answer: {}",
+                presentable(&error.to_string())
+            ))
+        })?;
+        if HeaderValue::from_str(&granted.access_token).is_err() {
+            return Err(unavailable(
+                "the token endpoint's answer: a token that no header can carry".to_owned(),
+            ));
+        }
+        let life = Duration::from_secs(granted.expires_in).min(MAX_LIFE);
+        tracing::info!(life_s = life.as_secs(), "took a new token for the Management API");
+        Ok(Cached {
+            token: Token(Arc::new(granted.access_token.into())),
+            refresh_at: asked_at + life - REFRESH_MARGIN.min(life / 10),
+            expires_at: asked_at + life,
+        })
+    }
+}

@@ -141,6 +141,19 @@ impl From<&CallError> for Ended {
 }
 
 impl CallError {
+    /// As a label.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Limited => "limited",
+            Self::Later { .. } => "later",
+            Self::Gone => "gone",
+            Self::Refused { .. } => "refused",
+            Self::Credentials { .. } => "credentials",
+            Self::Scope { .. } => "scope",
+        }
+    }
+
     /// The error that an answer of the users endpoints stands for, when its status is no success.
     pub(super) fn from_answer(status: StatusCode, body: &[u8], after_failure: Outcome) -> Self {
         let later = |why, detail| Self::Later {

@@ -60,10 +60,10 @@ pub struct Auth0Args {
     /// `on`, or `off` for shadow mode: decide and audit, write nothing
     #[arg(long, env = "AUTH0_WRITES", default_value = "on")]
     pub auth0_writes: String,
-    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or BURST/PER_SECOND
+    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or BURST:PER_SECOND
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
-    /// Share of the rate limit left to the tenant's other clients, 0 to 0.95
+    /// Share of the rate limit left to the tenant's other clients, 0 to 0.9
     #[arg(long, env = "AUTH0_RESERVE", default_value = "0.5")]
     pub auth0_reserve: String,
     /// Seconds one call may take

@@ -15,7 +15,7 @@ pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs
 use check::Check;
 pub use check::Faults;
 
-use crate::domain::pacer::RatePlan;
+use crate::domain::pacer::{MAX_RESERVE, RatePlan};
 use crate::domain::rule::Rules;
 
 /// How to reach Postgres.
@@ -136,6 +136,7 @@ pub struct StreamsConfig {
 }
 
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
+const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16";
 const DAY: Duration = Duration::from_hours(24);
 
 impl DatabaseArgs {
@@ -174,8 +175,8 @@ pub fn check_parts(database: &DatabaseArgs, bus: &BusArgs) -> Result<(DatabaseCo
 
 impl Auth0Args {
     fn check(&self, check: &mut Check) -> Auth0Config {
-        let plan = RatePlan::parse(&self.auth0_plan).unwrap_or_else(|expected| {
-            check.fault("AUTH0_PLAN", &self.auth0_plan, expected);
+        let plan = self.auth0_plan.parse().unwrap_or_else(|_| {
+            check.fault("AUTH0_PLAN", &self.auth0_plan, PLANS);
             RatePlan::Free
         });
         Auth0Config {
@@ -186,7 +187,7 @@ impl Auth0Args {
             ca_file: self.auth0_ca_file.as_ref().map(PathBuf::from),
             writes: check.word("AUTH0_WRITES", &self.auth0_writes, &[("on", true), ("off", false)]),
             plan,
-            reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=0.95)),
+            reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=MAX_RESERVE)),
             timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
         }
     }

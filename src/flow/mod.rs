@@ -4,3 +4,6 @@
 pub mod backoff;
 pub mod fold;
 pub mod patience;
+pub mod reconcile;
+mod sweep;
+pub mod accept;

@@ -166,3 +166,9 @@ pub async fn advance(
     );
     Ok(moved.execute(&mut **tx).await?.rows_affected() == 1)
 }
+
+/// Whether a loss of any stream stands.
+pub async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let open = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#);
+    Ok(open.fetch_one(&mut **tx).await?)
+}

@@ -69,10 +69,7 @@ impl Store {
         .await?
         .rows_affected();
         super::nominations::wake_parked(&mut tx, parked_for).await?;
-        if !sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#)
-            .fetch_one(&mut *tx)
-            .await?
-        {
+        if !super::cursors::any_open_loss(&mut tx).await? {
             super::nominations::release_held(&mut tx).await?;
         }
         Wake::Nominations.send(&mut tx).await?;

@@ -1,0 +1,109 @@
+//! What happens to a user whose look did not come to its end.
+//!
+//! Owns the sorting by who acts next, and the pause of the whole stage. Must never use up attempts for what is
+//! not the user's fault, and never give up on a user in silence.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::Reconcile;
+use super::look::LookError;
+use crate::auth0::{CallError, Outcome, RateHeaders};
+use crate::domain::schedule::{Ended, Next, next};
+use crate::flow::backoff::base_delay;
+use crate::store::{Claim, StoreError, nominations};
+
+/// The stage waits until credentials or scopes are mended.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    until: Option<Instant>,
+    probes: u32,
+}
+
+impl Pause {
+    /// When the next probe may be made; none when the stage is not paused.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+}
+
+impl Reconcile {
+    pub(super) fn pause(&self) -> MutexGuard<'_, Pause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a look: resumes the stage after a good one, gives the user back after any other.
+    pub(super) async fn give_back(&self, claim: &Claim, ended: Result<(), LookError>) {
+        let written = match ended {
+            Ok(()) => {
+                self.resume();
+                return;
+            }
+            Err(LookError::Store(why)) => {
+                // The lease runs out by itself and the next look reads the profile.
+                warn!("look broken off: {why}; the user is looked at again when the lease ends");
+                return;
+            }
+            Err(LookError::Call { error, rate }) => self.put_back(claim, &error, &rate).await,
+        };
+        if let Err(why) = written {
+            warn!("giving the user back failed: {why}; the user is looked at again when the lease ends");
+        }
+    }
+
+    async fn put_back(&self, claim: &Claim, error: &CallError, rate: &RateHeaders) -> Result<(), StoreError> {
+        let stopped = matches!(error, CallError::Credentials { .. } | CallError::Scope { .. });
+        if !stopped && !matches!(error, CallError::Later { .. }) {
+            self.resume();
+        }
+        let unread = matches!(error, CallError::Later { outcome: Outcome::Unknown, .. });
+        let floor = if unread { Some(self.settle()) } else { rate.retry_after };
+        let failures = if stopped { self.pause().probes } else { u32::try_from(claim.attempts).unwrap_or(0) };
+        let mut tx = self.store.begin().await?;
+        match next(Ended::from(error), base_delay(failures + 1), rand::random(), floor) {
+            Next::Done => {}
+            Next::Again { after, counts_as_attempt } => {
+                if counts_as_attempt {
+                    warn!(attempt = claim.attempts + 1, again_in_s = after.as_secs_f64(), "{error}");
+                }
+                let failed = counts_as_attempt.then(|| error.to_string());
+                nominations::again(&mut tx, claim, after, true, failed.as_deref()).await?;
+            }
+            Next::Parked { reason, .. } => {
+                error!("parked for a person: {reason}");
+                nominations::park(&mut tx, claim, &reason).await?;
+            }
+            Next::StagePaused { reason, probe_after } => {
+                nominations::again(&mut tx, claim, Duration::ZERO, true, None).await?;
+                self.hold(&reason, probe_after);
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Pauses the stage; loud once.
+    fn hold(&self, reason: &str, probe_after: Duration) {
+        let mut pause = self.pause();
+        if pause.until.is_none() {
+            error!("reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended");
+            self.readiness.not_ready(super::STAGE, format!("paused: {reason}"));
+        }
+        self.metrics.reconcile_paused.set(1);
+        pause.until = Some(Instant::now() + probe_after);
+        pause.probes += 1;
+    }
+
+    fn resume(&self) {
+        let mut pause = self.pause();
+        if pause.until.take().is_some() {
+            info!("credentials and scopes work again, reconcile goes on");
+            self.readiness.ready(super::STAGE, "active");
+        }
+        pause.probes = 0;
+        self.metrics.reconcile_paused.set(0);
+    }
+}

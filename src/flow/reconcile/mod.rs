@@ -1,0 +1,247 @@
+//! Brings roles at Auth0 in step with what facts and rules say.
+//!
+//! Owns the queue's consumption: one worker at a time (an advisory lock, for economy), several looks in hand,
+//! never the same user twice (a lease, for safety). Events only say where to look; whatever woke it, the same
+//! result comes. Must never write what is not in the audit, and never touch a role no rule names.
+
+mod give_back;
+mod look;
+mod permit;
+mod standing;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use super::patience::Patience;
+use super::sweep::Sweep;
+use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::domain::rule::Rules;
+use crate::lifecycle::Readiness;
+use crate::metrics::Metrics;
+use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
+use give_back::Pause;
+use look::Begun;
+use permit::Gate;
+
+const STAGE: &str = "reconcile";
+/// How often a standby tries for the lock.
+const STANDBY_POLL: Duration = Duration::from_millis(500);
+/// How often the queue is looked at although nobody gave a hint.
+const LOOK_ANYWAY: Duration = Duration::from_secs(2);
+/// Looks in hand at once. At the fastest plan (50 calls a second) and a slow answer (300 ms) this keeps up.
+const LOOKS_IN_HAND: usize = 16;
+/// What a lease allows for beside the calls: our own transactions.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
+/// How much longer than the request timeout an unanswered write is left to settle before anyone looks.
+const SETTLE_MARGIN: Duration = Duration::from_secs(2);
+
+/// The reconciler.
+pub struct Reconcile {
+    store: Store,
+    reader: Reader,
+    writer: Writer,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    rules: Arc<Rules>,
+    fingerprint: String,
+    writes: bool,
+    verify_after: Duration,
+    request_timeout: Duration,
+    gate: Arc<Gate>,
+    pause: Mutex<Pause>,
+    sweep: Sweep,
+    /// Somebody is due.
+    wake: Notify,
+}
+
+/// What the reconciler is built from.
+pub struct Parts {
+    /// Facts, queue and audit.
+    pub store: Store,
+    /// Reads users.
+    pub reader: Reader,
+    /// Writes users.
+    pub writer: Writer,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// How the stage stands.
+    pub readiness: Readiness,
+    /// The rules this worker knows.
+    pub rules: Arc<Rules>,
+    /// The tenant and how gently it is treated.
+    pub config: crate::config::ReconcileConfig,
+}
+
+impl Reconcile {
+    /// Builds it; nothing runs yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { store, reader, writer, metrics, readiness, rules, config } = parts;
+        metrics.writes_enabled.set(i64::from(config.auth0.writes));
+        Arc::new(Self {
+            sweep: Sweep {
+                store: store.clone(),
+                rules: Arc::clone(&rules),
+                writes: config.auth0.writes,
+                verify_after: config.verify_after,
+                left_over_after: lease_for(config.auth0.timeout),
+                every: config.sweep_interval,
+            },
+            store,
+            reader,
+            writer,
+            metrics,
+            readiness,
+            fingerprint: rules.fingerprint(),
+            rules,
+            writes: config.auth0.writes,
+            verify_after: config.verify_after,
+            request_timeout: config.auth0.timeout,
+            gate: Gate::new(config.auth0.plan, config.auth0.reserve),
+            pause: Mutex::default(),
+            wake: Notify::new(),
+        })
+    }
+
+    /// How long an unanswered write may still take to arrive.
+    fn settle(&self) -> Duration {
+        self.request_timeout + SETTLE_MARGIN
+    }
+
+    /// Reconciles until told to stop.
+    ///
+    /// # Errors
+    /// None: whatever fails is tried again.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
+        let mut patience = Patience::new(STAGE);
+        self.readiness.not_ready(STAGE, "starting");
+        while !stop.is_cancelled() {
+            let ended = self.term(&mut patience, &stop).await;
+            self.metrics.reconcile_active.set(0);
+            match ended {
+                Ok(pause) => {
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                }
+                Err(why) => {
+                    self.readiness.not_ready(STAGE, why.to_string());
+                    patience.wait(&why, &stop).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One term as the holder of the lock; answers how long to wait before the next.
+    async fn term(
+        self: &Arc<Self>,
+        patience: &mut Patience,
+        stop: &CancellationToken,
+    ) -> Result<Duration, StoreError> {
+        let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
+            patience.succeeded();
+            self.readiness.ready(STAGE, "standby");
+            return Ok(STANDBY_POLL);
+        };
+        if !self.store.rules_are_in_force(&self.fingerprint).await? {
+            self.readiness.not_ready(STAGE, "other rules are in force");
+            warn!(stage = STAGE, "other rules are in force than this worker's file has; standing back");
+            return Ok(CHECK_EVERY);
+        }
+        patience.succeeded();
+        self.readiness.ready(STAGE, "active");
+        self.metrics.reconcile_active.set(1);
+        info!(writes = self.writes, "reconciling");
+        let mut looks = JoinSet::new();
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            kept = keep(&mut held) => kept,
+            heard = self.hear() => heard,
+            ended = self.dispatch(&mut looks) => ended,
+            ended = self.sweep.run() => ended,
+        };
+        // What is in hand comes to its end: a write that was sent is recorded.
+        while looks.join_next().await.is_some() {}
+        ended.map(|()| Duration::ZERO)
+    }
+
+    /// Wakes the queue on hints. The first wake is for what came before we listened.
+    async fn hear(&self) -> Result<(), StoreError> {
+        let mut waker = self.store.listen(Wake::Nominations).await?;
+        loop {
+            self.wake.notify_one();
+            waker.heard().await?;
+        }
+    }
+
+    /// Takes users in hand as leave and urgency allow.
+    async fn dispatch(self: &Arc<Self>, looks: &mut JoinSet<()>) -> Result<(), StoreError> {
+        let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
+        loop {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
+            while looks.try_join_next().is_some() {}
+            let probing = self.paused().await;
+            let mut permit = self.gate.look().await;
+            match self.begin().await? {
+                Begun::Settled => {}
+                Begun::Nobody => {
+                    drop((permit, slot));
+                    if !self.store.rules_are_in_force(&self.fingerprint).await? {
+                        return Ok(());
+                    }
+                    self.idle().await?;
+                }
+                Begun::Claimed(claim) => {
+                    let this = Arc::clone(self);
+                    let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
+                    let look = async move {
+                        let ended = this.look(&claim, &mut permit).await;
+                        this.give_back(&claim, ended).await;
+                        drop(slot);
+                    };
+                    looks.spawn(look.instrument(span));
+                    if probing {
+                        // One probe at a time while credentials are in doubt.
+                        looks.join_next().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for a hint, for the next user to be due, or a while.
+    async fn idle(&self) -> Result<(), StoreError> {
+        let due = self.store.next_due().await?.unwrap_or(LOOK_ANYWAY).clamp(Duration::from_millis(5), LOOK_ANYWAY);
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(due) => {}
+        }
+        Ok(())
+    }
+
+    /// Waits out a pause; answers whether the next look is a probe.
+    async fn paused(&self) -> bool {
+        let Some(until) = self.pause().until() else { return false };
+        tokio::time::sleep_until(until).await;
+        true
+    }
+}
+
+/// How long a look may have a user in hand: two calls at their longest, and our own transactions.
+fn lease_for(request_timeout: Duration) -> Duration {
+    request_timeout * 2 * EXCHANGES_PER_CALL + LEASE_MARGIN
+}
+
+/// Shows Postgres that we live; ends when the lock is lost.
+async fn keep(held: &mut Held) -> Result<(), StoreError> {
+    let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
+    loop {
+        every.tick().await;
+        held.check().await?;
+    }
+}

@@ -1,0 +1,80 @@
+//! Leave to make calls, from the one pacer of the tenant.
+//!
+//! Owns the clock of the pacer and the waiting. Must never make a call without leave, and never keep what a
+//! look did not use.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::pacer::{self, Kind, Pacer, RateHeaders, RatePlan, Unused};
+
+/// The one way to a permit.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pacer: Mutex<Pacer>,
+    started: Instant,
+}
+
+/// Leave for one look. What it did not use goes back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    gate: Arc<Gate>,
+    leave: Option<pacer::Permit>,
+    read: bool,
+    written: bool,
+}
+
+impl Gate {
+    pub(super) fn new(plan: RatePlan, reserve: f64) -> Arc<Self> {
+        let pacer = Mutex::new(Pacer::new(plan, reserve, Duration::ZERO));
+        Arc::new(Self { pacer, started: Instant::now() })
+    }
+
+    /// Waits until a look may be taken. Safe to cancel.
+    pub(super) async fn look(self: &Arc<Self>) -> Permit {
+        loop {
+            let taken = self.lock().take_look(self.started.elapsed());
+            match taken {
+                Ok(leave) => return Permit { gate: Arc::clone(self), leave: Some(leave), read: false, written: false },
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pacer> {
+        self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Tells the pacer of a reply.
+    pub(super) fn answered(&mut self, kind: Kind, headers: &RateHeaders, limited: bool) {
+        match kind {
+            Kind::Read => self.read = true,
+            Kind::Write => self.written = true,
+        }
+        let now = self.gate.started.elapsed();
+        let mut pacer = self.gate.lock();
+        if limited {
+            pacer.limited(now, crate::clock::now().unix_timestamp(), kind, headers);
+        } else {
+            pacer.answered(now, kind, headers);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let unused = match (self.read, self.written) {
+            (_, true) => return,
+            (true, false) => Unused::Write,
+            (false, false) => Unused::Both,
+        };
+        if let Some(leave) = self.leave.take() {
+            let now = self.gate.started.elapsed();
+            self.gate.lock().refund(now, leave, unused);
+        }
+    }
+}

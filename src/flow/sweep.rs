@@ -1,0 +1,51 @@
+//! Finds anyone missed.
+//!
+//! Owns the timer: the free half compares all facts with all decisions, the paid half nominates holders whose
+//! verification has grown old. Must never call Auth0 or decide: it only nominates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use crate::domain::rule::Rules;
+use crate::domain::schedule::PARKED_FOR;
+use crate::store::{Store, StoreError};
+
+/// Verifications in the queue at once; they come last and must not bury what is urgent.
+const VERIFICATIONS: i64 = 200;
+
+/// The sweep; runs where this worker reconciles.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    pub(super) store: Store,
+    pub(super) rules: Arc<Rules>,
+    /// False in shadow mode: what was decided and not written is in order then.
+    pub(super) writes: bool,
+    /// How long a read profile counts as verified.
+    pub(super) verify_after: Duration,
+    /// How long a decided change may stay open before it is taken for left over: longer than any look.
+    pub(super) left_over_after: Duration,
+    /// Time between two sweeps.
+    pub(super) every: Duration,
+}
+
+impl Sweep {
+    /// Sweeps at once and then on a timer.
+    pub(super) async fn run(&self) -> Result<(), StoreError> {
+        let mut timer = tokio::time::interval(self.every);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            timer.tick().await;
+            let missed = self.store.sweep_free(&self.rules, self.writes, self.left_over_after, PARKED_FOR).await?;
+            if missed > 0 {
+                warn!(users = missed, "sweep found users out of step");
+            }
+            let stale = self.store.sweep_paid(&self.rules, self.verify_after, VERIFICATIONS).await?;
+            if stale > 0 {
+                info!(users = stale, "sweep nominated users for verification");
+            }
+        }
+    }
+}

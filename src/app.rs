@@ -1,1 +1,171 @@
-//! Placeholder.
+//! Builds everything from the configuration and spawns the stages.
+//!
+//! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
+//! setting nobody uses does not compile.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::auth0::{Client, ClientOptions, Reader, Writer};
+use crate::bus::{Bus, STREAMS};
+use crate::config::{Auth0Config, BusConfig, Config, DatabaseConfig, HttpConfig};
+use crate::domain::event::Reason;
+use crate::domain::rule::Rules;
+use crate::flow::fold::{Fold, Source};
+use crate::flow::patience::Patience;
+use crate::flow::reconcile::{Parts, Reconcile};
+use crate::http::{self, ops, webhook};
+use crate::lifecycle::{End, Lifecycle, Readiness};
+use crate::metrics::Metrics;
+use crate::store::{InForce, Store, StoreError};
+
+/// Connects to Postgres as configured; connections are made when needed.
+///
+/// # Errors
+/// An address that cannot be used.
+pub fn store(config: &DatabaseConfig) -> Result<Store> {
+    Ok(Store::new(&config.url, &config.direct_url)?)
+}
+
+/// Connects to NATS as configured, in the background.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub async fn bus(config: &BusConfig) -> Result<Bus> {
+    Ok(Bus::connect(&config.url, config.credentials_file.as_deref()).await?)
+}
+
+/// Runs a worker until it is told to stop.
+///
+/// # Errors
+/// It could not start, or a stage ended by itself.
+pub async fn serve(config: Config) -> Result<()> {
+    let Config { database, bus: bus_config, http, fold, reconcile, ops_listen, rules, grace_period } = config;
+    let lifecycle = Lifecycle::default();
+    let readiness = Readiness::default();
+    let store = store(&database)?;
+    let bus = bus(&bus_config).await?;
+    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
+    let rules = Arc::new(rules);
+    let client = reconcile.as_ref().map(|reconcile| client(&reconcile.auth0)).transpose()?;
+
+    let ops = ops::Ops {
+        metrics: Arc::clone(&metrics),
+        readiness: readiness.clone(),
+        store: store.clone(),
+        bus: bus.clone(),
+        streams: &STREAMS,
+    };
+    let listener = listen("OPS_LISTEN", ops_listen).await?;
+    lifecycle.spawn("ops", http::serve(listener, ops::routes(ops), lifecycle.stopping()));
+    if let Some(HttpConfig { listen: address, log_stream_tokens: tokens }) = http {
+        let listener = listen("LISTEN", address).await?;
+        let routes = webhook::routes(webhook::Webhook { bus: bus.clone(), tokens, metrics: Arc::clone(&metrics) });
+        lifecycle.spawn("http", http::serve(listener, routes, lifecycle.stopping()));
+        // Without the bus it answers 503 itself, which makes Auth0 send again.
+        readiness.ready("http", "listening");
+    }
+
+    let worker = {
+        let (lifecycle, readiness, stop) = (lifecycle.clone(), readiness.clone(), lifecycle.stopping());
+        async move {
+            if fold.is_none() && reconcile.is_none() {
+                stop.cancelled().await;
+                return Ok(());
+            }
+            let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
+            if !prepare(&store, &rules, writes, &readiness, &stop).await? {
+                return Ok(());
+            }
+            if let Some(fold) = fold {
+                for source in [Source::AppEvents, Source::Auth0Logs] {
+                    let stage = Fold {
+                        source,
+                        store: store.clone(),
+                        bus: bus.clone(),
+                        metrics: Arc::clone(&metrics),
+                        readiness: readiness.clone(),
+                        rules: Arc::clone(&rules),
+                        batch: fold.batch,
+                        own_client_id: fold.own_client_id.clone(),
+                    };
+                    lifecycle.spawn(source.stage(), stage.run(stop.clone()));
+                }
+            }
+            if let (Some(config), Some(client)) = (reconcile, client) {
+                let (reader, writer) = (Reader::new(&client), Writer::new(&client));
+                let stage = Reconcile::new(Parts { store, reader, writer, metrics, readiness, rules, config });
+                lifecycle.spawn("reconcile", stage.run(stop.clone()));
+            }
+            stop.cancelled().await;
+            Ok::<(), StoreError>(())
+        }
+    };
+    lifecycle.spawn("worker", worker);
+    match lifecycle.run(grace_period).await? {
+        End::Clean => {
+            info!("stopped");
+            Ok(())
+        }
+        End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
+        End::Crash => anyhow::bail!("a stage ended by itself"),
+    }
+}
+
+/// Waits for Postgres, checks the schema and puts this worker's rules in force. Answers false when told to
+/// stop before that.
+async fn prepare(
+    store: &Store,
+    rules: &Rules,
+    writes: bool,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> Result<bool, StoreError> {
+    let mut patience = Patience::new("Postgres");
+    readiness.not_ready("start", "starting");
+    while !stop.is_cancelled() {
+        let prepared = async {
+            store.check_schema().await?;
+            store.put_rules_in_force(rules, writes).await
+        };
+        match prepared.await {
+            Ok(in_force) => {
+                patience.succeeded();
+                if let InForce::TakenOver(users) = in_force {
+                    info!(users, "new rules are in force; users they affect were nominated");
+                }
+                readiness.ready("start", "prepared");
+                return Ok(true);
+            }
+            Err(error @ StoreError::Schema(_)) => return Err(error),
+            Err(why) => {
+                readiness.not_ready("start", why.to_string());
+                patience.wait(&why, stop).await;
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn client(config: &Auth0Config) -> Result<Client> {
+    let Auth0Config { domain, audience, client_id, client_secret, ca_file, timeout, writes: _, plan: _, reserve: _ } = config;
+    Ok(Client::new(ClientOptions {
+        domain: domain.clone(),
+        audience: audience.clone(),
+        client_id: client_id.clone(),
+        client_secret: client_secret.clone(),
+        request_timeout: *timeout,
+        ca_file: ca_file.clone(),
+    })?)
+}
+
+async fn listen(setting: &'static str, address: std::net::SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("{setting}: cannot listen on {address}"))?;
+    info!(setting, address = %listener.local_addr()?, "listening");
+    Ok(listener)
+}

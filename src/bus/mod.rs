@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{debug, info, warn};
 
 pub use publish::{PublishError, Unstored};
-pub use reader::{Message, ReadError, Reader};
+pub use reader::{From, Message, ReadError, Reader};
 pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, STREAMS, StreamState};
 
 /// Longest wait for one answer of JetStream.

@@ -20,6 +20,9 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 /// The server shows that the consumer lives this often; two missed ones end the reader.
 const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// How long a message that is there may take to come.
+const FIRST_WAIT: Duration = Duration::from_secs(3);
+
 /// Reads one stream in order.
 pub struct Reader {
     messages: Stream,
@@ -70,16 +73,49 @@ impl Message {
     }
 }
 
+/// Where to look for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// At this sequence or behind it.
+    Seq(u64),
+    /// Stored later than this, Unix nanoseconds.
+    StoredAfter(i64),
+}
+
 impl Bus {
+    /// Sequence of the first message there is; none when there is none.
+    ///
+    /// # Errors
+    /// JetStream does not answer.
+    pub async fn first(&self, stream: &str, from: From) -> Result<Option<u64>, BusError> {
+        let policy = match from {
+            From::Seq(seq) => DeliverPolicy::ByStartSequence { start_sequence: seq.max(1) },
+            From::StoredAfter(ns) => DeliverPolicy::ByStartTime {
+                start_time: time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ns) + 1)
+                    .unwrap_or(time::OffsetDateTime::UNIX_EPOCH),
+            },
+        };
+        let mut reader = self.open(stream, policy, 1).await?;
+        match tokio::time::timeout(FIRST_WAIT, reader.next_batch()).await {
+            Err(_) => Ok(None),
+            Ok(Ok(batch)) => Ok(batch.first().map(|message| message.seq)),
+            Ok(Err(why)) => Err(BusError::JetStream { doing: "read first message", why: why.to_string() }),
+        }
+    }
+
     /// Reads `stream` from sequence `from` on, at most `batch` messages at a time.
     ///
     /// # Errors
     /// JetStream does not answer or refuses the consumer.
     pub async fn reader(&self, stream: &str, from: u64, batch: usize) -> Result<Reader, BusError> {
+        self.open(stream, DeliverPolicy::ByStartSequence { start_sequence: from.max(1) }, batch).await
+    }
+
+    async fn open(&self, stream: &str, deliver_policy: DeliverPolicy, batch: usize) -> Result<Reader, BusError> {
         let said = |doing: &'static str, why: String| BusError::JetStream { doing, why };
         let config = pull::Config {
             description: Some("rolekeeper fold".to_owned()),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
+            deliver_policy,
             ack_policy: AckPolicy::None,
             replay_policy: ReplayPolicy::Instant,
             inactive_threshold: INACTIVE_THRESHOLD,

@@ -1,1 +1,81 @@
-//! Placeholder.
+//! The commands.
+//!
+//! Owns what a person types and reads. Must never decide what a stage decides.
+
+mod accept_stream;
+mod adopt;
+mod migrate;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::{LogArgs, MigrateArgs, ServeArgs};
+use crate::{app, telemetry};
+
+/// Keeps roles in Auth0 in step with what users do.
+#[derive(Debug, Parser)]
+#[command(name = "rolekeeper", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a worker: webhook, fold, reconcile
+    Serve(Box<ServeArgs>),
+    /// Bring database and streams to what this version needs
+    Migrate(MigrateArgs),
+    /// Take over users who hold a role already, so that it can be taken from them
+    Adopt(adopt::AdoptArgs),
+    /// Accept that events of a stream are lost, and go on behind the loss
+    AcceptStream(accept_stream::AcceptArgs),
+    /// Run the whole system with private servers, a stand-in tenant and sample traffic
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxArgs),
+}
+
+/// Runs the command given on the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("rolekeeper: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    telemetry::start(&cli.log.log_format, &cli.log.log_level).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => app::serve(args.checked()?).await?,
+            Command::Migrate(args) => migrate::run(&args).await?,
+            Command::Adopt(args) => adopt::run(args).await?,
+            Command::AcceptStream(args) => accept_stream::run(args).await?,
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(args) => return sandbox::run(args).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_defined() {
+        super::Cli::command().debug_assert();
+    }
+}

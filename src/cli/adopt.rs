@@ -1,0 +1,60 @@
+//! `rolekeeper adopt`: taking over users who held a role before rolekeeper came.
+//!
+//! Owns that this happens on purpose only: nobody is adopted without being named, or `--all-known`.
+
+use std::io::BufRead as _;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::app;
+use crate::config::DatabaseArgs;
+use crate::domain::ids::UserId;
+
+/// From then on the role is taken from them when the rules say so.
+#[derive(Args, Debug)]
+pub(super) struct AdoptArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The role, as the rules name it
+    #[arg(long, default_value = "playlist_editor")]
+    role: String,
+    /// A user to take over; may be repeated
+    #[arg(long = "user", value_name = "USER_ID")]
+    users: Vec<String>,
+    /// A file with one user id a line, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    users_file: Option<String>,
+    /// Everybody who was seen to hold the role and is not taken over yet
+    #[arg(long, conflicts_with_all = ["users", "users_file"])]
+    all_known: bool,
+}
+
+pub(super) async fn run(args: AdoptArgs) -> Result<()> {
+    let AdoptArgs { database, role, mut users, users_file, all_known } = args;
+    let database = database.checked()?;
+    if let Some(path) = users_file {
+        users.extend(read(&path)?);
+    }
+    if users.is_empty() && !all_known {
+        bail!("nobody named: give --user, --users-file or --all-known");
+    }
+    for user in &users {
+        UserId::parse(user.as_str()).map_err(|expected| anyhow::anyhow!("user \"{}\": {expected}", user.escape_debug()))?;
+    }
+    users.sort_unstable();
+    users.dedup();
+    let named = (!all_known).then_some(users.as_slice());
+    let adopted = app::store(&database)?.adopt(&role, named).await?;
+    println!("{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so");
+    Ok(())
+}
+
+fn read(path: &str) -> Result<Vec<String>> {
+    let lines: Vec<String> = if path == "-" {
+        std::io::stdin().lock().lines().collect::<std::io::Result<_>>()?
+    } else {
+        std::fs::read_to_string(path).with_context(|| format!("--users-file {path}"))?.lines().map(str::to_owned).collect()
+    };
+    Ok(lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+}

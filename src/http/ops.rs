@@ -1,0 +1,105 @@
+//! `/metrics`, `/healthz` and `/readyz`, on a listener that is not public.
+//!
+//! Owns what they mean: healthy is a process that answers; ready is one whose stages do their work or stand by
+//! to. Must never make Postgres' absence look like ours: the process stays healthy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::bus::Bus;
+use crate::lifecycle::Readiness;
+use crate::metrics::Metrics;
+use crate::store::{Gauges, Store};
+
+/// Longest a scrape waits for Postgres; Prometheus itself gives up after 10 s.
+const GAUGES_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the ops listener shows.
+#[derive(Clone, Debug)]
+pub struct Ops {
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// Stages of this worker.
+    pub readiness: Readiness,
+    /// For gauges computed at scrape.
+    pub store: Store,
+    /// For its connection.
+    pub bus: Bus,
+    /// Streams, as labels.
+    pub streams: &'static [&'static str],
+}
+
+/// The routes of the ops listener.
+pub fn routes(ops: Ops) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/readyz/{stage}", get(stage_ready))
+        .with_state(ops)
+}
+
+async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
+    let gauges = tokio::time::timeout(GAUGES_TIMEOUT, ops.store.gauges()).await;
+    match gauges {
+        Ok(Ok(gauges)) => ops.show(&gauges),
+        _ => ops.metrics.database_up.set(0),
+    }
+    ops.metrics.bus_up.set(i64::from(ops.bus.is_connected()));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], ops.metrics.render())
+}
+
+impl Ops {
+    fn show(&self, gauges: &Gauges) {
+        let metrics = &self.metrics;
+        metrics.database_up.set(1);
+        for (state, count) in [
+            ("due", gauges.due),
+            ("waiting", gauges.waiting),
+            ("leased", gauges.leased),
+            ("parked", gauges.parked),
+            ("held", gauges.held),
+        ] {
+            metrics.nominations.with_label_values(&[state]).set(count);
+        }
+        metrics.oldest_due.set(gauges.oldest_due_s);
+        metrics.holders.with_label_values(&["adopted"]).set(gauges.adopted);
+        metrics.holders.with_label_values(&["unadopted"]).set(gauges.unadopted);
+        for stream in self.streams {
+            let stands = gauges.losses.iter().any(|lost| lost == stream);
+            metrics.stream_loss.with_label_values(&[stream]).set(i64::from(stands));
+        }
+    }
+}
+
+/// All stages of this worker: 200 when each is ready. One line a stage.
+async fn ready(State(ops): State<Ops>) -> (StatusCode, String) {
+    let stages = ops.readiness.stages();
+    let lines = stages.iter().map(|(stage, state)| line(stage, state)).collect();
+    (status(!stages.is_empty() && stages.values().all(Result::is_ok)), lines)
+}
+
+/// One stage, for a load balancer that only cares for one.
+async fn stage_ready(State(ops): State<Ops>, Path(stage): Path<String>) -> (StatusCode, String) {
+    match ops.readiness.stages().get_key_value(stage.as_str()) {
+        Some((stage, state)) => (status(state.is_ok()), line(stage, state)),
+        None => (StatusCode::NOT_FOUND, "this worker does not run that stage\n".to_owned()),
+    }
+}
+
+fn status(ready: bool) -> StatusCode {
+    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn line(stage: &str, state: &Result<&'static str, String>) -> String {
+    match state {
+        Ok(how) => format!("{stage}: {how}\n"),
+        Err(why) => format!("{stage}: not ready: {why}\n"),
+    }
+}

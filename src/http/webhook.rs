@@ -1,0 +1,79 @@
+//! `POST /auth0/logs`: where Auth0's log stream delivers.
+//!
+//! Owns who may deliver. After the token is accepted nothing is judged: 200 once all is stored, 503 when it
+//! cannot be, 413 above a generous bound. A 4xx would make Auth0 send the same batch for ever, or drop it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::post;
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::{Choice, ConstantTimeEq as _};
+use tracing::{debug, warn};
+
+use crate::bus::Bus;
+use crate::flow::accept::accept;
+use crate::metrics::Metrics;
+
+/// Largest body. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
+/// thirtieth of this.
+const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// What the webhook needs.
+#[derive(Debug)]
+pub struct Webhook {
+    /// Where records are stored.
+    pub bus: Bus,
+    /// Accepted values of the Authorization header.
+    pub tokens: Vec<SecretString>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The route of the webhook.
+pub fn routes(webhook: Webhook) -> Router {
+    Router::new().route("/auth0/logs", post(deliver)).with_state(Arc::new(webhook))
+}
+
+async fn deliver(
+    State(webhook): State<Arc<Webhook>>,
+    headers: HeaderMap,
+    body: Body,
+) -> (StatusCode, &'static str) {
+    let (status, answer, text) = webhook.deliver(&headers, body).await;
+    webhook.metrics.webhook_requests.with_label_values(&[answer]).inc();
+    (status, text)
+}
+
+impl Webhook {
+    async fn deliver(&self, headers: &HeaderMap, body: Body) -> (StatusCode, &'static str, &'static str) {
+        if !self.knows(headers) {
+            return (StatusCode::UNAUTHORIZED, "unauthorized", "the Authorization header is not the log stream's token\n");
+        }
+        let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+            warn!(limit_bytes = MAX_BODY_BYTES, "a delivery of the log stream was too large, or broke off");
+            return (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than 16 MiB, or broke off\n");
+        };
+        match accept(&self.bus, &body).await {
+            Ok(accepted) => {
+                self.metrics.webhook_records.with_label_values(&["record"]).inc_by(accepted.records);
+                self.metrics.webhook_records.with_label_values(&["unreadable"]).inc_by(accepted.unreadable);
+                (StatusCode::OK, "stored", "")
+            }
+            Err(why) => {
+                debug!("a delivery of the log stream was not stored: {why}");
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not stored; send it again\n")
+            }
+        }
+    }
+
+    /// Compares with every token, each in constant time, so that the time tells nothing.
+    fn knows(&self, headers: &HeaderMap) -> bool {
+        let Some(sent) = headers.get(header::AUTHORIZATION) else { return false };
+        let equal = |token: &SecretString| sent.as_bytes().ct_eq(token.expose_secret().as_bytes());
+        self.tokens.iter().map(equal).fold(Choice::from(0), |any, one| any | one).into()
+    }
+}

@@ -1,0 +1,219 @@
+//! A private `nats-server` with `JetStream`.
+//!
+//! Owns its process, port and store. The port and the store stay the same across restarts, so that clients
+//! find it again and streams survive. Must never listen beyond loopback.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::folder::{self, Folder};
+use super::process::Process;
+use super::{LOOK_EVERY, folder_with, free_port, log_file, search_path, tail};
+
+/// Longest time for the server to answer after a start; a large store is read first.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// Longest time for the server to end after SIGTERM or SIGKILL.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// What differs from `nats-server`'s own defaults.
+#[derive(Clone, Debug, Default)]
+pub struct NatsOptions {
+    /// Largest message in bytes; `None` leaves the server's default of 1 MiB.
+    pub max_payload: Option<u32>,
+    /// Largest size of all streams on disk in bytes; `None` leaves the server's default.
+    pub max_file_store: Option<u64>,
+}
+
+/// A running (or stopped, or killed) `nats-server`. Dropped, it and its store are gone.
+#[derive(Debug)]
+pub struct Nats {
+    // Before the folder: an ended child is reaped after the folder has ended it, see `Drop`.
+    process: Option<Process>,
+    binary: PathBuf,
+    name: String,
+    port: u16,
+    version: String,
+    folder: Option<Folder>,
+    store: PathBuf,
+}
+
+impl Nats {
+    /// Starts a server with the defaults and returns once it answers with `JetStream` on.
+    ///
+    /// The binary is `NATS_SERVER_BIN`, else `nats-server` on the `PATH` or in `/usr/sbin`.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(NatsOptions::default()).await
+    }
+
+    /// As [`Self::start`], with options.
+    pub async fn start_with(options: NatsOptions) -> anyhow::Result<Self> {
+        let binary = find_binary()?;
+        let folder = Folder::new("nats")?;
+        let store = folder.path().join("store");
+        // Tells our server from a stranger on the same port.
+        let name = format!("sandbox-{}", uuid::Uuid::now_v7());
+        let mut nats = Self {
+            process: None,
+            binary,
+            name,
+            port: 0,
+            version: String::new(),
+            folder: Some(folder),
+            store,
+        };
+        let mut tries = 0;
+        loop {
+            nats.port = free_port()?;
+            nats.write_config(&options)?;
+            match nats.start_again().await {
+                Ok(()) => return Ok(nats),
+                // Somebody else took the port between our look and the server's.
+                Err(error) if tries < 5 && error.to_string().contains("address already in use") => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `nats://127.0.0.1:<port>`, the same for the server's whole life.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's version as it names itself, such as `2.9.10`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Process id, or `None` while it does not run.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// `JetStream`'s store; streams lie in `jetstream/$G/streams/<name>` below it.
+    #[must_use]
+    pub fn store_dir(&self) -> &Path {
+        &self.store
+    }
+
+    /// SIGKILL, and waits until it is gone. What was not yet given to the kernel is lost.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.end(Signal::SIGKILL).await
+    }
+
+    /// SIGTERM, and waits until it is gone.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.end(Signal::SIGTERM).await
+    }
+
+    /// Starts it again on the same port and store; returns once it answers. An error if it still runs.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.process.is_none(), "nats-server is already running");
+        let folder = self.folder()?;
+        let log = folder.path().join("log");
+        let mut command = folder.command("nats", &self.binary, "KILL");
+        command.arg("--config").arg(folder.path().join("config"));
+        command.stdout(log_file(&log)?).stderr(log_file(&log)?);
+        let mut process = folder::spawn(command)?;
+        let deadline = Instant::now() + START_WITHIN;
+        while process.ended()?.is_none() {
+            if let Some(version) = self.answers().await {
+                self.version = version;
+                self.process = Some(process);
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                process.signal(Signal::SIGKILL)?;
+                process.wait(STOP_WITHIN).await?;
+                anyhow::bail!(
+                    "nats-server did not answer within {START_WITHIN:?}:\n{}",
+                    tail(&log, 20)
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        anyhow::bail!("nats-server ended at its start:\n{}", tail(&log, 20))
+    }
+
+    async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+        if let Some(process) = &mut self.process {
+            process.signal(signal)?;
+            process.wait(STOP_WITHIN).await?;
+            self.process = None;
+        }
+        Ok(())
+    }
+
+    /// The version, once our own server greets with `JetStream` on.
+    async fn answers(&self) -> Option<String> {
+        let greeting = timeout(Duration::from_secs(1), async {
+            let stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).await.ok()?;
+            Some(line)
+        });
+        let greeting = greeting.await.ok()??;
+        let info: serde_json::Value = serde_json::from_str(greeting.strip_prefix("INFO ")?).ok()?;
+        let ours = info["server_name"] == self.name.as_str() && info["jetstream"] == true;
+        ours.then(|| info["version"].as_str().map(str::to_owned))?
+    }
+
+    fn write_config(&self, options: &NatsOptions) -> anyhow::Result<()> {
+        let store = self
+            .store
+            .to_str()
+            .context("the temporary folder's name is not UTF-8")?;
+        let mut text = format!(
+            "server_name: \"{}\"\nlisten: \"127.0.0.1:{}\"\n",
+            self.name, self.port
+        );
+        if let Some(bytes) = options.max_payload {
+            // The server refuses a pending limit below the payload limit; its default is 64 MiB.
+            let pending = u64::from(bytes).max(64 << 20);
+            let _ = writeln!(text, "max_payload: {bytes}\nmax_pending: {pending}");
+        }
+        let _ = writeln!(text, "jetstream {{\n  store_dir: \"{store}\"");
+        if let Some(bytes) = options.max_file_store {
+            let _ = writeln!(text, "  max_file_store: {bytes}");
+        }
+        text.push_str("}\n");
+        std::fs::write(self.folder()?.path().join("config"), text)
+            .context("cannot write nats-server's config")
+    }
+
+    fn folder(&self) -> anyhow::Result<&Folder> {
+        self.folder.as_ref().context("the server was dropped")
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        drop(self.folder.take());
+        drop(self.process.take());
+    }
+}
+
+fn find_binary() -> anyhow::Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("NATS_SERVER_BIN") {
+        return Ok(binary.into());
+    }
+    let folder = folder_with(search_path(), &["nats-server"]);
+    Ok(folder
+        .context("nats-server not found: set NATS_SERVER_BIN or install it (Debian: nats-server)")?
+        .join("nats-server"))
+}

@@ -1,0 +1,171 @@
+//! What was asked of the tenant, and what became of its users: the words that the oracle reads.
+//!
+//! Owns the routing of a request to an endpoint, the call log's entries and the users' histories.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use super::errors::ApiError;
+
+/// Everything but the unreserved characters of RFC 3986, as `encodeURIComponent` nearly has it.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The tenant's endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST /oauth/token`
+    Token,
+    /// `GET /api/v2/users`
+    ListUsers,
+    /// `POST /api/v2/users`
+    CreateUser,
+    /// `GET /api/v2/users/{id}`
+    ReadUser,
+    /// `PATCH /api/v2/users/{id}`
+    PatchUser,
+    /// `DELETE /api/v2/users/{id}`
+    DeleteUser,
+    /// Anything else; answered 404.
+    Other,
+}
+
+/// Which endpoint a request is for, and the user it names. The id is decoded once.
+pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String>), ApiError> {
+    let one_user = path
+        .strip_prefix("/api/v2/users/")
+        .filter(|id| !id.is_empty() && !id.contains('/'));
+    let endpoint = match (method, path, one_user) {
+        ("POST", "/oauth/token", _) => Endpoint::Token,
+        ("GET", "/api/v2/users", _) => Endpoint::ListUsers,
+        ("POST", "/api/v2/users", _) => Endpoint::CreateUser,
+        ("GET", _, Some(_)) => Endpoint::ReadUser,
+        ("PATCH", _, Some(_)) => Endpoint::PatchUser,
+        ("DELETE", _, Some(_)) => Endpoint::DeleteUser,
+        _ => return Ok((Endpoint::Other, None)),
+    };
+    let id = one_user
+        .map(|id| percent_decode_str(id).decode_utf8())
+        .transpose();
+    let id = id.map_err(|_| ApiError::new(400, Some("invalid_uri"), "The user id is not UTF-8."))?;
+    Ok((endpoint, id.map(std::borrow::Cow::into_owned)))
+}
+
+/// The path of one user as clients and records write it: `/api/v2/users/auth0%7Cabc`.
+pub(super) fn user_path(id: &str) -> String {
+    format!("/api/v2/users/{}", utf8_percent_encode(id, ENCODED))
+}
+
+/// The pairs of a query or of a form, decoded; a `+` is a space.
+pub(super) fn pairs(text: &str) -> Map<String, Value> {
+    let decode = |part: &str| {
+        let spaced = part.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    let split = text.split('&').filter(|pair| !pair.is_empty());
+    split
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(k, v)| (decode(k), decode(v).into()))
+        .collect()
+}
+
+/// One request over HTTP, in the order in which the tenant dealt with them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// When the tenant dealt with it.
+    pub at: OffsetDateTime,
+    /// The caller, known by its token or, at `/oauth/token`, by the id it gave.
+    pub client: Option<String>,
+    /// `GET`, `PATCH` …
+    pub method: String,
+    /// As sent, with the query.
+    pub path: String,
+    /// What it was for.
+    pub endpoint: Endpoint,
+    /// The user named in the path, decoded; for `POST /api/v2/users` the user that was made.
+    pub user_id: Option<String>,
+    /// The status answered, or `None` where the connection was cut instead.
+    pub status: Option<u16>,
+    /// The body sent, secrets and passwords masked; text that is no JSON as a string, cut short.
+    pub body: Option<Value>,
+    /// Whether it changed the tenant's state.
+    pub applied: bool,
+    /// The name of the fault it met, if any.
+    pub fault: Option<&'static str>,
+}
+
+/// Who changed a user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A client of the Management API, by its id.
+    Client(String),
+    /// A person at the Dashboard.
+    Dashboard,
+    /// The user, by signing up, logging in or leaving.
+    User,
+    /// Something that leaves no log record, such as an Action or what was there before.
+    Unrecorded,
+}
+
+/// A user after one change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    /// When it happened.
+    pub at: OffsetDateTime,
+    /// Who did it.
+    pub by: Actor,
+    /// `app_metadata` afterwards; `None` if there is none or the user is gone.
+    pub app_metadata: Option<Value>,
+    /// The change was the user's deletion.
+    pub deleted: bool,
+}
+
+impl Version {
+    /// `app_metadata.roles` afterwards, if it is there.
+    #[must_use]
+    pub fn roles(&self) -> Option<&Value> {
+        self.app_metadata.as_ref()?.get("roles")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_decoded_once() {
+        let table = [
+            ("/api/v2/users/auth0%7Cabc", "auth0|abc"),
+            ("/api/v2/users/auth0|abc", "auth0|abc"),
+            (
+                "/api/v2/users/samlp%7Cacme%7Cme%40acme.org",
+                "samlp|acme|me@acme.org",
+            ),
+            ("/api/v2/users/auth0%257Cabc", "auth0%7Cabc"),
+            ("/api/v2/users/auth0%7Ca+b%20c%2Fd", "auth0|a+b c/d"),
+        ];
+        for (path, id) in table {
+            assert_eq!(
+                route("GET", path).unwrap(),
+                (Endpoint::ReadUser, Some(id.to_owned()))
+            );
+            assert_eq!(
+                route("PATCH", &user_path(id)).unwrap(),
+                (Endpoint::PatchUser, Some(id.to_owned()))
+            );
+        }
+        assert_eq!(user_path("auth0|abc"), "/api/v2/users/auth0%7Cabc");
+        assert!(route("GET", "/api/v2/users/%ff").is_err());
+        for (method, path) in [
+            ("GET", "/api/v2/users/"),
+            ("GET", "/api/v2/users/a/roles"),
+            ("PUT", "/api/v2/users/a"),
+        ] {
+            assert_eq!(route(method, path).unwrap(), (Endpoint::Other, None));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Does what a request asks, as far as its fault lets it.
+//!
+//! Owns the step from a decision to the changed state and the logged call, under one lock.
+
+use rand::RngExt as _;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::answer::{Admitted, Answer, Asked, Outcome, log};
+use super::calls::Actor;
+use super::faults::Fault;
+use super::state::{Grant, State};
+use super::{token_api, users_api};
+
+/// Does what is asked, unless the fault forbids it, and logs the call.
+pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer {
+    let Admitted { grant, rate, fault } = admitted;
+    let mut guard = shared.lock();
+    let state = &mut *guard;
+    let apply = !matches!(fault, Some(Fault::AnsweredButNotApplied));
+    let (mut answer, outcome) = match &fault {
+        Some(Fault::Status { code, headers, body }) => (
+            Answer::new(*code, headers.clone(), body.clone()),
+            Outcome::default(),
+        ),
+        Some(Fault::HtmlPage(code)) => (Answer::new(*code, vec![], None), Outcome::default()),
+        Some(Fault::ConnectionReset) => (Answer::new(0, vec![], None), Outcome::default()),
+        _ => match &grant {
+            Some(grant) => manage(shared, state, asked, grant, apply),
+            None => issue(shared, state, asked, apply),
+        },
+    };
+    // Recorded 4xx answers carry no rate headers; 429 is documented to.
+    let success = answer.status.is_some_and(|status| status < 400 || status == 429);
+    if success {
+        answer.headers.splice(0..0, rate);
+    }
+    if matches!(fault, Some(Fault::ConnectionReset | Fault::AppliedButUnanswered)) {
+        answer.status = None;
+    }
+    let client = grant.as_ref().map(|grant| grant.client.as_str());
+    log(state, asked, client, answer.status, fault.as_ref(), &outcome);
+    answer.fault = fault;
+    drop(guard);
+    shared.logged.notify_one();
+    answer
+}
+
+/// One call of the Management API.
+fn manage(
+    shared: &Shared,
+    state: &mut State,
+    asked: &Asked,
+    grant: &Grant,
+    apply: bool,
+) -> (Answer, Outcome) {
+    let now = crate::sandbox::now();
+    let new_id = format!("{:024x}", state.rng.random::<u128>() >> 32);
+    let request = users_api::Request {
+        endpoint: asked.endpoint,
+        user_id: asked.user_id.as_deref(),
+        query: &asked.query,
+        body: &asked.body,
+        scopes: &grant.scopes,
+        new_id: &new_id,
+        now,
+        limit: shared.options.profile_limit,
+    };
+    let reply = match users_api::decide(&state.users, &request) {
+        Ok(reply) => reply,
+        Err(error) => return (Answer::refused(&error), Outcome::default()),
+    };
+    let mut outcome = Outcome::default();
+    if let Some(change) = reply.change {
+        outcome.user_id = Some(change.user_id().to_owned());
+        if apply {
+            outcome.applied = true;
+            state.commit(&change, Actor::Client(grant.client.clone()), now, &shared.options);
+        }
+    }
+    (Answer::new(reply.status, vec![], reply.body), outcome)
+}
+
+/// One call of `/oauth/token`. A token that is answered but not applied is unknown afterwards.
+fn issue(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Answer, Outcome) {
+    let fields = asked.token_fields();
+    let asking = fields.get("client_id").and_then(Value::as_str).map(str::to_owned);
+    let mut outcome = Outcome {
+        client: asking,
+        ..Outcome::default()
+    };
+    let audience = shared.options.audience.as_deref();
+    let client = match token_api::decide(&state.clients, &fields, audience) {
+        Ok(client) => client,
+        Err(refusal) => return (Answer::new(refusal.status, vec![], Some(refusal.body)), outcome),
+    };
+    let scopes = state
+        .clients
+        .get(&client)
+        .map(|client| client.scopes.clone())
+        .unwrap_or_default();
+    let token = format!("sandbox.{:032x}", state.rng.random::<u128>());
+    let body = json!({
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": shared.options.token_lifetime.as_secs(),
+        "scope": scopes.join(" "),
+    });
+    if apply {
+        outcome.applied = true;
+        let now = Instant::now();
+        state.forget_expired_tokens(now);
+        state.tokens.insert(
+            token,
+            Grant {
+                client,
+                scopes,
+                expires: now + shared.options.token_lifetime,
+            },
+        );
+    }
+    (Answer::new(200, vec![], Some(body)), outcome)
+}

@@ -1,0 +1,273 @@
+//! A stateful stand-in for an Auth0 tenant, over real HTTP on loopback.
+//!
+//! Owns users, tokens, the rate limit, the log and its stream, as Auth0's documentation and recordings of
+//! live tenants show them; choices of ours are marked where they are made. It keeps a full call log and
+//! every user's history, so that a test asks the tenant what happened and not the worker. Must never know
+//! the worker: whatever it offers is what clients and users of any tenant do.
+
+mod answer;
+mod calls;
+mod deal;
+mod deeds;
+mod errors;
+mod faults;
+mod limits;
+mod log_stream;
+mod merge;
+mod options;
+mod outbox;
+mod profile;
+mod records;
+mod render;
+mod serve;
+mod state;
+#[cfg(test)]
+mod tests;
+mod token_api;
+mod users_api;
+
+pub use calls::{Actor, Call, Endpoint, Version};
+pub use errors::ApiError;
+pub use faults::{CallMatch, Fault};
+pub use limits::{Rate, RatePlan, ResetMeans};
+pub use log_stream::{Format, LogStream};
+pub use options::{Client, ProfileLimit, TenantOptions};
+pub use outbox::{Logged, StreamError};
+pub use records::{APP_CLIENT, DASHBOARD_ADMIN, DASHBOARD_CLIENT};
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context as _;
+use axum::Router;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use state::State;
+
+/// What the tenant's tasks share.
+#[derive(Debug)]
+struct Shared {
+    options: TenantOptions,
+    started: Instant,
+    state: Mutex<State>,
+    /// Rung when records may have been logged.
+    logged: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that panicked while it looked must not take the tenant's other clients down.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running tenant. Dropped, it closes its connections and stops its stream.
+#[derive(Debug)]
+pub struct Tenant {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    closed: CancellationToken,
+    tasks: Mutex<(JoinSet<()>, Option<AbortHandle>)>,
+}
+
+impl Tenant {
+    /// Listens on a free port of 127.0.0.1; serves on the runtime it was started on.
+    pub async fn start(options: TenantOptions) -> anyhow::Result<Self> {
+        let factor = options.clock_factor;
+        anyhow::ensure!(
+            factor.is_finite() && factor > 0.0,
+            "the clock factor must be above 0: {factor}"
+        );
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .context("the tenant cannot listen")?;
+        let address = listener.local_addr()?;
+        let state = State {
+            users: state::Users::new(),
+            clients: options
+                .clients
+                .iter()
+                .map(|client| (client.id.clone(), client.clone()))
+                .collect(),
+            tokens: std::collections::HashMap::new(),
+            limiter: limits::Limiter::new(options.plan, factor),
+            faults: faults::Faults::default(),
+            calls: vec![],
+            histories: std::collections::HashMap::new(),
+            outbox: outbox::Outbox::new(options.seed),
+            rng: StdRng::seed_from_u64(options.seed),
+        };
+        let shared = Shared {
+            options,
+            started: Instant::now(),
+            state: Mutex::new(state),
+            logged: Notify::new(),
+        };
+        let shared = Arc::new(shared);
+        let closed = CancellationToken::new();
+        let router = Router::new()
+            .fallback(answer::answer)
+            .with_state(Arc::clone(&shared));
+        let service = router.into_make_service_with_connect_info::<serve::Cut>();
+        let serving = axum::serve(serve::Door::new(listener, closed.clone()), service);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            // Ends only with the tenant: accepting does not fail for good.
+            let _ = serving.await;
+        });
+        Ok(Self {
+            shared,
+            address,
+            closed,
+            tasks: Mutex::new((tasks, None)),
+        })
+    }
+
+    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes a client known, or changes one. Tokens it has keep their scopes, as at Auth0.
+    pub fn register_client(&self, client: Client) {
+        self.shared.lock().clients.insert(client.id.clone(), client);
+    }
+
+    /// Makes the client's tokens invalid; it may ask for new ones.
+    pub fn revoke_tokens(&self, client_id: &str) {
+        self.shared
+            .lock()
+            .tokens
+            .retain(|_, grant| grant.client != client_id);
+    }
+
+    /// The next matching call meets this fault.
+    pub fn fault_once(&self, on: CallMatch, what: Fault) {
+        self.shared.lock().faults.once(on, what);
+    }
+
+    /// Every matching call meets this fault until [`Self::clear_faults`].
+    pub fn hold_fault(&self, on: CallMatch, what: Fault) {
+        self.shared.lock().faults.hold(on, what);
+    }
+
+    /// No call meets a fault any more.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// How many faults for one call nobody has met yet.
+    #[must_use]
+    pub fn faults_waiting(&self) -> usize {
+        self.shared.lock().faults.waiting()
+    }
+
+    /// Sends records to a webhook from now on, instead of to another one. What that one had not got yet
+    /// goes to the new one. Must be called on a runtime, which then delivers.
+    pub fn stream_logs(&self, stream: LogStream) -> anyhow::Result<()> {
+        // reqwest asks for a provider of TLS even where it only speaks plain HTTP; an error says that the
+        // process has one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .context("no HTTP client")?;
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = tasks.1.take() {
+            before.abort();
+        }
+        let generation = self.shared.lock().outbox.connect(stream.clone());
+        let delivering = log_stream::run(Arc::clone(&self.shared), generation, stream, client);
+        tasks.1 = Some(tasks.0.spawn(delivering));
+        Ok(())
+    }
+
+    /// While silent, records are logged but never delivered, also not later.
+    pub fn silence(&self, silent: bool) {
+        self.shared.lock().outbox.silence(silent);
+    }
+
+    /// A user as GET would answer.
+    #[must_use]
+    pub fn user(&self, user_id: &str) -> Option<Value> {
+        self.shared.lock().users.get(user_id).cloned().map(Value::from)
+    }
+
+    /// All users, in the order of their ids.
+    #[must_use]
+    pub fn users(&self) -> Vec<Value> {
+        self.shared
+            .lock()
+            .users
+            .values()
+            .cloned()
+            .map(Value::from)
+            .collect()
+    }
+
+    /// All calls so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.with_calls(<[Call]>::to_vec)
+    }
+
+    /// Looks at all calls so far without a copy; the tenant stands still meanwhile.
+    pub fn with_calls<T>(&self, look: impl FnOnce(&[Call]) -> T) -> T {
+        look(&self.shared.lock().calls)
+    }
+
+    /// What became of one user, oldest first; empty for a user who never was.
+    #[must_use]
+    pub fn history(&self, user_id: &str) -> Vec<Version> {
+        self.shared
+            .lock()
+            .histories
+            .get(user_id)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Every record logged so far, delivered or not.
+    #[must_use]
+    pub fn logged(&self) -> Vec<Logged> {
+        self.shared.lock().outbox.logged.clone()
+    }
+
+    /// Ids of records that the webhook accepted, in that order; one delivered twice is there twice.
+    #[must_use]
+    pub fn delivered_log_ids(&self) -> Vec<String> {
+        self.shared.lock().outbox.delivered.clone()
+    }
+
+    /// Ids of records that were never sent because the stream was silent.
+    #[must_use]
+    pub fn silenced_log_ids(&self) -> Vec<String> {
+        self.shared.lock().outbox.silenced.clone()
+    }
+
+    /// Records that the stream has still to deliver, repeats among them.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.shared.lock().outbox.undelivered()
+    }
+
+    /// Batches that were given up.
+    #[must_use]
+    pub fn stream_errors(&self) -> Vec<StreamError> {
+        self.shared.lock().outbox.errors.clone()
+    }
+}
+
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
+}

@@ -1,0 +1,271 @@
+//! The tenant's log and what its stream still has to deliver.
+//!
+//! Owns `log_id`s, when a record is due, and what became of it. Posting is `log_stream`'s.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+use tokio::time::Instant;
+
+use super::log_stream::LogStream;
+
+/// One record that the tenant logged, delivered or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// Its 56 characters.
+    pub log_id: String,
+    /// `s`, `ss`, `sapi` …
+    pub kind: String,
+}
+
+/// A batch that was given up after the last attempt, as the stream's Health view would show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamError {
+    /// When it was given up.
+    pub at: OffsetDateTime,
+    /// The last answer, or `None` if there was none.
+    pub status: Option<u16>,
+    /// What went wrong at the last attempt.
+    pub message: String,
+    /// The records that were lost by it.
+    pub log_ids: Vec<String>,
+}
+
+/// A record on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub log_id: String,
+    /// `{"log_id", "data"}` as JSON text.
+    pub json: String,
+    /// Already delivered once; not repeated again.
+    repeated: bool,
+}
+
+/// What the stream has to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Post(Vec<Pending>),
+    WaitUntil(Instant),
+    Idle,
+}
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    stream: Option<LogStream>,
+    /// Grows with each stream, so that one which was replaced can do nothing more.
+    generation: u64,
+    silent: bool,
+    rng: StdRng,
+    count: u64,
+    last_due: Instant,
+    pending: BTreeMap<(Instant, u64), Pending>,
+    in_flight: Vec<Pending>,
+    pub logged: Vec<Logged>,
+    pub delivered: Vec<String>,
+    pub silenced: Vec<String>,
+    pub errors: Vec<StreamError>,
+}
+
+impl Outbox {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            stream: None,
+            generation: 0,
+            silent: false,
+            rng: StdRng::seed_from_u64(seed),
+            count: 0,
+            last_due: Instant::now(),
+            pending: BTreeMap::new(),
+            in_flight: vec![],
+            logged: vec![],
+            delivered: vec![],
+            silenced: vec![],
+            errors: vec![],
+        }
+    }
+
+    /// From now on records go to this stream. What another one had not delivered yet goes there too.
+    /// Returns the stream's generation.
+    pub(super) fn connect(&mut self, stream: LogStream) -> u64 {
+        self.rng = StdRng::seed_from_u64(stream.seed);
+        self.stream = Some(stream);
+        for record in std::mem::take(&mut self.in_flight) {
+            self.queue(record);
+        }
+        self.generation += 1;
+        self.generation
+    }
+
+    pub(super) fn silence(&mut self, silent: bool) {
+        self.silent = silent;
+    }
+
+    /// Gives a record its id and, if there is a stream, queues it.
+    pub(super) fn log(&mut self, mut record: Value, now: OffsetDateTime) {
+        self.count += 1;
+        // Recorded: the time in the id trails the record's date by 0.01 to 5.4 s, so ids are not in order.
+        let ingested = now + Duration::from_millis(self.rng.random_range(10..5_400));
+        let log_id = log_id(ingested, self.count);
+        record["log_id"] = log_id.as_str().into();
+        let kind = record["type"].as_str().unwrap_or_default().to_owned();
+        self.logged.push(Logged {
+            log_id: log_id.clone(),
+            kind,
+        });
+        if self.silent {
+            self.silenced.push(log_id);
+        } else if self.stream.is_some() {
+            let json = json!({"log_id": log_id, "data": record}).to_string();
+            self.queue(Pending {
+                log_id,
+                json,
+                repeated: false,
+            });
+        }
+    }
+
+    fn queue(&mut self, record: Pending) {
+        let Some(stream) = &self.stream else { return };
+        let mut due = Instant::now() + self.rng.random_range(stream.delay.clone());
+        if !stream.shuffle {
+            due = due.max(self.last_due);
+            self.last_due = due;
+        }
+        self.count += 1;
+        self.pending.insert((due, self.count), record);
+    }
+
+    /// Records that are due, up to a batch; they count as undelivered until [`Self::settle`].
+    pub(super) fn next(&mut self, generation: u64, now: Instant) -> Next {
+        if generation != self.generation {
+            return Next::Idle;
+        }
+        let Some(stream) = &self.stream else {
+            return Next::Idle;
+        };
+        let (batch, shuffle) = (stream.batch.max(1), stream.shuffle);
+        let mut due = vec![];
+        while due.len() < batch
+            && let Some(first) = self.pending.first_entry()
+        {
+            if first.key().0 > now {
+                break;
+            }
+            due.push(first.remove());
+        }
+        if due.is_empty() {
+            return self
+                .pending
+                .keys()
+                .next()
+                .map_or(Next::Idle, |(at, _)| Next::WaitUntil(*at));
+        }
+        if shuffle {
+            due.shuffle(&mut self.rng);
+        }
+        self.in_flight.clone_from(&due);
+        Next::Post(due)
+    }
+
+    /// Ends what [`Self::next`] handed out: delivered, or given up with an error.
+    pub(super) fn settle(&mut self, generation: u64, error: Option<(OffsetDateTime, Option<u16>, String)>) {
+        if generation != self.generation {
+            return;
+        }
+        let batch = std::mem::take(&mut self.in_flight);
+        let log_ids = batch.iter().map(|record| record.log_id.clone());
+        if let Some((at, status, message)) = error {
+            self.errors.push(StreamError {
+                at,
+                status,
+                message,
+                log_ids: log_ids.collect(),
+            });
+            return;
+        }
+        self.delivered.extend(log_ids);
+        let twice = self
+            .stream
+            .as_ref()
+            .map_or(0.0, |stream| stream.twice.clamp(0.0, 1.0));
+        for record in batch {
+            if !record.repeated && self.rng.random_bool(twice) {
+                self.queue(Pending {
+                    repeated: true,
+                    ..record
+                });
+            }
+        }
+    }
+
+    /// Records, repeats among them, that are neither delivered nor given up.
+    pub(super) fn undelivered(&self) -> usize {
+        self.pending.len() + self.in_flight.len()
+    }
+}
+
+/// 56 characters: `900`, the time of ingestion to the millisecond, and digits that never repeat.
+fn log_id(ingested: OffsetDateTime, count: u64) -> String {
+    let format = format_description!("[year][month][day][hour][minute][second][subsecond digits:3]");
+    let time = ingested
+        .format(format)
+        .expect("the format names only parts that every date has");
+    format!(
+        "900{time}000000000000001223{:018}",
+        372_000_000_000_000_000 + count
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_ids_have_the_recorded_length() {
+        let recorded = "90020230314134133705143000000000000001223372037861798014";
+        let ours = log_id(OffsetDateTime::UNIX_EPOCH, 7);
+        assert_eq!(ours.len(), recorded.len());
+        assert!(ours.starts_with("90019700101000000000"), "{ours}");
+        assert!(ours.bytes().all(|byte| byte.is_ascii_digit()));
+    }
+
+    #[test]
+    fn every_record_is_handed_out_once_or_twice_and_silence_loses_them() {
+        let mut outbox = Outbox::new(1);
+        outbox.log(json!({"type": "s"}), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(outbox.undelivered(), 0, "no stream yet");
+        let stream = outbox.connect(LogStream {
+            batch: 2,
+            twice: 1.0,
+            ..LogStream::to("http://unused", "")
+        });
+        for _ in 0..3 {
+            outbox.log(json!({"type": "ss"}), OffsetDateTime::UNIX_EPOCH);
+        }
+        let mut sizes = vec![];
+        while let Next::Post(batch) = outbox.next(stream, Instant::now() + Duration::from_mins(1)) {
+            sizes.push(batch.len());
+            outbox.settle(stream, None);
+        }
+        assert_eq!(sizes.iter().sum::<usize>(), 6);
+        assert!(sizes.iter().all(|size| *size <= 2));
+        for logged in &outbox.logged[1..] {
+            assert_eq!(
+                outbox.delivered.iter().filter(|id| **id == logged.log_id).count(),
+                2
+            );
+        }
+        outbox.silence(true);
+        outbox.log(json!({"type": "s"}), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(
+            (outbox.undelivered(), outbox.silenced.len(), outbox.logged.len()),
+            (0, 1, 5)
+        );
+    }
+}

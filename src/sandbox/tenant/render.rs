@@ -1,0 +1,109 @@
+//! Turns an answer into bytes on a connection, broken where a fault says so.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use futures_util::stream;
+use tokio::time::sleep;
+
+use super::answer::Answer;
+use super::faults::Fault;
+use super::serve::Cut;
+
+/// Lets the half that was written reach the network before the connection is cut.
+const BEFORE_THE_CUT: Duration = Duration::from_millis(20);
+
+/// What an edge in front of Auth0 would say.
+const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>\n";
+
+/// The response, or a cut connection.
+pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
+    let Some(status) = answer.status.and_then(|status| StatusCode::from_u16(status).ok()) else {
+        cut.now();
+        return Response::new(Body::empty());
+    };
+    let mut text = answer.body.map(|body| body.to_string()).unwrap_or_default();
+    let mut content_type = "application/json; charset=utf-8";
+    match &answer.fault {
+        Some(Fault::HtmlPage(_)) => (text, content_type) = (PAGE.to_owned(), "text/html; charset=utf-8"),
+        Some(Fault::InvalidJson) => text = cut_json(&text),
+        Some(Fault::NoRateHeaders) => answer
+            .headers
+            .retain(|(name, _)| !name.starts_with("x-ratelimit-")),
+        Some(Fault::LyingRateHeaders {
+            limit,
+            remaining,
+            reset,
+        }) => {
+            let lies = [
+                ("x-ratelimit-limit", limit),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", reset),
+            ];
+            for (name, lie) in lies {
+                if let Some(lie) = lie {
+                    answer.headers.retain(|(header, _)| header != name);
+                    answer.headers.push((name.into(), lie.clone()));
+                }
+            }
+        }
+        _ => {}
+    }
+    let text = Bytes::from(text);
+    let mut response = Response::new(Body::from(text.clone()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (header::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    match answer.fault {
+        Some(Fault::TornBody) => {
+            headers.insert(header::CONTENT_LENGTH, text.len().into());
+            *response.body_mut() = torn(&text, cut);
+        }
+        Some(Fault::Slow(pause)) => {
+            headers.insert(header::CONTENT_LENGTH, text.len().into());
+            *response.body_mut() = slow(text, pause);
+        }
+        _ => {}
+    }
+    response
+}
+
+/// The first half, a flush, then a reset.
+fn torn(text: &Bytes, cut: Cut) -> Body {
+    let half = text.slice(..text.len() / 2);
+    let parts = stream::unfold((Some(half), cut), |(half, cut)| async move {
+        if let Some(half) = half {
+            return Some((Ok(half), (None, cut)));
+        }
+        sleep(BEFORE_THE_CUT).await;
+        cut.now();
+        Some((
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+            (None, cut),
+        ))
+    });
+    Body::from_stream(parts)
+}
+
+fn slow(text: Bytes, pause: Duration) -> Body {
+    let bytes = stream::unfold((text, 0), move |(text, at)| async move {
+        if at >= text.len() {
+            return None;
+        }
+        sleep(pause).await;
+        Some((Ok::<_, std::io::Error>(text.slice(at..=at)), (text, at + 1)))
+    });
+    Body::from_stream(bytes)
+}
+
+/// The text without its end: never valid, whatever it was.
+fn cut_json(text: &str) -> String {
+    let half = text.chars().count() / 2;
+    format!("{{{}", text.chars().take(half).collect::<String>())
+}

@@ -1,0 +1,116 @@
+//! The tenant's state, and the one way to change a user in it.
+//!
+//! Owns users, clients, tokens, the call log and the histories. Every change goes through [`State::commit`],
+//! so that profile, history and log records cannot disagree.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand::rngs::StdRng;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::calls::{Actor, Call, Version};
+use super::faults::Faults;
+use super::limits::Limiter;
+use super::merge::Object;
+use super::outbox::Outbox;
+use super::records;
+use super::users_api::size;
+use super::{Client, TenantOptions};
+
+/// Profiles by user id, in the order of the ids.
+pub(super) type Users = BTreeMap<String, Object>;
+/// Clients by id.
+pub(super) type Clients = HashMap<String, Client>;
+
+/// What a token allows. Scopes are those of the client when it was issued.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    pub client: String,
+    pub scopes: Vec<String>,
+    pub expires: Instant,
+}
+
+/// One change of one user, with the body that asked for it.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Created { user: Object, sent: Object },
+    Patched { user: Object, sent: Object },
+    LoggedIn { user: Object },
+    Deleted { user: Object },
+}
+
+impl Change {
+    /// The user after the change; for a deletion, as it was before.
+    pub(super) fn user(&self) -> &Object {
+        match self {
+            Self::Created { user, .. }
+            | Self::Patched { user, .. }
+            | Self::LoggedIn { user }
+            | Self::Deleted { user } => user,
+        }
+    }
+
+    /// The user's id.
+    pub(super) fn user_id(&self) -> &str {
+        self.user()
+            .get("user_id")
+            .and_then(|id| id.as_str())
+            .unwrap_or_default()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub users: Users,
+    pub clients: Clients,
+    pub tokens: HashMap<String, Grant>,
+    pub limiter: Limiter,
+    pub faults: Faults,
+    pub calls: Vec<Call>,
+    pub histories: HashMap<String, Vec<Version>>,
+    pub outbox: Outbox,
+    pub rng: StdRng,
+}
+
+impl State {
+    /// Makes a change true, notes it in the user's history and logs what Auth0 would log of it.
+    pub(super) fn commit(
+        &mut self,
+        change: &Change,
+        by: Actor,
+        now: OffsetDateTime,
+        options: &TenantOptions,
+    ) {
+        let (id, user) = (change.user_id().to_owned(), change.user());
+        let deleted = matches!(change, Change::Deleted { .. });
+        let app_metadata = user.get("app_metadata").filter(|_| !deleted).cloned();
+        let scopes = match &by {
+            Actor::Client(client) => self.clients.get(client).map(|client| client.scopes.clone()),
+            _ => None,
+        };
+        let scopes = scopes.unwrap_or_default();
+        for record in records::of(change, &by, &scopes, &options.name, now) {
+            self.outbox.log(record, now);
+        }
+        if !deleted && by != Actor::Unrecorded && size(user) > options.profile_limit.warned_above {
+            self.outbox.log(records::oversized(&id, &options.name, now), now);
+        }
+        self.histories.entry(id.clone()).or_default().push(Version {
+            at: now,
+            by,
+            app_metadata,
+            deleted,
+        });
+        if deleted {
+            self.users.remove(&id);
+        } else {
+            self.users.insert(id, user.clone());
+        }
+    }
+
+    /// Drops tokens that have expired, so that a long run keeps only those in use.
+    pub(super) fn forget_expired_tokens(&mut self, now: Instant) {
+        self.tokens.retain(|_, grant| grant.expires > now);
+    }
+}

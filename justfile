@@ -1,0 +1,25 @@
+# Owns short names for the ways of working here; what they do stands in deploy/.
+
+# Lists the names.
+default:
+    @just --list
+
+# Every check, exactly as CI runs it.
+check:
+    deploy/test.sh
+
+# What to run while working: format, lints, tests of the pure core and the floors.
+quick:
+    cargo fmt
+    SQLX_OFFLINE=true cargo clippy --all-targets --features sandbox -- -D warnings
+    SQLX_OFFLINE=true cargo test --features sandbox --lib
+    SQLX_OFFLINE=true cargo test --features sandbox --test it floors
+
+# Writes .sqlx after a query or a migration changed.
+prepare:
+    deploy/install.sh test
+    deploy/with-postgres.sh cargo sqlx prepare -- --all-targets --features sandbox
+
+# The worker, its servers and sample traffic on this machine.
+sandbox *arguments:
+    deploy/sandbox.sh {{arguments}}

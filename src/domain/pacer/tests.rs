@@ -586,3 +586,25 @@ fn plans_are_read_as_they_are_written() {
         assert!(bad.parse::<RatePlan>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
+    let none = RateHeaders::default();
+    let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
+    for _ in 0..4 {
+        pacer.limited(Duration::ZERO, UNIX_0, Kind::Read, &none);
+    }
+    // A reply from before the 429 says nothing about the time after the hold.
+    let old = RateHeaders {
+        remaining: Some(40),
+        ..none
+    };
+    pacer.answered(Duration::ZERO, Kind::Read, &old);
+    let hold = Duration::from_secs(1);
+    assert_eq!(pacer.take_look(Duration::ZERO).unwrap_err(), hold);
+    assert!(pacer.take_look(hold).is_ok(), "one look finds out");
+    // It is owed, so that the next needs four calls to come in, at 16 a second.
+    assert_eq!(pacer.take_look(hold).unwrap_err(), Duration::from_millis(250));
+    pacer.limited(hold, UNIX_0, Kind::Read, &none);
+    assert_eq!(pacer.take_look(hold).unwrap_err(), hold * 2);
+}

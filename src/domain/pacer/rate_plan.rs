@@ -1,0 +1,86 @@
+//! The rate limits of Auth0's plans.
+//!
+//! Owns their numbers and their names in the configuration. Must never hold what a tenant's headers said.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Largest limit believed, also from a header; ten times the largest public plan.
+pub(super) const MAX_LIMIT: f64 = 500.0;
+/// Slowest and fastest rate worked with, in calls a second: every wait has an end, and a length.
+pub(super) const MIN_RATE: f64 = 0.1;
+pub(super) const MAX_RATE: f64 = 10_000.0;
+
+/// The tenant's limits on the users endpoints (Auth0 docs, rate-limit-configurations). Read from
+/// `free`, `self-service`, `enterprise`, `enterprise-nonprod` or `BURST:PER_SECOND`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RatePlan {
+    /// 2 calls at once, 2 a second.
+    Free,
+    /// Essentials and Professional: reads 40 at once and 500 a minute, writes 20 at once and 200 a minute.
+    SelfService,
+    /// Production on the public cloud: 50 at once, 16 a second.
+    Enterprise,
+    /// Everything but production on the public cloud: 10 at once, 2 a second.
+    EnterpriseNonProd,
+    /// One bucket for everything, such as a private cloud's.
+    Custom {
+        /// Calls at once.
+        burst: u32,
+        /// Calls a second.
+        per_second: f64,
+    },
+}
+
+impl RatePlan {
+    /// Burst and calls a second: of everything, or of reads and of writes.
+    pub(super) fn buckets(self) -> ((f64, f64), Option<(f64, f64)>) {
+        match self {
+            Self::Free => ((2.0, 2.0), None),
+            Self::SelfService => ((40.0, 500.0 / 60.0), Some((20.0, 200.0 / 60.0))),
+            Self::Enterprise => ((50.0, 16.0), None),
+            Self::EnterpriseNonProd => ((10.0, 2.0), None),
+            Self::Custom { burst, per_second } => ((f64::from(burst), per_second), None),
+        }
+    }
+}
+
+impl FromStr for RatePlan {
+    type Err = &'static str;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND \
+                                such as 50:50";
+        match raw {
+            "free" => Ok(Self::Free),
+            "self-service" => Ok(Self::SelfService),
+            "enterprise" => Ok(Self::Enterprise),
+            "enterprise-nonprod" => Ok(Self::EnterpriseNonProd),
+            custom => {
+                let (burst, per_second) = custom.split_once(':').ok_or(EXPECTED)?;
+                let burst: u32 = burst.parse().map_err(|_| EXPECTED)?;
+                let per_second: f64 = per_second.parse().map_err(|_| EXPECTED)?;
+                // One look is two calls; the rest is what the pacer can work with.
+                let usable = (2.0..=MAX_LIMIT).contains(&f64::from(burst))
+                    && (MIN_RATE..=MAX_RATE).contains(&per_second);
+                if usable {
+                    Ok(Self::Custom { burst, per_second })
+                } else {
+                    Err(EXPECTED)
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for RatePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Free => f.write_str("free"),
+            Self::SelfService => f.write_str("self-service"),
+            Self::Enterprise => f.write_str("enterprise"),
+            Self::EnterpriseNonProd => f.write_str("enterprise-nonprod"),
+            Self::Custom { burst, per_second } => write!(f, "{burst}:{per_second}"),
+        }
+    }
+}

@@ -44,7 +44,16 @@ pub async fn bus(config: &BusConfig) -> Result<Bus> {
 /// # Errors
 /// It could not start, or a stage ended by itself.
 pub async fn serve(config: Config) -> Result<()> {
-    let Config { database, bus: bus_config, http, fold, reconcile, ops_listen, rules, grace_period } = config;
+    let Config {
+        database,
+        bus: bus_config,
+        http,
+        fold,
+        reconcile,
+        ops_listen,
+        rules,
+        grace_period,
+    } = config;
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
     let store = store(&database)?;
@@ -52,7 +61,10 @@ pub async fn serve(config: Config) -> Result<()> {
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
     let rules = Arc::new(rules);
-    let client = reconcile.as_ref().map(|reconcile| client(&reconcile.auth0)).transpose()?;
+    let client = reconcile
+        .as_ref()
+        .map(|reconcile| client(&reconcile.auth0))
+        .transpose()?;
 
     let ops = ops::Ops {
         metrics: Arc::clone(&metrics),
@@ -62,10 +74,21 @@ pub async fn serve(config: Config) -> Result<()> {
         streams: &STREAMS,
     };
     let listener = listen("OPS_LISTEN", ops_listen).await?;
-    lifecycle.spawn("ops", http::serve(listener, ops::routes(ops), lifecycle.stopping()));
-    if let Some(HttpConfig { listen: address, log_stream_tokens: tokens }) = http {
+    lifecycle.spawn(
+        "ops",
+        http::serve(listener, ops::routes(ops), lifecycle.stopping()),
+    );
+    if let Some(HttpConfig {
+        listen: address,
+        log_stream_tokens: tokens,
+    }) = http
+    {
         let listener = listen("LISTEN", address).await?;
-        let routes = webhook::routes(webhook::Webhook { bus: bus.clone(), tokens, metrics: Arc::clone(&metrics) });
+        let routes = webhook::routes(webhook::Webhook {
+            bus: bus.clone(),
+            tokens,
+            metrics: Arc::clone(&metrics),
+        });
         lifecycle.spawn("http", http::serve(listener, routes, lifecycle.stopping()));
         // Without the bus it answers 503 itself, which makes Auth0 send again.
         readiness.ready("http", "listening");
@@ -99,7 +122,15 @@ pub async fn serve(config: Config) -> Result<()> {
             }
             if let (Some(config), Some(client)) = (reconcile, client) {
                 let (reader, writer) = (Reader::new(&client), Writer::new(&client));
-                let stage = Reconcile::new(Parts { store, reader, writer, metrics, readiness, rules, config });
+                let stage = Reconcile::new(Parts {
+                    store,
+                    reader,
+                    writer,
+                    metrics,
+                    readiness,
+                    rules,
+                    config,
+                });
                 lifecycle.spawn("reconcile", stage.run(stop.clone()));
             }
             stop.cancelled().await;
@@ -153,7 +184,17 @@ async fn prepare(
 }
 
 fn client(config: &Auth0Config) -> Result<Client> {
-    let Auth0Config { domain, audience, client_id, client_secret, ca_file, timeout, writes: _, plan: _, reserve: _ } = config;
+    let Auth0Config {
+        domain,
+        audience,
+        client_id,
+        client_secret,
+        ca_file,
+        timeout,
+        writes: _,
+        plan: _,
+        reserve: _,
+    } = config;
     Ok(Client::new(ClientOptions {
         domain: domain.clone(),
         audience: audience.clone(),
@@ -165,7 +206,9 @@ fn client(config: &Auth0Config) -> Result<Client> {
 }
 
 async fn listen(setting: &'static str, address: std::net::SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("{setting}: cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{setting}: cannot listen on {address}"))?;
     info!(setting, address = %listener.local_addr()?, "listening");
     Ok(listener)
 }

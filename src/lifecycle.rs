@@ -38,7 +38,10 @@ impl Readiness {
     }
 
     fn set(&self, stage: &'static str, state: Result<&'static str, String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(stage, state);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(stage, state);
     }
 
     /// All stages of this worker and how they stand.
@@ -85,7 +88,8 @@ impl Lifecycle {
                 this.stopping.cancel();
             }
         };
-        self.tracker.spawn(watched.instrument(info_span!("stage", name = stage)));
+        self.tracker
+            .spawn(watched.instrument(info_span!("stage", name = stage)));
     }
 
     /// Waits for SIGTERM, SIGINT or a crash, then for the stages to end: `grace` at most, or until a second
@@ -110,7 +114,10 @@ impl Lifecycle {
             () = tokio::time::sleep(grace) => false,
         };
         if !finished {
-            warn!(stages = self.tracker.len(), "not finished inside the grace period; what was in hand will be done again");
+            warn!(
+                stages = self.tracker.len(),
+                "not finished inside the grace period; what was in hand will be done again"
+            );
         }
         Ok(match (self.crashed.load(Ordering::Relaxed), finished) {
             (true, _) => End::Crash,

@@ -4,8 +4,8 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Label of a metric that exists once a stream.
@@ -69,7 +69,9 @@ struct Maker(Registry);
 impl Maker {
     fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
         let metric = made.expect("the definition of a metric is constant and valid");
-        self.0.register(Box::new(metric.clone())).expect("each metric has a name of its own");
+        self.0
+            .register(Box::new(metric.clone()))
+            .expect("each metric has a name of its own");
         metric
     }
 
@@ -95,35 +97,107 @@ impl Metrics {
     #[must_use]
     pub fn new(streams: &[&str], reasons: &[&str]) -> Self {
         let maker = Maker(Registry::new());
-        let seconds = vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 60.0];
-        let lag = vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
-        let fold_time = HistogramOpts::new("rolekeeper_fold_transaction_seconds", "Time one transaction of the fold took");
+        let seconds = vec![
+            0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 60.0,
+        ];
+        let lag = vec![
+            0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+        ];
+        let fold_time = HistogramOpts::new(
+            "rolekeeper_fold_transaction_seconds",
+            "Time one transaction of the fold took",
+        );
         let role_lag = HistogramOpts::new(
             "rolekeeper_role_lag_seconds",
             "Time from the store of the event that carried a user over the line to the written role",
         );
         let metrics = Self {
-            webhook_requests: maker.counter("rolekeeper_webhook_requests_total", "Log stream requests by answer", &["answer"]),
-            webhook_records: maker.counter("rolekeeper_webhook_records_total", "Log records stored from the webhook", &["kind"]),
-            folded: maker.counter("rolekeeper_folded_messages_total", "Messages folded into Postgres", &[STREAM]),
-            dead_letters: maker.counter("rolekeeper_dead_letters_total", "Messages that could not be read", &[STREAM, "reason"]),
-            reader_restarts: maker.counter("rolekeeper_reader_restarts_total", "Times a reader started again at the cursor", &[STREAM]),
+            webhook_requests: maker.counter(
+                "rolekeeper_webhook_requests_total",
+                "Log stream requests by answer",
+                &["answer"],
+            ),
+            webhook_records: maker.counter(
+                "rolekeeper_webhook_records_total",
+                "Log records stored from the webhook",
+                &["kind"],
+            ),
+            folded: maker.counter(
+                "rolekeeper_folded_messages_total",
+                "Messages folded into Postgres",
+                &[STREAM],
+            ),
+            dead_letters: maker.counter(
+                "rolekeeper_dead_letters_total",
+                "Messages that could not be read",
+                &[STREAM, "reason"],
+            ),
+            reader_restarts: maker.counter(
+                "rolekeeper_reader_restarts_total",
+                "Times a reader started again at the cursor",
+                &[STREAM],
+            ),
             fold_seconds: maker.keep(HistogramVec::new(fold_time.buckets(seconds), &[STREAM])),
-            fold_active: maker.gauges("rolekeeper_fold_active", "1 while this worker folds the stream", STREAM),
-            fold_lag_messages: maker.gauges("rolekeeper_fold_lag_messages", "Messages the fold is behind; of the active worker", STREAM),
-            fold_lag_seconds: maker.floats("rolekeeper_fold_lag_seconds", "Age of the last folded message while others wait; of the active worker", STREAM),
-            stream_headroom: maker.floats("rolekeeper_stream_headroom_ratio", "Free share of the stream's size limit; of the active worker", STREAM),
-            stream_last_message: maker.floats("rolekeeper_stream_last_message_timestamp_seconds", "When the newest message of the stream was stored, Unix seconds; of the active worker", STREAM),
-            stream_loss: maker.gauges("rolekeeper_stream_loss", "1 while a loss of the stream stands and its fold is stopped", STREAM),
-            auth0_calls: maker.counter("rolekeeper_auth0_calls_total", "Calls to the Management API", &["call", "result"]),
-            role_changes: maker.counter("rolekeeper_role_changes_total", "Changes of roles", &["change", "outcome"]),
+            fold_active: maker.gauges(
+                "rolekeeper_fold_active",
+                "1 while this worker folds the stream",
+                STREAM,
+            ),
+            fold_lag_messages: maker.gauges(
+                "rolekeeper_fold_lag_messages",
+                "Messages the fold is behind; of the active worker",
+                STREAM,
+            ),
+            fold_lag_seconds: maker.floats(
+                "rolekeeper_fold_lag_seconds",
+                "Age of the last folded message while others wait; of the active worker",
+                STREAM,
+            ),
+            stream_headroom: maker.floats(
+                "rolekeeper_stream_headroom_ratio",
+                "Free share of the stream's size limit; of the active worker",
+                STREAM,
+            ),
+            stream_last_message: maker.floats(
+                "rolekeeper_stream_last_message_timestamp_seconds",
+                "When the newest message of the stream was stored, Unix seconds; of the active worker",
+                STREAM,
+            ),
+            stream_loss: maker.gauges(
+                "rolekeeper_stream_loss",
+                "1 while a loss of the stream stands and its fold is stopped",
+                STREAM,
+            ),
+            auth0_calls: maker.counter(
+                "rolekeeper_auth0_calls_total",
+                "Calls to the Management API",
+                &["call", "result"],
+            ),
+            role_changes: maker.counter(
+                "rolekeeper_role_changes_total",
+                "Changes of roles",
+                &["change", "outcome"],
+            ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
-            reconcile_paused: maker.gauge("rolekeeper_reconcile_paused", "1 while reconcile waits for credentials or scopes to be mended"),
-            writes_enabled: maker.gauge("rolekeeper_writes_enabled", "1 when roles are written, 0 in shadow mode"),
+            reconcile_paused: maker.gauge(
+                "rolekeeper_reconcile_paused",
+                "1 while reconcile waits for credentials or scopes to be mended",
+            ),
+            writes_enabled: maker.gauge(
+                "rolekeeper_writes_enabled",
+                "1 when roles are written, 0 in shadow mode",
+            ),
             nominations: maker.gauges("rolekeeper_nominations", "Users in the queue", "state"),
-            oldest_due: maker.keep(Gauge::with_opts(Opts::new("rolekeeper_oldest_due_nomination_seconds", "How long the longest-due user has been due"))),
-            holders: maker.gauges("rolekeeper_role_holders", "Users seen to hold an owned role; unadopted ones are left alone", "adoption"),
+            oldest_due: maker.keep(Gauge::with_opts(Opts::new(
+                "rolekeeper_oldest_due_nomination_seconds",
+                "How long the longest-due user has been due",
+            ))),
+            holders: maker.gauges(
+                "rolekeeper_role_holders",
+                "Users seen to hold an owned role; unadopted ones are left alone",
+                "adoption",
+            ),
             database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
             registry: maker.0,
@@ -151,7 +225,15 @@ impl Metrics {
             self.webhook_records.with_label_values(&[kind]);
         }
         for call in ["get_user", "patch_user"] {
-            for result in ["ok", "limited", "later", "gone", "refused", "credentials", "scope"] {
+            for result in [
+                "ok",
+                "limited",
+                "later",
+                "gone",
+                "refused",
+                "credentials",
+                "scope",
+            ] {
                 self.auth0_calls.with_label_values(&[call, result]);
             }
         }

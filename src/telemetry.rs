@@ -14,10 +14,18 @@ use tracing_subscriber::EnvFilter;
 pub fn start(format: &str, level: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(level)
         .map_err(|_| format!("LOG_LEVEL: got \"{level}\", expected a level such as info or a filter such as info,rolekeeper=debug"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     let started = match format {
-        "text" => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        "json" => builder.json().flatten_event(true).with_current_span(true).try_init(),
+        "text" => builder
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .try_init(),
+        "json" => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .try_init(),
         other => return Err(format!("LOG_FORMAT: got \"{other}\", expected text or json")),
     };
     started.map_err(|error| format!("logging cannot start: {error}"))

@@ -56,7 +56,10 @@ impl Bus {
     ///
     /// # Errors
     /// Settings that cannot work, such as a credentials file that is not there.
-    pub async fn connect(url: &SecretString, credentials: Option<&std::path::Path>) -> Result<Self, BusError> {
+    pub async fn connect(
+        url: &SecretString,
+        credentials: Option<&std::path::Path>,
+    ) -> Result<Self, BusError> {
         let mut options = ConnectOptions::new()
             .name("rolekeeper")
             .retry_on_initial_connect()
@@ -64,13 +67,15 @@ impl Bus {
             .reconnect_delay_callback(|_| RECONNECT_DELAY)
             .event_callback(|event| async move { report(&event) });
         if let Some(path) = credentials {
-            options = options
-                .credentials_file(path)
-                .await
-                .map_err(|error| BusError::Settings(format!("NATS_CREDENTIALS_FILE {}: {error}", path.display())))?;
+            options = options.credentials_file(path).await.map_err(|error| {
+                BusError::Settings(format!("NATS_CREDENTIALS_FILE {}: {error}", path.display()))
+            })?;
         }
         let servers: Vec<&str> = url.expose_secret().split(',').map(str::trim).collect();
-        let client = options.connect(servers).await.map_err(|error| BusError::Settings(error.to_string()))?;
+        let client = options
+            .connect(servers)
+            .await
+            .map_err(|error| BusError::Settings(error.to_string()))?;
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(REQUEST_TIMEOUT)
             .ack_timeout(REQUEST_TIMEOUT)
@@ -99,7 +104,9 @@ fn report(event: &Event) {
     match event {
         Event::Connected => info!(dependency = "nats", "connected to NATS"),
         Event::Disconnected => warn!(dependency = "nats", "connection to NATS lost, reconnecting"),
-        Event::SlowConsumer(_) => warn!("NATS messages were dropped before they were read; they will be read again"),
+        Event::SlowConsumer(_) => {
+            warn!("NATS messages were dropped before they were read; they will be read again")
+        }
         // One line an attempt: who waits for the bus says so once a minute instead.
         other => debug!(dependency = "nats", "{other}"),
     }

@@ -49,7 +49,10 @@ impl Bus {
     async fn send(&self, message: Unstored) -> Result<PublishAckFuture, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, message.id.as_str());
-        let sent = self.jetstream.publish_with_headers(message.subject, headers, message.payload).await;
+        let sent = self
+            .jetstream
+            .publish_with_headers(message.subject, headers, message.payload)
+            .await;
         sent.map_err(|error| PublishError(error.to_string()))
     }
 }

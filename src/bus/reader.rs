@@ -89,7 +89,9 @@ impl Bus {
     /// JetStream does not answer.
     pub async fn first(&self, stream: &str, from: From) -> Result<Option<u64>, BusError> {
         let policy = match from {
-            From::Seq(seq) => DeliverPolicy::ByStartSequence { start_sequence: seq.max(1) },
+            From::Seq(seq) => DeliverPolicy::ByStartSequence {
+                start_sequence: seq.max(1),
+            },
             From::StoredAfter(ns) => DeliverPolicy::ByStartTime {
                 start_time: time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ns) + 1)
                     .unwrap_or(time::OffsetDateTime::UNIX_EPOCH),
@@ -99,7 +101,10 @@ impl Bus {
         match tokio::time::timeout(FIRST_WAIT, reader.next_batch()).await {
             Err(_) => Ok(None),
             Ok(Ok(batch)) => Ok(batch.first().map(|message| message.seq)),
-            Ok(Err(why)) => Err(BusError::JetStream { doing: "read first message", why: why.to_string() }),
+            Ok(Err(why)) => Err(BusError::JetStream {
+                doing: "read first message",
+                why: why.to_string(),
+            }),
         }
     }
 
@@ -108,10 +113,22 @@ impl Bus {
     /// # Errors
     /// JetStream does not answer or refuses the consumer.
     pub async fn reader(&self, stream: &str, from: u64, batch: usize) -> Result<Reader, BusError> {
-        self.open(stream, DeliverPolicy::ByStartSequence { start_sequence: from.max(1) }, batch).await
+        self.open(
+            stream,
+            DeliverPolicy::ByStartSequence {
+                start_sequence: from.max(1),
+            },
+            batch,
+        )
+        .await
     }
 
-    async fn open(&self, stream: &str, deliver_policy: DeliverPolicy, batch: usize) -> Result<Reader, BusError> {
+    async fn open(
+        &self,
+        stream: &str,
+        deliver_policy: DeliverPolicy,
+        batch: usize,
+    ) -> Result<Reader, BusError> {
         let said = |doing: &'static str, why: String| BusError::JetStream { doing, why };
         let config = pull::Config {
             description: Some("rolekeeper fold".to_owned()),
@@ -131,7 +148,10 @@ impl Bus {
         // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
         let made = &consumer.cached_info().config;
         if made.ack_policy != AckPolicy::None || made.inactive_threshold != INACTIVE_THRESHOLD {
-            return Err(said("create consumer", "the server did not take its settings over".to_owned()));
+            return Err(said(
+                "create consumer",
+                "the server did not take its settings over".to_owned(),
+            ));
         }
         let messages = consumer
             .stream()
@@ -141,7 +161,12 @@ impl Bus {
             .messages()
             .await
             .map_err(|error| said("pull", error.to_string()))?;
-        Ok(Reader { messages, consumer_seq: 0, batch, broken: None })
+        Ok(Reader {
+            messages,
+            consumer_seq: 0,
+            batch,
+            broken: None,
+        })
     }
 }
 
@@ -159,7 +184,9 @@ impl Reader {
         let mut batch = vec![self.check(first)?];
         while batch.len() < self.batch {
             // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
-            let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else { break };
+            let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else {
+                break;
+            };
             match self.check(next) {
                 Ok(message) => batch.push(message),
                 Err(error) => {
@@ -181,13 +208,23 @@ impl Reader {
             Some(Err(error)) => return Err(ReadError::Ended(error.to_string())),
             None => return Err(ReadError::Ended("the subscription was closed".to_owned())),
         };
-        let info = inner.info().map_err(|error| ReadError::Ended(error.to_string()))?;
+        let info = inner
+            .info()
+            .map_err(|error| ReadError::Ended(error.to_string()))?;
         let expected = self.consumer_seq + 1;
         if info.consumer_sequence != expected {
-            return Err(ReadError::Missed { expected, got: info.consumer_sequence });
+            return Err(ReadError::Missed {
+                expected,
+                got: info.consumer_sequence,
+            });
         }
         self.consumer_seq = expected;
         let (seq, stored_ns, pending) = (info.stream_sequence, unix_ns(info.published), info.pending);
-        Ok(Message { inner, seq, stored_ns, pending })
+        Ok(Message {
+            inner,
+            seq,
+            stored_ns,
+            pending,
+        })
     }
 }

@@ -60,9 +60,13 @@ impl Bus {
         let info = match self.info(name).await {
             Err(BusError::NoStream(_)) => {
                 let made = self.jetstream.create_stream(wanted.clone()).await;
-                made.map_err(|error| said("create stream", &error))?.cached_info().clone()
+                made.map_err(|error| said("create stream", &error))?
+                    .cached_info()
+                    .clone()
             }
-            Ok(there) if !differences(&there.config, name).is_empty() || limits_differ(&there.config, limits) => {
+            Ok(there)
+                if !differences(&there.config, name).is_empty() || limits_differ(&there.config, limits) =>
+            {
                 let update = Config {
                     max_messages: -1,
                     max_messages_per_subject: -1,
@@ -70,7 +74,10 @@ impl Bus {
                     placement: there.config.placement.clone(),
                     ..wanted
                 };
-                self.jetstream.update_stream(update).await.map_err(|error| said("update stream", &error))?
+                self.jetstream
+                    .update_stream(update)
+                    .await
+                    .map_err(|error| said("update stream", &error))?
             }
             other => other?,
         };
@@ -103,18 +110,29 @@ fn is_not_found(refusal: &jetstream::Error) -> bool {
 }
 
 fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
-    BusError::JetStream { doing, why: error.to_string() }
+    BusError::JetStream {
+        doing,
+        why: error.to_string(),
+    }
 }
 
 fn subjects(name: &str) -> Vec<String> {
-    let subjects: &[&str] = if name == APP_EVENTS { &["plays.*", "playlists.*"] } else { &["auth0.logs.*"] };
+    let subjects: &[&str] = if name == APP_EVENTS {
+        &["plays.*", "playlists.*"]
+    } else {
+        &["auth0.logs.*"]
+    };
     subjects.iter().map(|subject| (*subject).to_owned()).collect()
 }
 
 /// Publishers' repeats are dropped inside this window.
 fn duplicate_window(name: &str) -> Duration {
     // Auth0 repeats a batch until it succeeds; app servers retry for minutes at most.
-    if name == APP_EVENTS { Duration::from_mins(10) } else { Duration::from_hours(2) }
+    if name == APP_EVENTS {
+        Duration::from_mins(10)
+    } else {
+        Duration::from_hours(2)
+    }
 }
 
 fn config(name: &str, limits: Limits) -> Config {
@@ -135,7 +153,9 @@ fn config(name: &str, limits: Limits) -> Config {
 }
 
 fn limits_differ(there: &Config, limits: Limits) -> bool {
-    there.max_bytes != limits.max_bytes || there.max_age != limits.max_age || there.num_replicas != limits.replicas
+    there.max_bytes != limits.max_bytes
+        || there.max_age != limits.max_age
+        || there.num_replicas != limits.replicas
 }
 
 /// Compares what fold relies on; limits are the operator's to choose.
@@ -153,8 +173,16 @@ fn differences(there: &Config, name: &str) -> Vec<String> {
     compare("discard", format!("{:?}", there.discard), "New".to_owned());
     compare("deny_delete", there.deny_delete.to_string(), "true".to_owned());
     compare("deny_purge", there.deny_purge.to_string(), "true".to_owned());
-    compare("max_msgs_per_subject", there.max_messages_per_subject.max(0).min(1).to_string(), "0".to_owned());
-    compare("duplicate_window", format!("{:?}", there.duplicate_window), format!("{:?}", duplicate_window(name)));
+    compare(
+        "max_msgs_per_subject",
+        there.max_messages_per_subject.max(0).min(1).to_string(),
+        "0".to_owned(),
+    );
+    compare(
+        "duplicate_window",
+        format!("{:?}", there.duplicate_window),
+        format!("{:?}", duplicate_window(name)),
+    );
     found
 }
 

@@ -27,24 +27,42 @@ pub(super) struct AcceptArgs {
 }
 
 pub(super) async fn run(args: AcceptArgs) -> Result<()> {
-    let AcceptArgs { database, bus, stream, from } = args;
+    let AcceptArgs {
+        database,
+        bus,
+        stream,
+        from,
+    } = args;
     let (database, bus) = check_parts(&database, &bus)?;
     let (store, bus) = (app::store(&database)?, app::bus(&bus).await?);
-    let Some(loss) = store.open_loss(&stream).await? else { bail!("{stream}: no loss stands, nothing to accept") };
-    let cursor = store.cursor(&stream).await?.context("a loss stands, but there is no cursor")?;
+    let Some(loss) = store.open_loss(&stream).await? else {
+        bail!("{stream}: no loss stands, nothing to accept")
+    };
+    let cursor = store
+        .cursor(&stream)
+        .await?
+        .context("a loss stands, but there is no cursor")?;
     println!("{stream} {}: {}", loss.kind, loss.detail);
     let state = bus.stream_state(&stream).await?;
     let next = match from {
         Some(seq) => seq,
-        None => next_unfolded(&bus, &stream, &loss, &cursor).await?.unwrap_or(state.last_seq + 1),
+        None => next_unfolded(&bus, &stream, &loss, &cursor)
+            .await?
+            .unwrap_or(state.last_seq + 1),
     };
     if next > state.last_seq + 1 {
         bail!("--from {next}: the stream ends at {}", state.last_seq);
     }
-    if !store.accept_loss(&stream, state.created_ns, next.cast_signed() - 1, Wake::Streams).await? {
+    if !store
+        .accept_loss(&stream, state.created_ns, next.cast_signed() - 1, Wake::Streams)
+        .await?
+    {
         bail!("{stream}: somebody else accepted it meanwhile");
     }
-    println!("accepted: the fold goes on at {next}, {} messages wait; held revokes are decided anew", state.last_seq + 1 - next);
+    println!(
+        "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided anew",
+        state.last_seq + 1 - next
+    );
     Ok(())
 }
 

@@ -31,7 +31,13 @@ pub(super) struct AdoptArgs {
 }
 
 pub(super) async fn run(args: AdoptArgs) -> Result<()> {
-    let AdoptArgs { database, role, mut users, users_file, all_known } = args;
+    let AdoptArgs {
+        database,
+        role,
+        mut users,
+        users_file,
+        all_known,
+    } = args;
     let database = database.checked()?;
     if let Some(path) = users_file {
         users.extend(read(&path)?);
@@ -40,13 +46,16 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
         bail!("nobody named: give --user, --users-file or --all-known");
     }
     for user in &users {
-        UserId::parse(user.as_str()).map_err(|expected| anyhow::anyhow!("user \"{}\": {expected}", user.escape_debug()))?;
+        UserId::parse(user.as_str())
+            .map_err(|expected| anyhow::anyhow!("user \"{}\": {expected}", user.escape_debug()))?;
     }
     users.sort_unstable();
     users.dedup();
     let named = (!all_known).then_some(users.as_slice());
     let adopted = app::store(&database)?.adopt(&role, named).await?;
-    println!("{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so");
+    println!(
+        "{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so"
+    );
     Ok(())
 }
 
@@ -54,7 +63,15 @@ fn read(path: &str) -> Result<Vec<String>> {
     let lines: Vec<String> = if path == "-" {
         std::io::stdin().lock().lines().collect::<std::io::Result<_>>()?
     } else {
-        std::fs::read_to_string(path).with_context(|| format!("--users-file {path}"))?.lines().map(str::to_owned).collect()
+        std::fs::read_to_string(path)
+            .with_context(|| format!("--users-file {path}"))?
+            .lines()
+            .map(str::to_owned)
+            .collect()
     };
-    Ok(lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+    Ok(lines
+        .into_iter()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect())
 }

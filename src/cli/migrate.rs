@@ -10,16 +10,34 @@ use crate::config::MigrateArgs;
 
 pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
     let config = args.checked()?;
-    app::store(&config.database)?.migrate().await.context("database")?;
+    app::store(&config.database)?
+        .migrate()
+        .await
+        .context("database")?;
     println!("database: up to date");
     let bus = app::bus(&config.bus).await?;
     let streams = config.streams;
     for (name, max_bytes, max_age) in [
-        (APP_EVENTS, streams.app_events_max_bytes, streams.app_events_max_age),
-        (AUTH0_LOGS, streams.auth0_logs_max_bytes, streams.auth0_logs_max_age),
+        (
+            APP_EVENTS,
+            streams.app_events_max_bytes,
+            streams.app_events_max_age,
+        ),
+        (
+            AUTH0_LOGS,
+            streams.auth0_logs_max_bytes,
+            streams.auth0_logs_max_age,
+        ),
     ] {
-        let limits = Limits { replicas: streams.replicas, max_bytes, max_age };
-        let state = bus.ensure_stream(name, limits).await.with_context(|| format!("stream {name}"))?;
+        let limits = Limits {
+            replicas: streams.replicas,
+            max_bytes,
+            max_age,
+        };
+        let state = bus
+            .ensure_stream(name, limits)
+            .await
+            .with_context(|| format!("stream {name}"))?;
         println!(
             "stream {name}: {} messages, {:.1} of {} MiB used",
             state.messages,
@@ -27,7 +45,10 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
             state.max_bytes >> 20
         );
         if !state.differences.is_empty() {
-            anyhow::bail!("stream {name} cannot be brought in order: {}", state.differences.join("; "));
+            anyhow::bail!(
+                "stream {name} cannot be brought in order: {}",
+                state.differences.join("; ")
+            );
         }
     }
     Ok(())

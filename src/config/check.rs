@@ -31,7 +31,10 @@ pub(super) struct Check {
 impl Check {
     /// Notes a fault.
     pub(super) fn fault(&mut self, setting: &str, got: &str, expected: &str) {
-        self.faults.push(format!("{setting}: got \"{}\", expected {expected}", got.escape_debug()));
+        self.faults.push(format!(
+            "{setting}: got \"{}\", expected {expected}",
+            got.escape_debug()
+        ));
     }
 
     /// A setting that must be there and may be shown.
@@ -39,7 +42,8 @@ impl Check {
         match value.map(str::trim) {
             Some(value) if !value.is_empty() => value.to_owned(),
             _ => {
-                self.faults.push(format!("{setting}: not set, expected {expected}"));
+                self.faults
+                    .push(format!("{setting}: not set, expected {expected}"));
                 String::new()
             }
         }
@@ -59,11 +63,15 @@ impl Check {
         expected: &str,
     ) -> SecretString {
         let url = self.text(setting, value, expected);
-        let known = schemes
-            .iter()
-            .any(|scheme| url.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).is_some_and(|rest| !rest.is_empty()));
+        let known = schemes.iter().any(|scheme| {
+            url.strip_prefix(scheme)
+                .and_then(|rest| rest.strip_prefix("://"))
+                .is_some_and(|rest| !rest.is_empty())
+        });
         if !url.is_empty() && !known {
-            self.faults.push(format!("{setting}: got a value that is not shown, expected {expected}"));
+            self.faults.push(format!(
+                "{setting}: got a value that is not shown, expected {expected}"
+            ));
         }
         SecretString::from(url)
     }
@@ -76,7 +84,11 @@ impl Check {
         match value.trim().parse::<T>() {
             Ok(number) if range.contains(&number) => number,
             _ => {
-                self.fault(setting, value, &format!("a number from {} to {}", range.start(), range.end()));
+                self.fault(
+                    setting,
+                    value,
+                    &format!("a number from {} to {}", range.start(), range.end()),
+                );
                 *range.start()
             }
         }
@@ -102,6 +114,10 @@ impl Check {
 
     /// The checked configuration, or all faults.
     pub(super) fn end<T>(self, config: T) -> Result<T, Faults> {
-        if self.faults.is_empty() { Ok(config) } else { Err(Faults(self.faults)) }
+        if self.faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(Faults(self.faults))
+        }
     }
 }

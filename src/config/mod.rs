@@ -161,8 +161,16 @@ impl DatabaseArgs {
 
 impl BusArgs {
     fn check(&self, check: &mut Check) -> BusConfig {
-        let url = check.url("NATS_URL", self.nats_url.as_deref(), &["nats", "tls"], "nats://host:port");
-        BusConfig { url, credentials_file: self.nats_credentials_file.as_ref().map(PathBuf::from) }
+        let url = check.url(
+            "NATS_URL",
+            self.nats_url.as_deref(),
+            &["nats", "tls"],
+            "nats://host:port",
+        );
+        BusConfig {
+            url,
+            credentials_file: self.nats_credentials_file.as_ref().map(PathBuf::from),
+        }
     }
 }
 
@@ -180,12 +188,28 @@ impl Auth0Args {
             RatePlan::Free
         });
         Auth0Config {
-            domain: check.text("AUTH0_DOMAIN", self.auth0_domain.as_deref(), "a domain such as music.eu.auth0.com"),
+            domain: check.text(
+                "AUTH0_DOMAIN",
+                self.auth0_domain.as_deref(),
+                "a domain such as music.eu.auth0.com",
+            ),
             audience: self.auth0_audience.clone(),
-            client_id: check.text("AUTH0_CLIENT_ID", self.auth0_client_id.as_deref(), "the client id of the application"),
-            client_secret: check.secret("AUTH0_CLIENT_SECRET", self.auth0_client_secret.as_deref(), "its client secret"),
+            client_id: check.text(
+                "AUTH0_CLIENT_ID",
+                self.auth0_client_id.as_deref(),
+                "the client id of the application",
+            ),
+            client_secret: check.secret(
+                "AUTH0_CLIENT_SECRET",
+                self.auth0_client_secret.as_deref(),
+                "its client secret",
+            ),
             ca_file: self.auth0_ca_file.as_ref().map(PathBuf::from),
-            writes: check.word("AUTH0_WRITES", &self.auth0_writes, &[("on", true), ("off", false)]),
+            writes: check.word(
+                "AUTH0_WRITES",
+                &self.auth0_writes,
+                &[("on", true), ("off", false)],
+            ),
             plan,
             reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=MAX_RESERVE)),
             timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
@@ -212,19 +236,35 @@ impl ServeArgs {
             }),
             reconcile: runs("reconcile").then(|| ReconcileConfig {
                 auth0: self.auth0.check(&mut check),
-                sweep_interval: Duration::from_secs(check.number("SWEEP_INTERVAL_S", &self.sweep_interval_s, &(1..=86_400))),
-                verify_after: Duration::from_hours(check.number("VERIFY_AFTER_H", &self.verify_after_h, &(1..=8_760))),
+                sweep_interval: Duration::from_secs(check.number(
+                    "SWEEP_INTERVAL_S",
+                    &self.sweep_interval_s,
+                    &(1..=86_400),
+                )),
+                verify_after: Duration::from_hours(check.number(
+                    "VERIFY_AFTER_H",
+                    &self.verify_after_h,
+                    &(1..=8_760),
+                )),
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
-            grace_period: Duration::from_secs(check.number("GRACE_PERIOD_S", &self.grace_period_s, &(1..=600))),
+            grace_period: Duration::from_secs(check.number(
+                "GRACE_PERIOD_S",
+                &self.grace_period_s,
+                &(1..=600),
+            )),
         };
         check.end(config)
     }
 
     fn stages(&self, check: &mut Check) -> Vec<String> {
-        let stages: Vec<String> =
-            self.only.split(',').map(|stage| stage.trim().to_owned()).filter(|stage| !stage.is_empty()).collect();
+        let stages: Vec<String> = self
+            .only
+            .split(',')
+            .map(|stage| stage.trim().to_owned())
+            .filter(|stage| !stage.is_empty())
+            .collect();
         if stages.is_empty() || stages.iter().any(|stage| !STAGES.contains(&stage.as_str())) {
             check.fault("ONLY", &self.only, &format!("a list out of {}", STAGES.join(",")));
         }
@@ -233,9 +273,17 @@ impl ServeArgs {
 
     fn http(&self, check: &mut Check) -> HttpConfig {
         let expected = "the token of the log stream, 16 characters or more";
-        let mut log_stream_tokens = vec![check.text("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected)];
-        log_stream_tokens.extend(self.log_stream_token_old.clone().filter(|token| !token.is_empty()));
-        if log_stream_tokens.iter().any(|token| !token.is_empty() && token.len() < 16) {
+        let mut log_stream_tokens =
+            vec![check.text("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected)];
+        log_stream_tokens.extend(
+            self.log_stream_token_old
+                .clone()
+                .filter(|token| !token.is_empty()),
+        );
+        if log_stream_tokens
+            .iter()
+            .any(|token| !token.is_empty() && token.len() < 16)
+        {
             check.fault("LOG_STREAM_TOKEN", "a shorter one, not shown", expected);
         }
         HttpConfig {
@@ -245,12 +293,15 @@ impl ServeArgs {
     }
 
     fn rules(&self, check: &mut Check) -> Rules {
-        let Some(path) = &self.rules_file else { return Rules::default() };
+        let Some(path) = &self.rules_file else {
+            return Rules::default();
+        };
         let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        read.and_then(|text| Rules::parse(&text).map_err(|faults| faults.to_string())).unwrap_or_else(|why| {
-            check.fault("RULES_FILE", path, &format!("a rules file; {why}"));
-            Rules::default()
-        })
+        read.and_then(|text| Rules::parse(&text).map_err(|faults| faults.to_string()))
+            .unwrap_or_else(|why| {
+                check.fault("RULES_FILE", path, &format!("a rules file; {why}"));
+                Rules::default()
+            })
     }
 }
 
@@ -267,10 +318,14 @@ impl MigrateArgs {
             bus: self.bus.check(&mut check),
             streams: StreamsConfig {
                 replicas: check.number("STREAM_REPLICAS", &self.stream_replicas, &(1..=5)),
-                app_events_max_bytes: mib * check.number("APP_EVENTS_MAX_MIB", &self.app_events_max_mib, &(1..=1 << 30)),
-                app_events_max_age: DAY * check.number("APP_EVENTS_MAX_AGE_D", &self.app_events_max_age_d, &(1..=3650)),
-                auth0_logs_max_bytes: mib * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
-                auth0_logs_max_age: DAY * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
+                app_events_max_bytes: mib
+                    * check.number("APP_EVENTS_MAX_MIB", &self.app_events_max_mib, &(1..=1 << 30)),
+                app_events_max_age: DAY
+                    * check.number("APP_EVENTS_MAX_AGE_D", &self.app_events_max_age_d, &(1..=3650)),
+                auth0_logs_max_bytes: mib
+                    * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
+                auth0_logs_max_age: DAY
+                    * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
             },
         };
         check.end(config)

@@ -40,7 +40,11 @@ pub async fn accept(bus: &Bus, body: &Bytes) -> Result<Accepted, PublishError> {
         }
         // A piece no message can hold is stored as far as one can; a dead letter keeps less than that.
         let payload = body.slice_ref(&piece.bytes[..piece.bytes.len().min(longest)]);
-        messages.push(Unstored { subject: format!("{PREFIX}{subject}"), id: piece.message_id, payload });
+        messages.push(Unstored {
+            subject: format!("{PREFIX}{subject}"),
+            id: piece.message_id,
+            payload,
+        });
     }
     bus.store(messages).await?;
     Ok(accepted)

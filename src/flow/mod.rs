@@ -1,9 +1,9 @@
 //! Does: accept, fold, reconcile, sweep. A stage never calls another; the hand-off is a message or a row, so
 //! each can crash, restart and be tested alone.
 
+pub mod accept;
 pub mod backoff;
 pub mod fold;
 pub mod patience;
 pub mod reconcile;
 mod sweep;
-pub mod accept;

@@ -26,7 +26,11 @@ impl Patience {
     /// For attempts at `what`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
-        Self { what, delays: Reconnect::new(), said: None }
+        Self {
+            what,
+            delays: Reconnect::new(),
+            said: None,
+        }
     }
 
     /// Notes a failure and waits until it is time to try again, or to stop.
@@ -35,7 +39,9 @@ impl Patience {
             warn!(what = self.what, "{}: {why}; trying again", self.what);
             self.said = Some(Instant::now());
         }
-        let _ = stop.run_until_cancelled(tokio::time::sleep(self.delays.next_delay())).await;
+        let _ = stop
+            .run_until_cancelled(tokio::time::sleep(self.delays.next_delay()))
+            .await;
     }
 
     /// Notes a success.

@@ -38,11 +38,17 @@ impl Sweep {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            let missed = self.store.sweep_free(&self.rules, self.writes, self.left_over_after, PARKED_FOR).await?;
+            let missed = self
+                .store
+                .sweep_free(&self.rules, self.writes, self.left_over_after, PARKED_FOR)
+                .await?;
             if missed > 0 {
                 warn!(users = missed, "sweep found users out of step");
             }
-            let stale = self.store.sweep_paid(&self.rules, self.verify_after, VERIFICATIONS).await?;
+            let stale = self
+                .store
+                .sweep_paid(&self.rules, self.verify_after, VERIFICATIONS)
+                .await?;
             if stale > 0 {
                 info!(users = stale, "sweep nominated users for verification");
             }

@@ -52,7 +52,10 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
         _ => ops.metrics.database_up.set(0),
     }
     ops.metrics.bus_up.set(i64::from(ops.bus.is_connected()));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], ops.metrics.render())
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        ops.metrics.render(),
+    )
 }
 
 impl Ops {
@@ -69,11 +72,20 @@ impl Ops {
             metrics.nominations.with_label_values(&[state]).set(count);
         }
         metrics.oldest_due.set(gauges.oldest_due_s);
-        metrics.holders.with_label_values(&["adopted"]).set(gauges.adopted);
-        metrics.holders.with_label_values(&["unadopted"]).set(gauges.unadopted);
+        metrics
+            .holders
+            .with_label_values(&["adopted"])
+            .set(gauges.adopted);
+        metrics
+            .holders
+            .with_label_values(&["unadopted"])
+            .set(gauges.unadopted);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);
-            metrics.stream_loss.with_label_values(&[stream]).set(i64::from(stands));
+            metrics
+                .stream_loss
+                .with_label_values(&[stream])
+                .set(i64::from(stands));
         }
     }
 }
@@ -82,19 +94,29 @@ impl Ops {
 async fn ready(State(ops): State<Ops>) -> (StatusCode, String) {
     let stages = ops.readiness.stages();
     let lines = stages.iter().map(|(stage, state)| line(stage, state)).collect();
-    (status(!stages.is_empty() && stages.values().all(Result::is_ok)), lines)
+    (
+        status(!stages.is_empty() && stages.values().all(Result::is_ok)),
+        lines,
+    )
 }
 
 /// One stage, for a load balancer that only cares for one.
 async fn stage_ready(State(ops): State<Ops>, Path(stage): Path<String>) -> (StatusCode, String) {
     match ops.readiness.stages().get_key_value(stage.as_str()) {
         Some((stage, state)) => (status(state.is_ok()), line(stage, state)),
-        None => (StatusCode::NOT_FOUND, "this worker does not run that stage\n".to_owned()),
+        None => (
+            StatusCode::NOT_FOUND,
+            "this worker does not run that stage\n".to_owned(),
+        ),
     }
 }
 
 fn status(ready: bool) -> StatusCode {
-    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 fn line(stage: &str, state: &Result<&'static str, String>) -> String {

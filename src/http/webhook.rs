@@ -35,7 +35,9 @@ pub struct Webhook {
 
 /// The route of the webhook.
 pub fn routes(webhook: Webhook) -> Router {
-    Router::new().route("/auth0/logs", post(deliver)).with_state(Arc::new(webhook))
+    Router::new()
+        .route("/auth0/logs", post(deliver))
+        .with_state(Arc::new(webhook))
 }
 
 async fn deliver(
@@ -44,36 +46,67 @@ async fn deliver(
     body: Body,
 ) -> (StatusCode, &'static str) {
     let (status, answer, text) = webhook.deliver(&headers, body).await;
-    webhook.metrics.webhook_requests.with_label_values(&[answer]).inc();
+    webhook
+        .metrics
+        .webhook_requests
+        .with_label_values(&[answer])
+        .inc();
     (status, text)
 }
 
 impl Webhook {
     async fn deliver(&self, headers: &HeaderMap, body: Body) -> (StatusCode, &'static str, &'static str) {
         if !self.knows(headers) {
-            return (StatusCode::UNAUTHORIZED, "unauthorized", "the Authorization header is not the log stream's token\n");
+            return (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "the Authorization header is not the log stream's token\n",
+            );
         }
         let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
-            warn!(limit_bytes = MAX_BODY_BYTES, "a delivery of the log stream was too large, or broke off");
-            return (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than 16 MiB, or broke off\n");
+            warn!(
+                limit_bytes = MAX_BODY_BYTES,
+                "a delivery of the log stream was too large, or broke off"
+            );
+            return (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "the body is larger than 16 MiB, or broke off\n",
+            );
         };
         match accept(&self.bus, &body).await {
             Ok(accepted) => {
-                self.metrics.webhook_records.with_label_values(&["record"]).inc_by(accepted.records);
-                self.metrics.webhook_records.with_label_values(&["unreadable"]).inc_by(accepted.unreadable);
+                self.metrics
+                    .webhook_records
+                    .with_label_values(&["record"])
+                    .inc_by(accepted.records);
+                self.metrics
+                    .webhook_records
+                    .with_label_values(&["unreadable"])
+                    .inc_by(accepted.unreadable);
                 (StatusCode::OK, "stored", "")
             }
             Err(why) => {
                 debug!("a delivery of the log stream was not stored: {why}");
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not stored; send it again\n")
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "not stored; send it again\n",
+                )
             }
         }
     }
 
     /// Compares with every token, each in constant time, so that the time tells nothing.
     fn knows(&self, headers: &HeaderMap) -> bool {
-        let Some(sent) = headers.get(header::AUTHORIZATION) else { return false };
+        let Some(sent) = headers.get(header::AUTHORIZATION) else {
+            return false;
+        };
         let equal = |token: &SecretString| sent.as_bytes().ct_eq(token.expose_secret().as_bytes());
-        self.tokens.iter().map(equal).fold(Choice::from(0), |any, one| any | one).into()
+        self.tokens
+            .iter()
+            .map(equal)
+            .fold(Choice::from(0), |any, one| any | one)
+            .into()
     }
 }

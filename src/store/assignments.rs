@@ -22,7 +22,11 @@ pub struct Assignment {
 }
 
 /// All assignments of a user; fresh when verified within `verify_after`.
-pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Vec<Assignment>, StoreError> {
+pub async fn of_user(
+    tx: &mut Tx<'_>,
+    user: &str,
+    verify_after: Duration,
+) -> Result<Vec<Assignment>, StoreError> {
     let rows = sqlx::query_as!(
         Assignment,
         r#"SELECT role, wanted, held, adopted,
@@ -35,7 +39,14 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
 }
 
 /// Writes what a look saw or wrote, and that it was verified just now.
-pub async fn seen(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool, held: bool, adopted: bool) -> Result<(), StoreError> {
+pub async fn seen(
+    tx: &mut Tx<'_>,
+    user: &str,
+    role: &str,
+    wanted: bool,
+    held: bool,
+    adopted: bool,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, verified_at) VALUES ($1, $2, $3, $4, $5, now())
          ON CONFLICT (user_id, role) DO UPDATE SET
@@ -54,21 +65,30 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool, held: b
 
 /// Writes what was decided without a look.
 pub async fn decided(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE assignments SET wanted = $3 WHERE user_id = $1 AND role = $2", user, role, wanted)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "UPDATE assignments SET wanted = $3 WHERE user_id = $1 AND role = $2",
+        user,
+        role,
+        wanted
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
 /// Forgets the assignments of a user who is no more.
 pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user).execute(&mut **tx).await?;
+    sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 
 /// Asks for a look at everybody who holds an owned role, when the time comes.
 pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL").execute(&mut **tx).await?;
+    sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL")
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 
@@ -92,7 +112,12 @@ impl Store {
         .await?;
         let mut looks: Vec<_> = adopted
             .iter()
-            .map(|user| super::Nominate { user: user.clone(), urgency: super::Urgency::Revoke, observe: true, cause: None })
+            .map(|user| super::Nominate {
+                user: user.clone(),
+                urgency: super::Urgency::Revoke,
+                observe: true,
+                cause: None,
+            })
             .collect();
         super::nominations::nominate(&mut tx, &mut looks).await?;
         Wake::Nominations.send(&mut tx).await?;

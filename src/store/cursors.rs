@@ -169,6 +169,8 @@ pub async fn advance(
 
 /// Whether a loss of any stream stands.
 pub async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    let open = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#);
+    let open = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#
+    );
     Ok(open.fetch_one(&mut **tx).await?)
 }

@@ -64,7 +64,9 @@ impl Store {
 
     /// Fails when Postgres does not answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#).fetch_one(&self.pool).await?;
+        sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#)
+            .fetch_one(&self.pool)
+            .await?;
         Ok(())
     }
 }

@@ -42,7 +42,11 @@ impl Store {
             Lock::FoldAuth0Logs => 2,
             Lock::Reconcile => 3,
         };
-        let taken = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1, $2) AS "taken!""#, NAMESPACE, number);
+        let taken = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_lock($1, $2) AS "taken!""#,
+            NAMESPACE,
+            number
+        );
         Ok(taken.fetch_one(&mut session).await?.then_some(Held { session }))
     }
 }
@@ -56,7 +60,9 @@ impl Held {
     /// Fails if the session, and with it the lock, is gone. A holder calls this at least every
     /// [`CHECK_EVERY`], also when there is nothing to do.
     pub async fn check(&mut self) -> Result<(), StoreError> {
-        sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#).fetch_one(&mut self.session).await?;
+        sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#)
+            .fetch_one(&mut self.session)
+            .await?;
         Ok(())
     }
 }

@@ -90,7 +90,10 @@ impl Store {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options(url)?);
-        Ok(Self { pool, direct: options(direct_url)? })
+        Ok(Self {
+            pool,
+            direct: options(direct_url)?,
+        })
     }
 
     /// Begins a transaction on a pooled connection.
@@ -118,7 +121,10 @@ impl Store {
     /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut session = session(&self.direct).await?;
-        MIGRATOR.run(&mut session).await.map_err(|error| StoreError::Schema(error.to_string()))
+        MIGRATOR
+            .run(&mut session)
+            .await
+            .map_err(|error| StoreError::Schema(error.to_string()))
     }
 
     /// Refuses a schema that this binary does not belong to.
@@ -126,11 +132,17 @@ impl Store {
     /// # Errors
     /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is not there.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let newest = MIGRATOR
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or_default();
         let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
         let version = if there.fetch_one(&self.pool).await? {
             // Not checked at compile time: the table belongs to the migrator, not to our migrations.
-            let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations WHERE success");
+            let applied = sqlx::query_scalar::<_, Option<i64>>(
+                "SELECT max(version) FROM _sqlx_migrations WHERE success",
+            );
             applied.fetch_one(&self.pool).await?.unwrap_or_default()
         } else {
             0
@@ -149,11 +161,15 @@ impl Store {
 
 async fn session(options: &PgConnectOptions) -> Result<Session, StoreError> {
     let session = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await;
-    session.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(StoreError::from)
+    session
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
+        .map_err(StoreError::from)
 }
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|error| StoreError::Settings(format!("not understood: {error}")))?;
-    Ok(options.application_name("rolekeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]))
+    Ok(options
+        .application_name("rolekeeper")
+        .options([("statement_timeout", STATEMENT_TIMEOUT)]))
 }

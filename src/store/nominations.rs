@@ -77,10 +77,18 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
     let users: Vec<&str> = wanted.iter().map(|one| one.user.as_str()).collect();
     let urgencies: Vec<i16> = wanted.iter().map(|one| one.urgency as i16).collect();
     let observes: Vec<bool> = wanted.iter().map(|one| one.observe).collect();
-    let events: Vec<Option<&str>> = wanted.iter().map(|one| one.cause.as_ref().map(|cause| cause.event.as_str())).collect();
-    let plays: Vec<Option<i64>> = wanted.iter().map(|one| one.cause.as_ref().map(|cause| cause.plays)).collect();
-    let stored: Vec<Option<OffsetDateTime>> =
-        wanted.iter().map(|one| one.cause.as_ref().map(|cause| cause.stored_at)).collect();
+    let events: Vec<Option<&str>> = wanted
+        .iter()
+        .map(|one| one.cause.as_ref().map(|cause| cause.event.as_str()))
+        .collect();
+    let plays: Vec<Option<i64>> = wanted
+        .iter()
+        .map(|one| one.cause.as_ref().map(|cause| cause.plays))
+        .collect();
+    let stored: Vec<Option<OffsetDateTime>> = wanted
+        .iter()
+        .map(|one| one.cause.as_ref().map(|cause| cause.stored_at))
+        .collect();
     sqlx::query!(
         "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
          SELECT * FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
@@ -108,7 +116,12 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
 
 /// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, or when other rules than
 /// `rules` are in force.
-pub async fn claim(tx: &mut Tx<'_>, lease: Uuid, lease_for: Duration, rules: &str) -> Result<Option<Claim>, StoreError> {
+pub async fn claim(
+    tx: &mut Tx<'_>,
+    lease: Uuid,
+    lease_for: Duration,
+    rules: &str,
+) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
                SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint)) AS level(urgency)
@@ -130,9 +143,15 @@ pub async fn claim(tx: &mut Tx<'_>, lease: Uuid, lease_for: Duration, rules: &st
         lease_for.as_secs_f64(),
         rules
     );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else { return Ok(None) };
+    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+        return Ok(None);
+    };
     let cause = match (row.cause_event, row.cause_plays, row.cause_stored_at) {
-        (Some(event), Some(plays), Some(stored_at)) => Some(Cause { event, plays, stored_at }),
+        (Some(event), Some(plays), Some(stored_at)) => Some(Cause {
+            event,
+            plays,
+            stored_at,
+        }),
         _ => None,
     };
     let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
@@ -159,7 +178,10 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<(i64, b
         claim.user.as_str(),
         claim.lease
     );
-    Ok(row.fetch_optional(&mut **tx).await?.map(|row| (row.generation, row.observe)))
+    Ok(row
+        .fetch_optional(&mut **tx)
+        .await?
+        .map(|row| (row.generation, row.observe)))
 }
 
 /// Ends a look: the user is in step as of `generation`. If somebody nominated meanwhile, the user stays due.
@@ -239,7 +261,9 @@ pub async fn hold(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
 
 /// Makes held users due again.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE nominations SET held = NULL, due_at = now() WHERE held IS NOT NULL").execute(&mut **tx).await?;
+    sqlx::query!("UPDATE nominations SET held = NULL, due_at = now() WHERE held IS NOT NULL")
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 
@@ -262,6 +286,9 @@ impl Store {
             r#"SELECT extract(epoch FROM min(CASE WHEN lease IS NULL THEN due_at ELSE lease_until END) - now())::double precision
                FROM nominations WHERE parked_at IS NULL AND held IS NULL"#
         );
-        Ok(seconds.fetch_one(&self.pool).await?.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
+        Ok(seconds
+            .fetch_one(&self.pool)
+            .await?
+            .map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 }

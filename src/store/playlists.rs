@@ -47,7 +47,13 @@ pub async fn add(tx: &mut Tx<'_>, playlists: &[&str], deltas: &[i64]) -> Result<
     );
     let rows = rows.fetch_all(&mut **tx).await?;
     rows.into_iter()
-        .map(|row| Ok(Counted { playlist: row.playlist, plays: row.plays, owner: owner(row.owner)? }))
+        .map(|row| {
+            Ok(Counted {
+                playlist: row.playlist,
+                plays: row.plays,
+                owner: owner(row.owner)?,
+            })
+        })
         .collect()
 }
 
@@ -62,9 +68,20 @@ pub async fn before(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<Vec<Playlist>
     let mut known = std::collections::HashMap::new();
     for row in rows.fetch_all(&mut **tx).await? {
         let owner = row.owner_id.map(owner).transpose()?;
-        known.insert(row.playlist_id, Playlist { plays: row.plays, deleted: row.deleted, owner, name: row.name });
+        known.insert(
+            row.playlist_id,
+            Playlist {
+                plays: row.plays,
+                deleted: row.deleted,
+                owner,
+                name: row.name,
+            },
+        );
     }
-    Ok(playlists.iter().map(|playlist| known.remove(*playlist).unwrap_or_default()).collect())
+    Ok(playlists
+        .iter()
+        .map(|playlist| known.remove(*playlist).unwrap_or_default())
+        .collect())
 }
 
 /// Writes the state of playlists after such a batch.
@@ -72,9 +89,14 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(),
     let ids: Vec<&str> = playlists.iter().map(|(id, _)| *id).collect();
     let plays: Vec<i64> = playlists.iter().map(|(_, playlist)| playlist.plays).collect();
     let deleted: Vec<bool> = playlists.iter().map(|(_, playlist)| playlist.deleted).collect();
-    let owners: Vec<Option<&str>> =
-        playlists.iter().map(|(_, playlist)| playlist.owner.as_ref().map(UserId::as_str)).collect();
-    let names: Vec<Option<&str>> = playlists.iter().map(|(_, playlist)| playlist.name.as_deref()).collect();
+    let owners: Vec<Option<&str>> = playlists
+        .iter()
+        .map(|(_, playlist)| playlist.owner.as_ref().map(UserId::as_str))
+        .collect();
+    let names: Vec<Option<&str>> = playlists
+        .iter()
+        .map(|(_, playlist)| playlist.name.as_deref())
+        .collect();
     sqlx::query!(
         "INSERT INTO playlists (playlist_id, plays, deleted, owner_id, name)
          SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::text[])
@@ -101,5 +123,9 @@ pub async fn best(tx: &mut Tx<'_>, user: &str) -> Result<i64, StoreError> {
 }
 
 fn owner(value: String) -> Result<UserId<'static>, StoreError> {
-    UserId::parse(value.clone()).map_err(|_| StoreError::Inconsistent { table: "playlists", column: "owner_id", value })
+    UserId::parse(value.clone()).map_err(|_| StoreError::Inconsistent {
+        table: "playlists",
+        column: "owner_id",
+        value,
+    })
 }

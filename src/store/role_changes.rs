@@ -89,9 +89,13 @@ pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<()
 
 /// Closes rows that were not done and will not be: `superseded` or `gone`.
 pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE role_changes SET outcome = $2 WHERE change_id = ANY($1) AND outcome IS NULL", ids, outcome)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "UPDATE role_changes SET outcome = $2 WHERE change_id = ANY($1) AND outcome IS NULL",
+        ids,
+        outcome
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -51,7 +51,13 @@ impl Store {
 
     /// The free half of the sweep: nominates users whose facts and decisions differ, changes that were decided
     /// and left over (`settle` after their last attempt), and those parked for longer than `parked_for`.
-    pub async fn sweep_free(&self, rules: &Rules, writes: bool, settle: Duration, parked_for: Duration) -> Result<u64, StoreError> {
+    pub async fn sweep_free(
+        &self,
+        rules: &Rules,
+        writes: bool,
+        settle: Duration,
+        parked_for: Duration,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let mut nominated = 0;
         for rule in rules.as_slice() {
@@ -79,7 +85,12 @@ impl Store {
 
     /// The paid half: nominates at most `most` holders whose last verification is older than `verify_after`,
     /// oldest first, unless as many are waiting already.
-    pub async fn sweep_paid(&self, rules: &Rules, verify_after: Duration, most: i64) -> Result<u64, StoreError> {
+    pub async fn sweep_paid(
+        &self,
+        rules: &Rules,
+        verify_after: Duration,
+        most: i64,
+    ) -> Result<u64, StoreError> {
         let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
         let mut tx = self.begin().await?;
         let nominated = sqlx::query!(

@@ -18,7 +18,11 @@ pub async fn unread(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<String>, Stor
 }
 
 /// Notes that the tenant's log named users, in order of id, with their newest login where it was one.
-pub async fn noticed(tx: &mut Tx<'_>, users: &[&str], logins: &[Option<OffsetDateTime>]) -> Result<(), StoreError> {
+pub async fn noticed(
+    tx: &mut Tx<'_>,
+    users: &[&str],
+    logins: &[Option<OffsetDateTime>],
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO users AS u (user_id, last_login_at)
          SELECT * FROM UNNEST($1::text[], $2::timestamptz[])
@@ -33,7 +37,10 @@ pub async fn noticed(tx: &mut Tx<'_>, users: &[&str], logins: &[Option<OffsetDat
 
 /// Of these users, those we keep a copy of.
 pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<String>, StoreError> {
-    let known = sqlx::query_scalar!("SELECT user_id FROM users WHERE user_id = ANY($1::text[])", users as &[&str]);
+    let known = sqlx::query_scalar!(
+        "SELECT user_id FROM users WHERE user_id = ANY($1::text[])",
+        users as &[&str]
+    );
     Ok(known.fetch_all(&mut **tx).await?)
 }
 
@@ -67,9 +74,12 @@ fn without_nul(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace('\0', "\u{fffd}")),
         Value::Array(items) => Value::Array(items.iter().map(without_nul).collect()),
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_nul(value))).collect())
-        }
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_nul(value)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }

@@ -13,7 +13,10 @@ use crate::bus::AUTH0_LOGS;
 use crate::domain::event::{Reason, Reject};
 use crate::domain::log_batch::UNREADABLE;
 use crate::domain::log_record::{self, LogRecord, Tells, WrittenRoles};
-use crate::store::{DeadLetter, Nominate, StoreError, Tx, Urgency, assignments, dead_letters, nominations, role_changes, users};
+use crate::store::{
+    DeadLetter, Nominate, StoreError, Tx, Urgency, assignments, dead_letters, nominations, role_changes,
+    users,
+};
 
 /// What a batch tells, by user.
 #[derive(Default)]
@@ -31,7 +34,11 @@ struct Told {
 }
 
 /// Folds one batch inside the cursor's transaction.
-pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], own_client: Option<&str>) -> Result<Done, StoreError> {
+pub(super) async fn fold(
+    tx: &mut Tx<'_>,
+    batch: &[Message],
+    own_client: Option<&str>,
+) -> Result<Done, StoreError> {
     let mut told = Told::default();
     let mut dead: Vec<DeadLetter<'_>> = Vec::new();
     for message in batch {
@@ -41,17 +48,35 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], own_client: Option<
         }
     }
     told.drop_echoes(tx).await?;
-    let mut wanted: Vec<Nominate> = told.drifted.iter().map(|user| look(user, Urgency::Grant)).collect();
+    let mut wanted: Vec<Nominate> = told
+        .drifted
+        .iter()
+        .map(|user| look(user, Urgency::Grant))
+        .collect();
     if !told.deleted.is_empty() {
         // Nobody to take a role from where we keep nothing.
         let deleted: Vec<&str> = told.deleted.iter().map(String::as_str).collect();
         let known = users::known(tx, &deleted).await?;
-        wanted.extend(known.iter().filter(|user| !told.drifted.contains(*user)).map(|user| look(user, Urgency::Verify)));
+        wanted.extend(
+            known
+                .iter()
+                .filter(|user| !told.drifted.contains(*user))
+                .map(|user| look(user, Urgency::Verify)),
+        );
     }
-    let (noticed, logins): (Vec<&str>, Vec<_>) = told.noticed.iter().map(|(user, login)| (user.as_str(), *login)).unzip();
+    let (noticed, logins): (Vec<&str>, Vec<_>) = told
+        .noticed
+        .iter()
+        .map(|(user, login)| (user.as_str(), *login))
+        .unzip();
     let unread = users::unread(tx, &noticed).await?;
     let nominated: BTreeSet<String> = wanted.iter().map(|one| one.user.clone()).collect();
-    wanted.extend(unread.iter().filter(|user| !nominated.contains(*user)).map(|user| look(user, Urgency::NewUser)));
+    wanted.extend(
+        unread
+            .iter()
+            .filter(|user| !nominated.contains(*user))
+            .map(|user| look(user, Urgency::NewUser)),
+    );
     // Nominations first, as reconcile locks them: two transactions then wait for each other one way only.
     nominations::nominate(tx, &mut wanted).await?;
     users::noticed(tx, &noticed, &logins).await?;
@@ -59,18 +84,30 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], own_client: Option<
         assignments::unverify_all(tx).await?;
     }
     dead_letters::keep(tx, AUTH0_LOGS, &dead).await?;
-    Ok(Done { messages: batch.len() as u64, rejected: dead.iter().map(|letter| letter.reason).collect() })
+    Ok(Done {
+        messages: batch.len() as u64,
+        rejected: dead.iter().map(|letter| letter.reason).collect(),
+    })
 }
 
 fn read(message: &Message) -> Result<LogRecord, Reject> {
     if message.subject().strip_prefix("auth0.logs.") == Some(UNREADABLE) {
-        return Err(Reject::new(Reason::Unreadable, "body", "could not be split into records"));
+        return Err(Reject::new(
+            Reason::Unreadable,
+            "body",
+            "could not be split into records",
+        ));
     }
     log_record::parse(message.payload())
 }
 
 fn look(user: &str, urgency: Urgency) -> Nominate {
-    Nominate { user: user.to_owned(), urgency, observe: true, cause: None }
+    Nominate {
+        user: user.to_owned(),
+        urgency,
+        observe: true,
+        cause: None,
+    }
 }
 
 impl Told {
@@ -84,8 +121,15 @@ impl Told {
             Tells::SignUp { user } => {
                 self.noticed.entry(user.as_str().to_owned()).or_default();
             }
-            Tells::Written { roles: WrittenRoles::Untouched, .. } | Tells::Other => {}
-            Tells::Written { user, roles: WrittenRoles::Set(roles) } if ours => {
+            Tells::Written {
+                roles: WrittenRoles::Untouched,
+                ..
+            }
+            | Tells::Other => {}
+            Tells::Written {
+                user,
+                roles: WrittenRoles::Set(roles),
+            } if ours => {
                 self.ours.push((user.as_str().to_owned(), Value::from(roles)));
             }
             Tells::Written { user, .. } => {
@@ -104,9 +148,19 @@ impl Told {
         if self.ours.is_empty() {
             return Ok(());
         }
-        let writes: Vec<(&str, Value)> = self.ours.iter().map(|(user, roles)| (user.as_str(), roles.clone())).collect();
+        let writes: Vec<(&str, Value)> = self
+            .ours
+            .iter()
+            .map(|(user, roles)| (user.as_str(), roles.clone()))
+            .collect();
         let known: BTreeSet<String> = role_changes::echoes(tx, &writes).await?.into_iter().collect();
-        self.drifted.extend(self.ours.iter().map(|(user, _)| user).filter(|user| !known.contains(*user)).cloned());
+        self.drifted.extend(
+            self.ours
+                .iter()
+                .map(|(user, _)| user)
+                .filter(|user| !known.contains(*user))
+                .cloned(),
+        );
         Ok(())
     }
 }

@@ -16,21 +16,33 @@ pub(super) fn start_at(cursor: &Cursor, state: &StreamState) -> Result<u64, Lost
     if state.created_ns != cursor.created_ns {
         return Err((
             LossKind::Recreated,
-            format!("the stream was made again; {last} of the old one was the last folded, the new one holds {} messages", state.messages),
+            format!(
+                "the stream was made again; {last} of the old one was the last folded, the new one holds {} messages",
+                state.messages
+            ),
         ));
     }
     if state.last_seq < last {
         return Err((
             LossKind::Rewound,
-            format!("the stream ends at {}, {last} was folded already: an older copy was restored", state.last_seq),
+            format!(
+                "the stream ends at {}, {last} was folded already: an older copy was restored",
+                state.last_seq
+            ),
         ));
     }
     if state.first_seq > last + 1 {
         let (first, gone) = (state.first_seq, state.first_seq - last - 1);
         return Err(if state.messages == 0 {
-            (LossKind::Purged, format!("the stream was emptied: {gone} messages after {last} are gone unfolded"))
+            (
+                LossKind::Purged,
+                format!("the stream was emptied: {gone} messages after {last} are gone unfolded"),
+            )
         } else {
-            (LossKind::Overtaken, format!("the stream begins at {first}: {gone} messages after {last} are gone unfolded"))
+            (
+                LossKind::Overtaken,
+                format!("the stream begins at {first}: {gone} messages after {last} are gone unfolded"),
+            )
         });
     }
     Ok(if last >= state.first_seq { last } else { last + 1 })
@@ -64,7 +76,11 @@ pub(super) enum Step {
 
 impl Follow {
     pub(super) fn new(cursor: &Cursor) -> Self {
-        Self { last_seq: cursor.last_seq.unsigned_abs(), last_stored_ns: cursor.last_stored_ns, first: true }
+        Self {
+            last_seq: cursor.last_seq.unsigned_abs(),
+            last_stored_ns: cursor.last_stored_ns,
+            first: true,
+        }
     }
 
     pub(super) fn step(&mut self, seq: u64, stored_ns: i64) -> Step {
@@ -72,7 +88,9 @@ impl Follow {
         if first && seq == self.last_seq {
             // A cursor set by hand knows no store time.
             if self.last_stored_ns != 0 && stored_ns != self.last_stored_ns {
-                return Step::Replaced(format!("message {seq} was stored at another time than the one folded"));
+                return Step::Replaced(format!(
+                    "message {seq} was stored at another time than the one folded"
+                ));
             }
             return Step::Known;
         }
@@ -89,9 +107,18 @@ impl Follow {
 pub(super) fn name_jump(expected: u64, got: u64, state: &StreamState) -> Lost {
     let gone = got.saturating_sub(expected);
     if state.first_seq > expected {
-        (LossKind::Overtaken, format!("the stream begins at {}: {gone} messages from {expected} on are gone unfolded", state.first_seq))
+        (
+            LossKind::Overtaken,
+            format!(
+                "the stream begins at {}: {gone} messages from {expected} on are gone unfolded",
+                state.first_seq
+            ),
+        )
     } else {
-        (LossKind::Hole, format!("{gone} messages from {expected} on are missing in the middle of the stream"))
+        (
+            LossKind::Hole,
+            format!("{gone} messages from {expected} on are missing in the middle of the stream"),
+        )
     }
 }
 
@@ -100,7 +127,12 @@ mod tests {
     use super::*;
 
     fn cursor(last_seq: i64) -> Cursor {
-        Cursor { created_ns: 7, last_seq, last_stored_ns: 70, epoch: 1 }
+        Cursor {
+            created_ns: 7,
+            last_seq,
+            last_stored_ns: 70,
+            epoch: 1,
+        }
     }
 
     fn state(first_seq: u64, last_seq: u64) -> StreamState {
@@ -119,12 +151,12 @@ mod tests {
     #[test]
     fn where_to_start() {
         for (last, first_seq, last_seq, expected) in [
-            (0, 1, 0, Ok(1)),  // nothing was ever there
+            (0, 1, 0, Ok(1)), // nothing was ever there
             (0, 1, 9, Ok(1)),
-            (5, 1, 9, Ok(5)),  // the cursor's own message proves the stream
+            (5, 1, 9, Ok(5)), // the cursor's own message proves the stream
             (5, 5, 9, Ok(5)),
-            (5, 6, 9, Ok(6)),  // retention has removed it, nothing is missing
-            (5, 6, 5, Ok(6)),  // all folded, all expired
+            (5, 6, 9, Ok(6)), // retention has removed it, nothing is missing
+            (5, 6, 5, Ok(6)), // all folded, all expired
             (5, 7, 9, Err(LossKind::Overtaken)),
             (5, 10, 9, Err(LossKind::Purged)),
             (5, 1, 4, Err(LossKind::Rewound)),
@@ -132,8 +164,14 @@ mod tests {
             let judged = start_at(&cursor(last), &state(first_seq, last_seq)).map_err(|(kind, _)| kind);
             assert_eq!(judged, expected, "cursor {last}, stream {first_seq}..={last_seq}");
         }
-        let made_again = StreamState { created_ns: 8, ..state(1, 9) };
-        assert_eq!(start_at(&cursor(5), &made_again).unwrap_err().0, LossKind::Recreated);
+        let made_again = StreamState {
+            created_ns: 8,
+            ..state(1, 9)
+        };
+        assert_eq!(
+            start_at(&cursor(5), &made_again).unwrap_err().0,
+            LossKind::Recreated
+        );
     }
 
     #[test]
@@ -145,7 +183,10 @@ mod tests {
 
         assert!(matches!(Follow::new(&cursor(5)).step(5, 71), Step::Replaced(_)));
         assert_eq!(Follow::new(&cursor(5)).step(6, 71), Step::Next);
-        assert_eq!(Follow::new(&cursor(5)).step(7, 71), Step::Jump { expected: 6, got: 7 });
+        assert_eq!(
+            Follow::new(&cursor(5)).step(7, 71),
+            Step::Jump { expected: 6, got: 7 }
+        );
         // A repeat is known only as the very first delivery.
         let mut follow = Follow::new(&cursor(5));
         follow.step(6, 80);

@@ -132,15 +132,24 @@ impl Fold {
         self.readiness.not_ready(self.source.stage(), "starting");
         while !stop.is_cancelled() {
             let ended = self.term(&mut patience, &stop).await;
-            self.metrics.fold_active.with_label_values(&[self.source.stream()]).set(0);
+            self.metrics
+                .fold_active
+                .with_label_values(&[self.source.stream()])
+                .set(0);
             let pause = match ended {
                 Ok(TermEnd::Stopping) => break,
                 Ok(TermEnd::Standby) => STANDBY_POLL,
                 Ok(TermEnd::Stopped) => STOPPED_POLL,
                 Err(TermError::Read(why)) => {
                     // Ordinary: the server restarted, or a delivery was missed. Start again at the cursor.
-                    info!(stream = self.source.stream(), "{why}; starting again at the cursor");
-                    self.metrics.reader_restarts.with_label_values(&[self.source.stream()]).inc();
+                    info!(
+                        stream = self.source.stream(),
+                        "{why}; starting again at the cursor"
+                    );
+                    self.metrics
+                        .reader_restarts
+                        .with_label_values(&[self.source.stream()])
+                        .inc();
                     Duration::ZERO
                 }
                 Err(why) => {
@@ -164,7 +173,10 @@ impl Fold {
         };
         if !self.store.rules_are_in_force(&self.rules.fingerprint()).await? {
             self.readiness.not_ready(stage, "other rules are in force");
-            warn!(stage, "other rules are in force than this worker's file has; standing back");
+            warn!(
+                stage,
+                "other rules are in force than this worker's file has; standing back"
+            );
             return Ok(TermEnd::Stopped);
         }
         if let Some(loss) = self.store.open_loss(self.source.stream()).await? {
@@ -177,8 +189,15 @@ impl Fold {
         };
         patience.succeeded();
         self.readiness.ready(stage, "active");
-        self.metrics.fold_active.with_label_values(&[self.source.stream()]).set(1);
-        info!(stream = self.source.stream(), seq = cursor.last_seq, "folding from the cursor on");
+        self.metrics
+            .fold_active
+            .with_label_values(&[self.source.stream()])
+            .set(1);
+        info!(
+            stream = self.source.stream(),
+            seq = cursor.last_seq,
+            "folding from the cursor on"
+        );
         let mut follow = Follow::new(&cursor);
         let mut looked = Instant::now();
         loop {
@@ -193,7 +212,8 @@ impl Fold {
             };
             let (batch, lost) = self.followed(&mut follow, batch).await?;
             if !batch.is_empty() {
-                let committed = tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
+                let committed =
+                    tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
                 committed.map_err(|_| TermError::CommitTimeout)??;
             }
             if let Some(lost) = lost {
@@ -211,7 +231,10 @@ impl Fold {
         let stream = self.source.stream();
         let state = self.bus.stream_state(stream).await?;
         for difference in &state.differences {
-            warn!(stream, "the stream is not as it must be: {difference}; run `rolekeeper migrate`");
+            warn!(
+                stream,
+                "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
+            );
         }
         self.show_stream(&state);
         let cursor = match self.store.cursor(stream).await? {
@@ -219,9 +242,15 @@ impl Fold {
             None => {
                 let before_first = state.first_seq.max(1) - 1;
                 if before_first > 0 {
-                    warn!(stream, "first start: the stream begins at {}, what was before is not counted", state.first_seq);
+                    warn!(
+                        stream,
+                        "first start: the stream begins at {}, what was before is not counted",
+                        state.first_seq
+                    );
                 }
-                self.store.first_cursor(stream, state.created_ns, before_first.cast_signed()).await?;
+                self.store
+                    .first_cursor(stream, state.created_ns, before_first.cast_signed())
+                    .await?;
                 self.store.cursor(stream).await?.ok_or(TermError::Refused)?
             }
         };
@@ -232,7 +261,11 @@ impl Fold {
     }
 
     /// Keeps the messages that follow the cursor; names what is missing behind them.
-    async fn followed(&self, follow: &mut Follow, batch: Vec<Message>) -> Result<(Vec<Message>, Option<Lost>), TermError> {
+    async fn followed(
+        &self,
+        follow: &mut Follow,
+        batch: Vec<Message>,
+    ) -> Result<(Vec<Message>, Option<Lost>), TermError> {
         let mut good = Vec::with_capacity(batch.len());
         for message in batch {
             match follow.step(message.seq, message.stored_ns) {
@@ -270,31 +303,61 @@ impl Fold {
 
     fn count(&self, done: &Done, last: &Message, took: Duration) {
         let stream = self.source.stream();
-        self.metrics.folded.with_label_values(&[stream]).inc_by(done.messages);
+        self.metrics
+            .folded
+            .with_label_values(&[stream])
+            .inc_by(done.messages);
         for reason in &done.rejected {
-            self.metrics.dead_letters.with_label_values(&[stream, reason]).inc();
+            self.metrics
+                .dead_letters
+                .with_label_values(&[stream, reason])
+                .inc();
         }
-        self.metrics.fold_seconds.with_label_values(&[stream]).observe(took.as_secs_f64());
-        self.metrics.fold_lag_messages.with_label_values(&[stream]).set(last.pending.cast_signed());
+        self.metrics
+            .fold_seconds
+            .with_label_values(&[stream])
+            .observe(took.as_secs_f64());
+        self.metrics
+            .fold_lag_messages
+            .with_label_values(&[stream])
+            .set(last.pending.cast_signed());
         let age = crate::clock::now() - at(last.stored_ns);
-        let lag = if last.pending == 0 { 0.0 } else { age.as_seconds_f64().max(0.0) };
-        self.metrics.fold_lag_seconds.with_label_values(&[stream]).set(lag);
-        self.metrics.stream_last_message.with_label_values(&[stream]).set(last.stored_ns as f64 / 1e9);
+        let lag = if last.pending == 0 {
+            0.0
+        } else {
+            age.as_seconds_f64().max(0.0)
+        };
+        self.metrics
+            .fold_lag_seconds
+            .with_label_values(&[stream])
+            .set(lag);
+        self.metrics
+            .stream_last_message
+            .with_label_values(&[stream])
+            .set(last.stored_ns as f64 / 1e9);
     }
 
     fn show_stream(&self, state: &StreamState) {
         let stream = self.source.stream();
         if state.max_bytes > 0 {
             let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
-            self.metrics.stream_headroom.with_label_values(&[stream]).set(free.max(0.0));
+            self.metrics
+                .stream_headroom
+                .with_label_values(&[stream])
+                .set(free.max(0.0));
         }
         if state.last_seq > 0 {
-            self.metrics.stream_last_message.with_label_values(&[stream]).set(state.last_stored_ns as f64 / 1e9);
+            self.metrics
+                .stream_last_message
+                .with_label_values(&[stream])
+                .set(state.last_stored_ns as f64 / 1e9);
         }
     }
 
     async fn lose(&self, (kind, detail): Lost) -> Result<TermEnd, TermError> {
-        self.store.report_loss(self.source.stream(), kind, &detail).await?;
+        self.store
+            .report_loss(self.source.stream(), kind, &detail)
+            .await?;
         Ok(TermEnd::Stopped)
     }
 
@@ -302,8 +365,15 @@ impl Fold {
     async fn stopped(&self, loss: &Loss, held: &mut Held, stop: &CancellationToken) -> Result<(), TermError> {
         let stream = self.source.stream();
         let what = format!("{stream} {}: {}", loss.kind, loss.detail);
-        error!(stream, kind = loss.kind, "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}");
-        self.readiness.not_ready(self.source.stage(), format!("{what}; run `rolekeeper accept-stream {stream}`"));
+        error!(
+            stream,
+            kind = loss.kind,
+            "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
+        );
+        self.readiness.not_ready(
+            self.source.stage(),
+            format!("{what}; run `rolekeeper accept-stream {stream}`"),
+        );
         let mut accepted = self.store.listen(Wake::Streams).await?;
         while self.store.open_loss(stream).await?.is_some() {
             held.check().await?;

@@ -59,15 +59,41 @@ impl Reconcile {
         if !stopped && !matches!(error, CallError::Later { .. }) {
             self.resume();
         }
-        let unread = matches!(error, CallError::Later { outcome: Outcome::Unknown, .. });
-        let floor = if unread { Some(self.settle()) } else { rate.retry_after };
-        let failures = if stopped { self.pause().probes } else { u32::try_from(claim.attempts).unwrap_or(0) };
+        let unread = matches!(
+            error,
+            CallError::Later {
+                outcome: Outcome::Unknown,
+                ..
+            }
+        );
+        let floor = if unread {
+            Some(self.settle())
+        } else {
+            rate.retry_after
+        };
+        let failures = if stopped {
+            self.pause().probes
+        } else {
+            u32::try_from(claim.attempts).unwrap_or(0)
+        };
         let mut tx = self.store.begin().await?;
-        match next(Ended::from(error), base_delay(failures + 1), rand::random(), floor) {
+        match next(
+            Ended::from(error),
+            base_delay(failures + 1),
+            rand::random(),
+            floor,
+        ) {
             Next::Done => {}
-            Next::Again { after, counts_as_attempt } => {
+            Next::Again {
+                after,
+                counts_as_attempt,
+            } => {
                 if counts_as_attempt {
-                    warn!(attempt = claim.attempts + 1, again_in_s = after.as_secs_f64(), "{error}");
+                    warn!(
+                        attempt = claim.attempts + 1,
+                        again_in_s = after.as_secs_f64(),
+                        "{error}"
+                    );
                 }
                 let failed = counts_as_attempt.then(|| error.to_string());
                 nominations::again(&mut tx, claim, after, true, failed.as_deref()).await?;
@@ -89,8 +115,11 @@ impl Reconcile {
     fn hold(&self, reason: &str, probe_after: Duration) {
         let mut pause = self.pause();
         if pause.until.is_none() {
-            error!("reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended");
-            self.readiness.not_ready(super::STAGE, format!("paused: {reason}"));
+            error!(
+                "reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended"
+            );
+            self.readiness
+                .not_ready(super::STAGE, format!("paused: {reason}"));
         }
         self.metrics.reconcile_paused.set(1);
         pause.until = Some(Instant::now() + probe_after);

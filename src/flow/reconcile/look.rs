@@ -52,7 +52,14 @@ impl Reconcile {
     pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
         let mut tx = self.store.begin().await?;
         let lease = Uuid::now_v7();
-        let Some(claim) = nominations::claim(&mut tx, lease, super::lease_for(self.request_timeout), &self.fingerprint).await? else {
+        let Some(claim) = nominations::claim(
+            &mut tx,
+            lease,
+            super::lease_for(self.request_timeout),
+            &self.fingerprint,
+        )
+        .await?
+        else {
             return Ok(Begun::Nobody);
         };
         let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
@@ -64,7 +71,11 @@ impl Reconcile {
             nominations::finish(&mut tx, &claim, claim.generation).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(if settled { Begun::Settled } else { Begun::Claimed(claim) })
+        Ok(if settled {
+            Begun::Settled
+        } else {
+            Begun::Claimed(claim)
+        })
     }
 
     /// Looks at the user and writes what is missing.
@@ -72,21 +83,36 @@ impl Reconcile {
         let reply = self.reader.get_user(&claim.user).await;
         let profile = match self.answered(permit, Kind::Read, reply) {
             Ok(profile) => profile,
-            Err(LookError::Call { error: CallError::Gone, .. }) => return Ok(self.gone(claim).await?),
+            Err(LookError::Call {
+                error: CallError::Gone,
+                ..
+            }) => return Ok(self.gone(claim).await?),
             Err(error) => return Err(error),
         };
-        let Decided::Write(write) = self.decide(claim, &profile).await? else { return Ok(()) };
+        let Decided::Write(write) = self.decide(claim, &profile).await? else {
+            return Ok(());
+        };
         let reply = self.writer.patch_user(&claim.user, &write.plan.patch()).await;
         let after = match self.answered(permit, Kind::Write, reply) {
             Ok(after) => after,
-            Err(LookError::Call { error: CallError::Gone, .. }) => return Ok(self.gone(claim).await?),
+            Err(LookError::Call {
+                error: CallError::Gone,
+                ..
+            }) => return Ok(self.gone(claim).await?),
             Err(error) => return Err(error),
         };
         if after.roles() != SeenRoles::List(write.plan.roles_after().to_vec()) {
             // Answered 200, but the answer does not show what was written.
             let detail = "the answer to the write shows other roles than were written".to_owned();
-            let error = CallError::Later { why: LaterWhy::BadAnswer, outcome: Outcome::Unknown, detail };
-            return Err(LookError::Call { error, rate: RateHeaders::default() });
+            let error = CallError::Later {
+                why: LaterWhy::BadAnswer,
+                outcome: Outcome::Unknown,
+                detail,
+            };
+            return Err(LookError::Call {
+                error,
+                rate: RateHeaders::default(),
+            });
         }
         Ok(self.record(claim, &write, &after).await?)
     }
@@ -99,9 +125,16 @@ impl Reconcile {
             Ok(_) => "ok",
             Err(error) => error.as_str(),
         };
-        let name = if call == Kind::Read { "get_user" } else { "patch_user" };
+        let name = if call == Kind::Read {
+            "get_user"
+        } else {
+            "patch_user"
+        };
         self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
-        reply.result.map_err(|error| LookError::Call { error, rate: reply.rate })
+        reply.result.map_err(|error| LookError::Call {
+            error,
+            rate: reply.rate,
+        })
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
@@ -109,7 +142,10 @@ impl Reconcile {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
         let Some((generation, look_again)) = nominations::still_ours(&mut tx, claim).await? else {
-            info!(user.id = user, "somebody else has taken the user over; nothing written");
+            info!(
+                user.id = user,
+                "somebody else has taken the user over; nothing written"
+            );
             return Ok(Decided::Nothing);
         };
         if look_again {
@@ -131,12 +167,26 @@ impl Reconcile {
                 return Ok(Decided::Nothing);
             }
         };
-        let held_back = standing.loss && full.changes().iter().any(|(_, change)| *change == Change::Revoked);
-        let plan = if held_back { plan(&seen, &standing.wants(true)).unwrap_or(full) } else { full };
+        let held_back = standing.loss
+            && full
+                .changes()
+                .iter()
+                .any(|(_, change)| *change == Change::Revoked);
+        let plan = if held_back {
+            plan(&seen, &standing.wants(true)).unwrap_or(full)
+        } else {
+            full
+        };
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
-        let write = ToWrite { plan, changes, generation, held_back };
+        let write = ToWrite {
+            plan,
+            changes,
+            generation,
+            held_back,
+        };
         if write.plan.is_empty() || !self.writes {
-            self.record_look(&mut tx, claim, &standing, &write, profile).await?;
+            self.record_look(&mut tx, claim, &standing, &write, profile)
+                .await?;
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(Decided::Nothing);
         }
@@ -154,30 +204,51 @@ impl Reconcile {
         seen: &SeenRoles,
         plan: &Plan,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let holds = |role: &str| matches!(seen, SeenRoles::List(roles) if roles.iter().any(|one| one == role));
-        let (done, undone): (Vec<_>, Vec<_>) = standing.open.iter().partition(|open| holds(&open.role) == open.granted);
+        let holds =
+            |role: &str| matches!(seen, SeenRoles::List(roles) if roles.iter().any(|one| one == role));
+        let (done, undone): (Vec<_>, Vec<_>) = standing
+            .open
+            .iter()
+            .partition(|open| holds(&open.role) == open.granted);
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         role_changes::complete(tx, &ids, "confirmed").await?;
         for open in done {
-            let change = if open.granted { Change::Granted } else { Change::Revoked };
-            self.metrics.role_changes.with_label_values(&[change.as_str(), "confirmed"]).inc();
+            let change = if open.granted {
+                Change::Granted
+            } else {
+                Change::Revoked
+            };
+            self.metrics
+                .role_changes
+                .with_label_values(&[change.as_str(), "confirmed"])
+                .inc();
         }
         let mut rows = Vec::new();
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {
             let granted = *change == Change::Granted;
             let again = undone.iter().filter(|_| self.writes);
-            if let Some(open) = again.clone().find(|open| open.role == *role && open.granted == granted) {
+            if let Some(open) = again
+                .clone()
+                .find(|open| open.role == *role && open.granted == granted)
+            {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
                 continue;
             }
-            let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else { continue };
+            let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
+                continue;
+            };
             let decided_before = of.known.as_ref().is_some_and(|known| known.wanted == of.wanted);
             if self.writes || !decided_before {
-                rows.push(role_changes::decide(tx, claim, (of.rule, *change), standing.plays, !self.writes).await?);
+                rows.push(
+                    role_changes::decide(tx, claim, (of.rule, *change), standing.plays, !self.writes).await?,
+                );
                 if !self.writes {
-                    self.metrics.role_changes.with_label_values(&[change.as_str(), "shadow"]).inc();
+                    self.metrics
+                        .role_changes
+                        .with_label_values(&[change.as_str(), "shadow"])
+                        .inc();
                 }
             }
         }
@@ -196,7 +267,10 @@ impl Reconcile {
     ) -> Result<(), StoreError> {
         self.remember(tx, claim, standing, profile).await?;
         if write.held_back {
-            info!(user.id = claim.user.as_str(), "a revoke waits: a stream's loss stands");
+            info!(
+                user.id = claim.user.as_str(),
+                "a revoke waits: a stream's loss stands"
+            );
             nominations::hold(tx, claim).await
         } else {
             debug!(user.id = claim.user.as_str(), "{}", write.plan);
@@ -210,11 +284,18 @@ impl Reconcile {
         let mut tx = self.store.begin().await?;
         if nominations::still_ours(&mut tx, claim).await?.is_none() {
             // The write was done, but another look began meanwhile: it must look after our write.
-            let mut again =
-                [Nominate { user: user.to_owned(), urgency: Urgency::Revoke, observe: true, cause: None }];
+            let mut again = [Nominate {
+                user: user.to_owned(),
+                urgency: Urgency::Revoke,
+                observe: true,
+                cause: None,
+            }];
             nominations::nominate(&mut tx, &mut again).await?;
             tx.commit().await?;
-            warn!(user.id = user, "the record of a write came too late; the user is looked at again");
+            warn!(
+                user.id = user,
+                "the record of a write came too late; the user is looked at again"
+            );
             return Ok(());
         }
         role_changes::complete(&mut tx, &write.changes, "written").await?;
@@ -227,9 +308,15 @@ impl Reconcile {
         }
         tx.commit().await?;
         for (_, change) in write.plan.changes() {
-            self.metrics.role_changes.with_label_values(&[change.as_str(), "written"]).inc();
+            self.metrics
+                .role_changes
+                .with_label_values(&[change.as_str(), "written"])
+                .inc();
         }
-        let lag = claim.cause.as_ref().map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
+        let lag = claim
+            .cause
+            .as_ref()
+            .map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
         if let Some(lag) = lag {
             self.metrics.role_lag.observe(lag.max(0.0));
         }
@@ -263,8 +350,14 @@ impl Reconcile {
     async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, _)) = nominations::still_ours(&mut tx, claim).await? else { return Ok(()) };
-        let open: Vec<Uuid> = role_changes::open(&mut tx, user).await?.into_iter().map(|open| open.id).collect();
+        let Some((generation, _)) = nominations::still_ours(&mut tx, claim).await? else {
+            return Ok(());
+        };
+        let open: Vec<Uuid> = role_changes::open(&mut tx, user)
+            .await?
+            .into_iter()
+            .map(|open| open.id)
+            .collect();
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;

@@ -82,7 +82,15 @@ impl Reconcile {
     /// Builds it; nothing runs yet.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, reader, writer, metrics, readiness, rules, config } = parts;
+        let Parts {
+            store,
+            reader,
+            writer,
+            metrics,
+            readiness,
+            rules,
+            config,
+        } = parts;
         metrics.writes_enabled.set(i64::from(config.auth0.writes));
         Arc::new(Self {
             sweep: Sweep {
@@ -150,7 +158,10 @@ impl Reconcile {
         };
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
             self.readiness.not_ready(STAGE, "other rules are in force");
-            warn!(stage = STAGE, "other rules are in force than this worker's file has; standing back");
+            warn!(
+                stage = STAGE,
+                "other rules are in force than this worker's file has; standing back"
+            );
             return Ok(CHECK_EVERY);
         }
         patience.succeeded();
@@ -183,7 +194,9 @@ impl Reconcile {
     async fn dispatch(self: &Arc<Self>, looks: &mut JoinSet<()>) -> Result<(), StoreError> {
         let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                return Ok(());
+            };
             while looks.try_join_next().is_some() {}
             let probing = self.paused().await;
             let mut permit = self.gate.look().await;
@@ -216,7 +229,12 @@ impl Reconcile {
 
     /// Waits for a hint, for the next user to be due, or a while.
     async fn idle(&self) -> Result<(), StoreError> {
-        let due = self.store.next_due().await?.unwrap_or(LOOK_ANYWAY).clamp(Duration::from_millis(5), LOOK_ANYWAY);
+        let due = self
+            .store
+            .next_due()
+            .await?
+            .unwrap_or(LOOK_ANYWAY)
+            .clamp(Duration::from_millis(5), LOOK_ANYWAY);
         tokio::select! {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(due) => {}
@@ -226,7 +244,9 @@ impl Reconcile {
 
     /// Waits out a pause; answers whether the next look is a probe.
     async fn paused(&self) -> bool {
-        let Some(until) = self.pause().until() else { return false };
+        let Some(until) = self.pause().until() else {
+            return false;
+        };
         tokio::time::sleep_until(until).await;
         true
     }

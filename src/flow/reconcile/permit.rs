@@ -29,7 +29,10 @@ pub(super) struct Permit {
 impl Gate {
     pub(super) fn new(plan: RatePlan, reserve: f64) -> Arc<Self> {
         let pacer = Mutex::new(Pacer::new(plan, reserve, Duration::ZERO));
-        Arc::new(Self { pacer, started: Instant::now() })
+        Arc::new(Self {
+            pacer,
+            started: Instant::now(),
+        })
     }
 
     /// Waits until a look may be taken. Safe to cancel.
@@ -37,7 +40,14 @@ impl Gate {
         loop {
             let taken = self.lock().take_look(self.started.elapsed());
             match taken {
-                Ok(leave) => return Permit { gate: Arc::clone(self), leave: Some(leave), read: false, written: false },
+                Ok(leave) => {
+                    return Permit {
+                        gate: Arc::clone(self),
+                        leave: Some(leave),
+                        read: false,
+                        written: false,
+                    };
+                }
                 Err(wait) => tokio::time::sleep(wait).await,
             }
         }

@@ -57,13 +57,21 @@ impl<'r> Standing<'r> {
         let plays = playlists::best(tx, user).await?;
         let mut known = assignments::of_user(tx, user, verify_after).await?;
         let roles = rules.as_slice().iter().map(|rule| {
-            let known = known.iter().position(|one| one.role == rule.role).map(|index| known.swap_remove(index));
+            let known = known
+                .iter()
+                .position(|one| one.role == rule.role)
+                .map(|index| known.swap_remove(index));
             let wanted = rule.wanted(plays, known.as_ref().is_some_and(|known| known.wanted));
             Role { rule, wanted, known }
         });
         let roles = roles.collect();
         let open = role_changes::open(tx, user).await?;
-        Ok(Self { plays, roles, open, loss: cursors::any_open_loss(tx).await? })
+        Ok(Self {
+            plays,
+            roles,
+            open,
+            loss: cursors::any_open_loss(tx).await?,
+        })
     }
 
     /// Whether the user needs no look.
@@ -73,7 +81,11 @@ impl<'r> Standing<'r> {
 
     /// What is wanted of each owned role. With `keep`, nothing is taken away.
     pub(super) fn wants(&self, keep: bool) -> Vec<Want<'r>> {
-        let want = |role: &Role<'r>| Want { role: &role.rule.role, wanted: role.wanted, adopted: role.adopted() && !keep };
+        let want = |role: &Role<'r>| Want {
+            role: &role.rule.role,
+            wanted: role.wanted,
+            adopted: role.adopted() && !keep,
+        };
         self.roles.iter().map(want).collect()
     }
 }

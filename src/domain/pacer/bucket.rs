@@ -37,6 +37,7 @@ pub(super) struct Bucket {
     confirmed: bool,
     /// 429s in a row.
     strikes: u32,
+    /// No look before this.
     pub(super) held_until: Duration,
 }
 

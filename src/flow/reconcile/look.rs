@@ -12,7 +12,9 @@ use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
-use crate::store::{Claim, Nominate, StoreError, Urgency, assignments, nominations, role_changes, users};
+use crate::store::{
+    Claim, Nominate, OpenChange, StoreError, Urgency, assignments, nominations, role_changes, users,
+};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -227,11 +229,9 @@ impl Reconcile {
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {
             let granted = *change == Change::Granted;
-            let again = undone.iter().filter(|_| self.writes);
-            if let Some(open) = again
-                .clone()
-                .find(|open| open.role == *role && open.granted == granted)
-            {
+            let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
+            // With writes off nothing will come of an open change: it is closed below.
+            if let Some(open) = undone.iter().find(same).filter(|_| self.writes) {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
                 continue;

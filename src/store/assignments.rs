@@ -8,6 +8,10 @@ use super::{Store, StoreError, Tx, Wake};
 
 /// What we know of one role of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts of one row, each on its own"
+)]
 pub struct Assignment {
     /// The role.
     pub role: String,

@@ -239,25 +239,28 @@ impl Fold {
         self.show_stream(&state);
         let cursor = match self.store.cursor(stream).await? {
             Some(cursor) => cursor,
-            None => {
-                let before_first = state.first_seq.max(1) - 1;
-                if before_first > 0 {
-                    warn!(
-                        stream,
-                        "first start: the stream begins at {}, what was before is not counted",
-                        state.first_seq
-                    );
-                }
-                self.store
-                    .first_cursor(stream, state.created_ns, before_first.cast_signed())
-                    .await?;
-                self.store.cursor(stream).await?.ok_or(TermError::Refused)?
-            }
+            None => self.first_cursor(&state).await?,
         };
         match follow::start_at(&cursor, &state) {
             Ok(from) => Ok(Ok((cursor, self.bus.reader(stream, from, self.batch).await?))),
             Err(lost) => Ok(Err(lost)),
         }
+    }
+
+    /// The cursor of a stream that was never folded: all that is in it is new.
+    async fn first_cursor(&self, state: &StreamState) -> Result<Cursor, TermError> {
+        let stream = self.source.stream();
+        let before_first = state.first_seq.max(1) - 1;
+        if before_first > 0 {
+            warn!(
+                stream,
+                "first start: the stream begins at {}, what was before is not counted", state.first_seq
+            );
+        }
+        self.store
+            .first_cursor(stream, state.created_ns, before_first.cast_signed())
+            .await?;
+        self.store.cursor(stream).await?.ok_or(TermError::Refused)
     }
 
     /// Keeps the messages that follow the cursor; names what is missing behind them.

@@ -17,6 +17,7 @@ use crate::config::{
 };
 use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
+use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::patience::Patience;
 use crate::flow::reconcile::{Parts, Reconcile};
@@ -72,7 +73,7 @@ pub async fn serve(config: Config) -> Result<()> {
         metrics: Arc::clone(&metrics),
         readiness: readiness.clone(),
         store: store.clone(),
-        bus: bus.clone(),
+        accept: Accept::new(bus.clone()),
         streams: &STREAMS,
     };
     let listener = listen("OPS_LISTEN", ops_listen).await?;
@@ -87,7 +88,7 @@ pub async fn serve(config: Config) -> Result<()> {
     {
         let listener = listen("LISTEN", address).await?;
         let routes = webhook::routes(webhook::Webhook {
-            bus: bus.clone(),
+            accept: Accept::new(bus.clone()),
             tokens,
             metrics: Arc::clone(&metrics),
         });

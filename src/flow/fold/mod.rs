@@ -8,6 +8,7 @@
 mod app_events;
 mod auth0_logs;
 mod follow;
+mod nominees;
 mod term;
 
 use std::fmt;

@@ -32,7 +32,9 @@ impl Store {
             return Ok(InForce::Already);
         }
         // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
-        sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1").execute(&mut *tx).await?;
+        sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
+            .execute(&mut *tx)
+            .await?;
         if rules.need_totals() {
             super::owner_totals::rebuild(&mut tx).await?;
         }

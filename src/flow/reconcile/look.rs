@@ -72,7 +72,14 @@ impl Reconcile {
         if settled {
             for role in &standing.roles {
                 let (name, decision) = (&role.rule.role, &role.decision);
-                assignments::decided(&mut tx, claim.user.as_str(), name, decision.wanted, decision.below_since).await?;
+                assignments::decided(
+                    &mut tx,
+                    claim.user.as_str(),
+                    name,
+                    decision.wanted,
+                    decision.below_since,
+                )
+                .await?;
             }
             nominations::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
@@ -207,9 +214,16 @@ impl Reconcile {
     fn taken_away(&self, user: &str, standing: &mut Standing<'_>, seen: &SeenRoles) -> Vec<String> {
         let mut left = Vec::new();
         for (role, manual) in standing.taken_away(seen) {
-            let answer = if manual == Manual::Alert { "left" } else { "restored" };
+            let answer = if manual == Manual::Alert {
+                "left"
+            } else {
+                "restored"
+            };
             self.metrics.taken_away.with_label_values(&[answer]).inc();
-            warn!(user.id = user, role, answer, "somebody took a role away that is earned");
+            warn!(
+                user.id = user,
+                role, answer, "somebody took a role away that is earned"
+            );
             if manual == Manual::Alert {
                 left.push(role.to_owned());
             }
@@ -257,10 +271,20 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            let decided_before = of.known.as_ref().is_some_and(|known| known.wanted == of.decision.wanted);
+            let decided_before = of
+                .known
+                .as_ref()
+                .is_some_and(|known| known.wanted == of.decision.wanted);
             if self.writes || !decided_before {
                 rows.push(
-                    role_changes::decide(tx, claim, (of.rule, *change), standing.plays(of.rule), !self.writes).await?,
+                    role_changes::decide(
+                        tx,
+                        claim,
+                        (of.rule, *change),
+                        standing.plays(of.rule),
+                        !self.writes,
+                    )
+                    .await?,
                 );
                 if !self.writes {
                     self.metrics
@@ -357,12 +381,20 @@ impl Reconcile {
         let seen = profile.roles();
         for role in &standing.roles {
             let name = role.rule.role.as_str();
-            let (held, wanted, below_since) = (seen.has(name), role.decision.wanted, role.decision.below_since);
+            let (held, wanted, below_since) =
+                (seen.has(name), role.decision.wanted, role.decision.below_since);
             if held || wanted || role.known.is_some() {
                 // Found while earned, the role is ours from now on; gone, there is nothing to own.
                 let adopted = held && (role.adopted() || wanted);
                 let overruled = role.overruled && !held;
-                let now = Seen { role: name, wanted, held, adopted, below_since, overruled };
+                let now = Seen {
+                    role: name,
+                    wanted,
+                    held,
+                    adopted,
+                    below_since,
+                    overruled,
+                };
                 assignments::seen(tx, user, now).await?;
             }
         }

@@ -84,12 +84,7 @@ impl<'f> Term<'f> {
             return Ok(TermEnd::Standby);
         };
         if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
-            self.fold.readiness.not_ready(stage, "other rules are in force");
-            warn!(
-                stage,
-                "other rules are in force than this worker's file has; standing back"
-            );
-            return Ok(TermEnd::Stopped);
+            return Err(TermError::OtherRules);
         }
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
             self.stopped(&loss, &mut held, stop).await?;

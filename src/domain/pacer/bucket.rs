@@ -37,6 +37,7 @@ pub(super) struct Bucket {
     confirmed: bool,
     /// 429s in a row.
     strikes: u32,
+    /// No look before this.
     pub(super) held_until: Duration,
 }
 
@@ -110,7 +111,10 @@ impl Bucket {
 
     pub(super) fn refund(&mut self, now: Duration) {
         self.refill(now);
-        self.level = (self.level + 1.0).min(self.limit);
+        // The 429 that holds us has said that nothing is left, whatever was taken before.
+        if now >= self.held_until {
+            self.level = (self.level + 1.0).min(self.limit);
+        }
     }
 
     pub(super) fn answered(&mut self, now: Duration, to_come: f64, headers: &RateHeaders) {

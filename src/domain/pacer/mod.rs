@@ -21,6 +21,7 @@ pub use rate_plan::RatePlan;
 
 /// Largest share that the reserve may be; the rest keeps the worker alive.
 pub const MAX_RESERVE: f64 = 0.9;
+
 /// What a reply said about the bucket it was paid from; `None` where a header was absent or no number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateHeaders {
@@ -132,7 +133,8 @@ impl Pacer {
     }
 
     /// Learns from the reply to a call, of any status but 429, or from the lack of one (then with default
-    /// headers). Headers only ever lower the estimate: other clients spend too, and a reply may be old.
+    /// headers). After a start and after a 429 the first reply sets the estimate; from then on headers only lower
+    /// it, because other clients spend too and a reply may be old.
     pub fn answered(&mut self, now: Duration, kind: Kind, headers: &RateHeaders) {
         // In a shared bucket the write of the same look is still to come, and paid for.
         let to_come = if kind == Kind::Read && self.write.is_none() {

@@ -591,6 +591,7 @@ fn plans_are_read_as_they_are_written() {
 fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     let none = RateHeaders::default();
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
+    let permit = pacer.take_look(Duration::ZERO).expect("the first look finds out");
     for _ in 0..4 {
         pacer.limited(Duration::ZERO, UNIX_0, Kind::Read, &none);
     }
@@ -600,6 +601,7 @@ fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
         ..none
     };
     pacer.answered(Duration::ZERO, Kind::Read, &old);
+    pacer.refund(Duration::ZERO, permit, Unused::Write);
     let hold = Duration::from_secs(1);
     assert_eq!(pacer.take_look(Duration::ZERO).unwrap_err(), hold);
     assert!(pacer.take_look(hold).is_ok(), "one look finds out");

@@ -188,7 +188,10 @@ impl Metrics {
                 "Earned roles found taken away by somebody else",
                 &["answer"],
             ),
-            rules_refused: maker.gauge("rolekeeper_rules_refused", "1 while the rules file cannot be used and older rules stay in force"),
+            rules_refused: maker.gauge(
+                "rolekeeper_rules_refused",
+                "1 while the rules file cannot be used and older rules stay in force",
+            ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(

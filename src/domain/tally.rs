@@ -202,7 +202,9 @@ pub fn last_total_crossing(
     let (mut total, mut last) = (total_before, None);
     for (index, event) in events.iter().enumerate() {
         let id = event.playlist.as_str();
-        let (Some(step), Some(known)) = (step(&event.kind), before.get(id)) else { continue };
+        let (Some(step), Some(known)) = (step(&event.kind), before.get(id)) else {
+            continue;
+        };
         let playlist = now.entry(id).or_insert_with(|| (*known).clone());
         let zone_before = zone(total);
         total -= playlist.share_of(owner);

@@ -49,7 +49,11 @@ pub struct Seen<'a> {
 }
 
 /// All assignments of a user; fresh when verified within `verify_after`.
-pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Vec<Assignment>, StoreError> {
+pub async fn of_user(
+    tx: &mut Tx<'_>,
+    user: &str,
+    verify_after: Duration,
+) -> Result<Vec<Assignment>, StoreError> {
     let rows = sqlx::query_as!(
         Assignment,
         r#"SELECT role, wanted, held, adopted, since, below_since, overruled,

@@ -13,12 +13,19 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
         users as &[&str],
         deltas
     );
-    Ok(rows.fetch_all(&mut **tx).await?.into_iter().map(|row| (row.user_id, row.plays)).collect())
+    Ok(rows
+        .fetch_all(&mut **tx)
+        .await?
+        .into_iter()
+        .map(|row| (row.user_id, row.plays))
+        .collect())
 }
 
 /// Sums everything up anew; the caller has stopped the fold.
 pub(super) async fn rebuild(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM owner_totals").execute(&mut **tx).await?;
+    sqlx::query!("DELETE FROM owner_totals")
+        .execute(&mut **tx)
+        .await?;
     sqlx::query!(
         "INSERT INTO owner_totals (user_id, plays)
          SELECT owner_id, sum(greatest(plays, 0))::bigint FROM playlists

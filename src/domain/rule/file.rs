@@ -35,15 +35,23 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleFaults> {
     let file: File = toml::from_str(text).map_err(|error| RuleFaults(vec![place(text, &error)]))?;
     let mut faults = Vec::new();
     if file.rule.is_empty() || file.rule.len() > MAX_RULES {
-        faults.push(format!("{} [[rule]] in the file: write 1 to {MAX_RULES}", file.rule.len()));
+        faults.push(format!(
+            "{} [[rule]] in the file: write 1 to {MAX_RULES}",
+            file.rule.len()
+        ));
     }
     for (index, rule) in file.rule.iter().enumerate() {
         let name = format!("rule {} (role \"{}\")", index + 1, rule.role.escape_debug());
         if rule.role.is_empty() || rule.role.len() > 128 || rule.role.chars().any(char::is_control) {
-            faults.push(format!("{name}: role: expected 1 to 128 bytes without control characters"));
+            faults.push(format!(
+                "{name}: role: expected 1 to 128 bytes without control characters"
+            ));
         }
         if rule.revoke_below < 1 {
-            faults.push(format!("{name}: revoke_below: expected at least 1, got {}", rule.revoke_below));
+            faults.push(format!(
+                "{name}: revoke_below: expected at least 1, got {}",
+                rule.revoke_below
+            ));
         }
         if rule.grant_at < rule.revoke_below {
             faults.push(format!(
@@ -55,12 +63,18 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleFaults> {
             faults.push(format!("{name}: a second rule for the same role: keep one"));
         }
     }
-    if faults.is_empty() { Ok(file.rule) } else { Err(RuleFaults(faults)) }
+    if faults.is_empty() {
+        Ok(file.rule)
+    } else {
+        Err(RuleFaults(faults))
+    }
 }
 
 /// The place in the file and the parser's word on it.
 fn place(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let line = error.span().map_or(1, |span| {
+        text[..span.start.min(text.len())].matches('\n').count() + 1
+    });
     format!("line {line}: {}", error.message())
 }
 
@@ -73,11 +87,16 @@ pub(super) mod span {
     /// Longer ones are a mistake, and would leave the calendar.
     const LONGEST: Duration = Duration::from_hours(24 * 3650);
 
-    pub(in super::super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        span: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*span))
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         match humantime::parse_duration(&text) {
             Ok(span) if span <= LONGEST => Ok(span),

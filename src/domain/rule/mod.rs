@@ -110,8 +110,14 @@ impl Rule {
     /// Decides at `now` (by the clock that `before` was written by). Between the lines the last decision stays.
     #[must_use]
     pub fn decide(&self, plays: i64, before: Option<&Before>, now: OffsetDateTime) -> Decision {
-        let decided = |wanted| Decision { wanted, below_since: None, again_at: None };
-        let Some(before) = before.filter(|before| before.wanted) else { return decided(plays >= self.grant_at) };
+        let decided = |wanted| Decision {
+            wanted,
+            below_since: None,
+            again_at: None,
+        };
+        let Some(before) = before.filter(|before| before.wanted) else {
+            return decided(plays >= self.grant_at);
+        };
         if plays >= self.revoke_below || self.revoke == Revoke::Never {
             return decided(true);
         }
@@ -120,7 +126,11 @@ impl Rule {
         if now >= ends {
             return decided(false);
         }
-        Decision { wanted: true, below_since: Some(below_since), again_at: Some(ends) }
+        Decision {
+            wanted: true,
+            below_since: Some(below_since),
+            again_at: Some(ends),
+        }
     }
 }
 
@@ -164,10 +174,13 @@ impl Rules {
             // The debug form quotes the role, so two different lists never read the same.
             digest.update(format!("{rule:?};"));
         }
-        digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        digest
+            .finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 
     /// Whether a rule measures all playlists of a user together.
@@ -181,7 +194,10 @@ impl Rules {
     #[must_use]
     pub fn lines_reached(&self, of: Measure, plays: i64) -> u8 {
         let rules = self.0.iter().filter(|rule| rule.of == of);
-        let reached = rules.flat_map(|rule| [rule.grant_at, rule.revoke_below]).filter(|line| plays >= *line).count();
+        let reached = rules
+            .flat_map(|rule| [rule.grant_at, rule.revoke_below])
+            .filter(|line| plays >= *line)
+            .count();
         u8::try_from(reached).unwrap_or(u8::MAX)
     }
 }

@@ -14,8 +14,10 @@ use crate::store::{DeadLetter, StoreError, Tx, dead_letters, nominations, owner_
 /// Folds one batch inside the cursor's transaction.
 pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> Result<Done, StoreError> {
     let (mut read, dead) = read(batch);
-    let retracted: Vec<String> =
-        tally::retracted(&read.events).into_iter().map(|token| token.as_str().to_owned()).collect();
+    let retracted: Vec<String> = tally::retracted(&read.events)
+        .into_iter()
+        .map(|token| token.as_str().to_owned())
+        .collect();
     if !retracted.is_empty() {
         let ids: Vec<&str> = retracted.iter().map(String::as_str).collect();
         let fresh = playlists::retract(tx, &ids).await?;
@@ -29,7 +31,8 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> R
     touched.iter().for_each(|one| nominees.compare(one));
     if rules.need_totals() {
         let deltas = total_deltas(&touched);
-        let (users, changes): (Vec<&str>, Vec<i64>) = deltas.iter().map(|(user, delta)| (user.as_str(), *delta)).unzip();
+        let (users, changes): (Vec<&str>, Vec<i64>) =
+            deltas.iter().map(|(user, delta)| (user.as_str(), *delta)).unzip();
         let totals = owner_totals::add(tx, &users, &changes).await?;
         let totals: Vec<_> = totals
             .into_iter()
@@ -42,7 +45,10 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> R
     }
     nominations::nominate(tx, &mut nominees.into_list()).await?;
     dead_letters::keep(tx, APP_EVENTS, &dead).await?;
-    Ok(Done { messages: batch.len() as u64, rejected: dead.iter().map(|letter| letter.reason).collect() })
+    Ok(Done {
+        messages: batch.len() as u64,
+        rejected: dead.iter().map(|letter| letter.reason).collect(),
+    })
 }
 
 fn read(batch: &[Message]) -> (Read<'_>, Vec<DeadLetter<'_>>) {
@@ -70,7 +76,11 @@ async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<To
         .lives
         .iter()
         .zip(before)
-        .map(|((id, steps), before)| Touched { id, after: tally::apply(before.clone(), steps), before })
+        .map(|((id, steps), before)| Touched {
+            id,
+            after: tally::apply(before.clone(), steps),
+            before,
+        })
         .collect();
     let rows: Vec<(&str, &Playlist)> = touched.iter().map(|one| (one.id, &one.after)).collect();
     playlists::put(tx, &rows).await?;
@@ -83,11 +93,25 @@ async fn add<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<Touched<'b>>, 
         return Ok(Vec::new());
     }
     let (ids, deltas): (Vec<&'b str>, Vec<i64>) = sums.adds.iter().copied().unzip();
-    let counted = playlists::add(tx, &ids, &deltas).await?.into_iter().filter_map(|counted| {
-        // Sorted by id, as the rows were asked for.
-        let index = ids.binary_search(&counted.playlist.as_str()).ok()?;
-        let after = Playlist { plays: counted.plays, owner: Some(counted.owner), ..Playlist::default() };
-        Some(Touched { id: ids[index], before: Playlist { plays: counted.plays - deltas[index], ..after.clone() }, after })
-    });
+    let counted = playlists::add(tx, &ids, &deltas)
+        .await?
+        .into_iter()
+        .filter_map(|counted| {
+            // Sorted by id, as the rows were asked for.
+            let index = ids.binary_search(&counted.playlist.as_str()).ok()?;
+            let after = Playlist {
+                plays: counted.plays,
+                owner: Some(counted.owner),
+                ..Playlist::default()
+            };
+            Some(Touched {
+                id: ids[index],
+                before: Playlist {
+                    plays: counted.plays - deltas[index],
+                    ..after.clone()
+                },
+                after,
+            })
+        });
     Ok(counted.collect())
 }

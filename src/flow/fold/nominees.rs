@@ -34,7 +34,11 @@ pub(super) struct Nominees<'b, 'm> {
 
 impl<'b, 'm> Nominees<'b, 'm> {
     pub(super) fn new(read: &'b Read<'m>, rules: &'b Rules) -> Self {
-        Self { read, rules, by_user: HashMap::new() }
+        Self {
+            read,
+            rules,
+            by_user: HashMap::new(),
+        }
     }
 
     /// Compares for the rules that measure the best playlist.
@@ -42,7 +46,11 @@ impl<'b, 'm> Nominees<'b, 'm> {
         let Touched { id, before, after } = touched;
         let zone = |playlist: &Playlist| {
             let counts = !playlist.deleted && playlist.owner.is_some();
-            if counts { self.rules.lines_reached(Measure::BestPlaylist, playlist.plays) } else { 0 }
+            if counts {
+                self.rules.lines_reached(Measure::BestPlaylist, playlist.plays)
+            } else {
+                0
+            }
         };
         let (zone_before, zone_after) = (zone(before), zone(after));
         let moved = before.owner != after.owner;
@@ -51,14 +59,25 @@ impl<'b, 'm> Nominees<'b, 'm> {
         }
         // An owner change at the line is no crossing of the count; its event is the last one of the playlist.
         let crossing = tally::last_crossing(&self.read.events, id, before, zone).or_else(|| {
-            let index = self.read.events.iter().rposition(|event| event.playlist.as_str() == *id)?;
-            Some(Crossing { index, plays: after.shown() })
+            let index = self
+                .read
+                .events
+                .iter()
+                .rposition(|event| event.playlist.as_str() == *id)?;
+            Some(Crossing {
+                index,
+                plays: after.shown(),
+            })
         });
         if moved && let Some(owner) = before.owner.as_ref().filter(|_| zone_before > 0) {
             self.nominate(owner.as_str(), Urgency::Revoke, crossing);
         }
         if let Some(owner) = after.owner.as_ref().filter(|_| !moved || zone_after > 0) {
-            let urgency = if moved || zone_after > zone_before { Urgency::Grant } else { Urgency::Revoke };
+            let urgency = if moved || zone_after > zone_before {
+                Urgency::Grant
+            } else {
+                Urgency::Revoke
+            };
             self.nominate(owner.as_str(), urgency, crossing);
         }
     }
@@ -67,14 +86,25 @@ impl<'b, 'm> Nominees<'b, 'm> {
     /// the batch, and by how much it changed.
     pub(super) fn compare_totals(&mut self, totals: &[(String, i64, i64)], touched: &[Touched<'_>]) {
         let zone = |total| self.rules.lines_reached(Measure::AllPlaylists, total);
-        let crossed: Vec<_> = totals.iter().filter(|(_, total, delta)| zone(*total) != zone(total - delta)).collect();
+        let crossed: Vec<_> = totals
+            .iter()
+            .filter(|(_, total, delta)| zone(*total) != zone(total - delta))
+            .collect();
         if crossed.is_empty() {
             return;
         }
         let before: HashMap<&str, &Playlist> = touched.iter().map(|one| (one.id, &one.before)).collect();
         for (owner, total, delta) in crossed {
             let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, zone);
-            self.nominate(owner, if *delta > 0 { Urgency::Grant } else { Urgency::Revoke }, crossing);
+            self.nominate(
+                owner,
+                if *delta > 0 {
+                    Urgency::Grant
+                } else {
+                    Urgency::Revoke
+                },
+                crossing,
+            );
         }
     }
 
@@ -84,7 +114,12 @@ impl<'b, 'm> Nominees<'b, 'm> {
             plays,
             stored_at: at(self.read.messages[index].stored_ns),
         });
-        let nominate = Nominate { user: user.to_owned(), urgency, observe: false, cause };
+        let nominate = Nominate {
+            user: user.to_owned(),
+            urgency,
+            observe: false,
+            cause,
+        };
         let index = crossing.map_or(0, |crossing| crossing.index);
         match self.by_user.get_mut(user) {
             Some((latest, kept)) => {
@@ -111,7 +146,8 @@ pub(super) fn total_deltas(touched: &[Touched<'_>]) -> BTreeMap<String, i64> {
     for Touched { before, after, .. } in touched {
         for (playlist, sign) in [(before, -1), (after, 1)] {
             if let Some(owner) = &playlist.owner {
-                *deltas.entry(owner.as_str().to_owned()).or_default() += sign * playlist.share_of(owner.as_str());
+                *deltas.entry(owner.as_str().to_owned()).or_default() +=
+                    sign * playlist.share_of(owner.as_str());
             }
         }
     }

@@ -72,7 +72,14 @@ impl Reconcile {
         if settled {
             for role in &standing.roles {
                 let (name, decision) = (&role.rule.role, &role.decision);
-                assignments::decided(&mut tx, claim.user.as_str(), name, decision.wanted, decision.below_since).await?;
+                assignments::decided(
+                    &mut tx,
+                    claim.user.as_str(),
+                    name,
+                    decision.wanted,
+                    decision.below_since,
+                )
+                .await?;
             }
             nominations::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
@@ -85,7 +92,7 @@ impl Reconcile {
     }
 
     /// Looks at the user and writes what is missing.
-    pub(super) async fn look(&self, claim: &Claim, permit: &mut Permit) -> Result<(), LookError> {
+    pub(super) async fn look(&self, claim: &mut Claim, permit: &mut Permit) -> Result<(), LookError> {
         let reply = self.reader.get_user(&claim.user).await;
         let profile = match self.answered(permit, Kind::Read, reply) {
             Ok(profile) => profile,
@@ -144,17 +151,18 @@ impl Reconcile {
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
-    async fn decide(&self, claim: &Claim, profile: &Profile) -> Result<Decided, LookError> {
+    async fn decide(&self, claim: &mut Claim, profile: &Profile) -> Result<Decided, LookError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, look_again)) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
                 "somebody else has taken the user over; nothing written"
             );
             return Ok(Decided::Nothing);
         };
-        if look_again {
+        claim.cause = ours.cause;
+        if ours.look_again {
             // The profile may have changed after we read it.
             nominations::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
             tx.commit().await.map_err(StoreError::from)?;
@@ -188,7 +196,7 @@ impl Reconcile {
         let write = ToWrite {
             plan,
             changes,
-            generation,
+            generation: ours.generation,
             held_back,
             overruled,
         };
@@ -207,9 +215,16 @@ impl Reconcile {
     fn taken_away(&self, user: &str, standing: &mut Standing<'_>, seen: &SeenRoles) -> Vec<String> {
         let mut left = Vec::new();
         for (role, manual) in standing.taken_away(seen) {
-            let answer = if manual == Manual::Alert { "left" } else { "restored" };
+            let answer = if manual == Manual::Alert {
+                "left"
+            } else {
+                "restored"
+            };
             self.metrics.taken_away.with_label_values(&[answer]).inc();
-            warn!(user.id = user, role, answer, "somebody took a role away that is earned");
+            warn!(
+                user.id = user,
+                role, answer, "somebody took a role away that is earned"
+            );
             if manual == Manual::Alert {
                 left.push(role.to_owned());
             }
@@ -257,10 +272,20 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            let decided_before = of.known.as_ref().is_some_and(|known| known.wanted == of.decision.wanted);
+            let decided_before = of
+                .known
+                .as_ref()
+                .is_some_and(|known| known.wanted == of.decision.wanted);
             if self.writes || !decided_before {
                 rows.push(
-                    role_changes::decide(tx, claim, (of.rule, *change), standing.plays(of.rule), !self.writes).await?,
+                    role_changes::decide(
+                        tx,
+                        claim,
+                        (of.rule, *change),
+                        standing.plays(of.rule),
+                        !self.writes,
+                    )
+                    .await?,
                 );
                 if !self.writes {
                     self.metrics
@@ -357,12 +382,20 @@ impl Reconcile {
         let seen = profile.roles();
         for role in &standing.roles {
             let name = role.rule.role.as_str();
-            let (held, wanted, below_since) = (seen.has(name), role.decision.wanted, role.decision.below_since);
+            let (held, wanted, below_since) =
+                (seen.has(name), role.decision.wanted, role.decision.below_since);
             if held || wanted || role.known.is_some() {
                 // Found while earned, the role is ours from now on; gone, there is nothing to own.
                 let adopted = held && (role.adopted() || wanted);
                 let overruled = role.overruled && !held;
-                let now = Seen { role: name, wanted, held, adopted, below_since, overruled };
+                let now = Seen {
+                    role: name,
+                    wanted,
+                    held,
+                    adopted,
+                    below_since,
+                    overruled,
+                };
                 assignments::seen(tx, user, now).await?;
             }
         }
@@ -373,7 +406,7 @@ impl Reconcile {
     async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, _)) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
             return Ok(());
         };
         let open: Vec<Uuid> = role_changes::open(&mut tx, user)
@@ -384,7 +417,7 @@ impl Reconcile {
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;
-        nominations::finish(&mut tx, claim, generation, None).await?;
+        nominations::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");
         Ok(())

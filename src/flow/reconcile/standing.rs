@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 
 use crate::domain::plan::{SeenRoles, Want};
 use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
-use crate::store::{Assignment, Facts, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes};
+use crate::store::{
+    Assignment, Facts, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes,
+};
 
 /// A user's standing under the rules in force.
 #[derive(Debug)]
@@ -65,7 +67,10 @@ impl<'r> Standing<'r> {
         let facts = playlists::facts(tx, user).await?;
         let mut known = assignments::of_user(tx, user, verify_after).await?;
         let roles = rules.as_slice().iter().map(|rule| {
-            let known = known.iter().position(|one| one.role == rule.role).map(|index| known.swap_remove(index));
+            let known = known
+                .iter()
+                .position(|one| one.role == rule.role)
+                .map(|index| known.swap_remove(index));
             let before = known.as_ref().map(|known| Before {
                 wanted: known.wanted,
                 since: known.since,
@@ -73,11 +78,21 @@ impl<'r> Standing<'r> {
             });
             let decision = rule.decide(measured(rule, &facts), before.as_ref(), facts.now);
             let overruled = decision.wanted && known.as_ref().is_some_and(|known| known.overruled);
-            Role { rule, decision, overruled, known }
+            Role {
+                rule,
+                decision,
+                overruled,
+                known,
+            }
         });
         let roles = roles.collect();
         let open = role_changes::open(tx, user).await?;
-        Ok(Self { facts, roles, open, loss: cursors::any_open_loss(tx).await? })
+        Ok(Self {
+            facts,
+            roles,
+            open,
+            loss: cursors::any_open_loss(tx).await?,
+        })
     }
 
     /// Plays that `rule` goes by.
@@ -100,8 +115,13 @@ impl<'r> Standing<'r> {
     pub(super) fn taken_away(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
         let open = &self.open;
         let taken = self.roles.iter_mut().filter(|role| {
-            let held = role.known.as_ref().is_some_and(|known| known.held && known.adopted);
-            let revoking = open.iter().any(|open| open.role == role.rule.role && !open.granted);
+            let held = role
+                .known
+                .as_ref()
+                .is_some_and(|known| known.held && known.adopted);
+            let revoking = open
+                .iter()
+                .any(|open| open.role == role.rule.role && !open.granted);
             held && role.wanted() && !revoking && !seen.has(&role.rule.role)
         });
         taken
@@ -114,8 +134,11 @@ impl<'r> Standing<'r> {
 
     /// What is wanted of each owned role. With `keep`, nothing is taken away.
     pub(super) fn wants(&self, keep: bool) -> Vec<Want<'r>> {
-        let want =
-            |role: &Role<'r>| Want { role: &role.rule.role, wanted: role.wanted(), adopted: role.adopted() && !keep };
+        let want = |role: &Role<'r>| Want {
+            role: &role.rule.role,
+            wanted: role.wanted(),
+            adopted: role.adopted() && !keep,
+        };
         self.roles.iter().map(want).collect()
     }
 }

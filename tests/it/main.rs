@@ -1,3 +1,4 @@
 //! Tests.
 
+mod auth0_client;
 mod floors;

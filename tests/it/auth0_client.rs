@@ -20,17 +20,17 @@ async fn tenant() -> Tenant {
         clients: vec![tenant::Client::new("worker", "c1ient-s3cret")],
         ..TenantOptions::default()
     };
-    let tenant = Tenant::start(options).await.unwrap();
+    let tenant = Tenant::start(options).await.expect("a free port");
     tenant
         .seed_user(USER, json!({"app_metadata": {"roles": ["dj"]}}))
-        .unwrap();
+        .expect("a new user");
     tenant
 }
 
 /// How a worker is told of this tenant: a host, without a scheme.
 fn options(tenant: &Tenant) -> ClientOptions {
     ClientOptions {
-        domain: tenant.base_url().strip_prefix("https://").unwrap().to_owned(),
+        domain: tenant.base_url().replace("https://", ""),
         audience: None,
         client_id: "worker".to_owned(),
         client_secret: "c1ient-s3cret".into(),
@@ -40,7 +40,7 @@ fn options(tenant: &Tenant) -> ClientOptions {
 }
 
 fn user() -> UserId<'static> {
-    UserId::parse(USER).unwrap()
+    UserId::parse(USER).expect("an id")
 }
 
 fn statuses(tenant: &Tenant) -> Vec<(Endpoint, Option<u16>)> {

@@ -2,3 +2,4 @@
 
 mod auth0_client;
 mod floors;
+mod tenant_recordings;

@@ -31,7 +31,7 @@ async fn the_node_client_works_and_waits_as_at_auth0() {
 #[tokio::test]
 async fn the_python_client_works_and_waits_as_at_auth0() {
     let python = tools("python/bin/python");
-    let Some(mut command) = command("the Python client", &python, &python) else {
+    let Some(mut command) = command("the Python client", &python, &tools("python/installed")) else {
         return;
     };
     command.arg(program("python/client.py"));

@@ -95,7 +95,14 @@ apt_install() {
     as_root chmod 755 "$policy"
   fi
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+  local log
+  log="$(mktemp)"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >"$log" 2>&1 || {
+    cat "$log" >&2
+    rm -f "$log"
+    return 1
+  }
+  rm -f "$log"
   if command -v systemctl >/dev/null; then
     for service in "$@"; do
       case "$service" in
@@ -118,6 +125,11 @@ install_packages() {
     exit 1
   fi
   packages="$(cut -d'|' -f2 <<<"$lines" | tr '\n' ' ')"
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "neither root nor sudo. Please run as root, then run this again:"
+    say "  apt-get update && apt-get install --no-install-recommends $packages"
+    exit 1
+  fi
   say "installing from the distribution: $packages"
   # In a shell of its own, so that its trap ends with it.
   # shellcheck disable=SC2086 # a list of packages
@@ -198,17 +210,17 @@ install_official_clients() {
   fi
 }
 
-# install_cargo_tool PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
+# install_cargo_tool CRATE PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
 # these tools wait for cargo anyway.
 install_cargo_tool() {
-  local program="$1" version="$2"
-  shift 2
+  local crate="$1" program="$2" version="$3"
+  shift 3
   if PATH="$TOOLS/bin:$PATH" "$program" --version 2>/dev/null | grep -qwF "$version"; then
     return
   fi
-  say "building $program $version into .tools/ (about a minute on 2 cores)"
+  say "building $crate $version into .tools/ (about a minute on 2 cores)"
   CARGO_TARGET_DIR="$TOOLS/target" CARGO_PROFILE_DEV_DEBUG=false \
-    cargo install --quiet --debug --force --root "$TOOLS" --version "$version" "$@" >&2
+    cargo install --quiet --debug --force --root "$TOOLS" --version "$version" "$@" "$crate" >&2
 }
 
 case "${1:-}" in
@@ -224,8 +236,8 @@ if [ "$1" = test ]; then
   install_current_nats
   install_node
   install_official_clients
-  install_cargo_tool cargo-deny "$CARGO_DENY_VERSION" --locked cargo-deny
+  install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked
   # Local sockets only, so without TLS. The crate comes without a lock file.
-  install_cargo_tool cargo-sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres sqlx-cli
+  install_cargo_tool sqlx-cli sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres
   rm -rf "$TOOLS/target"
 fi

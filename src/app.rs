@@ -3,21 +3,27 @@
 //! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
 //! setting nobody uses does not compile.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::auth0::{Client, ClientOptions, Reader, Writer};
 use crate::bus::{Bus, STREAMS};
-use crate::config::{Auth0Config, BusConfig, Config, DatabaseConfig, HttpConfig};
+use crate::config::{
+    Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
+};
 use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
+use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::patience::Patience;
 use crate::flow::reconcile::{Parts, Reconcile};
+use crate::flow::rules::RulesFile;
 use crate::http::{self, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
@@ -52,6 +58,7 @@ pub async fn serve(config: Config) -> Result<()> {
         reconcile,
         ops_listen,
         rules,
+        rules_file,
         grace_period,
     } = config;
     let lifecycle = Lifecycle::default();
@@ -60,7 +67,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let bus = bus(&bus_config).await?;
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
-    let rules = Arc::new(rules);
+    let rules = watch::Sender::new(Arc::new(rules));
     let client = reconcile
         .as_ref()
         .map(|reconcile| client(&reconcile.auth0))
@@ -70,7 +77,7 @@ pub async fn serve(config: Config) -> Result<()> {
         metrics: Arc::clone(&metrics),
         readiness: readiness.clone(),
         store: store.clone(),
-        bus: bus.clone(),
+        accept: Accept::new(bus.clone()),
         streams: &STREAMS,
     };
     let listener = listen("OPS_LISTEN", ops_listen).await?;
@@ -85,7 +92,7 @@ pub async fn serve(config: Config) -> Result<()> {
     {
         let listener = listen("LISTEN", address).await?;
         let routes = webhook::routes(webhook::Webhook {
-            bus: bus.clone(),
+            accept: Accept::new(bus.clone()),
             tokens,
             metrics: Arc::clone(&metrics),
         });
@@ -94,50 +101,19 @@ pub async fn serve(config: Config) -> Result<()> {
         readiness.ready("http", "listening");
     }
 
-    let worker = {
-        let (lifecycle, readiness, stop) = (lifecycle.clone(), readiness.clone(), lifecycle.stopping());
-        async move {
-            if fold.is_none() && reconcile.is_none() {
-                stop.cancelled().await;
-                return Ok(());
-            }
-            let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
-            if !prepare(&store, &rules, writes, &readiness, &stop).await? {
-                return Ok(());
-            }
-            if let Some(fold) = fold {
-                for source in [Source::AppEvents, Source::Auth0Logs] {
-                    let stage = Fold {
-                        source,
-                        store: store.clone(),
-                        bus: bus.clone(),
-                        metrics: Arc::clone(&metrics),
-                        readiness: readiness.clone(),
-                        rules: Arc::clone(&rules),
-                        batch: fold.batch,
-                        own_client_id: fold.own_client_id.clone(),
-                    };
-                    lifecycle.spawn(source.stage(), stage.run(stop.clone()));
-                }
-            }
-            if let (Some(config), Some(client)) = (reconcile, client) {
-                let (reader, writer) = (Reader::new(&client), Writer::new(&client));
-                let stage = Reconcile::new(Parts {
-                    store,
-                    reader,
-                    writer,
-                    metrics,
-                    readiness,
-                    rules,
-                    config,
-                });
-                lifecycle.spawn("reconcile", stage.run(stop.clone()));
-            }
-            stop.cancelled().await;
-            Ok::<(), StoreError>(())
-        }
+    let worker = Worker {
+        fold,
+        reconcile,
+        store,
+        bus,
+        metrics,
+        readiness,
+        rules,
+        rules_file,
+        client,
+        lifecycle: lifecycle.clone(),
     };
-    lifecycle.spawn("worker", worker);
+    lifecycle.spawn("worker", worker.run());
     match lifecycle.run(grace_period).await? {
         End::Clean => {
             info!("stopped");
@@ -145,6 +121,86 @@ pub async fn serve(config: Config) -> Result<()> {
         }
         End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
+    }
+}
+
+/// The stages that need Postgres: they start once it is there.
+struct Worker {
+    fold: Option<FoldConfig>,
+    reconcile: Option<ReconcileConfig>,
+    store: Store,
+    bus: Bus,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    rules: watch::Sender<Arc<Rules>>,
+    rules_file: Option<PathBuf>,
+    client: Option<Client>,
+    lifecycle: Lifecycle,
+}
+
+impl Worker {
+    async fn run(self) -> Result<(), StoreError> {
+        let Self {
+            fold,
+            reconcile,
+            store,
+            bus,
+            metrics,
+            readiness,
+            rules,
+            rules_file,
+            client,
+            lifecycle,
+        } = self;
+        let stop = lifecycle.stopping();
+        let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
+        let needed = fold.is_some() || reconcile.is_some();
+        let first_rules = Arc::clone(&rules.borrow());
+        if needed && !prepare(&store, &first_rules, writes, &readiness, &stop).await? {
+            return Ok(());
+        }
+        if let Some(FoldConfig { batch, own_client_id }) = fold {
+            for source in [Source::AppEvents, Source::Auth0Logs] {
+                let stage = Fold {
+                    source,
+                    store: store.clone(),
+                    bus: bus.clone(),
+                    metrics: Arc::clone(&metrics),
+                    readiness: readiness.clone(),
+                    rules: rules.subscribe(),
+                    batch,
+                    own_client_id: own_client_id.clone(),
+                };
+                lifecycle.spawn(source.stage(), stage.run(stop.clone()));
+            }
+        }
+        if let (Some(config), Some(client)) = (reconcile, client) {
+            let stage = Reconcile::new(Parts {
+                store: store.clone(),
+                reader: Reader::new(&client),
+                writer: Writer::new(&client),
+                metrics: Arc::clone(&metrics),
+                readiness,
+                rules: rules.subscribe(),
+                config,
+            });
+            lifecycle.spawn("reconcile", stage.run(stop.clone()));
+        }
+        match rules_file.filter(|_| needed) {
+            Some(path) => {
+                let watch = RulesFile {
+                    path,
+                    store,
+                    metrics,
+                    writes,
+                    rules,
+                };
+                lifecycle.spawn("rules", watch.run(stop));
+            }
+            // The stages end their terms when the sender is gone.
+            None => stop.cancelled().await,
+        }
+        Ok(())
     }
 }
 

@@ -7,12 +7,16 @@ use std::io;
 
 use tracing_subscriber::EnvFilter;
 
+/// Others who log on their own account; a level for them in the setting comes later and wins. The NATS client
+/// logs every attempt to connect, where we say once a minute that we wait.
+const QUIET: &str = "async_nats=off,sqlx=warn,";
+
 /// Starts logging for the life of the process.
 ///
 /// # Errors
 /// A setting that is not understood, with what is expected.
 pub fn start(format: &str, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level)
+    let filter = EnvFilter::try_new(format!("{QUIET}{level}"))
         .map_err(|_| format!("LOG_LEVEL: got \"{level}\", expected a level such as info or a filter such as info,rolekeeper=debug"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

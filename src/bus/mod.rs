@@ -105,7 +105,7 @@ fn report(event: &Event) {
         Event::Connected => info!(dependency = "nats", "connected to NATS"),
         Event::Disconnected => warn!(dependency = "nats", "connection to NATS lost, reconnecting"),
         Event::SlowConsumer(_) => {
-            warn!("NATS messages were dropped before they were read; they will be read again")
+            warn!("NATS messages were dropped before they were read; they will be read again");
         }
         // One line an attempt: who waits for the bus says so once a minute instead.
         other => debug!(dependency = "nats", "{other}"),

@@ -175,7 +175,7 @@ fn differences(there: &Config, name: &str) -> Vec<String> {
     compare("deny_purge", there.deny_purge.to_string(), "true".to_owned());
     compare(
         "max_msgs_per_subject",
-        there.max_messages_per_subject.max(0).min(1).to_string(),
+        there.max_messages_per_subject.clamp(0, 1).to_string(),
         "0".to_owned(),
     );
     compare(

@@ -23,7 +23,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// The same database without a transaction pooler in between; locks and LISTEN need a session of their own
-    /// [default: DATABASE_URL]
+    /// [default: `DATABASE_URL`]
     #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
     pub database_direct_url: Option<String>,
 }
@@ -60,7 +60,7 @@ pub struct Auth0Args {
     /// `on`, or `off` for shadow mode: decide and audit, write nothing
     #[arg(long, env = "AUTH0_WRITES", default_value = "on")]
     pub auth0_writes: String,
-    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or BURST:PER_SECOND
+    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9
@@ -98,7 +98,7 @@ pub struct ServeArgs {
     /// A second value that is accepted too, while the first is being rotated
     #[arg(long, env = "LOG_STREAM_TOKEN_OLD", hide_env_values = true)]
     pub log_stream_token_old: Option<String>,
-    /// The rules (TOML) [default: playlist_editor at 100 plays]
+    /// The rules (TOML) [default: `playlist_editor` at 100 plays]
     #[arg(long, env = "RULES_FILE")]
     pub rules_file: Option<String>,
     /// Most events folded in one transaction, 1 to 50000

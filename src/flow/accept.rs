@@ -13,6 +13,10 @@ const PREFIX: &str = "auth0.logs.";
 /// What NATS adds to a message's payload: subject, id and their frame.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
+/// The way of the tenant's log onto the bus.
+#[derive(Clone, Debug)]
+pub struct Accept(Bus);
+
 /// What one request held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
@@ -22,30 +26,45 @@ pub struct Accepted {
     pub unreadable: u64,
 }
 
-/// Stores everything the body holds.
-///
-/// # Errors
-/// Not everything is known to be stored: the sender must send the body again. What was stored is known by its id.
-pub async fn accept(bus: &Bus, body: &Bytes) -> Result<Accepted, PublishError> {
-    let longest = bus.max_message_bytes().saturating_sub(ENVELOPE_BYTES);
-    let mut accepted = Accepted::default();
-    let mut messages = Vec::new();
-    for piece in log_batch::split(body) {
-        let whole = piece.bytes.len() <= longest;
-        let subject = if whole { piece.subject.as_str() } else { UNREADABLE };
-        if subject == UNREADABLE {
-            accepted.unreadable += 1;
-        } else {
-            accepted.records += 1;
-        }
-        // A piece no message can hold is stored as far as one can; a dead letter keeps less than that.
-        let payload = body.slice_ref(&piece.bytes[..piece.bytes.len().min(longest)]);
-        messages.push(Unstored {
-            subject: format!("{PREFIX}{subject}"),
-            id: piece.message_id,
-            payload,
-        });
+impl Accept {
+    /// Stores on `bus`.
+    #[must_use]
+    pub fn new(bus: Bus) -> Self {
+        Self(bus)
     }
-    bus.store(messages).await?;
-    Ok(accepted)
+
+    /// Whether the bus is connected right now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    /// Stores everything the body holds.
+    ///
+    /// # Errors
+    /// Not everything is known to be stored: the sender must send the body again. What was stored is known by
+    /// its id.
+    pub async fn accept(&self, body: &Bytes) -> Result<Accepted, PublishError> {
+        let longest = self.0.max_message_bytes().saturating_sub(ENVELOPE_BYTES);
+        let mut accepted = Accepted::default();
+        let mut messages = Vec::new();
+        for piece in log_batch::split(body) {
+            let whole = piece.bytes.len() <= longest;
+            let subject = if whole { piece.subject.as_str() } else { UNREADABLE };
+            if subject == UNREADABLE {
+                accepted.unreadable += 1;
+            } else {
+                accepted.records += 1;
+            }
+            // A piece no message can hold is stored as far as one can; a dead letter keeps less than that.
+            let payload = body.slice_ref(&piece.bytes[..piece.bytes.len().min(longest)]);
+            messages.push(Unstored {
+                subject: format!("{PREFIX}{subject}"),
+                id: piece.message_id,
+                payload,
+            });
+        }
+        self.0.store(messages).await?;
+        Ok(accepted)
+    }
 }

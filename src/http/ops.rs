@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use crate::bus::Bus;
+use crate::flow::accept::Accept;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{Gauges, Store};
@@ -29,8 +29,8 @@ pub struct Ops {
     pub readiness: Readiness,
     /// For gauges computed at scrape.
     pub store: Store,
-    /// For its connection.
-    pub bus: Bus,
+    /// For the connection of the bus.
+    pub accept: Accept,
     /// Streams, as labels.
     pub streams: &'static [&'static str],
 }
@@ -51,7 +51,7 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
         Ok(Ok(gauges)) => ops.show(&gauges),
         _ => ops.metrics.database_up.set(0),
     }
-    ops.metrics.bus_up.set(i64::from(ops.bus.is_connected()));
+    ops.metrics.bus_up.set(i64::from(ops.accept.is_connected()));
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         ops.metrics.render(),

@@ -14,8 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
 use tracing::{debug, warn};
 
-use crate::bus::Bus;
-use crate::flow::accept::accept;
+use crate::flow::accept::Accept;
 use crate::metrics::Metrics;
 
 /// Largest body. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
@@ -26,7 +25,7 @@ const MAX_BODY_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub struct Webhook {
     /// Where records are stored.
-    pub bus: Bus,
+    pub accept: Accept,
     /// Accepted values of the Authorization header.
     pub tokens: Vec<SecretString>,
     /// Counts.
@@ -74,7 +73,7 @@ impl Webhook {
                 "the body is larger than 16 MiB, or broke off\n",
             );
         };
-        match accept(&self.bus, &body).await {
+        match self.accept.accept(&body).await {
             Ok(accepted) => {
                 self.metrics
                     .webhook_records

@@ -184,16 +184,33 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<(i64, b
         .map(|row| (row.generation, row.observe)))
 }
 
-/// Ends a look: the user is in step as of `generation`. If somebody nominated meanwhile, the user stays due.
-pub async fn finish(tx: &mut Tx<'_>, claim: &Claim, generation: i64) -> Result<(), StoreError> {
+/// Ends a look: the user is in step as of `generation`, until `again_at` if that is given. If somebody
+/// nominated meanwhile, the user stays due.
+pub async fn finish(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    generation: i64,
+    again_at: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     let user = claim.user.as_str();
-    let gone = sqlx::query!(
-        "DELETE FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe",
+    let in_step = sqlx::query!(
+        "WITH ours AS (
+             SELECT user_id FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe
+         ), timed AS (
+             -- kept as a timer: the decision will be another one then
+             UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
+                 due_at = $4, nominated_at = $4, cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL
+             WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+         ), gone AS (
+             DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+         )
+         SELECT FROM timed UNION ALL SELECT FROM gone",
         user,
         claim.lease,
-        generation
+        generation,
+        again_at
     );
-    if gone.execute(&mut **tx).await?.rows_affected() == 0 {
+    if in_step.fetch_all(&mut **tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now()
              WHERE user_id = $1 AND lease = $2",

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Store, StoreError, Tx, Wake};
-use crate::domain::rule::{Rule, Rules};
+use crate::domain::rule::{Measure, Revoke, Rule, Rules};
 
 /// Whether our rules are the ones in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,13 @@ impl Store {
         );
         if taken.execute(&mut *tx).await?.rows_affected() == 0 {
             return Ok(InForce::Already);
+        }
+        // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
+        sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
+            .execute(&mut *tx)
+            .await?;
+        if rules.need_totals() {
+            super::owner_totals::rebuild(&mut tx).await?;
         }
         let mut nominated = 0;
         for rule in rules.as_slice() {
@@ -121,23 +128,28 @@ impl Store {
 async fn nominate_out_of_step(tx: &mut Tx<'_>, rule: &Rule, writes: bool) -> Result<u64, StoreError> {
     let nominated = sqlx::query!(
         "INSERT INTO nominations (user_id, urgency)
-         SELECT coalesce(best.user_id, a.user_id), CASE WHEN a.wanted AND best.user_id IS NULL THEN 0 ELSE 1 END::smallint
+         SELECT coalesce(above.user_id, a.user_id), CASE WHEN a.wanted AND above.user_id IS NULL THEN 0 ELSE 1 END::smallint
          FROM (
              -- a user below the lower line is the same as one without plays
-             SELECT owner_id AS user_id, max(plays) AS plays FROM playlists
-             WHERE owner_id IS NOT NULL AND NOT deleted AND plays >= $2 GROUP BY owner_id
-         ) AS best
-         FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = best.user_id
-         WHERE (best.plays >= $3 AND a.wanted IS NOT TRUE)
-            OR (best.plays IS NULL AND a.wanted)
-            OR ($4 AND a.wanted AND NOT a.held)
+             SELECT user_id, plays FROM (
+                 SELECT owner_id AS user_id,
+                     CASE WHEN $5 THEN sum(greatest(plays, 0))::bigint ELSE max(plays) END AS plays
+                 FROM playlists WHERE owner_id IS NOT NULL AND NOT deleted GROUP BY owner_id
+             ) AS measured WHERE plays >= $2
+         ) AS above
+         FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = above.user_id
+         WHERE (above.plays >= $3 AND a.wanted IS NOT TRUE)
+            OR (above.plays IS NULL AND a.wanted AND $6)
+            OR ($4 AND a.wanted AND NOT a.held AND NOT a.overruled)
             OR ($4 AND NOT a.wanted AND a.held AND a.adopted)
          ORDER BY 1
          ON CONFLICT (user_id) DO NOTHING",
         rule.role,
         rule.revoke_below,
         rule.grant_at,
-        writes
+        writes,
+        rule.of == Measure::AllPlaylists,
+        rule.revoke == Revoke::On
     );
     Ok(nominated.execute(&mut **tx).await?.rows_affected())
 }

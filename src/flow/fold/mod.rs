@@ -8,33 +8,31 @@
 mod app_events;
 mod auth0_logs;
 mod follow;
+mod nominees;
+mod term;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::info;
 
 use super::patience::Patience;
-use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, BusError, Message, ReadError, Reader, StreamState};
+use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message};
 use crate::domain::event::Reject;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{CHECK_EVERY, Cursor, DeadLetter, Held, Lock, Loss, Store, StoreError, Wake, cursors};
-use follow::{Follow, Lost, Step};
+use crate::store::{DeadLetter, Lock, Store};
+use term::{Term, TermEnd, TermError};
 
 /// How often a standby tries for the lock: a takeover takes this long at most after a clean exit.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
-/// Longest one transaction may take; past it the connection is taken for dead.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a stopped fold looks whether its loss was accepted, and how often other rules are looked at.
 const STOPPED_POLL: Duration = Duration::from_secs(2);
-/// How often the stream is asked how full it is.
-const STREAM_LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// Which stream is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,34 +83,12 @@ pub struct Fold {
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
     pub readiness: Readiness,
-    /// The rules this worker knows.
-    pub rules: Arc<Rules>,
+    /// The rules this worker knows; they may change while it runs.
+    pub rules: watch::Receiver<Arc<Rules>>,
     /// Most messages in one transaction.
     pub batch: usize,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
-}
-
-/// Why a term ended early.
-#[derive(Debug, thiserror::Error)]
-enum TermError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    #[error("reading {0}")]
-    Read(#[from] ReadError),
-    #[error("the cursor is not where it was left, or other rules are in force; nothing was committed")]
-    Refused,
-    #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
-    CommitTimeout,
-}
-
-/// How a term ended in order.
-enum TermEnd {
-    Stopping,
-    Standby,
-    Stopped,
 }
 
 /// What one transaction did, counted once it is committed.
@@ -131,7 +107,7 @@ impl Fold {
         let mut patience = Patience::new(self.source.stage());
         self.readiness.not_ready(self.source.stage(), "starting");
         while !stop.is_cancelled() {
-            let ended = self.term(&mut patience, &stop).await;
+            let ended = Term::new(&self).run(&mut patience, &stop).await;
             self.metrics
                 .fold_active
                 .with_label_values(&[self.source.stream()])
@@ -140,6 +116,7 @@ impl Fold {
                 Ok(TermEnd::Stopping) => break,
                 Ok(TermEnd::Standby) => STANDBY_POLL,
                 Ok(TermEnd::Stopped) => STOPPED_POLL,
+                Ok(TermEnd::OtherRules) => Duration::ZERO,
                 Err(TermError::Read(why)) => {
                     // Ordinary: the server restarted, or a delivery was missed. Start again at the cursor.
                     info!(
@@ -159,229 +136,6 @@ impl Fold {
                 }
             };
             let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-        }
-        Ok(())
-    }
-
-    /// One term as the holder of the lock.
-    async fn term(&self, patience: &mut Patience, stop: &CancellationToken) -> Result<TermEnd, TermError> {
-        let stage = self.source.stage();
-        let Some(mut held) = self.store.try_lock(self.source.lock()).await? else {
-            patience.succeeded();
-            self.readiness.ready(stage, "standby");
-            return Ok(TermEnd::Standby);
-        };
-        if !self.store.rules_are_in_force(&self.rules.fingerprint()).await? {
-            self.readiness.not_ready(stage, "other rules are in force");
-            warn!(
-                stage,
-                "other rules are in force than this worker's file has; standing back"
-            );
-            return Ok(TermEnd::Stopped);
-        }
-        if let Some(loss) = self.store.open_loss(self.source.stream()).await? {
-            self.stopped(&loss, &mut held, stop).await?;
-            return Ok(TermEnd::Stopped);
-        }
-        let (mut cursor, mut reader) = match self.open().await? {
-            Ok(opened) => opened,
-            Err(lost) => return self.lose(lost).await,
-        };
-        patience.succeeded();
-        self.readiness.ready(stage, "active");
-        self.metrics
-            .fold_active
-            .with_label_values(&[self.source.stream()])
-            .set(1);
-        info!(
-            stream = self.source.stream(),
-            seq = cursor.last_seq,
-            "folding from the cursor on"
-        );
-        let mut follow = Follow::new(&cursor);
-        let mut looked = Instant::now();
-        loop {
-            let batch = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(TermEnd::Stopping),
-                batch = reader.next_batch() => batch?,
-                () = tokio::time::sleep(CHECK_EVERY) => {
-                    held.check().await?;
-                    Vec::new()
-                }
-            };
-            let (batch, lost) = self.followed(&mut follow, batch).await?;
-            if !batch.is_empty() {
-                let committed =
-                    tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
-                committed.map_err(|_| TermError::CommitTimeout)??;
-            }
-            if let Some(lost) = lost {
-                return self.lose(lost).await;
-            }
-            if looked.elapsed() >= STREAM_LOOK_EVERY {
-                self.show_stream(&self.bus.stream_state(self.source.stream()).await?);
-                looked = Instant::now();
-            }
-        }
-    }
-
-    /// Finds the cursor and opens a reader at it; or says what was lost.
-    async fn open(&self) -> Result<Result<(Cursor, Reader), Lost>, TermError> {
-        let stream = self.source.stream();
-        let state = self.bus.stream_state(stream).await?;
-        for difference in &state.differences {
-            warn!(
-                stream,
-                "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
-            );
-        }
-        self.show_stream(&state);
-        let cursor = match self.store.cursor(stream).await? {
-            Some(cursor) => cursor,
-            None => {
-                let before_first = state.first_seq.max(1) - 1;
-                if before_first > 0 {
-                    warn!(
-                        stream,
-                        "first start: the stream begins at {}, what was before is not counted",
-                        state.first_seq
-                    );
-                }
-                self.store
-                    .first_cursor(stream, state.created_ns, before_first.cast_signed())
-                    .await?;
-                self.store.cursor(stream).await?.ok_or(TermError::Refused)?
-            }
-        };
-        match follow::start_at(&cursor, &state) {
-            Ok(from) => Ok(Ok((cursor, self.bus.reader(stream, from, self.batch).await?))),
-            Err(lost) => Ok(Err(lost)),
-        }
-    }
-
-    /// Keeps the messages that follow the cursor; names what is missing behind them.
-    async fn followed(
-        &self,
-        follow: &mut Follow,
-        batch: Vec<Message>,
-    ) -> Result<(Vec<Message>, Option<Lost>), TermError> {
-        let mut good = Vec::with_capacity(batch.len());
-        for message in batch {
-            match follow.step(message.seq, message.stored_ns) {
-                Step::Known => {}
-                Step::Next => good.push(message),
-                Step::Replaced(why) => return Ok((good, Some((crate::store::LossKind::Replaced, why)))),
-                Step::Jump { expected, got } => {
-                    let state = self.bus.stream_state(self.source.stream()).await?;
-                    return Ok((good, Some(follow::name_jump(expected, got, &state))));
-                }
-            }
-        }
-        Ok((good, None))
-    }
-
-    /// Commits a batch: cursor first, then what it explains.
-    async fn commit(&self, held: &mut Held, cursor: &mut Cursor, batch: &[Message]) -> Result<(), TermError> {
-        let Some(last) = batch.last() else { return Ok(()) };
-        let stream = self.source.stream();
-        let started = Instant::now();
-        let mut tx = held.begin().await?;
-        let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
-        if !cursors::advance(&mut tx, stream, cursor, seq, stored_ns, &self.rules.fingerprint()).await? {
-            return Err(TermError::Refused);
-        }
-        let done = match self.source {
-            Source::AppEvents => app_events::fold(&mut tx, batch, &self.rules).await?,
-            Source::Auth0Logs => auth0_logs::fold(&mut tx, batch, self.own_client_id.as_deref()).await?,
-        };
-        tx.commit().await.map_err(StoreError::from)?;
-        (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
-        self.count(&done, last, started.elapsed());
-        Ok(())
-    }
-
-    fn count(&self, done: &Done, last: &Message, took: Duration) {
-        let stream = self.source.stream();
-        self.metrics
-            .folded
-            .with_label_values(&[stream])
-            .inc_by(done.messages);
-        for reason in &done.rejected {
-            self.metrics
-                .dead_letters
-                .with_label_values(&[stream, reason])
-                .inc();
-        }
-        self.metrics
-            .fold_seconds
-            .with_label_values(&[stream])
-            .observe(took.as_secs_f64());
-        self.metrics
-            .fold_lag_messages
-            .with_label_values(&[stream])
-            .set(last.pending.cast_signed());
-        let age = crate::clock::now() - at(last.stored_ns);
-        let lag = if last.pending == 0 {
-            0.0
-        } else {
-            age.as_seconds_f64().max(0.0)
-        };
-        self.metrics
-            .fold_lag_seconds
-            .with_label_values(&[stream])
-            .set(lag);
-        self.metrics
-            .stream_last_message
-            .with_label_values(&[stream])
-            .set(last.stored_ns as f64 / 1e9);
-    }
-
-    fn show_stream(&self, state: &StreamState) {
-        let stream = self.source.stream();
-        if state.max_bytes > 0 {
-            let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
-            self.metrics
-                .stream_headroom
-                .with_label_values(&[stream])
-                .set(free.max(0.0));
-        }
-        if state.last_seq > 0 {
-            self.metrics
-                .stream_last_message
-                .with_label_values(&[stream])
-                .set(state.last_stored_ns as f64 / 1e9);
-        }
-    }
-
-    async fn lose(&self, (kind, detail): Lost) -> Result<TermEnd, TermError> {
-        self.store
-            .report_loss(self.source.stream(), kind, &detail)
-            .await?;
-        Ok(TermEnd::Stopped)
-    }
-
-    /// Stays stopped until the loss is accepted, the lock is lost, or the process stops.
-    async fn stopped(&self, loss: &Loss, held: &mut Held, stop: &CancellationToken) -> Result<(), TermError> {
-        let stream = self.source.stream();
-        let what = format!("{stream} {}: {}", loss.kind, loss.detail);
-        error!(
-            stream,
-            kind = loss.kind,
-            "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
-        );
-        self.readiness.not_ready(
-            self.source.stage(),
-            format!("{what}; run `rolekeeper accept-stream {stream}`"),
-        );
-        let mut accepted = self.store.listen(Wake::Streams).await?;
-        while self.store.open_loss(stream).await?.is_some() {
-            held.check().await?;
-            tokio::select! {
-                () = stop.cancelled() => break,
-                heard = accepted.heard() => heard?,
-                () = tokio::time::sleep(STOPPED_POLL) => {}
-            }
         }
         Ok(())
     }

@@ -12,7 +12,10 @@ use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
-use crate::store::{Claim, Nominate, StoreError, Urgency, assignments, nominations, role_changes, users};
+use crate::domain::rule::Manual;
+use crate::store::{
+    Claim, Nominate, OpenChange, Seen, StoreError, Urgency, assignments, nominations, role_changes, users,
+};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,8 @@ struct ToWrite {
     generation: i64,
     /// A revoke was left out because a loss stands.
     held_back: bool,
+    /// Roles that a person took away and the rules leave so.
+    overruled: Vec<String>,
 }
 
 impl Reconcile {
@@ -66,9 +71,17 @@ impl Reconcile {
         let settled = !claim.observe && standing.in_step();
         if settled {
             for role in &standing.roles {
-                assignments::decided(&mut tx, claim.user.as_str(), &role.rule.role, role.wanted).await?;
+                let (name, decision) = (&role.rule.role, &role.decision);
+                assignments::decided(
+                    &mut tx,
+                    claim.user.as_str(),
+                    name,
+                    decision.wanted,
+                    decision.below_since,
+                )
+                .await?;
             }
-            nominations::finish(&mut tx, &claim, claim.generation).await?;
+            nominations::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
         Ok(if settled {
@@ -155,8 +168,9 @@ impl Reconcile {
             self.wake.notify_one();
             return Ok(Decided::Nothing);
         }
-        let standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         let seen = profile.roles();
+        let overruled = self.taken_away(user, &mut standing, &seen);
         let full = match plan(&seen, &standing.wants(false)) {
             Ok(plan) => plan,
             Err(why) => {
@@ -183,6 +197,7 @@ impl Reconcile {
             changes,
             generation,
             held_back,
+            overruled,
         };
         if write.plan.is_empty() || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
@@ -195,6 +210,27 @@ impl Reconcile {
         Ok(Decided::Write(write))
     }
 
+    /// Tells of roles that somebody took away although they are earned; answers those that are left so.
+    fn taken_away(&self, user: &str, standing: &mut Standing<'_>, seen: &SeenRoles) -> Vec<String> {
+        let mut left = Vec::new();
+        for (role, manual) in standing.taken_away(seen) {
+            let answer = if manual == Manual::Alert {
+                "left"
+            } else {
+                "restored"
+            };
+            self.metrics.taken_away.with_label_values(&[answer]).inc();
+            warn!(
+                user.id = user,
+                role, answer, "somebody took a role away that is earned"
+            );
+            if manual == Manual::Alert {
+                left.push(role.to_owned());
+            }
+        }
+        left
+    }
+
     /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan.
     async fn audit(
         &self,
@@ -204,12 +240,10 @@ impl Reconcile {
         seen: &SeenRoles,
         plan: &Plan,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let holds =
-            |role: &str| matches!(seen, SeenRoles::List(roles) if roles.iter().any(|one| one == role));
         let (done, undone): (Vec<_>, Vec<_>) = standing
             .open
             .iter()
-            .partition(|open| holds(&open.role) == open.granted);
+            .partition(|open| seen.has(&open.role) == open.granted);
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         role_changes::complete(tx, &ids, "confirmed").await?;
         for open in done {
@@ -227,11 +261,9 @@ impl Reconcile {
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {
             let granted = *change == Change::Granted;
-            let again = undone.iter().filter(|_| self.writes);
-            if let Some(open) = again
-                .clone()
-                .find(|open| open.role == *role && open.granted == granted)
-            {
+            let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
+            // With writes off nothing will come of an open change: it is closed below.
+            if let Some(open) = undone.iter().find(same).filter(|_| self.writes) {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
                 continue;
@@ -239,10 +271,20 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            let decided_before = of.known.as_ref().is_some_and(|known| known.wanted == of.wanted);
+            let decided_before = of
+                .known
+                .as_ref()
+                .is_some_and(|known| known.wanted == of.decision.wanted);
             if self.writes || !decided_before {
                 rows.push(
-                    role_changes::decide(tx, claim, (of.rule, *change), standing.plays, !self.writes).await?,
+                    role_changes::decide(
+                        tx,
+                        claim,
+                        (of.rule, *change),
+                        standing.plays(of.rule),
+                        !self.writes,
+                    )
+                    .await?,
                 );
                 if !self.writes {
                     self.metrics
@@ -274,7 +316,7 @@ impl Reconcile {
             nominations::hold(tx, claim).await
         } else {
             debug!(user.id = claim.user.as_str(), "{}", write.plan);
-            nominations::finish(tx, claim, write.generation).await
+            nominations::finish(tx, claim, write.generation, standing.again_at()).await
         }
     }
 
@@ -299,12 +341,15 @@ impl Reconcile {
             return Ok(());
         }
         role_changes::complete(&mut tx, &write.changes, "written").await?;
-        let standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        for role in &mut standing.roles {
+            role.overruled |= write.overruled.contains(&role.rule.role);
+        }
         self.remember(&mut tx, claim, &standing, after).await?;
         if write.held_back {
             nominations::hold(&mut tx, claim).await?;
         } else {
-            nominations::finish(&mut tx, claim, write.generation).await?;
+            nominations::finish(&mut tx, claim, write.generation, standing.again_at()).await?;
         }
         tx.commit().await?;
         for (_, change) in write.plan.changes() {
@@ -336,11 +381,21 @@ impl Reconcile {
         let seen = profile.roles();
         for role in &standing.roles {
             let name = role.rule.role.as_str();
-            let held = matches!(&seen, SeenRoles::List(roles) if roles.iter().any(|one| one == name));
-            if held || role.wanted || role.known.is_some() {
+            let (held, wanted, below_since) =
+                (seen.has(name), role.decision.wanted, role.decision.below_since);
+            if held || wanted || role.known.is_some() {
                 // Found while earned, the role is ours from now on; gone, there is nothing to own.
-                let adopted = held && (role.adopted() || role.wanted);
-                assignments::seen(tx, user, name, role.wanted, held, adopted).await?;
+                let adopted = held && (role.adopted() || wanted);
+                let overruled = role.overruled && !held;
+                let now = Seen {
+                    role: name,
+                    wanted,
+                    held,
+                    adopted,
+                    below_since,
+                    overruled,
+                };
+                assignments::seen(tx, user, now).await?;
             }
         }
         users::fetched(tx, user, profile.json()).await
@@ -361,7 +416,7 @@ impl Reconcile {
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;
-        nominations::finish(&mut tx, claim, generation).await?;
+        nominations::finish(&mut tx, claim, generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");
         Ok(())

@@ -13,6 +13,9 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod auth0_client;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod official_clients;
+mod tenant_recordings;

@@ -1,0 +1,91 @@
+//! What app servers publish, as bytes and ids; and what a broken one might.
+//!
+//! Owns the wire form as the contract states it, written out by hand so that it does not agree with the worker's
+//! mistakes.
+
+use std::ops::Range;
+
+use serde_json::json;
+
+/// One message for `APP_EVENTS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// `Nats-Msg-Id`.
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) payload: Vec<u8>,
+    /// The reason for which it must end in the dead letters; none for a good one.
+    pub(crate) poison: Option<&'static str>,
+}
+
+impl Sent {
+    fn new(id: &str, subject: String, payload: &serde_json::Value) -> Self {
+        Self {
+            id: id.to_owned(),
+            subject,
+            payload: payload.to_string().into_bytes(),
+            poison: None,
+        }
+    }
+
+    /// The same message with one field of its JSON set to another value.
+    pub(crate) fn with(mut self, field: &str, value: impl Into<serde_json::Value>) -> Self {
+        let mut json: serde_json::Value = serde_json::from_slice(&self.payload).expect("built as JSON");
+        json[field] = value.into();
+        self.payload = json.to_string().into_bytes();
+        self
+    }
+
+    /// The same message, expected among the dead letters.
+    pub(crate) fn poisoned(mut self, reason: &'static str) -> Self {
+        self.poison = Some(reason);
+        self
+    }
+}
+
+/// One play.
+pub(crate) fn play(id: &str, playlist: &str) -> Sent {
+    let json = json!({
+        "type": "play", "event_id": id, "playlist_id": playlist, "listener_id": "auth0|listener",
+        "song_id": "s_7", "played_at": "2026-11-23T10:00:00Z",
+    });
+    Sent::new(id, format!("plays.{playlist}"), &json)
+}
+
+/// Plays with the ids `<name>-<number>`.
+pub(crate) fn plays(name: &str, playlist: &str, numbers: Range<u32>) -> Vec<Sent> {
+    numbers.map(|n| play(&format!("{name}-{n}"), playlist)).collect()
+}
+
+/// Takes the play `of` back.
+pub(crate) fn retraction(id: &str, of: &str, playlist: &str) -> Sent {
+    let json = json!({
+        "type": "play_retracted", "event_id": id, "retracts": of, "playlist_id": playlist,
+        "listener_id": "auth0|listener", "song_id": "s_7", "played_at": "2026-11-23T10:00:00Z", "reason": "bot",
+    });
+    Sent::new(id, format!("plays.{playlist}"), &json)
+}
+
+/// The playlist is `owner`'s from now on.
+pub(crate) fn saved(id: &str, playlist: &str, owner: &str) -> Sent {
+    let json = json!({
+        "type": "playlist_saved", "event_id": id, "playlist_id": playlist, "owner_id": owner, "name": "Road trip",
+    });
+    Sent::new(id, format!("playlists.{playlist}"), &json)
+}
+
+/// The playlist is gone.
+pub(crate) fn deleted(id: &str, playlist: &str) -> Sent {
+    let json = json!({"type": "playlist_deleted", "event_id": id, "playlist_id": playlist});
+    Sent::new(id, format!("playlists.{playlist}"), &json)
+}
+
+/// Bytes that nobody can read, on a subject of `playlist`; `reason` is what the dead letter must say.
+pub(crate) fn poison(id: &str, playlist: &str, payload: impl Into<Vec<u8>>, reason: &'static str) -> Sent {
+    Sent {
+        id: id.to_owned(),
+        subject: format!("plays.{playlist}"),
+        payload: payload.into(),
+        poison: Some(reason),
+    }
+}

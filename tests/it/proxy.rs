@@ -1,0 +1,188 @@
+//! A TCP proxy between the worker and one server: what a network does to a connection.
+//!
+//! Owns cutting, refusing, delaying, and losing the answer to a COMMIT. Must never change a byte it passes on.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Where a COMMIT gets lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lose {
+    /// The server never sees it.
+    Commit,
+    /// The server has answered it; the client never hears.
+    Answer,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    refusing: AtomicBool,
+    delay_ms: AtomicU64,
+    connections: AtomicUsize,
+    answers_lost: AtomicUsize,
+    lose: Mutex<Option<Lose>>,
+    /// Cancelled by a cut; a fresh one follows.
+    cut: Mutex<CancellationToken>,
+}
+
+/// A running proxy; closes its connections when dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    closed: CancellationToken,
+}
+
+impl Proxy {
+    /// Passes connections on to `server`, on a free port of 127.0.0.1.
+    pub(crate) async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (shared, closed) = (Arc::new(Shared::default()), CancellationToken::new());
+        let (state, stop, tasks) = (Arc::clone(&shared), closed.clone(), TaskTracker::new());
+        tasks.clone().spawn(async move {
+            while let Some(Ok((client, _))) = stop.run_until_cancelled(listener.accept()).await {
+                let (state, stop) = (Arc::clone(&state), stop.clone());
+                tasks.spawn(async move { stop.run_until_cancelled(state.connection(client, server)).await });
+            }
+        });
+        Self {
+            address,
+            shared,
+            closed,
+        }
+    }
+
+    /// Its own port.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Connections passed on so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Resets every connection; new ones are welcome.
+    pub(crate) fn cut(&self) {
+        std::mem::take(&mut *self.shared.cut()).cancel();
+    }
+
+    /// Resets every connection, and each new one, until [`Self::restore`].
+    pub(crate) fn refuse(&self) {
+        self.shared.refusing.store(true, Ordering::Relaxed);
+        self.cut();
+    }
+
+    /// Takes connections again, without delay.
+    pub(crate) fn restore(&self) {
+        self.shared.refusing.store(false, Ordering::Relaxed);
+        self.delay(Duration::ZERO);
+    }
+
+    /// From now on each answer of the server takes this much longer.
+    pub(crate) fn delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay_ms.store(delay, Ordering::Relaxed);
+    }
+
+    /// The next COMMIT on any connection is lost as told, and its connection with it.
+    pub(crate) fn lose_next_commit(&self, what: Lose) {
+        *self.shared.lose() = Some(what);
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn has_lost_it(&self) -> bool {
+        self.shared.lose().is_none()
+    }
+
+    /// Answers of the server that said COMMIT and were kept from the client.
+    pub(crate) fn answers_lost(&self) -> usize {
+        self.shared.answers_lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
+}
+
+impl Shared {
+    fn cut(&self) -> std::sync::MutexGuard<'_, CancellationToken> {
+        self.cut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self) -> std::sync::MutexGuard<'_, Option<Lose>> {
+        self.lose.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connection(&self, client: TcpStream, server: SocketAddr) {
+        let cut = self.cut().clone();
+        // A zero linger makes the close a reset, as when a host or a firewall goes.
+        let _ = client.set_zero_linger();
+        if self.refusing.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(server) = TcpStream::connect(server).await else {
+            return;
+        };
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let _ = (
+            client.set_nodelay(true),
+            server.set_nodelay(true),
+            server.set_zero_linger(),
+        );
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let answer_is_lost = AtomicBool::new(false);
+        tokio::select! {
+            () = cut.cancelled() => {}
+            () = self.requests(from_client, to_server, &answer_is_lost) => {}
+            () = self.answers(from_server, to_client, &answer_is_lost) => {}
+        }
+    }
+
+    async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answer_is_lost: &AtomicBool) {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from.read(&mut bytes).await {
+            if bytes[..read].windows(6).any(|six| six == b"COMMIT") {
+                match self.lose().take() {
+                    Some(Lose::Commit) => return,
+                    Some(Lose::Answer) => answer_is_lost.store(true, Ordering::Relaxed),
+                    None => {}
+                }
+            }
+            if to.write_all(&bytes[..read]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn answers(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answer_is_lost: &AtomicBool) {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from.read(&mut bytes).await {
+            if answer_is_lost.load(Ordering::Relaxed) {
+                // CommandComplete of a COMMIT, so it was done.
+                let done = bytes[..read].windows(7).any(|seven| seven == b"COMMIT\0");
+                self.answers_lost.fetch_add(usize::from(done), Ordering::Relaxed);
+                return;
+            }
+            let delay = self.delay_ms.load(Ordering::Relaxed);
+            if delay > 0 {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+            }
+            if to.write_all(&bytes[..read]).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The end of a story: nothing is left to do, and everything is as the oracle says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sqlx::Row as _;
+use time::OffsetDateTime;
+
+use super::{APP_EVENTS, CLIENT, World};
+use crate::oracle::{self, Change, Expected, Playlist};
+
+/// Differences shown; the first ones tell enough.
+const SHOWN: usize = 12;
+
+impl World {
+    /// Waits until all is folded and nobody is due, then compares counts, roles, audit and dead letters with
+    /// what must be.
+    pub(crate) async fn settled(&self) {
+        self.settled_within(Duration::from_secs(30)).await;
+    }
+
+    /// The same with another bound on the waiting.
+    pub(crate) async fn settled_within(&self, within: Duration) {
+        self.eventually_within(within, "all is folded and nobody is due", async || {
+            self.is_quiet().await
+        })
+        .await;
+        let wrong = self.differences().await;
+        assert!(
+            wrong.is_empty(),
+            "{} differences from the oracle:\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(SHOWN)].join("\n")
+        );
+    }
+
+    /// Whether every stream is folded to its end and nobody is due or in hand. Parked and held users may wait.
+    pub(crate) async fn is_quiet(&self) -> bool {
+        if self.tenant.undelivered() > 0 {
+            return false;
+        }
+        let mut ends = Vec::new();
+        for stream in [APP_EVENTS, "AUTH0_LOGS"] {
+            match self.jetstream.get_stream(stream).await {
+                Ok(stream) => ends.push(stream.cached_info().state.last_sequence.cast_signed()),
+                Err(_) => return false,
+            }
+        }
+        // One statement, so one moment: a nomination is there as soon as the cursor has moved.
+        let quiet = sqlx::query_scalar(
+            "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
+                AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
+                AND NOT EXISTS (SELECT 1 FROM nominations WHERE parked_at IS NULL AND held IS NULL)",
+        );
+        let quiet = quiet.bind(ends[0]).bind(ends[1]).fetch_one(&self.db).await;
+        quiet.is_ok_and(|quiet: Option<bool>| quiet == Some(true))
+    }
+
+    /// Everything that is not as the oracle says.
+    pub(crate) async fn differences(&self) -> Vec<String> {
+        let expected = self.oracle().expected();
+        let mut wrong = self.wrong_counts(&expected).await;
+        wrong.extend(self.wrong_dead_letters(&expected).await);
+        let mut audit = self.audit().await;
+        for user in self.tenant.users() {
+            let user = user["user_id"].as_str().unwrap_or_default();
+            wrong.extend(oracle::wrong_roles(&self.tenant, CLIENT, &expected, user));
+            let seen = oracle::changes(&self.tenant, CLIENT, user);
+            let rows = audit.remove(user).unwrap_or_default();
+            wrong.extend(oracle::wrong_audit(&seen, &rows).map(|why| format!("{user}: {why}")));
+        }
+        wrong.extend(
+            audit
+                .into_keys()
+                .map(|user| format!("{user}: audit of a user the tenant does not know")),
+        );
+        let open = self
+            .rows("SELECT * FROM role_changes WHERE outcome IS NULL")
+            .await;
+        wrong.extend(open.iter().map(|row| format!("an open change: {row}")));
+        wrong
+    }
+
+    /// Playlists that are counted otherwise than they must be. One at the default is as good as none.
+    async fn wrong_counts(&self, expected: &Expected) -> Vec<String> {
+        let rows = sqlx::query("SELECT playlist_id, plays, deleted, owner_id FROM playlists");
+        let rows = rows.fetch_all(&self.db).await.expect("Postgres answers");
+        let playlist = |row: &sqlx::postgres::PgRow| Playlist {
+            plays: row.get("plays"),
+            deleted: row.get("deleted"),
+            owner: row.get("owner_id"),
+        };
+        let counted: BTreeMap<String, Playlist> = rows
+            .iter()
+            .map(|row| (row.get("playlist_id"), playlist(row)))
+            .collect();
+        let known: BTreeSet<&String> = counted.keys().chain(expected.playlists.keys()).collect();
+        let none = Playlist::default();
+        let both = known.into_iter().map(|id| {
+            let of = |all: &BTreeMap<String, Playlist>| all.get(id).unwrap_or(&none).clone();
+            (id, of(&counted), of(&expected.playlists))
+        });
+        both.filter(|(_, is, must)| is != must)
+            .map(|(id, is, must)| format!("{id} is {is:?}, must be {must:?}"))
+            .collect()
+    }
+
+    async fn wrong_dead_letters(&self, expected: &Expected) -> Vec<String> {
+        let kept =
+            sqlx::query("SELECT stream_seq, reason, detail FROM dead_letters WHERE stream = 'APP_EVENTS'");
+        let kept = kept.fetch_all(&self.db).await.expect("Postgres answers");
+        let total =
+            "SELECT coalesce(sum(total), 0)::bigint FROM dead_letter_totals WHERE stream = 'APP_EVENTS'";
+        let total = self.number(total).await;
+        let must = i64::try_from(expected.dead_letters.len()).ok();
+        let mut wrong = Vec::new();
+        if total != must {
+            wrong.push(format!("{total:?} dead letters, must be {must:?}"));
+        }
+        for row in kept {
+            let (seq, reason): (i64, &str) = (row.get("stream_seq"), row.get("reason"));
+            let must = expected.dead_letters.get(&seq.unsigned_abs());
+            if must != Some(&reason) {
+                let detail: &str = row.get("detail");
+                wrong.push(format!(
+                    "message {seq} is a dead letter: {reason} ({detail}), must be {must:?}"
+                ));
+            }
+        }
+        wrong
+    }
+
+    /// The completed audit rows of each user, in order of decision, with when they were completed.
+    pub(crate) async fn audit(&self) -> BTreeMap<String, Vec<(Change, OffsetDateTime)>> {
+        let rows = sqlx::query(
+            "SELECT user_id, change, decided_at, completed_at FROM role_changes
+             WHERE completed_at IS NOT NULL AND role = 'playlist_editor' ORDER BY change_id",
+        );
+        let rows = rows.fetch_all(&self.db).await.expect("Postgres answers");
+        let mut by_user: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for row in rows {
+            let change = Change {
+                granted: row.get::<&str, _>("change") == "granted",
+                at: row.get("decided_at"),
+            };
+            by_user
+                .entry(row.get("user_id"))
+                .or_default()
+                .push((change, row.get("completed_at")));
+        }
+        by_user
+    }
+}

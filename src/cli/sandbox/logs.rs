@@ -29,11 +29,11 @@ pub(super) struct Fate<'a> {
 
 /// What became of the file's records.
 pub(super) fn fate<'a>(evidence: &'a Evidence, file: &LogFile) -> Fate<'a> {
-    let keys: BTreeSet<String> = file
-        .records
-        .iter()
-        .map(|record| log_file::key(record.as_bytes()))
-        .collect();
+    // Of several records under one id, the stream takes the first.
+    let mut first: BTreeMap<String, &str> = BTreeMap::new();
+    for record in &file.records {
+        first.entry(log_file::key(record.as_bytes())).or_insert(record);
+    }
     let aside: BTreeMap<u64, &SetAside> = evidence
         .kept
         .set_aside
@@ -42,11 +42,10 @@ pub(super) fn fate<'a>(evidence: &'a Evidence, file: &LogFile) -> Fate<'a> {
         .map(|one| (one.stream_seq.unsigned_abs(), one))
         .collect();
     let read_to = evidence.kept.read_to.get(AUTH0_LOGS).copied().unwrap_or(0);
-    let stored: Vec<&Vec<u64>> = keys.iter().filter_map(|key| evidence.records.get(key)).collect();
+    let stored: Vec<&Vec<u64>> = first.keys().filter_map(|key| evidence.records.get(key)).collect();
     let seqs = || stored.iter().copied().flatten();
-    let named: BTreeSet<String> = file
-        .records
-        .iter()
+    let named: BTreeSet<String> = first
+        .values()
         .filter_map(|record| log_file::newcomer(record))
         .collect();
     let asked: BTreeSet<&str> = evidence
@@ -57,7 +56,7 @@ pub(super) fn fate<'a>(evidence: &'a Evidence, file: &LogFile) -> Fate<'a> {
         .collect();
     Fate {
         records: file.records.len(),
-        distinct: keys.len(),
+        distinct: first.len(),
         stored: stored.len(),
         read: stored
             .iter()

@@ -119,7 +119,7 @@ fn calls(out: &mut String, evidence: &Evidence) -> fmt::Result {
         out,
         "to get to know users",
         &format!(
-            "{} reads, {} of them of users the tenant does not know",
+            "{} reads; {} found no such user",
             reads.saturating_sub(writes),
             evidence.answered(404)
         ),
@@ -155,7 +155,7 @@ fn tenant_log(out: &mut String, evidence: &Evidence) -> fmt::Result {
         out,
         "from the file",
         &format!(
-            "{} records, {} different: {} stored, {} read, {} set aside, {} lost",
+            "{} records under {} ids: {} stored, {} read, {} set aside, {} lost",
             fate.records,
             fate.distinct,
             fate.stored,

@@ -194,7 +194,7 @@ pub fn last_crossing(
 pub fn last_total_crossing(
     events: &[Event<'_>],
     owner: &str,
-    before: &HashMap<&str, &Playlist>,
+    before: &HashMap<&str, &Playlist, impl BuildHasher>,
     total_before: i64,
     zone: impl Fn(i64) -> u8,
 ) -> Option<Crossing> {

@@ -30,7 +30,7 @@ pub(super) const PER_SECOND: f64 = 16.0;
 const PLAN: (RatePlan, &str) = (RatePlan::ENTERPRISE, "enterprise");
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_mins(1);
 /// Longer than the worker's own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 

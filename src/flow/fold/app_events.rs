@@ -28,7 +28,9 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> R
     touched.extend(add(tx, &sums).await?);
 
     let mut nominees = Nominees::new(&read, rules);
-    touched.iter().for_each(|one| nominees.compare(one));
+    for one in &touched {
+        nominees.compare(one);
+    }
     if rules.need_totals() {
         let deltas = total_deltas(&touched);
         let (users, changes): (Vec<&str>, Vec<i64>) =

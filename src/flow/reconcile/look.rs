@@ -92,7 +92,7 @@ impl Reconcile {
     }
 
     /// Looks at the user and writes what is missing.
-    pub(super) async fn look(&self, claim: &Claim, permit: &mut Permit) -> Result<(), LookError> {
+    pub(super) async fn look(&self, claim: &mut Claim, permit: &mut Permit) -> Result<(), LookError> {
         let reply = self.reader.get_user(&claim.user).await;
         let profile = match self.answered(permit, Kind::Read, reply) {
             Ok(profile) => profile,
@@ -151,17 +151,18 @@ impl Reconcile {
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
-    async fn decide(&self, claim: &Claim, profile: &Profile) -> Result<Decided, LookError> {
+    async fn decide(&self, claim: &mut Claim, profile: &Profile) -> Result<Decided, LookError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, look_again)) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
                 "somebody else has taken the user over; nothing written"
             );
             return Ok(Decided::Nothing);
         };
-        if look_again {
+        claim.cause = ours.cause;
+        if ours.look_again {
             // The profile may have changed after we read it.
             nominations::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
             tx.commit().await.map_err(StoreError::from)?;
@@ -195,7 +196,7 @@ impl Reconcile {
         let write = ToWrite {
             plan,
             changes,
-            generation,
+            generation: ours.generation,
             held_back,
             overruled,
         };
@@ -405,7 +406,7 @@ impl Reconcile {
     async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, _)) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
             return Ok(());
         };
         let open: Vec<Uuid> = role_changes::open(&mut tx, user)
@@ -416,7 +417,7 @@ impl Reconcile {
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;
-        nominations::finish(&mut tx, claim, generation, None).await?;
+        nominations::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");
         Ok(())

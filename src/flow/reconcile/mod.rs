@@ -231,11 +231,11 @@ impl Reconcile {
                     }
                     self.idle().await?;
                 }
-                Begun::Claimed(claim) => {
+                Begun::Claimed(mut claim) => {
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
-                        let ended = this.look(&claim, &mut permit).await;
+                        let ended = this.look(&mut claim, &mut permit).await;
                         this.give_back(&claim, ended).await;
                         drop(slot);
                     };

@@ -14,6 +14,8 @@ mod proxy;
 mod world;
 
 mod auth0_client;
+#[cfg(test)]
+mod client_key;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;

@@ -170,6 +170,7 @@ impl Worker {
             let (reader, writer) = (Reader::new(&client), Writer::new(&client));
             let stage = Reconcile::new(Parts {
                 store,
+                bus,
                 reader,
                 writer,
                 metrics,

@@ -18,9 +18,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
+use super::announce::Announce;
 use super::patience::Patience;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::bus::Bus;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -56,6 +58,7 @@ pub struct Reconcile {
     gate: Arc<Gate>,
     pause: Mutex<Pause>,
     sweep: Sweep,
+    announce: Announce,
     /// Somebody is due.
     wake: Notify,
 }
@@ -64,6 +67,8 @@ pub struct Reconcile {
 pub struct Parts {
     /// Facts, queue and audit.
     pub store: Store,
+    /// Where completed changes are announced.
+    pub bus: Bus,
     /// Reads users.
     pub reader: Reader,
     /// Writes users.
@@ -84,6 +89,7 @@ impl Reconcile {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts {
             store,
+            bus,
             reader,
             writer,
             metrics,
@@ -101,6 +107,7 @@ impl Reconcile {
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
             },
+            announce: Announce::new(store.clone(), bus, Arc::clone(&metrics)),
             store,
             reader,
             writer,
@@ -175,6 +182,7 @@ impl Reconcile {
             heard = self.hear() => heard,
             ended = self.dispatch(&mut looks) => ended,
             ended = self.sweep.run() => ended,
+            ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}

@@ -15,3 +15,4 @@ mod world;
 
 mod floors;
 mod fold_counts;
+mod fold_exactly_once;

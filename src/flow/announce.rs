@@ -75,7 +75,7 @@ impl Announce {
         let announce = async {
             while !stop.is_cancelled() {
                 match self.follow(&mut patience).await {
-                    Ok(never) => match never {},
+                    Ok(()) => {}
                     Err(Broken::Store(why)) => return Err(why),
                     Err(why) => patience.wait(&why, stop).await,
                 }
@@ -89,19 +89,25 @@ impl Announce {
         }
     }
 
-    /// Announces what is completed, from the end of the stream on.
-    async fn follow(&self, patience: &mut Patience) -> Result<Infallible, Broken> {
+    /// Announces what is completed, from the end of the stream on, until that end is not where it was thought to be.
+    async fn follow(&self, patience: &mut Patience) -> Result<(), Broken> {
         let mut last = self.find_end().await?;
         loop {
+            // Read after the end was known: what another worker stores from now on moves the end, and this one is
+            // refused.
             let rows = self.store.unannounced(ROWS).await?;
-            let idle = rows.is_empty();
-            for row in rows {
-                last = self.announce(&row, last).await?;
-                patience.succeeded();
-            }
-            if idle {
+            if rows.is_empty() {
                 patience.succeeded();
                 self.idle().await;
+            }
+            for row in rows {
+                match self.announce(&row, last).await? {
+                    Appended::At(seq) => last = seq,
+                    // An attempt given up has arrived after all, or another worker is at it too: the rows in hand
+                    // may be announced already.
+                    Appended::Repeat => return Ok(()),
+                }
+                patience.succeeded();
             }
         }
     }
@@ -115,8 +121,8 @@ impl Announce {
         Ok(seq)
     }
 
-    /// Announces one change; answers where the stream ends then.
-    async fn announce(&self, row: &Announcement, last: u64) -> Result<u64, Broken> {
+    /// Announces one change and marks it.
+    async fn announce(&self, row: &Announcement, last: u64) -> Result<Appended, Broken> {
         let message = Unstored {
             subject: row.subject(),
             id: row.change_id.to_string(),
@@ -124,11 +130,7 @@ impl Announce {
         };
         let appended = self.bus.append(ROLE_CHANGES, message, last).await?;
         self.mark(row.change_id).await?;
-        match appended {
-            Appended::At(seq) => Ok(seq),
-            // An attempt we had given up has arrived after all, so the end is not where we thought.
-            Appended::Repeat => self.find_end().await,
-        }
+        Ok(appended)
     }
 
     async fn mark(&self, change: Uuid) -> Result<(), StoreError> {

@@ -13,6 +13,8 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod announce;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod parked;

@@ -47,6 +47,10 @@ pub struct Metrics {
     pub announced: IntCounter,
     /// Completed changes that are not announced yet.
     pub unannounced: IntGauge,
+    /// Earned roles that somebody took away, by what was done about it.
+    pub taken_away: IntCounterVec,
+    /// 1 while the rules file cannot be used.
+    pub rules_refused: IntGauge,
     /// From the store of the event that carried a user over to the written role.
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
@@ -191,6 +195,15 @@ impl Metrics {
                 "rolekeeper_unannounced_role_changes",
                 "Completed changes of roles that are not announced yet",
             ),
+            taken_away: maker.counter(
+                "rolekeeper_roles_taken_away_total",
+                "Earned roles found taken away by somebody else",
+                &["answer"],
+            ),
+            rules_refused: maker.gauge(
+                "rolekeeper_rules_refused",
+                "1 while the rules file cannot be used and older rules stay in force",
+            ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
@@ -254,6 +267,9 @@ impl Metrics {
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }
+        }
+        for answer in ["restored", "left"] {
+            self.taken_away.with_label_values(&[answer]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {
             self.nominations.with_label_values(&[state]);

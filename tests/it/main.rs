@@ -14,7 +14,10 @@ mod proxy;
 mod world;
 
 mod announce;
+mod auth0_client;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod official_clients;
 mod parked;
+mod tenant_recordings;

@@ -86,6 +86,9 @@ pub struct TenantOptions {
     pub latency: RangeInclusive<Duration>,
     /// Sizes of profiles.
     pub profile_limit: ProfileLimit,
+    /// Whether it serves https, with a certificate of an authority that it makes and writes out. Official
+    /// clients speak nothing else.
+    pub tls: bool,
     /// Of ids, tokens and latencies.
     pub seed: u64,
 }
@@ -104,6 +107,7 @@ impl Default for TenantOptions {
             retry_after: false,
             latency: Duration::ZERO..=Duration::ZERO,
             profile_limit: ProfileLimit::default(),
+            tls: false,
             seed: 0,
         }
     }

@@ -153,7 +153,7 @@ async fn each_change_is_announced_once_in_order_although_worker_and_bus_are_kill
             world.start_worker().await;
         }
     }
-    world.settled_within(Duration::from_secs(60)).await;
+    world.settled_within(Duration::from_mins(1)).await;
     all_told(&world).await;
 
     let told = told(&world).await;

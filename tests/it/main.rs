@@ -18,6 +18,7 @@ mod auth0_client;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod lost_grants;
 mod official_clients;
 mod parked;
 mod tenant_recordings;

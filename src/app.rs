@@ -177,6 +177,7 @@ impl Worker {
         if let (Some(config), Some(client)) = (reconcile, client) {
             let stage = Reconcile::new(Parts {
                 store: store.clone(),
+                bus: bus.clone(),
                 reader: Reader::new(&client),
                 writer: Writer::new(&client),
                 metrics: Arc::clone(&metrics),

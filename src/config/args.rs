@@ -89,7 +89,7 @@ pub struct ServeArgs {
     /// Auth0.
     #[command(flatten)]
     pub auth0: Auth0Args,
-    /// Stages this worker runs, separated by commas: http, fold, reconcile
+    /// Stages this worker runs, separated by commas: http, fold, reconcile (which sweeps and announces too)
     #[arg(long, env = "ONLY", default_value = "http,fold,reconcile")]
     pub only: String,
     /// Address of the public listener (webhook)
@@ -145,4 +145,10 @@ pub struct MigrateArgs {
     /// Days that AUTH0_LOGS keeps a record
     #[arg(long, env = "AUTH0_LOGS_MAX_AGE_D", default_value = "30")]
     pub auth0_logs_max_age_d: String,
+    /// Most MiB that ROLE_CHANGES may hold; while it is full, changes wait to be announced
+    #[arg(long, env = "ROLE_CHANGES_MAX_MIB", default_value = "1024")]
+    pub role_changes_max_mib: String,
+    /// Days that ROLE_CHANGES keeps a change
+    #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D", default_value = "30")]
+    pub role_changes_max_age_d: String,
 }

@@ -137,6 +137,10 @@ pub struct StreamsConfig {
     pub auth0_logs_max_bytes: i64,
     /// Longest age in AUTH0_LOGS.
     pub auth0_logs_max_age: Duration,
+    /// Most bytes of ROLE_CHANGES.
+    pub role_changes_max_bytes: i64,
+    /// Longest age in ROLE_CHANGES.
+    pub role_changes_max_age: Duration,
 }
 
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
@@ -327,6 +331,14 @@ impl MigrateArgs {
                     * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
                 auth0_logs_max_age: DAY
                     * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
+                role_changes_max_bytes: mib
+                    * check.number("ROLE_CHANGES_MAX_MIB", &self.role_changes_max_mib, &(1..=1 << 30)),
+                role_changes_max_age: DAY
+                    * check.number(
+                        "ROLE_CHANGES_MAX_AGE_D",
+                        &self.role_changes_max_age_d,
+                        &(1..=3650),
+                    ),
             },
         };
         check.end(config)

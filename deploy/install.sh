@@ -117,6 +117,11 @@ install_packages() {
     exit 1
   fi
   packages="$(cut -d'|' -f2 <<<"$lines" | tr '\n' ' ')"
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "neither root nor sudo. Please run as root, then run this again:"
+    say "  apt-get update && apt-get install --no-install-recommends $packages"
+    exit 1
+  fi
   say "installing from the distribution: $packages"
   # In a shell of its own, so that its trap ends with it.
   # shellcheck disable=SC2086 # a list of packages

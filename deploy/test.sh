@@ -58,7 +58,7 @@ sql_cache() {
 part "install" deploy/install.sh test
 part "format" cargo fmt --check
 part "shell scripts" shellcheck .ci/run deploy/*.sh
-part "dependencies" cargo deny --locked check bans licenses sources
+part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
 part "clippy" cargo clippy --quiet --locked --all-targets --features sandbox -- -D warnings
 part "clippy, without sandbox" cargo clippy --quiet --locked --all-targets -- -D warnings
 part "SQL against the schema" sql_cache

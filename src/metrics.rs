@@ -43,6 +43,10 @@ pub struct Metrics {
     pub auth0_calls: IntCounterVec,
     /// Changes of roles by kind and outcome.
     pub role_changes: IntCounterVec,
+    /// Earned roles that somebody took away, by what was done about it.
+    pub taken_away: IntCounterVec,
+    /// 1 while the rules file cannot be used.
+    pub rules_refused: IntGauge,
     /// From the store of the event that carried a user over to the written role.
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
@@ -179,6 +183,15 @@ impl Metrics {
                 "Changes of roles",
                 &["change", "outcome"],
             ),
+            taken_away: maker.counter(
+                "rolekeeper_roles_taken_away_total",
+                "Earned roles found taken away by somebody else",
+                &["answer"],
+            ),
+            rules_refused: maker.gauge(
+                "rolekeeper_rules_refused",
+                "1 while the rules file cannot be used and older rules stay in force",
+            ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
@@ -242,6 +255,9 @@ impl Metrics {
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }
+        }
+        for answer in ["restored", "left"] {
+            self.taken_away.with_label_values(&[answer]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {
             self.nominations.with_label_values(&[state]);

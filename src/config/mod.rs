@@ -83,8 +83,10 @@ pub struct Config {
     pub reconcile: Option<ReconcileConfig>,
     /// Address of metrics and health.
     pub ops_listen: SocketAddr,
-    /// The rules of this worker's file.
+    /// The rules of this worker's file, as they were at the start.
     pub rules: Rules,
+    /// The file, if there is one.
+    pub rules_file: Option<PathBuf>,
     /// How long a stop may take.
     pub grace_period: Duration,
 }
@@ -249,6 +251,7 @@ impl ServeArgs {
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
+            rules_file: self.rules_file.as_ref().map(PathBuf::from),
             grace_period: Duration::from_secs(check.number(
                 "GRACE_PERIOD_S",
                 &self.grace_period_s,

@@ -6,4 +6,5 @@ pub mod backoff;
 pub mod fold;
 pub mod patience;
 pub mod reconcile;
+pub mod rules;
 mod sweep;

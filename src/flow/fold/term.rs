@@ -119,6 +119,7 @@ impl<'f> Term<'f> {
                     Vec::new()
                 }
             };
+            let quiet = batch.is_empty();
             let (batch, lost) = self.followed(&mut follow, batch).await?;
             if !batch.is_empty() {
                 let committed =
@@ -129,7 +130,11 @@ impl<'f> Term<'f> {
                 return self.lose(lost).await;
             }
             if looked.elapsed() >= STREAM_LOOK_EVERY {
-                self.show_stream(&self.fold.bus.stream_state(self.fold.source.stream()).await?);
+                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
+                self.show_stream(&state);
+                if quiet && state.last_seq > cursor.last_seq.unsigned_abs() {
+                    return Err(ReadError::Behind(state.last_seq).into());
+                }
                 looked = Instant::now();
             }
         }

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, message::PublishMessage};
+use futures_util::future::join_all;
 use rolekeeper::sandbox::servers::folder::Folder;
 use rolekeeper::sandbox::servers::{Nats, NatsOptions, Postgres};
 use rolekeeper::sandbox::tenant::{Client, Endpoint, Tenant, TenantOptions};
@@ -357,14 +358,12 @@ impl World {
             for event in some {
                 acks.push(self.try_publish(event).await);
             }
-            for (event, ack) in some.iter().zip(acks) {
-                let seq = match ack {
-                    Ok(ack) => ack.await.map_err(|_| ()),
-                    Err(_) => Err(()),
-                };
-                match seq {
-                    Ok(ack) => self.oracle().stored(ack.sequence, event.clone()),
-                    Err(()) => self.publish_again(event).await,
+            // All at once: each waits its own time for an answer that a dead server does not give.
+            let acks = acks.into_iter().map(async |ack| ack.ok()?.await.ok());
+            for (event, ack) in some.iter().zip(join_all(acks).await) {
+                match ack {
+                    Some(ack) => self.oracle().stored(ack.sequence, event.clone()),
+                    None => self.publish_again(event).await,
                 }
             }
         }

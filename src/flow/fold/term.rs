@@ -94,7 +94,6 @@ impl<'f> Term<'f> {
             Ok(opened) => opened,
             Err(lost) => return self.lose(lost).await,
         };
-        patience.succeeded();
         self.fold.readiness.ready(stage, "active");
         self.fold
             .metrics
@@ -125,6 +124,10 @@ impl<'f> Term<'f> {
                 let committed =
                     tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
                 committed.map_err(|_| TermError::CommitTimeout)??;
+            }
+            if quiet || !batch.is_empty() {
+                // Not before: a batch that can never be committed would be tried again without a pause.
+                patience.succeeded();
             }
             if let Some(lost) = lost {
                 return self.lose(lost).await;

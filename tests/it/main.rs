@@ -16,5 +16,6 @@ mod world;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod fold_losses;
 mod fold_outages;
 mod takeover;

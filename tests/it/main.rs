@@ -18,4 +18,7 @@ mod fold_counts;
 mod fold_exactly_once;
 mod fold_losses;
 mod fold_outages;
+mod leftovers;
+mod stop;
+mod stream_full;
 mod takeover;

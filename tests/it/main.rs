@@ -13,12 +13,20 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod announce;
+mod auth0_client;
+#[cfg(test)]
+mod client_key;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
 mod fold_losses;
 mod fold_outages;
 mod leftovers;
+mod lost_grants;
+mod official_clients;
+mod parked;
 mod stop;
 mod stream_full;
 mod takeover;
+mod tenant_recordings;

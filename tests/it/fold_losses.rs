@@ -104,14 +104,9 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
     );
 
     // What a person does first: end what takes events away.
-    let gone_on = async || {
-        world
-            .jetstream
-            .update_stream(unguarded(-1, DiscardPolicy::New))
-            .await
-    };
     if kind == "overtaken" {
-        gone_on().await.unwrap();
+        let unlimited = unguarded(-1, DiscardPolicy::New);
+        world.jetstream.update_stream(unlimited).await.unwrap();
     }
     let accepted = world.command(&["accept-stream", APP_EVENTS]).await;
     let said = text(&accepted);

@@ -87,7 +87,7 @@ async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
     let frozen = Instant::now();
     world
         .eventually_within(FROZEN_WITHIN, "the heir is active", async || {
-            all_active(&[heir.clone()]).await
+            all_active(std::slice::from_ref(&heir)).await
         })
         .await;
     println!("takeover from a frozen worker after {:?}", frozen.elapsed());

@@ -47,6 +47,17 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
 }
 
+impl Cli {
+    /// What is logged. The sandbox talks to a person by itself, and its worker has a log of its own.
+    fn level(&self) -> &str {
+        match self.command {
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(_) if self.log.log_level == "info" => "warn",
+            _ => &self.log.log_level,
+        }
+    }
+}
+
 /// Runs the command given on the command line.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -61,7 +72,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    telemetry::start(&cli.log.log_format, &cli.log.log_level).map_err(anyhow::Error::msg)?;
+    telemetry::start(&cli.log.log_format, cli.level()).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {

@@ -51,9 +51,15 @@ pub struct Auth0Args {
     /// Client id of the machine-to-machine application
     #[arg(long, env = "AUTH0_CLIENT_ID")]
     pub auth0_client_id: Option<String>,
-    /// Its client secret; in the environment only, where other users cannot read it
+    /// Its client secret, or else a key file; in the environment only, where other users cannot read it
     #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
     pub auth0_client_secret: Option<String>,
+    /// Instead of the secret: a file with the RSA private key (PEM) that signs assertions (`private_key_jwt`)
+    #[arg(long, env = "AUTH0_CLIENT_KEY_FILE")]
+    pub auth0_client_key_file: Option<String>,
+    /// The key's id at Auth0 (`kid`), where the application has several keys
+    #[arg(long, env = "AUTH0_CLIENT_KEY_ID")]
+    pub auth0_client_key_id: Option<String>,
     /// A file of certificate authorities (PEM) to trust besides the system's
     #[arg(long, env = "AUTH0_CA_FILE")]
     pub auth0_ca_file: Option<String>,

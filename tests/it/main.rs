@@ -15,6 +15,8 @@ mod world;
 
 mod announce;
 mod auth0_client;
+#[cfg(test)]
+mod client_key;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;

@@ -4,6 +4,7 @@
 //! wait a fixed time, and never let a worker's death go unnoticed.
 
 mod settled;
+mod tenant_side;
 mod worker;
 
 use std::fmt::Write as _;

@@ -128,7 +128,9 @@ async fn nominate_out_of_step(tx: &mut Tx<'_>, rule: &Rule, writes: bool) -> Res
              WHERE owner_id IS NOT NULL AND NOT deleted AND plays >= $2 GROUP BY owner_id
          ) AS best
          FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = best.user_id
-         WHERE (best.plays >= $3 AND a.wanted IS NOT TRUE)
+         WHERE (best.plays >= $3 AND a.wanted IS NOT TRUE
+                -- until a record says otherwise, Auth0 still does not know them
+                AND NOT EXISTS (SELECT 1 FROM users gone WHERE gone.user_id = best.user_id AND gone.gone_at IS NOT NULL))
             OR (best.plays IS NULL AND a.wanted)
             OR ($4 AND a.wanted AND NOT a.held)
             OR ($4 AND NOT a.wanted AND a.held AND a.adopted)

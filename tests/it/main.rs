@@ -16,3 +16,5 @@ mod world;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod reconcile_calls;
+mod reconcile_trouble;

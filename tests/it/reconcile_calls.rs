@@ -51,7 +51,11 @@ async fn ten_thousand_flaps_in_a_row_cost_next_to_nothing() {
     world.settled().await;
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
     println!("{} calls for 10,000 flaps", world.calls_of("auth0|ann").len());
-    assert!(world.calls_of("auth0|ann").len() <= 2, "{:?}", world.endpoints_of("auth0|ann"));
+    assert!(
+        world.calls_of("auth0|ann").len() <= 2,
+        "{:?}",
+        world.endpoints_of("auth0|ann")
+    );
 }
 
 #[tokio::test]
@@ -66,7 +70,9 @@ async fn logins_cost_nothing_and_a_new_user_one_read() {
         world.tenant.login("auth0|ann").expect("a login");
     }
     world.settled().await;
-    let known = world.number("SELECT count(*) FROM users WHERE last_login_at IS NOT NULL").await;
+    let known = world
+        .number("SELECT count(*) FROM users WHERE last_login_at IS NOT NULL")
+        .await;
     assert_eq!((known, world.api_calls()), (Some(1), 1));
 }
 
@@ -96,8 +102,12 @@ async fn no_write_leaves_things_as_they_were() {
     let users: Vec<String> = (0..20).map(|n| format!("auth0|u{n}")).collect();
     for (n, user) in users.iter().enumerate() {
         world.seed_user(user, &["mentor", "beta"][..n % 3]);
-        world.publish(&[saved(&format!("s{n}"), &format!("pl_{n}"), user)]).await;
-        world.publish(&plays(&format!("p{n}"), &format!("pl_{n}"), 0..99)).await;
+        world
+            .publish(&[saved(&format!("s{n}"), &format!("pl_{n}"), user)])
+            .await;
+        world
+            .publish(&plays(&format!("p{n}"), &format!("pl_{n}"), 0..99))
+            .await;
     }
     for round in 0..200 {
         let n = rng.random_range(0..users.len());
@@ -105,7 +115,11 @@ async fn no_write_leaves_things_as_they_were() {
         world.publish(&[crate::events::play(&play, &list)]).await;
         match rng.random_range(0..4) {
             0 => drop(world.tenant.login(&users[n])),
-            1 => world.publish(&[retraction(&format!("r{round}"), &play, &list)]).await,
+            1 => {
+                world
+                    .publish(&[retraction(&format!("r{round}"), &play, &list)])
+                    .await
+            }
             2 => {
                 let note = json!({"app_metadata": {"note": round}});
                 drop(world.tenant.edit_by_other_client("crm", &users[n], note));

@@ -23,7 +23,8 @@ impl World {
 
     /// The worker's calls that name the user, oldest first.
     pub(crate) fn calls_of(&self, user: &str) -> Vec<Call> {
-        let ours = |call: &&Call| call.client.as_deref() == Some(CLIENT) && call.user_id.as_deref() == Some(user);
+        let ours =
+            |call: &&Call| call.client.as_deref() == Some(CLIENT) && call.user_id.as_deref() == Some(user);
         self.tenant
             .with_calls(|calls| calls.iter().filter(ours).cloned().collect())
     }
@@ -41,8 +42,12 @@ impl World {
 
     /// Calls of the Management API, whoever made them.
     pub(crate) fn api_calls(&self) -> usize {
-        self.tenant
-            .with_calls(|calls| calls.iter().filter(|call| call.endpoint != Endpoint::Token).count())
+        self.tenant.with_calls(|calls| {
+            calls
+                .iter()
+                .filter(|call| call.endpoint != Endpoint::Token)
+                .count()
+        })
     }
 
     /// Writes of the worker that left `app_metadata` as it was.
@@ -53,7 +58,8 @@ impl World {
             let user = user["user_id"].as_str().unwrap_or_default();
             let history = self.tenant.history(user);
             let steps = history.iter().zip(history.iter().skip(1));
-            let same = steps.filter(|(before, after)| after.by == ours && before.app_metadata == after.app_metadata);
+            let same =
+                steps.filter(|(before, after)| after.by == ours && before.app_metadata == after.app_metadata);
             idle.extend(same.map(|(_, after)| format!("{user}: {after:?}")));
         }
         idle
@@ -61,9 +67,16 @@ impl World {
 
     /// The audit of one user, in order of decision.
     pub(crate) async fn audit_of(&self, user: &str) -> Vec<Audited> {
-        let rows = sqlx::query("SELECT change, outcome FROM role_changes WHERE user_id = $1 ORDER BY change_id");
-        let rows = rows.bind(user).fetch_all(&self.db).await.expect("Postgres answers");
-        rows.iter().map(|row| (row.get("change"), row.get("outcome"))).collect()
+        let rows =
+            sqlx::query("SELECT change, outcome FROM role_changes WHERE user_id = $1 ORDER BY change_id");
+        let rows = rows
+            .bind(user)
+            .fetch_all(&self.db)
+            .await
+            .expect("Postgres answers");
+        rows.iter()
+            .map(|row| (row.get("change"), row.get("outcome")))
+            .collect()
     }
 
     /// The tenant's log reaches the worker's webhook from now on, each record some time after it was made, as
@@ -84,7 +97,10 @@ impl World {
                 INSERT INTO attempts_noted VALUES (NEW.user_id, NEW.attempts); RETURN NEW; END $$;
             CREATE TRIGGER note_attempts AFTER UPDATE OF attempts ON nominations FOR EACH ROW
                 WHEN (NEW.attempts > 0) EXECUTE FUNCTION note_attempts()";
-        sqlx::raw_sql(note).execute(&self.db).await.expect("Postgres answers");
+        sqlx::raw_sql(note)
+            .execute(&self.db)
+            .await
+            .expect("Postgres answers");
     }
 
     /// The most failed attempts in a row that any user had.

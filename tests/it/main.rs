@@ -17,4 +17,5 @@ mod floors;
 mod fold_counts;
 mod fold_exactly_once;
 mod reconcile_calls;
+mod reconcile_profiles;
 mod reconcile_trouble;

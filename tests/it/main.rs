@@ -13,9 +13,11 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod adopt;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
 mod reconcile_calls;
 mod reconcile_profiles;
 mod reconcile_trouble;
+mod webhook;

@@ -13,6 +13,7 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod adopt;
 mod announce;
 mod auth0_client;
 #[cfg(test)]
@@ -33,6 +34,9 @@ mod leftovers;
 mod lost_grants;
 mod official_clients;
 mod parked;
+mod reconcile_calls;
+mod reconcile_profiles;
+mod reconcile_trouble;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]
@@ -40,3 +44,4 @@ mod stream_full;
 #[cfg(test)]
 mod takeover;
 mod tenant_recordings;
+mod webhook;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rolekeeper::auth0::{CallError, Client, ClientOptions, LaterWhy, Outcome, Reader, Writer};
+use rolekeeper::config::ClientCredential;
 use rolekeeper::domain::ids::UserId;
 use rolekeeper::sandbox::tenant::{self, Call, CallMatch, Endpoint, Fault, Tenant, TenantOptions};
 use serde_json::json;
@@ -33,7 +34,7 @@ fn options(tenant: &Tenant) -> ClientOptions {
         domain: tenant.base_url().replace("https://", ""),
         audience: None,
         client_id: "worker".to_owned(),
-        client_secret: "c1ient-s3cret".into(),
+        credential: ClientCredential::Secret("c1ient-s3cret".into()),
         request_timeout: Duration::from_secs(10),
         ca_file: tenant.ca_file(),
     }

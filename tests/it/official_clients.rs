@@ -15,6 +15,8 @@ use rolekeeper::sandbox::tenant::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::client_key::KeyPair;
+
 /// The calls take some ten seconds, most of it waiting as they are told to.
 const BOUND: Duration = Duration::from_mins(2);
 
@@ -25,7 +27,7 @@ async fn the_node_client_works_and_waits_as_at_auth0() {
         return;
     };
     command.arg(program("node/client.cjs")).env("NODE_PATH", packages);
-    works_and_waits(command, "NODE_EXTRA_CA_CERTS").await;
+    works_and_waits(command, &["NODE_EXTRA_CA_CERTS"]).await;
 }
 
 #[tokio::test]
@@ -35,7 +37,7 @@ async fn the_python_client_works_and_waits_as_at_auth0() {
         return;
     };
     command.arg(program("python/client.py"));
-    works_and_waits(command, "SSL_CERT_FILE").await;
+    works_and_waits(command, &["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]).await;
 }
 
 fn tools(path: &str) -> PathBuf {
@@ -69,8 +71,10 @@ fn command(what: &str, program: &Path, needed: &Path) -> Option<Command> {
 }
 
 /// Runs the client's program and compares what it saw, and what the tenants heard, with how it is at Auth0.
-async fn works_and_waits(mut command: Command, trust: &str) {
+async fn works_and_waits(mut command: Command, trust: &[&str]) {
+    let keys = KeyPair::new();
     let (tenant, limited) = (tenant(RatePlan::Unlimited).await, tenant(SMALL).await);
+    tenant.register_client(Client::with_key("sdk-with-key", keys.public()));
     order_faults(&tenant);
     let authorities = both(&tenant, &limited);
     command
@@ -78,7 +82,9 @@ async fn works_and_waits(mut command: Command, trust: &str) {
         .env("LIMITED_DOMAIN", limited.base_url().replace("https://", ""))
         .env("CLIENT_ID", "sdk")
         .env("CLIENT_SECRET", "secret")
-        .env(trust, authorities.path())
+        .env("KEY_CLIENT_ID", "sdk-with-key")
+        .env("KEY_FILE", keys.file())
+        .envs(trust.iter().map(|name| (name, authorities.path())))
         .kill_on_drop(true);
     let output = tokio::time::timeout(BOUND, command.output()).await;
     let output = output
@@ -181,6 +187,7 @@ fn expected() -> Value {
         "Payload validation error: 'String is too long (301 chars), maximum 300' on property name.";
     json!({
         "read": roles(&["dj"]),
+        "read_with_key": roles(&["dj"]),
         "patched": roles(&["dj", "playlist_editor"]),
         "missing": error("NotFoundError", 404, Some("inexistent_user"), "The user does not exist."),
         "malformed": error("BadRequestError", 400, Some("invalid_body"), too_long),
@@ -198,10 +205,10 @@ fn check_calls(tenant: &Tenant) {
         calls.iter().filter(wanted).collect()
     };
     let statuses = |calls: &[&Call]| calls.iter().filter_map(|call| call.status).collect::<Vec<_>>();
-    assert_eq!(statuses(&of(Endpoint::Token, None)), [200]);
+    assert_eq!(statuses(&of(Endpoint::Token, None)), [200, 200]);
     assert_eq!(
         statuses(&of(Endpoint::ReadUser, Some("auth0|reader"))),
-        [200, 401]
+        [200, 200, 401]
     );
     assert_eq!(
         statuses(&of(Endpoint::PatchUser, Some("auth0|reader"))),

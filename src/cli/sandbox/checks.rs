@@ -9,13 +9,13 @@ use time::Duration;
 
 use super::evidence::{Evidence, Written, by_worker};
 use super::logs;
-use super::table::thousands;
+use super::text::thousands;
 use super::world::BURST;
 use crate::sandbox::tenant::Endpoint;
 use crate::sandbox::traffic::ROLE;
 use crate::sandbox::traffic::database::Change;
 use crate::sandbox::traffic::others::{holds, of};
-use crate::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS};
+use crate::sandbox::traffic::stream::APP_EVENTS;
 use crate::sandbox::traffic::tally::Crossing;
 
 /// Share of the tenant's rate limit that the worker leaves to others unless it is told otherwise.
@@ -53,8 +53,8 @@ pub(super) fn all(evidence: &Evidence) -> Vec<Check> {
         old_editors(evidence),
         writes(evidence),
         gentle(evidence),
-        tenant_log(evidence),
-        read_to_the_end(evidence),
+        logs::tenant_log(evidence),
+        logs::read_to_the_end(evidence),
     ];
     checks.extend(evidence.file.as_ref().map(|file| logs::check(evidence, file)));
     checks.extend(evidence.stopped.map(|status| {
@@ -235,39 +235,5 @@ fn gentle(evidence: &Evidence) -> Check {
         "half of the tenant's rate limit stays free",
         limited == 0 && left >= BURST * RESERVE - 1.0,
         format!("never below {left:.0} of {BURST:.0} calls, {limited} times 429"),
-    )
-}
-
-fn tenant_log(evidence: &Evidence) -> Check {
-    let once = evidence
-        .logged
-        .iter()
-        .filter(|id| evidence.records.get(*id).map(Vec::len) == Some(1));
-    let (once, all) = (once.count(), evidence.logged.len());
-    Check::new(
-        "every record of the tenant's log is kept once",
-        once == all && evidence.given_up == 0,
-        format!(
-            "{all} logged, {} deliveries, {once} kept once",
-            evidence.deliveries
-        ),
-    )
-}
-
-fn read_to_the_end(evidence: &Evidence) -> Check {
-    let end = evidence.records.values().flatten().max().copied().unwrap_or(0);
-    let ends = [(APP_EVENTS, evidence.tally.last_seq), (AUTH0_LOGS, end)];
-    let read = |stream: &str| {
-        evidence
-            .kept
-            .read_to
-            .get(stream)
-            .map_or(0, |seq| seq.unsigned_abs())
-    };
-    let figures = ends.map(|(stream, end)| format!("{} of {}", thousands(read(stream)), thousands(end)));
-    Check::new(
-        "both streams are read to their end",
-        ends.iter().all(|(stream, end)| read(stream) == *end),
-        figures.join(" and "),
     )
 }

@@ -3,6 +3,7 @@
 //! Owns the order of things, the time they may take, and the exit code: 0 only if every check holds. Must never
 //! leave anything behind, listen beyond loopback, or let the worker judge itself.
 
+mod changes;
 mod checks;
 mod evidence;
 mod keep;
@@ -10,8 +11,10 @@ mod logs;
 mod progress;
 mod run;
 mod table;
+mod text;
 mod world;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +22,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::sandbox::traffic::cast::Cast;
 use crate::sandbox::traffic::log_file::LogFile;
@@ -53,14 +56,16 @@ pub(super) struct SandboxArgs {
 
 pub(super) async fn run(args: SandboxArgs) -> Result<ExitCode> {
     let (mut stop, mut end) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // What Ctrl-C ends with: once the checks are made and all is kept running, their result.
+    let ended = Cell::new(ExitCode::from(INTERRUPTED));
     tokio::select! {
-        code = whole(args) => code,
-        _ = stop.recv() => Ok(ExitCode::from(INTERRUPTED)),
-        _ = end.recv() => Ok(ExitCode::from(INTERRUPTED)),
+        code = whole(args, &ended) => code,
+        _ = stop.recv() => Ok(ended.get()),
+        _ = end.recv() => Ok(ended.get()),
     }
 }
 
-async fn whole(args: SandboxArgs) -> Result<ExitCode> {
+async fn whole(args: SandboxArgs, ended: &Cell<ExitCode>) -> Result<ExitCode> {
     let file = args.logs.as_deref().map(LogFile::read).transpose()?;
     let cast = Cast::new(args.seed);
     let progress = Progress::new();
@@ -74,32 +79,26 @@ async fn whole(args: SandboxArgs) -> Result<ExitCode> {
     };
     let shown = timeout(ALL_WITHIN, show(&mut world, progress, ask)).await;
     let shown = shown.unwrap_or_else(|_| Err(anyhow::anyhow!("not done within {ALL_WITHIN:?}")));
-    let good = match shown {
-        Ok(good) => good,
-        Err(error) => {
-            let log = world.worker.log_tail();
-            return Err(error.context(format!("the last lines of the worker's log:\n{log}\n")));
-        }
-    };
-    if !good {
+    if !matches!(shown, Ok(true)) {
         eprintln!(
-            "\nthe last lines of the worker's log:\n{}",
+            "\nThe last lines of the worker's log:\n{}\n",
             world.worker.log_tail()
         );
     }
-    if args.keep {
-        println!("{}", keep::guide(&world, &cast));
-        // Until Ctrl-C, which ends this future where it waits.
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            world.worker.still_runs()?;
-        }
-    }
-    Ok(if good {
+    let code = if shown? {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    };
+    if args.keep {
+        println!("{}", keep::guide(&world, &cast));
+        ended.set(code);
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            world.worker.still_runs()?;
+        }
+    }
+    Ok(code)
 }
 
 /// Runs the traffic and prints the table; answers whether every check holds.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::table::thousands;
+use super::text::thousands;
 
 /// What the line shows.
 #[derive(Clone, Debug, Default)]

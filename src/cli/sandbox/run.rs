@@ -25,7 +25,7 @@ use crate::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
 use crate::sandbox::traffic::tally::Tally;
 
 /// Over which time plays come in, and over which they are taken back.
-const PLAYING: Duration = Duration::from_secs(35);
+const PLAYING: Duration = Duration::from_secs(40);
 const TAKING_BACK: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -201,7 +201,7 @@ impl<'w> Run<'w> {
         };
         let metrics = self.metrics().await;
         note(
-            self.tally.last_seq.saturating_sub(read(&metrics, APP_EVENTS)),
+            self.tally.last_seq.saturating_sub(metrics.read(APP_EVENTS)),
             "app events not read",
         );
         let out_of_step = self.tally.crossings.iter().filter(|crossing| {
@@ -219,10 +219,10 @@ impl<'w> Run<'w> {
             );
             let stored = self.streams.last_seq(AUTH0_LOGS).await?;
             note(
-                stored.saturating_sub(read(&metrics, AUTH0_LOGS)),
+                stored.saturating_sub(metrics.read(AUTH0_LOGS)),
                 "log records not read",
             );
-            note(waiting(&metrics), "users not looked at");
+            note(metrics.waiting(), "users not looked at");
         }
         Ok(missing)
     }
@@ -246,9 +246,9 @@ impl<'w> Run<'w> {
         self.progress.show(&Figures {
             phase: self.phase,
             published: self.tally.last_seq,
-            counted: read(&metrics, APP_EVENTS),
+            counted: metrics.read(APP_EVENTS),
             written: written as u64,
-            waiting: waiting(&metrics),
+            waiting: metrics.waiting(),
         });
     }
 }
@@ -256,29 +256,4 @@ impl<'w> Run<'w> {
 fn accepted(answer: Result<Value, ApiError>) -> Result<()> {
     let answer = answer.map(drop);
     answer.map_err(|error| anyhow::anyhow!("the tenant refused what the script does: {error:?}"))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a metric that counts is a whole number and never below 0"
-)]
-fn count(metrics: &Metrics, series: &str) -> Option<u64> {
-    metrics.figure(series).map(|figure| figure as u64)
-}
-
-fn read(metrics: &Metrics, stream: &str) -> u64 {
-    let series = format!("rolekeeper_folded_messages_total{{stream=\"{stream}\"}}");
-    count(metrics, &series).unwrap_or(0)
-}
-
-/// Users who are due, wait for later, or are in hand. Nobody knows while the worker does not answer: one.
-fn waiting(metrics: &Metrics) -> u64 {
-    let states = ["due", "waiting", "leased"];
-    let series = states.map(|state| format!("rolekeeper_nominations{{state=\"{state}\"}}"));
-    series
-        .iter()
-        .map(|series| count(metrics, series))
-        .sum::<Option<u64>>()
-        .unwrap_or(1)
 }

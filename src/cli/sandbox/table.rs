@@ -1,33 +1,24 @@
 //! The table: what happened, for somebody who has never seen this program.
 //!
-//! Owns wording and columns; at most 100 characters a line. Must never judge: that is for the checks.
+//! Owns order and wording. Must never judge: that is for the checks.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::checks::{Check, is_about};
+use super::changes::changes;
+use super::checks::Check;
 use super::evidence::Evidence;
 use super::logs;
+use super::text::{TEXT, cut, heading, line, signed, thousands};
 use super::world::{BURST, PER_SECOND};
 use crate::sandbox::tenant::Endpoint;
 use crate::sandbox::traffic::cast::USERS;
-use crate::sandbox::traffic::database::Change;
+use crate::sandbox::traffic::stream::APP_EVENTS;
 
-/// Rows shown of a list of users.
-const ROWS: usize = 10;
+/// Records of a file that were set aside, of which so many are named.
+const SET_ASIDE: usize = 10;
 
-/// One user whose role changed, as the audit has it.
-struct Row<'a> {
-    user: &'a str,
-    plays: i64,
-    /// From the play to the role, seconds.
-    after: f64,
-    /// Of that, the wait for its turn, seconds.
-    waited: f64,
-    other_roles: Vec<&'a str>,
-}
-
-/// Prints everything.
+/// Everything as text.
 pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt::Error> {
     let mut out = String::new();
     let tally = &evidence.tally;
@@ -63,26 +54,18 @@ pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt
     line(&mut out, "set aside, unreadable", &reasons(evidence))?;
     changes(&mut out, evidence, true)?;
     changes(&mut out, evidence, false)?;
-    left_alone(&mut out, evidence, checks)?;
+    left_alone(&mut out, checks)?;
     calls(&mut out, evidence)?;
     tenant_log(&mut out, evidence)?;
     verdict(&mut out, evidence, checks)?;
     Ok(out)
 }
 
-fn heading(out: &mut String, text: &str) -> fmt::Result {
-    writeln!(out, "\n{text}")
-}
-
-fn line(out: &mut String, name: &str, value: &str) -> fmt::Result {
-    writeln!(out, "  {name:<30}{value}")
-}
-
 /// `not_json 1, unknown_type 2`, of the plays.
 fn reasons(evidence: &Evidence) -> String {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for one in &evidence.kept.set_aside {
-        if one.stream == crate::sandbox::traffic::stream::APP_EVENTS {
+        if one.stream == APP_EVENTS {
             *reasons.entry(&one.reason).or_default() += 1;
         }
     }
@@ -94,84 +77,7 @@ fn reasons(evidence: &Evidence) -> String {
     format!("{total} messages ({})", reasons.join(", "))
 }
 
-/// Who got the role, or lost it.
-fn changes(out: &mut String, evidence: &Evidence, up: bool) -> fmt::Result {
-    let crossings = evidence.tally.crossings.iter().filter(|one| one.up == up);
-    let mut rows: Vec<Row<'_>> = crossings
-        .filter_map(|crossing| {
-            let mut lines = evidence.kept.changes.iter();
-            row(evidence, lines.find(|line| is_about(line, crossing))?)
-        })
-        .collect();
-    let what = if up {
-        "Who got the role playlist_editor, at 100 plays of a playlist"
-    } else {
-        "Who lost it after plays were taken back"
-    };
-    heading(out, &format!("{what}: {} users", rows.len()))?;
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let spread = |mut of: Vec<f64>| {
-        of.sort_by(f64::total_cmp);
-        let (half, most) = (of[(of.len() - 1) / 2], of[of.len() - 1]);
-        format!("half within {half:.2} s, all within {most:.2} s")
-    };
-    let from = if up {
-        "from the play"
-    } else {
-        "from the last one taken back"
-    };
-    line(
-        out,
-        &format!("{from} to the role"),
-        &spread(rows.iter().map(|row| row.after).collect()),
-    )?;
-    line(
-        out,
-        "  of that, waiting in turn",
-        &format!(
-            "{} (the tenant's rate limit)",
-            spread(rows.iter().map(|row| row.waited).collect())
-        ),
-    )?;
-    writeln!(
-        out,
-        "\n  {:<36}{:>6}{:>10}{:>10}   other roles",
-        "user", "plays", "after", "waiting"
-    )?;
-    let more = rows.len().saturating_sub(ROWS);
-    rows.truncate(ROWS);
-    for row in &rows {
-        writeln!(
-            out,
-            "  {:<36}{:>6}{:>8.2} s{:>8.2} s   {}",
-            shortened(row.user, 34),
-            row.plays,
-            row.after,
-            row.waited,
-            shortened(&row.other_roles.join(" "), 31),
-        )?;
-    }
-    if more > 0 {
-        writeln!(out, "  and {more} more")?;
-    }
-    Ok(())
-}
-
-fn row<'a>(evidence: &'a Evidence, line: &'a Change) -> Option<Row<'a>> {
-    let after = (line.completed_at? - line.event_stored_at?).as_seconds_f64();
-    Some(Row {
-        user: &line.user_id,
-        plays: line.plays,
-        after,
-        // A user who was due before the play, for a login, waits for the play only from then on.
-        waited: (line.queued_ms as f64 / 1000.0).min(after),
-        other_roles: evidence.others.roles(&line.user_id),
-    })
-}
-
-fn left_alone(out: &mut String, evidence: &Evidence, checks: &[Check]) -> fmt::Result {
+fn left_alone(out: &mut String, checks: &[Check]) -> fmt::Result {
     let figures = |what: &str| {
         let check = checks.iter().find(|check| check.what.starts_with(what));
         check.map_or("", |check| &check.figures).to_owned()
@@ -183,8 +89,7 @@ fn left_alone(out: &mut String, evidence: &Evidence, checks: &[Check]) -> fmt::R
         &format!("{} still have them all, in order", figures("other roles")),
     )?;
     let old = format!(
-        "{} hold the role from before and have no plays: {}",
-        evidence.old_editors.len(),
+        "have the role from before, no plays: {}",
         figures("editors from before")
     );
     line(out, "old editors", &old)
@@ -214,7 +119,7 @@ fn calls(out: &mut String, evidence: &Evidence) -> fmt::Result {
         out,
         "to get to know users",
         &format!(
-            "{} reads ({} users the tenant does not know)",
+            "{} reads; {} found no such user",
             reads.saturating_sub(writes),
             evidence.answered(404)
         ),
@@ -250,7 +155,7 @@ fn tenant_log(out: &mut String, evidence: &Evidence) -> fmt::Result {
         out,
         "from the file",
         &format!(
-            "{} records, {} different: {} stored, {} read, {} set aside, {} lost",
+            "{} records under {} ids: {} stored, {} read, {} set aside, {} lost",
             fate.records,
             fate.distinct,
             fate.stored,
@@ -264,11 +169,11 @@ fn tenant_log(out: &mut String, evidence: &Evidence) -> fmt::Result {
         "  users who logged in there",
         &format!("{}; the tenant was asked for {}", fate.named, fate.asked_for),
     )?;
-    for one in fate.set_aside.iter().take(ROWS) {
+    for one in fate.set_aside.iter().take(SET_ASIDE) {
         line(
             out,
             "  set aside",
-            &shortened(&format!("{}: {}", one.reason, one.detail), 66),
+            &cut(&format!("{}: {}", one.reason, one.detail), TEXT),
         )?;
     }
     Ok(())
@@ -287,49 +192,5 @@ fn verdict(out: &mut String, evidence: &Evidence, checks: &[Check]) -> fmt::Resu
     match failed {
         0 => writeln!(out, "\nAll {} checks hold.", checks.len()),
         _ => writeln!(out, "\n{failed} of the checks FAILED."),
-    }
-}
-
-/// The text, its middle left out where it is longer than `most` characters.
-fn shortened(text: &str, most: usize) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    if chars.len() <= most {
-        return text.to_owned();
-    }
-    let head = (most - 1) / 2;
-    let tail = most - 1 - head;
-    let part = |chars: &[char]| chars.iter().collect::<String>();
-    format!("{}…{}", part(&chars[..head]), part(&chars[chars.len() - tail..]))
-}
-
-fn signed(number: i64) -> String {
-    let sign = if number < 0 { "-" } else { "" };
-    format!("{sign}{}", thousands(number.unsigned_abs()))
-}
-
-/// `20,000`
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_easy_to_read() {
-        let grouped = [0, 7, 999, 1_000, 20_000, 1_234_567].map(thousands);
-        assert_eq!(grouped, ["0", "7", "999", "1,000", "20,000", "1,234,567"]);
-        assert_eq!(signed(-1_500), "-1,500");
-        assert_eq!(shortened("abcdefghij", 10), "abcdefghij");
-        assert_eq!(shortened("abcdefghijk", 10), "abcd…ghijk");
     }
 }

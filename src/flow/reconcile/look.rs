@@ -341,8 +341,9 @@ impl Reconcile {
             );
             return Ok(());
         }
-        role_changes::complete(&mut tx, &write.changes, "written").await?;
+        // Read while the grant is open: it is ours, also if it is not earned any more.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        role_changes::complete(&mut tx, &write.changes, "written").await?;
         for role in &mut standing.roles {
             role.overruled |= write.overruled.contains(&role.rule.role);
         }

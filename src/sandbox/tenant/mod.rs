@@ -6,6 +6,7 @@
 //! the worker: whatever it offers is what clients and users of any tenant do.
 
 mod answer;
+mod assertion;
 mod calls;
 mod deal;
 mod deeds;
@@ -27,12 +28,13 @@ mod tls;
 mod token_api;
 mod users_api;
 
+pub use assertion::PublicKey;
 pub use calls::{Actor, Call, Endpoint, Version};
 pub use errors::ApiError;
 pub use faults::{CallMatch, Fault};
 pub use limits::{Rate, RatePlan, ResetMeans};
 pub use log_stream::{Format, LogStream};
-pub use options::{Client, ProfileLimit, TenantOptions};
+pub use options::{Client, ProfileLimit, Proof, TenantOptions};
 pub use outbox::{Logged, StreamError};
 pub use records::{APP_CLIENT, DASHBOARD_ADMIN, DASHBOARD_CLIENT};
 
@@ -101,6 +103,7 @@ impl Tenant {
                 .map(|client| (client.id.clone(), client.clone()))
                 .collect(),
             tokens: std::collections::HashMap::new(),
+            used_assertions: assertion::Used::new(),
             limiter: limits::Limiter::new(options.plan, factor),
             faults: faults::Faults::default(),
             calls: vec![],

@@ -77,4 +77,29 @@ impl Metrics {
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok();
         self.0.lines().find_map(value)
     }
+
+    /// Messages of a stream that the worker has read since it started.
+    #[must_use]
+    pub fn read(&self, stream: &str) -> u64 {
+        let series = format!("rolekeeper_folded_messages_total{{stream=\"{stream}\"}}");
+        self.count(&series).unwrap_or(0)
+    }
+
+    /// Users who are due, wait for later, or are in hand. While the worker does not answer: one.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let states = ["due", "waiting", "leased"];
+        let series = states.map(|state| format!("rolekeeper_nominations{{state=\"{state}\"}}"));
+        let counts = series.iter().map(|series| self.count(series));
+        counts.sum::<Option<u64>>().unwrap_or(1)
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a metric that counts is a whole number and never below 0"
+    )]
+    fn count(&self, series: &str) -> Option<u64> {
+        self.figure(series).map(|figure| figure as u64)
+    }
 }

@@ -15,6 +15,11 @@ use super::event::Event;
 
 /// Plays that the publisher sends twice, as one does who missed the answer.
 const SENT_TWICE: usize = 400;
+/// Newcomers sign up within this first share of the time: before anybody has played enough of what they made.
+const SIGN_UPS_IN: f64 = 0.15;
+/// Every so many of the playlists that reach the line do so in a rush at the end: more at once than the
+/// tenant's rate limit lets through.
+const RUSH_EVERY: usize = 2;
 /// Logins beside each user's first.
 const MORE_LOGINS: usize = 60;
 /// Tickets that the support desk notes while plays come in.
@@ -74,7 +79,9 @@ impl Script {
             .map(|playlist| Event::saved(playlist, &cast.users[playlist.owner]));
         let saves = saves.collect();
         let mut acts = plays(cast, &mut rng, at);
-        sprinkle(&mut acts, people(cast, &mut rng), &mut rng);
+        let (sign_ups, rest) = people(cast, &mut rng);
+        sprinkle(&mut acts, sign_ups, SIGN_UPS_IN, &mut rng);
+        sprinkle(&mut acts, rest, 1.0, &mut rng);
         Self { saves, acts, rng, at }
     }
 
@@ -127,57 +134,54 @@ fn play_id(playlist: &str, number: i64) -> String {
     format!("play_{playlist}_{number}")
 }
 
+/// All plays: mixed, and behind them those of the rush.
 fn plays(cast: &Cast, rng: &mut StdRng, at: OffsetDateTime) -> Vec<Act> {
-    let mut events: Vec<Event> = Vec::new();
-    for playlist in &cast.playlists {
+    let (mut events, mut rush) = (Vec::new(), Vec::new());
+    for (place, playlist) in cast.playlists.iter().enumerate() {
+        let in_rush = playlist.plays >= LINE && place.is_multiple_of(RUSH_EVERY);
         for number in 1..=playlist.plays {
             let listener = &cast.users[rng.random_range(0..cast.users.len())];
-            events.push(Event::play(
-                play_id(&playlist.id, number),
-                &playlist.id,
-                listener,
-                at,
-            ));
+            let play = Event::play(play_id(&playlist.id, number), &playlist.id, listener, at);
+            if in_rush && number >= LINE {
+                rush.push(play);
+            } else {
+                events.push(play);
+            }
         }
     }
     events.shuffle(rng);
+    rush.shuffle(rng);
+    events.extend(rush);
     let twice: Vec<Event> = events.sample(rng, SENT_TWICE).cloned().collect();
     let broken = Event::broken(&cast.playlists[0].id);
     let publish = |event| Act::Publish(Box::new(event));
     let mut acts: Vec<Act> = events.into_iter().map(publish).collect();
-    sprinkle(
-        &mut acts,
-        twice.into_iter().chain(broken).map(publish).collect(),
-        rng,
-    );
+    let more = twice.into_iter().chain(broken).map(publish).collect();
+    sprinkle(&mut acts, more, 1.0, rng);
     acts
 }
 
-/// What people do meanwhile: everybody who was there logs in once, some more often; newcomers sign up.
-fn people(cast: &Cast, rng: &mut StdRng) -> Vec<Act> {
+/// What people do meanwhile: newcomers sign up; and everybody who was there logs in once, some more often.
+fn people(cast: &Cast, rng: &mut StdRng) -> (Vec<Act>, Vec<Act>) {
     let (newcomers, there): (Vec<usize>, Vec<usize>) =
         (0..cast.users.len()).partition(|index| cast.users[*index].kind == Kind::Newcomer);
-    let mut acts: Vec<Act> = newcomers.into_iter().map(Act::SignUp).collect();
-    acts.extend(there.iter().copied().map(Act::Login));
-    let more = (0..MORE_LOGINS).filter_map(|_| there.choose(rng).copied().map(Act::Login));
-    acts.extend(more.collect::<Vec<_>>());
-    let edited = there.sample(rng, DESK_EDITS).copied();
-    acts.extend(
-        edited
-            .map(|index| Act::DeskEdit(index, format!("T-{index}").into()))
-            .collect::<Vec<_>>(),
-    );
-    acts
+    let mut acts: Vec<Act> = there.iter().copied().map(Act::Login).collect();
+    for _ in 0..MORE_LOGINS {
+        acts.extend(there.choose(rng).copied().map(Act::Login));
+    }
+    let edited = there.sample(rng, DESK_EDITS);
+    acts.extend(edited.map(|index| Act::DeskEdit(*index, format!("T-{index}").into())));
+    (newcomers.into_iter().map(Act::SignUp).collect(), acts)
 }
 
-/// Puts `more` at random places of `acts`.
-fn sprinkle(acts: &mut Vec<Act>, more: Vec<Act>, rng: &mut StdRng) {
+/// Puts `more` at random places of the first `share` of `acts`.
+fn sprinkle(acts: &mut Vec<Act>, more: Vec<Act>, share: f64, rng: &mut StdRng) {
     let mut placed: Vec<(f64, Act)> = std::mem::take(acts)
         .into_iter()
         .enumerate()
         .map(|(place, act)| (place as f64, act))
         .collect();
-    let end = placed.len() as f64;
+    let end = placed.len() as f64 * share;
     placed.extend(more.into_iter().map(|act| (rng.random_range(0.0..end), act)));
     placed.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     acts.extend(placed.into_iter().map(|(_, act)| act));

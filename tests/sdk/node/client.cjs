@@ -1,14 +1,21 @@
 // Lets the official Node client do its calls against a tenant and prints, as JSON, what its user sees of each.
 // Owns no expectation: the test that starts it has those. Must never change the client's own behaviour.
 //
-// Environment: DOMAIN and LIMITED_DOMAIN (host:port), CLIENT_ID, CLIENT_SECRET; trust by NODE_EXTRA_CA_CERTS.
+// Environment: DOMAIN and LIMITED_DOMAIN (host:port), CLIENT_ID, CLIENT_SECRET, KEY_CLIENT_ID, KEY_FILE (PKCS#8);
+// trust by NODE_EXTRA_CA_CERTS.
 // CommonJS, because NODE_PATH works for it alone.
 "use strict";
 
+const { readFileSync } = require("node:fs");
 const { ManagementClient } = require("auth0");
 
 const credentials = { clientId: process.env.CLIENT_ID, clientSecret: process.env.CLIENT_SECRET };
 const client = new ManagementClient({ domain: process.env.DOMAIN, ...credentials });
+const withKey = new ManagementClient({
+  domain: process.env.DOMAIN,
+  clientId: process.env.KEY_CLIENT_ID,
+  clientAssertionSigningKey: readFileSync(process.env.KEY_FILE, "utf8"),
+});
 const stranger = new ManagementClient({ domain: process.env.DOMAIN, token: "nobody's" });
 const limited = new ManagementClient({ domain: process.env.LIMITED_DOMAIN, ...credentials });
 
@@ -35,6 +42,7 @@ async function main() {
   const roles = { app_metadata: { roles: ["dj", "playlist_editor"] } };
   const result = {
     read: await seen(client.users.get("auth0|reader")),
+    read_with_key: await seen(withKey.users.get("auth0|reader")),
     patched: await seen(client.users.update("auth0|reader", roles)),
     missing: await seen(client.users.get("auth0|nobody")),
     malformed: await seen(client.users.update("auth0|reader", { name: "x".repeat(301) })),

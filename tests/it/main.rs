@@ -33,6 +33,7 @@ mod leftovers;
 mod lost_grants;
 mod official_clients;
 mod parked;
+mod rules_file;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

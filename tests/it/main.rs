@@ -37,6 +37,7 @@ mod parked;
 mod reconcile_calls;
 mod reconcile_profiles;
 mod reconcile_trouble;
+mod rules_file;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

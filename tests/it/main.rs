@@ -14,9 +14,11 @@ mod proxy;
 mod world;
 
 mod adopt;
+mod config;
 mod floors;
 mod fold_counts;
 mod fold_exactly_once;
+mod ops;
 mod reconcile_calls;
 mod reconcile_profiles;
 mod reconcile_trouble;

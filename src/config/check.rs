@@ -41,6 +41,12 @@ impl Check {
         ));
     }
 
+    /// Notes that settings which are there, or are not, do not go together; shows none of their values.
+    pub(super) fn contradiction(&mut self, settings: &str, what: &str, expected: &str) {
+        self.faults
+            .push(format!("{settings}: {what}, expected {expected}"));
+    }
+
     /// A setting that must be there and may be shown.
     pub(super) fn text(&mut self, setting: &str, value: Option<&str>, expected: &str) -> String {
         match value.map(str::trim) {
@@ -51,11 +57,6 @@ impl Check {
                 String::new()
             }
         }
-    }
-
-    /// A setting that must be there and is never shown.
-    pub(super) fn secret(&mut self, setting: &str, value: Option<&str>, expected: &str) -> SecretString {
-        SecretString::from(self.text(setting, value, expected))
     }
 
     /// A token that others send to us; one that is easily guessed is refused.

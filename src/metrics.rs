@@ -239,6 +239,8 @@ impl Metrics {
             self.reader_restarts.with_label_values(&[stream]);
             self.fold_seconds.with_label_values(&[stream]);
             self.fold_active.with_label_values(&[stream]);
+            self.fold_lag_messages.with_label_values(&[stream]);
+            self.fold_lag_seconds.with_label_values(&[stream]);
             self.stream_loss.with_label_values(&[stream]);
             for reason in reasons {
                 self.dead_letters.with_label_values(&[stream, reason]);

@@ -31,8 +31,8 @@ async fn old_editors_are_counted_and_left_alone() {
     let users = old_editors(&world, 20).await;
     let worker = world.worker();
     assert_eq!(
-        (worker.metric(UNADOPTED).await, worker.metric(ADOPTED).await),
-        (20.0, 0.0)
+        (worker.count(UNADOPTED).await, worker.count(ADOPTED).await),
+        (Some(20), Some(0))
     );
 
     // Plays that do not reach the line are no reason to take the role; nor is one that falls from it.
@@ -55,13 +55,13 @@ async fn old_editors_are_counted_and_left_alone() {
     // One who earns it is ours from then on, without a write; and loses it by the rules.
     world.earn(&users[7], "pl_earned").await;
     world.settled().await;
-    assert_eq!((world.patches(), worker.metric(ADOPTED).await), (0, 1.0));
+    assert_eq!((world.patches(), worker.count(ADOPTED).await), (0, Some(1)));
     world
         .publish(&[retraction("r", "pl_earned-1", "pl_earned")])
         .await;
     world.settled().await;
     assert_eq!(world.roles(&users[7]), ["mentor"]);
-    assert_eq!((world.patches(), worker.metric(UNADOPTED).await), (1, 19.0));
+    assert_eq!((world.patches(), worker.count(UNADOPTED).await), (1, Some(19)));
 }
 
 #[tokio::test]
@@ -164,10 +164,10 @@ async fn shadow_mode_decides_and_audits_and_writes_nothing_until_it_is_switched_
     let series = r#"rolekeeper_role_changes_total{change="granted",outcome="shadow"}"#;
     assert_eq!(
         (
-            shadow.metric(series).await,
-            shadow.metric("rolekeeper_writes_enabled").await
+            shadow.count(series).await,
+            shadow.count("rolekeeper_writes_enabled").await
         ),
-        (2.0, 0.0)
+        (Some(2), Some(0))
     );
     let decided = world.audit_of("auth0|old").await;
     assert_eq!(decided, [("revoked".to_owned(), Some("shadow".to_owned()))]);
@@ -185,5 +185,5 @@ async fn shadow_mode_decides_and_audits_and_writes_nothing_until_it_is_switched_
         (world.roles("auth0|bob"), world.patches()),
         (vec!["mentor".to_owned()], 2)
     );
-    assert_eq!(worker.metric("rolekeeper_writes_enabled").await, 1.0);
+    assert_eq!(worker.count("rolekeeper_writes_enabled").await, Some(1));
 }

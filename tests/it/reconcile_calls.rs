@@ -118,7 +118,7 @@ async fn no_write_leaves_things_as_they_were() {
             1 => {
                 world
                     .publish(&[retraction(&format!("r{round}"), &play, &list)])
-                    .await
+                    .await;
             }
             2 => {
                 let note = json!({"app_metadata": {"note": round}});

@@ -152,8 +152,8 @@ async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile()
     quiet(&world).await;
     let worker = world.worker();
     assert_eq!(
-        worker.metric(r#"rolekeeper_nominations{state="parked"}"#).await,
-        1.0
+        worker.count(r#"rolekeeper_nominations{state="parked"}"#).await,
+        Some(1)
     );
     // More events do not wake it: nothing has changed about the reason.
     world

@@ -8,6 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
 # Builds read .sqlx; that it is right is a part of its own.
 export SQLX_OFFLINE=true
+# What a test needs and does not find is a failure here, where it was just installed.
+export CI=true
 # The tests run against the nats-server on PATH, and a smoke part against the current one.
 export NATS_SERVER_CURRENT_BIN="$PWD/.tools/nats/bin/nats-server"
 

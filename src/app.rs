@@ -177,6 +177,7 @@ impl Worker {
         if let (Some(config), Some(client)) = (reconcile, client) {
             let stage = Reconcile::new(Parts {
                 store: store.clone(),
+                bus: bus.clone(),
                 reader: Reader::new(&client),
                 writer: Writer::new(&client),
                 metrics: Arc::clone(&metrics),
@@ -244,7 +245,7 @@ fn client(config: &Auth0Config) -> Result<Client> {
         domain,
         audience,
         client_id,
-        client_secret,
+        credential,
         ca_file,
         timeout,
         writes: _,
@@ -255,7 +256,7 @@ fn client(config: &Auth0Config) -> Result<Client> {
         domain: domain.clone(),
         audience: audience.clone(),
         client_id: client_id.clone(),
-        client_secret: client_secret.clone(),
+        credential: credential.clone(),
         request_timeout: *timeout,
         ca_file: ca_file.clone(),
     })?)

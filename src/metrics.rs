@@ -4,8 +4,8 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Label of a metric that exists once a stream.
@@ -43,6 +43,10 @@ pub struct Metrics {
     pub auth0_calls: IntCounterVec,
     /// Changes of roles by kind and outcome.
     pub role_changes: IntCounterVec,
+    /// Changes of roles known to be in the stream that announces them.
+    pub announced: IntCounter,
+    /// Completed changes that are not announced yet.
+    pub unannounced: IntGauge,
     /// Earned roles that somebody took away, by what was done about it.
     pub taken_away: IntCounterVec,
     /// 1 while the rules file cannot be used.
@@ -51,7 +55,7 @@ pub struct Metrics {
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
     pub reconcile_active: IntGauge,
-    /// 1 while reconcile waits for credentials or scopes to be mended.
+    /// 1 while reconcile waits for a token, or for credentials or scopes to be mended.
     pub reconcile_paused: IntGauge,
     /// 1 when roles are written, 0 in shadow mode.
     pub writes_enabled: IntGauge,
@@ -183,6 +187,14 @@ impl Metrics {
                 "Changes of roles",
                 &["change", "outcome"],
             ),
+            announced: maker.keep(IntCounter::with_opts(Opts::new(
+                "rolekeeper_announced_total",
+                "Changes of roles announced in the stream ROLE_CHANGES",
+            ))),
+            unannounced: maker.gauge(
+                "rolekeeper_unannounced_role_changes",
+                "Completed changes of roles that are not announced yet",
+            ),
             taken_away: maker.counter(
                 "rolekeeper_roles_taken_away_total",
                 "Earned roles found taken away by somebody else",
@@ -196,7 +208,7 @@ impl Metrics {
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
                 "rolekeeper_reconcile_paused",
-                "1 while reconcile waits for credentials or scopes to be mended",
+                "1 while reconcile waits for a token, or for credentials or scopes to be mended",
             ),
             writes_enabled: maker.gauge(
                 "rolekeeper_writes_enabled",

@@ -5,6 +5,8 @@
 mod accept_stream;
 mod adopt;
 mod migrate;
+mod parked;
+mod requeue;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -28,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a worker: webhook, fold, reconcile
+    /// Run a worker: webhook, fold, reconcile, announce
     Serve(Box<ServeArgs>),
     /// Bring database and streams to what this version needs
     Migrate(MigrateArgs),
@@ -36,6 +38,10 @@ enum Command {
     Adopt(adopt::AdoptArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
+    /// Show users nobody looks at until a person has acted
+    Parked(parked::ParkedArgs),
+    /// Make parked users due again, now
+    Requeue(requeue::RequeueArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArgs),
@@ -74,6 +80,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
+            Command::Parked(args) => parked::run(args).await?,
+            Command::Requeue(args) => return requeue::run(args).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,
         }

@@ -268,7 +268,8 @@ pub async fn again(
 /// Parks a user until the profile changes or a day has passed; a person can see why.
 pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(), last_error = $3
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+             attempts = attempts + 1, last_error = $3
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,

@@ -272,11 +272,14 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            let decided_before = of
-                .known
-                .as_ref()
-                .is_some_and(|known| known.wanted == of.decision.wanted);
-            if self.writes || !decided_before {
+            // In shadow mode the same decision is made at each look, and belongs into the audit once.
+            let decided_before = !self.writes
+                && of
+                    .known
+                    .as_ref()
+                    .is_some_and(|known| known.wanted == of.decision.wanted)
+                && role_changes::is_shadowed(tx, claim, role, *change).await?;
+            if !decided_before {
                 rows.push(
                     role_changes::decide(
                         tx,
@@ -341,8 +344,9 @@ impl Reconcile {
             );
             return Ok(());
         }
-        role_changes::complete(&mut tx, &write.changes, "written").await?;
+        // Read while the grant is open: it is ours, also if it is not earned any more.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        role_changes::complete(&mut tx, &write.changes, "written").await?;
         for role in &mut standing.roles {
             role.overruled |= write.overruled.contains(&role.rule.role);
         }

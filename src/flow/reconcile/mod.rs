@@ -18,9 +18,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span};
 
+use super::announce::Announce;
 use super::patience::Patience;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::bus::Bus;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -58,6 +60,7 @@ pub struct Reconcile {
     gate: Arc<Gate>,
     pause: Arc<Mutex<Pause>>,
     sweep: Sweep,
+    announce: Arc<Announce>,
     /// Somebody is due.
     wake: Arc<Notify>,
 }
@@ -77,6 +80,8 @@ enum TermError {
 pub struct Parts {
     /// Facts, queue and audit.
     pub store: Store,
+    /// Where completed changes are announced.
+    pub bus: Bus,
     /// Reads users.
     pub reader: Reader,
     /// Writes users.
@@ -97,6 +102,7 @@ impl Reconcile {
     pub fn new(parts: Parts) -> Self {
         let Parts {
             store,
+            bus,
             reader,
             writer,
             metrics,
@@ -115,6 +121,7 @@ impl Reconcile {
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
             },
+            announce: Arc::new(Announce::new(store.clone(), bus, Arc::clone(&metrics))),
             store,
             reader,
             writer,
@@ -197,6 +204,7 @@ impl Reconcile {
             heard = self.hear() => heard,
             ended = self.dispatch(&mut looks) => ended,
             ended = self.sweep.run() => ended,
+            ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
@@ -235,14 +243,15 @@ impl Reconcile {
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
+                        let began = Instant::now();
                         let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, ended).await;
+                        this.give_back(&claim, began, ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));
                     if probing {
                         // One probe at a time while credentials are in doubt.
-                        looks.join_next().await;
+                        while looks.join_next().await.is_some() {}
                     }
                 }
             }

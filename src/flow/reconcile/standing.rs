@@ -35,6 +35,8 @@ pub(super) struct Role<'r> {
     pub(super) overruled: bool,
     /// What we know of it.
     pub(super) known: Option<Assignment>,
+    /// A grant of ours is open: if the user holds the role, it is from us, although nobody recorded it.
+    granting: bool,
 }
 
 impl Role<'_> {
@@ -53,7 +55,7 @@ impl Role<'_> {
     }
 
     pub(super) fn adopted(&self) -> bool {
-        self.known.as_ref().is_some_and(|known| known.adopted)
+        self.granting || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 }
 
@@ -66,6 +68,7 @@ impl<'r> Standing<'r> {
     ) -> Result<Self, StoreError> {
         let facts = playlists::facts(tx, user).await?;
         let mut known = assignments::of_user(tx, user, verify_after).await?;
+        let open = role_changes::open(tx, user).await?;
         let roles = rules.as_slice().iter().map(|rule| {
             let known = known
                 .iter()
@@ -83,10 +86,10 @@ impl<'r> Standing<'r> {
                 decision,
                 overruled,
                 known,
+                granting: open.iter().any(|open| open.granted && open.role == rule.role),
             }
         });
         let roles = roles.collect();
-        let open = role_changes::open(tx, user).await?;
         Ok(Self {
             facts,
             roles,

@@ -11,6 +11,10 @@ use uuid::Uuid;
 use super::{Store, StoreError, Tx};
 use crate::domain::ids::UserId;
 
+/// Least time from one look to the next. One user whose count goes up and down without end must not use up
+/// the calls of all others.
+const LOOKS_APART: Duration = Duration::from_secs(1);
+
 /// What comes first when there are more users than calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
@@ -77,7 +81,8 @@ pub struct Claim {
     pub queued_ms: i64,
 }
 
-/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay.
+/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, and
+/// one who was looked at just now waits a moment.
 pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
     if wanted.is_empty() {
         return Ok(());
@@ -100,8 +105,12 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         .map(|one| one.cause.as_ref().map(|cause| cause.stored_at))
         .collect();
     sqlx::query!(
-        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
-         SELECT * FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
+        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, due_at)
+         SELECT named.*, greatest(now(), u.fetched_at + $7::double precision * interval '1 second')
+         FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
+             AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
+         LEFT JOIN users u ON u.user_id = named.user_id
+         ORDER BY named.user_id
          ON CONFLICT (user_id) DO UPDATE SET
              urgency = least(n.urgency, excluded.urgency),
              generation = n.generation + 1,
@@ -109,7 +118,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              cause_event = coalesce(excluded.cause_event, n.cause_event),
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
-             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at ELSE least(n.due_at, now()) END,
+             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at ELSE least(n.due_at, excluded.due_at) END,
              -- a parked user waits for a person, or for the profile to change
              parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END",
         &users as &[&str],
@@ -117,7 +126,8 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         &observes,
         &events as &[Option<&str>],
         &plays as &[Option<i64>],
-        &stored as &[Option<OffsetDateTime>]
+        &stored as &[Option<OffsetDateTime>],
+        LOOKS_APART.as_secs_f64()
     )
     .execute(&mut **tx)
     .await?;
@@ -228,10 +238,12 @@ pub async fn finish(
     );
     if in_step.fetch_all(&mut **tx).await?.is_empty() {
         sqlx::query!(
-            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now()
+            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
+                 due_at = now() + $3::double precision * interval '1 second'
              WHERE user_id = $1 AND lease = $2",
             user,
-            claim.lease
+            claim.lease,
+            LOOKS_APART.as_secs_f64()
         )
         .execute(&mut **tx)
         .await?;

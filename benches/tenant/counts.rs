@@ -14,7 +14,7 @@ use rolekeeper::sandbox::traffic::event::Event;
 use serde_json::json;
 
 use crate::log::Calls;
-use crate::world::{self, CLIENT, World, is_right, seed_user};
+use crate::world::{self, CLIENT, RULES_FILE, World, is_right, rules_file, seed_user};
 
 const USERS: usize = 50;
 const REST_WITHIN: Duration = Duration::from_mins(2);
@@ -27,6 +27,7 @@ pub(crate) struct Counts {
     pub(crate) login: f64,
     pub(crate) flaps_waiting: f64,
     pub(crate) flaps_live: f64,
+    pub(crate) flaps_between_lines: f64,
 }
 
 /// A user with one playlist.
@@ -79,31 +80,30 @@ struct Story {
     known: usize,
 }
 
-/// Measures all of them in one world.
+/// When and how one user goes over the line and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaps {
+    /// All of it lies in the stream when the worker comes.
+    AfterOutage,
+    /// As fast as the stream takes it.
+    Live,
+    /// The same, under a rule that revokes only further down; the last play is not taken back.
+    BetweenLines,
+}
+
+/// Measures all of them.
 pub(crate) async fn measure(postgres: &Postgres, factor: u32, flaps: usize) -> Result<Counts> {
-    let tenant = world::tenant(factor, 0).await?;
-    let owners: Vec<Owner> = (0..USERS)
-        .map(|number| Owner::new(&format!("owner{number}")))
-        .collect();
-    for owner in &owners {
-        seed_user(&tenant, &owner.user.id)?;
-    }
-    let flappers = ["flapper1", "flapper2"].map(Owner::new);
-    for flapper in &flappers {
-        seed_user(&tenant, &flapper.user.id)?;
-    }
-    let world = World::start(postgres, tenant, factor, &[]).await?;
-    let mut story = Story {
-        world,
-        owners,
-        known: 0,
-    };
+    let mut story = Story::begin(postgres, factor, &[]).await?;
     let change = story.changes().await?;
     let echo = story.echoes().await?;
     let login = story.logins().await?;
-    let [waiting, live] = &flappers;
-    let flaps_waiting = story.flaps(waiting, flaps, true).await?;
-    let flaps_live = story.flaps(live, flaps, false).await?;
+    let flaps_waiting = story.flaps("flapper1", flaps, Flaps::AfterOutage).await?;
+    let flaps_live = story.flaps("flapper2", flaps, Flaps::Live).await?;
+    story.world.stop_worker().await?;
+    let rules = rules_file(LINE, LINE - 10)?;
+    let path = rules.path().join(RULES_FILE).display().to_string();
+    let mut story = Story::begin(postgres, factor, &[("RULES_FILE", &path)]).await?;
+    let flaps_between_lines = story.flaps("flapper3", flaps, Flaps::BetweenLines).await?;
     story.world.stop_worker().await?;
     Ok(Counts {
         change,
@@ -111,10 +111,26 @@ pub(crate) async fn measure(postgres: &Postgres, factor: u32, flaps: usize) -> R
         login,
         flaps_waiting,
         flaps_live,
+        flaps_between_lines,
     })
 }
 
 impl Story {
+    async fn begin(postgres: &Postgres, factor: u32, settings: &[(&'static str, &str)]) -> Result<Self> {
+        let tenant = world::tenant(factor, 0).await?;
+        let owners: Vec<Owner> = (0..USERS)
+            .map(|number| Owner::new(&format!("owner{number}")))
+            .collect();
+        for owner in &owners {
+            seed_user(&tenant, &owner.user.id)?;
+        }
+        Ok(Self {
+            world: World::start(postgres, tenant, factor, settings).await?,
+            owners,
+            known: 0,
+        })
+    }
+
     /// Publishes, waits for rest, and answers the calls that took.
     async fn told(&mut self, events: &[Event]) -> Result<Calls> {
         self.world.publish(events).await?;
@@ -191,25 +207,28 @@ impl Story {
         Ok(calls as f64 / USERS as f64)
     }
 
-    /// One user goes over the line and back, again and again, and ends below it. With `outage` all of that lies in
-    /// the stream when the worker comes; else it comes as fast as the stream takes it.
-    async fn flaps(&mut self, owner: &Owner, flaps: usize, outage: bool) -> Result<f64> {
+    /// One user goes over the line and back, again and again.
+    async fn flaps(&mut self, name: &str, flaps: usize, how: Flaps) -> Result<f64> {
+        let owner = Owner::new(name);
+        seed_user(&self.world.tenant, &owner.user.id)?;
         let up_to_it: Vec<Event> = [owner.saved()].into_iter().chain(owner.plays(1..LINE)).collect();
         self.told(&up_to_it).await?;
-        let flaps = i64::try_from(flaps)?;
+        let end = LINE + i64::try_from(flaps)?;
         let across = |number: i64| owner.plays(number..number + 1).chain([owner.taken_back(number)]);
-        let across: Vec<Event> = (LINE..LINE + flaps).flat_map(across).collect();
-        if outage {
+        let mut across: Vec<Event> = (LINE..end).flat_map(across).collect();
+        let stays = how == Flaps::BetweenLines;
+        across.extend(owner.plays(end..end + i64::from(stays)));
+        if how == Flaps::AfterOutage {
             self.world.stop_worker().await?;
             self.world.publish(&across).await?;
             self.world.start_worker().await?;
-            self.world.stream_logs(2)?;
         } else {
             self.world.publish(&across).await?;
         }
+        self.world.stream_logs(2)?;
         let calls = self.rest().await?.count();
         anyhow::ensure!(
-            is_right(&self.world.tenant, &owner.user.id, false),
+            is_right(&self.world.tenant, &owner.user.id, stays),
             "the user who flapped is not right at the tenant"
         );
         Ok(calls as f64)

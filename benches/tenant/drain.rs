@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rolekeeper::sandbox::servers::Postgres;
-use rolekeeper::sandbox::servers::folder::Folder;
 use rolekeeper::sandbox::tenant::Tenant;
-use rolekeeper::sandbox::traffic::ROLE;
 
 use crate::counts::Owner;
 use crate::log::Calls;
 use crate::other_client::OtherClient;
 use crate::plain;
 use crate::world::{
-    self, BURST, BYSTANDERS, CLIENT, OTHER_CLIENT, PER_SECOND, World, bystander, is_right, seed_user,
+    self, BURST, BYSTANDERS, CLIENT, OTHER_CLIENT, PER_SECOND, RULES_FILE, World, bystander, is_right,
+    rules_file, seed_user,
 };
 
 const REST_WITHIN: Duration = Duration::from_mins(5);
@@ -113,14 +112,9 @@ impl Drain {
     }
 
     async fn rolekeeper(self, postgres: &Postgres, tenant: Tenant, owners: &[Owner]) -> Result<Drained> {
-        let folder = Folder::new("rules")?;
-        let rules = folder.path().join("rules.toml");
-        std::fs::write(
-            &rules,
-            format!("[[rule]]\nrole = \"{ROLE}\"\ngrant_at = 1\nrevoke_below = 1\n"),
-        )?;
-        let rules = rules.display().to_string();
-        let mut settings = vec![("RULES_FILE", rules.as_str())];
+        let rules = rules_file(1, 1)?;
+        let path = rules.path().join(RULES_FILE).display().to_string();
+        let mut settings = vec![("RULES_FILE", path.as_str())];
         if !self.other_client {
             settings.push(("AUTH0_RESERVE", "0"));
         }

@@ -124,10 +124,17 @@ fn table(sizes: &Sizes, counts: &Counts, alone: &Rounds, shared: &Rounds) -> Tab
         Goal::AtMost(0.0),
         counts.echo,
     );
-    let what = format!("calls for {flaps} flaps of a user, after an outage");
-    table.count(&what, Goal::AtMost(2.0), counts.flaps_waiting);
-    let what = format!("calls for {flaps} flaps of a user, while running");
-    table.count(&what, Goal::AtMost(2.0), counts.flaps_live);
+    for (how, figure) in [
+        ("after an outage", counts.flaps_waiting),
+        ("live", counts.flaps_live),
+        ("live, revoke_below 90", counts.flaps_between_lines),
+    ] {
+        table.count(
+            &format!("calls for {flaps} flaps of a user, {how}"),
+            Goal::AtMost(2.0),
+            figure,
+        );
+    }
     let n = sizes.changes as f64;
     for (rounds, beside) in [(alone, "alone"), (shared, "shared")] {
         let mut row = |what: &str, goal, of: fn(&Drained) -> f64, percent: bool| {

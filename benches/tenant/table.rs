@@ -56,7 +56,14 @@ impl Table {
                 Some(rolekeeper.iter().all(|one| *one <= most)),
             ),
             Goal::AtLeast(least) => (
-                format!("at least {}", shown(least, percent)),
+                format!(
+                    "at least {}",
+                    if percent {
+                        format!("{:.0} %", least * 100.0)
+                    } else {
+                        shown(least, false)
+                    }
+                ),
                 Some(median(rolekeeper) >= least),
             ),
         };
@@ -81,7 +88,7 @@ impl fmt::Display for Table {
             let [what, goal, rolekeeper, plain, reached] = cells;
             writeln!(
                 f,
-                "| {what:<52} | {goal:>13} | {rolekeeper:>24} | {plain:>24} | {reached:>7} |"
+                "| {what:<56} | {goal:>13} | {rolekeeper:>22} | {plain:>22} | {reached:>7} |"
             )
         };
         line(["", "goal", "rolekeeper", "plain client", "reached"])?;

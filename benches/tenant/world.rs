@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rolekeeper::sandbox::servers::folder::Folder;
 use rolekeeper::sandbox::servers::{Nats, Postgres};
 use rolekeeper::sandbox::tenant::{Client, LogStream, Rate, RatePlan, Tenant, TenantOptions};
 use rolekeeper::sandbox::traffic::ROLE;
@@ -35,6 +36,9 @@ pub(crate) const PER_SECOND: u32 = 16;
 pub(crate) const LATENCY_MS: RangeInclusive<u64> = 30..=90;
 /// Users whom nothing happens to.
 pub(crate) const BYSTANDERS: usize = 50;
+
+/// Name of the file in a folder of [`rules_file`].
+pub(crate) const RULES_FILE: &str = "rules.toml";
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Messages published before their acknowledgements are awaited.
@@ -69,6 +73,14 @@ pub(crate) fn seed_user(tenant: &Tenant, user: &str) -> Result<()> {
     let profile = json!({"app_metadata": {"roles": ["beta_tester"], "plan": "gold"}});
     let seeded = tenant.seed_user(user, profile).map(drop);
     seeded.map_err(|error| anyhow::anyhow!("the tenant refused {user}: {error:?}"))
+}
+
+/// A folder with a rules file, gone when it is dropped.
+pub(crate) fn rules_file(grant_at: i64, revoke_below: i64) -> Result<Folder> {
+    let folder = Folder::new("rules")?;
+    let rule = format!("[[rule]]\nrole = \"{ROLE}\"\ngrant_at = {grant_at}\nrevoke_below = {revoke_below}\n");
+    std::fs::write(folder.path().join(RULES_FILE), rule)?;
+    Ok(folder)
 }
 
 /// Whether all that the tenant holds of the user is as it must be, with the role or without.

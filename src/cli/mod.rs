@@ -4,7 +4,9 @@
 
 mod accept_stream;
 mod adopt;
+mod brake;
 mod migrate;
+mod pause;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -34,6 +36,12 @@ enum Command {
     Migrate(MigrateArgs),
     /// Take over users who hold a role already, so that it can be taken from them
     Adopt(adopt::AdoptArgs),
+    /// Show the changes of roles that are held, and release or drop them
+    Brake(brake::BrakeArgs),
+    /// Stop writing roles; counting goes on
+    Pause(pause::PauseArgs),
+    /// Go on writing roles
+    Resume(pause::ResumeArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
@@ -62,6 +70,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Serve(args) => app::serve(args.checked()?).await?,
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
+            Command::Brake(args) => brake::run(args).await?,
+            Command::Pause(args) => pause::pause(args).await?,
+            Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,

@@ -10,7 +10,7 @@ use super::{Store, StoreError, Tx, Wake};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts of one row, each on its own"
+    reason = "five facts of one row, each on its own"
 )]
 pub struct Assignment {
     /// The role.
@@ -21,6 +21,8 @@ pub struct Assignment {
     pub held: bool,
     /// Ours to take away.
     pub adopted: bool,
+    /// A person gave the grant up: not granted until it is earned anew.
+    pub declined: bool,
     /// Whether that was verified recently.
     pub fresh: bool,
 }
@@ -33,7 +35,7 @@ pub async fn of_user(
 ) -> Result<Vec<Assignment>, StoreError> {
     let rows = sqlx::query_as!(
         Assignment,
-        r#"SELECT role, wanted, held, adopted,
+        r#"SELECT role, wanted, held, adopted, declined,
                   coalesce(verified_at > now() - $2::double precision * interval '1 second', false) AS "fresh!"
            FROM assignments WHERE user_id = $1"#,
         user,
@@ -55,6 +57,7 @@ pub async fn seen(
         "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, verified_at) VALUES ($1, $2, $3, $4, $5, now())
          ON CONFLICT (user_id, role) DO UPDATE SET
              wanted = excluded.wanted, held = excluded.held, adopted = excluded.adopted, verified_at = excluded.verified_at,
+             declined = a.declined AND excluded.wanted AND NOT excluded.held,
              since = CASE WHEN a.held = excluded.held THEN a.since ELSE now() END",
         user,
         role,
@@ -70,7 +73,21 @@ pub async fn seen(
 /// Writes what was decided without a look.
 pub async fn decided(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE assignments SET wanted = $3 WHERE user_id = $1 AND role = $2",
+        "UPDATE assignments SET wanted = $3, declined = declined AND $3 WHERE user_id = $1 AND role = $2",
+        user,
+        role,
+        wanted
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes what was decided without a look and is not done; also for a role of which nothing is known.
+pub async fn awaited(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted) VALUES ($1, $2, $3, false, false)
+         ON CONFLICT (user_id, role) DO UPDATE SET wanted = excluded.wanted, declined = a.declined AND excluded.wanted",
         user,
         role,
         wanted

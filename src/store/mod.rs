@@ -4,6 +4,7 @@
 //! system, and never decide: what to write comes in as values.
 
 pub mod assignments;
+pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;
 mod gauges;
@@ -24,11 +25,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 pub use assignments::Assignment;
+pub use brakes::{BrakeState, Paused};
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
-pub use nominations::{Cause, Claim, Nominate, Urgency};
+pub use nominations::{Cause, Claim, HeldBy, Nominate, Urgency};
 pub use playlists::Counted;
 pub use role_changes::OpenChange;
 pub use rules::InForce;

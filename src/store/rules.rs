@@ -121,7 +121,7 @@ impl Store {
 async fn nominate_out_of_step(tx: &mut Tx<'_>, rule: &Rule, writes: bool) -> Result<u64, StoreError> {
     let nominated = sqlx::query!(
         "INSERT INTO nominations (user_id, urgency)
-         SELECT coalesce(best.user_id, a.user_id), CASE WHEN a.wanted AND best.user_id IS NULL THEN 0 ELSE 1 END::smallint
+         SELECT coalesce(best.user_id, a.user_id), CASE WHEN best.user_id IS NULL OR (best.plays < $3 AND NOT a.wanted) THEN 0 ELSE 1 END::smallint
          FROM (
              -- a user below the lower line is the same as one without plays
              SELECT owner_id AS user_id, max(plays) AS plays FROM playlists
@@ -130,7 +130,7 @@ async fn nominate_out_of_step(tx: &mut Tx<'_>, rule: &Rule, writes: bool) -> Res
          FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = best.user_id
          WHERE (best.plays >= $3 AND a.wanted IS NOT TRUE)
             OR (best.plays IS NULL AND a.wanted)
-            OR ($4 AND a.wanted AND NOT a.held)
+            OR ($4 AND a.wanted AND NOT a.held AND NOT a.declined)
             OR ($4 AND NOT a.wanted AND a.held AND a.adopted)
          ORDER BY 1
          ON CONFLICT (user_id) DO NOTHING",

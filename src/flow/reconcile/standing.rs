@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::domain::plan::Want;
+use crate::domain::plan::{Change, Want};
 use crate::domain::rule::{Rule, Rules};
 use crate::store::{Assignment, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes};
 
@@ -34,16 +34,30 @@ pub(super) struct Role<'r> {
 
 impl Role<'_> {
     /// Whether our own records say that nothing is to be done and nothing to be verified.
-    fn in_step(&self) -> bool {
+    pub(super) fn in_step(&self) -> bool {
         match &self.known {
             None => !self.wanted,
-            Some(known) if self.wanted => known.held && known.adopted && known.fresh,
+            Some(known) if self.wanted => known.declined || (known.held && known.adopted && known.fresh),
             Some(known) => !known.held || (!known.adopted && known.fresh),
         }
     }
 
     pub(super) fn adopted(&self) -> bool {
         self.known.as_ref().is_some_and(|known| known.adopted)
+    }
+
+    fn declined(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.declined)
+    }
+
+    /// What our own records alone say is to be done; none when they say nothing, or only a look can tell.
+    pub(super) fn awaits(&self) -> Option<Change> {
+        let held = self.known.as_ref().is_some_and(|known| known.held);
+        match (self.wanted, held) {
+            (true, false) if !self.declined() => Some(Change::Granted),
+            (false, true) if self.adopted() => Some(Change::Revoked),
+            _ => None,
+        }
     }
 }
 
@@ -79,13 +93,18 @@ impl<'r> Standing<'r> {
         self.open.is_empty() && self.roles.iter().all(Role::in_step)
     }
 
-    /// What is wanted of each owned role. With `keep`, nothing is taken away.
-    pub(super) fn wants(&self, keep: bool) -> Vec<Want<'r>> {
+    /// What is wanted of each owned role. A declined grant is left alone.
+    pub(super) fn wants(&self) -> Vec<Want<'r>> {
         let want = |role: &Role<'r>| Want {
             role: &role.rule.role,
             wanted: role.wanted,
-            adopted: role.adopted() && !keep,
+            adopted: role.adopted(),
         };
-        self.roles.iter().map(want).collect()
+        let left_alone = |role: &&Role<'_>| role.wanted && role.declined();
+        self.roles
+            .iter()
+            .filter(|role| !left_alone(role))
+            .map(want)
+            .collect()
     }
 }

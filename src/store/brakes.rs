@@ -1,0 +1,299 @@
+//! Tables `brakes` and `pause`: what stops changes of roles until a person acts.
+//!
+//! Owns the lock that makes deciders of one direction come one after the other, and the counting. Must never
+//! let go of a held user without a person, and never decide itself whether a brake engages.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError, Tx, Wake};
+use crate::domain::plan::Change;
+
+/// How long a count of all holders may serve: it reads a whole table.
+const HOLDERS_SERVE: Duration = Duration::from_mins(1);
+
+/// A brake, locked until the transaction ends.
+#[derive(Debug)]
+pub struct Locked {
+    change: Change,
+    /// All changes of its kind are held.
+    pub engaged: bool,
+}
+
+/// What a person sees of a brake.
+#[derive(Debug)]
+pub struct BrakeState {
+    /// Since when it is engaged.
+    pub engaged_at: Option<OffsetDateTime>,
+    /// Users who would have changed when it engaged, of how many holders.
+    pub counted: Option<(i64, i64)>,
+    /// Users who are held.
+    pub held: i64,
+    /// Users who wait and have not been looked at.
+    pub waiting: i64,
+    /// The first of those held, with the roles that would change.
+    pub first: Vec<(String, Vec<String>)>,
+}
+
+/// What a person has stopped.
+#[derive(Clone, Debug)]
+pub struct Paused {
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// What the person said about it.
+    pub reason: Option<String>,
+}
+
+/// How users held by one brake are marked, and how those held by both are.
+fn marks(change: Change) -> [&'static str; 2] {
+    let one = match change {
+        Change::Granted => "brake_grants",
+        Change::Revoked => "brake_revokes",
+    };
+    [one, "brake_both"]
+}
+
+/// Locks the brake of one direction. Whoever needs both takes grants first.
+pub async fn lock(tx: &mut Tx<'_>, change: Change) -> Result<Locked, StoreError> {
+    let engaged = sqlx::query_scalar!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM brakes WHERE change = $1 FOR UPDATE"#,
+        change.as_str()
+    );
+    let engaged = engaged.fetch_one(&mut **tx).await?;
+    Ok(Locked { change, engaged })
+}
+
+/// Which brakes are engaged; they stay so until the transaction ends.
+pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
+    let engaged = sqlx::query_scalar!(
+        "SELECT change FROM brakes WHERE engaged_at IS NOT NULL ORDER BY change FOR SHARE"
+    );
+    let engaged = engaged.fetch_all(&mut **tx).await?.into_iter();
+    Ok(engaged
+        .map(|change| {
+            if change == "granted" {
+                Change::Granted
+            } else {
+                Change::Revoked
+            }
+        })
+        .collect())
+}
+
+impl Locked {
+    /// Users who change inside the window, `user` among them: decided already, or waiting to be looked at under
+    /// the urgency of this direction. Counts no further than `enough`.
+    pub async fn changing(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        window: Duration,
+        enough: i64,
+    ) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM (
+                   SELECT $2::text COLLATE "C" AS user_id
+                   UNION
+                   (SELECT DISTINCT r.user_id FROM role_changes r JOIN brakes b USING (change)
+                    WHERE r.change = $1 AND NOT r.released AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
+                      AND r.decided_at > greatest(now() - $3::double precision * interval '1 second', b.released_at)
+                    LIMIT $4)
+                   UNION
+                   (SELECT n.user_id FROM nominations n
+                    WHERE n.urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                      -- only what is adopted can be taken away
+                      AND CASE WHEN $1 = 'revoked'
+                          THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
+                          ELSE NOT n.pass_grants END
+                    LIMIT $4)
+                   LIMIT $4
+               ) AS changing"#,
+            self.change.as_str(),
+            user,
+            window.as_secs_f64(),
+            enough
+        );
+        Ok(count.fetch_one(&mut **tx).await?)
+    }
+
+    /// Users who held a role at the start of the window; for revokes, one that is ours to take away. May be a
+    /// minute old.
+    pub async fn holders(&self, tx: &mut Tx<'_>, window: Duration) -> Result<i64, StoreError> {
+        let serves = sqlx::query_scalar!(
+            "SELECT holders FROM brakes WHERE change = $1 AND counted_at > now() - $2::double precision * interval '1 second'",
+            self.change.as_str(),
+            HOLDERS_SERVE.as_secs_f64()
+        );
+        if let Some(holders) = serves.fetch_optional(&mut **tx).await?.flatten() {
+            return Ok(holders);
+        }
+        let counted = sqlx::query_scalar!(
+            r#"WITH done AS (
+                   SELECT r.user_id FROM role_changes r JOIN brakes b USING (change)
+                   WHERE r.change = $1 AND NOT r.released AND r.completed_at IS NOT NULL
+                     AND r.decided_at > greatest(now() - $2::double precision * interval '1 second', b.released_at)
+               ), at_start AS (
+                   SELECT user_id FROM assignments WHERE held AND (adopted OR $1 = 'granted')
+                   UNION
+                   SELECT user_id FROM done WHERE $1 = 'revoked'
+                   EXCEPT
+                   SELECT user_id FROM done WHERE $1 = 'granted'
+               )
+               UPDATE brakes SET holders = (SELECT count(*) FROM at_start), counted_at = now()
+               WHERE change = $1 RETURNING holders AS "holders!""#,
+            self.change.as_str(),
+            window.as_secs_f64()
+        );
+        Ok(counted.fetch_one(&mut **tx).await?)
+    }
+
+    /// Engages the brake: from here on every change of its kind is held.
+    pub async fn engage(&self, tx: &mut Tx<'_>, changes: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE brakes SET engaged_at = now(), changes = $2 WHERE change = $1",
+            self.change.as_str(),
+            changes
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// How a brake stands, with at most `show` of the users it holds.
+    pub async fn brake(&self, change: Change, show: i64) -> Result<BrakeState, StoreError> {
+        let mut tx = self.begin().await?;
+        let marks = marks(change);
+        let row = sqlx::query!(
+            r#"SELECT engaged_at, changes, holders,
+                   (SELECT count(*) FROM nominations WHERE held = ANY($2::text[])) AS "held!",
+                   (SELECT count(*) FROM nominations
+                    WHERE urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      AND due_at <= now() AND parked_at IS NULL AND held IS NULL) AS "waiting!"
+               FROM brakes WHERE change = $1"#,
+            change.as_str(),
+            &marks as &[&str]
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let first = sqlx::query!(
+            r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM nominations n JOIN assignments a USING (user_id)
+               WHERE n.held = ANY($2::text[])
+                 AND CASE WHEN $1 = 'revoked' THEN a.held AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.held AND NOT a.declined END
+               GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
+            change.as_str(),
+            &marks as &[&str],
+            show
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        Ok(BrakeState {
+            engaged_at: row.engaged_at,
+            counted: row.changes.zip(row.holders),
+            held: row.held,
+            waiting: row.waiting,
+            first: first.into_iter().map(|row| (row.user_id, row.roles)).collect(),
+        })
+    }
+
+    /// Lets go of a brake, and lets exactly the users that it holds pass: they are decided anew. Answers how
+    /// many; none when the brake was not engaged.
+    pub async fn release_brake(&self, change: Change) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !let_go(&mut tx, change).await? {
+            return Ok(None);
+        }
+        let released = sqlx::query!(
+            "UPDATE nominations SET held = NULL, due_at = now(), observe = true,
+                 pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
+             WHERE held = ANY($2::text[])",
+            change.as_str(),
+            &marks(change) as &[&str]
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(released))
+    }
+
+    /// Lets go of a brake and gives up for good what it holds: holders are no longer adopted, grants are
+    /// declined. They are looked at once more, last of all. Answers how many; none when the brake was not
+    /// engaged.
+    pub async fn drop_braked(&self, change: Change) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !let_go(&mut tx, change).await? {
+            return Ok(None);
+        }
+        let dropped = sqlx::query_scalar!(
+            "UPDATE nominations SET held = NULL, due_at = now(), observe = true,
+                 urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 3 END
+             WHERE held = ANY($1::text[]) RETURNING user_id",
+            &marks(change) as &[&str]
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        sqlx::query!(
+            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', declined = declined OR $2 = 'granted'
+             WHERE user_id = ANY($1::text[])
+               AND CASE WHEN $2 = 'revoked' THEN held AND adopted AND NOT wanted ELSE wanted AND NOT held END",
+            &dropped,
+            change.as_str()
+        )
+        .execute(&mut *tx)
+        .await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(dropped.len() as u64))
+    }
+
+    /// What a person has stopped; none when nothing is.
+    pub async fn paused(&self) -> Result<Option<Paused>, StoreError> {
+        let row = sqlx::query_as!(Paused, "SELECT since, reason FROM pause");
+        Ok(row.fetch_optional(&self.pool).await?)
+    }
+
+    /// Stops looks and writes. Answers how many users are in hand and come to their end; none when it was
+    /// stopped already (a new reason is kept).
+    pub async fn pause(&self, reason: Option<&str>) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.begin().await?;
+        let fresh = sqlx::query_scalar!(
+            r#"INSERT INTO pause (reason) VALUES ($1)
+               ON CONFLICT (only_row) DO UPDATE SET reason = coalesce(excluded.reason, pause.reason)
+               RETURNING since = now() AS "fresh!""#,
+            reason
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let in_hand =
+            sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM nominations WHERE lease_until > now()"#);
+        let in_hand = in_hand.fetch_one(&mut *tx).await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(fresh.then_some(in_hand))
+    }
+
+    /// Goes on. Answers false when nothing was stopped.
+    pub async fn resume(&self) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let ended = sqlx::query!("DELETE FROM pause").execute(&mut *tx).await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(ended.rows_affected() > 0)
+    }
+}
+
+/// Lets go of an engaged brake; its count begins anew. Waits for deciders that hold its lock, so that what they
+/// hold is seen by the statements that follow.
+async fn let_go(tx: &mut Tx<'_>, change: Change) -> Result<bool, StoreError> {
+    let let_go = sqlx::query!(
+        "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
+         WHERE change = $1 AND engaged_at IS NOT NULL",
+        change.as_str()
+    );
+    Ok(let_go.execute(&mut **tx).await?.rows_affected() > 0)
+}

@@ -1,4 +1,4 @@
-//! Tables `brakes` and `pause`: what stops changes of roles until a person acts.
+//! Table `brakes`: what stops a mass of changes until a person acts.
 //!
 //! Owns the lock that makes deciders of one direction come one after the other, and the counting. Must never
 //! let go of a held user without a person, and never decide itself whether a brake engages.
@@ -34,15 +34,6 @@ pub struct BrakeState {
     pub waiting: i64,
     /// The first of those held, with the roles that would change.
     pub first: Vec<(String, Vec<String>)>,
-}
-
-/// What a person has stopped.
-#[derive(Clone, Debug)]
-pub struct Paused {
-    /// Since when.
-    pub since: OffsetDateTime,
-    /// What the person said about it.
-    pub reason: Option<String>,
 }
 
 /// How users held by one brake are marked, and how those held by both are.
@@ -207,9 +198,11 @@ impl Store {
             return Ok(None);
         }
         let released = sqlx::query!(
-            "UPDATE nominations SET held = NULL, due_at = now(), observe = true,
+            "-- in the order in which fold locks them
+             WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($2::text[]) ORDER BY user_id FOR UPDATE)
+             UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
                  pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
-             WHERE held = ANY($2::text[])",
+             FROM let_go WHERE n.user_id = let_go.user_id",
             change.as_str(),
             &marks(change) as &[&str]
         )
@@ -230,9 +223,10 @@ impl Store {
             return Ok(None);
         }
         let dropped = sqlx::query_scalar!(
-            "UPDATE nominations SET held = NULL, due_at = now(), observe = true,
+            "WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE)
+             UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
                  urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 3 END
-             WHERE held = ANY($1::text[]) RETURNING user_id",
+             FROM let_go WHERE n.user_id = let_go.user_id RETURNING n.user_id",
             &marks(change) as &[&str]
         )
         .fetch_all(&mut *tx)
@@ -249,41 +243,6 @@ impl Store {
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(dropped.len() as u64))
-    }
-
-    /// What a person has stopped; none when nothing is.
-    pub async fn paused(&self) -> Result<Option<Paused>, StoreError> {
-        let row = sqlx::query_as!(Paused, "SELECT since, reason FROM pause");
-        Ok(row.fetch_optional(&self.pool).await?)
-    }
-
-    /// Stops looks and writes. Answers how many users are in hand and come to their end; none when it was
-    /// stopped already (a new reason is kept).
-    pub async fn pause(&self, reason: Option<&str>) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.begin().await?;
-        let fresh = sqlx::query_scalar!(
-            r#"INSERT INTO pause (reason) VALUES ($1)
-               ON CONFLICT (only_row) DO UPDATE SET reason = coalesce(excluded.reason, pause.reason)
-               RETURNING since = now() AS "fresh!""#,
-            reason
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        let in_hand =
-            sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM nominations WHERE lease_until > now()"#);
-        let in_hand = in_hand.fetch_one(&mut *tx).await?;
-        Wake::Nominations.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(fresh.then_some(in_hand))
-    }
-
-    /// Goes on. Answers false when nothing was stopped.
-    pub async fn resume(&self) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let ended = sqlx::query!("DELETE FROM pause").execute(&mut *tx).await?;
-        Wake::Nominations.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(ended.rows_affected() > 0)
     }
 }
 

@@ -13,5 +13,6 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod brake;
 mod floors;
 mod fold_counts;

@@ -6,7 +6,9 @@ mod accept_stream;
 mod adopt;
 mod brake;
 mod migrate;
+mod parked;
 mod pause;
+mod requeue;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -30,7 +32,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a worker: webhook, fold, reconcile
+    /// Run a worker: webhook, fold, reconcile, announce
     Serve(Box<ServeArgs>),
     /// Bring database and streams to what this version needs
     Migrate(MigrateArgs),
@@ -44,9 +46,24 @@ enum Command {
     Resume(pause::ResumeArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
+    /// Show users nobody looks at until a person has acted
+    Parked(parked::ParkedArgs),
+    /// Make parked users due again, now
+    Requeue(requeue::RequeueArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArgs),
+}
+
+impl Cli {
+    /// What is logged. The sandbox talks to a person by itself, and its worker has a log of its own.
+    fn level(&self) -> &str {
+        match self.command {
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(_) if self.log.log_level == "info" => "warn",
+            _ => &self.log.log_level,
+        }
+    }
 }
 
 /// Runs the command given on the command line.
@@ -63,7 +80,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    telemetry::start(&cli.log.log_format, &cli.log.log_level).map_err(anyhow::Error::msg)?;
+    telemetry::start(&cli.log.log_format, cli.level()).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -74,6 +91,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Pause(args) => pause::pause(args).await?,
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
+            Command::Parked(args) => parked::run(args).await?,
+            Command::Requeue(args) => return requeue::run(args).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,
         }

@@ -97,10 +97,9 @@ impl Limits {
 #[must_use]
 pub fn judge(limits: Limits, brake: Brake, changes: i64, holders: i64) -> Verdict {
     match brake {
-        Brake::Released => Verdict::Pass,
         Brake::Engaged => Verdict::Hold,
         Brake::Free if limits.exceeded(changes, holders) => Verdict::Engage,
-        Brake::Free => Verdict::Pass,
+        Brake::Released | Brake::Free => Verdict::Pass,
     }
 }
 

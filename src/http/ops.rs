@@ -88,6 +88,7 @@ impl Ops {
                 .set(i64::from(engaged));
         }
         metrics.paused.set(i64::from(gauges.paused));
+        metrics.unannounced.set(gauges.unannounced);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);
             metrics

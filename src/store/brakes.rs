@@ -19,6 +19,8 @@ pub struct Locked {
     change: Change,
     /// All changes of its kind are held.
     pub engaged: bool,
+    /// Only what was decided after this counts: the start of the window, or when a person last let go.
+    since: OffsetDateTime,
 }
 
 /// What a person sees of a brake.
@@ -46,13 +48,22 @@ fn marks(change: Change) -> [&'static str; 2] {
 }
 
 /// Locks the brake of one direction. Whoever needs both takes grants first.
-pub async fn lock(tx: &mut Tx<'_>, change: Change) -> Result<Locked, StoreError> {
-    let engaged = sqlx::query_scalar!(
-        r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM brakes WHERE change = $1 FOR UPDATE"#,
-        change.as_str()
+pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
+               -- A plan made without knowing where the window starts would walk the whole audit.
+               set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
+           FROM brakes WHERE change = $1 FOR UPDATE"#,
+        change.as_str(),
+        window.as_secs_f64()
     );
-    let engaged = engaged.fetch_one(&mut **tx).await?;
-    Ok(Locked { change, engaged })
+    let row = row.fetch_one(&mut **tx).await?;
+    Ok(Locked {
+        change,
+        engaged: row.engaged,
+        since: row.since,
+    })
 }
 
 /// Which brakes are engaged; they stay so until the transaction ends.
@@ -75,21 +86,18 @@ pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
 impl Locked {
     /// Users who change inside the window, `user` among them: decided already, or waiting to be looked at under
     /// the urgency of this direction. Counts no further than `enough`.
-    pub async fn changing(
-        &self,
-        tx: &mut Tx<'_>,
-        user: &str,
-        window: Duration,
-        enough: i64,
-    ) -> Result<i64, StoreError> {
+    pub async fn changing(&self, tx: &mut Tx<'_>, user: &str, enough: i64) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM (
+            r#"-- Materialized, or the limit below makes the planner walk the audit by user.
+               WITH decided AS MATERIALIZED (
+                   SELECT r.user_id FROM role_changes r
+                   WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released
+                     AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
+               )
+               SELECT count(*) AS "count!" FROM (
                    SELECT $2::text COLLATE "C" AS user_id
                    UNION
-                   (SELECT DISTINCT r.user_id FROM role_changes r JOIN brakes b USING (change)
-                    WHERE r.change = $1 AND NOT r.released AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
-                      AND r.decided_at > greatest(now() - $3::double precision * interval '1 second', b.released_at)
-                    LIMIT $4)
+                   SELECT user_id FROM decided
                    UNION
                    (SELECT n.user_id FROM nominations n
                     WHERE n.urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
@@ -103,7 +111,7 @@ impl Locked {
                ) AS changing"#,
             self.change.as_str(),
             user,
-            window.as_secs_f64(),
+            self.since,
             enough
         );
         Ok(count.fetch_one(&mut **tx).await?)
@@ -111,7 +119,7 @@ impl Locked {
 
     /// Users who held a role at the start of the window; for revokes, one that is ours to take away. May be a
     /// minute old.
-    pub async fn holders(&self, tx: &mut Tx<'_>, window: Duration) -> Result<i64, StoreError> {
+    pub async fn holders(&self, tx: &mut Tx<'_>) -> Result<i64, StoreError> {
         let serves = sqlx::query_scalar!(
             "SELECT holders FROM brakes WHERE change = $1 AND counted_at > now() - $2::double precision * interval '1 second'",
             self.change.as_str(),
@@ -122,9 +130,9 @@ impl Locked {
         }
         let counted = sqlx::query_scalar!(
             r#"WITH done AS (
-                   SELECT r.user_id FROM role_changes r JOIN brakes b USING (change)
+                   SELECT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND NOT r.released AND r.completed_at IS NOT NULL
-                     AND r.decided_at > greatest(now() - $2::double precision * interval '1 second', b.released_at)
+                     AND r.decided_at > $2
                ), at_start AS (
                    SELECT user_id FROM assignments WHERE held AND (adopted OR $1 = 'granted')
                    UNION
@@ -135,7 +143,7 @@ impl Locked {
                UPDATE brakes SET holders = (SELECT count(*) FROM at_start), counted_at = now()
                WHERE change = $1 RETURNING holders AS "holders!""#,
             self.change.as_str(),
-            window.as_secs_f64()
+            self.since
         );
         Ok(counted.fetch_one(&mut **tx).await?)
     }
@@ -173,7 +181,7 @@ impl Store {
         let first = sqlx::query!(
             r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM nominations n JOIN assignments a USING (user_id)
                WHERE n.held = ANY($2::text[])
-                 AND CASE WHEN $1 = 'revoked' THEN a.held AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.held AND NOT a.declined END
+                 AND CASE WHEN $1 = 'revoked' THEN a.held AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.held AND NOT a.overruled END
                GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
             change.as_str(),
             &marks as &[&str],
@@ -215,7 +223,7 @@ impl Store {
     }
 
     /// Lets go of a brake and gives up for good what it holds: holders are no longer adopted, grants are
-    /// declined. They are looked at once more, last of all. Answers how many; none when the brake was not
+    /// overruled. They are looked at once more, last of all. Answers how many; none when the brake was not
     /// engaged.
     pub async fn drop_braked(&self, change: Change) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
@@ -232,7 +240,7 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         sqlx::query!(
-            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', declined = declined OR $2 = 'granted'
+            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', overruled = overruled OR $2 = 'granted'
              WHERE user_id = ANY($1::text[])
                AND CASE WHEN $2 = 'revoked' THEN held AND adopted AND NOT wanted ELSE wanted AND NOT held END",
             &dropped,

@@ -170,7 +170,9 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
         std::fs::write(&file, rule).expect("a writable folder");
     };
     line(1);
-    let world = world(500, &[("RULES_FILE", file.to_str().expect("a path of ours"))]).await;
+    // A short timeout, so that the lease of a killed look is short.
+    let rules = file.to_str().expect("a path of ours");
+    let world = world(500, &[("RULES_FILE", rules), ("AUTH0_TIMEOUT_S", "1")]).await;
     let earn = |n: u32| {
         let playlist = format!("pl_{n}");
         [
@@ -183,7 +185,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
         .eventually("all are granted", async || world.holders(500) == 500)
         .await;
     world.count_is("nobody waits", DUE, 0).await;
-    let calls = || world.tenant.with_calls(|calls| calls.len());
+    let calls = || world.tenant.with_calls(<[_]>::len);
     let (patches, called) = (world.patches(), calls());
 
     world.worker().kill9().await;
@@ -196,7 +198,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     let worker = world.start_worker().await;
     // Those in hand when it was killed come back when their lease ends.
     world
-        .eventually_within(std::time::Duration::from_secs(90), "all are held", async || {
+        .eventually_within(std::time::Duration::from_mins(1), "all are held", async || {
             world.number(HELD).await == Some(500)
         })
         .await;
@@ -233,8 +235,8 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     world.count_is("nobody waits", DUE, 0).await;
     assert_eq!(world.patches(), 0);
 
-    // A sweep that finds the one who is not declined leaves the others alone.
-    let forgiven = "UPDATE assignments SET declined = false WHERE user_id = 'auth0|u4'";
+    // A sweep that finds the one who is not overruled leaves the others alone.
+    let forgiven = "UPDATE assignments SET overruled = false WHERE user_id = 'auth0|u4'";
     sqlx::query(forgiven).execute(&world.db).await.expect("an update");
     world
         .eventually("the sweep grants it to one", async || world.holders(9) == 1)
@@ -298,6 +300,34 @@ async fn below_the_number_nothing_is_held() {
 }
 
 #[tokio::test]
+async fn looks_at_once_do_not_slip_past_together() {
+    let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.25")]).await;
+    world.publish(&earned(12)).await;
+    world.settled().await;
+    world.told(&["pause"]).await;
+    world.publish(&fallen(0..12)).await;
+    world.count_is("all of them wait", DUE, 12).await;
+    // Nobody knows what they wait for, so only what was decided counts.
+    let hide = "UPDATE nominations SET urgency = 2";
+    sqlx::query(hide).execute(&world.db).await.expect("an update");
+    // Whoever has counted cannot write the decision down until the others are there too.
+    let mut gate = world.db.begin().await.expect("a transaction");
+    let close = sqlx::query("LOCK TABLE role_changes IN SHARE MODE");
+    close.execute(&mut *gate).await.expect("a lock");
+    world.told(&["resume"]).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    world
+        .eventually("many decide at once", async || {
+            world.number(waiting).await >= Some(8)
+        })
+        .await;
+    gate.rollback().await.expect("an open gate");
+    world.count_is("the rest is held", HELD, 9).await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!(world.holders(12), 9);
+}
+
+#[tokio::test]
 async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     let world = world(3, &[]).await;
     world.told(&["pause", "--reason", "moving the tenant"]).await;
@@ -319,7 +349,7 @@ async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     let said = said.iter().filter(|line| line.contains("moving the tenant"));
     assert_eq!(said.count(), 1);
     assert_eq!(world.number(DUE).await, Some(3));
-    let calls = world.tenant.with_calls(|calls| calls.len());
+    let calls = world.tenant.with_calls(<[_]>::len);
     assert_eq!((calls, world.holders(3)), (0, 0));
     world.told(&["resume"]).await;
     world.settled().await;

@@ -13,6 +13,31 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod announce;
+mod auth0_client;
 mod brake;
+#[cfg(test)]
+mod client_key;
 mod floors;
+#[cfg(test)]
 mod fold_counts;
+#[cfg(test)]
+mod fold_exactly_once;
+#[cfg(test)]
+mod fold_losses;
+#[cfg(test)]
+mod fold_outages;
+#[cfg(test)]
+mod fold_poison;
+#[cfg(test)]
+mod leftovers;
+mod lost_grants;
+mod official_clients;
+mod parked;
+#[cfg(test)]
+mod stop;
+#[cfg(test)]
+mod stream_full;
+#[cfg(test)]
+mod takeover;
+mod tenant_recordings;

@@ -91,21 +91,20 @@ impl Reconcile {
         change: Change,
         braked: &mut Braked,
     ) -> Result<(), StoreError> {
-        if claim.passes(change) {
-            return Ok(());
-        }
-        let (limits, window) = (self.brake.of(change), self.brake.window);
-        let lock = brakes::lock(tx, change).await?;
+        let limits = self.brake.of(change);
+        let lock = brakes::lock(tx, change, self.brake.window).await?;
         let (mut changes, mut holders) = (0, 0);
-        let brake = if lock.engaged { Brake::Engaged } else { Brake::Free };
+        let brake = match (claim.passes(change), lock.engaged) {
+            (true, _) => Brake::Released,
+            (false, true) => Brake::Engaged,
+            (false, false) => Brake::Free,
+        };
         if brake == Brake::Free {
             let user = claim.user.as_str();
-            changes = lock.changing(tx, user, window, limits.enough(None)).await?;
+            changes = lock.changing(tx, user, limits.enough(None)).await?;
             if changes >= limits.enough(None) {
-                holders = lock.holders(tx, window).await?;
-                changes = lock
-                    .changing(tx, user, window, limits.enough(Some(holders)))
-                    .await?;
+                holders = lock.holders(tx).await?;
+                changes = lock.changing(tx, user, limits.enough(Some(holders))).await?;
             }
         }
         match judge(limits, brake, changes, holders) {
@@ -113,7 +112,7 @@ impl Reconcile {
             Verdict::Hold => {}
             Verdict::Engage => {
                 // Once, for the person who reads of it: all of them.
-                let changes = lock.changing(tx, claim.user.as_str(), window, i64::MAX).await?;
+                let changes = lock.changing(tx, claim.user.as_str(), i64::MAX).await?;
                 lock.engage(tx, changes).await?;
                 braked.engaged.push(Engaged {
                     change,
@@ -153,11 +152,12 @@ impl Reconcile {
             return Ok(false);
         };
         for role in &standing.roles {
-            let name = role.rule.role.as_str();
+            let (user, name) = (claim.user.as_str(), role.rule.role.as_str());
+            let (wanted, below_since) = (role.decision.wanted, role.decision.below_since);
             if role.awaits().is_some() {
-                assignments::awaited(tx, claim.user.as_str(), name, role.wanted).await?;
+                assignments::awaited(tx, user, name, wanted, below_since).await?;
             } else {
-                assignments::decided(tx, claim.user.as_str(), name, role.wanted).await?;
+                assignments::decided(tx, user, name, wanted, below_since).await?;
             }
         }
         debug!(user.id = claim.user.as_str(), ?why, "held without a look");
@@ -171,10 +171,11 @@ impl Reconcile {
         tx: &mut Tx<'_>,
         claim: &Claim,
         generation: i64,
+        standing: &Standing<'_>,
         braked: &Braked,
     ) -> Result<(), StoreError> {
         let Some(why) = braked.held_by() else {
-            return nominations::finish(tx, claim, generation).await;
+            return nominations::finish(tx, claim, generation, standing.again_at()).await;
         };
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {

@@ -187,20 +187,19 @@ impl Worker {
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
         }
-        match rules_file.filter(|_| needed) {
-            Some(path) => {
-                let watch = RulesFile {
-                    path,
-                    store,
-                    metrics,
-                    writes,
-                    rules,
-                };
-                lifecycle.spawn("rules", watch.run(stop));
-            }
-            // The stages end their terms when the sender is gone.
-            None => stop.cancelled().await,
+        // Without a file the sender lives on here: the stages end their terms when it is gone.
+        if let Some(path) = rules_file.filter(|_| needed) {
+            let watch = RulesFile {
+                path,
+                store,
+                metrics,
+                writes,
+                rules,
+            };
+            lifecycle.spawn("rules", watch.run(stop.clone()));
         }
+        // A stage that ends before the stop is a crash.
+        stop.cancelled().await;
         Ok(())
     }
 }

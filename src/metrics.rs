@@ -55,7 +55,7 @@ pub struct Metrics {
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
     pub reconcile_active: IntGauge,
-    /// 1 while reconcile waits for credentials or scopes to be mended.
+    /// 1 while reconcile waits for a token, or for credentials or scopes to be mended.
     pub reconcile_paused: IntGauge,
     /// 1 when roles are written, 0 in shadow mode.
     pub writes_enabled: IntGauge,
@@ -212,7 +212,7 @@ impl Metrics {
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
                 "rolekeeper_reconcile_paused",
-                "1 while reconcile waits for credentials or scopes to be mended",
+                "1 while reconcile waits for a token, or for credentials or scopes to be mended",
             ),
             writes_enabled: maker.gauge(
                 "rolekeeper_writes_enabled",
@@ -252,6 +252,8 @@ impl Metrics {
             self.reader_restarts.with_label_values(&[stream]);
             self.fold_seconds.with_label_values(&[stream]);
             self.fold_active.with_label_values(&[stream]);
+            self.fold_lag_messages.with_label_values(&[stream]);
+            self.fold_lag_seconds.with_label_values(&[stream]);
             self.stream_loss.with_label_values(&[stream]);
             for reason in reasons {
                 self.dead_letters.with_label_values(&[stream, reason]);

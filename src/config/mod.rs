@@ -172,7 +172,7 @@ impl DatabaseArgs {
 
 impl BusArgs {
     fn check(&self, check: &mut Check) -> BusConfig {
-        let url = check.url(
+        let url = check.servers(
             "NATS_URL",
             self.nats_url.as_deref(),
             &["nats", "tls"],
@@ -180,7 +180,11 @@ impl BusArgs {
         );
         BusConfig {
             url,
-            credentials_file: self.nats_credentials_file.as_ref().map(PathBuf::from),
+            credentials_file: check.file(
+                "NATS_CREDENTIALS_FILE",
+                self.nats_credentials_file.as_deref(),
+                "a credentials file (.creds)",
+            ),
         }
     }
 }
@@ -199,7 +203,7 @@ impl Auth0Args {
             RatePlan::Free
         });
         Auth0Config {
-            domain: check.text(
+            domain: check.domain(
                 "AUTH0_DOMAIN",
                 self.auth0_domain.as_deref(),
                 "a domain such as music.eu.auth0.com",
@@ -211,7 +215,11 @@ impl Auth0Args {
                 "the client id of the application",
             ),
             credential: ClientCredential::check(self, check),
-            ca_file: self.auth0_ca_file.as_ref().map(PathBuf::from),
+            ca_file: check.file(
+                "AUTH0_CA_FILE",
+                self.auth0_ca_file.as_deref(),
+                "a file of certificate authorities (PEM)",
+            ),
             writes: check.word(
                 "AUTH0_WRITES",
                 &self.auth0_writes,
@@ -299,22 +307,14 @@ impl ServeArgs {
 
     fn http(&self, check: &mut Check) -> HttpConfig {
         let expected = "the token of the log stream, 16 characters or more";
-        let mut log_stream_tokens =
-            vec![check.text("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected)];
-        log_stream_tokens.extend(
-            self.log_stream_token_old
-                .clone()
-                .filter(|token| !token.is_empty()),
-        );
-        if log_stream_tokens
-            .iter()
-            .any(|token| !token.is_empty() && token.len() < 16)
-        {
-            check.fault("LOG_STREAM_TOKEN", "a shorter one, not shown", expected);
+        let current = check.token("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected);
+        let mut log_stream_tokens = vec![current];
+        if let Some(old) = self.log_stream_token_old.as_deref().filter(|old| !old.is_empty()) {
+            log_stream_tokens.push(check.token("LOG_STREAM_TOKEN_OLD", Some(old), expected));
         }
         HttpConfig {
             listen: check.address("LISTEN", &self.listen),
-            log_stream_tokens: log_stream_tokens.into_iter().map(SecretString::from).collect(),
+            log_stream_tokens,
         }
     }
 

@@ -104,6 +104,23 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
     Ok(())
 }
 
+/// Whether the newest row of the user and role is this very change, decided with writes off.
+pub async fn is_shadowed(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    role: &str,
+    change: Change,
+) -> Result<bool, StoreError> {
+    let newest = sqlx::query_scalar!(
+        r#"SELECT change = $3 AND outcome IS NOT DISTINCT FROM 'shadow' AS "same!" FROM role_changes
+           WHERE user_id = $1 AND role = $2 ORDER BY change_id DESC LIMIT 1"#,
+        claim.user.as_str(),
+        role,
+        change.as_str()
+    );
+    Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
+}
+
 /// Of `(user, roles)` pairs that the tenant's log says our own client wrote, those that are the echo of a
 /// completed write of ours.
 pub async fn echoes(tx: &mut Tx<'_>, writes: &[(&str, Value)]) -> Result<Vec<String>, StoreError> {

@@ -13,11 +13,15 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+#[cfg(test)]
+mod adopt;
 mod announce;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
 mod client_key;
+#[cfg(test)]
+mod config;
 mod floors;
 #[cfg(test)]
 mod fold_counts;
@@ -33,7 +37,16 @@ mod fold_poison;
 mod leftovers;
 mod lost_grants;
 mod official_clients;
+#[cfg(test)]
+mod ops;
 mod parked;
+#[cfg(test)]
+mod reconcile_calls;
+#[cfg(test)]
+mod reconcile_profiles;
+#[cfg(test)]
+mod reconcile_trouble;
+mod rules_file;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]
@@ -41,3 +54,5 @@ mod stream_full;
 #[cfg(test)]
 mod takeover;
 mod tenant_recordings;
+#[cfg(test)]
+mod webhook;

@@ -268,11 +268,14 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            let decided_before = of
-                .known
-                .as_ref()
-                .is_some_and(|known| known.wanted == of.decision.wanted);
-            if self.writes || !decided_before {
+            // In shadow mode the same decision is made at each look, and belongs into the audit once.
+            let decided_before = !self.writes
+                && of
+                    .known
+                    .as_ref()
+                    .is_some_and(|known| known.wanted == of.decision.wanted)
+                && role_changes::is_shadowed(tx, claim, role, *change).await?;
+            if !decided_before {
                 rows.push(
                     role_changes::decide(
                         tx,

@@ -251,14 +251,15 @@ impl Reconcile {
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
+                        let began = Instant::now();
                         let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, ended).await;
+                        this.give_back(&claim, began, ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));
                     if probing {
                         // One probe at a time while credentials are in doubt.
-                        looks.join_next().await;
+                        while looks.join_next().await.is_some() {}
                     }
                 }
             }

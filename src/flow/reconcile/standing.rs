@@ -84,19 +84,21 @@ impl<'r> Standing<'r> {
                 .iter()
                 .position(|one| one.role == rule.role)
                 .map(|index| known.swap_remove(index));
-            let before = known.as_ref().map(|known| Before {
-                wanted: known.wanted,
-                since: known.since,
-                below_since: known.below_since,
-            });
-            let decision = rule.decide(measured(rule, &facts), before.as_ref(), facts.now);
+            // A grant that nobody recorded was decided all the same.
+            let granting = open.iter().any(|open| open.granted && open.role == rule.role);
+            let before = Before {
+                wanted: granting || known.as_ref().is_some_and(|known| known.wanted),
+                since: known.as_ref().map_or(facts.now, |known| known.since),
+                below_since: known.as_ref().and_then(|known| known.below_since),
+            };
+            let decision = rule.decide(measured(rule, &facts), Some(&before), facts.now);
             let overruled = decision.wanted && known.as_ref().is_some_and(|known| known.overruled);
             Role {
                 rule,
                 decision,
                 overruled,
                 known,
-                granting: open.iter().any(|open| open.granted && open.role == rule.role),
+                granting,
             }
         });
         let roles = roles.collect();

@@ -6,6 +6,7 @@
 mod builder;
 mod publish;
 mod settled;
+mod tenant_side;
 mod wait;
 mod worker;
 

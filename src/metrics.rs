@@ -59,6 +59,10 @@ pub struct Metrics {
     pub reconcile_paused: IntGauge,
     /// 1 when roles are written, 0 in shadow mode.
     pub writes_enabled: IntGauge,
+    /// 1 while a brake holds changes of its kind.
+    pub brake_engaged: IntGaugeVec,
+    /// 1 while a person has paused the writing.
+    pub paused: IntGauge,
     /// Users in the queue by state.
     pub nominations: IntGaugeVec,
     /// Seconds the longest-due user has been due.
@@ -214,6 +218,15 @@ impl Metrics {
                 "rolekeeper_writes_enabled",
                 "1 when roles are written, 0 in shadow mode",
             ),
+            brake_engaged: maker.gauges(
+                "rolekeeper_brake_engaged",
+                "1 while the brake holds all such changes until a person releases or drops them",
+                "change",
+            ),
+            paused: maker.gauge(
+                "rolekeeper_paused",
+                "1 while a person has paused looks and writes",
+            ),
             nominations: maker.gauges("rolekeeper_nominations", "Users in the queue", "state"),
             oldest_due: maker.keep(Gauge::with_opts(Opts::new(
                 "rolekeeper_oldest_due_nomination_seconds",
@@ -266,6 +279,7 @@ impl Metrics {
             }
         }
         for change in ["granted", "revoked"] {
+            self.brake_engaged.with_label_values(&[change]);
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
+pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 
+use crate::domain::brake::{BrakeLimits, Limits};
 use crate::domain::pacer::{MAX_RESERVE, RatePlan};
 use crate::domain::rule::Rules;
 
@@ -111,6 +112,8 @@ pub struct ReconcileConfig {
     pub sweep_interval: Duration,
     /// How long a read profile counts as verified.
     pub verify_after: Duration,
+    /// How many changes may happen before a person must look.
+    pub brake: BrakeLimits,
 }
 
 /// What `migrate` needs to know.
@@ -229,6 +232,23 @@ impl Auth0Args {
     }
 }
 
+impl BrakeArgs {
+    fn check(&self, check: &mut Check) -> BrakeLimits {
+        let number = 0..=1_000_000_000;
+        BrakeLimits {
+            revokes: Limits {
+                number: check.number("BRAKE_REVOKES", &self.brake_revokes, &number),
+                share: check.number("BRAKE_REVOKES_SHARE", &self.brake_revokes_share, &(0.0..=1.0)),
+            },
+            grants: Limits {
+                number: check.number("BRAKE_GRANTS", &self.brake_grants, &number),
+                share: check.number("BRAKE_GRANTS_SHARE", &self.brake_grants_share, &(0.0..=1.0)),
+            },
+            window: Duration::from_secs(check.number("BRAKE_WINDOW_S", &self.brake_window_s, &(1..=604_800))),
+        }
+    }
+}
+
 impl ServeArgs {
     /// Checks everything `serve` needs. Reads the rules file and the client's key.
     ///
@@ -258,6 +278,7 @@ impl ServeArgs {
                     &self.verify_after_h,
                     &(1..=8_760),
                 )),
+                brake: self.brake.check(&mut check),
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),

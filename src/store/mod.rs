@@ -4,6 +4,7 @@
 //! system, and never decide: what to write comes in as values.
 
 pub mod assignments;
+pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;
 mod gauges;
@@ -11,6 +12,7 @@ mod lock;
 pub mod nominations;
 pub mod owner_totals;
 mod parked;
+mod pause;
 pub mod playlists;
 pub mod role_changes;
 mod rules;
@@ -26,12 +28,14 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 pub use assignments::{Assignment, Seen};
+pub use brakes::BrakeState;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
-pub use nominations::{Cause, Claim, Nominate, Urgency};
+pub use nominations::{Cause, Claim, HeldBy, Nominate, Urgency};
 pub use parked::Parked;
+pub use pause::Paused;
 pub use playlists::{Counted, Facts};
 pub use role_changes::OpenChange;
 pub use rules::InForce;

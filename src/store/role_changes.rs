@@ -44,8 +44,8 @@ pub async fn decide(
     let id = Uuid::now_v7();
     let cause = claim.cause.as_ref();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         id,
         claim.user.as_str(),
         rule.role,
@@ -55,7 +55,8 @@ pub async fn decide(
         cause.map(|cause| cause.event.as_str()),
         cause.map(|cause| cause.stored_at),
         shadow.then_some("shadow"),
-        claim.queued_ms
+        claim.queued_ms,
+        claim.passes(change)
     )
     .execute(&mut **tx)
     .await?;

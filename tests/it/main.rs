@@ -17,6 +17,7 @@ mod world;
 mod adopt;
 mod announce;
 mod auth0_client;
+mod brake;
 #[cfg(test)]
 mod client_key;
 #[cfg(test)]

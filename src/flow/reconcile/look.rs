@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::Reconcile;
+use super::brake::Braked;
 use super::permit::Permit;
 use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
@@ -45,8 +46,8 @@ struct ToWrite {
     plan: Plan,
     changes: Vec<Uuid>,
     generation: i64,
-    /// A revoke was left out because a loss stands.
-    held_back: bool,
+    /// What was left out of the plan.
+    braked: Braked,
     /// Roles that a person took away and the rules leave so.
     overruled: Vec<String>,
 }
@@ -83,6 +84,7 @@ impl Reconcile {
             }
             nominations::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
+        let settled = settled || self.hold_unseen(&mut tx, &claim, &standing).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(if settled {
             Begun::Settled
@@ -172,7 +174,7 @@ impl Reconcile {
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         let seen = profile.roles();
         let overruled = self.taken_away(user, &mut standing, &seen);
-        let full = match plan(&seen, &standing.wants(false)) {
+        let full = match plan(&seen, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
@@ -182,32 +184,26 @@ impl Reconcile {
                 return Ok(Decided::Nothing);
             }
         };
-        let held_back = standing.loss
-            && full
-                .changes()
-                .iter()
-                .any(|(_, change)| *change == Change::Revoked);
-        let plan = if held_back {
-            plan(&seen, &standing.wants(true)).unwrap_or(full)
-        } else {
-            full
-        };
+        let braked = self.brake(&mut tx, claim, &standing, &full).await?;
+        let plan = braked.without_held(full, &seen, &standing);
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
         let write = ToWrite {
             plan,
             changes,
             generation: ours.generation,
-            held_back,
+            braked,
             overruled,
         };
         if write.plan.is_empty() || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
+            self.announce(&write.braked);
             return Ok(Decided::Nothing);
         }
         role_changes::attempt(&mut tx, &write.changes, write.plan.roles_after()).await?;
         tx.commit().await.map_err(StoreError::from)?;
+        self.announce(&write.braked);
         Ok(Decided::Write(write))
     }
 
@@ -312,16 +308,9 @@ impl Reconcile {
         profile: &Profile,
     ) -> Result<(), StoreError> {
         self.remember(tx, claim, standing, profile).await?;
-        if write.held_back {
-            info!(
-                user.id = claim.user.as_str(),
-                "a revoke waits: a stream's loss stands"
-            );
-            nominations::hold(tx, claim).await
-        } else {
-            debug!(user.id = claim.user.as_str(), "{}", write.plan);
-            nominations::finish(tx, claim, write.generation, standing.again_at()).await
-        }
+        debug!(user.id = claim.user.as_str(), "{}", write.plan);
+        self.finish(tx, claim, write.generation, standing, &write.braked)
+            .await
     }
 
     /// Third transaction: what the write did.
@@ -351,11 +340,8 @@ impl Reconcile {
             role.overruled |= write.overruled.contains(&role.rule.role);
         }
         self.remember(&mut tx, claim, &standing, after).await?;
-        if write.held_back {
-            nominations::hold(&mut tx, claim).await?;
-        } else {
-            nominations::finish(&mut tx, claim, write.generation, standing.again_at()).await?;
-        }
+        self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
+            .await?;
         tx.commit().await?;
         for (_, change) in write.plan.changes() {
             self.metrics

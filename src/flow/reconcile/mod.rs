@@ -4,8 +4,10 @@
 //! never the same user twice (a lease, for safety). Events only say where to look; whatever woke it, the same
 //! result comes. Must never write what is not in the audit, and never touch a role no rule names.
 
+mod brake;
 mod give_back;
 mod look;
+mod pause;
 mod permit;
 mod standing;
 
@@ -23,6 +25,7 @@ use super::patience::Patience;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
 use crate::bus::Bus;
+use crate::domain::brake::BrakeLimits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -56,6 +59,7 @@ pub struct Reconcile {
     fingerprint: String,
     writes: bool,
     verify_after: Duration,
+    brake: BrakeLimits,
     request_timeout: Duration,
     gate: Arc<Gate>,
     pause: Arc<Mutex<Pause>>,
@@ -132,6 +136,7 @@ impl Reconcile {
             changed: rules,
             writes: config.auth0.writes,
             verify_after: config.verify_after,
+            brake: config.brake,
             request_timeout: config.auth0.timeout,
             gate: Gate::new(config.auth0.plan, config.auth0.reserve),
             pause: Arc::default(),
@@ -196,6 +201,7 @@ impl Reconcile {
         self.readiness.ready(STAGE, "active");
         self.metrics.reconcile_active.set(1);
         info!(writes = self.writes, "reconciling");
+        self.remind().await?;
         let mut looks = JoinSet::new();
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -237,7 +243,9 @@ impl Reconcile {
                     if !self.store.rules_are_in_force(&self.fingerprint).await? {
                         return Ok(());
                     }
-                    self.idle().await?;
+                    if !self.paused_by_person().await? {
+                        self.idle().await?;
+                    }
                 }
                 Begun::Claimed(mut claim) => {
                     let this = Arc::clone(self);

@@ -5,6 +5,7 @@ pub mod event;
 pub mod ids;
 pub mod log_batch;
 pub mod log_record;
+pub mod merge;
 pub mod pacer;
 pub mod plan;
 pub mod rule;

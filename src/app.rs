@@ -3,10 +3,12 @@
 //! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
 //! setting nobody uses does not compile.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -21,6 +23,7 @@ use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::patience::Patience;
 use crate::flow::reconcile::{Parts, Reconcile};
+use crate::flow::rules::RulesFile;
 use crate::http::{self, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
@@ -55,6 +58,7 @@ pub async fn serve(config: Config) -> Result<()> {
         reconcile,
         ops_listen,
         rules,
+        rules_file,
         grace_period,
     } = config;
     let lifecycle = Lifecycle::default();
@@ -63,7 +67,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let bus = bus(&bus_config).await?;
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
-    let rules = Arc::new(rules);
+    let rules = watch::Sender::new(Arc::new(rules));
     let client = reconcile
         .as_ref()
         .map(|reconcile| client(&reconcile.auth0))
@@ -105,6 +109,7 @@ pub async fn serve(config: Config) -> Result<()> {
         metrics,
         readiness,
         rules,
+        rules_file,
         client,
         lifecycle: lifecycle.clone(),
     };
@@ -127,7 +132,8 @@ struct Worker {
     bus: Bus,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    rules: Arc<Rules>,
+    rules: watch::Sender<Arc<Rules>>,
+    rules_file: Option<PathBuf>,
     client: Option<Client>,
     lifecycle: Lifecycle,
 }
@@ -142,13 +148,15 @@ impl Worker {
             metrics,
             readiness,
             rules,
+            rules_file,
             client,
             lifecycle,
         } = self;
         let stop = lifecycle.stopping();
         let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
         let needed = fold.is_some() || reconcile.is_some();
-        if needed && !prepare(&store, &rules, writes, &readiness, &stop).await? {
+        let first_rules = Arc::clone(&rules.borrow());
+        if needed && !prepare(&store, &first_rules, writes, &readiness, &stop).await? {
             return Ok(());
         }
         if let Some(FoldConfig { batch, own_client_id }) = fold {
@@ -159,7 +167,7 @@ impl Worker {
                     bus: bus.clone(),
                     metrics: Arc::clone(&metrics),
                     readiness: readiness.clone(),
-                    rules: Arc::clone(&rules),
+                    rules: rules.subscribe(),
                     batch,
                     own_client_id: own_client_id.clone(),
                 };
@@ -167,19 +175,32 @@ impl Worker {
             }
         }
         if let (Some(config), Some(client)) = (reconcile, client) {
-            let (reader, writer) = (Reader::new(&client), Writer::new(&client));
             let stage = Reconcile::new(Parts {
-                store,
-                reader,
-                writer,
-                metrics,
+                store: store.clone(),
+                bus: bus.clone(),
+                reader: Reader::new(&client),
+                writer: Writer::new(&client),
+                metrics: Arc::clone(&metrics),
                 readiness,
-                rules,
+                rules: rules.subscribe(),
                 config,
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
         }
-        stop.cancelled().await;
+        match rules_file.filter(|_| needed) {
+            Some(path) => {
+                let watch = RulesFile {
+                    path,
+                    store,
+                    metrics,
+                    writes,
+                    rules,
+                };
+                lifecycle.spawn("rules", watch.run(stop));
+            }
+            // The stages end their terms when the sender is gone.
+            None => stop.cancelled().await,
+        }
         Ok(())
     }
 }
@@ -224,7 +245,7 @@ fn client(config: &Auth0Config) -> Result<Client> {
         domain,
         audience,
         client_id,
-        client_secret,
+        credential,
         ca_file,
         timeout,
         writes: _,
@@ -235,7 +256,7 @@ fn client(config: &Auth0Config) -> Result<Client> {
         domain: domain.clone(),
         audience: audience.clone(),
         client_id: client_id.clone(),
-        client_secret: client_secret.clone(),
+        credential: credential.clone(),
         request_timeout: *timeout,
         ca_file: ca_file.clone(),
     })?)

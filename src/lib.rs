@@ -5,6 +5,7 @@
 //!  app servers ───────────────▶ APP_EVENTS ──┴▶ fold ─▶ Postgres ─▶ reconcile ─▶ Auth0 Management API
 //!                                                   facts, cursor,   │   ▲
 //!                                                   nominations      │   └─ sweep (timer nominates)
+//!                                                                    └─▶ audit ─▶ announce ─▶ ROLE_CHANGES
 //! ```
 //!
 //! The modules are floors. In reading order, lowest first; a floor uses only those below it:
@@ -12,7 +13,7 @@
 //! - [`domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
 //! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf.
 //! - [`auth0`], [`bus`], [`store`] talk: one outside system each, never to each other.
-//! - [`flow`] does: accept, fold, reconcile, sweep.
+//! - [`flow`] does: accept, fold, reconcile, sweep, announce.
 //! - [`http`] listens.
 //! - [`app`] builds everything from the configuration and spawns the stages.
 //! - [`cli`] holds the commands.

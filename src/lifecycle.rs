@@ -89,7 +89,7 @@ impl Lifecycle {
             }
         };
         self.tracker
-            .spawn(watched.instrument(info_span!(parent: None, "stage", name = stage)));
+            .spawn(watched.instrument(info_span!(parent: None, "stage", stage)));
     }
 
     /// Waits for SIGTERM, SIGINT or a crash, then for the stages to end: `grace` at most, or until a second

@@ -4,8 +4,8 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Label of a metric that exists once a stream.
@@ -43,6 +43,14 @@ pub struct Metrics {
     pub auth0_calls: IntCounterVec,
     /// Changes of roles by kind and outcome.
     pub role_changes: IntCounterVec,
+    /// Changes of roles known to be in the stream that announces them.
+    pub announced: IntCounter,
+    /// Completed changes that are not announced yet.
+    pub unannounced: IntGauge,
+    /// Earned roles that somebody took away, by what was done about it.
+    pub taken_away: IntCounterVec,
+    /// 1 while the rules file cannot be used.
+    pub rules_refused: IntGauge,
     /// From the store of the event that carried a user over to the written role.
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
@@ -179,6 +187,23 @@ impl Metrics {
                 "Changes of roles",
                 &["change", "outcome"],
             ),
+            announced: maker.keep(IntCounter::with_opts(Opts::new(
+                "rolekeeper_announced_total",
+                "Changes of roles announced in the stream ROLE_CHANGES",
+            ))),
+            unannounced: maker.gauge(
+                "rolekeeper_unannounced_role_changes",
+                "Completed changes of roles that are not announced yet",
+            ),
+            taken_away: maker.counter(
+                "rolekeeper_roles_taken_away_total",
+                "Earned roles found taken away by somebody else",
+                &["answer"],
+            ),
+            rules_refused: maker.gauge(
+                "rolekeeper_rules_refused",
+                "1 while the rules file cannot be used and older rules stay in force",
+            ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
@@ -242,6 +267,9 @@ impl Metrics {
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }
+        }
+        for answer in ["restored", "left"] {
+            self.taken_away.with_label_values(&[answer]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {
             self.nominations.with_label_values(&[state]);

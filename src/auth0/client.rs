@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect};
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::error::{CallError, LaterWhy, Outcome, presentable};
 use super::rate;
 use super::token::{NoToken, Tokens};
+use crate::config::ClientCredential;
 use crate::domain::pacer::RateHeaders;
 
 /// A call makes at most this many HTTP exchanges, each of at most the request timeout: token, call, and both
@@ -34,8 +34,8 @@ pub struct ClientOptions {
     pub audience: Option<String>,
     /// Id of the machine-to-machine client.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: SecretString,
+    /// How it proves to be that client.
+    pub credential: ClientCredential,
     /// Longest time for one HTTP exchange, from connecting to the last byte.
     pub request_timeout: Duration,
     /// PEM file with certificate authorities that are trusted beside the system's.
@@ -95,7 +95,8 @@ impl Client {
             endpoint: format!("{base}oauth/token"),
             audience: options.audience.unwrap_or_else(|| api.clone()),
             client_id: options.client_id,
-            client_secret: options.client_secret,
+            credential: options.credential,
+            issuer: base.to_string(),
             state: tokio::sync::Mutex::default(),
         };
         Ok(Self {

@@ -5,6 +5,7 @@
 //! second time but for one stale token. [`Reader`] and [`Writer`] are two types, so that what only plans
 //! cannot write.
 
+mod assertion;
 mod client;
 mod error;
 mod rate;

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::token::Tokens;
 use super::*;
+use crate::config::ClientCredential;
 use crate::domain::ids::UserId;
 
 const SECRET: &str = "c1ient-s3cret";
@@ -106,7 +107,7 @@ impl Tenant {
             domain: self.url.clone(),
             audience: None,
             client_id: "client".to_owned(),
-            client_secret: SECRET.into(),
+            credential: ClientCredential::Secret(SECRET.into()),
             request_timeout: PATIENT,
             ca_file: None,
         }
@@ -339,7 +340,8 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
         endpoint: format!("{}/oauth/token", tenant.url),
         audience: "a".to_owned(),
         client_id: "c".to_owned(),
-        client_secret: SECRET.into(),
+        credential: ClientCredential::Secret(SECRET.into()),
+        issuer: String::new(),
         state: tokio::sync::Mutex::default(),
     };
     let name = async || {
@@ -552,7 +554,7 @@ fn a_domain_is_a_host_and_plain_http_is_for_loopback() {
             domain,
             audience,
             client_id,
-            client_secret: "s".into(),
+            credential: ClientCredential::Secret("s".into()),
             request_timeout: PATIENT,
             ca_file,
         })
@@ -588,7 +590,7 @@ fn a_ca_file_must_hold_a_certificate() {
             domain: "tenant.eu.auth0.com".to_owned(),
             audience: None,
             client_id: "c".to_owned(),
-            client_secret: "s".into(),
+            credential: ClientCredential::Secret("s".into()),
             request_timeout: PATIENT,
             ca_file: Some(path.into()),
         };

@@ -1,7 +1,7 @@
 //! The access token for the Management API, by client credentials (RFC 6749, 4.4).
 //!
 //! Owns its cache: one refresh at a time, shortly before expiry, whose outcome everyone who waits shares.
-//! Must never let a dead token endpoint be asked by every caller, and never show a token or the secret.
+//! Must never let a dead token endpoint be asked by every caller, and never show a token, the secret or an assertion.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,11 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::assertion;
 use super::client::exchange;
 use super::error::{CallError, presentable};
+use crate::clock;
+use crate::config::ClientCredential;
 
 /// Longest time before expiry at which a token is refreshed; a short-lived one is refreshed when a tenth of
 /// its life is left.
@@ -50,7 +53,9 @@ pub(super) struct Tokens {
     pub(super) endpoint: String,
     pub(super) audience: String,
     pub(super) client_id: String,
-    pub(super) client_secret: SecretString,
+    pub(super) credential: ClientCredential,
+    /// The tenant as the audience of assertions: `https://{domain}/`.
+    pub(super) issuer: String,
     pub(super) state: Mutex<State>,
 }
 
@@ -119,16 +124,25 @@ impl Tokens {
 
     async fn refresh(&self) -> Result<Cached, NoToken> {
         let asked_at = Instant::now();
-        let request = self.http.post(&self.endpoint).json(&json!({
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.expose_secret(),
-            "audience": self.audience,
-        }));
         let unavailable = |detail| NoToken {
             error: CallError::token_unavailable(detail),
             retry_after: None,
         };
+        let mut asking = json!({
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "audience": self.audience,
+        });
+        match &self.credential {
+            ClientCredential::Secret(secret) => asking["client_secret"] = secret.expose_secret().into(),
+            ClientCredential::Key(key) => {
+                let signed = assertion::sign(key, &self.client_id, &self.issuer, clock::now());
+                let signed = signed.map_err(|error| unavailable(format!("the key cannot sign: {error}")))?;
+                asking["client_assertion_type"] = assertion::TYPE.into();
+                asking["client_assertion"] = signed.into();
+            }
+        }
+        let request = self.http.post(&self.endpoint).json(&asking);
         let answer = exchange(request)
             .await
             .map_err(|broken| unavailable(broken.detail))?;

@@ -3,6 +3,7 @@
 //! Owns the connection, the streams, publishing and reading. Must never decide what an event means, and
 //! never acknowledge: the position of a reader lives in Postgres.
 
+mod append;
 mod publish;
 mod reader;
 mod streams;
@@ -14,9 +15,10 @@ use async_nats::{ConnectOptions, Event, jetstream};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{debug, info, warn};
 
+pub use append::{Appended, End};
 pub use publish::{PublishError, Unstored};
 pub use reader::{From, Message, ReadError, Reader};
-pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, STREAMS, StreamState};
+pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES, STREAMS, StreamState};
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

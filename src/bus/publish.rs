@@ -23,7 +23,7 @@ pub struct Unstored {
 /// The bus did not store a message; whoever sent it must try again.
 #[derive(Debug, thiserror::Error)]
 #[error("not stored by JetStream: {0}")]
-pub struct PublishError(String);
+pub struct PublishError(pub(super) String);
 
 impl Bus {
     /// Stores all messages, in order, and waits until each is acknowledged.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, context::GetStreamErrorKind};
 
 use super::{Bus, BusError};
@@ -13,6 +13,8 @@ use super::{Bus, BusError};
 pub const APP_EVENTS: &str = "APP_EVENTS";
 /// The tenant's log, as Auth0's log stream sent it.
 pub const AUTH0_LOGS: &str = "AUTH0_LOGS";
+/// Changes of roles, announced by us.
+pub const ROLE_CHANGES: &str = "ROLE_CHANGES";
 /// Streams that are folded.
 pub const STREAMS: [&str; 2] = [APP_EVENTS, AUTH0_LOGS];
 
@@ -92,9 +94,20 @@ impl Bus {
         Ok(state(&self.info(name).await?, name))
     }
 
+    /// The stream to ask further, and what it says of itself now.
+    pub(super) async fn look(&self, name: &str) -> Result<(Stream, StreamState), BusError> {
+        let stream = self.stream(name).await?;
+        let state = state(stream.cached_info(), name);
+        Ok((stream, state))
+    }
+
     async fn info(&self, name: &str) -> Result<Info, BusError> {
+        Ok(self.stream(name).await?.cached_info().clone())
+    }
+
+    async fn stream(&self, name: &str) -> Result<Stream, BusError> {
         match self.jetstream.get_stream(name).await {
-            Ok(stream) => Ok(stream.cached_info().clone()),
+            Ok(stream) => Ok(stream),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(refusal) if is_not_found(&refusal) => {
                     Err(BusError::NoStream(name.to_owned()))
@@ -117,10 +130,10 @@ fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
 }
 
 fn subjects(name: &str) -> Vec<String> {
-    let subjects: &[&str] = if name == APP_EVENTS {
-        &["plays.*", "playlists.*"]
-    } else {
-        &["auth0.logs.*"]
+    let subjects: &[&str] = match name {
+        APP_EVENTS => &["plays.*", "playlists.*"],
+        ROLE_CHANGES => &["roles.*.*"],
+        _ => &["auth0.logs.*"],
     };
     subjects.iter().map(|subject| (*subject).to_owned()).collect()
 }
@@ -128,10 +141,10 @@ fn subjects(name: &str) -> Vec<String> {
 /// Publishers' repeats are dropped inside this window.
 fn duplicate_window(name: &str) -> Duration {
     // Auth0 repeats a batch until it succeeds; app servers retry for minutes at most.
-    if name == APP_EVENTS {
-        Duration::from_mins(10)
-    } else {
+    if name == AUTH0_LOGS {
         Duration::from_hours(2)
+    } else {
+        Duration::from_mins(10)
     }
 }
 
@@ -158,7 +171,7 @@ fn limits_differ(there: &Config, limits: Limits) -> bool {
         || there.num_replicas != limits.replicas
 }
 
-/// Compares what fold relies on; limits are the operator's to choose.
+/// Compares what we rely on; limits are the operator's to choose.
 fn differences(there: &Config, name: &str) -> Vec<String> {
     let wanted = subjects(name);
     let mut found = Vec::new();

@@ -5,7 +5,7 @@
 use anyhow::{Context as _, Result};
 
 use crate::app;
-use crate::bus::{APP_EVENTS, AUTH0_LOGS, Limits};
+use crate::bus::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES};
 use crate::config::MigrateArgs;
 
 pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
@@ -27,6 +27,11 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
             AUTH0_LOGS,
             streams.auth0_logs_max_bytes,
             streams.auth0_logs_max_age,
+        ),
+        (
+            ROLE_CHANGES,
+            streams.role_changes_max_bytes,
+            streams.role_changes_max_age,
         ),
     ] {
         let limits = Limits {

@@ -5,6 +5,8 @@
 mod accept_stream;
 mod adopt;
 mod migrate;
+mod parked;
+mod requeue;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -28,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a worker: webhook, fold, reconcile
+    /// Run a worker: webhook, fold, reconcile, announce
     Serve(Box<ServeArgs>),
     /// Bring database and streams to what this version needs
     Migrate(MigrateArgs),
@@ -36,9 +38,24 @@ enum Command {
     Adopt(adopt::AdoptArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
+    /// Show users nobody looks at until a person has acted
+    Parked(parked::ParkedArgs),
+    /// Make parked users due again, now
+    Requeue(requeue::RequeueArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArgs),
+}
+
+impl Cli {
+    /// What is logged. The sandbox talks to a person by itself, and its worker has a log of its own.
+    fn level(&self) -> &str {
+        match self.command {
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(_) if self.log.log_level == "info" => "warn",
+            _ => &self.log.log_level,
+        }
+    }
 }
 
 /// Runs the command given on the command line.
@@ -55,7 +72,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    telemetry::start(&cli.log.log_format, &cli.log.log_level).map_err(anyhow::Error::msg)?;
+    telemetry::start(&cli.log.log_format, cli.level()).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -63,6 +80,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
+            Command::Parked(args) => parked::run(args).await?,
+            Command::Requeue(args) => return requeue::run(args).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,
         }

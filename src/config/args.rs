@@ -51,9 +51,15 @@ pub struct Auth0Args {
     /// Client id of the machine-to-machine application
     #[arg(long, env = "AUTH0_CLIENT_ID")]
     pub auth0_client_id: Option<String>,
-    /// Its client secret; in the environment only, where other users cannot read it
+    /// Its client secret, or else a key file; in the environment only, where other users cannot read it
     #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
     pub auth0_client_secret: Option<String>,
+    /// Instead of the secret: a file with the RSA private key (PEM) that signs assertions (`private_key_jwt`)
+    #[arg(long, env = "AUTH0_CLIENT_KEY_FILE")]
+    pub auth0_client_key_file: Option<String>,
+    /// The key's id at Auth0 (`kid`), where the application has several keys
+    #[arg(long, env = "AUTH0_CLIENT_KEY_ID")]
+    pub auth0_client_key_id: Option<String>,
     /// A file of certificate authorities (PEM) to trust besides the system's
     #[arg(long, env = "AUTH0_CA_FILE")]
     pub auth0_ca_file: Option<String>,
@@ -83,7 +89,7 @@ pub struct ServeArgs {
     /// Auth0.
     #[command(flatten)]
     pub auth0: Auth0Args,
-    /// Stages this worker runs, separated by commas: http, fold, reconcile
+    /// Stages this worker runs, separated by commas: http, fold, reconcile (which sweeps and announces too)
     #[arg(long, env = "ONLY", default_value = "http,fold,reconcile")]
     pub only: String,
     /// Address of the public listener (webhook)
@@ -139,4 +145,10 @@ pub struct MigrateArgs {
     /// Days that AUTH0_LOGS keeps a record
     #[arg(long, env = "AUTH0_LOGS_MAX_AGE_D", default_value = "30")]
     pub auth0_logs_max_age_d: String,
+    /// Most MiB that ROLE_CHANGES may hold; while it is full, changes wait to be announced
+    #[arg(long, env = "ROLE_CHANGES_MAX_MIB", default_value = "1024")]
+    pub role_changes_max_mib: String,
+    /// Days that ROLE_CHANGES keeps a change
+    #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D", default_value = "30")]
+    pub role_changes_max_age_d: String,
 }

@@ -37,6 +37,12 @@ impl Check {
         ));
     }
 
+    /// Notes that settings which are there, or are not, do not go together; shows none of their values.
+    pub(super) fn contradiction(&mut self, settings: &str, what: &str, expected: &str) {
+        self.faults
+            .push(format!("{settings}: {what}, expected {expected}"));
+    }
+
     /// A setting that must be there and may be shown.
     pub(super) fn text(&mut self, setting: &str, value: Option<&str>, expected: &str) -> String {
         match value.map(str::trim) {
@@ -47,11 +53,6 @@ impl Check {
                 String::new()
             }
         }
-    }
-
-    /// A setting that must be there and is never shown.
-    pub(super) fn secret(&mut self, setting: &str, value: Option<&str>, expected: &str) -> SecretString {
-        SecretString::from(self.text(setting, value, expected))
     }
 
     /// A URL with one of the given schemes; never shown, it may carry a password.

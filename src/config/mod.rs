@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod credential;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;
 pub use check::Faults;
+pub use credential::{ClientCredential, ClientKey};
 
 use crate::domain::pacer::{MAX_RESERVE, RatePlan};
 use crate::domain::rule::Rules;
@@ -45,8 +47,8 @@ pub struct Auth0Config {
     pub audience: Option<String>,
     /// Client id of the machine-to-machine application; also tells our own records in the tenant's log.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: SecretString,
+    /// How it proves to be that application.
+    pub credential: ClientCredential,
     /// Extra certificate authorities.
     pub ca_file: Option<PathBuf>,
     /// False in shadow mode.
@@ -83,8 +85,10 @@ pub struct Config {
     pub reconcile: Option<ReconcileConfig>,
     /// Address of metrics and health.
     pub ops_listen: SocketAddr,
-    /// The rules of this worker's file.
+    /// The rules of this worker's file, as they were at the start.
     pub rules: Rules,
+    /// The file, if there is one.
+    pub rules_file: Option<PathBuf>,
     /// How long a stop may take.
     pub grace_period: Duration,
 }
@@ -133,6 +137,10 @@ pub struct StreamsConfig {
     pub auth0_logs_max_bytes: i64,
     /// Longest age in AUTH0_LOGS.
     pub auth0_logs_max_age: Duration,
+    /// Most bytes of ROLE_CHANGES.
+    pub role_changes_max_bytes: i64,
+    /// Longest age in ROLE_CHANGES.
+    pub role_changes_max_age: Duration,
 }
 
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
@@ -199,11 +207,7 @@ impl Auth0Args {
                 self.auth0_client_id.as_deref(),
                 "the client id of the application",
             ),
-            client_secret: check.secret(
-                "AUTH0_CLIENT_SECRET",
-                self.auth0_client_secret.as_deref(),
-                "its client secret",
-            ),
+            credential: ClientCredential::check(self, check),
             ca_file: self.auth0_ca_file.as_ref().map(PathBuf::from),
             writes: check.word(
                 "AUTH0_WRITES",
@@ -218,7 +222,7 @@ impl Auth0Args {
 }
 
 impl ServeArgs {
-    /// Checks everything `serve` needs. Reads the rules file.
+    /// Checks everything `serve` needs. Reads the rules file and the client's key.
     ///
     /// # Errors
     /// Every fault at once.
@@ -249,6 +253,7 @@ impl ServeArgs {
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
+            rules_file: self.rules_file.as_ref().map(PathBuf::from),
             grace_period: Duration::from_secs(check.number(
                 "GRACE_PERIOD_S",
                 &self.grace_period_s,
@@ -326,6 +331,14 @@ impl MigrateArgs {
                     * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
                 auth0_logs_max_age: DAY
                     * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
+                role_changes_max_bytes: mib
+                    * check.number("ROLE_CHANGES_MAX_MIB", &self.role_changes_max_mib, &(1..=1 << 30)),
+                role_changes_max_age: DAY
+                    * check.number(
+                        "ROLE_CHANGES_MAX_AGE_D",
+                        &self.role_changes_max_age_d,
+                        &(1..=3650),
+                    ),
             },
         };
         check.end(config)

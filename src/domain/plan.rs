@@ -19,6 +19,14 @@ pub enum SeenRoles {
     Odd(String),
 }
 
+impl SeenRoles {
+    /// Whether the profile has this role.
+    #[must_use]
+    pub fn has(&self, role: &str) -> bool {
+        matches!(self, Self::List(roles) if roles.iter().any(|one| one == role))
+    }
+}
+
 /// What is wanted of one owned role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want<'a> {

@@ -33,6 +33,13 @@ impl Playlist {
         self.plays.max(0)
     }
 
+    /// What it adds to the plays of all of a user's playlists: nothing to those of another, or when deleted.
+    #[must_use]
+    pub fn share_of(&self, user: &str) -> i64 {
+        let theirs = !self.deleted && self.owner.as_ref().is_some_and(|owner| owner.as_str() == user);
+        if theirs { self.shown() } else { 0 }
+    }
+
     fn take(&mut self, step: &Step<'_>) {
         match *step {
             Step::Add(delta) if !self.deleted => self.plays += delta,
@@ -180,6 +187,34 @@ pub fn last_crossing(
         }
     }
     last.filter(|_| zone_now != zone_before)
+}
+
+/// The last event at which `zone` of the plays of all of an owner's playlists together changed, or nothing if
+/// after all of them it is what it was at `total_before`. `before` holds every playlist that the batch names.
+pub fn last_total_crossing(
+    events: &[Event<'_>],
+    owner: &str,
+    before: &HashMap<&str, &Playlist, impl BuildHasher>,
+    total_before: i64,
+    zone: impl Fn(i64) -> u8,
+) -> Option<Crossing> {
+    let mut now: HashMap<&str, Playlist> = HashMap::new();
+    let (mut total, mut last) = (total_before, None);
+    for (index, event) in events.iter().enumerate() {
+        let id = event.playlist.as_str();
+        let (Some(step), Some(known)) = (step(&event.kind), before.get(id)) else {
+            continue;
+        };
+        let playlist = now.entry(id).or_insert_with(|| (*known).clone());
+        let zone_before = zone(total);
+        total -= playlist.share_of(owner);
+        playlist.take(&step);
+        total += playlist.share_of(owner);
+        if zone(total) != zone_before {
+            last = Some(Crossing { index, plays: total });
+        }
+    }
+    last.filter(|_| zone(total) != zone(total_before))
 }
 
 /// What an event does to its playlist, if anything.

@@ -1,9 +1,11 @@
-//! Does: accept, fold, reconcile, sweep. A stage never calls another; the hand-off is a message or a row, so
+//! Does: accept, fold, reconcile, sweep, announce. A stage never calls another; the hand-off is a message or a row, so
 //! each can crash, restart and be tested alone.
 
 pub mod accept;
+mod announce;
 pub mod backoff;
 pub mod fold;
 pub mod patience;
 pub mod reconcile;
+pub mod rules;
 mod sweep;

@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError};
 const VERIFICATIONS: i64 = 200;
 
 /// The sweep; runs where this worker reconciles.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sweep {
     pub(super) store: Store,
     pub(super) rules: Arc<Rules>,

@@ -80,6 +80,7 @@ impl Ops {
             .holders
             .with_label_values(&["unadopted"])
             .set(gauges.unadopted);
+        metrics.unannounced.set(gauges.unannounced);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);
             metrics

@@ -6,6 +6,7 @@
 
 pub mod servers;
 pub mod tenant;
+pub mod traffic;
 
 use time::OffsetDateTime;
 

@@ -4,14 +4,13 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use super::{Store, StoreError, Tx, Wake};
 
 /// What we know of one role of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four facts of one row, each on its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
 pub struct Assignment {
     /// The role.
     pub role: String,
@@ -21,8 +20,32 @@ pub struct Assignment {
     pub held: bool,
     /// Ours to take away.
     pub adopted: bool,
+    /// Since when `held` is what it is.
+    pub since: OffsetDateTime,
+    /// Since when the user has been below the line while the role is kept.
+    pub below_since: Option<OffsetDateTime>,
+    /// A person took the role away and it is left so.
+    pub overruled: bool,
     /// Whether that was verified recently.
     pub fresh: bool,
+}
+
+/// What a look found and decided of one role.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
+pub struct Seen<'a> {
+    /// The role.
+    pub role: &'a str,
+    /// What the rules say.
+    pub wanted: bool,
+    /// Whether the profile has it.
+    pub held: bool,
+    /// Ours to take away.
+    pub adopted: bool,
+    /// Since when the user has been below the line while the role is kept.
+    pub below_since: Option<OffsetDateTime>,
+    /// A person took the role away and it is left so.
+    pub overruled: bool,
 }
 
 /// All assignments of a user; fresh when verified within `verify_after`.
@@ -33,7 +56,7 @@ pub async fn of_user(
 ) -> Result<Vec<Assignment>, StoreError> {
     let rows = sqlx::query_as!(
         Assignment,
-        r#"SELECT role, wanted, held, adopted,
+        r#"SELECT role, wanted, held, adopted, since, below_since, overruled,
                   coalesce(verified_at > now() - $2::double precision * interval '1 second', false) AS "fresh!"
            FROM assignments WHERE user_id = $1"#,
         user,
@@ -43,24 +66,21 @@ pub async fn of_user(
 }
 
 /// Writes what a look saw or wrote, and that it was verified just now.
-pub async fn seen(
-    tx: &mut Tx<'_>,
-    user: &str,
-    role: &str,
-    wanted: bool,
-    held: bool,
-    adopted: bool,
-) -> Result<(), StoreError> {
+pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, verified_at) VALUES ($1, $2, $3, $4, $5, now())
+        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, below_since, overruled, verified_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now())
          ON CONFLICT (user_id, role) DO UPDATE SET
-             wanted = excluded.wanted, held = excluded.held, adopted = excluded.adopted, verified_at = excluded.verified_at,
+             wanted = excluded.wanted, held = excluded.held, adopted = excluded.adopted,
+             below_since = excluded.below_since, overruled = excluded.overruled, verified_at = excluded.verified_at,
              since = CASE WHEN a.held = excluded.held THEN a.since ELSE now() END",
         user,
-        role,
-        wanted,
-        held,
-        adopted
+        seen.role,
+        seen.wanted,
+        seen.held,
+        seen.adopted,
+        seen.below_since,
+        seen.overruled
     )
     .execute(&mut **tx)
     .await?;
@@ -68,12 +88,20 @@ pub async fn seen(
 }
 
 /// Writes what was decided without a look.
-pub async fn decided(tx: &mut Tx<'_>, user: &str, role: &str, wanted: bool) -> Result<(), StoreError> {
+pub async fn decided(
+    tx: &mut Tx<'_>,
+    user: &str,
+    role: &str,
+    wanted: bool,
+    below_since: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE assignments SET wanted = $3 WHERE user_id = $1 AND role = $2",
+        "UPDATE assignments SET wanted = $3, below_since = $4, overruled = overruled AND $3
+         WHERE user_id = $1 AND role = $2",
         user,
         role,
-        wanted
+        wanted,
+        below_since
     )
     .execute(&mut **tx)
     .await?;

@@ -23,6 +23,8 @@ pub struct Gauges {
     pub unadopted: i64,
     /// Holders that are.
     pub adopted: i64,
+    /// Completed changes that were not announced yet.
+    pub unannounced: i64,
     /// Streams whose loss stands.
     pub losses: Vec<String>,
 }
@@ -48,6 +50,12 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
+        let unannounced = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "unannounced!" FROM role_changes
+               WHERE completed_at IS NOT NULL AND announced_at IS NULL"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
         let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
         Ok(Gauges {
             due: queue.due,
@@ -58,6 +66,7 @@ impl Store {
             oldest_due_s: queue.oldest,
             unadopted: holders.unadopted,
             adopted: holders.adopted,
+            unannounced,
             losses: losses.fetch_all(&self.pool).await?,
         })
     }

@@ -35,6 +35,16 @@ pub struct Cause {
     pub stored_at: OffsetDateTime,
 }
 
+impl Cause {
+    fn of(event: Option<String>, plays: Option<i64>, stored_at: Option<OffsetDateTime>) -> Option<Self> {
+        Some(Self {
+            event: event?,
+            plays: plays?,
+            stored_at: stored_at?,
+        })
+    }
+}
+
 /// One nomination.
 #[derive(Clone, Debug)]
 pub struct Nominate {
@@ -146,14 +156,7 @@ pub async fn claim(
     let Some(row) = row.fetch_optional(&mut **tx).await? else {
         return Ok(None);
     };
-    let cause = match (row.cause_event, row.cause_plays, row.cause_stored_at) {
-        (Some(event), Some(plays), Some(stored_at)) => Some(Cause {
-            event,
-            plays,
-            stored_at,
-        }),
-        _ => None,
-    };
+    let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
     let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
         table: "nominations",
         column: "user_id",
@@ -170,30 +173,60 @@ pub async fn claim(
     }))
 }
 
-/// Locks the nomination if the look `lease` still has it; answers its generation and whether somebody asked for
-/// a fresh look meanwhile.
-pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<(i64, bool)>, StoreError> {
+/// What a look that still has its user finds in the queue.
+#[derive(Debug)]
+pub struct Ours {
+    /// Generation now.
+    pub generation: i64,
+    /// Somebody asked for a fresh look meanwhile.
+    pub look_again: bool,
+    /// What carried the user over by now; an event may have done so while the profile was read.
+    pub cause: Option<Cause>,
+}
+
+/// Locks the nomination if the look `lease` still has it.
+pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
     let row = sqlx::query!(
-        "SELECT generation, observe FROM nominations WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE",
+        "SELECT generation, observe, cause_event, cause_plays, cause_stored_at FROM nominations
+         WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE",
         claim.user.as_str(),
         claim.lease
     );
-    Ok(row
-        .fetch_optional(&mut **tx)
-        .await?
-        .map(|row| (row.generation, row.observe)))
+    let row = row.fetch_optional(&mut **tx).await?;
+    Ok(row.map(|row| Ours {
+        generation: row.generation,
+        look_again: row.observe,
+        cause: Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at),
+    }))
 }
 
-/// Ends a look: the user is in step as of `generation`. If somebody nominated meanwhile, the user stays due.
-pub async fn finish(tx: &mut Tx<'_>, claim: &Claim, generation: i64) -> Result<(), StoreError> {
+/// Ends a look: the user is in step as of `generation`, until `again_at` if that is given. If somebody
+/// nominated meanwhile, the user stays due.
+pub async fn finish(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    generation: i64,
+    again_at: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     let user = claim.user.as_str();
-    let gone = sqlx::query!(
-        "DELETE FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe",
+    let in_step = sqlx::query!(
+        "WITH ours AS (
+             SELECT user_id FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe
+         ), timed AS (
+             -- kept as a timer: the decision will be another one then
+             UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
+                 due_at = $4, nominated_at = $4, cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL
+             WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+         ), gone AS (
+             DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+         )
+         SELECT FROM timed UNION ALL SELECT FROM gone",
         user,
         claim.lease,
-        generation
+        generation,
+        again_at
     );
-    if gone.execute(&mut **tx).await?.rows_affected() == 0 {
+    if in_step.fetch_all(&mut **tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now()
              WHERE user_id = $1 AND lease = $2",
@@ -235,7 +268,8 @@ pub async fn again(
 /// Parks a user until the profile changes or a day has passed; a person can see why.
 pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(), last_error = $3
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+             attempts = attempts + 1, last_error = $3
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,

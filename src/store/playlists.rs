@@ -4,6 +4,8 @@
 
 use std::collections::HashSet;
 
+use time::OffsetDateTime;
+
 use super::{StoreError, Tx};
 use crate::domain::ids::UserId;
 use crate::domain::tally::Playlist;
@@ -113,13 +115,27 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(),
     Ok(())
 }
 
-/// Plays of the user's most played playlist, never below 0.
-pub async fn best(tx: &mut Tx<'_>, user: &str) -> Result<i64, StoreError> {
-    let best = sqlx::query_scalar!(
-        r#"SELECT greatest(coalesce(max(plays), 0), 0) AS "best!" FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
+/// What a user's playlists add up to, and when that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Plays of the most played playlist, never below 0.
+    pub best: i64,
+    /// Plays of all playlists together.
+    pub total: i64,
+    /// By Postgres' clock.
+    pub now: OffsetDateTime,
+}
+
+/// Adds up a user's playlists.
+pub async fn facts(tx: &mut Tx<'_>, user: &str) -> Result<Facts, StoreError> {
+    let facts = sqlx::query_as!(
+        Facts,
+        r#"SELECT greatest(coalesce(max(plays), 0), 0) AS "best!",
+                  coalesce(sum(greatest(plays, 0)), 0)::bigint AS "total!", clock_timestamp() AS "now!"
+           FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
         user
     );
-    Ok(best.fetch_one(&mut **tx).await?)
+    Ok(facts.fetch_one(&mut **tx).await?)
 }
 
 fn owner(value: String) -> Result<UserId<'static>, StoreError> {

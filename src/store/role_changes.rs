@@ -1,12 +1,13 @@
 //! Table `role_changes`: the audit.
 //!
-//! Owns the life of an audit row: decided, attempted, completed or closed. Must never remove one, and never
-//! complete one that was not seen or answered.
+//! Owns the life of an audit row: decided, attempted, completed or closed, announced. Must never remove one, never
+//! complete one that was not seen or answered, and never call one announced that the stream is not known to hold.
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Claim, StoreError, Tx};
+use super::{Claim, Store, StoreError, Tx};
+use crate::domain::announcement::Announcement;
 use crate::domain::plan::Change;
 use crate::domain::rule::Rule;
 
@@ -84,7 +85,10 @@ pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<()
     )
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    if ids.is_empty() {
+        return Ok(());
+    }
+    super::Wake::RoleChanges.send(tx).await
 }
 
 /// Closes rows that were not done and will not be: `superseded` or `gone`.
@@ -111,4 +115,31 @@ pub async fn echoes(tx: &mut Tx<'_>, writes: &[(&str, Value)]) -> Result<Vec<Str
         &roles
     );
     Ok(known.fetch_all(&mut **tx).await?)
+}
+
+impl Store {
+    /// Completed changes that were not announced, at most `most`, in the order to announce them: that of their
+    /// completion by Postgres' clock. Rows complete out of the order of their ids, and a row may show up behind
+    /// later ones that committed first, so none is passed over for its place. The changes of one user are made
+    /// one after the other, each completed before the next is decided, so theirs is the order of the changes.
+    pub async fn unannounced(&self, most: i64) -> Result<Vec<Announcement>, StoreError> {
+        let rows = sqlx::query_as!(
+            Announcement,
+            r#"SELECT change_id, user_id, role, change, plays, rule, event_id, decided_at,
+                      completed_at AS "completed_at!", outcome AS "outcome!"
+               FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL
+               ORDER BY completed_at, change_id LIMIT $1"#,
+            most
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Marks a change that the stream is known to hold. False when it was marked already, or is not known here.
+    pub async fn announced(&self, change: Uuid) -> Result<bool, StoreError> {
+        let marked = sqlx::query!(
+            "UPDATE role_changes SET announced_at = clock_timestamp() WHERE change_id = $1 AND announced_at IS NULL",
+            change
+        );
+        Ok(marked.execute(&self.pool).await?.rows_affected() == 1)
+    }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Store, StoreError, Tx, Wake};
-use crate::domain::rule::{Rule, Rules};
+use crate::domain::rule::{Measure, Revoke, Rule, Rules};
 
 /// Whether our rules are the ones in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,16 @@ impl Store {
         if taken.execute(&mut *tx).await?.rows_affected() == 0 {
             return Ok(InForce::Already);
         }
+        // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
+        sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
+            .execute(&mut *tx)
+            .await?;
+        if rules.need_totals() {
+            super::owner_totals::rebuild(&mut tx).await?;
+        }
         let mut nominated = 0;
         for rule in rules.as_slice() {
-            nominated += nominate_out_of_step(&mut tx, rule, writes).await?;
+            nominated += nominate_out_of_step(&mut tx, rule, writes, Duration::ZERO).await?;
         }
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
@@ -50,7 +57,8 @@ impl Store {
     }
 
     /// The free half of the sweep: nominates users whose facts and decisions differ, changes that were decided
-    /// and left over (`settle` after their last attempt), and those parked for longer than `parked_for`.
+    /// and left over (`settle` after their last attempt), and those parked, or unknown to Auth0, for longer than
+    /// `parked_for`.
     pub async fn sweep_free(
         &self,
         rules: &Rules,
@@ -61,7 +69,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let mut nominated = 0;
         for rule in rules.as_slice() {
-            nominated += nominate_out_of_step(&mut tx, rule, writes).await?;
+            nominated += nominate_out_of_step(&mut tx, rule, writes, parked_for).await?;
         }
         nominated += sqlx::query!(
             "INSERT INTO nominations (user_id, urgency, observe)
@@ -117,27 +125,41 @@ impl Store {
 }
 
 /// Nominates users for whom `rule` says something else than was decided; with `writes`, also those whose role
-/// is not what was decided (decided in shadow mode, say).
-async fn nominate_out_of_step(tx: &mut Tx<'_>, rule: &Rule, writes: bool) -> Result<u64, StoreError> {
+/// is not what was decided (decided in shadow mode, say). Users whom Auth0 does not know are asked for again
+/// once they have been gone for `gone_for`.
+async fn nominate_out_of_step(
+    tx: &mut Tx<'_>,
+    rule: &Rule,
+    writes: bool,
+    gone_for: Duration,
+) -> Result<u64, StoreError> {
     let nominated = sqlx::query!(
         "INSERT INTO nominations (user_id, urgency)
-         SELECT coalesce(best.user_id, a.user_id), CASE WHEN a.wanted AND best.user_id IS NULL THEN 0 ELSE 1 END::smallint
+         SELECT coalesce(above.user_id, a.user_id), CASE WHEN a.wanted AND above.user_id IS NULL THEN 0 ELSE 1 END::smallint
          FROM (
              -- a user below the lower line is the same as one without plays
-             SELECT owner_id AS user_id, max(plays) AS plays FROM playlists
-             WHERE owner_id IS NOT NULL AND NOT deleted AND plays >= $2 GROUP BY owner_id
-         ) AS best
-         FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = best.user_id
-         WHERE (best.plays >= $3 AND a.wanted IS NOT TRUE)
-            OR (best.plays IS NULL AND a.wanted)
-            OR ($4 AND a.wanted AND NOT a.held)
+             SELECT user_id, plays FROM (
+                 SELECT owner_id AS user_id,
+                     CASE WHEN $5 THEN sum(greatest(plays, 0))::bigint ELSE max(plays) END AS plays
+                 FROM playlists WHERE owner_id IS NOT NULL AND NOT deleted GROUP BY owner_id
+             ) AS measured WHERE plays >= $2
+         ) AS above
+         FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = above.user_id
+         WHERE (above.plays >= $3 AND a.wanted IS NOT TRUE AND NOT EXISTS (
+                   SELECT FROM users u WHERE u.user_id = above.user_id
+                       AND u.gone_at > now() - $7::double precision * interval '1 second'))
+            OR (above.plays IS NULL AND a.wanted AND $6)
+            OR ($4 AND a.wanted AND NOT a.held AND NOT a.overruled)
             OR ($4 AND NOT a.wanted AND a.held AND a.adopted)
          ORDER BY 1
          ON CONFLICT (user_id) DO NOTHING",
         rule.role,
         rule.revoke_below,
         rule.grant_at,
-        writes
+        writes,
+        rule.of == Measure::AllPlaylists,
+        rule.revoke == Revoke::On,
+        gone_for.as_secs_f64()
     );
     Ok(nominated.execute(&mut **tx).await?.rows_affected())
 }

@@ -7,11 +7,12 @@ use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
 
-/// Of these users, those whose profile nobody has read yet.
+/// Of these users, those whose profile nobody has read yet, and those whom Auth0 did not know when it was
+/// asked: a record that names them says that it may know them by now.
 pub async fn unread(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<String>, StoreError> {
     let unread = sqlx::query_scalar!(
         r#"SELECT named.user_id AS "user!" FROM UNNEST($1::text[]) AS named(user_id)
-           LEFT JOIN users u ON u.user_id = named.user_id WHERE u.fetched_at IS NULL"#,
+           LEFT JOIN users u ON u.user_id = named.user_id WHERE u.fetched_at IS NULL OR u.gone_at IS NOT NULL"#,
         users as &[&str]
     );
     Ok(unread.fetch_all(&mut **tx).await?)

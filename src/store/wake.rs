@@ -13,6 +13,8 @@ pub enum Wake {
     Nominations,
     /// A stream's cursor was set by hand.
     Streams,
+    /// A change of a role was completed.
+    RoleChanges,
 }
 
 impl Wake {
@@ -20,6 +22,7 @@ impl Wake {
         match self {
             Self::Nominations => "rolekeeper_nominations",
             Self::Streams => "rolekeeper_streams",
+            Self::RoleChanges => "rolekeeper_role_changes",
         }
     }
 

@@ -1,6 +1,8 @@
 //! What events do to counts and roles when nothing breaks.
 
-use crate::events::{plays, retraction, saved};
+use serde_json::json;
+
+use crate::events::{Sent, deleted, play, plays, poison, retraction, saved};
 use crate::world::World;
 
 #[tokio::test]
@@ -29,4 +31,291 @@ async fn a_role_comes_at_the_hundredth_play_and_goes_with_a_retraction() {
     world.settled().await;
     assert_eq!(world.roles("auth0|ann"), ["mentor", "beta"]);
     assert_eq!(world.patches(), 2);
+}
+
+/// F1: one event 1,000 times, across a restart.
+#[tokio::test]
+async fn repeats_count_once_also_across_a_restart() {
+    let world = World::start().await;
+    let thousand: Vec<_> = (0..500).map(|_| play("same", "pl_1")).collect();
+    world.publish(&thousand).await;
+    world.worker().kill9().await;
+    world.publish(&thousand).await;
+    world.start_worker().await;
+    world.settled().await;
+    assert_eq!(
+        world
+            .number("SELECT plays FROM playlists WHERE playlist_id = 'pl_1'")
+            .await,
+        Some(1)
+    );
+}
+
+/// F2: inside the window the first of an id counts, whatever comes under it later.
+#[tokio::test]
+async fn the_first_payload_of_an_id_counts() {
+    let world = World::start().await;
+    world.publish(&[play("one", "pl_1")]).await;
+    world
+        .publish(&[
+            play("one", "pl_2"),
+            saved("one", "pl_1", "auth0|x"),
+            play("two", "pl_2"),
+        ])
+        .await;
+    world.settled().await;
+    let counts = world
+        .rows("SELECT playlist_id, plays, owner_id FROM playlists ORDER BY 1")
+        .await;
+    assert_eq!(
+        counts,
+        [
+            json!({"playlist_id": "pl_1", "plays": 1, "owner_id": null}),
+            json!({"playlist_id": "pl_2", "plays": 1, "owner_id": null}),
+        ]
+    );
+}
+
+/// F20.
+#[tokio::test]
+async fn retractions_count_once_each_in_any_order_and_never_show_below_zero() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    // Ahead of its play, twice under two ids, and of a play that never comes.
+    let early = [("r1", "a-0"), ("r2", "a-0"), ("r3", "never"), ("r4", "a-1")];
+    let early = early.map(|(id, of)| retraction(id, of, "pl_1"));
+    world.publish(&early).await;
+    world.settled().await;
+    let plays = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
+    assert_eq!(world.number(plays).await, Some(-3));
+    world.publish(&plays_of_ann(0..102)).await;
+    world.settled().await;
+    assert_eq!((world.number(plays).await, world.patches()), (Some(99), 0));
+    world.publish(&plays_of_ann(102..103)).await;
+    world.publish(&[retraction("r5", "a-0", "pl_1")]).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    let shown = world.number("SELECT min(plays) FROM role_changes").await;
+    assert_eq!((world.number(plays).await, shown), (Some(100), Some(100)));
+    // A playlist of whose plays more are taken back than ever came.
+    world
+        .publish(&[saved("s2", "pl_2", "auth0|ann"), retraction("r6", "x", "pl_2")])
+        .await;
+    world
+        .publish(
+            &(0..5)
+                .map(|n| retraction(&format!("r7-{n}"), &format!("a-{}", 50 + n), "pl_1"))
+                .collect::<Vec<_>>(),
+        )
+        .await;
+    world.publish(&[deleted("d1", "pl_1")]).await;
+    world.settled().await;
+    let rows = world
+        .rows("SELECT change, plays FROM role_changes ORDER BY change_id")
+        .await;
+    assert_eq!(rows.last(), Some(&json!({"change": "revoked", "plays": 0})));
+}
+
+fn plays_of_ann(numbers: std::ops::Range<u32>) -> Vec<Sent> {
+    plays("a", "pl_1", numbers)
+}
+
+/// F21.
+#[tokio::test]
+async fn a_playlist_at_the_line_changes_hands_and_goes() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.seed_user("auth0|bob", &[]);
+    // Plays before the owner is known decide as soon as it is.
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["mentor", "playlist_editor"]);
+
+    world.publish(&[saved("s2", "pl_1", "auth0|bob")]).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["mentor"]);
+    assert_eq!(world.roles("auth0|bob"), ["playlist_editor"]);
+
+    world.publish(&[deleted("d1", "pl_1")]).await;
+    world.publish(&plays("gone", "pl_1", 0..100)).await;
+    world.settled().await;
+    assert!(world.roles("auth0|bob").is_empty());
+
+    world.publish(&[saved("s3", "pl_1", "auth0|bob")]).await;
+    world.publish(&plays("back", "pl_1", 0..99)).await;
+    world.settled().await;
+    assert!(world.roles("auth0|bob").is_empty());
+    world.publish(&plays("back", "pl_1", 99..100)).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|bob"), ["playlist_editor"]);
+}
+
+/// F22.
+#[tokio::test]
+async fn counts_do_not_depend_on_dates() {
+    let world = World::start().await;
+    let dated = [
+        "1970-01-01T00:00:00Z",
+        "2099-12-31T23:59:59Z",
+        "2026-11-23T10:00:00.123456+14:00",
+    ];
+    let dated: Vec<_> = (0u32..)
+        .zip(dated)
+        .map(|(n, at)| play(&format!("d{n}"), "pl_1").with("played_at", at))
+        .collect();
+    world.publish(&dated).await;
+    let odd = ["yesterday", "2026-02-30T10:00:00Z", "2026-11-23", ""];
+    let odd: Vec<_> = (0u32..)
+        .zip(odd)
+        .map(|(n, at)| {
+            play(&format!("o{n}"), "pl_1")
+                .with("played_at", at)
+                .poisoned("bad_value")
+        })
+        .collect();
+    world.publish(&odd).await;
+    world.settled().await;
+    assert_eq!(world.number("SELECT plays FROM playlists").await, Some(3));
+    let named = "SELECT count(*) FROM dead_letters WHERE detail LIKE 'played_at: %'";
+    assert_eq!(world.number(named).await, Some(4));
+}
+
+/// F25: (field that the dead letter must name, message).
+fn poisons() -> Vec<(&'static str, Sent)> {
+    let good = || play("x", "pl_p");
+    let raw = |bytes: &[u8], reason| poison("x", "pl_p", bytes, reason);
+    let text = |json: &str, reason| poison("x", "pl_p", json, reason);
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    let twice = String::from_utf8(good().payload)
+        .unwrap()
+        .replace("}", ",\"song_id\":\"s_8\"}");
+    let mut many = vec![
+        ("payload", raw(b"{\"type\":\"play\xff\"}", "not_utf8")),
+        ("payload", raw(b"", "not_json")),
+        ("payload", raw(b"\0", "not_json")),
+        ("payload", text("not json", "not_json")),
+        ("payload", text("{\"type\":\"play\"", "not_json")),
+        ("payload", text("[1,2]", "wrong_type")),
+        ("payload", text("null", "wrong_type")),
+        ("payload", text(&"[".repeat(10_000), "not_json")),
+        ("payload", text(&" ".repeat(1_000_000), "oversized")),
+        ("event_id", text("{\"event_id\":\"\\ud800\"}", "not_json")),
+        (
+            "listener_id",
+            text(
+                &format!("{{\"type\":\"play\",\"extra\":{deep}}}"),
+                "missing_field",
+            ),
+        ),
+        ("payload", text(&twice, "duplicate_field")),
+        ("event_id", good().with("event_id", "a\0b").poisoned("bad_value")),
+        (
+            "event_id",
+            good().with("event_id", "i".repeat(10_000)).poisoned("bad_value"),
+        ),
+        ("event_id", good().with("event_id", "").poisoned("bad_value")),
+        (
+            "listener_id",
+            good().with("listener_id", "l\u{7f}").poisoned("bad_value"),
+        ),
+        (
+            "listener_id",
+            good().with("listener_id", "l".repeat(256)).poisoned("bad_value"),
+        ),
+        ("song_id", good().with("song_id", 7).poisoned("wrong_type")),
+        (
+            "playlist_id",
+            good().with("playlist_id", json!(["pl_p"])).poisoned("wrong_type"),
+        ),
+        (
+            "song_id",
+            good().with("song_id", json!(null)).poisoned("missing_field"),
+        ),
+        ("type", good().with("type", "play_twice").poisoned("unknown_type")),
+        (
+            "playlist_id",
+            good()
+                .with("playlist_id", "pl_other")
+                .poisoned("subject_mismatch"),
+        ),
+        (
+            "type",
+            good()
+                .with("type", "playlist_deleted")
+                .poisoned("subject_mismatch"),
+        ),
+        (
+            "retracts",
+            good().with("type", "play_retracted").poisoned("missing_field"),
+        ),
+        ("owner_id", saved("x", "pl_p", "").poisoned("bad_value")),
+        (
+            "name",
+            saved("x", "pl_p", "auth0|ann")
+                .with("name", "n".repeat(257))
+                .poisoned("bad_value"),
+        ),
+        (
+            "name",
+            saved("x", "pl_p", "auth0|ann")
+                .with("name", "a\0b")
+                .poisoned("bad_value"),
+        ),
+    ];
+    for (number, (_, message)) in many.iter_mut().enumerate() {
+        message.id = format!("poison-{number}");
+    }
+    many
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letters_by_name_and_the_rest_goes_on() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    for (number, (_, poison)) in (0u32..).zip(poisons()) {
+        world
+            .publish(&plays("good", "pl_1", number * 4..number * 4 + 4))
+            .await;
+        world.publish(&[poison]).await;
+    }
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    let kept = world
+        .rows("SELECT detail, size_bytes, length(payload) AS kept FROM dead_letters ORDER BY stream_seq")
+        .await;
+    for ((field, message), row) in poisons().iter().zip(&kept) {
+        let detail = row["detail"].as_str().unwrap_or_default();
+        assert!(
+            detail.starts_with(&format!("{field}: ")),
+            "expected {field}, got {row}"
+        );
+        let size = message.payload.len();
+        assert_eq!(
+            (&row["size_bytes"], &row["kept"]),
+            (&json!(size), &json!(size.min(4096)))
+        );
+    }
+    let counted = "rolekeeper_dead_letters_total{reason=\"not_utf8\",stream=\"APP_EVENTS\"}";
+    assert_eq!(world.worker().count(counted).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_flood_of_poison_is_counted_and_kept_up_to_the_cap() {
+    let world = World::start().await;
+    let flood: Vec<_> = (0..1_500)
+        .map(|n| poison(&format!("p{n}"), "pl_1", "{", "not_json"))
+        .collect();
+    world.publish(&flood).await;
+    world.publish(&[play("good", "pl_1")]).await;
+    // The oracle wants all 1,500 in the totals.
+    world.settled().await;
+    let kept = world.number("SELECT count(*) FROM dead_letters").await;
+    let hours = world.number("SELECT count(*) FROM dead_letter_totals").await;
+    assert!(
+        hours == Some(2) || kept == Some(1_000),
+        "{kept:?} kept in {hours:?} hours"
+    );
 }

@@ -13,5 +13,14 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod announce;
+mod auth0_client;
+#[cfg(test)]
+mod client_key;
 mod floors;
 mod fold_counts;
+mod fold_exactly_once;
+mod lost_grants;
+mod official_clients;
+mod parked;
+mod tenant_recordings;

@@ -27,6 +27,7 @@ struct Shared {
     refusing: AtomicBool,
     delay_ms: AtomicU64,
     connections: AtomicUsize,
+    answers_lost: AtomicUsize,
     lose: Mutex<Option<Lose>>,
     /// Cancelled by a cut; a fresh one follows.
     cut: Mutex<CancellationToken>,
@@ -102,6 +103,11 @@ impl Proxy {
     pub(crate) fn has_lost_it(&self) -> bool {
         self.shared.lose().is_none()
     }
+
+    /// Answers of the server that said COMMIT and were kept from the client.
+    pub(crate) fn answers_lost(&self) -> usize {
+        self.shared.answers_lost.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Proxy {
@@ -165,6 +171,9 @@ impl Shared {
         let mut bytes = vec![0; 64 << 10];
         while let Ok(read @ 1..) = from.read(&mut bytes).await {
             if answer_is_lost.load(Ordering::Relaxed) {
+                // CommandComplete of a COMMIT, so it was done.
+                let done = bytes[..read].windows(7).any(|seven| seven == b"COMMIT\0");
+                self.answers_lost.fetch_add(usize::from(done), Ordering::Relaxed);
                 return;
             }
             let delay = self.delay_ms.load(Ordering::Relaxed);

@@ -350,4 +350,34 @@ proptest! {
         let found = last_crossing(&events, "p0", &Playlist::default(), zone);
         prop_assert_eq!(found.map(|crossing| crossing.index), last);
     }
+
+    #[test]
+    fn a_total_crosses_where_the_sum_of_the_reference_does(
+        known in batch(any_event()), mut events in batch(any_event()), line in 1..4i64
+    ) {
+        let mut world = World::default();
+        for event in &known {
+            world.see(event);
+        }
+        let retracted_now: Vec<String> = retracted(&events).into_iter().map(ToString::to_string).collect();
+        let fresh: HashSet<String> = retracted_now.into_iter().filter(|of| !world.retracted.contains(of)).collect();
+        void_repeats(&mut events, &fresh);
+        let total = |world: &World| world.playlists.values().map(|one| one.share_of("u|1")).sum::<i64>();
+        let zone = |total: i64| u8::from(total >= line);
+        let before = world.playlists.clone();
+        let unknown = Playlist::default();
+        let before: HashMap<&str, &Playlist> = events
+            .iter()
+            .map(|event| (event.playlist.as_str(), before.get(event.playlist.as_str()).unwrap_or(&unknown)))
+            .collect();
+        let total_before = total(&world);
+        let mut zones = vec![zone(total_before)];
+        for event in &events {
+            world.see(event);
+            zones.push(zone(total(&world)));
+        }
+        let last = zones.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| zones.last() != zones.first());
+        let found = last_total_crossing(&events, "u|1", &before, total_before, zone);
+        prop_assert_eq!(found.map(|crossing| crossing.index), last);
+    }
 }

@@ -1,30 +1,19 @@
 //! Plays and playlists: a batch of APP_EVENTS into counts and nominations.
 //!
-//! Owns who is nominated: only owners of a playlist that crossed a line, with the event that carried it over.
-//! Must never look at a playlist one by one on the hot path.
+//! Owns the order of the writes. Must never look at a playlist one by one on the hot path: plays are one
+//! upsert, whoever crossed a line is found in what it returns.
 
-use std::collections::HashMap;
-
-use super::{Done, Message, at, dead_letter};
+use super::nominees::{Nominees, Read, Touched, total_deltas};
+use super::{Done, Message, dead_letter};
 use crate::bus::APP_EVENTS;
-use crate::domain::event::{self, Event};
+use crate::domain::event;
 use crate::domain::rule::Rules;
-use crate::domain::tally::{self, Playlist};
-use crate::store::{
-    Cause, DeadLetter, Nominate, StoreError, Tx, Urgency, dead_letters, nominations, playlists,
-};
-
-/// A batch, read.
-struct Read<'m> {
-    events: Vec<Event<'m>>,
-    /// Which message each event came in.
-    messages: Vec<&'m Message>,
-    dead: Vec<DeadLetter<'m>>,
-}
+use crate::domain::tally::{self, Playlist, Tally};
+use crate::store::{DeadLetter, StoreError, Tx, dead_letters, nominations, owner_totals, playlists};
 
 /// Folds one batch inside the cursor's transaction.
 pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> Result<Done, StoreError> {
-    let mut read = read(batch);
+    let (mut read, dead) = read(batch);
     let retracted: Vec<String> = tally::retracted(&read.events)
         .into_iter()
         .map(|token| token.as_str().to_owned())
@@ -35,157 +24,96 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> R
         tally::void_repeats(&mut read.events, &fresh);
     }
     let sums = tally::tally(&read.events);
-    let mut nominees = Nominees {
-        read: &read,
-        rules,
-        by_user: HashMap::new(),
-    };
-    if !sums.lives.is_empty() {
-        let ids: Vec<&str> = sums.lives.iter().map(|(id, _)| *id).collect();
-        let before = playlists::before(tx, &ids).await?;
-        let after: Vec<Playlist> = sums
-            .lives
-            .iter()
-            .zip(&before)
-            .map(|((_, steps), before)| tally::apply(before.clone(), steps))
+    let mut touched = save_and_delete(tx, &sums).await?;
+    touched.extend(add(tx, &sums).await?);
+
+    let mut nominees = Nominees::new(&read, rules);
+    for one in &touched {
+        nominees.compare(one);
+    }
+    if rules.need_totals() {
+        let deltas = total_deltas(&touched);
+        let (users, changes): (Vec<&str>, Vec<i64>) =
+            deltas.iter().map(|(user, delta)| (user.as_str(), *delta)).unzip();
+        let totals = owner_totals::add(tx, &users, &changes).await?;
+        let totals: Vec<_> = totals
+            .into_iter()
+            .map(|(user, total)| {
+                let delta = deltas.get(&user).copied().unwrap_or_default();
+                (user, total, delta)
+            })
             .collect();
-        let rows: Vec<(&str, &Playlist)> = ids.iter().copied().zip(&after).collect();
-        playlists::put(tx, &rows).await?;
-        for ((id, before), after) in ids.iter().zip(&before).zip(&after) {
-            nominees.compare(id, before, after);
-        }
+        nominees.compare_totals(&totals, &touched);
     }
-    if !sums.adds.is_empty() {
-        let (ids, deltas): (Vec<&str>, Vec<i64>) = sums.adds.iter().copied().unzip();
-        for counted in playlists::add(tx, &ids, &deltas).await? {
-            // Sorted by id, as the rows were asked for.
-            let Ok(index) = ids.binary_search(&counted.playlist.as_str()) else {
-                continue;
-            };
-            let after = Playlist {
-                plays: counted.plays,
-                owner: Some(counted.owner),
-                ..Playlist::default()
-            };
-            let before = Playlist {
-                plays: counted.plays - deltas[index],
-                ..after.clone()
-            };
-            nominees.compare(ids[index], &before, &after);
-        }
-    }
-    let mut nominated = nominees.into_list();
-    nominations::nominate(tx, &mut nominated).await?;
-    dead_letters::keep(tx, APP_EVENTS, &read.dead).await?;
-    let rejected = read.dead.iter().map(|letter| letter.reason).collect();
+    nominations::nominate(tx, &mut nominees.into_list()).await?;
+    dead_letters::keep(tx, APP_EVENTS, &dead).await?;
     Ok(Done {
         messages: batch.len() as u64,
-        rejected,
+        rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
 
-fn read(batch: &[Message]) -> Read<'_> {
-    let mut read = Read {
-        events: Vec::with_capacity(batch.len()),
-        messages: Vec::with_capacity(batch.len()),
-        dead: Vec::new(),
-    };
+fn read(batch: &[Message]) -> (Read<'_>, Vec<DeadLetter<'_>>) {
+    let (mut read, mut dead) = (Read::default(), Vec::new());
     for message in batch {
         match event::parse(message.subject(), message.payload()) {
             Ok(event) => {
                 read.events.push(event);
                 read.messages.push(message);
             }
-            Err(reject) => read.dead.push(dead_letter(message, reject)),
+            Err(reject) => dead.push(dead_letter(message, reject)),
         }
     }
-    read
+    (read, dead)
 }
 
-/// Gathers users whose standing may have changed; one nomination a user, by the latest event.
-struct Nominees<'b, 'm> {
-    read: &'b Read<'m>,
-    rules: &'b Rules,
-    by_user: HashMap<String, (usize, Nominate)>,
+/// Playlists that were saved or deleted: read, changed, written.
+async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<Touched<'b>>, StoreError> {
+    if sums.lives.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = sums.lives.iter().map(|(id, _)| *id).collect();
+    let before = playlists::before(tx, &ids).await?;
+    let touched: Vec<Touched<'b>> = sums
+        .lives
+        .iter()
+        .zip(before)
+        .map(|((id, steps), before)| Touched {
+            id,
+            after: tally::apply(before.clone(), steps),
+            before,
+        })
+        .collect();
+    let rows: Vec<(&str, &Playlist)> = touched.iter().map(|one| (one.id, &one.after)).collect();
+    playlists::put(tx, &rows).await?;
+    Ok(touched)
 }
 
-impl Nominees<'_, '_> {
-    fn compare(&mut self, id: &str, before: &Playlist, after: &Playlist) {
-        let (zone_before, zone_after) = (zone(self.rules, before), zone(self.rules, after));
-        let moved = before.owner != after.owner;
-        if zone_before == zone_after && !(moved && zone_after > 0) {
-            return;
-        }
-        // An owner change at the line is no crossing of the count; its event is the last one that saved it.
-        let crossing = tally::last_crossing(&self.read.events, id, before, |playlist| {
-            zone(self.rules, playlist)
+/// Playlists that were only played: added, never read. Answers those with an owner.
+async fn add<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<Touched<'b>>, StoreError> {
+    if sums.adds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (ids, deltas): (Vec<&'b str>, Vec<i64>) = sums.adds.iter().copied().unzip();
+    let counted = playlists::add(tx, &ids, &deltas)
+        .await?
+        .into_iter()
+        .filter_map(|counted| {
+            // Sorted by id, as the rows were asked for.
+            let index = ids.binary_search(&counted.playlist.as_str()).ok()?;
+            let after = Playlist {
+                plays: counted.plays,
+                owner: Some(counted.owner),
+                ..Playlist::default()
+            };
+            Some(Touched {
+                id: ids[index],
+                before: Playlist {
+                    plays: counted.plays - deltas[index],
+                    ..after.clone()
+                },
+                after,
+            })
         });
-        let index = crossing
-            .map(|crossing| crossing.index)
-            .or_else(|| self.last_step(id));
-        let plays = crossing.map_or(after.shown(), |crossing| crossing.plays);
-        let urgency = if zone_after > zone_before {
-            Urgency::Grant
-        } else {
-            Urgency::Revoke
-        };
-        for (owner, concerned, urgency) in [
-            (&before.owner, moved && zone_before > 0, Urgency::Revoke),
-            (
-                &after.owner,
-                !moved || zone_after > 0,
-                if moved { Urgency::Grant } else { urgency },
-            ),
-        ] {
-            if let (Some(owner), true) = (owner, concerned) {
-                self.nominate(owner.as_str(), urgency, index, plays);
-            }
-        }
-    }
-
-    fn nominate(&mut self, user: &str, urgency: Urgency, index: Option<usize>, plays: i64) {
-        let cause = index.map(|index| Cause {
-            event: self.read.events[index].id.as_str().to_owned(),
-            plays,
-            stored_at: at(self.read.messages[index].stored_ns),
-        });
-        let nominate = Nominate {
-            user: user.to_owned(),
-            urgency,
-            observe: false,
-            cause,
-        };
-        let index = index.unwrap_or(0);
-        match self.by_user.get_mut(user) {
-            Some((latest, kept)) => {
-                let urgency = kept.urgency.min(urgency);
-                if index >= *latest {
-                    (*latest, *kept) = (index, nominate);
-                }
-                kept.urgency = urgency;
-            }
-            None => {
-                self.by_user.insert(user.to_owned(), (index, nominate));
-            }
-        }
-    }
-
-    fn last_step(&self, id: &str) -> Option<usize> {
-        self.read
-            .events
-            .iter()
-            .rposition(|event| event.playlist.as_str() == id)
-    }
-
-    fn into_list(self) -> Vec<Nominate> {
-        self.by_user.into_values().map(|(_, nominate)| nominate).collect()
-    }
-}
-
-/// How many lines the playlist counts for its owner. None for one without an owner, or deleted.
-fn zone(rules: &Rules, playlist: &Playlist) -> u8 {
-    if playlist.deleted || playlist.owner.is_none() {
-        return 0;
-    }
-    u8::try_from(rules.lines_reached(playlist.plays)).unwrap_or(u8::MAX)
+    Ok(counted.collect())
 }

@@ -8,6 +8,7 @@
 mod app_events;
 mod auth0_logs;
 mod follow;
+mod nominees;
 mod term;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -25,7 +27,7 @@ use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{DeadLetter, Lock, Store};
-use term::{TermEnd, TermError};
+use term::{Term, TermEnd, TermError};
 
 /// How often a standby tries for the lock: a takeover takes this long at most after a clean exit.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
@@ -81,8 +83,8 @@ pub struct Fold {
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
     pub readiness: Readiness,
-    /// The rules this worker knows.
-    pub rules: Arc<Rules>,
+    /// The rules this worker knows; they may change while it runs.
+    pub rules: watch::Receiver<Arc<Rules>>,
     /// Most messages in one transaction.
     pub batch: usize,
     /// Our own client id at Auth0, where it is known.
@@ -105,7 +107,7 @@ impl Fold {
         let mut patience = Patience::new(self.source.stage());
         self.readiness.not_ready(self.source.stage(), "starting");
         while !stop.is_cancelled() {
-            let ended = self.term(&mut patience, &stop).await;
+            let ended = Term::new(&self).run(&mut patience, &stop).await;
             self.metrics
                 .fold_active
                 .with_label_values(&[self.source.stream()])
@@ -114,6 +116,7 @@ impl Fold {
                 Ok(TermEnd::Stopping) => break,
                 Ok(TermEnd::Standby) => STANDBY_POLL,
                 Ok(TermEnd::Stopped) => STOPPED_POLL,
+                Ok(TermEnd::OtherRules) => Duration::ZERO,
                 Err(TermError::Read(why)) => {
                     // Ordinary: the server restarted, or a delivery was missed. Start again at the cursor.
                     info!(

@@ -3,8 +3,10 @@
 //! Owns the order inside a term: lock, rules, loss, cursor, reader, then batch after batch. Must never commit
 //! facts without the cursor that explains them, and never go on behind a gap.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -12,6 +14,7 @@ use tracing::{error, info, warn};
 use super::follow::{self, Follow, Lost, Step};
 use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs};
 use crate::bus::{BusError, Message, ReadError, Reader, StreamState};
+use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
 use crate::store::{CHECK_EVERY, Cursor, Held, Loss, LossKind, StoreError, Wake, cursors};
 
@@ -31,6 +34,10 @@ pub(super) enum TermError {
     Read(#[from] ReadError),
     #[error("the cursor is not where it was left, or other rules are in force; nothing was committed")]
     Refused,
+    #[error(
+        "this worker's rules are not the ones in force: another worker brought others later; standing back"
+    )]
+    OtherRules,
     #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
 }
@@ -40,30 +47,46 @@ pub(super) enum TermEnd {
     Stopping,
     Standby,
     Stopped,
+    OtherRules,
 }
 
-impl Fold {
+/// One term: a fold under the rules of its time.
+pub(super) struct Term<'f> {
+    fold: &'f Fold,
+    rules: Arc<Rules>,
+    fingerprint: String,
+    /// Tells that the rules are other ones now.
+    changed: watch::Receiver<Arc<Rules>>,
+}
+
+impl<'f> Term<'f> {
+    pub(super) fn new(fold: &'f Fold) -> Self {
+        let mut changed = fold.rules.clone();
+        let rules = Arc::clone(&changed.borrow_and_update());
+        Self {
+            fold,
+            fingerprint: rules.fingerprint(),
+            rules,
+            changed,
+        }
+    }
+
     /// One term as the holder of the lock.
-    pub(super) async fn term(
-        &self,
+    pub(super) async fn run(
+        mut self,
         patience: &mut Patience,
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
-        let stage = self.source.stage();
-        let Some(mut held) = self.store.try_lock(self.source.lock()).await? else {
+        let stage = self.fold.source.stage();
+        let Some(mut held) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
             patience.succeeded();
-            self.readiness.ready(stage, "standby");
+            self.fold.readiness.ready(stage, "standby");
             return Ok(TermEnd::Standby);
         };
-        if !self.store.rules_are_in_force(&self.rules.fingerprint()).await? {
-            self.readiness.not_ready(stage, "other rules are in force");
-            warn!(
-                stage,
-                "other rules are in force than this worker's file has; standing back"
-            );
-            return Ok(TermEnd::Stopped);
+        if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
+            return Err(TermError::OtherRules);
         }
-        if let Some(loss) = self.store.open_loss(self.source.stream()).await? {
+        if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);
         }
@@ -72,13 +95,14 @@ impl Fold {
             Err(lost) => return self.lose(lost).await,
         };
         patience.succeeded();
-        self.readiness.ready(stage, "active");
-        self.metrics
+        self.fold.readiness.ready(stage, "active");
+        self.fold
+            .metrics
             .fold_active
-            .with_label_values(&[self.source.stream()])
+            .with_label_values(&[self.fold.source.stream()])
             .set(1);
         info!(
-            stream = self.source.stream(),
+            stream = self.fold.source.stream(),
             seq = cursor.last_seq,
             "folding from the cursor on"
         );
@@ -88,6 +112,7 @@ impl Fold {
             let batch = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(TermEnd::Stopping),
+                _ = self.changed.changed() => return Ok(TermEnd::OtherRules),
                 batch = reader.next_batch() => batch?,
                 () = tokio::time::sleep(CHECK_EVERY) => {
                     held.check().await?;
@@ -104,7 +129,7 @@ impl Fold {
                 return self.lose(lost).await;
             }
             if looked.elapsed() >= STREAM_LOOK_EVERY {
-                self.show_stream(&self.bus.stream_state(self.source.stream()).await?);
+                self.show_stream(&self.fold.bus.stream_state(self.fold.source.stream()).await?);
                 looked = Instant::now();
             }
         }
@@ -112,8 +137,8 @@ impl Fold {
 
     /// Finds the cursor and opens a reader at it; or says what was lost.
     async fn open(&self) -> Result<Result<(Cursor, Reader), Lost>, TermError> {
-        let stream = self.source.stream();
-        let state = self.bus.stream_state(stream).await?;
+        let stream = self.fold.source.stream();
+        let state = self.fold.bus.stream_state(stream).await?;
         for difference in &state.differences {
             warn!(
                 stream,
@@ -121,19 +146,22 @@ impl Fold {
             );
         }
         self.show_stream(&state);
-        let cursor = match self.store.cursor(stream).await? {
+        let cursor = match self.fold.store.cursor(stream).await? {
             Some(cursor) => cursor,
             None => self.first_cursor(&state).await?,
         };
         match follow::start_at(&cursor, &state) {
-            Ok(from) => Ok(Ok((cursor, self.bus.reader(stream, from, self.batch).await?))),
+            Ok(from) => Ok(Ok((
+                cursor,
+                self.fold.bus.reader(stream, from, self.fold.batch).await?,
+            ))),
             Err(lost) => Ok(Err(lost)),
         }
     }
 
     /// The cursor of a stream that was never folded: all that is in it is new.
     async fn first_cursor(&self, state: &StreamState) -> Result<Cursor, TermError> {
-        let stream = self.source.stream();
+        let stream = self.fold.source.stream();
         let before_first = state.first_seq.max(1) - 1;
         if before_first > 0 {
             warn!(
@@ -141,10 +169,11 @@ impl Fold {
                 "first start: the stream begins at {}, what was before is not counted", state.first_seq
             );
         }
-        self.store
+        self.fold
+            .store
             .first_cursor(stream, state.created_ns, before_first.cast_signed())
             .await?;
-        self.store.cursor(stream).await?.ok_or(TermError::Refused)
+        self.fold.store.cursor(stream).await?.ok_or(TermError::Refused)
     }
 
     /// Keeps the messages that follow the cursor; names what is missing behind them.
@@ -160,7 +189,7 @@ impl Fold {
                 Step::Next => good.push(message),
                 Step::Replaced(why) => return Ok((good, Some((LossKind::Replaced, why)))),
                 Step::Jump { expected, got } => {
-                    let state = self.bus.stream_state(self.source.stream()).await?;
+                    let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
                     return Ok((good, Some(follow::name_jump(expected, got, &state))));
                 }
             }
@@ -171,16 +200,16 @@ impl Fold {
     /// Commits a batch: cursor first, then what it explains.
     async fn commit(&self, held: &mut Held, cursor: &mut Cursor, batch: &[Message]) -> Result<(), TermError> {
         let Some(last) = batch.last() else { return Ok(()) };
-        let stream = self.source.stream();
+        let stream = self.fold.source.stream();
         let started = Instant::now();
         let mut tx = held.begin().await?;
         let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
-        if !cursors::advance(&mut tx, stream, cursor, seq, stored_ns, &self.rules.fingerprint()).await? {
+        if !cursors::advance(&mut tx, stream, cursor, seq, stored_ns, &self.fingerprint).await? {
             return Err(TermError::Refused);
         }
-        let done = match self.source {
+        let done = match self.fold.source {
             Source::AppEvents => app_events::fold(&mut tx, batch, &self.rules).await?,
-            Source::Auth0Logs => auth0_logs::fold(&mut tx, batch, self.own_client_id.as_deref()).await?,
+            Source::Auth0Logs => auth0_logs::fold(&mut tx, batch, self.fold.own_client_id.as_deref()).await?,
         };
         tx.commit().await.map_err(StoreError::from)?;
         (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
@@ -189,22 +218,26 @@ impl Fold {
     }
 
     fn count(&self, done: &Done, last: &Message, took: Duration) {
-        let stream = self.source.stream();
-        self.metrics
+        let stream = self.fold.source.stream();
+        self.fold
+            .metrics
             .folded
             .with_label_values(&[stream])
             .inc_by(done.messages);
         for reason in &done.rejected {
-            self.metrics
+            self.fold
+                .metrics
                 .dead_letters
                 .with_label_values(&[stream, reason])
                 .inc();
         }
-        self.metrics
+        self.fold
+            .metrics
             .fold_seconds
             .with_label_values(&[stream])
             .observe(took.as_secs_f64());
-        self.metrics
+        self.fold
+            .metrics
             .fold_lag_messages
             .with_label_values(&[stream])
             .set(last.pending.cast_signed());
@@ -214,27 +247,31 @@ impl Fold {
         } else {
             age.as_seconds_f64().max(0.0)
         };
-        self.metrics
+        self.fold
+            .metrics
             .fold_lag_seconds
             .with_label_values(&[stream])
             .set(lag);
-        self.metrics
+        self.fold
+            .metrics
             .stream_last_message
             .with_label_values(&[stream])
             .set(last.stored_ns as f64 / 1e9);
     }
 
     fn show_stream(&self, state: &StreamState) {
-        let stream = self.source.stream();
+        let stream = self.fold.source.stream();
         if state.max_bytes > 0 {
             let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
-            self.metrics
+            self.fold
+                .metrics
                 .stream_headroom
                 .with_label_values(&[stream])
                 .set(free.max(0.0));
         }
         if state.last_seq > 0 {
-            self.metrics
+            self.fold
+                .metrics
                 .stream_last_message
                 .with_label_values(&[stream])
                 .set(state.last_stored_ns as f64 / 1e9);
@@ -242,27 +279,28 @@ impl Fold {
     }
 
     async fn lose(&self, (kind, detail): Lost) -> Result<TermEnd, TermError> {
-        self.store
-            .report_loss(self.source.stream(), kind, &detail)
+        self.fold
+            .store
+            .report_loss(self.fold.source.stream(), kind, &detail)
             .await?;
         Ok(TermEnd::Stopped)
     }
 
     /// Stays stopped until the loss is accepted, the lock is lost, or the process stops.
     async fn stopped(&self, loss: &Loss, held: &mut Held, stop: &CancellationToken) -> Result<(), TermError> {
-        let stream = self.source.stream();
+        let stream = self.fold.source.stream();
         let what = format!("{stream} {}: {}", loss.kind, loss.detail);
         error!(
             stream,
             kind = loss.kind,
             "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
         );
-        self.readiness.not_ready(
-            self.source.stage(),
+        self.fold.readiness.not_ready(
+            self.fold.source.stage(),
             format!("{what}; run `rolekeeper accept-stream {stream}`"),
         );
-        let mut accepted = self.store.listen(Wake::Streams).await?;
-        while self.store.open_loss(stream).await?.is_some() {
+        let mut accepted = self.fold.store.listen(Wake::Streams).await?;
+        while self.fold.store.open_loss(stream).await?.is_some() {
             held.check().await?;
             tokio::select! {
                 () = stop.cancelled() => break,

@@ -12,8 +12,9 @@ use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
+use crate::domain::rule::Manual;
 use crate::store::{
-    Claim, Nominate, OpenChange, StoreError, Urgency, assignments, nominations, role_changes, users,
+    Claim, Nominate, OpenChange, Seen, StoreError, Urgency, assignments, nominations, role_changes, users,
 };
 
 /// Why a look did not come to its end.
@@ -46,6 +47,8 @@ struct ToWrite {
     generation: i64,
     /// A revoke was left out because a loss stands.
     held_back: bool,
+    /// Roles that a person took away and the rules leave so.
+    overruled: Vec<String>,
 }
 
 impl Reconcile {
@@ -68,9 +71,17 @@ impl Reconcile {
         let settled = !claim.observe && standing.in_step();
         if settled {
             for role in &standing.roles {
-                assignments::decided(&mut tx, claim.user.as_str(), &role.rule.role, role.wanted).await?;
+                let (name, decision) = (&role.rule.role, &role.decision);
+                assignments::decided(
+                    &mut tx,
+                    claim.user.as_str(),
+                    name,
+                    decision.wanted,
+                    decision.below_since,
+                )
+                .await?;
             }
-            nominations::finish(&mut tx, &claim, claim.generation).await?;
+            nominations::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
         Ok(if settled {
@@ -81,7 +92,7 @@ impl Reconcile {
     }
 
     /// Looks at the user and writes what is missing.
-    pub(super) async fn look(&self, claim: &Claim, permit: &mut Permit) -> Result<(), LookError> {
+    pub(super) async fn look(&self, claim: &mut Claim, permit: &mut Permit) -> Result<(), LookError> {
         let reply = self.reader.get_user(&claim.user).await;
         let profile = match self.answered(permit, Kind::Read, reply) {
             Ok(profile) => profile,
@@ -140,25 +151,27 @@ impl Reconcile {
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
-    async fn decide(&self, claim: &Claim, profile: &Profile) -> Result<Decided, LookError> {
+    async fn decide(&self, claim: &mut Claim, profile: &Profile) -> Result<Decided, LookError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, look_again)) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
                 "somebody else has taken the user over; nothing written"
             );
             return Ok(Decided::Nothing);
         };
-        if look_again {
+        claim.cause = ours.cause;
+        if ours.look_again {
             // The profile may have changed after we read it.
             nominations::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
         }
-        let standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         let seen = profile.roles();
+        let overruled = self.taken_away(user, &mut standing, &seen);
         let full = match plan(&seen, &standing.wants(false)) {
             Ok(plan) => plan,
             Err(why) => {
@@ -183,8 +196,9 @@ impl Reconcile {
         let write = ToWrite {
             plan,
             changes,
-            generation,
+            generation: ours.generation,
             held_back,
+            overruled,
         };
         if write.plan.is_empty() || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
@@ -197,6 +211,27 @@ impl Reconcile {
         Ok(Decided::Write(write))
     }
 
+    /// Tells of roles that somebody took away although they are earned; answers those that are left so.
+    fn taken_away(&self, user: &str, standing: &mut Standing<'_>, seen: &SeenRoles) -> Vec<String> {
+        let mut left = Vec::new();
+        for (role, manual) in standing.taken_away(seen) {
+            let answer = if manual == Manual::Alert {
+                "left"
+            } else {
+                "restored"
+            };
+            self.metrics.taken_away.with_label_values(&[answer]).inc();
+            warn!(
+                user.id = user,
+                role, answer, "somebody took a role away that is earned"
+            );
+            if manual == Manual::Alert {
+                left.push(role.to_owned());
+            }
+        }
+        left
+    }
+
     /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan.
     async fn audit(
         &self,
@@ -206,12 +241,10 @@ impl Reconcile {
         seen: &SeenRoles,
         plan: &Plan,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let holds =
-            |role: &str| matches!(seen, SeenRoles::List(roles) if roles.iter().any(|one| one == role));
         let (done, undone): (Vec<_>, Vec<_>) = standing
             .open
             .iter()
-            .partition(|open| holds(&open.role) == open.granted);
+            .partition(|open| seen.has(&open.role) == open.granted);
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         role_changes::complete(tx, &ids, "confirmed").await?;
         for open in done {
@@ -239,10 +272,20 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            let decided_before = of.known.as_ref().is_some_and(|known| known.wanted == of.wanted);
+            let decided_before = of
+                .known
+                .as_ref()
+                .is_some_and(|known| known.wanted == of.decision.wanted);
             if self.writes || !decided_before {
                 rows.push(
-                    role_changes::decide(tx, claim, (of.rule, *change), standing.plays, !self.writes).await?,
+                    role_changes::decide(
+                        tx,
+                        claim,
+                        (of.rule, *change),
+                        standing.plays(of.rule),
+                        !self.writes,
+                    )
+                    .await?,
                 );
                 if !self.writes {
                     self.metrics
@@ -274,7 +317,7 @@ impl Reconcile {
             nominations::hold(tx, claim).await
         } else {
             debug!(user.id = claim.user.as_str(), "{}", write.plan);
-            nominations::finish(tx, claim, write.generation).await
+            nominations::finish(tx, claim, write.generation, standing.again_at()).await
         }
     }
 
@@ -298,13 +341,17 @@ impl Reconcile {
             );
             return Ok(());
         }
+        // Read while the grant is open: it is ours, also if it is not earned any more.
+        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         role_changes::complete(&mut tx, &write.changes, "written").await?;
-        let standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        for role in &mut standing.roles {
+            role.overruled |= write.overruled.contains(&role.rule.role);
+        }
         self.remember(&mut tx, claim, &standing, after).await?;
         if write.held_back {
             nominations::hold(&mut tx, claim).await?;
         } else {
-            nominations::finish(&mut tx, claim, write.generation).await?;
+            nominations::finish(&mut tx, claim, write.generation, standing.again_at()).await?;
         }
         tx.commit().await?;
         for (_, change) in write.plan.changes() {
@@ -336,11 +383,21 @@ impl Reconcile {
         let seen = profile.roles();
         for role in &standing.roles {
             let name = role.rule.role.as_str();
-            let held = matches!(&seen, SeenRoles::List(roles) if roles.iter().any(|one| one == name));
-            if held || role.wanted || role.known.is_some() {
+            let (held, wanted, below_since) =
+                (seen.has(name), role.decision.wanted, role.decision.below_since);
+            if held || wanted || role.known.is_some() {
                 // Found while earned, the role is ours from now on; gone, there is nothing to own.
-                let adopted = held && (role.adopted() || role.wanted);
-                assignments::seen(tx, user, name, role.wanted, held, adopted).await?;
+                let adopted = held && (role.adopted() || wanted);
+                let overruled = role.overruled && !held;
+                let now = Seen {
+                    role: name,
+                    wanted,
+                    held,
+                    adopted,
+                    below_since,
+                    overruled,
+                };
+                assignments::seen(tx, user, now).await?;
             }
         }
         users::fetched(tx, user, profile.json()).await
@@ -350,7 +407,7 @@ impl Reconcile {
     async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some((generation, _)) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
             return Ok(());
         };
         let open: Vec<Uuid> = role_changes::open(&mut tx, user)
@@ -361,7 +418,7 @@ impl Reconcile {
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;
-        nominations::finish(&mut tx, claim, generation).await?;
+        nominations::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");
         Ok(())

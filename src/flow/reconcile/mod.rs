@@ -12,15 +12,17 @@ mod standing;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, info, info_span};
 
+use super::announce::Announce;
 use super::patience::Patience;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::bus::Bus;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -41,7 +43,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// How much longer than the request timeout an unanswered write is left to settle before anyone looks.
 const SETTLE_MARGIN: Duration = Duration::from_secs(2);
 
-/// The reconciler.
+/// The reconciler under the rules of its time.
+#[derive(Clone)]
 pub struct Reconcile {
     store: Store,
     reader: Reader,
@@ -49,21 +52,36 @@ pub struct Reconcile {
     metrics: Arc<Metrics>,
     readiness: Readiness,
     rules: Arc<Rules>,
+    changed: watch::Receiver<Arc<Rules>>,
     fingerprint: String,
     writes: bool,
     verify_after: Duration,
     request_timeout: Duration,
     gate: Arc<Gate>,
-    pause: Mutex<Pause>,
+    pause: Arc<Mutex<Pause>>,
     sweep: Sweep,
+    announce: Arc<Announce>,
     /// Somebody is due.
-    wake: Notify,
+    wake: Arc<Notify>,
+}
+
+/// Why a term ended early.
+#[derive(Debug, thiserror::Error)]
+enum TermError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "this worker's rules are not the ones in force: another worker brought others later; standing back"
+    )]
+    OtherRules,
 }
 
 /// What the reconciler is built from.
 pub struct Parts {
     /// Facts, queue and audit.
     pub store: Store,
+    /// Where completed changes are announced.
+    pub bus: Bus,
     /// Reads users.
     pub reader: Reader,
     /// Writes users.
@@ -72,8 +90,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
     pub readiness: Readiness,
-    /// The rules this worker knows.
-    pub rules: Arc<Rules>,
+    /// The rules this worker knows; they may change while it runs.
+    pub rules: watch::Receiver<Arc<Rules>>,
     /// The tenant and how gently it is treated.
     pub config: crate::config::ReconcileConfig,
 }
@@ -81,9 +99,10 @@ pub struct Parts {
 impl Reconcile {
     /// Builds it; nothing runs yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Arc<Self> {
+    pub fn new(parts: Parts) -> Self {
         let Parts {
             store,
+            bus,
             reader,
             writer,
             metrics,
@@ -91,30 +110,42 @@ impl Reconcile {
             rules,
             config,
         } = parts;
+        let now = Arc::clone(&rules.borrow());
         metrics.writes_enabled.set(i64::from(config.auth0.writes));
-        Arc::new(Self {
+        Self {
             sweep: Sweep {
                 store: store.clone(),
-                rules: Arc::clone(&rules),
+                rules: Arc::clone(&now),
                 writes: config.auth0.writes,
                 verify_after: config.verify_after,
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
             },
+            announce: Arc::new(Announce::new(store.clone(), bus, Arc::clone(&metrics))),
             store,
             reader,
             writer,
             metrics,
             readiness,
-            fingerprint: rules.fingerprint(),
-            rules,
+            fingerprint: now.fingerprint(),
+            rules: now,
+            changed: rules,
             writes: config.auth0.writes,
             verify_after: config.verify_after,
             request_timeout: config.auth0.timeout,
             gate: Gate::new(config.auth0.plan, config.auth0.reserve),
-            pause: Mutex::default(),
-            wake: Notify::new(),
-        })
+            pause: Arc::default(),
+            wake: Arc::default(),
+        }
+    }
+
+    /// The same under the rules as they are now.
+    fn under_new_rules(&mut self) -> Arc<Self> {
+        let rules = Arc::clone(&self.changed.borrow_and_update());
+        self.fingerprint = rules.fingerprint();
+        self.sweep.rules = Arc::clone(&rules);
+        self.rules = rules;
+        Arc::new(self.clone())
     }
 
     /// How long an unanswered write may still take to arrive.
@@ -126,11 +157,12 @@ impl Reconcile {
     ///
     /// # Errors
     /// None: whatever fails is tried again.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
         let mut patience = Patience::new(STAGE);
         self.readiness.not_ready(STAGE, "starting");
         while !stop.is_cancelled() {
-            let ended = self.term(&mut patience, &stop).await;
+            let now = self.under_new_rules();
+            let ended = now.term(&mut patience, &mut self.changed, &stop).await;
             self.metrics.reconcile_active.set(0);
             match ended {
                 Ok(pause) => {
@@ -149,20 +181,16 @@ impl Reconcile {
     async fn term(
         self: &Arc<Self>,
         patience: &mut Patience,
+        changed: &mut watch::Receiver<Arc<Rules>>,
         stop: &CancellationToken,
-    ) -> Result<Duration, StoreError> {
+    ) -> Result<Duration, TermError> {
         let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
             patience.succeeded();
             self.readiness.ready(STAGE, "standby");
             return Ok(STANDBY_POLL);
         };
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
-            self.readiness.not_ready(STAGE, "other rules are in force");
-            warn!(
-                stage = STAGE,
-                "other rules are in force than this worker's file has; standing back"
-            );
-            return Ok(CHECK_EVERY);
+            return Err(TermError::OtherRules);
         }
         patience.succeeded();
         self.readiness.ready(STAGE, "active");
@@ -171,14 +199,16 @@ impl Reconcile {
         let mut looks = JoinSet::new();
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
+            _ = changed.changed() => Ok(()),
             kept = keep(&mut held) => kept,
             heard = self.hear() => heard,
             ended = self.dispatch(&mut looks) => ended,
             ended = self.sweep.run() => ended,
+            ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
-        ended.map(|()| Duration::ZERO)
+        Ok(ended.map(|()| Duration::ZERO)?)
     }
 
     /// Wakes the queue on hints. The first wake is for what came before we listened.
@@ -209,11 +239,11 @@ impl Reconcile {
                     }
                     self.idle().await?;
                 }
-                Begun::Claimed(claim) => {
+                Begun::Claimed(mut claim) => {
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
-                        let ended = this.look(&claim, &mut permit).await;
+                        let ended = this.look(&mut claim, &mut permit).await;
                         this.give_back(&claim, ended).await;
                         drop(slot);
                     };

@@ -4,15 +4,18 @@
 
 use std::time::Duration;
 
-use crate::domain::plan::Want;
-use crate::domain::rule::{Rule, Rules};
-use crate::store::{Assignment, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes};
+use time::OffsetDateTime;
+
+use crate::domain::plan::{SeenRoles, Want};
+use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
+use crate::store::{
+    Assignment, Facts, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes,
+};
 
 /// A user's standing under the rules in force.
 #[derive(Debug)]
 pub(super) struct Standing<'r> {
-    /// Plays of the best playlist.
-    pub(super) plays: i64,
+    facts: Facts,
     /// One a rule.
     pub(super) roles: Vec<Role<'r>>,
     /// Changes decided before, of which nobody knows whether they were done.
@@ -26,24 +29,33 @@ pub(super) struct Standing<'r> {
 pub(super) struct Role<'r> {
     /// The rule.
     pub(super) rule: &'r Rule,
-    /// Whether the user should hold the role.
-    pub(super) wanted: bool,
+    /// What it says.
+    pub(super) decision: Decision,
+    /// A person took the role away and it is left so.
+    pub(super) overruled: bool,
     /// What we know of it.
     pub(super) known: Option<Assignment>,
+    /// A grant of ours is open: if the user holds the role, it is from us, although nobody recorded it.
+    granting: bool,
 }
 
 impl Role<'_> {
+    /// Whether the user should hold the role.
+    pub(super) fn wanted(&self) -> bool {
+        self.decision.wanted && !self.overruled
+    }
+
     /// Whether our own records say that nothing is to be done and nothing to be verified.
     fn in_step(&self) -> bool {
         match &self.known {
-            None => !self.wanted,
-            Some(known) if self.wanted => known.held && known.adopted && known.fresh,
+            None => !self.wanted(),
+            Some(known) if self.wanted() => known.held && known.adopted && known.fresh,
             Some(known) => !known.held || (!known.adopted && known.fresh),
         }
     }
 
     pub(super) fn adopted(&self) -> bool {
-        self.known.as_ref().is_some_and(|known| known.adopted)
+        self.granting || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 }
 
@@ -54,24 +66,41 @@ impl<'r> Standing<'r> {
         rules: &'r Rules,
         verify_after: Duration,
     ) -> Result<Self, StoreError> {
-        let plays = playlists::best(tx, user).await?;
+        let facts = playlists::facts(tx, user).await?;
         let mut known = assignments::of_user(tx, user, verify_after).await?;
+        let open = role_changes::open(tx, user).await?;
         let roles = rules.as_slice().iter().map(|rule| {
             let known = known
                 .iter()
                 .position(|one| one.role == rule.role)
                 .map(|index| known.swap_remove(index));
-            let wanted = rule.wanted(plays, known.as_ref().is_some_and(|known| known.wanted));
-            Role { rule, wanted, known }
+            let before = known.as_ref().map(|known| Before {
+                wanted: known.wanted,
+                since: known.since,
+                below_since: known.below_since,
+            });
+            let decision = rule.decide(measured(rule, &facts), before.as_ref(), facts.now);
+            let overruled = decision.wanted && known.as_ref().is_some_and(|known| known.overruled);
+            Role {
+                rule,
+                decision,
+                overruled,
+                known,
+                granting: open.iter().any(|open| open.granted && open.role == rule.role),
+            }
         });
         let roles = roles.collect();
-        let open = role_changes::open(tx, user).await?;
         Ok(Self {
-            plays,
+            facts,
             roles,
             open,
             loss: cursors::any_open_loss(tx).await?,
         })
+    }
+
+    /// Plays that `rule` goes by.
+    pub(super) fn plays(&self, rule: &Rule) -> i64 {
+        measured(rule, &self.facts)
     }
 
     /// Whether the user needs no look.
@@ -79,13 +108,47 @@ impl<'r> Standing<'r> {
         self.open.is_empty() && self.roles.iter().all(Role::in_step)
     }
 
+    /// When a rule will say something else although nothing happens.
+    pub(super) fn again_at(&self) -> Option<OffsetDateTime> {
+        self.roles.iter().filter_map(|role| role.decision.again_at).min()
+    }
+
+    /// Roles that we saw the user hold, that are earned, and that the profile lacks now: somebody took them
+    /// away. Those whose rule leaves it so are overruled from here on.
+    pub(super) fn taken_away(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
+        let open = &self.open;
+        let taken = self.roles.iter_mut().filter(|role| {
+            let held = role
+                .known
+                .as_ref()
+                .is_some_and(|known| known.held && known.adopted);
+            let revoking = open
+                .iter()
+                .any(|open| open.role == role.rule.role && !open.granted);
+            held && role.wanted() && !revoking && !seen.has(&role.rule.role)
+        });
+        taken
+            .map(|role| {
+                role.overruled = role.rule.manual == Manual::Alert;
+                (role.rule.role.as_str(), role.rule.manual)
+            })
+            .collect()
+    }
+
     /// What is wanted of each owned role. With `keep`, nothing is taken away.
     pub(super) fn wants(&self, keep: bool) -> Vec<Want<'r>> {
         let want = |role: &Role<'r>| Want {
             role: &role.rule.role,
-            wanted: role.wanted,
+            wanted: role.wanted(),
             adopted: role.adopted() && !keep,
         };
         self.roles.iter().map(want).collect()
+    }
+}
+
+fn measured(rule: &Rule, facts: &Facts) -> i64 {
+    match rule.of {
+        Measure::BestPlaylist => facts.best,
+        Measure::AllPlaylists => facts.total,
     }
 }

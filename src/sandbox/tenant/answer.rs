@@ -14,13 +14,13 @@ use rand::RngExt as _;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::Shared;
 use super::calls::{Call, Endpoint, route};
 use super::errors::ApiError;
 use super::faults::Fault;
 use super::records::masked;
 use super::serve::Cut;
 use super::state::{Grant, State};
+use super::{Shared, TenantOptions};
 use super::{deal, render, token_api};
 
 /// Largest body taken.
@@ -212,6 +212,21 @@ impl Asked {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         token_api::fields(content_type.unwrap_or_default(), &self.body)
+    }
+
+    /// The tenant as the audience of assertions, `https://{domain}/`: the domain of the audience it serves, or
+    /// else the one that this request was sent to.
+    pub(super) fn issuer(&self, options: &TenantOptions) -> String {
+        if let Some(domain) = options
+            .audience
+            .as_ref()
+            .and_then(|audience| audience.strip_suffix("api/v2/"))
+        {
+            return domain.to_owned();
+        }
+        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let scheme = if options.tls { "https" } else { "http" };
+        format!("{scheme}://{}/", host.unwrap_or_default())
     }
 
     /// The body as the call log keeps it.

@@ -90,11 +90,19 @@ fn issue(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Ans
         client: asking,
         ..Outcome::default()
     };
-    let audience = shared.options.audience.as_deref();
-    let client = match token_api::decide(&state.clients, &fields, audience) {
-        Ok(client) => client,
+    let request = token_api::Request {
+        fields: &fields,
+        clients: &state.clients,
+        used: &state.used_assertions,
+        issuer: &asked.issuer(&shared.options),
+        audience: shared.options.audience.as_deref(),
+        now: crate::sandbox::now(),
+    };
+    let accepted = match token_api::decide(&request) {
+        Ok(accepted) => accepted,
         Err(refusal) => return (Answer::new(refusal.status, vec![], Some(refusal.body)), outcome),
     };
+    let client = accepted.client;
     let scopes = state
         .clients
         .get(&client)
@@ -110,7 +118,10 @@ fn issue(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Ans
     if apply {
         outcome.applied = true;
         let now = Instant::now();
-        state.forget_expired_tokens(now);
+        state.forget_expired(now, crate::sandbox::now());
+        if let Some((id, expires)) = accepted.assertion {
+            state.used_assertions.insert((client.clone(), id), expires);
+        }
         state.tokens.insert(
             token,
             Grant {

@@ -1,4 +1,4 @@
-//! A stateful stand-in for an Auth0 tenant, over real HTTP on loopback.
+//! A stateful stand-in for an Auth0 tenant, over real HTTP or HTTPS on loopback.
 //!
 //! Owns users, tokens, the rate limit, the log and its stream, as Auth0's documentation and recordings of
 //! live tenants show them; choices of ours are marked where they are made. It keeps a full call log and
@@ -6,6 +6,7 @@
 //! the worker: whatever it offers is what clients and users of any tenant do.
 
 mod answer;
+mod assertion;
 mod calls;
 mod deal;
 mod deeds;
@@ -23,19 +24,22 @@ mod serve;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token_api;
 mod users_api;
 
+pub use assertion::PublicKey;
 pub use calls::{Actor, Call, Endpoint, Version};
 pub use errors::ApiError;
 pub use faults::{CallMatch, Fault};
 pub use limits::{Rate, RatePlan, ResetMeans};
 pub use log_stream::{Format, LogStream};
-pub use options::{Client, ProfileLimit, TenantOptions};
+pub use options::{Client, ProfileLimit, Proof, TenantOptions};
 pub use outbox::{Logged, StreamError};
 pub use records::{APP_CLIENT, DASHBOARD_ADMIN, DASHBOARD_CLIENT};
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
@@ -73,6 +77,7 @@ impl Shared {
 pub struct Tenant {
     shared: Arc<Shared>,
     address: SocketAddr,
+    tls: Option<tls::Tls>,
     closed: CancellationToken,
     tasks: Mutex<(JoinSet<()>, Option<AbortHandle>)>,
 }
@@ -89,6 +94,7 @@ impl Tenant {
             .await
             .context("the tenant cannot listen")?;
         let address = listener.local_addr()?;
+        let (tls, acceptor) = options.tls.then(tls::Tls::new).transpose()?.unzip();
         let state = State {
             users: state::Users::new(),
             clients: options
@@ -97,6 +103,7 @@ impl Tenant {
                 .map(|client| (client.id.clone(), client.clone()))
                 .collect(),
             tokens: std::collections::HashMap::new(),
+            used_assertions: assertion::Used::new(),
             limiter: limits::Limiter::new(options.plan, factor),
             faults: faults::Faults::default(),
             calls: vec![],
@@ -116,7 +123,7 @@ impl Tenant {
             .fallback(answer::answer)
             .with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<serve::Cut>();
-        let serving = axum::serve(serve::Door::new(listener, closed.clone()), service);
+        let serving = axum::serve(serve::Door::new(listener, acceptor, closed.clone()), service);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // Ends only with the tenant: accepting does not fail for good.
@@ -125,15 +132,23 @@ impl Tenant {
         Ok(Self {
             shared,
             address,
+            tls,
             closed,
             tasks: Mutex::new((tasks, None)),
         })
     }
 
-    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    /// `http://127.0.0.1:<port>`, or `https://…` with TLS; without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// With TLS, the certificate (PEM) of the authority that clients must trust. It goes with the tenant.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        self.tls.as_ref().map(tls::Tls::ca_file)
     }
 
     /// Makes a client known, or changes one. Tokens it has keep their scopes, as at Auth0.

@@ -3,23 +3,43 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::assertion::PublicKey;
 use super::limits::{RatePlan, ResetMeans};
+
+/// What a client proves with who it is: the authentication method of an application at Auth0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// `client_secret`
+    Secret(String),
+    /// `private_key_jwt`: assertions signed with the key's private half.
+    Key(PublicKey),
+}
 
 /// A client of the Management API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// `client_id`
     pub id: String,
-    /// `client_secret`
-    pub secret: String,
+    /// How it proves to be that client.
+    pub proof: Proof,
     /// What its tokens are granted.
     pub scopes: Vec<String>,
 }
 
 impl Client {
-    /// A client with all scopes on users.
+    /// A client with a secret and all scopes on users.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self::proven_by(id, Proof::Secret(secret.into()))
+    }
+
+    /// A client with a key and all scopes on users.
+    #[must_use]
+    pub fn with_key(id: impl Into<String>, key: PublicKey) -> Self {
+        Self::proven_by(id, Proof::Key(key))
+    }
+
+    fn proven_by(id: impl Into<String>, proof: Proof) -> Self {
         const SCOPES: [&str; 6] = [
             "read:users",
             "create:users",
@@ -30,7 +50,7 @@ impl Client {
         ];
         Self {
             id: id.into(),
-            secret: secret.into(),
+            proof,
             scopes: SCOPES.map(str::to_owned).into(),
         }
     }
@@ -86,6 +106,9 @@ pub struct TenantOptions {
     pub latency: RangeInclusive<Duration>,
     /// Sizes of profiles.
     pub profile_limit: ProfileLimit,
+    /// Whether it serves https, with a certificate of an authority that it makes and writes out. Official
+    /// clients speak nothing else.
+    pub tls: bool,
     /// Of ids, tokens and latencies.
     pub seed: u64,
 }
@@ -104,6 +127,7 @@ impl Default for TenantOptions {
             retry_after: false,
             latency: Duration::ZERO..=Duration::ZERO,
             profile_limit: ProfileLimit::default(),
+            tls: false,
             seed: 0,
         }
     }

@@ -186,7 +186,7 @@ fn api_write(change: &Change, by: &Actor, scopes: &[String], tenant: &str, at: O
 pub(super) fn masked(sent: &Object) -> Value {
     let mut shown = sent.clone();
     for (key, value) in &mut shown {
-        if key == "password" || key == "client_secret" {
+        if ["password", "client_secret", "client_assertion"].contains(&key.as_str()) {
             *value = "*****".into();
         }
     }

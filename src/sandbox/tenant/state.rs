@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::assertion::Used;
 use super::calls::{Actor, Call, Version};
 use super::faults::Faults;
 use super::limits::Limiter;
@@ -65,6 +66,7 @@ pub(super) struct State {
     pub users: Users,
     pub clients: Clients,
     pub tokens: HashMap<String, Grant>,
+    pub used_assertions: Used,
     pub limiter: Limiter,
     pub faults: Faults,
     pub calls: Vec<Call>,
@@ -109,8 +111,11 @@ impl State {
         }
     }
 
-    /// Drops tokens that have expired, so that a long run keeps only those in use.
-    pub(super) fn forget_expired_tokens(&mut self, now: Instant) {
-        self.tokens.retain(|_, grant| grant.expires > now);
+    /// Drops tokens and assertions that have expired, so that a long run keeps only those that matter.
+    pub(super) fn forget_expired(&mut self, instant: Instant, now: OffsetDateTime) {
+        self.tokens.retain(|_, grant| grant.expires > instant);
+        // A minute is more than clocks may differ by.
+        self.used_assertions
+            .retain(|_, expires| *expires + time::Duration::minutes(1) > now);
     }
 }

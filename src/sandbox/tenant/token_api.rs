@@ -2,12 +2,16 @@
 //!
 //! Owns who gets a token. Errors have the shape `{"error","error_description"}`. Statuses and texts are not
 //! among the recordings: those of RFC 6749, 5.2, except for a wrong secret and a wrong audience, whose
-//! `access_denied` is what users of Auth0 report.
+//! `access_denied` is what users of Auth0 report. A client has either a secret or a key, as its authentication
+//! method at Auth0 is one.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
+use super::assertion::{self, PublicKey, Used};
 use super::calls::pairs;
 use super::merge::Object;
+use super::options::Proof;
 use super::state::Clients;
 
 /// Why there is no token.
@@ -36,11 +40,29 @@ pub(super) fn fields(content_type: &str, body: &[u8]) -> Object {
     }
 }
 
-/// The client that may have a token. `audience`: the only one that is served; `None` takes every one that
-/// ends as the Management API's does.
-pub(super) fn decide(clients: &Clients, fields: &Object, audience: Option<&str>) -> Result<String, Refusal> {
-    let field = |name: &str| fields.get(name).and_then(Value::as_str);
-    match field("grant_type") {
+/// A request for a token, and what it is judged by.
+pub(super) struct Request<'a> {
+    pub fields: &'a Object,
+    pub clients: &'a Clients,
+    pub used: &'a Used,
+    /// The tenant as the audience of assertions: `https://{host}/`.
+    pub issuer: &'a str,
+    /// The only audience that is served; `None` takes every one that ends as the Management API's does.
+    pub audience: Option<&'a str>,
+    pub now: OffsetDateTime,
+}
+
+/// Who may have a token.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub client: String,
+    /// The assertion's id and expiry, where it was one: not to be accepted again.
+    pub assertion: Option<(String, OffsetDateTime)>,
+}
+
+/// Decides who may have a token.
+pub(super) fn decide(request: &Request<'_>) -> Result<Accepted, Refusal> {
+    match request.field("grant_type") {
         Some("client_credentials") => {}
         Some(other) => {
             return Err(Refusal::new(
@@ -58,16 +80,44 @@ pub(super) fn decide(clients: &Clients, fields: &Object, audience: Option<&str>)
         }
     }
     let unauthorized = || Refusal::new(401, "access_denied", "Unauthorized");
-    let id = field("client_id").ok_or_else(unauthorized)?;
-    let client = clients.get(id).ok_or_else(unauthorized)?;
-    if field("client_secret") != Some(client.secret.as_str()) {
-        return Err(unauthorized());
-    }
-    let asked = field("audience").unwrap_or_default();
-    let served = audience.map_or_else(|| asked.ends_with("/api/v2/"), |served| asked == served);
+    let id = request.client_id().ok_or_else(unauthorized)?;
+    let client = request.clients.get(&id).ok_or_else(unauthorized)?;
+    let assertion = match &client.proof {
+        Proof::Secret(secret) if request.field("client_secret") == Some(secret) => None,
+        Proof::Secret(_) => return Err(unauthorized()),
+        Proof::Key(key) => Some(request.check_assertion(&id, key)?),
+    };
+    let asked = request.field("audience").unwrap_or_default();
+    let served = request
+        .audience
+        .map_or_else(|| asked.ends_with("/api/v2/"), |served| asked == served);
     if !served {
         let text = format!("Service not enabled within domain: {asked}");
         return Err(Refusal::new(403, "access_denied", text));
     }
-    Ok(id.to_owned())
+    Ok(Accepted {
+        client: id,
+        assertion,
+    })
+}
+
+impl Request<'_> {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).and_then(Value::as_str)
+    }
+
+    /// With an assertion the id may be left out (RFC 7523, 3).
+    fn client_id(&self) -> Option<String> {
+        let named = self.field("client_id").map(str::to_owned);
+        named.or_else(|| assertion::claimed_client(self.field("client_assertion")?))
+    }
+
+    fn check_assertion(&self, client: &str, key: &PublicKey) -> Result<(String, OffsetDateTime), Refusal> {
+        let invalid = |what: &str| Refusal::new(401, "invalid_client", format!("Client assertion: {what}"));
+        if self.field("client_assertion_type") != Some(assertion::TYPE) {
+            return Err(invalid("none of the type that a client with a key has to send"));
+        }
+        let sent = self.field("client_assertion").unwrap_or_default();
+        assertion::check(sent, client, key, self.issuer, self.used, self.now).map_err(invalid)
+    }
 }

@@ -81,14 +81,12 @@ impl Default for Builder {
 pub(crate) struct World {
     /// The tenant; seed users here, order faults here, look at calls and histories here.
     pub(crate) tenant: Tenant,
-    /// This test's own server.
-    pub(crate) nats: Nats,
+    /// This test's own server; behind a lock, so that a test can harm it while it publishes.
+    pub(crate) nats: tokio::sync::Mutex<Nats>,
     /// This test's own Postgres, where it asked for one.
-    pub(crate) postgres: Option<Postgres>,
-    /// Between the workers and Postgres, where the test asked for it.
-    pub(crate) postgres_proxy: Option<Proxy>,
-    /// Between the workers and NATS, where the test asked for it.
-    pub(crate) nats_proxy: Option<Proxy>,
+    own_postgres: Option<tokio::sync::Mutex<Postgres>>,
+    postgres_proxy: Option<Proxy>,
+    nats_proxy: Option<Proxy>,
     /// The test's own connection to the database, past any proxy.
     pub(crate) db: PgPool,
     /// The test's own connection to NATS, past any proxy.
@@ -203,8 +201,8 @@ impl Builder {
         env.extend(self.env);
         let world = World {
             tenant,
-            nats,
-            postgres: own,
+            nats: nats.into(),
+            own_postgres: own.map(tokio::sync::Mutex::new),
             postgres_proxy,
             nats_proxy,
             db,
@@ -250,6 +248,25 @@ impl World {
     /// What was published and must be; settle a harm here when the test lost messages on purpose.
     pub(crate) fn oracle(&self) -> MutexGuard<'_, Oracle> {
         self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This test's own Postgres; the builder must have been asked for one.
+    pub(crate) async fn postgres(&self) -> tokio::sync::MutexGuard<'_, Postgres> {
+        self.own_postgres
+            .as_ref()
+            .expect("built with own_postgres")
+            .lock()
+            .await
+    }
+
+    /// Between the workers and Postgres; the builder must have been asked for it.
+    pub(crate) fn postgres_proxy(&self) -> &Proxy {
+        self.postgres_proxy.as_ref().expect("built with postgres_proxy")
+    }
+
+    /// Between the workers and NATS; the builder must have been asked for it.
+    pub(crate) fn nats_proxy(&self) -> &Proxy {
+        self.nats_proxy.as_ref().expect("built with nats_proxy")
     }
 
     /// All workers started so far, ended ones too.

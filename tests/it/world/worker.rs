@@ -212,6 +212,14 @@ impl Worker {
         value.parse().expect("the value of a metric")
     }
 
+    /// A metric that counts whole things; none when the worker does not answer.
+    pub(crate) async fn count(&self, series: &str) -> Option<i64> {
+        let value = self.metric(series).await;
+        value
+            .is_finite()
+            .then(|| format!("{value:.0}").parse().expect("a whole number"))
+    }
+
     /// Most memory it ever had, in MiB.
     pub(crate) fn peak_memory_mib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running worker");

@@ -1,0 +1,88 @@
+//! Appending to a stream that nobody else writes to.
+//!
+//! Owns that a message is stored right behind the one the caller knows to be last, or not at all: a writer that
+//! slept while another went on is refused, and nothing is stored twice or out of order. Must never guess whether a
+//! message was stored: who was not told looks at the stream's end.
+
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+
+use super::{Bus, BusError, PublishError, Unstored};
+
+/// The end of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Sequence of the last message ever stored; 0 when there was none.
+    pub seq: u64,
+    /// Message id of the last message; none when there is no message, or it carries no id.
+    pub message_id: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is the last message now, with this sequence.
+    At(u64),
+    /// The stream held a message with its id already.
+    Repeat,
+}
+
+impl Bus {
+    /// Where `stream` ends and what lies there.
+    ///
+    /// # Errors
+    /// It is not there, or JetStream does not answer.
+    pub async fn end(&self, stream: &str) -> Result<End, BusError> {
+        let (handle, state) = self.look(stream).await?;
+        let message_id = if state.messages == 0 {
+            None
+        } else {
+            match handle.get_raw_message(state.last_seq).await {
+                Ok(last) => last.headers.get(NATS_MESSAGE_ID).map(ToString::to_string),
+                // Its age was up between the two questions.
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
+                Err(error) => {
+                    return Err(BusError::JetStream {
+                        doing: "read last message",
+                        why: error.to_string(),
+                    });
+                }
+            }
+        };
+        Ok(End {
+            seq: state.last_seq,
+            message_id,
+        })
+    }
+
+    /// Stores a message right behind sequence `last` of `stream` and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// It was not stored, or is not known to be; or `last` is not the end of the stream. Look at the end of the
+    /// stream before the next attempt.
+    pub async fn append(
+        &self,
+        stream: &'static str,
+        message: Unstored,
+        last: u64,
+    ) -> Result<Appended, PublishError> {
+        // The client would keep it until it is connected again, long after the caller gave up.
+        if !self.is_connected() {
+            return Err(PublishError("not connected".to_owned()));
+        }
+        let publish = PublishMessage::build()
+            .payload(message.payload)
+            .message_id(message.id)
+            .expected_stream(stream)
+            .expected_last_sequence(last);
+        let sent = self.jetstream.send_publish(message.subject, publish).await;
+        let ack = sent.map_err(|error| PublishError(error.to_string()))?;
+        let ack = ack.await.map_err(|error| PublishError(error.to_string()))?;
+        Ok(if ack.duplicate {
+            Appended::Repeat
+        } else {
+            Appended::At(ack.sequence)
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! `rolekeeper parked`: who waits for a person, and why.
+//!
+//! Owns the table and the lines of JSON. Must never print a profile, and never a control character: the reasons quote
+//! what others sent.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde_json::json;
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::app;
+use crate::config::DatabaseArgs;
+use crate::store::Parked;
+
+/// The longest parked come first.
+#[derive(Args, Debug)]
+pub(super) struct ParkedArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Most users to show
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// One JSON object a line: `user_id`, `parked_at`, `attempts`, `why`
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: ParkedArgs) -> Result<()> {
+    let ParkedArgs {
+        database,
+        limit,
+        json,
+    } = args;
+    let store = app::store(&database.checked()?)?;
+    let parked = store.parked(i64::from(limit)).await?;
+    let shown = if json { lines(&parked)? } else { table(&parked)? };
+    match std::io::stdout().write_all(shown.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+        other => other.context("standard output")?,
+    }
+    let all = store.count_parked().await?;
+    if all > i64::from(limit) {
+        eprintln!("{limit} of {all} parked users shown; --limit shows more");
+    }
+    Ok(())
+}
+
+fn since(parked: &Parked) -> Result<String> {
+    let whole = parked.since.replace_nanosecond(0)?;
+    Ok(UtcDateTime::from(whole).format(&Rfc3339)?)
+}
+
+fn lines(parked: &[Parked]) -> Result<String> {
+    let mut text = String::new();
+    for one in parked {
+        let object = json!({
+            "user_id": one.user, "parked_at": since(one)?, "attempts": one.attempts, "why": one.why,
+        });
+        writeln!(text, "{object}")?;
+    }
+    Ok(text)
+}
+
+fn table(parked: &[Parked]) -> Result<String> {
+    if parked.is_empty() {
+        return Ok("nobody is parked\n".to_owned());
+    }
+    let width = parked.iter().map(|one| one.user.chars().count()).max();
+    let width = width.unwrap_or_default().max("user".len());
+    let mut text = format!(
+        "{:width$}  {:20}  {:>8}  why\n",
+        "user", "parked since", "attempts"
+    );
+    for one in parked {
+        let why: String = one
+            .why
+            .chars()
+            .map(|sign| if sign.is_control() { ' ' } else { sign })
+            .collect();
+        writeln!(
+            text,
+            "{:width$}  {:20}  {:>8}  {why}",
+            one.user,
+            since(one)?,
+            one.attempts
+        )?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,117 @@
+//! How the worker proves to Auth0 who it is: a secret, or a private key.
+//!
+//! Owns which of the two is configured and what is a usable key. Must never show a secret or any part of a key.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::SignatureScheme;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::sign::Signer;
+use secrecy::SecretString;
+
+use super::args::Auth0Args;
+use super::check::Check;
+
+const SETTINGS: &str = "AUTH0_CLIENT_SECRET, AUTH0_CLIENT_KEY_FILE";
+const EXACTLY_ONE: &str = "exactly one of them: the application's secret, or its private key";
+const KEY: &str = "an RSA private key of 2048 bits or more in PEM (PKCS#8 or PKCS#1, not encrypted)";
+
+/// The proof that the application was configured with.
+#[derive(Clone, Debug)]
+pub enum ClientCredential {
+    /// Its client secret.
+    Secret(SecretString),
+    /// A private key whose public half Auth0 knows (`private_key_jwt`).
+    Key(ClientKey),
+}
+
+/// An RSA private key that signs with RS256.
+#[derive(Clone)]
+pub struct ClientKey {
+    signer: Arc<dyn Signer>,
+    id: Option<String>,
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientKey {
+    /// Reads the key from its file. `id`: its `kid` at Auth0.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in words; never anything of what it holds.
+    pub fn read(file: &Path, id: Option<String>) -> Result<Self, String> {
+        let der = PrivateKeyDer::from_pem_file(file).map_err(|error| match error {
+            pem::Error::Io(error) => error.to_string(),
+            pem::Error::NoItemsFound => "it holds no such key".to_owned(),
+            _ => "it is not PEM".to_owned(),
+        })?;
+        let unusable = || "its key is of another kind, too short or damaged".to_owned();
+        let key = any_supported_type(&der).map_err(|_| unusable())?;
+        let signer = key
+            .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
+            .ok_or_else(unusable)?;
+        Ok(Self {
+            signer: signer.into(),
+            id,
+        })
+    }
+
+    /// The key's id at Auth0, where one was configured.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The RS256 signature (RFC 7518, 3.3) of a message.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        self.signer.sign(message)
+    }
+}
+
+impl ClientCredential {
+    /// Takes the one that is set.
+    pub(super) fn check(args: &Auth0Args, check: &mut Check) -> Self {
+        let set = |value: &Option<String>| {
+            let value = value.as_deref().map(str::trim);
+            value.filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        let (secret, file) = (set(&args.auth0_client_secret), set(&args.auth0_client_key_file));
+        let id = set(&args.auth0_client_key_id);
+        if let (Some(id), None) = (&id, &file) {
+            check.fault(
+                "AUTH0_CLIENT_KEY_ID",
+                id,
+                "it only together with AUTH0_CLIENT_KEY_FILE",
+            );
+        }
+        let none = || Self::Secret(SecretString::default());
+        match (secret, file) {
+            (Some(secret), None) => Self::Secret(secret.into()),
+            (None, Some(file)) => ClientKey::read(Path::new(&file), id).map_or_else(
+                |why| {
+                    check.fault("AUTH0_CLIENT_KEY_FILE", &file, &format!("{KEY}; {why}"));
+                    none()
+                },
+                Self::Key,
+            ),
+            (None, None) => {
+                check.contradiction(SETTINGS, "neither is set", EXACTLY_ONE);
+                none()
+            }
+            (Some(_), Some(_)) => {
+                check.contradiction(SETTINGS, "both are set", EXACTLY_ONE);
+                none()
+            }
+        }
+    }
+}

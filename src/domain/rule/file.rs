@@ -1,0 +1,110 @@
+//! The rules file.
+//!
+//! Owns its shape, and the wording of every fault in it. Must never let a rule through that grants and revokes
+//! at once.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::Rule;
+
+/// More rules than this are a mistake; it also keeps the count of lines in a byte.
+const MAX_RULES: usize = 100;
+
+/// What is wrong with a rules file, one line a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFaults(pub Vec<String>);
+
+impl fmt::Display for RuleFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for RuleFaults {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    rule: Vec<Rule>,
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleFaults> {
+    let file: File = toml::from_str(text).map_err(|error| RuleFaults(vec![place(text, &error)]))?;
+    let mut faults = Vec::new();
+    if file.rule.is_empty() || file.rule.len() > MAX_RULES {
+        faults.push(format!(
+            "{} [[rule]] in the file: write 1 to {MAX_RULES}",
+            file.rule.len()
+        ));
+    }
+    for (index, rule) in file.rule.iter().enumerate() {
+        let name = format!("rule {} (role \"{}\")", index + 1, rule.role.escape_debug());
+        if rule.role.is_empty() || rule.role.len() > 128 || rule.role.chars().any(char::is_control) {
+            faults.push(format!(
+                "{name}: role: expected 1 to 128 bytes without control characters"
+            ));
+        }
+        if rule.revoke_below < 1 {
+            faults.push(format!(
+                "{name}: revoke_below: expected at least 1, got {}",
+                rule.revoke_below
+            ));
+        }
+        if rule.grant_at < rule.revoke_below {
+            faults.push(format!(
+                "{name}: grant_at ({}) is below revoke_below ({}): whoever is granted would lose it at once",
+                rule.grant_at, rule.revoke_below
+            ));
+        }
+        if file.rule[..index].iter().any(|earlier| earlier.role == rule.role) {
+            faults.push(format!("{name}: a second rule for the same role: keep one"));
+        }
+    }
+    if faults.is_empty() {
+        Ok(file.rule)
+    } else {
+        Err(RuleFaults(faults))
+    }
+}
+
+/// The place in the file and the parser's word on it.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or(1, |span| {
+        text[..span.start.min(text.len())].matches('\n').count() + 1
+    });
+    format!("line {line}: {}", error.message())
+}
+
+/// A span of time in words: `90s`, `15m`, `2h`, `7days`.
+pub(super) mod span {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    /// Longer ones are a mistake, and would leave the calendar.
+    const LONGEST: Duration = Duration::from_hours(24 * 3650);
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        span: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*span))
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match humantime::parse_duration(&text) {
+            Ok(span) if span <= LONGEST => Ok(span),
+            Ok(_) => Err(D::Error::custom(format!("\"{text}\" is longer than 3650days"))),
+            Err(_) => Err(D::Error::custom(format!(
+                "\"{}\" is no span of time, expected one such as 90s, 15m, 2h or 7days",
+                text.escape_debug()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Who a batch of plays makes somebody look at.
+//!
+//! Owns the comparison of lines reached before and after, and the event that carried a user over. Must never
+//! nominate who cannot have come to another standing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Message, at};
+use crate::domain::event::Event;
+use crate::domain::rule::{Measure, Rules};
+use crate::domain::tally::{self, Crossing, Playlist};
+use crate::store::{Cause, Nominate, Urgency};
+
+/// A batch, read: each event with the message it came in.
+#[derive(Default)]
+pub(super) struct Read<'m> {
+    pub(super) events: Vec<Event<'m>>,
+    pub(super) messages: Vec<&'m Message>,
+}
+
+/// What a batch did to one playlist that has, or had, an owner.
+pub(super) struct Touched<'b> {
+    pub(super) id: &'b str,
+    pub(super) before: Playlist,
+    pub(super) after: Playlist,
+}
+
+/// Gathers users whose standing may have changed; one nomination a user, by the latest event.
+pub(super) struct Nominees<'b, 'm> {
+    read: &'b Read<'m>,
+    rules: &'b Rules,
+    by_user: HashMap<String, (usize, Nominate)>,
+}
+
+impl<'b, 'm> Nominees<'b, 'm> {
+    pub(super) fn new(read: &'b Read<'m>, rules: &'b Rules) -> Self {
+        Self {
+            read,
+            rules,
+            by_user: HashMap::new(),
+        }
+    }
+
+    /// Compares for the rules that measure the best playlist.
+    pub(super) fn compare(&mut self, touched: &Touched<'_>) {
+        let Touched { id, before, after } = touched;
+        let zone = |playlist: &Playlist| {
+            let counts = !playlist.deleted && playlist.owner.is_some();
+            if counts {
+                self.rules.lines_reached(Measure::BestPlaylist, playlist.plays)
+            } else {
+                0
+            }
+        };
+        let (zone_before, zone_after) = (zone(before), zone(after));
+        let moved = before.owner != after.owner;
+        if zone_before == zone_after && !(moved && zone_after > 0) {
+            return;
+        }
+        // An owner change at the line is no crossing of the count; its event is the last one of the playlist.
+        let crossing = tally::last_crossing(&self.read.events, id, before, zone).or_else(|| {
+            let index = self
+                .read
+                .events
+                .iter()
+                .rposition(|event| event.playlist.as_str() == *id)?;
+            Some(Crossing {
+                index,
+                plays: after.shown(),
+            })
+        });
+        if moved && let Some(owner) = before.owner.as_ref().filter(|_| zone_before > 0) {
+            self.nominate(owner.as_str(), Urgency::Revoke, crossing);
+        }
+        if let Some(owner) = after.owner.as_ref().filter(|_| !moved || zone_after > 0) {
+            let urgency = if moved || zone_after > zone_before {
+                Urgency::Grant
+            } else {
+                Urgency::Revoke
+            };
+            self.nominate(owner.as_str(), urgency, crossing);
+        }
+    }
+
+    /// Compares for the rules that measure all playlists together: `totals` are owners with their total after
+    /// the batch, and by how much it changed.
+    pub(super) fn compare_totals(&mut self, totals: &[(String, i64, i64)], touched: &[Touched<'_>]) {
+        let zone = |total| self.rules.lines_reached(Measure::AllPlaylists, total);
+        let crossed: Vec<_> = totals
+            .iter()
+            .filter(|(_, total, delta)| zone(*total) != zone(total - delta))
+            .collect();
+        if crossed.is_empty() {
+            return;
+        }
+        let before: HashMap<&str, &Playlist> = touched.iter().map(|one| (one.id, &one.before)).collect();
+        for (owner, total, delta) in crossed {
+            let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, zone);
+            self.nominate(
+                owner,
+                if *delta > 0 {
+                    Urgency::Grant
+                } else {
+                    Urgency::Revoke
+                },
+                crossing,
+            );
+        }
+    }
+
+    fn nominate(&mut self, user: &str, urgency: Urgency, crossing: Option<Crossing>) {
+        let cause = crossing.map(|Crossing { index, plays }| Cause {
+            event: self.read.events[index].id.as_str().to_owned(),
+            plays,
+            stored_at: at(self.read.messages[index].stored_ns),
+        });
+        let nominate = Nominate {
+            user: user.to_owned(),
+            urgency,
+            observe: false,
+            cause,
+        };
+        let index = crossing.map_or(0, |crossing| crossing.index);
+        match self.by_user.get_mut(user) {
+            Some((latest, kept)) => {
+                let urgency = kept.urgency.min(urgency);
+                if index >= *latest {
+                    (*latest, *kept) = (index, nominate);
+                }
+                kept.urgency = urgency;
+            }
+            None => {
+                self.by_user.insert(user.to_owned(), (index, nominate));
+            }
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<Nominate> {
+        self.by_user.into_values().map(|(_, nominate)| nominate).collect()
+    }
+}
+
+/// By how much the total of each owner changes, in order of user id; nobody whose total stays.
+pub(super) fn total_deltas(touched: &[Touched<'_>]) -> BTreeMap<String, i64> {
+    let mut deltas: BTreeMap<String, i64> = BTreeMap::new();
+    for Touched { before, after, .. } in touched {
+        for (playlist, sign) in [(before, -1), (after, 1)] {
+            if let Some(owner) = &playlist.owner {
+                *deltas.entry(owner.as_str().to_owned()).or_default() +=
+                    sign * playlist.share_of(owner.as_str());
+            }
+        }
+    }
+    deltas.retain(|_, delta| *delta != 0);
+    deltas
+}

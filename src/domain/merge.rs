@@ -8,6 +8,7 @@
 //! Owns that reckoning. Must never count on a write that no record told of: where what is seen is not the
 //! outcome of the writes known, it says so and nothing else.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
@@ -62,8 +63,9 @@ pub struct Reckoning {
     pub explained: bool,
     /// The whole list as it should stand, owned roles as they are, where a race of ours made a difference.
     pub mended: Option<Vec<String>>,
-    /// Owned roles that came back because another client wrote what it had read before we took them away.
-    pub revived: Vec<String>,
+    /// Owned roles that came back, or went again, because another client wrote what it had read before we changed
+    /// them: nobody gave them or took them away on purpose.
+    pub undone: Vec<String>,
 }
 
 /// Reckons with all known writes what became of the profile `seen`.
@@ -86,8 +88,8 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
         races,
         explained,
         mended: should.and_then(|should| mended(&seen.roles, should, known.owned)),
-        revived: if explained {
-            known.revived(&versions)
+        undone: if explained {
+            known.undone(&versions)
         } else {
             vec![]
         },
@@ -123,8 +125,18 @@ struct Version<'a> {
     roles: &'a [String],
     /// The entries of others as they would stand here had our writes touched owned roles only.
     intended: Vec<String>,
-    /// Of another client's write: the place of the version that it rests on.
-    base: Option<usize>,
+    by: By,
+}
+
+/// How a version came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// We wrote it.
+    Us,
+    /// Another client wrote it, resting on the version at this place; none is known for the first.
+    Them(Option<usize>),
+    /// No record told of it, or not yet.
+    Nobody,
 }
 
 /// What is known to have happened at a moment.
@@ -198,7 +210,7 @@ impl<'a> Clean<'a> {
                             at,
                             roles,
                             intended,
-                            base: None,
+                            by: By::Nobody,
                         });
                     }
                     let intended = versions.last().map(|last| last.intended.clone());
@@ -216,7 +228,7 @@ impl<'a> Clean<'a> {
                         at,
                         roles: &wrote.roles,
                         intended,
-                        base: None,
+                        by: By::Us,
                     });
                 }
             }
@@ -274,28 +286,31 @@ impl<'a> Clean<'a> {
             at: theirs.at,
             roles: &theirs.roles,
             intended,
-            base,
+            by: By::Them(base),
         }
     }
 
     /// Which version a write of theirs rests on. Our writes change owned roles, and others carry these along
-    /// unchanged: a version with the owned roles that they wrote is one that they may have read. Of several, the
-    /// one from which theirs is the smallest step, but not none, and of these the newest.
+    /// unchanged: a version with the owned roles that they wrote is one that they may have read. Of several it is
+    /// the one from which theirs is the smallest step, and of these the newest. A write that is no step from any
+    /// of them changed owned roles on purpose, and rests on what was there.
     fn base(&self, versions: &[Version<'_>], theirs: &State) -> Option<usize> {
         let newest = versions.len().checked_sub(1)?;
-        let stood = |place: usize| versions.get(place + 1).map_or(theirs.at, |next| next.at);
-        let read = versions.iter().enumerate().filter(|(place, version)| {
-            theirs.at - stood(*place) <= STALE_AFTER
-                && self.owned_in(version.roles) == self.owned_in(&theirs.roles)
-        });
-        let step = |(place, version): (usize, &Version<'_>)| {
+        let stood_until = |place: usize| versions.get(place + 1).map_or(theirs.at, |next| next.at);
+        let step = |version: &Version<'_>| {
             let before: BTreeSet<&String> = self.foreign_in(version.roles).collect();
             let after: BTreeSet<&String> = self.foreign_in(&theirs.roles).collect();
-            let changed = before.symmetric_difference(&after).count();
-            (changed == 0, changed, std::cmp::Reverse(place))
+            before.symmetric_difference(&after).count()
         };
-        let smallest = read.map(step).min();
-        Some(smallest.map_or(newest, |(_, _, std::cmp::Reverse(place))| place))
+        let smallest = versions
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| theirs.at - stood_until(*place) <= STALE_AFTER)
+            .filter(|(_, version)| self.owned_in(version.roles) == self.owned_in(&theirs.roles))
+            .map(|(place, version)| (step(version), Reverse(place)))
+            .filter(|(step, _)| *step > 0)
+            .min();
+        Some(smallest.map_or(newest, |(_, Reverse(place))| place))
     }
 
     /// Entries of others: `entries` after the step from `before` to `after`.
@@ -310,19 +325,27 @@ impl<'a> Clean<'a> {
         moved
     }
 
-    /// Owned roles of the newest version that came with a write of theirs and were in what it rests on.
-    fn revived(&self, versions: &[Version<'_>]) -> Vec<String> {
+    /// Owned roles of which a write of theirs undid our change, resting on what was before it.
+    fn undone(&self, versions: &[Version<'_>]) -> Vec<String> {
         let Some(last) = versions.last() else {
             return vec![];
         };
         let holds = |version: &Version<'_>, role: &str| version.roles.iter().any(|one| one == role);
-        let came_back = |role: &&&str| {
-            let place = versions.iter().rposition(|version| !holds(version, role))? + 1;
-            let base = versions[place].base?;
-            holds(&versions[base], role).then_some(())
+        let is_undone = |role: &str| {
+            let now = holds(last, role);
+            let otherwise = |version: &Version<'_>| holds(version, role) != now;
+            let changed = versions.iter().rposition(otherwise)?;
+            let before = versions[..changed]
+                .iter()
+                .rposition(|version| !otherwise(version))?;
+            let By::Them(Some(base)) = versions.get(changed + 1)?.by else {
+                return None;
+            };
+            (versions[before + 1].by == By::Us && !otherwise(&versions[base])).then_some(())
         };
-        let held = self.owned.iter().filter(|role| holds(last, role));
-        held.filter(|role| came_back(role).is_some())
+        self.owned
+            .iter()
+            .filter(|role| is_undone(role).is_some())
             .map(|role| (*role).to_owned())
             .collect()
     }

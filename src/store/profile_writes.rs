@@ -3,13 +3,14 @@
 //! Owns what we know of our own writes: sent, done, told of. Must never take a record for the echo of a write
 //! that nobody has seen completed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, Wake};
+use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
 use crate::domain::merge::{OurWrite, State};
 
 /// Newest writes of one user that are reckoned with.
@@ -34,10 +35,10 @@ pub struct OwnRecord {
 /// What a record under our own client id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnWrite {
-    /// The echo of a completed write.
-    Echo,
-    /// A write of ours whose answer nobody has read.
-    Unread,
+    /// The echo of this completed write.
+    Echo(Uuid),
+    /// This write of ours, whose answer nobody has read.
+    Unread(Uuid),
     /// None of ours: somebody else uses our credentials.
     Unknown,
 }
@@ -100,51 +101,70 @@ pub async fn confirm(
     Ok(())
 }
 
-/// Says of each record what it is, and keeps what it tells: that a write was done, and when.
+/// Says of each record what it is.
 pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<OwnWrite>, StoreError> {
-    let mut is = vec![OwnWrite::Unknown; records.len()];
     let users: Vec<&str> = records.iter().map(|record| record.user.as_str()).collect();
-    let roles: Vec<Value> = records.iter().map(|record| Value::from(record.roles.clone())).collect();
-    let ats: Vec<Option<OffsetDateTime>> = records.iter().map(|record| record.at).collect();
-    let slacks: Vec<f64> = records
+    let roles: Vec<Value> = records
         .iter()
-        .map(|record| if record.exact { 0.0 } else { DATE_SLACK.as_secs_f64() })
+        .map(|record| Value::from(record.roles.clone()))
         .collect();
+    let ats: Vec<Option<OffsetDateTime>> = records.iter().map(|record| record.at).collect();
+    let slack = |record: &OwnRecord| {
+        if record.exact {
+            0.0
+        } else {
+            DATE_SLACK.as_secs_f64()
+        }
+    };
+    let slacks: Vec<f64> = records.iter().map(slack).collect();
     let rows = sqlx::query!(
         r#"SELECT told.place AS "place!", w.write_id, w.echo AS "echo!"
            FROM UNNEST($1::text[], $2::jsonb[], $3::timestamptz[], $4::double precision[])
                WITH ORDINALITY AS told(user_id, roles, at, slack, place)
            CROSS JOIN LATERAL (
-               SELECT write_id, completed_at IS NOT NULL AND (wrote_updated_at IS NULL OR told.at IS NULL
+               SELECT write_id, answered, completed_at IS NOT NULL AND (wrote_updated_at IS NULL OR told.at IS NULL
                    OR abs(extract(epoch FROM told.at - wrote_updated_at)) <= told.slack) AS echo
                FROM profile_writes p
                WHERE p.user_id = told.user_id AND p.wrote_roles = told.roles
-               -- an answered write was done when its answer says, and not a second time
-               ORDER BY 2 DESC, answered, write_id DESC LIMIT 1
+               ORDER BY echo DESC, answered, write_id DESC LIMIT 1
            ) AS w
-           JOIN profile_writes p ON p.write_id = w.write_id AND (w.echo OR NOT p.answered)"#,
+           -- an answered write was done when its answer says, and not a second time
+           WHERE w.echo OR NOT w.answered"#,
         &users as &[&str],
         &roles,
         &ats as &[Option<OffsetDateTime>],
         &slacks
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    for row in rows {
-        let place = usize::try_from(row.place - 1).unwrap_or_default();
-        is[place] = if row.echo { OwnWrite::Echo } else { OwnWrite::Unread };
-        sqlx::query!(
-            "UPDATE profile_writes SET followed_up_at = coalesce(followed_up_at, now()),
-                 wrote_updated_at = CASE WHEN answered OR $3 THEN wrote_updated_at ELSE coalesce($2, wrote_updated_at) END
-             WHERE write_id = $1",
-            row.write_id,
-            records[place].at,
-            row.echo
-        )
-        .execute(&mut **tx)
-        .await?;
+    );
+    let mut known = vec![OwnWrite::Unknown; records.len()];
+    for row in rows.fetch_all(&mut **tx).await? {
+        let is = if row.echo {
+            OwnWrite::Echo
+        } else {
+            OwnWrite::Unread
+        };
+        let place = usize::try_from(row.place - 1).ok();
+        if let Some(known) = place.and_then(|place| known.get_mut(place)) {
+            *known = is(row.write_id);
+        }
     }
-    Ok(is)
+    Ok(known)
+}
+
+/// Keeps what records told of writes of ours: that they were done; and when, where no answer said so (the write,
+/// and that time).
+pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = writes.iter().map(|(id, _)| *id).collect();
+    let ats: Vec<Option<OffsetDateTime>> = writes.iter().map(|(_, at)| *at).collect();
+    sqlx::query!(
+        "UPDATE profile_writes p SET followed_up_at = coalesce(p.followed_up_at, now()),
+             wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END
+         FROM UNNEST($1::uuid[], $2::timestamptz[]) AS told(write_id, at) WHERE p.write_id = told.write_id",
+        &ids,
+        &ats as &[Option<OffsetDateTime>]
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// The newest writes of a user of which it is known when they were done, newest first.
@@ -160,8 +180,14 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
     let rows = rows.fetch_all(&mut **tx).await?;
     rows.into_iter()
         .map(|row| {
-            let read = State { at: row.read_at, roles: super::roles("profile_writes", "read_roles", row.read_roles)? };
-            let wrote = State { at: row.wrote_at, roles: super::roles("profile_writes", "wrote_roles", row.wrote_roles)? };
+            let read = State {
+                at: row.read_at,
+                roles: string_list("profile_writes", "read_roles", &row.read_roles)?,
+            };
+            let wrote = State {
+                at: row.wrote_at,
+                roles: string_list("profile_writes", "wrote_roles", &row.wrote_roles)?,
+            };
             Ok((row.write_id, OurWrite { read, wrote }))
         })
         .collect()
@@ -172,32 +198,37 @@ impl Store {
     /// one came for a later write. `settle` after they were sent, and once for each. Answers how many.
     pub async fn follow_up_writes(&self, settle: Duration) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let asked = sqlx::query_scalar!(
-            "UPDATE profile_writes p SET followed_up_at = now()
+        let asked = sqlx::query!(
+            "SELECT write_id, user_id FROM profile_writes p
              WHERE followed_up_at IS NULL AND attempted_at < now() - $1::double precision * interval '1 second'
                AND (completed_at IS NULL OR EXISTS (
-                   SELECT 1 FROM profile_writes later
+                   SELECT FROM profile_writes later
                    WHERE later.write_id > p.write_id AND later.completed_at IS NOT NULL
                      AND later.followed_up_at < now() - $1::double precision * interval '1 second'
-               ))
-             RETURNING user_id",
+               ))",
             settle.as_secs_f64()
         )
         .fetch_all(&mut *tx)
         .await?;
-        let mut looks: Vec<_> = asked
-            .iter()
-            .map(|user| super::Nominate {
+        let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
+        let mut looks: Vec<Nominate> = users
+            .into_iter()
+            .map(|user| Nominate {
                 user: user.clone(),
-                urgency: super::Urgency::Verify,
+                urgency: Urgency::Verify,
                 observe: true,
                 cause: None,
             })
             .collect();
-        looks.sort_by(|a, b| a.user.cmp(&b.user));
-        looks.dedup_by(|a, b| a.user == b.user);
-        super::nominations::nominate(&mut tx, &mut looks).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        // Nominations first, as reconcile locks them.
+        nominations::nominate(&mut tx, &mut looks).await?;
+        let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
+        sqlx::query!(
+            "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
+            &ids
+        )
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(looks.len() as u64)
     }

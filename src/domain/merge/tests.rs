@@ -102,7 +102,7 @@ fn a_later_write_of_theirs_is_read_against_what_it_rests_on() {
 }
 
 #[test]
-fn a_write_that_undoes_our_mending_unawares_is_mended_again() {
+fn a_write_that_undoes_our_mending_undone_is_mended_again() {
     let writes = [
         ours(at(0, "x"), at(20, "x editor")),
         ours(at(20, "x editor"), at(40, "x editor y")),
@@ -134,13 +134,25 @@ fn two_others_who_overwrite_each_other_are_left_to_themselves() {
 }
 
 #[test]
-fn an_owned_role_that_a_stale_write_brings_back_is_told_from_one_that_is_given() {
-    let write = ours(at(0, "x editor"), at(20, "x"));
-    let write = std::slice::from_ref(&write);
-    let revived = |theirs: State| reckoned(write, std::slice::from_ref(&theirs), &theirs).revived;
-    assert_eq!(revived(at(30, "x editor y")), ["editor"]);
-    assert_eq!(revived(at(10 * 60_000, "x editor")), [""; 0]);
-    assert_eq!(revived(at(30, "x y")), [""; 0]);
+fn an_owned_role_that_comes_or_goes_with_a_stale_write_is_told_from_one_that_somebody_meant() {
+    let undone = |write: &OurWrite, theirs: State| {
+        reckoned(
+            std::slice::from_ref(write),
+            std::slice::from_ref(&theirs),
+            &theirs,
+        )
+        .undone
+    };
+    let none = [""; 0];
+    let revoke = ours(at(0, "x editor"), at(20, "x"));
+    assert_eq!(undone(&revoke, at(30, "x editor y")), ["editor"]);
+    assert_eq!(undone(&revoke, at(30, "x editor")), none, "given by hand");
+    assert_eq!(undone(&revoke, at(10 * 60_000, "x editor y")), none, "long after");
+    assert_eq!(undone(&revoke, at(30, "x y")), none);
+    let grant = ours(at(0, "x"), at(20, "x editor"));
+    assert_eq!(undone(&grant, at(30, "x y")), ["editor"]);
+    assert_eq!(undone(&grant, at(30, "x")), none, "taken by hand");
+    assert_eq!(undone(&grant, at(30, "x y editor")), none);
 }
 
 #[test]
@@ -298,7 +310,7 @@ impl Tenant {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(100_000))]
 
     #[test]
     fn what_they_meant_stands_in_the_end(steps in proptest::collection::vec(step(), 0..24)) {

@@ -8,13 +8,15 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use super::permit::Permit;
+use super::race::{self, Races};
 use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
 use crate::domain::rule::Manual;
 use crate::store::{
-    Claim, Nominate, OpenChange, Seen, StoreError, Urgency, assignments, nominations, role_changes, users,
+    Claim, Nominate, OpenChange, RaceOutcome, Seen, StoreError, Urgency, assignments, nominations,
+    role_changes, users,
 };
 
 /// Why a look did not come to its end.
@@ -44,6 +46,9 @@ enum Decided {
 struct ToWrite {
     plan: Plan,
     changes: Vec<Uuid>,
+    /// The write's own row, once it is attempted.
+    write: Option<Uuid>,
+    races: Races,
     generation: i64,
     /// A revoke was left out because a loss stands.
     held_back: bool,
@@ -171,8 +176,10 @@ impl Reconcile {
         }
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         let seen = profile.roles();
+        let races = self.races(&mut tx, user, profile, &mut standing).await?;
+        let base = races.base(&seen);
         let overruled = self.taken_away(user, &mut standing, &seen);
-        let full = match plan(&seen, &standing.wants(false)) {
+        let full = match plan(&base, &standing.wants(false)) {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
@@ -188,25 +195,28 @@ impl Reconcile {
                 .iter()
                 .any(|(_, change)| *change == Change::Revoked);
         let plan = if held_back {
-            plan(&seen, &standing.wants(true)).unwrap_or(full)
+            plan(&base, &standing.wants(true)).unwrap_or(full)
         } else {
             full
         };
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
-        let write = ToWrite {
+        let mut write = ToWrite {
             plan,
             changes,
+            write: None,
+            races,
             generation: ours.generation,
             held_back,
             overruled,
         };
-        if write.plan.is_empty() || !self.writes {
+        if (write.plan.is_empty() && !write.races.mends()) || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(Decided::Nothing);
         }
-        role_changes::attempt(&mut tx, &write.changes, write.plan.roles_after()).await?;
+        role_changes::attempt(&mut tx, &write.changes).await?;
+        write.write = Some(race::attempt(&mut tx, user, profile, write.plan.roles_after()).await?);
         tx.commit().await.map_err(StoreError::from)?;
         Ok(Decided::Write(write))
     }
@@ -325,7 +335,12 @@ impl Reconcile {
     async fn record(&self, claim: &Claim, write: &ToWrite, after: &Profile) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        if nominations::still_ours(&mut tx, claim).await?.is_none() {
+        let ours = nominations::still_ours(&mut tx, claim).await?;
+        if let Some(write) = write.write {
+            // True whoever has the user in hand now.
+            race::answered(&mut tx, write, after).await?;
+        }
+        if ours.is_none() {
             // The write was done, but another look began meanwhile: it must look after our write.
             let mut again = [Nominate {
                 user: user.to_owned(),
@@ -344,6 +359,9 @@ impl Reconcile {
         // Read while the grant is open: it is ours, also if it is not earned any more.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         role_changes::complete(&mut tx, &write.changes, "written").await?;
+        if write.races.mends() {
+            self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
+        }
         for role in &mut standing.roles {
             role.overruled |= write.overruled.contains(&role.rule.role);
         }

@@ -7,6 +7,7 @@
 mod give_back;
 mod look;
 mod permit;
+mod race;
 mod standing;
 
 use std::sync::{Arc, Mutex};

@@ -6,6 +6,7 @@ CREATE TABLE profile_writes (
     read_roles       jsonb NOT NULL,
     read_updated_at  timestamptz,
     wrote_roles      jsonb NOT NULL,
+    mends_since      timestamptz,
     attempted_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     completed_at     timestamptz,
     wrote_updated_at timestamptz,
@@ -20,6 +21,7 @@ COMMENT ON COLUMN profile_writes.user_id IS 'Auth0 user id.';
 COMMENT ON COLUMN profile_writes.read_roles IS 'The roles that the GET before it showed.';
 COMMENT ON COLUMN profile_writes.read_updated_at IS 'The profile''s updated_at in that GET, by Auth0''s clock; null if it had none.';
 COMMENT ON COLUMN profile_writes.wrote_roles IS 'The whole roles array as we sent it.';
+COMMENT ON COLUMN profile_writes.mends_since IS 'From when on other clients'' writes were reckoned with, by Auth0''s clock; null if no entry of theirs is changed.';
 COMMENT ON COLUMN profile_writes.attempted_at IS 'When it was about to be sent.';
 COMMENT ON COLUMN profile_writes.completed_at IS 'When it was known to be done, by its answer or by a later look; null while it is not.';
 COMMENT ON COLUMN profile_writes.wrote_updated_at IS 'The profile''s updated_at that it made, by Auth0''s clock; null while nobody knows.';
@@ -36,7 +38,7 @@ CREATE TABLE foreign_writes (
     PRIMARY KEY (user_id, record_id)
 );
 CREATE INDEX foreign_writes_noted ON foreign_writes (noted_at);
-COMMENT ON TABLE foreign_writes IS 'Writes to roles by other clients, as the tenant''s log told of them; kept for a day.';
+COMMENT ON TABLE foreign_writes IS 'Writes to roles by other clients, as the tenant''s log told of them; kept a little longer than profile_writes.';
 COMMENT ON COLUMN foreign_writes.user_id IS 'Auth0 user id.';
 COMMENT ON COLUMN foreign_writes.record_id IS 'log_id of the record, or the time its stream stored it where it has none.';
 COMMENT ON COLUMN foreign_writes.written_at IS 'The profile''s updated_at that the write made, or the record''s date where it does not show that; by Auth0''s clock.';

@@ -9,7 +9,7 @@
 //! outcome of the writes known, it says so and nothing else.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use time::{Duration, OffsetDateTime};
 
@@ -36,6 +36,8 @@ pub struct OurWrite {
     pub read: State,
     /// What it made of the profile.
     pub wrote: State,
+    /// From when on writes were reckoned with, if it changed entries of others.
+    pub mends_since: Option<OffsetDateTime>,
 }
 
 /// One of ours and one of theirs, by their places in [`Known`].
@@ -63,6 +65,8 @@ pub struct Reckoning {
     pub explained: bool,
     /// The whole list as it should stand, owned roles as they are, where a race of ours made a difference.
     pub mended: Option<Vec<String>>,
+    /// From when on writes were reckoned with; of use with what was mended.
+    pub since: Option<OffsetDateTime>,
     /// Owned roles that came back, or went again, because another client wrote what it had read before we changed
     /// them: nobody gave them or took them away on purpose.
     pub undone: Vec<String>,
@@ -88,6 +92,7 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
         races,
         explained,
         mended: should.and_then(|should| mended(&seen.roles, should, known.owned)),
+        since: Some(since),
         undone: if explained {
             known.undone(&versions)
         } else {
@@ -189,14 +194,22 @@ impl<'a> Clean<'a> {
             .map(|(ours, _)| self.ours[*ours].read.at - STALE_AFTER)
             .min();
         let recent = theirs.max(ours) - LOOK_BACK;
-        Some(unsettled.map_or(recent, |unsettled| unsettled.min(recent)))
+        let mut since = unsettled.map_or(recent, |unsettled| unsettled.min(recent));
+        // What a mending rests on is reckoned with as long as the mending is.
+        while let Some(earlier) = self.mendings_since(since).filter(|earlier| *earlier < since) {
+            since = earlier;
+        }
+        Some(since)
+    }
+
+    fn mendings_since(&self, since: OffsetDateTime) -> Option<OffsetDateTime> {
+        let reckoned = self.ours.iter().filter(|ours| ours.wrote.at >= since);
+        reckoned.filter_map(|ours| ours.mends_since).min()
     }
 
     /// All that happened since then, in order, and what came of it.
     fn versions<'s>(&'s self, since: OffsetDateTime, seen: &'s State) -> Vec<Version<'s>> {
         let mut versions: Vec<Version<'s>> = Vec::new();
-        // What was intended when we read for a write.
-        let mut at_read: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (at, happened) in self.happened(since, seen) {
             let last = versions.last();
             match happened {
@@ -213,20 +226,15 @@ impl<'a> Clean<'a> {
                             by: By::Nobody,
                         });
                     }
-                    let intended = versions.last().map(|last| last.intended.clone());
-                    at_read.insert(ours, intended.unwrap_or_default());
                 }
                 Happened::Ours(ours) => {
-                    let OurWrite { read, wrote } = &self.ours[ours];
-                    // What we changed of others' entries was intended, by what was known then. What is known
-                    // now comes first.
-                    let known = at_read.remove(&ours).unwrap_or_default();
-                    let then = self.moved(&known, &read.roles, &wrote.roles);
-                    let before = last.map_or(&[][..], |last| &last.intended);
-                    let intended = self.moved(before, &known, &then);
+                    // Entries of others that it changed, it changed for what is reckoned with here again, and
+                    // perhaps with more of it known.
+                    let intended = last.map_or_else(Vec::new, |last| last.intended.clone());
+                    let roles = &self.ours[ours].wrote.roles;
                     versions.push(Version {
                         at,
-                        roles: &wrote.roles,
+                        roles,
                         intended,
                         by: By::Us,
                     });

@@ -19,10 +19,8 @@ const VERIFICATIONS: i64 = 200;
 /// How long our own writes are kept: Auth0 pauses a log stream that has failed for seven days, and delivers what it
 /// holds when it is resumed.
 const OWN_WRITES_KEPT: Duration = Duration::from_hours(8 * 24);
-/// How long writes of others are kept once their records were folded. A race is settled in seconds; the rest is for
-/// people who look.
-const FOREIGN_WRITES_KEPT: Duration = Duration::from_hours(24);
-
+/// How long writes of others are kept once their records were folded: longer than what we did about them.
+const FOREIGN_WRITES_KEPT: Duration = Duration::from_hours(9 * 24);
 /// How long the record is waited for that explains what a profile has become. Records come seconds late.
 pub(super) const RACE_PATIENCE: Duration = Duration::from_mins(5);
 

@@ -48,16 +48,18 @@ pub async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
     (read, read_at): (&[String], Option<OffsetDateTime>),
-    wrote: &[String],
+    (wrote, mends_since): (&[String], Option<OffsetDateTime>),
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         id,
         user,
         Value::from(read),
         read_at,
-        Value::from(wrote)
+        Value::from(wrote),
+        mends_since
     )
     .execute(&mut **tx)
     .await?;
@@ -170,7 +172,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
 /// The newest writes of a user of which it is known when they were done, newest first.
 pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!"
+        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since
            FROM profile_writes
            WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL
            ORDER BY write_id DESC LIMIT $2"#,
@@ -188,7 +190,14 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
                 at: row.wrote_at,
                 roles: string_list("profile_writes", "wrote_roles", &row.wrote_roles)?,
             };
-            Ok((row.write_id, OurWrite { read, wrote }))
+            Ok((
+                row.write_id,
+                OurWrite {
+                    read,
+                    wrote,
+                    mends_since: row.mends_since,
+                },
+            ))
         })
         .collect()
 }

@@ -23,4 +23,5 @@ mod fold_exactly_once;
 mod lost_grants;
 mod official_clients;
 mod parked;
+mod races;
 mod tenant_recordings;

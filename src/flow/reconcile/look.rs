@@ -216,7 +216,8 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         role_changes::attempt(&mut tx, &write.changes).await?;
-        write.write = Some(race::attempt(&mut tx, user, profile, write.plan.roles_after()).await?);
+        write.write =
+            Some(race::attempt(&mut tx, user, profile, (write.plan.roles_after(), &write.races)).await?);
         tx.commit().await.map_err(StoreError::from)?;
         Ok(Decided::Write(write))
     }

@@ -21,6 +21,8 @@ use crate::store::{Race, RaceOutcome, StoreError, Tx, profile_writes, races};
 pub(super) struct Races {
     /// The roles that the plan starts from, where those of others must change.
     mended: Option<Vec<String>>,
+    /// From when on writes were reckoned with for that.
+    since: Option<OffsetDateTime>,
 }
 
 impl Races {
@@ -95,6 +97,7 @@ impl Reconcile {
         races::found(tx, user, &found).await?;
         self.conclude(tx, user, &reckoning, &found, known.overdue).await?;
         Ok(Races {
+            since: reckoning.since.filter(|_| reckoning.mended.is_some()),
             mended: reckoning.mended,
         })
     }
@@ -145,13 +148,13 @@ pub(super) async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
     read: &Profile,
-    wrote: &[String],
+    (wrote, races): (&[String], &Races),
 ) -> Result<Uuid, StoreError> {
     let roles = match read.roles() {
         SeenRoles::List(roles) => roles,
         SeenRoles::Missing | SeenRoles::Odd(_) => vec![],
     };
-    profile_writes::attempt(tx, user, (&roles, at(read)), wrote).await
+    profile_writes::attempt(tx, user, (&roles, at(read)), (wrote, races.since)).await
 }
 
 /// Notes what a write's answer says.

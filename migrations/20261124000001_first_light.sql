@@ -189,7 +189,6 @@ CREATE TABLE role_changes (
     attempted_at    timestamptz,
     completed_at    timestamptz,
     outcome         text CHECK (outcome IN ('written', 'confirmed', 'superseded', 'gone', 'shadow')),
-    wrote_roles     jsonb,
     queued_ms       bigint NOT NULL
 ) WITH (fillfactor = 85);
 CREATE INDEX role_changes_user ON role_changes (user_id, change_id);
@@ -207,5 +206,4 @@ COMMENT ON COLUMN role_changes.decided_at IS 'When it was decided, before any ca
 COMMENT ON COLUMN role_changes.attempted_at IS 'When the last write of it was sent; null while none was.';
 COMMENT ON COLUMN role_changes.completed_at IS 'When it was known to be done; null for what was never done.';
 COMMENT ON COLUMN role_changes.outcome IS 'written: our write was answered; confirmed: seen at a later look; superseded: no longer wanted and not seen; gone: the user is no more; shadow: decided with writes off. Null while open.';
-COMMENT ON COLUMN role_changes.wrote_roles IS 'The whole roles array as we sent it; how we know the echo of our own write.';
 COMMENT ON COLUMN role_changes.queued_ms IS 'How long the user was due before the look began, milliseconds: other users'' turns and the tenant''s rate limit.';

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub taken_away: IntCounterVec,
     /// 1 while the rules file cannot be used.
     pub rules_refused: IntGauge,
+    /// Races with other clients by how they ended.
+    pub races: IntCounterVec,
     /// From the store of the event that carried a user over to the written role.
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
@@ -208,6 +210,11 @@ impl Metrics {
                 "rolekeeper_rules_refused",
                 "1 while the rules file cannot be used and older rules stay in force",
             ),
+            races: maker.counter(
+                "rolekeeper_races_total",
+                "Writes of other clients between our read and our write, by what became of them",
+                &["outcome"],
+            ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
@@ -286,6 +293,9 @@ impl Metrics {
         }
         for answer in ["restored", "left"] {
             self.taken_away.with_label_values(&[answer]);
+        }
+        for outcome in ["merged", "nothing_lost", "unresolved"] {
+            self.races.with_label_values(&[outcome]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {
             self.nominations.with_label_values(&[state]);

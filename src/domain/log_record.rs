@@ -26,12 +26,17 @@ const MAX_TEXT_BYTES: usize = 255;
 /// What is of use in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
+    /// What tells the record from others; nothing if it does not say so.
+    pub log_id: Option<String>,
     /// Auth0's code for what happened (`s`, `sapi`, …), or the type of a `CloudEvent` (`user.updated`).
     pub kind: String,
     /// When it happened by the record itself; nothing if it does not say so legibly.
     pub date: Option<OffsetDateTime>,
     /// The client by whose token it was done.
     pub client_id: Option<String>,
+    /// `updated_at` of the user right after a write, where the record shows it: on the same clock as the profile's
+    /// own, and the same value. The record's `date` is some milliseconds later.
+    pub updated_at: Option<OffsetDateTime>,
     /// What follows for users.
     pub tells: Tells,
 }
@@ -97,10 +102,16 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
         "sui" => Tells::ManyWritten,
         _ => Tells::Other,
     };
+    let response = record
+        .object("details")
+        .and_then(|details| details.object("response"));
+    let answer = response.and_then(|response| response.object("body"));
     Ok(LogRecord {
+        log_id: clean_text(record, "log_id").or_else(|| clean_text(&top, "log_id")),
         kind,
         date: date(record, "date"),
         client_id: clean_text(record, "client_id"),
+        updated_at: answer.and_then(|user| date(&user, "updated_at")),
         tells,
     })
 }
@@ -130,9 +141,11 @@ fn cloud_event(top: &Object<'_>) -> Result<LogRecord, Reject> {
     let client = member("context").and_then(|context| context.object("client"));
     let client_id = client.and_then(|client| clean_text(&client, "id"));
     Ok(LogRecord {
+        log_id: clean_text(top, "id"),
         kind,
         date: date(top, "time"),
         client_id,
+        updated_at: member("object").and_then(|user| date(&user, "updated_at")),
         tells,
     })
 }

@@ -7,6 +7,7 @@ pub mod event;
 pub mod ids;
 pub mod log_batch;
 pub mod log_record;
+pub mod merge;
 pub mod pacer;
 pub mod plan;
 pub mod rule;

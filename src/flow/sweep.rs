@@ -16,6 +16,14 @@ use crate::store::{Store, StoreError};
 /// Verifications in the queue at once; they come last and must not bury what is urgent.
 const VERIFICATIONS: i64 = 200;
 
+/// How long our own writes are kept: Auth0 pauses a log stream that has failed for seven days, and delivers what it
+/// holds when it is resumed.
+const OWN_WRITES_KEPT: Duration = Duration::from_hours(8 * 24);
+/// How long writes of others are kept once their records were folded: longer than what we did about them.
+const FOREIGN_WRITES_KEPT: Duration = Duration::from_hours(9 * 24);
+/// How long the record is waited for that explains what a profile has become. Records come seconds late.
+pub(super) const RACE_PATIENCE: Duration = Duration::from_mins(5);
+
 /// The sweep; runs where this worker reconciles.
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
@@ -49,6 +57,15 @@ impl Sweep {
                 .store
                 .sweep_paid(&self.rules, self.verify_after, VERIFICATIONS)
                 .await?;
+            let unclear = self.store.follow_up_writes(self.left_over_after).await?;
+            if unclear > 0 {
+                info!(
+                    users = unclear,
+                    "sweep nominated users of whose last write nobody knows what became"
+                );
+            }
+            self.store.sweep_races(RACE_PATIENCE, FOREIGN_WRITES_KEPT).await?;
+            self.store.forget_writes(OWN_WRITES_KEPT).await?;
             if stale > 0 {
                 info!(users = stale, "sweep nominated users for verification");
             }

@@ -14,6 +14,8 @@ pub mod owner_totals;
 mod parked;
 mod pause;
 pub mod playlists;
+pub mod profile_writes;
+pub mod races;
 pub mod role_changes;
 mod rules;
 pub mod users;
@@ -23,6 +25,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize as _;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
@@ -37,6 +40,8 @@ pub use nominations::{Cause, Claim, HeldBy, Nominate, Urgency};
 pub use parked::Parked;
 pub use pause::Paused;
 pub use playlists::{Counted, Facts};
+pub use profile_writes::{OwnRecord, OwnWrite};
+pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
 pub use rules::InForce;
 pub use wake::{Wake, Waker};
@@ -160,6 +165,19 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A stored list of texts.
+fn string_list(
+    table: &'static str,
+    column: &'static str,
+    value: &serde_json::Value,
+) -> Result<Vec<String>, StoreError> {
+    Vec::deserialize(value).map_err(|_| StoreError::Inconsistent {
+        table,
+        column,
+        value: value.to_string(),
+    })
 }
 
 async fn session(options: &PgConnectOptions) -> Result<Session, StoreError> {

@@ -63,13 +63,12 @@ pub async fn decide(
     Ok(id)
 }
 
-/// Writes down that the rows' write is about to be sent, and what it will say.
-pub async fn attempt(tx: &mut Tx<'_>, ids: &[Uuid], roles: &[String]) -> Result<(), StoreError> {
+/// Writes down that the rows' write is about to be sent.
+pub async fn attempt(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE role_changes SET attempted_at = clock_timestamp(), wrote_roles = $2
+        "UPDATE role_changes SET attempted_at = clock_timestamp()
          WHERE change_id = ANY($1) AND outcome IS NULL",
-        ids,
-        serde_json::to_value(roles).unwrap_or(Value::Null)
+        ids
     )
     .execute(&mut **tx)
     .await?;
@@ -119,20 +118,6 @@ pub async fn is_shadowed(
         change.as_str()
     );
     Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
-}
-
-/// Of `(user, roles)` pairs that the tenant's log says our own client wrote, those that are the echo of a
-/// completed write of ours.
-pub async fn echoes(tx: &mut Tx<'_>, writes: &[(&str, Value)]) -> Result<Vec<String>, StoreError> {
-    let users: Vec<&str> = writes.iter().map(|(user, _)| *user).collect();
-    let roles: Vec<Value> = writes.iter().map(|(_, roles)| roles.clone()).collect();
-    let known = sqlx::query_scalar!(
-        r#"SELECT DISTINCT written.user_id AS "user!" FROM UNNEST($1::text[], $2::jsonb[]) AS written(user_id, roles)
-           JOIN role_changes r ON r.user_id = written.user_id AND r.wrote_roles = written.roles AND r.completed_at IS NOT NULL"#,
-        &users as &[&str],
-        &roles
-    );
-    Ok(known.fetch_all(&mut **tx).await?)
 }
 
 impl Store {

@@ -40,6 +40,7 @@ mod official_clients;
 #[cfg(test)]
 mod ops;
 mod parked;
+mod races;
 #[cfg(test)]
 mod reconcile_calls;
 #[cfg(test)]

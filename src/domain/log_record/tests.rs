@@ -42,23 +42,31 @@ fn the_envelope_may_be_missing() {
     let date = "2026-11-23T10:00:00.123Z";
     let flat = json!({"type": "s", "date": date, "client_id": "c1", "user_id": "auth0|a", "_id": "1"});
     let expected = LogRecord {
+        log_id: Some("1".to_owned()),
         kind: "s".to_owned(),
         date: Some(datetime!(2026-11-23 10:00:00.123 UTC)),
         client_id: Some("c1".to_owned()),
+        updated_at: None,
         tells: Tells::Login {
             user: user("auth0|a"),
         },
     };
-    assert_eq!(read(&flat), expected);
     assert_eq!(read(&json!({"log_id": "1", "data": flat})), expected);
+    let bare = LogRecord {
+        log_id: None,
+        ..expected
+    };
+    assert_eq!(read(&flat), bare);
 }
 
 #[test]
 fn what_is_not_there_or_odd_spoils_nothing_else() {
     let bare = LogRecord {
+        log_id: None,
         kind: "s".to_owned(),
         date: None,
         client_id: None,
+        updated_at: None,
         tells: Tells::Other,
     };
     for record in [

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Done, Message, dead_letter};
 use crate::bus::AUTH0_LOGS;
@@ -14,8 +14,8 @@ use crate::domain::event::{Reason, Reject};
 use crate::domain::log_batch::UNREADABLE;
 use crate::domain::log_record::{self, LogRecord, Tells, WrittenRoles};
 use crate::store::{
-    DeadLetter, Nominate, StoreError, Tx, Urgency, assignments, dead_letters, nominations, role_changes,
-    users,
+    DeadLetter, ForeignWrite, Nominate, OwnRecord, OwnWrite, StoreError, Tx, Urgency, assignments,
+    dead_letters, nominations, profile_writes, races, users,
 };
 
 /// What a batch tells, by user.
@@ -25,8 +25,12 @@ struct Told {
     noticed: BTreeMap<String, Option<OffsetDateTime>>,
     /// Users whose roles somebody may have written.
     drifted: BTreeSet<String>,
-    /// Users and roles that our own client wrote, by the record.
-    ours: Vec<(String, Value)>,
+    /// Roles that our own client wrote, by the record; with the record's id.
+    ours: Vec<(String, OwnRecord)>,
+    /// Writes of ours that a record told of; with when it says, where no answer may have said so.
+    confirmed: Vec<(Uuid, Option<OffsetDateTime>)>,
+    /// Roles that other clients wrote.
+    theirs: Vec<ForeignWrite>,
     /// Users that were deleted.
     deleted: BTreeSet<String>,
     /// Many users were written and none is named.
@@ -43,7 +47,7 @@ pub(super) async fn fold(
     let mut dead: Vec<DeadLetter<'_>> = Vec::new();
     for message in batch {
         match read(message) {
-            Ok(record) => told.take(record, own_client),
+            Ok(record) => told.take(record, message.stored_ns, own_client),
             Err(reject) => dead.push(dead_letter(message, reject)),
         }
     }
@@ -80,6 +84,9 @@ pub(super) async fn fold(
     );
     // Nominations first, as reconcile locks them: two transactions then wait for each other one way only.
     nominations::nominate(tx, &mut wanted).await?;
+    // Behind them: who reads these writes while it holds the nomination has all that it was nominated for.
+    races::note(tx, &told.theirs).await?;
+    profile_writes::told(tx, &told.confirmed).await?;
     users::noticed(tx, &noticed, &logins).await?;
     if told.many {
         assignments::unverify_all(tx).await?;
@@ -112,8 +119,12 @@ fn look(user: &str, urgency: Urgency) -> Nominate {
 }
 
 impl Told {
-    fn take(&mut self, record: LogRecord, own_client: Option<&str>) {
+    fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
+        let id = record
+            .log_id
+            .unwrap_or_else(|| format!("stored at {stored_ns} ns"));
+        let at = record.updated_at.or(record.date);
         match record.tells {
             Tells::Login { user } => {
                 let newest = self.noticed.entry(user.as_str().to_owned()).or_default();
@@ -131,10 +142,23 @@ impl Told {
                 user,
                 roles: WrittenRoles::Set(roles),
             } if ours => {
-                self.ours.push((user.as_str().to_owned(), Value::from(roles)));
+                let (user, exact) = (user.as_str().to_owned(), record.updated_at.is_some());
+                let own = OwnRecord {
+                    user,
+                    roles,
+                    at,
+                    exact,
+                };
+                self.ours.push((id, own));
             }
-            Tells::Written { user, .. } => {
-                self.drifted.insert(user.as_str().to_owned());
+            Tells::Written { user, roles } => {
+                let user = user.as_str().to_owned();
+                self.drifted.insert(user.clone());
+                match roles {
+                    WrittenRoles::Set(roles) => self.wrote(user, id, at, roles, false),
+                    WrittenRoles::Wiped => self.wrote(user, id, at, vec![], true),
+                    WrittenRoles::Unknown | WrittenRoles::Untouched => {}
+                }
             }
             Tells::Deleted { user } => {
                 self.deleted.insert(user.as_str().to_owned());
@@ -143,25 +167,46 @@ impl Told {
         }
     }
 
-    /// A write under our own client id that no completed audit row explains is somebody else's, or one whose
-    /// answer we never saw: both want a look.
+    /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.
+    fn wrote(
+        &mut self,
+        user: String,
+        record: String,
+        at: Option<OffsetDateTime>,
+        roles: Vec<String>,
+        wiped: bool,
+    ) {
+        self.theirs.extend(at.map(|at| ForeignWrite {
+            user,
+            record,
+            at,
+            roles,
+            wiped,
+        }));
+    }
+
+    /// A write under our own client id that is not the echo of a completed write is one whose answer nobody has
+    /// read, or somebody else's: both want a look.
     async fn drop_echoes(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         if self.ours.is_empty() {
             return Ok(());
         }
-        let writes: Vec<(&str, Value)> = self
-            .ours
-            .iter()
-            .map(|(user, roles)| (user.as_str(), roles.clone()))
-            .collect();
-        let known: BTreeSet<String> = role_changes::echoes(tx, &writes).await?.into_iter().collect();
-        self.drifted.extend(
-            self.ours
-                .iter()
-                .map(|(user, _)| user)
-                .filter(|user| !known.contains(*user))
-                .cloned(),
-        );
+        let (ids, records): (Vec<String>, Vec<OwnRecord>) =
+            std::mem::take(&mut self.ours).into_iter().unzip();
+        let known = profile_writes::recognise(tx, &records).await?;
+        for ((id, record), is) in ids.into_iter().zip(records).zip(known) {
+            match is {
+                OwnWrite::Echo(write) => self.confirmed.push((write, None)),
+                OwnWrite::Unread(write) => {
+                    self.confirmed.push((write, record.at));
+                    self.drifted.insert(record.user);
+                }
+                OwnWrite::Unknown => {
+                    self.drifted.insert(record.user.clone());
+                    self.wrote(record.user, id, record.at, record.roles, false);
+                }
+            }
+        }
         Ok(())
     }
 }

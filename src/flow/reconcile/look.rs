@@ -9,13 +9,15 @@ use uuid::Uuid;
 use super::Reconcile;
 use super::brake::Braked;
 use super::permit::Permit;
+use super::race::{self, Races};
 use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
 use crate::domain::rule::Manual;
 use crate::store::{
-    Claim, Nominate, OpenChange, Seen, StoreError, Urgency, assignments, nominations, role_changes, users,
+    Claim, Nominate, OpenChange, RaceOutcome, Seen, StoreError, Urgency, assignments, nominations,
+    role_changes, users,
 };
 
 /// Why a look did not come to its end.
@@ -45,6 +47,9 @@ enum Decided {
 struct ToWrite {
     plan: Plan,
     changes: Vec<Uuid>,
+    /// The write's own row, once it is attempted.
+    write: Option<Uuid>,
+    races: Races,
     generation: i64,
     /// What was left out of the plan.
     braked: Braked,
@@ -173,8 +178,10 @@ impl Reconcile {
         }
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         let seen = profile.roles();
+        let races = self.races(&mut tx, user, profile, &mut standing).await?;
+        let base = races.base(&seen);
         let overruled = self.taken_away(user, &mut standing, &seen);
-        let full = match plan(&seen, &standing.wants()) {
+        let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
@@ -185,23 +192,27 @@ impl Reconcile {
             }
         };
         let braked = self.brake(&mut tx, claim, &standing, &full).await?;
-        let plan = braked.without_held(full, &seen, &standing);
+        let plan = braked.without_held(full, &base, &standing);
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
-        let write = ToWrite {
+        let mut write = ToWrite {
             plan,
             changes,
+            write: None,
+            races,
             generation: ours.generation,
             braked,
             overruled,
         };
-        if write.plan.is_empty() || !self.writes {
+        if (write.plan.is_empty() && !write.races.mends()) || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.announce(&write.braked);
             return Ok(Decided::Nothing);
         }
-        role_changes::attempt(&mut tx, &write.changes, write.plan.roles_after()).await?;
+        role_changes::attempt(&mut tx, &write.changes).await?;
+        write.write =
+            Some(race::attempt(&mut tx, user, profile, (write.plan.roles_after(), &write.races)).await?);
         tx.commit().await.map_err(StoreError::from)?;
         self.announce(&write.braked);
         Ok(Decided::Write(write))
@@ -317,7 +328,12 @@ impl Reconcile {
     async fn record(&self, claim: &Claim, write: &ToWrite, after: &Profile) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        if nominations::still_ours(&mut tx, claim).await?.is_none() {
+        let ours = nominations::still_ours(&mut tx, claim).await?;
+        if let Some(write) = write.write {
+            // True whoever has the user in hand now.
+            race::answered(&mut tx, write, after).await?;
+        }
+        if ours.is_none() {
             // The write was done, but another look began meanwhile: it must look after our write.
             let mut again = [Nominate {
                 user: user.to_owned(),
@@ -336,6 +352,9 @@ impl Reconcile {
         // Read while the grant is open: it is ours, also if it is not earned any more.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         role_changes::complete(&mut tx, &write.changes, "written").await?;
+        if write.races.mends() {
+            self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
+        }
         for role in &mut standing.roles {
             role.overruled |= write.overruled.contains(&role.rule.role);
         }

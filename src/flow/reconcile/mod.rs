@@ -9,6 +9,7 @@ mod give_back;
 mod look;
 mod pause;
 mod permit;
+mod race;
 mod standing;
 
 use std::sync::{Arc, Mutex};

@@ -37,6 +37,9 @@ pub(super) struct Role<'r> {
     pub(super) known: Option<Assignment>,
     /// A grant of ours is open: if the user holds the role, it is from us, although nobody recorded it.
     granting: bool,
+    /// Our change of the role was undone by a client that knew nothing of it: it stands for us as if it had not
+    /// been.
+    undone: bool,
 }
 
 impl Role<'_> {
@@ -55,7 +58,7 @@ impl Role<'_> {
     }
 
     pub(super) fn adopted(&self) -> bool {
-        self.granting || self.known.as_ref().is_some_and(|known| known.adopted)
+        self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 
     /// What our own records alone say is to be done; none when they say nothing, or only a look can tell.
@@ -99,6 +102,7 @@ impl<'r> Standing<'r> {
                 overruled,
                 known,
                 granting,
+                undone: false,
             }
         });
         let roles = roles.collect();
@@ -137,7 +141,7 @@ impl<'r> Standing<'r> {
             let revoking = open
                 .iter()
                 .any(|open| open.role == role.rule.role && !open.granted);
-            held && role.wanted() && !revoking && !seen.has(&role.rule.role)
+            held && role.wanted() && !revoking && !role.undone && !seen.has(&role.rule.role)
         });
         taken
             .map(|role| {
@@ -145,6 +149,13 @@ impl<'r> Standing<'r> {
                 (role.rule.role.as_str(), role.rule.manual)
             })
             .collect()
+    }
+
+    /// Our changes of these roles were undone by clients that knew nothing of them.
+    pub(super) fn undone(&mut self, roles: &[String]) {
+        for role in &mut self.roles {
+            role.undone = roles.contains(&role.rule.role);
+        }
     }
 
     /// What is wanted of each owned role.

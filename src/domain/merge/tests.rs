@@ -1,0 +1,340 @@
+//! Single races by hand, and a tenant where two clients write as they like.
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::*;
+
+const OWNED: [&str; 1] = ["editor"];
+const NONE: BTreeSet<Pair> = BTreeSet::new();
+
+/// `ms` after some noon: roles separated by spaces.
+fn at(ms: i64, roles: &str) -> State {
+    State {
+        at: datetime!(2026-11-23 12:00 UTC) + Duration::milliseconds(ms),
+        roles: roles.split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+fn ours(read: State, wrote: State) -> OurWrite {
+    OurWrite {
+        read,
+        wrote,
+        mends_since: None,
+    }
+}
+
+fn reckoned(ours: &[OurWrite], theirs: &[State], seen: &State) -> Reckoning {
+    reckon(
+        &Known {
+            ours,
+            theirs,
+            settled: &NONE,
+            owned: &OWNED,
+        },
+        seen,
+    )
+}
+
+fn mends(ours: &[OurWrite], theirs: &[State], seen: &State) -> Option<String> {
+    reckoned(ours, theirs, seen).mended.map(|roles| roles.join(" "))
+}
+
+#[test]
+fn what_they_wrote_between_our_read_and_our_write_comes_back() {
+    for (read, theirs, wrote, mended) in [
+        ("x", "x y", "x editor", Some("x editor y")),
+        ("x y", "y", "x y editor", Some("y editor")),
+        ("x y", "y z", "x y editor", Some("y editor z")),
+        ("x editor", "x editor y", "x", Some("x y")),
+        ("x", "", "x editor", Some("editor")),
+        ("x", "x", "x editor", None),
+        // Duplicates of theirs stay; what comes back comes once.
+        ("x x", "x x y y", "x x editor", Some("x x editor y")),
+        ("x x", "x", "x x editor", None),
+        // The owned role is the plan's business.
+        ("x", "x editor", "x editor", None),
+        ("x editor", "x", "x", None),
+    ] {
+        let write = ours(at(0, read), at(20, wrote));
+        let reckoning = reckoned(&[write], &[at(10, theirs)], &at(20, wrote));
+        assert_eq!(reckoning.races, [(0, 0)], "{read:?} {theirs:?}");
+        assert!(reckoning.explained);
+        assert_eq!(
+            reckoning.mended.map(|roles| roles.join(" ")).as_deref(),
+            mended,
+            "{read:?} {theirs:?}"
+        );
+    }
+}
+
+#[test]
+fn a_write_outside_our_window_is_no_race() {
+    let write = ours(at(10, "x y"), at(20, "x y editor"));
+    for (theirs, seen) in [
+        (at(10, "x y"), at(20, "x y editor")),
+        (at(5, "x"), at(20, "x y editor")),
+        (at(21, "x editor"), at(21, "x editor")),
+    ] {
+        let reckoning = reckoned(std::slice::from_ref(&write), &[theirs], &seen);
+        assert_eq!((reckoning.races, reckoning.mended), (vec![], None), "{seen:?}");
+    }
+}
+
+#[test]
+fn what_no_record_tells_of_stops_the_reckoning() {
+    let write = ours(at(0, "x"), at(20, "x editor"));
+    let reckoning = reckoned(&[write], &[at(10, "x y")], &at(30, "x editor z"));
+    assert_eq!(
+        (reckoning.races, reckoning.explained, reckoning.mended),
+        (vec![(0, 0)], false, None)
+    );
+}
+
+#[test]
+fn a_later_write_of_theirs_is_read_against_what_it_rests_on() {
+    let write = ours(at(0, "x"), at(20, "x editor"));
+    let write = std::slice::from_ref(&write);
+    // It has our change: they had read ours, and never knew of y's loss.
+    let theirs = [at(10, "x y"), at(30, "x editor z")];
+    assert_eq!(mends(write, &theirs, &theirs[1]).as_deref(), Some("x editor z y"));
+    // It has not: they had read their own, and took y away on purpose.
+    let theirs = [at(10, "x y"), at(30, "x z")];
+    assert_eq!(mends(write, &theirs, &theirs[1]), None);
+    let theirs = [at(10, "x y"), at(30, "x y z")];
+    assert_eq!(mends(write, &theirs, &theirs[1]), None);
+}
+
+#[test]
+fn a_write_that_undoes_our_mending_undone_is_mended_again() {
+    let writes = [
+        ours(at(0, "x"), at(20, "x editor")),
+        ours(at(20, "x editor"), at(40, "x editor y")),
+    ];
+    let theirs = [at(10, "x y"), at(50, "x editor z")];
+    assert_eq!(
+        mends(&writes, &theirs, &theirs[1]).as_deref(),
+        Some("x editor z y")
+    );
+    let settled = BTreeSet::from([(0, 0)]);
+    let known = Known {
+        ours: &writes,
+        theirs: &theirs,
+        settled: &settled,
+        owned: &OWNED,
+    };
+    let reckoning = reckon(&known, &theirs[1]);
+    assert!(reckoning.races.is_empty() && reckoning.mended.is_some());
+    // Taken away after they saw it back, it stays away.
+    let theirs = [at(10, "x y"), at(50, "x editor")];
+    assert_eq!(mends(&writes, &theirs, &theirs[1]), None);
+}
+
+#[test]
+fn two_others_who_overwrite_each_other_are_left_to_themselves() {
+    let write = ours(at(0, "x"), at(20, "x editor"));
+    let theirs = [at(30, "x editor y"), at(40, "x z")];
+    assert_eq!(mends(&[write], &theirs, &theirs[1]), None);
+}
+
+#[test]
+fn an_owned_role_that_comes_or_goes_with_a_stale_write_is_told_from_one_that_somebody_meant() {
+    let undone = |write: &OurWrite, theirs: State| {
+        reckoned(
+            std::slice::from_ref(write),
+            std::slice::from_ref(&theirs),
+            &theirs,
+        )
+        .undone
+    };
+    let none = [""; 0];
+    let revoke = ours(at(0, "x editor"), at(20, "x"));
+    assert_eq!(undone(&revoke, at(30, "x editor y")), ["editor"]);
+    assert_eq!(undone(&revoke, at(30, "x editor")), none, "given by hand");
+    assert_eq!(undone(&revoke, at(10 * 60_000, "x editor y")), none, "long after");
+    assert_eq!(undone(&revoke, at(30, "x y")), none);
+    let grant = ours(at(0, "x"), at(20, "x editor"));
+    assert_eq!(undone(&grant, at(30, "x y")), ["editor"]);
+    assert_eq!(undone(&grant, at(30, "x")), none, "taken by hand");
+    assert_eq!(undone(&grant, at(30, "x y editor")), none);
+}
+
+#[test]
+fn two_writes_in_one_millisecond_are_told_apart_by_what_is_read_next() {
+    let write = ours(at(0, "x"), at(20, "x editor"));
+    let theirs = at(20, "x y");
+    assert_eq!(
+        mends(
+            std::slice::from_ref(&write),
+            std::slice::from_ref(&theirs),
+            &at(20, "x editor")
+        )
+        .as_deref(),
+        Some("x editor y")
+    );
+    assert_eq!(
+        mends(
+            std::slice::from_ref(&write),
+            std::slice::from_ref(&theirs),
+            &at(20, "x y")
+        ),
+        None
+    );
+    // Read by our next write, with the owned role granted again.
+    let next = ours(at(20, "x y"), at(40, "x y editor"));
+    assert_eq!(mends(&[write, next], &[theirs], &at(40, "x y editor")), None);
+}
+
+/// What happens next at the tenant.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// We look: read, and mend by the records that are there; a bit for each.
+    WeRead { records: u32 },
+    /// We write what the last look planned, with the owned role turned over or not.
+    WeWrite { toggles: bool },
+    /// They read.
+    TheyRead,
+    /// They write what they read last with this role turned over.
+    TheyWrite(usize),
+}
+
+const FOREIGN: [&str; 4] = ["a", "b", "c", "d"];
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        prop_oneof![Just(0), Just(u32::MAX), any::<u32>()].prop_map(|records| Step::WeRead { records }),
+        any::<bool>().prop_map(|toggles| Step::WeWrite { toggles }),
+        Just(Step::TheyRead),
+        (0..FOREIGN.len()).prop_map(Step::TheyWrite),
+    ]
+}
+
+fn toggle(roles: &mut Vec<String>, role: &str) {
+    if roles.iter().any(|one| one == role) {
+        roles.retain(|one| one != role);
+    } else {
+        roles.push(role.to_owned());
+    }
+}
+
+/// Whether one role of others makes the difference.
+fn is_toggle(before: &[String], after: &[String]) -> bool {
+    let before: BTreeSet<&String> = before.iter().collect();
+    let after: BTreeSet<&String> = after.iter().collect();
+    let mut changed = before.symmetric_difference(&after);
+    changed.next().is_some_and(|role| role.as_str() != "editor") && changed.next().is_none()
+}
+
+/// A tenant with one user, us, and one other client who knows what it wants.
+struct Tenant {
+    now: State,
+    ours: Vec<OurWrite>,
+    theirs: Vec<State>,
+    we_read: Option<(State, Reckoning)>,
+    they_read: Option<Vec<String>>,
+    intended: BTreeSet<String>,
+    /// What the profile became since they read.
+    since_they_read: Vec<Vec<String>>,
+    /// They wrote what would be as small a step from something newer than they had read.
+    ambiguous: bool,
+}
+
+impl Tenant {
+    fn new() -> Self {
+        Self {
+            now: at(0, "a b"),
+            ours: vec![],
+            theirs: vec![],
+            we_read: None,
+            they_read: None,
+            intended: BTreeSet::from(["a".to_owned(), "b".to_owned()]),
+            since_they_read: vec![],
+            ambiguous: false,
+        }
+    }
+
+    fn become_(&mut self, roles: Vec<String>) {
+        self.since_they_read.push(roles.clone());
+        self.now = State {
+            at: self.now.at + Duration::milliseconds(7),
+            roles,
+        };
+    }
+
+    fn reckoned(&self, records: u32) -> Reckoning {
+        let there = |(place, _): &(usize, &State)| records >> (place % 32) & 1 == 1;
+        let theirs = self.theirs.iter().enumerate().filter(there);
+        let theirs: Vec<State> = theirs.map(|(_, theirs)| theirs.clone()).collect();
+        reckoned(&self.ours, &theirs, &self.now)
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::WeRead { records } => {
+                self.we_read = Some((self.now.clone(), self.reckoned(records)));
+            }
+            Step::WeWrite { toggles } => {
+                let Some((read, reckoning)) = self.we_read.take() else {
+                    return;
+                };
+                let mends_since = reckoning.since.filter(|_| reckoning.mended.is_some());
+                let mut planned = reckoning.mended.unwrap_or_else(|| read.roles.clone());
+                if toggles {
+                    toggle(&mut planned, "editor");
+                }
+                // A write that changes nothing is never sent.
+                if planned != read.roles {
+                    self.become_(planned);
+                    let wrote = self.now.clone();
+                    self.ours.push(OurWrite {
+                        read,
+                        wrote,
+                        mends_since,
+                    });
+                }
+            }
+            Step::TheyRead => {
+                self.they_read = Some(self.now.roles.clone());
+                self.since_they_read.clear();
+            }
+            Step::TheyWrite(role) => {
+                let Some(mut roles) = self.they_read.take() else {
+                    return;
+                };
+                let role = FOREIGN[role];
+                toggle(&mut roles, role);
+                if roles.iter().any(|one| one == role) {
+                    self.intended.insert(role.to_owned());
+                } else {
+                    self.intended.remove(role);
+                }
+                self.ambiguous |= self.since_they_read.iter().any(|newer| is_toggle(newer, &roles));
+                self.become_(roles);
+                self.theirs.push(self.now.clone());
+            }
+        }
+    }
+
+    fn foreign(&self) -> BTreeSet<String> {
+        let foreign = self.now.roles.iter().filter(|role| *role != "editor");
+        foreign.cloned().collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_they_meant_stands_in_the_end(steps in proptest::collection::vec(step(), 0..24)) {
+        let mut tenant = Tenant::new();
+        for step in steps {
+            tenant.take(step);
+        }
+        // From the writes alone nobody could tell what they meant.
+        prop_assume!(!tenant.ambiguous);
+        tenant.take(Step::WeRead { records: u32::MAX });
+        tenant.take(Step::WeWrite { toggles: false });
+        prop_assert_eq!(tenant.foreign(), tenant.intended.clone(), "{:?} {:?}", tenant.ours, tenant.theirs);
+        prop_assert_eq!(tenant.reckoned(u32::MAX).mended, None);
+    }
+}

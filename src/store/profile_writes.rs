@@ -1,0 +1,255 @@
+//! Table `profile_writes`: each PATCH of ours.
+//!
+//! Owns what we know of our own writes: sent, done, told of. Must never take a record for the echo of a write
+//! that nobody has seen completed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
+use crate::domain::merge::{OurWrite, State};
+
+/// Newest writes of one user that are reckoned with.
+const MOST: i64 = 100;
+/// How far the date of a record may lie from the profile's own time. Pairs of records about one deed were dated
+/// up to 28 ms apart.
+const DATE_SLACK: Duration = Duration::from_secs(2);
+
+/// A write that the tenant's log says was made under our own client id.
+#[derive(Clone, Debug)]
+pub struct OwnRecord {
+    /// Whose profile.
+    pub user: String,
+    /// The whole roles array as it was written.
+    pub roles: Vec<String>,
+    /// When, by Auth0's clock.
+    pub at: Option<OffsetDateTime>,
+    /// `at` is the profile's own `updated_at`, not the record's date.
+    pub exact: bool,
+}
+
+/// What a record under our own client id is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnWrite {
+    /// The echo of this completed write.
+    Echo(Uuid),
+    /// This write of ours, whose answer nobody has read.
+    Unread(Uuid),
+    /// None of ours: somebody else uses our credentials.
+    Unknown,
+}
+
+/// Notes a write that is about to be sent; answers its id.
+pub async fn attempt(
+    tx: &mut Tx<'_>,
+    user: &str,
+    (read, read_at): (&[String], Option<OffsetDateTime>),
+    (wrote, mends_since): (&[String], Option<OffsetDateTime>),
+) -> Result<Uuid, StoreError> {
+    let id = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        id,
+        user,
+        Value::from(read),
+        read_at,
+        Value::from(wrote),
+        mends_since
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Notes that a write was answered, and when it was done by Auth0's clock.
+pub async fn answered(tx: &mut Tx<'_>, write: Uuid, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = $2, answered = true
+         WHERE write_id = $1 AND NOT answered",
+        write,
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Completes the newest write without an answer that left the profile as it was just seen. No login comes
+/// between, or its time is taken for the write's: no other write lies between the two.
+pub async fn confirm(
+    tx: &mut Tx<'_>,
+    user: &str,
+    roles: &[String],
+    at: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = coalesce(wrote_updated_at, $3)
+         WHERE write_id = (
+             SELECT write_id FROM profile_writes
+             WHERE user_id = $1 AND completed_at IS NULL AND wrote_roles = $2 AND read_updated_at < $3
+             ORDER BY write_id DESC LIMIT 1
+         )",
+        user,
+        Value::from(roles),
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Says of each record what it is.
+pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<OwnWrite>, StoreError> {
+    let users: Vec<&str> = records.iter().map(|record| record.user.as_str()).collect();
+    let roles: Vec<Value> = records
+        .iter()
+        .map(|record| Value::from(record.roles.clone()))
+        .collect();
+    let ats: Vec<Option<OffsetDateTime>> = records.iter().map(|record| record.at).collect();
+    let slack = |record: &OwnRecord| {
+        if record.exact {
+            0.0
+        } else {
+            DATE_SLACK.as_secs_f64()
+        }
+    };
+    let slacks: Vec<f64> = records.iter().map(slack).collect();
+    let rows = sqlx::query!(
+        r#"SELECT told.place AS "place!", w.write_id, w.echo AS "echo!"
+           FROM UNNEST($1::text[], $2::jsonb[], $3::timestamptz[], $4::double precision[])
+               WITH ORDINALITY AS told(user_id, roles, at, slack, place)
+           CROSS JOIN LATERAL (
+               SELECT write_id, answered, completed_at IS NOT NULL AND (wrote_updated_at IS NULL OR told.at IS NULL
+                   OR abs(extract(epoch FROM told.at - wrote_updated_at)) <= told.slack) AS echo
+               FROM profile_writes p
+               WHERE p.user_id = told.user_id AND p.wrote_roles = told.roles
+               ORDER BY echo DESC, answered, write_id DESC LIMIT 1
+           ) AS w
+           -- an answered write was done when its answer says, and not a second time
+           WHERE w.echo OR NOT w.answered"#,
+        &users as &[&str],
+        &roles,
+        &ats as &[Option<OffsetDateTime>],
+        &slacks
+    );
+    let mut known = vec![OwnWrite::Unknown; records.len()];
+    for row in rows.fetch_all(&mut **tx).await? {
+        let is = if row.echo {
+            OwnWrite::Echo
+        } else {
+            OwnWrite::Unread
+        };
+        let place = usize::try_from(row.place - 1).ok();
+        if let Some(known) = place.and_then(|place| known.get_mut(place)) {
+            *known = is(row.write_id);
+        }
+    }
+    Ok(known)
+}
+
+/// Keeps what records told of writes of ours: that they were done; and when, where no answer said so (the write,
+/// and that time).
+pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = writes.iter().map(|(id, _)| *id).collect();
+    let ats: Vec<Option<OffsetDateTime>> = writes.iter().map(|(_, at)| *at).collect();
+    sqlx::query!(
+        "UPDATE profile_writes p SET followed_up_at = coalesce(p.followed_up_at, now()),
+             wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END
+         FROM UNNEST($1::uuid[], $2::timestamptz[]) AS told(write_id, at) WHERE p.write_id = told.write_id",
+        &ids,
+        &ats as &[Option<OffsetDateTime>]
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The newest writes of a user of which it is known when they were done, newest first.
+pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since
+           FROM profile_writes
+           WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL
+           ORDER BY write_id DESC LIMIT $2"#,
+        user,
+        MOST
+    );
+    let rows = rows.fetch_all(&mut **tx).await?;
+    rows.into_iter()
+        .map(|row| {
+            let read = State {
+                at: row.read_at,
+                roles: string_list("profile_writes", "read_roles", &row.read_roles)?,
+            };
+            let wrote = State {
+                at: row.wrote_at,
+                roles: string_list("profile_writes", "wrote_roles", &row.wrote_roles)?,
+            };
+            Ok((
+                row.write_id,
+                OurWrite {
+                    read,
+                    wrote,
+                    mends_since: row.mends_since,
+                },
+            ))
+        })
+        .collect()
+}
+
+impl Store {
+    /// Nominates users of whose writes nobody knows what became: no answer was read, or no record came although
+    /// one came for a later write. `settle` after they were sent, and once for each. Answers how many.
+    pub async fn follow_up_writes(&self, settle: Duration) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let asked = sqlx::query!(
+            "SELECT write_id, user_id FROM profile_writes p
+             WHERE followed_up_at IS NULL AND attempted_at < now() - $1::double precision * interval '1 second'
+               AND (completed_at IS NULL OR EXISTS (
+                   SELECT FROM profile_writes later
+                   WHERE later.write_id > p.write_id AND later.completed_at IS NOT NULL
+                     AND later.followed_up_at < now() - $1::double precision * interval '1 second'
+               ))",
+            settle.as_secs_f64()
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
+        let mut looks: Vec<Nominate> = users
+            .into_iter()
+            .map(|user| Nominate {
+                user: user.clone(),
+                urgency: Urgency::Verify,
+                observe: true,
+                cause: None,
+            })
+            .collect();
+        // Nominations first, as reconcile locks them.
+        nominations::nominate(&mut tx, &mut looks).await?;
+        let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
+        sqlx::query!(
+            "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
+            &ids
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(looks.len() as u64)
+    }
+
+    /// Forgets writes of ours that were sent longer than `kept` ago.
+    pub async fn forget_writes(&self, kept: Duration) -> Result<(), StoreError> {
+        sqlx::query!(
+            "DELETE FROM profile_writes WHERE attempted_at < now() - $1::double precision * interval '1 second'",
+            kept.as_secs_f64()
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

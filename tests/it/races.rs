@@ -1,0 +1,290 @@
+//! Another client writes the same roles at the same time.
+//!
+//! The other client reads, thinks and writes over real HTTP, as any client of the tenant does; it overwrites what we
+//! wrote in between as we overwrite what it wrote. It keeps a list of what it meant to change.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rolekeeper::sandbox::tenant::{Actor, CallMatch, Client, Endpoint, Fault, LogStream, TenantOptions};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::events::{play, plays, retraction, saved};
+use crate::oracle::ROLE;
+use crate::world::{CLIENT, LOG_TOKEN, World};
+
+const OTHER: &str = "crm";
+/// Roles that the other client gives and takes.
+const THEIRS: [&str; 4] = ["mentor", "beta", "vip", "staff"];
+
+/// Another client of the Management API.
+#[derive(Clone)]
+struct Other {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Other {
+    async fn start(world: &World) -> Self {
+        world.tenant.register_client(Client::new(OTHER, "other-secret"));
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("an HTTP client");
+        let base = world.tenant.base_url();
+        let asked = json!({
+            "grant_type": "client_credentials", "client_id": OTHER, "client_secret": "other-secret",
+            "audience": format!("{base}/api/v2/"),
+        });
+        let answer = http.post(format!("{base}/oauth/token")).json(&asked).send().await;
+        let token: Value = answer.expect("an answer").json().await.expect("JSON");
+        let token = token["access_token"].as_str().expect("a token").to_owned();
+        Self { http, base, token }
+    }
+
+    fn url(&self, user: &str) -> String {
+        format!("{}/api/v2/users/{}", self.base, user.replace('|', "%7C"))
+    }
+
+    async fn read(&self, user: &str) -> Vec<String> {
+        let answer = self
+            .http
+            .get(self.url(user))
+            .bearer_auth(&self.token)
+            .send()
+            .await;
+        let user: Value = answer.expect("an answer").json().await.expect("JSON");
+        serde_json::from_value(user["app_metadata"]["roles"].clone()).expect("a list of roles")
+    }
+
+    async fn write(&self, user: &str, roles: &[String]) {
+        let patch = json!({"app_metadata": {"roles": roles}});
+        let answer = self
+            .http
+            .patch(self.url(user))
+            .bearer_auth(&self.token)
+            .json(&patch)
+            .send()
+            .await;
+        assert_eq!(answer.expect("an answer").status(), 200);
+    }
+
+    /// Turns one role of its own over, as it stood when it read; answers which, and whether it is given now.
+    async fn turn_over(&self, user: &str, rng: &mut StdRng) -> (&'static str, bool) {
+        let mut roles = self.read(user).await;
+        let role = *THEIRS.choose(rng).expect("some roles");
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..12))).await;
+        let given = !roles.iter().any(|one| one == role);
+        if given {
+            roles.push(role.to_owned());
+        } else {
+            roles.retain(|one| one != role);
+        }
+        self.write(user, &roles).await;
+        (role, given)
+    }
+}
+
+/// What one user was through, and what must be in the end.
+struct Story {
+    user: String,
+    turns: usize,
+    must_hold: BTreeSet<String>,
+}
+
+/// Connects the tenant's log to the worker, as late as `delay` says, out of order, and some of it twice.
+async fn stream_logs(world: &World, delay: std::ops::RangeInclusive<u64>, seed: u64) {
+    let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
+    let stream = LogStream {
+        delay: Duration::from_millis(*delay.start())..=Duration::from_millis(*delay.end()),
+        shuffle: true,
+        twice: 0.1,
+        seed,
+        ..LogStream::to(url, LOG_TOKEN)
+    };
+    world.tenant.stream_logs(stream).expect("a runtime");
+}
+
+/// The other client at work on one user until the end.
+async fn meddle(other: Other, user: String, mut rng: StdRng, until: Instant) -> Story {
+    let mut must_hold = BTreeSet::from(["mentor".to_owned()]);
+    let mut turns = 0;
+    while Instant::now() < until {
+        let (role, given) = other.turn_over(&user, &mut rng).await;
+        turns += 1;
+        if given {
+            must_hold.insert(role.to_owned());
+        } else {
+            must_hold.remove(role);
+        }
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..60))).await;
+    }
+    Story {
+        user,
+        turns,
+        must_hold,
+    }
+}
+
+/// Plays cross the line and are taken back, at each of the users, until the end.
+async fn cross(world: &World, users: usize, mut rng: StdRng, until: Instant) {
+    let mut round = 0;
+    while Instant::now() < until {
+        round += 1;
+        for user in 0..users {
+            let (playlist, name) = (format!("pl_{user}"), format!("x-{user}-{round}"));
+            if round % 2 == 1 {
+                world.publish(&[play(&name, &playlist)]).await;
+            } else {
+                let before = format!("x-{user}-{}", round - 1);
+                world.publish(&[retraction(&name, &before, &playlist)]).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(rng.random_range(20..120))).await;
+    }
+}
+
+/// One seeded run of F16; answers how many races ended as merged, with nothing lost, and unresolved.
+async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
+    const USERS: usize = 6;
+    let mut rng = StdRng::seed_from_u64(seed);
+    let slowest = rng.random_range(4..25);
+    let tenant = TenantOptions {
+        latency: Duration::from_millis(2)..=Duration::from_millis(slowest),
+        seed,
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(tenant).start().await;
+    stream_logs(&world, delay, seed).await;
+    let other = Other::start(&world).await;
+    let users: Vec<String> = (0..USERS).map(|user| format!("auth0|{user}")).collect();
+    for (number, user) in users.iter().enumerate() {
+        world.seed_user(user, &["mentor"]);
+        let playlist = format!("pl_{number}");
+        world
+            .publish(&[saved(&format!("s-{number}"), &playlist, user)])
+            .await;
+        world
+            .publish(&plays(&format!("p-{number}"), &playlist, 0..99))
+            .await;
+    }
+    let until = Instant::now() + Duration::from_millis(2_500);
+    let mut meddling = JoinSet::new();
+    for user in &users {
+        let rng = StdRng::seed_from_u64(rng.random());
+        meddling.spawn(meddle(other.clone(), user.clone(), rng, until));
+    }
+    cross(&world, USERS, rng, until).await;
+    let stories = meddling.join_all().await;
+    world
+        .eventually_within(
+            Duration::from_secs(60),
+            "all is folded and nobody is due",
+            async || world.is_quiet().await,
+        )
+        .await;
+    let wrong: Vec<String> = stories.iter().filter_map(|story| wrong(&world, story)).collect();
+    assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
+    for open in [
+        "role_changes WHERE outcome IS NULL",
+        "races WHERE outcome IS NULL",
+        "profile_writes WHERE completed_at IS NULL",
+    ] {
+        let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {open}")))
+            .fetch_one(&world.db)
+            .await
+            .expect("Postgres answers");
+        assert_eq!(open, 0, "seed {seed}");
+    }
+    let worker = world.worker();
+    let mut races = [0.0; 3];
+    for (count, outcome) in races.iter_mut().zip(["merged", "nothing_lost", "unresolved"]) {
+        *count = worker
+            .metric(&format!("rolekeeper_races_total{{outcome=\"{outcome}\"}}"))
+            .await;
+    }
+    let turns: usize = stories.iter().map(|story| story.turns).sum();
+    let ours = world.tenant.with_calls(|calls| {
+        let ours = calls
+            .iter()
+            .filter(|call| call.client.as_deref() == Some(CLIENT) && call.applied);
+        ours.filter(|call| call.endpoint == Endpoint::PatchUser).count()
+    });
+    eprintln!(
+        "seed {seed}: {turns} writes of the other client, {ours} of ours; races merged, nothing lost, unresolved: {races:?}"
+    );
+    races
+}
+
+/// How a user differs from what the other client meant and the plays earn.
+fn wrong(world: &World, story: &Story) -> Option<String> {
+    let Story {
+        user,
+        turns,
+        must_hold,
+    } = story;
+    let history = world.tenant.history(user);
+    let landed = history
+        .iter()
+        .filter(|version| version.by == Actor::Client(OTHER.to_owned()))
+        .count();
+    assert_eq!(
+        landed, *turns,
+        "each turn of the other client is in the tenant's history"
+    );
+    let now = world.roles(user);
+    let (owned, others): (Vec<&String>, Vec<&String>) = now.iter().partition(|role| *role == ROLE);
+    let others_set: BTreeSet<String> = others.iter().map(|role| (*role).clone()).collect();
+    let earned = world.oracle().expected().earns(user);
+    let right =
+        others_set == *must_hold && others.len() == must_hold.len() && owned.len() == usize::from(earned);
+    (!right).then(|| {
+        let past = history[history.len().saturating_sub(14)..].iter().map(|version| {
+            format!(
+                "  {} {:?} {}",
+                version.at,
+                version.by,
+                version.roles().unwrap_or(&Value::Null)
+            )
+        });
+        let past: Vec<String> = past.collect();
+        format!(
+            "{user} holds {now:?}; others meant {must_hold:?}, earns the role: {earned}\n{}",
+            past.join("\n")
+        )
+    })
+}
+
+async fn runs(seeds: std::ops::Range<u64>, delay: std::ops::RangeInclusive<u64>) {
+    let mut all = [0.0; 3];
+    for seed in seeds {
+        for (sum, count) in all.iter_mut().zip(run(seed, delay.clone()).await) {
+            *sum += count;
+        }
+    }
+    let [merged, nothing_lost, unresolved] = all;
+    assert!(
+        merged > 0.0 && nothing_lost > 0.0,
+        "the runs had races of both kinds: {all:?}"
+    );
+    assert!(
+        unresolved < f64::EPSILON,
+        "all records came, so all is resolved: {all:?}"
+    );
+}
+
+#[tokio::test]
+async fn no_role_of_others_is_lost_or_revived_when_records_come_fast() {
+    runs(0..10, 0..=200).await;
+}
+
+#[tokio::test]
+async fn no_role_of_others_is_lost_or_revived_when_records_come_late() {
+    runs(10..20, 100..=2_000).await;
+}

@@ -44,6 +44,8 @@ mod races;
 #[cfg(test)]
 mod reconcile_calls;
 #[cfg(test)]
+mod reconcile_paused;
+#[cfg(test)]
 mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;

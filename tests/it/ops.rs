@@ -44,7 +44,7 @@ async fn promtool(metrics: &str) -> String {
     said
 }
 
-/// A bit of everything that is counted: every fifth user gets the role, every tenth loses it again.
+/// A bit of everything that is counted: every fifth user gets the role, every fortieth loses it again.
 async fn traffic(world: &World, users: u32) {
     for n in 0..users {
         let (user, list) = (format!("auth0|u{n}"), format!("pl_{n}"));
@@ -56,7 +56,7 @@ async fn traffic(world: &World, users: u32) {
     }
     world.settled().await;
     let fall = |n: u32| retraction(&format!("r{n}"), &format!("p{n}-0"), &format!("pl_{n}"));
-    let falls: Vec<_> = (0..users).step_by(10).map(fall).collect();
+    let falls: Vec<_> = (0..users).step_by(40).map(fall).collect();
     world.publish(&falls).await;
     world
         .publish(&[poison("bad", "pl_0", "no json", "not_json")])
@@ -95,11 +95,11 @@ async fn metrics_are_well_formed_complete_from_the_start_and_do_not_grow_with_us
         ),
         (
             r#"rolekeeper_role_changes_total{change="revoked",outcome="written"}"#,
-            200,
+            50,
         ),
         (
             r#"rolekeeper_folded_messages_total{stream="APP_EVENTS"}"#,
-            2_000 + 400 * 100 + 1_600 * 2 + 200 + 1,
+            2_000 + 400 * 100 + 1_600 * 2 + 50 + 1,
         ),
         (
             r#"rolekeeper_dead_letters_total{reason="not_json",stream="APP_EVENTS"}"#,

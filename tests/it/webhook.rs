@@ -141,8 +141,9 @@ async fn only_the_two_tokens_open_the_door() {
         .await
         .expect("an answer");
     assert_eq!(bare.status(), 401);
-    // Without a token not even the size matters.
-    assert_eq!(worker.post_logs("", "x".repeat(1 << 20)).await, Some(401));
+    // Without a token not even the body is read, so this client's connection ends with the answer.
+    let large = http.post(&url).body("x".repeat(1 << 20)).send().await;
+    assert!(large.map_or(true, |answer| answer.status() == 401));
     assert!(stored(&world).await.is_empty());
     for right in [LOG_TOKEN, OLD_TOKEN] {
         assert_eq!(worker.post_logs(right, body.clone()).await, Some(200));

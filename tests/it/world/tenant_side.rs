@@ -2,10 +2,11 @@
 //!
 //! Owns reading the tenant's call log and histories, and the audit beside them. Must never ask the worker.
 
+use std::time::Duration;
+
 use rolekeeper::sandbox::tenant::{Actor, Call, Endpoint, LogStream};
 use serde_json::Value;
 use sqlx::Row as _;
-use std::time::Duration;
 
 use super::{CLIENT, LOG_TOKEN, World};
 use crate::events::{plays, saved};
@@ -123,4 +124,12 @@ impl World {
         }
         profile
     }
+}
+
+/// Seconds from one call to the next.
+pub(crate) fn gaps(calls: &[Call]) -> Vec<f64> {
+    let pairs = calls.iter().zip(calls.iter().skip(1));
+    pairs
+        .map(|(one, next)| (next.at - one.at).as_seconds_f64())
+        .collect()
 }

@@ -37,7 +37,7 @@ enum Decided {
     /// Recorded already: nothing to write, or not ours any more.
     Nothing,
     /// To be written now.
-    Write(ToWrite),
+    Write(Box<ToWrite>),
 }
 
 /// A write that was decided.
@@ -212,7 +212,7 @@ impl Reconcile {
             Some(race::attempt(&mut tx, user, profile, (write.plan.roles_after(), &write.races)).await?);
         tx.commit().await.map_err(StoreError::from)?;
         self.announce(&write.braked);
-        Ok(Decided::Write(write))
+        Ok(Decided::Write(Box::new(write)))
     }
 }
 

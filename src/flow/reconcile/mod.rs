@@ -4,12 +4,14 @@
 //! never the same user twice (a lease, for safety). Events only say where to look; whatever woke it, the same
 //! result comes. Must never write what is not in the audit, and never touch a role no rule names.
 
+mod audit;
 mod brake;
 mod give_back;
 mod look;
 mod pause;
 mod permit;
 mod race;
+mod record;
 mod standing;
 
 use std::sync::{Arc, Mutex};

@@ -79,7 +79,8 @@ CREATE TABLE dead_letters (
     size_bytes bigint NOT NULL,
     stored_at  timestamptz NOT NULL,
     kept_at    timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (stream, stream_seq)
+    -- a stream that was made again, or restored, has the same sequences again
+    PRIMARY KEY (stream, stream_seq, stored_at)
 );
 COMMENT ON TABLE dead_letters IS 'Messages that could not be read, kept for a person; capped per reason and hour, see dead_letter_totals.';
 COMMENT ON COLUMN dead_letters.stream IS 'Stream the message lies in.';

@@ -63,6 +63,7 @@ pub async fn serve(config: Config) -> Result<()> {
     } = config;
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
+    await_stages(&readiness, fold.is_some(), reconcile.is_some());
     let store = store(&database)?;
     let bus = bus(&bus_config).await?;
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
@@ -121,6 +122,16 @@ pub async fn serve(config: Config) -> Result<()> {
         }
         End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
+    }
+}
+
+/// Nobody who asks before a stage has begun may take the worker for ready.
+fn await_stages(readiness: &Readiness, folds: bool, reconciles: bool) {
+    let folds = [Source::AppEvents.stage(), Source::Auth0Logs.stage()]
+        .into_iter()
+        .filter(|_| folds);
+    for stage in folds.chain(reconciles.then_some("reconcile")) {
+        readiness.not_ready(stage, "starting");
     }
 }
 
@@ -187,20 +198,19 @@ impl Worker {
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
         }
-        match rules_file.filter(|_| needed) {
-            Some(path) => {
-                let watch = RulesFile {
-                    path,
-                    store,
-                    metrics,
-                    writes,
-                    rules,
-                };
-                lifecycle.spawn("rules", watch.run(stop));
-            }
-            // The stages end their terms when the sender is gone.
-            None => stop.cancelled().await,
+        // Without a file the sender lives on here: the stages end their terms when it is gone.
+        if let Some(path) = rules_file.filter(|_| needed) {
+            let watch = RulesFile {
+                path,
+                store,
+                metrics,
+                writes,
+                rules,
+            };
+            lifecycle.spawn("rules", watch.run(stop.clone()));
         }
+        // A stage that ends before the stop is a crash.
+        stop.cancelled().await;
         Ok(())
     }
 }

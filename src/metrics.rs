@@ -57,10 +57,14 @@ pub struct Metrics {
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
     pub reconcile_active: IntGauge,
-    /// 1 while reconcile waits for credentials or scopes to be mended.
+    /// 1 while reconcile waits for a token, or for credentials or scopes to be mended.
     pub reconcile_paused: IntGauge,
     /// 1 when roles are written, 0 in shadow mode.
     pub writes_enabled: IntGauge,
+    /// 1 while a brake holds changes of its kind.
+    pub brake_engaged: IntGaugeVec,
+    /// 1 while a person has paused the writing.
+    pub paused: IntGauge,
     /// Users in the queue by state.
     pub nominations: IntGaugeVec,
     /// Seconds the longest-due user has been due.
@@ -215,11 +219,20 @@ impl Metrics {
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
                 "rolekeeper_reconcile_paused",
-                "1 while reconcile waits for credentials or scopes to be mended",
+                "1 while reconcile waits for a token, or for credentials or scopes to be mended",
             ),
             writes_enabled: maker.gauge(
                 "rolekeeper_writes_enabled",
                 "1 when roles are written, 0 in shadow mode",
+            ),
+            brake_engaged: maker.gauges(
+                "rolekeeper_brake_engaged",
+                "1 while the brake holds all such changes until a person releases or drops them",
+                "change",
+            ),
+            paused: maker.gauge(
+                "rolekeeper_paused",
+                "1 while a person has paused looks and writes",
             ),
             nominations: maker.gauges("rolekeeper_nominations", "Users in the queue", "state"),
             oldest_due: maker.keep(Gauge::with_opts(Opts::new(
@@ -246,6 +259,8 @@ impl Metrics {
             self.reader_restarts.with_label_values(&[stream]);
             self.fold_seconds.with_label_values(&[stream]);
             self.fold_active.with_label_values(&[stream]);
+            self.fold_lag_messages.with_label_values(&[stream]);
+            self.fold_lag_seconds.with_label_values(&[stream]);
             self.stream_loss.with_label_values(&[stream]);
             for reason in reasons {
                 self.dead_letters.with_label_values(&[stream, reason]);
@@ -271,6 +286,7 @@ impl Metrics {
             }
         }
         for change in ["granted", "revoked"] {
+            self.brake_engaged.with_label_values(&[change]);
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }

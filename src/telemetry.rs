@@ -11,12 +11,15 @@ use tracing_subscriber::EnvFilter;
 /// logs every attempt to connect, where we say once a minute that we wait.
 const QUIET: &str = "async_nats=off,sqlx=warn,";
 
+/// Not even on request: the NATS client's connector prints addresses with their passwords.
+const NEVER: &str = ",async_nats::connector=off";
+
 /// Starts logging for the life of the process.
 ///
 /// # Errors
 /// A setting that is not understood, with what is expected.
 pub fn start(format: &str, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("{QUIET}{level}"))
+    let filter = EnvFilter::try_new(format!("{QUIET}{level}{NEVER}"))
         .map_err(|_| format!("LOG_LEVEL: got \"{level}\", expected a level such as info or a filter such as info,rolekeeper=debug"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -141,6 +141,10 @@ impl Client {
                 };
                 continue;
             }
+            if answer.status == StatusCode::FORBIDDEN {
+                // A token keeps the scopes it was issued with: once they are mended only a new one has them.
+                self.tokens.forget(&token).await;
+            }
             let result = if answer.status.is_success() {
                 answer.body.map_err(|broken| broken.later(after_failure))
             } else {

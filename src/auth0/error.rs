@@ -128,12 +128,18 @@ impl From<&CallError> for Ended {
     fn from(error: &CallError) -> Self {
         match error {
             CallError::Limited => Self::Limited,
+            // Without a token nobody can work, and it is no user's fault.
+            CallError::Later {
+                why: LaterWhy::TokenUnavailable,
+                ..
+            }
+            | CallError::Credentials { .. }
+            | CallError::Scope { .. } => Self::Stopped {
+                reason: error.to_string(),
+            },
             CallError::Later { .. } => Self::Later,
             CallError::Gone => Self::Settled,
             CallError::Refused { .. } => Self::Refused {
-                reason: error.to_string(),
-            },
-            CallError::Credentials { .. } | CallError::Scope { .. } => Self::Stopped {
                 reason: error.to_string(),
             },
         }

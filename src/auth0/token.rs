@@ -72,6 +72,16 @@ pub(super) struct Cached {
     pub(super) expires_at: Instant,
 }
 
+impl State {
+    /// Drops `token` if it is still the cached one.
+    fn drop_cached(&mut self, token: &Token) {
+        self.cached = self
+            .cached
+            .take()
+            .filter(|cached| !Arc::ptr_eq(&cached.token.0, &token.0));
+    }
+}
+
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
@@ -83,10 +93,8 @@ impl Tokens {
     /// it is still the cached one, otherwise somebody else has replaced it already.
     pub(super) async fn get(&self, rejected: Option<&Token>) -> Result<Token, NoToken> {
         let mut state = self.state.lock().await;
-        if let (Some(cached), Some(rejected)) = (&state.cached, rejected)
-            && Arc::ptr_eq(&cached.token.0, &rejected.0)
-        {
-            state.cached = None;
+        if let Some(rejected) = rejected {
+            state.drop_cached(rejected);
         }
         let now = Instant::now();
         if let Some(cached) = &state.cached
@@ -120,6 +128,11 @@ impl Tokens {
             .as_ref()
             .filter(|cached| Instant::now() < cached.expires_at);
         old.map(|cached| cached.token.clone()).ok_or(failure)
+    }
+
+    /// The next call takes a new token, unless somebody has taken one already.
+    pub(super) async fn forget(&self, token: &Token) {
+        self.state.lock().await.drop_cached(token);
     }
 
     async fn refresh(&self) -> Result<Cached, NoToken> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{ConnectOptions, Event, jetstream};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 pub use append::{Appended, End};
@@ -32,6 +33,8 @@ const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
+    /// How often the connection was lost; deliveries under way are lost with it.
+    disconnects: watch::Receiver<u64>,
 }
 
 /// Why the bus could not answer.
@@ -62,12 +65,19 @@ impl Bus {
         url: &SecretString,
         credentials: Option<&std::path::Path>,
     ) -> Result<Self, BusError> {
+        let (disconnected, disconnects) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .name("rolekeeper")
             .retry_on_initial_connect()
             .request_timeout(Some(REQUEST_TIMEOUT))
             .reconnect_delay_callback(|_| RECONNECT_DELAY)
-            .event_callback(|event| async move { report(&event) });
+            .event_callback(move |event| {
+                report(&event);
+                if event == Event::Disconnected {
+                    disconnected.send_modify(|count| *count += 1);
+                }
+                std::future::ready(())
+            });
         if let Some(path) = credentials {
             options = options.credentials_file(path).await.map_err(|error| {
                 BusError::Settings(format!("NATS_CREDENTIALS_FILE {}: {error}", path.display()))
@@ -83,7 +93,11 @@ impl Bus {
             .ack_timeout(REQUEST_TIMEOUT)
             .max_ack_inflight(MAX_ACKS_IN_FLIGHT)
             .build(client.clone());
-        Ok(Self { client, jetstream })
+        Ok(Self {
+            client,
+            jetstream,
+            disconnects,
+        })
     }
 
     /// Whether a server is connected right now.

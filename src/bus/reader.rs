@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::pull::{self, Stream};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy};
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::watch;
 
 use super::streams::unix_ns;
 use super::{Bus, BusError};
@@ -29,6 +30,7 @@ pub struct Reader {
     consumer_seq: u64,
     batch: usize,
     broken: Option<ReadError>,
+    disconnects: watch::Receiver<u64>,
 }
 
 /// Why a reader ended. Whatever it was: start again at the cursor.
@@ -42,7 +44,10 @@ pub enum ReadError {
         /// Number that came.
         got: u64,
     },
-    /// The consumer is gone, or the server does not answer for it.
+    /// The stream has messages that were never delivered.
+    #[error("the stream ends at {0}, and nothing more was delivered")]
+    Behind(u64),
+    /// The consumer is gone, the server does not answer for it, or the connection was lost.
     #[error("the consumer ended: {0}")]
     Ended(String),
 }
@@ -130,6 +135,8 @@ impl Bus {
         batch: usize,
     ) -> Result<Reader, BusError> {
         let said = |doing: &'static str, why: String| BusError::JetStream { doing, why };
+        let mut disconnects = self.disconnects.clone();
+        disconnects.mark_unchanged();
         let config = pull::Config {
             description: Some("rolekeeper fold".to_owned()),
             deliver_policy,
@@ -166,6 +173,7 @@ impl Bus {
             consumer_seq: 0,
             batch,
             broken: None,
+            disconnects,
         })
     }
 }
@@ -180,7 +188,14 @@ impl Reader {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
-        let first = self.messages.next().await;
+        let first = tokio::select! {
+            biased;
+            next = self.messages.next() => next,
+            // The server counts as delivered what it had sent; in a quiet stream nothing would ever show the gap.
+            _ = self.disconnects.changed() => {
+                return Err(ReadError::Ended("the connection was lost".to_owned()));
+            }
+        };
         let mut batch = vec![self.check(first)?];
         while batch.len() < self.batch {
             // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.

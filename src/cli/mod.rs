@@ -4,8 +4,10 @@
 
 mod accept_stream;
 mod adopt;
+mod brake;
 mod migrate;
 mod parked;
+mod pause;
 mod requeue;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -36,6 +38,12 @@ enum Command {
     Migrate(MigrateArgs),
     /// Take over users who hold a role already, so that it can be taken from them
     Adopt(adopt::AdoptArgs),
+    /// Show the changes of roles that are held, and release or drop them
+    Brake(brake::BrakeArgs),
+    /// Stop writing roles; counting goes on
+    Pause(pause::PauseArgs),
+    /// Go on writing roles
+    Resume(pause::ResumeArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
     /// Show users nobody looks at until a person has acted
@@ -79,6 +87,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Serve(args) => app::serve(args.checked()?).await?,
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
+            Command::Brake(args) => brake::run(args).await?,
+            Command::Pause(args) => pause::pause(args).await?,
+            Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,

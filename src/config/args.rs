@@ -77,6 +77,26 @@ pub struct Auth0Args {
     pub auth0_timeout_s: String,
 }
 
+/// How many changes may happen before a person must look.
+#[derive(Args, Clone, Debug)]
+pub struct BrakeArgs {
+    /// Users who may lose a role inside the window, however few hold one
+    #[arg(long, env = "BRAKE_REVOKES", default_value = "100")]
+    pub brake_revokes: String,
+    /// Share of the holders who may lose a role inside the window, 0 to 1
+    #[arg(long, env = "BRAKE_REVOKES_SHARE", default_value = "0.1")]
+    pub brake_revokes_share: String,
+    /// Users who may get a role inside the window, however few hold one
+    #[arg(long, env = "BRAKE_GRANTS", default_value = "1000")]
+    pub brake_grants: String,
+    /// How many may get a role inside the window, as a share of those who hold one, 0 to 1
+    #[arg(long, env = "BRAKE_GRANTS_SHARE", default_value = "0.5")]
+    pub brake_grants_share: String,
+    /// Seconds for which a change counts towards the brake
+    #[arg(long, env = "BRAKE_WINDOW_S", default_value = "3600")]
+    pub brake_window_s: String,
+}
+
 /// Settings of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -116,6 +136,9 @@ pub struct ServeArgs {
     /// Hours for which a read profile counts as verified
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
+    /// The brake.
+    #[command(flatten)]
+    pub brake: BrakeArgs,
     /// Seconds a stop may take to finish what is in hand
     #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
     pub grace_period_s: String,

@@ -3,11 +3,15 @@
 //! Owns the wording of a fault: setting, value, what is expected. Must never print a secret.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use secrecy::SecretString;
+
+/// Shortest token of the log stream.
+const MIN_TOKEN_BYTES: usize = 16;
 
 /// Every fault of the configuration, one line each.
 #[derive(Debug)]
@@ -55,6 +59,21 @@ impl Check {
         }
     }
 
+    /// A token that others send to us; one that is easily guessed is refused.
+    pub(super) fn token(&mut self, setting: &str, value: Option<&str>, expected: &str) -> SecretString {
+        let token = self.text(setting, value, expected);
+        if !token.is_empty() && token.len() < MIN_TOKEN_BYTES {
+            self.not_shown(setting, expected);
+        }
+        SecretString::from(token)
+    }
+
+    fn not_shown(&mut self, setting: &str, expected: &str) {
+        self.faults.push(format!(
+            "{setting}: got a value that is not shown, expected {expected}"
+        ));
+    }
+
     /// A URL with one of the given schemes; never shown, it may carry a password.
     pub(super) fn url(
         &mut self,
@@ -64,17 +83,51 @@ impl Check {
         expected: &str,
     ) -> SecretString {
         let url = self.text(setting, value, expected);
-        let known = schemes.iter().any(|scheme| {
-            url.strip_prefix(scheme)
-                .and_then(|rest| rest.strip_prefix("://"))
-                .is_some_and(|rest| !rest.is_empty())
-        });
-        if !url.is_empty() && !known {
-            self.faults.push(format!(
-                "{setting}: got a value that is not shown, expected {expected}"
-            ));
+        if !url.is_empty() && !is_url(&url, schemes) {
+            self.not_shown(setting, expected);
         }
         SecretString::from(url)
+    }
+
+    /// Servers separated by commas: a URL, and then URLs or `host:port`; never shown either.
+    pub(super) fn servers(
+        &mut self,
+        setting: &str,
+        value: Option<&str>,
+        schemes: &[&str],
+        expected: &str,
+    ) -> SecretString {
+        let servers = self.text(setting, value, expected);
+        let mut first = true;
+        let mut known = |server: &str| {
+            let bare = !std::mem::take(&mut first) && !server.contains("://");
+            is_url(server, schemes) || (bare && is_url(&format!("{}://{server}", schemes[0]), schemes))
+        };
+        if !servers.is_empty() && !servers.split(',').map(str::trim).all(&mut known) {
+            self.not_shown(setting, expected);
+        }
+        SecretString::from(servers)
+    }
+
+    /// Host of the tenant; for a loopback host also `http://127.0.0.1:port`.
+    pub(super) fn domain(&mut self, setting: &str, value: Option<&str>, expected: &str) -> String {
+        let domain = self.text(setting, value, expected);
+        if domain.contains('@') {
+            // What stands before the @ may be a password.
+            self.not_shown(setting, expected);
+        } else if !domain.is_empty() && !is_domain(&domain) {
+            self.fault(setting, &domain, expected);
+        }
+        domain
+    }
+
+    /// A file that can be read, if one is set.
+    pub(super) fn file(&mut self, setting: &str, value: Option<&str>, expected: &str) -> Option<PathBuf> {
+        let path = value.filter(|path| !path.trim().is_empty())?;
+        if let Err(error) = std::fs::File::open(path) {
+            self.fault(setting, path, &format!("{expected}; {error}"));
+        }
+        Some(path.into())
     }
 
     /// A number inside a range.
@@ -119,6 +172,85 @@ impl Check {
             Ok(config)
         } else {
             Err(Faults(self.faults))
+        }
+    }
+}
+
+/// Whether the shape is right: scheme, something behind it, and a port that is one. Who connects parses it in full.
+fn is_url(url: &str, schemes: &[&str]) -> bool {
+    let known = |(scheme, rest): (&str, &str)| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let server = authority.rsplit('@').next().unwrap_or_default();
+        schemes.contains(&scheme) && !rest.is_empty() && port_of(server).is_none_or(is_port)
+    };
+    url.split_once("://").is_some_and(known)
+}
+
+fn is_domain(domain: &str) -> bool {
+    let (scheme, server) = domain.split_once("://").unwrap_or(("https", domain));
+    let port = port_of(server);
+    let host = port.map_or(server, |port| &server[..server.len() - port.len() - 1]);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let written = bare.parse::<IpAddr>().is_ok() || (!host.is_empty() && host.chars().all(name));
+    let reachable = scheme == "https" || (scheme == "http" && loopback);
+    written && reachable && port.is_none_or(is_port)
+}
+
+/// What stands behind the colon of `host:port`; the colons of an IPv6 address stand in brackets.
+fn port_of(server: &str) -> Option<&str> {
+    let behind_address = server.rfind(']').map_or(0, |bracket| bracket + 1);
+    server[behind_address..].rsplit_once(':').map(|(_, port)| port)
+}
+
+fn is_port(port: &str) -> bool {
+    port.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_domains_are_told_by_their_shape() {
+        for good in [
+            "nats://h",
+            "nats://u:p@h:4222",
+            "tls://[::1]:4222",
+            "nats://u:p@h/x?y=1:2",
+        ] {
+            assert!(is_url(good, &["nats", "tls"]), "{good}");
+        }
+        for bad in [
+            "h",
+            "nats://",
+            "http://h",
+            "nats://h:port",
+            "nats://h:99999",
+            "nats://u:pa/ss@h",
+        ] {
+            assert!(!is_url(bad, &["nats", "tls"]), "{bad}");
+        }
+        for good in [
+            "m.eu.auth0.com",
+            "https://m.eu.auth0.com",
+            "localhost:3000",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3",
+        ] {
+            assert!(is_domain(good), "{good}");
+        }
+        for bad in [
+            "http://m.eu.auth0.com",
+            "m.eu.auth0.com/",
+            "ftp://localhost",
+            "a b",
+            "https://",
+            "m:port",
+            "[::1",
+        ] {
+            assert!(!is_domain(bad), "{bad}");
         }
     }
 }

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
+pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 
+use crate::domain::brake::{BrakeLimits, Limits};
 use crate::domain::pacer::{MAX_RESERVE, RatePlan};
 use crate::domain::rule::Rules;
 
@@ -111,6 +112,8 @@ pub struct ReconcileConfig {
     pub sweep_interval: Duration,
     /// How long a read profile counts as verified.
     pub verify_after: Duration,
+    /// How many changes may happen before a person must look.
+    pub brake: BrakeLimits,
 }
 
 /// What `migrate` needs to know.
@@ -169,7 +172,7 @@ impl DatabaseArgs {
 
 impl BusArgs {
     fn check(&self, check: &mut Check) -> BusConfig {
-        let url = check.url(
+        let url = check.servers(
             "NATS_URL",
             self.nats_url.as_deref(),
             &["nats", "tls"],
@@ -177,7 +180,11 @@ impl BusArgs {
         );
         BusConfig {
             url,
-            credentials_file: self.nats_credentials_file.as_ref().map(PathBuf::from),
+            credentials_file: check.file(
+                "NATS_CREDENTIALS_FILE",
+                self.nats_credentials_file.as_deref(),
+                "a credentials file (.creds)",
+            ),
         }
     }
 }
@@ -196,7 +203,7 @@ impl Auth0Args {
             RatePlan::Free
         });
         Auth0Config {
-            domain: check.text(
+            domain: check.domain(
                 "AUTH0_DOMAIN",
                 self.auth0_domain.as_deref(),
                 "a domain such as music.eu.auth0.com",
@@ -208,7 +215,11 @@ impl Auth0Args {
                 "the client id of the application",
             ),
             credential: ClientCredential::check(self, check),
-            ca_file: self.auth0_ca_file.as_ref().map(PathBuf::from),
+            ca_file: check.file(
+                "AUTH0_CA_FILE",
+                self.auth0_ca_file.as_deref(),
+                "a file of certificate authorities (PEM)",
+            ),
             writes: check.word(
                 "AUTH0_WRITES",
                 &self.auth0_writes,
@@ -217,6 +228,23 @@ impl Auth0Args {
             plan,
             reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=MAX_RESERVE)),
             timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
+        }
+    }
+}
+
+impl BrakeArgs {
+    fn check(&self, check: &mut Check) -> BrakeLimits {
+        let number = 0..=1_000_000_000;
+        BrakeLimits {
+            revokes: Limits {
+                number: check.number("BRAKE_REVOKES", &self.brake_revokes, &number),
+                share: check.number("BRAKE_REVOKES_SHARE", &self.brake_revokes_share, &(0.0..=1.0)),
+            },
+            grants: Limits {
+                number: check.number("BRAKE_GRANTS", &self.brake_grants, &number),
+                share: check.number("BRAKE_GRANTS_SHARE", &self.brake_grants_share, &(0.0..=1.0)),
+            },
+            window: Duration::from_secs(check.number("BRAKE_WINDOW_S", &self.brake_window_s, &(1..=604_800))),
         }
     }
 }
@@ -250,6 +278,7 @@ impl ServeArgs {
                     &self.verify_after_h,
                     &(1..=8_760),
                 )),
+                brake: self.brake.check(&mut check),
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
@@ -278,22 +307,14 @@ impl ServeArgs {
 
     fn http(&self, check: &mut Check) -> HttpConfig {
         let expected = "the token of the log stream, 16 characters or more";
-        let mut log_stream_tokens =
-            vec![check.text("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected)];
-        log_stream_tokens.extend(
-            self.log_stream_token_old
-                .clone()
-                .filter(|token| !token.is_empty()),
-        );
-        if log_stream_tokens
-            .iter()
-            .any(|token| !token.is_empty() && token.len() < 16)
-        {
-            check.fault("LOG_STREAM_TOKEN", "a shorter one, not shown", expected);
+        let current = check.token("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected);
+        let mut log_stream_tokens = vec![current];
+        if let Some(old) = self.log_stream_token_old.as_deref().filter(|old| !old.is_empty()) {
+            log_stream_tokens.push(check.token("LOG_STREAM_TOKEN_OLD", Some(old), expected));
         }
         HttpConfig {
             listen: check.address("LISTEN", &self.listen),
-            log_stream_tokens: log_stream_tokens.into_iter().map(SecretString::from).collect(),
+            log_stream_tokens,
         }
     }
 

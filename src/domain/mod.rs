@@ -2,6 +2,7 @@
 //! chance come in as arguments, results go out as values.
 
 pub mod announcement;
+pub mod brake;
 pub mod event;
 pub mod ids;
 pub mod log_batch;

@@ -29,7 +29,7 @@ pub enum Ended {
         /// In words.
         reason: String,
     },
-    /// Everyone stops: credentials or scope.
+    /// Everyone stops: no token, or credentials or scope refused.
     Stopped {
         /// In words.
         reason: String,

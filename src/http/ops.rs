@@ -80,6 +80,14 @@ impl Ops {
             .holders
             .with_label_values(&["unadopted"])
             .set(gauges.unadopted);
+        for change in ["granted", "revoked"] {
+            let engaged = gauges.brakes.iter().any(|braked| braked == change);
+            metrics
+                .brake_engaged
+                .with_label_values(&[change])
+                .set(i64::from(engaged));
+        }
+        metrics.paused.set(i64::from(gauges.paused));
         metrics.unannounced.set(gauges.unannounced);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);

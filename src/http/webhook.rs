@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
+use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
 use tracing::{debug, warn};
@@ -20,6 +21,9 @@ use crate::metrics::Metrics;
 /// Largest body. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
 /// thirtieth of this.
 const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// How much of a larger body is read and dropped, so that its sender, still writing, gets to see the answer.
+const MAX_DROPPED_BYTES: usize = 64 << 20;
 
 /// What the webhook needs.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ impl Webhook {
                 "the Authorization header is not the log stream's token\n",
             );
         }
-        let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+        let Some(body) = read(body).await else {
             warn!(
                 limit_bytes = MAX_BODY_BYTES,
                 "a delivery of the log stream was too large, or broke off"
@@ -108,4 +112,22 @@ impl Webhook {
             .fold(Choice::from(0), |any, one| any | one)
             .into()
     }
+}
+
+/// The whole body, unless it is too large or breaks off.
+async fn read(body: Body) -> Option<Bytes> {
+    let mut chunks = body.into_data_stream();
+    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        length += chunk.len();
+        if length <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&chunk);
+        } else if length > MAX_DROPPED_BYTES {
+            break;
+        } else {
+            kept = Vec::new();
+        }
+    }
+    (length <= MAX_BODY_BYTES).then(|| kept.into())
 }

@@ -24,7 +24,7 @@ pub struct Assignment {
     pub since: OffsetDateTime,
     /// Since when the user has been below the line while the role is kept.
     pub below_since: Option<OffsetDateTime>,
-    /// A person took the role away and it is left so.
+    /// A person took the role away, or dropped its grant from the brake, and it is left so.
     pub overruled: bool,
     /// Whether that was verified recently.
     pub fresh: bool,
@@ -98,6 +98,28 @@ pub async fn decided(
     sqlx::query!(
         "UPDATE assignments SET wanted = $3, below_since = $4, overruled = overruled AND $3
          WHERE user_id = $1 AND role = $2",
+        user,
+        role,
+        wanted,
+        below_since
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes what was decided without a look and is not done; also for a role of which nothing is known.
+pub async fn awaited(
+    tx: &mut Tx<'_>,
+    user: &str,
+    role: &str,
+    wanted: bool,
+    below_since: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, below_since) VALUES ($1, $2, $3, false, false, $4)
+         ON CONFLICT (user_id, role) DO UPDATE SET wanted = excluded.wanted, below_since = excluded.below_since,
+             overruled = a.overruled AND excluded.wanted",
         user,
         role,
         wanted,

@@ -61,7 +61,8 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letter: &DeadLetter<'_>) -> Resul
     let detail = letter.detail.replace('\0', "\u{fffd}");
     sqlx::query!(
         "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT DO NOTHING -- folded again on purpose, after a loss was accepted at an earlier message",
         stream,
         letter.seq,
         letter.subject,

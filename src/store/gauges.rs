@@ -15,7 +15,7 @@ pub struct Gauges {
     pub leased: i64,
     /// Users parked for a person.
     pub parked: i64,
-    /// Users whose revoke is held.
+    /// Users with changes that are held.
     pub held: i64,
     /// Seconds the longest-due user has been due.
     pub oldest_due_s: f64,
@@ -27,6 +27,10 @@ pub struct Gauges {
     pub unannounced: i64,
     /// Streams whose loss stands.
     pub losses: Vec<String>,
+    /// Changes whose brake is engaged.
+    pub brakes: Vec<String>,
+    /// A person has paused the writing.
+    pub paused: bool,
 }
 
 impl Store {
@@ -57,6 +61,7 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
+        let brakes = sqlx::query_scalar!("SELECT change FROM brakes WHERE engaged_at IS NOT NULL");
         Ok(Gauges {
             due: queue.due,
             waiting: queue.waiting,
@@ -68,6 +73,8 @@ impl Store {
             adopted: holders.adopted,
             unannounced,
             losses: losses.fetch_all(&self.pool).await?,
+            brakes: brakes.fetch_all(&self.pool).await?,
+            paused: self.paused().await?.is_some(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! system, and never decide: what to write comes in as values.
 
 pub mod assignments;
+pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;
 mod gauges;
@@ -11,6 +12,7 @@ mod lock;
 pub mod nominations;
 pub mod owner_totals;
 mod parked;
+mod pause;
 pub mod playlists;
 pub mod profile_writes;
 pub mod races;
@@ -29,12 +31,14 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 pub use assignments::{Assignment, Seen};
+pub use brakes::BrakeState;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
-pub use nominations::{Cause, Claim, Nominate, Urgency};
+pub use nominations::{Cause, Claim, HeldBy, Nominate, Urgency};
 pub use parked::Parked;
+pub use pause::Paused;
 pub use playlists::{Counted, Facts};
 pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome};
@@ -140,30 +144,26 @@ impl Store {
     /// # Errors
     /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is not there.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let newest = MIGRATOR
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or_default();
         let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
-        let version = if there.fetch_one(&self.pool).await? {
+        let applied: Vec<i64> = if there.fetch_one(&self.pool).await? {
             // Not checked at compile time: the table belongs to the migrator, not to our migrations.
-            let applied = sqlx::query_scalar::<_, Option<i64>>(
-                "SELECT max(version) FROM _sqlx_migrations WHERE success",
-            );
-            applied.fetch_one(&self.pool).await?.unwrap_or_default()
+            let applied = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
+            applied.fetch_all(&self.pool).await?
         } else {
-            0
+            Vec::new()
         };
-        match version.cmp(&newest) {
-            std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Less => Err(StoreError::Schema(format!(
-                "the schema is at version {version}, this binary needs {newest}; run `rolekeeper migrate`"
-            ))),
-            std::cmp::Ordering::Greater => Err(StoreError::Schema(format!(
-                "the schema is at version {version}, newer than this binary knows ({newest}); start a newer binary"
-            ))),
+        let needed: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
+        if let Some(missing) = needed.iter().find(|version| !applied.contains(version)) {
+            return Err(StoreError::Schema(format!(
+                "the schema lacks migration {missing}, which this binary needs; run `rolekeeper migrate`"
+            )));
         }
+        if let Some(newer) = applied.iter().find(|version| !needed.contains(version)) {
+            return Err(StoreError::Schema(format!(
+                "the schema has migration {newer}, newer than this binary knows; start a newer binary"
+            )));
+        }
+        Ok(())
     }
 }
 

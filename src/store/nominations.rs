@@ -10,6 +10,11 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, Tx};
 use crate::domain::ids::UserId;
+use crate::domain::plan::Change;
+
+/// Least time from one look to the next. One user whose count goes up and down without end must not use up
+/// the calls of all others.
+const LOOKS_APART: Duration = Duration::from_secs(1);
 
 /// What comes first when there are more users than calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +63,28 @@ pub struct Nominate {
     pub cause: Option<Cause>,
 }
 
+/// What keeps changes of a user until a person acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// A stream's loss stands: revokes wait.
+    StreamLoss,
+    /// The brake of these changes is engaged.
+    Brake(Change),
+    /// Both brakes are.
+    BothBrakes,
+}
+
+impl HeldBy {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::StreamLoss => "stream_loss",
+            Self::Brake(Change::Revoked) => "brake_revokes",
+            Self::Brake(Change::Granted) => "brake_grants",
+            Self::BothBrakes => "brake_both",
+        }
+    }
+}
+
 /// A user taken in hand.
 #[derive(Debug)]
 pub struct Claim {
@@ -75,9 +102,25 @@ pub struct Claim {
     pub attempts: i32,
     /// How long the user had been due, milliseconds.
     pub queued_ms: i64,
+    /// A person has let revokes of this user pass the brake.
+    pub pass_revokes: bool,
+    /// The same for grants.
+    pub pass_grants: bool,
 }
 
-/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay.
+impl Claim {
+    /// Whether a person has let such a change of this user pass the brake.
+    #[must_use]
+    pub fn passes(&self, change: Change) -> bool {
+        match change {
+            Change::Granted => self.pass_grants,
+            Change::Revoked => self.pass_revokes,
+        }
+    }
+}
+
+/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, and
+/// one who was looked at just now waits a moment.
 pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
     if wanted.is_empty() {
         return Ok(());
@@ -100,8 +143,12 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         .map(|one| one.cause.as_ref().map(|cause| cause.stored_at))
         .collect();
     sqlx::query!(
-        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
-         SELECT * FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
+        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, due_at)
+         SELECT named.*, greatest(now(), u.fetched_at + $7::double precision * interval '1 second')
+         FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
+             AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
+         LEFT JOIN users u ON u.user_id = named.user_id
+         ORDER BY named.user_id
          ON CONFLICT (user_id) DO UPDATE SET
              urgency = least(n.urgency, excluded.urgency),
              generation = n.generation + 1,
@@ -109,23 +156,26 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              cause_event = coalesce(excluded.cause_event, n.cause_event),
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
-             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at ELSE least(n.due_at, now()) END,
+             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at ELSE least(n.due_at, excluded.due_at) END,
              -- a parked user waits for a person, or for the profile to change
-             parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END",
+             parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
+             -- a held user is decided anew: what was held may not be due any more, and what is new may pass
+             held = NULL",
         &users as &[&str],
         &urgencies,
         &observes,
         &events as &[Option<&str>],
         &plays as &[Option<i64>],
-        &stored as &[Option<OffsetDateTime>]
+        &stored as &[Option<OffsetDateTime>],
+        LOOKS_APART.as_secs_f64()
     )
     .execute(&mut **tx)
     .await?;
     super::Wake::Nominations.send(tx).await
 }
 
-/// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, or when other rules than
-/// `rules` are in force.
+/// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, when other rules than
+/// `rules` are in force, or while a person has paused the writing.
 pub async fn claim(
     tx: &mut Tx<'_>,
     lease: Uuid,
@@ -142,13 +192,13 @@ pub async fn claim(
                      AND (n.lease IS NULL OR n.lease_until < now())
                    ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
                ) AS due
-               WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3)
+               WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3) AND NOT EXISTS (SELECT 1 FROM pause)
                LIMIT 1
            )
            UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at, (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
+               n.cause_stored_at, n.pass_revokes, n.pass_grants, (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
         lease,
         lease_for.as_secs_f64(),
         rules
@@ -170,6 +220,8 @@ pub async fn claim(
         cause,
         attempts: row.attempts,
         queued_ms: row.queued_ms.max(0),
+        pass_revokes: row.pass_revokes,
+        pass_grants: row.pass_grants,
     }))
 }
 
@@ -215,7 +267,8 @@ pub async fn finish(
          ), timed AS (
              -- kept as a timer: the decision will be another one then
              UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
-                 due_at = $4, nominated_at = $4, cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL
+                 due_at = $4, nominated_at = $4, cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
+                 pass_revokes = false, pass_grants = false
              WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
          ), gone AS (
              DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
@@ -228,10 +281,13 @@ pub async fn finish(
     );
     if in_step.fetch_all(&mut **tx).await?.is_empty() {
         sqlx::query!(
-            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now()
+            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
+                 pass_revokes = false, pass_grants = false,
+                 due_at = now() + $3::double precision * interval '1 second'
              WHERE user_id = $1 AND lease = $2",
             user,
-            claim.lease
+            claim.lease,
+            LOOKS_APART.as_secs_f64()
         )
         .execute(&mut **tx)
         .await?;
@@ -280,24 +336,31 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), Store
     Ok(())
 }
 
-/// Holds a user whose revoke must wait until the loss of a stream is accepted.
-pub async fn hold(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, held = 'stream_loss'
-         WHERE user_id = $1 AND lease = $2",
+/// Ends a look as of `generation`, with changes that wait for a person. If somebody nominated meanwhile, the user
+/// stays due.
+pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) -> Result<(), StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
+               pass_revokes = false, pass_grants = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END
+           WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,
         claim.user.as_str(),
-        claim.lease
-    )
-    .execute(&mut **tx)
-    .await?;
+        claim.lease,
+        generation,
+        why.as_str()
+    );
+    if held.fetch_optional(&mut **tx).await? == Some(false) {
+        super::Wake::Nominations.send(tx).await?;
+    }
     Ok(())
 }
 
-/// Makes held users due again.
+/// Makes users due again who were held for the loss of a stream.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE nominations SET held = NULL, due_at = now() WHERE held IS NOT NULL")
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "UPDATE nominations SET held = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -44,8 +44,8 @@ pub async fn decide(
     let id = Uuid::now_v7();
     let cause = claim.cause.as_ref();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         id,
         claim.user.as_str(),
         rule.role,
@@ -55,7 +55,8 @@ pub async fn decide(
         cause.map(|cause| cause.event.as_str()),
         cause.map(|cause| cause.stored_at),
         shadow.then_some("shadow"),
-        claim.queued_ms
+        claim.queued_ms,
+        claim.passes(change)
     )
     .execute(&mut **tx)
     .await?;
@@ -100,6 +101,23 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Whether the newest row of the user and role is this very change, decided with writes off.
+pub async fn is_shadowed(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    role: &str,
+    change: Change,
+) -> Result<bool, StoreError> {
+    let newest = sqlx::query_scalar!(
+        r#"SELECT change = $3 AND outcome IS NOT DISTINCT FROM 'shadow' AS "same!" FROM role_changes
+           WHERE user_id = $1 AND role = $2 ORDER BY change_id DESC LIMIT 1"#,
+        claim.user.as_str(),
+        role,
+        change.as_str()
+    );
+    Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
 }
 
 impl Store {

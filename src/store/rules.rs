@@ -135,7 +135,7 @@ async fn nominate_out_of_step(
 ) -> Result<u64, StoreError> {
     let nominated = sqlx::query!(
         "INSERT INTO nominations (user_id, urgency)
-         SELECT coalesce(above.user_id, a.user_id), CASE WHEN a.wanted AND above.user_id IS NULL THEN 0 ELSE 1 END::smallint
+         SELECT coalesce(above.user_id, a.user_id), CASE WHEN above.user_id IS NULL OR (above.plays < $3 AND NOT a.wanted) THEN 0 ELSE 1 END::smallint
          FROM (
              -- a user below the lower line is the same as one without plays
              SELECT user_id, plays FROM (

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use rolekeeper::sandbox::tenant::TenantOptions;
 
 use crate::events::{Sent, deleted, play, plays, poison, retraction, saved};
 use crate::proxy::Lose;
@@ -89,7 +90,12 @@ async fn thirty_kills_lose_and_double_nothing() {
         .env("AUTH0_TIMEOUT_S", 1)
         .env("SWEEP_INTERVAL_S", 5)
         .env("FOLD_BATCH", 100);
-    let world = world.workers(0).start().await;
+    // Slow enough an answer that kills meet writes on their way.
+    let tenant = TenantOptions {
+        latency: Duration::ZERO..=Duration::from_millis(30),
+        ..TenantOptions::default()
+    };
+    let world = world.tenant(tenant).workers(0).start().await;
     for n in 0..USERS {
         world.seed_user(&format!("auth0|user-{n}"), &["mentor"]);
     }

@@ -13,15 +13,47 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+#[cfg(test)]
+mod adopt;
 mod announce;
 mod auth0_client;
+mod brake;
 #[cfg(test)]
 mod client_key;
+#[cfg(test)]
+mod config;
 mod floors;
+#[cfg(test)]
 mod fold_counts;
+#[cfg(test)]
 mod fold_exactly_once;
+#[cfg(test)]
+mod fold_losses;
+#[cfg(test)]
+mod fold_outages;
+#[cfg(test)]
+mod fold_poison;
+#[cfg(test)]
+mod leftovers;
 mod lost_grants;
 mod official_clients;
+#[cfg(test)]
+mod ops;
 mod parked;
 mod races;
+#[cfg(test)]
+mod reconcile_calls;
+#[cfg(test)]
+mod reconcile_profiles;
+#[cfg(test)]
+mod reconcile_trouble;
+mod rules_file;
+#[cfg(test)]
+mod stop;
+#[cfg(test)]
+mod stream_full;
+#[cfg(test)]
+mod takeover;
 mod tenant_recordings;
+#[cfg(test)]
+mod webhook;

@@ -33,8 +33,8 @@ pub(crate) struct Playlist {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) playlists: BTreeMap<String, Playlist>,
-    /// Reason by stream sequence.
-    pub(crate) dead_letters: BTreeMap<u64, &'static str>,
+    /// Stream sequence and reason.
+    pub(crate) dead_letters: Vec<(u64, &'static str)>,
 }
 
 /// A change of the role at the tenant, or in the audit.
@@ -75,7 +75,7 @@ impl Oracle {
         let mut retracted = BTreeSet::new();
         for ((_, seq), sent) in &self.stored {
             if let Some(reason) = sent.poison {
-                expected.dead_letters.insert(*seq, reason);
+                expected.dead_letters.push((*seq, reason));
                 continue;
             }
             let event: Value = serde_json::from_slice(&sent.payload).expect("good events are JSON");

@@ -27,6 +27,7 @@ struct Shared {
     refusing: AtomicBool,
     delay_ms: AtomicU64,
     connections: AtomicUsize,
+    refused: AtomicUsize,
     answers_lost: AtomicUsize,
     lose: Mutex<Option<Lose>>,
     /// Cancelled by a cut; a fresh one follows.
@@ -69,6 +70,11 @@ impl Proxy {
     /// Connections passed on so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections refused so far.
+    pub(crate) fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Resets every connection; new ones are welcome.
@@ -130,6 +136,7 @@ impl Shared {
         // A zero linger makes the close a reset, as when a host or a firewall goes.
         let _ = client.set_zero_linger();
         if self.refusing.load(Ordering::Relaxed) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let Ok(server) = TcpStream::connect(server).await else {

@@ -77,15 +77,15 @@ pub(super) fn changes(out: &mut String, evidence: &Evidence, up: bool) -> fmt::R
 }
 
 fn user(out: &mut String, row: &Row<'_>) -> fmt::Result {
-    writeln!(
-        out,
+    let text = format!(
         "  {:<36}{:>6}{:>8.2} s{:>8.2} s   {}",
         shortened(row.user, 34),
         row.plays,
         row.after,
         row.waited,
         cut(&row.other_roles.join(" "), 33),
-    )
+    );
+    writeln!(out, "{}", text.trim_end())
 }
 
 fn row<'a>(evidence: &'a Evidence, line: &'a Change) -> Option<Row<'a>> {

@@ -57,13 +57,12 @@ pub(super) fn all(evidence: &Evidence) -> Vec<Check> {
         logs::read_to_the_end(evidence),
     ];
     checks.extend(evidence.file.as_ref().map(|file| logs::check(evidence, file)));
-    checks.extend(evidence.stopped.map(|status| {
-        Check::new(
-            "the worker stopped when asked, in good order",
-            status.success(),
-            status.to_string(),
-        )
-    }));
+    checks.extend(
+        evidence
+            .stopped
+            .clone()
+            .map(|(well, how)| Check::new("the worker stopped when asked, in good order", well, how)),
+    );
     checks
 }
 

@@ -3,7 +3,6 @@
 //! Owns gathering it and the plain figures that follow. Must never judge.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -59,8 +58,8 @@ pub(super) struct Evidence {
     pub(super) unadopted: Option<f64>,
     /// The records of the file, if there is one.
     pub(super) file: Option<LogFile>,
-    /// How the worker ended when it was asked to; nothing while it is kept running.
-    pub(super) stopped: Option<ExitStatus>,
+    /// Whether the worker ended in good order when it was asked to, and how; nothing while it is kept running.
+    pub(super) stopped: Option<(bool, String)>,
 }
 
 /// What to gather beside the run's own account.
@@ -109,7 +108,11 @@ impl Evidence {
         let stopped = if ask.keep {
             None
         } else {
-            Some(world.worker.stop().await?)
+            let ended = world.worker.stop().await;
+            Some(ended.map_or_else(
+                |error| (false, error.to_string()),
+                |status| (status.success(), status.to_string()),
+            ))
         };
         let streams = Streams::connect(&world.nats.url()).await?;
         let seqs = tally.crossings.iter().map(|crossing| crossing.seq);

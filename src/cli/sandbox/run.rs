@@ -122,6 +122,7 @@ impl<'w> Run<'w> {
         for acts in acts.chunks(acts.len().div_ceil(ticks).max(1)) {
             every.tick().await;
             self.world.worker.still_runs()?;
+            anyhow::ensure!(Instant::now() < self.deadline, "time was up while {phase}");
             let events: Vec<&Event> = acts.iter().filter_map(Act::event).collect();
             self.publish(&events).await?;
             for act in acts {

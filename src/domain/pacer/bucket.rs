@@ -33,6 +33,8 @@ pub(super) struct Bucket {
     level: f64,
     /// When `level` was true.
     as_of: Duration,
+    /// Calls taken from `level` whose reply has not been read: the tenant may not have counted them yet.
+    unanswered: f64,
     /// Whether a header has confirmed `level`; until then it is zero plus what came in.
     confirmed: bool,
     /// 429s in a row.
@@ -53,6 +55,7 @@ impl Bucket {
             limit: burst,
             level: 0.0,
             as_of: now,
+            unanswered: 0.0,
             confirmed: false,
             strikes: 0,
             held_until: Duration::ZERO,
@@ -107,22 +110,26 @@ impl Bucket {
     /// A look that is taken because there was none for long may find less than it costs: that is owed.
     pub(super) fn pay_for_look(&mut self) {
         self.level = (self.level - self.look_cost).max(-self.look_cost);
+        self.unanswered += self.look_cost;
     }
 
     pub(super) fn refund(&mut self, now: Duration) {
         self.refill(now);
+        self.settle_one();
         // The 429 that holds us has said that nothing is left, whatever was taken before.
         if now >= self.held_until {
             self.level = (self.level + 1.0).min(self.limit);
         }
     }
 
-    pub(super) fn answered(&mut self, now: Duration, to_come: f64, headers: &RateHeaders) {
+    pub(super) fn answered(&mut self, now: Duration, headers: &RateHeaders) {
         self.refill(now);
+        self.settle_one();
         self.adopt_limit(headers);
         let held = now < self.held_until;
         if let Some(remaining) = headers.remaining {
-            let seen = (f64::from(remaining) - to_come).clamp(0.0, self.limit);
+            // Among what is left are the calls of ours that the tenant has not seen.
+            let seen = (f64::from(remaining).min(self.limit) - self.unanswered).max(0.0);
             // A reply that was on its way when the 429 came says nothing about the time after the hold.
             self.level = if self.confirmed || held {
                 self.level.min(seen)
@@ -138,6 +145,7 @@ impl Bucket {
 
     pub(super) fn limited(&mut self, now: Duration, unix_now_s: i64, headers: &RateHeaders) {
         self.refill(now);
+        self.settle_one();
         self.adopt_limit(headers);
         self.level = 0.0;
         self.confirmed = false;
@@ -154,6 +162,10 @@ impl Bucket {
         let by_retry_after = headers.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         let hold = by_strikes.max(by_reset).max(by_retry_after);
         self.held_until = self.held_until.max(now + hold);
+    }
+
+    fn settle_one(&mut self) {
+        self.unanswered = (self.unanswered - 1.0).max(0.0);
     }
 
     fn adopt_limit(&mut self, headers: &RateHeaders) {

@@ -44,7 +44,8 @@ pub enum Kind {
     Write,
 }
 
-/// Leave for one look: one read and one write, paid for. What is not used goes back by [`Pacer::refund`].
+/// Leave for one look: one read and one write, paid for. Each of the two ends with [`Pacer::answered`] or
+/// [`Pacer::limited`], or goes back unused by [`Pacer::refund`].
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
@@ -134,15 +135,10 @@ impl Pacer {
 
     /// Learns from the reply to a call, of any status but 429, or from the lack of one (then with default
     /// headers). After a start and after a 429 the first reply sets the estimate; from then on headers only lower
-    /// it, because other clients spend too and a reply may be old.
+    /// it, because other clients spend too and a reply may be old. Calls of ours without a reply count as not yet
+    /// seen by the tenant.
     pub fn answered(&mut self, now: Duration, kind: Kind, headers: &RateHeaders) {
-        // In a shared bucket the write of the same look is still to come, and paid for.
-        let to_come = if kind == Kind::Read && self.write.is_none() {
-            1.0
-        } else {
-            0.0
-        };
-        self.bucket(kind).answered(now, to_come, headers);
+        self.bucket(kind).answered(now, headers);
     }
 
     /// Learns from a 429 and holds all looks: as long as the headers ask inside their caps, at least 1 s, 2 s,

@@ -94,6 +94,8 @@ struct World {
     plan: RatePlan,
     reserve: f64,
     hands: usize,
+    /// When there is something to do for the first time, in seconds.
+    idle: f64,
     /// Longest time from the worker to the tenant or back, in seconds.
     latency: f64,
     /// How full the tenant's buckets are at the start, as a share.
@@ -121,11 +123,12 @@ struct Counted {
 
 impl World {
     fn new(plan: RatePlan, reserve: f64, seed: u64) -> Self {
-        let (hands, latency, full, in_step, other) = (1, 0.0, 1.0, 0.0, (0.0, 0.0));
+        let (hands, idle, latency, full, in_step, other) = (1, 0.0, 0.0, 1.0, 0.0, (0.0, 0.0));
         Self {
             plan,
             reserve,
             hands,
+            idle,
             latency,
             full,
             in_step,
@@ -153,7 +156,7 @@ impl World {
         let at = |queue: &mut BinaryHeap<_>, time: f64, event| {
             queue.push(Reverse((Duration::from_secs_f64(time), event)));
         };
-        (0..self.hands).for_each(|_| at(&mut queue, 0.0, Event::Ask));
+        (0..self.hands).for_each(|_| at(&mut queue, self.idle, Event::Ask));
         if self.other.0 > 0.0 {
             at(&mut queue, 0.0, Event::Other);
         }
@@ -319,9 +322,9 @@ proptest! {
 
     #[test]
     fn latency_costs_little_and_brings_no_429(
-        plan in prop::sample::select(&PLANS[1..]), full in 0.2_f64..1.0, latency in 0.0_f64..0.15, in_step in 0.0_f64..0.5, seed: u64,
+        plan in prop::sample::select(&PLANS[1..]), full in 0.2_f64..1.0, latency in 0.0_f64..0.15, in_step in 0.0_f64..0.5, idle in 0.0_f64..5.0, seed: u64,
     ) {
-        let world = World { hands: 8, latency, full, in_step, ..World::new(plan, 0.0, seed) };
+        let world = World { hands: 16, idle, latency, full, in_step, ..World::new(plan, 0.0, seed) };
         let counted = world.run(600.0);
         prop_assert_eq!(counted.limited, 0, "{:?}", counted);
         let split = plan == RatePlan::SelfService;
@@ -489,9 +492,10 @@ fn an_hour_of_429s_is_asked_twice_a_minute_at_most_and_ends_with_the_first_answe
     let (mut now, mut calls) = (Duration::ZERO, 0);
     while now < Duration::from_hours(1) {
         match pacer.take_look(now) {
-            Ok(_) => {
+            Ok(permit) => {
                 calls += 1;
                 pacer.limited(now, UNIX_0, Kind::Read, &RateHeaders::default());
+                pacer.refund(now, permit, Unused::Write);
             }
             Err(wait) => now += wait,
         }
@@ -542,6 +546,23 @@ fn at_the_start_one_look_finds_out_how_full_the_bucket_is() {
         ),
         (11, 0, 12, 0)
     );
+}
+
+#[test]
+fn the_first_reply_does_not_forget_the_calls_under_way() {
+    // After a quiet minute the bucket must be full, although no header has said so.
+    let now = Duration::from_mins(1);
+    let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
+    let at_once = |pacer: &mut Pacer, most| (0..most).take_while(|_| pacer.take_look(now).is_ok()).count();
+    assert_eq!(at_once(&mut pacer, 16), 16);
+    let headers = RateHeaders {
+        limit: Some(50),
+        remaining: Some(49),
+        ..RateHeaders::default()
+    };
+    pacer.answered(now, Kind::Read, &headers);
+    // Of the 49 that are left, 31 are for the rest of the 16 looks.
+    assert_eq!(at_once(&mut pacer, 100), 9);
 }
 
 #[test]

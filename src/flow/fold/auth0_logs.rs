@@ -55,7 +55,8 @@ pub(super) async fn fold(
     let mut wanted: Vec<Nominate> = told
         .drifted
         .iter()
-        .map(|user| look(user, Urgency::Grant))
+        // Not a grant: the brake counts those that wait.
+        .map(|user| look(user, Urgency::NewUser))
         .collect();
     if !told.deleted.is_empty() {
         // Nobody to take a role from where we keep nothing.

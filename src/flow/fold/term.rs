@@ -94,7 +94,6 @@ impl<'f> Term<'f> {
             Ok(opened) => opened,
             Err(lost) => return self.lose(lost).await,
         };
-        patience.succeeded();
         self.fold.readiness.ready(stage, "active");
         self.fold
             .metrics
@@ -119,17 +118,26 @@ impl<'f> Term<'f> {
                     Vec::new()
                 }
             };
+            let quiet = batch.is_empty();
             let (batch, lost) = self.followed(&mut follow, batch).await?;
             if !batch.is_empty() {
                 let committed =
                     tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
                 committed.map_err(|_| TermError::CommitTimeout)??;
             }
+            if quiet || !batch.is_empty() {
+                // Not before: a batch that can never be committed would be tried again without a pause.
+                patience.succeeded();
+            }
             if let Some(lost) = lost {
                 return self.lose(lost).await;
             }
             if looked.elapsed() >= STREAM_LOOK_EVERY {
-                self.show_stream(&self.fold.bus.stream_state(self.fold.source.stream()).await?);
+                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
+                self.show_stream(&state);
+                if quiet && state.last_seq > cursor.last_seq.unsigned_abs() {
+                    return Err(ReadError::Behind(state.last_seq).into());
+                }
                 looked = Instant::now();
             }
         }

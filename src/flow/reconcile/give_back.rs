@@ -16,9 +16,10 @@ use crate::domain::schedule::{Ended, Next, next};
 use crate::flow::backoff::base_delay;
 use crate::store::{Claim, StoreError, nominations};
 
-/// The stage waits until credentials or scopes are mended.
+/// The stage waits until there is a token again, or credentials or scopes are mended.
 #[derive(Debug, Default)]
 pub(super) struct Pause {
+    since: Option<Instant>,
     until: Option<Instant>,
     probes: u32,
 }
@@ -35,11 +36,12 @@ impl Reconcile {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a look: resumes the stage after a good one, gives the user back after any other.
-    pub(super) async fn give_back(&self, claim: &Claim, ended: Result<(), LookError>) {
+    /// Ends a look: resumes the stage after a good one, gives the user back after any other. One that was in
+    /// hand when the stage was paused neither ends nor prolongs the pause.
+    pub(super) async fn give_back(&self, claim: &Claim, began: Instant, ended: Result<(), LookError>) {
         let written = match ended {
             Ok(()) => {
-                self.resume();
+                self.resume(began);
                 return;
             }
             Err(LookError::Store(why)) => {
@@ -47,17 +49,24 @@ impl Reconcile {
                 warn!("look broken off: {why}; the user is looked at again when the lease ends");
                 return;
             }
-            Err(LookError::Call { error, rate }) => self.put_back(claim, &error, &rate).await,
+            Err(LookError::Call { error, rate }) => self.put_back(claim, began, &error, &rate).await,
         };
         if let Err(why) = written {
             warn!("giving the user back failed: {why}; the user is looked at again when the lease ends");
         }
     }
 
-    async fn put_back(&self, claim: &Claim, error: &CallError, rate: &RateHeaders) -> Result<(), StoreError> {
-        let stopped = matches!(error, CallError::Credentials { .. } | CallError::Scope { .. });
+    async fn put_back(
+        &self,
+        claim: &Claim,
+        began: Instant,
+        error: &CallError,
+        rate: &RateHeaders,
+    ) -> Result<(), StoreError> {
+        let ended = Ended::from(error);
+        let stopped = matches!(ended, Ended::Stopped { .. });
         if !stopped && !matches!(error, CallError::Later { .. }) {
-            self.resume();
+            self.resume(began);
         }
         let unread = matches!(
             error,
@@ -77,12 +86,7 @@ impl Reconcile {
             u32::try_from(claim.attempts).unwrap_or(0)
         };
         let mut tx = self.store.begin().await?;
-        match next(
-            Ended::from(error),
-            base_delay(failures + 1),
-            rand::random(),
-            floor,
-        ) {
+        match next(ended, base_delay(failures + 1), rand::random(), floor) {
             Next::Done => {}
             Next::Again {
                 after,
@@ -104,7 +108,7 @@ impl Reconcile {
             }
             Next::StagePaused { reason, probe_after } => {
                 nominations::again(&mut tx, claim, Duration::ZERO, true, None).await?;
-                self.hold(&reason, probe_after);
+                self.hold(began, &reason, probe_after);
             }
         }
         tx.commit().await?;
@@ -112,9 +116,13 @@ impl Reconcile {
     }
 
     /// Pauses the stage; loud once.
-    fn hold(&self, reason: &str, probe_after: Duration) {
+    fn hold(&self, began: Instant, reason: &str, probe_after: Duration) {
         let mut pause = self.pause();
-        if pause.until.is_none() {
+        if pause.since.is_some_and(|since| began < since) {
+            return;
+        }
+        if pause.since.is_none() {
+            pause.since = Some(Instant::now());
             error!(
                 "reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended"
             );
@@ -126,13 +134,17 @@ impl Reconcile {
         pause.probes += 1;
     }
 
-    fn resume(&self) {
+    fn resume(&self, began: Instant) {
         let mut pause = self.pause();
-        if pause.until.take().is_some() {
-            info!("credentials and scopes work again, reconcile goes on");
-            self.readiness.ready(super::STAGE, "active");
+        let Some(since) = pause.since else {
+            return;
+        };
+        if began < since {
+            return;
         }
-        pause.probes = 0;
+        info!("Auth0 accepts our calls again, reconcile goes on");
+        self.readiness.ready(super::STAGE, "active");
+        *pause = Pause::default();
         self.metrics.reconcile_paused.set(0);
     }
 }

@@ -4,10 +4,14 @@
 //! never the same user twice (a lease, for safety). Events only say where to look; whatever woke it, the same
 //! result comes. Must never write what is not in the audit, and never touch a role no rule names.
 
+mod audit;
+mod brake;
 mod give_back;
 mod look;
+mod pause;
 mod permit;
 mod race;
+mod record;
 mod standing;
 
 use std::sync::{Arc, Mutex};
@@ -24,6 +28,7 @@ use super::patience::Patience;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
 use crate::bus::Bus;
+use crate::domain::brake::BrakeLimits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -57,6 +62,7 @@ pub struct Reconcile {
     fingerprint: String,
     writes: bool,
     verify_after: Duration,
+    brake: BrakeLimits,
     request_timeout: Duration,
     gate: Arc<Gate>,
     pause: Arc<Mutex<Pause>>,
@@ -133,6 +139,7 @@ impl Reconcile {
             changed: rules,
             writes: config.auth0.writes,
             verify_after: config.verify_after,
+            brake: config.brake,
             request_timeout: config.auth0.timeout,
             gate: Gate::new(config.auth0.plan, config.auth0.reserve),
             pause: Arc::default(),
@@ -197,6 +204,7 @@ impl Reconcile {
         self.readiness.ready(STAGE, "active");
         self.metrics.reconcile_active.set(1);
         info!(writes = self.writes, "reconciling");
+        self.remind().await?;
         let mut looks = JoinSet::new();
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -238,20 +246,23 @@ impl Reconcile {
                     if !self.store.rules_are_in_force(&self.fingerprint).await? {
                         return Ok(());
                     }
-                    self.idle().await?;
+                    if !self.paused_by_person().await? {
+                        self.idle().await?;
+                    }
                 }
                 Begun::Claimed(mut claim) => {
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
+                        let began = Instant::now();
                         let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, ended).await;
+                        this.give_back(&claim, began, ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));
                     if probing {
                         // One probe at a time while credentials are in doubt.
-                        looks.join_next().await;
+                        while looks.join_next().await.is_some() {}
                     }
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::domain::plan::{SeenRoles, Want};
+use crate::domain::plan::{Change, SeenRoles, Want};
 use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
 use crate::store::{
     Assignment, Facts, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes,
@@ -31,7 +31,7 @@ pub(super) struct Role<'r> {
     pub(super) rule: &'r Rule,
     /// What it says.
     pub(super) decision: Decision,
-    /// A person took the role away and it is left so.
+    /// A person took the role away, or dropped its grant from the brake, and it is left so.
     pub(super) overruled: bool,
     /// What we know of it.
     pub(super) known: Option<Assignment>,
@@ -49,7 +49,7 @@ impl Role<'_> {
     }
 
     /// Whether our own records say that nothing is to be done and nothing to be verified.
-    fn in_step(&self) -> bool {
+    pub(super) fn in_step(&self) -> bool {
         match &self.known {
             None => !self.wanted(),
             Some(known) if self.wanted() => known.held && known.adopted && known.fresh,
@@ -59,6 +59,16 @@ impl Role<'_> {
 
     pub(super) fn adopted(&self) -> bool {
         self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
+    }
+
+    /// What our own records alone say is to be done; none when they say nothing, or only a look can tell.
+    pub(super) fn awaits(&self) -> Option<Change> {
+        let held = self.known.as_ref().is_some_and(|known| known.held);
+        match (self.wanted(), held) {
+            (true, false) => Some(Change::Granted),
+            (false, true) if self.adopted() => Some(Change::Revoked),
+            _ => None,
+        }
     }
 }
 
@@ -77,19 +87,21 @@ impl<'r> Standing<'r> {
                 .iter()
                 .position(|one| one.role == rule.role)
                 .map(|index| known.swap_remove(index));
-            let before = known.as_ref().map(|known| Before {
-                wanted: known.wanted,
-                since: known.since,
-                below_since: known.below_since,
-            });
-            let decision = rule.decide(measured(rule, &facts), before.as_ref(), facts.now);
+            // A grant that nobody recorded was decided all the same.
+            let granting = open.iter().any(|open| open.granted && open.role == rule.role);
+            let before = Before {
+                wanted: granting || known.as_ref().is_some_and(|known| known.wanted),
+                since: known.as_ref().map_or(facts.now, |known| known.since),
+                below_since: known.as_ref().and_then(|known| known.below_since),
+            };
+            let decision = rule.decide(measured(rule, &facts), Some(&before), facts.now);
             let overruled = decision.wanted && known.as_ref().is_some_and(|known| known.overruled);
             Role {
                 rule,
                 decision,
                 overruled,
                 known,
-                granting: open.iter().any(|open| open.granted && open.role == rule.role),
+                granting,
                 undone: false,
             }
         });
@@ -146,12 +158,12 @@ impl<'r> Standing<'r> {
         }
     }
 
-    /// What is wanted of each owned role. With `keep`, nothing is taken away.
-    pub(super) fn wants(&self, keep: bool) -> Vec<Want<'r>> {
+    /// What is wanted of each owned role.
+    pub(super) fn wants(&self) -> Vec<Want<'r>> {
         let want = |role: &Role<'r>| Want {
             role: &role.rule.role,
             wanted: role.wanted(),
-            adopted: role.adopted() && !keep,
+            adopted: role.adopted(),
         };
         self.roles.iter().map(want).collect()
     }

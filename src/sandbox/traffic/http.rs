@@ -11,6 +11,8 @@ use reqwest::Client;
 const BATCH: usize = 100;
 /// Longest wait for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Longest wait for metrics, which are only looked at in passing.
+const METRICS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A client of the worker.
 #[derive(Clone, Debug)]
@@ -61,7 +63,8 @@ impl Worker {
 
     /// The metrics as they stand.
     pub async fn metrics(&self, url: &str) -> anyhow::Result<Metrics> {
-        let answer = self.client.get(url).send().await?.error_for_status()?;
+        let request = self.client.get(url).timeout(METRICS_WITHIN);
+        let answer = request.send().await?.error_for_status()?;
         Ok(Metrics(answer.text().await?))
     }
 }

@@ -1,0 +1,178 @@
+//! Many role changes at once, drained by one contender.
+//!
+//! Owns one round: the same users at the same tenant, one client that changes roles, with or without another one
+//! beside it. The rule's line is one play, so that a single event a user makes the whole backlog at one moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use rolekeeper::sandbox::servers::Postgres;
+use rolekeeper::sandbox::tenant::Tenant;
+
+use crate::counts::Owner;
+use crate::log::Calls;
+use crate::other_client::OtherClient;
+use crate::plain;
+use crate::world::{
+    self, BURST, BYSTANDERS, CLIENT, OTHER_CLIENT, PER_SECOND, RULES_FILE, World, bystander, is_right,
+    rules_file, seed_user,
+};
+
+const REST_WITHIN: Duration = Duration::from_mins(5);
+/// How long the other client is at work before the contender begins.
+const BEFOREHAND: Duration = Duration::from_secs(1);
+/// Changes that the plain client has in hand at once, for each time that the clock is faster: as many as 4 in life.
+const PLAIN_WORKERS: u32 = 4;
+
+/// Who changes the roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    Rolekeeper,
+    Plain,
+}
+
+impl Contender {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rolekeeper => "rolekeeper",
+            Self::Plain => "plain client",
+        }
+    }
+}
+
+/// One round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    pub(crate) contender: Contender,
+    /// Another client takes half of the rate, and the worker keeps its default reserve; else it keeps none.
+    pub(crate) other_client: bool,
+    pub(crate) changes: usize,
+    pub(crate) factor: u32,
+    pub(crate) seed: u64,
+}
+
+/// What the tenant says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drained {
+    /// Calls of the contender.
+    pub(crate) calls: usize,
+    /// Of them, turned away.
+    pub(crate) limited: usize,
+    /// Calls of the other client while the contender was at work.
+    pub(crate) other_calls: usize,
+    /// Of them, turned away.
+    pub(crate) other_limited: usize,
+    /// Calls of all that were let through, by what the bucket could have given from the contender's first call to
+    /// its last: a full one, and what came in since.
+    pub(crate) share: f64,
+    /// From the contender's first call to its last.
+    pub(crate) seconds: f64,
+    /// Changes given up.
+    pub(crate) failed: usize,
+    /// Users whose roles and other settings are what they must be.
+    pub(crate) right: usize,
+    /// Users who had nothing to do with it and are not as before.
+    pub(crate) bystanders_changed: usize,
+}
+
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} calls in {:.1} s, {} times 429, {:.1} % of the rate used; the other client: {} calls, {} times 429; \
+             {} failed, {} right",
+            self.calls,
+            self.seconds,
+            self.limited,
+            self.share * 100.0,
+            self.other_calls,
+            self.other_limited,
+            self.failed,
+            self.right,
+        )
+    }
+}
+
+impl Drain {
+    /// From a fresh tenant to the last change.
+    pub(crate) async fn run(self, postgres: &Postgres) -> Result<Drained> {
+        let tenant = world::tenant(self.factor, self.seed).await?;
+        let owners: Vec<Owner> = (0..self.changes)
+            .map(|number| Owner::new(&format!("owner{number}")))
+            .collect();
+        for owner in &owners {
+            seed_user(&tenant, &owner.user.id)?;
+        }
+        match self.contender {
+            Contender::Rolekeeper => self.rolekeeper(postgres, tenant, &owners).await,
+            Contender::Plain => self.plain(tenant, &owners).await,
+        }
+    }
+
+    async fn rolekeeper(self, postgres: &Postgres, tenant: Tenant, owners: &[Owner]) -> Result<Drained> {
+        let rules = rules_file(1, 1)?;
+        let path = rules.path().join(RULES_FILE).display().to_string();
+        let mut settings = vec![("RULES_FILE", path.as_str())];
+        if !self.other_client {
+            settings.push(("AUTH0_RESERVE", "0"));
+        }
+        let mut world = World::start(postgres, tenant, self.factor, &settings).await?;
+        world.stream_logs(self.seed)?;
+        let saved: Vec<_> = owners.iter().map(Owner::saved).collect();
+        world.publish(&saved).await?;
+        world.rest(REST_WITHIN).await?;
+        let known = Calls::of(&world.tenant, CLIENT).count();
+        anyhow::ensure!(known == 0, "{known} calls before there was anything to do");
+        let other = self.other_client(&world.tenant).await?;
+        let plays: Vec<_> = owners.iter().flat_map(|owner| owner.plays(0..1)).collect();
+        world.publish(&plays).await?;
+        world.rest(REST_WITHIN).await?;
+        drop(other);
+        let drained = self.result(&world.tenant, owners, None);
+        world.stop_worker().await?;
+        Ok(drained)
+    }
+
+    async fn plain(self, tenant: Tenant, owners: &[Owner]) -> Result<Drained> {
+        let users: Arc<[String]> = owners.iter().map(|owner| owner.user.id.clone()).collect();
+        let other = self.other_client(&tenant).await?;
+        let failed = plain::grant(&tenant, users, PLAIN_WORKERS * self.factor).await?;
+        drop(other);
+        Ok(self.result(&tenant, owners, Some(failed)))
+    }
+
+    async fn other_client(self, tenant: &Tenant) -> Result<Option<OtherClient>> {
+        if !self.other_client {
+            return Ok(None);
+        }
+        let other = OtherClient::start(tenant, PER_SECOND * self.factor / 2).await?;
+        tokio::time::sleep(BEFOREHAND).await;
+        Ok(Some(other))
+    }
+
+    /// Reads it off the tenant. The worker gives up nothing in silence: what it has not done is failed.
+    fn result(self, tenant: &Tenant, owners: &[Owner], failed: Option<usize>) -> Drained {
+        let ours = Calls::of(tenant, CLIENT);
+        let others = Calls::of(tenant, OTHER_CLIENT).during(&ours);
+        let seconds = ours.span().as_secs_f64();
+        let allowed = f64::from(BURST) + f64::from(PER_SECOND * self.factor) * seconds;
+        let right = owners
+            .iter()
+            .filter(|owner| is_right(tenant, &owner.user.id, true))
+            .count();
+        let changed = (0..BYSTANDERS).filter(|number| !is_right(tenant, &bystander(*number), false));
+        Drained {
+            calls: ours.count(),
+            limited: ours.limited(),
+            other_calls: others.count(),
+            other_limited: others.limited(),
+            share: (ours.passed() + others.passed()) as f64 / allowed,
+            seconds,
+            failed: failed.unwrap_or(owners.len() - right),
+            right,
+            bystanders_changed: changed.count(),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `cargo bench --bench tenant`: how gently rolekeeper treats a tenant, side by side with a plain client.
+//!
+//! Owns what is measured, in which order, and the exit code: 0 only if every goal is reached. Private servers, a
+//! stand-in tenant and the real worker, all on loopback. Must never take a figure from the worker: calls are counted
+//! in the tenant's own log, roles are read at the tenant.
+
+#[cfg(feature = "sandbox")]
+mod api;
+#[cfg(feature = "sandbox")]
+mod counts;
+#[cfg(feature = "sandbox")]
+mod drain;
+#[cfg(feature = "sandbox")]
+mod log;
+#[cfg(feature = "sandbox")]
+mod other_client;
+#[cfg(feature = "sandbox")]
+mod plain;
+#[cfg(feature = "sandbox")]
+mod run;
+#[cfg(feature = "sandbox")]
+mod table;
+#[cfg(feature = "sandbox")]
+mod worker;
+#[cfg(feature = "sandbox")]
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // cargo says this to a bench it runs as one; `cargo test --all-targets` does not.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("a measurement of minutes, no test: run it by `cargo bench --bench tenant`");
+        return Ok(ExitCode::SUCCESS);
+    }
+    bench()
+}
+
+#[cfg(feature = "sandbox")]
+#[tokio::main]
+async fn bench() -> anyhow::Result<ExitCode> {
+    run::all(clap::Parser::parse()).await
+}
+
+/// The servers and the tenant are behind the feature `sandbox`, which `cargo bench` alone does not turn on: runs the
+/// same once more with it.
+#[cfg(not(feature = "sandbox"))]
+fn bench() -> anyhow::Result<ExitCode> {
+    use anyhow::Context as _;
+
+    eprintln!("once more with --features sandbox");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut again = std::process::Command::new(cargo);
+    again.args(["bench", "--features", "sandbox", "--bench", "tenant", "--"]);
+    again.args(
+        std::env::args_os()
+            .skip(1)
+            .filter(|argument| argument != "--bench"),
+    );
+    let status = again
+        .status()
+        .context("cannot run cargo; run `cargo bench --features sandbox --bench tenant`")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

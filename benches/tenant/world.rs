@@ -1,0 +1,211 @@
+//! Where a measurement takes place: a tenant, a nats-server, a database, the worker.
+//!
+//! Owns starting them, the users there are, publishing, and waiting until nothing is left to do. What Postgres says
+//! serves to know when to go on, never as a figure.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rolekeeper::sandbox::servers::folder::Folder;
+use rolekeeper::sandbox::servers::{Nats, Postgres};
+use rolekeeper::sandbox::tenant::{Client, LogStream, Rate, RatePlan, Tenant, TenantOptions};
+use rolekeeper::sandbox::traffic::ROLE;
+use rolekeeper::sandbox::traffic::event::Event;
+use rolekeeper::sandbox::traffic::publish::Publisher;
+use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
+use serde_json::json;
+use sqlx::PgPool;
+use tokio::time::{Instant, sleep};
+
+use crate::worker::Worker;
+
+/// The client that changes roles: the worker, or the plain client in its place.
+pub(crate) const CLIENT: &str = "role-changer";
+/// Another client of the same tenant.
+pub(crate) const OTHER_CLIENT: &str = "another-client";
+/// Of both.
+pub(crate) const SECRET: &str = "secret";
+const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
+
+/// The enterprise plan, production on the public cloud (Auth0 docs, rate-limit-configurations).
+pub(crate) const BURST: u32 = 50;
+pub(crate) const PER_SECOND: u32 = 16;
+/// What one call takes at the tenant, of real time.
+pub(crate) const LATENCY_MS: RangeInclusive<u64> = 30..=90;
+/// Users whom nothing happens to.
+pub(crate) const BYSTANDERS: usize = 50;
+
+/// Name of the file in a folder of [`rules_file`].
+pub(crate) const RULES_FILE: &str = "rules.toml";
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Messages published before their acknowledgements are awaited.
+const IN_FLIGHT: usize = 1_000;
+
+/// A tenant on the enterprise plan whose rate limit runs `factor` times as fast.
+pub(crate) async fn tenant(factor: u32, seed: u64) -> Result<Tenant> {
+    let [least, most] = [LATENCY_MS.start(), LATENCY_MS.end()].map(|ms| Duration::from_millis(*ms));
+    let tenant = Tenant::start(TenantOptions {
+        name: "bench".into(),
+        clients: vec![Client::new(CLIENT, SECRET), Client::new(OTHER_CLIENT, SECRET)],
+        plan: RatePlan::Global(Rate::new(BURST, f64::from(PER_SECOND))),
+        clock_factor: f64::from(factor),
+        latency: least..=most,
+        seed,
+        ..TenantOptions::default()
+    });
+    let tenant = tenant.await?;
+    for number in 0..BYSTANDERS {
+        seed_user(&tenant, &bystander(number))?;
+    }
+    Ok(tenant)
+}
+
+/// A user whom nothing happens to.
+pub(crate) fn bystander(number: usize) -> String {
+    format!("auth0|bystander{}", number % BYSTANDERS)
+}
+
+/// A user who holds another role and another setting, there before anybody looked.
+pub(crate) fn seed_user(tenant: &Tenant, user: &str) -> Result<()> {
+    let profile = json!({"app_metadata": {"roles": ["beta_tester"], "plan": "gold"}});
+    let seeded = tenant.seed_user(user, profile).map(drop);
+    seeded.map_err(|error| anyhow::anyhow!("the tenant refused {user}: {error:?}"))
+}
+
+/// A folder with a rules file, gone when it is dropped.
+pub(crate) fn rules_file(grant_at: i64, revoke_below: i64) -> Result<Folder> {
+    let folder = Folder::new("rules")?;
+    let rule = format!("[[rule]]\nrole = \"{ROLE}\"\ngrant_at = {grant_at}\nrevoke_below = {revoke_below}\n");
+    std::fs::write(folder.path().join(RULES_FILE), rule)?;
+    Ok(folder)
+}
+
+/// Whether all that the tenant holds of the user is as it must be, with the role or without.
+pub(crate) fn is_right(tenant: &Tenant, user: &str, with_role: bool) -> bool {
+    let roles = if with_role {
+        json!(["beta_tester", ROLE])
+    } else {
+        json!(["beta_tester"])
+    };
+    tenant
+        .user(user)
+        .is_some_and(|user| user["app_metadata"] == json!({"roles": roles, "plan": "gold"}))
+}
+
+/// Everything that runs. Dropped, it ends in this order.
+#[derive(Debug)]
+pub(crate) struct World {
+    worker: Option<Worker>,
+    pub(crate) tenant: Tenant,
+    publisher: Publisher,
+    streams: Streams,
+    db: PgPool,
+    settings: Vec<(&'static str, String)>,
+    _nats: Nats,
+}
+
+impl World {
+    /// Starts everything in a new database; `settings` come on top of the usual ones.
+    pub(crate) async fn start(
+        postgres: &Postgres,
+        tenant: Tenant,
+        factor: u32,
+        settings: &[(&'static str, &str)],
+    ) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let database = format!("bench_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let url = postgres.create_database(&database).await?;
+        let nats = Nats::start().await?;
+        let mut all = vec![
+            ("DATABASE_URL", url.clone()),
+            ("NATS_URL", nats.url()),
+            ("AUTH0_DOMAIN", tenant.base_url()),
+            ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
+            ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
+            ("AUTH0_PLAN", format!("{BURST}:{}", PER_SECOND * factor)),
+            ("LOG_STREAM_TOKEN", LOG_TOKEN.to_owned()),
+            ("LISTEN", "127.0.0.1:0".to_owned()),
+            ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
+        ];
+        all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let worker = Worker::start(&all).await?;
+        Ok(Self {
+            worker: Some(worker),
+            tenant,
+            publisher: Publisher::connect(&nats.url()).await?,
+            streams: Streams::connect(&nats.url()).await?,
+            db: PgPool::connect_lazy(&url)?,
+            settings: all,
+            _nats: nats,
+        })
+    }
+
+    /// The worker goes away, in good order.
+    pub(crate) async fn stop_worker(&mut self) -> Result<()> {
+        match self.worker.take() {
+            Some(mut worker) => worker.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// It comes back. The log stream must be told where.
+    pub(crate) async fn start_worker(&mut self) -> Result<()> {
+        self.worker = Some(Worker::start(&self.settings).await?);
+        Ok(())
+    }
+
+    /// The tenant's log goes to the worker from now on: seconds late, out of order, some of it twice.
+    pub(crate) fn stream_logs(&self, seed: u64) -> Result<()> {
+        let worker = self.worker.as_ref().context("no worker")?;
+        self.tenant.stream_logs(LogStream {
+            delay: Duration::from_millis(300)..=Duration::from_secs(4),
+            twice: 0.1,
+            shuffle: true,
+            seed,
+            ..LogStream::to(&worker.webhook, LOG_TOKEN)
+        })
+    }
+
+    /// Publishes in order; returns once the stream has all of them.
+    pub(crate) async fn publish(&self, events: &[Event]) -> Result<()> {
+        for some in events.chunks(IN_FLIGHT) {
+            self.publisher.send(&some.iter().collect::<Vec<_>>()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all records are delivered, both streams are folded to their ends and nobody is due.
+    pub(crate) async fn rest(&mut self, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        while !self.is_quiet().await? {
+            let worker = self.worker.as_mut().context("no worker")?;
+            worker.still_runs()?;
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "not at rest after {within:?}; the end of the worker's log:\n{}",
+                worker.log_tail()
+            );
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn is_quiet(&self) -> Result<bool> {
+        if self.tenant.undelivered() > 0 {
+            return Ok(false);
+        }
+        // One statement, so one moment: a nomination is there as soon as the cursor has moved.
+        let quiet = sqlx::query_scalar::<_, Option<bool>>(
+            "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
+                AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
+                AND NOT EXISTS (SELECT FROM nominations)",
+        );
+        let quiet = quiet
+            .bind(self.streams.last_seq(APP_EVENTS).await?.cast_signed())
+            .bind(self.streams.last_seq(AUTH0_LOGS).await?.cast_signed());
+        Ok(quiet.fetch_one(&self.db).await?.unwrap_or(false))
+    }
+}

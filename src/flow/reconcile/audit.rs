@@ -1,0 +1,111 @@
+//! Decisions into the audit.
+//!
+//! Owns which row a change is decided in, and what becomes of rows that are open. Must never complete a row that
+//! was neither answered nor seen done.
+
+use tracing::warn;
+use uuid::Uuid;
+
+use super::Reconcile;
+use super::standing::Standing;
+use crate::domain::plan::{Change, Plan, SeenRoles};
+use crate::domain::rule::Manual;
+use crate::store::{Claim, OpenChange, StoreError, role_changes};
+
+impl Reconcile {
+    /// Tells of roles that somebody took away although they are earned; answers those that are left so.
+    pub(super) fn taken_away(
+        &self,
+        user: &str,
+        standing: &mut Standing<'_>,
+        seen: &SeenRoles,
+    ) -> Vec<String> {
+        let mut left = Vec::new();
+        for (role, manual) in standing.taken_away(seen) {
+            let answer = if manual == Manual::Alert {
+                "left"
+            } else {
+                "restored"
+            };
+            self.metrics.taken_away.with_label_values(&[answer]).inc();
+            warn!(
+                user.id = user,
+                role, answer, "somebody took a role away that is earned"
+            );
+            if manual == Manual::Alert {
+                left.push(role.to_owned());
+            }
+        }
+        left
+    }
+
+    /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan.
+    pub(super) async fn audit(
+        &self,
+        tx: &mut crate::store::Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+        seen: &SeenRoles,
+        plan: &Plan,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let (done, undone): (Vec<_>, Vec<_>) = standing
+            .open
+            .iter()
+            .partition(|open| seen.has(&open.role) == open.granted);
+        let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
+        role_changes::complete(tx, &ids, "confirmed").await?;
+        for open in done {
+            let change = if open.granted {
+                Change::Granted
+            } else {
+                Change::Revoked
+            };
+            self.metrics
+                .role_changes
+                .with_label_values(&[change.as_str(), "confirmed"])
+                .inc();
+        }
+        let mut rows = Vec::new();
+        let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
+        for (role, change) in plan.changes() {
+            let granted = *change == Change::Granted;
+            let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
+            // With writes off nothing will come of an open change: it is closed below.
+            if let Some(open) = undone.iter().find(same).filter(|_| self.writes) {
+                dropped.retain(|id| *id != open.id);
+                rows.push(open.id);
+                continue;
+            }
+            let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
+                continue;
+            };
+            // In shadow mode the same decision is made at each look, and belongs into the audit once.
+            let decided_before = !self.writes
+                && of
+                    .known
+                    .as_ref()
+                    .is_some_and(|known| known.wanted == of.decision.wanted)
+                && role_changes::is_shadowed(tx, claim, role, *change).await?;
+            if !decided_before {
+                rows.push(
+                    role_changes::decide(
+                        tx,
+                        claim,
+                        (of.rule, *change),
+                        standing.plays(of.rule),
+                        !self.writes,
+                    )
+                    .await?,
+                );
+                if !self.writes {
+                    self.metrics
+                        .role_changes
+                        .with_label_values(&[change.as_str(), "shadow"])
+                        .inc();
+                }
+            }
+        }
+        role_changes::close(tx, &dropped, "superseded").await?;
+        Ok(rows)
+    }
+}

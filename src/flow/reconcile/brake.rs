@@ -1,0 +1,224 @@
+//! What is kept back until a person acts: revokes while a stream's loss stands, and a mass of either kind.
+//!
+//! Owns the asking, under the brake's lock, and the way a look ends whose changes are held. Must never write
+//! what is held, and never hold what a person has just released.
+
+use tracing::{debug, error, warn};
+
+use super::Reconcile;
+use super::standing::Standing;
+use crate::domain::brake::{Brake, Verdict, judge, word};
+use crate::domain::plan::{Change, Plan, SeenRoles, plan};
+use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, nominations};
+
+/// The kinds of changes of one user that are held.
+#[derive(Debug, Default)]
+pub(super) struct Braked {
+    /// Revokes wait for a stream's loss.
+    loss: bool,
+    /// Changes whose brake is engaged.
+    brakes: Vec<Change>,
+    /// Brakes that this very user has engaged.
+    engaged: Vec<Engaged>,
+}
+
+/// A brake that has just engaged.
+#[derive(Debug)]
+struct Engaged {
+    change: Change,
+    changes: i64,
+    holders: i64,
+}
+
+impl Braked {
+    fn holds(&self, change: Change) -> bool {
+        self.brakes.contains(&change) || (self.loss && change == Change::Revoked)
+    }
+
+    fn held_by(&self) -> Option<HeldBy> {
+        match (self.loss, self.brakes.as_slice()) {
+            (true, _) => Some(HeldBy::StreamLoss),
+            (false, []) => None,
+            (false, [only]) => Some(HeldBy::Brake(*only)),
+            (false, _) => Some(HeldBy::BothBrakes),
+        }
+    }
+
+    /// What is left of a plan when the held changes are taken out.
+    pub(super) fn without_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
+        if self.held_by().is_none() {
+            return full;
+        }
+        let held = |role: &str| {
+            let mut changes = full.changes().iter();
+            changes.any(|(changed, change)| changed == role && self.holds(*change))
+        };
+        let mut wants = standing.wants();
+        wants.retain(|want| !held(want.role));
+        plan(seen, &wants).expect("these roles were planned over just now")
+    }
+}
+
+impl Reconcile {
+    /// Asks for leave to make the changes of a plan. Locks the brakes it needs until the transaction ends.
+    pub(super) async fn brake(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+        full: &Plan,
+    ) -> Result<Braked, StoreError> {
+        let mut braked = Braked::default();
+        // Grants first, as everywhere.
+        for change in [Change::Granted, Change::Revoked] {
+            if !full.changes().iter().any(|(_, planned)| *planned == change) {
+                continue;
+            }
+            if change == Change::Revoked && standing.loss {
+                braked.loss = true;
+            } else if self.writes {
+                // In shadow mode nothing is written, so nothing needs a brake.
+                self.ask(tx, claim, change, &mut braked).await?;
+            }
+        }
+        Ok(braked)
+    }
+
+    async fn ask(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        change: Change,
+        braked: &mut Braked,
+    ) -> Result<(), StoreError> {
+        let limits = self.brake.of(change);
+        let lock = brakes::lock(tx, change, self.brake.window).await?;
+        let (mut changes, mut holders) = (0, 0);
+        let brake = match (claim.passes(change), lock.engaged) {
+            (true, _) => Brake::Released,
+            (false, true) => Brake::Engaged,
+            (false, false) => Brake::Free,
+        };
+        if brake == Brake::Free {
+            let user = claim.user.as_str();
+            changes = lock.changing(tx, user, limits.enough(None)).await?;
+            if changes >= limits.enough(None) {
+                holders = lock.holders(tx).await?;
+                changes = lock.changing(tx, user, limits.enough(Some(holders))).await?;
+            }
+        }
+        match judge(limits, brake, changes, holders) {
+            Verdict::Pass => return Ok(()),
+            Verdict::Hold => {}
+            Verdict::Engage => {
+                // Once, for the person who reads of it: all of them.
+                let changes = lock.changing(tx, claim.user.as_str(), i64::MAX).await?;
+                lock.engage(tx, changes).await?;
+                braked.engaged.push(Engaged {
+                    change,
+                    changes,
+                    holders,
+                });
+            }
+        }
+        braked.brakes.push(change);
+        Ok(())
+    }
+
+    /// Holds a user without a call, when our own records say that nothing is to be done but what is held anyway.
+    pub(super) async fn hold_unseen(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+    ) -> Result<bool, StoreError> {
+        let plain = self.writes && !claim.observe && standing.open.is_empty();
+        let told = |role: &super::standing::Role<'_>| role.in_step() || role.awaits().is_some();
+        if !plain || !standing.roles.iter().all(told) {
+            return Ok(false);
+        }
+        let engaged = brakes::engaged(tx).await?;
+        let mut braked = Braked::default();
+        for change in standing.roles.iter().filter_map(super::standing::Role::awaits) {
+            if change == Change::Revoked && standing.loss {
+                braked.loss = true;
+            } else if !engaged.contains(&change) || claim.passes(change) {
+                return Ok(false);
+            } else if !braked.brakes.contains(&change) {
+                braked.brakes.push(change);
+            }
+        }
+        let Some(why) = braked.held_by() else {
+            return Ok(false);
+        };
+        for role in &standing.roles {
+            let (user, name) = (claim.user.as_str(), role.rule.role.as_str());
+            let (wanted, below_since) = (role.decision.wanted, role.decision.below_since);
+            if role.awaits().is_some() {
+                assignments::awaited(tx, user, name, wanted, below_since).await?;
+            } else {
+                assignments::decided(tx, user, name, wanted, below_since).await?;
+            }
+        }
+        debug!(user.id = claim.user.as_str(), ?why, "held without a look");
+        nominations::hold(tx, claim, claim.generation, why).await?;
+        Ok(true)
+    }
+
+    /// Ends a look as of `generation`: the user is in step, but for what is held.
+    pub(super) async fn finish(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        generation: i64,
+        standing: &Standing<'_>,
+        braked: &Braked,
+    ) -> Result<(), StoreError> {
+        let Some(why) = braked.held_by() else {
+            return nominations::finish(tx, claim, generation, standing.again_at()).await;
+        };
+        let engaged = brakes::engaged(tx).await?;
+        if braked.brakes.iter().all(|change| engaged.contains(change)) {
+            debug!(user.id = claim.user.as_str(), ?why, "changes wait for a person");
+            nominations::hold(tx, claim, generation, why).await
+        } else {
+            // Let go of while we wrote the rest: nobody would release this user any more.
+            self.wake.notify_one();
+            nominations::again(tx, claim, std::time::Duration::ZERO, true, None).await
+        }
+    }
+
+    /// Says once that a brake has engaged.
+    pub(super) fn announce(&self, braked: &Braked) {
+        for Engaged {
+            change,
+            changes,
+            holders,
+        } in &braked.engaged
+        {
+            let (what, limits) = (word(*change), self.brake.of(*change));
+            error!(
+                change = change.as_str(),
+                users = changes,
+                holders,
+                "brake engaged: {what} for {changes} users inside {} s, of {holders} holders (limits: {} and {} %). All {what} \
+                 are held. To look: rolekeeper brake; then: rolekeeper brake release {what}, or rolekeeper brake drop {what}",
+                self.brake.window.as_secs(),
+                limits.number,
+                limits.share * 100.0
+            );
+        }
+    }
+
+    /// Says at the start of a term what still waits for a person.
+    pub(super) async fn remind(&self) -> Result<(), StoreError> {
+        for change in [Change::Granted, Change::Revoked] {
+            let brake = self.store.brake(change, 0).await?;
+            if let Some(since) = brake.engaged_at {
+                let (what, held) = (word(change), brake.held);
+                warn!(%since, held, "the brake on {what} is engaged, {held} users are held. To look: rolekeeper brake");
+            }
+        }
+        Ok(())
+    }
+}

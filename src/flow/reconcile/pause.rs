@@ -1,0 +1,40 @@
+//! A person has stopped the writing.
+//!
+//! Owns waiting it out and saying so. Must never touch what is in hand: that comes to its end. The claim itself
+//! answers nobody while the pause stands, so nothing is begun however late this notices.
+
+use tracing::{info, warn};
+
+use super::{LOOK_ANYWAY, Reconcile, STAGE};
+use crate::store::StoreError;
+
+impl Reconcile {
+    /// Waits until a person resumes; answers false at once when nobody has paused. Safe to cancel.
+    pub(super) async fn paused_by_person(&self) -> Result<bool, StoreError> {
+        let Some(paused) = self.store.paused().await? else {
+            return Ok(false);
+        };
+        let reason = paused.reason.as_deref().unwrap_or("no reason given");
+        warn!(
+            since = %paused.since,
+            "paused by a person: {reason}. Counting goes on, nothing is written. To go on: rolekeeper resume"
+        );
+        self.stand("paused by a person");
+        while self.store.paused().await?.is_some() {
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            }
+        }
+        info!("resumed by a person");
+        self.stand("active");
+        Ok(true)
+    }
+
+    /// Ready either way, unless credentials are in doubt.
+    fn stand(&self, how: &'static str) {
+        if self.pause().until().is_none() {
+            self.readiness.ready(STAGE, how);
+        }
+    }
+}

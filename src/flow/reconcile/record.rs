@@ -1,0 +1,146 @@
+//! The end of a look: what was seen and written, into Postgres.
+//!
+//! Owns the third transaction. Must never record for a look that has lost its lease: its write is seen and
+//! mended by the next one.
+
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::Reconcile;
+use super::look::ToWrite;
+use super::race;
+use super::standing::Standing;
+use crate::auth0::Profile;
+use crate::store::{
+    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, nominations, role_changes, users,
+};
+
+impl Reconcile {
+    /// Records a look that wrote nothing.
+    pub(super) async fn record_look(
+        &self,
+        tx: &mut crate::store::Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+        write: &ToWrite,
+        profile: &Profile,
+    ) -> Result<(), StoreError> {
+        self.remember(tx, claim, standing, profile).await?;
+        debug!(user.id = claim.user.as_str(), "{}", write.plan);
+        self.finish(tx, claim, write.generation, standing, &write.braked)
+            .await
+    }
+
+    /// Third transaction: what the write did.
+    pub(super) async fn record(
+        &self,
+        claim: &Claim,
+        write: &ToWrite,
+        after: &Profile,
+    ) -> Result<(), StoreError> {
+        let user = claim.user.as_str();
+        let mut tx = self.store.begin().await?;
+        let ours = nominations::still_ours(&mut tx, claim).await?;
+        if let Some(write) = write.write {
+            // True whoever has the user in hand now.
+            race::answered(&mut tx, write, after).await?;
+        }
+        if ours.is_none() {
+            // The write was done, but another look began meanwhile: it must look after our write.
+            let mut again = [Nominate {
+                user: user.to_owned(),
+                urgency: Urgency::Revoke,
+                observe: true,
+                cause: None,
+            }];
+            nominations::nominate(&mut tx, &mut again).await?;
+            tx.commit().await?;
+            warn!(
+                user.id = user,
+                "the record of a write came too late; the user is looked at again"
+            );
+            return Ok(());
+        }
+        // Read while the grant is open: it is ours, also if it is not earned any more.
+        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        role_changes::complete(&mut tx, &write.changes, "written").await?;
+        if write.races.mends() {
+            self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
+        }
+        for role in &mut standing.roles {
+            role.overruled |= write.overruled.contains(&role.rule.role);
+        }
+        self.remember(&mut tx, claim, &standing, after).await?;
+        self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
+            .await?;
+        tx.commit().await?;
+        for (_, change) in write.plan.changes() {
+            self.metrics
+                .role_changes
+                .with_label_values(&[change.as_str(), "written"])
+                .inc();
+        }
+        let lag = claim
+            .cause
+            .as_ref()
+            .map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
+        if let Some(lag) = lag {
+            self.metrics.role_lag.observe(lag.max(0.0));
+        }
+        info!(user.id = user, plan = %write.plan, lag_s = lag, queued_ms = claim.queued_ms, "role written");
+        Ok(())
+    }
+
+    /// Keeps what a profile shows of the owned roles, and the profile.
+    pub(super) async fn remember(
+        &self,
+        tx: &mut crate::store::Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+        profile: &Profile,
+    ) -> Result<(), StoreError> {
+        let user = claim.user.as_str();
+        let seen = profile.roles();
+        for role in &standing.roles {
+            let name = role.rule.role.as_str();
+            let (held, wanted, below_since) =
+                (seen.has(name), role.decision.wanted, role.decision.below_since);
+            if held || wanted || role.known.is_some() {
+                // Found while earned, the role is ours from now on; gone, there is nothing to own.
+                let adopted = held && (role.adopted() || wanted);
+                let overruled = role.overruled && !held;
+                let now = Seen {
+                    role: name,
+                    wanted,
+                    held,
+                    adopted,
+                    below_since,
+                    overruled,
+                };
+                assignments::seen(tx, user, now).await?;
+            }
+        }
+        users::fetched(tx, user, profile.json()).await
+    }
+
+    /// Auth0 does not know the user: nothing is left to do.
+    pub(super) async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
+        let user = claim.user.as_str();
+        let mut tx = self.store.begin().await?;
+        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
+            return Ok(());
+        };
+        let open: Vec<Uuid> = role_changes::open(&mut tx, user)
+            .await?
+            .into_iter()
+            .map(|open| open.id)
+            .collect();
+        role_changes::close(&mut tx, &open, "gone").await?;
+        assignments::forget(&mut tx, user).await?;
+        users::gone(&mut tx, user).await?;
+        nominations::finish(&mut tx, claim, ours.generation, None).await?;
+        tx.commit().await?;
+        info!(user.id = user, "Auth0 does not know the user any more");
+        Ok(())
+    }
+}

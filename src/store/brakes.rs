@@ -1,0 +1,266 @@
+//! Table `brakes`: what stops a mass of changes until a person acts.
+//!
+//! Owns the lock that makes deciders of one direction come one after the other, and the counting. Must never
+//! let go of a held user without a person, and never decide itself whether a brake engages.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError, Tx, Wake};
+use crate::domain::plan::Change;
+
+/// How long a count of all holders may serve: it reads a whole table.
+const HOLDERS_SERVE: Duration = Duration::from_mins(1);
+
+/// A brake, locked until the transaction ends.
+#[derive(Debug)]
+pub struct Locked {
+    change: Change,
+    /// All changes of its kind are held.
+    pub engaged: bool,
+    /// Only what was decided after this counts: the start of the window, or when a person last let go.
+    since: OffsetDateTime,
+}
+
+/// What a person sees of a brake.
+#[derive(Debug)]
+pub struct BrakeState {
+    /// Since when it is engaged.
+    pub engaged_at: Option<OffsetDateTime>,
+    /// Users who would have changed when it engaged, of how many holders.
+    pub counted: Option<(i64, i64)>,
+    /// Users who are held.
+    pub held: i64,
+    /// Users who wait and have not been looked at.
+    pub waiting: i64,
+    /// The first of those held, with the roles that would change.
+    pub first: Vec<(String, Vec<String>)>,
+}
+
+/// How users held by one brake are marked, and how those held by both are.
+fn marks(change: Change) -> [&'static str; 2] {
+    let one = match change {
+        Change::Granted => "brake_grants",
+        Change::Revoked => "brake_revokes",
+    };
+    [one, "brake_both"]
+}
+
+/// Locks the brake of one direction. Whoever needs both takes grants first.
+pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
+               -- A plan made without knowing where the window starts would walk the whole audit.
+               set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
+           FROM brakes WHERE change = $1 FOR UPDATE"#,
+        change.as_str(),
+        window.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut **tx).await?;
+    Ok(Locked {
+        change,
+        engaged: row.engaged,
+        since: row.since,
+    })
+}
+
+/// Which brakes are engaged; they stay so until the transaction ends.
+pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
+    let engaged = sqlx::query_scalar!(
+        "SELECT change FROM brakes WHERE engaged_at IS NOT NULL ORDER BY change FOR SHARE"
+    );
+    let engaged = engaged.fetch_all(&mut **tx).await?.into_iter();
+    Ok(engaged
+        .map(|change| {
+            if change == "granted" {
+                Change::Granted
+            } else {
+                Change::Revoked
+            }
+        })
+        .collect())
+}
+
+impl Locked {
+    /// Users who change inside the window, `user` among them: decided already, or waiting to be looked at under
+    /// the urgency of this direction. Counts no further than `enough`.
+    pub async fn changing(&self, tx: &mut Tx<'_>, user: &str, enough: i64) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"-- Materialized, or the limit below makes the planner walk the audit by user.
+               WITH decided AS MATERIALIZED (
+                   SELECT r.user_id FROM role_changes r
+                   WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released
+                     AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
+               )
+               SELECT count(*) AS "count!" FROM (
+                   SELECT $2::text COLLATE "C" AS user_id
+                   UNION
+                   SELECT user_id FROM decided
+                   UNION
+                   (SELECT n.user_id FROM nominations n
+                    WHERE n.urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                      -- only what is adopted can be taken away
+                      AND CASE WHEN $1 = 'revoked'
+                          THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
+                          ELSE NOT n.pass_grants END
+                    LIMIT $4)
+                   LIMIT $4
+               ) AS changing"#,
+            self.change.as_str(),
+            user,
+            self.since,
+            enough
+        );
+        Ok(count.fetch_one(&mut **tx).await?)
+    }
+
+    /// Users who held a role at the start of the window; for revokes, one that is ours to take away. May be a
+    /// minute old.
+    pub async fn holders(&self, tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+        let serves = sqlx::query_scalar!(
+            "SELECT holders FROM brakes WHERE change = $1 AND counted_at > now() - $2::double precision * interval '1 second'",
+            self.change.as_str(),
+            HOLDERS_SERVE.as_secs_f64()
+        );
+        if let Some(holders) = serves.fetch_optional(&mut **tx).await?.flatten() {
+            return Ok(holders);
+        }
+        let counted = sqlx::query_scalar!(
+            r#"WITH done AS (
+                   SELECT r.user_id FROM role_changes r
+                   WHERE r.change = $1 AND NOT r.released AND r.completed_at IS NOT NULL
+                     AND r.decided_at > $2
+               ), at_start AS (
+                   SELECT user_id FROM assignments WHERE held AND (adopted OR $1 = 'granted')
+                   UNION
+                   SELECT user_id FROM done WHERE $1 = 'revoked'
+                   EXCEPT
+                   SELECT user_id FROM done WHERE $1 = 'granted'
+               )
+               UPDATE brakes SET holders = (SELECT count(*) FROM at_start), counted_at = now()
+               WHERE change = $1 RETURNING holders AS "holders!""#,
+            self.change.as_str(),
+            self.since
+        );
+        Ok(counted.fetch_one(&mut **tx).await?)
+    }
+
+    /// Engages the brake: from here on every change of its kind is held.
+    pub async fn engage(&self, tx: &mut Tx<'_>, changes: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE brakes SET engaged_at = now(), changes = $2 WHERE change = $1",
+            self.change.as_str(),
+            changes
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// How a brake stands, with at most `show` of the users it holds.
+    pub async fn brake(&self, change: Change, show: i64) -> Result<BrakeState, StoreError> {
+        let mut tx = self.begin().await?;
+        let marks = marks(change);
+        let row = sqlx::query!(
+            r#"SELECT engaged_at, changes, holders,
+                   (SELECT count(*) FROM nominations WHERE held = ANY($2::text[])) AS "held!",
+                   (SELECT count(*) FROM nominations
+                    WHERE urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      AND due_at <= now() AND parked_at IS NULL AND held IS NULL) AS "waiting!"
+               FROM brakes WHERE change = $1"#,
+            change.as_str(),
+            &marks as &[&str]
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let first = sqlx::query!(
+            r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM nominations n JOIN assignments a USING (user_id)
+               WHERE n.held = ANY($2::text[])
+                 AND CASE WHEN $1 = 'revoked' THEN a.held AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.held AND NOT a.overruled END
+               GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
+            change.as_str(),
+            &marks as &[&str],
+            show
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        Ok(BrakeState {
+            engaged_at: row.engaged_at,
+            counted: row.changes.zip(row.holders),
+            held: row.held,
+            waiting: row.waiting,
+            first: first.into_iter().map(|row| (row.user_id, row.roles)).collect(),
+        })
+    }
+
+    /// Lets go of a brake, and lets exactly the users that it holds pass: they are decided anew. Answers how
+    /// many; none when the brake was not engaged.
+    pub async fn release_brake(&self, change: Change) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !let_go(&mut tx, change).await? {
+            return Ok(None);
+        }
+        let released = sqlx::query!(
+            "-- in the order in which fold locks them
+             WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($2::text[]) ORDER BY user_id FOR UPDATE)
+             UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
+                 pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
+             FROM let_go WHERE n.user_id = let_go.user_id",
+            change.as_str(),
+            &marks(change) as &[&str]
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(released))
+    }
+
+    /// Lets go of a brake and gives up for good what it holds: holders are no longer adopted, grants are
+    /// overruled. They are looked at once more, last of all. Answers how many; none when the brake was not
+    /// engaged.
+    pub async fn drop_braked(&self, change: Change) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !let_go(&mut tx, change).await? {
+            return Ok(None);
+        }
+        let dropped = sqlx::query_scalar!(
+            "WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE)
+             UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
+                 urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 3 END
+             FROM let_go WHERE n.user_id = let_go.user_id RETURNING n.user_id",
+            &marks(change) as &[&str]
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        sqlx::query!(
+            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', overruled = overruled OR $2 = 'granted'
+             WHERE user_id = ANY($1::text[])
+               AND CASE WHEN $2 = 'revoked' THEN held AND adopted AND NOT wanted ELSE wanted AND NOT held END",
+            &dropped,
+            change.as_str()
+        )
+        .execute(&mut *tx)
+        .await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(dropped.len() as u64))
+    }
+}
+
+/// Lets go of an engaged brake; its count begins anew. Waits for deciders that hold its lock, so that what they
+/// hold is seen by the statements that follow.
+async fn let_go(tx: &mut Tx<'_>, change: Change) -> Result<bool, StoreError> {
+    let let_go = sqlx::query!(
+        "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
+         WHERE change = $1 AND engaged_at IS NOT NULL",
+        change.as_str()
+    );
+    Ok(let_go.execute(&mut **tx).await?.rows_affected() > 0)
+}

@@ -1,0 +1,358 @@
+//! A mass of changes waits for a person, and a person can stop everything.
+
+use rolekeeper::sandbox::servers::folder::Folder;
+
+use crate::events::{Sent, play, plays, retraction, saved};
+use crate::oracle::ROLE;
+use crate::world::World;
+
+/// Users held by a brake.
+const HELD: &str = "SELECT count(*) FROM nominations WHERE held LIKE 'brake%'";
+/// Users who wait to be looked at.
+const DUE: &str = "SELECT count(*) FROM nominations WHERE held IS NULL AND parked_at IS NULL";
+
+fn user(n: u32) -> String {
+    format!("auth0|u{n}")
+}
+
+/// Users with a playlist and 100 plays each, as events.
+fn earned(users: u32) -> Vec<Sent> {
+    let of = |n: u32| {
+        let playlist = format!("pl_{n}");
+        let mut events = vec![saved(&format!("s-{n}"), &playlist, &user(n))];
+        events.extend(plays(&format!("p{n}"), &playlist, 0..100));
+        events
+    };
+    (0..users).flat_map(of).collect()
+}
+
+/// One play less for each of these users.
+fn fallen(users: impl IntoIterator<Item = u32>) -> Vec<Sent> {
+    let retract = |n: u32| retraction(&format!("r-{n}"), &format!("p{n}-7"), &format!("pl_{n}"));
+    users.into_iter().map(retract).collect()
+}
+
+/// A world with these settings, and users who do not hold the role.
+async fn world(users: u32, env: &[(&str, &str)]) -> World {
+    let builder = World::builder().workers(0);
+    let builder = env
+        .iter()
+        .fold(builder, |builder, (name, value)| builder.env(name, value));
+    let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
+    for n in 0..users {
+        world.seed_user(&user(n), &["mentor"]);
+    }
+    world.start_worker().await;
+    world
+}
+
+impl World {
+    /// Runs a command that must succeed; answers what it printed.
+    async fn told(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    async fn count_is(&self, what: &str, query: &'static str, count: i64) {
+        self.eventually(what, async || self.number(query).await == Some(count))
+            .await;
+    }
+
+    /// Publishes while nothing is written, so that `due` users come before anybody looks; then goes on.
+    async fn publish_at_once(&self, events: &[Sent], due: i64) {
+        self.told(&["pause"]).await;
+        self.publish(events).await;
+        self.count_is("all of them wait", DUE, due).await;
+        self.told(&["resume"]).await;
+    }
+
+    fn holders(&self, users: u32) -> usize {
+        let holds = |n: &u32| self.roles(&user(*n)).iter().any(|role| role == ROLE);
+        (0..users).filter(holds).count()
+    }
+}
+
+#[tokio::test]
+async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
+    let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.5")]).await;
+    world.publish(&earned(12)).await;
+    world.settled().await;
+    let before = world.patches();
+    assert_eq!(world.holders(12), 12);
+
+    world.publish_at_once(&fallen(0..12), 12).await;
+    world.count_is("all are held", HELD, 12).await;
+    let shown = world.told(&["brake", "--show", "2"]).await;
+    assert!(
+        shown.contains("12 users would have changed, of 12 holders; 12 held"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("auth0|u0  -playlist_editor") && shown.contains("and 10 more"),
+        "{shown}"
+    );
+    assert!(shown.contains("grants: not engaged"), "{shown}");
+
+    // A crash changes nothing, and the sweep leaves held users alone.
+    world.worker().kill9().await;
+    let worker = world.start_worker().await;
+    let engaged = worker
+        .metric("rolekeeper_brake_engaged{change=\"revoked\"}")
+        .await;
+    assert!((engaged - 1.0).abs() < 0.1, "the metric says {engaged}");
+    // Whoever comes later waits with them; whoever earns it again does not.
+    world.publish(&[play("again", "pl_0")]).await;
+    world.count_is("one is in step again", HELD, 11).await;
+    world.count_is("nobody else waits", DUE, 0).await;
+    assert_eq!((world.patches(), world.holders(12)), (before, 12));
+
+    let released = world.told(&["brake", "release", "revokes"]).await;
+    assert!(released.contains("11 users released"), "{released}");
+    world.settled().await;
+    assert_eq!((world.patches(), world.holders(12)), (before + 11, 1));
+    let passed =
+        "SELECT count(*) FROM role_changes WHERE released AND outcome = 'written' AND change = 'revoked'";
+    assert_eq!(world.number(passed).await, Some(11));
+    // Those do not count towards the next one.
+    world.publish(&[retraction("r-again", "p0-8", "pl_0")]).await;
+    world.settled().await;
+    assert_eq!(world.holders(12), 0);
+    let again = world.command(&["brake", "release", "revokes"]).await;
+    assert!(!again.status.success(), "nothing is held");
+}
+
+#[tokio::test]
+async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
+    let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.5")]).await;
+    world.publish(&earned(12)).await;
+    world.settled().await;
+    let before = world.patches();
+
+    let folder = Folder::new("rules").expect("a temporary folder");
+    let file = folder.path().join("rules.toml");
+    let rules = "[[rule]]\nrole = \"playlist_editor\"\ngrant_at = 150\nrevoke_below = 150\n\
+                 [[rule]]\nrole = \"starter\"\ngrant_at = 50\nrevoke_below = 50\n";
+    std::fs::write(&file, rules).expect("a writable folder");
+    let env = [("RULES_FILE", file.to_str().expect("a path of ours"))];
+    world.worker().kill9().await;
+    world.start_worker_with(&env).await;
+    world.count_is("all are held", HELD, 12).await;
+    // The other half of the change goes through.
+    assert_eq!(world.roles(&user(3)), ["mentor", ROLE, "starter"]);
+    assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
+
+    let dropped = world.told(&["brake", "drop", "revokes"]).await;
+    assert!(dropped.contains("12 users dropped"), "{dropped}");
+    world.count_is("nobody is held", HELD, 0).await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
+
+    // A sweep that finds the one it may take the role from leaves the others alone.
+    let adopt =
+        "UPDATE assignments SET adopted = true WHERE user_id = 'auth0|u4' AND role = 'playlist_editor'";
+    sqlx::query(adopt).execute(&world.db).await.expect("an update");
+    world
+        .eventually("the sweep takes it from one", async || world.holders(12) == 11)
+        .await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!(world.patches(), before + 13);
+}
+
+#[tokio::test]
+async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_killed() {
+    let folder = Folder::new("rules").expect("a temporary folder");
+    let file = folder.path().join("rules.toml");
+    let line = |line: u32| {
+        let rule =
+            format!("[[rule]]\nrole = \"playlist_editor\"\ngrant_at = {line}\nrevoke_below = {line}\n");
+        std::fs::write(&file, rule).expect("a writable folder");
+    };
+    line(1);
+    // A short timeout, so that the lease of a killed look is short.
+    let rules = file.to_str().expect("a path of ours");
+    let world = world(500, &[("RULES_FILE", rules), ("AUTH0_TIMEOUT_S", "1")]).await;
+    let earn = |n: u32| {
+        let playlist = format!("pl_{n}");
+        [
+            saved(&format!("s-{n}"), &playlist, &user(n)),
+            play(&format!("p-{n}"), &playlist),
+        ]
+    };
+    world.publish(&(0..500).flat_map(earn).collect::<Vec<_>>()).await;
+    world
+        .eventually("all are granted", async || world.holders(500) == 500)
+        .await;
+    world.count_is("nobody waits", DUE, 0).await;
+    let calls = || world.tenant.with_calls(<[_]>::len);
+    let (patches, called) = (world.patches(), calls());
+
+    world.worker().kill9().await;
+    line(2);
+    let worker = world.spawn_worker_with(&[]);
+    world
+        .eventually("some are held", async || world.number(HELD).await > Some(0))
+        .await;
+    worker.kill9().await;
+    let worker = world.start_worker().await;
+    // Those in hand when it was killed come back when their lease ends.
+    world
+        .eventually_within(std::time::Duration::from_mins(1), "all are held", async || {
+            world.number(HELD).await == Some(500)
+        })
+        .await;
+    assert_eq!((world.patches(), world.holders(500)), (patches, 500));
+    // Those who came after the brake had engaged cost no call.
+    assert!(calls() - called <= 40, "{} calls", calls() - called);
+    let said = worker.messages();
+    assert!(
+        said.iter()
+            .any(|line| line.contains("the brake on revokes is engaged")),
+        "{said:?}"
+    );
+
+    // The rule is put right: what is released is decided anew, and nothing is written.
+    worker.kill9().await;
+    line(1);
+    world.start_worker().await;
+    world.told(&["brake", "release", "revokes"]).await;
+    world.count_is("nobody is held", HELD, 0).await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!((world.patches(), world.holders(500)), (patches, 500));
+}
+
+#[tokio::test]
+async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
+    let world = world(9, &[("BRAKE_GRANTS", "3"), ("BRAKE_GRANTS_SHARE", "0.5")]).await;
+    world.publish_at_once(&earned(9), 9).await;
+    world.count_is("all are held", HELD, 9).await;
+    assert_eq!(world.patches(), 0);
+    let shown = world.told(&["brake"]).await;
+    assert!(shown.contains("auth0|u8  +playlist_editor"), "{shown}");
+    world.told(&["brake", "drop", "grants"]).await;
+    world.count_is("nobody is held", HELD, 0).await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!(world.patches(), 0);
+
+    // A sweep that finds the one who is not overruled leaves the others alone.
+    let forgiven = "UPDATE assignments SET overruled = false WHERE user_id = 'auth0|u4'";
+    sqlx::query(forgiven).execute(&world.db).await.expect("an update");
+    world
+        .eventually("the sweep grants it to one", async || world.holders(9) == 1)
+        .await;
+    // More plays do not earn it anew; falling below and coming back does.
+    world.publish(&[play("more", "pl_5")]).await;
+    world.publish(&fallen([6])).await;
+    world
+        .count_is(
+            "one is below the line",
+            "SELECT count(*) FROM assignments WHERE NOT wanted",
+            1,
+        )
+        .await;
+    world.publish(&[play("anew", "pl_6")]).await;
+    world
+        .eventually("it is granted to who earned it anew", async || {
+            world.holders(9) == 2
+        })
+        .await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!(world.patches(), 2);
+}
+
+#[tokio::test]
+async fn released_grants_are_written() {
+    let world = world(9, &[("BRAKE_GRANTS", "3"), ("BRAKE_GRANTS_SHARE", "0.5")]).await;
+    world.publish_at_once(&earned(9), 9).await;
+    world.count_is("all are held", HELD, 9).await;
+    assert_eq!(world.patches(), 0);
+    world.told(&["brake", "release", "grants"]).await;
+    world.settled().await;
+    assert_eq!((world.patches(), world.holders(9)), (9, 9));
+}
+
+#[tokio::test]
+async fn below_the_share_nothing_is_held() {
+    let world = world(8, &[("BRAKE_REVOKES", "2"), ("BRAKE_REVOKES_SHARE", "0.5")]).await;
+    world.publish(&earned(8)).await;
+    world.settled().await;
+    world.publish_at_once(&fallen(0..4), 4).await;
+    world.settled().await;
+    assert_eq!((world.number(HELD).await, world.holders(8)), (Some(0), 4));
+    // The fifth inside the window is more than half of those who held it at its start.
+    world.publish(&fallen(4..5)).await;
+    world.count_is("the fifth is held", HELD, 1).await;
+    assert_eq!(world.holders(8), 4);
+}
+
+#[tokio::test]
+async fn below_the_number_nothing_is_held() {
+    let world = world(6, &[("BRAKE_REVOKES", "4"), ("BRAKE_REVOKES_SHARE", "0")]).await;
+    world.publish(&earned(6)).await;
+    world.settled().await;
+    world.publish_at_once(&fallen(0..4), 4).await;
+    world.settled().await;
+    assert_eq!((world.number(HELD).await, world.holders(6)), (Some(0), 2));
+    world.publish(&fallen(4..6)).await;
+    world.count_is("the others are held", HELD, 2).await;
+    assert_eq!(world.holders(6), 2);
+}
+
+#[tokio::test]
+async fn looks_at_once_do_not_slip_past_together() {
+    let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.25")]).await;
+    world.publish(&earned(12)).await;
+    world.settled().await;
+    world.told(&["pause"]).await;
+    world.publish(&fallen(0..12)).await;
+    world.count_is("all of them wait", DUE, 12).await;
+    // Nobody knows what they wait for, so only what was decided counts.
+    let hide = "UPDATE nominations SET urgency = 2";
+    sqlx::query(hide).execute(&world.db).await.expect("an update");
+    // Whoever has counted cannot write the decision down until the others are there too.
+    let mut gate = world.db.begin().await.expect("a transaction");
+    let close = sqlx::query("LOCK TABLE role_changes IN SHARE MODE");
+    close.execute(&mut *gate).await.expect("a lock");
+    world.told(&["resume"]).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    world
+        .eventually("many decide at once", async || {
+            world.number(waiting).await >= Some(8)
+        })
+        .await;
+    gate.rollback().await.expect("an open gate");
+    world.count_is("the rest is held", HELD, 9).await;
+    world.count_is("nobody waits", DUE, 0).await;
+    assert_eq!(world.holders(12), 9);
+}
+
+#[tokio::test]
+async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
+    let world = world(3, &[]).await;
+    world.told(&["pause", "--reason", "moving the tenant"]).await;
+    world.publish(&earned(3)).await;
+    world
+        .count_is("all are counted", "SELECT sum(plays)::bigint FROM playlists", 300)
+        .await;
+    world.worker().kill9().await;
+    let worker = world.start_worker().await;
+    world
+        .eventually("the worker says so", async || {
+            let answer = worker.get("/readyz/reconcile").await;
+            answer == Some((200, "reconcile: paused by a person\n".to_owned()))
+        })
+        .await;
+    let paused = worker.metric("rolekeeper_paused").await;
+    assert!((paused - 1.0).abs() < 0.1, "the metric says {paused}");
+    let said = worker.messages();
+    let said = said.iter().filter(|line| line.contains("moving the tenant"));
+    assert_eq!(said.count(), 1);
+    assert_eq!(world.number(DUE).await, Some(3));
+    let calls = world.tenant.with_calls(<[_]>::len);
+    assert_eq!((calls, world.holders(3)), (0, 0));
+    world.told(&["resume"]).await;
+    world.settled().await;
+    assert_eq!(world.holders(3), 3);
+    assert!(worker.is_active("reconcile").await);
+}

@@ -1,0 +1,514 @@
+//! What reconciling does when the tenant is in trouble: limits, errors, lost answers, dead credentials, gone users.
+
+use std::time::Duration;
+
+use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser, Token};
+use rolekeeper::sandbox::tenant::{Call, CallMatch, Client, Endpoint, Fault, TenantOptions};
+use serde_json::json;
+
+use crate::events::{plays, saved};
+use crate::oracle::ROLE;
+use crate::world::{Builder, CLIENT, World};
+
+const LIMITED: [&str; 2] = [
+    r#"rolekeeper_auth0_calls_total{call="get_user",result="limited"}"#,
+    r#"rolekeeper_auth0_calls_total{call="patch_user",result="limited"}"#,
+];
+const PAUSED: &str = "rolekeeper_reconcile_paused";
+
+/// Impatient, so that a call without an answer is soon over.
+fn impatient() -> Builder {
+    World::builder()
+        .env("AUTH0_TIMEOUT_S", 1)
+        .env("SWEEP_INTERVAL_S", 1)
+}
+
+fn limited(headers: &[(&str, i64)]) -> Fault {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.to_string()));
+    Fault::Status {
+        code: 429,
+        headers: headers.collect(),
+        body: Some(
+            json!({"statusCode": 429, "error": "Too Many Requests", "errorCode": "too_many_requests"}),
+        ),
+    }
+}
+
+/// Seconds from one call to the next.
+fn gaps(calls: &[Call]) -> Vec<f64> {
+    let pairs = calls.iter().zip(calls.iter().skip(1));
+    pairs
+        .map(|(one, next)| (next.at - one.at).as_seconds_f64())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_tenant_that_says_429_for_long_costs_no_attempts_and_few_calls() {
+    let world = World::start().await;
+    world.note_attempts().await;
+    for (endpoint, series, user) in [
+        (ReadUser, LIMITED[0], "auth0|ann"),
+        (PatchUser, LIMITED[1], "auth0|bob"),
+    ] {
+        world.seed_user(user, &["mentor"]);
+        world.tenant.hold_fault(CallMatch::to(endpoint), limited(&[]));
+        world.earn(user, &user[6..]).await;
+        let worker = world.worker();
+        world
+            .eventually("two calls were limited", async || {
+                worker.count(series).await >= Some(2)
+            })
+            .await;
+        world.tenant.clear_faults();
+        world.settled().await;
+        assert_eq!(world.roles(user), ["mentor", ROLE]);
+        let calls = world.calls_of(user);
+        // Held for 1 s, then 2 s: nobody hammers.
+        assert!(calls.len() <= 8, "{calls:?}");
+    }
+    assert_eq!(world.attempts_noted().await, 0);
+}
+
+#[tokio::test]
+async fn rate_headers_that_lie_do_no_harm() {
+    let now = rolekeeper::sandbox::now().unix_timestamp();
+    let lies = [
+        limited(&[
+            ("x-ratelimit-reset", now + 2),
+            ("x-ratelimit-remaining", 0),
+            ("x-ratelimit-limit", 50),
+        ]),
+        limited(&[("x-ratelimit-reset", now - 86_400)]),
+        limited(&[("retry-after", 2)]),
+        Fault::NoRateHeaders,
+        Fault::LyingRateHeaders {
+            limit: Some("-3".to_owned()),
+            remaining: Some("nonsense".to_owned()),
+            reset: Some("99999999999999999999".to_owned()),
+        },
+    ];
+    let world = World::start().await;
+    world.note_attempts().await;
+    for (n, lie) in lies.into_iter().enumerate() {
+        let user = format!("auth0|u{n}");
+        world.seed_user(&user, &["mentor"]);
+        for endpoint in [ReadUser, PatchUser] {
+            world
+                .tenant
+                .fault_once(CallMatch::to(endpoint).user(&user), lie.clone());
+        }
+        world.earn(&user, &format!("pl_{n}")).await;
+        world.settled().await;
+        assert_eq!(world.roles(&user), ["mentor", ROLE]);
+        assert!(world.calls_of(&user).len() <= 5, "{:?}", world.calls_of(&user));
+    }
+    assert_eq!(
+        (world.tenant.faults_waiting(), world.attempts_noted().await),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_empty_for_ever_and_a_reset_a_year_ahead_only_slow_it_down() {
+    let world = World::start().await;
+    world.note_attempts().await;
+    let empty = Fault::LyingRateHeaders {
+        limit: None,
+        remaining: Some("0".to_owned()),
+        reset: None,
+    };
+    world.tenant.hold_fault(CallMatch::any().client(CLIENT), empty);
+    for user in ["auth0|ann", "auth0|bob", "auth0|cid"] {
+        world.seed_user(user, &[]);
+        world.earn(user, &user[6..]).await;
+    }
+    world.settled().await;
+    world.tenant.clear_faults();
+
+    let next_year = rolekeeper::sandbox::now().unix_timestamp() + 365 * 86_400;
+    world.seed_user("auth0|eve", &[]);
+    let read = CallMatch::to(ReadUser).user("auth0|eve");
+    world
+        .tenant
+        .fault_once(read, limited(&[("x-ratelimit-reset", next_year)]));
+    world.earn("auth0|eve", "pl_eve").await;
+    world.settled_within(Duration::from_secs(90)).await;
+    assert_eq!(world.attempts_noted().await, 0);
+    let waited = gaps(&world.calls_of("auth0|eve"))[0];
+    assert!(
+        (55.0..75.0).contains(&waited),
+        "waited {waited} s, a minute is the cap"
+    );
+}
+
+/// The faults that pass by themselves.
+fn passing() -> Vec<Fault> {
+    let mut faults: Vec<Fault> = [500, 502, 503, 504, 524].map(Fault::status).into();
+    faults.extend([
+        Fault::Delay(Duration::from_secs(3)),
+        Fault::DelayedAnswer(Duration::from_secs(3)),
+        Fault::TornBody,
+        Fault::Slow(Duration::from_secs(1)),
+        Fault::ConnectionReset,
+        Fault::AppliedButUnanswered,
+        Fault::InvalidJson,
+        Fault::HtmlPage(502),
+        Fault::HtmlPage(200),
+        Fault::HtmlPage(404),
+    ]);
+    faults
+}
+
+#[tokio::test]
+async fn whatever_passes_is_tried_again_later_and_written_once() {
+    let world = impatient().start().await;
+    let mut users = vec![];
+    for endpoint in [ReadUser, PatchUser] {
+        for (n, fault) in passing().into_iter().enumerate() {
+            let user = format!("auth0|{endpoint:?}{n}");
+            world.seed_user(&user, &["mentor"]);
+            for _ in 0..2 {
+                world
+                    .tenant
+                    .fault_once(CallMatch::to(endpoint).user(&user), fault.clone());
+            }
+            world.earn(&user, &format!("pl_{endpoint:?}{n}")).await;
+            users.push((user, endpoint, fault));
+        }
+    }
+    world.settled_within(Duration::from_mins(1)).await;
+    for (user, endpoint, fault) in users {
+        let calls = world.calls_of(&user);
+        let of = |endpoint: Endpoint| calls.iter().filter(move |call| call.endpoint == endpoint);
+        assert_eq!(world.roles(&user), ["mentor", ROLE], "{fault:?} {calls:?}");
+        assert_eq!(
+            of(PatchUser).filter(|call| call.applied).count(),
+            1,
+            "{fault:?} {calls:?}"
+        );
+        assert!(
+            of(endpoint).count() <= 3 && calls.len() <= 6,
+            "{fault:?} {calls:?}"
+        );
+        // At least half of 1 s after the first failure, half of 2 s after the second.
+        let reads: Vec<Call> = of(ReadUser).cloned().collect();
+        assert!(
+            gaps(&reads).iter().all(|gap| *gap >= 0.45),
+            "{fault:?} {:?}",
+            gaps(&reads)
+        );
+    }
+    assert!(world.idle_writes().is_empty(), "{:?}", world.idle_writes());
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
+    let world = impatient().start().await;
+    world.connect_log_stream().await;
+    let lost = [
+        Fault::AppliedButUnanswered,
+        Fault::DelayedAnswer(Duration::from_secs(3)),
+        Fault::TornBody,
+    ];
+    for (n, fault) in lost.into_iter().enumerate() {
+        let user = format!("auth0|u{n}");
+        world.seed_user(&user, &["mentor"]);
+        world
+            .tenant
+            .fault_once(CallMatch::to(PatchUser).user(&user), fault);
+        world.earn(&user, &format!("pl_{n}")).await;
+    }
+    world.settled().await;
+    for user in ["auth0|u0", "auth0|u1", "auth0|u2"] {
+        let endpoints = world.endpoints_of(user);
+        assert_eq!(endpoints[..3], [ReadUser, PatchUser, ReadUser]);
+        assert!(!endpoints[3..].contains(&PatchUser), "{endpoints:?}");
+        let confirmed = ("granted".to_owned(), Some("confirmed".to_owned()));
+        assert_eq!(world.audit_of(user).await, [confirmed]);
+        // Not looked at before a write that is late could have arrived.
+        assert!(
+            gaps(&world.calls_of(user))[1] >= 2.9,
+            "{:?}",
+            world.calls_of(user)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
+    let world = impatient().start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world
+        .tenant
+        .fault_once(CallMatch::to(PatchUser), Fault::AnsweredButNotApplied);
+    world.earn("auth0|ann", "pl_1").await;
+    world
+        .eventually("it is taken for done", async || world.is_quiet().await)
+        .await;
+    assert_eq!(world.roles("auth0|ann"), ["mentor"]);
+    // A day later.
+    let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
+    sqlx::query(aged)
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+    world
+        .eventually("the role is there", async || {
+            world.roles("auth0|ann") == ["mentor", ROLE]
+        })
+        .await;
+    world
+        .eventually("it is in step", async || world.is_quiet().await)
+        .await;
+    assert_eq!(
+        world.endpoints_of("auth0|ann"),
+        [ReadUser, PatchUser, ReadUser, PatchUser]
+    );
+}
+
+/// Twenty users reach the line.
+async fn twenty_earn(world: &World, name: &str) {
+    for n in 0..20 {
+        let (user, list) = (format!("auth0|{name}{n}"), format!("{name}_{n}"));
+        world.seed_user(&user, &["mentor"]);
+        world
+            .publish(&[saved(&format!("{list}-saved"), &list, &user)])
+            .await;
+        world.publish(&plays(&list, &list, 0..100)).await;
+    }
+}
+
+/// Breaks the credentials, lets twenty users reach the line, mends them, and looks at what happened in between.
+async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), mends: impl Fn(&World)) {
+    let worker = world.worker();
+    world.note_attempts().await;
+    world.earn("auth0|none", "pl_none").await;
+    world
+        .eventually("a token is there", async || world.is_quiet().await)
+        .await;
+    breaks(&world);
+    twenty_earn(&world, "ann").await;
+    world
+        .eventually("the stage is paused", async || {
+            worker.count(PAUSED).await == Some(1)
+        })
+        .await;
+    assert_eq!(
+        worker.get("/readyz/reconcile").await.map(|(status, _)| status),
+        Some(503)
+    );
+    let before = world.tenant.calls().len();
+    let paused = || {
+        let messages = worker.messages();
+        messages
+            .into_iter()
+            .filter(|line| line.starts_with("reconcile is paused"))
+            .collect::<Vec<_>>()
+    };
+    // A whole probe later nothing has changed.
+    world
+        .eventually("it probes", async || world.tenant.calls().len() > before)
+        .await;
+    assert_eq!(paused().len(), 1, "{:?}", paused());
+    assert!(paused()[0].contains(reason), "{:?}", paused());
+    assert!(
+        world.tenant.calls().len() - before < 12,
+        "{:?}",
+        &world.tenant.calls()[before..]
+    );
+    mends(&world);
+    world.settled().await;
+    assert_eq!(
+        (worker.count(PAUSED).await, world.attempts_noted().await),
+        (Some(0), 0)
+    );
+    assert_eq!((paused().len(), worker.is_active("reconcile").await), (1, true));
+    assert_eq!(world.roles("auth0|ann7"), ["mentor", ROLE]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_refused_pauses_the_stage_until_it_is_mended() {
+    let set = |secret: &'static str| {
+        move |world: &World| {
+            world.tenant.register_client(Client::new(CLIENT, secret));
+            world.tenant.revoke_tokens(CLIENT);
+        }
+    };
+    paused_and_mended(World::start().await, "Unauthorized", set("other"), set("secret")).await;
+}
+
+#[tokio::test]
+async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
+    let breaks = |world: &World| {
+        let client = Client::new(CLIENT, "secret").with_scopes(["read:users", "read:users_app_metadata"]);
+        world.tenant.register_client(client);
+        world.tenant.revoke_tokens(CLIENT);
+    };
+    // Tokens keep the scopes they were issued with: only a new one will do.
+    let mends = |world: &World| world.tenant.register_client(Client::new(CLIENT, "secret"));
+    paused_and_mended(World::start().await, "Insufficient scope", breaks, mends).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_in_trouble_pauses_the_stage_until_it_is_back() {
+    for fault in [Fault::status(503), Fault::status(429)] {
+        let breaks = |world: &World| {
+            world.tenant.hold_fault(CallMatch::to(Token), fault.clone());
+            world.tenant.revoke_tokens(CLIENT);
+        };
+        paused_and_mended(World::start().await, "no token", breaks, |world| {
+            world.tenant.clear_faults();
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_audience_pauses_the_stage_until_a_worker_has_the_right_one() {
+    let options = TenantOptions {
+        audience: Some("https://music.eu.auth0.com/api/v2/".to_owned()),
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(options).start().await;
+    world.note_attempts().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.earn("auth0|ann", "pl_1").await;
+    let worker = world.worker();
+    world
+        .eventually("the stage is paused", async || {
+            worker.count(PAUSED).await == Some(1)
+        })
+        .await;
+    assert!(
+        worker.log().contains("Service not enabled within domain"),
+        "{}",
+        worker.log_tail(20)
+    );
+    worker.sigterm(Duration::from_secs(10)).await;
+    world
+        .start_worker_with(&[("AUTH0_AUDIENCE", "https://music.eu.auth0.com/api/v2/")])
+        .await;
+    world.settled().await;
+    assert_eq!((world.patches(), world.attempts_noted().await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_once_for_everybody_before_and_after_its_end() {
+    let options = TenantOptions {
+        token_lifetime: Duration::from_secs(3),
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(options).start().await;
+    world.note_attempts().await;
+    twenty_earn(&world, "ann").await;
+    world.settled().await;
+    let first = world.calls_to(Token);
+    world.tenant.revoke_tokens(CLIENT);
+    twenty_earn(&world, "bob").await;
+    world.settled().await;
+    let refused = |call: &&Call| call.status == Some(401);
+    let refused = world
+        .tenant
+        .with_calls(|calls| calls.iter().filter(refused).count());
+    println!(
+        "{first} tokens, then {}, {refused} calls were refused",
+        world.calls_to(Token) - first
+    );
+    // Whatever was in hand with the revoked token is refused once, and then goes on with one new token.
+    assert!(refused <= 16 && world.attempts_noted().await == 0);
+    let lifetimes = gaps(&world.tenant.calls()).iter().sum::<f64>() / 2.7;
+    let bound = 2 + format!("{lifetimes:.0}").parse::<usize>().expect("a number");
+    assert!(
+        world.calls_to(Token) <= bound,
+        "{} tokens, at most {bound}",
+        world.calls_to(Token)
+    );
+}
+
+#[tokio::test]
+async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gone() {
+    let world = impatient().env("AUTH0_TIMEOUT_S", 5).start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.seed_user("auth0|eve", &["mentor"]);
+    let patch = CallMatch::to(PatchUser).user("auth0|ann");
+    world
+        .tenant
+        .fault_once(patch, Fault::Delay(Duration::from_millis(500)));
+    world.earn("auth0|ann", "pl_1").await;
+    let decided = "SELECT count(*) FROM role_changes WHERE attempted_at IS NOT NULL";
+    world
+        .eventually("the write is on its way", async || {
+            world.number(decided).await == Some(1)
+        })
+        .await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    world.earn("auth0|nobody", "pl_2").await;
+    world.earn("auth0|eve", "pl_3").await;
+    world
+        .eventually("both are done", async || world.is_quiet().await)
+        .await;
+
+    // Three sweeps later, nobody has asked for them again.
+    for _ in 0..3 {
+        let unset = "UPDATE assignments SET wanted = false WHERE user_id = 'auth0|eve'";
+        sqlx::query(unset)
+            .execute(&world.db)
+            .await
+            .expect("Postgres answers");
+        let mended = "SELECT count(*) FROM assignments WHERE wanted";
+        world
+            .eventually("a sweep has been", async || world.number(mended).await == Some(1))
+            .await;
+    }
+    assert_eq!(world.endpoints_of("auth0|ann"), [ReadUser, PatchUser]);
+    assert_eq!(world.endpoints_of("auth0|nobody"), [ReadUser]);
+    assert_eq!(
+        world.audit_of("auth0|ann").await,
+        [("granted".to_owned(), Some("gone".to_owned()))]
+    );
+    assert!(world.audit_of("auth0|nobody").await.is_empty());
+    let tombstones = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL AND profile IS NULL";
+    assert_eq!(world.number(tombstones).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_deleted_user_who_signs_up_again_gets_what_the_facts_say() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    let gone = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL";
+    world
+        .eventually("the deletion is known", async || {
+            world.number(gone).await == Some(1)
+        })
+        .await;
+    world
+        .tenant
+        .create_user("auth0|ann", json!({}))
+        .expect("a sign-up");
+    world
+        .eventually("the role is back", async || world.roles("auth0|ann") == [ROLE])
+        .await;
+    world
+        .eventually("all is done", async || world.is_quiet().await)
+        .await;
+    assert_eq!(world.number(gone).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_blocked_user_is_like_any_other() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    let blocked = world
+        .tenant
+        .edit_unrecorded("auth0|ann", json!({"blocked": true}));
+    blocked.expect("an edit");
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["mentor", ROLE]);
+}

@@ -1,0 +1,182 @@
+//! How a world is made.
+//!
+//! Owns the settings of a worker in a test, and the one Postgres that tests share.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream;
+use rolekeeper::sandbox::servers::folder::Folder;
+use rolekeeper::sandbox::servers::{Nats, NatsOptions, Postgres};
+use rolekeeper::sandbox::tenant::{Client, Tenant, TenantOptions};
+use sqlx::postgres::PgPoolOptions;
+use tokio::sync::OnceCell;
+
+use super::publish::IN_FLIGHT;
+use super::{CLIENT, LOG_TOKEN, World, text};
+use crate::proxy::Proxy;
+
+/// One Postgres for all tests that do it no harm; ends with the process, see `sandbox::servers`.
+static SHARED_POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+/// How a world is to be.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    workers: usize,
+    env: Vec<(String, String)>,
+    tenant: TenantOptions,
+    nats: NatsOptions,
+    own_postgres: bool,
+    postgres_proxy: bool,
+    nats_proxy: bool,
+}
+
+impl Default for Builder {
+    /// One worker, no limits at the tenant, everything reached directly.
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            env: vec![],
+            tenant: TenantOptions::default(),
+            nats: NatsOptions::default(),
+            own_postgres: false,
+            postgres_proxy: false,
+            nats_proxy: false,
+        }
+    }
+}
+
+impl Builder {
+    /// Workers that are started with the world; they are ready when it is.
+    pub(crate) fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// A setting of every command and worker.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a story writes `env(\"FOLD_BATCH\", 10)`"
+    )]
+    pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// How the tenant behaves; its clients are set by the world.
+    pub(crate) fn tenant(mut self, options: TenantOptions) -> Self {
+        self.tenant = options;
+        self
+    }
+
+    /// A Postgres of its own, for a test that harms it.
+    pub(crate) fn own_postgres(mut self) -> Self {
+        self.own_postgres = true;
+        self
+    }
+
+    /// Workers reach Postgres through a proxy.
+    pub(crate) fn postgres_proxy(mut self) -> Self {
+        self.postgres_proxy = true;
+        self
+    }
+
+    /// Workers reach NATS through a proxy.
+    pub(crate) fn nats_proxy(mut self) -> Self {
+        self.nats_proxy = true;
+        self
+    }
+
+    /// Starts everything.
+    pub(crate) async fn start(mut self) -> World {
+        // reqwest asks for a provider of TLS even for plain HTTP; an error says there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = format!("world_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let own = if self.own_postgres {
+            Some(Postgres::start().await.expect("Postgres starts"))
+        } else {
+            None
+        };
+        let postgres = match &own {
+            Some(own) => own,
+            None => SHARED_POSTGRES
+                .get_or_try_init(Postgres::start)
+                .await
+                .expect("Postgres starts"),
+        };
+        let url = postgres.create_database(&database).await.expect("a database");
+        let db = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(5));
+        let db = db.connect_lazy(&url).expect("a valid URL");
+        let postgres_proxy = proxy(self.postgres_proxy, postgres.port()).await;
+        let nats = Nats::start_with(self.nats).await.expect("nats-server starts");
+        let nats_proxy = proxy(self.nats_proxy, nats.port()).await;
+        let client = async_nats::ConnectOptions::new()
+            .reconnect_delay_callback(|_| Duration::from_millis(50))
+            .connect(nats.url());
+        let jetstream = jetstream::ContextBuilder::new()
+            .timeout(Duration::from_secs(5))
+            .max_ack_inflight(2 * IN_FLIGHT)
+            .build(client.await.expect("nats-server answers"));
+        self.tenant.clients = vec![Client::new(CLIENT, "secret")];
+        let tenant = Tenant::start(self.tenant).await.expect("the tenant starts");
+        let postgres_port = postgres_proxy.as_ref().map_or(postgres.port(), Proxy::port);
+        let nats_port = nats_proxy.as_ref().map_or(nats.port(), Proxy::port);
+        let mut env: Vec<(String, String)> = [
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("LOG_FORMAT", "json".into()),
+            (
+                "DATABASE_URL",
+                format!("postgres://postgres@127.0.0.1:{postgres_port}/{database}"),
+            ),
+            ("NATS_URL", format!("nats://127.0.0.1:{nats_port}")),
+            ("AUTH0_DOMAIN", tenant.base_url()),
+            ("AUTH0_CLIENT_ID", CLIENT.into()),
+            ("AUTH0_CLIENT_SECRET", "secret".into()),
+            ("AUTH0_PLAN", "500:1000".into()),
+            ("AUTH0_RESERVE", "0".into()),
+            ("LOG_STREAM_TOKEN", LOG_TOKEN.into()),
+            ("LISTEN", "127.0.0.1:0".into()),
+            ("OPS_LISTEN", "127.0.0.1:0".into()),
+            ("APP_EVENTS_MAX_MIB", "256".into()),
+            ("AUTH0_LOGS_MAX_MIB", "64".into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        env.extend(self.env);
+        let world = World {
+            tenant,
+            nats: nats.into(),
+            own_postgres: own.map(tokio::sync::Mutex::new),
+            postgres_proxy,
+            nats_proxy,
+            db,
+            jetstream,
+            oracle: Mutex::default(),
+            env,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("an HTTP client"),
+            workers: Mutex::default(),
+            folder: Folder::new("world").expect("a temporary folder"),
+        };
+        let output = world.command(&["migrate"]).await;
+        assert!(output.status.success(), "migrate: {}", text(&output));
+        for _ in 0..self.workers {
+            world.start_worker().await;
+        }
+        world
+    }
+}
+
+async fn proxy(wanted: bool, port: u16) -> Option<Proxy> {
+    if wanted {
+        Some(Proxy::start(([127, 0, 0, 1], port).into()).await)
+    } else {
+        None
+    }
+}

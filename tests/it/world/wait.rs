@@ -1,0 +1,97 @@
+//! Waiting for conditions, with a bound, and showing what there is when one does not come true.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::World;
+
+/// How long a condition may take to come true.
+pub(super) const WITHIN: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+impl World {
+    /// Waits until the condition is true; fails the test, with what can be seen, when that takes over 30 s.
+    pub(crate) async fn eventually(&self, what: &str, condition: impl AsyncFnMut() -> bool) {
+        self.eventually_within(WITHIN, what, condition).await;
+    }
+
+    /// The same with another bound.
+    pub(crate) async fn eventually_within(
+        &self,
+        within: Duration,
+        what: &str,
+        mut condition: impl AsyncFnMut() -> bool,
+    ) {
+        let came = poll(within, async || {
+            self.check_workers();
+            condition().await.then_some(())
+        });
+        let Some(()) = came.await else {
+            panic!("not in {within:?}: {what}\n{}", self.state().await);
+        };
+    }
+
+    /// Fails the test if a worker ended that nobody ended.
+    pub(crate) fn check_workers(&self) {
+        for worker in self.workers() {
+            if let Some(status) = worker.died() {
+                panic!("{} died by itself: {status}", worker.name());
+            }
+        }
+    }
+
+    /// The single number a query answers; none while Postgres does not.
+    pub(crate) async fn number(&self, query: &'static str) -> Option<i64> {
+        sqlx::query_scalar(query).fetch_one(&self.db).await.ok()
+    }
+
+    /// Rows as JSON, for messages and for looking at columns by name.
+    pub(crate) async fn rows(&self, query: &'static str) -> Vec<Value> {
+        let rows = format!("SELECT to_jsonb(r) FROM ({query}) AS r");
+        let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(rows))
+            .fetch_all(&self.db)
+            .await;
+        rows.unwrap_or_default()
+    }
+
+    /// What a person wants to see when a test fails.
+    async fn state(&self) -> String {
+        let mut text = String::new();
+        for (what, query) in [
+            ("cursors", "SELECT * FROM stream_cursors"),
+            ("losses", "SELECT * FROM stream_losses"),
+            (
+                "nominations",
+                "SELECT * FROM nominations ORDER BY due_at LIMIT 10",
+            ),
+            (
+                "open changes",
+                "SELECT * FROM role_changes WHERE outcome IS NULL LIMIT 10",
+            ),
+            ("dead letters", "SELECT * FROM dead_letter_totals"),
+        ] {
+            for row in self.rows(query).await {
+                let _ = writeln!(text, "{what}: {row}");
+            }
+        }
+        text
+    }
+}
+
+/// Looks again and again until there is an answer.
+pub(crate) async fn poll<T>(within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = look().await {
+            return Some(answer);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

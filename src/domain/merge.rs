@@ -102,17 +102,19 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
 }
 
 /// `now` with the entries of others as they were intended: what they took away goes, what they added comes
-/// back at the end. None if that changes nothing.
+/// back. None if that changes nothing. What comes back stands first: others append, so what they write next shows
+/// whether they had read it.
 fn mended(now: &[String], intended: &[String], owned: &[&str]) -> Option<Vec<String>> {
-    let is_owned = |role: &String| owned.contains(&role.as_str());
-    let mut after: Vec<String> = now
-        .iter()
-        .filter(|role| is_owned(role) || intended.contains(role))
-        .cloned()
-        .collect();
+    let stays = |role: &&String| owned.contains(&role.as_str()) || intended.contains(role);
     let missing = intended.iter().filter(|role| !now.contains(role));
-    after.extend(missing.cloned());
+    let after: Vec<String> = missing.chain(now.iter().filter(stays)).cloned().collect();
     (after != now).then_some(after)
+}
+
+/// Whether `after` is `before` with entries taken out and others appended, which is how most clients write.
+fn follows(before: &[String], after: &[String]) -> bool {
+    let kept: Vec<&String> = before.iter().filter(|role| after.contains(role)).collect();
+    kept.len() <= after.len() && kept.iter().zip(after).all(|(kept, role)| *kept == role)
 }
 
 /// What was known, without what cannot be as it was told.
@@ -300,8 +302,8 @@ impl<'a> Clean<'a> {
 
     /// Which version a write of theirs rests on. Our writes change owned roles, and others carry these along
     /// unchanged: a version with the owned roles that they wrote is one that they may have read. Of several it is
-    /// the one from which theirs is the smallest step, and of these the newest. A write that is no step from any
-    /// of them changed owned roles on purpose, and rests on what was there.
+    /// the one from which theirs is the smallest step, best in its order, and of these the newest. A write that is
+    /// no step from any of them changed owned roles on purpose, and rests on what was there.
     fn base(&self, versions: &[Version<'_>], theirs: &State) -> Option<usize> {
         let newest = versions.len().checked_sub(1)?;
         let stood_until = |place: usize| versions.get(place + 1).map_or(theirs.at, |next| next.at);
@@ -315,10 +317,16 @@ impl<'a> Clean<'a> {
             .enumerate()
             .filter(|(place, _)| theirs.at - stood_until(*place) <= STALE_AFTER)
             .filter(|(_, version)| self.owned_in(version.roles) == self.owned_in(&theirs.roles))
-            .map(|(place, version)| (step(version), Reverse(place)))
-            .filter(|(step, _)| *step > 0)
+            .map(|(place, version)| {
+                (
+                    step(version),
+                    !follows(version.roles, &theirs.roles),
+                    Reverse(place),
+                )
+            })
+            .filter(|(step, ..)| *step > 0)
             .min();
-        Some(smallest.map_or(newest, |(_, Reverse(place))| place))
+        Some(smallest.map_or(newest, |(.., Reverse(place))| place))
     }
 
     /// Entries of others: `entries` after the step from `before` to `after`.

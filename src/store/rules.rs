@@ -102,15 +102,21 @@ impl Store {
         let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
         let mut tx = self.begin().await?;
         let nominated = sqlx::query!(
-            "INSERT INTO nominations (user_id, urgency, observe)
+            "INSERT INTO nominations AS n (user_id, urgency, observe)
              SELECT user_id, 3::smallint, true FROM (
-                 SELECT user_id, min(coalesce(verified_at, '-infinity')) AS oldest FROM assignments
+                 SELECT user_id, min(coalesce(verified_at, '-infinity')) AS oldest FROM assignments a
                  WHERE role = ANY($1::text[]) AND (held OR wanted)
                    AND coalesce(verified_at, '-infinity') < now() - $2::double precision * interval '1 second'
+                   -- who is parked or held, or waits for a turn, must not stand before the others for ever; a timer
+                   -- (nominated for a time to come, and by nobody since) is no turn
+                   AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = a.user_id
+                       AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL OR n.observe))
                  GROUP BY user_id ORDER BY oldest
                  LIMIT greatest($3 - (SELECT count(*) FROM nominations WHERE urgency = 3), 0)
              ) AS stale ORDER BY user_id
-             ON CONFLICT (user_id) DO NOTHING",
+             ON CONFLICT (user_id) DO UPDATE SET
+                 urgency = 3, observe = true, generation = n.generation + 1, due_at = now(), nominated_at = now()
+             WHERE n.nominated_at > now() AND n.due_at > now() AND n.lease IS NULL AND NOT n.observe",
             &roles as &[&str],
             verify_after.as_secs_f64(),
             most

@@ -208,8 +208,8 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         role_changes::attempt(&mut tx, &write.changes).await?;
-        write.write =
-            Some(race::attempt(&mut tx, user, profile, (write.plan.roles_after(), &write.races)).await?);
+        let wrote = (write.plan.roles_after(), &write.races);
+        write.write = Some(race::attempt(&mut tx, user, profile, wrote).await?);
         tx.commit().await.map_err(StoreError::from)?;
         self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))

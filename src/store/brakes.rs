@@ -101,7 +101,9 @@ impl Locked {
                    UNION
                    (SELECT n.user_id FROM nominations n
                     WHERE n.urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                      -- also those who wait a moment or back off; not those whose timer runs
+                      AND (n.due_at <= now() + $5::double precision * interval '1 second' OR n.attempts > 0)
+                      AND n.parked_at IS NULL AND n.held IS NULL
                       -- only what is adopted can be taken away
                       AND CASE WHEN $1 = 'revoked'
                           THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
@@ -112,7 +114,8 @@ impl Locked {
             self.change.as_str(),
             user,
             self.since,
-            enough
+            enough,
+            super::nominations::LOOKS_APART.as_secs_f64()
         );
         Ok(count.fetch_one(&mut **tx).await?)
     }

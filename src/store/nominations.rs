@@ -14,7 +14,7 @@ use crate::domain::plan::Change;
 
 /// Least time from one look to the next. One user whose count goes up and down without end must not use up
 /// the calls of all others.
-const LOOKS_APART: Duration = Duration::from_secs(1);
+pub(super) const LOOKS_APART: Duration = Duration::from_secs(1);
 
 /// What comes first when there are more users than calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -42,6 +42,7 @@ impl Store {
         for rule in rules.as_slice() {
             nominated += nominate_out_of_step(&mut tx, rule, writes, Duration::ZERO).await?;
         }
+        nominated += super::nominations::wake_timers(&mut tx).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(InForce::TakenOver(nominated))

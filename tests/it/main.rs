@@ -51,6 +51,10 @@ mod reconcile_profiles;
 mod reconcile_trouble;
 mod rules_file;
 #[cfg(test)]
+mod rules_many;
+#[cfg(test)]
+mod rules_over_time;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod stream_full;

@@ -78,14 +78,15 @@ impl<'f> Term<'f> {
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
         let stage = self.fold.source.stage();
+        // Before the lock: who could not take over under these rules must not say that it stands by.
+        if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
+            return Err(TermError::OtherRules);
+        }
         let Some(mut held) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
             patience.succeeded();
             self.fold.readiness.ready(stage, "standby");
             return Ok(TermEnd::Standby);
         };
-        if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
-            return Err(TermError::OtherRules);
-        }
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);

@@ -192,14 +192,15 @@ impl Reconcile {
         changed: &mut watch::Receiver<Arc<Rules>>,
         stop: &CancellationToken,
     ) -> Result<Duration, TermError> {
+        // Before the lock: who could not take over under these rules must not say that it stands by.
+        if !self.store.rules_are_in_force(&self.fingerprint).await? {
+            return Err(TermError::OtherRules);
+        }
         let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
             patience.succeeded();
             self.readiness.ready(STAGE, "standby");
             return Ok(STANDBY_POLL);
         };
-        if !self.store.rules_are_in_force(&self.fingerprint).await? {
-            return Err(TermError::OtherRules);
-        }
         patience.succeeded();
         self.readiness.ready(STAGE, "active");
         self.metrics.reconcile_active.set(1);

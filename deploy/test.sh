@@ -43,6 +43,7 @@ table() {
   done
   row all "$([ "$failed" = 0 ] && echo passed || echo FAILED)" "$SECONDS"
 }
+counted() { printf '%s\n' "${results[@]}" | grep -c "^$1$" || true; }
 row() { printf '%-28s  %-6s  %7s\n' "$1" "$2" "$(($3 / 60)).$((($3 % 60) * 10 / 60))"; }
 
 # shellcheck disable=SC2317 # called by `part`
@@ -67,4 +68,5 @@ part "SQL against the schema" sql_cache
 part "build the tests" cargo test --quiet --locked --features sandbox --no-run
 part "tests" timeout --kill-after=30s "$TEST_LIMIT" cargo test --locked --features sandbox
 table
+printf '\nparts: %s passed, %s failed\n' "$(counted passed)" "$(counted FAILED)"
 exit "$failed"

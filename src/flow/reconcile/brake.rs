@@ -9,7 +9,7 @@ use super::Reconcile;
 use super::standing::Standing;
 use crate::domain::brake::{Brake, Verdict, judge, word};
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
-use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, nominations};
+use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, looks};
 
 /// The kinds of changes of one user that are held.
 #[derive(Debug, Default)]
@@ -161,7 +161,7 @@ impl Reconcile {
             }
         }
         debug!(user.id = claim.user.as_str(), ?why, "held without a look");
-        nominations::hold(tx, claim, claim.generation, why).await?;
+        looks::hold(tx, claim, claim.generation, why).await?;
         Ok(true)
     }
 
@@ -175,16 +175,16 @@ impl Reconcile {
         braked: &Braked,
     ) -> Result<(), StoreError> {
         let Some(why) = braked.held_by() else {
-            return nominations::finish(tx, claim, generation, standing.again_at()).await;
+            return looks::finish(tx, claim, generation, standing.again_at()).await;
         };
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {
             debug!(user.id = claim.user.as_str(), ?why, "changes wait for a person");
-            nominations::hold(tx, claim, generation, why).await
+            looks::hold(tx, claim, generation, why).await
         } else {
             // Let go of while we wrote the rest: nobody would release this user any more.
             self.wake.notify_one();
-            nominations::again(tx, claim, std::time::Duration::ZERO, true, None).await
+            looks::again(tx, claim, std::time::Duration::ZERO, true, None).await
         }
     }
 

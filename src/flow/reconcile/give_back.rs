@@ -14,7 +14,7 @@ use super::look::LookError;
 use crate::auth0::{CallError, Outcome, RateHeaders};
 use crate::domain::schedule::{Ended, Next, next};
 use crate::flow::backoff::base_delay;
-use crate::store::{Claim, StoreError, nominations};
+use crate::store::{Claim, StoreError, looks};
 
 /// The stage waits until there is a token again, or credentials or scopes are mended.
 #[derive(Debug, Default)]
@@ -100,14 +100,14 @@ impl Reconcile {
                     );
                 }
                 let failed = counts_as_attempt.then(|| error.to_string());
-                nominations::again(&mut tx, claim, after, true, failed.as_deref()).await?;
+                looks::again(&mut tx, claim, after, true, failed.as_deref()).await?;
             }
             Next::Parked { reason, .. } => {
                 error!("parked for a person: {reason}");
-                nominations::park(&mut tx, claim, &reason).await?;
+                looks::park(&mut tx, claim, &reason).await?;
             }
             Next::StagePaused { reason, probe_after } => {
-                nominations::again(&mut tx, claim, Duration::ZERO, true, None).await?;
+                looks::again(&mut tx, claim, Duration::ZERO, true, None).await?;
                 self.hold(began, &reason, probe_after);
             }
         }

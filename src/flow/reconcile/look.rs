@@ -14,7 +14,7 @@ use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Plan, SeenRoles, plan};
-use crate::store::{Claim, StoreError, assignments, nominations, role_changes, users};
+use crate::store::{Claim, StoreError, assignments, looks, role_changes, users};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ impl Reconcile {
     pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
         let mut tx = self.store.begin().await?;
         let lease = Uuid::now_v7();
-        let Some(claim) = nominations::claim(
+        let Some(claim) = looks::claim(
             &mut tx,
             lease,
             super::lease_for(self.request_timeout),
@@ -84,7 +84,7 @@ impl Reconcile {
                 )
                 .await?;
             }
-            nominations::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
+            looks::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
         let settled = settled || self.hold_unseen(&mut tx, &claim, &standing).await?;
         tx.commit().await.map_err(StoreError::from)?;
@@ -158,7 +158,7 @@ impl Reconcile {
     async fn decide(&self, claim: &mut Claim, profile: &Profile) -> Result<Decided, LookError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
                 "somebody else has taken the user over; nothing written"
@@ -168,7 +168,7 @@ impl Reconcile {
         claim.cause = ours.cause;
         if ours.look_again {
             // The profile may have changed after we read it.
-            nominations::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
+            looks::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
@@ -183,7 +183,7 @@ impl Reconcile {
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
                 users::fetched(&mut tx, user, profile.json()).await?;
-                nominations::park(&mut tx, claim, &why).await?;
+                looks::park(&mut tx, claim, &why).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 return Ok(Decided::Nothing);
             }

@@ -12,7 +12,8 @@ use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::store::{
-    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, nominations, role_changes, users,
+    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, looks, nominations, role_changes,
+    users,
 };
 
 impl Reconcile {
@@ -40,7 +41,7 @@ impl Reconcile {
     ) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let ours = nominations::still_ours(&mut tx, claim).await?;
+        let ours = looks::still_ours(&mut tx, claim).await?;
         if let Some(write) = write.write {
             // True whoever has the user in hand now.
             race::answered(&mut tx, write, after).await?;
@@ -127,7 +128,7 @@ impl Reconcile {
     pub(super) async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some(ours) = nominations::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
             return Ok(());
         };
         let open: Vec<Uuid> = role_changes::open(&mut tx, user)
@@ -138,7 +139,7 @@ impl Reconcile {
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;
-        nominations::finish(&mut tx, claim, ours.generation, None).await?;
+        looks::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");
         Ok(())

@@ -1,0 +1,250 @@
+//! Table `nominations`, from the side of a look: a user taken in hand, and how that ends.
+//!
+//! Owns the lease. Must never end a look for somebody who has lost it, nor drop a nomination that came while the
+//! look was under way.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::nominations::{Cause, LOOKS_APART};
+use super::{StoreError, Tx, Wake};
+use crate::domain::ids::UserId;
+use crate::domain::plan::Change;
+
+/// What keeps changes of a user until a person acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// A stream's loss stands: revokes wait.
+    StreamLoss,
+    /// The brake of these changes is engaged.
+    Brake(Change),
+    /// Both brakes are.
+    BothBrakes,
+}
+
+impl HeldBy {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::StreamLoss => "stream_loss",
+            Self::Brake(Change::Revoked) => "brake_revokes",
+            Self::Brake(Change::Granted) => "brake_grants",
+            Self::BothBrakes => "brake_both",
+        }
+    }
+}
+
+/// A user taken in hand.
+#[derive(Debug)]
+pub struct Claim {
+    /// Who.
+    pub user: UserId<'static>,
+    /// Names the look.
+    pub lease: Uuid,
+    /// Generation when it was taken.
+    pub generation: i64,
+    /// The profile must be read.
+    pub observe: bool,
+    /// What carried the user over, where an event did.
+    pub cause: Option<Cause>,
+    /// Failed looks before this one.
+    pub attempts: i32,
+    /// How long the user had been due, milliseconds.
+    pub queued_ms: i64,
+    /// A person has let revokes of this user pass the brake.
+    pub pass_revokes: bool,
+    /// The same for grants.
+    pub pass_grants: bool,
+}
+
+impl Claim {
+    /// Whether a person has let such a change of this user pass the brake.
+    #[must_use]
+    pub fn passes(&self, change: Change) -> bool {
+        match change {
+            Change::Granted => self.pass_grants,
+            Change::Revoked => self.pass_revokes,
+        }
+    }
+}
+
+/// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, when other rules than
+/// `rules` are in force, or while a person has paused the writing.
+pub async fn claim(
+    tx: &mut Tx<'_>,
+    lease: Uuid,
+    lease_for: Duration,
+    rules: &str,
+) -> Result<Option<Claim>, StoreError> {
+    let row = sqlx::query!(
+        r#"WITH pick AS (
+               SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint)) AS level(urgency)
+               CROSS JOIN LATERAL (
+                   -- one short index range a level: users who wait for later do not have to be passed over
+                   SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
+                   WHERE n.urgency = level.urgency AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                     AND (n.lease IS NULL OR n.lease_until < now())
+                   ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+               ) AS due
+               WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3) AND NOT EXISTS (SELECT 1 FROM pause)
+               LIMIT 1
+           )
+           UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
+           FROM pick WHERE n.user_id = pick.user_id
+           RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
+               n.cause_stored_at, n.pass_revokes, n.pass_grants, (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
+        lease,
+        lease_for.as_secs_f64(),
+        rules
+    );
+    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+        return Ok(None);
+    };
+    let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
+    let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
+        table: "nominations",
+        column: "user_id",
+        value: row.user_id,
+    })?;
+    Ok(Some(Claim {
+        user,
+        lease,
+        generation: row.generation,
+        observe: row.observe,
+        cause,
+        attempts: row.attempts,
+        queued_ms: row.queued_ms.max(0),
+        pass_revokes: row.pass_revokes,
+        pass_grants: row.pass_grants,
+    }))
+}
+
+/// What a look that still has its user finds in the queue.
+#[derive(Debug)]
+pub struct Ours {
+    /// Generation now.
+    pub generation: i64,
+    /// Somebody asked for a fresh look meanwhile.
+    pub look_again: bool,
+    /// What carried the user over by now; an event may have done so while the profile was read.
+    pub cause: Option<Cause>,
+}
+
+/// Locks the nomination if the look `lease` still has it.
+pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT generation, observe, cause_event, cause_plays, cause_stored_at FROM nominations
+         WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE",
+        claim.user.as_str(),
+        claim.lease
+    );
+    let row = row.fetch_optional(&mut **tx).await?;
+    Ok(row.map(|row| Ours {
+        generation: row.generation,
+        look_again: row.observe,
+        cause: Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at),
+    }))
+}
+
+/// Ends a look: the user is in step as of `generation`, until `again_at` if that is given. If somebody
+/// nominated meanwhile, the user stays due.
+pub async fn finish(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    generation: i64,
+    again_at: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
+    let user = claim.user.as_str();
+    let in_step = sqlx::query!(
+        "WITH ours AS (
+             SELECT user_id FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe
+         ), timed AS (
+             -- kept as a timer: the decision will be another one then
+             UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
+                 due_at = $4, nominated_at = $4, cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
+                 pass_revokes = false, pass_grants = false
+             WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+         ), gone AS (
+             DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+         )
+         SELECT FROM timed UNION ALL SELECT FROM gone",
+        user,
+        claim.lease,
+        generation,
+        again_at
+    );
+    if in_step.fetch_all(&mut **tx).await?.is_empty() {
+        sqlx::query!(
+            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
+                 pass_revokes = false, pass_grants = false,
+                 due_at = now() + $3::double precision * interval '1 second'
+             WHERE user_id = $1 AND lease = $2",
+            user,
+            claim.lease,
+            LOOKS_APART.as_secs_f64()
+        )
+        .execute(&mut **tx)
+        .await?;
+        Wake::Nominations.send(tx).await?;
+    }
+    Ok(())
+}
+
+/// Gives a user back, to be looked at again after `wait`. The next look reads the profile if this one meant to.
+pub async fn again(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    wait: Duration,
+    observe: bool,
+    failed: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
+             due_at = now() + $4::double precision * interval '1 second',
+             attempts = attempts + CASE WHEN $5::text IS NULL THEN 0 ELSE 1 END,
+             last_error = coalesce($5, last_error)
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        observe,
+        wait.as_secs_f64(),
+        failed
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Parks a user until the profile changes or a day has passed; a person can see why.
+pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+             attempts = attempts + 1, last_error = $3
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        why
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends a look as of `generation`, with changes that wait for a person. If somebody nominated meanwhile, the user
+/// stays due.
+pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) -> Result<(), StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
+               pass_revokes = false, pass_grants = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END
+           WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,
+        claim.user.as_str(),
+        claim.lease,
+        generation,
+        why.as_str()
+    );
+    if held.fetch_optional(&mut **tx).await? == Some(false) {
+        Wake::Nominations.send(tx).await?;
+    }
+    Ok(())
+}

@@ -141,16 +141,6 @@ pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Makes users due who only wait for the end of a time that a rule gave them; answers how many.
-pub(super) async fn wake_timers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
-    let woken = sqlx::query!(
-        "UPDATE nominations n SET due_at = now(), nominated_at = now()
-         WHERE due_at > now() AND lease IS NULL AND NOT observe AND attempts = 0 AND parked_at IS NULL AND held IS NULL
-           AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)"
-    );
-    Ok(woken.execute(&mut **tx).await?.rows_affected())
-}
-
 impl Store {
     /// How long until the next user is due; none when nobody waits.
     pub async fn next_due(&self) -> Result<Option<Duration>, StoreError> {

@@ -42,7 +42,7 @@ impl Store {
         for rule in rules.as_slice() {
             nominated += nominate_out_of_step(&mut tx, rule, writes, Duration::ZERO).await?;
         }
-        nominated += super::nominations::wake_timers(&mut tx).await?;
+        nominated += wake_timers(&mut tx).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(InForce::TakenOver(nominated))
@@ -169,4 +169,14 @@ async fn nominate_out_of_step(
         gone_for.as_secs_f64()
     );
     Ok(nominated.execute(&mut **tx).await?.rows_affected())
+}
+
+/// Makes users due who only wait for the end of a time that a rule gave them; answers how many.
+async fn wake_timers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+    let woken = sqlx::query!(
+        "UPDATE nominations n SET due_at = now(), nominated_at = now()
+         WHERE due_at > now() AND lease IS NULL AND NOT observe AND attempts = 0 AND parked_at IS NULL AND held IS NULL
+           AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)"
+    );
+    Ok(woken.execute(&mut **tx).await?.rows_affected())
 }

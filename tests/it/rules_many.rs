@@ -282,7 +282,9 @@ async fn each_of_several_rules_is_kept_and_each_change_names_its_event() {
             world.worker().kill9().await;
             world.start_worker().await;
         }
-        events.iter().for_each(|event| model.take(event));
+        for event in &events {
+            model.take(event);
+        }
         world.quiet().await;
         model.compare(&world, &[ANN, BOB]).await;
         let mut named = audited(&world).await;
@@ -300,6 +302,42 @@ async fn each_of_several_rules_is_kept_and_each_change_names_its_event() {
         "the story is as it was meant: {:?}",
         model.flips
     );
+}
+
+/// F21: a playlist at the line moves, and is played on before anybody counts it: the move did it, not the plays.
+#[tokio::test]
+async fn a_move_at_the_line_is_named_although_plays_follow_it() {
+    let file = RulesFile::new(&rule("playlist_editor", 100, 100, ""));
+    let world = world(&file, &[ANN, BOB]).await;
+    let mut model = Model::new(&[("playlist_editor", false, 100, 100)]);
+    let start = [vec![saved("s1", "pl_1", ANN)], plays("p", "pl_1", 0..100)].concat();
+    let there = [vec![saved("move-1", "pl_1", BOB)], plays("q", "pl_1", 0..5)].concat();
+    // Below the line it is Bob's still, back at it already Ann's.
+    let mut back: Vec<Sent> = (0..6)
+        .map(|n| retraction(&format!("r-{n}"), &format!("p-{n}"), "pl_1"))
+        .collect();
+    back.push(saved("move-2", "pl_1", ANN));
+    back.extend(plays("t", "pl_1", 0..3));
+    for events in [start, there, back] {
+        // All of them in one batch.
+        world.worker().sigstop();
+        world.publish(&events).await;
+        world.worker().sigcont();
+        for event in &events {
+            model.take(event);
+        }
+        world.quiet().await;
+        let mut named = audited(&world).await;
+        let mut expected: Vec<_> = model
+            .flips
+            .iter()
+            .cloned()
+            .map(|(user, role, up, event)| (user, role, up, Some(event)))
+            .collect();
+        named.sort();
+        expected.sort();
+        assert_eq!(named, expected);
+    }
 }
 
 /// Events without plan: plays and retractions, moves and deletions, of few playlists and few owners.
@@ -364,7 +402,9 @@ async fn a_rule_over_all_playlists_that_is_switched_on_later_counts_everything()
         world.publish(&events).await;
         all.extend(events);
     }
-    all.iter().for_each(|event| model.take(event));
+    for event in &all {
+        model.take(event);
+    }
     world.quiet().await;
     model.compare(&world, &users).await;
     println!("{} events, {} crossings", all.len(), model.flips.len());

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Message, at};
 use crate::domain::event::Event;
+use crate::domain::ids::UserId;
 use crate::domain::rule::{Measure, Rules};
 use crate::domain::tally::{self, Crossing, Playlist};
 use crate::store::{Cause, Nominate, Urgency};
@@ -44,41 +45,30 @@ impl<'b, 'm> Nominees<'b, 'm> {
     /// Compares for the rules that measure the best playlist.
     pub(super) fn compare(&mut self, touched: &Touched<'_>) {
         let Touched { id, before, after } = touched;
-        let zone = |playlist: &Playlist| {
-            let counts = !playlist.deleted && playlist.owner.is_some();
-            if counts {
-                self.rules.lines_reached(Measure::BestPlaylist, playlist.plays)
-            } else {
-                0
+        let owner_before = before.owner.as_ref().map(UserId::as_str);
+        let owner_after = after.owner.as_ref().map(UserId::as_str);
+        let left = owner_before.filter(|_| owner_before != owner_after);
+        for owner in [left, owner_after].into_iter().flatten() {
+            // Lines that the playlist reaches for this owner; none as long as it is another's.
+            let zone = |playlist: &Playlist| {
+                let theirs = playlist.owner.as_ref().is_some_and(|now| now.as_str() == owner);
+                if theirs && !playlist.deleted {
+                    self.rules.lines_reached(Measure::BestPlaylist, playlist.plays)
+                } else {
+                    0
+                }
+            };
+            let (zone_before, zone_after) = (zone(before), zone(after));
+            if zone_before == zone_after {
+                continue;
             }
-        };
-        let (zone_before, zone_after) = (zone(before), zone(after));
-        let moved = before.owner != after.owner;
-        if zone_before == zone_after && !(moved && zone_after > 0) {
-            return;
-        }
-        // An owner change at the line is no crossing of the count; its event is the last one of the playlist.
-        let crossing = tally::last_crossing(&self.read.events, id, before, zone).or_else(|| {
-            let index = self
-                .read
-                .events
-                .iter()
-                .rposition(|event| event.playlist.as_str() == *id)?;
-            Some(Crossing {
-                index,
-                plays: after.shown(),
-            })
-        });
-        if moved && let Some(owner) = before.owner.as_ref().filter(|_| zone_before > 0) {
-            self.nominate(owner.as_str(), Urgency::Revoke, crossing);
-        }
-        if let Some(owner) = after.owner.as_ref().filter(|_| !moved || zone_after > 0) {
-            let urgency = if moved || zone_after > zone_before {
+            let crossing = tally::last_crossing(&self.read.events, id, before, zone);
+            let urgency = if zone_after > zone_before {
                 Urgency::Grant
             } else {
                 Urgency::Revoke
             };
-            self.nominate(owner.as_str(), urgency, crossing);
+            self.nominate(owner, urgency, crossing);
         }
     }
 

@@ -28,6 +28,10 @@ pub enum Appended {
     Repeat,
 }
 
+/// Kept free in a stream that is appended to: nats-server 2.9.10 drops the oldest message of a full one, although
+/// it is to refuse the new one, when the message fits the room that is left and its stored record does not.
+const SPARE_BYTES: i64 = 64 << 10;
+
 impl Bus {
     /// Where `stream` ends and what lies there.
     ///
@@ -70,6 +74,18 @@ impl Bus {
         // The client would keep it until it is connected again, long after the caller gave up.
         if !self.is_connected() {
             return Err(PublishError("not connected".to_owned()));
+        }
+        let state = self
+            .stream_state(stream)
+            .await
+            .map_err(|error| PublishError(error.to_string()))?;
+        let room = state
+            .max_bytes
+            .saturating_sub(i64::try_from(state.bytes).unwrap_or(i64::MAX));
+        if state.max_bytes > 0 && room < SPARE_BYTES {
+            return Err(PublishError(format!(
+                "{stream} is full but for {SPARE_BYTES} bytes that are kept free"
+            )));
         }
         let publish = PublishMessage::build()
             .payload(message.payload)

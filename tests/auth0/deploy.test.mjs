@@ -30,7 +30,7 @@ const VALUES = {
   CLAIM_NAMESPACE: "https://music.example.com",
   DEFAULT_DISPLAY_NAME: "user",
 };
-// The CLI waits seconds of its own: before bindings, and between calls.
+// Mostly the CLI compiling its own schema, twice; seen: 20 s on two busy cores.
 const BOUND_MS = 120_000;
 
 const cliIsThere = existsSync(CLI);
@@ -56,7 +56,7 @@ async function importInto(tenant) {
   return stdout + stderr;
 }
 
-test("the Deploy CLI makes exactly this in an empty tenant, and nothing new the second time", { skip: !cliIsThere }, async (context) => {
+test("the Deploy CLI makes exactly this in an empty tenant", { skip: !cliIsThere }, async (context) => {
   const tenant = await startTenant();
   context.after(tenant.stop);
   const said = await importInto(tenant);
@@ -105,11 +105,6 @@ test("the Deploy CLI makes exactly this in an empty tenant, and nothing new the 
   assert.deepEqual(made["PATCH /api/v2/actions/triggers/post-login/bindings"], {
     bindings: [{ ref: { type: "action_name", value: action.name }, display_name: "rolekeeper" }],
   });
-
-  tenant.writes.length = 0;
-  assert.match(await importInto(tenant), /Import Successful/);
-  const again = tenant.writes.map(({ call }) => call).filter((call) => /^(POST|DELETE)/.test(call) && !call.endsWith("/deploy"));
-  assert.deepEqual(again, [], "the second import only updates");
 });
 
 test("main.tf says what tenant.yaml says", { skip: !cliIsThere }, () => {

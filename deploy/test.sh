@@ -15,6 +15,7 @@ export NATS_SERVER_CURRENT_BIN="$PWD/.tools/nats/bin/nats-server"
 
 # A test that hangs must not hold the machine: the longest run seen is far below.
 TEST_LIMIT=25m
+NODE_TEST_LIMIT=4m
 
 names=()
 results=()
@@ -62,6 +63,7 @@ part "install" deploy/install.sh test
 part "format" cargo fmt --check
 part "shell scripts" shellcheck .ci/run deploy/*.sh
 part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
+part "inside Auth0" timeout --kill-after=30s "$NODE_TEST_LIMIT" node --test --test-reporter=spec tests/auth0/*.test.mjs
 part "clippy" cargo clippy --quiet --locked --all-targets --features sandbox -- -D warnings
 part "clippy, without sandbox" cargo clippy --quiet --locked --all-targets -- -D warnings
 part "SQL against the schema" sql_cache

@@ -1,0 +1,88 @@
+// What runs inside Auth0 at each login (post-login Action): shows in the tokens what the profile says, and gives a
+// display name to who has none. Owns the two claims. Must never write roles (rolekeeper alone does: Auth0 replaces the
+// list whole, so of two writers one would lose), and must never throw, since that would refuse the login.
+//
+// Secrets of the Action, which deploy/auth0/tenant.yaml and main.tf fill in:
+//   CLAIM_NAMESPACE       an http or https address of your own, before the claims' names; without it there are no claims
+//   DEFAULT_DISPLAY_NAME  for who has none; without it nobody is given one
+//
+// Claims:
+//   <namespace>/roles        ID and access token, when the scope `roles` is asked for: `app_metadata.roles`, if it is a
+//                            list of strings
+//   <namespace>/displayName  ID token: `user_metadata.displayName`, or the default on the very first login
+
+const ROLES_SCOPE = "roles";
+
+// Auth0 leaves out claims below its own domains, without an error (Auth0 docs, create-custom-claims).
+const AUTH0_DOMAINS = ["auth0.com", "webtask.io", "webtask.run"];
+
+exports.onExecutePostLogin = async (event, api) => {
+  const secrets = event?.secrets ?? {};
+  const namespace = namespaceFrom(secrets.CLAIM_NAMESPACE);
+  quietly("display name", () => displayName(event, api, namespace, secrets.DEFAULT_DISPLAY_NAME));
+  quietly("roles", () => roles(event, api, namespace));
+};
+
+function displayName(event, api, namespace, defaultName) {
+  let name = event?.user?.user_metadata?.displayName ?? null;
+  if (name === null && isFilled(defaultName)) {
+    name = defaultName;
+    // Written at the end of the login; `event.user` does not show it, so the claim takes it from here.
+    api.user.setUserMetadata("displayName", name);
+  }
+  if (namespace && isFilled(name)) {
+    api.idToken.setCustomClaim(`${namespace}/displayName`, name);
+  }
+}
+
+function roles(event, api, namespace) {
+  const held = event?.user?.app_metadata?.roles;
+  if (!namespace || !requestedScopes(event).has(ROLES_SCOPE) || !isListOfStrings(held)) {
+    return;
+  }
+  api.idToken.setCustomClaim(`${namespace}/roles`, held);
+  api.accessToken.setCustomClaim(`${namespace}/roles`, held);
+}
+
+// Auth0 shows the scopes in different places: a login in the browser in `transaction.requested_scopes`; the password
+// grant and a refresh that names scopes in the request's body; a refresh that names none, on enterprise plans, as those
+// that the refresh token was granted (Auth0 support, "Find Requested Scopes in Actions").
+function requestedScopes(event) {
+  const inBody = event?.request?.body?.scope;
+  if (typeof inBody === "string" && inBody.trim() !== "") {
+    return new Set(inBody.trim().split(/\s+/));
+  }
+  const granted = list(event?.refresh_token?.resource_servers).flatMap((server) => list(server?.scopes));
+  return new Set([...list(event?.transaction?.requested_scopes), ...granted]);
+}
+
+// Without the slash at the end, or null where Auth0 would leave the claims out.
+function namespaceFrom(value) {
+  if (typeof value !== "string" || !/^https?:\/\//.test(value) || !URL.canParse(value)) {
+    return null;
+  }
+  const host = new URL(value).hostname;
+  const reserved = AUTH0_DOMAINS.some((domain) => host === domain || host.endsWith(`.${domain}`));
+  return reserved ? null : value.replace(/\/+$/, "");
+}
+
+function isListOfStrings(value) {
+  return Array.isArray(value) && value.every((entry) => typeof entry === "string");
+}
+
+function isFilled(value) {
+  return typeof value === "string" && value !== "";
+}
+
+function list(value) {
+  return Array.isArray(value) ? value : [];
+}
+
+// A login without a claim is better than no login.
+function quietly(what, deed) {
+  try {
+    deed();
+  } catch (error) {
+    console.error(`rolekeeper: login goes on without ${what}: ${error?.message}`);
+  }
+}

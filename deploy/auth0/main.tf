@@ -1,0 +1,137 @@
+# What rolekeeper needs in an Auth0 tenant, for Terraform. Owns the least that works: one machine-to-machine
+# application, one log stream, one post-login Action and its place in the flow. tenant.yaml says the same for the
+# Auth0 Deploy CLI.
+#
+# The provider takes AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (of Terraform's own application) from the
+# environment.
+
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    auth0 = {
+      source  = "auth0/auth0"
+      version = "1.55.0"
+    }
+  }
+}
+
+variable "auth0_domain" {
+  description = "The tenant's canonical domain, also where it has a custom one"
+  type        = string
+}
+
+variable "rolekeeper_host" {
+  description = "Where Auth0 reaches the webhook: a host with a publicly trusted certificate"
+  type        = string
+}
+
+variable "log_stream_token" {
+  description = "The same as rolekeeper's setting LOG_STREAM_TOKEN; Auth0's provider keeps it in the state"
+  type        = string
+  sensitive   = true
+}
+
+variable "claim_namespace" {
+  description = "An address of your own before the claims' names, such as https://music.example.com; it need not answer"
+  type        = string
+}
+
+variable "default_display_name" {
+  description = "For users who have none"
+  type        = string
+  default     = "user"
+}
+
+variable "gap_filler" {
+  description = "Whether rolekeeper may read the tenant's log, for the gap filler"
+  type        = bool
+  default     = false
+}
+
+resource "auth0_client" "rolekeeper" {
+  name            = "rolekeeper"
+  description     = "Keeps app_metadata.roles in step. Reads and changes users, nothing else."
+  app_type        = "non_interactive"
+  is_first_party  = true
+  oidc_conformant = true
+  grant_types     = ["client_credentials"]
+
+  jwt_configuration {
+    alg = "RS256"
+  }
+}
+
+resource "auth0_client_credentials" "rolekeeper" {
+  client_id             = auth0_client.rolekeeper.id
+  authentication_method = "client_secret_post"
+}
+
+resource "auth0_client_grant" "rolekeeper" {
+  client_id = auth0_client.rolekeeper.id
+  audience  = "https://${var.auth0_domain}/api/v2/"
+  scopes = concat(
+    [
+      "read:users",
+      "update:users",
+      "read:users_app_metadata",
+      "update:users_app_metadata",
+    ],
+    var.gap_filler ? ["read:logs"] : [],
+  )
+}
+
+resource "auth0_log_stream" "rolekeeper" {
+  name = "rolekeeper"
+  type = "http"
+
+  # What rolekeeper reads: sign-ups, logins, writes through the Management API, changes by the users themselves.
+  filters = [
+    { type = "category", name = "auth.signup.success" },
+    { type = "category", name = "auth.login.success" },
+    { type = "category", name = "management.success" },
+    { type = "category", name = "user.success" },
+  ]
+
+  sink {
+    http_endpoint       = "https://${var.rolekeeper_host}/auth0/logs"
+    http_authorization  = var.log_stream_token
+    http_content_type   = "application/json"
+    http_content_format = "JSONARRAY"
+  }
+}
+
+resource "auth0_action" "rolekeeper" {
+  name    = "rolekeeper"
+  code    = file("${path.module}/actions/rolekeeper/code.js")
+  runtime = "node22"
+  deploy  = true
+
+  supported_triggers {
+    id      = "post-login"
+    version = "v3"
+  }
+
+  # Settings rather than secrets, so the state may show them, and a changed value is seen.
+  secrets {
+    name  = "CLAIM_NAMESPACE"
+    value = var.claim_namespace
+  }
+
+  secrets {
+    name  = "DEFAULT_DISPLAY_NAME"
+    value = var.default_display_name
+  }
+}
+
+# Goes to the end of the flow; other Actions stay. Where the flow is listed by auth0_trigger_actions, add it there
+# instead: the two resources exclude each other.
+resource "auth0_trigger_action" "rolekeeper" {
+  trigger      = "post-login"
+  action_id    = auth0_action.rolekeeper.id
+  display_name = "rolekeeper"
+}
+
+output "client_id" {
+  description = "For rolekeeper's setting AUTH0_CLIENT_ID; the secret is in the dashboard"
+  value       = auth0_client.rolekeeper.client_id
+}

@@ -7,6 +7,7 @@ use std::fmt;
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
+use sha2::digest::generic_array::GenericArray;
 
 /// Shortest key, in bytes: as long as the hash.
 pub const MIN_KEY_BYTES: usize = 32;
@@ -60,8 +61,7 @@ impl fmt::Debug for ErasureKey {
 /// What stands in the audit in place of an erased id: `erased:` and the hash in hex.
 #[must_use]
 pub fn pseudonym(hash: &Hash) -> String {
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("erased:{hex}")
+    format!("erased:{:x}", GenericArray::from(*hash))
 }
 
 #[cfg(test)]

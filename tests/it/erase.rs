@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
@@ -31,14 +32,14 @@ async fn named(world: &World) -> BTreeMap<String, i64> {
         .fetch_all(&world.db)
         .await
         .expect("Postgres answers");
-    let hex: String = BARE.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut named = BTreeMap::new();
     for table in &tables {
         let table: &str = table.get(0);
-        let query = format!("SELECT count(*) FROM \"{table}\" AS t WHERE t::text LIKE $1 OR t::text LIKE $2");
-        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
-            .bind(format!("%{BARE}%"))
-            .bind(format!("%{hex}%"));
+        let query = format!(
+            "SELECT count(*) FROM \"{table}\" AS t
+             WHERE t::text LIKE '%' || $1 || '%' OR t::text LIKE '%' || encode(convert_to($1, 'UTF8'), 'hex') || '%'"
+        );
+        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(BARE);
         let count: i64 = count.fetch_one(&world.db).await.expect("Postgres answers");
         if count > 0 {
             named.insert(table.to_owned(), count);
@@ -250,9 +251,12 @@ async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
         json!({"log_id": format!("id-{n}"), "data": {"type": "s", "log_id": format!("id-{n}"), "user_id": user,
             "date": "2026-11-23T10:00:00.000Z", "user_name": format!("{n}@example.com")}})
     };
+    let erased = AtomicBool::new(false);
     let sending = async {
-        for start in (0..3_000).step_by(100) {
-            let records: Vec<Value> = (start..start + 100).map(record).collect();
+        let (mut rounds, mut afterwards) = (0, 0);
+        while afterwards < 10 {
+            afterwards += u32::from(erased.load(Ordering::Relaxed));
+            let records: Vec<Value> = (rounds * 100..rounds * 100 + 100).map(record).collect();
             assert_eq!(
                 world
                     .worker()
@@ -260,19 +264,22 @@ async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
                     .await,
                 Some(200)
             );
-            let list = format!("pl_{start}");
-            world.publish(&[saved(&format!("s-{start}"), &list, ANN)]).await;
+            let list = format!("pl_{rounds}");
+            world.publish(&[saved(&format!("s-{rounds}"), &list, ANN)]).await;
             world.publish(&plays(&list, &list, 0..20)).await;
+            rounds += 1;
         }
+        rounds
     };
     let erasing = async {
-        let known = "SELECT count(*) FROM users WHERE user_id LIKE '%6132829445244d0069782a78'";
+        let known = "SELECT count(*) FROM playlists WHERE owner_id LIKE '%6132829445244d0069782a78'";
         world
-            .eventually("she is known", async || world.number(known).await == Some(1))
+            .eventually("she is known", async || world.number(known).await > Some(3))
             .await;
         erase(&world).await;
+        erased.store(true, Ordering::Relaxed);
     };
-    tokio::join!(sending, erasing);
+    let (rounds, ()) = tokio::join!(sending, erasing);
     quiet(&world).await;
     assert_eq!(named(&world).await, BTreeMap::new());
     assert_eq!(
@@ -280,7 +287,54 @@ async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
         Some(25),
         "the others"
     );
-    assert_eq!(world.number("SELECT count(*) FROM playlists").await, Some(30));
+    assert_eq!(
+        world.number("SELECT count(*) FROM playlists").await,
+        Some(i64::from(rounds))
+    );
+    let dropped = world
+        .worker()
+        .count("rolekeeper_erased_dropped_total{stream=\"APP_EVENTS\"}")
+        .await;
+    assert!(dropped >= Some(10), "{dropped:?}");
+}
+
+#[tokio::test]
+async fn a_batch_under_way_ends_before_the_erasure() {
+    let world = world().env("ONLY", "http,fold").start().await;
+    // The batch has looked who was erased, and now waits for this to nominate the second of its users.
+    let mut other = world.db.begin().await.expect("Postgres answers");
+    let nominate = "INSERT INTO nominations (user_id, urgency) VALUES ('auth0|bob', 2)";
+    sqlx::query(nominate)
+        .execute(&mut *other)
+        .await
+        .expect("Postgres answers");
+    let record = |id: &str, user: &str| json!({"type": "s", "log_id": id, "user_id": user, "date": "2026-11-23T10:00:00.000Z"});
+    let both = json!([record("1", ANN), record("2", BOB)]).to_string();
+    assert_eq!(world.worker().post_logs(LOG_TOKEN, both).await, Some(200));
+    let waits = async |query: &'static str| world.number(query).await == Some(1);
+    let batch = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+        AND query LIKE 'INSERT INTO nominations%'";
+    world
+        .eventually("the batch waits", async || waits(batch).await)
+        .await;
+    let erasing = async {
+        erase(&world).await;
+        assert_eq!(named(&world).await, BTreeMap::new());
+    };
+    let letting_go = async {
+        let erasure = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+            AND query LIKE 'LOCK TABLE stream_cursors%'";
+        world
+            .eventually("the erasure waits behind it", async || waits(erasure).await)
+            .await;
+        other.rollback().await.expect("Postgres answers");
+    };
+    tokio::join!(erasing, letting_go);
+    assert_eq!(
+        world.number("SELECT count(*) FROM users").await,
+        Some(1),
+        "the other"
+    );
 }
 
 #[tokio::test]

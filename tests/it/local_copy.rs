@@ -200,80 +200,82 @@ fn statement(record: &Value) -> Option<Statement> {
                 .as_str()
                 .filter(|id| !id.is_empty())?
                 .clone_into(&mut said.user);
-            let name = if data["user_name"].as_str().is_some_and(|name| name.contains('@')) {
-                "email"
-            } else {
-                "username"
-            };
-            let mut told = vec![
-                (name, &data["user_name"]),
-                ("connection", &data["connection"]),
-                ("strategy", &data["strategy"]),
-            ];
-            if kind == "s" {
-                said.login = Some(date);
-                let counts = [
-                    &data["details"]["stats"]["loginsCount"],
-                    &data["details"]["prompts"][0]["stats"]["loginsCount"],
-                ];
-                told.extend(counts.map(|count| ("logins_count", count)));
-            } else {
-                let body = &data["details"]["body"];
-                let names = [
-                    "email",
-                    "email_verified",
-                    "name",
-                    "nickname",
-                    "username",
-                    "picture",
-                ];
-                told.extend(names.map(|name| (name, &body[name])));
-                told.push(("roles", &body["app_metadata"]["roles"]));
-            }
-            said.fields = told
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), plain(value)?)))
-                .collect();
+            login_or_sign_up(&mut said, kind, data);
         }
         "sdu" => {
             let id = data["description"].as_str()?.strip_prefix("user_id: ")?;
             said.user = format!("{}|{id}", data["strategy"].as_str()?);
             said.dead = true;
         }
-        "sapi" => {
-            let (request, answer) = (&data["details"]["request"], &data["details"]["response"]["body"]);
-            let id = request["path"]
-                .as_str()?
-                .strip_prefix("/api/v2/users")?
-                .trim_start_matches('/')
-                .replace("%7C", "|");
-            match (request["method"].as_str()?, id.as_str()) {
-                ("post", "") => {
-                    answer["user_id"].as_str()?.clone_into(&mut said.user);
-                    whole(&mut said, answer);
-                }
-                ("delete", id) if !id.contains('/') => {
-                    id.clone_into(&mut said.user);
-                    said.dead = true;
-                }
-                ("patch", id) => {
-                    id.clone_into(&mut said.user);
-                    let body = &request["body"];
-                    let told = [
-                        ("nickname", &body["nickname"]),
-                        ("roles", &body["app_metadata"]["roles"]),
-                    ];
-                    said.fields = told
-                        .into_iter()
-                        .filter_map(|(name, value)| Some((name.to_owned(), plain(value)?)))
-                        .collect();
-                }
-                _ => return None,
-            }
-        }
+        "sapi" => management_write(&mut said, &data["details"])?,
         _ => return None,
     }
     Some(said)
+}
+
+fn login_or_sign_up(said: &mut Statement, kind: &str, data: &Value) {
+    let is_email = data["user_name"].as_str().is_some_and(|name| name.contains('@'));
+    let mut told = vec![
+        (if is_email { "email" } else { "username" }, &data["user_name"]),
+        ("connection", &data["connection"]),
+        ("strategy", &data["strategy"]),
+    ];
+    if kind == "s" {
+        said.login = Some(said.date);
+        let details = &data["details"];
+        let counts = [
+            &details["stats"]["loginsCount"],
+            &details["prompts"][0]["stats"]["loginsCount"],
+        ];
+        told.extend(counts.map(|count| ("logins_count", count)));
+    } else {
+        let body = &data["details"]["body"];
+        let names = [
+            "email",
+            "email_verified",
+            "name",
+            "nickname",
+            "username",
+            "picture",
+        ];
+        told.extend(names.map(|name| (name, &body[name])));
+        told.push(("roles", &body["app_metadata"]["roles"]));
+    }
+    said.fields = plain_ones(&told);
+}
+
+fn plain_ones(told: &[(&str, &Value)]) -> Vec<(String, Value)> {
+    let plain = told
+        .iter()
+        .map(|(name, value)| Some(((*name).to_owned(), plain(value)?)));
+    plain.flatten().collect()
+}
+
+/// A user created, deleted or patched; nothing for any other resource.
+fn management_write(said: &mut Statement, details: &Value) -> Option<()> {
+    let (request, answer) = (&details["request"], &details["response"]["body"]);
+    let id = request["path"].as_str()?.strip_prefix("/api/v2/users")?;
+    let id = id.trim_start_matches('/').replace("%7C", "|");
+    match (request["method"].as_str()?, id.as_str()) {
+        ("post", "") => {
+            answer["user_id"].as_str()?.clone_into(&mut said.user);
+            whole(said, answer);
+        }
+        ("delete", id) if !id.contains('/') => {
+            id.clone_into(&mut said.user);
+            said.dead = true;
+        }
+        ("patch", id) => {
+            id.clone_into(&mut said.user);
+            let body = &request["body"];
+            said.fields = plain_ones(&[
+                ("nickname", &body["nickname"]),
+                ("roles", &body["app_metadata"]["roles"]),
+            ]);
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 fn whole(said: &mut Statement, user: &Value) {

@@ -114,7 +114,7 @@ pub(super) fn profile_of(user: &Map<String, Value>, source: Source) -> Option<Va
         let text = user.get(*name).and_then(Value::as_str);
         text.is_some_and(|text| !text.is_empty() && is_masked(name, text))
     };
-    if source == Source::Record && MASKABLE.iter().any(|name| hidden(name)) {
+    if source == Source::Record && MASKABLE.iter().any(hidden) {
         return None;
     }
     let mut kept = user.clone();

@@ -165,23 +165,25 @@ impl Told {
         }
     }
 
-    /// Who is to be looked at, of whom we kept this before the batch.
+    /// Who is to be looked at; `known` is what we kept before the batch.
     fn looks(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
-        // Not grants: the brake counts those that wait.
-        let drifted = self.drifted.iter().map(|user| look(user, Urgency::NewUser));
+        let mut looks: BTreeMap<&String, Urgency> = BTreeMap::new();
+        for user in &self.drifted {
+            // Not a grant: the brake counts those that wait.
+            looks.insert(user, Urgency::NewUser);
+        }
         // Nobody to take a role from where we keep nothing.
-        let gone = self.deleted.iter().filter(|user| known.contains_key(*user));
-        let gone = gone.filter(|user| !self.drifted.contains(*user));
-        let gone = gone.map(|user| look(user, Urgency::Verify));
-        let named = self
-            .noticed
-            .iter()
-            .filter(|user| known.get(*user).is_none_or(|known| known.to_read));
-        let named = named.filter(|user| {
-            !self.drifted.contains(*user) && !(self.deleted.contains(*user) && known.contains_key(*user))
-        });
-        let named = named.map(|user| look(user, Urgency::NewUser));
-        drifted.chain(gone).chain(named).collect()
+        for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
+            looks.entry(user).or_insert(Urgency::Verify);
+        }
+        let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
+        for user in self.noticed.iter().filter(unread) {
+            looks.entry(user).or_insert(Urgency::NewUser);
+        }
+        looks
+            .into_iter()
+            .map(|(user, urgency)| look(user, urgency))
+            .collect()
     }
 
     /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.

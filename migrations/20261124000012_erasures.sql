@@ -15,3 +15,7 @@ CREATE TABLE erasure_key (
 COMMENT ON TABLE erasure_key IS 'Tells whether ERASURE_KEY is the one that people were erased with; one row from the first erasure on.';
 COMMENT ON COLUMN erasure_key.only_row IS 'Keeps the table at one row.';
 COMMENT ON COLUMN erasure_key.check_value IS 'HMAC-SHA-256 of a fixed text under that key.';
+
+COMMENT ON TABLE races IS 'Writes of other clients that fell between our read and our write, and what was done about them; a row goes only with its user''s erasure.';
+COMMENT ON COLUMN role_changes.user_id IS 'Auth0 user id; erased: and the hash in hex once the person was erased.';
+COMMENT ON COLUMN playlists.owner_id IS 'Auth0 user id of the owner; null until the playlist was saved, and once its owner was erased.';

@@ -88,16 +88,17 @@ impl LocalCopy {
     ///
     /// Dated by the profile's own `updated_at`, so that it compares with records on one clock; `now`, ours, only where
     /// it has none. The answer is what Auth0 says now: a deletion known before it was about an earlier life, or about
-    /// somebody else, so the answer counts from right after it.
+    /// somebody else, or dated by a clock ahead, so the answer counts from right after it.
     #[must_use]
     pub fn answered(self, profile: &Map<String, Value>, now: OffsetDateTime) -> Self {
-        let own = Self::date_of(profile);
-        let at = own
-            .or_else(|| whole_micros(now))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let at = self.deleted_at.map_or(at, |deleted| {
-            at.max(deleted.saturating_add(Duration::MICROSECOND))
-        });
+        let own = Self::date_of(profile).or_else(|| whole_micros(now));
+        let mut at = own.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        if let Some(deleted) = self.deleted_at.filter(|deleted| *deleted >= at) {
+            // Behind earlier answers of the kind, too.
+            let kept = self.fields.values().chain(&self.profile).map(|said| said.at);
+            let newest = kept.fold(deleted, OffsetDateTime::max);
+            at = newest.saturating_add(Duration::MICROSECOND);
+        }
         let mut answer = Self {
             first_seen_at: whole_micros(now),
             alive_at: Some(at),

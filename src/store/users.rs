@@ -32,25 +32,40 @@ pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Kn
         .collect())
 }
 
-/// Merges what records say into the copies, in order of user id; one statement for all of them makes the rows that are
+/// One row to be locked.
+struct Asked<'u> {
+    user: &'u str,
+    /// When the user was first seen, if the row is missing.
+    seen: OffsetDateTime,
+    /// The profile is to be compared, so it has to be read; it is by far the largest part of a row.
+    whole: bool,
+}
+
+/// Merges what records say into the copies, in order of user id: one statement for all of them makes the rows that are
 /// missing, one locks and reads, one writes those that change.
 pub async fn merge(tx: &mut Tx<'_>, said: BTreeMap<String, LocalCopy>) -> Result<(), StoreError> {
     if said.is_empty() {
         return Ok(());
     }
-    let seen: Vec<(&str, OffsetDateTime)> = said
+    let asked: Vec<Asked<'_>> = said
         .iter()
-        .filter_map(|(user, copy)| Some((user.as_str(), copy.first_seen_at?)))
+        .filter_map(|(user, copy)| {
+            Some(Asked {
+                user,
+                seen: copy.first_seen_at?,
+                whole: copy.profile.is_some(),
+            })
+        })
         .collect();
-    let mut before = lock(tx, &seen).await?;
+    let mut before = lock(tx, &asked).await?;
     let mut changed = Vec::new();
     for (user, copy) in said {
         let Some(known) = before.remove(&user) else {
             continue;
         };
-        let merged = known.clone().merge(copy);
-        if merged != known {
-            changed.push((user, merged));
+        let now = known.clone().merge(copy);
+        if now != known {
+            changed.push((user, known, now));
         }
     }
     put(tx, &changed).await
@@ -63,36 +78,45 @@ pub async fn fetched(
     profile: &Map<String, Value>,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let known = lock_one(tx, user, now).await?;
-    put(tx, &[(user.to_owned(), known.answered(profile, now))]).await?;
-    asked(tx, user).await
+    let asked = Asked {
+        user,
+        seen: now,
+        whole: true,
+    };
+    answered(tx, asked, |known| known.answered(profile, now)).await
 }
 
 /// Notes that Auth0 does not know the user. What was kept goes, a tombstone stays.
 pub async fn gone(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> Result<(), StoreError> {
-    let known = lock_one(tx, user, now).await?;
-    put(tx, &[(user.to_owned(), known.unknown(now))]).await?;
-    asked(tx, user).await
+    let asked = Asked {
+        user,
+        seen: now,
+        whole: false,
+    };
+    answered(tx, asked, |known| known.unknown(now)).await
 }
 
-async fn asked(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
+async fn answered(
+    tx: &mut Tx<'_>,
+    asked: Asked<'_>,
+    learn: impl FnOnce(LocalCopy) -> LocalCopy,
+) -> Result<(), StoreError> {
+    let user = asked.user;
+    let known = lock(tx, &[asked]).await?.remove(user).unwrap_or_default();
+    let now = learn(known.clone());
+    put(tx, &[(user.to_owned(), known, now)]).await?;
     sqlx::query!("UPDATE users SET fetched_at = now() WHERE user_id = $1", user)
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-async fn lock_one(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> Result<LocalCopy, StoreError> {
-    Ok(lock(tx, &[(user, now)]).await?.remove(user).unwrap_or_default())
-}
-
-/// Makes the rows that are missing, with when the user was first seen, and reads all of them. They stay locked until the
-/// transaction ends.
-async fn lock(
-    tx: &mut Tx<'_>,
-    users: &[(&str, OffsetDateTime)],
-) -> Result<HashMap<String, LocalCopy>, StoreError> {
-    let (ids, seen): (Vec<&str>, Vec<OffsetDateTime>) = users.iter().copied().unzip();
+/// Makes the rows that are missing and reads all of them; a profile that was not asked for as null, with its date. They stay
+/// locked until the transaction ends.
+async fn lock(tx: &mut Tx<'_>, asked: &[Asked<'_>]) -> Result<HashMap<String, LocalCopy>, StoreError> {
+    let ids: Vec<&str> = asked.iter().map(|asked| asked.user).collect();
+    let seen: Vec<OffsetDateTime> = asked.iter().map(|asked| asked.seen).collect();
+    let whole: Vec<bool> = asked.iter().map(|asked| asked.whole).collect();
     sqlx::query!(
         "INSERT INTO users (user_id, first_seen_at) SELECT * FROM UNNEST($1::text[], $2::timestamptz[])
          ON CONFLICT DO NOTHING",
@@ -102,10 +126,13 @@ async fn lock(
     .execute(&mut **tx)
     .await?;
     let rows = sqlx::query!(
-        r#"SELECT user_id, fields, profile, profile_at, fetched_at, last_login_at, first_seen_at, alive_at,
-                  greatest(deleted_at, gone_at) AS deleted_at
-           FROM users WHERE user_id = ANY($1::text[]) ORDER BY user_id FOR UPDATE"#,
-        &ids as &[&str]
+        r#"SELECT u.user_id, fields, CASE WHEN asked.whole THEN profile END AS profile,
+                  CASE WHEN profile IS NOT NULL THEN coalesce(profile_at, fetched_at) END AS profile_at,
+                  last_login_at, first_seen_at, alive_at, greatest(deleted_at, gone_at) AS deleted_at
+           FROM users u JOIN UNNEST($1::text[], $2::boolean[]) AS asked(user_id, whole) ON asked.user_id = u.user_id
+           ORDER BY u.user_id FOR UPDATE OF u"#,
+        &ids as &[&str],
+        &whole
     );
     let mut copies = HashMap::new();
     for row in rows.fetch_all(&mut **tx).await? {
@@ -114,15 +141,10 @@ async fn lock(
             column: "fields",
             value: format!("{} ({error})", row.user_id),
         })?;
-        let profile = row.profile.and_then(|value| {
-            // Without a date it was written by a worker that knew of none.
-            let own = || value.as_object().and_then(LocalCopy::date_of);
-            let at = row.profile_at.or_else(own).or(row.fetched_at)?;
-            Some(Said { value, at })
-        });
+        let value = row.profile.unwrap_or_default();
         let copy = LocalCopy {
             fields,
-            profile,
+            profile: row.profile_at.map(|at| Said { value, at }),
             last_login_at: row.last_login_at,
             first_seen_at: Some(row.first_seen_at),
             alive_at: row.alive_at,
@@ -133,33 +155,40 @@ async fn lock(
     Ok(copies)
 }
 
-/// Writes copies whose rows are there and locked.
-async fn put(tx: &mut Tx<'_>, copies: &[(String, LocalCopy)]) -> Result<(), StoreError> {
+/// Writes copies whose rows are there and locked: user, what was, what is now. A profile that stays is not sent.
+async fn put(tx: &mut Tx<'_>, copies: &[(String, LocalCopy, LocalCopy)]) -> Result<(), StoreError> {
     if copies.is_empty() {
         return Ok(());
     }
     let column = |of: fn(&LocalCopy) -> Option<OffsetDateTime>| -> Vec<Option<OffsetDateTime>> {
-        copies.iter().map(|(_, copy)| of(copy)).collect()
+        copies.iter().map(|(_, _, now)| of(now)).collect()
     };
-    let users: Vec<&str> = copies.iter().map(|(user, _)| user.as_str()).collect();
+    let users: Vec<&str> = copies.iter().map(|(user, ..)| user.as_str()).collect();
     let fields: Vec<Value> = copies
         .iter()
-        .map(|(_, copy)| serde_json::to_value(&copy.fields).unwrap_or_default())
+        .map(|(_, _, now)| serde_json::to_value(&now.fields).unwrap_or_default())
+        .collect();
+    let stays: Vec<bool> = copies
+        .iter()
+        .map(|(_, known, now)| known.profile == now.profile)
         .collect();
     let profiles: Vec<Option<&Value>> = copies
         .iter()
-        .map(|(_, copy)| copy.profile.as_ref().map(|said| &said.value))
+        .zip(&stays)
+        .map(|((_, _, now), stays)| now.profile.as_ref().filter(|_| !stays).map(|said| &said.value))
         .collect();
     sqlx::query!(
-        "UPDATE users u SET fields = now.fields, profile = now.profile, profile_at = now.profile_at,
+        "UPDATE users u SET fields = now.fields,
+             profile = CASE WHEN now.stays THEN u.profile ELSE now.profile END, profile_at = now.profile_at,
              last_login_at = now.last_login_at, first_seen_at = coalesce(now.first_seen_at, u.first_seen_at),
              alive_at = now.alive_at, deleted_at = now.deleted_at, gone_at = now.gone_at
-         FROM UNNEST($1::text[], $2::jsonb[], $3::jsonb[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-                 $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
-             AS now(user_id, fields, profile, profile_at, last_login_at, first_seen_at, alive_at, deleted_at, gone_at)
+         FROM UNNEST($1::text[], $2::jsonb[], $3::boolean[], $4::jsonb[], $5::timestamptz[], $6::timestamptz[],
+                 $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+             AS now(user_id, fields, stays, profile, profile_at, last_login_at, first_seen_at, alive_at, deleted_at, gone_at)
          WHERE u.user_id = now.user_id",
         &users as &[&str],
         &fields,
+        &stays,
         &profiles as &[Option<&Value>],
         &column(|copy| copy.profile.as_ref().map(|said| said.at)) as &[Option<OffsetDateTime>],
         &column(|copy| copy.last_login_at) as &[Option<OffsetDateTime>],

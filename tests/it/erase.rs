@@ -338,6 +338,38 @@ async fn a_batch_under_way_ends_before_the_erasure() {
 }
 
 #[tokio::test]
+async fn a_change_that_was_not_announced_yet_is_announced_of_nobody() {
+    let world = world().workers(0).start().await;
+    let rows = format!(
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, completed_at, outcome)
+         SELECT gen_random_uuid(), who, 'music.editor', 'granted', 100, '{{}}', 0, now(), 'written'
+         FROM UNNEST(ARRAY['{ANN}', '{BOB}']) AS who"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rows))
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+    erase(&world).await;
+    world.start_worker().await;
+    let waiting = "SELECT count(*) FROM role_changes WHERE announced_at IS NULL";
+    world
+        .eventually("both are announced", async || {
+            world.number(waiting).await == Some(0)
+        })
+        .await;
+    let stream = world.jetstream.get_stream("ROLE_CHANGES").await.expect("there");
+    let mut users = Vec::new();
+    for seq in 1..=2 {
+        let message = stream.get_raw_message(seq).await.expect("stored");
+        let change: Value = serde_json::from_slice(&message.payload).expect("JSON");
+        users.push(change["user_id"].as_str().unwrap_or_default().to_owned());
+    }
+    users.sort();
+    assert_eq!(users[0], BOB);
+    assert!(users[1].starts_with("erased:"), "{users:?}");
+}
+
+#[tokio::test]
 async fn the_key_must_be_there_and_the_same() {
     let world = World::start().await;
     let erase = async |key: &str| world.command_with(&["erase", ANN], &[("ERASURE_KEY", key)]).await;

@@ -226,6 +226,12 @@ fn an_answer_is_dated_by_itself_and_outlives_an_earlier_deletion() {
         lives,
         "the same record again changes nothing"
     );
+    let changed = lives.answered(&profile("2026-11-23T10:00:06.000Z", "n@b.c"), now);
+    assert_eq!(
+        value(&changed, "email"),
+        Some(&json!("n@b.c")),
+        "the newer answer, though both are older"
+    );
     // A record from a clock ahead of ours does not keep alive whom Auth0 does not know.
     let gone = read.merge(LocalCopy::alive(at(9_999))).unknown(now);
     assert_eq!((gone.gone_at(), gone.fields.len()), (Some(at(9_999)), 0));

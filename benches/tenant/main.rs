@@ -21,8 +21,6 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod table;
 #[cfg(feature = "sandbox")]
-mod worker;
-#[cfg(feature = "sandbox")]
 mod world;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 //! serves to know when to go on, never as a figure.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,11 +16,10 @@ use rolekeeper::sandbox::traffic::ROLE;
 use rolekeeper::sandbox::traffic::event::Event;
 use rolekeeper::sandbox::traffic::publish::Publisher;
 use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
+use rolekeeper::sandbox::worker::{self, Worker};
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
-
-use crate::worker::Worker;
 
 /// The client that changes roles: the worker, or the plain client in its place.
 pub(crate) const CLIENT: &str = "role-changer";
@@ -40,9 +40,17 @@ pub(crate) const BYSTANDERS: usize = 50;
 /// Name of the file in a folder of [`rules_file`].
 pub(crate) const RULES_FILE: &str = "rules.toml";
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Messages published before their acknowledgements are awaited.
 const IN_FLIGHT: usize = 1_000;
+
+/// The worker, ready.
+async fn start(settings: &[(&str, String)]) -> Result<Worker> {
+    let mut worker = Worker::spawn(Path::new(PROGRAM), settings)?;
+    worker.ready().await?;
+    Ok(worker)
+}
 
 /// A tenant on the enterprise plan whose rate limit runs `factor` times as fast.
 pub(crate) async fn tenant(factor: u32, seed: u64) -> Result<Tenant> {
@@ -131,7 +139,8 @@ impl World {
             ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let worker = Worker::start(&all).await?;
+        worker::migrate(Path::new(PROGRAM), &all).await?;
+        let worker = start(&all).await?;
         Ok(Self {
             worker: Some(worker),
             tenant,
@@ -153,19 +162,20 @@ impl World {
 
     /// It comes back. The log stream must be told where.
     pub(crate) async fn start_worker(&mut self) -> Result<()> {
-        self.worker = Some(Worker::start(&self.settings).await?);
+        self.worker = Some(start(&self.settings).await?);
         Ok(())
     }
 
     /// The tenant's log goes to the worker from now on: seconds late, out of order, some of it twice.
     pub(crate) fn stream_logs(&self, seed: u64) -> Result<()> {
         let worker = self.worker.as_ref().context("no worker")?;
+        let public = worker.address("LISTEN").context("the worker does not listen")?;
         self.tenant.stream_logs(LogStream {
             delay: Duration::from_millis(300)..=Duration::from_secs(4),
             twice: 0.1,
             shuffle: true,
             seed,
-            ..LogStream::to(&worker.webhook, LOG_TOKEN)
+            ..LogStream::to(format!("http://{public}/auth0/logs"), LOG_TOKEN)
         })
     }
 

@@ -93,6 +93,8 @@ pub struct Crossing {
     pub index: usize,
     /// How many plays the playlist showed after it.
     pub plays: i64,
+    /// How often the zone changed up to it, from one event to the next: more than once is to and fro.
+    pub times: usize,
 }
 
 /// The ids of the retracted plays, each once, in order of appearance. The store tells which are new.
@@ -169,7 +171,7 @@ pub fn last_crossing(
     let zone_before = zone(before);
     let mut now = before.clone();
     let mut zone_now = zone_before;
-    let mut last = None;
+    let (mut times, mut last) = (0, None);
     for (index, event) in events
         .iter()
         .enumerate()
@@ -180,9 +182,11 @@ pub fn last_crossing(
         let zone_after = zone(&now);
         if zone_after != zone_now {
             zone_now = zone_after;
+            times += 1;
             last = Some(Crossing {
                 index,
                 plays: now.shown(),
+                times,
             });
         }
     }
@@ -199,7 +203,7 @@ pub fn last_total_crossing(
     zone: impl Fn(i64) -> u8,
 ) -> Option<Crossing> {
     let mut now: HashMap<&str, Playlist> = HashMap::new();
-    let (mut total, mut last) = (total_before, None);
+    let (mut total, mut times, mut last) = (total_before, 0, None);
     for (index, event) in events.iter().enumerate() {
         let id = event.playlist.as_str();
         let (Some(step), Some(known)) = (step(&event.kind), before.get(id)) else {
@@ -211,7 +215,12 @@ pub fn last_total_crossing(
         playlist.take(&step);
         total += playlist.share_of(owner);
         if zone(total) != zone_before {
-            last = Some(Crossing { index, plays: total });
+            times += 1;
+            last = Some(Crossing {
+                index,
+                plays: total,
+                times,
+            });
         }
     }
     last.filter(|_| zone(total) != zone(total_before))

@@ -7,6 +7,7 @@
 pub mod servers;
 pub mod tenant;
 pub mod traffic;
+pub mod worker;
 
 use time::OffsetDateTime;
 

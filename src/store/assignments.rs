@@ -171,6 +171,7 @@ impl Store {
                 urgency: super::Urgency::Revoke,
                 observe: true,
                 cause: None,
+                restless: false,
             })
             .collect();
         super::nominations::nominate(&mut tx, &mut looks).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{Cause, LOOKS_APART};
+use super::nominations::{Cause, LOOKS_APART, REST, REST_AT_MOST};
 use super::{StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
@@ -129,22 +129,47 @@ pub struct Ours {
     pub look_again: bool,
     /// What carried the user over by now; an event may have done so while the profile was read.
     pub cause: Option<Cause>,
+    /// An event did, and the user has not waited too long for its count to come to rest.
+    pub restless: bool,
 }
 
 /// Locks the nomination if the look `lease` still has it.
 pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
     let row = sqlx::query!(
-        "SELECT generation, observe, cause_event, cause_plays, cause_stored_at FROM nominations
-         WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE",
+        r#"SELECT generation, observe, cause_event, cause_plays, cause_stored_at,
+               now() < nominated_at + $3::double precision * interval '1 second' AS "may_rest!"
+           FROM nominations WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE"#,
         claim.user.as_str(),
-        claim.lease
+        claim.lease,
+        REST_AT_MOST.as_secs_f64()
     );
     let row = row.fetch_optional(&mut **tx).await?;
-    Ok(row.map(|row| Ours {
-        generation: row.generation,
-        look_again: row.observe,
-        cause: Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at),
+    Ok(row.map(|row| {
+        let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
+        Ours {
+            generation: row.generation,
+            look_again: row.observe,
+            restless: row.may_rest && cause != claim.cause,
+            cause,
+        }
     }))
+}
+
+/// Gives a user back whose count went to and fro while the profile was read: to be looked at when that is over.
+pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
+             rest_until = now() + $4::double precision * interval '1 second',
+             due_at = now() + $4::double precision * interval '1 second'
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        claim.observe,
+        REST.as_secs_f64()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Ends a look: the user is in step as of `generation`, until `again_at` if that is given. If somebody
@@ -162,8 +187,8 @@ pub async fn finish(
          ), timed AS (
              -- kept as a timer: the decision will be another one then
              UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
-                 due_at = $4, nominated_at = $4, cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
-                 pass_revokes = false, pass_grants = false
+                 due_at = $4, nominated_at = $4, rest_until = NULL,
+                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL, pass_revokes = false, pass_grants = false
              WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
          ), gone AS (
              DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
@@ -178,7 +203,7 @@ pub async fn finish(
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
                  pass_revokes = false, pass_grants = false,
-                 due_at = now() + $3::double precision * interval '1 second'
+                 due_at = greatest(now() + $3::double precision * interval '1 second', rest_until)
              WHERE user_id = $1 AND lease = $2",
             user,
             claim.lease,

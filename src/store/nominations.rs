@@ -13,6 +13,13 @@ use super::{Store, StoreError, Tx};
 /// the calls of all others.
 pub(super) const LOOKS_APART: Duration = Duration::from_secs(1);
 
+/// How long a user is left alone whose count goes to and fro across a line: whatever is written now is likely to be
+/// undone by the next event. Far longer than the read of a profile, far shorter than anybody waits for a role.
+pub(super) const REST: Duration = Duration::from_secs(2);
+
+/// Longest such rest since the first nomination: who goes to and fro for ever is looked at all the same.
+pub(super) const REST_AT_MOST: Duration = Duration::from_secs(10);
+
 /// What comes first when there are more users than calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
@@ -62,10 +69,12 @@ pub struct Nominate {
     pub observe: bool,
     /// What carried the user over, where an event did.
     pub cause: Option<Cause>,
+    /// The count went to and fro across a line: left to rest before anybody looks.
+    pub restless: bool,
 }
 
-/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, and
-/// one who was looked at just now waits a moment.
+/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, one who
+/// was looked at just now waits a moment, and one who is restless waits until that is over, within bounds.
 pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
     if wanted.is_empty() {
         return Ok(());
@@ -87,11 +96,14 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         .iter()
         .map(|one| one.cause.as_ref().map(|cause| cause.stored_at))
         .collect();
+    let restless: Vec<bool> = wanted.iter().map(|one| one.restless).collect();
     sqlx::query!(
-        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, due_at)
-         SELECT named.*, greatest(now(), u.fetched_at + $7::double precision * interval '1 second')
-         FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[])
-             AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at)
+        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
+         SELECT named.user_id, named.urgency, named.observe, named.cause_event, named.cause_plays, named.cause_stored_at, rest.until,
+             greatest(now(), u.fetched_at + $8::double precision * interval '1 second', rest.until)
+         FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[])
+             AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, restless)
+         CROSS JOIN LATERAL (SELECT CASE WHEN named.restless THEN now() + $9::double precision * interval '1 second' END AS until) AS rest
          LEFT JOIN users u ON u.user_id = named.user_id
          ORDER BY named.user_id
          ON CONFLICT (user_id) DO UPDATE SET
@@ -101,7 +113,11 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              cause_event = coalesce(excluded.cause_event, n.cause_event),
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
-             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at ELSE least(n.due_at, excluded.due_at) END,
+             rest_until = CASE WHEN excluded.rest_until IS NULL THEN n.rest_until
+                 ELSE least(excluded.rest_until, n.nominated_at + $10::double precision * interval '1 second') END,
+             due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at
+                 WHEN excluded.rest_until IS NULL THEN greatest(least(n.due_at, excluded.due_at), n.rest_until)
+                 ELSE least(excluded.rest_until, n.nominated_at + $10::double precision * interval '1 second') END,
              -- a parked user waits for a person, or for the profile to change
              parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
              -- a held user is decided anew: what was held may not be due any more, and what is new may pass
@@ -112,7 +128,10 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         &events as &[Option<&str>],
         &plays as &[Option<i64>],
         &stored as &[Option<OffsetDateTime>],
-        LOOKS_APART.as_secs_f64()
+        &restless,
+        LOOKS_APART.as_secs_f64(),
+        REST.as_secs_f64(),
+        REST_AT_MOST.as_secs_f64()
     )
     .execute(&mut **tx)
     .await?;

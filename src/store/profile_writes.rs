@@ -225,6 +225,7 @@ impl Store {
                 urgency: Urgency::Verify,
                 observe: true,
                 cause: None,
+                restless: false,
             })
             .collect();
         // Nominations first, as reconcile locks them.

@@ -163,7 +163,14 @@ fn the_crossing_is_the_last_change_of_zone() {
     };
     let crossing = |events: &[Event<'_>], before| last_crossing(events, "a", &before, zone);
     let up = [play("b"), play("a"), play("a"), play("b")];
-    assert_eq!(crossing(&up, at(98)), Some(Crossing { index: 2, plays: 100 }));
+    assert_eq!(
+        crossing(&up, at(98)),
+        Some(Crossing {
+            index: 2,
+            plays: 100,
+            times: 1
+        })
+    );
     assert_eq!(crossing(&up, at(97)), None);
     assert_eq!(crossing(&up, at(100)), None);
     let flap = [
@@ -173,17 +180,39 @@ fn the_crossing_is_the_last_change_of_zone() {
         event("a", Kind::Repeat),
         play("a"),
     ];
-    assert_eq!(crossing(&flap, at(99)), Some(Crossing { index: 2, plays: 100 }));
+    assert_eq!(
+        crossing(&flap, at(99)),
+        Some(Crossing {
+            index: 2,
+            plays: 100,
+            times: 3
+        })
+    );
     assert_eq!(crossing(&flap[..2], at(99)), None);
     let below = [retraction("a", "1")];
-    assert_eq!(crossing(&below, at(100)), Some(Crossing { index: 0, plays: 99 }));
+    assert_eq!(
+        crossing(&below, at(100)),
+        Some(Crossing {
+            index: 0,
+            plays: 99,
+            times: 1
+        })
+    );
     assert_eq!(
         crossing(&[deleted("a"), play("a")], at(100)),
-        Some(Crossing { index: 0, plays: 0 })
+        Some(Crossing {
+            index: 0,
+            plays: 0,
+            times: 1
+        })
     );
     assert_eq!(
         crossing(&[saved("a", "u|1")], at(-2)),
-        Some(Crossing { index: 0, plays: 0 })
+        Some(Crossing {
+            index: 0,
+            plays: 0,
+            times: 1
+        })
     );
 }
 

@@ -113,6 +113,7 @@ fn look(user: &str, urgency: Urgency) -> Nominate {
         urgency,
         observe: true,
         cause: None,
+        restless: false,
     }
 }
 

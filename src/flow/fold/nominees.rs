@@ -99,7 +99,7 @@ impl<'b, 'm> Nominees<'b, 'm> {
     }
 
     fn nominate(&mut self, user: &str, urgency: Urgency, crossing: Option<Crossing>) {
-        let cause = crossing.map(|Crossing { index, plays }| Cause {
+        let cause = crossing.map(|Crossing { index, plays, .. }| Cause {
             event: self.read.events[index].id.as_str().to_owned(),
             plays,
             stored_at: at(self.read.messages[index].stored_ns),
@@ -109,15 +109,17 @@ impl<'b, 'm> Nominees<'b, 'm> {
             urgency,
             observe: false,
             cause,
+            restless: crossing.is_some_and(|crossing| crossing.times > 1),
         };
         let index = crossing.map_or(0, |crossing| crossing.index);
         match self.by_user.get_mut(user) {
             Some((latest, kept)) => {
                 let urgency = kept.urgency.min(urgency);
+                let restless = kept.restless || nominate.restless;
                 if index >= *latest {
                     (*latest, *kept) = (index, nominate);
                 }
-                kept.urgency = urgency;
+                (kept.urgency, kept.restless) = (urgency, restless);
             }
             None => {
                 self.by_user.insert(user.to_owned(), (index, nominate));

@@ -170,6 +170,13 @@ impl Reconcile {
             );
             return Ok(Decided::Nothing);
         };
+        if ours.restless {
+            // What is decided now is likely to be undone by the next event.
+            looks::rest(&mut tx, claim).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            self.wake.notify_one();
+            return Ok(Decided::Nothing);
+        }
         claim.cause = ours.cause;
         if ours.look_again {
             // The profile may have changed after we read it.

@@ -58,6 +58,7 @@ impl Reconcile {
                 urgency: Urgency::Revoke,
                 observe: true,
                 cause: None,
+                restless: false,
             }];
             nominations::nominate(&mut tx, &mut again).await?;
             tx.commit().await?;

@@ -1,0 +1,59 @@
+//! `cargo bench --bench pipe`: how fast events become counts, beside what the bus and the database can do alone.
+//!
+//! Owns what is measured and in which order. Private servers and the real worker, all on loopback and on the same cores.
+//! Every run ends with a comparison of all counts with a count of its own; a run that counted wrong ends the bench.
+
+#[cfg(feature = "sandbox")]
+mod database;
+#[cfg(feature = "sandbox")]
+mod limits;
+#[cfg(feature = "sandbox")]
+mod pipe;
+#[cfg(feature = "sandbox")]
+mod run;
+#[cfg(feature = "sandbox")]
+mod stream;
+#[cfg(feature = "sandbox")]
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // cargo says this to a bench it runs as one; `cargo test --all-targets` does not.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("a measurement of minutes, no test: run it by `cargo bench --bench pipe`");
+        return Ok(ExitCode::SUCCESS);
+    }
+    bench()
+}
+
+#[cfg(feature = "sandbox")]
+#[tokio::main]
+async fn bench() -> anyhow::Result<ExitCode> {
+    run::all(clap::Parser::parse()).await
+}
+
+/// The servers are behind the feature `sandbox`, which `cargo bench` alone does not turn on: runs the same once more
+/// with it.
+#[cfg(not(feature = "sandbox"))]
+fn bench() -> anyhow::Result<ExitCode> {
+    use anyhow::Context as _;
+
+    eprintln!("once more with --features sandbox");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut again = std::process::Command::new(cargo);
+    again.args(["bench", "--features", "sandbox", "--bench", "pipe", "--"]);
+    again.args(
+        std::env::args_os()
+            .skip(1)
+            .filter(|argument| argument != "--bench"),
+    );
+    let status = again
+        .status()
+        .context("cannot run cargo; run `cargo bench --features sandbox --bench pipe`")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

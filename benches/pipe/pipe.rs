@@ -1,0 +1,59 @@
+//! The real worker on a stream that waits for it.
+//!
+//! Owns the time from its start to its last commit, and the memory it took at most.
+
+use std::time::Duration;
+
+use std::path::Path;
+
+use anyhow::Result;
+use rolekeeper::sandbox::worker::Worker;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::{Instant, sleep};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const DRAIN_WITHIN: Duration = Duration::from_mins(10);
+
+/// What one run took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drained {
+    /// From the start of the process to the last commit.
+    pub(crate) took: Duration,
+    /// Most memory the worker held.
+    pub(crate) peak_mib: f64,
+}
+
+/// Starts the worker on the database at `url` and lets it fold up to `last_seq`.
+pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) -> Result<Drained> {
+    let settings = [
+        ("DATABASE_URL", url.to_owned()),
+        ("NATS_URL", nats.to_owned()),
+        ("ONLY", "fold".to_owned()),
+        ("FOLD_BATCH", batch.to_string()),
+        ("LISTEN", "127.0.0.1:0".to_owned()),
+        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
+    ];
+    let mut db = PgConnection::connect(url).await?;
+    let began = Instant::now();
+    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    let drained = "SELECT last_seq >= $1 FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+    loop {
+        worker.still_runs()?;
+        let drained = sqlx::query_scalar(drained).bind(last_seq.cast_signed());
+        if drained.fetch_optional(&mut db).await? == Some(true) {
+            break;
+        }
+        anyhow::ensure!(
+            began.elapsed() < DRAIN_WITHIN,
+            "not drained after {DRAIN_WITHIN:?}; the end of the worker's log:\n{}",
+            worker.log_tail()
+        );
+        sleep(LOOK_EVERY).await;
+    }
+    let took = began.elapsed();
+    let peak_mib = worker.peak_memory_mib()?;
+    db.close().await?;
+    worker.stop().await?;
+    Ok(Drained { took, peak_mib })
+}

@@ -1,0 +1,91 @@
+//! The stream that all contenders read: plays of playlists, a few of them played most.
+//!
+//! Owns which playlist each event is about, and the reference count. Events are those of `traffic::event`, so the
+//! contract's whole payload is there to be parsed.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, Result};
+use async_nats::jetstream::{self, Context, stream};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution as _, Zipf};
+use rolekeeper::sandbox::traffic::stream::APP_EVENTS;
+
+/// How unevenly playlists are played: with 1 the second is played half as often as the first, and so on.
+const ZIPF: f64 = 1.07;
+/// Published before their acknowledgements are awaited.
+const IN_FLIGHT: usize = 1_000;
+
+/// What lies in the stream.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    jetstream: Context,
+    /// Events, and the last sequence.
+    pub(crate) events: u64,
+    /// The playlist of each, by number, in order.
+    pub(crate) of: Vec<u32>,
+}
+
+/// The id of a playlist by its number; the same in [`crate::database`]. In no order of popularity, as real ids are.
+pub(crate) fn playlist_id(number: u32) -> String {
+    let mixed = number.wrapping_mul(2_654_435_761).rotate_left(13) ^ 0x5bd1_e995;
+    format!("pl_{mixed:08x}{number:010}")
+}
+
+impl Filled {
+    /// Publishes `events` plays of `playlists` playlists.
+    pub(crate) async fn publish(url: &str, events: u64, playlists: u32) -> Result<Self> {
+        let client = async_nats::connect(url).await.context("cannot reach NATS")?;
+        let jetstream = jetstream::new(client);
+        let zipf = Zipf::new(f64::from(playlists), ZIPF)?;
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut of = Vec::with_capacity(usize::try_from(events)?);
+        let mut acks = Vec::with_capacity(IN_FLIGHT);
+        for number in 0..events {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the distribution answers whole numbers from 1 to playlists"
+            )]
+            let playlist = zipf.sample(&mut rng) as u32 - 1;
+            of.push(playlist);
+            let id = playlist_id(playlist);
+            let body = format!(
+                "{{\"type\":\"play\",\"event_id\":\"01JD9ZK4{number:018}\",\"playlist_id\":\"{id}\",\
+                 \"listener_id\":\"auth0|65f1c0ffee{:010}\",\"song_id\":\"s_{:06}\",\
+                 \"played_at\":\"2026-11-23T10:00:00.123Z\"}}",
+                number * 7_919 % 1_000_003,
+                number % 999_983,
+            );
+            acks.push(jetstream.publish(format!("plays.{id}"), body.into()).await?);
+            if acks.len() == IN_FLIGHT {
+                for ack in acks.drain(..) {
+                    ack.await?;
+                }
+            }
+        }
+        for ack in acks {
+            ack.await?;
+        }
+        Ok(Self {
+            jetstream,
+            events,
+            of,
+        })
+    }
+
+    /// Plays of each playlist, by number.
+    pub(crate) fn counts(&self) -> HashMap<u32, i64> {
+        let mut counts = HashMap::new();
+        for playlist in &self.of {
+            *counts.entry(*playlist).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The stream as the server has it.
+    pub(crate) async fn stream(&self) -> Result<stream::Stream> {
+        Ok(self.jetstream.get_stream(APP_EVENTS).await?)
+    }
+}

@@ -1,0 +1,88 @@
+//! The table: every figure with its goal.
+//!
+//! Owns columns, medians and the judgement.
+
+use std::fmt;
+
+#[derive(Debug)]
+struct Row {
+    what: String,
+    least: Option<f64>,
+    figures: Vec<f64>,
+}
+
+impl Row {
+    fn reached(&self) -> Option<bool> {
+        self.least.map(|least| median(&self.figures) >= least)
+    }
+}
+
+/// All rows.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// A figure of all rounds, with the least that its median must be.
+    pub(crate) fn row(&mut self, what: &str, least: Option<f64>, figures: &[f64]) {
+        self.rows.push(Row {
+            what: what.to_owned(),
+            least,
+            figures: figures.to_vec(),
+        });
+    }
+
+    /// Whether every goal is reached.
+    pub(crate) fn all_reached(&self) -> bool {
+        self.rows.iter().all(|row| row.reached() != Some(false))
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |cells: [&str; 4]| {
+            let [what, goal, figure, reached] = cells;
+            writeln!(f, "| {what:<44} | {goal:>13} | {figure:>28} | {reached:>7} |")
+        };
+        line(["", "goal", "measured", "reached"])?;
+        line(["---", "---:", "---:", "---:"])?;
+        for row in &self.rows {
+            let goal = row
+                .least
+                .map_or_else(String::new, |least| format!("at least {least}"));
+            let reached = match row.reached() {
+                None => "",
+                Some(true) => "yes",
+                Some(false) => "NO",
+            };
+            line([&row.what, &goal, &spread(&row.figures), reached])?;
+        }
+        Ok(())
+    }
+}
+
+/// The middle one; of two in the middle the mean.
+fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (below, above) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
+    match (sorted.get(below), sorted.get(above)) {
+        (Some(a), Some(b)) => f64::midpoint(*a, *b),
+        _ => f64::NAN,
+    }
+}
+
+/// `median (smallest-largest)`.
+fn spread(figures: &[f64]) -> String {
+    let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let shown = |figure: f64| {
+        if figure >= 1_000.0 {
+            format!("{figure:.0}")
+        } else {
+            format!("{figure:.2}")
+        }
+    };
+    format!("{} ({}-{})", shown(median(figures)), shown(least), shown(most))
+}

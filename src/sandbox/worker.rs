@@ -1,0 +1,146 @@
+//! The real worker as a process of its own, for measurements.
+//!
+//! Owns starting and ending it. Must never hand it anything but settings in its environment.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::servers::Process;
+use super::servers::folder::{self, Folder};
+use super::traffic::http;
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const START_WITHIN: Duration = Duration::from_mins(1);
+/// Longer than the worker's own grace period.
+const STOP_WITHIN: Duration = Duration::from_secs(40);
+
+/// `rolekeeper serve`.
+#[derive(Debug)]
+pub struct Worker {
+    // Dropped in this order: the folder ends the process, which is then reaped.
+    folder: Folder,
+    process: Process,
+}
+
+/// Prepares database and streams with `program`: `rolekeeper migrate`.
+///
+/// # Errors
+/// It failed; with what it said.
+pub async fn migrate(program: &Path, settings: &[(&str, String)]) -> Result<()> {
+    let folder = Folder::new("migrate")?;
+    let status = run(&folder, program, "migrate", settings)?
+        .wait(START_WITHIN)
+        .await?;
+    anyhow::ensure!(status.success(), "rolekeeper migrate failed:\n{}", log(&folder));
+    Ok(())
+}
+
+impl Worker {
+    /// Starts `program`; does not wait for anything.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn spawn(program: &Path, settings: &[(&str, String)]) -> Result<Self> {
+        let folder = Folder::new("worker")?;
+        let process = run(&folder, program, "serve", settings)?;
+        Ok(Self { folder, process })
+    }
+
+    /// Waits until the worker is ready.
+    ///
+    /// # Errors
+    /// It ended, or was not ready in time; with the end of its log.
+    pub async fn ready(&mut self) -> Result<()> {
+        let http = http::Worker::new()?;
+        let deadline = Instant::now() + START_WITHIN;
+        loop {
+            self.still_runs()?;
+            if let (Some(_), Some(ops)) = (self.address("LISTEN"), self.address("OPS_LISTEN"))
+                && http.is_ok(&format!("http://{ops}/readyz")).await
+            {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the worker was not ready in time:\n{}",
+                self.log_tail()
+            );
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Where it listens, once it does: `LISTEN` or `OPS_LISTEN`.
+    #[must_use]
+    pub fn address(&self, setting: &str) -> Option<String> {
+        // A line such as `listening setting="LISTEN" address=127.0.0.1:8080`.
+        let named = format!("setting=\"{setting}\" address=");
+        let log = log(&self.folder);
+        let after = log.lines().find_map(|line| line.split_once(&named))?.1;
+        after.split_whitespace().next().map(str::to_owned)
+    }
+
+    /// Most memory it has held so far, in MiB: the kernel's `VmHWM`.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn peak_memory_mib(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        let kib: f64 = peak.context("the worker is gone")?.trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// An error with the end of its log once it has ended.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn still_runs(&mut self) -> Result<()> {
+        match self.process.ended()? {
+            None => Ok(()),
+            Some(status) => anyhow::bail!("the worker ended by itself: {status}\n{}", self.log_tail()),
+        }
+    }
+
+    /// Asks it to stop, as a service manager does.
+    ///
+    /// # Errors
+    /// It did not stop in time, or not well.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.signal(Signal::SIGTERM)?;
+        let status = self.process.wait(STOP_WITHIN).await?;
+        anyhow::ensure!(status.success(), "the worker stopped with {status}");
+        Ok(())
+    }
+
+    /// The last lines of its log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = log(&self.folder);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String)]) -> Result<Process> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.path().join("log"))?;
+    let mut process = folder.command(command, program, "TERM");
+    process.arg(command).env_clear();
+    process.envs(settings.iter().map(|(name, value)| (name, value)));
+    process.env("PATH", std::env::var_os("PATH").context("no PATH")?);
+    process.stdout(log.try_clone()?).stderr(log);
+    folder::spawn(process)
+}
+
+fn log(folder: &Folder) -> String {
+    fs::read_to_string(folder.path().join("log")).unwrap_or_default()
+}

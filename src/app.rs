@@ -59,12 +59,13 @@ pub async fn serve(config: Config) -> Result<()> {
         ops_listen,
         rules,
         rules_file,
+        erasure_key,
         grace_period,
     } = config;
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
     await_stages(&readiness, fold.is_some(), reconcile.is_some());
-    let store = store(&database)?;
+    let store = store(&database)?.with_erasure_key(erasure_key);
     let bus = bus(&bus_config).await?;
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
@@ -229,6 +230,7 @@ async fn prepare(
     while !stop.is_cancelled() {
         let prepared = async {
             store.check_schema().await?;
+            store.check_erasure_key().await?;
             store.put_rules_in_force(rules, writes).await
         };
         match prepared.await {
@@ -240,7 +242,7 @@ async fn prepare(
                 readiness.ready("start", "prepared");
                 return Ok(true);
             }
-            Err(error @ StoreError::Schema(_)) => return Err(error),
+            Err(error @ (StoreError::Schema(_) | StoreError::ErasureKey(_))) => return Err(error),
             Err(why) => {
                 readiness.not_ready("start", why.to_string());
                 patience.wait(&why, stop).await;

@@ -23,6 +23,8 @@ pub struct Metrics {
     pub folded: IntCounterVec,
     /// Messages that could not be read, by stream and reason.
     pub dead_letters: IntCounterVec,
+    /// Messages dropped because they name an erased person, by stream.
+    pub erased_dropped: IntCounterVec,
     /// Readers that had to start again at the cursor.
     pub reader_restarts: IntCounterVec,
     /// Time a fold's transaction took.
@@ -147,6 +149,11 @@ impl Metrics {
                 "Messages that could not be read",
                 &[STREAM, "reason"],
             ),
+            erased_dropped: maker.counter(
+                "rolekeeper_erased_dropped_total",
+                "Messages dropped because they name a person who was erased",
+                &[STREAM],
+            ),
             reader_restarts: maker.counter(
                 "rolekeeper_reader_restarts_total",
                 "Times a reader started again at the cursor",
@@ -256,6 +263,7 @@ impl Metrics {
     fn create_series(&self, streams: &[&str], reasons: &[&str]) {
         for stream in streams {
             self.folded.with_label_values(&[stream]);
+            self.erased_dropped.with_label_values(&[stream]);
             self.reader_restarts.with_label_values(&[stream]);
             self.fold_seconds.with_label_values(&[stream]);
             self.fold_active.with_label_values(&[stream]);

@@ -5,6 +5,8 @@
 mod accept_stream;
 mod adopt;
 mod brake;
+mod erase;
+mod export;
 mod migrate;
 mod parked;
 mod pause;
@@ -50,6 +52,10 @@ enum Command {
     Parked(parked::ParkedArgs),
     /// Make parked users due again, now
     Requeue(requeue::RequeueArgs),
+    /// Print everything that is kept about a user
+    Export(export::ExportArgs),
+    /// Erase a user for good: all that is kept, and all that comes later
+    Erase(erase::EraseArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArgs),
@@ -93,6 +99,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
+            Command::Export(args) => return export::run(args).await,
+            Command::Erase(args) => erase::run(args).await?,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,
         }

@@ -5,6 +5,8 @@
 
 use clap::Args;
 
+use super::erasure::ErasureArgs;
+
 /// Where logs go and how they look.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
@@ -139,6 +141,9 @@ pub struct ServeArgs {
     /// The brake.
     #[command(flatten)]
     pub brake: BrakeArgs,
+    /// Erased people.
+    #[command(flatten)]
+    pub erasure: ErasureArgs,
     /// Seconds a stop may take to finish what is in hand
     #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
     pub grace_period_s: String,

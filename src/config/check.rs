@@ -68,7 +68,8 @@ impl Check {
         SecretString::from(token)
     }
 
-    fn not_shown(&mut self, setting: &str, expected: &str) {
+    /// Notes that a value is not as expected, and does not show it.
+    pub(super) fn not_shown(&mut self, setting: &str, expected: &str) {
         self.faults.push(format!(
             "{setting}: got a value that is not shown, expected {expected}"
         ));

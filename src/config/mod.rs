@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod credential;
+mod erasure;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,8 +17,10 @@ pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs
 use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
+pub use erasure::ErasureArgs;
 
 use crate::domain::brake::{BrakeLimits, Limits};
+use crate::domain::erasure::ErasureKey;
 use crate::domain::pacer::{MAX_RESERVE, RatePlan};
 use crate::domain::rule::Rules;
 
@@ -90,6 +93,8 @@ pub struct Config {
     pub rules: Rules,
     /// The file, if there is one.
     pub rules_file: Option<PathBuf>,
+    /// The key that people were erased with, where it is set.
+    pub erasure_key: Option<ErasureKey>,
     /// How long a stop may take.
     pub grace_period: Duration,
 }
@@ -283,6 +288,7 @@ impl ServeArgs {
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
             rules_file: self.rules_file.as_ref().map(PathBuf::from),
+            erasure_key: self.erasure.check(&mut check),
             grace_period: Duration::from_secs(check.number(
                 "GRACE_PERIOD_S",
                 &self.grace_period_s,

@@ -12,11 +12,13 @@ use super::event::{Reason, Reject, bad_value};
 use super::ids::UserId;
 
 mod object;
+mod says;
 #[cfg(test)]
 mod tests;
 mod written;
 
 pub(super) use object::Object;
+pub use says::Says;
 pub use written::WrittenRoles;
 use written::{changed_roles, requested_roles};
 
@@ -39,6 +41,8 @@ pub struct LogRecord {
     pub updated_at: Option<OffsetDateTime>,
     /// What follows for users.
     pub tells: Tells,
+    /// What it says about its user; nothing for a record without a date.
+    pub says: Option<Says>,
 }
 
 /// What a record tells of users.
@@ -70,6 +74,22 @@ pub enum Tells {
     ManyWritten,
     /// Nothing of ours.
     Other,
+}
+
+impl LogRecord {
+    /// The user it is about, if it names one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        let told = match &self.tells {
+            Tells::Login { user }
+            | Tells::SignUp { user }
+            | Tells::Written { user, .. }
+            | Tells::Deleted { user } => Some(user),
+            Tells::ManyWritten | Tells::Other => None,
+        };
+        let user = told.or_else(|| self.says.as_ref().map(|says| &says.user))?;
+        Some(user.as_str())
+    }
 }
 
 /// Reads one record: in an envelope, flat, or a `CloudEvent`. Refused is what is no object, says no type, or
@@ -112,6 +132,7 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
         date: date(record, "date"),
         client_id: clean_text(record, "client_id"),
         updated_at: answer.and_then(|user| date(&user, "updated_at")),
+        says: says::of_record(record, &tells),
         tells,
     })
 }
@@ -146,6 +167,7 @@ fn cloud_event(top: &Object<'_>) -> Result<LogRecord, Reject> {
         date: date(top, "time"),
         client_id,
         updated_at: member("object").and_then(|user| date(&user, "updated_at")),
+        says: says::of_event(top, &tells),
         tells,
     })
 }

@@ -3,8 +3,10 @@
 
 pub mod announcement;
 pub mod brake;
+pub mod erasure;
 pub mod event;
 pub mod ids;
+pub mod local_copy;
 pub mod log_batch;
 pub mod log_record;
 pub mod merge;

@@ -7,6 +7,7 @@ pub mod assignments;
 pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;
+pub mod erasures;
 mod gauges;
 mod lock;
 pub mod looks;
@@ -14,6 +15,7 @@ pub mod nominations;
 pub mod owner_totals;
 mod parked;
 mod pause;
+mod person;
 pub mod playlists;
 pub mod profile_writes;
 pub mod races;
@@ -31,10 +33,12 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
+use crate::domain::erasure::ErasureKey;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
+pub use erasures::Erased;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::{Claim, HeldBy};
@@ -68,6 +72,7 @@ pub type Tx<'c> = Transaction<'c, Postgres>;
 pub struct Store {
     pool: PgPool,
     direct: PgConnectOptions,
+    erasure_key: Option<ErasureKey>,
 }
 
 /// Why Postgres could not do what was asked.
@@ -82,6 +87,9 @@ pub enum StoreError {
     /// The schema and this binary do not belong together.
     #[error("{0}")]
     Schema(String),
+    /// People were erased with a key that this worker does not have; the text names the setting.
+    #[error("{0}")]
+    ErasureKey(String),
     /// A stored value cannot be what we wrote.
     #[error("table {table}, column {column}: {value:?} is not understood")]
     Inconsistent {
@@ -107,6 +115,7 @@ impl Store {
         Ok(Self {
             pool,
             direct: options(direct_url)?,
+            erasure_key: None,
         })
     }
 

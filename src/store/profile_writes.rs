@@ -66,17 +66,15 @@ pub async fn attempt(
     Ok(id)
 }
 
-/// Notes that a write was answered, and when it was done by Auth0's clock.
-pub async fn answered(tx: &mut Tx<'_>, write: Uuid, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
-    sqlx::query!(
+/// Notes that a write was answered, and when it was done by Auth0's clock. False when the write is not known any more.
+pub async fn answered(tx: &mut Tx<'_>, write: Uuid, at: Option<OffsetDateTime>) -> Result<bool, StoreError> {
+    let noted = sqlx::query!(
         "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = $2, answered = true
          WHERE write_id = $1 AND NOT answered",
         write,
         at
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    );
+    Ok(noted.execute(&mut **tx).await?.rows_affected() == 1)
 }
 
 /// Completes the newest write without an answer that left the profile as it was just seen. No login comes

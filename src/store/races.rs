@@ -1,7 +1,7 @@
 //! Tables `foreign_writes` and `races`: what other clients wrote to roles, and what became of it where we wrote
 //! at the same time.
 //!
-//! Owns what is kept of both, and for how long. Must never remove a race, and never settle one twice.
+//! Owns what is kept of both, and for how long. Must never remove a race (erasing its user does), and never settle one twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

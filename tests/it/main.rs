@@ -22,6 +22,8 @@ mod brake;
 mod client_key;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod erase;
 mod floors;
 #[cfg(test)]
 mod fold_counts;
@@ -35,6 +37,8 @@ mod fold_outages;
 mod fold_poison;
 #[cfg(test)]
 mod leftovers;
+#[cfg(test)]
+mod local_copy;
 mod lost_grants;
 mod official_clients;
 #[cfg(test)]

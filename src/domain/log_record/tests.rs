@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
+use crate::domain::local_copy::LocalCopy;
 
 fn read(record: &Value) -> LogRecord {
     parse(record.to_string().as_bytes()).unwrap_or_else(|reject| panic!("{record}: {reject}"))
@@ -50,6 +51,13 @@ fn the_envelope_may_be_missing() {
         tells: Tells::Login {
             user: user("auth0|a"),
         },
+        says: Some(Says {
+            user: user("auth0|a"),
+            copy: LocalCopy {
+                last_login_at: Some(datetime!(2026-11-23 10:00:00.123 UTC)),
+                ..LocalCopy::alive(datetime!(2026-11-23 10:00:00.123 UTC))
+            },
+        }),
     };
     assert_eq!(read(&json!({"log_id": "1", "data": flat})), expected);
     let bare = LogRecord {
@@ -68,6 +76,7 @@ fn what_is_not_there_or_odd_spoils_nothing_else() {
         client_id: None,
         updated_at: None,
         tells: Tells::Other,
+        says: None,
     };
     for record in [
         json!({"type": "s"}),

@@ -3,17 +3,28 @@
 //! Owns the order of the writes. Must never look at a playlist one by one on the hot path: plays are one
 //! upsert, whoever crossed a line is found in what it returns.
 
+use std::collections::BTreeSet;
+
 use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::{Done, Message, dead_letter};
 use crate::bus::APP_EVENTS;
-use crate::domain::event;
+use crate::domain::erasure::ErasureKey;
+use crate::domain::event::{self, Event, Kind};
 use crate::domain::rule::Rules;
 use crate::domain::tally::{self, Playlist, Tally};
-use crate::store::{DeadLetter, StoreError, Tx, dead_letters, nominations, owner_totals, playlists};
+use crate::store::{
+    DeadLetter, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
+};
 
 /// Folds one batch inside the cursor's transaction.
-pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> Result<Done, StoreError> {
+pub(super) async fn fold(
+    tx: &mut Tx<'_>,
+    batch: &[Message],
+    rules: &Rules,
+    key: Option<&ErasureKey>,
+) -> Result<Done, StoreError> {
     let (mut read, dead) = read(batch);
+    let erased = drop_erased(tx, &mut read, key).await?;
     let retracted: Vec<String> = tally::retracted(&read.events)
         .into_iter()
         .map(|token| token.as_str().to_owned())
@@ -49,6 +60,7 @@ pub(super) async fn fold(tx: &mut Tx<'_>, batch: &[Message], rules: &Rules) -> R
     dead_letters::keep(tx, APP_EVENTS, &dead).await?;
     Ok(Done {
         messages: batch.len() as u64,
+        erased,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
@@ -65,6 +77,32 @@ fn read(batch: &[Message]) -> (Read<'_>, Vec<DeadLetter<'_>>) {
         }
     }
     (read, dead)
+}
+
+/// Drops playlists that were saved for somebody who was erased; answers how many. Only then does an event name a person
+/// who is kept.
+async fn drop_erased(
+    tx: &mut Tx<'_>,
+    read: &mut Read<'_>,
+    key: Option<&ErasureKey>,
+) -> Result<u64, StoreError> {
+    let owner = |event: &Event<'_>| match &event.kind {
+        Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
+        _ => None,
+    };
+    let owners: BTreeSet<String> = read.events.iter().filter_map(owner).collect();
+    let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
+    let erased = erasures::among(tx, key, &owners).await?;
+    if erased.is_empty() {
+        return Ok(0);
+    }
+    let before = read.events.len();
+    let pairs = std::mem::take(&mut read.events)
+        .into_iter()
+        .zip(std::mem::take(&mut read.messages));
+    let kept = pairs.filter(|(event, _)| owner(event).is_none_or(|owner| !erased.contains(&owner)));
+    (read.events, read.messages) = kept.unzip();
+    Ok((before - read.events.len()) as u64)
 }
 
 /// Playlists that were saved or deleted: read, changed, written.

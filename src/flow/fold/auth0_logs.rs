@@ -1,28 +1,31 @@
-//! The tenant's log: a batch of AUTH0_LOGS into logins, new users and drift.
+//! The tenant's log: a batch of AUTH0_LOGS into the local copy of users, and into who is to be looked at.
 //!
-//! Owns which record makes somebody look. A record is a hint, never the state. Must never nominate for the
-//! echo of our own write, or the worker would follow its own tail.
+//! Owns which record makes somebody look. For roles a record is a hint, never the state. Must never nominate for the
+//! echo of our own write, or the worker would follow its own tail, nor take anything of a person who was erased.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Done, Message, dead_letter};
 use crate::bus::AUTH0_LOGS;
+use crate::domain::erasure::ErasureKey;
 use crate::domain::event::{Reason, Reject};
+use crate::domain::local_copy::LocalCopy;
 use crate::domain::log_batch::UNREADABLE;
-use crate::domain::log_record::{self, LogRecord, Tells, WrittenRoles};
+use crate::domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
+use crate::store::users::Known;
 use crate::store::{
     DeadLetter, ForeignWrite, Nominate, OwnRecord, OwnWrite, StoreError, Tx, Urgency, assignments,
-    dead_letters, nominations, profile_writes, races, users,
+    dead_letters, erasures, nominations, profile_writes, races, users,
 };
 
 /// What a batch tells, by user.
 #[derive(Default)]
 struct Told {
-    /// Users named as subjects, with their newest login.
-    noticed: BTreeMap<String, Option<OffsetDateTime>>,
+    /// Users who logged in or signed up.
+    noticed: BTreeSet<String>,
     /// Users whose roles somebody may have written.
     drifted: BTreeSet<String>,
     /// Roles that our own client wrote, by the record; with the record's id.
@@ -35,6 +38,8 @@ struct Told {
     deleted: BTreeSet<String>,
     /// Many users were written and none is named.
     many: bool,
+    /// What the records say about each user.
+    said: BTreeMap<String, LocalCopy>,
 }
 
 /// Folds one batch inside the cursor's transaction.
@@ -42,58 +47,51 @@ pub(super) async fn fold(
     tx: &mut Tx<'_>,
     batch: &[Message],
     own_client: Option<&str>,
+    key: Option<&ErasureKey>,
 ) -> Result<Done, StoreError> {
-    let mut told = Told::default();
+    let mut records: Vec<(LogRecord, i64)> = Vec::with_capacity(batch.len());
     let mut dead: Vec<DeadLetter<'_>> = Vec::new();
     for message in batch {
         match read(message) {
-            Ok(record) => told.take(record, message.stored_ns, own_client),
+            Ok(record) => records.push((record, message.stored_ns)),
             Err(reject) => dead.push(dead_letter(message, reject)),
         }
     }
-    told.drop_echoes(tx).await?;
-    let mut wanted: Vec<Nominate> = told
-        .drifted
+    let named: BTreeSet<String> = records
         .iter()
-        // Not a grant: the brake counts those that wait.
-        .map(|user| look(user, Urgency::NewUser))
+        .filter_map(|(record, _)| record.subject().map(str::to_owned))
         .collect();
-    if !told.deleted.is_empty() {
-        // Nobody to take a role from where we keep nothing.
-        let deleted: Vec<&str> = told.deleted.iter().map(String::as_str).collect();
-        let known = users::known(tx, &deleted).await?;
-        wanted.extend(
-            known
-                .iter()
-                .filter(|user| !told.drifted.contains(*user))
-                .map(|user| look(user, Urgency::Verify)),
-        );
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let known = users::known(tx, &named).await?;
+    // Whom we keep a copy of was not erased.
+    let unknown: Vec<&str> = named
+        .into_iter()
+        .filter(|user| !known.contains_key(*user))
+        .collect();
+    let erased = erasures::among(tx, key, &unknown).await?;
+    let mut told = Told::default();
+    let mut dropped = 0;
+    for (record, stored_ns) in records {
+        if record.subject().is_some_and(|user| erased.contains(user)) {
+            dropped += 1;
+        } else {
+            told.take(record, stored_ns, own_client);
+        }
     }
-    let (noticed, logins): (Vec<&str>, Vec<_>) = told
-        .noticed
-        .iter()
-        .map(|(user, login)| (user.as_str(), *login))
-        .unzip();
-    let unread = users::unread(tx, &noticed).await?;
-    let nominated: BTreeSet<String> = wanted.iter().map(|one| one.user.clone()).collect();
-    wanted.extend(
-        unread
-            .iter()
-            .filter(|user| !nominated.contains(*user))
-            .map(|user| look(user, Urgency::NewUser)),
-    );
+    told.drop_echoes(tx).await?;
     // Nominations first, as reconcile locks them: two transactions then wait for each other one way only.
-    nominations::nominate(tx, &mut wanted).await?;
+    nominations::nominate(tx, &mut told.looks(&known)).await?;
     // Behind them: who reads these writes while it holds the nomination has all that it was nominated for.
     races::note(tx, &told.theirs).await?;
     profile_writes::told(tx, &told.confirmed).await?;
-    users::noticed(tx, &noticed, &logins).await?;
     if told.many {
         assignments::unverify_all(tx).await?;
     }
+    users::merge(tx, told.said).await?;
     dead_letters::keep(tx, AUTH0_LOGS, &dead).await?;
     Ok(Done {
         messages: batch.len() as u64,
+        erased: dropped,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
@@ -121,18 +119,18 @@ fn look(user: &str, urgency: Urgency) -> Nominate {
 
 impl Told {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
+        if let Some(Says { user, copy }) = record.says {
+            let said = self.said.entry(user.as_str().to_owned()).or_default();
+            *said = std::mem::take(said).merge(copy);
+        }
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
         let id = record
             .log_id
             .unwrap_or_else(|| format!("stored at {stored_ns} ns"));
         let at = record.updated_at.or(record.date);
         match record.tells {
-            Tells::Login { user } => {
-                let newest = self.noticed.entry(user.as_str().to_owned()).or_default();
-                *newest = (*newest).max(record.date);
-            }
-            Tells::SignUp { user } => {
-                self.noticed.entry(user.as_str().to_owned()).or_default();
+            Tells::Login { user } | Tells::SignUp { user } => {
+                self.noticed.insert(user.as_str().to_owned());
             }
             Tells::Written {
                 roles: WrittenRoles::Untouched,
@@ -166,6 +164,27 @@ impl Told {
             }
             Tells::ManyWritten => self.many = true,
         }
+    }
+
+    /// Who is to be looked at; `known` is what we kept before the batch.
+    fn looks(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
+        let mut looks: BTreeMap<&String, Urgency> = BTreeMap::new();
+        for user in &self.drifted {
+            // Not a grant: the brake counts those that wait.
+            looks.insert(user, Urgency::NewUser);
+        }
+        // Nobody to take a role from where we keep nothing.
+        for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
+            looks.entry(user).or_insert(Urgency::Verify);
+        }
+        let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
+        for user in self.noticed.iter().filter(unread) {
+            looks.entry(user).or_insert(Urgency::NewUser);
+        }
+        looks
+            .into_iter()
+            .map(|(user, urgency)| look(user, urgency))
+            .collect()
     }
 
     /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.

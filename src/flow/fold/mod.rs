@@ -95,6 +95,8 @@ pub struct Fold {
 #[derive(Debug, Default)]
 struct Done {
     messages: u64,
+    /// Those that were dropped because they name a person who was erased.
+    erased: u64,
     rejected: Vec<&'static str>,
 }
 

@@ -216,9 +216,13 @@ impl<'f> Term<'f> {
         if !cursors::advance(&mut tx, stream, cursor, seq, stored_ns, &self.fingerprint).await? {
             return Err(TermError::Refused);
         }
+        let key = self.fold.store.erasure_key();
         let done = match self.fold.source {
-            Source::AppEvents => app_events::fold(&mut tx, batch, &self.rules).await?,
-            Source::Auth0Logs => auth0_logs::fold(&mut tx, batch, self.fold.own_client_id.as_deref()).await?,
+            Source::AppEvents => app_events::fold(&mut tx, batch, &self.rules, key).await?,
+            Source::Auth0Logs => {
+                let own_client = self.fold.own_client_id.as_deref();
+                auth0_logs::fold(&mut tx, batch, own_client, key).await?
+            }
         };
         tx.commit().await.map_err(StoreError::from)?;
         (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
@@ -233,6 +237,11 @@ impl<'f> Term<'f> {
             .folded
             .with_label_values(&[stream])
             .inc_by(done.messages);
+        self.fold
+            .metrics
+            .erased_dropped
+            .with_label_values(&[stream])
+            .inc_by(done.erased);
         for reason in &done.rejected {
             self.fold
                 .metrics

@@ -14,7 +14,7 @@ use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::plan::{Plan, SeenRoles, plan};
-use crate::store::{Claim, StoreError, assignments, looks, role_changes, users};
+use crate::store::{Claim, StoreError, assignments, erasures, looks, role_changes, users};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,11 @@ impl Reconcile {
         else {
             return Ok(Begun::Nobody);
         };
+        if erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await? {
+            // Nominated by somebody who began before the erasure, or by hand.
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(Begun::Settled);
+        }
         let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
         let settled = !claim.observe && standing.in_step();
         if settled {
@@ -189,7 +194,7 @@ impl Reconcile {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
-                users::fetched(&mut tx, user, profile.json()).await?;
+                users::fetched(&mut tx, user, profile.json(), crate::clock::now()).await?;
                 looks::park(&mut tx, claim, &why).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 return Ok(Decided::Nothing);

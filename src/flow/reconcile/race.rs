@@ -157,8 +157,8 @@ pub(super) async fn attempt(
     profile_writes::attempt(tx, user, (&roles, at(read)), (wrote, races.since)).await
 }
 
-/// Notes what a write's answer says.
-pub(super) async fn answered(tx: &mut Tx<'_>, write: Uuid, after: &Profile) -> Result<(), StoreError> {
+/// Notes what a write's answer says; false when the write is not known any more.
+pub(super) async fn answered(tx: &mut Tx<'_>, write: Uuid, after: &Profile) -> Result<bool, StoreError> {
     profile_writes::answered(tx, write, at(after)).await
 }
 

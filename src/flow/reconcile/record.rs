@@ -42,9 +42,14 @@ impl Reconcile {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
         let ours = looks::still_ours(&mut tx, claim).await?;
-        if let Some(write) = write.write {
+        let noted = match write.write {
             // True whoever has the user in hand now.
-            race::answered(&mut tx, write, after).await?;
+            Some(write) => race::answered(&mut tx, write, after).await?,
+            None => true,
+        };
+        if !noted {
+            // Nothing is known of the write any more: the user was erased meanwhile.
+            return Ok(tx.commit().await?);
         }
         if ours.is_none() {
             // The write was done, but another look began meanwhile: it must look after our write.
@@ -122,7 +127,7 @@ impl Reconcile {
                 assignments::seen(tx, user, now).await?;
             }
         }
-        users::fetched(tx, user, profile.json()).await
+        users::fetched(tx, user, profile.json(), crate::clock::now()).await
     }
 
     /// Auth0 does not know the user: nothing is left to do.
@@ -139,7 +144,7 @@ impl Reconcile {
             .collect();
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
-        users::gone(&mut tx, user).await?;
+        users::gone(&mut tx, user, crate::clock::now()).await?;
         looks::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");

@@ -1,0 +1,48 @@
+//! `rolekeeper erase`: a person is erased for good.
+//!
+//! Owns what the person at the keyboard is told. Must never erase without the key: nothing would keep late events out.
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+
+use crate::app;
+use crate::config::{DatabaseArgs, ErasureArgs};
+use crate::domain::ids::UserId;
+
+/// Removes everything that is kept about the user and drops what names them later. It cannot be undone. Delete the user at
+/// Auth0 first.
+#[derive(Args, Debug)]
+pub(super) struct EraseArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    erasure: ErasureArgs,
+    /// Auth0 user id, such as `auth0|6132829445244d0069782a78`
+    #[arg(value_name = "USER_ID")]
+    user: String,
+}
+
+pub(super) async fn run(args: EraseArgs) -> Result<()> {
+    let EraseArgs {
+        database,
+        erasure,
+        user,
+    } = args;
+    let (database, key) = erasure.checked(&database)?;
+    let key = key.context("ERASURE_KEY: not set")?;
+    checked(&user)?;
+    let erased = app::store(&database)?.erase(&user, &key).await?;
+    println!(
+        "{user}: erased{}; {} rows removed or made anonymous. What names the user from now on is dropped. \
+         Messages in the streams stay until their retention ends.",
+        if erased.before { " again" } else { "" },
+        erased.rows
+    );
+    Ok(())
+}
+
+/// Refuses what cannot be an id, before anything is done with it.
+pub(super) fn checked(user: &str) -> Result<()> {
+    UserId::parse(user).map_err(|expected| anyhow!("user \"{}\": {expected}", user.escape_debug()))?;
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! `rolekeeper export`: everything that is kept about a person, for their request to see it.
+//!
+//! Owns the form: one JSON object on standard output. Must never change anything.
+
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde_json::json;
+
+use super::erase::checked;
+use crate::app;
+use crate::config::DatabaseArgs;
+
+/// Prints one JSON object: `user_id`, and `tables` with all rows that name the user. Exit code 1 when nothing is kept.
+#[derive(Args, Debug)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Auth0 user id, such as `auth0|6132829445244d0069782a78`
+    #[arg(value_name = "USER_ID")]
+    user: String,
+}
+
+pub(super) async fn run(args: ExportArgs) -> Result<ExitCode> {
+    let ExportArgs { database, user } = args;
+    let database = database.checked()?;
+    checked(&user)?;
+    let tables = app::store(&database)?.export(&user).await?;
+    if tables.is_empty() {
+        eprintln!("{user}: nothing is kept");
+        return Ok(ExitCode::FAILURE);
+    }
+    let shown = serde_json::to_string_pretty(&json!({"user_id": user, "tables": tables}))?;
+    match writeln!(std::io::stdout(), "{shown}") {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        other => other.context("standard output")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,79 @@
+//! The key that people are erased with.
+//!
+//! Owns how it is written: hex or base64. Must never print it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use clap::Args;
+
+use super::check::Check;
+use super::{DatabaseArgs, DatabaseConfig, Faults};
+use crate::domain::erasure::ErasureKey;
+
+const SETTING: &str = "ERASURE_KEY";
+const EXPECTED: &str = "32 bytes or more in hex or base64, such as `openssl rand -hex 32` makes";
+
+/// The key that people are erased with.
+#[derive(Args, Clone, Debug)]
+pub struct ErasureArgs {
+    /// The key of the hashes by which erased people are known, 32 bytes or more in hex or base64; the same for ever. In
+    /// the environment only, where other users cannot read it
+    #[arg(long, env = "ERASURE_KEY", hide_env_values = true)]
+    pub erasure_key: Option<String>,
+}
+
+impl ErasureArgs {
+    /// The key, if there is one.
+    pub(super) fn check(&self, check: &mut Check) -> Option<ErasureKey> {
+        let text = self
+            .erasure_key
+            .as_deref()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())?;
+        let key = bytes(text).and_then(|bytes| ErasureKey::new(&bytes));
+        if key.is_none() {
+            check.not_shown(SETTING, EXPECTED);
+        }
+        key
+    }
+
+    /// Checks the settings of a command that needs Postgres and the key.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn checked(&self, database: &DatabaseArgs) -> Result<(DatabaseConfig, Option<ErasureKey>), Faults> {
+        let mut check = Check::default();
+        let config = database.check(&mut check);
+        check.text(SETTING, self.erasure_key.as_deref(), EXPECTED);
+        let key = self.check(&mut check);
+        check.end((config, key))
+    }
+}
+
+/// What a text in hex or base64 stands for. One in hex could be base64 too: hex goes first.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    if text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let pairs = (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16));
+        return pairs.collect::<Result<_, _>>().ok();
+    }
+    let engines = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD];
+    engines.iter().find_map(|engine| engine.decode(text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn a_key_is_hex_or_base64() {
+        assert_eq!(bytes("00fF"), Some(vec![0, 255]));
+        for text in ["+/8=", "+/8", "-_8=", "-_8"] {
+            assert_eq!(bytes(text), Some(vec![251, 255]), "{text}");
+        }
+        for bad in ["äöü", "0 1", "a*b"] {
+            assert_eq!(bytes(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Tables `erasures` and `erasure_key`: people who were erased for good.
+//!
+//! Owns that nothing comes back. Must never keep an id here, and never compute a hash while nobody was erased.
+
+use std::collections::HashSet;
+
+use super::{Store, StoreError, Tx, person};
+use crate::domain::erasure::{ErasureKey, Hash, pseudonym};
+
+/// What an erasure found.
+#[derive(Clone, Copy, Debug)]
+pub struct Erased {
+    /// Rows that were removed or made anonymous.
+    pub rows: u64,
+    /// The person had been erased before.
+    pub before: bool,
+}
+
+/// Of these users, those who were erased. While nobody was, this is one look at an empty table.
+///
+/// # Errors
+/// Somebody was erased, and the key is missing or another one.
+pub async fn among(
+    tx: &mut Tx<'_>,
+    key: Option<&ErasureKey>,
+    users: &[&str],
+) -> Result<HashSet<String>, StoreError> {
+    if users.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let Some(check_value) = check_value(tx).await? else {
+        return Ok(HashSet::new());
+    };
+    let key = fitting(key, &check_value)?;
+    let hashes: Vec<Hash> = users.iter().map(|user| key.hash(user)).collect();
+    let asked: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
+    let erased = sqlx::query_scalar!(
+        "SELECT user_hash FROM erasures WHERE user_hash = ANY($1::bytea[])",
+        &asked as &[&[u8]]
+    );
+    let erased: HashSet<Vec<u8>> = erased.fetch_all(&mut **tx).await?.into_iter().collect();
+    let among = users.iter().zip(&hashes);
+    Ok(among
+        .filter(|(_, hash)| erased.contains(hash.as_slice()))
+        .map(|(user, _)| (*user).to_owned())
+        .collect())
+}
+
+/// Removes what has come back of a user who was erased: somebody wrote it who began before, or named the user by hand.
+/// Answers whether the user is an erased one.
+pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<bool, StoreError> {
+    if !among(tx, key, &[user]).await?.contains(user) {
+        return Ok(false);
+    }
+    if let Some(key) = key {
+        person::erase(tx, user, &pseudonym(&key.hash(user))).await?;
+    }
+    Ok(true)
+}
+
+async fn check_value(tx: &mut Tx<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+    let check_value = sqlx::query_scalar!("SELECT check_value FROM erasure_key");
+    Ok(check_value.fetch_optional(&mut **tx).await?)
+}
+
+fn fitting<'k>(key: Option<&'k ErasureKey>, check_value: &[u8]) -> Result<&'k ErasureKey, StoreError> {
+    let wrong = |what: &str| {
+        StoreError::ErasureKey(format!(
+            "ERASURE_KEY: {what}; people were erased here, and only with the key of that time can it be told who. Set it \
+             to the value that `rolekeeper erase` was run with"
+        ))
+    };
+    let key = key.ok_or_else(|| wrong("not set"))?;
+    if key.check_value() == check_value {
+        Ok(key)
+    } else {
+        Err(wrong("another key than people were erased with"))
+    }
+}
+
+impl Store {
+    /// The same store, which tells erased people by this key.
+    #[must_use]
+    pub fn with_erasure_key(mut self, key: Option<ErasureKey>) -> Self {
+        self.erasure_key = key;
+        self
+    }
+
+    /// The key that tells erased people.
+    #[must_use]
+    pub fn erasure_key(&self) -> Option<&ErasureKey> {
+        self.erasure_key.as_ref()
+    }
+
+    /// Refuses to begin when people were erased and this worker cannot tell who.
+    ///
+    /// # Errors
+    /// The key is missing or another one, or Postgres is not there.
+    pub async fn check_erasure_key(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        if let Some(check_value) = check_value(&mut tx).await? {
+            fitting(self.erasure_key(), &check_value)?;
+        }
+        Ok(())
+    }
+
+    /// Erases a person for good, in one transaction.
+    ///
+    /// # Errors
+    /// Others were erased with another key, or Postgres refused; then nothing was changed.
+    pub async fn erase(&self, user: &str, key: &ErasureKey) -> Result<Erased, StoreError> {
+        let mut tx = self.begin().await?;
+        // A batch that is being folded ends first, and the next one begins behind us: it finds who was erased.
+        sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
+            .execute(&mut *tx)
+            .await?;
+        let check = key.check_value();
+        sqlx::query!(
+            "INSERT INTO erasure_key (check_value) VALUES ($1) ON CONFLICT DO NOTHING",
+            check.as_slice()
+        )
+        .execute(&mut *tx)
+        .await?;
+        if let Some(check_value) = check_value(&mut tx).await? {
+            fitting(Some(key), &check_value)?;
+        }
+        let hash = key.hash(user);
+        let noted = sqlx::query!(
+            "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
+            hash.as_slice()
+        );
+        let before = noted.execute(&mut *tx).await?.rows_affected() == 0;
+        let rows = person::erase(&mut tx, user, &pseudonym(&hash)).await?;
+        tx.commit().await?;
+        Ok(Erased { rows, before })
+    }
+}

@@ -1,0 +1,137 @@
+//! Everything that is kept about one person, in all tables.
+//!
+//! Owns the two lists, what is shown and what is removed: a table that names a person must stand in both. Must never leave
+//! a person's id behind.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::{Store, StoreError, Tx};
+
+/// Shortest id at the identity provider that is looked for by itself in messages; a shorter one is found in too many.
+const MIN_BARE_ID_BYTES: usize = 16;
+
+/// Removes all of a person; `pseudonym` stands in the audit from now on. Answers how many rows that were.
+pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Result<u64, StoreError> {
+    let named = spellings(user);
+    let queries = [
+        // First, as reconcile locks it: a look that has the person in hand ends before, or finds its lease gone.
+        sqlx::query!("DELETE FROM nominations WHERE user_id = $1", user),
+        // Nobody's now, and deleted: late plays of it change nothing. Whoever saves it again owns it, from 0.
+        sqlx::query!(
+            "UPDATE playlists SET owner_id = NULL, name = NULL, plays = 0, deleted = true WHERE owner_id = $1",
+            user
+        ),
+        sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM profile_writes WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM foreign_writes WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM races WHERE user_id = $1", user),
+        // The audit stays, of nobody in particular; what is open will not be done.
+        sqlx::query!(
+            "UPDATE role_changes SET user_id = $2, outcome = coalesce(outcome, 'gone') WHERE user_id = $1",
+            user,
+            pseudonym
+        ),
+        sqlx::query!(
+            "DELETE FROM dead_letters WHERE EXISTS (
+                 SELECT FROM UNNEST($1::bytea[]) AS named(id)
+                 WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)",
+            &named
+        ),
+        sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
+    ];
+    let mut rows = 0;
+    for query in queries {
+        rows += query.execute(&mut **tx).await?.rows_affected();
+    }
+    Ok(rows)
+}
+
+impl Store {
+    /// All rows that are kept about a person, by table.
+    pub async fn export(&self, user: &str) -> Result<Map<String, Value>, StoreError> {
+        let named = spellings(user);
+        let rows = sqlx::query!(
+            r#"SELECT 'users' AS "table!", to_jsonb(t) AS "row!" FROM users t WHERE user_id = $1
+               UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = $1
+               UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = $1
+               UNION ALL SELECT 'nominations', to_jsonb(t) FROM nominations t WHERE user_id = $1
+               UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = $1
+               UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = $1
+               UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = $1
+               UNION ALL SELECT 'foreign_writes', to_jsonb(t) FROM foreign_writes t WHERE user_id = $1
+               UNION ALL SELECT 'races', to_jsonb(t) FROM races t WHERE user_id = $1
+               UNION ALL SELECT 'dead_letters', to_jsonb(t) || jsonb_build_object('payload', encode(payload, 'escape'))
+                   FROM dead_letters t WHERE EXISTS (
+                       SELECT FROM UNNEST($2::bytea[]) AS named(id)
+                       WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)
+               ORDER BY 1, 2"#,
+            user,
+            &named
+        );
+        let mut tables = Map::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            let rows = tables.entry(row.table).or_insert_with(|| Value::Array(vec![]));
+            if let Value::Array(rows) = rows {
+                rows.push(row.row);
+            }
+        }
+        Ok(tables)
+    }
+}
+
+/// How a message that nobody could read may name a person: as it is, inside JSON, inside a URL; and all of that by the id
+/// without its provider, as Auth0's records of a deletion have it.
+fn spellings(user: &str) -> Vec<Vec<u8>> {
+    let bare = user.rsplit_once('|').map(|(_, bare)| bare);
+    let bare = bare.filter(|bare| bare.len() >= MIN_BARE_ID_BYTES);
+    let spelled = |id: &str| {
+        let json = Value::from(id).to_string();
+        let url = utf8_percent_encode(id, NON_ALPHANUMERIC).to_string();
+        let gentle: String = url
+            .replace("%2D", "-")
+            .replace("%2E", ".")
+            .replace("%5F", "_")
+            .replace("%7E", "~");
+        [
+            id.to_owned(),
+            json.trim_matches('"').to_owned(),
+            gentle.to_lowercase(),
+            gentle,
+            url,
+        ]
+    };
+    let mut all: Vec<Vec<u8>> = [Some(user), bare]
+        .into_iter()
+        .flatten()
+        .flat_map(spelled)
+        .map(String::into_bytes)
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spellings;
+
+    #[test]
+    fn a_person_is_found_however_a_message_spells_the_id() {
+        let all = spellings("auth0|6132829445244d0069782a78");
+        for spelled in [
+            "auth0|6132829445244d0069782a78",
+            "auth0%7C6132829445244d0069782a78",
+            "6132829445244d0069782a78",
+        ] {
+            assert!(all.contains(&spelled.as_bytes().to_vec()), "{spelled}");
+        }
+        assert!(
+            !spellings("auth0|ann").contains(&b"ann".to_vec()),
+            "too short to mean one person"
+        );
+        assert!(spellings("samlp|x|a.b@c").contains(&b"samlp%7Cx%7Ca.b%40c".to_vec()));
+        assert!(spellings("auth0|a\"b").contains(&b"auth0|a\\\"b".to_vec()));
+    }
+}

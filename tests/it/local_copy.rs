@@ -1,0 +1,541 @@
+//! The local copy of users, put together from the tenant's log alone: the same from any order, number and form of the
+//! records, and equal to what a computation of its own says.
+//!
+//! The records are those of `$SAMPLES_DIR/logs`, recorded from live tenants and not part of this project, and a few made up
+//! here for what no recording shows. Where the variable is not set, only the latter are used, and the test says so.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rolekeeper::sandbox::traffic::log_file::LogFile;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::world::{LOG_TOKEN, World};
+
+/// Values as a log stream that masks or hashes would send them.
+const MASKED: [&str; 3] = ["m***@example.com", "********", "99e9d85137db46ef"];
+
+/// All records there are.
+fn records() -> Vec<Value> {
+    let mut records = made_up();
+    let Some(folder) = std::env::var_os("SAMPLES_DIR") else {
+        say("SAMPLES_DIR is not set: only made-up records are used");
+        return records;
+    };
+    let mut files: Vec<_> = std::fs::read_dir(Path::new(&folder).join("logs"))
+        .expect("a folder of samples")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    for file in files {
+        let file = LogFile::read(&file).expect("a file of samples");
+        records.extend(
+            file.records
+                .iter()
+                .map(|record| serde_json::from_str(record).expect("JSON")),
+        );
+    }
+    records
+}
+
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "local_copy: {what}");
+}
+
+/// What no recording shows: events of Event Streams, masked fields, changes by hand, a return after a deletion, records without
+/// a date.
+fn made_up() -> Vec<Value> {
+    let user = |id: &str, updated_at: &str, more: Value| {
+        let mut user = json!({"user_id": id, "created_at": "2024-01-01T00:00:00.000Z", "updated_at": updated_at,
+            "identities": [{"connection": "google", "provider": "google-oauth2", "access_token": "ya29.secret"}]});
+        let members = more.as_object().expect("an object").clone();
+        user.as_object_mut().expect("an object").extend(members);
+        user
+    };
+    let event = |kind: &str, time: &str, object: Value| json!({"specversion": "1.0", "type": kind, "source": "urn:auth0:t", "time": time, "data": {"object": object}});
+    let log = |data: Value| json!({"log_id": "made-up", "data": data});
+    let login = |id: &str, date: &str, name: &str, more: Value| {
+        let mut data = json!({"type": "s", "date": date, "user_id": id, "user_name": name, "connection": "Username-Password-Authentication",
+            "strategy": "auth0", "strategy_type": "database"});
+        data.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        log(data)
+    };
+    let ann = "google-oauth2|1001";
+    let bob = "auth0|bob";
+    let eve = "auth0|eve";
+    vec![
+        event(
+            "user.created",
+            "2024-01-01T00:00:00.100Z",
+            user(
+                ann,
+                "2024-01-01T00:00:00.000Z",
+                json!({"email": "ann@example.com", "name": "Ann", "last_ip": "198.51.100.7"}),
+            ),
+        ),
+        event(
+            "user.updated",
+            "2024-01-02T00:00:00.100Z",
+            user(
+                ann,
+                "2024-01-02T00:00:00.000Z",
+                json!({"email": "ann@example.org", "nickname": "annie",
+            "app_metadata": {"roles": ["mentor", "vip"], "plan": "gold"}, "user_metadata": {"displayName": "Ann A."}, "logins_count": 3, "last_login": "2024-01-01T12:00:00.000Z"}),
+            ),
+        ),
+        // Masked, newer than all: it changes the picture and nothing else.
+        event(
+            "user.updated",
+            "2024-01-03T00:00:00.100Z",
+            user(
+                ann,
+                "2024-01-03T00:00:00.000Z",
+                json!({"email": "m***@example.com", "name": "********", "nickname": "",
+            "picture": "https://example.com/a.png", "app_metadata": {"roles": ["mentor"]}}),
+            ),
+        ),
+        login(
+            bob,
+            "2024-02-01T10:00:00.000Z",
+            "bob@example.com",
+            json!({"details": {"stats": {"loginsCount": 1}}}),
+        ),
+        login(
+            bob,
+            "2024-02-03T10:00:00.000Z",
+            "99e9d85137db46ef",
+            json!({"details": {"prompts": [{"stats": {"loginsCount": 3}}]}}),
+        ),
+        login(
+            bob,
+            "2024-02-02T10:00:00.000Z",
+            "bob@example.net",
+            json!({"details": {"stats": {"loginsCount": null}}}),
+        ),
+        log(json!({"type": "s", "user_id": "auth0|nodate", "user_name": "n@example.com"})),
+        login(eve, "2024-03-01T10:00:00.000Z", "eve@example.com", json!({})),
+        event(
+            "user.deleted",
+            "2024-03-02T10:00:00.000Z",
+            json!({"user_id": eve, "deleted_at": "2024-03-02T10:00:00.000Z", "email": "eve@example.com"}),
+        ),
+        login(eve, "2024-03-03T10:00:00.000Z", "eve@example.net", json!({})),
+        log(
+            json!({"type": "sdu", "date": "2024-03-04T10:00:00.000Z", "user_id": "", "user_name": "", "strategy": "auth0", "description": "user_id: mallory"}),
+        ),
+        login("auth0|mallory", "2024-03-03T10:00:00.000Z", "mallory", json!({})),
+        log(
+            json!({"type": "sapi", "date": "2024-02-04T10:00:00.000Z", "details": {"request": {"method": "patch", "path": "/api/v2/users/auth0%7Cbob",
+            "body": {"nickname": "bobby", "app_metadata": {"roles": ["x"]}}}}}),
+        ),
+    ]
+}
+
+/// What one record says, worked out by hand: user, life or death, date, fields with their dates, last login, profile.
+#[derive(Default)]
+struct Statement {
+    user: String,
+    dead: bool,
+    date: i64,
+    alive: i64,
+    fields: Vec<(String, Value)>,
+    fields_at: i64,
+    login: Option<i64>,
+    profile: Option<Value>,
+}
+
+fn micros(date: &Value) -> Option<i64> {
+    let date = OffsetDateTime::parse(date.as_str()?, &Rfc3339).ok()?;
+    i64::try_from(date.unix_timestamp_nanos() / 1_000).ok()
+}
+
+fn plain(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) if text.is_empty() || MASKED.contains(&text.as_str()) => None,
+        Value::Null => None,
+        other => Some(other.clone()),
+    }
+}
+
+fn statement(record: &Value) -> Option<Statement> {
+    if record.get("specversion").is_some() {
+        let object = &record["data"]["object"];
+        let date = micros(&record["time"])?;
+        let mut said = Statement {
+            user: object["user_id"].as_str()?.to_owned(),
+            date,
+            alive: date,
+            ..Statement::default()
+        };
+        match record["type"].as_str()? {
+            "user.deleted" => said.dead = true,
+            "user.created" | "user.updated" => whole(&mut said, object),
+            _ => return None,
+        }
+        return Some(said);
+    }
+    let data = if record.get("type").is_none() {
+        &record["data"]
+    } else {
+        record
+    };
+    let date = micros(&data["date"])?;
+    let mut said = Statement {
+        date,
+        alive: date,
+        fields_at: date,
+        ..Statement::default()
+    };
+    match data["type"].as_str()? {
+        kind @ ("s" | "ss") => {
+            data["user_id"]
+                .as_str()
+                .filter(|id| !id.is_empty())?
+                .clone_into(&mut said.user);
+            login_or_sign_up(&mut said, kind, data);
+        }
+        "sdu" => {
+            let id = data["description"].as_str()?.strip_prefix("user_id: ")?;
+            said.user = format!("{}|{id}", data["strategy"].as_str()?);
+            said.dead = true;
+        }
+        "sapi" => management_write(&mut said, &data["details"])?,
+        _ => return None,
+    }
+    Some(said)
+}
+
+fn login_or_sign_up(said: &mut Statement, kind: &str, data: &Value) {
+    let is_email = data["user_name"].as_str().is_some_and(|name| name.contains('@'));
+    let mut told = vec![
+        (if is_email { "email" } else { "username" }, &data["user_name"]),
+        ("connection", &data["connection"]),
+        ("strategy", &data["strategy"]),
+    ];
+    if kind == "s" {
+        said.login = Some(said.date);
+        let details = &data["details"];
+        let counts = [
+            &details["stats"]["loginsCount"],
+            &details["prompts"][0]["stats"]["loginsCount"],
+        ];
+        told.extend(counts.map(|count| ("logins_count", count)));
+    } else {
+        let body = &data["details"]["body"];
+        let names = [
+            "email",
+            "email_verified",
+            "name",
+            "nickname",
+            "username",
+            "picture",
+        ];
+        told.extend(names.map(|name| (name, &body[name])));
+        told.push(("roles", &body["app_metadata"]["roles"]));
+    }
+    said.fields = plain_ones(&told);
+}
+
+fn plain_ones(told: &[(&str, &Value)]) -> Vec<(String, Value)> {
+    let plain = told
+        .iter()
+        .map(|(name, value)| Some(((*name).to_owned(), plain(value)?)));
+    plain.flatten().collect()
+}
+
+/// A user created, deleted or patched; nothing for any other resource.
+fn management_write(said: &mut Statement, details: &Value) -> Option<()> {
+    let (request, answer) = (&details["request"], &details["response"]["body"]);
+    let id = request["path"].as_str()?.strip_prefix("/api/v2/users")?;
+    let id = id.trim_start_matches('/').replace("%7C", "|");
+    match (request["method"].as_str()?, id.as_str()) {
+        ("post", "") => {
+            answer["user_id"].as_str()?.clone_into(&mut said.user);
+            whole(said, answer);
+        }
+        ("delete", id) if !id.contains('/') => {
+            id.clone_into(&mut said.user);
+            said.dead = true;
+        }
+        ("patch", id) => {
+            id.clone_into(&mut said.user);
+            let body = &request["body"];
+            said.fields = plain_ones(&[
+                ("nickname", &body["nickname"]),
+                ("roles", &body["app_metadata"]["roles"]),
+            ]);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn whole(said: &mut Statement, user: &Value) {
+    said.fields_at = micros(&user["updated_at"]).expect("updated_at");
+    said.alive = said.alive.max(said.fields_at);
+    said.login = micros(&user["last_login"]);
+    let names = [
+        "email",
+        "email_verified",
+        "name",
+        "nickname",
+        "username",
+        "picture",
+        "created_at",
+        "logins_count",
+    ];
+    let mut told: Vec<(&str, Value)> = names
+        .into_iter()
+        .filter_map(|name| Some((name, plain(&user[name])?)))
+        .collect();
+    told.push(("connection", user["identities"][0]["connection"].clone()));
+    told.push(("strategy", user["identities"][0]["provider"].clone()));
+    told.push((
+        "roles",
+        plain(&user["app_metadata"]["roles"]).unwrap_or(json!([])),
+    ));
+    told.extend(plain(&user["user_metadata"]["displayName"]).map(|name| ("display_name", name)));
+    said.fields = told
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let hidden = ["email", "name", "nickname"]
+        .iter()
+        .any(|name| user[name].as_str().is_some_and(|text| MASKED.contains(&text)));
+    let mut profile = user.clone();
+    profile.as_object_mut().expect("an object").remove("last_ip");
+    for identity in profile["identities"].as_array_mut().expect("identities") {
+        identity
+            .as_object_mut()
+            .expect("an object")
+            .remove("access_token");
+    }
+    said.profile = (!hidden).then_some(profile);
+}
+
+/// The newest of some dated values. Two with one date must be the same, or the samples cannot tell which is right.
+fn newest<T: PartialEq + std::fmt::Debug>(values: impl Iterator<Item = (i64, T)>) -> Option<(i64, T)> {
+    let mut newest: Option<(i64, T)> = None;
+    for (at, value) in values {
+        match &newest {
+            Some((known, other)) if *known == at => assert_eq!(*other, value, "two values of one date"),
+            Some((known, _)) if *known > at => {}
+            _ => newest = Some((at, value)),
+        }
+    }
+    newest
+}
+
+/// The table as it must be.
+fn expected(records: &[Value]) -> Vec<Value> {
+    let mut by_user: BTreeMap<String, Vec<Statement>> = BTreeMap::new();
+    for said in records.iter().filter_map(statement) {
+        by_user.entry(said.user.clone()).or_default().push(said);
+    }
+    let row = |(user, said): (&String, &Vec<Statement>)| {
+        let deleted = said.iter().filter(|said| said.dead).map(|said| said.date).max();
+        let alive = said.iter().filter(|said| !said.dead).map(|said| said.alive).max();
+        let kept = |at: &i64| deleted.is_none_or(|deleted| *at > deleted);
+        let mut names: Vec<&String> = said
+            .iter()
+            .flat_map(|said| said.fields.iter().map(|(name, _)| name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut fields = serde_json::Map::new();
+        for name in names {
+            let values = said.iter().flat_map(|said| {
+                said.fields
+                    .iter()
+                    .filter(|(of, _)| of == name)
+                    .map(|(_, value)| (said.fields_at, value.clone()))
+            });
+            if let Some((at, value)) = newest(values.filter(|(at, _)| kept(at))) {
+                fields.insert(name.clone(), json!({"at": at, "value": value}));
+            }
+        }
+        let profiles = said
+            .iter()
+            .filter_map(|said| Some((said.fields_at, said.profile.clone()?)));
+        let profile = newest(profiles.filter(|(at, _)| kept(at)));
+        json!({
+            "user_id": user, "fields": fields, "profile": profile.as_ref().map(|(_, profile)| profile),
+            "profile_at": profile.as_ref().map(|(at, _)| at),
+            "last_login_at": said.iter().filter_map(|said| said.login).filter(kept).max(),
+            "first_seen_at": said.iter().map(|said| said.date).min(),
+            "alive_at": alive, "deleted_at": deleted, "gone_at": deleted.filter(|deleted| alive.is_none_or(|alive| *deleted >= alive)),
+        })
+    };
+    by_user.iter().map(row).collect()
+}
+
+/// The table as it is, dates in microseconds.
+async fn table(world: &World) -> Vec<Value> {
+    let rows = world.rows(
+        "SELECT user_id, fields, profile, (extract(epoch FROM profile_at) * 1000000)::bigint AS profile_at,
+             (extract(epoch FROM last_login_at) * 1000000)::bigint AS last_login_at,
+             (extract(epoch FROM first_seen_at) * 1000000)::bigint AS first_seen_at,
+             (extract(epoch FROM alive_at) * 1000000)::bigint AS alive_at,
+             (extract(epoch FROM deleted_at) * 1000000)::bigint AS deleted_at,
+             (extract(epoch FROM gone_at) * 1000000)::bigint AS gone_at FROM users ORDER BY user_id COLLATE \"C\"",
+    );
+    let mut rows = rows.await;
+    for row in &mut rows {
+        for said in row["fields"].as_object_mut().expect("an object").values_mut() {
+            said["at"] = micros(&said["at"]).into();
+        }
+    }
+    rows
+}
+
+/// A record under another id: what comes a second time past the bus must not count a second time either. Ids are made up
+/// for all, since some samples share one.
+fn renamed(record: &Value, id: &str) -> Value {
+    let mut record = record.clone();
+    let event = record.get("specversion").is_some();
+    if event {
+        record["id"] = id.into();
+    } else if record.get("type").is_none() {
+        record["log_id"] = id.into();
+        record["data"]["log_id"] = id.into();
+    } else {
+        record["log_id"] = id.into();
+        record["_id"] = id.into();
+    }
+    record
+}
+
+/// Records in bodies of the given form, some in each.
+fn bodies(records: &[Value], form: usize, rng: &mut StdRng) -> Vec<String> {
+    let mut bodies = Vec::new();
+    let mut rest = records;
+    while !rest.is_empty() {
+        let some = if form == 3 {
+            1
+        } else {
+            rng.random_range(1..=40.min(rest.len()))
+        };
+        let (batch, others) = rest.split_at(some);
+        rest = others;
+        let lines: Vec<String> = batch.iter().map(Value::to_string).collect();
+        bodies.push(match form {
+            0 => lines.join("\n"),
+            1 => json!(batch).to_string(),
+            2 => json!({"logs": batch}).to_string(),
+            _ => lines.concat(),
+        });
+    }
+    bodies
+}
+
+async fn folded(world: &World) {
+    world
+        .eventually("all is folded", async || {
+            let stream = world.jetstream.get_stream("AUTH0_LOGS").await;
+            let last = stream.map(|stream| stream.cached_info().state.last_sequence.cast_signed());
+            let cursor = world
+                .number("SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS'")
+                .await;
+            last.ok() == cursor
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_table_is_the_same_from_any_order_number_and_form_of_the_records() {
+    let world = World::builder()
+        .env("ONLY", "http,fold")
+        .env("FOLD_BATCH", 16)
+        .start()
+        .await;
+    let records = records();
+    let must = expected(&records);
+    for round in 0..8_usize {
+        sqlx::raw_sql("TRUNCATE users, nominations")
+            .execute(&world.db)
+            .await
+            .expect("Postgres answers");
+        let mut rng = StdRng::seed_from_u64(round as u64);
+        let mut doubled = Vec::new();
+        for (number, record) in records.iter().enumerate() {
+            for copy in 0..2 {
+                doubled.push(renamed(record, &format!("{round}-{number}-{copy}")));
+            }
+        }
+        doubled.shuffle(&mut rng);
+        let bodies = bodies(&doubled, round % 4, &mut rng);
+        let worker = world.worker();
+        for body in &bodies {
+            assert_eq!(worker.post_logs(LOG_TOKEN, body.clone()).await, Some(200));
+        }
+        // And the same again, which the bus knows.
+        assert_eq!(worker.post_logs(LOG_TOKEN, bodies[0].clone()).await, Some(200));
+        folded(&world).await;
+        let is = table(&world).await;
+        for (is, must) in is.iter().zip(&must) {
+            assert_eq!(is, must, "round {round}");
+        }
+        assert_eq!(is.len(), must.len(), "round {round}");
+    }
+    let gone = must.iter().filter(|row| !row["gone_at"].is_null()).count();
+    let all = must.len();
+    say(&format!(
+        "{} records, {all} users, {gone} of them gone, 8 rounds",
+        records.len()
+    ));
+    assert!(gone > 0 && all > gone);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_read_lands_in_the_copy_and_a_deletion_empties_it() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    let profile = json!({"email": "ann@example.com", "user_metadata": {"displayName": "Ann"}, "app_metadata": {"roles": ["mentor"], "plan": "gold"}});
+    world
+        .tenant
+        .create_user("auth0|ann", profile.clone())
+        .expect("a sign-up");
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    world.tenant.login("auth0|ann").expect("a login");
+    world.settled().await;
+    let value = async |name: &'static str| {
+        let query = "SELECT fields FROM users WHERE user_id = 'auth0|ann'";
+        world.rows(query).await[0]["fields"][name]["value"].clone()
+    };
+    let now = world.tenant.user("auth0|ann").expect("there");
+    for name in ["email", "created_at", "logins_count"] {
+        assert_eq!(value(name).await, now[name], "{name}");
+    }
+    assert_eq!(
+        value("roles").await,
+        now["app_metadata"]["roles"],
+        "also what was just written"
+    );
+    assert_eq!(value("display_name").await, "Ann");
+    let whole = "SELECT count(*) FROM users WHERE profile -> 'app_metadata' ->> 'plan' = 'gold' AND NOT profile ? 'last_ip'";
+    assert_eq!(world.number(whole).await, Some(1));
+
+    assert!(world.tenant.delete_user("auth0|ann"));
+    world
+        .eventually("all is done", async || world.is_quiet().await)
+        .await;
+    let empty = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL AND profile IS NULL AND fields = '{}'";
+    assert_eq!(world.number(empty).await, Some(1));
+    world.tenant.create_user("auth0|ann", profile).expect("a sign-up");
+    world
+        .eventually("all is done", async || world.is_quiet().await)
+        .await;
+    assert_eq!(
+        (world.number(empty).await, value("email").await),
+        (Some(0), json!("ann@example.com"))
+    );
+}

@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod brake;
+pub mod display_name;
 pub mod event;
 pub mod ids;
 pub mod log_batch;

@@ -54,9 +54,6 @@ pub enum NamedBy {
 }
 
 impl NamedBy {
-    /// Every reason, for a metric whose series exist from the start.
-    pub const ALL: [Self; 2] = [Self::Default, Self::Wish];
-
     /// As a label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -10,6 +10,7 @@ pub mod log_batch;
 pub mod log_record;
 pub mod merge;
 pub mod pacer;
+pub mod patch;
 pub mod plan;
 pub mod rule;
 pub mod schedule;

@@ -54,6 +54,17 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Names, StoreError> {
     })
 }
 
+/// Whether a wish of the user is to be written.
+pub async fn wishes(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
+    let wishes = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM display_names WHERE user_id = $1 AND wished IS NOT NULL AND refused IS DISTINCT FROM wished
+           ) AS "wishes!""#,
+        user
+    );
+    Ok(wishes.fetch_one(&mut **tx).await?)
+}
+
 /// This wish has come true. A newer one stays.
 pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
@@ -128,7 +139,7 @@ impl Store {
         let mut look = [Nominate {
             user: user.as_str().to_owned(),
             urgency: Urgency::DisplayName,
-            // The wish itself makes a look read the profile; a look under way has read it.
+            // The wish itself makes a look read the profile; a look under way has done so.
             observe: false,
             cause: None,
         }];

@@ -44,7 +44,7 @@ pub struct Claim {
     pub lease: Uuid,
     /// Generation when it was taken.
     pub generation: i64,
-    /// The profile must be read; a wish that waits asks for it too.
+    /// The profile must be read.
     pub observe: bool,
     /// What carried the user over, where an event did.
     pub cause: Option<Cause>,
@@ -82,11 +82,7 @@ pub async fn claim(
                SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
                CROSS JOIN LATERAL (
                    -- one short index range a level: users who wait for later do not have to be passed over
-                   SELECT n.user_id, n.observe OR n.lease IS NOT NULL OR EXISTS (
-                       SELECT FROM display_names d
-                       WHERE d.user_id = n.user_id AND d.wished IS NOT NULL AND d.refused IS DISTINCT FROM d.wished
-                   ) AS observe
-                   FROM nominations n
+                   SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
                    WHERE n.urgency = level.urgency AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
                      AND (n.lease IS NULL OR n.lease_until < now())
                    ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED

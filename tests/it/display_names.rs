@@ -521,18 +521,26 @@ async fn in_shadow_mode_a_wish_stays_until_writes_are_on() {
     let world = by_default().workers(0).env("SWEEP_INTERVAL_S", 1).start().await;
     let store = store(&world);
     seed(&world, ANN, &Value::Null);
+    seed(&world, "auth0|bob", &Value::Null);
     let shadow = world.start_worker_with(&[("AUTH0_WRITES", "off")]).await;
     world.earn(ANN, "pl_1").await;
     wish(&store, ANN, "Ann").await;
+    // Nothing but a wish.
+    wish(&store, "auth0|bob", "Bob").await;
     world.quiet().await;
-    assert_eq!((world.patches(), world.open_names().await.len()), (0, 1));
+    assert_eq!((world.patches(), world.open_names().await.len()), (0, 2));
     assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann"));
     shadow.sigterm(Duration::from_secs(10)).await;
     world.start_worker().await;
+    world
+        .eventually("both wishes have come true", async || {
+            world.open_names().await.is_empty()
+        })
+        .await;
     world.settled().await;
     assert_eq!(world.metadata(ANN)["displayName"], "Ann");
+    assert_eq!(world.metadata("auth0|bob")["displayName"], "Bob");
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
-    assert!(world.open_names().await.is_empty());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod brake;
+pub mod display_name;
 pub mod erasure;
 pub mod event;
 pub mod ids;
@@ -11,6 +12,7 @@ pub mod log_batch;
 pub mod log_record;
 pub mod merge;
 pub mod pacer;
+pub mod patch;
 pub mod plan;
 pub mod rule;
 pub mod schedule;

@@ -22,6 +22,7 @@ mod brake;
 mod client_key;
 #[cfg(test)]
 mod config;
+mod display_names;
 #[cfg(test)]
 mod erase;
 mod floors;

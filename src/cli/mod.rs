@@ -6,6 +6,7 @@ mod accept_stream;
 mod adopt;
 mod brake;
 mod migrate;
+mod openapi;
 mod parked;
 mod pause;
 mod requeue;
@@ -50,6 +51,8 @@ enum Command {
     Parked(parked::ParkedArgs),
     /// Make parked users due again, now
     Requeue(requeue::RequeueArgs),
+    /// Print the description of the data API (OpenAPI 3.1)
+    Openapi(openapi::OpenapiArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArgs),
@@ -93,6 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
+            Command::Openapi(args) => openapi::run(&args)?,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,
         }

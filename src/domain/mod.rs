@@ -8,6 +8,7 @@ pub mod ids;
 pub mod log_batch;
 pub mod log_record;
 pub mod merge;
+pub mod name;
 pub mod pacer;
 pub mod plan;
 pub mod rule;

@@ -7,9 +7,11 @@ pub mod assignments;
 pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;
+mod featured_playlists;
 mod gauges;
 mod lock;
 pub mod looks;
+mod me;
 pub mod nominations;
 pub mod owner_totals;
 mod parked;
@@ -19,6 +21,8 @@ pub mod profile_writes;
 pub mod races;
 pub mod role_changes;
 mod rules;
+mod songs;
+mod user_data;
 pub mod users;
 mod wake;
 
@@ -35,6 +39,7 @@ pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
+pub use featured_playlists::OwnPlaylist;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::{Claim, HeldBy};
@@ -46,6 +51,7 @@ pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
 pub use rules::InForce;
+pub use songs::Song;
 pub use wake::{Wake, Waker};
 
 /// Compiled in once; tests and `migrate` use the same.

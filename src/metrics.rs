@@ -47,6 +47,10 @@ pub struct Metrics {
     pub auth0_calls: IntCounterVec,
     /// Changes of roles by kind and outcome.
     pub role_changes: IntCounterVec,
+    /// Display names written, by why.
+    pub display_names: IntCounterVec,
+    /// Display names that wait to be written, or were refused.
+    pub display_names_open: IntGaugeVec,
     /// Changes of roles known to be in the stream that announces them.
     pub announced: IntCounter,
     /// Completed changes that are not announced yet.
@@ -199,6 +203,16 @@ impl Metrics {
                 "Changes of roles",
                 &["change", "outcome"],
             ),
+            display_names: maker.counter(
+                "rolekeeper_display_names_written_total",
+                "Display names written: by default, or as the user wished",
+                &["by"],
+            ),
+            display_names_open: maker.gauges(
+                "rolekeeper_display_names",
+                "Display names that wait to be written, or that Auth0 refused",
+                "state",
+            ),
             announced: maker.keep(IntCounter::with_opts(Opts::new(
                 "rolekeeper_announced_total",
                 "Changes of roles announced in the stream ROLE_CHANGES",
@@ -297,6 +311,12 @@ impl Metrics {
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }
+        }
+        for by in ["default", "wished"] {
+            self.display_names.with_label_values(&[by]);
+        }
+        for state in ["waiting", "refused"] {
+            self.display_names_open.with_label_values(&[state]);
         }
         for answer in ["restored", "left"] {
             self.taken_away.with_label_values(&[answer]);

@@ -70,7 +70,10 @@ pub(crate) fn bystander(number: usize) -> String {
 
 /// A user who holds another role and another setting, there before anybody looked.
 pub(crate) fn seed_user(tenant: &Tenant, user: &str) -> Result<()> {
-    let profile = json!({"app_metadata": {"roles": ["beta_tester"], "plan": "gold"}});
+    let profile = json!({
+        "app_metadata": {"roles": ["beta_tester"], "plan": "gold"},
+        "user_metadata": {"displayName": "Listener"},
+    });
     let seeded = tenant.seed_user(user, profile).map(drop);
     seeded.map_err(|error| anyhow::anyhow!("the tenant refused {user}: {error:?}"))
 }

@@ -1,8 +1,8 @@
 //! The two calls on users: read one, patch one.
 //!
-//! Owns the form of a profile as Auth0 shows it. Must never send an `app_metadata` that is an empty object or
-//! null (Auth0 takes the former as "delete everything"), and never read a `roles` it does not understand as an
-//! empty list.
+//! Owns the form of a profile as Auth0 shows it. Must never send an `app_metadata` or `user_metadata` that is an empty
+//! object or null (Auth0 takes the former as "delete everything"), never read a `roles` it does not understand as an
+//! empty list, and never a name it does not understand as missing.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::client::{Client, Reply};
 use super::error::{CallError, LaterWhy, Outcome, looks_like_html, presentable};
+use crate::domain::display_name::SeenName;
 use crate::domain::ids::UserId;
 use crate::domain::plan::SeenRoles;
 
@@ -96,12 +97,19 @@ async fn call(client: &Client, method: Method, user: &UserId<'_>, body: Option<&
 
 /// What is wrong with a patch that Auth0 would take as "delete everything", or may.
 fn destructive(patch: &Value) -> Option<&'static str> {
-    match patch.get("app_metadata") {
-        None if patch.is_object() => None,
-        None => Some("not sent: a patch must be an object"),
-        Some(Value::Object(keys)) if !keys.is_empty() => None,
-        Some(_) => Some("not sent: app_metadata must be an object with at least one key"),
-    }
+    let Some(patch) = patch.as_object() else {
+        return Some("not sent: a patch must be an object");
+    };
+    let bad = |field: &str| {
+        patch
+            .get(field)
+            .is_some_and(|value| value.as_object().is_none_or(Map::is_empty))
+    };
+    let message = "not sent: app_metadata and user_metadata must be objects with at least one key";
+    ["app_metadata", "user_metadata"]
+        .into_iter()
+        .any(bad)
+        .then_some(message)
 }
 
 impl Profile {
@@ -150,10 +158,19 @@ impl Profile {
         self.0.get("updated_at")?.as_str()
     }
 
-    /// `user_metadata.displayName`, if the user has one.
+    /// `user_metadata.displayName` as it stands.
     #[must_use]
-    pub fn display_name(&self) -> Option<&str> {
-        self.0.get("user_metadata")?.get("displayName")?.as_str()
+    pub fn display_name(&self) -> SeenName {
+        let name = match self.0.get("user_metadata") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(metadata)) => metadata.get("displayName"),
+            Some(_) => return SeenName::Odd,
+        };
+        match name {
+            None | Some(Value::Null) => SeenName::Missing,
+            Some(Value::String(name)) => SeenName::Is(name.clone()),
+            Some(_) => SeenName::Odd,
+        }
     }
 
     /// The whole object.
@@ -229,11 +246,42 @@ mod tests {
         .unwrap();
         assert_eq!(
             (profile.updated_at(), profile.display_name()),
-            (Some("2026-01-01"), Some("Ann"))
+            (Some("2026-01-01"), SeenName::Is("Ann".into()))
         );
         assert_eq!(profile.json()["x"], json!([1]));
-        let bare = Profile::parse(br#"{"user_id":"a|1","user_metadata":null}"#).unwrap();
-        assert_eq!((bare.updated_at(), bare.display_name()), (None, None));
+        let bare = Profile::parse(br#"{"user_id":"a|1"}"#).unwrap();
+        assert_eq!(
+            (bare.updated_at(), bare.display_name()),
+            (None, SeenName::Missing)
+        );
+    }
+
+    #[test]
+    fn a_name_is_missing_there_or_odd() {
+        let seen = |metadata: Value| {
+            let profile = json!({"user_id": "a|1", "user_metadata": metadata});
+            Profile::parse(profile.to_string().as_bytes())
+                .unwrap()
+                .display_name()
+        };
+        for missing in [
+            json!(null),
+            json!({}),
+            json!({"displayName": null}),
+            json!({"display_name": "a"}),
+        ] {
+            assert_eq!(seen(missing.clone()), SeenName::Missing, "{missing}");
+        }
+        assert_eq!(seen(json!({"displayName": ""})), SeenName::Is(String::new()));
+        for odd in [
+            json!({"displayName": 7}),
+            json!({"displayName": ["a"]}),
+            json!({"displayName": {}}),
+            json!("a"),
+            json!([]),
+        ] {
+            assert_eq!(seen(odd.clone()), SeenName::Odd, "{odd}");
+        }
     }
 
     #[test]
@@ -242,6 +290,8 @@ mod tests {
             json!({"app_metadata": {}}),
             json!({"app_metadata": null}),
             json!({"app_metadata": []}),
+            json!({"user_metadata": {}}),
+            json!({"user_metadata": null, "app_metadata": {"roles": []}}),
             json!([]),
         ] {
             assert!(destructive(&bad).is_some(), "{bad}");

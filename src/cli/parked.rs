@@ -16,7 +16,7 @@ use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Parked;
 
-/// The longest parked come first.
+/// The longest parked come first. A display name that Auth0 refused is shown too; it keeps nothing else waiting.
 #[derive(Args, Debug)]
 pub(super) struct ParkedArgs {
     #[command(flatten)]

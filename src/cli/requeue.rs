@@ -12,7 +12,8 @@ use crate::app;
 use crate::config::DatabaseArgs;
 use crate::domain::ids::UserId;
 
-/// They are looked at next, as if they had never failed. Exit code 1 when none of those named was parked.
+/// They are looked at next, as if they had never failed; a display name that was refused is sent again. Exit code 1
+/// when none of those named was parked.
 #[derive(Args, Debug)]
 pub(super) struct RequeueArgs {
     #[command(flatten)]

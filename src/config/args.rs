@@ -141,6 +141,9 @@ pub struct ServeArgs {
     /// Hours for which a read profile counts as verified
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
+    /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
+    #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
+    pub default_display_name: String,
     /// The brake.
     #[command(flatten)]
     pub brake: BrakeArgs,

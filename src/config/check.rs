@@ -11,6 +11,8 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
+use crate::domain::display_name::DisplayName;
+
 /// Shortest token of the log stream.
 const MIN_TOKEN_BYTES: usize = 16;
 
@@ -147,6 +149,20 @@ impl Check {
                 *range.start()
             }
         }
+    }
+
+    /// A display name, or nothing.
+    pub(super) fn display_name(&mut self, setting: &str, value: &str) -> Option<DisplayName> {
+        if value.is_empty() {
+            return None;
+        }
+        let name = DisplayName::parse(value);
+        if name.is_err() {
+            let expected =
+                "nothing, or 1 to 100 characters, not only blanks and none of them a control character";
+            self.fault(setting, value, expected);
+        }
+        name.ok()
     }
 
     /// An address to listen on.

@@ -20,6 +20,7 @@ pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 
 use crate::domain::brake::{BrakeLimits, Limits};
+use crate::domain::display_name::DisplayName;
 use crate::domain::pacer::{MAX_RESERVE, RatePlan};
 use crate::domain::rule::Rules;
 
@@ -116,6 +117,8 @@ pub struct ReconcileConfig {
     pub sweep_interval: Duration,
     /// How long a read profile counts as verified.
     pub verify_after: Duration,
+    /// The display name of a user who has none, if one is to be given.
+    pub default_display_name: Option<DisplayName>,
     /// How many changes may happen before a person must look.
     pub brake: BrakeLimits,
 }
@@ -292,6 +295,7 @@ impl ServeArgs {
                     &self.verify_after_h,
                     &(1..=8_760),
                 )),
+                default_display_name: check.display_name("DEFAULT_DISPLAY_NAME", &self.default_display_name),
                 brake: self.brake.check(&mut check),
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),

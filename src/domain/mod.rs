@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod brake;
+pub mod display_name;
 pub mod event;
 pub mod ids;
 pub mod log_batch;
@@ -10,6 +11,7 @@ pub mod log_record;
 pub mod merge;
 pub mod name;
 pub mod pacer;
+pub mod patch;
 pub mod plan;
 pub mod rule;
 pub mod schedule;

@@ -1,12 +1,9 @@
 //! The difference between the owned roles a user should hold and the roles seen at Auth0, as a value.
 //!
-//! Owns which entries of `app_metadata.roles` may change. Must never touch an entry no rule names, never
-//! produce an empty `app_metadata` (Auth0 takes that as "delete everything"), and never plan over a
-//! `roles` value that it does not understand.
+//! Owns which entries of `app_metadata.roles` may change. Must never touch an entry no rule names, and never plan
+//! over a `roles` value that it does not understand.
 
 use std::fmt;
-
-use serde_json::{Value, json};
 
 /// `app_metadata.roles` as a profile showed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,13 +108,6 @@ impl Plan {
     pub fn roles_after(&self) -> &[String] {
         &self.roles_after
     }
-
-    /// The body of the PATCH. Only the key `roles` is named, so that Auth0's first-level merge keeps all
-    /// others (Auth0 docs, manage-metadata-api).
-    #[must_use]
-    pub fn patch(&self) -> Value {
-        json!({ "app_metadata": { "roles": self.roles_after } })
-    }
 }
 
 impl fmt::Display for Plan {
@@ -201,12 +191,6 @@ mod tests {
             why,
             "app_metadata.roles is a string, expected an array of strings"
         );
-    }
-
-    #[test]
-    fn the_last_role_leaves_an_empty_array_not_an_empty_object() {
-        let plan = plan(&list(&["editor"]), &want(false, true)).unwrap();
-        assert_eq!(plan.patch(), json!({ "app_metadata": { "roles": [] } }));
     }
 
     fn roles() -> impl Strategy<Value = Vec<String>> {

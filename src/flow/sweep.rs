@@ -53,6 +53,13 @@ impl Sweep {
             if missed > 0 {
                 warn!(users = missed, "sweep found users out of step");
             }
+            let wishes = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
+            if wishes > 0 {
+                info!(
+                    users = wishes,
+                    "sweep found wishes for a display name that waited"
+                );
+            }
             let stale = self
                 .store
                 .sweep_paid(&self.rules, self.verify_after, VERIFICATIONS)

@@ -71,6 +71,12 @@ impl Ops {
         ] {
             metrics.nominations.with_label_values(&[state]).set(count);
         }
+        for (state, count) in [
+            ("waiting", gauges.names_waiting),
+            ("refused", gauges.names_refused),
+        ] {
+            metrics.display_names_open.with_label_values(&[state]).set(count);
+        }
         metrics.oldest_due.set(gauges.oldest_due_s);
         metrics
             .holders

@@ -236,7 +236,7 @@ impl Store {
         let dropped = sqlx::query_scalar!(
             "WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE)
              UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
-                 urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 3 END
+                 urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 4 END
              FROM let_go WHERE n.user_id = let_go.user_id RETURNING n.user_id",
             &marks(change) as &[&str]
         )

@@ -19,6 +19,10 @@ pub struct Gauges {
     pub held: i64,
     /// Seconds the longest-due user has been due.
     pub oldest_due_s: f64,
+    /// Wishes for a display name that wait to be written.
+    pub names_waiting: i64,
+    /// Display names that Auth0 refused.
+    pub names_refused: i64,
     /// Holders that are not ours to take a role from.
     pub unadopted: i64,
     /// Holders that are.
@@ -48,6 +52,13 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
+        let names = sqlx::query!(
+            r#"SELECT count(*) FILTER (WHERE wished IS NOT NULL AND refused IS DISTINCT FROM wished) AS "waiting!",
+                   count(*) FILTER (WHERE refused IS NOT NULL) AS "refused!"
+               FROM display_names"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
         let holders = sqlx::query!(
             r#"SELECT count(*) FILTER (WHERE held AND NOT adopted) AS "unadopted!", count(*) FILTER (WHERE held AND adopted) AS "adopted!"
                FROM assignments"#
@@ -69,6 +80,8 @@ impl Store {
             parked: queue.parked,
             held: queue.held,
             oldest_due_s: queue.oldest,
+            names_waiting: names.waiting,
+            names_refused: names.refused,
             unadopted: holders.unadopted,
             adopted: holders.adopted,
             unannounced,

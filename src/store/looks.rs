@@ -79,7 +79,7 @@ pub async fn claim(
 ) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
-               SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint)) AS level(urgency)
+               SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
                CROSS JOIN LATERAL (
                    -- one short index range a level: users who wait for later do not have to be passed over
                    SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n

@@ -20,10 +20,12 @@ pub enum Urgency {
     Revoke = 0,
     /// A role may be due.
     Grant = 1,
+    /// The user wishes to be called something else, and waits at a screen.
+    DisplayName = 2,
     /// Nobody has looked at the user yet.
-    NewUser = 2,
+    NewUser = 3,
     /// Only to verify.
-    Verify = 3,
+    Verify = 4,
 }
 
 /// The event that carried a user over a line.

@@ -1,6 +1,6 @@
-//! Parked users, for a person: who waits since when and why, and making them due again.
+//! Parked users, and refused display names, for a person: who waits since when and why, and making them due again.
 //!
-//! Owns the view on `nominations` that a person works with. Must never wake somebody who is not parked: who backs off
+//! Owns the view on `nominations` and `display_names` that a person works with. Must never wake somebody who is not parked: who backs off
 //! or is in hand keeps that.
 
 use time::OffsetDateTime;
@@ -21,30 +21,34 @@ pub struct Parked {
 }
 
 impl Store {
-    /// Parked users, longest parked first, at most `most`.
+    /// Parked users, and those whose display name was refused, longest first, at most `most`.
     pub async fn parked(&self, most: i64) -> Result<Vec<Parked>, StoreError> {
         let rows = sqlx::query_as!(
             Parked,
-            r#"SELECT user_id AS "user", parked_at AS "since!", attempts, coalesce(last_error, '') AS "why!"
-               FROM nominations WHERE parked_at IS NOT NULL ORDER BY parked_at, user_id LIMIT $1"#,
+            r#"SELECT user_id AS "user!", parked_at AS "since!", attempts AS "attempts!", coalesce(last_error, '') AS "why!"
+               FROM nominations WHERE parked_at IS NOT NULL
+               UNION ALL
+               SELECT user_id, refused_at, 1, 'display name: ' || refusal FROM display_names WHERE refused IS NOT NULL
+               ORDER BY 2, 1 LIMIT $1"#,
             most
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// How many users are parked.
+    /// How many entries [`Self::parked`] has in all.
     pub async fn count_parked(&self) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM nominations WHERE parked_at IS NOT NULL"#
+            r#"SELECT (SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL)
+                    + (SELECT count(*) FROM display_names WHERE refused IS NOT NULL) AS "count!""#
         );
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Makes parked users due now, as if they had never failed; their profiles are read. All parked users when
-    /// `users` is none. Answers who was parked.
+    /// Makes parked users due now, as if they had never failed, and lets refused display names be sent again; their
+    /// profiles are read. All of them when `users` is none. Answers who was parked, or refused.
     pub async fn requeue(&self, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
-        let requeued = sqlx::query_scalar!(
+        let mut requeued = sqlx::query_scalar!(
             "UPDATE nominations SET parked_at = NULL, attempts = 0, observe = true, due_at = now()
              WHERE parked_at IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))
              RETURNING user_id",
@@ -52,6 +56,11 @@ impl Store {
         )
         .fetch_all(&mut *tx)
         .await?;
+        for user in super::display_names::retry(&mut tx, users).await? {
+            if !requeued.contains(&user) {
+                requeued.push(user);
+            }
+        }
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(requeued)

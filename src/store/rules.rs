@@ -104,7 +104,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let nominated = sqlx::query!(
             "INSERT INTO nominations AS n (user_id, urgency, observe)
-             SELECT user_id, 3::smallint, true FROM (
+             SELECT user_id, 4::smallint, true FROM (
                  SELECT user_id, min(coalesce(verified_at, '-infinity')) AS oldest FROM assignments a
                  WHERE role = ANY($1::text[]) AND (held OR wanted)
                    AND coalesce(verified_at, '-infinity') < now() - $2::double precision * interval '1 second'
@@ -113,10 +113,10 @@ impl Store {
                    AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = a.user_id
                        AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL OR n.observe))
                  GROUP BY user_id ORDER BY oldest
-                 LIMIT greatest($3 - (SELECT count(*) FROM nominations WHERE urgency = 3), 0)
+                 LIMIT greatest($3 - (SELECT count(*) FROM nominations WHERE urgency = 4), 0)
              ) AS stale ORDER BY user_id
              ON CONFLICT (user_id) DO UPDATE SET
-                 urgency = 3, observe = true, generation = n.generation + 1, due_at = now(), nominated_at = now()
+                 urgency = 4, observe = true, generation = n.generation + 1, due_at = now(), nominated_at = now()
              WHERE n.nominated_at > now() AND n.due_at > now() AND n.lease IS NULL AND NOT n.observe",
             &roles as &[&str],
             verify_after.as_secs_f64(),

@@ -20,7 +20,7 @@ const GOOD: [(&str, &str); 8] = [
 ];
 
 /// Setting, its wrong value, and a part of what is expected.
-const WRONG: [(&str, &str, &str); 38] = [
+const WRONG: [(&str, &str, &str); 40] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
         "DATABASE_URL",
@@ -80,6 +80,8 @@ const WRONG: [(&str, &str, &str); 38] = [
     ("LISTEN", "nowhere", "an address such as"),
     ("OPS_LISTEN", "127.0.0.1", "an address such as"),
     ("RULES_FILE", "/no/such/file", "a rules file"),
+    ("DEFAULT_DISPLAY_NAME", "  ", "1 to 100 characters"),
+    ("DEFAULT_DISPLAY_NAME", "user\u{1b}[31m", "1 to 100 characters"),
     ("FOLD_BATCH", "0", "a number from 1 to 50000"),
     ("FOLD_BATCH", "ten\u{1b}[31m", "a number from 1 to 50000"),
     ("SWEEP_INTERVAL_S", "-1", "a number from 1 to 86400"),

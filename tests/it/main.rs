@@ -22,6 +22,8 @@ mod brake;
 mod client_key;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod display_names;
 mod floors;
 #[cfg(test)]
 mod fold_counts;

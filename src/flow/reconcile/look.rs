@@ -13,8 +13,9 @@ use super::race::{self, Races};
 use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
-use crate::domain::plan::{Plan, SeenRoles, plan};
-use crate::store::{Claim, StoreError, assignments, looks, role_changes, users};
+use crate::domain::patch::Patch;
+use crate::domain::plan::plan;
+use crate::store::{Claim, StoreError, assignments, display_names, looks, role_changes, users};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +43,11 @@ enum Decided {
 
 /// A write that was decided.
 pub(super) struct ToWrite {
-    pub(super) plan: Plan,
+    pub(super) patch: Patch,
     pub(super) changes: Vec<Uuid>,
-    /// The write's own row, once it is attempted.
+    /// The wish that comes true with it.
+    pub(super) wish: Option<Uuid>,
+    /// The row of a write of roles, once it is attempted.
     pub(super) write: Option<Uuid>,
     pub(super) races: Races,
     pub(super) generation: i64,
@@ -60,7 +63,7 @@ impl Reconcile {
     pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
         let mut tx = self.store.begin().await?;
         let lease = Uuid::now_v7();
-        let Some(claim) = looks::claim(
+        let Some(mut claim) = looks::claim(
             &mut tx,
             lease,
             super::lease_for(self.request_timeout),
@@ -70,6 +73,8 @@ impl Reconcile {
         else {
             return Ok(Begun::Nobody);
         };
+        // After the claim: what waited for its lock is seen.
+        claim.observe = claim.observe || display_names::wishes(&mut tx, claim.user.as_str()).await?;
         let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
         let settled = !claim.observe && standing.in_step();
         if settled {
@@ -109,18 +114,18 @@ impl Reconcile {
         let Decided::Write(write) = self.decide(claim, &profile).await? else {
             return Ok(());
         };
-        let reply = self.writer.patch_user(&claim.user, &write.plan.patch()).await;
+        let reply = self.writer.patch_user(&claim.user, &write.patch.body()).await;
         let after = match self.answered(permit, Kind::Write, reply) {
             Ok(after) => after,
             Err(LookError::Call {
                 error: CallError::Gone,
                 ..
             }) => return Ok(self.gone(claim).await?),
-            Err(error) => return Err(error),
+            Err(error) => return self.unwritten(claim, &write.patch, error).await,
         };
-        if after.roles() != SeenRoles::List(write.plan.roles_after().to_vec()) {
+        if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
             // Answered 200, but the answer does not show what was written.
-            let detail = "the answer to the write shows other roles than were written".to_owned();
+            let detail = "the answer to the write shows something else than was written".to_owned();
             let error = CallError::Later {
                 why: LaterWhy::BadAnswer,
                 outcome: Outcome::Unknown,
@@ -132,6 +137,20 @@ impl Reconcile {
             });
         }
         Ok(self.record(claim, &write, &after).await?)
+    }
+
+    /// A write that failed. One that was refused may do without its name.
+    async fn unwritten(&self, claim: &Claim, patch: &Patch, error: LookError) -> Result<(), LookError> {
+        match (&error, patch.naming()) {
+            (
+                LookError::Call {
+                    error: why @ CallError::Refused { .. },
+                    ..
+                },
+                Some(naming),
+            ) => Ok(self.name_refused(claim, naming, why).await?),
+            _ => Err(error),
+        }
     }
 
     /// Tells pacer and metrics of an answer.
@@ -191,16 +210,21 @@ impl Reconcile {
         let braked = self.brake(&mut tx, claim, &standing, &full).await?;
         let plan = braked.without_held(full, &base, &standing);
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
+        let (naming, wish) = match self.name(&mut tx, user, profile).await? {
+            Some(named) => (Some(named.naming), named.wish),
+            None => (None, None),
+        };
         let mut write = ToWrite {
-            plan,
+            patch: Patch::new(plan, races.mends(), naming),
             changes,
+            wish,
             write: None,
             races,
             generation: ours.generation,
             braked,
             overruled,
         };
-        if (write.plan.is_empty() && !write.races.mends()) || !self.writes {
+        if write.patch.is_empty() || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
@@ -208,8 +232,9 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         role_changes::attempt(&mut tx, &write.changes).await?;
-        let wrote = (write.plan.roles_after(), &write.races);
-        write.write = Some(race::attempt(&mut tx, user, profile, wrote).await?);
+        if let Some(roles) = write.patch.roles() {
+            write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
+        }
         tx.commit().await.map_err(StoreError::from)?;
         self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))

@@ -1,4 +1,4 @@
-//! Brings roles at Auth0 in step with what facts and rules say.
+//! Brings roles at Auth0 in step with what facts and rules say, and display names with what users wish.
 //!
 //! Owns the queue's consumption: one worker at a time (an advisory lock, for economy), several looks in hand,
 //! never the same user twice (a lease, for safety). Events only say where to look; whatever woke it, the same
@@ -8,6 +8,7 @@ mod audit;
 mod brake;
 mod give_back;
 mod look;
+mod naming;
 mod pause;
 mod permit;
 mod race;
@@ -29,6 +30,7 @@ use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
 use crate::bus::Bus;
 use crate::domain::brake::BrakeLimits;
+use crate::domain::display_name::DisplayName;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -61,6 +63,7 @@ pub struct Reconcile {
     changed: watch::Receiver<Arc<Rules>>,
     fingerprint: String,
     writes: bool,
+    default_name: Option<DisplayName>,
     verify_after: Duration,
     brake: BrakeLimits,
     request_timeout: Duration,
@@ -138,6 +141,7 @@ impl Reconcile {
             rules: now,
             changed: rules,
             writes: config.auth0.writes,
+            default_name: config.default_display_name,
             verify_after: config.verify_after,
             brake: config.brake,
             request_timeout: config.auth0.timeout,

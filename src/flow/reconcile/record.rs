@@ -11,9 +11,10 @@ use super::look::ToWrite;
 use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
+use crate::domain::patch::Patch;
 use crate::store::{
-    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, looks, nominations, role_changes,
-    users,
+    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, looks, nominations,
+    role_changes, users,
 };
 
 impl Reconcile {
@@ -27,7 +28,7 @@ impl Reconcile {
         profile: &Profile,
     ) -> Result<(), StoreError> {
         self.remember(tx, claim, standing, profile).await?;
-        debug!(user.id = claim.user.as_str(), "{}", write.plan);
+        debug!(user.id = claim.user.as_str(), "{}", write.patch);
         self.finish(tx, claim, write.generation, standing, &write.braked)
             .await
     }
@@ -65,6 +66,9 @@ impl Reconcile {
         // Read while the grant is open: it is ours, also if it is not earned any more.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         role_changes::complete(&mut tx, &write.changes, "written").await?;
+        if let Some(wish) = write.wish {
+            display_names::come_true(&mut tx, user, wish).await?;
+        }
         if write.races.mends() {
             self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
         }
@@ -75,21 +79,30 @@ impl Reconcile {
         self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
             .await?;
         tx.commit().await?;
-        for (_, change) in write.plan.changes() {
+        self.tell(claim, &write.patch);
+        Ok(())
+    }
+
+    /// Tells metrics and log of a recorded write.
+    fn tell(&self, claim: &Claim, patch: &Patch) {
+        for (_, change) in patch.plan().changes() {
             self.metrics
                 .role_changes
                 .with_label_values(&[change.as_str(), "written"])
                 .inc();
         }
-        let lag = claim
-            .cause
-            .as_ref()
-            .map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
+        if let Some(naming) = patch.naming() {
+            self.metrics
+                .display_names
+                .with_label_values(&[naming.by.as_str()])
+                .inc();
+        }
+        let cause = claim.cause.as_ref().filter(|_| !patch.plan().is_empty());
+        let lag = cause.map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
         if let Some(lag) = lag {
             self.metrics.role_lag.observe(lag.max(0.0));
         }
-        info!(user.id = user, plan = %write.plan, lag_s = lag, queued_ms = claim.queued_ms, "role written");
-        Ok(())
+        info!(user.id = claim.user.as_str(), wrote = %patch, lag_s = lag, queued_ms = claim.queued_ms, "profile written");
     }
 
     /// Keeps what a profile shows of the owned roles, and the profile.
@@ -139,6 +152,7 @@ impl Reconcile {
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
         users::gone(&mut tx, user).await?;
+        display_names::forget(&mut tx, user).await?;
         looks::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         info!(user.id = user, "Auth0 does not know the user any more");

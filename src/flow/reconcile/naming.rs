@@ -1,0 +1,71 @@
+//! Display names in a look: the wish of a user, or the default for one who has none.
+//!
+//! Owns what becomes of a wish. Must never let a name that Auth0 refuses hold back a role.
+
+use tracing::error;
+use uuid::Uuid;
+
+use super::Reconcile;
+use crate::auth0::{CallError, Profile};
+use crate::domain::display_name::{NamedBy, Naming, SeenName, naming};
+use crate::store::{Claim, StoreError, Tx, display_names, looks};
+
+/// A name to write.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) naming: Naming,
+    /// The wish that comes true with it.
+    pub(super) wish: Option<Uuid>,
+}
+
+impl Reconcile {
+    /// What name is to be written. A wish that the profile shows already has come true.
+    pub(super) async fn name(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        profile: &Profile,
+    ) -> Result<Option<Named>, StoreError> {
+        let names = display_names::of_user(tx, user).await?;
+        let (seen, mut wish) = (profile.display_name(), names.wish);
+        let shown = |seen: &SeenName, name: &str| matches!(seen, SeenName::Is(is) if is == name);
+        if let Some(done) = wish.take_if(|wish| shown(&seen, wish.name.as_str())) {
+            display_names::come_true(tx, user, done.id).await?;
+        }
+        let wished = wish.as_ref().map(|wish| &wish.name);
+        let naming = naming(
+            &seen,
+            wished,
+            self.default_name.as_ref(),
+            names.refused.as_deref(),
+        );
+        Ok(naming.map(|naming| Named {
+            wish: wish.map(|wish| wish.id).filter(|_| naming.by == NamedBy::Wish),
+            naming,
+        }))
+    }
+
+    /// Auth0 refused a write with a name in it. Whether the name was at fault shows the next look, which leaves it out.
+    pub(super) async fn name_refused(
+        &self,
+        claim: &Claim,
+        naming: &Naming,
+        why: &CallError,
+    ) -> Result<(), StoreError> {
+        let user = claim.user.as_str();
+        let mut tx = self.store.begin().await?;
+        if looks::still_ours(&mut tx, claim).await?.is_none() {
+            return Ok(());
+        }
+        display_names::refuse(&mut tx, user, &naming.name, &why.to_string()).await?;
+        looks::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
+        tx.commit().await?;
+        error!(
+            user.id = user,
+            by = naming.by.as_str(),
+            "a write with a display name was refused, and goes on without it: {why}"
+        );
+        self.wake.notify_one();
+        Ok(())
+    }
+}

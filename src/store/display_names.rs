@@ -1,0 +1,213 @@
+//! Table `display_names`: what users wish to be called, and names that Auth0 refused.
+//!
+//! Owns which wish is the newest. Must never take a newer wish for done, and never lose one that was not written.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Nominate, Store, StoreError, Tx, Urgency, nominations};
+use crate::domain::display_name::DisplayName;
+use crate::domain::ids::UserId;
+
+/// What is known of one user's display name beside the profile.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// The newest wish that has not come true.
+    pub wish: Option<Wish>,
+    /// A name that Auth0 refused; it is not to be sent again for a while.
+    pub refused: Option<String>,
+}
+
+/// What a user wishes to be called.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Tells this wish from later ones.
+    pub id: Uuid,
+    /// The name.
+    pub name: DisplayName,
+}
+
+/// What is known of the user's display name. Who holds the user's nomination has every wish it was raised for.
+pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Names, StoreError> {
+    let row = sqlx::query!(
+        "SELECT wish_id, wished, refused FROM display_names WHERE user_id = $1",
+        user
+    );
+    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+        return Ok(Names::default());
+    };
+    let wish = match row.wish_id.zip(row.wished) {
+        None => None,
+        Some((id, wished)) => {
+            let name = DisplayName::parse(wished.clone()).map_err(|_| StoreError::Inconsistent {
+                table: "display_names",
+                column: "wished",
+                value: wished,
+            })?;
+            Some(Wish { id, name })
+        }
+    };
+    Ok(Names {
+        wish,
+        refused: row.refused,
+    })
+}
+
+/// Whether a wish of the user is to be written.
+pub async fn wishes(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
+    let wishes = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM display_names WHERE user_id = $1 AND wished IS NOT NULL AND refused IS DISTINCT FROM wished
+           ) AS "wishes!""#,
+        user
+    );
+    Ok(wishes.fetch_one(&mut **tx).await?)
+}
+
+/// This wish has come true. A newer one stays.
+pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM display_names WHERE user_id = $1 AND wish_id = $2",
+        user,
+        wish
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Auth0 refused a write with this name, for this reason. The wish stays.
+pub async fn refuse(tx: &mut Tx<'_>, user: &str, name: &DisplayName, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO display_names (user_id, refused, refused_at, refusal) VALUES ($1, $2, now(), $3)
+         ON CONFLICT (user_id) DO UPDATE SET
+             refused = excluded.refused, refused_at = excluded.refused_at, refusal = excluded.refusal",
+        user,
+        name.as_str(),
+        why
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The user is no more, and nothing is left to be named.
+pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM display_names WHERE user_id = $1", user)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Lets names be sent again that were refused to one of these users, or to anyone when `users` is none. Answers whose.
+pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
+    let refused = sqlx::query_scalar!(
+        "SELECT user_id FROM display_names
+         WHERE refused IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))",
+        users
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let look = |user: &String| Nominate {
+        user: user.clone(),
+        urgency: Urgency::DisplayName,
+        observe: true,
+        cause: None,
+    };
+    let mut looks: Vec<Nominate> = refused.iter().map(look).collect();
+    // Nominations first, as reconcile locks them.
+    nominations::nominate(tx, &mut looks).await?;
+    sqlx::query!(
+        "WITH wished AS (
+             UPDATE display_names SET refused = NULL, refused_at = NULL, refusal = NULL
+             WHERE user_id = ANY($1::text[]) AND wish_id IS NOT NULL
+         )
+         DELETE FROM display_names WHERE user_id = ANY($1::text[]) AND wish_id IS NULL",
+        &refused
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(refused)
+}
+
+impl Store {
+    /// Keeps what the user wishes to be called, instead of any earlier wish, and nominates the user. It is written to
+    /// the profile by reconcile.
+    pub async fn wish_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let mut look = [Nominate {
+            user: user.as_str().to_owned(),
+            urgency: Urgency::DisplayName,
+            // The wish itself makes a look read the profile; a look under way has done so.
+            observe: false,
+            cause: None,
+        }];
+        // Nominations first, as reconcile locks them: of two wishes the one that waits for this lock is the newer.
+        nominations::nominate(&mut tx, &mut look).await?;
+        sqlx::query!(
+            "INSERT INTO display_names (user_id, wish_id, wished, wished_at) VALUES ($1, $2, $3, clock_timestamp())
+             ON CONFLICT (user_id) DO UPDATE SET wish_id = excluded.wish_id, wished = excluded.wished,
+                 wished_at = excluded.wished_at, refused = NULL, refused_at = NULL, refusal = NULL",
+            user.as_str(),
+            Uuid::now_v7(),
+            name.as_str()
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// What the user is called: as they wish, unless Auth0 refused that, else as the profile had it when it was last
+    /// read. None if they are called nothing, or what is no text.
+    pub async fn display_name(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
+        let name = sqlx::query_scalar!(
+            r#"SELECT coalesce(
+                   (SELECT wished FROM display_names WHERE user_id = $1 AND refused IS DISTINCT FROM wished),
+                   (SELECT profile #>> '{user_metadata,displayName}' FROM users
+                    WHERE user_id = $1 AND jsonb_typeof(profile #> '{user_metadata,displayName}') = 'string')
+               ) AS name"#,
+            user.as_str()
+        );
+        Ok(name.fetch_one(&self.pool).await?)
+    }
+
+    /// Lets names be sent again that were refused longer than `after` ago, and, with `writes`, nominates users whose
+    /// wish waits although nobody would look at them: it was made in shadow mode, say. Answers how many.
+    pub async fn sweep_display_names(&self, writes: bool, after: Duration) -> Result<u64, StoreError> {
+        sqlx::query!(
+            "DELETE FROM display_names
+             WHERE wish_id IS NULL AND refused_at < now() - $1::double precision * interval '1 second'",
+            after.as_secs_f64()
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "UPDATE display_names SET refused = NULL, refused_at = NULL, refusal = NULL
+             WHERE wish_id IS NOT NULL AND refused_at < now() - $1::double precision * interval '1 second'",
+            after.as_secs_f64()
+        )
+        .execute(&self.pool)
+        .await?;
+        if !writes {
+            return Ok(0);
+        }
+        let mut tx = self.begin().await?;
+        let waiting = sqlx::query_scalar!(
+            "SELECT user_id FROM display_names d WHERE wished IS NOT NULL AND refused IS DISTINCT FROM wished
+               -- a timer, or changes that are held, are no turn
+               AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = d.user_id AND n.held IS NULL
+                   AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"
+        );
+        let look = |user: String| Nominate {
+            user,
+            urgency: Urgency::DisplayName,
+            observe: false,
+            cause: None,
+        };
+        let mut looks: Vec<Nominate> = waiting.fetch_all(&mut *tx).await?.into_iter().map(look).collect();
+        nominations::nominate(&mut tx, &mut looks).await?;
+        tx.commit().await?;
+        Ok(looks.len() as u64)
+    }
+}

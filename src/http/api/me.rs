@@ -18,6 +18,8 @@ pub(super) const EDITOR: &str = "playlist_editor";
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me {
     user_id: String,
+    /// The newest wish, or else what the profile says; null without either.
+    display_name: Option<String>,
     /// The roles that rolekeeper keeps and that the caller holds at Auth0.
     roles: Vec<String>,
     /// The subscription plan, `app_metadata.plan`.
@@ -47,6 +49,7 @@ pub(super) async fn me(User(user): User, State(api): State<Api>) -> Result<Json<
     };
     Ok(Json(Me {
         user_id: user.as_str().to_owned(),
+        display_name: api.store.display_name(&user).await?,
         roles,
         plan: api.store.plan(&user).await?,
         greeting,

@@ -4,6 +4,7 @@
 //! are what our own records say. Must never hold a secret of Auth0's, never call it but for its public keys, and
 //! never answer anything of another user.
 
+mod display_name;
 mod genres;
 mod me;
 mod openapi;
@@ -111,6 +112,7 @@ fn described(genres: &[String]) -> (Router<Api>, OpenApi) {
         .routes(routes!(genres::favourite))
         .routes(routes!(genres::secured_favourite))
         .routes(routes!(genres::choose))
+        .routes(routes!(display_name::get, display_name::wish))
         .routes(routes!(me::me))
         .routes(routes!(serve_description))
         .split_for_parts();

@@ -12,6 +12,7 @@ use utoipa::openapi::{
 };
 
 use super::problem::{PROBLEM_JSON, ProblemBody};
+use crate::domain::display_name::MAX_DISPLAY_NAME_CHARS;
 use crate::domain::event::MAX_NAME_CHARS;
 use crate::domain::name::NAME_PATTERN;
 
@@ -46,13 +47,22 @@ pub(super) fn frame() -> OpenApi {
 
 /// A name as [`crate::domain::name::Name`] takes it.
 pub(super) fn name() -> Object {
+    text(MAX_NAME_CHARS)
+}
+
+/// A name as [`crate::domain::display_name::DisplayName`] takes it.
+pub(super) fn display_name() -> Object {
+    text(MAX_DISPLAY_NAME_CHARS)
+}
+
+fn text(most_chars: usize) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(
             "Not only blanks, and none of its characters a control character",
         ))
         .min_length(Some(1))
-        .max_length(Some(MAX_NAME_CHARS))
+        .max_length(Some(most_chars))
         .pattern(Some(NAME_PATTERN))
         .build()
 }

@@ -23,6 +23,14 @@ mod client_key;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod data_api;
+#[cfg(test)]
+mod data_api_description;
+#[cfg(test)]
+mod data_api_routes;
+#[cfg(test)]
+mod data_api_tokens;
+#[cfg(test)]
 mod display_names;
 mod floors;
 #[cfg(test)]

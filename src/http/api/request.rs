@@ -111,13 +111,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let why = error.inner().to_string();
         if error.inner().is_data() {
-            Problem::invalid(
-                &error
-                    .path()
-                    .to_string()
-                    .replacen('.', "body", usize::from(error.path().iter().len() == 0)),
-                &why,
-            )
+            // The path of the body itself is written as a dot.
+            let path = error.path().to_string();
+            Problem::invalid(if path == "." { "body" } else { &path }, &why)
         } else {
             Problem::bad_request(format!("the body is not JSON: {why}"))
         }

@@ -217,6 +217,18 @@ install_official_clients() {
   fi
 }
 
+# What asks the data API all that its description allows, and does not; in the versions that tests/ pins.
+install_schemathesis() {
+  local folder="$TOOLS/schemathesis" pins=tests/schemathesis-requirements.txt
+  cmp -s "$pins" "$folder/installed" && return
+  say "installing schemathesis into .tools/"
+  rm -rf "$folder"
+  python3 -m venv "$folder"
+  timeout 5m "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --requirement "$pins"
+  cp "$pins" "$folder/installed"
+}
+
 # install_cargo_tool CRATE PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
 # these tools wait for cargo anyway.
 install_cargo_tool() {
@@ -244,6 +256,7 @@ if [ "$1" = test ]; then
   install_node
   install_official_clients
   install_npm tests/auth0 "$TOOLS/auth0" "the Auth0 Deploy CLI"
+  install_schemathesis
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked
   # Local sockets only, so without TLS. The crate comes without a lock file.
   install_cargo_tool sqlx-cli sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres

@@ -12,18 +12,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::auth0::{Client, ClientOptions, Reader, Writer};
+use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, Reader, Writer};
 use crate::bus::{Bus, STREAMS};
 use crate::config::{
-    Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
+    ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
 };
 use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::patience::Patience;
+use crate::flow::publish::Publish;
 use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::RulesFile;
+use crate::http::api::{self, ApiParts};
 use crate::http::{self, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
@@ -90,14 +92,23 @@ pub async fn serve(config: Config) -> Result<()> {
     if let Some(HttpConfig {
         listen: address,
         log_stream_tokens: tokens,
+        api,
     }) = http
     {
         let listener = listen("LISTEN", address).await?;
-        let routes = webhook::routes(webhook::Webhook {
+        let mut routes = webhook::routes(webhook::Webhook {
             accept: Accept::new(bus.clone()),
             tokens,
             metrics: Arc::clone(&metrics),
         });
+        match api {
+            Some(config) => {
+                let (parts, keys) = data_api(config, &store, &bus, &metrics)?;
+                lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
+                routes = routes.merge(api::routes(parts));
+            }
+            None => info!("the data API is not served: API_AUDIENCE is not set"),
+        }
         lifecycle.spawn("http", http::serve(listener, routes, lifecycle.stopping()));
         // Without the bus it answers 503 itself, which makes Auth0 send again.
         readiness.ready("http", "listening");
@@ -250,6 +261,43 @@ async fn prepare(
         }
     }
     Ok(false)
+}
+
+/// What the data API needs, and what fetches the tenant's keys for it.
+fn data_api(
+    config: ApiConfig,
+    store: &Store,
+    bus: &Bus,
+    metrics: &Arc<Metrics>,
+) -> Result<(ApiParts, KeyFetcher)> {
+    let ApiConfig {
+        domain,
+        ca_file,
+        issuer,
+        audience,
+        burst,
+        requests_per_s,
+        cool_down,
+        genres,
+    } = config;
+    let options = BearerOptions {
+        domain,
+        issuer,
+        audience,
+        ca_file,
+        cool_down,
+    };
+    let (bearer, keys) = Bearer::new(options, Arc::clone(metrics))?;
+    let parts = ApiParts {
+        bearer,
+        store: store.clone(),
+        publish: Publish::new(bus.clone()),
+        metrics: Arc::clone(metrics),
+        genres,
+        burst,
+        requests_per_s,
+    };
+    Ok((parts, keys))
 }
 
 fn client(config: &Auth0Config) -> Result<Client> {

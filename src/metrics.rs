@@ -3,10 +3,14 @@
 //! Owns names, help texts and labels. Labels are closed sets, and their series stand at 0 from the start.
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
+mod api;
+
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+pub use api::ApiMetrics;
 
 /// Label of a metric that exists once a stream.
 const STREAM: &str = "stream";
@@ -81,6 +85,8 @@ pub struct Metrics {
     pub database_up: IntGauge,
     /// 1 while NATS is connected.
     pub bus_up: IntGauge,
+    /// The data API.
+    pub api: ApiMetrics,
 }
 
 /// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
@@ -267,6 +273,7 @@ impl Metrics {
             ),
             database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
+            api: ApiMetrics::new(&maker),
             registry: maker.0,
         };
         metrics.create_series(streams, reasons);

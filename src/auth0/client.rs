@@ -264,7 +264,7 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Broken> {
     }
 }
 
-fn parse_domain(domain: &str) -> Result<Url, SetupError> {
+pub(super) fn parse_domain(domain: &str) -> Result<Url, SetupError> {
     let refuse = |expected| SetupError::Domain {
         domain: domain.to_owned(),
         expected,

@@ -8,6 +8,7 @@ mod brake;
 mod erase;
 mod export;
 mod migrate;
+mod openapi;
 mod parked;
 mod pause;
 mod requeue;
@@ -56,6 +57,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Erase a user for good: all that is kept, and all that comes later
     Erase(erase::EraseArgs),
+    /// Print the description of the data API (OpenAPI 3.1)
+    Openapi(openapi::OpenapiArgs),
     /// Run the whole system with private servers, a stand-in tenant and sample traffic
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArgs),
@@ -101,6 +104,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
+            Command::Openapi(args) => openapi::run(&args)?,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => return sandbox::run(args).await,
         }

@@ -5,6 +5,7 @@
 
 use clap::Args;
 
+use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 
 /// Where logs go and how they look.
@@ -114,7 +115,7 @@ pub struct ServeArgs {
     /// Stages this worker runs, separated by commas: http, fold, reconcile (which sweeps and announces too)
     #[arg(long, env = "ONLY", default_value = "http,fold,reconcile")]
     pub only: String,
-    /// Address of the public listener (webhook)
+    /// Address of the public listener (webhook, data API)
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: String,
     /// Address of the ops listener (/metrics, /healthz, /readyz)
@@ -126,6 +127,9 @@ pub struct ServeArgs {
     /// A second value that is accepted too, while the first is being rotated
     #[arg(long, env = "LOG_STREAM_TOKEN_OLD", hide_env_values = true)]
     pub log_stream_token_old: Option<String>,
+    /// The data API.
+    #[command(flatten)]
+    pub api: ApiArgs,
     /// The rules (TOML) [default: `playlist_editor` at 100 plays]
     #[arg(long, env = "RULES_FILE")]
     pub rules_file: Option<String>,

@@ -2,6 +2,7 @@
 //!
 //! Owns the wording of a fault: setting, value, what is expected. Must never print a secret.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -184,7 +185,10 @@ impl Check {
     }
 
     /// The checked configuration, or all faults.
-    pub(super) fn end<T>(self, config: T) -> Result<T, Faults> {
+    pub(super) fn end<T>(mut self, config: T) -> Result<T, Faults> {
+        // A setting that two parts need is at fault once.
+        let mut seen = HashSet::new();
+        self.faults.retain(|fault| seen.insert(fault.clone()));
         if self.faults.is_empty() {
             Ok(config)
         } else {

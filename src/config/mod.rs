@@ -2,6 +2,7 @@
 //!
 //! Owns defaults, ranges and contradictions. Must never print a secret, and never start anything.
 
+mod api;
 mod args;
 mod check;
 mod credential;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use api::{ApiArgs, ApiConfig, DEFAULT_GENRES, genres};
 pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;
 pub use check::Faults;
@@ -73,6 +75,8 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Accepted values of the Authorization header: the current one, and the old one while it is rotated.
     pub log_stream_tokens: Vec<SecretString>,
+    /// Present when the data API is served.
+    pub api: Option<ApiConfig>,
 }
 
 /// What a worker needs to know.
@@ -211,11 +215,7 @@ impl Auth0Args {
             RatePlan::Free
         });
         Auth0Config {
-            domain: check.domain(
-                "AUTH0_DOMAIN",
-                self.auth0_domain.as_deref(),
-                "a domain such as music.eu.auth0.com",
-            ),
+            domain: self.domain(check),
             audience: self.auth0_audience.clone(),
             client_id: check.text(
                 "AUTH0_CLIENT_ID",
@@ -223,11 +223,7 @@ impl Auth0Args {
                 "the client id of the application",
             ),
             credential: ClientCredential::check(self, check),
-            ca_file: check.file(
-                "AUTH0_CA_FILE",
-                self.auth0_ca_file.as_deref(),
-                "a file of certificate authorities (PEM)",
-            ),
+            ca_file: self.ca_file(check),
             writes: check.word(
                 "AUTH0_WRITES",
                 &self.auth0_writes,
@@ -237,6 +233,24 @@ impl Auth0Args {
             reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=MAX_RESERVE)),
             timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
         }
+    }
+}
+
+impl Auth0Args {
+    fn domain(&self, check: &mut Check) -> String {
+        check.domain(
+            "AUTH0_DOMAIN",
+            self.auth0_domain.as_deref(),
+            "a domain such as music.eu.auth0.com",
+        )
+    }
+
+    fn ca_file(&self, check: &mut Check) -> Option<PathBuf> {
+        check.file(
+            "AUTH0_CA_FILE",
+            self.auth0_ca_file.as_deref(),
+            "a file of certificate authorities (PEM)",
+        )
     }
 }
 
@@ -325,6 +339,7 @@ impl ServeArgs {
         HttpConfig {
             listen: check.address("LISTEN", &self.listen),
             log_stream_tokens,
+            api: self.api.check(&self.auth0, check),
         }
     }
 

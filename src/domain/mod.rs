@@ -11,6 +11,7 @@ pub mod local_copy;
 pub mod log_batch;
 pub mod log_record;
 pub mod merge;
+pub mod name;
 pub mod pacer;
 pub mod patch;
 pub mod plan;

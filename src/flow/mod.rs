@@ -6,6 +6,7 @@ mod announce;
 pub mod backoff;
 pub mod fold;
 pub mod patience;
+pub mod publish;
 pub mod reconcile;
 pub mod rules;
 mod sweep;

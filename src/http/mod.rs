@@ -1,7 +1,8 @@
-//! Listens: the webhook on the public listener, metrics and health on the ops listener.
+//! Listens: the webhook and the data API on the public listener, metrics and health on the ops listener.
 //!
 //! Owns what is served where. Must never hold a secret of Auth0's, and never answer for another stage.
 
+pub mod api;
 pub mod ops;
 pub mod webhook;
 

@@ -9,9 +9,11 @@ pub mod cursors;
 pub mod dead_letters;
 pub mod display_names;
 pub mod erasures;
+mod featured_playlists;
 mod gauges;
 mod lock;
 pub mod looks;
+mod me;
 pub mod nominations;
 pub mod owner_totals;
 mod parked;
@@ -22,6 +24,8 @@ pub mod profile_writes;
 pub mod races;
 pub mod role_changes;
 mod rules;
+mod songs;
+mod user_data;
 pub mod users;
 mod wake;
 
@@ -41,6 +45,7 @@ pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use display_names::Wish;
 pub use erasures::Erased;
+pub use featured_playlists::OwnPlaylist;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::{Claim, HeldBy};
@@ -52,6 +57,7 @@ pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
 pub use rules::InForce;
+pub use songs::Song;
 pub use wake::{Wake, Waker};
 
 /// Compiled in once; tests and `migrate` use the same.

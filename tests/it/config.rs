@@ -322,3 +322,35 @@ async fn a_start_without_nats_waits_for_it() {
     // Every quarter of a second the connection, every five seconds somebody who needs it.
     waits_for(world, "JetStream", 50, World::nats_proxy).await;
 }
+
+#[tokio::test]
+async fn the_data_api_needs_the_domain_and_no_secret() {
+    let faults = |env: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rolekeeper"));
+        command.args(["serve"]).env_clear().envs(env.iter().copied());
+        command
+            .env("ONLY", "http")
+            .env("API_AUDIENCE", "https://api.example");
+        let output = command.output().expect("the binary runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let text = faults(&[]);
+    assert!(text.contains("AUTH0_DOMAIN: not set"), "{text}");
+    assert!(!text.contains("AUTH0_CLIENT") && !text.contains("API_"), "{text}");
+    let text = faults(&[
+        ("API_ISSUER", "login.example.com"),
+        ("API_GENRES", "a,,b"),
+        ("API_BURST", "0"),
+        ("API_REQUESTS_PER_S", "NaN"),
+        ("API_KEYS_COOL_DOWN_S", "0"),
+    ]);
+    for setting in [
+        "API_ISSUER",
+        "API_GENRES",
+        "API_BURST",
+        "API_REQUESTS_PER_S",
+        "API_KEYS_COOL_DOWN_S",
+    ] {
+        assert!(text.contains(&format!("{setting}: got")), "{setting}: {text}");
+    }
+}

@@ -42,7 +42,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("reqwest", &["auth0/"]),
     ("async_nats", &["bus/"]),
     ("axum", &["http/"]),
-    ("prometheus", &["metrics.rs"]),
+    ("prometheus", &["metrics.rs", "metrics/"]),
     ("clap", &["config.rs", "config/", "cli/"]),
     ("backoff", &["flow/backoff.rs"]),
 ];

@@ -22,6 +22,15 @@ mod brake;
 mod client_key;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod data_api;
+#[cfg(test)]
+mod data_api_description;
+#[cfg(test)]
+mod data_api_routes;
+#[cfg(test)]
+mod data_api_tokens;
+#[cfg(test)]
 mod display_names;
 #[cfg(test)]
 mod erase;

@@ -1,0 +1,122 @@
+//! Settings of the data API.
+//!
+//! Owns what switches it on: an audience. It needs the tenant's domain, and no secret of Auth0's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::Auth0Args;
+use super::check::Check;
+
+/// Offered where nobody says otherwise.
+pub const DEFAULT_GENRES: &str =
+    "blues,classical,country,electronic,folk,hip-hop,indie,jazz,latin,metal,pop,punk,reggae,rock,soul";
+
+/// Most genres that can be offered.
+const MAX_GENRES: usize = 200;
+/// Longest name of one, in characters.
+const MAX_GENRE_CHARS: usize = 64;
+
+/// The data API, as text.
+#[derive(Args, Clone, Debug)]
+pub struct ApiArgs {
+    /// The audience that access tokens of the data API must have: the identifier of your API at Auth0. Without it
+    /// the data API is not served
+    #[arg(long, env = "API_AUDIENCE")]
+    pub api_audience: Option<String>,
+    /// The issuer of access tokens, for a custom domain, such as https://login.example.com/
+    /// [default: `https://AUTH0_DOMAIN/`]
+    #[arg(long, env = "API_ISSUER")]
+    pub api_issuer: Option<String>,
+    /// Requests a user may make in a row
+    #[arg(long, env = "API_BURST", default_value = "50")]
+    pub api_burst: String,
+    /// Requests a second a user may make for long
+    #[arg(long, env = "API_REQUESTS_PER_S", default_value = "10")]
+    pub api_requests_per_s: String,
+    /// Shortest time between two fetches of the tenant's public keys, in seconds
+    #[arg(long, env = "API_KEYS_COOL_DOWN_S", default_value = "30")]
+    pub api_keys_cool_down_s: String,
+    /// Genres that users choose from, separated by commas
+    #[arg(long, env = "API_GENRES", default_value = DEFAULT_GENRES)]
+    pub api_genres: String,
+}
+
+/// The data API.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// The tenant.
+    pub domain: String,
+    /// Extra certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Issuer of tokens, where it is not the domain.
+    pub issuer: Option<String>,
+    /// Audience of tokens.
+    pub audience: String,
+    /// Requests a user may make in a row.
+    pub burst: u32,
+    /// Requests a second a user may make for long.
+    pub requests_per_s: f64,
+    /// Shortest time between two fetches of keys.
+    pub cool_down: Duration,
+    /// What users choose from.
+    pub genres: Vec<String>,
+}
+
+impl ApiArgs {
+    /// None where it is switched off.
+    pub(super) fn check(&self, auth0: &Auth0Args, check: &mut Check) -> Option<ApiConfig> {
+        let set = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
+        let audience = set(&self.api_audience)?;
+        let issuer = set(&self.api_issuer);
+        if let Some(issuer) = &issuer
+            && !(issuer.starts_with("https://") && issuer.ends_with('/'))
+        {
+            check.fault(
+                "API_ISSUER",
+                issuer,
+                "a URL as in the tokens, such as https://login.example.com/",
+            );
+        }
+        Some(ApiConfig {
+            domain: auth0.domain(check),
+            ca_file: auth0.ca_file(check),
+            issuer,
+            audience,
+            burst: check.number("API_BURST", &self.api_burst, &(1..=100_000)),
+            requests_per_s: check.number("API_REQUESTS_PER_S", &self.api_requests_per_s, &(0.01..=10_000.0)),
+            cool_down: Duration::from_secs(check.number(
+                "API_KEYS_COOL_DOWN_S",
+                &self.api_keys_cool_down_s,
+                &(1..=600),
+            )),
+            genres: self.genres(check),
+        })
+    }
+
+    fn genres(&self, check: &mut Check) -> Vec<String> {
+        let genres = genres(&self.api_genres);
+        let well_formed = |genre: &String| {
+            (1..=MAX_GENRE_CHARS).contains(&genre.chars().count()) && !genre.chars().any(char::is_control)
+        };
+        if genres.len() > MAX_GENRES || !genres.iter().all(well_formed) {
+            let expected = "1 to 200 names of at most 64 characters, separated by commas";
+            check.fault("API_GENRES", &self.api_genres, expected);
+        }
+        genres
+    }
+}
+
+/// The genres in a list, each once.
+#[must_use]
+pub fn genres(list: &str) -> Vec<String> {
+    let mut genres: Vec<String> = Vec::new();
+    for genre in list.split(',').map(str::trim) {
+        if !genres.iter().any(|known| known == genre) {
+            genres.push(genre.to_owned());
+        }
+    }
+    genres
+}

@@ -1,0 +1,69 @@
+//! Publishes what users do to their playlists, as app servers do: an event each, under its id.
+//!
+//! Owns how such an event is written, by the contract of `domain::event`. Must never write a playlist itself: it
+//! is there, or gone, when the fold has taken the event.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::bus::{Bus, Unstored};
+
+pub use crate::bus::PublishError as NotPublished;
+use crate::domain::ids::{Token, UserId};
+use crate::domain::name::Name;
+
+/// The way of playlists onto the bus.
+#[derive(Clone, Debug)]
+pub struct Publish(Bus);
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The playlist it is about.
+    pub playlist_id: String,
+    /// Id of the event, and of its message.
+    pub event_id: String,
+}
+
+impl Publish {
+    /// Publishes on `bus`.
+    #[must_use]
+    pub fn new(bus: Bus) -> Self {
+        Self(bus)
+    }
+
+    /// A new playlist of `owner`, with an id made here.
+    ///
+    /// # Errors
+    /// The event is not known to be stored. A playlist that comes nevertheless is the owner's to delete.
+    pub async fn saved(&self, owner: &UserId<'_>, name: &Name) -> Result<Published, NotPublished> {
+        let playlist = format!("pl_{}", Uuid::now_v7().simple());
+        let saved = json!({"type": "playlist_saved", "owner_id": owner.as_str(), "name": name.as_str()});
+        self.publish(playlist, saved).await
+    }
+
+    /// The playlist is gone. Whoever calls this has made sure that it is the caller's.
+    ///
+    /// # Errors
+    /// The event is not known to be stored; deleting again is safe.
+    pub async fn deleted(&self, playlist: &Token<'_>) -> Result<Published, NotPublished> {
+        self.publish(playlist.as_str().to_owned(), json!({"type": "playlist_deleted"}))
+            .await
+    }
+
+    async fn publish(&self, playlist_id: String, mut event: Value) -> Result<Published, NotPublished> {
+        let event_id = Uuid::now_v7().to_string();
+        event["event_id"] = event_id.as_str().into();
+        event["playlist_id"] = playlist_id.as_str().into();
+        let message = Unstored {
+            subject: format!("playlists.{playlist_id}"),
+            id: event_id.clone(),
+            payload: event.to_string().into(),
+        };
+        self.0.store(vec![message]).await?;
+        Ok(Published {
+            playlist_id,
+            event_id,
+        })
+    }
+}

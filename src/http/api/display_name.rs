@@ -1,0 +1,55 @@
+//! `/displayName`: what the user is called.
+//!
+//! Owns these routes. Must never call Auth0: a new name is a wish, which reconcile writes.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Api;
+use super::problem::Problem;
+use super::request::{Body, User};
+use crate::domain::display_name::DisplayName;
+
+/// What the caller is called.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Called {
+    /// The newest wish, or else what the profile says; null without either.
+    display_name: Option<String>,
+}
+
+/// What the caller wishes to be called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NewName {
+    #[schema(schema_with = super::openapi::display_name)]
+    display_name: String,
+}
+
+/// What the caller is called.
+#[utoipa::path(get, path = "/displayName", operation_id = "getDisplayName", responses(
+    (status = 200, description = "The name", body = Called),
+))]
+pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Json<Called>, Problem> {
+    let display_name = api.store.display_name(&user).await?;
+    Ok(Json(Called { display_name }))
+}
+
+/// Gives the caller another name. It is shown at once, and written to the profile at Auth0 in a moment.
+#[utoipa::path(put, path = "/displayName", operation_id = "wishDisplayName", request_body = NewName, responses(
+    (status = 202, description = "It will be written", body = Called),
+))]
+pub(super) async fn wish(
+    User(user): User,
+    State(api): State<Api>,
+    Body(new): Body<NewName>,
+) -> Result<(StatusCode, Json<Called>), Problem> {
+    let name =
+        DisplayName::parse(new.display_name).map_err(|expected| Problem::invalid("displayName", expected))?;
+    api.store.wish_display_name(&user, &name).await?;
+    let display_name = Some(name.as_str().to_owned());
+    Ok((StatusCode::ACCEPTED, Json(Called { display_name })))
+}

@@ -1,0 +1,57 @@
+//! `/me`: what the app greets a user with.
+//!
+//! Owns this route. Must never take a role from the token: what is held at Auth0 by our own records counts.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::problem::Problem;
+use super::request::User;
+
+/// The role that opens the editor's side of the app.
+pub(super) const EDITOR: &str = "playlist_editor";
+
+/// The caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Me {
+    user_id: String,
+    /// The newest wish, or else what the profile says; null without either.
+    display_name: Option<String>,
+    /// The roles that rolekeeper keeps and that the caller holds at Auth0.
+    roles: Vec<String>,
+    /// The subscription plan, `app_metadata.plan`.
+    plan: Option<String>,
+    /// `EDITOR` for holders of `playlist_editor`, else `USER`.
+    greeting: Greeting,
+}
+
+/// How the app greets.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum Greeting {
+    Editor,
+    User,
+}
+
+/// Who the caller is.
+#[utoipa::path(get, path = "/me", operation_id = "getMe", responses(
+    (status = 200, description = "What is known of the caller", body = Me),
+))]
+pub(super) async fn me(User(user): User, State(api): State<Api>) -> Result<Json<Me>, Problem> {
+    let roles = api.store.roles_held(&user).await?;
+    let greeting = if roles.iter().any(|role| role == EDITOR) {
+        Greeting::Editor
+    } else {
+        Greeting::User
+    };
+    Ok(Json(Me {
+        user_id: user.as_str().to_owned(),
+        display_name: api.store.display_name(&user).await?,
+        roles,
+        plan: api.store.plan(&user).await?,
+        greeting,
+    }))
+}

@@ -1,0 +1,167 @@
+//! The data API: what the app asks and tells about the user who is logged in.
+//!
+//! Owns its routes and what they share. The user is the subject of the access token and of nothing else; roles
+//! are what our own records say. Must never hold a secret of Auth0's, never call it but for its public keys, and
+//! never answer anything of another user.
+
+mod display_name;
+mod genres;
+mod me;
+mod openapi;
+mod playlists;
+mod problem;
+mod quota;
+mod request;
+mod songs;
+mod text;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth0::{Bearer, Refusal};
+use crate::flow::publish::Publish;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use problem::{Code, Problem};
+use quota::Quotas;
+
+/// Where the description is served.
+const DESCRIPTION: &str = "/openapi.json";
+
+/// What the data API needs.
+#[derive(Debug)]
+pub struct ApiParts {
+    /// Judges tokens.
+    pub bearer: Bearer,
+    /// What is known of users.
+    pub store: Store,
+    /// The way of playlists onto the bus.
+    pub publish: Publish,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What users choose from.
+    pub genres: Vec<String>,
+    /// Requests a user may make in a row.
+    pub burst: u32,
+    /// Requests a second a user may make for long.
+    pub requests_per_s: f64,
+}
+
+/// What every handler has. Cheap to clone.
+#[derive(Clone, Debug)]
+struct Api {
+    bearer: Bearer,
+    store: Store,
+    publish: Publish,
+    metrics: Arc<Metrics>,
+    genres: Arc<[String]>,
+    quotas: Arc<Quotas>,
+    /// The description, as it is served.
+    description: Arc<str>,
+}
+
+/// The routes of the data API, and problem details for what no route of the listener answers.
+pub fn routes(parts: ApiParts) -> Router {
+    let (router, description) = described(&parts.genres);
+    let refusals = Refusal::ALL.map(Refusal::as_str);
+    parts
+        .metrics
+        .api
+        .create_series(&openapi::routes(&description), &refusals);
+    let api = Api {
+        bearer: parts.bearer,
+        store: parts.store,
+        publish: parts.publish,
+        metrics: parts.metrics,
+        genres: parts.genres.into(),
+        quotas: Arc::new(Quotas::new(parts.burst, parts.requests_per_s, Instant::now())),
+        description: text_of(&description).into(),
+    };
+    router
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(api.clone(), count))
+        .layer(DefaultBodyLimit::max(request::MAX_BODY_BYTES))
+        .fallback(no_such_route)
+        .with_state(api)
+}
+
+/// The description (OpenAPI 3.1) of an API that offers these genres, as it is served.
+#[must_use]
+pub fn description(genres: &[String]) -> String {
+    text_of(&described(genres).1)
+}
+
+fn described(genres: &[String]) -> (Router<Api>, OpenApi) {
+    let (router, description) = OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(songs::list, songs::add))
+        .routes(routes!(songs::delete))
+        .routes(routes!(playlists::list, playlists::make))
+        .routes(routes!(playlists::plays))
+        .routes(routes!(playlists::feature))
+        .routes(routes!(playlists::delete))
+        .routes(routes!(genres::list))
+        .routes(routes!(genres::favourite))
+        .routes(routes!(genres::secured_favourite))
+        .routes(routes!(genres::choose))
+        .routes(routes!(display_name::get, display_name::wish))
+        .routes(routes!(me::me))
+        .routes(routes!(serve_description))
+        .split_for_parts();
+    let description = openapi::with_genres(openapi::with_common_problems(description), genres);
+    (router, description)
+}
+
+fn text_of(description: &OpenApi) -> String {
+    let text = description.to_pretty_json();
+    text.expect("a description is made of texts, numbers and lists") + "\n"
+}
+
+/// This description.
+#[utoipa::path(get, path = DESCRIPTION, operation_id = "getDescription", security(()), responses(
+    (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+))]
+async fn serve_description(State(api): State<Api>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        api.description.to_string(),
+    )
+}
+
+async fn no_such_route() -> Problem {
+    Problem::not_found("there is no such route")
+}
+
+async fn no_such_method() -> Problem {
+    let detail = "the route has no such method; those it has are in Allow";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, detail)
+}
+
+/// Counts what was answered, by route, method and kind of answer.
+async fn count(State(api): State<Api>, path: MatchedPath, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = match *request.method() {
+        Method::GET => Some("GET"),
+        Method::POST => Some("POST"),
+        Method::PUT => Some("PUT"),
+        Method::DELETE => Some("DELETE"),
+        _ => None,
+    };
+    let response = next.run(request).await;
+    let status = response.status();
+    if let Some(method) = method.filter(|_| status != StatusCode::METHOD_NOT_ALLOWED) {
+        let seconds = begun.elapsed().as_secs_f64();
+        api.metrics
+            .api
+            .answered(path.as_str(), method, status.as_u16(), seconds);
+    }
+    response
+}

@@ -1,0 +1,164 @@
+//! The description of the data API (OpenAPI 3.1), out of its routes.
+//!
+//! Owns what operations have in common: the token, and the problems that any of them can answer. Must never say
+//! what the code does not do: routes, bodies and answers stand beside their handlers.
+
+use utoipa::PartialSchema as _;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi,
+    OpenApiBuilder, Ref, RefOr, ResponseBuilder, Schema, Type,
+};
+
+use super::problem::{PROBLEM_JSON, ProblemBody};
+use crate::domain::display_name::MAX_DISPLAY_NAME_CHARS;
+use crate::domain::event::MAX_NAME_CHARS;
+use crate::domain::name::NAME_PATTERN;
+
+/// Version of the interface, not of the program: its first number is raised when clients must change.
+const VERSION: &str = "1.0.0";
+/// Name of the one way to show who one is.
+const TOKEN: &str = "token";
+
+/// The frame into which the routes are put.
+pub(super) fn frame() -> OpenApi {
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(
+            "An access token of the tenant for this API's audience, RS256 or ES256",
+        ));
+    let info = InfoBuilder::new()
+        .title("rolekeeper data API")
+        .version(VERSION)
+        .description(Some(
+            "What the app keeps of its users. The user is the subject of the access token; nobody sees another's data.",
+        ));
+    let components = ComponentsBuilder::new()
+        .schema("Problem", ProblemBody::schema())
+        .security_scheme(TOKEN, SecurityScheme::Http(token.build()));
+    OpenApiBuilder::new()
+        .info(info.build())
+        .components(Some(components.build()))
+        .security(Some([SecurityRequirement::new(TOKEN, Vec::<String>::new())]))
+        .build()
+}
+
+/// A name as [`crate::domain::name::Name`] takes it.
+pub(super) fn name() -> Object {
+    text(MAX_NAME_CHARS)
+}
+
+/// A name as [`crate::domain::display_name::DisplayName`] takes it.
+pub(super) fn display_name() -> Object {
+    text(MAX_DISPLAY_NAME_CHARS)
+}
+
+fn text(most_chars: usize) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "Not only blanks, and none of its characters a control character",
+        ))
+        .min_length(Some(1))
+        .max_length(Some(most_chars))
+        .pattern(Some(NAME_PATTERN))
+        .build()
+}
+
+/// Adds to each operation the problems that it shares with others.
+pub(super) fn with_common_problems(mut api: OpenApi) -> OpenApi {
+    for operation in api.paths.paths.values_mut().flat_map(operations) {
+        let add = |status: &str, problem: ResponseBuilder| {
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry(status.to_owned())
+                .or_insert_with(|| RefOr::T(problem.build()));
+        };
+        let public = operation.security.as_ref().is_some_and(Vec::is_empty);
+        common_problems(!public, operation.request_body.is_some(), add);
+    }
+    api
+}
+
+fn common_problems(of_a_user: bool, with_body: bool, mut add: impl FnMut(&str, ResponseBuilder)) {
+    if of_a_user {
+        let challenge = header("How to show who one is (RFC 6750)", String::schema());
+        add(
+            "401",
+            problem("No valid access token").header("WWW-Authenticate", challenge),
+        );
+        add(
+            "429",
+            problem("Too many requests of this user").header("Retry-After", seconds()),
+        );
+        add(
+            "503",
+            problem("The database, the bus or the tenant's keys are away").header("Retry-After", seconds()),
+        );
+        add("500", problem("A fault of the server"));
+    }
+    if with_body {
+        add("400", problem("The body is not JSON"));
+        add("413", problem("The body is larger than 16 KiB"));
+        add("415", problem("The body's content type is not JSON"));
+        add("422", problem("A field is not what it must be"));
+    }
+}
+
+fn problem(description: &str) -> ResponseBuilder {
+    let schema = RefOr::<Schema>::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description(description)
+        .content(PROBLEM_JSON, content)
+}
+
+fn seconds() -> utoipa::openapi::Header {
+    header("Seconds until it is worth asking again", u64::schema())
+}
+
+fn header(description: &str, schema: RefOr<Schema>) -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete]
+        .into_iter()
+        .flatten()
+}
+
+/// Every route and method that is described, for metrics.
+pub(super) fn routes(api: &OpenApi) -> Vec<(String, &'static str)> {
+    let mut routes = Vec::new();
+    for (path, item) in &api.paths.paths {
+        for (operation, method) in [
+            (&item.get, "GET"),
+            (&item.put, "PUT"),
+            (&item.post, "POST"),
+            (&item.delete, "DELETE"),
+        ] {
+            routes.extend(operation.is_some().then(|| (path.clone(), method)));
+        }
+    }
+    routes
+}
+
+/// States the genres that are offered here, so that a client need not try.
+pub(super) fn with_genres(mut api: OpenApi, genres: &[String]) -> OpenApi {
+    let schema = api
+        .components
+        .as_mut()
+        .and_then(|components| components.schemas.get_mut("FavouriteGenre"));
+    if let Some(RefOr::T(Schema::Object(choice))) = schema
+        && let Some(RefOr::T(Schema::Object(genre))) = choice.properties.get_mut("genre")
+    {
+        genre.enum_values = Some(genres.iter().map(|genre| genre.as_str().into()).collect());
+    }
+    api
+}

@@ -1,0 +1,185 @@
+//! `/playlists`: what users make of songs.
+//!
+//! Owns these routes. Must never write a playlist: a change is published as an event, and is there when the fold
+//! has taken it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::me::EDITOR;
+use super::problem::{Code, PROBLEM_JSON, Problem, ProblemBody};
+use super::request::{Body, Id, Page, PageQuery, User};
+use super::{Api, text};
+use crate::domain::ids::Token;
+use crate::domain::name::Name;
+use crate::flow::publish::Published;
+
+/// Most playlists of one user that come through here. Those on their way to the fold are not counted yet.
+const MAX_PLAYLISTS: i64 = 1_000;
+
+/// A playlist.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Playlist {
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    playlist_id: String,
+    name: String,
+    /// Its owner: always the caller.
+    user_id: String,
+    /// How often it was played.
+    #[schema(minimum = 0)]
+    plays: i64,
+    /// Whether it is the one the caller features.
+    featured: bool,
+}
+
+/// A playlist to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPlaylist {
+    #[schema(schema_with = super::openapi::name)]
+    name: String,
+}
+
+/// A change that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    playlist_id: String,
+    /// The event that tells of the change.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    event_id: String,
+}
+
+impl From<Published> for Accepted {
+    fn from(published: Published) -> Self {
+        Self {
+            playlist_id: published.playlist_id,
+            event_id: published.event_id,
+        }
+    }
+}
+
+/// The playlist to be featured.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Featured {
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    playlist_id: String,
+}
+
+/// The caller's playlists, in order of their ids.
+#[utoipa::path(get, path = "/playlists", operation_id = "listPlaylists", params(PageQuery), responses(
+    (status = 200, description = "The playlists; `Link` leads to the next page, if this one is full", body = [Playlist],
+     headers(("Link" = Option<String>, description = "rel=\"next\""))),
+    (status = 400, description = "A parameter is not well formed", body = ProblemBody,
+     content_type = PROBLEM_JSON),
+))]
+pub(super) async fn list(
+    User(user): User,
+    State(api): State<Api>,
+    page: Page,
+) -> Result<(HeaderMap, Json<Vec<Playlist>>), Problem> {
+    let playlists = api
+        .store
+        .own_playlists(&user, page.after.as_ref(), page.limit)
+        .await?;
+    let last = playlists.last().map(|playlist| playlist.playlist_id.as_str());
+    let next = page.next("/playlists", playlists.len(), last);
+    let playlists = playlists.into_iter().map(|playlist| Playlist {
+        playlist_id: playlist.playlist_id,
+        name: playlist.name,
+        user_id: user.as_str().to_owned(),
+        plays: playlist.plays,
+        featured: playlist.featured,
+    });
+    Ok((next, Json(playlists.collect())))
+}
+
+/// Makes a playlist. It is listed a moment later. A user makes 1,000 at most.
+#[utoipa::path(post, path = "/playlists", operation_id = "makePlaylist", request_body = NewPlaylist, responses(
+    (status = 202, description = "It will be there in a moment", body = Accepted),
+    (status = 409, description = "The caller has as many as one may have", body = ProblemBody,
+     content_type = PROBLEM_JSON),
+))]
+pub(super) async fn make(
+    User(user): User,
+    State(api): State<Api>,
+    Body(new): Body<NewPlaylist>,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let name = Name::parse(new.name).map_err(|expected| Problem::invalid("name", expected))?;
+    if api.store.own_playlists_count(&user).await? >= MAX_PLAYLISTS {
+        let detail = format!("you have {MAX_PLAYLISTS} playlists, which is the most; delete one first");
+        return Err(Problem::limit_reached(detail));
+    }
+    let published = api.publish.saved(&user, &name).await?;
+    Ok((StatusCode::ACCEPTED, Json(published.into())))
+}
+
+/// Deletes a playlist of the caller, with its plays. It is gone a moment later.
+#[utoipa::path(delete, path = "/playlists/{id}", operation_id = "deletePlaylist", params(
+    ("id" = String, Path, description = "Its `playlist_id`", pattern = "^[A-Za-z0-9_-]{1,64}$"),
+), responses(
+    (status = 202, description = "It will be gone in a moment", body = Accepted),
+    (status = 400, description = "A parameter is not well formed", body = ProblemBody,
+     content_type = PROBLEM_JSON),
+    (status = 404, description = "The caller has no such thing", body = ProblemBody,
+     content_type = PROBLEM_JSON),
+))]
+pub(super) async fn delete(
+    User(user): User,
+    State(api): State<Api>,
+    Id(playlist): Id,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    if !api.store.owns_playlist(&user, &playlist).await? {
+        return Err(not_there());
+    }
+    let published = api.publish.deleted(&playlist).await?;
+    Ok((StatusCode::ACCEPTED, Json(published.into())))
+}
+
+/// Plays of the caller's most played playlist, as a plain number.
+#[utoipa::path(get, path = "/playlists/getPlays", operation_id = "getPlays", responses(
+    (status = 200, description = "0 without a playlist", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn plays(User(user): User, State(api): State<Api>) -> Result<text::Plain, Problem> {
+    Ok(text::Plain(api.store.best_plays(&user).await?.to_string()))
+}
+
+/// Features a playlist of the caller, in place of the one before. Only for holders of the role `playlist_editor`.
+#[utoipa::path(put, path = "/playlists/featured", operation_id = "featurePlaylist", request_body = Featured, responses(
+    (status = 204, description = "It is featured"),
+    (status = 403, description = "The caller does not hold the role `playlist_editor`", body = ProblemBody,
+     content_type = PROBLEM_JSON),
+    (status = 404, description = "The caller has no such thing", body = ProblemBody,
+     content_type = PROBLEM_JSON),
+))]
+pub(super) async fn feature(
+    User(user): User,
+    State(api): State<Api>,
+    Body(featured): Body<Featured>,
+) -> Result<StatusCode, Problem> {
+    let playlist =
+        Token::parse(featured.playlist_id).map_err(|expected| Problem::invalid("playlist_id", expected))?;
+    if !api
+        .store
+        .roles_held(&user)
+        .await?
+        .iter()
+        .any(|role| role == EDITOR)
+    {
+        let detail = "only users with the role playlist_editor can feature a playlist";
+        return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAnEditor, detail));
+    }
+    if api.store.feature(&user, &playlist).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(not_there())
+    }
+}
+
+fn not_there() -> Problem {
+    Problem::not_found("you have no such playlist")
+}

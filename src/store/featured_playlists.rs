@@ -1,0 +1,87 @@
+//! Table `featured_playlists`, and what the data API reads of `playlists`.
+//!
+//! Owns what a user sees of their own playlists. Must never write `playlists`, which the fold does alone, and
+//! never show another user's or a deleted one.
+
+use super::{Store, StoreError};
+use crate::domain::ids::{Token, UserId};
+
+/// A playlist as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPlaylist {
+    /// Its id.
+    pub playlist_id: String,
+    /// As last saved.
+    pub name: String,
+    /// Plays, never below 0.
+    pub plays: i64,
+    /// Whether the owner features it.
+    pub featured: bool,
+}
+
+impl Store {
+    /// The playlists of a user behind `after`, in order of id: `limit` at most.
+    pub async fn own_playlists(
+        &self,
+        user: &UserId<'_>,
+        after: Option<&Token<'_>>,
+        limit: i64,
+    ) -> Result<Vec<OwnPlaylist>, StoreError> {
+        let playlists = sqlx::query_as!(
+            OwnPlaylist,
+            r#"SELECT p.playlist_id, coalesce(p.name, '') AS "name!", greatest(p.plays, 0) AS "plays!",
+                      f.user_id IS NOT NULL AS "featured!"
+               FROM playlists p
+               LEFT JOIN featured_playlists f ON f.user_id = p.owner_id AND f.playlist_id = p.playlist_id
+               WHERE p.owner_id = $1 AND NOT p.deleted AND p.playlist_id > $2
+               ORDER BY p.playlist_id LIMIT $3"#,
+            user.as_str(),
+            after.map_or("", Token::as_str),
+            limit
+        );
+        Ok(playlists.fetch_all(&self.pool).await?)
+    }
+
+    /// How many playlists the user has.
+    pub async fn own_playlists_count(&self, user: &UserId<'_>) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
+            user.as_str()
+        );
+        Ok(count.fetch_one(&self.pool).await?)
+    }
+
+    /// Whether the playlist is there and the user's.
+    pub async fn owns_playlist(&self, user: &UserId<'_>, playlist: &Token<'_>) -> Result<bool, StoreError> {
+        let owns = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM playlists
+               WHERE playlist_id = $2 AND owner_id = $1 AND NOT deleted) AS "owns!""#,
+            user.as_str(),
+            playlist.as_str()
+        );
+        Ok(owns.fetch_one(&self.pool).await?)
+    }
+
+    /// Plays of the user's most played playlist; 0 without one.
+    pub async fn best_plays(&self, user: &UserId<'_>) -> Result<i64, StoreError> {
+        let best = sqlx::query_scalar!(
+            r#"SELECT greatest(coalesce(max(plays), 0), 0) AS "best!"
+               FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
+            user.as_str()
+        );
+        Ok(best.fetch_one(&self.pool).await?)
+    }
+
+    /// Features a playlist of the user in place of any other; answers false if it is not there or not theirs.
+    pub async fn feature(&self, user: &UserId<'_>, playlist: &Token<'_>) -> Result<bool, StoreError> {
+        let featured = sqlx::query!(
+            "INSERT INTO featured_playlists (user_id, playlist_id)
+             SELECT owner_id, playlist_id FROM playlists
+             WHERE playlist_id = $2 AND owner_id = $1 AND NOT deleted
+             ON CONFLICT (user_id) DO UPDATE SET playlist_id = excluded.playlist_id, featured_at = now()",
+            user.as_str(),
+            playlist.as_str()
+        );
+        Ok(featured.execute(&self.pool).await?.rows_affected() == 1)
+    }
+}

@@ -1,0 +1,75 @@
+//! Table `songs`: what users added through the data API.
+//!
+//! Owns whose song is whose. Must never answer or remove another user's.
+
+use super::{Store, StoreError};
+use crate::domain::ids::{Token, UserId};
+use crate::domain::name::Name;
+
+/// A song of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Song {
+    /// Its id.
+    pub song_id: String,
+    /// As the user named it.
+    pub songname: String,
+}
+
+impl Store {
+    /// The songs of a user behind `after`, in order of id: `limit` at most.
+    pub async fn songs(
+        &self,
+        user: &UserId<'_>,
+        after: Option<&Token<'_>>,
+        limit: i64,
+    ) -> Result<Vec<Song>, StoreError> {
+        let songs = sqlx::query_as!(
+            Song,
+            "SELECT song_id, songname FROM songs WHERE user_id = $1 AND song_id > $2 ORDER BY song_id LIMIT $3",
+            user.as_str(),
+            after.map_or("", Token::as_str),
+            limit
+        );
+        Ok(songs.fetch_all(&self.pool).await?)
+    }
+
+    /// Adds a song, unless the user has `most` already; answers whether it was added.
+    pub async fn add_song(
+        &self,
+        user: &UserId<'_>,
+        song: &Token<'_>,
+        name: &Name,
+        most: i64,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        // One at a time for each user, or several at once would pass the bound together.
+        sqlx::query!(
+            r#"SELECT pg_advisory_xact_lock(hashtextextended('songs of ' || $1::text, 0)) AS "locked!: ()""#,
+            user.as_str()
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let added = sqlx::query!(
+            "INSERT INTO songs (song_id, user_id, songname) SELECT $2, $1, $3
+             WHERE (SELECT count(*) FROM songs WHERE user_id = $1) < $4",
+            user.as_str(),
+            song.as_str(),
+            name.as_str(),
+            most
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(added.rows_affected() == 1)
+    }
+
+    /// Removes a song of the user; answers whether it was there.
+    pub async fn remove_song(&self, user: &UserId<'_>, song: &Token<'_>) -> Result<bool, StoreError> {
+        let removed = sqlx::query!(
+            "DELETE FROM songs WHERE song_id = $2 AND user_id = $1",
+            user.as_str(),
+            song.as_str()
+        );
+        Ok(removed.execute(&self.pool).await?.rows_affected() == 1)
+    }
+}

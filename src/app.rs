@@ -101,13 +101,12 @@ pub async fn serve(config: Config) -> Result<()> {
             tokens,
             metrics: Arc::clone(&metrics),
         });
-        match api {
-            Some(config) => {
-                let (parts, keys) = data_api(config, &store, &bus, &metrics)?;
-                lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
-                routes = routes.merge(api::routes(parts));
-            }
-            None => info!("the data API is not served: API_AUDIENCE is not set"),
+        if let Some(config) = api {
+            let (parts, keys) = data_api(config, &store, &bus, &metrics)?;
+            lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
+            routes = routes.merge(api::routes(parts));
+        } else {
+            info!("the data API is not served: API_AUDIENCE is not set");
         }
         lifecycle.spawn("http", http::serve(listener, routes, lifecycle.stopping()));
         // Without the bus it answers 503 itself, which makes Auth0 send again.

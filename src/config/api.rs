@@ -26,7 +26,7 @@ pub struct ApiArgs {
     /// the data API is not served
     #[arg(long, env = "API_AUDIENCE")]
     pub api_audience: Option<String>,
-    /// The issuer of access tokens, for a custom domain, such as https://login.example.com/
+    /// The issuer of access tokens, for a custom domain, such as `https://login.example.com/`
     /// [default: `https://AUTH0_DOMAIN/`]
     #[arg(long, env = "API_ISSUER")]
     pub api_issuer: Option<String>,

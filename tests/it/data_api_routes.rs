@@ -34,7 +34,7 @@ async fn listed(api: &DataApi, user: &str) -> Vec<Value> {
     got.json().as_array().expect("a list").clone()
 }
 
-async fn refused(got: Got, status: u16, code: &str) {
+fn refused(got: &Got, status: u16, code: &str) {
     assert_eq!((got.status, got.code().as_str()), (status, code), "{got:?}");
 }
 
@@ -67,9 +67,9 @@ async fn songs_are_added_listed_by_page_and_deleted_by_their_user_alone() {
     );
     assert_eq!(api.get(ANNA, &next).await.json(), json!([rows[2]]));
     let path = format!("/songs/{}", ids[0]);
-    refused(api.delete(BERT, &path).await, 404, "not_found").await;
+    refused(&api.delete(BERT, &path).await, 404, "not_found");
     assert_eq!(api.delete(ANNA, &path).await.status, 204);
-    refused(api.delete(ANNA, &path).await, 404, "not_found").await;
+    refused(&api.delete(ANNA, &path).await, 404, "not_found");
     assert_eq!(api.world.number("SELECT count(*) FROM songs").await, Some(2));
 }
 
@@ -92,7 +92,7 @@ async fn bad_input_is_told_what_is_wrong() {
                 .is_some_and(|detail| detail.contains(why)),
             "{got:?}"
         );
-        refused(got, 422, "invalid").await;
+        refused(&got, 422, "invalid");
     }
     assert_eq!(
         api.send(ANNA, Method::POST, "/songs", json!({"songname": "é".repeat(256)}))
@@ -107,37 +107,37 @@ async fn bad_input_is_told_what_is_wrong() {
         json!({"songname": 7}),
         json!({"songname": "a", "user_id": BERT}),
     ] {
-        refused(api.send(ANNA, Method::POST, "/songs", body).await, 422, "invalid").await;
+        refused(
+            &api.send(ANNA, Method::POST, "/songs", body).await,
+            422,
+            "invalid",
+        );
     }
     let post = |body: Vec<u8>, kind: &str| {
         let request = api.request(Method::POST, "/songs").bearer_auth(api.token(ANNA));
         DataApi::got(request.header("content-type", kind).body(body))
     };
-    refused(post(b"{".to_vec(), "application/json").await, 400, "bad_request").await;
+    refused(&post(b"{".to_vec(), "application/json").await, 400, "bad_request");
     refused(
-        post(b"{\"songname\": \"a\"} x".to_vec(), "application/json").await,
+        &post(b"{\"songname\": \"a\"} x".to_vec(), "application/json").await,
         400,
         "bad_request",
-    )
-    .await;
+    );
     refused(
-        post(b"\xff".to_vec(), "application/json").await,
+        &post(b"\xff".to_vec(), "application/json").await,
         400,
         "bad_request",
-    )
-    .await;
+    );
     refused(
-        post(b"{\"songname\": \"a\"}".to_vec(), "text/plain").await,
+        &post(b"{\"songname\": \"a\"}".to_vec(), "text/plain").await,
         415,
         "unsupported_media_type",
-    )
-    .await;
+    );
     refused(
-        post(vec![b' '; 17 << 10], "application/json").await,
+        &post(vec![b' '; 17 << 10], "application/json").await,
         413,
         "too_large",
-    )
-    .await;
+    );
     for path in [
         "/songs?limit=0",
         "/songs?limit=101",
@@ -145,14 +145,14 @@ async fn bad_input_is_told_what_is_wrong() {
         "/songs?after=a.b",
         "/songs?limit=1&limit=2",
     ] {
-        refused(api.get(ANNA, path).await, 400, "bad_request").await;
+        refused(&api.get(ANNA, path).await, 400, "bad_request");
     }
-    refused(api.delete(ANNA, "/songs/a%00b").await, 400, "bad_request").await;
-    refused(api.delete(ANNA, "/songs/%ff").await, 400, "bad_request").await;
-    refused(api.get(ANNA, "/nothing").await, 404, "not_found").await;
+    refused(&api.delete(ANNA, "/songs/a%00b").await, 400, "bad_request");
+    refused(&api.delete(ANNA, "/songs/%ff").await, 400, "bad_request");
+    refused(&api.get(ANNA, "/nothing").await, 404, "not_found");
     let got = api.ask(Method::PATCH, "/songs", &api.token(ANNA), None).await;
     assert!(got.header("allow").contains("POST"), "{got:?}");
-    refused(got, 405, "method_not_allowed").await;
+    refused(&got, 405, "method_not_allowed");
     assert_eq!(api.world.number("SELECT count(*) FROM songs").await, Some(1));
 }
 
@@ -192,12 +192,11 @@ async fn playlists_go_through_the_stream_and_open_the_editors_side() {
 
     let feature = json!({"playlist_id": playlist});
     refused(
-        api.send(ANNA, Method::PUT, "/playlists/featured", feature.clone())
+        &api.send(ANNA, Method::PUT, "/playlists/featured", feature.clone())
             .await,
         403,
         "not_an_editor",
-    )
-    .await;
+    );
     assert_eq!(api.get(ANNA, "/me").await.json()["greeting"], "USER");
     api.world.publish(&plays("p", playlist, 0..100)).await;
     let greeted = async || api.get(ANNA, "/me").await.json()["greeting"] == "EDITOR";
@@ -228,19 +227,18 @@ async fn playlists_go_through_the_stream_and_open_the_editors_side() {
         .await;
     let his = json!({"playlist_id": "pl_bert"});
     refused(
-        api.send(ANNA, Method::PUT, "/playlists/featured", his).await,
+        &api.send(ANNA, Method::PUT, "/playlists/featured", his).await,
         404,
         "not_found",
-    )
-    .await;
+    );
 
     let path = format!("/playlists/{playlist}");
-    refused(api.delete(BERT, &path).await, 404, "not_found").await;
+    refused(&api.delete(BERT, &path).await, 404, "not_found");
     assert_eq!(api.delete(ANNA, &path).await.status, 202);
     api.world
         .eventually("it is gone", async || listed(&api, ANNA).await.is_empty())
         .await;
-    refused(api.delete(ANNA, &path).await, 404, "not_found").await;
+    refused(&api.delete(ANNA, &path).await, 404, "not_found");
     assert_eq!(
         events(&api)
             .await
@@ -261,7 +259,7 @@ async fn genres_and_names_are_each_users_own() {
         .send(ANNA, Method::PUT, "/genres/fav", json!({"genre": "polka"}))
         .await;
     assert_eq!(got.json()["genres"], json!(["dub", "r&b"]));
-    refused(got, 422, "invalid").await;
+    refused(&got, 422, "invalid");
     assert_eq!(
         api.send(ANNA, Method::PUT, "/genres/fav", json!({"genre": "r&b"}))
             .await
@@ -302,7 +300,7 @@ async fn genres_and_names_are_each_users_own() {
         .map(|user| user["app_metadata"].clone());
     assert_eq!(metadata, Some(json!({"roles": [], "plan": "gold"})));
     refused(
-        api.send(
+        &api.send(
             ANNA,
             Method::PUT,
             "/displayName",
@@ -311,8 +309,7 @@ async fn genres_and_names_are_each_users_own() {
         .await,
         422,
         "invalid",
-    )
-    .await;
+    );
 }
 
 #[tokio::test]
@@ -335,7 +332,7 @@ async fn nobody_passes_the_bounds_not_even_at_once() {
     let got = api
         .send(ANNA, Method::POST, "/playlists", json!({"name": "b"}))
         .await;
-    self::refused(got, 409, "limit_reached").await;
+    self::refused(&got, 409, "limit_reached");
     assert!(events(&api).await.is_empty());
     assert_eq!(
         api.send(BERT, Method::POST, "/songs", json!({"songname": "b"}))

@@ -139,6 +139,12 @@ async fn only_good_tokens_get_in() {
         let after = api.worker.count(&series).await.expect("a number");
         assert_eq!(after, before + 1, "{reason}: {token}: {got:?}");
     }
+}
+
+#[tokio::test]
+async fn the_header_holds_one_token_and_nothing_else() {
+    let api = DataApi::start().await;
+    let good = api.token(USER);
     let got = api.ask(Method::GET, "/songs", "", None).await;
     assert_eq!(
         (got.status, got.header("www-authenticate")),

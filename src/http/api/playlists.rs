@@ -22,6 +22,7 @@ const MAX_PLAYLISTS: i64 = 1_000;
 
 /// A playlist.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 pub(super) struct Playlist {
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     playlist_id: String,

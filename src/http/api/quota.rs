@@ -55,8 +55,9 @@ impl Quotas {
         users.grow_older(now, self.full);
         let full_again = users.full_again(user).map_or(now, |at| at.max(now));
         let owed = full_again + self.cost - now;
-        if owed > self.full {
-            return Err(owed - self.full);
+        let too_much = owed.saturating_sub(self.full);
+        if !too_much.is_zero() {
+            return Err(too_much);
         }
         users.young.insert(user.clone(), full_again + self.cost);
         Ok(())

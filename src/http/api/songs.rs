@@ -20,6 +20,7 @@ const MAX_SONGS: i64 = 10_000;
 
 /// A song.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 pub(super) struct Song {
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     song_id: String,

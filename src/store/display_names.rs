@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Nominate, Store, StoreError, Tx, Urgency, nominations};
+use super::{Nominate, Store, StoreError, Tx, Urgency, erasures, nominations};
 use crate::domain::display_name::DisplayName;
 use crate::domain::ids::UserId;
 
@@ -137,6 +137,7 @@ impl Store {
     /// the profile by reconcile.
     pub async fn wish_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         let mut look = [Nominate {
             user: user.as_str().to_owned(),
             urgency: Urgency::DisplayName,

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::{Store, StoreError, Tx, person};
 use crate::domain::erasure::{ErasureKey, Hash, pseudonym};
+use crate::domain::ids::UserId;
 
 /// What an erasure found.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,22 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
     Ok(true)
 }
 
+/// Refuses to keep anything of a user who was erased. An erasure that begins later waits for this transaction, and
+/// removes what it wrote. Call it before anything else is locked.
+///
+/// # Errors
+/// [`StoreError::Erased`], or that nobody can tell without the key.
+pub(super) async fn refuse(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<(), StoreError> {
+    sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
+        .execute(&mut **tx)
+        .await?;
+    if among(tx, key, &[user]).await?.is_empty() {
+        Ok(())
+    } else {
+        Err(StoreError::Erased)
+    }
+}
+
 async fn check_value(tx: &mut Tx<'_>) -> Result<Option<Vec<u8>>, StoreError> {
     let check_value = sqlx::query_scalar!("SELECT check_value FROM erasure_key");
     Ok(check_value.fetch_optional(&mut **tx).await?)
@@ -102,6 +119,15 @@ impl Store {
             fitting(self.erasure_key(), &check_value)?;
         }
         Ok(())
+    }
+
+    /// Refuses a user who was erased.
+    ///
+    /// # Errors
+    /// [`StoreError::Erased`], or that nobody can tell without the key.
+    pub async fn refuse_erased(&self, user: &UserId<'_>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        refuse(&mut tx, self.erasure_key(), user.as_str()).await
     }
 
     /// Erases a person for good, in one transaction.

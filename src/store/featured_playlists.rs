@@ -3,7 +3,7 @@
 //! Owns what a user sees of their own playlists. Must never write `playlists`, which the fold does alone, and
 //! never show another user's or a deleted one.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, erasures};
 use crate::domain::ids::{Token, UserId};
 
 /// A playlist as its owner sees it.
@@ -74,6 +74,8 @@ impl Store {
 
     /// Features a playlist of the user in place of any other; answers false if it is not there or not theirs.
     pub async fn feature(&self, user: &UserId<'_>, playlist: &Token<'_>) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         let featured = sqlx::query!(
             "INSERT INTO featured_playlists (user_id, playlist_id)
              SELECT owner_id, playlist_id FROM playlists
@@ -82,6 +84,8 @@ impl Store {
             user.as_str(),
             playlist.as_str()
         );
-        Ok(featured.execute(&self.pool).await?.rows_affected() == 1)
+        let featured = featured.execute(&mut *tx).await?.rows_affected() == 1;
+        tx.commit().await?;
+        Ok(featured)
     }
 }

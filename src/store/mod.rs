@@ -98,6 +98,9 @@ pub enum StoreError {
     /// People were erased with a key that this worker does not have; the text names the setting.
     #[error("{0}")]
     ErasureKey(String),
+    /// The user was erased for good: nothing is kept of them any more.
+    #[error("the user was erased")]
+    Erased,
     /// A stored value cannot be what we wrote.
     #[error("table {table}, column {column}: {value:?} is not understood")]
     Inconsistent {

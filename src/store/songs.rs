@@ -2,7 +2,7 @@
 //!
 //! Owns whose song is whose. Must never answer or remove another user's.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, erasures};
 use crate::domain::ids::{Token, UserId};
 use crate::domain::name::Name;
 
@@ -42,6 +42,7 @@ impl Store {
         most: i64,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         // One at a time for each user, or several at once would pass the bound together.
         sqlx::query!(
             r#"SELECT pg_advisory_xact_lock(hashtextextended('songs of ' || $1::text, 0)) AS "locked!: ()""#,

@@ -2,7 +2,7 @@
 //!
 //! Owns the favourite genre. Must never judge it: what is offered comes from the configuration.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, erasures};
 use crate::domain::ids::UserId;
 
 impl Store {
@@ -17,14 +17,16 @@ impl Store {
 
     /// The user has chosen.
     pub async fn choose_genre(&self, user: &UserId<'_>, genre: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         sqlx::query!(
             "INSERT INTO user_data (user_id, favourite_genre) VALUES ($1, $2)
              ON CONFLICT (user_id) DO UPDATE SET favourite_genre = excluded.favourite_genre, changed_at = now()",
             user.as_str(),
             genre
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 }

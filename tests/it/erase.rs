@@ -12,10 +12,10 @@ use sqlx::Row as _;
 use crate::events::{plays, saved};
 use crate::world::{Builder, LOG_TOKEN, World, text};
 
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
 /// Whom nobody may find afterwards; the part behind the bar is as telling as the whole.
-const ANN: &str = "auth0|6132829445244d0069782a78";
+pub(crate) const ANN: &str = "auth0|6132829445244d0069782a78";
 const BARE: &str = "6132829445244d0069782a78";
 const BOB: &str = "auth0|bob";
 
@@ -26,7 +26,7 @@ fn world() -> Builder {
 }
 
 /// How many rows of each table name the person: every table there is, every column, also inside bytes.
-async fn named(world: &World) -> BTreeMap<String, i64> {
+pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
     let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
     let tables = sqlx::query(tables)
         .fetch_all(&world.db)

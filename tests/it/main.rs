@@ -27,6 +27,8 @@ mod data_api;
 #[cfg(test)]
 mod data_api_description;
 #[cfg(test)]
+mod data_api_erased;
+#[cfg(test)]
 mod data_api_routes;
 #[cfg(test)]
 mod data_api_tokens;

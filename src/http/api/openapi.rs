@@ -100,6 +100,7 @@ fn common_problems(of_a_user: bool, with_body: bool, mut add: impl FnMut(&str, R
         add("500", problem("A fault of the server"));
     }
     if with_body {
+        add("403", problem("The caller was erased for good"));
         add("400", problem("The body is not JSON"));
         add("413", problem("The body is larger than 16 KiB"));
         add("415", problem("The body's content type is not JSON"));

@@ -111,6 +111,7 @@ pub(super) async fn make(
     Body(new): Body<NewPlaylist>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let name = Name::parse(new.name).map_err(|expected| Problem::invalid("name", expected))?;
+    api.store.refuse_erased(&user).await?;
     if api.store.own_playlists_count(&user).await? >= MAX_PLAYLISTS {
         let detail = format!("you have {MAX_PLAYLISTS} playlists, which is the most; delete one first");
         return Err(Problem::limit_reached(detail));
@@ -152,7 +153,7 @@ pub(super) async fn plays(User(user): User, State(api): State<Api>) -> Result<te
 /// Features a playlist of the caller, in place of the one before. Only for holders of the role `playlist_editor`.
 #[utoipa::path(put, path = "/playlists/featured", operation_id = "featurePlaylist", request_body = Featured, responses(
     (status = 204, description = "It is featured"),
-    (status = 403, description = "The caller does not hold the role `playlist_editor`", body = ProblemBody,
+    (status = 403, description = "The caller does not hold the role `playlist_editor`, or was erased", body = ProblemBody,
      content_type = PROBLEM_JSON),
     (status = 404, description = "The caller has no such thing", body = ProblemBody,
      content_type = PROBLEM_JSON),

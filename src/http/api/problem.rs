@@ -29,6 +29,8 @@ pub(super) enum Code {
     Unauthorized,
     /// Only for holders of the role `playlist_editor`.
     NotAnEditor,
+    /// The user was erased for good; nothing is kept of them.
+    Erased,
     /// There is no such thing, or it is somebody else's.
     NotFound,
     /// The route has no such method.
@@ -158,6 +160,10 @@ impl From<Refusal> for Problem {
 impl From<StoreError> for Problem {
     fn from(why: StoreError) -> Self {
         match why {
+            StoreError::Erased => {
+                let detail = "this user was erased for good; nothing is kept of them";
+                Self::new(StatusCode::FORBIDDEN, Code::Erased, detail)
+            }
             StoreError::Postgres(_) => {
                 warn!("a request of the data API was not served: {why}");
                 Self::unavailable("the database is away; nothing was changed that was not confirmed")

@@ -10,6 +10,7 @@ mod assertion;
 mod bearer;
 mod client;
 mod error;
+mod logs;
 mod jwks;
 mod rate;
 mod signature;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use bearer::{Bearer, BearerOptions, Refusal};
 pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, Reply, SetupError};
+pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use error::{CallError, LaterWhy, Outcome};
 pub use jwks::KeyFetcher;
 pub use users::{Profile, Reader, Writer};

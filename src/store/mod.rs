@@ -24,6 +24,7 @@ pub mod profile_writes;
 pub mod races;
 pub mod role_changes;
 mod rules;
+mod tenant_log;
 mod songs;
 mod user_data;
 pub mod users;
@@ -57,6 +58,7 @@ pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
 pub use rules::InForce;
+pub use tenant_log::{Checkpoint, Hearing};
 pub use songs::Song;
 pub use wake::{Wake, Waker};
 

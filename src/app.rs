@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::auth0::{LogReader, Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, Reader, Writer};
+use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
 use crate::bus::{Bus, STREAMS};
 use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
@@ -98,7 +98,10 @@ pub async fn serve(config: Config) -> Result<()> {
     {
         let listener = listen("LISTEN", address).await?;
         let heard = Heard::default();
-        lifecycle.spawn("deliveries", heard.clone().run(store.clone(), lifecycle.stopping()));
+        lifecycle.spawn(
+            "deliveries",
+            heard.clone().run(store.clone(), lifecycle.stopping()),
+        );
         let mut routes = webhook::routes(webhook::Webhook {
             accept: Accept::new(bus.clone()),
             tokens,

@@ -108,7 +108,12 @@ mod tests {
         let page = parse(body).unwrap();
         let ids: Vec<_> = page.iter().map(|record| record.log_id.as_str()).collect();
         assert_eq!(ids, ["a", "b"]);
-        assert!(page[0].json.get().ends_with(r#""date":"2026-11-24T10:00:00.000Z", "x":1}"#));
+        assert!(
+            page[0]
+                .json
+                .get()
+                .ends_with(r#""date":"2026-11-24T10:00:00.000Z", "x":1}"#)
+        );
         assert_eq!((page[0].date.unwrap().hour(), page[1].date), (10, None));
         for bad in ["{}", "[1]", "[{}]", "", "[{\"log_id\":7}]"] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");

@@ -10,8 +10,8 @@ mod assertion;
 mod bearer;
 mod client;
 mod error;
-mod logs;
 mod jwks;
+mod logs;
 mod rate;
 mod signature;
 mod token;
@@ -22,9 +22,9 @@ mod tests;
 
 pub use bearer::{Bearer, BearerOptions, Refusal};
 pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, Reply, SetupError};
-pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use error::{CallError, LaterWhy, Outcome};
 pub use jwks::KeyFetcher;
+pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use users::{Profile, Reader, Writer};
 
 pub use crate::domain::pacer::RateHeaders;

@@ -24,8 +24,8 @@ pub mod profile_writes;
 pub mod races;
 pub mod role_changes;
 mod rules;
-mod tenant_log;
 mod songs;
+mod tenant_log;
 mod user_data;
 pub mod users;
 mod wake;
@@ -58,8 +58,8 @@ pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
 pub use rules::InForce;
-pub use tenant_log::{Checkpoint, Hearing};
 pub use songs::Song;
+pub use tenant_log::{Checkpoint, Hearing};
 pub use wake::{Wake, Waker};
 
 /// Compiled in once; tests and `migrate` use the same.

@@ -119,7 +119,10 @@ impl GapFiller {
         }
         let now = crate::clock::now();
         let full = page.len() >= take as usize;
-        let ready = page.iter().take_while(|record| self.is_ready(record, now)).count();
+        let ready = page
+            .iter()
+            .take_while(|record| self.is_ready(record, now))
+            .count();
         self.store_records(&page[..ready], now).await?;
         let behind = full && ready == page.len();
         Ok(if behind { PAGE_PAUSE } else { self.config.delay })
@@ -152,7 +155,11 @@ impl GapFiller {
         self.store.put_log_checkpoint(&at).await?;
         let missed = accepted.records + accepted.unreadable - accepted.known;
         let skipped = (records.len() - wanted.len()) as u64;
-        for (kind, count) in [("missed", missed), ("known", accepted.known), ("skipped", skipped)] {
+        for (kind, count) in [
+            ("missed", missed),
+            ("known", accepted.known),
+            ("skipped", skipped),
+        ] {
             self.metrics
                 .tenant_log
                 .filled
@@ -160,7 +167,10 @@ impl GapFiller {
                 .inc_by(count);
         }
         if missed > 0 {
-            info!(records = missed, "the gap filler read log records that the stream had not delivered");
+            info!(
+                records = missed,
+                "the gap filler read log records that the stream had not delivered"
+            );
         }
         Ok(())
     }
@@ -230,7 +240,10 @@ impl GapFiller {
                     } => {
                         // A page may be too large for us: fewer records go into a smaller one.
                         course.take = (course.take / 10).max(1);
-                        warn!("the gap filler got no page: {error}; asking for {} records next", course.take);
+                        warn!(
+                            "the gap filler got no page: {error}; asking for {} records next",
+                            course.take
+                        );
                     }
                     _ => debug!("the gap filler got no page: {error}"),
                 }

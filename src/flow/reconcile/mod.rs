@@ -242,7 +242,7 @@ impl Reconcile {
             ended = self.dispatch(&mut looks) => ended,
             ended = self.sweep.run() => ended,
             ended = self.silence.run() => ended,
-            ended = self.fill_gaps() => ended,
+            ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.

@@ -55,7 +55,10 @@ impl GapFiller {
             return Ok(self.config.delay);
         }
         self.store_records(&page, crate::clock::now()).await?;
-        info!(log_id = page[0].log_id, "the gap filler begins at the oldest record");
+        info!(
+            log_id = page[0].log_id,
+            "the gap filler begins at the oldest record"
+        );
         Ok(PAGE_PAUSE)
     }
 

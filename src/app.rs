@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, Reader, Writer};
+use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
 use crate::bus::{Bus, STREAMS};
 use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
@@ -25,6 +25,7 @@ use crate::flow::patience::Patience;
 use crate::flow::publish::Publish;
 use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::RulesFile;
+use crate::flow::silence::Heard;
 use crate::http::api::{self, ApiParts};
 use crate::http::{self, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
@@ -96,9 +97,15 @@ pub async fn serve(config: Config) -> Result<()> {
     }) = http
     {
         let listener = listen("LISTEN", address).await?;
+        let heard = Heard::default();
+        lifecycle.spawn(
+            "deliveries",
+            heard.clone().run(store.clone(), lifecycle.stopping()),
+        );
         let mut routes = webhook::routes(webhook::Webhook {
             accept: Accept::new(bus.clone()),
             tokens,
+            heard,
             metrics: Arc::clone(&metrics),
         });
         if let Some(config) = api {
@@ -202,6 +209,7 @@ impl Worker {
                 bus: bus.clone(),
                 reader: Reader::new(&client),
                 writer: Writer::new(&client),
+                logs: LogReader::new(&client),
                 metrics: Arc::clone(&metrics),
                 readiness,
                 rules: rules.subscribe(),

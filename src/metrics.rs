@@ -4,6 +4,7 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 mod api;
+mod tenant_log;
 
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
@@ -11,6 +12,7 @@ use prometheus::{
 };
 
 pub use api::ApiMetrics;
+pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
 const STREAM: &str = "stream";
@@ -87,6 +89,8 @@ pub struct Metrics {
     pub bus_up: IntGauge,
     /// The data API.
     pub api: ApiMetrics,
+    /// The tenant's log: its stream, and the gap filler.
+    pub tenant_log: TenantLogMetrics,
 }
 
 /// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
@@ -111,6 +115,10 @@ impl Maker {
 
     fn floats(&self, name: &str, help: &str, label: &str) -> GaugeVec {
         self.keep(GaugeVec::new(Opts::new(name, help), &[label]))
+    }
+
+    fn float(&self, name: &str, help: &str) -> Gauge {
+        self.keep(Gauge::with_opts(Opts::new(name, help)))
     }
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
@@ -274,6 +282,7 @@ impl Metrics {
             database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
             api: ApiMetrics::new(&maker),
+            tenant_log: TenantLogMetrics::new(&maker),
             registry: maker.0,
         };
         metrics.create_series(streams, reasons);
@@ -301,7 +310,7 @@ impl Metrics {
         for kind in ["record", "unreadable"] {
             self.webhook_records.with_label_values(&[kind]);
         }
-        for call in ["get_user", "patch_user"] {
+        for call in ["get_user", "patch_user", "get_logs"] {
             for result in [
                 "ok",
                 "limited",

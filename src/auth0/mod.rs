@@ -11,6 +11,7 @@ mod bearer;
 mod client;
 mod error;
 mod jwks;
+mod logs;
 mod rate;
 mod signature;
 mod token;
@@ -23,6 +24,7 @@ pub use bearer::{Bearer, BearerOptions, Refusal};
 pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, Reply, SetupError};
 pub use error::{CallError, LaterWhy, Outcome};
 pub use jwks::KeyFetcher;
+pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use users::{Profile, Reader, Writer};
 
 pub use crate::domain::pacer::RateHeaders;

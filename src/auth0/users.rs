@@ -15,7 +15,7 @@ use crate::domain::ids::UserId;
 use crate::domain::plan::SeenRoles;
 
 /// All but the unreserved characters of RFC 3986, 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

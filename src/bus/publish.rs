@@ -26,12 +26,13 @@ pub struct Unstored {
 pub struct PublishError(pub(super) String);
 
 impl Bus {
-    /// Stores all messages, in order, and waits until each is acknowledged.
+    /// Stores all messages, in order, and waits until each is acknowledged. Answers how many the stream had
+    /// already, by their ids inside its duplicate window.
     ///
     /// # Errors
     /// At least one was not stored, or not known to be. Publishing all of them again is safe: those that were
     /// stored are known by their id.
-    pub async fn store(&self, messages: Vec<Unstored>) -> Result<(), PublishError> {
+    pub async fn store(&self, messages: Vec<Unstored>) -> Result<u64, PublishError> {
         // Waiting for a connection inside the client would hold a webhook request for minutes.
         if !self.is_connected() {
             return Err(PublishError("not connected".to_owned()));
@@ -40,10 +41,12 @@ impl Bus {
         for message in messages {
             acks.push(self.send(message).await?);
         }
+        let mut known = 0;
         for ack in acks {
-            ack.await.map_err(|error| PublishError(error.to_string()))?;
+            let ack = ack.await.map_err(|error| PublishError(error.to_string()))?;
+            known += u64::from(ack.duplicate);
         }
-        Ok(())
+        Ok(known)
     }
 
     async fn send(&self, message: Unstored) -> Result<PublishAckFuture, PublishError> {

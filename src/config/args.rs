@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
+use super::tenant_log::TenantLogArgs;
 
 /// Where logs go and how they look.
 #[derive(Args, Clone, Debug)]
@@ -145,6 +146,9 @@ pub struct ServeArgs {
     /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
     #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
     pub default_display_name: String,
+    /// The tenant's log.
+    #[command(flatten)]
+    pub tenant_log: TenantLogArgs,
     /// The brake.
     #[command(flatten)]
     pub brake: BrakeArgs,

@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod credential;
 mod erasure;
+mod tenant_log;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 pub use erasure::ErasureArgs;
+pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
 use crate::domain::display_name::DisplayName;
@@ -124,6 +126,8 @@ pub struct ReconcileConfig {
     pub verify_after: Duration,
     /// The display name of a user who has none, if one is to be given.
     pub default_display_name: Option<DisplayName>,
+    /// How the tenant's log is watched.
+    pub tenant_log: TenantLogConfig,
     /// How many changes may happen before a person must look.
     pub brake: BrakeLimits,
 }
@@ -301,6 +305,7 @@ impl ServeArgs {
                     &(1..=8_760),
                 )),
                 default_display_name: check.display_name("DEFAULT_DISPLAY_NAME", &self.default_display_name),
+                tenant_log: self.tenant_log.check(&mut check),
                 brake: self.brake.check(&mut check),
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),

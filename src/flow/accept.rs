@@ -24,6 +24,8 @@ pub struct Accepted {
     pub records: u64,
     /// Pieces stored that could not be split into records, or are too large for a message.
     pub unreadable: u64,
+    /// How many of both the stream had already.
+    pub known: u64,
 }
 
 impl Accept {
@@ -64,7 +66,7 @@ impl Accept {
                 payload,
             });
         }
-        self.0.store(messages).await?;
+        accepted.known = self.0.store(messages).await?;
         Ok(accepted)
     }
 }

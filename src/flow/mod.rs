@@ -9,4 +9,5 @@ pub mod patience;
 pub mod publish;
 pub mod reconcile;
 pub mod rules;
+pub mod silence;
 mod sweep;

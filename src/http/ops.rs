@@ -95,6 +95,9 @@ impl Ops {
         }
         metrics.paused.set(i64::from(gauges.paused));
         metrics.unannounced.set(gauges.unannounced);
+        metrics.tenant_log.delivered_at.set(gauges.log_delivered_at_s);
+        metrics.tenant_log.silent.set(i64::from(gauges.log_silent));
+        metrics.tenant_log.read_to.set(gauges.log_read_to_s);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);
             metrics

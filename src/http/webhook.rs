@@ -16,6 +16,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 use tracing::{debug, warn};
 
 use crate::flow::accept::Accept;
+use crate::flow::silence::Heard;
 use crate::metrics::Metrics;
 
 /// Largest body. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
@@ -32,6 +33,8 @@ pub struct Webhook {
     pub accept: Accept,
     /// Accepted values of the Authorization header.
     pub tokens: Vec<SecretString>,
+    /// Is told of every delivery.
+    pub heard: Heard,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
@@ -79,6 +82,7 @@ impl Webhook {
         };
         match self.accept.accept(&body).await {
             Ok(accepted) => {
+                self.heard.note();
                 self.metrics
                     .webhook_records
                     .with_label_values(&["record"])

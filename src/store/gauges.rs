@@ -35,6 +35,12 @@ pub struct Gauges {
     pub brakes: Vec<String>,
     /// A person has paused the writing.
     pub paused: bool,
+    /// When the log stream last delivered, Unix seconds.
+    pub log_delivered_at_s: f64,
+    /// The log stream has been silent for too long.
+    pub log_silent: bool,
+    /// Date of the last record the gap filler took, Unix seconds; 0 when it took none.
+    pub log_read_to_s: f64,
 }
 
 impl Store {
@@ -73,6 +79,13 @@ impl Store {
         .await?;
         let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
         let brakes = sqlx::query_scalar!("SELECT change FROM brakes WHERE engaged_at IS NOT NULL");
+        let log = sqlx::query!(
+            r#"SELECT extract(epoch FROM last_at)::double precision AS "delivered_at!", silent_since IS NOT NULL AS "silent!",
+                   coalesce((SELECT extract(epoch FROM record_at) FROM log_checkpoint), 0)::double precision AS "read_to!"
+               FROM log_deliveries"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
         Ok(Gauges {
             due: queue.due,
             waiting: queue.waiting,
@@ -88,6 +101,9 @@ impl Store {
             losses: losses.fetch_all(&self.pool).await?,
             brakes: brakes.fetch_all(&self.pool).await?,
             paused: self.paused().await?.is_some(),
+            log_delivered_at_s: log.delivered_at,
+            log_silent: log.silent,
+            log_read_to_s: log.read_to,
         })
     }
 

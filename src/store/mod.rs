@@ -25,6 +25,7 @@ pub mod races;
 pub mod role_changes;
 mod rules;
 mod songs;
+mod tenant_log;
 mod user_data;
 pub mod users;
 mod wake;
@@ -58,6 +59,7 @@ pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
 pub use rules::InForce;
 pub use songs::Song;
+pub use tenant_log::{Checkpoint, Hearing};
 pub use wake::{Wake, Waker};
 
 /// Compiled in once; tests and `migrate` use the same.

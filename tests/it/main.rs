@@ -51,6 +51,8 @@ mod fold_poison;
 mod leftovers;
 #[cfg(test)]
 mod local_copy;
+#[cfg(test)]
+mod log_gaps;
 mod lost_grants;
 mod official_clients;
 #[cfg(test)]

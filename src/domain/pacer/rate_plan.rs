@@ -33,6 +33,12 @@ pub enum RatePlan {
 }
 
 impl RatePlan {
+    /// Whether reading the tenant's log is paid from a bucket of its own, not from that of users.
+    #[must_use]
+    pub fn has_bucket_for_logs(self) -> bool {
+        self == Self::SelfService
+    }
+
     /// Burst and calls a second: of everything, or of reads and of writes.
     pub(super) fn buckets(self) -> ((f64, f64), Option<(f64, f64)>) {
         match self {

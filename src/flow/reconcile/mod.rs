@@ -6,6 +6,7 @@
 
 mod audit;
 mod brake;
+mod gaps;
 mod give_back;
 mod look;
 mod naming;
@@ -24,10 +25,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span};
 
+use super::accept::Accept;
 use super::announce::Announce;
 use super::patience::Patience;
+use super::silence::Silence;
 use super::sweep::Sweep;
-use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
 use crate::bus::Bus;
 use crate::domain::brake::BrakeLimits;
 use crate::domain::display_name::DisplayName;
@@ -35,6 +38,7 @@ use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
+use gaps::GapFiller;
 use give_back::Pause;
 use look::Begun;
 use permit::Gate;
@@ -71,6 +75,8 @@ pub struct Reconcile {
     pause: Arc<Mutex<Pause>>,
     sweep: Sweep,
     announce: Arc<Announce>,
+    silence: Silence,
+    gaps: Option<GapFiller>,
     /// Somebody is due.
     wake: Arc<Notify>,
 }
@@ -96,6 +102,8 @@ pub struct Parts {
     pub reader: Reader,
     /// Writes users.
     pub writer: Writer,
+    /// Reads the tenant's log, where gaps are filled.
+    pub logs: LogReader,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
@@ -115,11 +123,21 @@ impl Reconcile {
             bus,
             reader,
             writer,
+            logs,
             metrics,
             readiness,
             rules,
             config,
         } = parts;
+        let gate = Gate::new(config.auth0.plan, config.auth0.reserve);
+        let gaps = config.tenant_log.gap_filler.map(|gap_filler| GapFiller {
+            store: store.clone(),
+            accept: Accept::new(bus.clone()),
+            logs,
+            metrics: Arc::clone(&metrics),
+            config: gap_filler,
+            gate: (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate)),
+        });
         let now = Arc::clone(&rules.borrow());
         metrics.writes_enabled.set(i64::from(config.auth0.writes));
         Self {
@@ -131,6 +149,11 @@ impl Reconcile {
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
             },
+            silence: Silence {
+                store: store.clone(),
+                after: config.tenant_log.silent_after,
+            },
+            gaps,
             announce: Arc::new(Announce::new(store.clone(), bus, Arc::clone(&metrics))),
             store,
             reader,
@@ -145,7 +168,7 @@ impl Reconcile {
             verify_after: config.verify_after,
             brake: config.brake,
             request_timeout: config.auth0.timeout,
-            gate: Gate::new(config.auth0.plan, config.auth0.reserve),
+            gate,
             pause: Arc::default(),
             wake: Arc::default(),
         }
@@ -218,11 +241,21 @@ impl Reconcile {
             heard = self.hear() => heard,
             ended = self.dispatch(&mut looks) => ended,
             ended = self.sweep.run() => ended,
+            ended = self.silence.run() => ended,
+            ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
         Ok(ended.map(|()| Duration::ZERO)?)
+    }
+
+    /// Reads what the log stream dropped, where that is asked for.
+    async fn fill_gaps(&self) -> Result<(), StoreError> {
+        match &self.gaps {
+            Some(gaps) => gaps.run().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Wakes the queue on hints. The first wake is for what came before we listened.

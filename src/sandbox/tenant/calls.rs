@@ -30,6 +30,8 @@ pub enum Endpoint {
     PatchUser,
     /// `DELETE /api/v2/users/{id}`
     DeleteUser,
+    /// `GET /api/v2/logs`
+    ReadLogs,
     /// Anything else; answered 404.
     Other,
 }
@@ -42,6 +44,7 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
     let endpoint = match (method, path, one_user) {
         ("POST", "/oauth/token", _) => Endpoint::Token,
         ("GET", "/api/v2/users", _) => Endpoint::ListUsers,
+        ("GET", "/api/v2/logs", _) => Endpoint::ReadLogs,
         ("POST", "/api/v2/users", _) => Endpoint::CreateUser,
         ("GET", _, Some(_)) => Endpoint::ReadUser,
         ("PATCH", _, Some(_)) => Endpoint::PatchUser,

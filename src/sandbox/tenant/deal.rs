@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::answer::{Admitted, Answer, Asked, Outcome, log};
-use super::calls::Actor;
+use super::calls::{Actor, Endpoint};
 use super::faults::Fault;
 use super::state::{Grant, State};
-use super::{token_api, users_api};
+use super::{logs_api, token_api, users_api};
 
 /// Does what is asked, unless the fault forbids it, and logs the call.
 pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer {
@@ -56,6 +56,17 @@ fn manage(
     apply: bool,
 ) -> (Answer, Outcome) {
     let now = crate::sandbox::now();
+    if asked.endpoint == Endpoint::ReadLogs {
+        let base = asked.issuer(&shared.options);
+        let answer = match logs_api::decide(&state.outbox, &asked.query, &grant.scopes, &base, now) {
+            Ok((logs, next)) => {
+                let link = next.map(|next| ("link".to_owned(), format!("<{next}>; rel=\"next\"")));
+                Answer::new(200, link.into_iter().collect(), Some(logs))
+            }
+            Err(error) => Answer::refused(&error),
+        };
+        return (answer, Outcome::default());
+    }
     let new_id = format!("{:024x}", state.rng.random::<u128>() >> 32);
     let request = users_api::Request {
         endpoint: asked.endpoint,

@@ -46,6 +46,8 @@ pub enum RatePlan {
         write: Rate,
         /// DELETE of users.
         delete: Rate,
+        /// GET of the tenant's log.
+        logs: Rate,
         /// Everything else.
         other: Rate,
     },
@@ -54,11 +56,12 @@ pub enum RatePlan {
 impl RatePlan {
     /// Free: 2 at once, 2/s.
     pub const FREE: Self = Self::Global(Rate::new(2, 2.0));
-    /// Essentials and Professional: reads 40 and 500/min, writes 20 and 200/min, deletes the same.
+    /// Essentials and Professional: reads 40 and 500/min, writes 20 and 200/min, deletes the same, log 10 and 100/min.
     pub const SELF_SERVICE: Self = Self::Groups {
         read: Rate::new(40, 500.0 / 60.0),
         write: Rate::new(20, 200.0 / 60.0),
         delete: Rate::new(20, 200.0 / 60.0),
+        logs: Rate::new(10, 100.0 / 60.0),
         other: Rate::new(10, 150.0 / 60.0),
     };
     /// Enterprise, production: 50 at once, 16/s.
@@ -155,7 +158,7 @@ impl Bucket {
 /// The tenant's buckets.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    /// None without limit, one for a global plan, else read, write, delete, other.
+    /// None without limit, one for a global plan, else read, write, delete, logs, other.
     buckets: Vec<Bucket>,
 }
 
@@ -168,8 +171,9 @@ impl Limiter {
                 read,
                 write,
                 delete,
+                logs,
                 other,
-            } => vec![read, write, delete, other],
+            } => vec![read, write, delete, logs, other],
         };
         Self {
             buckets: rates.into_iter().map(|rate| Bucket::new(rate, factor)).collect(),
@@ -182,7 +186,8 @@ impl Limiter {
             Endpoint::ReadUser | Endpoint::ListUsers => 0,
             Endpoint::CreateUser | Endpoint::PatchUser => 1,
             Endpoint::DeleteUser => 2,
-            Endpoint::Token | Endpoint::Other => 3,
+            Endpoint::ReadLogs => 3,
+            Endpoint::Token | Endpoint::Other => 4,
         };
         let last = self.buckets.len().checked_sub(1)?;
         Some(self.buckets[group.min(last)].take(at))
@@ -249,6 +254,8 @@ mod tests {
         assert_eq!(passed(Endpoint::CreateUser, Duration::ZERO), 0);
         assert_eq!(passed(Endpoint::ReadUser, Duration::ZERO), 40);
         assert_eq!(passed(Endpoint::DeleteUser, Duration::ZERO), 20);
+        assert_eq!(passed(Endpoint::ReadLogs, Duration::ZERO), 10);
+        assert_eq!(passed(Endpoint::ReadLogs, 6 * SECOND), 10);
         assert_eq!(passed(Endpoint::ReadUser, 3 * SECOND), 25);
         assert_eq!(passed(Endpoint::PatchUser, 3 * SECOND), 10);
     }

@@ -14,6 +14,7 @@ mod errors;
 mod faults;
 mod limits;
 mod log_stream;
+mod logs_api;
 mod merge;
 mod options;
 mod outbox;
@@ -208,6 +209,12 @@ impl Tenant {
     /// While silent, records are logged but never delivered, also not later.
     pub fn silence(&self, silent: bool) {
         self.shared.lock().outbox.silence(silent);
+    }
+
+    /// The log's retention has passed for every record so far: no call shows one any more. From now on a checkpoint that
+    /// the log does not hold is refused, or else answered with nothing.
+    pub fn expire_logs(&self, refused: bool) {
+        self.shared.lock().outbox.expire(refused);
     }
 
     /// A user as GET would answer.

@@ -27,24 +27,25 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with a secret and all scopes on users.
+    /// A client with a secret and all scopes on users, and that on the log.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self::proven_by(id, Proof::Secret(secret.into()))
     }
 
-    /// A client with a key and all scopes on users.
+    /// A client with a key and all scopes on users, and that on the log.
     #[must_use]
     pub fn with_key(id: impl Into<String>, key: PublicKey) -> Self {
         Self::proven_by(id, Proof::Key(key))
     }
 
     fn proven_by(id: impl Into<String>, proof: Proof) -> Self {
-        const SCOPES: [&str; 6] = [
+        const SCOPES: [&str; 7] = [
             "read:users",
             "create:users",
             "update:users",
             "delete:users",
+            "read:logs",
             "read:users_app_metadata",
             "update:users_app_metadata",
         ];

@@ -2,7 +2,7 @@
 //!
 //! Owns `log_id`s, when a record is due, and what became of it. Posting is `log_stream`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -37,6 +37,26 @@ pub struct StreamError {
     pub log_ids: Vec<String>,
 }
 
+/// Most records that the log keeps; the oldest go first. Auth0's keep to a number of days.
+const RETAINED: usize = 50_000;
+
+/// A record that the log still keeps.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub log_id: String,
+    /// When Auth0 has it: the time in its id.
+    pub ingested: OffsetDateTime,
+    /// As the stream carries it inside `data`.
+    pub record: Value,
+}
+
+impl Kept {
+    /// The record's own date; those of one form sort as text.
+    pub(super) fn date(&self) -> String {
+        self.record["date"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
 /// A record on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
@@ -66,6 +86,9 @@ pub(super) struct Outbox {
     last_due: Instant,
     pending: BTreeMap<(Instant, u64), Pending>,
     in_flight: Vec<Pending>,
+    kept: VecDeque<Kept>,
+    /// A place that the log does not hold is answered with nothing, not refused.
+    expired_is_empty: bool,
     pub logged: Vec<Logged>,
     pub delivered: Vec<String>,
     pub silenced: Vec<String>,
@@ -83,6 +106,8 @@ impl Outbox {
             last_due: Instant::now(),
             pending: BTreeMap::new(),
             in_flight: vec![],
+            kept: VecDeque::new(),
+            expired_is_empty: false,
             logged: vec![],
             delivered: vec![],
             silenced: vec![],
@@ -118,6 +143,14 @@ impl Outbox {
             log_id: log_id.clone(),
             kind,
         });
+        if self.kept.len() == RETAINED {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Kept {
+            log_id: log_id.clone(),
+            ingested,
+            record: record.clone(),
+        });
         if self.silent {
             self.silenced.push(log_id);
         } else if self.stream.is_some() {
@@ -128,6 +161,22 @@ impl Outbox {
                 repeated: false,
             });
         }
+    }
+
+    /// What the log keeps, in the order in which it was logged.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.iter()
+    }
+
+    /// Whether a place that the log does not hold is refused.
+    pub(super) fn expired_is_refused(&self) -> bool {
+        !self.expired_is_empty
+    }
+
+    /// Nothing that was logged so far is kept any longer.
+    pub(super) fn expire(&mut self, refused: bool) {
+        self.kept.clear();
+        self.expired_is_empty = !refused;
     }
 
     fn queue(&mut self, record: Pending) {

@@ -9,6 +9,7 @@ use super::*;
 
 mod api;
 mod faults;
+mod logs;
 mod stream;
 
 const BOUND: Duration = Duration::from_secs(10);

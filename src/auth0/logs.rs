@@ -1,0 +1,122 @@
+//! The tenant's log, read page by page.
+//!
+//! Owns the form of a page. Must never change a byte of a record, nor judge one: what stores records does.
+//!
+//! `GET /api/v2/logs` has two modes (Auth0 docs, retrieve-log-events-using-mgmt-api): behind a record, in the order of
+//! the ids, without bound; and a search in the order of dates, of which only the first record is asked for here. The
+//! page's `Link: rel="next"` says no more than the id of its last record, which the caller keeps.
+
+use percent_encoding::utf8_percent_encode;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::client::{Client, Reply};
+use super::error::{CallError, LaterWhy, Outcome};
+use super::users::RESERVED;
+
+/// Most records a page.
+pub const MAX_TAKE: u32 = 100;
+
+/// Reads the tenant's log; needs the scope `read:logs`.
+#[derive(Clone)]
+pub struct LogReader(Client);
+
+/// Records in the order of their ids.
+pub type Page = Vec<Record>;
+
+/// A record, of which two fields are understood here.
+#[derive(Debug)]
+pub struct Record {
+    /// What reading goes on behind.
+    pub log_id: String,
+    /// When it happened; nothing if it does not say so legibly.
+    pub date: Option<OffsetDateTime>,
+    /// The whole of it as it was sent.
+    pub json: Box<RawValue>,
+}
+
+/// The fields read. Either id may be missing or null.
+#[derive(Deserialize)]
+struct Fields {
+    log_id: Option<String>,
+    #[serde(rename = "_id")]
+    id: Option<String>,
+    date: Option<String>,
+}
+
+impl LogReader {
+    /// Reads with `client`.
+    #[must_use]
+    pub fn new(client: &Client) -> Self {
+        Self(client.clone())
+    }
+
+    /// Up to `take` records behind the one with this id.
+    pub async fn after(&self, log_id: &str, take: u32) -> Reply<Page> {
+        let from = utf8_percent_encode(log_id, RESERVED);
+        self.page(&format!("logs?from={from}&take={take}")).await
+    }
+
+    /// The newest record by date; none in an empty log.
+    pub async fn newest(&self) -> Reply<Page> {
+        self.page("logs?sort=date%3A-1&per_page=1&page=0").await
+    }
+
+    /// The oldest record that the tenant still keeps; none in an empty log.
+    pub async fn oldest(&self) -> Reply<Page> {
+        self.page("logs?sort=date%3A1&per_page=1&page=0").await
+    }
+
+    async fn page(&self, path: &str) -> Reply<Page> {
+        let Reply { result, rate } = self.0.call(Method::GET, path, None).await;
+        let result = result.and_then(|body| {
+            parse(&body).map_err(|detail| CallError::Later {
+                why: LaterWhy::BadAnswer,
+                outcome: Outcome::NotSent,
+                detail,
+            })
+        });
+        Reply { result, rate }
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Page, String> {
+    let records: Vec<Box<RawValue>> =
+        serde_json::from_slice(body).map_err(|_| "a page of the log that is no list".to_owned())?;
+    let read = |json: Box<RawValue>| {
+        let fields: Option<Fields> = serde_json::from_str(json.get()).ok();
+        let date = fields.as_ref().and_then(|fields| fields.date.as_deref());
+        let date = date.and_then(|date| OffsetDateTime::parse(date, &Rfc3339).ok());
+        let log_id = fields.and_then(|fields| fields.log_id.or(fields.id));
+        let log_id = log_id.ok_or_else(|| "a record of the log without an id".to_owned())?;
+        Ok(Record { log_id, date, json })
+    };
+    records.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_known_by_either_id_and_kept_as_it_is() {
+        let body =
+            br#"[{"_id":"a","log_id":null,"date":"2026-11-24T10:00:00.000Z", "x":1},{"log_id":"b","_id":"c"}]"#;
+        let page = parse(body).unwrap();
+        let ids: Vec<_> = page.iter().map(|record| record.log_id.as_str()).collect();
+        assert_eq!(ids, ["a", "b"]);
+        assert!(
+            page[0]
+                .json
+                .get()
+                .ends_with(r#""date":"2026-11-24T10:00:00.000Z", "x":1}"#)
+        );
+        assert_eq!((page[0].date.unwrap().hour(), page[1].date), (10, None));
+        for bad in ["{}", "[1]", "[{}]", "", "[{\"log_id\":7}]"] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

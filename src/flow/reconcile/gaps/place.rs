@@ -1,0 +1,78 @@
+//! Where the gap filler begins, and begins anew.
+//!
+//! Owns the first checkpoint, and what is done about one that Auth0 no longer knows. Must never lose a place in silence.
+
+use std::time::Duration;
+
+use tracing::{error, info};
+
+use super::{GapFiller, PAGE_PAUSE, Trouble};
+use crate::config::Start;
+use crate::store::Checkpoint;
+
+/// The shortest time for which a plan keeps its log: a younger checkpoint is still in it.
+const SHORTEST_RETENTION: time::Duration = time::Duration::days(1);
+
+impl GapFiller {
+    /// The first start: writes the first checkpoint.
+    pub(super) async fn begin(&self) -> Result<Duration, Trouble> {
+        let log_id = match &self.config.start {
+            Start::Oldest => return self.begin_at_the_oldest().await,
+            Start::Behind(log_id) => Checkpoint {
+                log_id: log_id.clone(),
+                record_at: None,
+            },
+            Start::Newest => {
+                let page = self.page(async || self.logs.newest().await).await?;
+                let Some(newest) = page.into_iter().next() else {
+                    return Ok(self.config.delay);
+                };
+                Checkpoint {
+                    log_id: newest.log_id,
+                    record_at: newest.date,
+                }
+            }
+        };
+        info!(log_id = log_id.log_id, "the gap filler begins behind this record");
+        self.store.put_log_checkpoint(&log_id).await?;
+        Ok(PAGE_PAUSE)
+    }
+
+    /// Auth0 does not know the checkpoint: all it still keeps is read again.
+    pub(super) async fn begin_anew(&self, at: &Checkpoint, why: &str) -> Result<Duration, Trouble> {
+        error!(
+            log_id = at.log_id,
+            "the gap filler has lost its place in the tenant's log: {why}. It begins anew at the oldest record that the \
+             tenant keeps; what was dropped before that is left to the sweep"
+        );
+        self.begin_at_the_oldest().await
+    }
+
+    /// The oldest record is taken with its checkpoint, since reading goes on behind it.
+    async fn begin_at_the_oldest(&self) -> Result<Duration, Trouble> {
+        let page = self.page(async || self.logs.oldest().await).await?;
+        if page.is_empty() {
+            return Ok(self.config.delay);
+        }
+        self.store_records(&page, crate::clock::now()).await?;
+        info!(
+            log_id = page[0].log_id,
+            "the gap filler begins at the oldest record"
+        );
+        Ok(PAGE_PAUSE)
+    }
+
+    /// Whether an empty page says that the checkpoint is no longer in the log, rather than its last record. Auth0 does
+    /// not document what it answers then.
+    pub(super) async fn is_lost(&self, at: &Checkpoint) -> Result<bool, Trouble> {
+        let now = crate::clock::now();
+        if at.record_at.is_none_or(|date| date > now - SHORTEST_RETENTION) {
+            return Ok(false);
+        }
+        let page = self.page(async || self.logs.newest().await).await?;
+        // A younger one may have come between the two calls.
+        Ok(page
+            .iter()
+            .any(|newest| newest.date > at.record_at && self.is_ready(newest, now)))
+    }
+}

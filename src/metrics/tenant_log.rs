@@ -1,0 +1,54 @@
+//! What Prometheus sees of the way of the tenant's log to us.
+//!
+//! Owns names and help texts of its metrics. Must never count what a record says: the fold does.
+
+use prometheus::{Gauge, IntCounterVec, IntGauge};
+
+use super::Maker;
+
+/// The log stream's silence, and the gap filler.
+#[derive(Debug)]
+pub struct TenantLogMetrics {
+    /// When the log stream last delivered, Unix seconds.
+    pub delivered_at: Gauge,
+    /// 1 while it has been silent for too long.
+    pub silent: IntGauge,
+    /// Date of the last record the gap filler took.
+    pub read_to: Gauge,
+    /// Records that the gap filler took, by whether we had them.
+    pub filled: IntCounterVec,
+    /// 1 while Auth0 does not let the gap filler read.
+    pub refused: IntGauge,
+}
+
+impl TenantLogMetrics {
+    pub(super) fn new(maker: &Maker) -> Self {
+        let metrics = Self {
+            delivered_at: maker.float(
+                "rolekeeper_log_stream_last_delivery_timestamp_seconds",
+                "When Auth0's log stream last delivered to any worker, Unix seconds",
+            ),
+            silent: maker.gauge(
+                "rolekeeper_log_stream_silent",
+                "1 while Auth0's log stream has been silent for longer than LOG_STREAM_SILENT_AFTER_S",
+            ),
+            read_to: maker.float(
+                "rolekeeper_log_gap_filler_read_to_timestamp_seconds",
+                "Date of the last log record the gap filler took, Unix seconds; 0 before the first",
+            ),
+            filled: maker.counter(
+                "rolekeeper_log_gap_filler_records_total",
+                "Log records the gap filler read: missed by the log stream, known already, or old and of no use",
+                &["kind"],
+            ),
+            refused: maker.gauge(
+                "rolekeeper_log_gap_filler_refused",
+                "1 while Auth0 does not let the gap filler read the log; of the active worker",
+            ),
+        };
+        for kind in ["missed", "known", "skipped"] {
+            metrics.filled.with_label_values(&[kind]);
+        }
+        metrics
+    }
+}

@@ -1,0 +1,86 @@
+//! Tables `log_checkpoint` and `log_deliveries`: how far the tenant's log was read, and when it last came by itself.
+//!
+//! Owns their one row each. Must never hold anything of a record but its id and date.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+
+/// How far the gap filler has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Id of the last record taken.
+    pub log_id: String,
+    /// Its date by Auth0, where it has one.
+    pub record_at: Option<OffsetDateTime>,
+}
+
+/// What became of the log stream's deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hearing {
+    /// As before.
+    Same,
+    /// Silent for too long.
+    Silent {
+        /// The last delivery; before the first, when this began to be noted.
+        since: OffsetDateTime,
+    },
+    /// They come again.
+    Again {
+        /// The last delivery before the silence.
+        since: OffsetDateTime,
+    },
+}
+
+impl Store {
+    /// How far the gap filler has read; none before its first start.
+    pub async fn log_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        let row = sqlx::query_as!(Checkpoint, "SELECT log_id, record_at FROM log_checkpoint");
+        Ok(row.fetch_optional(&self.pool).await?)
+    }
+
+    /// Reading goes on behind this record.
+    pub async fn put_log_checkpoint(&self, at: &Checkpoint) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO log_checkpoint (log_id, record_at) VALUES ($1, $2)
+             ON CONFLICT (only_row) DO UPDATE
+             SET log_id = excluded.log_id, record_at = excluded.record_at, read_at = now()",
+            at.log_id,
+            at.record_at
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The log stream has delivered just now.
+    pub async fn note_delivery(&self) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE log_deliveries SET last_at = greatest(last_at, now())")
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the log stream has fallen silent, or come back, since this was last asked by anyone; `after` is how
+    /// long it may be silent.
+    pub async fn hear(&self, after: Duration) -> Result<Hearing, StoreError> {
+        let silent = sqlx::query_scalar!(
+            r#"UPDATE log_deliveries SET silent_since = last_at
+               WHERE silent_since IS NULL AND last_at < now() - make_interval(secs => $1)
+               RETURNING last_at"#,
+            after.as_secs_f64()
+        );
+        if let Some(since) = silent.fetch_optional(&self.pool).await? {
+            return Ok(Hearing::Silent { since });
+        }
+        let again = sqlx::query_scalar!(
+            r#"WITH was AS (SELECT silent_since FROM log_deliveries WHERE last_at > silent_since FOR UPDATE)
+               UPDATE log_deliveries SET silent_since = NULL FROM was
+               RETURNING was.silent_since AS "since!""#
+        );
+        let again = again.fetch_optional(&self.pool).await?;
+        Ok(again.map_or(Hearing::Same, |since| Hearing::Again { since }))
+    }
+}

@@ -20,7 +20,7 @@ const GOOD: [(&str, &str); 8] = [
 ];
 
 /// Setting, its wrong value, and a part of what is expected.
-const WRONG: [(&str, &str, &str); 40] = [
+const WRONG: [(&str, &str, &str); 44] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
         "DATABASE_URL",
@@ -84,6 +84,10 @@ const WRONG: [(&str, &str, &str); 40] = [
     ("DEFAULT_DISPLAY_NAME", "user\u{1b}[31m", "1 to 100 characters"),
     ("FOLD_BATCH", "0", "a number from 1 to 50000"),
     ("FOLD_BATCH", "ten\u{1b}[31m", "a number from 1 to 50000"),
+    ("LOG_GAP_FILLER", "yes", "one of on, off"),
+    ("LOG_GAP_FILLER_START", "latest", "newest, oldest, or the log_id"),
+    ("LOG_GAP_FILLER_DELAY_S", "0", "a number from 1 to 3600"),
+    ("LOG_STREAM_SILENT_AFTER_S", "never", "a number from 0 to 2592000"),
     ("SWEEP_INTERVAL_S", "-1", "a number from 1 to 86400"),
     ("VERIFY_AFTER_H", "1e3", "a number from 1 to 8760"),
     ("GRACE_PERIOD_S", "601", "a number from 1 to 600"),

@@ -60,6 +60,8 @@ enum Trouble {
         error: CallError,
         retry_after: Option<Duration>,
     },
+    /// The place was lost, and said to be; the next one may be lost too, and is not asked for at once.
+    Lost,
     /// What was read could not be stored; it is read again.
     Unstored(String),
 }
@@ -249,7 +251,7 @@ impl GapFiller {
                 }
             }
             Trouble::Unstored(why) => debug!("the gap filler could not store: {why}"),
-            Trouble::Store(_) => {}
+            Trouble::Lost | Trouble::Store(_) => {}
         }
         let jitter = rand::rng().random_range(0.5..1.0);
         base_delay(course.failures).mul_f64(jitter).max(floor)

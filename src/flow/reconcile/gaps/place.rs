@@ -38,14 +38,15 @@ impl GapFiller {
         Ok(PAGE_PAUSE)
     }
 
-    /// Auth0 does not know the checkpoint: all it still keeps is read again.
+    /// Auth0 does not know the checkpoint: all it still keeps is read again, after a pause that grows while this repeats.
     pub(super) async fn begin_anew(&self, at: &Checkpoint, why: &str) -> Result<Duration, Trouble> {
         error!(
             log_id = at.log_id,
             "the gap filler has lost its place in the tenant's log: {why}. It begins anew at the oldest record that the \
              tenant keeps; what was dropped before that is left to the sweep"
         );
-        self.begin_at_the_oldest().await
+        self.begin_at_the_oldest().await?;
+        Err(Trouble::Lost)
     }
 
     /// The oldest record is taken with its checkpoint, since reading goes on behind it.

@@ -3,7 +3,6 @@
 //! Owns the ephemeral pull consumer. Must never skip a delivery in silence: each message is numbered by the
 //! consumer, and a number that does not follow ends the reader.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::{self, Stream};
@@ -104,9 +103,9 @@ impl Bus {
             },
         };
         let mut reader = self.open(stream, policy, 1).await?;
-        match tokio::time::timeout(FIRST_WAIT, reader.next()).await {
+        match tokio::time::timeout(FIRST_WAIT, reader.next_batch()).await {
             Err(_) => Ok(None),
-            Ok(Ok(message)) => Ok(Some(message.seq)),
+            Ok(Ok(batch)) => Ok(batch.first().map(|message| message.seq)),
             Ok(Err(why)) => Err(BusError::JetStream {
                 doing: "read first message",
                 why: why.to_string(),
@@ -180,48 +179,16 @@ impl Bus {
 }
 
 impl Reader {
-    /// Adds to `batch` what has arrived by now, in order, up to a full one; waits for a message only if it is empty.
-    /// Safe to cancel: whatever was taken is in `batch`.
+    /// Waits for at least one message and takes what has arrived by then, in order, a full batch at most.
+    /// Safe to cancel: nothing is taken before the first message is there, and the rest is taken at once.
     ///
     /// # Errors
-    /// The reader ended; what it had read before is handed out first.
-    pub async fn next_batch(&mut self, batch: &mut Vec<Message>) -> Result<(), ReadError> {
-        if batch.is_empty() {
-            let first = self.next().await?;
-            batch.push(first);
-        }
-        while self.broken.is_none() && batch.len() < self.batch {
-            // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
-            let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else {
-                break;
-            };
-            match self.check(next) {
-                Ok(message) => batch.push(message),
-                // What came before the fault is good; the fault is told at the next call.
-                Err(error) => self.broken = Some(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds messages to `batch` as they come, up to a full one, until it is dropped: for while the batch before is being
-    /// committed. Safe to cancel as [`Reader::next_batch`], which tells of faults.
-    pub async fn fill(&mut self, batch: &mut Vec<Message>) -> Infallible {
-        while self.broken.is_none() && batch.len() < self.batch {
-            match self.next().await {
-                Ok(message) => batch.push(message),
-                Err(error) => self.broken = Some(error),
-            }
-        }
-        std::future::pending().await
-    }
-
-    /// Waits for one message.
-    async fn next(&mut self) -> Result<Message, ReadError> {
+    /// The reader ended; messages read before that were handed out by earlier calls.
+    pub async fn next_batch(&mut self) -> Result<Vec<Message>, ReadError> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
-        let next = tokio::select! {
+        let first = tokio::select! {
             biased;
             next = self.messages.next() => next,
             // The server counts as delivered what it had sent; in a quiet stream nothing would ever show the gap.
@@ -229,7 +196,22 @@ impl Reader {
                 return Err(ReadError::Ended("the connection was lost".to_owned()));
             }
         };
-        self.check(next)
+        let mut batch = vec![self.check(first)?];
+        while batch.len() < self.batch {
+            // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
+            let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else {
+                break;
+            };
+            match self.check(next) {
+                Ok(message) => batch.push(message),
+                Err(error) => {
+                    // What came before the fault is good; the fault is told at the next call.
+                    self.broken = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(batch)
     }
 
     fn check(

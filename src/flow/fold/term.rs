@@ -108,27 +108,22 @@ impl<'f> Term<'f> {
         );
         let mut follow = Follow::new(&cursor);
         let mut looked = Instant::now();
-        // What came while the batch before was being committed.
-        let mut ahead = Vec::new();
         loop {
-            tokio::select! {
+            let batch = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(TermEnd::Stopping),
                 _ = self.changed.changed() => return Ok(TermEnd::OtherRules),
-                read = reader.next_batch(&mut ahead) => read?,
-                () = tokio::time::sleep(CHECK_EVERY) => held.check().await?,
+                batch = reader.next_batch() => batch?,
+                () = tokio::time::sleep(CHECK_EVERY) => {
+                    held.check().await?;
+                    Vec::new()
+                }
             };
-            let batch = std::mem::take(&mut ahead);
             let quiet = batch.is_empty();
             let (batch, lost) = self.followed(&mut follow, batch).await?;
             if !batch.is_empty() {
-                let commit =
-                    tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch));
-                let committed = tokio::select! {
-                    biased;
-                    committed = commit => committed,
-                    never = reader.fill(&mut ahead) => match never {},
-                };
+                let committed =
+                    tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
                 committed.map_err(|_| TermError::CommitTimeout)??;
             }
             if quiet || !batch.is_empty() {

@@ -101,15 +101,19 @@ async fn thirty_kills_lose_and_double_nothing() {
     }
     let once = traffic(&mut rng);
     let events = each_twice(&mut rng, once);
-    let published = std::sync::atomic::AtomicBool::new(false);
+    // A share of them for each worker, so that a fast machine has not folded all before the first kills.
+    let shares = tokio::sync::Semaphore::new(0);
     let publishing = async {
-        world.publish(&events).await;
-        published.store(true, std::sync::atomic::Ordering::Relaxed);
+        for share in events.chunks(events.len().div_ceil(KILLS as usize)) {
+            shares.acquire().await.expect("it is never closed").forget();
+            world.publish(share).await;
+        }
     };
     let killing = async {
         let mut folded_at_kill = BTreeSet::new();
         for _ in 0..KILLS {
             let worker = world.spawn_worker_with(&[]);
+            shares.add_permits(1);
             // Not a wait for something: the moment of the kill is the dice's.
             tokio::time::sleep(Duration::from_millis(rng.random_range(50..1_600))).await;
             worker.kill9().await;

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use async_nats::Subject;
 use async_nats::jetstream::consumer::pull::{self, Stream};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy};
+use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
@@ -52,10 +54,11 @@ pub enum ReadError {
     Ended(String),
 }
 
-/// One message of a stream.
+/// One message of a stream: what is needed of it, not all that the client library holds; thousands wait at once.
 #[derive(Debug)]
 pub struct Message {
-    inner: async_nats::jetstream::Message,
+    subject: Subject,
+    payload: Bytes,
     /// Its sequence in the stream.
     pub seq: u64,
     /// When the stream stored it, Unix nanoseconds.
@@ -68,13 +71,13 @@ impl Message {
     /// Subject it was published on.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.inner.subject
+        &self.subject
     }
 
     /// Payload as it was published.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.inner.payload
+        &self.payload
     }
 }
 
@@ -235,8 +238,10 @@ impl Reader {
         }
         self.consumer_seq = expected;
         let (seq, stored_ns, pending) = (info.stream_sequence, unix_ns(info.published), info.pending);
+        let async_nats::Message { subject, payload, .. } = inner.message;
         Ok(Message {
-            inner,
+            subject,
+            payload,
             seq,
             stored_ns,
             pending,

@@ -188,7 +188,12 @@ impl Worker {
         if needed && !prepare(&store, &first_rules, writes, &readiness, &stop).await? {
             return Ok(());
         }
-        if let Some(FoldConfig { batch, own_client_id }) = fold {
+        if let Some(FoldConfig {
+            batch,
+            dedup_horizon,
+            own_client_id,
+        }) = fold
+        {
             for source in [Source::AppEvents, Source::Auth0Logs] {
                 let stage = Fold {
                     source,
@@ -198,6 +203,7 @@ impl Worker {
                     readiness: readiness.clone(),
                     rules: rules.subscribe(),
                     batch,
+                    dedup_horizon,
                     own_client_id: own_client_id.clone(),
                 };
                 lifecycle.spawn(source.stage(), stage.run(stop.clone()));

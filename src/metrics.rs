@@ -31,6 +31,8 @@ pub struct Metrics {
     pub dead_letters: IntCounterVec,
     /// Messages dropped because they name an erased person, by stream.
     pub erased_dropped: IntCounterVec,
+    /// App events dropped because their id was counted before.
+    pub repeats_dropped: IntCounter,
     /// Readers that had to start again at the cursor.
     pub reader_restarts: IntCounterVec,
     /// Time a fold's transaction took.
@@ -172,6 +174,10 @@ impl Metrics {
                 "Messages dropped because they name a person who was erased",
                 &[STREAM],
             ),
+            repeats_dropped: maker.keep(IntCounter::with_opts(Opts::new(
+                "rolekeeper_repeats_dropped_total",
+                "App events dropped because they were counted before, inside DEDUP_HORIZON",
+            ))),
             reader_restarts: maker.counter(
                 "rolekeeper_reader_restarts_total",
                 "Times a reader started again at the cursor",

@@ -6,6 +6,8 @@
 #[cfg(feature = "sandbox")]
 mod database;
 #[cfg(feature = "sandbox")]
+mod horizon;
+#[cfg(feature = "sandbox")]
 mod limits;
 #[cfg(feature = "sandbox")]
 mod pipe;

@@ -26,7 +26,19 @@ pub(crate) struct Drained {
 
 /// Starts the worker on the database at `url` and lets it fold up to `last_seq`.
 pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) -> Result<Drained> {
+    drain_with(url, nats, batch, last_seq, "off").await
+}
+
+/// The same, with event ids remembered for `horizon`.
+pub(crate) async fn drain_with(
+    url: &str,
+    nats: &str,
+    batch: usize,
+    last_seq: u64,
+    horizon: &str,
+) -> Result<Drained> {
     let settings = [
+        ("DEDUP_HORIZON", horizon.to_owned()),
         ("DATABASE_URL", url.to_owned()),
         ("NATS_URL", nats.to_owned()),
         ("ONLY", "fold".to_owned()),

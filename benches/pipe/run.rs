@@ -14,10 +14,10 @@ use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, limits, pipe};
+use crate::{database, horizon, limits, pipe};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
-const TEMPLATE: &str = "seeded";
+pub(crate) const TEMPLATE: &str = "seeded";
 
 /// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
 #[derive(Debug, Parser)]
@@ -27,16 +27,16 @@ pub(crate) struct Sizes {
     bench: bool,
     /// Rounds of each contender
     #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    pub(crate) rounds: usize,
     /// Events in the stream
     #[arg(long, default_value_t = 1_000_000)]
     events: u64,
     /// Playlists there are
     #[arg(long, default_value_t = 1_000_000)]
-    playlists: u32,
+    pub(crate) playlists: u32,
     /// Most events in one transaction, of the pipe and of both limits
     #[arg(long, default_value_t = 10_000)]
-    batch: usize,
+    pub(crate) batch: usize,
 }
 
 /// Events a second of each contender, by round.
@@ -93,6 +93,7 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     table.row("pipe, events/s", None, &rounds.pipe);
     table.row("pipe over the smaller limit", Some(0.7), &rounds.share);
     table.row("worker's peak memory, MiB", None, &rounds.peak_mib);
+    horizon::measure(&mut table, &postgres, &nats, &filled, &sizes).await?;
     println!("{}\n{table}", heading(&sizes));
     println!("Took {} s.", began.elapsed().as_secs());
     Ok(if table.all_reached() {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
+use super::fold::HorizonArgs;
 use super::tenant_log::TenantLogArgs;
 
 /// Where logs go and how they look.
@@ -137,6 +138,9 @@ pub struct ServeArgs {
     /// Most events folded in one transaction, 1 to 50000
     #[arg(long, env = "FOLD_BATCH", default_value = "10000")]
     pub fold_batch: String,
+    /// Event ids that are remembered.
+    #[command(flatten)]
+    pub horizon: HorizonArgs,
     /// Seconds between two comparisons of all facts with all decisions
     #[arg(long, env = "SWEEP_INTERVAL_S", default_value = "60")]
     pub sweep_interval_s: String,

@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod credential;
 mod erasure;
+mod fold;
 mod tenant_log;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 pub use erasure::ErasureArgs;
+pub use fold::{FoldConfig, HorizonArgs};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
@@ -104,15 +106,6 @@ pub struct Config {
     pub erasure_key: Option<ErasureKey>,
     /// How long a stop may take.
     pub grace_period: Duration,
-}
-
-/// The fold.
-#[derive(Clone, Debug)]
-pub struct FoldConfig {
-    /// Most events in one transaction.
-    pub batch: usize,
-    /// Our own client id, where it is known: tells our writes from those of others.
-    pub own_client_id: Option<String>,
 }
 
 /// The reconciler and the sweep.
@@ -290,6 +283,7 @@ impl ServeArgs {
             http: runs("http").then(|| self.http(&mut check)),
             fold: runs("fold").then(|| FoldConfig {
                 batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
+                dedup_horizon: self.horizon.check(&mut check),
                 own_client_id: self.auth0.auth0_client_id.clone(),
             }),
             reconcile: runs("reconcile").then(|| ReconcileConfig {

@@ -9,6 +9,7 @@ pub mod cursors;
 pub mod dead_letters;
 pub mod display_names;
 pub mod erasures;
+pub mod event_ids;
 mod featured_playlists;
 mod gauges;
 mod lock;

@@ -20,7 +20,7 @@ const GOOD: [(&str, &str); 8] = [
 ];
 
 /// Setting, its wrong value, and a part of what is expected.
-const WRONG: [(&str, &str, &str); 44] = [
+const WRONG: [(&str, &str, &str); 46] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
         "DATABASE_URL",
@@ -84,6 +84,16 @@ const WRONG: [(&str, &str, &str); 44] = [
     ("DEFAULT_DISPLAY_NAME", "user\u{1b}[31m", "1 to 100 characters"),
     ("FOLD_BATCH", "0", "a number from 1 to 50000"),
     ("FOLD_BATCH", "ten\u{1b}[31m", "a number from 1 to 50000"),
+    (
+        "DEDUP_HORIZON",
+        "1s",
+        "`off`, or a time from 4s to 90days such as 24h",
+    ),
+    (
+        "DEDUP_HORIZON",
+        "soon",
+        "`off`, or a time from 4s to 90days such as 24h",
+    ),
     ("LOG_GAP_FILLER", "yes", "one of on, off"),
     ("LOG_GAP_FILLER_START", "latest", "newest, oldest, or the log_id"),
     ("LOG_GAP_FILLER_DELAY_S", "0", "a number from 1 to 3600"),

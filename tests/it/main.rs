@@ -36,6 +36,8 @@ mod data_api_tokens;
 mod display_names;
 #[cfg(test)]
 mod erase;
+#[cfg(test)]
+mod event_ids;
 mod floors;
 #[cfg(test)]
 mod fold_counts;

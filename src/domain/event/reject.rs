@@ -41,11 +41,13 @@ pub enum Reason {
     SubjectMismatch,
     /// It came on the subject for what the webhook could not split.
     Unreadable,
+    /// Another event was counted under its id before.
+    IdReused,
 }
 
 impl Reason {
     /// Every reason, so that metrics can start at 0.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Oversized,
         Self::NotUtf8,
         Self::NotJson,
@@ -56,6 +58,7 @@ impl Reason {
         Self::UnknownType,
         Self::SubjectMismatch,
         Self::Unreadable,
+        Self::IdReused,
     ];
 
     /// The reason as it is stored and shown.
@@ -72,6 +75,7 @@ impl Reason {
             Self::UnknownType => "unknown_type",
             Self::SubjectMismatch => "subject_mismatch",
             Self::Unreadable => "unreadable",
+            Self::IdReused => "id_reused",
         }
     }
 }

@@ -6,25 +6,31 @@
 use std::collections::BTreeSet;
 
 use super::nominees::{Nominees, Read, Touched, total_deltas};
-use super::{Done, Message, dead_letter};
+use super::{Done, Message, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
 use crate::domain::erasure::ErasureKey;
 use crate::domain::event::{self, Event, Kind};
+use crate::domain::horizon::Slice;
 use crate::domain::rule::Rules;
 use crate::domain::tally::{self, Playlist, Tally};
 use crate::store::{
     DeadLetter, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
 };
 
-/// Folds one batch inside the cursor's transaction.
+/// Folds one batch inside the cursor's transaction. Where ids are remembered, `slices` is where.
 pub(super) async fn fold(
     tx: &mut Tx<'_>,
     batch: &[Message],
     rules: &Rules,
     key: Option<&ErasureKey>,
+    slices: Option<&[Slice]>,
 ) -> Result<Done, StoreError> {
-    let (mut read, dead) = read(batch);
+    let (mut read, mut dead) = read(batch);
     let erased = drop_erased(tx, &mut read, key).await?;
+    let repeats = match slices {
+        Some(slices) => repeats::drop_repeats(tx, &mut read, &mut dead, slices).await?,
+        None => 0,
+    };
     let retracted: Vec<String> = tally::retracted(&read.events)
         .into_iter()
         .map(|token| token.as_str().to_owned())
@@ -61,6 +67,7 @@ pub(super) async fn fold(
     Ok(Done {
         messages: batch.len() as u64,
         erased,
+        repeats,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }

@@ -92,6 +92,7 @@ pub(super) async fn fold(
     Ok(Done {
         messages: batch.len() as u64,
         erased: dropped,
+        repeats: 0,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }

@@ -9,6 +9,7 @@ mod app_events;
 mod auth0_logs;
 mod follow;
 mod nominees;
+mod repeats;
 mod term;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use tracing::info;
 use super::patience::Patience;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message};
 use crate::domain::event::Reject;
+use crate::domain::horizon::Horizon;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -87,6 +89,8 @@ pub struct Fold {
     pub rules: watch::Receiver<Arc<Rules>>,
     /// Most messages in one transaction.
     pub batch: usize,
+    /// How long ids of app events are remembered, if at all.
+    pub dedup_horizon: Option<Horizon>,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
 }
@@ -97,6 +101,8 @@ struct Done {
     messages: u64,
     /// Those that were dropped because they name a person who was erased.
     erased: u64,
+    /// Those that were dropped because they were counted before.
+    repeats: u64,
     rejected: Vec<&'static str>,
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::follow::{self, Follow, Lost, Step};
-use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs};
+use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs, repeats};
 use crate::bus::{BusError, Message, ReadError, Reader, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
@@ -211,6 +211,11 @@ impl<'f> Term<'f> {
         let Some(last) = batch.last() else { return Ok(()) };
         let stream = self.fold.source.stream();
         let started = Instant::now();
+        let horizon = self.fold.dedup_horizon;
+        let slices = match horizon.filter(|_| self.fold.source == Source::AppEvents) {
+            Some(horizon) => Some(repeats::prepare(held, horizon, batch).await?),
+            None => None,
+        };
         let mut tx = held.begin().await?;
         let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
         if !cursors::advance(&mut tx, stream, cursor, seq, stored_ns, &self.fingerprint).await? {
@@ -218,7 +223,9 @@ impl<'f> Term<'f> {
         }
         let key = self.fold.store.erasure_key();
         let done = match self.fold.source {
-            Source::AppEvents => app_events::fold(&mut tx, batch, &self.rules, key).await?,
+            Source::AppEvents => {
+                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref()).await?
+            }
             Source::Auth0Logs => {
                 let own_client = self.fold.own_client_id.as_deref();
                 auth0_logs::fold(&mut tx, batch, own_client, key).await?
@@ -242,6 +249,7 @@ impl<'f> Term<'f> {
             .erased_dropped
             .with_label_values(&[stream])
             .inc_by(done.erased);
+        self.fold.metrics.repeats_dropped.inc_by(done.repeats);
         for reason in &done.rejected {
             self.fold
                 .metrics

@@ -1,0 +1,62 @@
+//! What remembering event ids costs: the same stream without and with a horizon, in turns.
+//!
+//! Owns the share that must be left of the throughput, and the disk that an id takes.
+
+use anyhow::Result;
+use rolekeeper::sandbox::servers::{Nats, Postgres};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::run::{Sizes, TEMPLATE};
+use crate::stream::Filled;
+use crate::table::Table;
+use crate::{database, pipe};
+
+const NAME: &str = "horizon";
+
+/// Adds the rows to the table.
+pub(crate) async fn measure(
+    table: &mut Table,
+    postgres: &Postgres,
+    nats: &Nats,
+    filled: &Filled,
+    sizes: &Sizes,
+) -> Result<()> {
+    let (mut without, mut with, mut share, mut disk) = (vec![], vec![], vec![], vec![]);
+    let counts = filled.counts();
+    let events = filled.events as f64;
+    for round in 1..=sizes.rounds {
+        let mut speeds = [0.0; 2];
+        for (speed, horizon) in speeds.iter_mut().zip(["off", "24h"]) {
+            let url = database::copy(postgres, TEMPLATE, NAME).await?;
+            let drained = pipe::drain_with(&url, &nats.url(), sizes.batch, filled.events, horizon).await?;
+            *speed = events / drained.took.as_secs_f64();
+            database::is_exact(&url, sizes.playlists, &counts).await?;
+            if horizon != "off" {
+                disk.push(bytes(&url).await? as f64 / events);
+            }
+            database::drop_it(postgres, NAME).await?;
+        }
+        let [off, on] = speeds;
+        eprintln!(
+            "round {round}: without ids {off:.0}/s, with ids {on:.0}/s ({:.2})",
+            on / off
+        );
+        without.push(off);
+        with.push(on);
+        share.push(on / off);
+    }
+    table.row("pipe without a dedup horizon, events/s", None, &without);
+    table.row("pipe with a dedup horizon, events/s", None, &with);
+    table.row("with a dedup horizon over without", Some(0.5), &share);
+    table.row("disk of a remembered id, bytes", None, &disk);
+    Ok(())
+}
+
+/// What all slices take, indexes and all.
+async fn bytes(url: &str) -> Result<i64> {
+    let mut db = PgConnection::connect(url).await?;
+    let sum = "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";
+    let bytes = sqlx::query_scalar(sum).fetch_one(&mut db).await?;
+    db.close().await?;
+    Ok(bytes)
+}

@@ -1,0 +1,118 @@
+//! Events that came again under their id after the stream's own duplicate window.
+//!
+//! Owns which copy counts: the first in the stream's order. Must never drop another event under a known id in silence: it is
+//! kept for a person.
+
+use tracing::warn;
+
+use super::nominees::Read;
+use super::{Message, dead_letter};
+use crate::domain::event::{Reason, Reject};
+use crate::domain::horizon::{self, Horizon, Slice};
+use crate::store::{DeadLetter, Held, StoreError, Tx, event_ids};
+
+/// What a message is to the ids that are known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    New,
+    Repeat,
+    Conflict,
+}
+
+/// Makes the slice that the batch needs and, whenever one is made, drops those that are over. Answers the slices in which
+/// the batch's ids are looked for. In transactions of its own: the batch's must not wait for readers of old ids.
+pub(super) async fn prepare(
+    held: &mut Held,
+    horizon: Horizon,
+    batch: &[Message],
+) -> Result<Vec<Slice>, StoreError> {
+    let (Some(oldest), Some(newest)) = (batch.iter().map(second).min(), batch.iter().map(second).max())
+    else {
+        return Ok(Vec::new());
+    };
+    let mut slices = event_ids::slices(held).await?;
+    if let Some(slice) = horizon.missing(&slices, newest) {
+        event_ids::make(held, &slice).await?;
+        for old in slices.iter().filter(|slice| horizon.is_over(slice, oldest)) {
+            if let Err(why) = event_ids::drop_slice(held, old).await {
+                warn!("old event ids stay until the next slice is made: {why}");
+                break;
+            }
+        }
+        slices.push(slice);
+    }
+    slices.retain(|slice| !horizon.is_over(slice, oldest));
+    Ok(slices)
+}
+
+/// Takes out of `read` what was counted before, and keeps the ids of the rest. Another event under a known id becomes a
+/// dead letter. Answers how many repeats there were.
+pub(super) async fn drop_repeats<'m>(
+    tx: &mut Tx<'_>,
+    read: &mut Read<'m>,
+    dead: &mut Vec<DeadLetter<'m>>,
+    slices: &[Slice],
+) -> Result<u64, StoreError> {
+    let verdicts = judge(tx, read, slices).await?;
+    let events = std::mem::take(&mut read.events);
+    let messages = std::mem::take(&mut read.messages);
+    let mut repeats = 0;
+    for ((event, message), verdict) in events.into_iter().zip(messages).zip(verdicts) {
+        match verdict {
+            Verdict::New => {
+                read.events.push(event);
+                read.messages.push(message);
+            }
+            Verdict::Repeat => repeats += 1,
+            Verdict::Conflict => {
+                let fault = format!("\"{}\" was counted before with another payload", event.id);
+                dead.push(dead_letter(
+                    message,
+                    Reject::new(Reason::IdReused, "event_id", fault),
+                ));
+            }
+        }
+    }
+    Ok(repeats)
+}
+
+/// A verdict for each event; ids of new ones are kept.
+async fn judge(tx: &mut Tx<'_>, read: &Read<'_>, slices: &[Slice]) -> Result<Vec<Verdict>, StoreError> {
+    let names: Vec<i64> = slices.iter().map(|slice| slice.from).collect();
+    let mut order: Vec<usize> = (0..read.events.len()).collect();
+    // Stable: copies stay in the stream's order.
+    order.sort_by_key(|index| read.events[*index].id.as_str());
+    let mut ids: Vec<&str> = order
+        .iter()
+        .map(|index| read.events[*index].id.as_str())
+        .collect();
+    ids.dedup();
+    let known = event_ids::known(tx, &names, &ids).await?;
+    let mut verdicts = vec![Verdict::New; read.events.len()];
+    let (mut kept_in, mut payloads, mut kept): (Vec<i64>, Vec<i64>, Vec<&str>) = Default::default();
+    for index in order {
+        let id = read.events[index].id.as_str();
+        let payload = horizon::payload_hash(read.messages[index].payload());
+        let first = known
+            .get(id)
+            .or_else(|| payloads.last().filter(|_| kept.last() == Some(&id)));
+        if let Some(first) = first {
+            verdicts[index] = if *first == payload {
+                Verdict::Repeat
+            } else {
+                Verdict::Conflict
+            };
+        } else if let Some(slice) = horizon::slice_of(slices, second(read.messages[index])) {
+            kept_in.push(slice.from);
+            payloads.push(payload);
+            kept.push(id);
+        }
+    }
+    event_ids::keep(tx, &kept_in, &payloads, &kept).await?;
+    Ok(verdicts)
+}
+
+/// When the stream stored it, Unix seconds.
+fn second(message: &Message) -> i64 {
+    message.stored_ns.div_euclid(1_000_000_000)
+}

@@ -1,0 +1,89 @@
+//! Tables `event_ids` and `event_id_slices`: ids of counted events, in slices of time.
+//!
+//! Owns how ids are looked up and kept, and the slices' coming and going. Must never delete a row: a slice is dropped as a
+//! whole, once all of it is old.
+
+use std::collections::HashMap;
+
+use sqlx::AssertSqlSafe;
+
+use super::{Held, StoreError, Tx};
+use crate::domain::horizon::Slice;
+
+/// How long making or dropping a slice waits for somebody who reads the table.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
+
+/// The slices there are, oldest first.
+pub async fn slices(held: &mut Held) -> Result<Vec<Slice>, StoreError> {
+    let mut tx = held.begin().await?;
+    let slices = sqlx::query_as!(
+        Slice,
+        r#"SELECT slice_from AS "from", slice_to AS "to" FROM event_id_slices ORDER BY slice_from"#
+    );
+    let slices = slices.fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(slices)
+}
+
+/// Makes a slice. Attached, not created in place: that waits for no reader.
+pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
+    let mut tx = held.begin().await?;
+    sqlx::query!(
+        "INSERT INTO event_id_slices (slice_from, slice_to) VALUES ($1, $2)",
+        slice.from,
+        slice.to
+    )
+    .execute(&mut *tx)
+    .await?;
+    let Slice { from, to } = slice;
+    let sql = format!(
+        "{LOCK_TIMEOUT};
+         CREATE TABLE event_ids_{from} (LIKE event_ids INCLUDING COMMENTS, UNIQUE (event_id));
+         COMMENT ON TABLE event_ids_{from} IS 'Ids of events that the stream stored from Unix second {from} up to {to}.';
+         ALTER TABLE event_ids ATTACH PARTITION event_ids_{from} FOR VALUES IN ({from})"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Drops a slice with all ids in it.
+pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
+    let mut tx = held.begin().await?;
+    sqlx::query!("DELETE FROM event_id_slices WHERE slice_from = $1", slice.from)
+        .execute(&mut *tx)
+        .await?;
+    let sql = format!("{LOCK_TIMEOUT}; DROP TABLE event_ids_{}", slice.from);
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Which of `ids` are known in these slices, with the hash of the payload they came with.
+pub async fn known(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    ids: &[&str],
+) -> Result<HashMap<String, i64>, StoreError> {
+    if slices.is_empty() || ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        "SELECT event_id, payload FROM event_ids WHERE slice_from = ANY($1) AND event_id = ANY($2::text[])",
+        slices,
+        ids as &[&str]
+    );
+    let rows = rows.fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(|row| (row.event_id, row.payload)).collect())
+}
+
+/// Keeps ids that are known in none of the slices; sorted, so that pages are touched in order.
+pub async fn keep(tx: &mut Tx<'_>, slices: &[i64], payloads: &[i64], ids: &[&str]) -> Result<(), StoreError> {
+    let kept = sqlx::query!(
+        "INSERT INTO event_ids (slice_from, payload, event_id)
+         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[])",
+        slices,
+        payloads,
+        ids as &[&str]
+    );
+    kept.execute(&mut **tx).await?;
+    Ok(())
+}

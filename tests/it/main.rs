@@ -82,4 +82,5 @@ mod stream_full;
 mod takeover;
 mod tenant_recordings;
 #[cfg(test)]
+mod user_login;
 mod webhook;

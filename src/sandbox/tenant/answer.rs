@@ -105,8 +105,8 @@ async fn dealt_with(shared: &Shared, asked: &Asked) -> Answer {
 /// Token, then rate limit, then the fault that the call meets. Refusals are logged here.
 fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
     let mut state = shared.lock();
-    if asked.endpoint == Endpoint::Token {
-        let fields = asked.token_fields();
+    if !asked.endpoint.is_managing() {
+        let fields = asked.fields();
         let fault = state.faults.take(
             asked.endpoint,
             None,
@@ -205,8 +205,8 @@ impl Answer {
 }
 
 impl Asked {
-    /// The fields of a request for a token.
-    pub(super) fn token_fields(&self) -> super::merge::Object {
+    /// The fields of a request outside the Management API.
+    pub(super) fn fields(&self) -> super::merge::Object {
         let content_type = self
             .headers
             .get(header::CONTENT_TYPE)
@@ -232,8 +232,8 @@ impl Asked {
     /// The body as the call log keeps it.
     fn shown_body(&self) -> Option<Value> {
         const KEPT: usize = 256;
-        if self.endpoint == Endpoint::Token {
-            return Some(masked(&self.token_fields()));
+        if matches!(self.endpoint, Endpoint::Token | Endpoint::SignUp) {
+            return Some(masked(&self.fields()));
         }
         match serde_json::from_slice(&self.body) {
             _ if self.body.is_empty() => None,

@@ -20,6 +20,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 pub enum Endpoint {
     /// `POST /oauth/token`
     Token,
+    /// `POST /dbconnections/signup`
+    SignUp,
+    /// `GET /.well-known/jwks.json`
+    Keys,
+    /// `GET /.well-known/openid-configuration`
+    Discovery,
     /// `GET /api/v2/users`
     ListUsers,
     /// `POST /api/v2/users`
@@ -43,6 +49,9 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
         .filter(|id| !id.is_empty() && !id.contains('/'));
     let endpoint = match (method, path, one_user) {
         ("POST", "/oauth/token", _) => Endpoint::Token,
+        ("POST", "/dbconnections/signup", _) => Endpoint::SignUp,
+        ("GET", "/.well-known/jwks.json", _) => Endpoint::Keys,
+        ("GET", "/.well-known/openid-configuration", _) => Endpoint::Discovery,
         ("GET", "/api/v2/users", _) => Endpoint::ListUsers,
         ("GET", "/api/v2/logs", _) => Endpoint::ReadLogs,
         ("POST", "/api/v2/users", _) => Endpoint::CreateUser,
@@ -125,6 +134,13 @@ pub struct Version {
     pub app_metadata: Option<Value>,
     /// The change was the user's deletion.
     pub deleted: bool,
+}
+
+impl Endpoint {
+    /// Whether it belongs to the Management API, whose calls take a token and count for its rate limit.
+    pub(super) fn is_managing(self) -> bool {
+        !matches!(self, Self::Token | Self::SignUp | Self::Keys | Self::Discovery)
+    }
 }
 
 impl Version {

@@ -2,16 +2,13 @@
 //!
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
-use rand::RngExt as _;
-use serde_json::{Value, json};
-use tokio::time::Instant;
-
 use super::Shared;
 use super::answer::{Admitted, Answer, Asked, Outcome, log};
 use super::calls::{Actor, Endpoint};
 use super::faults::Fault;
 use super::state::{Grant, State};
-use super::{logs_api, token_api, users_api};
+use super::{authentication, logs_api, users_api};
+use rand::RngExt as _;
 
 /// Does what is asked, unless the fault forbids it, and logs the call.
 pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer {
@@ -28,7 +25,7 @@ pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer 
         Some(Fault::ConnectionReset) => (Answer::new(0, vec![], None), Outcome::default()),
         _ => match &grant {
             Some(grant) => manage(shared, state, asked, grant, apply),
-            None => issue(shared, state, asked, apply),
+            None => authentication::act(shared, state, asked, apply),
         },
     };
     // Recorded 4xx answers carry no rate headers; 429 is documented to.
@@ -91,56 +88,4 @@ fn manage(
         }
     }
     (Answer::new(reply.status, vec![], reply.body), outcome)
-}
-
-/// One call of `/oauth/token`. A token that is answered but not applied is unknown afterwards.
-fn issue(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Answer, Outcome) {
-    let fields = asked.token_fields();
-    let asking = fields.get("client_id").and_then(Value::as_str).map(str::to_owned);
-    let mut outcome = Outcome {
-        client: asking,
-        ..Outcome::default()
-    };
-    let request = token_api::Request {
-        fields: &fields,
-        clients: &state.clients,
-        used: &state.used_assertions,
-        issuer: &asked.issuer(&shared.options),
-        audience: shared.options.audience.as_deref(),
-        now: crate::sandbox::now(),
-    };
-    let accepted = match token_api::decide(&request) {
-        Ok(accepted) => accepted,
-        Err(refusal) => return (Answer::new(refusal.status, vec![], Some(refusal.body)), outcome),
-    };
-    let client = accepted.client;
-    let scopes = state
-        .clients
-        .get(&client)
-        .map(|client| client.scopes.clone())
-        .unwrap_or_default();
-    let token = format!("sandbox.{:032x}", state.rng.random::<u128>());
-    let body = json!({
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": shared.options.token_lifetime.as_secs(),
-        "scope": scopes.join(" "),
-    });
-    if apply {
-        outcome.applied = true;
-        let now = Instant::now();
-        state.forget_expired(now, crate::sandbox::now());
-        if let Some((id, expires)) = accepted.assertion {
-            state.used_assertions.insert((client.clone(), id), expires);
-        }
-        state.tokens.insert(
-            token,
-            Grant {
-                client,
-                scopes,
-                expires: now + shared.options.token_lifetime,
-            },
-        );
-    }
-    (Answer::new(200, vec![], Some(body)), outcome)
 }

@@ -48,14 +48,9 @@ impl Tenant {
             if before.get("blocked") == Some(&true.into()) {
                 return Err(ApiError::new(401, None, "user is blocked"));
             }
-            let mut user = before.clone();
-            let logins = before.get("logins_count").and_then(Value::as_u64).unwrap_or(0) + 1;
-            user.insert("logins_count".into(), logins.into());
-            user.insert("last_ip".into(), "203.0.113.7".into());
-            for field in ["last_login", "updated_at"] {
-                user.insert(field.into(), profile::timestamp(now).into());
-            }
-            Ok(Some(Change::LoggedIn { user }))
+            Ok(Some(Change::LoggedIn {
+                user: profile::logged_in(before, now),
+            }))
         })
     }
 

@@ -7,13 +7,16 @@
 
 mod answer;
 mod assertion;
+mod authentication;
 mod calls;
 mod deal;
 mod deeds;
 mod errors;
 mod faults;
+mod keys;
 mod limits;
 mod log_stream;
+mod login;
 mod logs_api;
 mod merge;
 mod options;
@@ -22,6 +25,7 @@ mod profile;
 mod records;
 mod render;
 mod serve;
+mod sign_up;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -35,7 +39,7 @@ pub use errors::ApiError;
 pub use faults::{CallMatch, Fault};
 pub use limits::{Rate, RatePlan, ResetMeans};
 pub use log_stream::{Format, LogStream};
-pub use options::{Client, ProfileLimit, Proof, TenantOptions};
+pub use options::{Action, Client, ProfileLimit, Proof, TenantOptions};
 pub use outbox::{Logged, StreamError};
 pub use records::{APP_CLIENT, DASHBOARD_ADMIN, DASHBOARD_CLIENT};
 
@@ -98,6 +102,8 @@ impl Tenant {
         let (tls, acceptor) = options.tls.then(tls::Tls::new).transpose()?.unzip();
         let state = State {
             users: state::Users::new(),
+            passwords: std::collections::HashMap::new(),
+            keys: keys::Keys::new()?,
             clients: options
                 .clients
                 .iter()
@@ -163,6 +169,14 @@ impl Tenant {
             .lock()
             .tokens
             .retain(|_, grant| grant.client != client_id);
+    }
+
+    /// Users' tokens are signed by a new key from now on. The one before stays among the public keys until the next time.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn rotate_signing_key(&self) -> anyhow::Result<()> {
+        self.shared.lock().keys.rotate()
     }
 
     /// The next matching call meets this fault.

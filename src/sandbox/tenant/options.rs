@@ -84,6 +84,15 @@ impl Default for ProfileLimit {
     }
 }
 
+/// The post-login Action of `deploy/auth0`, by its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// Before the names of its claims: an address of one's own, without a slash at the end.
+    pub namespace: String,
+    /// For who has none; `None` gives nobody one.
+    pub default_display_name: Option<String>,
+}
+
 /// How the tenant behaves.
 #[derive(Clone, Debug)]
 pub struct TenantOptions {
@@ -93,6 +102,10 @@ pub struct TenantOptions {
     pub clients: Vec<Client>,
     /// The only audience that gets tokens; `None` takes every one that ends in `/api/v2/`.
     pub audience: Option<String>,
+    /// The app's own API, whose tokens users get; `None`: there is none.
+    pub api: Option<String>,
+    /// What runs at each login over HTTP; `None`: nothing.
+    pub action: Option<Action>,
     /// `expires_in`, and the truth, in seconds of the real clock.
     pub token_lifetime: Duration,
     /// Rate limit of the Management API.
@@ -121,6 +134,8 @@ impl Default for TenantOptions {
             name: "sandbox".into(),
             clients: vec![],
             audience: None,
+            api: None,
+            action: None,
             token_lifetime: Duration::from_hours(24),
             plan: RatePlan::Unlimited,
             clock_factor: 1.0,

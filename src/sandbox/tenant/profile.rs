@@ -258,6 +258,18 @@ pub(super) fn patched(before: &Object, body: &Object, now: OffsetDateTime) -> Ob
     after
 }
 
+/// The profile after a login.
+pub(super) fn logged_in(before: &Object, now: OffsetDateTime) -> Object {
+    let mut user = before.clone();
+    let logins = before.get("logins_count").and_then(Value::as_u64).unwrap_or(0) + 1;
+    user.insert("logins_count".into(), logins.into());
+    user.insert("last_ip".into(), "203.0.113.7".into());
+    for field in ["last_login", "updated_at"] {
+        user.insert(field.into(), timestamp(now).into());
+    }
+    user
+}
+
 /// `2026-04-22T17:49:56.235Z`, as everywhere in Auth0's answers and records.
 pub(super) fn timestamp(at: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::calls::{Actor, user_path};
 use super::merge::Object;
-use super::profile::{strategy_type, timestamp};
+use super::profile::{DATABASE, strategy_type, timestamp};
 use super::state::Change;
 
 /// The client that Dashboard calls run under.
@@ -122,6 +122,27 @@ fn logged_in(user: &Object, tenant: &str, at: OffsetDateTime) -> Value {
         "completedAt": at.unix_timestamp() * 1000,
         "stats": stats,
     });
+    record
+}
+
+/// A login that failed: `fp` for a wrong password, `fu` for a user who is not there.
+pub(super) fn login_failed(
+    kind: &str,
+    user: Option<&Object>,
+    name: &str,
+    tenant: &str,
+    at: OffsetDateTime,
+) -> Value {
+    let mut record = base(kind, "Wrong email or password.", tenant, at);
+    record["client_id"] = APP_CLIENT.into();
+    record["client_name"] = "Listener".into();
+    record["connection"] = DATABASE.into();
+    record["connection_id"] = "con_sandbox000000001".into();
+    record["strategy"] = "auth0".into();
+    record["strategy_type"] = "database".into();
+    record["user_id"] = user.map_or_else(|| "".into(), |user| user["user_id"].clone());
+    record["user_name"] = name.into();
+    record["details"] = json!({"error": {"message": "Wrong email or password."}});
     record
 }
 

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use super::assertion::Used;
 use super::calls::{Actor, Call, Version};
 use super::faults::Faults;
+use super::keys::Keys;
 use super::limits::Limiter;
+use super::login;
 use super::merge::Object;
 use super::outbox::Outbox;
 use super::records;
@@ -64,6 +66,9 @@ impl Change {
 #[derive(Debug)]
 pub(super) struct State {
     pub users: Users,
+    /// Digests of passwords, by user id.
+    pub passwords: HashMap<String, [u8; 32]>,
+    pub keys: Keys,
     pub clients: Clients,
     pub tokens: HashMap<String, Grant>,
     pub used_assertions: Used,
@@ -104,7 +109,13 @@ impl State {
             app_metadata,
             deleted,
         });
+        if let Change::Created { sent, .. } | Change::Patched { sent, .. } = change
+            && let Some(password) = sent.get("password").and_then(|password| password.as_str())
+        {
+            self.passwords.insert(id.clone(), login::digest(password));
+        }
         if deleted {
+            self.passwords.remove(&id);
             self.users.remove(&id);
         } else {
             self.users.insert(id, user.clone());

@@ -48,7 +48,12 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
             "update:current_user_metadata",
         ],
         Endpoint::DeleteUser => &["delete:users", "delete:current_user"],
-        Endpoint::Token | Endpoint::ReadLogs | Endpoint::Other => return Err(ApiError::unknown_path()),
+        Endpoint::Token
+        | Endpoint::SignUp
+        | Endpoint::Keys
+        | Endpoint::Discovery
+        | Endpoint::ReadLogs
+        | Endpoint::Other => return Err(ApiError::unknown_path()),
     };
     if !request
         .scopes

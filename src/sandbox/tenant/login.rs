@@ -1,0 +1,148 @@
+//! `POST /oauth/token` with a user's password, and what the post-login Action does in it.
+//!
+//! Owns who gets in and what their tokens say. The Action is the one in `deploy/auth0`: roles into both tokens when they are
+//! asked for, the display name into the ID token, a default one for who has none. Must never write roles.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use super::merge::Object;
+use super::options::{Action, TenantOptions};
+use super::profile;
+use super::records::{self, APP_CLIENT};
+use super::sign_up::of_email;
+use super::state::{Change, State};
+
+/// The grants that take a password.
+const GRANTS: [&str; 2] = ["password", "http://auth0.com/oauth/grant-type/password-realm"];
+
+/// Whether the fields of a request for a token are a user's.
+pub(super) fn is_asked(fields: &Object) -> bool {
+    let grant = fields.get("grant_type").and_then(Value::as_str);
+    grant.is_some_and(|grant| GRANTS.contains(&grant))
+}
+
+/// A password as it is kept.
+pub(super) fn digest(password: &str) -> [u8; 32] {
+    Sha256::digest(password.as_bytes()).into()
+}
+
+/// Why nobody gets in: status and body, and the record that tells of it, where one does.
+pub(super) struct Refusal {
+    pub status: u16,
+    pub body: Value,
+    pub record: Option<Value>,
+}
+
+/// Who gets in: what happens to the user, first the login itself, and the answer but for the tokens.
+pub(super) struct Accepted {
+    pub changes: Vec<Change>,
+    pub id_claims: Option<Value>,
+    pub access_claims: Option<Value>,
+    pub scope: String,
+}
+
+/// Decides one login.
+pub(super) fn decide(
+    state: &State,
+    options: &TenantOptions,
+    fields: &Object,
+    issuer: &str,
+    now: OffsetDateTime,
+) -> Result<Accepted, Refusal> {
+    let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    let refused = |status, error: &str, description: &str, record| Refusal {
+        status,
+        body: json!({"error": error, "error_description": description}),
+        record,
+    };
+    if field("client_id") != APP_CLIENT {
+        return Err(refused(401, "access_denied", "Unauthorized", None));
+    }
+    let audience = Some(field("audience")).filter(|audience| !audience.is_empty());
+    if audience.is_some() && audience != options.api.as_deref() {
+        let text = format!("Service not enabled within domain: {}", field("audience"));
+        return Err(refused(403, "access_denied", &text, None));
+    }
+    let wrong = |kind, user| {
+        let record = records::login_failed(kind, user, field("username"), &options.name, now);
+        refused(403, "invalid_grant", "Wrong email or password.", Some(record))
+    };
+    let user = of_email(&state.users, field("username")).ok_or_else(|| wrong("fu", None))?;
+    let id = user["user_id"].as_str().unwrap_or_default();
+    if state.passwords.get(id) != Some(&digest(field("password"))) {
+        return Err(wrong("fp", Some(user)));
+    }
+    if user.get("blocked") == Some(&true.into()) {
+        return Err(refused(403, "unauthorized", "user is blocked", None));
+    }
+    let logged_in = profile::logged_in(user, now);
+    let scopes: Vec<&str> = field("scope").split_whitespace().collect();
+    let common = json!({
+        "iss": issuer, "sub": id, "iat": now.unix_timestamp(),
+        "exp": now.unix_timestamp() + i64::try_from(options.token_lifetime.as_secs()).unwrap_or(i64::MAX),
+    });
+    let mut id_claims = common.clone();
+    id_claims["aud"] = APP_CLIENT.into();
+    let mut access_claims = common;
+    access_claims["aud"] = json!([audience, format!("{issuer}userinfo")]);
+    access_claims["azp"] = APP_CLIENT.into();
+    access_claims["scope"] = field("scope").into();
+    let mut changes = vec![Change::LoggedIn {
+        user: logged_in.clone(),
+    }];
+    if let Some(action) = &options.action {
+        changes.extend(act(
+            action,
+            &logged_in,
+            &scopes,
+            [&mut id_claims, &mut access_claims],
+            now,
+        ));
+    }
+    Ok(Accepted {
+        changes,
+        id_claims: scopes.contains(&"openid").then_some(id_claims),
+        access_claims: audience.map(|_| access_claims),
+        scope: field("scope").to_owned(),
+    })
+}
+
+/// What the Action does; answers the change of the profile, if there is one.
+fn act(
+    action: &Action,
+    user: &Object,
+    scopes: &[&str],
+    [id_claims, access_claims]: [&mut Value; 2],
+    now: OffsetDateTime,
+) -> Option<Change> {
+    let Action {
+        namespace,
+        default_display_name: default,
+    } = action;
+    let name = user
+        .get("user_metadata")
+        .map_or(&Value::Null, |metadata| &metadata["displayName"]);
+    let given = if name.is_null() { default.clone() } else { None };
+    let shown = given
+        .as_deref()
+        .or_else(|| name.as_str())
+        .filter(|name| !name.is_empty());
+    if let Some(name) = shown {
+        id_claims[format!("{namespace}/displayName")] = name.into();
+    }
+    let held = user
+        .get("app_metadata")
+        .map_or(&Value::Null, |metadata| &metadata["roles"]);
+    let texts = |roles: &Vec<Value>| roles.iter().all(Value::is_string);
+    if scopes.contains(&"roles") && held.as_array().is_some_and(texts) {
+        for claims in [id_claims, access_claims] {
+            claims[format!("{namespace}/roles")] = held.clone();
+        }
+    }
+    let sent = json!({"user_metadata": {"displayName": given?}});
+    let sent = sent.as_object()?.clone();
+    let user = profile::patched(user, &sent, now);
+    Some(Change::Patched { user, sent })
+}

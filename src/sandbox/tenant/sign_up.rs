@@ -1,0 +1,90 @@
+//! `POST /dbconnections/signup`: a user makes an account with a password.
+//!
+//! Owns who may. Answers have the shape of Auth0's Authentication API, `{"name","code","description","statusCode"}`; the code for
+//! an address that is taken is the documented one of tenants that do not hide it.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::merge::Object;
+use super::profile::{self, DATABASE};
+use super::records::APP_CLIENT;
+use super::state::{Change, Users};
+
+/// What the documentation allows in `user_metadata` here: so many texts, each so long.
+const MOST_METADATA: usize = 10;
+const LONGEST_METADATA: usize = 500;
+
+/// Why there is no account.
+pub(super) fn refusal(status: u16, code: &str, description: &str) -> (u16, Value) {
+    let body =
+        json!({"name": "BadRequestError", "code": code, "description": description, "statusCode": status});
+    (status, body)
+}
+
+/// Decides one sign-up; `new_id` is the id of the user to be, without its provider.
+pub(super) fn decide(
+    users: &Users,
+    fields: &Object,
+    new_id: &str,
+    now: OffsetDateTime,
+) -> Result<Change, (u16, Value)> {
+    let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    if field("client_id") != APP_CLIENT {
+        return Err(refusal(400, "invalid_client", "Client not found."));
+    }
+    if field("connection") != DATABASE {
+        return Err(refusal(400, "invalid_connection", "The connection was not found"));
+    }
+    for name in ["email", "password"] {
+        if field(name).is_empty() {
+            return Err(refusal(400, "bad.request", &format!("missing {name} parameter")));
+        }
+    }
+    let metadata = fields.get("user_metadata").map(|value| value.as_object());
+    let small = |metadata: &Object| {
+        let short = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| text.chars().count() <= LONGEST_METADATA)
+        };
+        metadata.len() <= MOST_METADATA && metadata.values().all(short)
+    };
+    if metadata.is_some_and(|metadata| !metadata.is_some_and(small)) {
+        return Err(refusal(
+            400,
+            "invalid_body",
+            "user_metadata: at most 10 texts of at most 500 characters",
+        ));
+    }
+    if of_email(users, field("email")).is_some() {
+        return Err(refusal(400, "user_exists", "The user already exists."));
+    }
+    let mut sent = fields.clone();
+    sent.remove("client_id");
+    profile::check_profile(&sent).map_err(|error| refusal(400, "invalid_body", &error.message))?;
+    let user = profile::created(&format!("auth0|{new_id}"), &sent, now);
+    Ok(Change::Created { user, sent })
+}
+
+/// The answer to who has signed up.
+pub(super) fn answer(user: &Object) -> Value {
+    let mut shown = json!({
+        "_id": user["identities"][0]["user_id"], "email": user["email"], "email_verified": user["email_verified"],
+    });
+    if let Some(metadata) = user.get("user_metadata") {
+        shown["user_metadata"] = metadata.clone();
+    }
+    shown
+}
+
+/// The user with a password who has this address, in whatever case it is written.
+pub(super) fn of_email<'u>(users: &'u Users, email: &str) -> Option<&'u Object> {
+    users.values().find(|user| {
+        user["identities"][0]["connection"] == DATABASE
+            && user
+                .get("email")
+                .and_then(Value::as_str)
+                .is_some_and(|address| address.eq_ignore_ascii_case(email))
+    })
+}

@@ -154,7 +154,7 @@ async fn a_user_becomes_an_editor_by_the_tokens_claim_and_is_one_no_more() {
     let featured = app
         .ask(Method::PUT, "/playlists/featured", &token, feature())
         .await;
-    assert_eq!(featured.0, 200, "{}", featured.1);
+    assert_eq!(featured.0, 204, "{}", featured.1);
 
     app.world.publish(&[retraction("back", "walk-7", playlist)]).await;
     let gone = async || app.world.tenant.user(&id).expect("the user")["app_metadata"]["roles"] == json!([]);

@@ -12,6 +12,7 @@ mod progress;
 mod run;
 mod table;
 mod text;
+mod walk;
 mod world;
 
 use std::cell::Cell;
@@ -33,6 +34,8 @@ use world::World;
 
 /// Longest that the traffic may take until everything is at rest; it mostly is after a minute.
 const TRAFFIC_WITHIN: Duration = Duration::from_mins(4);
+/// Longest for one user's walk, which mostly takes seconds.
+const WALK_WITHIN: Duration = Duration::from_mins(2);
 /// Longest for everything, should something not even answer.
 const ALL_WITHIN: Duration = Duration::from_mins(5);
 /// As a shell has it for Ctrl-C.
@@ -69,6 +72,8 @@ async fn whole(args: SandboxArgs, ended: &Cell<ExitCode>) -> Result<ExitCode> {
     let file = args.logs.as_deref().map(LogFile::read).transpose()?;
     let cast = Cast::new(args.seed);
     let progress = Progress::new();
+    progress.say("one user's walk");
+    walked(args.seed).await.context("one user's walk")?;
     progress.say("starting Postgres, NATS, the tenant and the worker");
     let mut world = World::start(args.seed).await?;
     let ask = Ask {
@@ -99,6 +104,21 @@ async fn whole(args: SandboxArgs, ended: &Cell<ExitCode>) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// One user's walk, in a world of its own.
+async fn walked(seed: u64) -> Result<()> {
+    let world = World::start(seed).await?;
+    world.stream_logs(seed)?;
+    let done = timeout(WALK_WITHIN, walk::walk(&world)).await;
+    let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("not done within {WALK_WITHIN:?}")));
+    if done.is_err() {
+        eprintln!(
+            "\nThe last lines of the worker's log:\n{}\n",
+            world.worker.log_tail()
+        );
+    }
+    done
 }
 
 /// Runs the traffic and prints the table; answers whether every check holds.

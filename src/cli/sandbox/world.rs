@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::sandbox::servers::folder::{self, Folder};
 use crate::sandbox::servers::{Nats, Postgres, Process};
-use crate::sandbox::tenant::{Client, LogStream, RatePlan, Tenant, TenantOptions};
+use crate::sandbox::tenant::{Action, Client, LogStream, RatePlan, Tenant, TenantOptions};
 use crate::sandbox::traffic::http;
 
 /// The worker's client at the tenant.
@@ -24,6 +24,10 @@ pub(super) const CLIENT: &str = "sandbox-rolekeeper";
 pub(super) const SECRET: &str = "sandbox-secret-of-rolekeeper";
 /// What the log stream sends to the webhook.
 pub(super) const TOKEN: &str = "sandbox-log-stream-token";
+/// The identifier of the app's own API.
+pub(super) const AUDIENCE: &str = "https://api.music.example";
+/// Before the names of the Action's claims.
+pub(super) const NAMESPACE: &str = "https://music.example";
 /// The tenant's plan: how many calls at once, how many a second, and how the worker is told.
 pub(super) const BURST: f64 = 50.0;
 pub(super) const PER_SECOND: f64 = 16.0;
@@ -54,6 +58,11 @@ impl World {
             clients: vec![Client::new(CLIENT, SECRET)],
             plan: PLAN.0,
             latency: Duration::from_millis(30)..=Duration::from_millis(90),
+            api: Some(AUDIENCE.into()),
+            action: Some(Action {
+                namespace: NAMESPACE.into(),
+                default_display_name: Some("user".into()),
+            }),
             seed,
             ..TenantOptions::default()
         })
@@ -66,6 +75,7 @@ impl World {
             ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
             ("AUTH0_PLAN", PLAN.1.to_owned()),
             ("LOG_STREAM_TOKEN", TOKEN.to_owned()),
+            ("API_AUDIENCE", AUDIENCE.to_owned()),
             ("LISTEN", "127.0.0.1:0".to_owned()),
             ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
             ("GRACE_PERIOD_S", "10".to_owned()),
@@ -98,6 +108,8 @@ impl World {
 pub(super) struct Worker {
     /// Where the log stream delivers.
     pub(super) webhook: String,
+    /// `http://…` of the data API, without a slash at the end.
+    pub(super) api: String,
     /// `http://…` of metrics and health, without a slash at the end.
     pub(super) ops: String,
     // Dropped in this order: the folder ends the process, which is then reaped.
@@ -115,6 +127,7 @@ impl Worker {
         let process = run(&folder, "serve", settings)?;
         let mut worker = Self {
             webhook: String::new(),
+            api: String::new(),
             ops: String::new(),
             folder,
             process,
@@ -131,7 +144,8 @@ impl Worker {
             self.still_runs()?;
             let log = fs::read_to_string(log_path(&self.folder)).unwrap_or_default();
             if let (Some(public), Some(ops)) = (address(&log, "LISTEN"), address(&log, "OPS_LISTEN")) {
-                self.webhook = format!("http://{public}/auth0/logs");
+                self.api = format!("http://{public}");
+                self.webhook = format!("{}/auth0/logs", self.api);
                 self.ops = format!("http://{ops}");
                 if http.is_ok(&format!("{}/readyz", self.ops)).await {
                     return Ok(());

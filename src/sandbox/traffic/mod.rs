@@ -4,6 +4,7 @@
 //! reference count of what was published, and readers of what others kept of it. The same seed gives the same
 //! traffic. Must never ask the worker whether it was right: [`tally`] counts by itself, from what was sent.
 
+pub mod app;
 pub mod cast;
 pub mod database;
 pub mod event;

@@ -1,7 +1,7 @@
 //! `POST /dbconnections/signup`: a user makes an account with a password.
 //!
-//! Owns who may. Answers have the shape of Auth0's Authentication API, `{"name","code","description","statusCode"}`; the code for
-//! an address that is taken is the documented one of tenants that do not hide it.
+//! Owns who may. Refusals have the shape of Auth0's Authentication API, `{"name","code","description","statusCode"}`;
+//! their texts, and all codes but `user_exists`, are our choice.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;

@@ -195,7 +195,7 @@ async fn tokens_are_for_known_clients_and_expire() {
         ("client_secret", "wrong", 401, "access_denied"),
         ("client_id", "nobody", 401, "access_denied"),
         ("audience", "https://elsewhere/", 403, "access_denied"),
-        ("grant_type", "password", 400, "unsupported_grant_type"),
+        ("grant_type", "made_up", 400, "unsupported_grant_type"),
     ] {
         let mut body = good.clone();
         body[field] = value.into();

@@ -3,24 +3,17 @@
 //! Owns the share that must be left of the throughput, and the disk that an id takes.
 
 use anyhow::Result;
-use rolekeeper::sandbox::servers::{Nats, Postgres};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::run::{Sizes, TEMPLATE};
-use crate::stream::Filled;
-use crate::table::Table;
+use crate::run::{Ground, TEMPLATE};
+use crate::table::{Goal, Table};
 use crate::{database, pipe};
 
 const NAME: &str = "horizon";
 
 /// Adds the rows to the table.
-pub(crate) async fn measure(
-    table: &mut Table,
-    postgres: &Postgres,
-    nats: &Nats,
-    filled: &Filled,
-    sizes: &Sizes,
-) -> Result<()> {
+pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
+    let (postgres, filled, sizes) = (&ground.postgres, &ground.filled, &ground.sizes);
     let (mut without, mut with, mut share, mut disk) = (vec![], vec![], vec![], vec![]);
     let counts = filled.counts();
     let events = filled.events as f64;
@@ -28,7 +21,8 @@ pub(crate) async fn measure(
         let mut speeds = [0.0; 2];
         for (speed, horizon) in speeds.iter_mut().zip(["off", "24h"]) {
             let url = database::copy(postgres, TEMPLATE, NAME).await?;
-            let drained = pipe::drain_with(&url, &nats.url(), sizes.batch, filled.events, horizon).await?;
+            let drained =
+                pipe::drain_with(&url, &ground.nats.url(), sizes.batch, filled.events, horizon).await?;
             *speed = events / drained.took.as_secs_f64();
             database::is_exact(&url, sizes.playlists, &counts).await?;
             if horizon != "off" {
@@ -37,17 +31,21 @@ pub(crate) async fn measure(
             database::drop_it(postgres, NAME).await?;
         }
         let [off, on] = speeds;
-        eprintln!(
+        ground.say(&format!(
             "round {round}: without ids {off:.0}/s, with ids {on:.0}/s ({:.2})",
             on / off
-        );
+        ));
         without.push(off);
         with.push(on);
         share.push(on / off);
     }
     table.row("pipe without a dedup horizon, events/s", None, &without);
     table.row("pipe with a dedup horizon, events/s", None, &with);
-    table.row("with a dedup horizon over without", Some(0.5), &share);
+    table.row(
+        "with a dedup horizon over without",
+        Some(Goal::AtLeast(0.5)),
+        &share,
+    );
     table.row("disk of a remembered id, bytes", None, &disk);
     Ok(())
 }

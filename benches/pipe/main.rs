@@ -14,6 +14,8 @@ mod pipe;
 #[cfg(feature = "sandbox")]
 mod run;
 #[cfg(feature = "sandbox")]
+mod share;
+#[cfg(feature = "sandbox")]
 mod stream;
 #[cfg(feature = "sandbox")]
 mod table;

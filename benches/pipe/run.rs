@@ -1,20 +1,19 @@
 //! Everything in its order.
 //!
-//! Owns the sizes, the rounds and their alternation: drain, upsert, pipe, and again, so that a noisy minute of the machine
-//! hits all of them. Must never leave out a round.
+//! Owns the sizes and which parts are measured. Must never leave out a round.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rolekeeper::sandbox::servers::{Nats, Postgres};
 use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, horizon, limits, pipe};
+use crate::{database, horizon, share};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
@@ -37,16 +36,57 @@ pub(crate) struct Sizes {
     /// Most events in one transaction, of the pipe and of both limits
     #[arg(long, default_value_t = 10_000)]
     pub(crate) batch: usize,
+    /// The parts to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
+    only: Vec<Part>,
 }
 
-/// Events a second of each contender, by round.
-#[derive(Debug, Default)]
-struct Rounds {
-    drain: Vec<f64>,
-    upsert: Vec<f64>,
-    pipe: Vec<f64>,
-    share: Vec<f64>,
-    peak_mib: Vec<f64>,
+/// What is measured, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The pipe beside what bus and database can do alone
+    Share,
+    /// What remembering event ids costs
+    Horizon,
+}
+
+/// What all parts share: the servers, a database to copy and a stream to read.
+pub(crate) struct Ground {
+    pub(crate) postgres: Postgres,
+    pub(crate) nats: Nats,
+    pub(crate) filled: Filled,
+    pub(crate) sizes: Sizes,
+    began: Instant,
+}
+
+impl Ground {
+    async fn prepare(sizes: Sizes) -> Result<Self> {
+        let began = Instant::now();
+        let postgres = database::server().await?;
+        let nats = Nats::start().await?;
+        let url = postgres.create_database(TEMPLATE).await?;
+        let settings = [("DATABASE_URL", url.clone()), ("NATS_URL", nats.url())];
+        worker::migrate(Path::new(PROGRAM), &settings).await?;
+        database::seed(&url, sizes.playlists).await?;
+        let filled = Filled::publish(&nats.url(), sizes.events, sizes.playlists).await?;
+        let ground = Self {
+            postgres,
+            nats,
+            filled,
+            sizes,
+            began,
+        };
+        ground.say(&format!(
+            "{} playlists, {} events",
+            ground.sizes.playlists, ground.sizes.events
+        ));
+        Ok(ground)
+    }
+
+    /// A line of progress, with the time since the start.
+    pub(crate) fn say(&self, what: &str) {
+        eprintln!("[{:>4} s] {what}", self.began.elapsed().as_secs());
+    }
 }
 
 /// Measures everything and prints the table.
@@ -55,61 +95,24 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
         sizes.rounds > 0 && sizes.events > 0 && sizes.playlists > 0 && sizes.batch > 0,
         "at least one of each"
     );
-    let began = Instant::now();
-    let say = |what: &str| eprintln!("[{:>4} s] {what}", began.elapsed().as_secs());
-    say("starting Postgres and nats-server");
-    let postgres = database::server().await?;
-    let nats = Nats::start().await?;
-    say(&format!("{} playlists, {} events", sizes.playlists, sizes.events));
-    let filled = prepare(&postgres, &nats, &sizes).await?;
-    let counts = filled.counts();
-    let events = sizes.events as f64;
-    let mut rounds = Rounds::default();
-    for round in 1..=sizes.rounds {
-        let drain = events / limits::drain(&filled, sizes.batch).await?.as_secs_f64();
-        let url = database::copy(&postgres, TEMPLATE, "upsert").await?;
-        let upsert = events / limits::upsert(&url, &filled, sizes.batch).await?.as_secs_f64();
-        database::is_exact(&url, sizes.playlists, &counts).await?;
-        database::drop_it(&postgres, "upsert").await?;
-        let url = database::copy(&postgres, TEMPLATE, "pipe").await?;
-        let drained = pipe::drain(&url, &nats.url(), sizes.batch, sizes.events).await?;
-        database::is_exact(&url, sizes.playlists, &counts).await?;
-        database::drop_it(&postgres, "pipe").await?;
-        let pipe = events / drained.took.as_secs_f64();
-        let share = pipe / drain.min(upsert);
-        say(&format!(
-            "round {round}: drain {drain:.0}/s, upsert {upsert:.0}/s, pipe {pipe:.0}/s ({share:.2}), {:.1} MiB",
-            drained.peak_mib
-        ));
-        rounds.drain.push(drain);
-        rounds.upsert.push(upsert);
-        rounds.pipe.push(pipe);
-        rounds.share.push(share);
-        rounds.peak_mib.push(drained.peak_mib);
-    }
+    let ground = Ground::prepare(sizes).await?;
     let mut table = Table::default();
-    table.row("bare drain, events/s", None, &rounds.drain);
-    table.row("bare upsert, events/s", None, &rounds.upsert);
-    table.row("pipe, events/s", None, &rounds.pipe);
-    table.row("pipe over the smaller limit", Some(0.7), &rounds.share);
-    table.row("worker's peak memory, MiB", None, &rounds.peak_mib);
-    horizon::measure(&mut table, &postgres, &nats, &filled, &sizes).await?;
-    println!("{}\n{table}", heading(&sizes));
-    println!("Took {} s.", began.elapsed().as_secs());
+    for part in Part::value_variants() {
+        if !ground.sizes.only.contains(part) {
+            continue;
+        }
+        match part {
+            Part::Share => share::measure(&mut table, &ground).await?,
+            Part::Horizon => horizon::measure(&mut table, &ground).await?,
+        }
+    }
+    println!("{}\n{table}", heading(&ground.sizes));
+    println!("Took {} s.", ground.began.elapsed().as_secs());
     Ok(if table.all_reached() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// The database all runs copy, and the stream all runs read.
-async fn prepare(postgres: &Postgres, nats: &Nats, sizes: &Sizes) -> Result<Filled> {
-    let url = postgres.create_database(TEMPLATE).await?;
-    let settings = [("DATABASE_URL", url.clone()), ("NATS_URL", nats.url())];
-    worker::migrate(Path::new(PROGRAM), &settings).await?;
-    database::seed(&url, sizes.playlists).await?;
-    Filled::publish(&nats.url(), sizes.events, sizes.playlists).await
 }
 
 fn heading(sizes: &Sizes) -> String {

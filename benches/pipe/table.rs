@@ -4,16 +4,36 @@
 
 use std::fmt;
 
+/// What the median of a figure must be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+            Self::AtMost(most) => write!(f, "at most {most}"),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Row {
     what: String,
-    least: Option<f64>,
+    goal: Option<Goal>,
     figures: Vec<f64>,
 }
 
 impl Row {
     fn reached(&self) -> Option<bool> {
-        self.least.map(|least| median(&self.figures) >= least)
+        let median = median(&self.figures);
+        self.goal.map(|goal| match goal {
+            Goal::AtLeast(least) => median >= least,
+            Goal::AtMost(most) => median <= most,
+        })
     }
 }
 
@@ -24,11 +44,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A figure of all rounds, with the least that its median must be.
-    pub(crate) fn row(&mut self, what: &str, least: Option<f64>, figures: &[f64]) {
+    /// A figure of all rounds, and what its median must be.
+    pub(crate) fn row(&mut self, what: &str, goal: Option<Goal>, figures: &[f64]) {
         self.rows.push(Row {
             what: what.to_owned(),
-            least,
+            goal,
             figures: figures.to_vec(),
         });
     }
@@ -43,14 +63,12 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |cells: [&str; 4]| {
             let [what, goal, figure, reached] = cells;
-            writeln!(f, "| {what:<44} | {goal:>13} | {figure:>28} | {reached:>7} |")
+            writeln!(f, "| {what:<58} | {goal:>13} | {figure:>28} | {reached:>7} |")
         };
         line(["", "goal", "measured", "reached"])?;
         line(["---", "---:", "---:", "---:"])?;
         for row in &self.rows {
-            let goal = row
-                .least
-                .map_or_else(String::new, |least| format!("at least {least}"));
+            let goal = row.goal.map_or_else(String::new, |goal| goal.to_string());
             let reached = match row.reached() {
                 None => "",
                 Some(true) => "yes",
@@ -63,7 +81,7 @@ impl fmt::Display for Table {
 }
 
 /// The middle one; of two in the middle the mean.
-fn median(figures: &[f64]) -> f64 {
+pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (below, above) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);

@@ -30,7 +30,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(3);
 pub struct Reader {
     messages: Stream,
     consumer_seq: u64,
-    batch: usize,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
 }
@@ -106,7 +105,7 @@ impl Bus {
             },
         };
         let mut reader = self.open(stream, policy, 1).await?;
-        match tokio::time::timeout(FIRST_WAIT, reader.next_batch()).await {
+        match tokio::time::timeout(FIRST_WAIT, reader.next_batch(1)).await {
             Err(_) => Ok(None),
             Ok(Ok(batch)) => Ok(batch.first().map(|message| message.seq)),
             Ok(Err(why)) => Err(BusError::JetStream {
@@ -116,7 +115,7 @@ impl Bus {
         }
     }
 
-    /// Reads `stream` from sequence `from` on, at most `batch` messages at a time.
+    /// Reads `stream` from sequence `from` on, asking for `batch` messages at a time.
     ///
     /// # Errors
     /// JetStream does not answer or refuses the consumer.
@@ -174,7 +173,6 @@ impl Bus {
         Ok(Reader {
             messages,
             consumer_seq: 0,
-            batch,
             broken: None,
             disconnects,
         })
@@ -182,12 +180,12 @@ impl Bus {
 }
 
 impl Reader {
-    /// Waits for at least one message and takes what has arrived by then, in order, a full batch at most.
+    /// Waits for at least one message and takes what has arrived by then, in order, `most` of them at most.
     /// Safe to cancel: nothing is taken before the first message is there, and the rest is taken at once.
     ///
     /// # Errors
     /// The reader ended; messages read before that were handed out by earlier calls.
-    pub async fn next_batch(&mut self) -> Result<Vec<Message>, ReadError> {
+    pub async fn next_batch(&mut self, most: usize) -> Result<Vec<Message>, ReadError> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
@@ -200,7 +198,7 @@ impl Reader {
             }
         };
         let mut batch = vec![self.check(first)?];
-        while batch.len() < self.batch {
+        while batch.len() < most {
             // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
             let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else {
                 break;

@@ -65,6 +65,27 @@ pub enum Kind<'a> {
     Repeat,
 }
 
+impl Event<'_> {
+    /// The same event, free of the payload it was parsed from.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        Event {
+            id: self.id.into_owned(),
+            playlist: self.playlist.into_owned(),
+            kind: match self.kind {
+                Kind::Play => Kind::Play,
+                Kind::Retraction { of } => Kind::Retraction { of: of.into_owned() },
+                Kind::Saved { owner, name } => Kind::Saved {
+                    owner: owner.into_owned(),
+                    name: Cow::Owned(name.into_owned()),
+                },
+                Kind::Deleted => Kind::Deleted,
+                Kind::Repeat => Kind::Repeat,
+            },
+        }
+    }
+}
+
 /// Every field of every event type. One name has one type in all of them, so a field is checked for being
 /// text even in an event that has no use for it.
 #[derive(Deserialize)]

@@ -31,9 +31,23 @@ pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<Stri
     Ok(fresh.fetch_all(&mut **tx).await?.into_iter().collect())
 }
 
-/// Adds plays to playlists, sorted by id so that pages are touched in order; answers those with an owner.
-/// A deleted playlist takes none.
-pub async fn add(tx: &mut Tx<'_>, playlists: &[&str], deltas: &[i64]) -> Result<Vec<Counted>, StoreError> {
+/// Where adding plays asks for an answer: at counts that are within `reach` of one of the `lines` (ascending) afterwards.
+#[derive(Clone, Copy, Debug)]
+pub struct Near<'l> {
+    /// The lines.
+    pub lines: &'l [i64],
+    /// By how much no count changes more.
+    pub reach: i64,
+}
+
+/// Adds plays to playlists, sorted by id so that pages are touched in order; answers those with an owner, only those near
+/// a line where `near` says so. A deleted playlist takes none.
+pub async fn add(
+    tx: &mut Tx<'_>,
+    playlists: &[&str],
+    deltas: &[i64],
+    near: Option<Near<'_>>,
+) -> Result<Vec<Counted>, StoreError> {
     let rows = sqlx::query!(
         r#"WITH counted AS (
                INSERT INTO playlists (playlist_id, plays)
@@ -43,9 +57,14 @@ pub async fn add(tx: &mut Tx<'_>, playlists: &[&str], deltas: &[i64]) -> Result<
                RETURNING playlist_id, plays, owner_id
            )
            SELECT playlist_id AS "playlist!", plays AS "plays!", owner_id AS "owner!"
-           FROM counted WHERE owner_id IS NOT NULL"#,
+           FROM counted
+           WHERE owner_id IS NOT NULL
+             -- a line lies between; no look at a second table, whose rows would have to be joined
+             AND ($3::bigint[] IS NULL OR width_bucket(plays + $4, $3) <> width_bucket(plays - $4 - 1, $3))"#,
         playlists as &[&str],
-        deltas
+        deltas,
+        near.map(|near| near.lines) as Option<&[i64]>,
+        near.map_or(0, |near| near.reach)
     );
     let rows = rows.fetch_all(&mut **tx).await?;
     rows.into_iter()

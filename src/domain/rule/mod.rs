@@ -189,6 +189,18 @@ impl Rules {
         self.0.iter().any(|rule| rule.of == Measure::AllPlaylists)
     }
 
+    /// The lines of the rules that measure `of`, ascending, each once.
+    #[must_use]
+    pub fn lines(&self, of: Measure) -> Vec<i64> {
+        let rules = self.0.iter().filter(|rule| rule.of == of);
+        let mut lines: Vec<i64> = rules
+            .flat_map(|rule| [rule.grant_at, rule.revoke_below])
+            .collect();
+        lines.sort_unstable();
+        lines.dedup();
+        lines
+    }
+
     /// How many lines of the rules that measure `of` are reached at `plays`. As long as this number stays, none
     /// of them can come to another decision because of it, so nobody needs to look at the owner.
     #[must_use]

@@ -9,23 +9,57 @@ use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::{Done, Message, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
 use crate::domain::erasure::ErasureKey;
-use crate::domain::event::{self, Event, Kind};
+use crate::domain::event::{self, Event, Kind, Reject};
 use crate::domain::horizon::Slice;
-use crate::domain::rule::Rules;
+use crate::domain::rule::{Measure, Rules};
 use crate::domain::tally::{self, Playlist, Tally};
+use crate::store::playlists::Near;
 use crate::store::{
     DeadLetter, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
 };
 
+/// Most playlists of a batch are played this often at most. Only near a line do they matter then, so that the database
+/// answers few of them.
+const FEW_PLAYS: i64 = 8;
+
+/// A batch, parsed while the one before it is committed.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) read: Read,
+    /// What could not be read.
+    dead: Vec<(Message, Reject)>,
+}
+
+impl Batch {
+    /// Parses one message more. `keep` keeps it beside its event.
+    pub(super) fn take(&mut self, message: Message, keep: bool) {
+        match event::parse(message.subject(), message.payload()) {
+            Ok(event) => {
+                self.read.events.push(event.into_owned());
+                self.read.stored_ns.push(message.stored_ns);
+                if keep {
+                    self.read.messages.push(message);
+                }
+            }
+            Err(reject) => self.dead.push((message, reject)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.read.events.len() + self.dead.len()
+    }
+}
+
 /// Folds one batch inside the cursor's transaction. Where ids are remembered, `slices` is where.
 pub(super) async fn fold(
     tx: &mut Tx<'_>,
-    batch: &[Message],
+    batch: Batch,
     rules: &Rules,
     key: Option<&ErasureKey>,
     slices: Option<&[Slice]>,
 ) -> Result<Done, StoreError> {
-    let (mut read, mut dead) = read(batch);
+    let messages = batch.len() as u64;
+    let Batch { mut read, mut dead } = batch;
     let erased = drop_erased(tx, &mut read, key).await?;
     let repeats = match slices {
         Some(slices) => repeats::drop_repeats(tx, &mut read, &mut dead, slices).await?,
@@ -42,7 +76,7 @@ pub(super) async fn fold(
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
-    touched.extend(add(tx, &sums).await?);
+    touched.extend(add(tx, &sums, rules).await?);
 
     let mut nominees = Nominees::new(&read, rules);
     for one in &touched {
@@ -63,36 +97,22 @@ pub(super) async fn fold(
         nominees.compare_totals(&totals, &touched);
     }
     nominations::nominate(tx, &mut nominees.into_list()).await?;
+    let dead: Vec<DeadLetter<'_>> = dead
+        .iter()
+        .map(|(message, reject)| dead_letter(message, reject))
+        .collect();
     dead_letters::keep(tx, APP_EVENTS, &dead).await?;
     Ok(Done {
-        messages: batch.len() as u64,
+        messages,
         erased,
         repeats,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
 
-fn read(batch: &[Message]) -> (Read<'_>, Vec<DeadLetter<'_>>) {
-    let (mut read, mut dead) = (Read::default(), Vec::new());
-    for message in batch {
-        match event::parse(message.subject(), message.payload()) {
-            Ok(event) => {
-                read.events.push(event);
-                read.messages.push(message);
-            }
-            Err(reject) => dead.push(dead_letter(message, reject)),
-        }
-    }
-    (read, dead)
-}
-
 /// Drops playlists that were saved for somebody who was erased; answers how many. Only then does an event name a person
 /// who is kept.
-async fn drop_erased(
-    tx: &mut Tx<'_>,
-    read: &mut Read<'_>,
-    key: Option<&ErasureKey>,
-) -> Result<u64, StoreError> {
+async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
         Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
         _ => None,
@@ -104,11 +124,12 @@ async fn drop_erased(
         return Ok(0);
     }
     let before = read.events.len();
-    let pairs = std::mem::take(&mut read.events)
-        .into_iter()
-        .zip(std::mem::take(&mut read.messages));
-    let kept = pairs.filter(|(event, _)| owner(event).is_none_or(|owner| !erased.contains(&owner)));
-    (read.events, read.messages) = kept.unzip();
+    let keep: Vec<bool> = read
+        .events
+        .iter()
+        .map(|event| owner(event).is_none_or(|owner| !erased.contains(&owner)))
+        .collect();
+    read.retain(&keep);
     Ok((before - read.events.len()) as u64)
 }
 
@@ -134,13 +155,33 @@ async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<To
     Ok(touched)
 }
 
-/// Playlists that were only played: added, never read. Answers those with an owner.
-async fn add<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<Touched<'b>>, StoreError> {
-    if sums.adds.is_empty() {
+/// Playlists that were only played: added, never read. Answers those with an owner to whom it can matter: all of them
+/// where a rule adds up all playlists, else those whose count may have come across a line.
+async fn add<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>, rules: &Rules) -> Result<Vec<Touched<'b>>, StoreError> {
+    if rules.need_totals() {
+        return add_near(tx, &sums.adds, None).await;
+    }
+    let lines = rules.lines(Measure::BestPlaylist);
+    let near = Near {
+        lines: &lines,
+        reach: FEW_PLAYS,
+    };
+    let (few, many): (Vec<_>, Vec<_>) = sums.adds.iter().partition(|(_, delta)| delta.abs() <= FEW_PLAYS);
+    let mut touched = add_near(tx, &few, Some(near)).await?;
+    touched.extend(add_near(tx, &many, None).await?);
+    Ok(touched)
+}
+
+async fn add_near<'b>(
+    tx: &mut Tx<'_>,
+    adds: &[(&'b str, i64)],
+    near: Option<Near<'_>>,
+) -> Result<Vec<Touched<'b>>, StoreError> {
+    if adds.is_empty() {
         return Ok(Vec::new());
     }
-    let (ids, deltas): (Vec<&'b str>, Vec<i64>) = sums.adds.iter().copied().unzip();
-    let counted = playlists::add(tx, &ids, &deltas)
+    let (ids, deltas): (Vec<&'b str>, Vec<i64>) = adds.iter().copied().unzip();
+    let counted = playlists::add(tx, &ids, &deltas, near)
         .await?
         .into_iter()
         .filter_map(|counted| {

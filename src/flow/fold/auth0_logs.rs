@@ -54,7 +54,7 @@ pub(super) async fn fold(
     for message in batch {
         match read(message) {
             Ok(record) => records.push((record, message.stored_ns)),
-            Err(reject) => dead.push(dead_letter(message, reject)),
+            Err(reject) => dead.push(dead_letter(message, &reject)),
         }
     }
     let named: BTreeSet<String> = records

@@ -63,6 +63,13 @@ pub(super) enum Step {
     Known,
     /// The next one.
     Next,
+    /// It does not follow.
+    Broken(Broken),
+}
+
+/// How a delivery does not follow.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Broken {
     /// The message at the cursor is not the one that was folded.
     Replaced(String),
     /// Messages are missing from here (exclusive) on.
@@ -88,15 +95,14 @@ impl Follow {
         if first && seq == self.last_seq {
             // A cursor set by hand knows no store time.
             if self.last_stored_ns != 0 && stored_ns != self.last_stored_ns {
-                return Step::Replaced(format!(
-                    "message {seq} was stored at another time than the one folded"
-                ));
+                let why = format!("message {seq} was stored at another time than the one folded");
+                return Step::Broken(Broken::Replaced(why));
             }
             return Step::Known;
         }
         let expected = self.last_seq + 1;
         if seq != expected {
-            return Step::Jump { expected, got: seq };
+            return Step::Broken(Broken::Jump { expected, got: seq });
         }
         self.last_seq = seq;
         Step::Next
@@ -174,22 +180,26 @@ mod tests {
         );
     }
 
+    fn jump(expected: u64, got: u64) -> Step {
+        Step::Broken(Broken::Jump { expected, got })
+    }
+
     #[test]
     fn deliveries_follow_or_do_not() {
         let mut follow = Follow::new(&cursor(5));
         assert_eq!(follow.step(5, 70), Step::Known);
         assert_eq!(follow.step(6, 80), Step::Next);
-        assert_eq!(follow.step(8, 90), Step::Jump { expected: 7, got: 8 });
+        assert_eq!(follow.step(8, 90), jump(7, 8));
 
-        assert!(matches!(Follow::new(&cursor(5)).step(5, 71), Step::Replaced(_)));
+        assert!(matches!(
+            Follow::new(&cursor(5)).step(5, 71),
+            Step::Broken(Broken::Replaced(_))
+        ));
         assert_eq!(Follow::new(&cursor(5)).step(6, 71), Step::Next);
-        assert_eq!(
-            Follow::new(&cursor(5)).step(7, 71),
-            Step::Jump { expected: 6, got: 7 }
-        );
+        assert_eq!(Follow::new(&cursor(5)).step(7, 71), jump(6, 7));
         // A repeat is known only as the very first delivery.
         let mut follow = Follow::new(&cursor(5));
         follow.step(6, 80);
-        assert_eq!(follow.step(6, 80), Step::Jump { expected: 7, got: 6 });
+        assert_eq!(follow.step(6, 80), jump(7, 6));
     }
 }

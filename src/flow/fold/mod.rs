@@ -7,6 +7,7 @@
 
 mod app_events;
 mod auth0_logs;
+mod filling;
 mod follow;
 mod nominees;
 mod repeats;
@@ -161,12 +162,12 @@ fn at(unix_ns: i64) -> OffsetDateTime {
 }
 
 /// A message that could not be read, to be kept.
-fn dead_letter(message: &Message, reject: Reject) -> DeadLetter<'_> {
+fn dead_letter<'m>(message: &'m Message, reject: &Reject) -> DeadLetter<'m> {
     DeadLetter {
         seq: message.seq.cast_signed(),
         subject: message.subject(),
         reason: reject.reason.as_str(),
-        detail: reject.detail,
+        detail: reject.detail.clone(),
         payload: message.payload(),
         stored_at: at(message.stored_ns),
     }

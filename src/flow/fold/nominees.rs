@@ -12,11 +12,30 @@ use crate::domain::rule::{Measure, Rules};
 use crate::domain::tally::{self, Crossing, Playlist};
 use crate::store::{Cause, Nominate, Urgency};
 
-/// A batch, read: each event with the message it came in.
-#[derive(Default)]
-pub(super) struct Read<'m> {
-    pub(super) events: Vec<Event<'m>>,
-    pub(super) messages: Vec<&'m Message>,
+/// The events of a batch, each with when the stream stored it. Free of the messages they came in, which are many times
+/// as large; only where ids are remembered does each keep its own.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) events: Vec<Event<'static>>,
+    pub(super) stored_ns: Vec<i64>,
+    pub(super) messages: Vec<Message>,
+}
+
+impl Read {
+    /// Takes the messages out whose events `keep` does not want, by index, and their events with them.
+    pub(super) fn retain(&mut self, keep: &[bool]) -> Vec<Message> {
+        fn retain<T>(list: &mut Vec<T>, keep: &[bool]) -> Vec<T> {
+            let (kept, out): (Vec<_>, Vec<_>) = std::mem::take(list)
+                .into_iter()
+                .zip(keep)
+                .partition(|(_, keep)| **keep);
+            *list = kept.into_iter().map(|(one, _)| one).collect();
+            out.into_iter().map(|(one, _)| one).collect()
+        }
+        retain(&mut self.events, keep);
+        retain(&mut self.stored_ns, keep);
+        retain(&mut self.messages, keep)
+    }
 }
 
 /// What a batch did to one playlist that has, or had, an owner.
@@ -27,14 +46,14 @@ pub(super) struct Touched<'b> {
 }
 
 /// Gathers users whose standing may have changed; one nomination a user, by the latest event.
-pub(super) struct Nominees<'b, 'm> {
-    read: &'b Read<'m>,
+pub(super) struct Nominees<'b> {
+    read: &'b Read,
     rules: &'b Rules,
     by_user: HashMap<String, (usize, Nominate)>,
 }
 
-impl<'b, 'm> Nominees<'b, 'm> {
-    pub(super) fn new(read: &'b Read<'m>, rules: &'b Rules) -> Self {
+impl<'b> Nominees<'b> {
+    pub(super) fn new(read: &'b Read, rules: &'b Rules) -> Self {
         Self {
             read,
             rules,
@@ -102,7 +121,7 @@ impl<'b, 'm> Nominees<'b, 'm> {
         let cause = crossing.map(|Crossing { index, plays, .. }| Cause {
             event: self.read.events[index].id.as_str().to_owned(),
             plays,
-            stored_at: at(self.read.messages[index].stored_ns),
+            stored_at: at(self.read.stored_ns[index]),
         });
         let nominate = Nominate {
             user: user.to_owned(),

@@ -5,11 +5,11 @@
 
 use tracing::warn;
 
+use super::Message;
 use super::nominees::Read;
-use super::{Message, dead_letter};
 use crate::domain::event::{Reason, Reject};
 use crate::domain::horizon::{self, Horizon, Slice};
-use crate::store::{DeadLetter, Held, StoreError, Tx, event_ids};
+use crate::store::{Held, StoreError, Tx, event_ids};
 
 /// What a message is to the ids that are known.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,12 @@ enum Verdict {
 pub(super) async fn prepare(
     held: &mut Held,
     horizon: Horizon,
-    batch: &[Message],
+    read: &Read,
 ) -> Result<Vec<Slice>, StoreError> {
-    let (Some(oldest), Some(newest)) = (batch.iter().map(second).min(), batch.iter().map(second).max())
-    else {
+    let (Some(oldest), Some(newest)) = (read.stored_ns.iter().min(), read.stored_ns.iter().max()) else {
         return Ok(Vec::new());
     };
+    let (oldest, newest) = (second(*oldest), second(*newest));
     let mut slices = event_ids::slices(held).await?;
     if let Some(slice) = horizon.missing(&slices, newest) {
         event_ids::make(held, &slice).await?;
@@ -47,37 +47,38 @@ pub(super) async fn prepare(
 
 /// Takes out of `read` what was counted before, and keeps the ids of the rest. Another event under a known id becomes a
 /// dead letter. Answers how many repeats there were.
-pub(super) async fn drop_repeats<'m>(
+pub(super) async fn drop_repeats(
     tx: &mut Tx<'_>,
-    read: &mut Read<'m>,
-    dead: &mut Vec<DeadLetter<'m>>,
+    read: &mut Read,
+    dead: &mut Vec<(Message, Reject)>,
     slices: &[Slice],
 ) -> Result<u64, StoreError> {
     let verdicts = judge(tx, read, slices).await?;
-    let events = std::mem::take(&mut read.events);
-    let messages = std::mem::take(&mut read.messages);
-    let mut repeats = 0;
-    for ((event, message), verdict) in events.into_iter().zip(messages).zip(verdicts) {
-        match verdict {
-            Verdict::New => {
-                read.events.push(event);
-                read.messages.push(message);
-            }
-            Verdict::Repeat => repeats += 1,
-            Verdict::Conflict => {
-                let fault = format!("\"{}\" was counted before with another payload", event.id);
-                dead.push(dead_letter(
-                    message,
-                    Reject::new(Reason::IdReused, "event_id", fault),
-                ));
-            }
-        }
-    }
+    let rejects: Vec<Option<Reject>> = read
+        .events
+        .iter()
+        .zip(&verdicts)
+        .filter(|(_, verdict)| **verdict != Verdict::New)
+        .map(|(event, verdict)| {
+            let fault = format_args!("\"{}\" was counted before with another payload", event.id);
+            (*verdict == Verdict::Conflict).then(|| Reject::new(Reason::IdReused, "event_id", fault))
+        })
+        .collect();
+    let keep: Vec<bool> = verdicts.iter().map(|verdict| *verdict == Verdict::New).collect();
+    let out = read.retain(&keep);
+    let dropped = out.len() as u64;
+    let conflicts: Vec<_> = out
+        .into_iter()
+        .zip(rejects)
+        .filter_map(|(message, reject)| Some((message, reject?)))
+        .collect();
+    let repeats = dropped - conflicts.len() as u64;
+    dead.extend(conflicts);
     Ok(repeats)
 }
 
 /// A verdict for each event; ids of new ones are kept.
-async fn judge(tx: &mut Tx<'_>, read: &Read<'_>, slices: &[Slice]) -> Result<Vec<Verdict>, StoreError> {
+async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Verdict>, StoreError> {
     let names: Vec<i64> = slices.iter().map(|slice| slice.from).collect();
     let mut order: Vec<usize> = (0..read.events.len()).collect();
     // Stable: copies stay in the stream's order.
@@ -102,7 +103,7 @@ async fn judge(tx: &mut Tx<'_>, read: &Read<'_>, slices: &[Slice]) -> Result<Vec
             } else {
                 Verdict::Conflict
             };
-        } else if let Some(slice) = horizon::slice_of(slices, second(read.messages[index])) {
+        } else if let Some(slice) = horizon::slice_of(slices, second(read.stored_ns[index])) {
             kept_in.push(slice.from);
             payloads.push(payload);
             kept.push(id);
@@ -113,6 +114,6 @@ async fn judge(tx: &mut Tx<'_>, read: &Read<'_>, slices: &[Slice]) -> Result<Vec
 }
 
 /// When the stream stored it, Unix seconds.
-fn second(message: &Message) -> i64 {
-    message.stored_ns.div_euclid(1_000_000_000)
+fn second(stored_ns: i64) -> i64 {
+    stored_ns.div_euclid(1_000_000_000)
 }

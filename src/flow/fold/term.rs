@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::follow::{self, Follow, Lost, Step};
-use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs, repeats};
-use crate::bus::{BusError, Message, ReadError, Reader, StreamState};
+use super::filling::{Batch, Content, Ended, Filling, Last};
+use super::follow::{self, Broken, Lost};
+use super::{Done, Fold, STOPPED_POLL, app_events, at, auth0_logs, repeats};
+use crate::bus::{BusError, ReadError, Reader, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
 use crate::store::{CHECK_EVERY, Cursor, Held, Loss, LossKind, StoreError, Wake, cursors};
@@ -91,7 +92,7 @@ impl<'f> Term<'f> {
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);
         }
-        let (mut cursor, mut reader) = match self.open().await? {
+        let (mut cursor, reader) = match self.open().await? {
             Ok(opened) => opened,
             Err(lost) => return self.lose(lost).await,
         };
@@ -106,32 +107,38 @@ impl<'f> Term<'f> {
             seq = cursor.last_seq,
             "folding from the cursor on"
         );
-        let mut follow = Follow::new(&cursor);
+        let keep = self.fold.dedup_horizon.is_some();
+        let mut filling = Filling::new(self.fold.source, reader, &cursor, self.fold.batch, keep);
         let mut looked = Instant::now();
         loop {
-            let batch = tokio::select! {
+            let quiet = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(TermEnd::Stopping),
                 _ = self.changed.changed() => return Ok(TermEnd::OtherRules),
-                batch = reader.next_batch() => batch?,
+                () = filling.some() => false,
                 () = tokio::time::sleep(CHECK_EVERY) => {
                     held.check().await?;
-                    Vec::new()
+                    true
                 }
             };
-            let quiet = batch.is_empty();
-            let (batch, lost) = self.followed(&mut follow, batch).await?;
-            if !batch.is_empty() {
-                let committed =
-                    tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, &batch)).await;
-                committed.map_err(|_| TermError::CommitTimeout)??;
-            }
-            if quiet || !batch.is_empty() {
+            let (batch, ended) = filling.take();
+            if let Some(batch) = batch {
+                let commit = tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, batch));
+                // The next batch is parsed while Postgres works on this one.
+                tokio::select! {
+                    biased;
+                    committed = commit => committed.map_err(|_| TermError::CommitTimeout)??,
+                    () = filling.on() => {}
+                }
                 // Not before: a batch that can never be committed would be tried again without a pause.
                 patience.succeeded();
+            } else if quiet {
+                patience.succeeded();
             }
-            if let Some(lost) = lost {
-                return self.lose(lost).await;
+            match ended {
+                None => {}
+                Some(Ended::Read(why)) => return Err(why.into()),
+                Some(Ended::Broken(broken)) => return self.lose(self.name(broken).await?).await,
             }
             if looked.elapsed() >= STREAM_LOOK_EVERY {
                 let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
@@ -185,36 +192,27 @@ impl<'f> Term<'f> {
         self.fold.store.cursor(stream).await?.ok_or(TermError::Refused)
     }
 
-    /// Keeps the messages that follow the cursor; names what is missing behind them.
-    async fn followed(
-        &self,
-        follow: &mut Follow,
-        batch: Vec<Message>,
-    ) -> Result<(Vec<Message>, Option<Lost>), TermError> {
-        let mut good = Vec::with_capacity(batch.len());
-        for message in batch {
-            match follow.step(message.seq, message.stored_ns) {
-                Step::Known => {}
-                Step::Next => good.push(message),
-                Step::Replaced(why) => return Ok((good, Some((LossKind::Replaced, why)))),
-                Step::Jump { expected, got } => {
-                    let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
-                    return Ok((good, Some(follow::name_jump(expected, got, &state))));
-                }
+    /// Names what broke off behind the last good message.
+    async fn name(&self, broken: Broken) -> Result<Lost, TermError> {
+        Ok(match broken {
+            Broken::Replaced(why) => (LossKind::Replaced, why),
+            Broken::Jump { expected, got } => {
+                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
+                follow::name_jump(expected, got, &state)
             }
-        }
-        Ok((good, None))
+        })
     }
 
     /// Commits a batch: cursor first, then what it explains.
-    async fn commit(&self, held: &mut Held, cursor: &mut Cursor, batch: &[Message]) -> Result<(), TermError> {
-        let Some(last) = batch.last() else { return Ok(()) };
+    async fn commit(&self, held: &mut Held, cursor: &mut Cursor, batch: Batch) -> Result<(), TermError> {
         let stream = self.fold.source.stream();
         let started = Instant::now();
-        let horizon = self.fold.dedup_horizon;
-        let slices = match horizon.filter(|_| self.fold.source == Source::AppEvents) {
-            Some(horizon) => Some(repeats::prepare(held, horizon, batch).await?),
-            None => None,
+        let Batch { content, last } = batch;
+        let slices = match (&content, self.fold.dedup_horizon) {
+            (Content::AppEvents(batch), Some(horizon)) => {
+                Some(repeats::prepare(held, horizon, &batch.read).await?)
+            }
+            _ => None,
         };
         let mut tx = held.begin().await?;
         let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
@@ -222,22 +220,22 @@ impl<'f> Term<'f> {
             return Err(TermError::Refused);
         }
         let key = self.fold.store.erasure_key();
-        let done = match self.fold.source {
-            Source::AppEvents => {
+        let done = match content {
+            Content::AppEvents(batch) => {
                 app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref()).await?
             }
-            Source::Auth0Logs => {
+            Content::Auth0Logs(messages) => {
                 let own_client = self.fold.own_client_id.as_deref();
-                auth0_logs::fold(&mut tx, batch, own_client, key).await?
+                auth0_logs::fold(&mut tx, &messages, own_client, key).await?
             }
         };
         tx.commit().await.map_err(StoreError::from)?;
         (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
-        self.count(&done, last, started.elapsed());
+        self.count(&done, &last, started.elapsed());
         Ok(())
     }
 
-    fn count(&self, done: &Done, last: &Message, took: Duration) {
+    fn count(&self, done: &Done, last: &Last, took: Duration) {
         let stream = self.fold.source.stream();
         self.fold
             .metrics

@@ -1,0 +1,146 @@
+//! The next batch, filled while the one before it is committed.
+//!
+//! Owns the reader, the check of every delivery and the parsing. Must never hand out a message that does not follow the one
+//! before it, nor more than a batch: how much waits in memory is bounded, however long a commit takes.
+
+use super::app_events;
+use super::follow::{Broken, Follow, Step};
+use super::{Message, Source};
+use crate::bus::{ReadError, Reader};
+use crate::store::Cursor;
+
+/// Messages parsed at a stretch before a commit under way gets its turn: some tens of microseconds.
+const AT_A_STRETCH: usize = 64;
+
+/// What is committed in one transaction.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) content: Content,
+    pub(super) last: Last,
+}
+
+/// The messages of a batch, as their stream needs them.
+#[derive(Debug)]
+pub(super) enum Content {
+    AppEvents(app_events::Batch),
+    Auth0Logs(Vec<Message>),
+}
+
+/// The last message of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub(super) seq: u64,
+    pub(super) stored_ns: i64,
+    /// Messages behind it in the stream.
+    pub(super) pending: u64,
+}
+
+/// Why nothing more can be filled.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Read(ReadError),
+    /// A delivery did not follow.
+    Broken(Broken),
+}
+
+/// Fills one batch after the other.
+pub(super) struct Filling {
+    source: Source,
+    reader: Reader,
+    follow: Follow,
+    most: usize,
+    /// Each message stays beside its event.
+    keep: bool,
+    /// Read and not looked at yet.
+    unread: std::vec::IntoIter<Message>,
+    content: Content,
+    last: Option<Last>,
+    filled: usize,
+    ended: Option<Ended>,
+}
+
+impl Filling {
+    pub(super) fn new(source: Source, reader: Reader, cursor: &Cursor, most: usize, keep: bool) -> Self {
+        Self {
+            source,
+            reader,
+            follow: Follow::new(cursor),
+            most,
+            keep,
+            unread: Vec::new().into_iter(),
+            content: empty(source),
+            last: None,
+            filled: 0,
+            ended: None,
+        }
+    }
+
+    /// Waits until there is something to commit, or nothing more will come. Safe to cancel.
+    pub(super) async fn some(&mut self) {
+        while self.last.is_none() && self.ended.is_none() {
+            self.fill().await;
+        }
+    }
+
+    /// Goes on filling until the batch is full, and then waits for ever. Safe to cancel.
+    pub(super) async fn on(&mut self) {
+        while self.filled < self.most && self.ended.is_none() {
+            self.fill().await;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Hands out what there is to commit, and why nothing comes after it.
+    pub(super) fn take(&mut self) -> (Option<Batch>, Option<Ended>) {
+        self.filled = 0;
+        let content = std::mem::replace(&mut self.content, empty(self.source));
+        let batch = self.last.take().map(|last| Batch { content, last });
+        (batch, self.ended.take())
+    }
+
+    /// Takes what has arrived, waiting for it if need be.
+    async fn fill(&mut self) {
+        if self.unread.len() == 0 {
+            match self.reader.next_batch(self.most - self.filled).await {
+                Ok(messages) => self.unread = messages.into_iter(),
+                Err(why) => self.ended = Some(Ended::Read(why)),
+            }
+        }
+        let mut stretch = 0;
+        while self.ended.is_none() {
+            let Some(message) = self.unread.next() else { break };
+            self.look_at(message);
+            stretch += 1;
+            if stretch == AT_A_STRETCH {
+                stretch = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn look_at(&mut self, message: Message) {
+        match self.follow.step(message.seq, message.stored_ns) {
+            Step::Known => {}
+            Step::Next => {
+                self.filled += 1;
+                self.last = Some(Last {
+                    seq: message.seq,
+                    stored_ns: message.stored_ns,
+                    pending: message.pending,
+                });
+                match &mut self.content {
+                    Content::AppEvents(batch) => batch.take(message, self.keep),
+                    Content::Auth0Logs(messages) => messages.push(message),
+                }
+            }
+            Step::Broken(broken) => self.ended = Some(Ended::Broken(broken)),
+        }
+    }
+}
+
+fn empty(source: Source) -> Content {
+    match source {
+        Source::AppEvents => Content::AppEvents(app_events::Batch::default()),
+        Source::Auth0Logs => Content::Auth0Logs(Vec::new()),
+    }
+}

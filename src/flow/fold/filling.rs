@@ -3,6 +3,8 @@
 //! Owns the reader, the check of every delivery and the parsing. Must never hand out a message that does not follow the one
 //! before it, nor more than a batch: how much waits in memory is bounded, however long a commit takes.
 
+use std::time::Duration;
+
 use super::app_events;
 use super::follow::{Broken, Follow, Step};
 use super::{Message, Source};
@@ -11,6 +13,9 @@ use crate::store::Cursor;
 
 /// Messages parsed at a stretch before a commit under way gets its turn: some tens of microseconds.
 const AT_A_STRETCH: usize = 64;
+
+/// How long a message that waits in the stream may take to come before what is there is committed without it.
+const STALLED_AFTER: Duration = Duration::from_millis(50);
 
 /// What is committed in one transaction.
 #[derive(Debug)]
@@ -75,11 +80,21 @@ impl Filling {
         }
     }
 
-    /// Waits until there is something to commit, or nothing more will come. Safe to cancel.
+    /// Waits until there is something to commit, or nothing more will come. Safe to cancel. Where more than a batch waits in
+    /// the stream, goes on until the batch is full: a few large transactions cost far less than many small ones.
     pub(super) async fn some(&mut self) {
         while self.last.is_none() && self.ended.is_none() {
             self.fill().await;
         }
+        while self.filled < self.most && self.ended.is_none() && self.is_far_behind() {
+            if tokio::time::timeout(STALLED_AFTER, self.fill()).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    fn is_far_behind(&self) -> bool {
+        self.last.is_some_and(|last| last.pending > self.most as u64)
     }
 
     /// Goes on filling until the batch is full, and then waits for ever. Safe to cancel.

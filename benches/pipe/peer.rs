@@ -80,7 +80,7 @@ impl Peer {
     }
 
     /// Lets it count on a fresh copy of the database; events a second from its start to its last commit.
-    pub(crate) async fn run(&self, ground: &Ground) -> Result<f64> {
+    pub(crate) async fn run(self, ground: &Ground) -> Result<f64> {
         let url = database::copy(&ground.postgres, TEMPLATE, NAME).await?;
         let mut db = PgConnection::connect(&url).await?;
         let position =
@@ -99,7 +99,7 @@ impl Peer {
     }
 
     /// Starts it, lets it run for its time or to the end of the stream, and stops it.
-    async fn count(&self, url: &str, ground: &Ground) -> Result<Report> {
+    async fn count(self, url: &str, ground: &Ground) -> Result<Report> {
         let folder = Folder::new(NAME)?;
         let [out, log] = ["out", "log"].map(|name| folder.path().join(name));
         let mut command = self.command(&folder)?;
@@ -128,7 +128,7 @@ impl Peer {
         serde_json::from_str(&said).with_context(|| format!("said {said:?}:\n{}", complaint()))
     }
 
-    fn command(&self, folder: &Folder) -> Result<Command> {
+    fn command(self, folder: &Folder) -> Result<Command> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (tools, peers) = (root.join(".tools"), root.join("benches/peers"));
         let python = tools.join("peers/python/bin/python");
@@ -152,7 +152,7 @@ impl Peer {
     }
 
     /// What it said must be what bus and database say.
-    async fn check(&self, report: &Report, db: &mut PgConnection, ground: &Ground) -> Result<()> {
+    async fn check(self, report: &Report, db: &mut PgConnection, ground: &Ground) -> Result<()> {
         anyhow::ensure!(
             report.events > 0 && report.last_seq == report.events,
             "{report:?}: not the first events without a hole"

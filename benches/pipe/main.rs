@@ -10,9 +10,16 @@ mod horizon;
 #[cfg(feature = "sandbox")]
 mod limits;
 #[cfg(feature = "sandbox")]
+mod peer;
+#[cfg(feature = "sandbox")]
+mod peers;
+#[cfg(feature = "sandbox")]
 mod pipe;
 #[cfg(feature = "sandbox")]
 mod run;
+#[cfg(feature = "sandbox")]
+#[path = "../peers/rust.rs"]
+mod rust_peer;
 #[cfg(feature = "sandbox")]
 mod share;
 #[cfg(feature = "sandbox")]
@@ -23,6 +30,10 @@ mod table;
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "sandbox")]
+    if std::env::args().nth(1).as_deref() == Some(peer::RUST_PEER) {
+        return rust_peer::run().map(|()| ExitCode::SUCCESS);
+    }
     // cargo says this to a bench it runs as one; `cargo test --all-targets` does not.
     if !std::env::args().any(|argument| argument == "--bench") {
         println!("a measurement of minutes, no test: run it by `cargo bench --bench pipe`");

@@ -13,7 +13,7 @@ use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, horizon, share};
+use crate::{database, horizon, peers, share};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
@@ -36,6 +36,9 @@ pub(crate) struct Sizes {
     /// Most events in one transaction, of the pipe and of both limits
     #[arg(long, default_value_t = 10_000)]
     pub(crate) batch: usize,
+    /// How long each of the other designs counts, in seconds
+    #[arg(long, default_value_t = 30)]
+    pub(crate) peer_seconds: u64,
     /// The parts to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
     only: Vec<Part>,
@@ -48,6 +51,8 @@ enum Part {
     Share,
     /// What remembering event ids costs
     Horizon,
+    /// The pipe beside what a team would write instead
+    Peers,
 }
 
 /// What all parts share: the servers, a database to copy and a stream to read.
@@ -104,6 +109,7 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
         match part {
             Part::Share => share::measure(&mut table, &ground).await?,
             Part::Horizon => horizon::measure(&mut table, &ground).await?,
+            Part::Peers => peers::measure(&mut table, &ground).await?,
         }
     }
     println!("{}\n{table}", heading(&ground.sizes));

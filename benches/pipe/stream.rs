@@ -77,8 +77,13 @@ impl Filled {
 
     /// Plays of each playlist, by number.
     pub(crate) fn counts(&self) -> HashMap<u32, i64> {
+        self.counts_of_first(self.events)
+    }
+
+    /// Plays of each playlist in the first `events` events.
+    pub(crate) fn counts_of_first(&self, events: u64) -> HashMap<u32, i64> {
         let mut counts = HashMap::new();
-        for playlist in &self.of {
+        for (playlist, _) in self.of.iter().zip(0..events) {
             *counts.entry(*playlist).or_default() += 1;
         }
         counts

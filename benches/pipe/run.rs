@@ -13,9 +13,9 @@ use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, horizon, share};
+use crate::{database, growth, horizon, memory, share, start};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
 
 /// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
@@ -29,13 +29,22 @@ pub(crate) struct Sizes {
     pub(crate) rounds: usize,
     /// Events in the stream
     #[arg(long, default_value_t = 1_000_000)]
-    events: u64,
+    pub(crate) events: u64,
     /// Playlists there are
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) playlists: u32,
     /// Most events in one transaction, of the pipe and of both limits
     #[arg(long, default_value_t = 10_000)]
     pub(crate) batch: usize,
+    /// Playlists of each contender in growth; memory is measured with the most
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 5_000_000])]
+    pub(crate) growth: Vec<u32>,
+    /// Events that wait when memory is measured
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
+    pub(crate) backlogs: Vec<u64>,
+    /// Seconds for which the worker is watched at rest
+    #[arg(long, default_value_t = 15)]
+    pub(crate) idle_seconds: u64,
     /// The parts to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
     only: Vec<Part>,
@@ -48,6 +57,12 @@ enum Part {
     Share,
     /// What remembering event ids costs
     Horizon,
+    /// What an event costs when there are more playlists
+    Growth,
+    /// The worker's memory far behind
+    Memory,
+    /// How soon the worker is at work, and what it takes at rest
+    Start,
 }
 
 /// What all parts share: the servers, a database to copy and a stream to read.
@@ -92,7 +107,11 @@ impl Ground {
 /// Measures everything and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     anyhow::ensure!(
-        sizes.rounds > 0 && sizes.events > 0 && sizes.playlists > 0 && sizes.batch > 0,
+        sizes.rounds > 0
+            && sizes.events > 0
+            && sizes.playlists > 0
+            && sizes.batch > 0
+            && sizes.idle_seconds > 0,
         "at least one of each"
     );
     let ground = Ground::prepare(sizes).await?;
@@ -104,6 +123,9 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
         match part {
             Part::Share => share::measure(&mut table, &ground).await?,
             Part::Horizon => horizon::measure(&mut table, &ground).await?,
+            Part::Growth => growth::measure(&mut table, &ground).await?,
+            Part::Memory => memory::measure(&mut table, &ground).await?,
+            Part::Start => start::measure(&mut table, &ground).await?,
         }
     }
     println!("{}\n{table}", heading(&ground.sizes));

@@ -56,6 +56,7 @@ have_node() {
     process.exit(least !== undefined && minor >= least ? 0 : 1)' 2>/dev/null && { have_own_node || command -v npm >/dev/null; }
 }
 have_own_node() { [ -x "$TOOLS/bin/node" ]; }
+have_valgrind() { command -v valgrind >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
@@ -73,6 +74,7 @@ NEEDS
   [ "$1" = sandbox ] || cat <<'NEEDS'
 have_promtool|prometheus|promtool, part of Prometheus
 have_shellcheck|shellcheck|shellcheck
+have_valgrind|valgrind|valgrind, which counts instructions
 have_openssl|openssl|openssl, which makes the keys of the tests
 have_venv|python3 python3-venv|Python 3 with the module venv
 NEEDS

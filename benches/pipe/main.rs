@@ -12,6 +12,8 @@ mod growth;
 #[cfg(feature = "sandbox")]
 mod horizon;
 #[cfg(feature = "sandbox")]
+mod instructions;
+#[cfg(feature = "sandbox")]
 mod limits;
 #[cfg(feature = "sandbox")]
 mod memory;

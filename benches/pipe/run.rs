@@ -13,7 +13,7 @@ use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, growth, horizon, memory, share, start};
+use crate::{database, growth, horizon, instructions, memory, share, start};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
@@ -63,6 +63,8 @@ enum Part {
     Memory,
     /// How soon the worker is at work, and what it takes at rest
     Start,
+    /// What parsing and summing up an event takes, whatever else the machine does
+    Instructions,
 }
 
 /// What all parts share: the servers, a database to copy and a stream to read.
@@ -114,6 +116,9 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
             && sizes.idle_seconds > 0,
         "at least one of each"
     );
+    if sizes.only.contains(&Part::Instructions) {
+        instructions::can_count().await?;
+    }
     let ground = Ground::prepare(sizes).await?;
     let mut table = Table::default();
     for part in Part::value_variants() {
@@ -126,6 +131,7 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
             Part::Growth => growth::measure(&mut table, &ground).await?,
             Part::Memory => memory::measure(&mut table, &ground).await?,
             Part::Start => start::measure(&mut table, &ground).await?,
+            Part::Instructions => instructions::measure(&mut table, &ground).await?,
         }
     }
     println!("{}\n{table}", heading(&ground.sizes));

@@ -56,10 +56,10 @@ pub(crate) async fn seed(url: &str, playlists: u32) -> Result<()> {
     // The id is [`playlist_id`] in SQL; `is_exact` would find a difference.
     let insert = sqlx::query(
         "INSERT INTO playlists (playlist_id, plays, owner_id, name)
-         SELECT 'pl_' || lpad(to_hex(((mixed << 13 | mixed >> 19) & 4294967295) # x'5bd1e995'::bigint), 8, '0')
+         SELECT 'pl_' || lpad(to_hex((((mixed << 13) | (mixed >> 19)) & 4294967295) # x'5bd1e995'::bigint), 8, '0')
                     || lpad(number::text, 10, '0'),
                 number % $2, 'auth0|' || lpad((number / $3)::text, 24, '0'), 'Road trip'
-         FROM generate_series(0, $1 - 1) AS number, LATERAL (SELECT number * 2654435761 & 4294967295) AS m (mixed)",
+         FROM generate_series(0, $1 - 1) AS number, LATERAL (SELECT (number * 2654435761) & 4294967295) AS m (mixed)",
     );
     let insert = insert.bind(i64::from(playlists)).bind(i64::from(PLAYS_BEFORE));
     insert

@@ -9,6 +9,9 @@ use anyhow::{Context as _, Result};
 /// The unit of times in `/proc`, the same on every machine that Linux runs on today (`USER_HZ`).
 const TICKS_A_SECOND: f64 = 100.0;
 
+/// Children end seldom; a listing takes milliseconds.
+const TRIES: u32 = 100;
+
 /// Fields of `/proc/PID/stat`, counted from the state on, the first one behind the name.
 const PARENT: usize = 1;
 const OWN: [usize; 2] = [11, 12];
@@ -20,22 +23,34 @@ pub(crate) fn cpu(pid: u32) -> Result<f64> {
 }
 
 /// The same for the process and all its children, also those that have ended and been waited for: a Postgres.
+///
+/// A child that is waited for while its siblings are listed would be in neither sum, and with it seconds of a backend: a
+/// listing counts only if nobody was waited for meanwhile.
 pub(crate) fn cpu_with_children(pid: u32) -> Result<f64> {
     let parent = pid.to_string();
-    let fields = stat(&parent)?;
-    let mut sum = seconds(&fields, OWN)? + seconds(&fields, ENDED_CHILDREN)?;
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.parse::<u32>().is_ok()) else {
-            continue;
-        };
-        // One that has ended since the listing is none of ours, or is missed by a hundredth.
-        let Ok(fields) = stat(name) else { continue };
-        if fields.get(PARENT).is_some_and(|of| *of == parent) {
-            sum += seconds(&fields, OWN)?;
+    for _ in 0..TRIES {
+        let before = ended_children(&parent)?;
+        let mut sum = seconds(&stat(&parent)?, OWN)? + before;
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str().filter(|name| name.parse::<u32>().is_ok()) else {
+                continue;
+            };
+            // Ended since the listing: if it was ours, what is waited for shows it.
+            let Ok(fields) = stat(name) else { continue };
+            if fields.get(PARENT).is_some_and(|of| *of == parent) {
+                sum += seconds(&fields, OWN)?;
+            }
+        }
+        if ended_children(&parent)?.total_cmp(&before).is_eq() {
+            return Ok(sum);
         }
     }
-    Ok(sum)
+    anyhow::bail!("children of process {pid} end faster than they can be listed")
+}
+
+fn ended_children(parent: &str) -> Result<f64> {
+    seconds(&stat(parent)?, ENDED_CHILDREN)
 }
 
 /// Memory that the process holds now, in MiB.

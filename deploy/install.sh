@@ -61,6 +61,7 @@ have_node_of_peers() {
   PATH="$TOOLS/bin:$PATH" node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)' 2>/dev/null && have_node
 }
 have_own_node() { [ -x "$TOOLS/bin/node" ]; }
+have_valgrind() { command -v valgrind >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
@@ -81,6 +82,7 @@ NEEDS
   [ "$1" != test ] || cat <<'NEEDS'
 have_promtool|prometheus|promtool, part of Prometheus
 have_shellcheck|shellcheck|shellcheck
+have_valgrind|valgrind|valgrind, which counts instructions
 have_openssl|openssl|openssl, which makes the keys of the tests
 NEEDS
 }

@@ -6,9 +6,17 @@
 #[cfg(feature = "sandbox")]
 mod database;
 #[cfg(feature = "sandbox")]
+mod field;
+#[cfg(feature = "sandbox")]
+mod growth;
+#[cfg(feature = "sandbox")]
 mod horizon;
 #[cfg(feature = "sandbox")]
+mod instructions;
+#[cfg(feature = "sandbox")]
 mod limits;
+#[cfg(feature = "sandbox")]
+mod memory;
 #[cfg(feature = "sandbox")]
 mod peer;
 #[cfg(feature = "sandbox")]
@@ -16,12 +24,16 @@ mod peers;
 #[cfg(feature = "sandbox")]
 mod pipe;
 #[cfg(feature = "sandbox")]
+mod process;
+#[cfg(feature = "sandbox")]
 mod run;
 #[cfg(feature = "sandbox")]
 #[path = "../peers/rust.rs"]
 mod rust_peer;
 #[cfg(feature = "sandbox")]
 mod share;
+#[cfg(feature = "sandbox")]
+mod start;
 #[cfg(feature = "sandbox")]
 mod stream;
 #[cfg(feature = "sandbox")]

@@ -1,6 +1,6 @@
 //! The real worker on a stream that waits for it.
 //!
-//! Owns the time from its start to its last commit, and the memory it took at most.
+//! Owns the time from its start to its last commit, and the memory and CPU it took.
 
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use rolekeeper::sandbox::worker::Worker;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
+use crate::process;
+use crate::run::PROGRAM;
+
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const DRAIN_WITHIN: Duration = Duration::from_mins(10);
 
@@ -22,6 +24,8 @@ pub(crate) struct Drained {
     pub(crate) took: Duration,
     /// Most memory the worker held.
     pub(crate) peak_mib: f64,
+    /// Time that the cores worked for the worker, in seconds.
+    pub(crate) cpu: f64,
 }
 
 /// Starts the worker on the database at `url` and lets it fold up to `last_seq`.
@@ -65,7 +69,8 @@ pub(crate) async fn drain_with(
     }
     let took = began.elapsed();
     let peak_mib = worker.peak_memory_mib()?;
+    let cpu = process::cpu(worker.pid())?;
     db.close().await?;
     worker.stop().await?;
-    Ok(Drained { took, peak_mib })
+    Ok(Drained { took, peak_mib, cpu })
 }

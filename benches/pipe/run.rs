@@ -13,9 +13,9 @@ use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, horizon, peers, share};
+use crate::{database, growth, horizon, instructions, memory, peers, share, start};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
 
 /// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
@@ -29,7 +29,7 @@ pub(crate) struct Sizes {
     pub(crate) rounds: usize,
     /// Events in the stream
     #[arg(long, default_value_t = 1_000_000)]
-    events: u64,
+    pub(crate) events: u64,
     /// Playlists there are
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) playlists: u32,
@@ -39,6 +39,15 @@ pub(crate) struct Sizes {
     /// How long each of the other designs counts, in seconds
     #[arg(long, default_value_t = 30)]
     pub(crate) peer_seconds: u64,
+    /// Playlists of each contender in growth; memory is measured with the most
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 5_000_000])]
+    pub(crate) growth: Vec<u32>,
+    /// Events that wait when memory is measured
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
+    pub(crate) backlogs: Vec<u64>,
+    /// Seconds for which the worker is watched at rest
+    #[arg(long, default_value_t = 15)]
+    pub(crate) idle_seconds: u64,
     /// The parts to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
     only: Vec<Part>,
@@ -53,6 +62,14 @@ enum Part {
     Horizon,
     /// The pipe beside what a team would write instead
     Peers,
+    /// What an event costs when there are more playlists
+    Growth,
+    /// The worker's memory far behind
+    Memory,
+    /// How soon the worker is at work, and what it takes at rest
+    Start,
+    /// What parsing and summing up an event takes, whatever else the machine does
+    Instructions,
 }
 
 /// What all parts share: the servers, a database to copy and a stream to read.
@@ -97,9 +114,16 @@ impl Ground {
 /// Measures everything and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     anyhow::ensure!(
-        sizes.rounds > 0 && sizes.events > 0 && sizes.playlists > 0 && sizes.batch > 0,
+        sizes.rounds > 0
+            && sizes.events > 0
+            && sizes.playlists > 0
+            && sizes.batch > 0
+            && sizes.idle_seconds > 0,
         "at least one of each"
     );
+    if sizes.only.contains(&Part::Instructions) {
+        instructions::can_count().await?;
+    }
     let ground = Ground::prepare(sizes).await?;
     let mut table = Table::default();
     for part in Part::value_variants() {
@@ -110,6 +134,10 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
             Part::Share => share::measure(&mut table, &ground).await?,
             Part::Horizon => horizon::measure(&mut table, &ground).await?,
             Part::Peers => peers::measure(&mut table, &ground).await?,
+            Part::Growth => growth::measure(&mut table, &ground).await?,
+            Part::Memory => memory::measure(&mut table, &ground).await?,
+            Part::Start => start::measure(&mut table, &ground).await?,
+            Part::Instructions => instructions::measure(&mut table, &ground).await?,
         }
     }
     println!("{}\n{table}", heading(&ground.sizes));

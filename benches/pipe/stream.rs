@@ -3,7 +3,7 @@
 //! Owns which playlist each event is about, and the reference count. Events are those of `traffic::event`, so the
 //! contract's whole payload is there to be parsed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{self, Context, stream};
@@ -13,8 +13,8 @@ use rand_distr::{Distribution as _, Zipf};
 use rolekeeper::sandbox::traffic::stream::APP_EVENTS;
 
 /// How unevenly playlists are played: with 1 the second is played half as often as the first, and so on.
-const ZIPF: f64 = 1.07;
-/// Published before their acknowledgements are awaited.
+pub(crate) const ZIPF: f64 = 1.07;
+/// Published before the oldest acknowledgement is awaited.
 const IN_FLIGHT: usize = 1_000;
 
 /// What lies in the stream.
@@ -25,6 +25,8 @@ pub(crate) struct Filled {
     pub(crate) events: u64,
     /// The playlist of each, by number, in order.
     pub(crate) of: Vec<u32>,
+    played: Zipf<f64>,
+    rng: StdRng,
 }
 
 /// The id of a playlist by its number; the same in [`crate::database`]. In no order of popularity, as real ids are.
@@ -38,18 +40,28 @@ impl Filled {
     pub(crate) async fn publish(url: &str, events: u64, playlists: u32) -> Result<Self> {
         let client = async_nats::connect(url).await.context("cannot reach NATS")?;
         let jetstream = jetstream::new(client);
-        let zipf = Zipf::new(f64::from(playlists), ZIPF)?;
-        let mut rng = StdRng::seed_from_u64(7);
-        let mut of = Vec::with_capacity(usize::try_from(events)?);
-        let mut acks = Vec::with_capacity(IN_FLIGHT);
-        for number in 0..events {
+        let mut filled = Self {
+            jetstream,
+            events: 0,
+            of: Vec::new(),
+            played: Zipf::new(f64::from(playlists), ZIPF)?,
+            rng: StdRng::seed_from_u64(7),
+        };
+        filled.more(events).await?;
+        Ok(filled)
+    }
+
+    /// Publishes `events` more.
+    pub(crate) async fn more(&mut self, events: u64) -> Result<()> {
+        let mut acks = VecDeque::with_capacity(IN_FLIGHT);
+        for number in self.events..self.events + events {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "the distribution answers whole numbers from 1 to playlists"
             )]
-            let playlist = zipf.sample(&mut rng) as u32 - 1;
-            of.push(playlist);
+            let playlist = self.played.sample(&mut self.rng) as u32 - 1;
+            self.of.push(playlist);
             let id = playlist_id(playlist);
             let body = format!(
                 "{{\"type\":\"play\",\"event_id\":\"01JD9ZK4{number:018}\",\"playlist_id\":\"{id}\",\
@@ -58,21 +70,18 @@ impl Filled {
                 number * 7_919 % 1_000_003,
                 number % 999_983,
             );
-            acks.push(jetstream.publish(format!("plays.{id}"), body.into()).await?);
-            if acks.len() == IN_FLIGHT {
-                for ack in acks.drain(..) {
-                    ack.await?;
-                }
+            if acks.len() == IN_FLIGHT
+                && let Some(oldest) = acks.pop_front()
+            {
+                oldest.await?;
             }
+            acks.push_back(self.jetstream.publish(format!("plays.{id}"), body.into()).await?);
         }
         for ack in acks {
             ack.await?;
         }
-        Ok(Self {
-            jetstream,
-            events,
-            of,
-        })
+        self.events += events;
+        Ok(())
     }
 
     /// Plays of each playlist, by number.

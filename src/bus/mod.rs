@@ -8,6 +8,7 @@ mod publish;
 mod reader;
 mod streams;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -66,11 +67,19 @@ impl Bus {
         credentials: Option<&std::path::Path>,
     ) -> Result<Self, BusError> {
         let (disconnected, disconnects) = watch::channel(0);
+        // The client asks for a delay before its very first attempt too, where there is nothing to wait for.
+        let tried = AtomicBool::new(false);
         let mut options = ConnectOptions::new()
             .name("rolekeeper")
             .retry_on_initial_connect()
             .request_timeout(Some(REQUEST_TIMEOUT))
-            .reconnect_delay_callback(|_| RECONNECT_DELAY)
+            .reconnect_delay_callback(move |_| {
+                if tried.swap(true, Ordering::Relaxed) {
+                    RECONNECT_DELAY
+                } else {
+                    Duration::ZERO
+                }
+            })
             .event_callback(move |event| {
                 report(&event);
                 if event == Event::Disconnected {

@@ -84,6 +84,12 @@ impl Worker {
         after.split_whitespace().next().map(str::to_owned)
     }
 
+    /// Its process id, under which `/proc` tells what it takes.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Most memory it has held so far, in MiB: the kernel's `VmHWM`.
     ///
     /// # Errors

@@ -1,0 +1,109 @@
+//! How soon the worker is at work, and what it takes while there is none: all stages, an empty database, a stand-in tenant.
+//!
+//! Owns the time from the start of the process to its first commit, the size of the binary, and CPU and memory at rest.
+//! Must never leave out a stage, nor the start that is not like the others: the very first.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use rolekeeper::sandbox::servers::Nats;
+use rolekeeper::sandbox::tenant::{Client, Tenant, TenantOptions};
+use rolekeeper::sandbox::worker::{self, Worker};
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use crate::process;
+use crate::run::{Ground, PROGRAM};
+use crate::stream::Filled;
+use crate::table::{Goal, Table};
+
+const DATABASE: &str = "start";
+const CLIENT: &str = "role-changer";
+const SECRET: &str = "secret";
+/// A median of fewer says little; a start takes a second with its stop.
+const LEAST_STARTS: usize = 9;
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+const COMMIT_WITHIN: Duration = Duration::from_secs(30);
+/// What the start leaves to be done is over by then.
+const SETTLES_IN: Duration = Duration::from_secs(5);
+const MIB: f64 = 1_048_576.0;
+
+/// Adds the rows to the table.
+pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
+    let url = ground.postgres.create_database(DATABASE).await?;
+    let nats = Nats::start().await?;
+    let tenant = Tenant::start(TenantOptions {
+        clients: vec![Client::new(CLIENT, SECRET)],
+        ..TenantOptions::default()
+    });
+    let tenant = tenant.await?;
+    let settings = [
+        ("DATABASE_URL", url.clone()),
+        ("NATS_URL", nats.url()),
+        ("AUTH0_DOMAIN", tenant.base_url()),
+        ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
+        ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
+        ("LOG_STREAM_TOKEN", "log-stream-token-of-the-bench".to_owned()),
+        ("LISTEN", "127.0.0.1:0".to_owned()),
+        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
+    ];
+    worker::migrate(Path::new(PROGRAM), &settings).await?;
+    let mut db = PgConnection::connect(&url).await?;
+    let mut waiting = Filled::publish(&nats.url(), 0, 1_000).await?;
+
+    let mut starts = vec![];
+    for _ in 0..=ground.sizes.rounds.max(LEAST_STARTS) {
+        waiting.more(1).await?;
+        let (mut worker, took) = first_commit(&settings, &mut db, waiting.events).await?;
+        worker.ready().await?;
+        worker.stop().await?;
+        starts.push(took.as_secs_f64() * 1_000.0);
+    }
+    ground.say(&format!("starts, ms: {starts:.0?}"));
+    if let Some((very_first, others)) = starts.split_first() {
+        table.row("very first start to first commit, ms", None, &[*very_first]);
+        table.row("start to first commit, ms", Some(Goal::AtMost(300.0)), others);
+    }
+    // An upper bound: this one has the sandbox in it, which the release binary has not.
+    let size = std::fs::metadata(PROGRAM)?.len() as f64 / MIB;
+    table.row("binary with the sandbox, MiB", Some(Goal::AtMost(20.0)), &[size]);
+
+    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    worker.ready().await?;
+    sleep(SETTLES_IN).await;
+    let (began, before) = (Instant::now(), process::cpu(worker.pid())?);
+    sleep(Duration::from_secs(ground.sizes.idle_seconds)).await;
+    let busy = process::cpu(worker.pid())? - before;
+    let percent = 100.0 * busy / began.elapsed().as_secs_f64();
+    let memory = process::memory_mib(worker.pid())?;
+    worker.stop().await?;
+    ground.say(&format!("at rest: {percent:.2} % of a core, {memory:.1} MiB"));
+    table.row("CPU at rest, percent of a core", None, &[percent]);
+    table.row("memory at rest, MiB", None, &[memory]);
+    Ok(())
+}
+
+/// Starts the worker; answers once the event at `seq` is counted.
+async fn first_commit(
+    settings: &[(&str, String)],
+    db: &mut PgConnection,
+    seq: u64,
+) -> Result<(Worker, Duration)> {
+    let began = Instant::now();
+    let mut worker = Worker::spawn(Path::new(PROGRAM), settings)?;
+    let counted = "SELECT last_seq >= $1 FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+    loop {
+        let counted = sqlx::query_scalar(counted).bind(seq.cast_signed());
+        if counted.fetch_optional(&mut *db).await? == Some(true) {
+            return Ok((worker, began.elapsed()));
+        }
+        worker.still_runs()?;
+        anyhow::ensure!(
+            began.elapsed() < COMMIT_WITHIN,
+            "nothing committed in {COMMIT_WITHIN:?}; the end of the worker's log:\n{}",
+            worker.log_tail()
+        );
+        sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Owns the count of instructions that an event takes from its bytes to the sums of its batch (parse and tally), and its
+# comparison with the figure on record. A count does not depend on what else the machine does. It does depend on the
+# compiler, the processor's kind and the C library (whose malloc is a part of it), so these stand beside the figure.
+#
+#   deploy/instructions.sh           counts and compares: exits 1 when it is more than 5 % above the record
+#   deploy/instructions.sh count     prints the count and, where it can be compared, the one on record
+#   deploy/instructions.sh record    counts and writes the record, for a growth that is worth it, a gain, a new compiler
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PATH:$HOME/.cargo/bin"
+
+RECORD=benches/instructions/record.txt
+# Two runs of one program differ far less: only by the seed of std's hash maps.
+PERCENT_MORE=5
+
+say() { printf 'instructions: %s\n' "$*" >&2; }
+recorded() { sed -n "s/^$1 = //p" "$RECORD"; }
+compiler() { rustc -vV | sed -n "s/^$1: //p"; }
+c_library() { getconf GNU_LIBC_VERSION 2>/dev/null || echo other; }
+
+# Instructions of the whole program with so many passes.
+collected() {
+  local said
+  said="$(env -i valgrind --tool=callgrind --callgrind-out-file=/dev/null "$PROGRAM" "$1" 2>&1 >/dev/null)"
+  sed -n 's/^==[0-9]*== Collected : //p' <<<"$said" | grep . || {
+    printf '%s\n' "$said" >&2
+    return 1
+  }
+}
+
+# Start, making the events and end are the same with one pass and with two.
+count() {
+  local events once twice
+  events="$("$PROGRAM" 0 | cut -d' ' -f1)"
+  once="$(collected 1)"
+  twice="$(collected 2)"
+  echo $(((twice - once) / events))
+}
+
+compare() {
+  local here="$1" allowed
+  allowed=$(($(recorded instructions) * (100 + PERCENT_MORE) / 100))
+  say "$here an event, $(recorded instructions) on record, $allowed allowed"
+  if [ "$(recorded libc)" != "$(c_library)" ]; then
+    say "the record was made with $(recorded libc), this is $(c_library): malloc may differ"
+  fi
+  if [ "$here" -gt "$allowed" ]; then
+    say "more than $PERCENT_MORE % above the record. If it is worth it, run \`deploy/instructions.sh record\`, commit the record and say why"
+    return 1
+  fi
+  if [ "$here" -lt $(($(recorded instructions) * (100 - PERCENT_MORE) / 100)) ]; then
+    say "far below the record: run \`deploy/instructions.sh record\`, so that the gain is kept"
+  fi
+}
+
+case "${1:-compare}" in
+  compare | count | record) ;;
+  *)
+    echo "usage: deploy/instructions.sh [count|record]" >&2
+    exit 2
+    ;;
+esac
+if ! command -v valgrind >/dev/null; then
+  say "valgrind is missing: run \`deploy/install.sh test\`"
+  exit 1
+fi
+release="$(compiler release)"
+target="$(compiler host)"
+pinned="$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)"
+if [ "${1:-compare}" = compare ]; then
+  if [ "$release" != "$pinned" ] || [ "$target" != "$(recorded target)" ]; then
+    say "not compared: rustc $release for $target here, the record is about $(recorded rustc) for $(recorded target)"
+    exit 0
+  fi
+  # Else a new pin would switch the check off without a word.
+  if [ "$release" != "$(recorded rustc)" ]; then
+    say "the record was made with rustc $(recorded rustc): run \`deploy/instructions.sh record\` and commit it with the new pin"
+    exit 1
+  fi
+fi
+cargo build --quiet --release --locked --package rolekeeper-instructions
+# Cargo alone knows where it builds to.
+PROGRAM="$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/rolekeeper-instructions"
+here="$(count)"
+case "${1:-compare}" in
+  compare) compare "$here" ;;
+  count)
+    if [ "$release $target" = "$(recorded rustc) $(recorded target)" ]; then
+      echo "$here $(recorded instructions)"
+    else
+      echo "$here"
+    fi
+    ;;
+  record)
+    cat >"$RECORD" <<RECORD
+Instructions of parse and tally, an event. Written by deploy/instructions.sh.
+rustc = $release
+target = $target
+libc = $(c_library)
+instructions = $here
+RECORD
+    say "$here an event, written to $RECORD"
+    ;;
+esac

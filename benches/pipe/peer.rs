@@ -81,7 +81,7 @@ impl Peer {
 
     /// Lets it count on a fresh copy of the database; events a second from its start to its last commit.
     pub(crate) async fn run(self, ground: &Ground) -> Result<f64> {
-        let url = database::copy(&ground.postgres, TEMPLATE, NAME).await?;
+        let url = database::copy_without_numbers(&ground.postgres, TEMPLATE, NAME).await?;
         let mut db = PgConnection::connect(&url).await?;
         let position =
             "CREATE TABLE peer_position (last_seq bigint NOT NULL); INSERT INTO peer_position VALUES (0)";

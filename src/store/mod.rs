@@ -148,6 +148,13 @@ impl Store {
             ("tcp_user_timeout", "20000"),
             ("idle_session_timeout", "25000"),
             ("idle_in_transaction_session_timeout", "25000"),
+            // A plan is kept while tables grow from nothing to millions of rows: rows are always looked up, one by one.
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_material", "off"),
+            // The costs that the settings above pretend would have it compile every statement.
+            ("jit", "off"),
         ]);
         session(&options).await
     }

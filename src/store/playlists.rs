@@ -1,6 +1,6 @@
 //! Tables `playlists` and `retractions`: the counts.
 //!
-//! Owns how counts are written. Must never read before it adds: on the hot path a batch is one upsert.
+//! Owns how counts are written. Must never read before it adds: on the hot path a batch is one update.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,30 @@ pub struct Counted {
     pub playlist: String,
     /// Plays after the batch.
     pub plays: i64,
+    /// By how much the batch changed them.
+    pub delta: i64,
     /// Its owner.
     pub owner: UserId<'static>,
+}
+
+/// What became of plays that were added by number.
+#[derive(Debug)]
+pub struct Numbered {
+    /// How many playlists were found under their number.
+    pub found: usize,
+    /// Those to be looked at.
+    pub counted: Vec<Counted>,
+}
+
+/// A playlist that was found by its id.
+#[derive(Debug)]
+pub struct Named {
+    /// The playlist.
+    pub playlist: String,
+    /// Its number.
+    pub number: i64,
+    /// What to look at, where there is anything.
+    pub counted: Option<Counted>,
 }
 
 /// Writes down which plays were retracted; answers those that were not before.
@@ -31,51 +53,132 @@ pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<Stri
     Ok(fresh.fetch_all(&mut **tx).await?.into_iter().collect())
 }
 
-/// Where adding plays asks for an answer: at counts that are within `reach` of one of the `lines` (ascending) afterwards.
-#[derive(Clone, Copy, Debug)]
-pub struct Near<'l> {
-    /// The lines.
-    pub lines: &'l [i64],
-    /// By how much no count changes more.
-    pub reach: i64,
+/// Adds plays to playlists by number, in order of number so that pages are touched in order. Where `lines` are given
+/// (ascending), only playlists whose count came across one are answered, else all with an owner. A number that is not that
+/// playlist's changes nothing. A deleted playlist takes none.
+pub async fn add_by_number(
+    tx: &mut Tx<'_>,
+    numbers: &[i64],
+    playlists: &[&str],
+    deltas: &[i64],
+    lines: Option<&[i64]>,
+) -> Result<Numbered, StoreError> {
+    let row = sqlx::query!(
+        r#"WITH counted AS (
+               UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
+               FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) AS d(number, playlist_id, delta)
+               WHERE p.number = d.number AND p.playlist_id = d.playlist_id
+               RETURNING p.playlist_id, p.plays, d.delta, p.owner_id,
+                   p.owner_id IS NOT NULL AND NOT p.deleted
+                   AND ($4::bigint[] IS NULL OR width_bucket(p.plays, $4) <> width_bucket(p.plays - d.delta, $4)) AS matters
+           )
+           -- one row whatever the batch: most playlists matter to nobody
+           SELECT count(*) AS "found!",
+               coalesce(array_agg(playlist_id) FILTER (WHERE matters), '{}') AS "playlists!: Vec<String>",
+               coalesce(array_agg(plays) FILTER (WHERE matters), '{}') AS "plays!: Vec<i64>",
+               coalesce(array_agg(delta) FILTER (WHERE matters), '{}') AS "deltas!: Vec<i64>",
+               coalesce(array_agg(owner_id) FILTER (WHERE matters), '{}') AS "owners!: Vec<String>"
+           FROM counted"#,
+        numbers,
+        playlists as &[&str],
+        deltas,
+        lines as Option<&[i64]>
+    );
+    let row = row.fetch_one(&mut **tx).await?;
+    let counts = row.plays.into_iter().zip(row.deltas);
+    let owners = row.playlists.into_iter().zip(row.owners);
+    let counted = owners.zip(counts).map(|((playlist, owner_id), (plays, delta))| {
+        Ok(Counted {
+            playlist,
+            plays,
+            delta,
+            owner: owner(owner_id)?,
+        })
+    });
+    Ok(Numbered {
+        found: usize::try_from(row.found).unwrap_or_default(),
+        counted: counted.collect::<Result<_, StoreError>>()?,
+    })
 }
 
-/// Adds plays to playlists, sorted by id so that pages are touched in order; answers those with an owner, only those near
-/// a line where `near` says so. A deleted playlist takes none.
-pub async fn add(
+/// Which of these playlists, by index, do not have this number.
+pub async fn misnumbered(
+    tx: &mut Tx<'_>,
+    numbers: &[i64],
+    playlists: &[&str],
+) -> Result<Vec<usize>, StoreError> {
+    let indexes = sqlx::query_scalar!(
+        r#"SELECT place - 1 AS "index!" FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS d(number, playlist_id, place)
+           WHERE NOT EXISTS (SELECT FROM playlists p WHERE p.number = d.number AND p.playlist_id = d.playlist_id)"#,
+        numbers,
+        playlists as &[&str]
+    );
+    let indexes = indexes.fetch_all(&mut **tx).await?;
+    Ok(indexes
+        .into_iter()
+        .filter_map(|index| index.try_into().ok())
+        .collect())
+}
+
+/// The same by id, in order of id; answers every playlist that is there. One without a number gets it.
+pub async fn add_by_id(
     tx: &mut Tx<'_>,
     playlists: &[&str],
     deltas: &[i64],
-    near: Option<Near<'_>>,
-) -> Result<Vec<Counted>, StoreError> {
+    lines: Option<&[i64]>,
+) -> Result<Vec<Named>, StoreError> {
     let rows = sqlx::query!(
-        r#"WITH counted AS (
-               INSERT INTO playlists (playlist_id, plays)
-               SELECT * FROM UNNEST($1::text[], $2::bigint[])
-               ON CONFLICT (playlist_id) DO UPDATE SET plays = playlists.plays + excluded.plays
-                   WHERE NOT playlists.deleted
-               RETURNING playlist_id, plays, owner_id
-           )
-           SELECT playlist_id AS "playlist!", plays AS "plays!", owner_id AS "owner!"
-           FROM counted
-           WHERE owner_id IS NOT NULL
-             -- a line lies between; no look at a second table, whose rows would have to be joined
-             AND ($3::bigint[] IS NULL OR width_bucket(plays + $4, $3) <> width_bucket(plays - $4 - 1, $3))"#,
+        r#"UPDATE playlists p
+           SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END,
+               number = coalesce(p.number, nextval('playlist_numbers'))
+           FROM UNNEST($1::text[], $2::bigint[]) AS d(playlist_id, delta)
+           WHERE p.playlist_id = d.playlist_id
+           RETURNING p.playlist_id, p.number AS "number!", p.plays, d.delta AS "delta!",
+               CASE WHEN NOT p.deleted
+                   AND ($3::bigint[] IS NULL OR width_bucket(p.plays, $3) <> width_bucket(p.plays - d.delta, $3))
+               THEN p.owner_id END AS matters_to"#,
         playlists as &[&str],
         deltas,
-        near.map(|near| near.lines) as Option<&[i64]>,
-        near.map_or(0, |near| near.reach)
+        lines as Option<&[i64]>
     );
     let rows = rows.fetch_all(&mut **tx).await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Counted {
-                playlist: row.playlist,
+    let named = rows.into_iter().map(|row| {
+        let counted = match row.matters_to {
+            Some(owner_id) => Some(Counted {
+                playlist: row.playlist_id.clone(),
                 plays: row.plays,
-                owner: owner(row.owner)?,
-            })
+                delta: row.delta,
+                owner: owner(owner_id)?,
+            }),
+            None => None,
+        };
+        Ok(Named {
+            playlist: row.playlist_id,
+            number: row.number,
+            counted,
         })
-        .collect()
+    });
+    named.collect()
+}
+
+/// Makes playlists that nothing was known of, without an owner; answers each with its number. Nobody else makes any
+/// meanwhile: whoever folds has locked the cursor.
+pub async fn insert(
+    tx: &mut Tx<'_>,
+    playlists: &[&str],
+    plays: &[i64],
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"INSERT INTO playlists (playlist_id, plays) SELECT * FROM UNNEST($1::text[], $2::bigint[])
+           RETURNING playlist_id, number AS "number!""#,
+        playlists as &[&str],
+        plays
+    );
+    let rows = rows.fetch_all(&mut **tx).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.playlist_id, row.number))
+        .collect())
 }
 
 /// The state of playlists before a batch that saves or deletes them, in the order asked; the default for

@@ -302,7 +302,9 @@ async fn what_is_only_decided_is_not_announced() {
     world.worker().kill9().await;
     world.start_worker_with(&[("AUTH0_WRITES", "on")]).await;
     // Nobody is due until the new worker has looked at what was only decided.
-    world.eventually("the role is written", async || world.patches() == 1).await;
+    world
+        .eventually("the role is written", async || world.patches() == 1)
+        .await;
     world.settled().await;
     all_told(&world).await;
     let told = told(&world).await;

@@ -181,3 +181,44 @@ async fn counts_do_not_depend_on_dates() {
     let named = "SELECT count(*) FROM dead_letters WHERE detail LIKE 'played_at: %'";
     assert_eq!(world.number(named).await, Some(4));
 }
+
+/// The worker remembers numbers of playlists; the database may have given them to others since, as an older copy has.
+#[tokio::test]
+async fn counts_do_not_depend_on_remembered_numbers() {
+    let world = World::start().await;
+    for user in ["ann", "bob", "cid", "dan"] {
+        world.seed_user(&format!("auth0|{user}"), &[]);
+        world
+            .publish(&[saved(&format!("s-{user}"), user, &format!("auth0|{user}"))])
+            .await;
+    }
+    for round in 0..3 {
+        for playlist in ["ann", "bob", "cid", "dan", "nobody"] {
+            let name = format!("{playlist}-{round}");
+            world.publish(&plays(&name, playlist, 0..30)).await;
+        }
+    }
+    world.settled().await;
+    // Gone, unknown, new, and one (ann) with the number that another (dan) had.
+    sqlx::raw_sql(
+        "UPDATE playlists SET number = NULL WHERE playlist_id IN ('ann', 'bob', 'cid');
+         UPDATE playlists SET number = 1000001 WHERE playlist_id = 'dan';
+         UPDATE playlists SET number = nextval('playlist_numbers') WHERE playlist_id = 'bob';
+         UPDATE playlists SET number = (SELECT min(number) FROM playlists) - 1 WHERE playlist_id = 'ann'",
+    )
+    .execute(&world.db)
+    .await
+    .expect("other numbers");
+    for playlist in ["ann", "bob", "cid", "dan", "nobody"] {
+        world
+            .publish(&plays(&format!("{playlist}-last"), playlist, 0..10))
+            .await;
+    }
+    world.settled().await;
+    let unnumbered = "SELECT count(*) FROM playlists WHERE number IS NULL";
+    assert_eq!(
+        world.number(unnumbered).await,
+        Some(0),
+        "those who lost theirs have new ones"
+    );
+}

@@ -1,26 +1,23 @@
 //! Plays and playlists: a batch of APP_EVENTS into counts and nominations.
 //!
 //! Owns the order of the writes. Must never look at a playlist one by one on the hot path: plays are one
-//! upsert, whoever crossed a line is found in what it returns.
+//! update, whoever crossed a line is found in what it returns.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::nominees::{Nominees, Read, Touched, total_deltas};
-use super::{Done, Message, dead_letter, repeats};
+use super::numbers::Numbers;
+use super::{Done, Message, adds, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
 use crate::domain::erasure::ErasureKey;
 use crate::domain::event::{self, Event, Kind, Reject};
 use crate::domain::horizon::Slice;
-use crate::domain::rule::{Measure, Rules};
+use crate::domain::rule::Rules;
 use crate::domain::tally::{self, Playlist, Tally};
-use crate::store::playlists::Near;
 use crate::store::{
     DeadLetter, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
 };
-
-/// Most playlists of a batch are played this often at most. Only near a line do they matter then, so that the database
-/// answers few of them.
-const FEW_PLAYS: i64 = 8;
 
 /// A batch, parsed while the one before it is committed.
 #[derive(Debug, Default)]
@@ -57,6 +54,7 @@ pub(super) async fn fold(
     rules: &Rules,
     key: Option<&ErasureKey>,
     slices: Option<&[Slice]>,
+    numbers: &mut Numbers,
 ) -> Result<Done, StoreError> {
     let messages = batch.len() as u64;
     let Batch { mut read, mut dead } = batch;
@@ -76,7 +74,7 @@ pub(super) async fn fold(
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
-    touched.extend(add(tx, &sums, rules).await?);
+    touched.extend(adds::add(tx, &sums.adds, rules, numbers).await?);
 
     let mut nominees = Nominees::new(&read, rules);
     for one in &touched {
@@ -145,61 +143,12 @@ async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<To
         .iter()
         .zip(before)
         .map(|((id, steps), before)| Touched {
-            id,
+            id: Cow::Borrowed(id),
             after: tally::apply(before.clone(), steps),
             before,
         })
         .collect();
-    let rows: Vec<(&str, &Playlist)> = touched.iter().map(|one| (one.id, &one.after)).collect();
+    let rows: Vec<(&str, &Playlist)> = touched.iter().map(|one| (one.id.as_ref(), &one.after)).collect();
     playlists::put(tx, &rows).await?;
     Ok(touched)
-}
-
-/// Playlists that were only played: added, never read. Answers those with an owner to whom it can matter: all of them
-/// where a rule adds up all playlists, else those whose count may have come across a line.
-async fn add<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>, rules: &Rules) -> Result<Vec<Touched<'b>>, StoreError> {
-    if rules.need_totals() {
-        return add_near(tx, &sums.adds, None).await;
-    }
-    let lines = rules.lines(Measure::BestPlaylist);
-    let near = Near {
-        lines: &lines,
-        reach: FEW_PLAYS,
-    };
-    let (few, many): (Vec<_>, Vec<_>) = sums.adds.iter().partition(|(_, delta)| delta.abs() <= FEW_PLAYS);
-    let mut touched = add_near(tx, &few, Some(near)).await?;
-    touched.extend(add_near(tx, &many, None).await?);
-    Ok(touched)
-}
-
-async fn add_near<'b>(
-    tx: &mut Tx<'_>,
-    adds: &[(&'b str, i64)],
-    near: Option<Near<'_>>,
-) -> Result<Vec<Touched<'b>>, StoreError> {
-    if adds.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (ids, deltas): (Vec<&'b str>, Vec<i64>) = adds.iter().copied().unzip();
-    let counted = playlists::add(tx, &ids, &deltas, near)
-        .await?
-        .into_iter()
-        .filter_map(|counted| {
-            // Sorted by id, as the rows were asked for.
-            let index = ids.binary_search(&counted.playlist.as_str()).ok()?;
-            let after = Playlist {
-                plays: counted.plays,
-                owner: Some(counted.owner),
-                ..Playlist::default()
-            };
-            Some(Touched {
-                id: ids[index],
-                before: Playlist {
-                    plays: counted.plays - deltas[index],
-                    ..after.clone()
-                },
-                after,
-            })
-        });
-    Ok(counted.collect())
 }

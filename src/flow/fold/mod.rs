@@ -5,11 +5,13 @@
 //! never skip a message in silence: one that cannot be read becomes a dead letter, one that is gone stops the
 //! fold until a person accepts the loss.
 
+mod adds;
 mod app_events;
 mod auth0_logs;
 mod filling;
 mod follow;
 mod nominees;
+mod numbers;
 mod repeats;
 mod term;
 

@@ -3,6 +3,7 @@
 //! Owns the comparison of lines reached before and after, and the event that carried a user over. Must never
 //! nominate who cannot have come to another standing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Message, at};
@@ -40,7 +41,7 @@ impl Read {
 
 /// What a batch did to one playlist that has, or had, an owner.
 pub(super) struct Touched<'b> {
-    pub(super) id: &'b str,
+    pub(super) id: Cow<'b, str>,
     pub(super) before: Playlist,
     pub(super) after: Playlist,
 }
@@ -102,7 +103,8 @@ impl<'b> Nominees<'b> {
         if crossed.is_empty() {
             return;
         }
-        let before: HashMap<&str, &Playlist> = touched.iter().map(|one| (one.id, &one.before)).collect();
+        let before: HashMap<&str, &Playlist> =
+            touched.iter().map(|one| (one.id.as_ref(), &one.before)).collect();
         for (owner, total, delta) in crossed {
             let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, zone);
             self.nominate(

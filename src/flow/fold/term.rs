@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::filling::{Batch, Content, Ended, Filling, Last};
 use super::follow::{self, Broken, Lost};
+use super::numbers::Numbers;
 use super::{Done, Fold, STOPPED_POLL, app_events, at, auth0_logs, repeats};
 use crate::bus::{BusError, ReadError, Reader, StreamState};
 use crate::domain::rule::Rules;
@@ -109,6 +110,7 @@ impl<'f> Term<'f> {
         );
         let keep = self.fold.dedup_horizon.is_some();
         let mut filling = Filling::new(self.fold.source, reader, &cursor, self.fold.batch, keep);
+        let mut numbers = Numbers::new();
         let mut looked = Instant::now();
         loop {
             let quiet = tokio::select! {
@@ -123,7 +125,8 @@ impl<'f> Term<'f> {
             };
             let (batch, ended) = filling.take();
             if let Some(batch) = batch {
-                let commit = tokio::time::timeout(COMMIT_TIMEOUT, self.commit(&mut held, &mut cursor, batch));
+                let commit = self.commit(&mut held, &mut cursor, &mut numbers, batch);
+                let commit = tokio::time::timeout(COMMIT_TIMEOUT, commit);
                 // The next batch is parsed while Postgres works on this one.
                 tokio::select! {
                     biased;
@@ -204,7 +207,13 @@ impl<'f> Term<'f> {
     }
 
     /// Commits a batch: cursor first, then what it explains.
-    async fn commit(&self, held: &mut Held, cursor: &mut Cursor, batch: Batch) -> Result<(), TermError> {
+    async fn commit(
+        &self,
+        held: &mut Held,
+        cursor: &mut Cursor,
+        numbers: &mut Numbers,
+        batch: Batch,
+    ) -> Result<(), TermError> {
         let stream = self.fold.source.stream();
         let started = Instant::now();
         let Batch { content, last } = batch;
@@ -222,7 +231,7 @@ impl<'f> Term<'f> {
         let key = self.fold.store.erasure_key();
         let done = match content {
             Content::AppEvents(batch) => {
-                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref()).await?
+                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
             }
             Content::Auth0Logs(messages) => {
                 let own_client = self.fold.own_client_id.as_deref();

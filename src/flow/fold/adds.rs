@@ -1,0 +1,103 @@
+//! Plays and retractions of a batch into the counts.
+//!
+//! Owns how a playlist is found: by its number where that is remembered, else by its id. Must never read before it adds, nor
+//! ask for playlists that matter to nobody.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::nominees::Touched;
+use super::numbers::Numbers;
+use crate::domain::rule::{Measure, Rules};
+use crate::domain::tally::Playlist;
+use crate::store::{Counted, StoreError, Tx, playlists};
+
+/// Adds to playlists that were only played. Answers those with an owner to whom it can matter: all of them where a rule adds
+/// up all playlists, else those whose count came across a line.
+pub(super) async fn add(
+    tx: &mut Tx<'_>,
+    adds: &[(&str, i64)],
+    rules: &Rules,
+    numbers: &mut Numbers,
+) -> Result<Vec<Touched<'static>>, StoreError> {
+    let lines = rules.lines(Measure::BestPlaylist);
+    let lines = (!rules.need_totals()).then_some(lines.as_slice());
+    let mut numbered = Vec::with_capacity(adds.len());
+    let mut named = Vec::new();
+    for &(playlist, delta) in adds {
+        match numbers.get(playlist) {
+            Some(number) => numbered.push((number, playlist, delta)),
+            None => named.push((playlist, delta)),
+        }
+    }
+    let mut touched = Vec::new();
+    if !numbered.is_empty() {
+        touched.extend(by_number(tx, numbered, &mut named, lines).await?);
+    }
+    if !named.is_empty() {
+        touched.extend(by_id(tx, named, lines, numbers).await?);
+    }
+    Ok(touched)
+}
+
+/// Adds by number. What is not found under its number is put to the `named` ones.
+async fn by_number<'b>(
+    tx: &mut Tx<'_>,
+    mut numbered: Vec<(i64, &'b str, i64)>,
+    named: &mut Vec<(&'b str, i64)>,
+    lines: Option<&[i64]>,
+) -> Result<Vec<Touched<'static>>, StoreError> {
+    numbered.sort_unstable_by_key(|(number, ..)| *number);
+    let numbers: Vec<i64> = numbered.iter().map(|(number, ..)| *number).collect();
+    let (ids, deltas): (Vec<&str>, Vec<i64>) = numbered.iter().map(|(_, id, delta)| (*id, *delta)).unzip();
+    let added = playlists::add_by_number(tx, &numbers, &ids, &deltas, lines).await?;
+    if added.found != numbered.len() {
+        // Remembered wrongly: another playlist's place, or the database is an older copy.
+        let wrong = playlists::misnumbered(tx, &numbers, &ids).await?;
+        named.extend(wrong.into_iter().map(|index| (ids[index], deltas[index])));
+        named.sort_unstable();
+    }
+    Ok(added.counted.into_iter().map(touched).collect())
+}
+
+/// Adds by id, which are sorted, and makes those that are not there. Their numbers are remembered.
+async fn by_id(
+    tx: &mut Tx<'_>,
+    mut named: Vec<(&str, i64)>,
+    lines: Option<&[i64]>,
+    numbers: &mut Numbers,
+) -> Result<Vec<Touched<'static>>, StoreError> {
+    let (ids, deltas): (Vec<&str>, Vec<i64>) = named.iter().copied().unzip();
+    let there = playlists::add_by_id(tx, &ids, &deltas, lines).await?;
+    if there.len() < named.len() {
+        let known: HashSet<&str> = there.iter().map(|one| one.playlist.as_str()).collect();
+        named.retain(|(id, _)| !known.contains(id));
+        let (ids, deltas): (Vec<&str>, Vec<i64>) = named.into_iter().unzip();
+        for (playlist, number) in playlists::insert(tx, &ids, &deltas).await? {
+            numbers.learn(&playlist, number);
+        }
+    }
+    for one in &there {
+        numbers.learn(&one.playlist, one.number);
+    }
+    Ok(there
+        .into_iter()
+        .filter_map(|one| one.counted.map(touched))
+        .collect())
+}
+
+fn touched(counted: Counted) -> Touched<'static> {
+    let after = Playlist {
+        plays: counted.plays,
+        owner: Some(counted.owner),
+        ..Playlist::default()
+    };
+    Touched {
+        id: Cow::Owned(counted.playlist),
+        before: Playlist {
+            plays: counted.plays - counted.delta,
+            ..after.clone()
+        },
+        after,
+    }
+}

@@ -1,0 +1,80 @@
+//! Numbers of playlists, as far as they are remembered.
+//!
+//! Owns a table of a fixed size. Must never be trusted: what it says is a hint, and Postgres compares the id as well.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+/// Places, a power of two: 4 MiB in all. Those who are played most stay in theirs, or come back to it at once.
+const PLACES: usize = 1 << 19;
+/// The part of a place that tells one playlist from the others that belong there.
+const TAG_BITS: u32 = 24;
+
+/// Remembers the number of the playlist that was last seen at each place.
+pub(super) struct Numbers {
+    places: Vec<u64>,
+    hasher: RandomState,
+}
+
+impl Numbers {
+    /// Knows nobody.
+    pub(super) fn new() -> Self {
+        Self {
+            places: vec![0; PLACES],
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The number of `playlist`, if it is remembered.
+    pub(super) fn get(&self, playlist: &str) -> Option<i64> {
+        let (place, tag) = self.place(playlist);
+        let kept = self.places[place];
+        let known = kept != 0 && kept & ((1 << TAG_BITS) - 1) == tag;
+        known.then_some((kept >> TAG_BITS).cast_signed())
+    }
+
+    /// Remembers a number. One too large for its place is left out.
+    pub(super) fn learn(&mut self, playlist: &str, number: i64) {
+        let (place, tag) = self.place(playlist);
+        let number = number.cast_unsigned();
+        if number.leading_zeros() >= TAG_BITS {
+            self.places[place] = number << TAG_BITS | tag;
+        }
+    }
+
+    fn place(&self, playlist: &str) -> (usize, u64) {
+        let hash = self.hasher.hash_one(playlist);
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+        let place = hash as usize % PLACES;
+        (place, hash >> (u64::BITS - TAG_BITS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_learned_is_known_until_others_take_its_place() {
+        let mut numbers = Numbers::new();
+        assert_eq!(numbers.get("pl_1"), None);
+        numbers.learn("pl_1", 1);
+        numbers.learn("pl_2", (1 << 40) - 1);
+        numbers.learn("pl_3", 1 << 40);
+        numbers.learn("pl_4", -1);
+        let known = ["pl_1", "pl_2", "pl_3", "pl_4"].map(|playlist| numbers.get(playlist));
+        assert_eq!(known, [Some(1), Some((1 << 40) - 1), None, None]);
+
+        let ids: Vec<String> = (0..2 * PLACES).map(|n| format!("other_{n}")).collect();
+        for (n, id) in (1..).zip(&ids) {
+            numbers.learn(id, n);
+        }
+        let known = (1..)
+            .zip(&ids)
+            .filter(|(n, id)| numbers.get(id) == Some(*n))
+            .count();
+        assert!(
+            (PLACES / 2..=PLACES).contains(&known),
+            "{known} of {PLACES} places are used"
+        );
+    }
+}

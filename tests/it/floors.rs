@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "bytes",
     "hmac",
     "humantime",
+    "memchr",
     "percent_encoding",
     "proptest",
     "serde",

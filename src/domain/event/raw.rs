@@ -10,9 +10,12 @@ use serde_path_to_error::Segment;
 
 use super::{MAX_EVENT_BYTES, Reason, Reject, excerpt};
 
+mod plain;
+
 /// Every field of every event type. One name has one type in all of them, so a field is checked for being
 /// text even in an event that has no use for it.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Raw<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Option<Text<'a>>,
@@ -28,8 +31,8 @@ pub(super) struct Raw<'a> {
     pub(super) song_id: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) played_at: Option<Text<'a>>,
-    #[serde(rename = "reason", borrow)]
-    _reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) reason: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) owner_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -40,6 +43,7 @@ pub(super) struct Raw<'a> {
 /// to, but not one inside an `Option`; this type stands between the two.
 #[derive(Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// The payload as JSON fields.
@@ -50,6 +54,9 @@ pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
     }
     let text = std::str::from_utf8(payload)
         .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))?;
+    if let Some(raw) = plain::read(text) {
+        return Ok(raw);
+    }
     // Serde would also take an array, its elements as the fields in order.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(match serde_json::from_str::<IgnoredAny>(text) {

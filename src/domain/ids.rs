@@ -6,6 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use kept::Kept;
+
+mod kept;
+
 /// Longest event, playlist or song id, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 64;
 /// Longest user id, in bytes.
@@ -24,7 +28,7 @@ const OF_TOKENS: [bool; 256] = {
 
 /// An event, playlist or song id: `[A-Za-z0-9_-]{1,64}`, so that it is also a NATS subject token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token<'a>(Cow<'a, str>);
+pub struct Token<'a>(Kept<'a>);
 
 /// An Auth0 user id such as `auth0|abc`: 1 to 255 bytes without control characters. It may hold several
 /// `|` and characters such as `@`, `.`, `+` or a space.
@@ -41,7 +45,7 @@ impl<'a> Token<'a> {
                 .bytes()
                 .fold(true, |so_far, byte| so_far & OF_TOKENS[usize::from(byte)]);
         if well_formed {
-            Ok(Self(raw))
+            Ok(Self(Kept::new(raw)))
         } else {
             Err("expected 1 to 64 characters of A-Z a-z 0-9 _ -")
         }
@@ -50,13 +54,13 @@ impl<'a> Token<'a> {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The same id, free of the buffer it was parsed from.
     #[must_use]
     pub fn into_owned(self) -> Token<'static> {
-        Token(Cow::Owned(self.0.into_owned()))
+        Token(self.0.into_owned())
     }
 }
 
@@ -127,6 +131,19 @@ mod tests {
             assert_eq!(Token::parse(format!("a{char}b")).is_ok(), of_tokens, "{char:?}");
             assert_eq!(has_control(&format!("a{char}b")), char.is_control(), "{char:?}");
             assert_eq!(has_control(&format!("é{char}b")), char.is_control(), "{char:?}");
+        }
+    }
+
+    #[test]
+    fn owned_tokens_of_any_length_are_what_they_were() {
+        for length in 1..=MAX_TOKEN_BYTES {
+            let raw = "z".repeat(length);
+            let borrowed = Token::parse(raw.as_str()).unwrap();
+            let owned = borrowed.clone().into_owned();
+            assert_eq!(owned.as_str(), raw);
+            assert_eq!(owned, borrowed);
+            assert_eq!(owned, Token::parse(raw.clone()).unwrap());
+            assert_eq!(owned, owned.clone().into_owned());
         }
     }
 

@@ -5,18 +5,15 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_path_to_error::Segment;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use super::ids::{Token, UserId, has_control};
 
-use super::ids::{Token, UserId};
-
+mod played_at;
+mod raw;
 mod reject;
 #[cfg(test)]
 mod tests;
 
+use raw::{Raw, Text};
 pub use reject::{Reason, Reject};
 pub(super) use reject::{bad_value, excerpt};
 
@@ -86,41 +83,9 @@ impl Event<'_> {
     }
 }
 
-/// Every field of every event type. One name has one type in all of them, so a field is checked for being
-/// text even in an event that has no use for it.
-#[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    event_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    playlist_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    retracts: Option<Text<'a>>,
-    #[serde(borrow)]
-    listener_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    song_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    played_at: Option<Text<'a>>,
-    #[serde(rename = "reason", borrow)]
-    _reason: Option<Text<'a>>,
-    #[serde(borrow)]
-    owner_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-}
-
-/// A string that borrows from the payload unless it has escapes. Serde borrows a bare `Cow` field when told
-/// to, but not one inside an `Option`; this type stands between the two.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// Reads one message. `subject` is the one it came on, without any prefix of the stream's.
 pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> {
-    let mut raw = read(payload)?;
+    let mut raw = raw::read(payload)?;
     let (prefix, kind) = kind(&mut raw)?;
     let id = token("event_id", raw.event_id)?;
     let playlist = token("playlist_id", raw.playlist_id)?;
@@ -140,45 +105,6 @@ pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> 
             ),
         )),
     }
-}
-
-/// The payload as JSON fields.
-fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
-    if payload.len() > MAX_EVENT_BYTES {
-        let fault = format!("expected at most {MAX_EVENT_BYTES} bytes, got {}", payload.len());
-        return Err(Reject::new(Reason::Oversized, "payload", fault));
-    }
-    let text = std::str::from_utf8(payload)
-        .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))?;
-    // Serde would also take an array, its elements as the fields in order.
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err(match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) => Reject::new(Reason::WrongType, "payload", "expected a JSON object"),
-            Err(error) => Reject::new(Reason::NotJson, "payload", error),
-        });
-    }
-    serde_json::from_str(text).map_err(|error| diagnose(text, &error))
-}
-
-/// Names the field that `error` is about, by reading again and keeping track of the place.
-fn diagnose(text: &str, error: &serde_json::Error) -> Reject {
-    let mut again = serde_json::Deserializer::from_str(text);
-    let field = match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut again) {
-        Err(located) if matches!(located.path().iter().next(), Some(Segment::Map { .. })) => {
-            excerpt(&located.path().to_string())
-        }
-        // About the object as a whole, or about what follows it.
-        _ => "payload".to_owned(),
-    };
-    let fault = error.to_string();
-    let reason = if !error.is_data() {
-        Reason::NotJson
-    } else if fault.starts_with("duplicate field") {
-        Reason::DuplicateField
-    } else {
-        Reason::WrongType
-    };
-    Reject::new(reason, &field, fault)
 }
 
 /// What happened, and under which subject prefix it belongs.
@@ -215,18 +141,19 @@ fn check_listening(raw: &mut Raw<'_>) -> Result<(), Reject> {
     user_id("listener_id", raw.listener_id.take())?;
     token("song_id", raw.song_id.take())?;
     let played_at = required("played_at", raw.played_at.take())?;
-    match OffsetDateTime::parse(&played_at, &Rfc3339) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(bad_value(
+    if played_at::is_time(&played_at) {
+        Ok(())
+    } else {
+        Err(bad_value(
             "played_at",
             "expected a time as in RFC 3339",
             &played_at,
-        )),
+        ))
     }
 }
 
 fn playlist_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, Reject> {
-    if name.chars().count() <= MAX_NAME_CHARS && !name.chars().any(char::is_control) {
+    if name.chars().count() <= MAX_NAME_CHARS && !has_control(&name) {
         Ok(name)
     } else {
         Err(bad_value(

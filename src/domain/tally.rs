@@ -10,6 +10,7 @@ use std::hash::BuildHasher;
 use super::event::{Event, Kind};
 use super::ids::{Token, UserId};
 
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -124,30 +125,33 @@ pub fn void_repeats(events: &mut [Event<'_>], fresh: &HashSet<String, impl Build
 /// Sums up a batch whose repeats are voided.
 #[must_use]
 pub fn tally<'e>(events: &'e [Event<'_>]) -> Tally<'e> {
-    let mut lives: HashMap<&str, Vec<Step<'_>>> = events
-        .iter()
-        .filter(|event| matches!(event.kind, Kind::Saved { .. } | Kind::Deleted))
-        .map(|event| (event.playlist.as_str(), Vec::new()))
-        .collect();
-    let mut adds: HashMap<&str, i64> = HashMap::new();
-    for event in events {
-        let Some(step) = step(&event.kind) else { continue };
-        let playlist = event.playlist.as_str();
-        if let Some(steps) = lives.get_mut(playlist) {
-            match (steps.last_mut(), step) {
-                (Some(Step::Add(sum)), Step::Add(delta)) => *sum += delta,
-                _ => steps.push(step),
-            }
-        } else if let Step::Add(delta) = step {
-            // Other steps have a list: the first pass saw to it.
-            *adds.entry(playlist).or_default() += delta;
+    let mut tally = Tally::default();
+    for of_one in order::by_playlist(events).chunk_by(order::same_playlist) {
+        let [(_, first), ..] = of_one else { continue };
+        let playlist = first.playlist.as_str();
+        let steps = || of_one.iter().filter_map(|(_, event)| step(&event.kind));
+        let only_adds = steps().try_fold(0, |sum, step| match step {
+            Step::Add(delta) => Some(sum + delta),
+            Step::Save { .. } | Step::Delete => None,
+        });
+        match only_adds {
+            Some(0) => {}
+            Some(sum) => tally.adds.push((playlist, sum)),
+            None => tally.lives.push((playlist, with_neighbours_added(steps()))),
         }
     }
-    let mut adds: Vec<_> = adds.into_iter().filter(|&(_, delta)| delta != 0).collect();
-    adds.sort_unstable_by_key(|&(playlist, _)| playlist);
-    let mut lives: Vec<_> = lives.into_iter().collect();
-    lives.sort_unstable_by_key(|&(playlist, _)| playlist);
-    Tally { adds, lives }
+    tally
+}
+
+fn with_neighbours_added<'e>(steps: impl Iterator<Item = Step<'e>>) -> Vec<Step<'e>> {
+    let mut merged: Vec<Step<'_>> = Vec::new();
+    for step in steps {
+        match (merged.last_mut(), step) {
+            (Some(Step::Add(sum)), Step::Add(delta)) => *sum += delta,
+            _ => merged.push(step),
+        }
+    }
+    merged
 }
 
 /// The playlist after `steps`.

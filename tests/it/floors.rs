@@ -49,9 +49,11 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
 
 /// The dependencies that `domain` may name: data and arithmetic, nothing that reads a clock, a die or the world.
 const PURE: &[&str] = &[
+    "arrayvec",
     "bytes",
     "hmac",
     "humantime",
+    "memchr",
     "percent_encoding",
     "proptest",
     "serde",

@@ -1,0 +1,73 @@
+//! The text of a token: borrowed from its payload, or kept beside the event itself.
+//!
+//! Owns where the bytes lie. Must never show it: two texts with the same characters are equal, wherever they lie.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
+use arrayvec::ArrayString;
+
+/// Longest text that needs no allocation of its own: a UUID with a short prefix. A longer one is kept all the same.
+const INLINE_BYTES: usize = 40;
+
+#[derive(Clone, Debug)]
+pub(super) enum Kept<'a> {
+    Borrowed(&'a str),
+    /// A batch holds many thousands of ids, so that allocating and freeing each would cost more than reading it did.
+    Inline(ArrayString<INLINE_BYTES>),
+    Long(Box<str>),
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Borrowed(text),
+            Cow::Owned(text) => Self::Long(text.into_boxed_str()),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Inline(text) => text,
+            Self::Long(text) => text,
+        }
+    }
+
+    pub(super) fn into_owned(self) -> Kept<'static> {
+        match self {
+            Self::Borrowed(text) => {
+                ArrayString::from(text).map_or_else(|_| Kept::Long(text.into()), Kept::Inline)
+            }
+            Self::Inline(text) => Kept::Inline(text),
+            Self::Long(text) => Kept::Long(text),
+        }
+    }
+}
+
+impl PartialEq for Kept<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Kept<'_> {}
+
+impl Hash for Kept<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl PartialOrd for Kept<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kept<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}

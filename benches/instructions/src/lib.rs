@@ -15,7 +15,7 @@ use events::Message;
 /// retraction had come before.
 #[must_use]
 pub fn parse_and_tally(batch: &[Message]) -> usize {
-    let mut events = Vec::new();
+    let mut events = Vec::with_capacity(batch.len());
     for message in batch {
         if let Ok(event) = event::parse(&message.subject, &message.payload) {
             events.push(event.into_owned());

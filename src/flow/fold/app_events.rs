@@ -20,7 +20,7 @@ use crate::store::{
 };
 
 /// A batch, parsed while the one before it is committed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) read: Read,
     /// What could not be read.
@@ -28,6 +28,18 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// An empty one, with room for so many messages.
+    pub(super) fn with_room(room: usize) -> Self {
+        Self {
+            read: Read {
+                events: Vec::with_capacity(room),
+                stored_ns: Vec::with_capacity(room),
+                messages: Vec::new(),
+            },
+            dead: Vec::new(),
+        }
+    }
+
     /// Parses one message more. `keep` keeps it beside its event.
     pub(super) fn take(&mut self, message: Message, keep: bool) {
         match event::parse(message.subject(), message.payload()) {

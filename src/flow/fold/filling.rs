@@ -73,7 +73,7 @@ impl Filling {
             most,
             keep,
             unread: Vec::new().into_iter(),
-            content: empty(source),
+            content: empty(source, 0),
             last: None,
             filled: 0,
             ended: None,
@@ -107,8 +107,9 @@ impl Filling {
 
     /// Hands out what there is to commit, and why nothing comes after it.
     pub(super) fn take(&mut self) -> (Option<Batch>, Option<Ended>) {
-        self.filled = 0;
-        let content = std::mem::replace(&mut self.content, empty(self.source));
+        // The next batch is likely to be as large.
+        let room = std::mem::take(&mut self.filled);
+        let content = std::mem::replace(&mut self.content, empty(self.source, room));
         let batch = self.last.take().map(|last| Batch { content, last });
         (batch, self.ended.take())
     }
@@ -153,9 +154,9 @@ impl Filling {
     }
 }
 
-fn empty(source: Source) -> Content {
+fn empty(source: Source, room: usize) -> Content {
     match source {
-        Source::AppEvents => Content::AppEvents(app_events::Batch::default()),
-        Source::Auth0Logs => Content::Auth0Logs(Vec::new()),
+        Source::AppEvents => Content::AppEvents(app_events::Batch::with_room(room)),
+        Source::Auth0Logs => Content::Auth0Logs(Vec::with_capacity(room)),
     }
 }

@@ -11,7 +11,8 @@ use super::{Message, Source};
 use crate::bus::{ReadError, Reader};
 use crate::store::Cursor;
 
-/// Messages parsed at a stretch before a commit under way gets its turn: some tens of microseconds.
+/// Messages taken and parsed at a stretch before a commit under way gets its turn: some tens of microseconds. Each of its
+/// trips to Postgres would wait for longer ones.
 const AT_A_STRETCH: usize = 64;
 
 /// How long a message that waits in the stream may take to come before what is there is committed without it.
@@ -56,8 +57,6 @@ pub(super) struct Filling {
     most: usize,
     /// Each message stays beside its event.
     keep: bool,
-    /// Read and not looked at yet.
-    unread: std::vec::IntoIter<Message>,
     content: Content,
     last: Option<Last>,
     filled: usize,
@@ -72,7 +71,6 @@ impl Filling {
             follow: Follow::new(cursor),
             most,
             keep,
-            unread: Vec::new().into_iter(),
             content: empty(source, 0),
             last: None,
             filled: 0,
@@ -90,6 +88,7 @@ impl Filling {
             if tokio::time::timeout(STALLED_AFTER, self.fill()).await.is_err() {
                 break;
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -101,6 +100,8 @@ impl Filling {
     pub(super) async fn on(&mut self) {
         while self.filled < self.most && self.ended.is_none() {
             self.fill().await;
+            // The commit under way is often waiting for no more than its turn.
+            tokio::task::yield_now().await;
         }
         std::future::pending::<()>().await;
     }
@@ -114,27 +115,19 @@ impl Filling {
         (batch, self.ended.take())
     }
 
-    /// Takes what has arrived, waiting for it if need be.
+    /// Takes some of what has arrived, waiting for it if need be.
     async fn fill(&mut self) {
-        if self.unread.len() == 0 {
-            match self.reader.next_batch(self.most - self.filled).await {
-                Ok(messages) => self.unread = messages.into_iter(),
-                Err(why) => self.ended = Some(Ended::Read(why)),
-            }
-        }
-        let mut stretch = 0;
-        while self.ended.is_none() {
-            let Some(message) = self.unread.next() else { break };
-            self.look_at(message);
-            stretch += 1;
-            if stretch == AT_A_STRETCH {
-                stretch = 0;
-                tokio::task::yield_now().await;
-            }
+        let some = AT_A_STRETCH.min(self.most - self.filled);
+        match self.reader.next_batch(some).await {
+            Ok(messages) => messages.into_iter().for_each(|message| self.look_at(message)),
+            Err(why) => self.ended = Some(Ended::Read(why)),
         }
     }
 
     fn look_at(&mut self, message: Message) {
+        if self.ended.is_some() {
+            return;
+        }
         match self.follow.step(message.seq, message.stored_ns) {
             Step::Known => {}
             Step::Next => {

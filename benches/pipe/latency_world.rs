@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{self, Context};
 use rolekeeper::sandbox::servers::Nats;
-use rolekeeper::sandbox::tenant::{Call, Client, LogStream, Tenant, TenantOptions};
+use rolekeeper::sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
 use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
 use rolekeeper::sandbox::traffic::{LINE, ROLE};
 use rolekeeper::sandbox::worker::{self, Worker};
@@ -151,7 +151,9 @@ impl World {
             let found = &found["app_metadata"];
             anyhow::ensure!(*found == right, "{}: {found}, expected {right}", user.id);
         }
-        let ours = |call: &&Call| call.applied && call.client.as_deref() == Some(CLIENT);
+        let ours = |call: &&Call| {
+            call.applied && call.endpoint == Endpoint::PatchUser && call.client.as_deref() == Some(CLIENT)
+        };
         let writes = self.tenant.with_calls(|calls| calls.iter().filter(ours).count());
         let crossed = self.script.crossed;
         anyhow::ensure!(writes == crossed, "{writes} writes for {crossed} crossings");

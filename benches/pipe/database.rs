@@ -18,7 +18,7 @@ use crate::stream::playlist_id;
 /// Playlists of one user.
 const PLAYLISTS_OF_A_USER: u32 = 5;
 /// Plays that a playlist may have before, so that some are close to the line.
-const PLAYS_BEFORE: u32 = 200;
+pub(crate) const PLAYS_BEFORE: u32 = 200;
 
 /// A Postgres with the memory of a small server of its own.
 pub(crate) async fn server() -> Result<Postgres> {
@@ -70,6 +70,11 @@ pub(crate) async fn seed(url: &str, playlists: u32) -> Result<()> {
         .execute(&mut db)
         .await?;
     Ok(db.close().await?)
+}
+
+/// Owner of the playlist with this number; the same as in [`seed`].
+pub(crate) fn owner_id(number: u32) -> String {
+    format!("auth0|{:024}", number / PLAYLISTS_OF_A_USER)
 }
 
 /// Plays that a playlist has before.

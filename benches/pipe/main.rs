@@ -14,6 +14,16 @@ mod horizon;
 #[cfg(feature = "sandbox")]
 mod instructions;
 #[cfg(feature = "sandbox")]
+mod latency;
+#[cfg(feature = "sandbox")]
+mod latency_bare;
+#[cfg(feature = "sandbox")]
+mod latency_plays;
+#[cfg(feature = "sandbox")]
+mod latency_script;
+#[cfg(feature = "sandbox")]
+mod latency_world;
+#[cfg(feature = "sandbox")]
 mod limits;
 #[cfg(feature = "sandbox")]
 mod memory;

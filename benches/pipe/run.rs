@@ -13,7 +13,7 @@ use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, growth, horizon, instructions, memory, peers, share, start};
+use crate::{database, growth, horizon, instructions, latency, memory, peers, share, start};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
@@ -68,6 +68,8 @@ enum Part {
     Memory,
     /// How soon the worker is at work, and what it takes at rest
     Start,
+    /// How soon a play is counted, and the play that crosses the line has its role at the tenant
+    Latency,
     /// What parsing and summing up an event takes, whatever else the machine does
     Instructions,
 }
@@ -137,6 +139,7 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
             Part::Growth => growth::measure(&mut table, &ground).await?,
             Part::Memory => memory::measure(&mut table, &ground).await?,
             Part::Start => start::measure(&mut table, &ground).await?,
+            Part::Latency => latency::measure(&mut table, &ground).await?,
             Part::Instructions => instructions::measure(&mut table, &ground).await?,
         }
     }

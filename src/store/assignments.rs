@@ -2,8 +2,6 @@
 //!
 //! Owns adoption: which holders are ours to take a role from. Must never mark a holder adopted on its own.
 
-use std::time::Duration;
-
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake};
@@ -46,23 +44,6 @@ pub struct Seen<'a> {
     pub below_since: Option<OffsetDateTime>,
     /// A person took the role away and it is left so.
     pub overruled: bool,
-}
-
-/// All assignments of a user; fresh when verified within `verify_after`.
-pub async fn of_user(
-    tx: &mut Tx<'_>,
-    user: &str,
-    verify_after: Duration,
-) -> Result<Vec<Assignment>, StoreError> {
-    let rows = sqlx::query_as!(
-        Assignment,
-        r#"SELECT role, wanted, held, adopted, since, below_since, overruled,
-                  coalesce(verified_at > now() - $2::double precision * interval '1 second', false) AS "fresh!"
-           FROM assignments WHERE user_id = $1"#,
-        user,
-        verify_after.as_secs_f64()
-    );
-    Ok(rows.fetch_all(&mut **tx).await?)
 }
 
 /// Writes what a look saw or wrote, and that it was verified just now.

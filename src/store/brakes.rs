@@ -71,16 +71,17 @@ pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     let engaged = sqlx::query_scalar!(
         "SELECT change FROM brakes WHERE engaged_at IS NOT NULL ORDER BY change FOR SHARE"
     );
-    let engaged = engaged.fetch_all(&mut **tx).await?.into_iter();
-    Ok(engaged
-        .map(|change| {
-            if change == "granted" {
-                Change::Granted
-            } else {
-                Change::Revoked
-            }
-        })
-        .collect())
+    let engaged = engaged.fetch_all(&mut **tx).await?;
+    Ok(engaged.iter().map(|text| change(text)).collect())
+}
+
+/// A change as it stands in the table.
+pub(super) fn change(text: &str) -> Change {
+    if text == "granted" {
+        Change::Granted
+    } else {
+        Change::Revoked
+    }
 }
 
 impl Locked {

@@ -10,13 +10,36 @@ use super::{Nominate, Store, StoreError, Tx, Urgency, erasures, nominations};
 use crate::domain::display_name::DisplayName;
 use crate::domain::ids::UserId;
 
-/// What is known of one user's display name beside the profile.
+/// What is kept of one user's display name beside the profile, as it stands in the table. Who holds the user's nomination
+/// has every wish it was raised for.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
-    /// The newest wish that has not come true.
-    pub wish: Option<Wish>,
+pub struct Kept {
+    /// The newest wish that has not come true, and its id.
+    pub wish: Option<(Uuid, String)>,
     /// A name that Auth0 refused; it is not to be sent again for a while.
     pub refused: Option<String>,
+}
+
+impl Kept {
+    /// Whether a wish of the user is to be written.
+    #[must_use]
+    pub fn is_to_be_written(&self) -> bool {
+        let wished = self.wish.as_ref().map(|(_, wished)| wished);
+        wished.is_some() && wished != self.refused.as_ref()
+    }
+
+    /// The wish.
+    pub fn wish(&self) -> Result<Option<Wish>, StoreError> {
+        let Some((id, wished)) = &self.wish else {
+            return Ok(None);
+        };
+        let name = DisplayName::parse(wished.clone()).map_err(|_| StoreError::Inconsistent {
+            table: "display_names",
+            column: "wished",
+            value: wished.clone(),
+        })?;
+        Ok(Some(Wish { id: *id, name }))
+    }
 }
 
 /// What a user wishes to be called.
@@ -26,43 +49,6 @@ pub struct Wish {
     pub id: Uuid,
     /// The name.
     pub name: DisplayName,
-}
-
-/// What is known of the user's display name. Who holds the user's nomination has every wish it was raised for.
-pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Names, StoreError> {
-    let row = sqlx::query!(
-        "SELECT wish_id, wished, refused FROM display_names WHERE user_id = $1",
-        user
-    );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
-        return Ok(Names::default());
-    };
-    let wish = match row.wish_id.zip(row.wished) {
-        None => None,
-        Some((id, wished)) => {
-            let name = DisplayName::parse(wished.clone()).map_err(|_| StoreError::Inconsistent {
-                table: "display_names",
-                column: "wished",
-                value: wished,
-            })?;
-            Some(Wish { id, name })
-        }
-    };
-    Ok(Names {
-        wish,
-        refused: row.refused,
-    })
-}
-
-/// Whether a wish of the user is to be written.
-pub async fn wishes(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
-    let wishes = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT FROM display_names WHERE user_id = $1 AND wished IS NOT NULL AND refused IS DISTINCT FROM wished
-           ) AS "wishes!""#,
-        user
-    );
-    Ok(wishes.fetch_one(&mut **tx).await?)
 }
 
 /// This wish has come true. A newer one stays.

@@ -8,6 +8,7 @@ pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;
 pub mod display_names;
+pub mod dossier;
 pub mod erasures;
 pub mod event_ids;
 mod featured_playlists;
@@ -46,6 +47,7 @@ pub use brakes::BrakeState;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use display_names::Wish;
+pub use dossier::Dossier;
 pub use erasures::Erased;
 pub use featured_playlists::OwnPlaylist;
 pub use gauges::Gauges;
@@ -70,6 +72,9 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 const MAX_CONNECTIONS: u32 = 12;
 /// Longest wait for a connection out of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A pooled connection that served so recently is taken without asking first whether it still lives: the question would be
+/// one more trip to Postgres each time. If it is gone after all, that is an error like any while a statement runs.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
 /// Longest a statement of ours may run, so that a stuck server is noticed.
 const STATEMENT_TIMEOUT: &str = "60s";
 
@@ -125,6 +130,15 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, since| {
+                Box::pin(async move {
+                    if since.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options(url)?);
         Ok(Self {
             pool,

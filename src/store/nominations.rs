@@ -76,7 +76,8 @@ pub struct Nominate {
 }
 
 /// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, one who
-/// was looked at just now waits a moment, and one who is restless waits until that is over, within bounds.
+/// was looked at just now waits a moment, and one who is restless waits until that is over, within bounds. The hint goes
+/// with them, in one statement.
 pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
     if wanted.is_empty() {
         return Ok(());
@@ -100,7 +101,8 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         .collect();
     let restless: Vec<bool> = wanted.iter().map(|one| one.restless).collect();
     sqlx::query!(
-        "INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
+        "WITH nominated AS (
+         INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
          SELECT named.user_id, named.urgency, named.observe, named.cause_event, named.cause_plays, named.cause_stored_at, rest.until,
              greatest(now(), u.fetched_at + $8::double precision * interval '1 second', rest.until)
          FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[])
@@ -123,7 +125,9 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              -- a parked user waits for a person, or for the profile to change
              parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
              -- a held user is decided anew: what was held may not be due any more, and what is new may pass
-             held = NULL",
+             held = NULL
+         )
+         SELECT pg_notify($11, '')",
         &users as &[&str],
         &urgencies,
         &observes,
@@ -133,11 +137,12 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         &restless,
         LOOKS_APART.as_secs_f64(),
         REST.as_secs_f64(),
-        REST_AT_MOST.as_secs_f64()
+        REST_AT_MOST.as_secs_f64(),
+        super::Wake::Nominations.channel()
     )
     .execute(&mut **tx)
     .await?;
-    super::Wake::Nominations.send(tx).await
+    Ok(())
 }
 
 /// Makes users due again who were held for the loss of a stream.

@@ -33,7 +33,7 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
     Ok(rows.fetch_all(&mut **tx).await?)
 }
 
-/// Writes a decision down. With `shadow` it is closed at once: nothing will be written.
+/// Writes down a decision whose write is about to be sent. With `shadow` it is closed at once: nothing will be written.
 pub async fn decide(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -44,8 +44,8 @@ pub async fn decide(
     let id = Uuid::now_v7();
     let cause = claim.cause.as_ref();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released, attempted_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9::text IS NULL THEN clock_timestamp() END)",
         id,
         claim.user.as_str(),
         rule.role,
@@ -63,8 +63,11 @@ pub async fn decide(
     Ok(id)
 }
 
-/// Writes down that the rows' write is about to be sent.
-pub async fn attempt(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
+/// Writes down that the write of rows that were open before is about to be sent.
+pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "UPDATE role_changes SET attempted_at = clock_timestamp()
          WHERE change_id = ANY($1) AND outcome IS NULL",
@@ -77,22 +80,29 @@ pub async fn attempt(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
 
 /// Completes rows: `written` when our write was answered, `confirmed` when a later look saw them done.
 pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE role_changes SET completed_at = clock_timestamp(), outcome = $2
-         WHERE change_id = ANY($1) AND outcome IS NULL",
-        ids,
-        outcome
-    )
-    .execute(&mut **tx)
-    .await?;
     if ids.is_empty() {
         return Ok(());
     }
-    super::Wake::RoleChanges.send(tx).await
+    sqlx::query!(
+        "WITH completed AS (
+             UPDATE role_changes SET completed_at = clock_timestamp(), outcome = $2
+             WHERE change_id = ANY($1) AND outcome IS NULL
+         )
+         SELECT pg_notify($3, '')",
+        ids,
+        outcome,
+        super::Wake::RoleChanges.channel()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Closes rows that were not done and will not be: `superseded` or `gone`.
 pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "UPDATE role_changes SET outcome = $2 WHERE change_id = ANY($1) AND outcome IS NULL",
         ids,

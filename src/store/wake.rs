@@ -18,7 +18,7 @@ pub enum Wake {
 }
 
 impl Wake {
-    fn channel(self) -> &'static str {
+    pub(super) fn channel(self) -> &'static str {
         match self {
             Self::Nominations => "rolekeeper_nominations",
             Self::Streams => "rolekeeper_streams",

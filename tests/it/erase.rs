@@ -313,7 +313,7 @@ async fn a_batch_under_way_ends_before_the_erasure() {
     assert_eq!(world.worker().post_logs(LOG_TOKEN, both).await, Some(200));
     let waits = async |query: &'static str| world.number(query).await == Some(1);
     let batch = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-        AND query LIKE 'INSERT INTO nominations%'";
+        AND query LIKE '%INSERT INTO nominations%'";
     world
         .eventually("the batch waits", async || waits(batch).await)
         .await;

@@ -82,13 +82,12 @@ impl Filling {
     /// the stream, goes on until the batch is full: a few large transactions cost far less than many small ones.
     pub(super) async fn some(&mut self) {
         while self.last.is_none() && self.ended.is_none() {
-            self.fill().await;
+            self.fill(self.most).await;
         }
         while self.filled < self.most && self.ended.is_none() && self.is_far_behind() {
-            if tokio::time::timeout(STALLED_AFTER, self.fill()).await.is_err() {
+            if tokio::time::timeout(STALLED_AFTER, self.fill(self.most)).await.is_err() {
                 break;
             }
-            tokio::task::yield_now().await;
         }
     }
 
@@ -99,7 +98,7 @@ impl Filling {
     /// Goes on filling until the batch is full, and then waits for ever. Safe to cancel.
     pub(super) async fn on(&mut self) {
         while self.filled < self.most && self.ended.is_none() {
-            self.fill().await;
+            self.fill(AT_A_STRETCH).await;
             // The commit under way is often waiting for no more than its turn.
             tokio::task::yield_now().await;
         }
@@ -115,10 +114,9 @@ impl Filling {
         (batch, self.ended.take())
     }
 
-    /// Takes some of what has arrived, waiting for it if need be.
-    async fn fill(&mut self) {
-        let some = AT_A_STRETCH.min(self.most - self.filled);
-        match self.reader.next_batch(some).await {
+    /// Takes what has arrived, `most` messages of it at most, waiting for it if need be.
+    async fn fill(&mut self, most: usize) {
+        match self.reader.next_batch(most.min(self.most - self.filled)).await {
             Ok(messages) => messages.into_iter().for_each(|message| self.look_at(message)),
             Err(why) => self.ended = Some(Ended::Read(why)),
         }

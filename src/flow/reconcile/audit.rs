@@ -39,7 +39,8 @@ impl Reconcile {
         left
     }
 
-    /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan.
+    /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan. Unless writes are off,
+    /// they say that it is about to be written.
     pub(super) async fn audit(
         &self,
         tx: &mut crate::store::Tx<'_>,
@@ -65,7 +66,7 @@ impl Reconcile {
                 .with_label_values(&[change.as_str(), "confirmed"])
                 .inc();
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut again) = (Vec::new(), Vec::new());
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {
             let granted = *change == Change::Granted;
@@ -74,6 +75,7 @@ impl Reconcile {
             if let Some(open) = undone.iter().find(same).filter(|_| self.writes) {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
+                again.push(open.id);
                 continue;
             }
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
@@ -105,6 +107,7 @@ impl Reconcile {
                 }
             }
         }
+        role_changes::attempt_again(tx, &again).await?;
         role_changes::close(tx, &dropped, "superseded").await?;
         Ok(rows)
     }

@@ -137,9 +137,17 @@ impl Reconcile {
         if !plain || !standing.roles.iter().all(told) {
             return Ok(false);
         }
+        let awaits = || standing.roles.iter().filter_map(super::standing::Role::awaits);
+        let held = |change: Change| {
+            (change == Change::Revoked && standing.loss) || standing.engaged.contains(&change)
+        };
+        if !awaits().all(held) {
+            return Ok(false);
+        }
+        // From here on under their locks, so that nobody lets go of them before we are through.
         let engaged = brakes::engaged(tx).await?;
         let mut braked = Braked::default();
-        for change in standing.roles.iter().filter_map(super::standing::Role::awaits) {
+        for change in awaits() {
             if change == Change::Revoked && standing.loss {
                 braked.loss = true;
             } else if !engaged.contains(&change) || claim.passes(change) {

@@ -15,7 +15,7 @@ use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::patch::Patch;
 use crate::domain::plan::plan;
-use crate::store::{Claim, StoreError, assignments, display_names, erasures, looks, role_changes, users};
+use crate::store::{Claim, StoreError, assignments, erasures, looks, users};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -73,14 +73,16 @@ impl Reconcile {
         else {
             return Ok(Begun::Nobody);
         };
-        if erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await? {
+        // After the claim: what waited for its lock is seen.
+        let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
+        if standing.erasures
+            && erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await?
+        {
             // Nominated by somebody who began before the erasure, or by hand.
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(Begun::Settled);
         }
-        // After the claim: what waited for its lock is seen.
-        claim.observe = claim.observe || display_names::wishes(&mut tx, claim.user.as_str()).await?;
-        let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
+        claim.observe = claim.observe || standing.names.is_to_be_written();
         let settled = !claim.observe && standing.in_step();
         if settled {
             for role in &standing.roles {
@@ -222,7 +224,7 @@ impl Reconcile {
         let braked = self.brake(&mut tx, claim, &standing, &full).await?;
         let plan = braked.without_held(full, &base, &standing);
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
-        let (naming, wish) = match self.name(&mut tx, user, profile).await? {
+        let (naming, wish) = match self.name(&mut tx, user, profile, &standing.names).await? {
             Some(named) => (Some(named.naming), named.wish),
             None => (None, None),
         };
@@ -243,7 +245,6 @@ impl Reconcile {
             self.announce(&write.braked);
             return Ok(Decided::Nothing);
         }
-        role_changes::attempt(&mut tx, &write.changes).await?;
         if let Some(roles) = write.patch.roles() {
             write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Reconcile;
 use crate::auth0::{CallError, Profile};
 use crate::domain::display_name::{NamedBy, Naming, SeenName, naming};
+use crate::store::display_names::Kept;
 use crate::store::{Claim, StoreError, Tx, display_names, looks};
 
 /// A name to write.
@@ -25,9 +26,9 @@ impl Reconcile {
         tx: &mut Tx<'_>,
         user: &str,
         profile: &Profile,
+        names: &Kept,
     ) -> Result<Option<Named>, StoreError> {
-        let names = display_names::of_user(tx, user).await?;
-        let (seen, mut wish) = (profile.display_name(), names.wish);
+        let (seen, mut wish) = (profile.display_name(), names.wish()?);
         let shown = |seen: &SeenName, name: &str| matches!(seen, SeenName::Is(is) if is == name);
         if let Some(done) = wish.take_if(|wish| shown(&seen, wish.name.as_str())) {
             display_names::come_true(tx, user, done.id).await?;

@@ -50,11 +50,13 @@ impl Reconcile {
         let (Some(now), true) = (state(profile), self.writes) else {
             return Ok(Races::default());
         };
-        profile_writes::confirm(tx, user, &now.roles, Some(now.at)).await?;
-        let theirs = races::theirs(tx, user).await?;
-        if theirs.is_empty() {
+        if standing.unanswered {
+            profile_writes::confirm(tx, user, &now.roles, Some(now.at)).await?;
+        }
+        if !standing.foreign_writes {
             return Ok(Races::default());
         }
+        let theirs = races::theirs(tx, user).await?;
         let known = races::known(tx, user, RACE_PATIENCE).await?;
         let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
         let (records, theirs): (Vec<String>, Vec<State>) =

@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 
 use crate::domain::plan::{Change, SeenRoles, Want};
 use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
-use crate::store::{
-    Assignment, Facts, OpenChange, StoreError, Tx, assignments, cursors, playlists, role_changes,
-};
+use crate::store::display_names::Kept;
+use crate::store::{Assignment, Dossier, Facts, OpenChange, StoreError, Tx, dossier};
 
 /// A user's standing under the rules in force.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub(super) struct Standing<'r> {
     facts: Facts,
     /// One a rule.
@@ -22,6 +22,16 @@ pub(super) struct Standing<'r> {
     pub(super) open: Vec<OpenChange>,
     /// A stream's loss stands: counts may be too low, so nothing is taken away.
     pub(super) loss: bool,
+    /// What the user wishes to be called.
+    pub(super) names: Kept,
+    /// A write of ours to the profile was not answered.
+    pub(super) unanswered: bool,
+    /// Other clients wrote the user's roles.
+    pub(super) foreign_writes: bool,
+    /// Brakes that were engaged when this was read; they may be let go of at any time.
+    pub(super) engaged: Vec<Change>,
+    /// Somebody was erased for good, perhaps this user.
+    pub(super) erasures: bool,
 }
 
 /// What a rule says of the user.
@@ -73,15 +83,24 @@ impl Role<'_> {
 }
 
 impl<'r> Standing<'r> {
+    /// Reads it, once the user's nomination is locked.
     pub(super) async fn read(
         tx: &mut Tx<'_>,
         user: &str,
         rules: &'r Rules,
         verify_after: Duration,
     ) -> Result<Self, StoreError> {
-        let facts = playlists::facts(tx, user).await?;
-        let mut known = assignments::of_user(tx, user, verify_after).await?;
-        let open = role_changes::open(tx, user).await?;
+        let Dossier {
+            facts,
+            assignments: mut known,
+            open,
+            names,
+            unanswered,
+            foreign_writes,
+            loss,
+            engaged,
+            erasures,
+        } = dossier::of_user(tx, user, verify_after).await?;
         let roles = rules.as_slice().iter().map(|rule| {
             let known = known
                 .iter()
@@ -110,7 +129,12 @@ impl<'r> Standing<'r> {
             facts,
             roles,
             open,
-            loss: cursors::any_open_loss(tx).await?,
+            loss,
+            names,
+            unanswered,
+            foreign_writes,
+            engaged,
+            erasures,
         })
     }
 

@@ -1,0 +1,145 @@
+//! What the parts of a play's way take alone: a publish with its acknowledgement, a commit of one row, a read and a write
+//! of a user.
+//!
+//! Owns these four, on the same servers, while the worker has nothing to do. Must never do more than the least that does
+//! the job: one statement a commit, one connection kept open to the tenant.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use async_nats::jetstream::Context;
+use reqwest::{Client, Method};
+use rolekeeper::sandbox::tenant::Tenant;
+use rolekeeper::sandbox::traffic::stream::APP_EVENTS;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::latency::Times;
+use crate::latency_plays::{self, Outgoing, PER_SECOND};
+use crate::latency_script::play;
+use crate::latency_world::{BYSTANDER, PLAIN_CLIENT, SECRET, World};
+use crate::run::Ground;
+
+const STREAM: &str = "BARE";
+const PUBLISHES: usize = 4 * PER_SECOND;
+const COMMITS: i64 = 1_500;
+/// About as often as the worker commits under the load of a round.
+const COMMIT_EVERY: Duration = Duration::from_millis(2);
+/// Each of a read and a write.
+const CALLS: usize = 150;
+const CALL_WITHIN: Duration = Duration::from_secs(10);
+
+/// What each took.
+#[derive(Debug, Default)]
+pub(crate) struct BareTimes {
+    pub(crate) publish: Times,
+    pub(crate) commit: Times,
+    pub(crate) get: Times,
+    pub(crate) patch: Times,
+}
+
+/// What they are made with.
+pub(crate) struct Bare {
+    jetstream: Context,
+    published: usize,
+    db: PgConnection,
+    committed: i64,
+    http: Client,
+    user: String,
+    token: String,
+}
+
+impl Bare {
+    pub(crate) async fn prepare(ground: &Ground, world: &World) -> Result<Self> {
+        let jetstream = world.jetstream.clone();
+        let mut same = jetstream
+            .get_stream(APP_EVENTS)
+            .await?
+            .cached_info()
+            .config
+            .clone();
+        STREAM.clone_into(&mut same.name);
+        same.subjects = vec!["bare.>".to_owned()];
+        jetstream.create_stream(same).await?;
+        let mut db = PgConnection::connect(&ground.postgres.url("postgres")).await?;
+        sqlx::raw_sql("CREATE TABLE bare (number bigint PRIMARY KEY)")
+            .execute(&mut db)
+            .await?;
+        let http = Client::builder().no_proxy().timeout(CALL_WITHIN).build()?;
+        let base = world.tenant.base_url();
+        Ok(Self {
+            jetstream,
+            published: 0,
+            db,
+            committed: 0,
+            token: token(&http, &world.tenant).await?,
+            http,
+            user: format!("{base}/api/v2/users/{}", BYSTANDER.replace('|', "%7C")),
+        })
+    }
+
+    /// All four, one after the other.
+    pub(crate) async fn measure(&mut self) -> Result<BareTimes> {
+        let mut times = BareTimes {
+            publish: self.publish().await?,
+            ..BareTimes::default()
+        };
+        let mut tick = tokio::time::interval(COMMIT_EVERY);
+        for _ in 0..COMMITS {
+            tick.tick().await;
+            self.committed += 1;
+            let insert = sqlx::query("INSERT INTO bare VALUES ($1)").bind(self.committed);
+            let began = Instant::now();
+            insert.execute(&mut self.db).await?;
+            times.commit.push(began.elapsed());
+        }
+        for number in 0..CALLS {
+            times.get.push(self.call(Method::GET, None).await?);
+            let roles = if number % 2 == 0 {
+                json!(["beta_tester"])
+            } else {
+                json!([])
+            };
+            let patch = json!({"app_metadata": {"roles": roles}});
+            times.patch.push(self.call(Method::PATCH, Some(patch)).await?);
+        }
+        Ok(times)
+    }
+
+    async fn publish(&mut self) -> Result<Times> {
+        let mut events: Vec<Outgoing> = vec![];
+        for _ in 0..PUBLISHES {
+            self.published += 1;
+            let mut event = play(format!("bare_{}", self.published), 0);
+            event.subject.insert_str(0, "bare.");
+            events.push(event);
+        }
+        let published = latency_plays::publish(&self.jetstream, events).await?;
+        Ok(latency_plays::acked(&published))
+    }
+
+    async fn call(&self, method: Method, patch: Option<Value>) -> Result<Duration> {
+        let mut request = self.http.request(method, &self.user).bearer_auth(&self.token);
+        if let Some(patch) = patch {
+            request = request.json(&patch);
+        }
+        let began = Instant::now();
+        request.send().await?.error_for_status()?.bytes().await?;
+        Ok(began.elapsed())
+    }
+}
+
+async fn token(http: &Client, tenant: &Tenant) -> Result<String> {
+    let base = tenant.base_url();
+    let asked = json!({
+        "grant_type": "client_credentials", "client_id": PLAIN_CLIENT, "client_secret": SECRET,
+        "audience": format!("{base}/api/v2/"),
+    });
+    let answer = http
+        .post(format!("{base}/oauth/token"))
+        .json(&asked)
+        .send()
+        .await?;
+    let answer: Value = answer.error_for_status()?.json().await?;
+    Ok(answer["access_token"].as_str().context("no token")?.to_owned())
+}

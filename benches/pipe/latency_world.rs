@@ -1,0 +1,227 @@
+//! Where latency is measured: the worker with all its stages, its servers, a tenant that answers in 5 ms.
+//!
+//! Owns starting them, when nothing is left to do, and the comparison of counts, roles and writes with what must be. Must
+//! never take a figure from the worker: the role is there when the tenant says that it wrote it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use async_nats::jetstream::{self, Context};
+use rolekeeper::sandbox::servers::Nats;
+use rolekeeper::sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
+use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
+use rolekeeper::sandbox::traffic::{LINE, ROLE};
+use rolekeeper::sandbox::worker::{self, Worker};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use crate::database;
+use crate::latency::Times;
+use crate::latency_plays::{self, Published, Watch};
+use crate::latency_script::{Crossing, Part, Script, User};
+use crate::run::{Ground, PROGRAM, TEMPLATE};
+
+const DATABASE: &str = "latency";
+/// The worker's.
+const CLIENT: &str = "role-changer";
+pub(crate) const PLAIN_CLIENT: &str = "another-client";
+pub(crate) const SECRET: &str = "secret";
+const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
+/// A user of the tenant whom no playlist belongs to.
+pub(crate) const BYSTANDER: &str = "auth0|bystander";
+const ANSWERS_IN: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const REST_WITHIN: Duration = Duration::from_secs(30);
+
+/// What one round took.
+pub(crate) struct Round {
+    pub(crate) counted: Times,
+    pub(crate) changed: Times,
+    pub(crate) acked: Times,
+}
+
+/// Everything that runs. Dropped, it ends in this order.
+pub(crate) struct World {
+    worker: Worker,
+    pub(crate) tenant: Tenant,
+    pub(crate) jetstream: Context,
+    streams: Streams,
+    db: PgConnection,
+    url: String,
+    script: Script,
+    _nats: Nats,
+}
+
+impl World {
+    /// Starts everything. Half of the users hold the role then, and caches, plans and connections are warm.
+    pub(crate) async fn start(ground: &Ground) -> Result<Self> {
+        let mut script = Script::new(ground.sizes.playlists)?;
+        let url = database::copy(&ground.postgres, TEMPLATE, DATABASE).await?;
+        let mut db = PgConnection::connect(&url).await?;
+        seed_holders(&mut db).await?;
+        let (nats, tenant) = (Nats::start().await?, tenant(&script.users).await?);
+        let worker = worker(&url, &nats.url(), &tenant).await?;
+        let first = script.warm_up();
+        let mut world = Self {
+            worker,
+            tenant,
+            jetstream: jetstream::new(async_nats::connect(nats.url()).await?),
+            streams: Streams::connect(&nats.url()).await?,
+            db,
+            url,
+            script,
+            _nats: nats,
+        };
+        world.play(first).await?;
+        Ok(world)
+    }
+
+    /// Plays for a while.
+    pub(crate) async fn round(&mut self) -> Result<Round> {
+        let part = self.script.round();
+        let watch = Watch::start(&self.url)?;
+        let (published, crossings) = self.play(part).await?;
+        Ok(Round {
+            counted: watch.counted(&published)?,
+            changed: self.changed(&published, &crossings)?,
+            acked: latency_plays::acked(&published),
+        })
+    }
+
+    /// Publishes, and waits until nothing is left to do.
+    async fn play(&mut self, part: Part) -> Result<(Vec<Published>, Vec<Crossing>)> {
+        let published = latency_plays::publish(&self.jetstream, part.events).await?;
+        let deadline = Instant::now() + REST_WITHIN;
+        while !self.is_quiet().await? {
+            self.worker.still_runs()?;
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "not at rest after {REST_WITHIN:?}; the end of the worker's log:\n{}",
+                self.worker.log_tail()
+            );
+            sleep(LOOK_EVERY).await;
+        }
+        Ok((published, part.crossings))
+    }
+
+    async fn is_quiet(&mut self) -> Result<bool> {
+        if self.tenant.undelivered() > 0 {
+            return Ok(false);
+        }
+        // One statement, so one moment: a nomination is there as soon as the cursor has moved.
+        let quiet = sqlx::query_scalar::<_, Option<bool>>(
+            "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
+                AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
+                AND NOT EXISTS (SELECT FROM nominations)",
+        );
+        let quiet = quiet
+            .bind(self.streams.last_seq(APP_EVENTS).await?.cast_signed())
+            .bind(self.streams.last_seq(AUTH0_LOGS).await?.cast_signed());
+        Ok(quiet.fetch_one(&mut self.db).await?.unwrap_or(false))
+    }
+
+    /// From the call that published each crossing event to the tenant's write of the role.
+    fn changed(&self, published: &[Published], crossings: &[Crossing]) -> Result<Times> {
+        let mut times = Times::default();
+        for Crossing { event, user, granted } in crossings {
+            let called_at = published[*event].called_at;
+            let history = self.tenant.history(user);
+            let written = history
+                .iter()
+                .find(|version| version.at > called_at && holds(version.roles()) == *granted);
+            let written = written.with_context(|| format!("{user}: the role was not written"))?;
+            times.push((written.at - called_at).try_into()?);
+        }
+        Ok(times)
+    }
+
+    /// Compares all counts with ours, what the tenant holds of each user with what must be, and the number of writes with
+    /// that of crossings.
+    pub(crate) async fn is_exact(&self, playlists: u32) -> Result<()> {
+        database::is_exact(&self.url, playlists, &self.script.counts).await?;
+        for user in &self.script.users {
+            let found = self.tenant.user(&user.id).unwrap_or_default();
+            let right = if user.earns() {
+                json!({"roles": ["beta_tester", ROLE], "plan": "gold"})
+            } else {
+                json!({"roles": ["beta_tester"], "plan": "gold"})
+            };
+            let found = &found["app_metadata"];
+            anyhow::ensure!(*found == right, "{}: {found}, expected {right}", user.id);
+        }
+        let ours = |call: &&Call| {
+            call.applied && call.endpoint == Endpoint::PatchUser && call.client.as_deref() == Some(CLIENT)
+        };
+        let writes = self.tenant.with_calls(|calls| calls.iter().filter(ours).count());
+        let crossed = self.script.crossed;
+        anyhow::ensure!(writes == crossed, "{writes} writes for {crossed} crossings");
+        Ok(())
+    }
+
+    pub(crate) async fn stop(mut self, ground: &Ground) -> Result<()> {
+        self.worker.stop().await?;
+        database::drop_it(&ground.postgres, DATABASE).await
+    }
+}
+
+fn holds(roles: Option<&Value>) -> bool {
+    let roles = roles.and_then(Value::as_array);
+    roles.is_some_and(|roles| roles.iter().any(|role| role == ROLE))
+}
+
+/// Owners of playlists over the line hold the role from the start: nobody is to be looked at but who crosses.
+async fn seed_holders(db: &mut PgConnection) -> Result<()> {
+    let insert = sqlx::query(
+        "INSERT INTO assignments (user_id, role, wanted, held, adopted, verified_at)
+         SELECT owner_id, $1, true, true, true, now() FROM playlists GROUP BY owner_id HAVING max(plays) >= $2",
+    );
+    insert.bind(ROLE).bind(LINE).execute(&mut *db).await?;
+    sqlx::raw_sql("VACUUM (ANALYZE) assignments").execute(db).await?;
+    Ok(())
+}
+
+/// A tenant without a rate limit, with those who will cross.
+async fn tenant(users: &[User]) -> Result<Tenant> {
+    let tenant = Tenant::start(TenantOptions {
+        clients: vec![Client::new(CLIENT, SECRET), Client::new(PLAIN_CLIENT, SECRET)],
+        latency: ANSWERS_IN..=ANSWERS_IN,
+        ..TenantOptions::default()
+    });
+    let tenant = tenant.await?;
+    for user in users.iter().map(|user| user.id.as_str()).chain([BYSTANDER]) {
+        let profile = json!({
+            "app_metadata": {"roles": ["beta_tester"], "plan": "gold"},
+            "user_metadata": {"displayName": "Listener"},
+        });
+        let seeded = tenant.seed_user(user, profile).map(drop);
+        seeded.map_err(|error| anyhow::anyhow!("the tenant refused {user}: {error:?}"))?;
+    }
+    Ok(tenant)
+}
+
+/// The worker, ready, with the tenant's log coming in.
+async fn worker(url: &str, nats: &str, tenant: &Tenant) -> Result<Worker> {
+    let settings = [
+        ("DATABASE_URL", url.to_owned()),
+        ("NATS_URL", nats.to_owned()),
+        ("AUTH0_DOMAIN", tenant.base_url()),
+        ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
+        ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
+        // The most there can be: no limit is in the way.
+        ("AUTH0_PLAN", "500:10000".to_owned()),
+        // More than all rounds together change: nothing is held.
+        ("BRAKE_REVOKES", "100000".to_owned()),
+        ("BRAKE_GRANTS", "100000".to_owned()),
+        ("LOG_STREAM_TOKEN", LOG_TOKEN.to_owned()),
+        ("LISTEN", "127.0.0.1:0".to_owned()),
+        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
+    ];
+    worker::migrate(Path::new(PROGRAM), &settings).await?;
+    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    worker.ready().await?;
+    let public = worker.address("LISTEN").context("the worker does not listen")?;
+    tenant.stream_logs(LogStream::to(format!("http://{public}/auth0/logs"), LOG_TOKEN))?;
+    Ok(worker)
+}

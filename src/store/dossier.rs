@@ -1,0 +1,110 @@
+//! All that is known of one user when a look decides, in one statement: each trip to Postgres is a part of how long the
+//! user waits for a role.
+//!
+//! Owns that question over the tables of facts, decisions, wishes and writes. Must never be asked before the user's
+//! nomination is locked: what was nominated for is committed with it, and only a later statement is sure to see it.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::display_names::Kept;
+use super::{Assignment, Facts, OpenChange, StoreError, Tx};
+use crate::domain::plan::Change;
+
+/// What is known of one user.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
+pub struct Dossier {
+    /// What the user's playlists add up to.
+    pub facts: Facts,
+    /// What was decided and seen of each owned role.
+    pub assignments: Vec<Assignment>,
+    /// Changes that were decided, and of which nobody knows whether they were done, oldest first.
+    pub open: Vec<OpenChange>,
+    /// What the user wishes to be called.
+    pub names: Kept,
+    /// A write of ours to the profile was not answered.
+    pub unanswered: bool,
+    /// Other clients wrote the user's roles.
+    pub foreign_writes: bool,
+    /// A stream's loss stands.
+    pub loss: bool,
+    /// Brakes that were engaged just now. No lock keeps them so.
+    pub engaged: Vec<Change>,
+    /// Somebody was erased for good, perhaps this user.
+    pub erasures: bool,
+}
+
+/// Reads all of it; assignments are fresh when verified within `verify_after`.
+pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Dossier, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
+               a.role AS "role!", a.wanted AS "wanted!", a.held AS "held!", a.adopted AS "adopted!", a.since AS "since!",
+               a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
+               c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
+               d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
+               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.completed_at IS NULL) AS "unanswered!",
+               EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
+               EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) AS "loss!",
+               ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL) AS "engaged!",
+               EXISTS (SELECT FROM erasure_key) AS "erasures!"
+           FROM (
+               SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
+               FROM playlists WHERE owner_id = $1 AND NOT deleted
+           ) AS p
+           CROSS JOIN (
+               SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(wanted), '{}') AS wanted,
+                   coalesce(array_agg(held), '{}') AS held, coalesce(array_agg(adopted), '{}') AS adopted,
+                   coalesce(array_agg(since), '{}') AS since, coalesce(array_agg(below_since), '{}') AS below_since,
+                   coalesce(array_agg(overruled), '{}') AS overruled,
+                   coalesce(array_agg(coalesce(verified_at > now() - $2::double precision * interval '1 second', false)), '{}') AS fresh
+               FROM assignments WHERE user_id = $1
+           ) AS a
+           CROSS JOIN (
+               SELECT coalesce(array_agg(change_id ORDER BY change_id), '{}') AS id,
+                   coalesce(array_agg(role ORDER BY change_id), '{}') AS role,
+                   coalesce(array_agg(change = 'granted' ORDER BY change_id), '{}') AS granted
+               FROM role_changes WHERE user_id = $1 AND outcome IS NULL
+           ) AS c
+           LEFT JOIN display_names d ON d.user_id = $1"#,
+        user,
+        verify_after.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut **tx).await?;
+    let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
+        role,
+        wanted: row.wanted[index],
+        held: row.held[index],
+        adopted: row.adopted[index],
+        since: row.since[index],
+        below_since: row.below_since[index],
+        overruled: row.overruled[index],
+        fresh: row.fresh[index],
+    });
+    let open = row.open_id.into_iter().zip(row.open_role).zip(row.open_granted);
+    Ok(Dossier {
+        facts: Facts {
+            best: row.best,
+            total: row.total,
+            now: row.now,
+        },
+        assignments: assignments.collect(),
+        open: open
+            .map(|((id, role), granted)| OpenChange { id, role, granted })
+            .collect(),
+        names: Kept {
+            wish: row.wish_id.zip(row.wished),
+            refused: row.refused,
+        },
+        unanswered: row.unanswered,
+        foreign_writes: row.foreign_writes,
+        loss: row.loss,
+        engaged: row
+            .engaged
+            .iter()
+            .map(|change| super::brakes::change(change))
+            .collect(),
+        erasures: row.erasures,
+    })
+}

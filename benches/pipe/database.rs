@@ -5,18 +5,23 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rolekeeper::sandbox::servers::{Nats, Postgres, PostgresStop};
-use rolekeeper::sandbox::worker;
+use rolekeeper::sandbox::traffic::{LINE, ROLE};
+use rolekeeper::sandbox::worker::{self, Worker};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use tokio::time::sleep;
 
+use crate::pipe;
 use crate::run::PROGRAM;
 use crate::stream::playlist_id;
 
 /// Playlists of one user.
 const PLAYLISTS_OF_A_USER: u32 = 5;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Plays that a playlist may have before, so that some are close to the line.
 pub(crate) const PLAYS_BEFORE: u32 = 200;
 
@@ -42,16 +47,36 @@ pub(crate) async fn template(postgres: &Postgres, nats: &Nats, playlists: u32) -
     let there: bool = there.bind(&name).fetch_one(&mut admin).await?;
     admin.close().await?;
     if !there {
-        let url = postgres.create_database(&name).await?;
-        let settings = [("DATABASE_URL", url.clone()), ("NATS_URL", nats.url())];
-        worker::migrate(Path::new(PROGRAM), &settings).await?;
-        seed(&url, playlists).await?;
+        make(postgres, nats, &name, playlists).await?;
     }
     Ok(name)
 }
 
-/// Fills the migrated database at `url` with playlists, in the order of their numbers.
-pub(crate) async fn seed(url: &str, playlists: u32) -> Result<()> {
+/// Makes a database as it is where a worker has run for long: so many playlists, owners over the line hold the role, and
+/// the rules are in force.
+pub(crate) async fn make(postgres: &Postgres, nats: &Nats, name: &str, playlists: u32) -> Result<()> {
+    let url = postgres.create_database(name).await?;
+    let settings = pipe::settings(&url, &nats.url());
+    worker::migrate(Path::new(PROGRAM), &settings).await?;
+    seed(&url, playlists).await?;
+    let mut db = PgConnection::connect(&url).await?;
+    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    let opened = "SELECT EXISTS (SELECT FROM rules_in_force)
+                  AND EXISTS (SELECT FROM stream_cursors WHERE stream = 'APP_EVENTS')";
+    while !sqlx::query_scalar::<_, bool>(opened).fetch_one(&mut db).await? {
+        worker.still_runs()?;
+        sleep(LOOK_EVERY).await;
+    }
+    worker.stop().await?;
+    // Each copy reads a stream of its own, from its start.
+    sqlx::raw_sql("DELETE FROM stream_cursors")
+        .execute(&mut db)
+        .await?;
+    Ok(db.close().await?)
+}
+
+/// Fills the migrated database at `url` with playlists, in the order of their numbers, and with who holds the role.
+async fn seed(url: &str, playlists: u32) -> Result<()> {
     let mut db = PgConnection::connect(url).await?;
     // The id is [`playlist_id`] in SQL; `is_exact` would find a difference.
     let insert = sqlx::query(
@@ -66,7 +91,12 @@ pub(crate) async fn seed(url: &str, playlists: u32) -> Result<()> {
         .bind(i64::from(PLAYLISTS_OF_A_USER))
         .execute(&mut db)
         .await?;
-    sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists")
+    let insert = sqlx::query(
+        "INSERT INTO assignments (user_id, role, wanted, held, adopted, verified_at)
+         SELECT owner_id, $1, true, true, true, now() FROM playlists GROUP BY owner_id HAVING max(plays) >= $2",
+    );
+    insert.bind(ROLE).bind(LINE).execute(&mut db).await?;
+    sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, assignments")
         .execute(&mut db)
         .await?;
     Ok(db.close().await?)

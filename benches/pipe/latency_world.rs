@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 use async_nats::jetstream::{self, Context};
 use rolekeeper::sandbox::servers::Nats;
 use rolekeeper::sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
+use rolekeeper::sandbox::traffic::ROLE;
 use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
-use rolekeeper::sandbox::traffic::{LINE, ROLE};
 use rolekeeper::sandbox::worker::{self, Worker};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -59,8 +59,7 @@ impl World {
     pub(crate) async fn start(ground: &Ground) -> Result<Self> {
         let mut script = Script::new(ground.sizes.playlists)?;
         let url = database::copy(&ground.postgres, TEMPLATE, DATABASE).await?;
-        let mut db = PgConnection::connect(&url).await?;
-        seed_holders(&mut db).await?;
+        let db = PgConnection::connect(&url).await?;
         let (nats, tenant) = (Nats::start().await?, tenant(&script.users).await?);
         let worker = worker(&url, &nats.url(), &tenant).await?;
         let first = script.warm_up();
@@ -169,17 +168,6 @@ impl World {
 fn holds(roles: Option<&Value>) -> bool {
     let roles = roles.and_then(Value::as_array);
     roles.is_some_and(|roles| roles.iter().any(|role| role == ROLE))
-}
-
-/// Owners of playlists over the line hold the role from the start: nobody is to be looked at but who crosses.
-async fn seed_holders(db: &mut PgConnection) -> Result<()> {
-    let insert = sqlx::query(
-        "INSERT INTO assignments (user_id, role, wanted, held, adopted, verified_at)
-         SELECT owner_id, $1, true, true, true, now() FROM playlists GROUP BY owner_id HAVING max(plays) >= $2",
-    );
-    insert.bind(ROLE).bind(LINE).execute(&mut *db).await?;
-    sqlx::raw_sql("VACUUM (ANALYZE) assignments").execute(db).await?;
-    Ok(())
 }
 
 /// A tenant without a rate limit, with those who will cross.

@@ -28,6 +28,17 @@ pub(crate) struct Drained {
     pub(crate) cpu: f64,
 }
 
+/// A worker that only folds.
+pub(crate) fn settings(url: &str, nats: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("DATABASE_URL", url.to_owned()),
+        ("NATS_URL", nats.to_owned()),
+        ("ONLY", "fold".to_owned()),
+        ("LISTEN", "127.0.0.1:0".to_owned()),
+        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
+    ]
+}
+
 /// Starts the worker on the database at `url` and lets it fold up to `last_seq`.
 pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) -> Result<Drained> {
     drain_with(url, nats, batch, last_seq, "off").await
@@ -41,15 +52,9 @@ pub(crate) async fn drain_with(
     last_seq: u64,
     horizon: &str,
 ) -> Result<Drained> {
-    let settings = [
-        ("DEDUP_HORIZON", horizon.to_owned()),
-        ("DATABASE_URL", url.to_owned()),
-        ("NATS_URL", nats.to_owned()),
-        ("ONLY", "fold".to_owned()),
-        ("FOLD_BATCH", batch.to_string()),
-        ("LISTEN", "127.0.0.1:0".to_owned()),
-        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
-    ];
+    let mut settings = settings(url, nats);
+    settings.push(("DEDUP_HORIZON", horizon.to_owned()));
+    settings.push(("FOLD_BATCH", batch.to_string()));
     let mut db = PgConnection::connect(url).await?;
     let began = Instant::now();
     let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;

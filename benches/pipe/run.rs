@@ -2,14 +2,12 @@
 //!
 //! Owns the sizes and which parts are measured. Must never leave out a round.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use rolekeeper::sandbox::servers::{Nats, Postgres};
-use rolekeeper::sandbox::worker;
 
 use crate::stream::Filled;
 use crate::table::Table;
@@ -88,10 +86,7 @@ impl Ground {
         let began = Instant::now();
         let postgres = database::server().await?;
         let nats = Nats::start().await?;
-        let url = postgres.create_database(TEMPLATE).await?;
-        let settings = [("DATABASE_URL", url.clone()), ("NATS_URL", nats.url())];
-        worker::migrate(Path::new(PROGRAM), &settings).await?;
-        database::seed(&url, sizes.playlists).await?;
+        database::make(&postgres, &nats, TEMPLATE, sizes.playlists).await?;
         let filled = Filled::publish(&nats.url(), sizes.events, sizes.playlists).await?;
         let ground = Self {
             postgres,

@@ -248,18 +248,6 @@ pub struct Facts {
     pub now: OffsetDateTime,
 }
 
-/// Adds up a user's playlists.
-pub async fn facts(tx: &mut Tx<'_>, user: &str) -> Result<Facts, StoreError> {
-    let facts = sqlx::query_as!(
-        Facts,
-        r#"SELECT greatest(coalesce(max(plays), 0), 0) AS "best!",
-                  coalesce(sum(greatest(plays, 0)), 0)::bigint AS "total!", clock_timestamp() AS "now!"
-           FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
-        user
-    );
-    Ok(facts.fetch_one(&mut **tx).await?)
-}
-
 fn owner(value: String) -> Result<UserId<'static>, StoreError> {
     UserId::parse(value.clone()).map_err(|_| StoreError::Inconsistent {
         table: "playlists",

@@ -85,7 +85,10 @@ impl Filling {
             self.fill(self.most).await;
         }
         while self.filled < self.most && self.ended.is_none() && self.is_far_behind() {
-            if tokio::time::timeout(STALLED_AFTER, self.fill(self.most)).await.is_err() {
+            if tokio::time::timeout(STALLED_AFTER, self.fill(self.most))
+                .await
+                .is_err()
+            {
                 break;
             }
         }

@@ -142,33 +142,41 @@ impl Store {
     }
 }
 
+/// Where a cursor is to go, and what must hold for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'m> {
+    /// Whose cursor.
+    pub stream: &'m str,
+    /// Where the caller believes it to be.
+    pub from: &'m Cursor,
+    /// Sequence of the last message folded with it.
+    pub last_seq: i64,
+    /// When the stream stored that one, Unix nanoseconds.
+    pub last_stored_ns: i64,
+    /// Fingerprint of the rules that it was folded by.
+    pub rules: &'m str,
+}
+
 /// Moves the cursor, first statement of a fold's transaction. False when the cursor is not where the caller
 /// believes it to be, or other rules are in force: then nothing may be committed.
-pub async fn advance(
-    tx: &mut Tx<'_>,
-    stream: &str,
-    from: &Cursor,
-    last_seq: i64,
-    last_stored_ns: i64,
-    rules: &str,
-) -> Result<bool, StoreError> {
+pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
     let moved = sqlx::query!(
         "UPDATE stream_cursors SET last_seq = $5, last_stored_ns = $6, moved_at = now()
          WHERE stream = $1 AND created_ns = $2 AND last_seq = $3 AND epoch = $4
            AND EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $7)",
-        stream,
-        from.created_ns,
-        from.last_seq,
-        from.epoch,
-        last_seq,
-        last_stored_ns,
-        rules
+        to.stream,
+        to.from.created_ns,
+        to.from.last_seq,
+        to.from.epoch,
+        to.last_seq,
+        to.last_stored_ns,
+        to.rules
     );
     Ok(moved.execute(&mut **tx).await?.rows_affected() == 1)
 }
 
 /// Whether a loss of any stream stands.
-pub async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+pub(super) async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let open = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#
     );

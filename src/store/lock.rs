@@ -30,7 +30,7 @@ pub enum Lock {
 /// Work done on it is done by the holder, or fails.
 #[derive(Debug)]
 pub struct Held {
-    session: Session,
+    pub(super) session: Session,
 }
 
 impl Store {

@@ -4,6 +4,7 @@
 //! system, and never decide: what to write comes in as values.
 
 pub mod assignments;
+mod at_once;
 pub mod brakes;
 pub mod cursors;
 pub mod dead_letters;

@@ -13,11 +13,16 @@ use crate::bus::APP_EVENTS;
 use crate::domain::erasure::ErasureKey;
 use crate::domain::event::{self, Event, Kind, Reject};
 use crate::domain::horizon::Slice;
-use crate::domain::rule::Rules;
+use crate::domain::rule::{Measure, Rules};
 use crate::domain::tally::{self, Playlist, Tally};
+use crate::store::cursors::Move;
 use crate::store::{
-    DeadLetter, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
+    DeadLetter, Held, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
 };
+
+/// Largest batch, in messages, that goes in one trip. There the trips are what takes the time; in a larger one it is the
+/// rows, which are read twice that way.
+const AT_ONCE: usize = 100;
 
 /// A batch, parsed while the one before it is committed.
 #[derive(Debug)]
@@ -57,6 +62,28 @@ impl Batch {
     fn len(&self) -> usize {
         self.read.events.len() + self.dead.len()
     }
+}
+
+/// Folds a small batch of nothing but plays together with the cursor, in one trip to Postgres. Nothing when it is not such a
+/// batch, or Postgres took none of it: then it goes the long way.
+pub(super) async fn fold_at_once(
+    held: &mut Held,
+    to: &Move<'_>,
+    batch: &Batch,
+    rules: &Rules,
+) -> Result<Option<Done>, StoreError> {
+    let Batch { read, dead } = batch;
+    let only_plays = || read.events.iter().all(|event| matches!(event.kind, Kind::Play));
+    if batch.len() > AT_ONCE || !dead.is_empty() || rules.need_totals() || !only_plays() {
+        return Ok(None);
+    }
+    let (playlists, deltas): (Vec<&str>, Vec<i64>) = tally::tally(&read.events).adds.into_iter().unzip();
+    let lines = rules.lines(Measure::BestPlaylist);
+    let counted = held.count_at_once(to, &playlists, &deltas, &lines).await?;
+    Ok(counted.then(|| Done {
+        messages: batch.len() as u64,
+        ..Done::default()
+    }))
 }
 
 /// Folds one batch inside the cursor's transaction. Where ids are remembered, `slices` is where.

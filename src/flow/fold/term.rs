@@ -18,7 +18,8 @@ use super::{Done, Fold, STOPPED_POLL, app_events, at, auth0_logs, repeats};
 use crate::bus::{BusError, ReadError, Reader, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
-use crate::store::{CHECK_EVERY, Cursor, Held, Loss, LossKind, StoreError, Wake, cursors};
+use crate::store::cursors::{self, Move};
+use crate::store::{CHECK_EVERY, Cursor, Held, Loss, LossKind, StoreError, Wake};
 
 /// Longest one transaction may take; past it the connection is taken for dead.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(90);
@@ -217,6 +218,22 @@ impl<'f> Term<'f> {
         let stream = self.fold.source.stream();
         let started = Instant::now();
         let Batch { content, last } = batch;
+        let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
+        let to = Move {
+            stream,
+            from: cursor,
+            last_seq: seq,
+            last_stored_ns: stored_ns,
+            rules: &self.fingerprint,
+        };
+        if self.fold.dedup_horizon.is_none()
+            && let Content::AppEvents(batch) = &content
+            && let Some(done) = app_events::fold_at_once(held, &to, batch, &self.rules).await?
+        {
+            (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
+            self.count(&done, &last, started.elapsed());
+            return Ok(());
+        }
         let slices = match (&content, self.fold.dedup_horizon) {
             (Content::AppEvents(batch), Some(horizon)) => {
                 Some(repeats::prepare(held, horizon, &batch.read).await?)
@@ -224,8 +241,7 @@ impl<'f> Term<'f> {
             _ => None,
         };
         let mut tx = held.begin().await?;
-        let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
-        if !cursors::advance(&mut tx, stream, cursor, seq, stored_ns, &self.fingerprint).await? {
+        if !cursors::advance(&mut tx, &to).await? {
             return Err(TermError::Refused);
         }
         let key = self.fold.store.erasure_key();

@@ -32,15 +32,13 @@ pub struct Numbered {
     pub counted: Vec<Counted>,
 }
 
-/// A playlist that was found by its id.
+/// What became of plays that were added by id.
 #[derive(Debug)]
 pub struct Named {
-    /// The playlist.
-    pub playlist: String,
-    /// Its number.
-    pub number: i64,
-    /// What to look at, where there is anything.
-    pub counted: Option<Counted>,
+    /// The playlists that were there, by their index in what was asked, each with its number.
+    pub found: Vec<(usize, i64)>,
+    /// Those to be looked at.
+    pub counted: Vec<Counted>,
 }
 
 /// Writes down which plays were retracted; answers those that were not before.
@@ -66,18 +64,17 @@ pub async fn add_by_number(
     let row = sqlx::query!(
         r#"WITH counted AS (
                UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
-               FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) AS d(number, playlist_id, delta)
+               FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY AS d(number, playlist_id, delta, place)
                WHERE p.number = d.number AND p.playlist_id = d.playlist_id
-               RETURNING p.playlist_id, p.plays, d.delta, p.owner_id,
-                   p.owner_id IS NOT NULL AND NOT p.deleted
-                   AND ($4::bigint[] IS NULL OR width_bucket(p.plays, $4) <> width_bucket(p.plays - d.delta, $4)) AS matters
+               RETURNING d.place, p.plays, CASE WHEN NOT p.deleted
+                   AND ($4::bigint[] IS NULL OR width_bucket(p.plays, $4) <> width_bucket(p.plays - d.delta, $4))
+               THEN p.owner_id END AS matters_to
            )
            -- one row whatever the batch: most playlists matter to nobody
            SELECT count(*) AS "found!",
-               coalesce(array_agg(playlist_id) FILTER (WHERE matters), '{}') AS "playlists!: Vec<String>",
-               coalesce(array_agg(plays) FILTER (WHERE matters), '{}') AS "plays!: Vec<i64>",
-               coalesce(array_agg(delta) FILTER (WHERE matters), '{}') AS "deltas!: Vec<i64>",
-               coalesce(array_agg(owner_id) FILTER (WHERE matters), '{}') AS "owners!: Vec<String>"
+               coalesce(array_agg(place) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "places!: Vec<i64>",
+               coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
+               coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>"
            FROM counted"#,
         numbers,
         playlists as &[&str],
@@ -85,20 +82,35 @@ pub async fn add_by_number(
         lines as Option<&[i64]>
     );
     let row = row.fetch_one(&mut **tx).await?;
-    let counts = row.plays.into_iter().zip(row.deltas);
-    let owners = row.playlists.into_iter().zip(row.owners);
-    let counted = owners.zip(counts).map(|((playlist, owner_id), (plays, delta))| {
+    Ok(Numbered {
+        found: usize::try_from(row.found).unwrap_or_default(),
+        counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
+    })
+}
+
+/// The playlists at these places (from 1 on) of what was asked, with what was answered for each.
+fn counted(
+    (playlists, deltas): (&[&str], &[i64]),
+    places: &[i64],
+    plays: Vec<i64>,
+    owners: Vec<String>,
+) -> Result<Vec<Counted>, StoreError> {
+    let asked = indexes(places).map(|index| (playlists[index], deltas[index]));
+    let answered = plays.into_iter().zip(owners);
+    let counted = asked.zip(answered).map(|((playlist, delta), (plays, owner_id))| {
         Ok(Counted {
-            playlist,
+            playlist: playlist.to_owned(),
             plays,
             delta,
             owner: owner(owner_id)?,
         })
     });
-    Ok(Numbered {
-        found: usize::try_from(row.found).unwrap_or_default(),
-        counted: counted.collect::<Result<_, StoreError>>()?,
-    })
+    counted.collect()
+}
+
+/// Postgres' places, from 1 on, as indexes.
+fn indexes(places: &[i64]) -> impl Iterator<Item = usize> {
+    places.iter().filter_map(|place| usize::try_from(place - 1).ok())
 }
 
 /// Which of these playlists, by index, do not have this number.
@@ -107,58 +119,49 @@ pub async fn misnumbered(
     numbers: &[i64],
     playlists: &[&str],
 ) -> Result<Vec<usize>, StoreError> {
-    let indexes = sqlx::query_scalar!(
-        r#"SELECT place - 1 AS "index!" FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS d(number, playlist_id, place)
+    let places = sqlx::query_scalar!(
+        r#"SELECT place AS "place!" FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS d(number, playlist_id, place)
            WHERE NOT EXISTS (SELECT FROM playlists p WHERE p.number = d.number AND p.playlist_id = d.playlist_id)"#,
         numbers,
         playlists as &[&str]
     );
-    let indexes = indexes.fetch_all(&mut **tx).await?;
-    Ok(indexes
-        .into_iter()
-        .filter_map(|index| index.try_into().ok())
-        .collect())
+    let places = places.fetch_all(&mut **tx).await?;
+    Ok(indexes(&places).collect())
 }
 
-/// The same by id, in order of id; answers every playlist that is there. One without a number gets it.
+/// The same by id, in order of id. One without a number gets it.
 pub async fn add_by_id(
     tx: &mut Tx<'_>,
     playlists: &[&str],
     deltas: &[i64],
     lines: Option<&[i64]>,
-) -> Result<Vec<Named>, StoreError> {
-    let rows = sqlx::query!(
-        r#"UPDATE playlists p
-           SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END,
-               number = coalesce(p.number, nextval('playlist_numbers'))
-           FROM UNNEST($1::text[], $2::bigint[]) AS d(playlist_id, delta)
-           WHERE p.playlist_id = d.playlist_id
-           RETURNING p.playlist_id, p.number AS "number!", p.plays, d.delta AS "delta!",
-               CASE WHEN NOT p.deleted
+) -> Result<Named, StoreError> {
+    let row = sqlx::query!(
+        r#"WITH counted AS (
+               UPDATE playlists p
+               SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END,
+                   number = coalesce(p.number, nextval('playlist_numbers'))
+               FROM UNNEST($1::text[], $2::bigint[]) WITH ORDINALITY AS d(playlist_id, delta, place)
+               WHERE p.playlist_id = d.playlist_id
+               RETURNING d.place, p.number, p.plays, CASE WHEN NOT p.deleted
                    AND ($3::bigint[] IS NULL OR width_bucket(p.plays, $3) <> width_bucket(p.plays - d.delta, $3))
-               THEN p.owner_id END AS matters_to"#,
+               THEN p.owner_id END AS matters_to
+           )
+           SELECT coalesce(array_agg(place), '{}') AS "found!: Vec<i64>",
+               coalesce(array_agg(number), '{}') AS "numbers!: Vec<i64>",
+               coalesce(array_agg(place) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "places!: Vec<i64>",
+               coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
+               coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>"
+           FROM counted"#,
         playlists as &[&str],
         deltas,
         lines as Option<&[i64]>
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
-    let named = rows.into_iter().map(|row| {
-        let counted = match row.matters_to {
-            Some(owner_id) => Some(Counted {
-                playlist: row.playlist_id.clone(),
-                plays: row.plays,
-                delta: row.delta,
-                owner: owner(owner_id)?,
-            }),
-            None => None,
-        };
-        Ok(Named {
-            playlist: row.playlist_id,
-            number: row.number,
-            counted,
-        })
-    });
-    named.collect()
+    let row = row.fetch_one(&mut **tx).await?;
+    Ok(Named {
+        found: indexes(&row.found).zip(row.numbers).collect(),
+        counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
+    })
 }
 
 /// Makes playlists that nothing was known of, without an owner; answers each with its number. Nobody else makes any

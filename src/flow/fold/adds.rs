@@ -4,7 +4,6 @@
 //! ask for playlists that matter to nobody.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::nominees::Touched;
 use super::numbers::Numbers;
@@ -63,27 +62,27 @@ async fn by_number<'b>(
 /// Adds by id, which are sorted, and makes those that are not there. Their numbers are remembered.
 async fn by_id(
     tx: &mut Tx<'_>,
-    mut named: Vec<(&str, i64)>,
+    named: Vec<(&str, i64)>,
     lines: Option<&[i64]>,
     numbers: &mut Numbers,
 ) -> Result<Vec<Touched<'static>>, StoreError> {
     let (ids, deltas): (Vec<&str>, Vec<i64>) = named.iter().copied().unzip();
     let there = playlists::add_by_id(tx, &ids, &deltas, lines).await?;
-    if there.len() < named.len() {
-        let known: HashSet<&str> = there.iter().map(|one| one.playlist.as_str()).collect();
-        named.retain(|(id, _)| !known.contains(id));
-        let (ids, deltas): (Vec<&str>, Vec<i64>) = named.into_iter().unzip();
+    for &(index, number) in &there.found {
+        numbers.learn(ids[index], number);
+    }
+    if there.found.len() < named.len() {
+        let mut missing = vec![true; named.len()];
+        for (index, _) in &there.found {
+            missing[*index] = false;
+        }
+        let missing = named.iter().zip(missing).filter(|(_, missing)| *missing);
+        let (ids, deltas): (Vec<&str>, Vec<i64>) = missing.map(|(add, _)| *add).unzip();
         for (playlist, number) in playlists::insert(tx, &ids, &deltas).await? {
             numbers.learn(&playlist, number);
         }
     }
-    for one in &there {
-        numbers.learn(&one.playlist, one.number);
-    }
-    Ok(there
-        .into_iter()
-        .filter_map(|one| one.counted.map(touched))
-        .collect())
+    Ok(there.counted.into_iter().map(touched).collect())
 }
 
 fn touched(counted: Counted) -> Touched<'static> {

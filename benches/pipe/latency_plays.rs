@@ -1,10 +1,9 @@
-//! Events at a steady pace, and when Postgres showed each of them counted.
+//! Events at a steady pace, and when Postgres told that each of them was counted.
 //!
-//! Owns both clocks: that of the call that publishes an event, however late the pace has become, and that of the answer
-//! that shows the cursor past it. Must never ask the worker.
+//! Owns both clocks: that of the call that publishes an event, however late the pace has become, and that of the
+//! notification that the cursor is past it. Must never ask the worker.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,9 +11,11 @@ use anyhow::{Context as _, Result};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::Context;
-use sqlx::{Connection as _, PgConnection};
+use futures_util::TryStreamExt as _;
+use sqlx::PgConnection;
+use sqlx::postgres::PgListener;
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::latency::Times;
 
@@ -23,8 +24,14 @@ pub(crate) const PER_SECOND: usize = 2_000;
 /// tokio's clock has milliseconds: two events each make the pace.
 const TICK: Duration = Duration::from_millis(1);
 const EVENTS_A_TICK: usize = PER_SECOND / 1_000;
-/// How often the cursor is asked for. Each asking takes some tens of microseconds of Postgres.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Whoever moves the cursor of plays tells so when, and only if, its transaction is committed.
+const TELL: &str = "
+    CREATE FUNCTION cursor_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM pg_notify('cursor_moved', NEW.last_seq::text); RETURN NULL;
+    END $$;
+    CREATE TRIGGER cursor_moved AFTER UPDATE ON stream_cursors FOR EACH ROW
+    WHEN (NEW.stream = 'APP_EVENTS') EXECUTE FUNCTION cursor_moved()";
+const MOVED: &str = "cursor_moved";
 
 /// An event to be published.
 #[derive(Debug)]
@@ -91,38 +98,48 @@ pub(crate) fn acked(published: &[Published]) -> Times {
     times
 }
 
-/// Where the cursor was seen, and when: each place once.
-type Seen = Vec<(Instant, u64)>;
+/// Makes the database tell of each move of the cursor.
+pub(crate) async fn make_it_tell(db: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql(TELL).execute(db).await?;
+    Ok(())
+}
 
-/// Asks for the cursor all the time, on a thread and a connection of its own, so that nothing else of the bench is in its
-/// way. Reads nothing but that row.
+/// Where the cursor was told to be, and when: each place once.
+type Told = Vec<(Instant, u64)>;
+
+/// Hears of each move of the cursor, on a thread and a connection of its own, so that nothing else of the bench is in its
+/// way.
 pub(crate) struct Watch {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Seen>>,
+    last: oneshot::Sender<u64>,
+    thread: JoinHandle<Result<Told>>,
 }
 
 impl Watch {
-    pub(crate) fn start(url: &str) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (url, stopped) = (url.to_owned(), Arc::clone(&stop));
+    /// Starts it; it hears from the time on that this answers.
+    pub(crate) async fn start(url: &str) -> Result<Self> {
+        let (last, until) = oneshot::channel();
+        let (listens, listening) = oneshot::channel();
+        let url = url.to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let thread = std::thread::spawn(move || runtime.block_on(watch(&url, &stopped)));
-        Ok(Self { stop, thread })
+        let thread = std::thread::spawn(move || runtime.block_on(hear(&url, listens, until)));
+        listening.await.context("the cursor cannot be heard")?;
+        Ok(Self { last, thread })
     }
 
-    /// From the call that published each event to the answer that showed it counted.
+    /// From the call that published each event to the notification that it is counted.
     pub(crate) fn counted(self, published: &[Published]) -> Result<Times> {
-        self.stop.store(true, Ordering::Relaxed);
-        let seen = self.thread.join();
-        let seen = seen.map_err(|_| anyhow::anyhow!("watching the cursor panicked"))??;
-        let mut seen = seen.into_iter().peekable();
+        let last = published.last().context("nothing was published")?.seq;
+        let ended = || anyhow::anyhow!("nobody hears the cursor any more");
+        self.last.send(last).map_err(|_| ended())?;
+        let told = self.thread.join().map_err(|_| ended())??;
+        let mut told = told.into_iter().peekable();
         let mut times = Times::default();
         for one in published {
-            while seen.next_if(|(_, seq)| *seq < one.seq).is_some() {}
-            let (at, _) = seen.peek().context("not all events were seen counted")?;
-            // An event that was seen counted before its publishing was called would be a fault of the bench.
+            while told.next_if(|(_, seq)| *seq < one.seq).is_some() {}
+            let (at, _) = told.peek().context("not all events were told to be counted")?;
+            // An event that was counted before its publishing was called would be a fault of the bench.
             times.push(
                 at.checked_duration_since(one.called)
                     .context("counted before it was sent")?,
@@ -132,18 +149,21 @@ impl Watch {
     }
 }
 
-async fn watch(url: &str, stop: &AtomicBool) -> Result<Seen> {
-    let mut db = PgConnection::connect(url).await?;
-    let mut seen: Seen = vec![];
-    while !stop.load(Ordering::Relaxed) {
-        let cursor = sqlx::query_scalar("SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'");
-        let seq: i64 = cursor.fetch_one(&mut db).await?;
-        let seq = seq.cast_unsigned();
-        if seen.last().is_none_or(|(_, last)| *last != seq) {
-            seen.push((Instant::now(), seq));
+/// Hears until the cursor is at what `until` says at last.
+async fn hear(url: &str, listens: oneshot::Sender<()>, mut until: oneshot::Receiver<u64>) -> Result<Told> {
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(MOVED).await?;
+    let mut moves = pin!(listener.into_stream());
+    listens.send(()).ok();
+    let (mut told, mut last): (Told, _) = (vec![], None);
+    while last.is_none_or(|last| told.last().is_none_or(|(_, seq)| *seq < last)) {
+        tokio::select! {
+            moved = moves.try_next() => {
+                let moved = moved?.context("the connection was lost")?;
+                told.push((Instant::now(), moved.payload().parse()?));
+            }
+            end = &mut until, if last.is_none() => last = Some(end?),
         }
-        // The thread's own sleep: tokio's would be a millisecond coarse.
-        std::thread::sleep(LOOK_EVERY);
     }
-    Ok(db.close().await.map(|()| seen)?)
+    Ok(told)
 }

@@ -59,7 +59,8 @@ impl World {
     pub(crate) async fn start(ground: &Ground) -> Result<Self> {
         let mut script = Script::new(ground.sizes.playlists)?;
         let url = database::copy(&ground.postgres, TEMPLATE, DATABASE).await?;
-        let db = PgConnection::connect(&url).await?;
+        let mut db = PgConnection::connect(&url).await?;
+        latency_plays::make_it_tell(&mut db).await?;
         let (nats, tenant) = (Nats::start().await?, tenant(&script.users).await?);
         let worker = worker(&url, &nats.url(), &tenant).await?;
         let first = script.warm_up();
@@ -80,7 +81,7 @@ impl World {
     /// Plays for a while.
     pub(crate) async fn round(&mut self) -> Result<Round> {
         let part = self.script.round();
-        let watch = Watch::start(&self.url)?;
+        let watch = Watch::start(&self.url).await?;
         let (published, crossings) = self.play(part).await?;
         Ok(Round {
             counted: watch.counted(&published)?,

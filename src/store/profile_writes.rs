@@ -153,6 +153,9 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
 /// Keeps what records told of writes of ours: that they were done; and when, where no answer said so (the write,
 /// and that time).
 pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) -> Result<(), StoreError> {
+    if writes.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<Uuid> = writes.iter().map(|(id, _)| *id).collect();
     let ats: Vec<Option<OffsetDateTime>> = writes.iter().map(|(_, at)| *at).collect();
     sqlx::query!(

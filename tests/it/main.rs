@@ -49,6 +49,7 @@ mod fold_losses;
 mod fold_outages;
 #[cfg(test)]
 mod fold_poison;
+mod fold_small_batches;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]

@@ -49,6 +49,7 @@ mod fold_losses;
 mod fold_outages;
 #[cfg(test)]
 mod fold_poison;
+#[cfg(test)]
 mod fold_small_batches;
 #[cfg(test)]
 mod leftovers;

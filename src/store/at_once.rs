@@ -1,18 +1,17 @@
-//! A small batch of plays in one trip to Postgres: cursor and counts move in one statement, which is its own transaction.
+//! The cursor and the counts of plays, moved in one statement.
 //!
-//! Owns that statement. Must never move one without the other, nor take a batch after which anybody has to be looked at:
-//! then it changes nothing, and the batch goes the long way.
+//! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the caller believes
+//! it to be, move it without the counts, nor take plays after which anybody has to be looked at.
+
+use sqlx::PgConnection;
 
 use super::cursors::Move;
 use super::{Held, StoreError};
 
 impl Held {
-    /// Moves the cursor and adds plays to playlists. False, with nothing changed, when the cursor must not move (see
-    /// [`super::cursors::advance`]), when a playlist is not there yet, or when the count of one with an owner would come
-    /// across one of the `lines` (ascending).
-    ///
-    /// What a batch would do is read before the cursor is compared. That is safe: who else counted meanwhile has moved the
-    /// cursor in the same transaction, and the comparison sees the newest cursor.
+    /// Moves the cursor and adds plays to playlists, in one trip: the statement is its own transaction. False, with nothing
+    /// changed, when the cursor must not move (see [`super::cursors::advance`]), when a playlist is not there yet, or when the
+    /// count of one with an owner would come across one of the `lines` (ascending).
     ///
     /// # Errors
     /// Postgres does not answer. Whether the cursor moved is then known to Postgres only.
@@ -23,36 +22,50 @@ impl Held {
         deltas: &[i64],
         lines: &[i64],
     ) -> Result<bool, StoreError> {
-        let moved = sqlx::query_scalar!(
-            r#"WITH played AS MATERIALIZED (
-                   SELECT d.playlist_id, d.delta,
-                       p.owner_id IS NULL OR p.deleted
-                       OR width_bucket(p.plays, $3) = width_bucket(p.plays + d.delta, $3) AS stays
-                   FROM UNNEST($1::text[], $2::bigint[]) AS d(playlist_id, delta)
-                   JOIN playlists p ON p.playlist_id = d.playlist_id
-               ), moved AS (
-                   UPDATE stream_cursors SET last_seq = $8, last_stored_ns = $9, moved_at = now()
-                   WHERE stream = $4 AND created_ns = $5 AND last_seq = $6 AND epoch = $7
-                     AND EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $10)
-                     AND (SELECT count(*) FILTER (WHERE stays) FROM played) = cardinality($1)
-                   RETURNING 1
-               ), counted AS (
-                   -- erased since it was read: deleted, as the newest row says
-                   UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
-                   FROM played d WHERE p.playlist_id = d.playlist_id AND EXISTS (SELECT FROM moved)
-               )
-               SELECT EXISTS (SELECT FROM moved) AS "moved!""#,
-            playlists as &[&str],
-            deltas,
-            lines,
-            to.stream,
-            to.from.created_ns,
-            to.from.last_seq,
-            to.from.epoch,
-            to.last_seq,
-            to.last_stored_ns,
-            to.rules
-        );
-        Ok(moved.fetch_one(&mut self.session).await?)
+        move_and_count(&mut self.session, to, playlists, deltas, lines).await
     }
+}
+
+/// The same on any connection; with no playlists, the cursor alone.
+///
+/// What a batch would do is read before the cursor is compared. That is safe: who else counted meanwhile has moved the cursor
+/// in the same transaction, and the comparison sees the newest cursor.
+pub(super) async fn move_and_count(
+    connection: &mut PgConnection,
+    to: &Move<'_>,
+    playlists: &[&str],
+    deltas: &[i64],
+    lines: &[i64],
+) -> Result<bool, StoreError> {
+    let moved = sqlx::query_scalar!(
+        r#"WITH played AS MATERIALIZED (
+               SELECT d.playlist_id, d.delta,
+                   p.owner_id IS NULL OR p.deleted
+                   OR width_bucket(p.plays, $3) = width_bucket(p.plays + d.delta, $3) AS stays
+               FROM UNNEST($1::text[], $2::bigint[]) AS d(playlist_id, delta)
+               JOIN playlists p ON p.playlist_id = d.playlist_id
+           ), moved AS (
+               UPDATE stream_cursors SET last_seq = $8, last_stored_ns = $9, moved_at = now()
+               WHERE stream = $4 AND created_ns = $5 AND last_seq = $6 AND epoch = $7
+                 AND EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $10)
+                 AND (SELECT count(*) FILTER (WHERE stays) FROM played) = cardinality($1)
+               RETURNING 1
+           ), counted AS (
+               -- erased since it was read: deleted, as the newest row says
+               UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
+               FROM played d WHERE p.playlist_id = d.playlist_id AND EXISTS (SELECT FROM moved)
+           )
+           SELECT EXISTS (SELECT FROM moved) AS "moved!""#,
+        playlists as &[&str],
+        deltas,
+        lines,
+        to.stream,
+        to.from.created_ns,
+        to.from.last_seq,
+        to.from.epoch,
+        to.last_seq,
+        to.last_stored_ns,
+        to.rules
+    );
+    Ok(moved.fetch_one(connection).await?)
 }

@@ -1,9 +1,9 @@
 //! Tables `stream_cursors` and `stream_losses`: how far each stream is folded, and what went missing.
 //!
-//! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the
-//! caller believes it to be.
+//! Owns what is known of a stream, and what a move of its cursor hangs on. Must never move one of a fold but by the
+//! compare-and-swap of [`super::at_once`].
 
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, at_once};
 
 /// Where a stream's fold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,20 +159,11 @@ pub struct Move<'m> {
 
 /// Moves the cursor, first statement of a fold's transaction. False when the cursor is not where the caller
 /// believes it to be, or other rules are in force: then nothing may be committed.
+///
+/// # Errors
+/// Postgres does not answer.
 pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
-    let moved = sqlx::query!(
-        "UPDATE stream_cursors SET last_seq = $5, last_stored_ns = $6, moved_at = now()
-         WHERE stream = $1 AND created_ns = $2 AND last_seq = $3 AND epoch = $4
-           AND EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $7)",
-        to.stream,
-        to.from.created_ns,
-        to.from.last_seq,
-        to.from.epoch,
-        to.last_seq,
-        to.last_stored_ns,
-        to.rules
-    );
-    Ok(moved.execute(&mut **tx).await?.rows_affected() == 1)
+    at_once::move_and_count(tx, to, &[], &[], &[]).await
 }
 
 /// Whether a loss of any stream stands.

@@ -6,10 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use async_nats::jetstream::Context;
-use reqwest::{Client, Method};
-use rolekeeper::sandbox::tenant::Tenant;
+use rolekeeper::sandbox::traffic::management::Management;
 use rolekeeper::sandbox::traffic::stream::APP_EVENTS;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -27,7 +26,6 @@ const COMMITS: i64 = 1_500;
 const COMMIT_EVERY: Duration = Duration::from_millis(2);
 /// Each of a read and a write.
 const CALLS: usize = 150;
-const CALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// What each took.
 #[derive(Debug, Default)]
@@ -44,9 +42,7 @@ pub(crate) struct Bare {
     published: usize,
     db: PgConnection,
     committed: i64,
-    http: Client,
-    user: String,
-    token: String,
+    management: Management,
 }
 
 impl Bare {
@@ -65,16 +61,12 @@ impl Bare {
         sqlx::raw_sql("CREATE TABLE bare (number bigint PRIMARY KEY)")
             .execute(&mut db)
             .await?;
-        let http = Client::builder().no_proxy().timeout(CALL_WITHIN).build()?;
-        let base = world.tenant.base_url();
         Ok(Self {
             jetstream,
             published: 0,
             db,
             committed: 0,
-            token: token(&http, &world.tenant).await?,
-            http,
-            user: format!("{base}/api/v2/users/{}", BYSTANDER.replace('|', "%7C")),
+            management: Management::connect(&world.tenant, PLAIN_CLIENT, SECRET).await?,
         })
     }
 
@@ -94,14 +86,14 @@ impl Bare {
             times.commit.push(began.elapsed());
         }
         for number in 0..CALLS {
-            times.get.push(self.call(Method::GET, None).await?);
+            times.get.push(self.call(None).await?);
             let roles = if number % 2 == 0 {
                 json!(["beta_tester"])
             } else {
                 json!([])
             };
             let patch = json!({"app_metadata": {"roles": roles}});
-            times.patch.push(self.call(Method::PATCH, Some(patch)).await?);
+            times.patch.push(self.call(Some(&patch)).await?);
         }
         Ok(times)
     }
@@ -118,28 +110,10 @@ impl Bare {
         Ok(latency_plays::acked(&published))
     }
 
-    async fn call(&self, method: Method, patch: Option<Value>) -> Result<Duration> {
-        let mut request = self.http.request(method, &self.user).bearer_auth(&self.token);
-        if let Some(patch) = patch {
-            request = request.json(&patch);
-        }
+    async fn call(&self, patch: Option<&Value>) -> Result<Duration> {
         let began = Instant::now();
-        request.send().await?.error_for_status()?.bytes().await?;
+        let answer = self.management.user(BYSTANDER, patch).await?;
+        answer.error_for_status()?.bytes().await?;
         Ok(began.elapsed())
     }
-}
-
-async fn token(http: &Client, tenant: &Tenant) -> Result<String> {
-    let base = tenant.base_url();
-    let asked = json!({
-        "grant_type": "client_credentials", "client_id": PLAIN_CLIENT, "client_secret": SECRET,
-        "audience": format!("{base}/api/v2/"),
-    });
-    let answer = http
-        .post(format!("{base}/oauth/token"))
-        .json(&asked)
-        .send()
-        .await?;
-    let answer: Value = answer.error_for_status()?.json().await?;
-    Ok(answer["access_token"].as_str().context("no token")?.to_owned())
 }

@@ -11,7 +11,8 @@ use async_nats::jetstream::{self, Context};
 use rolekeeper::sandbox::servers::Nats;
 use rolekeeper::sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
 use rolekeeper::sandbox::traffic::ROLE;
-use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
+use rolekeeper::sandbox::traffic::rest;
+use rolekeeper::sandbox::traffic::stream::Streams;
 use rolekeeper::sandbox::worker::{self, Worker};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -94,7 +95,7 @@ impl World {
     async fn play(&mut self, part: Part) -> Result<(Vec<Published>, Vec<Crossing>)> {
         let published = latency_plays::publish(&self.jetstream, part.events).await?;
         let deadline = Instant::now() + REST_WITHIN;
-        while !self.is_quiet().await? {
+        while !rest::is_reached(&self.tenant, &self.streams, &mut self.db).await? {
             self.worker.still_runs()?;
             anyhow::ensure!(
                 Instant::now() < deadline,
@@ -104,22 +105,6 @@ impl World {
             sleep(LOOK_EVERY).await;
         }
         Ok((published, part.crossings))
-    }
-
-    async fn is_quiet(&mut self) -> Result<bool> {
-        if self.tenant.undelivered() > 0 {
-            return Ok(false);
-        }
-        // One statement, so one moment: a nomination is there as soon as the cursor has moved.
-        let quiet = sqlx::query_scalar::<_, Option<bool>>(
-            "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
-                AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
-                AND NOT EXISTS (SELECT FROM nominations)",
-        );
-        let quiet = quiet
-            .bind(self.streams.last_seq(APP_EVENTS).await?.cast_signed())
-            .bind(self.streams.last_seq(AUTH0_LOGS).await?.cast_signed());
-        Ok(quiet.fetch_one(&mut self.db).await?.unwrap_or(false))
     }
 
     /// From the call that published each crossing event to the tenant's write of the role.
@@ -192,21 +177,14 @@ async fn tenant(users: &[User]) -> Result<Tenant> {
 
 /// The worker, ready, with the tenant's log coming in.
 async fn worker(url: &str, nats: &str, tenant: &Tenant) -> Result<Worker> {
-    let settings = [
-        ("DATABASE_URL", url.to_owned()),
-        ("NATS_URL", nats.to_owned()),
-        ("AUTH0_DOMAIN", tenant.base_url()),
-        ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
-        ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
+    let mut settings = worker::settings(url, nats, &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
+    settings.extend([
         // The most there can be: no limit is in the way.
         ("AUTH0_PLAN", "500:10000".to_owned()),
         // More than all rounds together change: nothing is held.
         ("BRAKE_REVOKES", "100000".to_owned()),
         ("BRAKE_GRANTS", "100000".to_owned()),
-        ("LOG_STREAM_TOKEN", LOG_TOKEN.to_owned()),
-        ("LISTEN", "127.0.0.1:0".to_owned()),
-        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
-    ];
+    ]);
     worker::migrate(Path::new(PROGRAM), &settings).await?;
     let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
     worker.ready().await?;

@@ -21,6 +21,7 @@ use crate::table::{Goal, Table};
 const DATABASE: &str = "start";
 const CLIENT: &str = "role-changer";
 const SECRET: &str = "secret";
+const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
 /// A median of fewer says little; a start takes a second with its stop.
 const LEAST_STARTS: usize = 9;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -38,16 +39,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
         ..TenantOptions::default()
     });
     let tenant = tenant.await?;
-    let settings = [
-        ("DATABASE_URL", url.clone()),
-        ("NATS_URL", nats.url()),
-        ("AUTH0_DOMAIN", tenant.base_url()),
-        ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
-        ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
-        ("LOG_STREAM_TOKEN", "log-stream-token-of-the-bench".to_owned()),
-        ("LISTEN", "127.0.0.1:0".to_owned()),
-        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
-    ];
+    let settings = worker::settings(&url, &nats.url(), &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
     worker::migrate(Path::new(PROGRAM), &settings).await?;
     let mut db = PgConnection::connect(&url).await?;
     let mut waiting = Filled::publish(&nats.url(), 0, 1_000).await?;

@@ -5,8 +5,6 @@
 //! in the tenant's own log, roles are read at the tenant.
 
 #[cfg(feature = "sandbox")]
-mod api;
-#[cfg(feature = "sandbox")]
 mod counts;
 #[cfg(feature = "sandbox")]
 mod drain;

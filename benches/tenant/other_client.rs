@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rolekeeper::sandbox::tenant::Tenant;
+use rolekeeper::sandbox::traffic::management::Management;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::api::Api;
-use crate::world::{OTHER_CLIENT, bystander};
+use crate::world::{OTHER_CLIENT, SECRET, bystander};
 
 /// Reads until it is dropped.
 #[derive(Debug)]
@@ -22,14 +22,14 @@ pub(crate) struct OtherClient {
 impl OtherClient {
     /// Starts with `per_second` calls a real second.
     pub(crate) async fn start(tenant: &Tenant, per_second: u32) -> Result<Self> {
-        let api = Api::connect(tenant, OTHER_CLIENT).await?;
+        let api = Management::connect(tenant, OTHER_CLIENT, SECRET).await?;
         let mut reading = JoinSet::new();
         reading.spawn(read(api, Duration::from_secs(1) / per_second));
         Ok(Self { _reading: reading })
     }
 }
 
-async fn read(api: Api, every: Duration) {
+async fn read(api: Management, every: Duration) {
     let mut ticks = interval(every);
     let mut calls = JoinSet::new();
     for number in 0.. {

@@ -12,19 +12,19 @@ use anyhow::Result;
 use reqwest::{Response, StatusCode};
 use rolekeeper::sandbox::tenant::Tenant;
 use rolekeeper::sandbox::traffic::ROLE;
+use rolekeeper::sandbox::traffic::management::Management;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::api::Api;
-use crate::world::CLIENT;
+use crate::world::{CLIENT, SECRET};
 
 const RETRIES: u32 = 2;
 const LONGEST_WAIT_S: f64 = 60.0;
 
 /// Gives the role to all `users`; answers how many changes failed for good.
 pub(crate) async fn grant(tenant: &Tenant, users: Arc<[String]>, workers: u32) -> Result<usize> {
-    let api = Api::connect(tenant, CLIENT).await?;
+    let api = Management::connect(tenant, CLIENT, SECRET).await?;
     let next = Arc::new(AtomicUsize::new(0));
     let mut working = JoinSet::new();
     for _ in 0..workers {
@@ -41,7 +41,7 @@ pub(crate) async fn grant(tenant: &Tenant, users: Arc<[String]>, workers: u32) -
 }
 
 /// Reads the user and writes the role beside the others; whether that was done.
-async fn change(api: &Api, user: &str) -> bool {
+async fn change(api: &Management, user: &str) -> bool {
     let Some(read) = retried(api, user, None).await else {
         return false;
     };
@@ -58,7 +58,7 @@ async fn change(api: &Api, user: &str) -> bool {
 }
 
 /// The answer, once it is a good one.
-async fn retried(api: &Api, user: &str, patch: Option<&Value>) -> Option<Response> {
+async fn retried(api: &Management, user: &str, patch: Option<&Value>) -> Option<Response> {
     for retry in 0..=RETRIES {
         let answer = api.user(user, patch).await.ok()?;
         let status = answer.status();

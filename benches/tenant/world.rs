@@ -15,7 +15,8 @@ use rolekeeper::sandbox::tenant::{Client, LogStream, Rate, RatePlan, Tenant, Ten
 use rolekeeper::sandbox::traffic::ROLE;
 use rolekeeper::sandbox::traffic::event::Event;
 use rolekeeper::sandbox::traffic::publish::Publisher;
-use rolekeeper::sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
+use rolekeeper::sandbox::traffic::rest;
+use rolekeeper::sandbox::traffic::stream::Streams;
 use rolekeeper::sandbox::worker::{self, Worker};
 use serde_json::json;
 use sqlx::PgPool;
@@ -130,17 +131,8 @@ impl World {
         let database = format!("bench_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = postgres.create_database(&database).await?;
         let nats = Nats::start().await?;
-        let mut all = vec![
-            ("DATABASE_URL", url.clone()),
-            ("NATS_URL", nats.url()),
-            ("AUTH0_DOMAIN", tenant.base_url()),
-            ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
-            ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
-            ("AUTH0_PLAN", format!("{BURST}:{}", PER_SECOND * factor)),
-            ("LOG_STREAM_TOKEN", LOG_TOKEN.to_owned()),
-            ("LISTEN", "127.0.0.1:0".to_owned()),
-            ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
-        ];
+        let mut all = worker::settings(&url, &nats.url(), &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
+        all.push(("AUTH0_PLAN", format!("{BURST}:{}", PER_SECOND * factor)));
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         worker::migrate(Path::new(PROGRAM), &all).await?;
         let worker = start(&all).await?;
@@ -193,7 +185,7 @@ impl World {
     /// Waits until all records are delivered, both streams are folded to their ends and nobody is due.
     pub(crate) async fn rest(&mut self, within: Duration) -> Result<()> {
         let deadline = Instant::now() + within;
-        while !self.is_quiet().await? {
+        while !rest::is_reached(&self.tenant, &self.streams, &self.db).await? {
             let worker = self.worker.as_mut().context("no worker")?;
             worker.still_runs()?;
             anyhow::ensure!(
@@ -204,21 +196,5 @@ impl World {
             sleep(LOOK_EVERY).await;
         }
         Ok(())
-    }
-
-    async fn is_quiet(&self) -> Result<bool> {
-        if self.tenant.undelivered() > 0 {
-            return Ok(false);
-        }
-        // One statement, so one moment: a nomination is there as soon as the cursor has moved.
-        let quiet = sqlx::query_scalar::<_, Option<bool>>(
-            "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
-                AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
-                AND NOT EXISTS (SELECT FROM nominations)",
-        );
-        let quiet = quiet
-            .bind(self.streams.last_seq(APP_EVENTS).await?.cast_signed())
-            .bind(self.streams.last_seq(AUTH0_LOGS).await?.cast_signed());
-        Ok(quiet.fetch_one(&self.db).await?.unwrap_or(false))
     }
 }

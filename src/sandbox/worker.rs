@@ -27,6 +27,30 @@ pub struct Worker {
     process: Process,
 }
 
+/// Settings of a worker with all its stages, on ports that the system chooses: Postgres, NATS, the tenant, its client with
+/// its secret, and the token of its log stream.
+#[must_use]
+pub fn settings(
+    database_url: &str,
+    nats_url: &str,
+    domain: &str,
+    (client, secret): (&str, &str),
+    log_stream_token: &str,
+) -> Vec<(&'static str, String)> {
+    [
+        ("DATABASE_URL", database_url),
+        ("NATS_URL", nats_url),
+        ("AUTH0_DOMAIN", domain),
+        ("AUTH0_CLIENT_ID", client),
+        ("AUTH0_CLIENT_SECRET", secret),
+        ("LOG_STREAM_TOKEN", log_stream_token),
+        ("LISTEN", "127.0.0.1:0"),
+        ("OPS_LISTEN", "127.0.0.1:0"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}
+
 /// Prepares database and streams with `program`: `rolekeeper migrate`.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rolekeeper::sandbox::tenant::{Actor, CallMatch, Client, Endpoint, Fault, LogStream, TenantOptions};
+use rolekeeper::sandbox::traffic::management::Management;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -19,61 +20,32 @@ use crate::oracle::ROLE;
 use crate::world::{CLIENT, LOG_TOKEN, World};
 
 const OTHER: &str = "crm";
+const OTHER_SECRET: &str = "other-secret";
 const ANN: &str = "auth0|ann";
 /// Roles that the other client gives and takes.
 const THEIRS: [&str; 4] = ["mentor", "beta", "vip", "staff"];
 
 /// Another client of the Management API.
 #[derive(Clone)]
-struct Other {
-    http: reqwest::Client,
-    base: String,
-    token: String,
-}
+struct Other(Management);
 
 impl Other {
     async fn start(world: &World) -> Self {
-        world.tenant.register_client(Client::new(OTHER, "other-secret"));
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("an HTTP client");
-        let base = world.tenant.base_url();
-        let asked = json!({
-            "grant_type": "client_credentials", "client_id": OTHER, "client_secret": "other-secret",
-            "audience": format!("{base}/api/v2/"),
-        });
-        let answer = http.post(format!("{base}/oauth/token")).json(&asked).send().await;
-        let token: Value = answer.expect("an answer").json().await.expect("JSON");
-        let token = token["access_token"].as_str().expect("a token").to_owned();
-        Self { http, base, token }
-    }
-
-    fn url(&self, user: &str) -> String {
-        format!("{}/api/v2/users/{}", self.base, user.replace('|', "%7C"))
+        world.tenant.register_client(Client::new(OTHER, OTHER_SECRET));
+        let management = Management::connect(&world.tenant, OTHER, OTHER_SECRET).await;
+        Self(management.expect("a token"))
     }
 
     async fn read(&self, user: &str) -> Vec<String> {
-        let answer = self
-            .http
-            .get(self.url(user))
-            .bearer_auth(&self.token)
-            .send()
-            .await;
-        let user: Value = answer.expect("an answer").json().await.expect("JSON");
+        let answer = self.0.user(user, None).await.expect("an answer");
+        let user: Value = answer.json().await.expect("JSON");
         serde_json::from_value(user["app_metadata"]["roles"].clone()).expect("a list of roles")
     }
 
     async fn write(&self, user: &str, roles: &[String]) {
         let patch = json!({"app_metadata": {"roles": roles}});
-        let answer = self
-            .http
-            .patch(self.url(user))
-            .bearer_auth(&self.token)
-            .json(&patch)
-            .send()
-            .await;
-        assert_eq!(answer.expect("an answer").status(), 200);
+        let answer = self.0.user(user, Some(&patch)).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
     }
 
     /// Turns one role of its own over, as it stood when it read; answers which, and whether it is given now.

@@ -1,37 +1,36 @@
-//! The Management API as a client without rolekeeper's care sees it.
+//! The Management API as another client of the tenant uses it.
 //!
-//! Owns one exchange: no pacing, no retry. Shares no code with the worker.
+//! Owns one exchange. Must never pace or try again: what others make of an answer is theirs to say.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Context as _;
 use reqwest::{Client, Method, Response};
-use rolekeeper::sandbox::tenant::Tenant;
 use serde_json::{Value, json};
 
-use crate::world::SECRET;
+use crate::sandbox::tenant::Tenant;
 
-/// A client with its token.
+/// Longest wait for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A client with its token. It keeps one connection open for calls that follow each other.
 #[derive(Clone, Debug)]
-pub(crate) struct Api {
+pub struct Management {
     http: Client,
     base: Arc<str>,
     token: Arc<str>,
 }
 
-impl Api {
-    /// Fetches a token for the client.
-    pub(crate) async fn connect(tenant: &Tenant, client: &str) -> Result<Self> {
+impl Management {
+    /// Fetches a token for the client with its secret.
+    pub async fn connect(tenant: &Tenant, client: &str, secret: &str) -> anyhow::Result<Self> {
         // reqwest asks for a provider of TLS even for plain HTTP; an error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(10))
-            .build()?;
+        let http = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         let base = tenant.base_url();
         let asked = json!({
-            "grant_type": "client_credentials", "client_id": client, "client_secret": SECRET,
+            "grant_type": "client_credentials", "client_id": client, "client_secret": secret,
             "audience": format!("{base}/api/v2/"),
         });
         let answer = http
@@ -49,7 +48,7 @@ impl Api {
     }
 
     /// One call about one user: a read, or with `patch` a write.
-    pub(crate) async fn user(&self, id: &str, patch: Option<&Value>) -> reqwest::Result<Response> {
+    pub async fn user(&self, id: &str, patch: Option<&Value>) -> reqwest::Result<Response> {
         let method = if patch.is_some() {
             Method::PATCH
         } else {

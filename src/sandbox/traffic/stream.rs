@@ -35,12 +35,16 @@ pub struct Stored {
 }
 
 impl Streams {
+    /// Reads over a connection that there is.
+    #[must_use]
+    pub fn new(jetstream: Context) -> Self {
+        Self { jetstream }
+    }
+
     /// Connects to NATS.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
         let client = async_nats::connect(url).await.context("cannot reach NATS")?;
-        Ok(Self {
-            jetstream: jetstream::new(client),
-        })
+        Ok(Self::new(jetstream::new(client)))
     }
 
     /// Sequence of the newest message; 0 when there is none.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rolekeeper::sandbox::traffic::rest;
+use rolekeeper::sandbox::traffic::stream::Streams;
 use sqlx::Row as _;
 use time::OffsetDateTime;
 
-use super::{APP_EVENTS, CLIENT, World};
+use super::{CLIENT, World};
 use crate::oracle::{self, Change, Expected, Playlist};
 
 /// Differences shown; the first ones tell enough.
@@ -34,28 +36,12 @@ impl World {
         );
     }
 
-    /// Whether every stream is folded to its end and nobody is due or in hand. Parked and held users may wait.
+    /// Whether nothing is left to do; not while nats-server or Postgres is away. Parked and held users may wait.
     pub(crate) async fn is_quiet(&self) -> bool {
-        let logged = self.tenant.logged().len();
-        if self.tenant.undelivered() > 0 {
-            return false;
-        }
-        let mut ends = Vec::new();
-        for stream in [APP_EVENTS, "AUTH0_LOGS"] {
-            match self.jetstream.get_stream(stream).await {
-                Ok(stream) => ends.push(stream.cached_info().state.last_sequence.cast_signed()),
-                Err(_) => return false,
-            }
-        }
-        // One statement, so one moment: a nomination is there as soon as the cursor has moved.
-        let quiet = sqlx::query_scalar(
-            "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
-                AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
-                AND NOT EXISTS (SELECT 1 FROM nominations WHERE parked_at IS NULL AND held IS NULL)",
-        );
-        let quiet = quiet.bind(ends[0]).bind(ends[1]).fetch_one(&self.db).await;
-        // What was logged meanwhile is still on its way.
-        quiet.is_ok_and(|quiet: Option<bool>| quiet == Some(true)) && self.tenant.logged().len() == logged
+        let streams = Streams::new(self.jetstream.clone());
+        rest::is_reached(&self.tenant, &streams, &self.db)
+            .await
+            .unwrap_or(false)
     }
 
     /// Everything that is not as the oracle says.

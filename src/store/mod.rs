@@ -164,6 +164,7 @@ impl Store {
             ("idle_session_timeout", "25000"),
             ("idle_in_transaction_session_timeout", "25000"),
             // A plan is kept while tables grow from nothing to millions of rows: rows are always looked up, one by one.
+            ("plan_cache_mode", "force_generic_plan"),
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),

@@ -174,6 +174,42 @@ async fn postgres_may_stop_crash_and_drop_everybody() {
     assert!((1..30).contains(&waits), "said {waits} times that it waits");
 }
 
+/// F9: Postgres only reads for a while, as one that was not promoted yet does after a failover.
+#[tokio::test]
+async fn a_postgres_that_only_reads_is_waited_for() {
+    let world = World::builder()
+        .own_postgres()
+        .env("AUTH0_TIMEOUT_S", 1)
+        .start()
+        .await;
+    world.seed_user("auth0|ann", &[]);
+    let worker = world.worker();
+    let parts = story(2);
+    world.publish(&parts[0]).await;
+    world.settled().await;
+    let only_reads = async |setting: &'static str| {
+        for statement in [setting, "SELECT pg_reload_conf()"] {
+            sqlx::raw_sql(statement).execute(&world.db).await.unwrap();
+        }
+    };
+    only_reads("ALTER SYSTEM SET default_transaction_read_only = on").await;
+    world.publish(&parts[1]).await;
+    let says = async |path: &str| worker.get(path).await.map(|(status, _)| status);
+    world
+        .eventually("it is not ready", async || says("/readyz").await == Some(503))
+        .await;
+    assert_eq!(says("/healthz").await, Some(200));
+    only_reads("ALTER SYSTEM RESET default_transaction_read_only").await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    let waits = worker
+        .messages()
+        .iter()
+        .filter(|line| line.ends_with("; trying again"))
+        .count();
+    assert!((1..30).contains(&waits), "said {waits} times that it waits");
+}
+
 /// F9: sessions are ended in waves, also inside transactions.
 #[tokio::test]
 async fn connections_to_postgres_may_be_cut_in_waves() {

@@ -8,6 +8,8 @@
 //! Owns that reckoning. Must never count on a write that no record told of: where what is seen is not the
 //! outcome of the writes known, it says so and nothing else.
 
+mod owned;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -38,6 +40,8 @@ pub struct OurWrite {
     pub wrote: State,
     /// From when on writes were reckoned with, if it changed entries of others.
     pub mends_since: Option<OffsetDateTime>,
+    /// A look has recorded what it made of the owned roles. Not so if it was done when its look had been overtaken.
+    pub recorded: bool,
 }
 
 /// One of ours and one of theirs, by their places in [`Known`].
@@ -70,6 +74,8 @@ pub struct Reckoning {
     /// Owned roles that came back, or went again, because another client wrote what it had read before we changed
     /// them: nobody gave them or took them away on purpose.
     pub undone: Vec<String>,
+    /// Owned roles that are as they are by a write of ours, by its place, of which no look has recorded that.
+    pub late: Vec<(String, usize)>,
 }
 
 /// Reckons with all known writes what became of the profile `seen`.
@@ -94,7 +100,12 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
         mended: should.and_then(|should| mended(&seen.roles, should, known.owned)),
         since: Some(since),
         undone: if explained {
-            known.undone(&versions)
+            owned::undone(known.owned, &versions)
+        } else {
+            vec![]
+        },
+        late: if explained {
+            owned::late(known.owned, known.ours, &versions)
         } else {
             vec![]
         },
@@ -138,8 +149,8 @@ struct Version<'a> {
 /// How a version came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
-    /// We wrote it.
-    Us,
+    /// We wrote it, with the write at this place.
+    Us(usize),
     /// Another client wrote it, resting on the version at this place; none is known for the first.
     Them(Option<usize>),
     /// No record told of it, or not yet.
@@ -187,15 +198,15 @@ impl<'a> Clean<'a> {
         })
     }
 
-    /// From when on writes matter; none if none is known of either side.
+    /// From when on writes matter; none if none of ours is known.
     fn since(&self, races: &[Pair]) -> Option<OffsetDateTime> {
-        let theirs = self.theirs.iter().flatten().map(|theirs| theirs.at).max()?;
         let ours = self.ours.iter().map(|ours| ours.wrote.at).max()?;
+        let theirs = self.theirs.iter().flatten().map(|theirs| theirs.at).max();
         let unsettled = races
             .iter()
             .map(|(ours, _)| self.ours[*ours].read.at - STALE_AFTER)
             .min();
-        let recent = theirs.max(ours) - LOOK_BACK;
+        let recent = theirs.map_or(ours, |theirs| theirs.max(ours)) - LOOK_BACK;
         let mut since = unsettled.map_or(recent, |unsettled| unsettled.min(recent));
         // What a mending rests on is reckoned with as long as the mending is.
         while let Some(earlier) = self.mendings_since(since).filter(|earlier| *earlier < since) {
@@ -238,7 +249,7 @@ impl<'a> Clean<'a> {
                         at,
                         roles,
                         intended,
-                        by: By::Us,
+                        by: By::Us(ours),
                     });
                 }
             }
@@ -339,31 +350,6 @@ impl<'a> Clean<'a> {
             }
         }
         moved
-    }
-
-    /// Owned roles of which a write of theirs undid our change, resting on what was before it.
-    fn undone(&self, versions: &[Version<'_>]) -> Vec<String> {
-        let Some(last) = versions.last() else {
-            return vec![];
-        };
-        let holds = |version: &Version<'_>, role: &str| version.roles.iter().any(|one| one == role);
-        let is_undone = |role: &str| {
-            let now = holds(last, role);
-            let otherwise = |version: &Version<'_>| holds(version, role) != now;
-            let changed = versions.iter().rposition(otherwise)?;
-            let before = versions[..changed]
-                .iter()
-                .rposition(|version| !otherwise(version))?;
-            let By::Them(Some(base)) = versions.get(changed + 1)?.by else {
-                return None;
-            };
-            (versions[before + 1].by == By::Us && !otherwise(&versions[base])).then_some(())
-        };
-        self.owned
-            .iter()
-            .filter(|role| is_undone(role).is_some())
-            .map(|role| (*role).to_owned())
-            .collect()
     }
 
     fn owned_in<'s>(&self, roles: &'s [String]) -> BTreeSet<&'s String> {

@@ -52,8 +52,8 @@ pub async fn attempt(
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since, recorded)
+         VALUES ($1, $2, $3, $4, $5, $6, false)",
         id,
         user,
         Value::from(read),
@@ -66,13 +66,20 @@ pub async fn attempt(
     Ok(id)
 }
 
-/// Notes that a write was answered, and when it was done by Auth0's clock. False when the write is not known any more.
-pub async fn answered(tx: &mut Tx<'_>, write: Uuid, at: Option<OffsetDateTime>) -> Result<bool, StoreError> {
+/// Notes that a write was answered, when it was done by Auth0's clock, and whether its look still records it. False when
+/// the write is not known any more.
+pub async fn answered(
+    tx: &mut Tx<'_>,
+    write: Uuid,
+    at: Option<OffsetDateTime>,
+    recorded: bool,
+) -> Result<bool, StoreError> {
     let noted = sqlx::query!(
-        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = $2, answered = true
+        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = $2, answered = true, recorded = $3
          WHERE write_id = $1 AND NOT answered",
         write,
-        at
+        at,
+        recorded
     );
     Ok(noted.execute(&mut **tx).await?.rows_affected() == 1)
 }
@@ -95,6 +102,18 @@ pub async fn confirm(
         user,
         Value::from(roles),
         at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a look recorded what became of the owned roles, by all writes of a user up to this moment of Auth0's clock.
+pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE profile_writes SET recorded = true WHERE user_id = $1 AND NOT recorded AND wrote_updated_at <= $2",
+        user,
+        until
     )
     .execute(&mut **tx)
     .await?;
@@ -160,6 +179,8 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
     let ats: Vec<Option<OffsetDateTime>> = writes.iter().map(|(_, at)| *at).collect();
     sqlx::query!(
         "UPDATE profile_writes p SET followed_up_at = coalesce(p.followed_up_at, now()),
+             -- done later than a look took it to be: what that one recorded was another write's doing
+             recorded = p.recorded AND (p.answered OR told.at IS NULL OR told.at <= p.wrote_updated_at),
              wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END
          FROM UNNEST($1::uuid[], $2::timestamptz[]) AS told(write_id, at) WHERE p.write_id = told.write_id",
         &ids,
@@ -173,7 +194,8 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
 /// The newest writes of a user of which it is known when they were done, newest first.
 pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since
+        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since,
+               recorded
            FROM profile_writes
            WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL
            ORDER BY write_id DESC LIMIT $2"#,
@@ -197,6 +219,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
                     read,
                     wrote,
                     mends_since: row.mends_since,
+                    recorded: row.recorded,
                 },
             ))
         })

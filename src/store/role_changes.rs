@@ -98,6 +98,44 @@ pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<()
     Ok(())
 }
 
+/// Completes the change of a role that `write` made after other looks had dealt with its row: as that row if it was given up,
+/// else as another one of the same decision.
+pub async fn done_late(
+    tx: &mut Tx<'_>,
+    user: &str,
+    (role, change): (&str, Change),
+    write: Uuid,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH decision AS (
+             SELECT * FROM role_changes
+             WHERE user_id = $1 AND role = $2 AND change = $3
+               AND decided_at <= (SELECT attempted_at FROM profile_writes WHERE write_id = $4)
+             ORDER BY change_id DESC LIMIT 1
+         ), given_up AS (
+             UPDATE role_changes r SET completed_at = clock_timestamp(), outcome = 'confirmed'
+             FROM decision d WHERE r.change_id = d.change_id AND d.outcome = 'superseded'
+             RETURNING 1
+         ), again AS (
+             INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, decided_at,
+                 attempted_at, completed_at, outcome, queued_ms, released)
+             SELECT $5, user_id, role, change, plays, rule, event_id, event_stored_at, decided_at,
+                 attempted_at, clock_timestamp(), 'confirmed', queued_ms, released
+             FROM decision WHERE NOT EXISTS (SELECT FROM given_up)
+         )
+         SELECT pg_notify($6, '')",
+        user,
+        role,
+        change.as_str(),
+        write,
+        Uuid::now_v7(),
+        super::Wake::RoleChanges.channel()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Closes rows that were not done and will not be: `superseded` or `gone`.
 pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
     if ids.is_empty() {

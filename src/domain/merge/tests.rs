@@ -21,6 +21,7 @@ fn ours(read: State, wrote: State) -> OurWrite {
         read,
         wrote,
         mends_since: None,
+        recorded: true,
     }
 }
 
@@ -160,6 +161,48 @@ fn an_owned_role_that_comes_or_goes_with_a_stale_write_is_told_from_one_that_som
 }
 
 #[test]
+fn what_an_overtaken_look_of_ours_made_of_an_owned_role_nobody_meant() {
+    let late = |read: &str, wrote: &str| OurWrite {
+        recorded: false,
+        ..ours(at(0, read), at(50, wrote))
+    };
+    let made = |before: &[OurWrite], late: OurWrite, theirs: &[State], seen: &str| {
+        let all = [before, &[late]].concat();
+        let late = reckoned(&all, theirs, &at(50, seen)).late;
+        late.into_iter().map(|(role, _)| role).collect::<Vec<_>>()
+    };
+    let none = [""; 0];
+    assert_eq!(made(&[], late("x", "x editor"), &[], "x editor"), ["editor"]);
+    assert_eq!(made(&[], late("x editor", "x"), &[], "x"), ["editor"]);
+    // Given and taken meanwhile by the look that overtook it.
+    let meanwhile = [
+        ours(at(0, "x"), at(20, "x editor")),
+        ours(at(20, "x editor"), at(40, "x")),
+    ];
+    assert_eq!(
+        made(&meanwhile, late("x", "x editor"), &[], "x editor"),
+        ["editor"]
+    );
+    // It only did again what that one had done.
+    assert_eq!(
+        made(&meanwhile[..1], late("x", "x editor"), &[], "x editor"),
+        none
+    );
+    // Somebody gave it by hand before it came.
+    let by_hand = [at(45, "x editor")];
+    assert_eq!(
+        made(&meanwhile, late("x", "x editor"), &by_hand, "x editor"),
+        none
+    );
+    // Recorded, the role is what the records say.
+    let recorded = OurWrite {
+        recorded: true,
+        ..late("x", "x editor")
+    };
+    assert_eq!(made(&[], recorded, &[], "x editor"), none);
+}
+
+#[test]
 fn two_writes_in_one_millisecond_are_told_apart_by_what_is_read_next() {
     let write = ours(at(0, "x"), at(20, "x editor"));
     let theirs = at(20, "x y");
@@ -290,6 +333,7 @@ impl Tenant {
                         read,
                         wrote,
                         mends_since,
+                        recorded: true,
                     });
                 }
             }

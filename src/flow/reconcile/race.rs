@@ -12,9 +12,9 @@ use super::Reconcile;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
-use crate::domain::plan::SeenRoles;
+use crate::domain::plan::{Change, SeenRoles};
 use crate::flow::sweep::RACE_PATIENCE;
-use crate::store::{Race, RaceOutcome, StoreError, Tx, profile_writes, races};
+use crate::store::{Race, RaceOutcome, StoreError, Tx, assignments, profile_writes, races, role_changes};
 
 /// What was found out about races when a profile was read.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Races {
 
 impl Reconcile {
     /// Looks for races of the user. What is found is written down; owned roles that came or went with a stale
-    /// write are ours as before.
+    /// write, another client's or one of our own, are ours as before.
     pub(super) async fn races(
         &self,
         tx: &mut Tx<'_>,
@@ -50,10 +50,15 @@ impl Reconcile {
         let (Some(now), true) = (state(profile), self.writes) else {
             return Ok(Races::default());
         };
-        if standing.unanswered {
+        if standing.unrecorded {
             profile_writes::confirm(tx, user, &now.roles, Some(now.at)).await?;
         }
-        if !standing.foreign_writes {
+        if !standing.foreign_writes && !standing.unrecorded {
+            return Ok(Races::default());
+        }
+        let ours = profile_writes::of_user(tx, user).await?;
+        let unrecorded = ours.iter().any(|(_, ours)| !ours.recorded);
+        if !standing.foreign_writes && !unrecorded {
             return Ok(Races::default());
         }
         let theirs = races::theirs(tx, user).await?;
@@ -61,11 +66,8 @@ impl Reconcile {
         let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
         let (records, theirs): (Vec<String>, Vec<State>) =
             theirs.into_iter().filter(|(_, theirs)| after(theirs.at)).unzip();
-        let (writes, ours): (Vec<_>, Vec<OurWrite>) = profile_writes::of_user(tx, user)
-            .await?
-            .into_iter()
-            .filter(|(_, ours)| after(ours.wrote.at))
-            .unzip();
+        let (writes, ours): (Vec<_>, Vec<OurWrite>) =
+            ours.into_iter().filter(|(_, ours)| after(ours.wrote.at)).unzip();
         let settled = pairs(&writes, &records)
             .filter(|(ours, theirs)| known.settled.contains(&(writes[*ours], records[*theirs].clone())));
         let settled = settled.collect();
@@ -83,6 +85,13 @@ impl Reconcile {
         };
         let reckoning = reckon(&all, &now);
         standing.undone(&reckoning.undone);
+        for (role, ours) in &reckoning.late {
+            self.done_late(tx, user, &now, (role, writes[*ours]), standing)
+                .await?;
+        }
+        if unrecorded && reckoning.explained {
+            profile_writes::recorded(tx, user, now.at).await?;
+        }
         let race = |pair: &Pair| Race {
             write: writes[pair.0],
             ours: &ours[pair.0],
@@ -102,6 +111,35 @@ impl Reconcile {
             since: reckoning.since.filter(|_| reckoning.mended.is_some()),
             mended: reckoning.mended,
         })
+    }
+
+    /// Takes over what a write of ours did to an owned role and no look has recorded. Its row in the audit is completed as any
+    /// if it is open; other looks may have dealt with it.
+    async fn done_late(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        now: &State,
+        (role, write): (&str, Uuid),
+        standing: &mut Standing<'_>,
+    ) -> Result<(), StoreError> {
+        let held = now.roles.iter().any(|one| one == role);
+        let change = if held { Change::Granted } else { Change::Revoked };
+        if !standing
+            .open
+            .iter()
+            .any(|open| open.role == role && open.granted == held)
+        {
+            role_changes::done_late(tx, user, (role, change), write).await?;
+            self.metrics
+                .role_changes
+                .with_label_values(&[change.as_str(), "confirmed"])
+                .inc();
+        }
+        if let Some(seen) = standing.done_late(role, held) {
+            assignments::seen(tx, user, seen).await?;
+        }
+        Ok(())
     }
 
     /// Settles what needs no write.
@@ -159,9 +197,14 @@ pub(super) async fn attempt(
     profile_writes::attempt(tx, user, (&roles, at(read)), (wrote, races.since)).await
 }
 
-/// Notes what a write's answer says; false when the write is not known any more.
-pub(super) async fn answered(tx: &mut Tx<'_>, write: Uuid, after: &Profile) -> Result<bool, StoreError> {
-    profile_writes::answered(tx, write, at(after)).await
+/// Notes what a write's answer says, and whether its look records it; false when the write is not known any more.
+pub(super) async fn answered(
+    tx: &mut Tx<'_>,
+    write: Uuid,
+    after: &Profile,
+    recorded: bool,
+) -> Result<bool, StoreError> {
+    profile_writes::answered(tx, write, at(after), recorded).await
 }
 
 /// The roles of a profile and since when they, or anything else of it, are so. None if it has no such time.

@@ -1,7 +1,7 @@
 //! The end of a look: what was seen and written, into Postgres.
 //!
-//! Owns the third transaction. Must never record for a look that has lost its lease: its write is seen and
-//! mended by the next one.
+//! Owns the third transaction. Must never take what a look that has lost its lease wrote for what stands: it notes that the
+//! write was done, and the next look mends it.
 
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -45,7 +45,7 @@ impl Reconcile {
         let ours = looks::still_ours(&mut tx, claim).await?;
         let noted = match write.write {
             // True whoever has the user in hand now.
-            Some(write) => race::answered(&mut tx, write, after).await?,
+            Some(write) => race::answered(&mut tx, write, after, ours.is_some()).await?,
             None => true,
         };
         if !noted {
@@ -65,7 +65,7 @@ impl Reconcile {
             tx.commit().await?;
             warn!(
                 user.id = user,
-                "the record of a write came too late; the user is looked at again"
+                "a write was done after another look had begun; the user is looked at again"
             );
             return Ok(());
         }

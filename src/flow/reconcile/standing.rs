@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::domain::plan::{Change, SeenRoles, Want};
 use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
 use crate::store::display_names::Kept;
-use crate::store::{Assignment, Dossier, Facts, OpenChange, StoreError, Tx, dossier};
+use crate::store::{Assignment, Dossier, Facts, OpenChange, Seen, StoreError, Tx, dossier};
 
 /// A user's standing under the rules in force.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub(super) struct Standing<'r> {
     pub(super) loss: bool,
     /// What the user wishes to be called.
     pub(super) names: Kept,
-    /// A write of ours to the profile was not answered.
-    pub(super) unanswered: bool,
+    /// Of a write of ours to the roles no look has recorded what came of it.
+    pub(super) unrecorded: bool,
     /// Other clients wrote the user's roles.
     pub(super) foreign_writes: bool,
     /// Brakes that were engaged when this was read; they may be let go of at any time.
@@ -95,7 +95,7 @@ impl<'r> Standing<'r> {
             assignments: mut known,
             open,
             names,
-            unanswered,
+            unrecorded,
             foreign_writes,
             loss,
             engaged,
@@ -131,7 +131,7 @@ impl<'r> Standing<'r> {
             open,
             loss,
             names,
-            unanswered,
+            unrecorded,
             foreign_writes,
             engaged,
             erasures,
@@ -180,6 +180,21 @@ impl<'r> Standing<'r> {
         for role in &mut self.roles {
             role.undone = roles.contains(&role.rule.role);
         }
+    }
+
+    /// A write of ours made the role what it is, and nobody recorded it: it is ours if it is held, and if not, nobody took it
+    /// away. Answers what to keep of it.
+    pub(super) fn done_late<'a>(&mut self, role: &'a str, held: bool) -> Option<Seen<'a>> {
+        let of = self.roles.iter_mut().find(|one| one.rule.role == role)?;
+        of.undone = true;
+        Some(Seen {
+            role,
+            wanted: of.decision.wanted,
+            held,
+            adopted: held,
+            below_since: of.decision.below_since,
+            overruled: of.overruled && !held,
+        })
     }
 
     /// What is wanted of each owned role.

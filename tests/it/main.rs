@@ -52,6 +52,8 @@ mod fold_poison;
 #[cfg(test)]
 mod fold_small_batches;
 #[cfg(test)]
+mod late_writes;
+#[cfg(test)]
 mod leftovers;
 #[cfg(test)]
 mod local_copy;

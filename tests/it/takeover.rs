@@ -2,12 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use rolekeeper::sandbox::tenant::{Actor, LogStream, Version};
-use serde_json::json;
-
 use crate::events::{plays, retraction, saved};
-use crate::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, Worker, World};
+use crate::world::{Worker, World};
 
 /// The stages of which one worker at a time is active.
 const STAGES: [&str; 3] = ["fold_app_events", "fold_auth0_logs", "reconcile"];
@@ -112,119 +108,4 @@ async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
     world.publish(&retractions).await;
     world.settled().await;
     assert!(world.roles("auth0|ann").is_empty());
-}
-
-/// How often we left `user` with the role, or without it.
-fn written(world: &World, user: &str, with_role: bool) -> usize {
-    let by_us = Actor::Client(CLIENT.to_owned());
-    let has_role = |version: &Version| {
-        version
-            .roles()
-            .is_some_and(|roles| roles.to_string().contains(ROLE))
-    };
-    let history = world.tenant.history(user);
-    let ours = history.iter().filter(|version| version.by == by_us);
-    ours.filter(|version| has_role(version) == with_role).count()
-}
-
-/// Ann earns the role. The worker is frozen when the grant is decided and before it is written; answers the one that is to take
-/// over.
-async fn freeze_before_its_write(world: &World, sleeper: &Worker) -> Worker {
-    world.seed_user("auth0|ann", &["mentor"]);
-    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
-    world.publish(&plays("a", "pl_1", 0..99)).await;
-    world.settled().await;
-    // Slow answers: it does not know yet that its decision is committed.
-    world.postgres_proxy().delay(Duration::from_millis(300));
-    world.publish(&plays("a", "pl_1", 99..100)).await;
-    let decided = "SELECT count(*) FROM role_changes WHERE outcome IS NULL";
-    world
-        .eventually("a grant is decided", async || {
-            world.number(decided).await == Some(1)
-        })
-        .await;
-    sleeper.sigstop();
-    world.postgres_proxy().restore();
-    assert_eq!(written(world, "auth0|ann", true), 0, "it froze too late");
-
-    let heir = world.start_worker().await;
-    let webhook = format!("http://{}/auth0/logs", heir.address("LISTEN").await);
-    let logs = LogStream::to(webhook, LOG_TOKEN);
-    world.tenant.stream_logs(logs).expect("a runtime");
-    heir
-}
-
-/// F5: the frozen worker's write comes when the heir has given the role and taken it again, and others have changed the list.
-#[tokio::test]
-async fn a_write_from_before_a_takeover_is_mended_when_it_comes() {
-    const ANN: &str = "auth0|ann";
-    let world = World::builder()
-        .postgres_proxy()
-        .env("AUTH0_TIMEOUT_S", 1)
-        .start()
-        .await;
-    let sleeper = world.worker();
-    let heir = freeze_before_its_write(&world, &sleeper).await;
-    world
-        .eventually_within(FROZEN_WITHIN, "the heir gives the role", async || {
-            written(&world, ANN, true) == 1
-        })
-        .await;
-    world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
-    world
-        .eventually("the heir takes the role", async || {
-            written(&world, ANN, false) == 1
-        })
-        .await;
-    let by_hand = json!({"app_metadata": {"roles": ["mentor", "staff"]}});
-    world.tenant.dashboard_edit(ANN, by_hand).expect("an edit");
-    world
-        .eventually("all is quiet", async || world.is_quiet().await)
-        .await;
-
-    sleeper.sigcont();
-    let roles = || {
-        let mut roles = world.roles(ANN);
-        roles.sort();
-        roles
-    };
-    world
-        .eventually("its late write comes, and is mended", async || {
-            written(&world, ANN, true) == 2 && roles() == ["mentor", "staff"] && world.is_quiet().await
-        })
-        .await;
-    assert!(heir.is_active("reconcile").await);
-    let audit = world.audit_of(ANN).await;
-    let changes: Vec<&str> = audit.iter().map(|(change, _)| change.as_str()).collect();
-    assert_eq!(changes, ["granted", "revoked", "granted", "revoked"]);
-}
-
-/// F5: the role is not earned any more when the frozen worker's write comes, and the heir had nothing to write.
-#[tokio::test]
-async fn a_role_that_was_given_too_late_goes_again() {
-    let world = World::builder()
-        .workers(0)
-        .postgres_proxy()
-        .env("AUTH0_TIMEOUT_S", 1)
-        .start()
-        .await;
-    world.start_worker_with(&[("ONLY", "fold")]).await;
-    let sleeper = world.start_worker_with(&[("ONLY", "reconcile")]).await;
-    freeze_before_its_write(&world, &sleeper).await;
-    world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
-    world
-        .eventually_within(FROZEN_WITHIN, "the heir sees that it is not earned", async || {
-            world.is_quiet().await
-        })
-        .await;
-    assert_eq!(written(&world, "auth0|ann", true), 0);
-
-    sleeper.sigcont();
-    world
-        .eventually("its late write comes", async || {
-            written(&world, "auth0|ann", true) == 1
-        })
-        .await;
-    world.settled().await;
-    assert_eq!(world.roles("auth0|ann"), ["mentor"]);
 }

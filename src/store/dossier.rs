@@ -24,7 +24,7 @@ pub struct Dossier {
     pub open: Vec<OpenChange>,
     /// What the user wishes to be called.
     pub names: Kept,
-    /// A write of ours to the profile was not answered.
+    /// A write of ours to the roles was not answered, or no look has recorded what came of it.
     pub unrecorded: bool,
     /// Other clients wrote the user's roles.
     pub foreign_writes: bool,
@@ -44,7 +44,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
-               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND NOT w.recorded) AS "unrecorded!",
+               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL) AS "engaged!",

@@ -180,7 +180,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
     sqlx::query!(
         "UPDATE profile_writes p SET followed_up_at = coalesce(p.followed_up_at, now()),
              -- done later than a look took it to be: what that one recorded was another write's doing
-             recorded = p.recorded AND (p.answered OR told.at IS NULL OR told.at <= p.wrote_updated_at),
+             recorded = p.recorded AND (p.answered OR told.at IS NULL OR coalesce(told.at <= p.wrote_updated_at, false)),
              wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END
          FROM UNNEST($1::uuid[], $2::timestamptz[]) AS told(write_id, at) WHERE p.write_id = told.write_id",
         &ids,

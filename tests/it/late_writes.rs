@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rolekeeper::sandbox::tenant::{Actor, CallMatch, Endpoint, Fault, LogStream, Version};
+use rolekeeper::sandbox::traffic::management::Management;
 use serde_json::json;
 
 use crate::events::{Sent, plays, retraction, saved};
@@ -164,4 +165,33 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
         .await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+}
+
+/// A worker of the version before noted its writes without saying that nobody has recorded them.
+#[tokio::test]
+async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
+    let world = World::builder().env("ONLY", "http,fold").start().await;
+    world.seed_user(ANN, &[]);
+    world.connect_log_stream().await;
+    let noted = "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles)
+                 VALUES (gen_random_uuid(), 'auth0|ann', '[]', now(), '[\"playlist_editor\"]')";
+    sqlx::query(noted)
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+    let before = Management::connect(&world.tenant, CLIENT, "secret").await;
+    let patch = json!({"app_metadata": {"roles": [ROLE]}});
+    let written = before.expect("a token").user(ANN, Some(&patch)).await;
+    assert_eq!(written.expect("an answer").status(), 200);
+    world
+        .eventually(
+            "its record is folded, and the user is to be looked at",
+            async || {
+                let told =
+                    "SELECT count(*) FROM profile_writes WHERE followed_up_at IS NOT NULL AND NOT recorded";
+                let nominated = "SELECT count(*) FROM nominations WHERE observe";
+                world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
+            },
+        )
+        .await;
 }

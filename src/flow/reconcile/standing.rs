@@ -24,7 +24,7 @@ pub(super) struct Standing<'r> {
     pub(super) loss: bool,
     /// What the user wishes to be called.
     pub(super) names: Kept,
-    /// Of a write of ours to the roles no look has recorded what came of it.
+    /// A write of ours to the roles was not answered, or no look has recorded what came of it.
     pub(super) unrecorded: bool,
     /// Other clients wrote the user's roles.
     pub(super) foreign_writes: bool,

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use rolekeeper::sandbox::servers::PostgresStop;
 
 use crate::events::{Sent, play, plays, saved};
-use crate::world::{APP_EVENTS, World, poll};
+use crate::world::{APP_EVENTS, Worker, World, poll};
 
 const RESTARTS: &str = "rolekeeper_reader_restarts_total{stream=\"APP_EVENTS\"}";
 
@@ -133,6 +133,16 @@ async fn a_consumer_that_is_deleted_behind_its_back_is_made_again_at_the_cursor(
     world.settled().await;
 }
 
+/// Waiting is said now and then, not at every attempt.
+fn waited_quietly(worker: &Worker) {
+    let messages = worker.messages();
+    let waits = messages
+        .iter()
+        .filter(|line| line.ends_with("; trying again"))
+        .count();
+    assert!((1..30).contains(&waits), "said {waits} times that it waits");
+}
+
 /// F9: Postgres stops in every way there is, while events come.
 #[tokio::test]
 async fn postgres_may_stop_crash_and_drop_everybody() {
@@ -165,13 +175,7 @@ async fn postgres_may_stop_crash_and_drop_everybody() {
     }
     world.settled().await;
     assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
-    // Waiting is said now and then, not at every attempt.
-    let waits = worker
-        .messages()
-        .iter()
-        .filter(|line| line.ends_with("; trying again"))
-        .count();
-    assert!((1..30).contains(&waits), "said {waits} times that it waits");
+    waited_quietly(&worker);
 }
 
 /// F9: Postgres only reads for a while, as one that was not promoted yet does after a failover.
@@ -202,12 +206,7 @@ async fn a_postgres_that_only_reads_is_waited_for() {
     only_reads("ALTER SYSTEM RESET default_transaction_read_only").await;
     world.settled().await;
     assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
-    let waits = worker
-        .messages()
-        .iter()
-        .filter(|line| line.ends_with("; trying again"))
-        .count();
-    assert!((1..30).contains(&waits), "said {waits} times that it waits");
+    waited_quietly(&worker);
 }
 
 /// F9: sessions are ended in waves, also inside transactions.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{Actor, CallMatch, Endpoint, Fault, LogStream, Version};
+use rolekeeper::sandbox::tenant::{Actor, CallMatch, Endpoint, Fault};
 use rolekeeper::sandbox::traffic::management::Management;
+use rolekeeper::sandbox::traffic::others;
 use serde_json::json;
 
 use crate::events::{Sent, plays, retraction, saved};
 use crate::oracle::ROLE;
 use crate::rules_many::{RulesFile, rule};
-use crate::world::{CLIENT, LOG_TOKEN, Worker, World};
+use crate::world::{CLIENT, Worker, World};
 
 const ANN: &str = "auth0|ann";
 /// Past every timeout of a frozen holder's session, and its lease.
@@ -21,14 +22,10 @@ const SLOW: Duration = Duration::from_millis(600);
 /// How often we left Ann with the role, or without it.
 fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());
-    let has_role = |version: &Version| {
-        version
-            .roles()
-            .is_some_and(|roles| roles.to_string().contains(ROLE))
-    };
     let history = world.tenant.history(ANN);
     let ours = history.iter().filter(|version| version.by == by_us);
-    ours.filter(|version| has_role(version) == with_role).count()
+    ours.filter(|version| others::holds(version.app_metadata.as_ref()) == with_role)
+        .count()
 }
 
 /// Two workers, of which one folds and the other reconciles. Ann has 99 plays.
@@ -66,9 +63,7 @@ async fn freeze_before_the_write(world: &World, sleeper: &Worker, events: &[Sent
     assert_eq!(world.tenant.history(ANN).len(), before, "it froze too late");
 
     let heir = world.start_worker().await;
-    let webhook = format!("http://{}/auth0/logs", heir.address("LISTEN").await);
-    let logs = LogStream::to(webhook, LOG_TOKEN);
-    world.tenant.stream_logs(logs).expect("a runtime");
+    world.connect_log_stream().await;
     heir
 }
 

@@ -45,6 +45,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// The change after which a role is held, or is not.
+    #[must_use]
+    pub fn to(held: bool) -> Self {
+        if held { Self::Granted } else { Self::Revoked }
+    }
+
     /// As it stands in the audit.
     #[must_use]
     pub fn as_str(self) -> &'static str {

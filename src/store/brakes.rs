@@ -77,11 +77,7 @@ pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
 
 /// A change as it stands in the table.
 pub(super) fn change(text: &str) -> Change {
-    if text == "granted" {
-        Change::Granted
-    } else {
-        Change::Revoked
-    }
+    Change::to(text == "granted")
 }
 
 impl Locked {

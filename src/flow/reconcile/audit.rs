@@ -13,6 +13,14 @@ use crate::domain::rule::Manual;
 use crate::store::{Claim, OpenChange, StoreError, role_changes};
 
 impl Reconcile {
+    /// Counts a change that a look saw done.
+    pub(super) fn count_confirmed(&self, change: Change) {
+        self.metrics
+            .role_changes
+            .with_label_values(&[change.as_str(), "confirmed"])
+            .inc();
+    }
+
     /// Tells of roles that somebody took away although they are earned; answers those that are left so.
     pub(super) fn taken_away(
         &self,
@@ -56,15 +64,7 @@ impl Reconcile {
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         role_changes::complete(tx, &ids, "confirmed").await?;
         for open in done {
-            let change = if open.granted {
-                Change::Granted
-            } else {
-                Change::Revoked
-            };
-            self.metrics
-                .role_changes
-                .with_label_values(&[change.as_str(), "confirmed"])
-                .inc();
+            self.count_confirmed(Change::to(open.granted));
         }
         let (mut rows, mut again) = (Vec::new(), Vec::new());
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();

@@ -124,17 +124,11 @@ impl Reconcile {
         standing: &mut Standing<'_>,
     ) -> Result<(), StoreError> {
         let held = now.roles.iter().any(|one| one == role);
-        let change = if held { Change::Granted } else { Change::Revoked };
-        if !standing
-            .open
-            .iter()
-            .any(|open| open.role == role && open.granted == held)
-        {
+        let mut open = standing.open.iter();
+        if !open.any(|open| open.role == role && open.granted == held) {
+            let change = Change::to(held);
             role_changes::done_late(tx, user, (role, change), write).await?;
-            self.metrics
-                .role_changes
-                .with_label_values(&[change.as_str(), "confirmed"])
-                .inc();
+            self.count_confirmed(change);
         }
         if let Some(seen) = standing.done_late(role, held) {
             assignments::seen(tx, user, seen).await?;

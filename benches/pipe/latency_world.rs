@@ -11,10 +11,10 @@ use async_nats::jetstream::{self, Context};
 use rolekeeper::sandbox::servers::Nats;
 use rolekeeper::sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
 use rolekeeper::sandbox::traffic::ROLE;
-use rolekeeper::sandbox::traffic::rest;
 use rolekeeper::sandbox::traffic::stream::Streams;
+use rolekeeper::sandbox::traffic::{others, rest};
 use rolekeeper::sandbox::worker::{self, Worker};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
@@ -65,11 +65,12 @@ impl World {
         let (nats, tenant) = (Nats::start().await?, tenant(&script.users).await?);
         let worker = worker(&url, &nats.url(), &tenant).await?;
         let first = script.warm_up();
+        let jetstream = jetstream::new(async_nats::connect(nats.url()).await?);
         let mut world = Self {
             worker,
             tenant,
-            jetstream: jetstream::new(async_nats::connect(nats.url()).await?),
-            streams: Streams::connect(&nats.url()).await?,
+            streams: Streams::new(jetstream.clone()),
+            jetstream,
             db,
             url,
             script,
@@ -113,9 +114,9 @@ impl World {
         for Crossing { event, user, granted } in crossings {
             let called_at = published[*event].called_at;
             let history = self.tenant.history(user);
-            let written = history
-                .iter()
-                .find(|version| version.at > called_at && holds(version.roles()) == *granted);
+            let written = history.iter().find(|version| {
+                version.at > called_at && others::holds(version.app_metadata.as_ref()) == *granted
+            });
             let written = written.with_context(|| format!("{user}: the role was not written"))?;
             times.push((written.at - called_at).try_into()?);
         }
@@ -149,11 +150,6 @@ impl World {
         self.worker.stop().await?;
         database::drop_it(&ground.postgres, DATABASE).await
     }
-}
-
-fn holds(roles: Option<&Value>) -> bool {
-    let roles = roles.and_then(Value::as_array);
-    roles.is_some_and(|roles| roles.iter().any(|role| role == ROLE))
 }
 
 /// A tenant without a rate limit, with those who will cross.

@@ -312,7 +312,7 @@ async fn the_tenants_own_stream_late_twice_and_mixed_tells_each_thing_once() {
         }
         world.settled().await;
     }
-    let logged = world.tenant.logged().len();
+    let logged = world.tenant.logged_count();
     assert!(world.tenant.delivered_log_ids().len() > logged && world.tenant.stream_errors().is_empty());
     assert_eq!((stored(&world).await.len(), logged), (120, 120));
     // Each new user was read once; once more where a record came while that was going on.

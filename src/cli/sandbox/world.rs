@@ -17,6 +17,7 @@ use crate::sandbox::servers::folder::{self, Folder};
 use crate::sandbox::servers::{Nats, Postgres, Process};
 use crate::sandbox::tenant::{Action, Client, LogStream, RatePlan, Tenant, TenantOptions};
 use crate::sandbox::traffic::http;
+use crate::sandbox::worker;
 
 /// The worker's client at the tenant.
 pub(super) const CLIENT: &str = "sandbox-rolekeeper";
@@ -67,19 +68,18 @@ impl World {
             ..TenantOptions::default()
         })
         .await?;
-        let settings = [
-            ("DATABASE_URL", database_url.clone()),
-            ("NATS_URL", nats.url()),
-            ("AUTH0_DOMAIN", tenant.base_url()),
-            ("AUTH0_CLIENT_ID", CLIENT.to_owned()),
-            ("AUTH0_CLIENT_SECRET", SECRET.to_owned()),
+        let mut settings = worker::settings(
+            &database_url,
+            &nats.url(),
+            &tenant.base_url(),
+            (CLIENT, SECRET),
+            TOKEN,
+        );
+        settings.extend([
             ("AUTH0_PLAN", PLAN.1.to_owned()),
-            ("LOG_STREAM_TOKEN", TOKEN.to_owned()),
             ("API_AUDIENCE", AUDIENCE.to_owned()),
-            ("LISTEN", "127.0.0.1:0".to_owned()),
-            ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
             ("GRACE_PERIOD_S", "10".to_owned()),
-        ];
+        ]);
         let worker = Worker::start(&settings).await?;
         Ok(Self {
             worker,

@@ -277,6 +277,12 @@ impl Tenant {
         self.shared.lock().outbox.logged.clone()
     }
 
+    /// How many records were logged so far.
+    #[must_use]
+    pub fn logged_count(&self) -> usize {
+        self.shared.lock().outbox.logged.len()
+    }
+
     /// Ids of records that the webhook accepted, in that order; one delivered twice is there twice.
     #[must_use]
     pub fn delivered_log_ids(&self) -> Vec<String> {

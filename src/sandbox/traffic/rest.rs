@@ -10,7 +10,7 @@ use crate::sandbox::tenant::Tenant;
 /// Whether all that the tenant logged is delivered, both streams are folded to their ends, and nobody is due or in hand.
 /// Parked and held users may wait.
 pub async fn is_reached(tenant: &Tenant, streams: &Streams, db: impl PgExecutor<'_>) -> anyhow::Result<bool> {
-    let logged = tenant.logged().len();
+    let logged = tenant.logged_count();
     if tenant.undelivered() > 0 {
         return Ok(false);
     }
@@ -25,5 +25,5 @@ pub async fn is_reached(tenant: &Tenant, streams: &Streams, db: impl PgExecutor<
         .bind(streams.last_seq(AUTH0_LOGS).await?.cast_signed());
     let quiet = quiet.fetch_one(db).await?.unwrap_or(false);
     // What was logged meanwhile is still on its way.
-    Ok(quiet && tenant.logged().len() == logged)
+    Ok(quiet && tenant.logged_count() == logged)
 }

@@ -81,7 +81,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let ops = ops::Ops {
         metrics: Arc::clone(&metrics),
         readiness: readiness.clone(),
-        store: store.clone(),
+        store: store.for_ops(),
         accept: Accept::new(bus.clone()),
         streams: &STREAMS,
     };
@@ -109,7 +109,7 @@ pub async fn serve(config: Config) -> Result<()> {
             metrics: Arc::clone(&metrics),
         });
         if let Some(config) = api {
-            let (parts, keys) = data_api(config, &store, &bus, &metrics)?;
+            let (parts, keys) = data_api(config, &store.for_api(), &bus, &metrics)?;
             lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
             routes = routes.merge(api::routes(parts));
         } else {

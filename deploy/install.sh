@@ -62,6 +62,7 @@ have_node_of_peers() {
 }
 have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_valgrind() { command -v valgrind >/dev/null; }
+have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
@@ -83,6 +84,7 @@ NEEDS
 have_promtool|prometheus|promtool, part of Prometheus
 have_shellcheck|shellcheck|shellcheck
 have_valgrind|valgrind|valgrind, which counts instructions
+have_pgbouncer|pgbouncer|PgBouncer, a pooler that the tests put before PostgreSQL
 have_openssl|openssl|openssl, which makes the keys of the tests
 NEEDS
 }
@@ -117,7 +119,7 @@ apt_install() {
   if command -v systemctl >/dev/null; then
     for service in "$@"; do
       case "$service" in
-        postgresql | nats-server | prometheus)
+        postgresql | nats-server | pgbouncer | prometheus)
           as_root systemctl disable "$service.service" >/dev/null 2>&1 \
             || say "could not keep the service $service from starting at the next boot"
           ;;

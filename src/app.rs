@@ -36,8 +36,18 @@ use crate::store::{InForce, Store, StoreError};
 ///
 /// # Errors
 /// An address that cannot be used.
-pub fn store(config: &DatabaseConfig) -> Result<Store> {
+fn store(config: &DatabaseConfig) -> Result<Store> {
     Ok(Store::new(&config.url, &config.direct_url)?)
+}
+
+/// Connects a command to Postgres, and refuses an address that cannot keep locks.
+///
+/// # Errors
+/// An address that cannot be used, or Postgres is not there.
+pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
+    let store = store(config)?;
+    store.check_sessions().await?;
+    Ok(store)
 }
 
 /// Connects to NATS as configured, in the background.
@@ -253,6 +263,7 @@ async fn prepare(
     readiness.not_ready("start", "starting");
     while !stop.is_cancelled() {
         let prepared = async {
+            store.check_sessions().await?;
             store.check_schema().await?;
             store.check_erasure_key().await?;
             store.put_rules_in_force(rules, writes).await
@@ -266,7 +277,9 @@ async fn prepare(
                 readiness.ready("start", "prepared");
                 return Ok(true);
             }
-            Err(error @ (StoreError::Schema(_) | StoreError::ErasureKey(_))) => return Err(error),
+            Err(error @ (StoreError::Settings(_) | StoreError::Schema(_) | StoreError::ErasureKey(_))) => {
+                return Err(error);
+            }
             Err(why) => {
                 readiness.not_ready("start", why.to_string());
                 patience.wait(&why, stop).await;

@@ -34,7 +34,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         from,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
-    let (store, bus) = (app::store(&database)?, app::bus(&bus).await?);
+    let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
     let Some(loss) = store.open_loss(&stream).await? else {
         bail!("{stream}: no loss stands, nothing to accept")
     };

@@ -56,7 +56,7 @@ impl From<Changes> for Change {
 
 pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     let BrakeArgs { database, show, deed } = args;
-    let store = app::store(&database.checked()?)?;
+    let store = app::connect(&database.checked()?).await?;
     let (change, done) = match deed {
         None => return shown(&store, show).await,
         Some(Deed::Release { changes }) => {

@@ -10,7 +10,8 @@ use crate::config::MigrateArgs;
 
 pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
     let config = args.checked()?;
-    app::store(&config.database)?
+    app::connect(&config.database)
+        .await?
         .migrate()
         .await
         .context("database")?;

@@ -9,6 +9,8 @@ mod events;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod world;
@@ -64,6 +66,8 @@ mod official_clients;
 #[cfg(test)]
 mod ops;
 mod parked;
+mod postgres_connections;
+mod postgres_pooler;
 mod races;
 #[cfg(test)]
 mod reconcile_calls;

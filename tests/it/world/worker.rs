@@ -4,7 +4,7 @@
 //! test ends.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,7 @@ impl Worker {
         http: &reqwest::Client,
     ) -> Self {
         let log = folder.path().join(format!("{name}.log"));
-        let mut command = folder.command(name, Path::new(env!("CARGO_BIN_EXE_rolekeeper")), "KILL");
+        let mut command = folder.command(name, &super::binary(), "KILL");
         command.arg("serve").env_clear().envs(env.iter().cloned());
         command.stdout(fs::File::create(&log).expect("a log file"));
         command.stderr(

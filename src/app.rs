@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
-use crate::bus::{Bus, STREAMS};
+use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
 };
@@ -80,6 +80,7 @@ pub async fn serve(config: Config) -> Result<()> {
     await_stages(&readiness, fold.is_some(), reconcile.is_some());
     let store = store(&database)?.with_erasure_key(erasure_key);
     let bus = bus(&bus_config).await?;
+    lifecycle.spawn("nats", refuse_old_server(bus.clone(), lifecycle.stopping()));
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
     let rules = watch::Sender::new(Arc::new(rules));
@@ -151,6 +152,16 @@ pub async fn serve(config: Config) -> Result<()> {
         End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
     }
+}
+
+/// Ends the worker when the first server that is connected is too old. A later one is checked by the folds, which then
+/// stop and say so: a cluster under upgrade does not end its workers.
+async fn refuse_old_server(bus: Bus, stop: CancellationToken) -> Result<(), BusError> {
+    if let Some(checked) = stop.run_until_cancelled(bus.wait_for_supported_server()).await {
+        checked?;
+    }
+    stop.cancelled().await;
+    Ok(())
 }
 
 /// Nobody who asks before a stage has begun may take the worker for ready.

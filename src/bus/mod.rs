@@ -6,6 +6,7 @@
 mod append;
 mod publish;
 mod reader;
+mod server;
 mod streams;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +56,9 @@ pub enum BusError {
     /// The stream is not there.
     #[error("JetStream has no stream {0}; run `rolekeeper migrate`")]
     NoStream(String),
+    /// The server lacks what the streams need; another server is needed.
+    #[error("nats-server {0} is too old: rolekeeper needs 2.10 or newer; upgrade the server and start again")]
+    OldServer(String),
 }
 
 impl Bus {

@@ -2,11 +2,16 @@
 //!
 //! Owns the order: database first, since a worker refuses an old schema. Must be safe to repeat.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use crate::app;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES};
 use crate::config::MigrateArgs;
+
+/// Longest wait for a connection to NATS.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
     let config = args.checked()?;
@@ -17,6 +22,9 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
         .context("database")?;
     println!("database: up to date");
     let bus = app::bus(&config.bus).await?;
+    tokio::time::timeout(CONNECT_WITHIN, bus.wait_for_supported_server())
+        .await
+        .context("NATS: no server of NATS_URL answered within 10 s")??;
     let streams = config.streams;
     for (name, max_bytes, max_age) in [
         (

@@ -62,6 +62,8 @@ mod local_copy;
 #[cfg(test)]
 mod log_gaps;
 mod lost_grants;
+#[cfg(test)]
+mod nats_versions;
 mod official_clients;
 #[cfg(test)]
 mod ops;

@@ -159,6 +159,7 @@ impl<'f> Term<'f> {
     async fn open(&self) -> Result<Result<(Cursor, Reader), Lost>, TermError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
+        self.fold.bus.check_server()?;
         for difference in &state.differences {
             warn!(
                 stream,

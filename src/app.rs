@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
 use crate::bus::{Bus, BusError, STREAMS};
@@ -131,10 +132,18 @@ pub async fn serve(config: Config) -> Result<()> {
         readiness.ready("http", "listening");
     }
 
+    let mut deliveries = Vec::new();
+    if fold.is_some() {
+        // A message may end the connection it comes on: each fold reads on one of its own.
+        for _ in STREAMS {
+            deliveries.push(self::bus(&bus_config).await?);
+        }
+    }
     let worker = Worker {
         fold,
         reconcile,
         store,
+        deliveries,
         bus,
         metrics,
         readiness,
@@ -180,6 +189,7 @@ struct Worker {
     reconcile: Option<ReconcileConfig>,
     store: Store,
     bus: Bus,
+    deliveries: Vec<Bus>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
     rules: watch::Sender<Arc<Rules>>,
@@ -195,6 +205,7 @@ impl Worker {
             reconcile,
             store,
             bus,
+            deliveries,
             metrics,
             readiness,
             rules,
@@ -215,11 +226,15 @@ impl Worker {
             own_client_id,
         }) = fold
         {
-            for source in [Source::AppEvents, Source::Auth0Logs] {
+            let (process, search) = (Uuid::now_v7(), Arc::default());
+            for (source, deliveries) in [Source::AppEvents, Source::Auth0Logs].into_iter().zip(deliveries) {
                 let stage = Fold {
                     source,
                     store: store.clone(),
                     bus: bus.clone(),
+                    deliveries,
+                    process,
+                    search: Arc::clone(&search),
                     metrics: Arc::clone(&metrics),
                     readiness: readiness.clone(),
                     rules: rules.subscribe(),

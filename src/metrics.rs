@@ -4,6 +4,7 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 mod api;
+mod fold;
 mod tenant_log;
 
 use prometheus::{
@@ -12,6 +13,7 @@ use prometheus::{
 };
 
 pub use api::ApiMetrics;
+pub use fold::FoldMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -89,6 +91,8 @@ pub struct Metrics {
     pub database_up: IntGauge,
     /// 1 while NATS is connected.
     pub bus_up: IntGauge,
+    /// A fold that stands still.
+    pub fold: FoldMetrics,
     /// The data API.
     pub api: ApiMetrics,
     /// The tenant's log: its stream, and the gap filler.
@@ -287,6 +291,7 @@ impl Metrics {
             ),
             database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
+            fold: FoldMetrics::new(&maker, streams),
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),
             registry: maker.0,

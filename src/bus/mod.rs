@@ -4,10 +4,12 @@
 //! never acknowledge: the position of a reader lives in Postgres.
 
 mod append;
+mod fetch;
 mod publish;
 mod reader;
 mod server;
 mod streams;
+mod waiting;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,9 +21,11 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 pub use append::{Appended, End};
+pub use fetch::{Stored, Which};
 pub use publish::{PublishError, Unstored};
-pub use reader::{From, Message, ReadError, Reader};
+pub use reader::{Message, ReadError, Reader};
 pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES, STREAMS, StreamState};
+pub use waiting::{From, Waiting};
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

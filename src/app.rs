@@ -16,6 +16,7 @@ use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, Log
 use crate::bus::{Bus, STREAMS};
 use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
+    RestoreConfig,
 };
 use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
@@ -62,6 +63,7 @@ pub async fn serve(config: Config) -> Result<()> {
         ops_listen,
         rules,
         rules_file,
+        restores,
         erasure_key,
         grace_period,
     } = config;
@@ -129,6 +131,7 @@ pub async fn serve(config: Config) -> Result<()> {
         readiness,
         rules,
         rules_file,
+        restores,
         client,
         lifecycle: lifecycle.clone(),
     };
@@ -163,6 +166,7 @@ struct Worker {
     readiness: Readiness,
     rules: watch::Sender<Arc<Rules>>,
     rules_file: Option<PathBuf>,
+    restores: RestoreConfig,
     client: Option<Client>,
     lifecycle: Lifecycle,
 }
@@ -178,6 +182,7 @@ impl Worker {
             readiness,
             rules,
             rules_file,
+            restores,
             client,
             lifecycle,
         } = self;
@@ -219,6 +224,7 @@ impl Worker {
                 metrics: Arc::clone(&metrics),
                 readiness,
                 rules: rules.subscribe(),
+                restores: restores.clone(),
                 config,
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
@@ -229,6 +235,7 @@ impl Worker {
                 path,
                 store,
                 metrics,
+                forbidden: restores.forbidden,
                 writes,
                 rules,
             };

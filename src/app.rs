@@ -17,6 +17,7 @@ use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, Log
 use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
+    RestoreConfig,
 };
 use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
@@ -73,6 +74,7 @@ pub async fn serve(config: Config) -> Result<()> {
         ops_listen,
         rules,
         rules_file,
+        restores,
         erasure_key,
         grace_period,
     } = config;
@@ -149,6 +151,7 @@ pub async fn serve(config: Config) -> Result<()> {
         readiness,
         rules,
         rules_file,
+        restores,
         client,
         lifecycle: lifecycle.clone(),
     };
@@ -194,6 +197,7 @@ struct Worker {
     readiness: Readiness,
     rules: watch::Sender<Arc<Rules>>,
     rules_file: Option<PathBuf>,
+    restores: RestoreConfig,
     client: Option<Client>,
     lifecycle: Lifecycle,
 }
@@ -210,6 +214,7 @@ impl Worker {
             readiness,
             rules,
             rules_file,
+            restores,
             client,
             lifecycle,
         } = self;
@@ -255,6 +260,7 @@ impl Worker {
                 metrics: Arc::clone(&metrics),
                 readiness,
                 rules: rules.subscribe(),
+                restores: restores.clone(),
                 config,
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
@@ -265,6 +271,7 @@ impl Worker {
                 path,
                 store,
                 metrics,
+                forbidden: restores.forbidden,
                 writes,
                 rules,
             };

@@ -321,7 +321,7 @@ impl Metrics {
         for kind in ["record", "unreadable"] {
             self.webhook_records.with_label_values(&[kind]);
         }
-        for call in ["get_user", "patch_user", "get_logs"] {
+        for call in ["get_user", "patch_user", "get_logs", "get_log"] {
             for result in [
                 "ok",
                 "limited",
@@ -334,6 +334,7 @@ impl Metrics {
                 self.auth0_calls.with_label_values(&[call, result]);
             }
         }
+        self.brake_engaged.with_label_values(&["restored"]);
         for change in ["granted", "revoked"] {
             self.brake_engaged.with_label_values(&[change]);
             for outcome in ["written", "confirmed", "shadow"] {
@@ -349,7 +350,7 @@ impl Metrics {
         for answer in ["restored", "left"] {
             self.taken_away.with_label_values(&[answer]);
         }
-        for outcome in ["merged", "nothing_lost", "unresolved"] {
+        for outcome in ["merged", "nothing_lost", "unresolved", "unconfirmed"] {
             self.races.with_label_values(&[outcome]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {

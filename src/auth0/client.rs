@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::error::{CallError, LaterWhy, Outcome, presentable};
 use super::rate;
@@ -82,6 +83,8 @@ pub struct Reply<T> {
     pub result: Result<T, CallError>,
     /// Of the last answer; all `None` when there was none.
     pub rate: RateHeaders,
+    /// `Date` of the last answer: Auth0's clock, in whole seconds.
+    pub date: Option<OffsetDateTime>,
 }
 
 impl Client {
@@ -130,6 +133,7 @@ impl Client {
                     return Reply {
                         result: Err(broken.later(after_failure)),
                         rate: RateHeaders::default(),
+                        date: None,
                     };
                 }
             };
@@ -154,6 +158,7 @@ impl Client {
             return Reply {
                 result,
                 rate: answer.rate,
+                date: answer.date,
             };
         }
     }
@@ -169,6 +174,7 @@ impl<T> From<NoToken> for Reply<T> {
         Self {
             result: Err(no_token.error),
             rate,
+            date: None,
         }
     }
 }
@@ -177,6 +183,7 @@ impl<T> From<NoToken> for Reply<T> {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) rate: RateHeaders,
+    pub(super) date: Option<OffsetDateTime>,
     pub(super) body: Result<Vec<u8>, Broken>,
 }
 
@@ -234,6 +241,7 @@ pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Broken> 
     Ok(Answer {
         status,
         rate,
+        date: rate::sent_at(response.headers()),
         body: read_body(response).await,
     })
 }

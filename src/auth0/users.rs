@@ -7,6 +7,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 
 use super::client::{Client, Reply};
 use super::error::{CallError, LaterWhy, Outcome, looks_like_html, presentable};
@@ -31,7 +32,10 @@ pub struct Writer(Client);
 
 /// A user as Auth0 showed it: the whole object, of which we understand a few fields.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Profile(Map<String, Value>);
+pub struct Profile {
+    json: Map<String, Value>,
+    date: Option<OffsetDateTime>,
+}
 
 impl Reader {
     /// Reads with `client`.
@@ -64,6 +68,7 @@ impl Writer {
             return Reply {
                 result: Err(refused),
                 rate: super::RateHeaders::default(),
+                date: None,
             };
         }
         call(&self.0, Method::PATCH, user, Some(patch)).await
@@ -76,6 +81,7 @@ async fn call(client: &Client, method: Method, user: &UserId<'_>, body: Option<&
         return Reply {
             result: Err(CallError::Gone),
             rate: super::RateHeaders::default(),
+            date: None,
         };
     }
     let path = format!("users/{}", utf8_percent_encode(user.as_str(), RESERVED));
@@ -84,15 +90,16 @@ async fn call(client: &Client, method: Method, user: &UserId<'_>, body: Option<&
     } else {
         Outcome::NotSent
     };
-    let Reply { result, rate } = client.call(method, &path, body).await;
+    let Reply { result, rate, date } = client.call(method, &path, body).await;
     let result = result.and_then(|body| {
-        Profile::parse(&body).map_err(|detail| CallError::Later {
+        let profile = Profile::parse(&body).map_err(|detail| CallError::Later {
             why: LaterWhy::BadAnswer,
             outcome,
             detail,
-        })
+        });
+        profile.map(|profile| Profile { date, ..profile })
     });
-    Reply { result, rate }
+    Reply { result, rate, date }
 }
 
 /// What is wrong with a patch that Auth0 would take as "delete everything", or may.
@@ -122,7 +129,10 @@ impl Profile {
             Err(error) => return Err(format!("no JSON: {}", presentable(&error.to_string()))),
         };
         if profile.get("user_id").is_some_and(Value::is_string) {
-            Ok(Self(profile))
+            Ok(Self {
+                json: profile,
+                date: None,
+            })
         } else {
             Err("an object without user_id".to_owned())
         }
@@ -131,7 +141,7 @@ impl Profile {
     /// `app_metadata.roles` as it stands.
     #[must_use]
     pub fn roles(&self) -> SeenRoles {
-        let roles = match self.0.get("app_metadata") {
+        let roles = match self.json.get("app_metadata") {
             None | Some(Value::Null) => return SeenRoles::Missing,
             Some(Value::Object(app_metadata)) => app_metadata.get("roles"),
             Some(other) => return SeenRoles::Odd(format!("inside an app_metadata that is {}", kind(other))),
@@ -155,13 +165,13 @@ impl Profile {
     /// `updated_at` as sent: changes with each login and each write.
     #[must_use]
     pub fn updated_at(&self) -> Option<&str> {
-        self.0.get("updated_at")?.as_str()
+        self.json.get("updated_at")?.as_str()
     }
 
     /// `user_metadata.displayName` as it stands.
     #[must_use]
     pub fn display_name(&self) -> SeenName {
-        let name = match self.0.get("user_metadata") {
+        let name = match self.json.get("user_metadata") {
             None | Some(Value::Null) => None,
             Some(Value::Object(metadata)) => metadata.get("displayName"),
             Some(_) => return SeenName::Odd,
@@ -173,10 +183,16 @@ impl Profile {
         }
     }
 
+    /// `Date` of the answer that showed it: when Auth0 sent it, by its own clock, in whole seconds.
+    #[must_use]
+    pub fn date(&self) -> Option<OffsetDateTime> {
+        self.date
+    }
+
     /// The whole object.
     #[must_use]
     pub fn json(&self) -> &Map<String, Value> {
-        &self.0
+        &self.json
     }
 }
 

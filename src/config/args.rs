@@ -8,6 +8,7 @@ use clap::Args;
 use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
+use super::restores::RestoreArgs;
 use super::tenant_log::TenantLogArgs;
 
 /// Where logs go and how they look.
@@ -153,6 +154,9 @@ pub struct ServeArgs {
     /// The tenant's log.
     #[command(flatten)]
     pub tenant_log: TenantLogArgs,
+    /// Restores, and forbidden roles.
+    #[command(flatten)]
+    pub restores: RestoreArgs,
     /// The brake.
     #[command(flatten)]
     pub brake: BrakeArgs,

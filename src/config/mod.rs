@@ -8,6 +8,7 @@ mod check;
 mod credential;
 mod erasure;
 mod fold;
+mod restores;
 mod tenant_log;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
+pub use restores::{RestoreArgs, RestoreConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
@@ -102,6 +104,8 @@ pub struct Config {
     pub rules: Rules,
     /// The file, if there is one.
     pub rules_file: Option<PathBuf>,
+    /// What is restored, and which roles are never added.
+    pub restores: RestoreConfig,
     /// The key that people were erased with, where it is set.
     pub erasure_key: Option<ErasureKey>,
     /// How long a stop may take.
@@ -305,6 +309,7 @@ impl ServeArgs {
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
             rules_file: self.rules_file.as_ref().map(PathBuf::from),
+            restores: self.restores.check(&mut check),
             erasure_key: self.erasure.check(&mut check),
             grace_period: Duration::from_secs(check.number(
                 "GRACE_PERIOD_S",
@@ -347,7 +352,7 @@ impl ServeArgs {
             return Rules::default();
         };
         let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        read.and_then(|text| Rules::parse(&text).map_err(|faults| faults.to_string()))
+        read.and_then(|text| self.restores.forbidden().parse_rules(&text))
             .unwrap_or_else(|why| {
                 check.fault("RULES_FILE", path, &format!("a rules file; {why}"));
                 Rules::default()

@@ -6,6 +6,7 @@ pub mod brake;
 pub mod display_name;
 pub mod erasure;
 pub mod event;
+pub mod forbidden;
 pub mod horizon;
 pub mod ids;
 pub mod local_copy;

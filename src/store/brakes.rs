@@ -69,7 +69,7 @@ pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
 /// Which brakes are engaged; they stay so until the transaction ends.
 pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     let engaged = sqlx::query_scalar!(
-        "SELECT change FROM brakes WHERE engaged_at IS NOT NULL ORDER BY change FOR SHARE"
+        "SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked') ORDER BY change FOR SHARE"
     );
     let engaged = engaged.fetch_all(&mut *tx).await?;
     Ok(engaged.iter().map(|text| change(text)).collect())

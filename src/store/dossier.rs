@@ -43,11 +43,12 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                a.role AS "role!", a.wanted AS "wanted!", a.held AS "held!", a.adopted AS "adopted!", a.since AS "since!",
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
+               c.restore AS "open_restore!",
                d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
-               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
+               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) AS "loss!",
-               ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL) AS "engaged!",
+               ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!"
            FROM (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
@@ -62,9 +63,10 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                FROM assignments WHERE user_id = $1
            ) AS a
            CROSS JOIN (
-               SELECT coalesce(array_agg(change_id ORDER BY change_id), '{}') AS id,
-                   coalesce(array_agg(role ORDER BY change_id), '{}') AS role,
-                   coalesce(array_agg(change = 'granted' ORDER BY change_id), '{}') AS granted
+               SELECT coalesce(array_agg(change_id ORDER BY decided_at, change_id), '{}') AS id,
+                   coalesce(array_agg(role ORDER BY decided_at, change_id), '{}') AS role,
+                   coalesce(array_agg(change IN ('granted', 'restored') ORDER BY decided_at, change_id), '{}') AS granted,
+                   coalesce(array_agg(change IN ('restored', 'removed') ORDER BY decided_at, change_id), '{}') AS restore
                FROM role_changes WHERE user_id = $1 AND outcome IS NULL
            ) AS c
            LEFT JOIN display_names d ON d.user_id = $1"#,
@@ -82,7 +84,8 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         overruled: row.overruled[index],
         fresh: row.fresh[index],
     });
-    let open = row.open_id.into_iter().zip(row.open_role).zip(row.open_granted);
+    let open = row.open_id.into_iter().zip(row.open_role);
+    let open = open.zip(row.open_granted.into_iter().zip(row.open_restore));
     Ok(Dossier {
         facts: Facts {
             best: row.best,
@@ -91,7 +94,12 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         },
         assignments: assignments.collect(),
         open: open
-            .map(|((id, role), granted)| OpenChange { id, role, granted })
+            .map(|((id, role), (granted, restore))| OpenChange {
+                id,
+                role,
+                granted,
+                restore,
+            })
             .collect(),
         names: Kept {
             wish: row.wish_id.zip(row.wished),

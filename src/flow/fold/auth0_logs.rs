@@ -28,8 +28,8 @@ struct Told {
     noticed: BTreeSet<String>,
     /// Users whose roles somebody may have written.
     drifted: BTreeSet<String>,
-    /// Roles that our own client wrote, by the record; with the record's id.
-    ours: Vec<(String, OwnRecord)>,
+    /// Roles that our own client wrote, by the record; with the record.
+    ours: Vec<(Source, OwnRecord)>,
     /// Writes of ours that a record told of; with when it says, where no answer may have said so.
     confirmed: Vec<(Uuid, Option<OffsetDateTime>)>,
     /// Roles that other clients wrote.
@@ -40,6 +40,15 @@ struct Told {
     many: bool,
     /// What the records say about each user.
     said: BTreeMap<String, LocalCopy>,
+}
+
+/// What tells a record of a write from others, and by what Auth0 can confirm it.
+struct Source {
+    id: String,
+    at: Option<OffsetDateTime>,
+    log_id: Option<String>,
+    client: Option<String>,
+    dated: Option<OffsetDateTime>,
 }
 
 /// Folds one batch inside the cursor's transaction.
@@ -125,10 +134,17 @@ impl Told {
             *said = std::mem::take(said).merge(copy);
         }
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
-        let id = record
-            .log_id
-            .unwrap_or_else(|| format!("stored at {stored_ns} ns"));
         let at = record.updated_at.or(record.date);
+        let source = Source {
+            at,
+            // An event of Event Streams has an id too, but not one in the tenant's log.
+            log_id: record.log_id.clone().filter(|_| record.kind == "sapi" && !ours),
+            id: record
+                .log_id
+                .unwrap_or_else(|| format!("stored at {stored_ns} ns")),
+            client: record.client_id,
+            dated: record.date,
+        };
         match record.tells {
             Tells::Login { user } | Tells::SignUp { user } => {
                 self.noticed.insert(user.as_str().to_owned());
@@ -149,14 +165,14 @@ impl Told {
                     at,
                     exact,
                 };
-                self.ours.push((id, own));
+                self.ours.push((source, own));
             }
             Tells::Written { user, roles } => {
                 let user = user.as_str().to_owned();
                 self.drifted.insert(user.clone());
                 match roles {
-                    WrittenRoles::Set(roles) => self.wrote(user, id, at, roles, false),
-                    WrittenRoles::Wiped => self.wrote(user, id, at, vec![], true),
+                    WrittenRoles::Set(roles) => self.wrote(user, source, roles, false),
+                    WrittenRoles::Wiped => self.wrote(user, source, vec![], true),
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
             }
@@ -189,20 +205,16 @@ impl Told {
     }
 
     /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.
-    fn wrote(
-        &mut self,
-        user: String,
-        record: String,
-        at: Option<OffsetDateTime>,
-        roles: Vec<String>,
-        wiped: bool,
-    ) {
-        self.theirs.extend(at.map(|at| ForeignWrite {
+    fn wrote(&mut self, user: String, source: Source, roles: Vec<String>, wiped: bool) {
+        self.theirs.extend(source.at.map(|at| ForeignWrite {
             user,
-            record,
+            record: source.id,
             at,
             roles,
             wiped,
+            log_id: source.log_id,
+            client: source.client,
+            dated: source.dated,
         }));
     }
 
@@ -212,10 +224,10 @@ impl Told {
         if self.ours.is_empty() {
             return Ok(());
         }
-        let (ids, records): (Vec<String>, Vec<OwnRecord>) =
+        let (sources, records): (Vec<Source>, Vec<OwnRecord>) =
             std::mem::take(&mut self.ours).into_iter().unzip();
         let known = profile_writes::recognise(tx, &records).await?;
-        for ((id, record), is) in ids.into_iter().zip(records).zip(known) {
+        for ((source, record), is) in sources.into_iter().zip(records).zip(known) {
             match is {
                 OwnWrite::Echo(write) => self.confirmed.push((write, None)),
                 OwnWrite::Unread(write) => {
@@ -224,7 +236,7 @@ impl Told {
                 }
                 OwnWrite::Unknown => {
                     self.drifted.insert(record.user.clone());
-                    self.wrote(record.user, id, record.at, record.roles, false);
+                    self.wrote(record.user, source, record.roles, false);
                 }
             }
         }

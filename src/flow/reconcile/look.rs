@@ -128,7 +128,12 @@ impl Reconcile {
                 error: CallError::Gone,
                 ..
             }) => return Ok(self.gone(claim).await?),
-            Err(error) => return self.unwritten(claim, &write.patch, error).await,
+            Err(error) => {
+                if let LookError::Call { error, .. } = &error {
+                    self.refused(write.write, error).await?;
+                }
+                return self.unwritten(claim, &write.patch, error).await;
+            }
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
             // Answered 200, but the answer does not show what was written.
@@ -207,8 +212,9 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        standing.forbid(&self.restores.forbidden);
         let seen = profile.roles();
-        let races = self.races(&mut tx, user, profile, &mut standing).await?;
+        let races = self.races(&mut tx, claim, profile, &mut standing).await?;
         let base = races.base(&seen);
         let overruled = self.taken_away(user, &mut standing, &seen);
         let full = match plan(&base, &standing.wants()) {
@@ -223,7 +229,9 @@ impl Reconcile {
         };
         let braked = self.brake(&mut tx, claim, &standing, &full).await?;
         let plan = braked.without_held(full, &base, &standing);
-        let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
+        let mut changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
+        let restored = self.audit_restores(&mut tx, claim, &standing.restores, &seen, &races);
+        changes.extend(restored.await?);
         let (naming, wish) = match self.name(&mut tx, user, profile, &standing.names).await? {
             Some(named) => (Some(named.naming), named.wish),
             None => (None, None),

@@ -6,6 +6,7 @@
 
 mod audit;
 mod brake;
+mod confirm;
 mod gaps;
 mod give_back;
 mod look;
@@ -14,6 +15,7 @@ mod pause;
 mod permit;
 mod race;
 mod record;
+mod restore;
 mod standing;
 
 use std::sync::{Arc, Mutex};
@@ -32,12 +34,14 @@ use super::silence::Silence;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
 use crate::bus::Bus;
+use crate::config::RestoreConfig;
 use crate::domain::brake::BrakeLimits;
 use crate::domain::display_name::DisplayName;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
+use confirm::Confirm;
 use gaps::GapFiller;
 use give_back::Pause;
 use look::Begun;
@@ -70,6 +74,8 @@ pub struct Reconcile {
     default_name: Option<DisplayName>,
     verify_after: Duration,
     brake: BrakeLimits,
+    restores: RestoreConfig,
+    confirm: Confirm,
     request_timeout: Duration,
     gate: Arc<Gate>,
     pause: Arc<Mutex<Pause>>,
@@ -110,6 +116,8 @@ pub struct Parts {
     pub readiness: Readiness,
     /// The rules this worker knows; they may change while it runs.
     pub rules: watch::Receiver<Arc<Rules>>,
+    /// What is restored, and which roles are never added.
+    pub restores: RestoreConfig,
     /// The tenant and how gently it is treated.
     pub config: crate::config::ReconcileConfig,
 }
@@ -127,16 +135,25 @@ impl Reconcile {
             metrics,
             readiness,
             rules,
+            restores,
             config,
         } = parts;
         let gate = Gate::new(config.auth0.plan, config.auth0.reserve);
+        // None where the plan counts readings of the log apart from those of users.
+        let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
+        let confirm = Confirm {
+            store: store.clone(),
+            logs: logs.clone(),
+            metrics: Arc::clone(&metrics),
+            gate: of_logs.clone(),
+        };
         let gaps = config.tenant_log.gap_filler.map(|gap_filler| GapFiller {
             store: store.clone(),
             accept: Accept::new(bus.clone()),
             logs,
             metrics: Arc::clone(&metrics),
             config: gap_filler,
-            gate: (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate)),
+            gate: of_logs,
         });
         let now = Arc::clone(&rules.borrow());
         metrics.writes_enabled.set(i64::from(config.auth0.writes));
@@ -167,6 +184,8 @@ impl Reconcile {
             default_name: config.default_display_name,
             verify_after: config.verify_after,
             brake: config.brake,
+            restores,
+            confirm,
             request_timeout: config.auth0.timeout,
             gate,
             pause: Arc::default(),
@@ -243,6 +262,7 @@ impl Reconcile {
             ended = self.sweep.run() => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
+            ended = Box::pin(self.confirm.run()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.

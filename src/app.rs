@@ -192,6 +192,7 @@ impl Worker {
             batch,
             dedup_horizon,
             own_client_id,
+            tenant,
         }) = fold
         {
             for source in [Source::AppEvents, Source::Auth0Logs] {
@@ -205,6 +206,8 @@ impl Worker {
                     batch,
                     dedup_horizon,
                     own_client_id: own_client_id.clone(),
+                    tenant: tenant.clone(),
+                    other_tenant: Arc::default(),
                 };
                 lifecycle.spawn(source.stage(), stage.run(stop.clone()));
             }

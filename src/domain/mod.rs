@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod brake;
+pub mod date;
 pub mod display_name;
 pub mod erasure;
 pub mod event;
@@ -20,3 +21,4 @@ pub mod plan;
 pub mod rule;
 pub mod schedule;
 pub mod tally;
+pub mod tenant;

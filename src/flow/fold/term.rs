@@ -250,8 +250,11 @@ impl<'f> Term<'f> {
                 app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
             }
             Content::Auth0Logs(messages) => {
-                let own_client = self.fold.own_client_id.as_deref();
-                auth0_logs::fold(&mut tx, &messages, own_client, key).await?
+                let own = auth0_logs::Own {
+                    client: self.fold.own_client_id.as_deref(),
+                    tenant: self.fold.tenant.as_ref(),
+                };
+                auth0_logs::fold(&mut tx, &messages, own, key).await?
             }
         };
         tx.commit().await.map_err(StoreError::from)?;
@@ -273,6 +276,8 @@ impl<'f> Term<'f> {
             .with_label_values(&[stream])
             .inc_by(done.erased);
         self.fold.metrics.repeats_dropped.inc_by(done.repeats);
+        let tenant_log = &self.fold.metrics.tenant_log;
+        self.fold.other_tenant.committed(&done.other_tenant, tenant_log);
         for reason in &done.rejected {
             self.fold
                 .metrics

@@ -229,6 +229,7 @@ impl Worker {
             batch,
             dedup_horizon,
             own_client_id,
+            tenant,
         }) = fold
         {
             let (process, search) = (Uuid::now_v7(), Arc::default());
@@ -246,6 +247,8 @@ impl Worker {
                     batch,
                     dedup_horizon,
                     own_client_id: own_client_id.clone(),
+                    tenant: tenant.clone(),
+                    other_tenant: Arc::default(),
                 };
                 lifecycle.spawn(source.stage(), stage.run(stop.clone()));
             }

@@ -11,11 +11,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::client::{Client, Reply};
 use super::error::{CallError, LaterWhy, Outcome};
 use super::users::RESERVED;
+use crate::domain::date;
 
 /// Most records a page.
 pub const MAX_TAKE: u32 = 100;
@@ -101,7 +101,7 @@ fn parse(body: &[u8]) -> Result<Page, String> {
     let read = |json: Box<RawValue>| {
         let fields: Option<Fields> = serde_json::from_str(json.get()).ok();
         let date = fields.as_ref().and_then(|fields| fields.date.as_deref());
-        let date = date.and_then(|date| OffsetDateTime::parse(date, &Rfc3339).ok());
+        let date = date.and_then(date::of_text);
         let log_id = fields.and_then(|fields| fields.log_id.or(fields.id));
         let log_id = log_id.ok_or_else(|| "a record of the log without an id".to_owned())?;
         Ok(Record { log_id, date, json })

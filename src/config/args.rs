@@ -9,6 +9,7 @@ use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
 use super::restores::RestoreArgs;
+use super::tenant::TenantArgs;
 use super::tenant_log::TenantLogArgs;
 
 /// Where logs go and how they look.
@@ -151,6 +152,9 @@ pub struct ServeArgs {
     /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
     #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
     pub default_display_name: String,
+    /// The tenant's name.
+    #[command(flatten)]
+    pub tenant: TenantArgs,
     /// The tenant's log.
     #[command(flatten)]
     pub tenant_log: TenantLogArgs,

@@ -9,6 +9,7 @@ mod credential;
 mod erasure;
 mod fold;
 mod restores;
+mod tenant;
 mod tenant_log;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use credential::{ClientCredential, ClientKey};
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use restores::{RestoreArgs, RestoreConfig};
+pub use tenant::TenantArgs;
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
@@ -289,6 +291,7 @@ impl ServeArgs {
                 batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
                 dedup_horizon: self.horizon.check(&mut check),
                 own_client_id: self.auth0.auth0_client_id.clone(),
+                tenant: self.tenant.check(&self.auth0, &mut check),
             }),
             reconcile: runs("reconcile").then(|| ReconcileConfig {
                 auth0: self.auth0.check(&mut check),

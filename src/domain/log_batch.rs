@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::json_text::replace_lone_surrogates;
 use super::log_record::Object;
 
 #[cfg(test)]
@@ -80,10 +81,8 @@ pub fn split(body: &[u8]) -> Vec<Piece<'_>> {
 
 impl<'a> Piece<'a> {
     fn of(bytes: &'a [u8]) -> Self {
-        let Some(top) = std::str::from_utf8(bytes)
-            .ok()
-            .and_then(|text| Object::parse(text).ok())
-        else {
+        let text = std::str::from_utf8(bytes).ok().map(replace_lone_surrogates);
+        let Some(top) = text.as_deref().and_then(|text| Object::parse(text).ok()) else {
             return Self {
                 bytes,
                 subject: Subject(Cow::Borrowed(UNREADABLE)),
@@ -118,10 +117,10 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// The body as text of the same length. Bytes that are not UTF-8 are masked, so that they spoil only the
-/// record they are in.
+/// record they are in, and halves of surrogate pairs are replaced.
 fn masked(body: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(body) {
-        return Cow::Borrowed(text);
+        return replace_lone_surrogates(text);
     }
     let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {

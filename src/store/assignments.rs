@@ -119,11 +119,14 @@ pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Asks for a look at everybody who holds an owned role, when the time comes.
-pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL")
-        .execute(&mut *tx)
-        .await?;
+/// Asks for a look at everybody who holds an owned role, when the time comes: one mark, whatever their number. The sweep takes
+/// it up, however often it is set meanwhile.
+pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO verify_anew (told_at) VALUES (now()) ON CONFLICT (only_row) DO UPDATE SET told_at = excluded.told_at"
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

@@ -59,7 +59,8 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                    coalesce(array_agg(held), '{}') AS held, coalesce(array_agg(adopted), '{}') AS adopted,
                    coalesce(array_agg(since), '{}') AS since, coalesce(array_agg(below_since), '{}') AS below_since,
                    coalesce(array_agg(overruled), '{}') AS overruled,
-                   coalesce(array_agg(coalesce(verified_at > now() - $2::double precision * interval '1 second', false)), '{}') AS fresh
+                   coalesce(array_agg(coalesce(verified_at > greatest(now() - $2::double precision * interval '1 second',
+                       (SELECT before FROM verify_anew)), false)), '{}') AS fresh
                FROM assignments WHERE user_id = $1
            ) AS a
            CROSS JOIN (

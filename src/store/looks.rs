@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{Cause, LOOKS_APART, REST, REST_AT_MOST};
+use super::nominations::{BY_RECORD, Cause, LOOKS_APART, REST, REST_AT_MOST};
 use super::{StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
@@ -52,6 +52,10 @@ pub struct Claim {
     pub attempts: i32,
     /// How long the user had been due, milliseconds.
     pub queued_ms: i64,
+    /// When it was taken, by Postgres' clock: whatever Auth0 answers to the look was asked for later.
+    pub asked_at: OffsetDateTime,
+    /// Nothing but records of the tenant's log asked for the look.
+    pub by_record: bool,
     /// A person has let revokes of this user pass the brake.
     pub pass_revokes: bool,
     /// The same for grants.
@@ -69,13 +73,14 @@ impl Claim {
     }
 }
 
-/// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, when other rules than
-/// `rules` are in force, or while a person has paused the writing.
+/// Takes the most urgent due user in hand for `lease_for`; users whom records alone nominated only with `by_record`. None when
+/// nobody is due, when other rules than `rules` are in force, or while a person has paused the writing.
 pub async fn claim(
     tx: &mut Tx<'_>,
     lease: Uuid,
     lease_for: Duration,
     rules: &str,
+    by_record: bool,
 ) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
@@ -83,7 +88,7 @@ pub async fn claim(
                CROSS JOIN LATERAL (
                    -- one short index range a level: users who wait for later do not have to be passed over
                    SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
-                   WHERE n.urgency = level.urgency AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                   WHERE n.urgency = level.urgency AND (level.urgency <> $4 OR $5) AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
                      AND (n.lease IS NULL OR n.lease_until < now())
                    ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
                ) AS due
@@ -93,10 +98,13 @@ pub async fn claim(
            UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at, n.pass_revokes, n.pass_grants, (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
+               n.cause_stored_at, n.pass_revokes, n.pass_grants, n.urgency, now() AS "asked_at!",
+               (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
         lease,
         lease_for.as_secs_f64(),
-        rules
+        rules,
+        BY_RECORD,
+        by_record
     );
     let Some(row) = row.fetch_optional(&mut *tx).await? else {
         return Ok(None);
@@ -115,6 +123,8 @@ pub async fn claim(
         cause,
         attempts: row.attempts,
         queued_ms: row.queued_ms.max(0),
+        asked_at: row.asked_at,
+        by_record: row.urgency == BY_RECORD,
         pass_revokes: row.pass_revokes,
         pass_grants: row.pass_grants,
     }))

@@ -116,7 +116,7 @@ pub async fn refused(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
          WHERE write_id = $1 AND NOT answered",
         write
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

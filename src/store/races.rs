@@ -250,7 +250,7 @@ pub async fn unconfirmed(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Resul
         user,
         records as &[&str]
     );
-    Ok(settled.execute(&mut **tx).await?.rows_affected())
+    Ok(settled.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Settles all open races of a user: those for which something was sent as merged, the others as `otherwise`.

@@ -98,7 +98,7 @@ pub async fn decide_restore(
         restored.client,
         restored.log_id
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -133,7 +133,7 @@ pub async fn written(tx: &mut Tx<'_>, ids: &[Uuid], write: Option<Uuid>) -> Resu
         write,
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -199,7 +199,7 @@ pub async fn done_late(
         Uuid::now_v7(),
         super::Wake::RoleChanges.channel()
     );
-    Ok(!completed.fetch_all(&mut **tx).await?.is_empty())
+    Ok(!completed.fetch_all(&mut *tx).await?.is_empty())
 }
 
 /// Closes rows that were not done and will not be: `superseded` or `gone`.

@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::{Store, StoreError, Tx, Wake};
 use crate::domain::rule::{Measure, Revoke, Rule, Rules};
 
+/// Least time between two imports that make verifications void: holders are verified once for all imports of that time.
+const IMPORTS_APART: Duration = Duration::from_hours(1);
+
 /// Whether our rules are the ones in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InForce {
@@ -102,12 +105,20 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
         let mut tx = self.begin().await?;
+        // An import makes older verifications void: at most once an hour, however many there are.
+        sqlx::query!(
+            "UPDATE verify_anew SET before = told_at WHERE told_at > before AND before < now() - $1::double precision * interval '1 second'",
+            IMPORTS_APART.as_secs_f64()
+        )
+        .execute(&mut tx)
+        .await?;
         let nominated = sqlx::query!(
             "INSERT INTO nominations AS n (user_id, urgency, observe)
              SELECT user_id, 4::smallint, true FROM (
                  SELECT user_id, min(coalesce(verified_at, '-infinity')) AS oldest FROM assignments a
                  WHERE role = ANY($1::text[]) AND (held OR wanted)
-                   AND coalesce(verified_at, '-infinity') < now() - $2::double precision * interval '1 second'
+                   AND coalesce(verified_at, '-infinity') < greatest(now() - $2::double precision * interval '1 second',
+                       (SELECT before FROM verify_anew))
                    -- who is parked or held, or waits for a turn, must not stand before the others for ever; a timer
                    -- (nominated for a time to come, and by nobody since) is no turn
                    AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = a.user_id

@@ -145,6 +145,7 @@ pub(super) async fn fold(
         messages,
         erased,
         repeats,
+        other_tenant: Vec::new(),
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }

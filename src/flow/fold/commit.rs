@@ -107,8 +107,11 @@ impl Term<'_> {
                 app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
             }
             Content::Auth0Logs(messages) => {
-                let own_client = self.fold.own_client_id.as_deref();
-                auth0_logs::fold(&mut tx, &messages, own_client, key).await?
+                let own = auth0_logs::Own {
+                    client: self.fold.own_client_id.as_deref(),
+                    tenant: self.fold.tenant.as_ref(),
+                };
+                auth0_logs::fold(&mut tx, &messages, own, key).await?
             }
         };
         tx.commit().await.map_err(StoreError::from)?;
@@ -132,6 +135,9 @@ impl Term<'_> {
             .with_label_values(&[stream])
             .inc_by(done.erased);
         metrics.repeats_dropped.inc_by(done.repeats);
+        self.fold
+            .other_tenant
+            .committed(&done.other_tenant, &metrics.tenant_log);
         for reason in &done.rejected {
             metrics.dead_letters.with_label_values(&[stream, reason]).inc();
         }

@@ -15,6 +15,7 @@ mod follow;
 mod loss;
 mod nominees;
 mod numbers;
+mod other_tenant;
 mod progress;
 mod repeats;
 mod term;
@@ -35,9 +36,11 @@ use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message, ReadError};
 use crate::domain::event::Reject;
 use crate::domain::horizon::Horizon;
 use crate::domain::rule::Rules;
+use crate::domain::tenant::TenantName;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, DeadLetter, Lock, Store};
+pub use other_tenant::OtherTenant;
 use progress::Progress;
 use term::{Term, TermEnd, TermError};
 use watch::Pulse;
@@ -112,6 +115,10 @@ pub struct Fold {
     pub dedup_horizon: Option<Horizon>,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
+    /// What the tenant's records call it, where it is known.
+    pub tenant: Option<TenantName>,
+    /// Records of other tenants that came.
+    pub other_tenant: Arc<OtherTenant>,
 }
 
 /// What one transaction did, counted once it is committed.
@@ -122,6 +129,8 @@ struct Done {
     erased: u64,
     /// Those that were dropped because they were counted before.
     repeats: u64,
+    /// For each record of the tenant's log whether it was dropped because it names another tenant.
+    other_tenant: Vec<bool>,
     rejected: Vec<&'static str>,
 }
 
@@ -141,6 +150,9 @@ impl Fold {
     async fn terms(&self, pulse: &Pulse, stop: &CancellationToken) {
         let mut patience = Patience::new(self.source.stage());
         let mut progress = Progress::new(self.batch);
+        if self.source == Source::Auth0Logs {
+            OtherTenant::begin(self.tenant.as_ref());
+        }
         while !stop.is_cancelled() {
             let ended = Term::new(self, pulse)
                 .run(&mut progress, &mut patience, stop)
@@ -215,7 +227,7 @@ impl fmt::Display for Source {
 
 /// Unix nanoseconds as a date; a time outside the calendar is clamped to 1970.
 fn at(unix_ns: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    crate::domain::date::of_unix_ns(unix_ns)
 }
 
 /// A message that could not be read, to be kept.

@@ -157,6 +157,7 @@ fn is_same(asked: &Asked, body: &[u8]) -> bool {
         updated_at,
         tells: Tells::Written { user, roles },
         says: _,
+        tenant: _,
     } = record
     else {
         return false;

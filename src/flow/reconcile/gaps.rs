@@ -202,7 +202,7 @@ impl GapFiller {
             return Ok(None);
         };
         let until = Instant::now() + LAST_FOR;
-        while Instant::now() < until && self.store.next_due().await? == Some(Duration::ZERO) {
+        while Instant::now() < until && self.store.next_due(false).await? == Some(Duration::ZERO) {
             sleep(LOOK_EVERY).await;
         }
         Ok(Some(gate.look().await))

@@ -59,8 +59,8 @@ pub(super) struct ToWrite {
 
 impl Reconcile {
     /// Takes the next due user in hand; answers a claim only if the user must be looked at. A user in step is
-    /// done without a call.
-    pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
+    /// done without a call. Users whom records alone nominated are taken only with `by_record`.
+    pub(super) async fn begin(&self, by_record: bool) -> Result<Begun, StoreError> {
         let mut tx = self.store.begin().await?;
         let lease = Uuid::now_v7();
         let Some(mut claim) = looks::claim(
@@ -68,6 +68,7 @@ impl Reconcile {
             lease,
             super::lease_for(self.request_timeout),
             &self.fingerprint,
+            by_record,
         )
         .await?
         else {
@@ -221,7 +222,7 @@ impl Reconcile {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
-                users::fetched(&mut tx, user, profile.json(), crate::clock::now()).await?;
+                users::fetched(&mut tx, user, profile.json(), claim.asked_at).await?;
                 looks::park(&mut tx, claim, &why).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 return Ok(Decided::Nothing);
@@ -257,6 +258,8 @@ impl Reconcile {
             write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
         }
         tx.commit().await.map_err(StoreError::from)?;
+        // What the write's answer shows was asked for after this.
+        claim.asked_at = standing.now();
         self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))
     }

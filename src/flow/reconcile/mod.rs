@@ -297,7 +297,8 @@ impl Reconcile {
             while looks.try_join_next().is_some() {}
             let probing = self.paused().await;
             let mut permit = self.gate.look().await;
-            match self.begin().await? {
+            let until_record_look = self.gate.until_record_look();
+            match self.begin(until_record_look.is_zero()).await? {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
@@ -305,10 +306,13 @@ impl Reconcile {
                         return Ok(());
                     }
                     if !self.paused_by_person().await? {
-                        self.idle().await?;
+                        self.idle(until_record_look).await?;
                     }
                 }
                 Begun::Claimed(mut claim) => {
+                    if claim.by_record {
+                        permit.by_record();
+                    }
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
@@ -327,14 +331,16 @@ impl Reconcile {
         }
     }
 
-    /// Waits for a hint, for the next user to be due, or a while.
-    async fn idle(&self) -> Result<(), StoreError> {
-        let due = self
-            .store
-            .next_due()
-            .await?
-            .unwrap_or(LOOK_ANYWAY)
-            .clamp(Duration::from_millis(5), LOOK_ANYWAY);
+    /// Waits for a hint, for the next user to be due, or a while; for users whom records alone nominated also until they may
+    /// be looked at.
+    async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
+        let due = self.store.next_due(until_record_look.is_zero()).await?;
+        let due = if until_record_look.is_zero() {
+            due.unwrap_or(LOOK_ANYWAY)
+        } else {
+            due.unwrap_or(LOOK_ANYWAY).min(until_record_look)
+        };
+        let due = due.clamp(Duration::from_millis(5), LOOK_ANYWAY);
         tokio::select! {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(due) => {}

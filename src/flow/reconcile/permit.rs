@@ -53,12 +53,24 @@ impl Gate {
         }
     }
 
+    /// How long until a look may be taken that records alone asked for.
+    pub(super) fn until_record_look(&self) -> Duration {
+        self.lock().until_record_look(self.started.elapsed())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pacer> {
         self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Permit {
+    /// The look is one that records alone asked for.
+    pub(super) fn by_record(&mut self) {
+        if let Some(leave) = &mut self.leave {
+            self.gate.lock().by_record(leave);
+        }
+    }
+
     /// Tells the pacer of a reply.
     pub(super) fn answered(&mut self, kind: Kind, headers: &RateHeaders, limited: bool) {
         match kind {

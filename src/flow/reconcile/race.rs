@@ -8,13 +8,13 @@
 use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tracing::error;
 use uuid::Uuid;
 
 use super::standing::Standing;
 use super::{Reconcile, lease_for};
 use crate::auth0::{CallError, Outcome, Profile};
+use crate::domain::date;
 use crate::domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
 use crate::domain::plan::{Change, SeenRoles};
 use crate::flow::sweep::RACE_PATIENCE;
@@ -438,7 +438,7 @@ fn state(profile: &Profile) -> Option<State> {
 
 /// When the profile last changed, by Auth0's clock.
 fn at(profile: &Profile) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(profile.updated_at()?, &Rfc3339).ok()
+    date::of_text(profile.updated_at()?)
 }
 
 fn pairs<A, B>(ours: &[A], theirs: &[B]) -> impl Iterator<Item = Pair> {

@@ -140,7 +140,7 @@ impl Reconcile {
                 assignments::seen(tx, user, now).await?;
             }
         }
-        users::fetched(tx, user, profile.json(), crate::clock::now()).await
+        users::fetched(tx, user, profile.json(), claim.asked_at).await
     }
 
     /// Auth0 does not know the user: nothing is left to do.
@@ -157,7 +157,7 @@ impl Reconcile {
             .collect();
         role_changes::close(&mut tx, &open, "gone").await?;
         assignments::forget(&mut tx, user).await?;
-        users::gone(&mut tx, user, crate::clock::now()).await?;
+        users::gone(&mut tx, user, claim.asked_at).await?;
         display_names::forget(&mut tx, user).await?;
         looks::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;

@@ -146,6 +146,11 @@ impl<'r> Standing<'r> {
         })
     }
 
+    /// When it was read, by Postgres' clock.
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.facts.now
+    }
+
     /// Plays that `rule` goes by.
     pub(super) fn plays(&self, rule: &Rule) -> i64 {
         measured(rule, &self.facts)

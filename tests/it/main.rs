@@ -88,3 +88,5 @@ mod tenant_recordings;
 #[cfg(test)]
 mod user_login;
 mod webhook;
+#[cfg(test)]
+mod webhook_floods;

@@ -23,6 +23,8 @@ mod client_key;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod data_api;
 #[cfg(test)]
 mod data_api_description;

@@ -29,7 +29,7 @@ use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::RulesFile;
 use crate::flow::silence::Heard;
 use crate::http::api::{self, ApiParts};
-use crate::http::{self, ops, webhook};
+use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{InForce, Store, StoreError};
@@ -99,10 +99,12 @@ pub async fn serve(config: Config) -> Result<()> {
         accept: Accept::new(bus.clone()),
         streams: &STREAMS,
     };
+    let connections = Connections::share_out();
     let listener = listen("OPS_LISTEN", ops_listen).await?;
+    let stop = lifecycle.stopping();
     lifecycle.spawn(
         "ops",
-        http::serve(listener, ops::routes(ops), lifecycle.stopping()),
+        http::serve(listener, ops::routes(ops), connections.ops, stop),
     );
     if let Some(HttpConfig {
         listen: address,
@@ -129,7 +131,8 @@ pub async fn serve(config: Config) -> Result<()> {
         } else {
             info!("the data API is not served: API_AUDIENCE is not set");
         }
-        lifecycle.spawn("http", http::serve(listener, routes, lifecycle.stopping()));
+        let stop = lifecycle.stopping();
+        lifecycle.spawn("http", http::serve(listener, routes, connections.public, stop));
         // Without the bus it answers 503 itself, which makes Auth0 send again.
         readiness.ready("http", "listening");
     }

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 pub use append::{Appended, End};
 pub use fetch::{Stored, Which};
-pub use publish::{PublishError, Unstored};
+pub use publish::{Delivery, PublishError, Unstored};
 pub use reader::{Message, ReadError, Reader};
 pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES, STREAMS, StreamState};
 pub use waiting::{From, Waiting};
@@ -31,7 +31,7 @@ pub use waiting::{From, Waiting};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delay between two attempts to connect; short, because a cluster's next server may answer at once.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
-/// Publishes in flight at once; past that the publisher waits for acknowledgements.
+/// Publishes in flight at once. The client waits for ever past that, so `publish` stays well below.
 const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 
 /// A connection to NATS that mends itself. Cheap to clone.
@@ -39,6 +39,8 @@ const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
+    /// What deliveries may have in flight together.
+    bulk: publish::Bulk,
     /// How often the connection was lost; deliveries under way are lost with it.
     disconnects: watch::Receiver<u64>,
 }
@@ -113,6 +115,7 @@ impl Bus {
         Ok(Self {
             client,
             jetstream,
+            bulk: publish::Bulk::default(),
             disconnects,
         })
     }

@@ -25,6 +25,8 @@ mod client_key;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod data_api;
 #[cfg(test)]
 mod data_api_description;
@@ -94,3 +96,5 @@ mod tenant_recordings;
 #[cfg(test)]
 mod user_login;
 mod webhook;
+#[cfg(test)]
+mod webhook_floods;

@@ -7,6 +7,7 @@ mod append;
 mod publish;
 mod reader;
 mod server;
+mod shape;
 mod streams;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,8 @@ use tracing::{debug, info, warn};
 pub use append::{Appended, End};
 pub use publish::{PublishError, Unstored};
 pub use reader::{From, Message, ReadError, Reader};
-pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES, STREAMS, StreamState};
+pub use shape::Limits;
+pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

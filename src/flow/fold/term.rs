@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::filling::{Batch, Content, Ended, Filling, Last};
 use super::follow::{self, Broken, Lost};
 use super::numbers::Numbers;
-use super::{Done, Fold, STOPPED_POLL, app_events, at, auth0_logs, repeats};
+use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs, repeats};
 use crate::bus::{BusError, ReadError, Reader, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
@@ -41,6 +41,11 @@ pub(super) enum TermError {
         "this worker's rules are not the ones in force: another worker brought others later; standing back"
     )]
     OtherRules,
+    #[error(
+        "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
+         To go on: rolekeeper migrate"
+    )]
+    NoTransform,
     #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
 }
@@ -147,6 +152,7 @@ impl<'f> Term<'f> {
             if looked.elapsed() >= STREAM_LOOK_EVERY {
                 let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
                 self.show_stream(&state);
+                self.check_transform(&state)?;
                 if quiet && state.last_seq > cursor.last_seq.unsigned_abs() {
                     return Err(ReadError::Behind(state.last_seq).into());
                 }
@@ -159,7 +165,7 @@ impl<'f> Term<'f> {
     async fn open(&self) -> Result<Result<(Cursor, Reader), Lost>, TermError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
-        self.fold.bus.check_server()?;
+        self.check_transform(&state)?;
         for difference in &state.differences {
             warn!(
                 stream,
@@ -178,6 +184,15 @@ impl<'f> Term<'f> {
             ))),
             Err(lost) => Ok(Err(lost)),
         }
+    }
+
+    /// Without its transform the stream would give every playlist a subject of its own.
+    fn check_transform(&self, state: &StreamState) -> Result<(), TermError> {
+        self.fold.bus.check_server()?;
+        if self.fold.source == Source::AppEvents && !state.has_transform {
+            return Err(TermError::NoTransform);
+        }
+        Ok(())
     }
 
     /// The cursor of a stream that was never folded: all that is in it is new.

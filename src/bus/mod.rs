@@ -8,6 +8,7 @@ mod fetch;
 mod publish;
 mod reader;
 mod server;
+mod shape;
 mod streams;
 mod waiting;
 
@@ -24,7 +25,8 @@ pub use append::{Appended, End};
 pub use fetch::{Stored, Which};
 pub use publish::{Delivery, PublishError, Unstored};
 pub use reader::{Message, ReadError, Reader};
-pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES, STREAMS, StreamState};
+pub use shape::Limits;
+pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
 pub use waiting::{From, Waiting};
 
 /// Longest wait for one answer of JetStream.

@@ -10,6 +10,7 @@ use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
 use super::restores::RestoreArgs;
 use super::tenant::TenantArgs;
+use super::streams::StreamsArgs;
 use super::tenant_log::TenantLogArgs;
 
 /// Where logs go and how they look.
@@ -181,25 +182,7 @@ pub struct MigrateArgs {
     /// NATS.
     #[command(flatten)]
     pub bus: BusArgs,
-    /// Copies that a JetStream cluster keeps of each message, 1, 3 or 5
-    #[arg(long, env = "STREAM_REPLICAS", default_value = "1")]
-    pub stream_replicas: String,
-    /// Most MiB that APP_EVENTS may hold
-    #[arg(long, env = "APP_EVENTS_MAX_MIB", default_value = "4096")]
-    pub app_events_max_mib: String,
-    /// Days that APP_EVENTS keeps an event
-    #[arg(long, env = "APP_EVENTS_MAX_AGE_D", default_value = "30")]
-    pub app_events_max_age_d: String,
-    /// Most MiB that AUTH0_LOGS may hold
-    #[arg(long, env = "AUTH0_LOGS_MAX_MIB", default_value = "1024")]
-    pub auth0_logs_max_mib: String,
-    /// Days that AUTH0_LOGS keeps a record
-    #[arg(long, env = "AUTH0_LOGS_MAX_AGE_D", default_value = "30")]
-    pub auth0_logs_max_age_d: String,
-    /// Most MiB that ROLE_CHANGES may hold; while it is full, changes wait to be announced
-    #[arg(long, env = "ROLE_CHANGES_MAX_MIB", default_value = "1024")]
-    pub role_changes_max_mib: String,
-    /// Days that ROLE_CHANGES keeps a change
-    #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D", default_value = "30")]
-    pub role_changes_max_age_d: String,
+    /// The streams.
+    #[command(flatten)]
+    pub streams: StreamsArgs,
 }

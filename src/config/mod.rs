@@ -10,6 +10,7 @@ mod erasure;
 mod fold;
 mod restores;
 mod tenant;
+mod streams;
 mod tenant_log;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use restores::{RestoreArgs, RestoreConfig};
 pub use tenant::TenantArgs;
+pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
@@ -142,28 +144,8 @@ pub struct MigrateConfig {
     pub streams: StreamsConfig,
 }
 
-/// Limits of the streams.
-#[derive(Clone, Debug)]
-pub struct StreamsConfig {
-    /// Copies of each message.
-    pub replicas: usize,
-    /// Most bytes of APP_EVENTS.
-    pub app_events_max_bytes: i64,
-    /// Longest age in APP_EVENTS.
-    pub app_events_max_age: Duration,
-    /// Most bytes of AUTH0_LOGS.
-    pub auth0_logs_max_bytes: i64,
-    /// Longest age in AUTH0_LOGS.
-    pub auth0_logs_max_age: Duration,
-    /// Most bytes of ROLE_CHANGES.
-    pub role_changes_max_bytes: i64,
-    /// Longest age in ROLE_CHANGES.
-    pub role_changes_max_age: Duration,
-}
-
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
 const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16";
-const DAY: Duration = Duration::from_hours(24);
 
 impl DatabaseArgs {
     fn check(&self, check: &mut Check) -> DatabaseConfig {
@@ -370,29 +352,10 @@ impl MigrateArgs {
     /// Every fault at once.
     pub fn checked(&self) -> Result<MigrateConfig, Faults> {
         let mut check = Check::default();
-        let mib = 1 << 20;
         let config = MigrateConfig {
             database: self.database.check(&mut check),
             bus: self.bus.check(&mut check),
-            streams: StreamsConfig {
-                replicas: check.number("STREAM_REPLICAS", &self.stream_replicas, &(1..=5)),
-                app_events_max_bytes: mib
-                    * check.number("APP_EVENTS_MAX_MIB", &self.app_events_max_mib, &(1..=1 << 30)),
-                app_events_max_age: DAY
-                    * check.number("APP_EVENTS_MAX_AGE_D", &self.app_events_max_age_d, &(1..=3650)),
-                auth0_logs_max_bytes: mib
-                    * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
-                auth0_logs_max_age: DAY
-                    * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
-                role_changes_max_bytes: mib
-                    * check.number("ROLE_CHANGES_MAX_MIB", &self.role_changes_max_mib, &(1..=1 << 30)),
-                role_changes_max_age: DAY
-                    * check.number(
-                        "ROLE_CHANGES_MAX_AGE_D",
-                        &self.role_changes_max_age_d,
-                        &(1..=3650),
-                    ),
-            },
+            streams: self.streams.check(&mut check),
         };
         check.end(config)
     }

@@ -65,6 +65,8 @@ mod local_copy;
 mod log_gaps;
 mod lost_grants;
 #[cfg(test)]
+mod migrate;
+#[cfg(test)]
 mod nats_versions;
 mod official_clients;
 #[cfg(test)]

@@ -197,9 +197,20 @@ fn names_may_have_as_many_characters_as_the_contract_says() {
 }
 
 #[test]
+fn the_subject_is_that_of_the_partition_or_of_the_id_itself() {
+    for subject in ["plays.32", "plays.pl_42"] {
+        assert!(parse(subject, play().to_string().as_bytes()).is_ok(), "{subject}");
+    }
+}
+
+#[test]
 fn a_subject_that_disagrees_is_refused() {
     for (event, subject, field) in [
         (play(), "plays.pl_43", "playlist_id"),
+        (play(), "plays.31", "playlist_id"),
+        (play(), "plays.96", "playlist_id"),
+        (play(), "plays.032", "playlist_id"),
+        (play(), "playlists.32", "type"),
         (play(), "plays.", "playlist_id"),
         (play(), "plays.pl_42.x", "playlist_id"),
         (play(), "plays", "type"),

@@ -138,6 +138,8 @@ mod tests {
             max_bytes: -1,
             last_stored_ns: 0,
             differences: Vec::new(),
+            denies_purge: false,
+            has_transform: true,
         }
     }
 

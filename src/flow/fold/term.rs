@@ -19,7 +19,7 @@ use super::follow::Jump;
 use super::numbers::Numbers;
 use super::progress::Progress;
 use super::watch::{LOOK_EVERY, Pulse};
-use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold};
+use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, Source};
 use crate::bus::{BusError, ReadError, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
@@ -43,6 +43,11 @@ pub(super) enum TermError {
         "this worker's rules are not the ones in force: another worker brought others later; standing back"
     )]
     OtherRules,
+    #[error(
+        "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
+         To go on: rolekeeper migrate"
+    )]
+    NoTransform,
     #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
     /// Postgres refused the batch; the next one is smaller.
@@ -216,12 +221,9 @@ impl<'f> Term<'f> {
             if quiet && (looked.elapsed() >= LOOK_EVERY || hand.progress.is_failing() || patience.is_tried())
             {
                 looked = Instant::now();
-                let last_seq = self
-                    .fold
-                    .bus
-                    .stream_state(self.fold.source.stream())
-                    .await?
-                    .last_seq;
+                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
+                self.check_transform(&state)?;
+                let last_seq = state.last_seq;
                 if last_seq > hand.cursor.last_seq.unsigned_abs() {
                     return Err(ReadError::Behind(last_seq).into());
                 }
@@ -238,7 +240,7 @@ impl<'f> Term<'f> {
     async fn open(&self) -> Result<(Cursor, StreamState), TermError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
-        self.fold.bus.check_server()?;
+        self.check_transform(&state)?;
         for difference in &state.differences {
             warn!(
                 stream,
@@ -251,6 +253,15 @@ impl<'f> Term<'f> {
             None => self.first_cursor(&state).await?,
         };
         Ok((cursor, state))
+    }
+
+    /// Without its transform the stream would give every playlist a subject of its own.
+    fn check_transform(&self, state: &StreamState) -> Result<(), TermError> {
+        self.fold.bus.check_server()?;
+        if self.fold.source == Source::AppEvents && !state.has_transform {
+            return Err(TermError::NoTransform);
+        }
+        Ok(())
     }
 
     /// The cursor of a stream that was never folded: all that is in it is new.

@@ -16,9 +16,9 @@ use crate::domain::event::Reason;
 use crate::store::{Cursor, DeadLetter, Store, Wake};
 
 /// A fold that works moves its cursor within so long while a message waits.
-const WATCHED_FOR: Duration = Duration::from_secs(10);
+const WATCHED_FOR: Duration = Duration::from_secs(5);
 /// How often the cursor is looked at meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The message becomes a dead letter with the reason `skipped`, and the fold goes on behind it.
 #[derive(Args, Debug)]

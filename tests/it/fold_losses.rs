@@ -302,3 +302,145 @@ async fn a_loss_of_the_log_stream_holds_revokes_and_not_the_fold_of_plays() {
     world.settled().await;
     assert!(world.roles("auth0|ann").is_empty());
 }
+
+/// What looks like a loss while a store is being restored is none once it is there.
+#[tokio::test]
+async fn fold_18_one_look_is_not_a_loss() {
+    let world = World::start().await;
+    world.publish(&plays("a", "pl_1", 0..20)).await;
+    world.settled().await;
+    let mut nats = world.nats.lock().await;
+    let store = nats.store_dir().to_path_buf();
+    let (old, new) = (store.with_extension("old"), store.with_extension("new"));
+    nats.stop().await.unwrap();
+    copy_folder(&store, &old);
+    nats.start_again().await.unwrap();
+    world.publish(&plays("b", "pl_1", 0..20)).await;
+    world
+        .eventually("all is folded", async || cursor(&world).await == 40)
+        .await;
+    for (from, to, looks) in [(&old, &new, true), (&new, &old, false)] {
+        nats.stop().await.unwrap();
+        std::fs::rename(&store, to).unwrap();
+        std::fs::rename(from, &store).unwrap();
+        nats.start_again().await.unwrap();
+        let looks_rewound = |line: &String| line.contains("APP_EVENTS looks rewound");
+        if looks {
+            let worker = world.worker();
+            world
+                .eventually("it looks like a loss", async || {
+                    worker.messages().iter().any(looks_rewound)
+                })
+                .await;
+        }
+    }
+    drop(nats);
+    world.publish(&plays("c", "pl_1", 0..20)).await;
+    world.settled().await;
+    assert_eq!(world.number("SELECT count(*) FROM stream_losses").await, Some(0));
+}
+
+#[tokio::test]
+async fn fold_12_two_rewinds_in_a_row_count_nothing_twice() {
+    let world = World::start().await;
+    world.publish(&plays("a", "pl_1", 0..6)).await;
+    world.settled().await;
+    let copy = {
+        let mut nats = world.nats.lock().await;
+        let copy = nats.store_dir().with_extension("copy");
+        nats.stop().await.unwrap();
+        copy_folder(nats.store_dir(), &copy);
+        nats.start_again().await.unwrap();
+        copy
+    };
+    world.publish(&plays("b", "pl_1", 0..12)).await;
+    world
+        .eventually("all is folded", async || cursor(&world).await == 18)
+        .await;
+    for _ in 0..2 {
+        stop(&world).await;
+        let mut nats = world.nats.lock().await;
+        nats.stop().await.unwrap();
+        std::fs::remove_dir_all(nats.store_dir()).unwrap();
+        copy_folder(&copy, nats.store_dir());
+        nats.start_again().await.unwrap();
+        drop(nats);
+        world.oracle().another_stream();
+        // As found by the fold, which is another test's story.
+        let found = "INSERT INTO stream_losses (stream, kind, detail) VALUES ('APP_EVENTS', 'rewound', 'by the test')";
+        sqlx::query(found).execute(&world.db).await.unwrap();
+        let accepted = world.command(&["accept-stream", APP_EVENTS]).await;
+        assert!(
+            text(&accepted).contains("the fold goes on at 7, 0 messages wait"),
+            "{}",
+            text(&accepted)
+        );
+        world.start_worker().await;
+    }
+    world.publish(&plays("c", "pl_1", 0..3)).await;
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn fold_11_events_that_are_there_are_given_up_only_on_purpose() {
+    let world = World::builder().workers(0).start().await;
+    world.publish(&plays("a", "pl_1", 0..30)).await;
+    let found = "INSERT INTO stream_cursors (stream, created_ns, last_seq, last_stored_ns) VALUES ('APP_EVENTS', $1, 10, 0)";
+    let stream = world.jetstream.get_stream(APP_EVENTS).await.unwrap();
+    let created = stream.cached_info().created.unix_timestamp_nanos();
+    sqlx::query(found)
+        .bind(i64::try_from(created).unwrap())
+        .execute(&world.db)
+        .await
+        .unwrap();
+    let found =
+        "INSERT INTO stream_losses (stream, kind, detail) VALUES ('APP_EVENTS', 'hole', 'by the test')";
+    sqlx::query(found).execute(&world.db).await.unwrap();
+
+    let refused = world
+        .command(&["accept-stream", APP_EVENTS, "--from", "26"])
+        .await;
+    let said = text(&refused);
+    assert!(
+        !refused.status.success() && said.contains("15 messages that are there are given up; 5 wait"),
+        "{said}"
+    );
+    assert_eq!(cursor(&world).await, 10);
+    let accepted = world
+        .command(&["accept-stream", APP_EVENTS, "--from", "26", "--yes"])
+        .await;
+    assert!(accepted.status.success(), "{}", text(&accepted));
+    assert_eq!(cursor(&world).await, 25);
+}
+
+/// A stream made again out of a copy holds events that were folded before.
+#[tokio::test]
+async fn a_stream_that_was_copied_wants_to_be_told_where_to_go_on() {
+    let world = World::start().await;
+    world.publish(&plays("a", "pl_1", 0..20)).await;
+    world.settled().await;
+    world.jetstream.delete_stream(APP_EVENTS).await.unwrap();
+    assert!(world.command(&["migrate"]).await.status.success());
+    world.oracle().another_stream();
+    // As JetStream marks what it copies.
+    let source = b"Nats-Stream-Source: COPY 1 > >\r\n";
+    let copied = play("a-19", "pl_1");
+    world.publish_raw(b"plays.pl_1", source, copied).await;
+    world.oracle().lost([1]);
+    let worker = world.worker();
+    world
+        .eventually("the loss is seen", async || worker.count(LOSS).await == Some(1))
+        .await;
+    let refused = world.command(&["accept-stream", APP_EVENTS]).await;
+    let said = text(&refused);
+    assert!(
+        !refused.status.success() && said.contains("copied from another stream") && said.contains("--from"),
+        "{said}"
+    );
+    let accepted = world
+        .command(&["accept-stream", APP_EVENTS, "--from", "2", "--yes"])
+        .await;
+    assert!(accepted.status.success(), "{}", text(&accepted));
+    world.publish(&plays("b", "pl_1", 0..20)).await;
+    world.settled().await;
+}

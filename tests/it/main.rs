@@ -54,7 +54,13 @@ mod fold_outages;
 #[cfg(test)]
 mod fold_poison;
 #[cfg(test)]
+mod fold_readers;
+#[cfg(test)]
+mod fold_refused;
+#[cfg(test)]
 mod fold_small_batches;
+#[cfg(test)]
+mod fold_unparsable;
 #[cfg(test)]
 mod late_writes;
 #[cfg(test)]

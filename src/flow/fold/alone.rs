@@ -40,7 +40,7 @@ impl Term<'_> {
         let start = self.begin(hand).await?;
         let mut careful = 0;
         let mut _turn: Option<MutexGuard<'_, ()>> = None;
-        if start.starts >= CAREFUL_FROM {
+        if start.starts >= CAREFUL_FROM && last_seq > hand.cursor.last_seq.unsigned_abs() {
             // What was in memory when the process ended: a batch that was written, and the next one.
             careful = 2 * self.fold.batch;
             info!(

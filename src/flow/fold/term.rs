@@ -145,6 +145,7 @@ impl<'f> Term<'f> {
     ) -> Result<TermEnd, TermError> {
         let stream = self.fold.source.stream();
         self.pulse.at(hand.cursor);
+        self.pulse.ends_at(state.last_seq);
         if !hand.progress.is_failing() || state.last_seq == hand.cursor.last_seq.unsigned_abs() {
             self.told_ready.store(true, Ordering::Relaxed);
             self.fold.readiness.ready(self.fold.source.stage(), "active");

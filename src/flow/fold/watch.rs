@@ -51,6 +51,11 @@ impl Pulse {
         was_blocked && before.is_none()
     }
 
+    /// The stream ends here, as far as a term has seen.
+    pub(super) fn ends_at(&self, last_seq: u64) {
+        self.look(Some(last_seq));
+    }
+
     /// This worker does not fold.
     fn rest(&self) {
         *self.lock() = None;

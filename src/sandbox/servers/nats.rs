@@ -31,6 +31,8 @@ pub struct NatsOptions {
     pub max_file_store: Option<u64>,
     /// The program to run; `None` takes the one that [`Nats::start`] names.
     pub binary: Option<PathBuf>,
+    /// Most messages of one pull request; `None` leaves the server's default, which is no limit.
+    pub max_request_batch: Option<u32>,
 }
 
 /// A running (or stopped, or killed) `nats-server`. Dropped, it and its store are gone.
@@ -196,6 +198,9 @@ impl Nats {
         let _ = writeln!(text, "jetstream {{\n  store_dir: \"{store}\"");
         if let Some(bytes) = options.max_file_store {
             let _ = writeln!(text, "  max_file_store: {bytes}");
+        }
+        if let Some(most) = options.max_request_batch {
+            let _ = writeln!(text, "  limits {{ max_request_batch: {most} }}");
         }
         text.push_str("}\n");
         std::fs::write(self.folder()?.path().join("config"), text)

@@ -5,6 +5,7 @@
 
 mod builder;
 mod publish;
+mod raw_publish;
 mod settled;
 mod tenant_side;
 mod wait;

@@ -1,0 +1,143 @@
+//! F55: one message that Postgres does not take, or that ends processes, stops none behind it.
+
+use std::time::Duration;
+
+use crate::events::{Sent, play, plays, saved};
+use crate::world::{World, text};
+
+/// Makes Postgres do something when a play of the playlist `bad` is counted.
+async fn at_a_bad_play(world: &World, what: &str) {
+    let sql = format!(
+        "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF NEW.playlist_id = 'bad' THEN {what}; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER bad BEFORE INSERT OR UPDATE ON playlists FOR EACH ROW EXECUTE FUNCTION bad()"
+    );
+    let sql = sqlx::AssertSqlSafe(sql);
+    sqlx::raw_sql(sql).execute(&world.db).await.unwrap();
+}
+
+/// Plays with a bad one in between.
+fn with_a_bad_one(name: &str, before: u32, after: u32, reason: &'static str) -> Vec<Sent> {
+    let mut all = plays(&format!("{name}-before"), "pl_1", 0..before);
+    all.push(play(&format!("{name}-bad"), "bad").poisoned(reason));
+    all.extend(plays(&format!("{name}-after"), "pl_1", 0..after));
+    all
+}
+
+async fn without_a_worker(batch: usize) -> World {
+    let world = World::builder().workers(0).env("FOLD_BATCH", batch).start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world
+}
+
+#[tokio::test]
+async fn f55_one_row_that_postgres_refuses_is_found_by_halves() {
+    let world = without_a_worker(10_000).await;
+    at_a_bad_play(&world, "RAISE EXCEPTION 'bad row' USING ERRCODE = '23514'").await;
+    for part in 0..3 {
+        let all = with_a_bad_one(&format!("p{part}"), 3_210, 1_790, "refused_by_database");
+        world.publish(&all).await;
+    }
+    let worker = world.start_worker().await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    assert!(worker.is_ready().await);
+    let kept = world.rows("SELECT detail, size_bytes FROM dead_letters").await;
+    assert_eq!(kept[0]["detail"], "bad row (SQLSTATE 23514)");
+    let size = i64::try_from(play("p0-bad", "bad").payload.len()).unwrap();
+    assert_eq!(kept[0]["size_bytes"], size);
+}
+
+#[tokio::test]
+async fn f55_a_batch_that_takes_too_long_is_halved() {
+    let world = without_a_worker(200).await;
+    // As a statement timeout says it.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF (SELECT count(*) FROM fresh) > 60 THEN RAISE EXCEPTION 'late' USING ERRCODE = '57014'; END IF; RETURN NULL; END $$;
+         CREATE TRIGGER slow_i AFTER INSERT ON playlists REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+    sqlx::raw_sql(slow).execute(&world.db).await.unwrap();
+    let each = |n: u32| play(&format!("n{n}"), &format!("list-{n}"));
+    world.publish(&(0..200).map(each).collect::<Vec<_>>()).await;
+    world.start_worker().await;
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn f55_a_message_at_three_crashes_is_a_dead_letter() {
+    let world = without_a_worker(20).await;
+    at_a_bad_play(&world, "PERFORM pg_sleep(50)").await;
+    world
+        .publish(&with_a_bad_one("p", 7, 200, "crashed_worker"))
+        .await;
+    let hangs =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let mut kills = 0;
+    loop {
+        let worker = world.spawn_worker_with(&[]);
+        let past = "SELECT count(*) FROM dead_letters";
+        world
+            .eventually("it folds the bad one, or is past it", async || {
+                world.number(hangs).await > Some(0) || world.number(past).await > Some(0)
+            })
+            .await;
+        if world.number(past).await > Some(0) {
+            break;
+        }
+        worker.kill9().await;
+        kills += 1;
+        assert!(kills < 6, "{kills} processes ended");
+        // Its session holds the lock until it notices.
+        let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'rolekeeper'";
+        sqlx::raw_sql(ended).execute(&world.db).await.unwrap();
+        world
+            .eventually("the session is gone", async || {
+                world.number(hangs).await == Some(0)
+            })
+            .await;
+    }
+    world.settled().await;
+    assert!(kills >= 4, "once in a batch at least, three times alone");
+}
+
+/// A fold that no rule helps: not ready, its lag grows, and one command goes past the message.
+#[tokio::test]
+async fn fold_27_a_blocked_fold_is_seen_and_can_be_skipped() {
+    let world = World::builder().workers(0).start().await;
+    // Not a fault of the message, as far as Postgres says.
+    at_a_bad_play(&world, "RAISE EXCEPTION 'full' USING ERRCODE = '53100'").await;
+    world.publish(&with_a_bad_one("p", 4, 2, "skipped")).await;
+    let worker = world.spawn_worker_with(&[("FOLD_BATCH", "1")]);
+    let stalled = "rolekeeper_fold_stalled_seconds{stream=\"APP_EVENTS\"}";
+    world
+        .eventually("it is seen", async || worker.metric(stalled).await > 0.0)
+        .await;
+    let lag = "rolekeeper_fold_lag_messages{stream=\"APP_EVENTS\"}";
+    assert_eq!(worker.count(lag).await, Some(3));
+    let (status, why) = worker.get("/readyz/fold_app_events").await.unwrap();
+    assert!(status == 503 && why.contains("full"), "{status} {why}");
+
+    let skip = async |seq: &str| {
+        world
+            .command(&["skip", "APP_EVENTS", seq, "--why", "bad disk"])
+            .await
+    };
+    let wrong = skip("6").await;
+    assert!(
+        !wrong.status.success() && text(&wrong).contains("which is 5, not 6"),
+        "{}",
+        text(&wrong)
+    );
+    let right = skip("5").await;
+    assert!(right.status.success(), "{}", text(&right));
+    world.settled_within(Duration::from_secs(40)).await;
+    let again = skip("8").await;
+    assert!(
+        !again.status.success() && text(&again).contains("has no message 8"),
+        "{}",
+        text(&again)
+    );
+    let kept = world.rows("SELECT detail FROM dead_letters").await;
+    assert_eq!(kept[0]["detail"], "skipped by an operator: bad disk");
+}

@@ -13,12 +13,14 @@ const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59.999_999 UTC);
 
 /// The date that a text of RFC 3339 says, if it is one.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the range is judged here")]
 pub fn of_text(text: &str) -> Option<OffsetDateTime> {
     whole_micros(OffsetDateTime::parse(text, &Rfc3339).ok()?)
 }
 
 /// The date that a header says (RFC 9110 writes dates as RFC 2822 does), if it is one.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the range is judged here")]
 pub fn of_header(text: &str) -> Option<OffsetDateTime> {
     whole_micros(OffsetDateTime::parse(text, &Rfc2822).ok()?)
 }

@@ -17,19 +17,26 @@ pub struct Known {
     /// No answer has shown the profile yet, or Auth0 did not know the user when it was asked: a record that names them says
     /// that Auth0 may know them by now.
     pub to_read: bool,
+    /// When the newest answer was asked for.
+    pub asked_at: Option<OffsetDateTime>,
 }
 
 /// Of these users, those we keep a copy of.
 pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Known>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT user_id, asked_at IS NULL OR gone_at IS NOT NULL AS "to_read!"
+        r#"SELECT user_id, asked_at, asked_at IS NULL OR gone_at IS NOT NULL AS "to_read!"
            FROM users WHERE user_id = ANY($1::text[])"#,
         users as &[&str]
     );
     let rows = rows.fetch_all(&mut *tx).await?.into_iter();
-    Ok(rows
-        .map(|row| (row.user_id, Known { to_read: row.to_read }))
-        .collect())
+    let known = rows.map(|row| {
+        let known = Known {
+            to_read: row.to_read,
+            asked_at: row.asked_at,
+        };
+        (row.user_id, known)
+    });
+    Ok(known.collect())
 }
 
 /// Merges what records say into the copies that are there and not of users who are gone, in order of user id: one statement

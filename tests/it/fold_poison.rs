@@ -14,6 +14,9 @@ fn poisons() -> Vec<(&'static str, Sent)> {
     let twice = String::from_utf8(good().payload)
         .unwrap()
         .replace('}', ",\"song_id\":\"s_8\"}");
+    let cut = String::from_utf8(good().with("event_id", "CUT").payload)
+        .unwrap()
+        .replace("CUT", "\\ud800");
     let mut many = vec![
         ("payload", raw(b"{\"type\":\"play\xff\"}", "not_utf8")),
         ("payload", raw(b"", "not_json")),
@@ -24,7 +27,7 @@ fn poisons() -> Vec<(&'static str, Sent)> {
         ("payload", text("null", "wrong_type")),
         ("payload", text(&"[".repeat(10_000), "not_json")),
         ("payload", text(&" ".repeat(1_000_000), "oversized")),
-        ("event_id", text("{\"event_id\":\"\\ud800\"}", "not_json")),
+        ("event_id", text(&cut, "bad_value")),
         (
             "listener_id",
             text(

@@ -76,9 +76,13 @@ fn sign_up(world: &World, users: std::ops::Range<u32>) {
     }
 }
 
+/// Users who were read, or whom a record has enqueued to be.
 async fn users_known(world: &World) -> i64 {
     let count = world
-        .number("SELECT count(*) FROM users WHERE user_id LIKE 'auth0|u%'")
+        .number(
+            "SELECT count(*) FROM (SELECT user_id FROM users UNION SELECT user_id FROM nominations) AS known
+             WHERE user_id LIKE 'auth0|u%'",
+        )
         .await;
     count.unwrap_or(-1)
 }

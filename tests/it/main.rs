@@ -89,6 +89,7 @@ mod reconcile_paused;
 mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;
+mod record_hints;
 mod rules_file;
 #[cfg(test)]
 mod rules_many;

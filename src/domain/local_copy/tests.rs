@@ -173,6 +173,12 @@ fn records_say_email_name_and_picture_and_ask_for_the_rest() {
             true,
         ),
         (patch(json!({"blocked": false}), &all), three.clone(), true),
+        (
+            json!({"type": "sapi", "details": {"request": {"method": "post", "path": "/api/v2/users", "body": all},
+                "response": {"body": all}}}),
+            three.clone(),
+            false,
+        ),
         (event(&before), three.clone(), false),
         (event(&basic), three.clone(), true),
         (event(&Value::Null), three, true),

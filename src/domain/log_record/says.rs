@@ -93,7 +93,15 @@ fn write(copy: &mut LocalCopy, record: &Object<'_>, user: &UserId<'_>, at: Offse
         Some(answer) => copy.record(answer, LocalCopy::date_of(answer).unwrap_or(at)),
         None => copy.record(asked.as_ref().unwrap_or(&Map::new()), at),
     }
-    asked.is_none_or(|asked| asked.keys().any(|name| !OF_NO_WEIGHT.contains(&name.as_str())))
+    let weighs = |body: Map<String, Value>| body.keys().any(|name| !OF_NO_WEIGHT.contains(&name.as_str()));
+    // Whoever is read after a creation is read as created.
+    !is_creation(details.as_ref()) && asked.is_none_or(weighs)
+}
+
+fn is_creation(details: Option<&Object<'_>>) -> bool {
+    let request = details.and_then(|details| details.object("request"));
+    let path = request.and_then(|request| request.text("path"));
+    path.is_some_and(|path| path.trim_end_matches('/').ends_with("/users"))
 }
 
 /// Whether two states of a user differ in what only an answer may tell.

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use super::bucket::EPSILON;
 use super::*;
 
+mod records;
+
 const UNIX_0: i64 = 1_795_000_000;
 const HOUR: f64 = 3600.0;
 

@@ -22,6 +22,9 @@ use crate::store::{
     dead_letters, erasures, nominations, profile_writes, races, users,
 };
 
+/// How much Auth0's clock may be behind Postgres': an answer counts as later than a record only if it is so by more.
+const CLOCKS_APART: time::Duration = time::Duration::minutes(1);
+
 /// What we are called at Auth0, as far as it is known.
 #[derive(Clone, Copy)]
 pub(super) struct Own<'a> {
@@ -48,8 +51,8 @@ struct Told {
     deleted: BTreeSet<String>,
     /// Many users were written and none is named.
     many: bool,
-    /// Users of whom a record told what only an answer may bring into their copy.
-    to_ask: BTreeSet<String>,
+    /// Users of whom a record told what only an answer may bring into their copy, and when that was.
+    to_ask: BTreeMap<String, OffsetDateTime>,
     /// What the records say about each user.
     said: BTreeMap<String, LocalCopy>,
 }
@@ -155,11 +158,14 @@ impl Told {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
         if let Some(Says { user, copy, ask }) = record.says {
-            if ask && !ours {
-                self.to_ask.insert(user.as_str().to_owned());
+            let stored = at(stored_ns);
+            if let Some(date) = record.date.filter(|_| ask && !ours) {
+                let date = date.min(stored);
+                let newest = self.to_ask.entry(user.as_str().to_owned()).or_insert(date);
+                *newest = date.max(*newest);
             }
             let said = self.said.entry(user.as_str().to_owned()).or_default();
-            *said = std::mem::take(said).merge(copy.at_most(at(stored_ns)));
+            *said = std::mem::take(said).merge(copy.at_most(stored));
         }
         let written_at = record.updated_at.or(record.date);
         let source = Source {
@@ -217,13 +223,20 @@ impl Told {
             // Not a grant: the brake counts those that wait.
             looks.insert(user, Urgency::NewUser);
         }
-        // Nobody to take a role from, and no copy to bring up to date, where we keep nothing.
-        for user in self
-            .deleted
-            .union(&self.to_ask)
-            .filter(|user| known.contains_key(*user))
-        {
+        // Nobody to take a role from where we keep nothing.
+        for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
             looks.entry(user).or_insert(Urgency::NewUser);
+        }
+        // No copy to bring up to date either, and an answer of afterwards has it already.
+        let behind = |known: &Known, at: OffsetDateTime| {
+            known
+                .asked_at
+                .is_none_or(|asked_at| at.saturating_add(CLOCKS_APART) > asked_at)
+        };
+        for (user, at) in &self.to_ask {
+            if known.get(user).is_some_and(|known| behind(known, *at)) {
+                looks.entry(user).or_insert(Urgency::NewUser);
+            }
         }
         let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
         for user in self.noticed.iter().filter(unread) {

@@ -1,0 +1,84 @@
+//! Looks that nothing but log records asked for: their share of the rate, and what it leaves to all others.
+
+use super::*;
+
+/// Takes record looks as often as there is leave for them, each a read alone, until `end`; answers how many, and how long
+/// another look would have had to wait at the worst, once the pacer knew the bucket.
+fn flood(pacer: &mut Pacer, end: Duration, read_only: bool) -> (u32, Duration) {
+    let (mut taken, mut worst, mut now) = (0, Duration::ZERO, Duration::ZERO);
+    while now < end {
+        let wait = pacer.until_record_look(now);
+        let leave = if wait.is_zero() {
+            pacer.take_look(now)
+        } else {
+            Err(wait)
+        };
+        match leave {
+            Ok(mut permit) => {
+                pacer.by_record(&mut permit);
+                pacer.answered(now, Kind::Read, &RateHeaders::default());
+                if read_only {
+                    pacer.refund(now, permit, Unused::Write);
+                } else {
+                    pacer.answered(now, Kind::Write, &RateHeaders::default());
+                }
+                taken += 1;
+                if now > end / 2 {
+                    // Another look right behind it, which is then not used.
+                    match pacer.take_look(now) {
+                        Ok(other) => pacer.refund(now, other, Unused::Both),
+                        Err(wait) => worst = worst.max(wait),
+                    }
+                }
+            }
+            Err(wait) => now += wait,
+        }
+    }
+    (taken, worst)
+}
+
+#[test]
+fn record_looks_get_a_quarter_of_the_rate_and_delay_nobody() {
+    let end = Duration::from_mins(20);
+    for (plan, reads_a_second, burst) in [
+        (RatePlan::Free, 2.0, 2.0),
+        (RatePlan::SelfService, 500.0 / 60.0, 40.0),
+        (RatePlan::Enterprise, 16.0, 50.0),
+        (RatePlan::EnterpriseNonProd, 2.0, 10.0),
+    ] {
+        let mut pacer = Pacer::new(plan, 0.0, Duration::ZERO);
+        let (taken, worst) = flood(&mut pacer, end, true);
+        let most = (reads_a_second * end.as_secs_f64() + burst) / 4.0 + 2.0;
+        assert!(f64::from(taken) <= most, "{plan}: {taken} of {most}");
+        assert!(f64::from(taken) >= most * 0.9 - 2.0, "{plan}: {taken} of {most}");
+        // A bucket that one look empties cannot hold another's; elsewhere nobody waits.
+        let bound = if plan == RatePlan::Free {
+            Duration::from_secs(1)
+        } else {
+            Duration::ZERO
+        };
+        assert!(worst <= bound, "{plan}: {worst:?}");
+    }
+}
+
+#[test]
+fn writes_of_record_looks_count_in_their_share() {
+    let end = Duration::from_mins(20);
+    let mut pacer = Pacer::new(RatePlan::SelfService, 0.0, Duration::ZERO);
+    let (taken, _) = flood(&mut pacer, end, false);
+    let most = (200.0 / 60.0 * end.as_secs_f64() + 20.0) / 4.0 + 1.0;
+    assert!(f64::from(taken) <= most, "{taken} of {most}");
+}
+
+#[test]
+fn a_record_look_that_made_no_call_gives_its_share_back() {
+    let mut pacer = Pacer::new(RatePlan::Free, 0.0, Duration::ZERO);
+    let now = Duration::from_mins(1);
+    assert_eq!(pacer.until_record_look(now), Duration::ZERO);
+    let mut permit = pacer.take_look(now).unwrap();
+    pacer.by_record(&mut permit);
+    pacer.by_record(&mut permit);
+    assert!(pacer.until_record_look(now) > Duration::ZERO);
+    pacer.refund(now, permit, Unused::Both);
+    assert_eq!(pacer.until_record_look(now), Duration::ZERO);
+}

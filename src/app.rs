@@ -202,6 +202,7 @@ impl Worker {
         if let Some(FoldConfig {
             batch,
             dedup_horizon,
+            trim,
             own_client_id,
         }) = fold
         {
@@ -215,6 +216,7 @@ impl Worker {
                     rules: rules.subscribe(),
                     batch,
                     dedup_horizon,
+                    trim,
                     own_client_id: own_client_id.clone(),
                 };
                 lifecycle.spawn(source.stage(), stage.run(stop.clone()));

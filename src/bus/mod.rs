@@ -9,6 +9,7 @@ mod reader;
 mod server;
 mod shape;
 mod streams;
+mod trim;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use publish::{PublishError, Unstored};
 pub use reader::{From, Message, ReadError, Reader};
 pub use shape::Limits;
 pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
+pub use trim::Room;
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

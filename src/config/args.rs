@@ -10,6 +10,7 @@ use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
 use super::streams::StreamsArgs;
 use super::tenant_log::TenantLogArgs;
+use super::trim::TrimArgs;
 
 /// Where logs go and how they look.
 #[derive(Args, Clone, Debug)]
@@ -142,6 +143,9 @@ pub struct ServeArgs {
     /// Event ids that are remembered.
     #[command(flatten)]
     pub horizon: HorizonArgs,
+    /// The trimming of streams.
+    #[command(flatten)]
+    pub trim: TrimArgs,
     /// Seconds between two comparisons of all facts with all decisions
     #[arg(long, env = "SWEEP_INTERVAL_S", default_value = "60")]
     pub sweep_interval_s: String,

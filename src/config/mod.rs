@@ -10,6 +10,7 @@ mod erasure;
 mod fold;
 mod streams;
 mod tenant_log;
+mod trim;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
+pub use trim::{TrimArgs, TrimConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
 use crate::domain::display_name::DisplayName;
@@ -266,6 +268,7 @@ impl ServeArgs {
             fold: runs("fold").then(|| FoldConfig {
                 batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
                 dedup_horizon: self.horizon.check(&mut check),
+                trim: self.trim.check(&mut check),
                 own_client_id: self.auth0.auth0_client_id.clone(),
             }),
             reconcile: runs("reconcile").then(|| ReconcileConfig {

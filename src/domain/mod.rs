@@ -19,3 +19,4 @@ pub mod plan;
 pub mod rule;
 pub mod schedule;
 pub mod tally;
+pub mod trim;

@@ -6,6 +6,7 @@
 pub mod assignments;
 mod at_once;
 pub mod brakes;
+mod cursor_marks;
 pub mod cursors;
 pub mod dead_letters;
 pub mod display_names;
@@ -45,6 +46,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use crate::domain::erasure::ErasureKey;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
+pub use cursor_marks::Trimmable;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
 pub use display_names::Wish;

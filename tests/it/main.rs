@@ -90,5 +90,7 @@ mod stream_full;
 mod takeover;
 mod tenant_recordings;
 #[cfg(test)]
+mod trimming;
+#[cfg(test)]
 mod user_login;
 mod webhook;

@@ -14,6 +14,7 @@ mod nominees;
 mod numbers;
 mod repeats;
 mod term;
+mod trim;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tracing::info;
 
 use super::patience::Patience;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message};
+use crate::config::TrimConfig;
 use crate::domain::event::Reject;
 use crate::domain::horizon::Horizon;
 use crate::domain::rule::Rules;
@@ -94,6 +96,8 @@ pub struct Fold {
     pub batch: usize,
     /// How long ids of app events are remembered, if at all.
     pub dedup_horizon: Option<Horizon>,
+    /// How long folded messages stay in the stream.
+    pub trim: TrimConfig,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
 }

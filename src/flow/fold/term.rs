@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::filling::{Batch, Content, Ended, Filling, Last};
 use super::follow::{self, Broken, Lost};
 use super::numbers::Numbers;
-use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs, repeats};
+use super::{Done, Fold, STOPPED_POLL, Source, app_events, at, auth0_logs, repeats, trim};
 use crate::bus::{BusError, ReadError, Reader, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
@@ -114,6 +114,7 @@ impl<'f> Term<'f> {
             seq = cursor.last_seq,
             "folding from the cursor on"
         );
+        let _trimming = trim::spawn(self.fold);
         let keep = self.fold.dedup_horizon.is_some();
         let mut filling = Filling::new(self.fold.source, reader, &cursor, self.fold.batch, keep);
         let mut numbers = Numbers::new();

@@ -231,6 +231,7 @@ impl Worker {
         if let Some(FoldConfig {
             batch,
             dedup_horizon,
+            trim,
             own_client_id,
             tenant,
         }) = fold
@@ -249,6 +250,7 @@ impl Worker {
                     rules: rules.subscribe(),
                     batch,
                     dedup_horizon,
+                    trim,
                     own_client_id: own_client_id.clone(),
                     tenant: tenant.clone(),
                     other_tenant: Arc::default(),

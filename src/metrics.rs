@@ -5,6 +5,7 @@
 
 mod api;
 mod fold;
+mod room;
 mod tenant_log;
 
 use prometheus::{
@@ -14,6 +15,7 @@ use prometheus::{
 
 pub use api::ApiMetrics;
 pub use fold::FoldMetrics;
+pub use room::RoomMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -97,6 +99,8 @@ pub struct Metrics {
     pub api: ApiMetrics,
     /// The tenant's log: its stream, and the gap filler.
     pub tenant_log: TenantLogMetrics,
+    /// Room in the streams.
+    pub room: RoomMetrics,
 }
 
 /// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
@@ -294,6 +298,7 @@ impl Metrics {
             fold: FoldMetrics::new(&maker, streams),
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),
+            room: RoomMetrics::new(&maker, streams),
             registry: maker.0,
         };
         metrics.create_series(streams, reasons);

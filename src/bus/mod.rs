@@ -11,6 +11,7 @@ mod server;
 mod shape;
 mod streams;
 mod waiting;
+mod trim;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use reader::{Message, ReadError, Reader};
 pub use shape::Limits;
 pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
 pub use waiting::{From, Waiting};
+pub use trim::Room;
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

@@ -92,7 +92,7 @@ impl Bus {
     }
 
     /// STREAM.INFO as it came, so that fields this release does not know are kept.
-    async fn info_if_there(&self, name: &str) -> Result<Option<Value>, BusError> {
+    pub(super) async fn info_if_there(&self, name: &str) -> Result<Option<Value>, BusError> {
         let asked = self.jetstream.request(format!("STREAM.INFO.{name}"), &()).await;
         match asked.map_err(|error| said("look at stream", &error))? {
             Response::Ok(info) => Ok(Some(info)),
@@ -115,7 +115,7 @@ impl Bus {
         }
     }
 
-    async fn stream(&self, name: &str) -> Result<Stream, BusError> {
+    pub(super) async fn stream(&self, name: &str) -> Result<Stream, BusError> {
         match self.jetstream.get_stream(name).await {
             Ok(stream) => Ok(stream),
             Err(error) => match error.kind() {
@@ -132,22 +132,22 @@ fn is_not_found(refusal: &jetstream::Error) -> bool {
     refusal.error_code().0 == ERROR_STREAM_NOT_FOUND
 }
 
-fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
+pub(super) fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
     BusError::JetStream {
         doing,
         why: error.to_string(),
     }
 }
 
-fn parsed(info: &Value) -> Result<Info, BusError> {
+pub(super) fn parsed(info: &Value) -> Result<Info, BusError> {
     Info::deserialize(info).map_err(|error| said("read what the stream says of itself", &error))
 }
 
-fn config_of(info: &Value) -> Shape {
+pub(super) fn config_of(info: &Value) -> Shape {
     info["config"].as_object().cloned().unwrap_or_default()
 }
 
-fn state(info: &Info, shape: &Shape, name: &str) -> StreamState {
+pub(super) fn state(info: &Info, shape: &Shape, name: &str) -> StreamState {
     StreamState {
         created_ns: unix_ns(info.created),
         first_seq: info.state.first_sequence,

@@ -8,8 +8,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::app;
-use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Limits, ROLE_CHANGES};
+use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Limits, ROLE_CHANGES, StreamState};
 use crate::config::{MigrateArgs, StreamLimits, StreamsConfig};
+
+/// A stored play, in bytes, where the stream holds too few to tell.
+const EVENT_BYTES: f64 = 330.0;
+/// From so many messages on their average is taken.
+const ENOUGH_MESSAGES: u64 = 1_000;
+/// What trimming always keeps, in seconds: the floor, or the duplicate window and its margin, and a round of trimming.
+const ALWAYS_KEPT_S: f64 = 16.0 * 60.0;
+const DAY_S: f64 = 86_400.0;
 
 /// Longest wait for a connection to NATS.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -62,10 +70,47 @@ async fn ensure(bus: &Bus, name: &'static str, limits: StreamLimits, streams: &S
     for sentence in left {
         println!("stream {name}: {sentence}; `rolekeeper migrate --narrow` sets it");
     }
+    if state.denies_purge && name != ROLE_CHANGES {
+        println!("stream {name}: {}", way_out(name));
+    }
+    if let Some(rate) = streams.events_per_s
+        && name == APP_EVENTS
+    {
+        println!("stream {name}: {}", need(rate, &state));
+    }
     anyhow::ensure!(
         state.differences.is_empty(),
         "cannot be brought in order: {}",
         state.differences.join("; ")
     );
     Ok(())
+}
+
+/// What to do about a stream that can never be trimmed.
+fn way_out(name: &str) -> String {
+    format!(
+        "has deny_purge, which JetStream never takes off: it runs untrimmed, and what is folded stays until it is as old as \
+         the stream's limit. Way out, in a quiet hour: stop the publishers, wait until rolekeeper_fold_lag_messages is 0, \
+         `nats stream rm {name}`, `rolekeeper migrate`, `rolekeeper accept-stream {name}`, start the publishers"
+    )
+}
+
+/// How much room so many events a second need.
+fn need(rate: i64, state: &StreamState) -> String {
+    let event = if state.messages >= ENOUGH_MESSAGES {
+        state.bytes as f64 / state.messages as f64
+    } else {
+        EVENT_BYTES
+    };
+    let a_second = rate as f64 * event;
+    let mib = |seconds: f64| (a_second * seconds / f64::from(1 << 20)).ceil();
+    format!(
+        "{rate} events a second of {event:.0} bytes need {} MiB at least (16 minutes are always kept), {} MiB for a fold that \
+         stands still for a day, {} MiB for 7 days of folded events; the stream may hold {} MiB, {:.1} hours of them",
+        mib(ALWAYS_KEPT_S),
+        mib(DAY_S),
+        mib(7.0 * DAY_S),
+        state.max_bytes >> 20,
+        state.max_bytes as f64 / a_second / 3600.0
+    )
 }

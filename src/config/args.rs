@@ -12,6 +12,7 @@ use super::restores::RestoreArgs;
 use super::tenant::TenantArgs;
 use super::streams::StreamsArgs;
 use super::tenant_log::TenantLogArgs;
+use super::trim::TrimArgs;
 
 /// Where logs go and how they look.
 #[derive(Args, Clone, Debug)]
@@ -144,6 +145,9 @@ pub struct ServeArgs {
     /// Event ids that are remembered.
     #[command(flatten)]
     pub horizon: HorizonArgs,
+    /// The trimming of streams.
+    #[command(flatten)]
+    pub trim: TrimArgs,
     /// Seconds between two comparisons of all facts with all decisions
     #[arg(long, env = "SWEEP_INTERVAL_S", default_value = "60")]
     pub sweep_interval_s: String,

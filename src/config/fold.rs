@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::check::Check;
+use super::trim::TrimConfig;
 use crate::domain::horizon::Horizon;
 use crate::domain::tenant::TenantName;
 
@@ -19,6 +20,8 @@ pub struct FoldConfig {
     pub batch: usize,
     /// How long event ids are remembered beyond the stream's duplicate window, if at all.
     pub dedup_horizon: Option<Horizon>,
+    /// How long folded messages stay in their stream.
+    pub trim: TrimConfig,
     /// Our own client id, where it is known: tells our writes from those of others.
     pub own_client_id: Option<String>,
     /// What the tenant's records call it, where it is known: tells them from those of others.

@@ -12,6 +12,7 @@ mod restores;
 mod tenant;
 mod streams;
 mod tenant_log;
+mod trim;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use restores::{RestoreArgs, RestoreConfig};
 pub use tenant::TenantArgs;
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
+pub use trim::{TrimArgs, TrimConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
 use crate::domain::display_name::DisplayName;
@@ -272,6 +274,7 @@ impl ServeArgs {
             fold: runs("fold").then(|| FoldConfig {
                 batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
                 dedup_horizon: self.horizon.check(&mut check),
+                trim: self.trim.check(&mut check),
                 own_client_id: self.auth0.auth0_client_id.clone(),
                 tenant: self.tenant.check(&self.auth0, &mut check),
             }),

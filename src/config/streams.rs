@@ -42,6 +42,9 @@ pub struct StreamsArgs {
     /// Days that ROLE_CHANGES keeps a change [new stream: 30]
     #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D")]
     pub role_changes_max_age_d: Option<String>,
+    /// Say how much room APP_EVENTS needs for so many events a second
+    #[arg(long, env = "APP_EVENTS_PER_S")]
+    pub events_per_s: Option<String>,
     /// Make limits narrower too, where one is given that is narrower than the stream's; without it they only widen
     #[arg(long)]
     pub narrow: bool,
@@ -60,6 +63,8 @@ pub struct StreamsConfig {
     pub replicas: Option<i64>,
     /// Copies of each message in a new stream.
     pub new_replicas: i64,
+    /// Rate whose need of room is to be told.
+    pub events_per_s: Option<i64>,
     /// Whether limits may become narrower.
     pub narrow: bool,
 }
@@ -114,6 +119,7 @@ impl StreamsArgs {
             role_changes,
             replicas,
             new_replicas: replicas.unwrap_or(REPLICAS),
+            events_per_s: optional(check, "APP_EVENTS_PER_S", self.events_per_s.as_deref(), 1 << 30),
             narrow: self.narrow,
         }
     }

@@ -23,3 +23,4 @@ pub mod rule;
 pub mod schedule;
 pub mod tally;
 pub mod tenant;
+pub mod trim;

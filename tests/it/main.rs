@@ -103,6 +103,8 @@ mod stream_full;
 mod takeover;
 mod tenant_recordings;
 #[cfg(test)]
+mod trimming;
+#[cfg(test)]
 mod user_login;
 mod webhook;
 #[cfg(test)]

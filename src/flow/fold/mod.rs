@@ -19,6 +19,7 @@ mod other_tenant;
 mod progress;
 mod repeats;
 mod term;
+mod trim;
 mod watch;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 
 use super::patience::Patience;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message, ReadError};
+use crate::config::TrimConfig;
 use crate::domain::event::Reject;
 use crate::domain::horizon::Horizon;
 use crate::domain::rule::Rules;
@@ -113,6 +115,8 @@ pub struct Fold {
     pub batch: usize,
     /// How long ids of app events are remembered, if at all.
     pub dedup_horizon: Option<Horizon>,
+    /// How long folded messages stay in the stream.
+    pub trim: TrimConfig,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
     /// What the tenant's records call it, where it is known.

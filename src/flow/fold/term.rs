@@ -19,7 +19,7 @@ use super::follow::Jump;
 use super::numbers::Numbers;
 use super::progress::Progress;
 use super::watch::{LOOK_EVERY, Pulse};
-use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, Source};
+use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
@@ -152,6 +152,7 @@ impl<'f> Term<'f> {
         }
         self.fold.metrics.fold_active.with_label_values(&[stream]).set(1);
         info!(stream, seq = hand.cursor.last_seq, "folding from the cursor on");
+        let _trimming = trim::spawn(self.fold);
         let before = hand.cursor.last_seq;
         if let Settled::Missing = self.settle(hand, state.last_seq, stop).await? {
             return self.lose(hand.held, hand.cursor, stop).await;

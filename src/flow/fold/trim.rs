@@ -1,0 +1,174 @@
+//! Removes from a stream what was folded, so that it does not fill up with it.
+//!
+//! Owns when that happens, and what is measured of the room that is left. Must never remove a message unless this stream is
+//! the one whose cursor Postgres has, nor one that a promoted replica may fold again or the duplicate window still needs.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, info, warn};
+
+use super::Fold;
+use super::term::TermError;
+use crate::bus::Room;
+use crate::domain::trim::{Growth, Seen};
+use crate::flow::patience::Patience;
+use crate::store::Trimmable;
+
+/// How often a stream is trimmed at most; sooner where the floor is shorter than a quarter of an hour.
+const TRIM_EVERY: Duration = Duration::from_mins(1);
+/// Rounds in one floor: what may go is known as exactly as that.
+const ROUNDS_A_FLOOR: u32 = 15;
+/// The shortest pause between two rounds.
+const SHORTEST: Duration = Duration::from_millis(20);
+/// Share of the room below which publishers are refused, or about to be.
+const FULL: f64 = 0.01;
+
+/// Trims while a fold holds its lock; dropped, it ends.
+pub(super) fn spawn(fold: &Fold) -> AbortOnDropHandle<()> {
+    let trim = Trim {
+        fold: fold.clone(),
+        begun: Instant::now(),
+        growth: Growth::default(),
+        full: false,
+    };
+    AbortOnDropHandle::new(tokio::spawn(trim.run()))
+}
+
+struct Trim {
+    fold: Fold,
+    begun: Instant,
+    growth: Growth,
+    full: bool,
+}
+
+impl Trim {
+    async fn run(mut self) {
+        let mut patience = Patience::new("trim");
+        // Ends with the term, which drops it.
+        let never = CancellationToken::new();
+        let every = (self.fold.trim.floor / ROUNDS_A_FLOOR).clamp(SHORTEST, TRIM_EVERY);
+        loop {
+            match self.round().await {
+                Ok(()) => {
+                    patience.succeeded();
+                    tokio::time::sleep(every).await;
+                }
+                Err(why) => patience.wait(&why, &never).await,
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), TermError> {
+        let stream = self.fold.source.stream();
+        let room = self.fold.bus.room(stream).await?;
+        let settings = self.fold.trim;
+        let young = room.duplicate_window.saturating_add(settings.margin);
+        if !room.state.denies_purge {
+            let first_seq = room.state.first_seq.cast_signed();
+            self.fold.store.mark_cursor(stream, first_seq).await?;
+        }
+        let (young, old) = (before(&room, young), before(&room, settings.keep));
+        let known = self
+            .fold
+            .store
+            .trimmable(stream, settings.floor, young, old)
+            .await?;
+        let Some(known) = known else { return Ok(()) };
+        let seen = self.see(&room, &known).await?;
+        self.show(&room, &seen);
+        let Some(first) = seen.first_to_stay().filter(|_| !room.state.denies_purge) else {
+            return Ok(());
+        };
+        if self.is_ours(&room, &known).await? {
+            let removed = self.fold.bus.purge_before(stream, first).await?;
+            self.fold
+                .metrics
+                .room
+                .trimmed
+                .with_label_values(&[stream])
+                .inc_by(removed);
+            info!(
+                stream,
+                removed, first, "folded messages were removed from the stream"
+            );
+        }
+        Ok(())
+    }
+
+    async fn see(&self, room: &Room, known: &Trimmable) -> Result<Seen, TermError> {
+        let state = &room.state;
+        let mut seen = Seen {
+            first_seq: state.first_seq,
+            last_seq: state.last_seq,
+            messages: state.messages,
+            bytes: state.bytes,
+            max_bytes: u64::try_from(state.max_bytes).ok().filter(|most| *most > 0),
+            cursor: known.cursor.last_seq.unsigned_abs(),
+            if_needed: known
+                .if_needed
+                .map(i64::unsigned_abs)
+                .filter(|_| !state.denies_purge),
+            by_age: known.by_age.map(i64::unsigned_abs),
+            acknowledged: None,
+        };
+        // Most rounds have nothing to remove, and consumers need not be listed.
+        if seen.first_to_stay().is_some() {
+            seen.acknowledged = self.fold.bus.acknowledged(self.fold.source.stream()).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Whether the message at the cursor is the one that was folded: another stream, or an older copy of this one, holds
+    /// messages that were not.
+    async fn is_ours(&self, room: &Room, known: &Trimmable) -> Result<bool, TermError> {
+        let cursor = &known.cursor;
+        if room.state.created_ns != cursor.created_ns {
+            return Ok(false);
+        }
+        let stream = self.fold.source.stream();
+        let stored = self
+            .fold
+            .bus
+            .stored_at(stream, cursor.last_seq.unsigned_abs())
+            .await?;
+        Ok(stored == Some(cursor.last_stored_ns))
+    }
+
+    fn show(&mut self, room: &Room, seen: &Seen) {
+        let stream = self.fold.source.stream();
+        let metrics = &self.fold.metrics.room;
+        let untrimmed = &metrics.untrimmed.with_label_values(&[stream]);
+        if room.state.denies_purge && untrimmed.get() == 0 {
+            warn!(
+                stream,
+                "the stream has deny_purge and is not trimmed; `rolekeeper migrate` tells the way out"
+            );
+        }
+        untrimmed.set(i64::from(room.state.denies_purge));
+        let hours = self
+            .growth
+            .full_in_hours(self.begun.elapsed(), seen.held_bytes(), seen.max_bytes);
+        metrics.full_in_hours.with_label_values(&[stream]).set(hours);
+        let full = seen.left().is_some_and(|left| left < FULL);
+        metrics.full.with_label_values(&[stream]).set(i64::from(full));
+        if full && !self.full {
+            error!(
+                stream,
+                "the stream is full and publishers are refused: {:.0} of {} bytes are not folded, or too young to be \
+                 removed. To make room: a larger limit for `rolekeeper migrate`",
+                seen.held_bytes(),
+                room.state.max_bytes
+            );
+        }
+        self.full = full;
+    }
+}
+
+/// The time `span` before the server's now, Unix nanoseconds.
+fn before(room: &Room, span: Duration) -> i64 {
+    room.now_ns
+        .saturating_sub(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+}

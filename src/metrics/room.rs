@@ -1,0 +1,58 @@
+//! What Prometheus sees of the room in the streams.
+//!
+//! Owns names and help texts of its metrics. Must never hold what the stream itself can tell at a scrape.
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+
+use super::Maker;
+
+/// Room in the streams, and trimming.
+#[derive(Debug)]
+pub struct RoomMetrics {
+    /// Hours until publishers are refused.
+    pub full_in_hours: GaugeVec,
+    /// 1 while publishers are refused.
+    pub full: IntGaugeVec,
+    /// 1 while the stream denies purges.
+    pub untrimmed: IntGaugeVec,
+    /// Messages removed.
+    pub trimmed: IntCounterVec,
+}
+
+impl RoomMetrics {
+    pub(super) fn new(maker: &Maker, streams: &[&str]) -> Self {
+        let label = "stream";
+        let metrics = Self {
+            full_in_hours: maker.floats(
+                "rolekeeper_stream_full_in_hours",
+                "Hours until the stream is full of what trimming must keep, at the rate of the last minutes; +Inf while that does not grow; of the active worker",
+                label,
+            ),
+            full: maker.gauges(
+                "rolekeeper_stream_full",
+                "1 while less than a hundredth of the room is left: publishers are refused, or about to be; of the active worker",
+                label,
+            ),
+            untrimmed: maker.gauges(
+                "rolekeeper_stream_untrimmed",
+                "1 while the stream cannot be trimmed, since it was made with deny_purge; of the active worker",
+                label,
+            ),
+            trimmed: maker.counter(
+                "rolekeeper_stream_trimmed_messages_total",
+                "Folded messages removed from the stream",
+                &[label],
+            ),
+        };
+        for stream in streams {
+            metrics
+                .full_in_hours
+                .with_label_values(&[stream])
+                .set(f64::INFINITY);
+            metrics.full.with_label_values(&[stream]);
+            metrics.untrimmed.with_label_values(&[stream]);
+            metrics.trimmed.with_label_values(&[stream]);
+        }
+        metrics
+    }
+}

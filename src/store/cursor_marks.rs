@@ -1,0 +1,81 @@
+//! Table `cursor_marks`: where the cursor of a stream stood, once a minute.
+//!
+//! Owns the judgement of what was committed long enough ago. Must never answer by a mark of another stream of the same
+//! name, nor by one from before the cursor was set by hand.
+
+use std::time::Duration;
+
+use super::{Cursor, Store, StoreError};
+
+/// Up to which sequence messages may go, as far as Postgres can tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Trimmable {
+    /// Where the fold stands.
+    pub cursor: Cursor,
+    /// Last sequence that may go when room is needed.
+    pub if_needed: Option<i64>,
+    /// Last sequence that is older than folded messages are kept.
+    pub by_age: Option<i64>,
+}
+
+impl Store {
+    /// Notes where the cursor stands, unless it stood there before. Marks of messages before `first_seq`, of another
+    /// stream and of an earlier epoch are removed.
+    pub async fn mark_cursor(&self, stream: &str, first_seq: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO cursor_marks (stream, created_ns, epoch, last_seq, last_stored_ns)
+             SELECT stream, created_ns, epoch, last_seq, last_stored_ns FROM stream_cursors
+             WHERE stream = $1 AND last_stored_ns > 0
+             ON CONFLICT DO NOTHING",
+            stream
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM cursor_marks m USING stream_cursors c
+             WHERE m.stream = $1 AND c.stream = $1
+               AND (m.last_seq < $2 OR m.created_ns <> c.created_ns OR m.epoch <> c.epoch)",
+            stream,
+            first_seq
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// What was committed longer than `floor` ago: of it, what the stream stored before `young_ns` may go when room is
+    /// needed, and what it stored before `old_ns` is old. None before the first start of the fold.
+    pub async fn trimmable(
+        &self,
+        stream: &str,
+        floor: Duration,
+        young_ns: i64,
+        old_ns: i64,
+    ) -> Result<Option<Trimmable>, StoreError> {
+        let row = sqlx::query!(
+            r#"WITH settled AS (
+                   SELECT m.last_seq, m.last_stored_ns FROM cursor_marks m JOIN stream_cursors c USING (stream)
+                   WHERE m.stream = $1 AND m.created_ns = c.created_ns AND m.epoch = c.epoch AND m.last_seq <= c.last_seq
+                     AND m.marked_at <= clock_timestamp() - make_interval(secs => $2)
+               )
+               SELECT created_ns, last_seq, last_stored_ns, epoch,
+                      (SELECT max(last_seq) FROM settled WHERE last_stored_ns < $3) AS if_needed,
+                      (SELECT max(last_seq) FROM settled WHERE last_stored_ns < least($3, $4)) AS by_age
+               FROM stream_cursors WHERE stream = $1"#,
+            stream,
+            floor.as_secs_f64(),
+            young_ns,
+            old_ns
+        );
+        Ok(row.fetch_optional(&self.pool).await?.map(|row| Trimmable {
+            cursor: Cursor {
+                created_ns: row.created_ns,
+                last_seq: row.last_seq,
+                last_stored_ns: row.last_stored_ns,
+                epoch: row.epoch,
+            },
+            if_needed: row.if_needed,
+            by_age: row.by_age,
+        }))
+    }
+}

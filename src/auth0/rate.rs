@@ -33,6 +33,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(until - sent).unwrap_or(Duration::ZERO))
 }
 
+/// When the reply was sent, by the server's clock, to the second.
+pub(super) fn sent_at(headers: &HeaderMap) -> Option<OffsetDateTime> {
+    date(text(headers, DATE.as_str())?)
+}
+
 fn date(raw: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(raw, &Rfc2822).ok()
 }

@@ -7,8 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::app;
 use crate::config::DatabaseArgs;
-use crate::domain::brake::word;
+use crate::domain::brake::{GONE_WINDOW, word};
 use crate::domain::plan::Change;
+use crate::store::gone::GoneBrake;
 use crate::store::{BrakeState, Store};
 
 /// Shows what is held, unless told what to do with it.
@@ -29,7 +30,7 @@ enum Deed {
     Release {
         /// Which changes
         #[arg(value_enum)]
-        changes: Changes,
+        changes: Held,
     },
     /// Give up for good what is held: holders keep the role until `adopt`; grants must be earned anew
     Drop {
@@ -37,6 +38,14 @@ enum Deed {
         #[arg(value_enum)]
         changes: Changes,
     },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Held {
+    Revokes,
+    Grants,
+    /// Users whom Auth0 does not know
+    Gone,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -59,9 +68,11 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     let store = app::store(&database.checked()?)?;
     let (change, done) = match deed {
         None => return shown(&store, show).await,
+        Some(Deed::Release { changes: Held::Gone }) => return release_gone(&store).await,
         Some(Deed::Release { changes }) => {
-            let released = store.release_brake(changes.into()).await?;
-            (Change::from(changes), released.map(|users| {
+            let change = Change::to(matches!(changes, Held::Grants));
+            let released = store.release_brake(change).await?;
+            (change, released.map(|users| {
                 format!("{users} users released: each is decided anew, and what is still due is written as the rate limit allows")
             }))
         }
@@ -84,15 +95,48 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     Ok(())
 }
 
+async fn release_gone(store: &Store) -> Result<()> {
+    match store.release_gone(GONE_WINDOW).await? {
+        Some(users) => println!(
+            "gone: {users} users released: Auth0 is asked for each again, and those it does not know are marked as gone"
+        ),
+        None => bail!("gone: the brake is not engaged, nobody is held"),
+    }
+    Ok(())
+}
+
 async fn shown(store: &Store, show: u32) -> Result<()> {
     for change in [Change::Revoked, Change::Granted] {
         print(change, &store.brake(change, show.into()).await?);
     }
+    print_gone(&store.gone_brake(show.into()).await?);
     if let Some(paused) = store.paused().await? {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
         println!("paused since {}: {reason}", paused.since);
     }
     Ok(())
+}
+
+fn print_gone(brake: &GoneBrake) {
+    let Some(since) = brake.engaged_at else {
+        println!("gone: not engaged");
+        return;
+    };
+    let (users, known) = brake.counted.unwrap_or_default();
+    println!(
+        "gone: engaged since {since}, when Auth0 had said of {users} users that it does not know them, of {known} known; {} held",
+        brake.held
+    );
+    for user in &brake.first {
+        println!("  {user}");
+    }
+    let rest = brake.held - i64::try_from(brake.first.len()).unwrap_or(i64::MAX);
+    if rest > 0 {
+        println!("  and {rest} more");
+    }
+    println!(
+        "  rolekeeper brake release gone   asks Auth0 for these again, and marks those it does not know"
+    );
 }
 
 fn print(change: Change, brake: &BrakeState) {

@@ -111,14 +111,6 @@ pub async fn awaited(
     Ok(())
 }
 
-/// Forgets the assignments of a user who is no more.
-pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
 /// Asks for a look at everybody who holds an owned role, when the time comes.
 pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL")

@@ -86,6 +86,19 @@ pub async fn fetched(
     answered(tx, asked, |known| known.answered(profile, now)).await
 }
 
+/// Notes that Auth0 knows the user, whose profile could be read in part only: what is kept of it stays.
+pub async fn found(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO users AS u (user_id, fetched_at, alive_at) VALUES ($1, now(), now())
+         ON CONFLICT (user_id) DO UPDATE SET fetched_at = now(), gone_at = NULL,
+             alive_at = greatest(u.alive_at, u.deleted_at + interval '1 microsecond', now())",
+        user
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Notes that Auth0 does not know the user. What was kept goes, a tombstone stays.
 pub async fn gone(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> Result<(), StoreError> {
     let asked = Asked {

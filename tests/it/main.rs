@@ -16,6 +16,8 @@ mod world;
 #[cfg(test)]
 mod adopt;
 mod announce;
+#[cfg(test)]
+mod answers;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
@@ -52,6 +54,8 @@ mod fold_poison;
 #[cfg(test)]
 mod fold_small_batches;
 #[cfg(test)]
+mod gone;
+#[cfg(test)]
 mod late_writes;
 #[cfg(test)]
 mod leftovers;
@@ -84,6 +88,8 @@ mod stop;
 mod stream_full;
 #[cfg(test)]
 mod takeover;
+#[cfg(test)]
+mod tenant_binding;
 mod tenant_recordings;
 #[cfg(test)]
 mod user_login;

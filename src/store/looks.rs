@@ -117,7 +117,7 @@ pub async fn claim(
         lease_for.as_secs_f64(),
         rules
     );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+    let Some(row) = row.fetch_optional(&mut *tx).await? else {
         return Ok(None);
     };
     let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
@@ -164,7 +164,7 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
         claim.lease,
         REST_AT_MOST.as_secs_f64()
     );
-    let row = row.fetch_optional(&mut **tx).await?;
+    let row = row.fetch_optional(&mut *tx).await?;
     Ok(row.map(|row| {
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
@@ -188,7 +188,7 @@ pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
         claim.observe,
         REST.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -221,7 +221,7 @@ pub async fn finish(
         generation,
         again_at
     );
-    if in_step.fetch_all(&mut **tx).await?.is_empty() {
+    if in_step.fetch_all(&mut *tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
                  failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
@@ -231,7 +231,7 @@ pub async fn finish(
             claim.lease,
             LOOKS_APART.as_secs_f64()
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Wake::Nominations.send(tx).await?;
     }
@@ -258,7 +258,7 @@ pub async fn again(
         wait.as_secs_f64(),
         failed
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -294,7 +294,7 @@ pub async fn failed(
         failed.code,
         i32::from(counted)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -317,7 +317,7 @@ pub async fn stumbled(
         why,
         i32::try_from(most).unwrap_or(i32::MAX)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -334,7 +334,7 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>)
         why,
         code
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -351,7 +351,7 @@ pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) 
         generation,
         why.as_str()
     );
-    if held.fetch_optional(&mut **tx).await? == Some(false) {
+    if held.fetch_optional(&mut *tx).await? == Some(false) {
         Wake::Nominations.send(tx).await?;
     }
     Ok(())

@@ -30,7 +30,7 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
            WHERE user_id = $1 AND outcome IS NULL ORDER BY change_id"#,
         user
     );
-    Ok(rows.fetch_all(&mut **tx).await?)
+    Ok(rows.fetch_all(&mut *tx).await?)
 }
 
 /// Writes down a decision whose write is about to be sent. With `shadow` it is closed at once: nothing will be written.
@@ -58,7 +58,7 @@ pub async fn decide(
         claim.queued_ms,
         claim.passes(change)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -112,7 +112,7 @@ pub async fn witness(
         reason.as_str(),
         super::Wake::RoleChanges.channel()
     );
-    Ok(written.fetch_optional(&mut **tx).await?.is_some())
+    Ok(written.fetch_optional(&mut *tx).await?.is_some())
 }
 
 /// Writes down that the write of rows that were open before is about to be sent.
@@ -125,7 +125,7 @@ pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreErr
          WHERE change_id = ANY($1) AND outcome IS NULL",
         ids
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -145,7 +145,7 @@ pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<()
         outcome,
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -183,7 +183,7 @@ pub async fn done_late(
         Uuid::now_v7(),
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -198,7 +198,7 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
         ids,
         outcome
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -217,7 +217,7 @@ pub async fn is_shadowed(
         role,
         change.as_str()
     );
-    Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
+    Ok(newest.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
 impl Store {

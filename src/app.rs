@@ -225,7 +225,13 @@ impl Worker {
         let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
         let needed = fold.is_some() || reconcile.is_some();
         let first_rules = Arc::clone(&rules.borrow());
-        if needed && !prepare(&store, &first_rules, writes, &readiness, &stop).await? {
+        let tenant = client.as_ref().map(|client| Reader::new(client).tenant());
+        let start = Start {
+            rules: &first_rules,
+            writes,
+            tenant: tenant.as_deref(),
+        };
+        if needed && !prepare(&store, &start, &readiness, &stop).await? {
             return Ok(());
         }
         if let Some(FoldConfig {
@@ -291,12 +297,19 @@ impl Worker {
     }
 }
 
-/// Waits for Postgres, checks the schema and puts this worker's rules in force. Answers false when told to
+/// What a start puts into Postgres, or compares with what stands there.
+struct Start<'a> {
+    rules: &'a Rules,
+    writes: bool,
+    /// The Auth0 tenant, where this worker has one.
+    tenant: Option<&'a str>,
+}
+
+/// Waits for Postgres, checks the schema and the tenant, and puts this worker's rules in force. Answers false when told to
 /// stop before that.
 async fn prepare(
     store: &Store,
-    rules: &Rules,
-    writes: bool,
+    start: &Start<'_>,
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Result<bool, StoreError> {
@@ -307,7 +320,10 @@ async fn prepare(
             store.check_sessions().await?;
             store.check_schema().await?;
             store.check_erasure_key().await?;
-            store.put_rules_in_force(rules, writes).await
+            if let Some(tenant) = start.tenant {
+                store.check_tenant(tenant).await?;
+            }
+            store.put_rules_in_force(start.rules, start.writes).await
         };
         match prepared.await {
             Ok(in_force) => {
@@ -318,7 +334,12 @@ async fn prepare(
                 readiness.ready("start", "prepared");
                 return Ok(true);
             }
-            Err(error @ (StoreError::Settings(_) | StoreError::Schema(_) | StoreError::ErasureKey(_))) => {
+            Err(
+                error @ (StoreError::Settings(_)
+                | StoreError::Schema(_)
+                | StoreError::ErasureKey(_)
+                | StoreError::Tenant(_)),
+            ) => {
                 return Err(error);
             }
             Err(why) => {

@@ -77,6 +77,10 @@ pub struct Metrics {
     pub reconcile_active: IntGauge,
     /// 1 while reconcile waits for a token, or for credentials or scopes to be mended.
     pub reconcile_paused: IntGauge,
+    /// Times it began to wait so.
+    pub breaker_opened: IntCounter,
+    /// Changes of roles that Auth0 refused to write, by kind.
+    pub role_writes_refused: IntCounterVec,
     /// 1 when roles are written, 0 in shadow mode.
     pub writes_enabled: IntGauge,
     /// 1 while a brake holds changes of its kind.
@@ -268,7 +272,16 @@ impl Metrics {
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
                 "rolekeeper_reconcile_paused",
-                "1 while reconcile waits for a token, or for credentials or scopes to be mended",
+                "1 while reconcile waits: no token, credentials or scopes refused, or many users refused in a row",
+            ),
+            breaker_opened: maker.keep(IntCounter::with_opts(Opts::new(
+                "rolekeeper_circuit_breaker_opened_total",
+                "Times that reconcile paused because Auth0's answers were about all users",
+            ))),
+            role_writes_refused: maker.counter(
+                "rolekeeper_role_writes_refused_total",
+                "Changes of roles that Auth0 refused to write",
+                &["change"],
             ),
             writes_enabled: maker.gauge(
                 "rolekeeper_writes_enabled",
@@ -340,8 +353,10 @@ impl Metrics {
             }
         }
         self.brake_engaged.with_label_values(&["restored"]);
+        self.brake_engaged.with_label_values(&["gone"]);
         for change in ["granted", "revoked"] {
             self.brake_engaged.with_label_values(&[change]);
+            self.role_writes_refused.with_label_values(&[change]);
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
             }

@@ -1,12 +1,12 @@
 //! The client's assertion of who it is: a signed JWT that takes the place of its secret (`private_key_jwt`).
 //!
 //! Owns its header and claims (RFC 7523, 3; Auth0 docs, authenticate-with-private-key-jwt). Must never make one
-//! that could be used for long, twice or elsewhere: it lives a minute, has an id of its own and names whom it
-//! is for.
+//! that could be used for long, twice or elsewhere: it ends within Auth0's five minutes, has an id of its own and
+//! names the tenant that it is for.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -14,8 +14,12 @@ use crate::config::ClientKey;
 
 /// Value of `client_assertion_type` (RFC 7523, 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// Auth0 takes up to five minutes and advises one.
-const LIFE: Duration = Duration::minutes(1);
+/// How far back an assertion is dated: Auth0 refuses one from the future, and this machine's clock may be ahead of
+/// Auth0's.
+const DATED_BACK: Duration = Duration::seconds(30);
+/// How long it can be used. Auth0 takes an end up to five minutes ahead by its own clock, so the minute between serves a
+/// clock of ours that is ahead, and the rest one that is behind.
+const LIFE: Duration = Duration::minutes(4);
 
 /// An assertion for one request. `issuer`: the tenant's, `https://{domain}/` with the slash at its end.
 pub(super) fn sign(
@@ -28,14 +32,7 @@ pub(super) fn sign(
     if let Some(id) = key.id() {
         header["kid"] = id.into();
     }
-    let claims = json!({
-        "iss": client_id,
-        "sub": client_id,
-        "aud": issuer,
-        "iat": now.unix_timestamp(),
-        "exp": (now + LIFE).unix_timestamp(),
-        "jti": Uuid::now_v7().to_string(),
-    });
+    let claims = claims(client_id, issuer, now);
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let signed = format!(
         "{}.{}",
@@ -44,4 +41,41 @@ pub(super) fn sign(
     );
     let signature = encode(&key.sign(signed.as_bytes())?);
     Ok(format!("{signed}.{signature}"))
+}
+
+fn claims(client_id: &str, issuer: &str, now: OffsetDateTime) -> Value {
+    json!({
+        "iss": client_id,
+        "sub": client_id,
+        "aud": issuer,
+        "iat": (now - DATED_BACK).unix_timestamp(),
+        "exp": (now + LIFE).unix_timestamp(),
+        "jti": Uuid::now_v7().to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    /// Auth0 docs, authenticate-with-private-key-jwt.
+    const AUTH0_ALLOWS_AHEAD_S: i64 = 300;
+    const AUTH0_ALLOWS_SKEW_S: i64 = 10;
+
+    #[test]
+    fn half_a_minute_of_drift_either_way_does_no_harm() {
+        let now = datetime!(2026-11-28 12:00 UTC);
+        for drift in [-75, -30, 0, 30, 35] {
+            let claims = claims("c", "https://t/", now + Duration::seconds(drift));
+            let at = |name: &str| claims[name].as_i64().unwrap() - now.unix_timestamp();
+            assert!(at("iat") <= AUTH0_ALLOWS_SKEW_S, "{drift}: {claims}");
+            assert!(
+                (1..=AUTH0_ALLOWS_AHEAD_S).contains(&at("exp")),
+                "{drift}: {claims}"
+            );
+            assert!(at("exp") - at("iat") <= AUTH0_ALLOWS_AHEAD_S, "{drift}: {claims}");
+        }
+    }
 }

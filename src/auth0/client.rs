@@ -109,6 +109,24 @@ impl Client {
         })
     }
 
+    /// The host, and port if that is no usual one, of the token's audience.
+    pub(super) fn tenant(&self) -> String {
+        let audience = &self.tokens.audience;
+        let url = Url::parse(audience).ok();
+        let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
+        match host {
+            Some((host, None)) => host.to_owned(),
+            Some((host, Some(port))) => format!("{host}:{port}"),
+            None => audience.clone(),
+        }
+    }
+
+    /// Takes a token, if there is none.
+    pub(super) async fn authorize(&self) -> Result<(), CallError> {
+        let token = self.tokens.get(None).await;
+        token.map(drop).map_err(|no_token| no_token.error)
+    }
+
     /// Calls `path` below `/api/v2/` and returns the body of a success. With `body` it is a write.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply<Vec<u8>> {
         let mut token = match self.tokens.get(None).await {
@@ -145,16 +163,21 @@ impl Client {
                 };
                 continue;
             }
-            if answer.status == StatusCode::FORBIDDEN {
-                // A token keeps the scopes it was issued with: once they are mended only a new one has them.
-                self.tokens.forget(&token).await;
-            }
             let result = if answer.status.is_success() {
                 answer.body.map_err(|broken| broken.later(after_failure))
             } else {
                 let body = answer.body.unwrap_or_default();
-                Err(CallError::from_answer(answer.status, &body, after_failure))
+                Err(CallError::from_answer(
+                    answer.status,
+                    &body,
+                    after_failure,
+                    answer.date,
+                ))
             };
+            if matches!(result, Err(CallError::Scope { .. })) {
+                // A token keeps the scopes it was issued with: once they are mended only a new one has them.
+                self.tokens.forget(&token).await;
+            }
             return Reply {
                 result,
                 rate: answer.rate,
@@ -183,6 +206,7 @@ impl<T> From<NoToken> for Reply<T> {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) rate: RateHeaders,
+    /// When it was sent, by the server's clock.
     pub(super) date: Option<OffsetDateTime>,
     pub(super) body: Result<Vec<u8>, Broken>,
 }
@@ -237,11 +261,12 @@ impl From<reqwest::Error> for Broken {
 /// Sends one request and reads its answer, whatever the status.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Broken> {
     let response = request.send().await?;
-    let (status, rate) = (response.status(), rate::read(response.headers()));
+    let (status, headers) = (response.status(), response.headers());
+    let (rate, date) = (rate::read(headers), rate::sent_at(headers));
     Ok(Answer {
         status,
         rate,
-        date: rate::sent_at(response.headers()),
+        date,
         body: read_body(response).await,
     })
 }

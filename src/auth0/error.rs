@@ -5,11 +5,21 @@
 
 use reqwest::StatusCode;
 use serde_json::Value;
+use time::OffsetDateTime;
 
-use crate::domain::schedule::Ended;
+use crate::domain::schedule::{DENIED_AT_MOST, Ended, UNCLEAR_AT_MOST};
+
+#[cfg(test)]
+mod tests;
 
 /// Longest text of Auth0's that an error keeps, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
+/// `errorCode` of the only 404 that speaks of the user (recorded, auth0/go-auth0 and terraform-provider-auth0).
+const UNKNOWN_USER: &str = "inexistent_user";
+/// `errorCode` of a 403 that speaks of the client's scopes.
+const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
+/// How the message of that 403 begins; the code is not documented to be there.
+const INSUFFICIENT_SCOPE_SAYS: &str = "Insufficient scope";
 /// A run of token characters this long is taken for a secret (an Auth0 client secret has 64).
 const SECRET_RUN: usize = 40;
 
@@ -31,8 +41,12 @@ pub enum CallError {
     },
     /// Nobody: the user does not exist at Auth0 (any more).
     #[error("Auth0 does not know this user")]
-    Gone,
-    /// A person must look at this one user or at this program: the same call would be refused again.
+    Gone {
+        /// When Auth0 said so, by its own clock; none where the answer has no date.
+        at: Option<OffsetDateTime>,
+    },
+    /// This one call was refused. An operator must look at this user or at this program, unless other users are
+    /// refused too: then it is the tenant.
     #[error("Auth0 refused the call with {status}: {message}")]
     Refused {
         /// The HTTP status; 0 when we refused before anything was sent.
@@ -67,6 +81,8 @@ pub enum LaterWhy {
     Server,
     /// An answer that cannot be understood: torn, too large, HTML, not a user, a redirect.
     BadAnswer,
+    /// A 404 that does not say of a user that Auth0 does not know them.
+    NotFound,
     /// No token could be had, so the call was not made.
     TokenUnavailable,
 }
@@ -82,11 +98,12 @@ pub enum Outcome {
 
 impl LaterWhy {
     /// Every kind, for a metric whose series exist from the start.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Network,
         Self::Timeout,
         Self::Server,
         Self::BadAnswer,
+        Self::NotFound,
         Self::TokenUnavailable,
     ];
 
@@ -98,6 +115,7 @@ impl LaterWhy {
             Self::Timeout => "timeout",
             Self::Server => "server",
             Self::BadAnswer => "bad_answer",
+            Self::NotFound => "not_found",
             Self::TokenUnavailable => "token_unavailable",
         }
     }
@@ -109,7 +127,7 @@ impl std::fmt::Display for LaterWhy {
             Self::Network => "Auth0 could not be reached",
             Self::Timeout => "Auth0 did not answer in time",
             Self::Server => "Auth0 is in trouble",
-            Self::BadAnswer => "Auth0's answer could not be understood",
+            Self::BadAnswer | Self::NotFound => "Auth0's answer could not be understood",
             Self::TokenUnavailable => "no token could be had",
         })
     }
@@ -137,8 +155,19 @@ impl From<&CallError> for Ended {
             | CallError::Scope { .. } => Self::Stopped {
                 reason: error.to_string(),
             },
+            CallError::Later {
+                why: LaterWhy::BadAnswer,
+                ..
+            } => Self::Doubtful {
+                reason: error.to_string(),
+                most: UNCLEAR_AT_MOST,
+            },
             CallError::Later { .. } => Self::Later,
-            CallError::Gone => Self::Settled,
+            CallError::Gone { .. } => Self::Settled,
+            CallError::Refused { .. } if error.is_denied() => Self::Doubtful {
+                reason: error.to_string(),
+                most: DENIED_AT_MOST,
+            },
             CallError::Refused { .. } => Self::Refused {
                 reason: error.to_string(),
             },
@@ -153,15 +182,52 @@ impl CallError {
         match self {
             Self::Limited => "limited",
             Self::Later { .. } => "later",
-            Self::Gone => "gone",
+            Self::Gone { .. } => "gone",
             Self::Refused { .. } => "refused",
             Self::Credentials { .. } => "credentials",
             Self::Scope { .. } => "scope",
         }
     }
 
-    /// The error that an answer of the users endpoints stands for, when its status is no success.
-    pub(super) fn from_answer(status: StatusCode, body: &[u8], after_failure: Outcome) -> Self {
+    /// Whether access was denied (401, 403) with nothing that says why: that may be about one user, or about all.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 401 | 403,
+                ..
+            }
+        )
+    }
+
+    /// What the failures have in common that many users in a row may meet, if the tenant and not the user is at fault.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        match self {
+            Self::Refused {
+                status, error_code, ..
+            } => Some(match error_code {
+                Some(code) => format!("{status} {code}"),
+                None => status.to_string(),
+            }),
+            Self::Later {
+                why: why @ LaterWhy::BadAnswer,
+                ..
+            } => Some(why.as_str().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The error that an answer of the users endpoints stands for, when its status is no success. Only what Auth0
+    /// itself says by its error code speaks of a user's end or of the client's scopes: anything else may come from a
+    /// gateway in between. `at`: the answer's date.
+    pub(super) fn from_answer(
+        status: StatusCode,
+        body: &[u8],
+        after_failure: Outcome,
+        at: Option<OffsetDateTime>,
+    ) -> Self {
         let later = |why, detail| Self::Later {
             why,
             outcome: after_failure,
@@ -171,18 +237,24 @@ impl CallError {
         match status.as_u16() {
             429 => Self::Limited,
             408 | 409 | 500.. => later(LaterWhy::Server, said.with(status)),
-            401 => Self::Credentials {
+            403 if said.is_insufficient_scope() => Self::Scope {
                 message: said.with(status),
             },
-            403 => Self::Scope {
-                message: said.with(status),
+            denied @ (401 | 403) if looks_like_html(body) => Self::Refused {
+                status: denied,
+                error_code: None,
+                message: "an HTML page, which Auth0 does not send: look at what lies between".to_owned(),
             },
             // A page comes from something in between: it says nothing about the user.
             400.. if looks_like_html(body) => later(
                 LaterWhy::BadAnswer,
                 format!("an HTML page with status {}", status.as_u16()),
             ),
-            404 => Self::Gone,
+            404 if said.code.as_deref() == Some(UNKNOWN_USER) => Self::Gone { at },
+            404 => later(
+                LaterWhy::NotFound,
+                format!("{}, without the error code {UNKNOWN_USER}", said.with(status)),
+            ),
             400.. => Self::Refused {
                 status: status.as_u16(),
                 error_code: said.code,
@@ -193,20 +265,19 @@ impl CallError {
     }
 
     /// The error that an answer of the token endpoint stands for, when its status is no success. Whatever a
-    /// person has to mend stops everyone: without a token nobody can work.
-    pub(super) fn from_token_answer(status: StatusCode, body: &[u8]) -> Self {
+    /// person has to mend stops everyone: without a token nobody can work. `drift`: what is to be said of this
+    /// machine's clock.
+    pub(super) fn from_token_answer(status: StatusCode, body: &[u8], drift: Option<String>) -> Self {
         let said = Said::read(body);
+        let message = match drift {
+            Some(drift) => format!("{}; {drift}", said.with(status)),
+            None => said.with(status),
+        };
         match status.as_u16() {
-            403 => Self::Scope {
-                message: said.with(status),
-            },
-            400.. if said.error.as_deref() == Some("access_denied") => Self::Scope {
-                message: said.with(status),
-            },
-            408 | 409 | 429 | 500.. | ..400 => Self::token_unavailable(said.with(status)),
-            _ => Self::Credentials {
-                message: said.with(status),
-            },
+            403 => Self::Scope { message },
+            400.. if said.error.as_deref() == Some("access_denied") => Self::Scope { message },
+            408 | 409 | 429 | 500.. | ..400 => Self::token_unavailable(message),
+            _ => Self::Credentials { message },
         }
     }
 
@@ -249,6 +320,10 @@ impl Said {
         }
     }
 
+    fn is_insufficient_scope(&self) -> bool {
+        self.code.as_deref() == Some(INSUFFICIENT_SCOPE) || self.message.starts_with(INSUFFICIENT_SCOPE_SAYS)
+    }
+
     fn with(&self, status: StatusCode) -> String {
         format!("status {}, {}", status.as_u16(), self.message)
     }
@@ -277,110 +352,4 @@ pub(super) fn presentable(raw: &str) -> String {
 fn is_private(word: &str) -> bool {
     let token_char = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     word.contains('@') || word.split(|c| !token_char(c)).any(|run| run.len() >= SECRET_RUN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn api(status: u16, body: &str) -> CallError {
-        CallError::from_answer(
-            StatusCode::from_u16(status).unwrap(),
-            body.as_bytes(),
-            Outcome::Unknown,
-        )
-    }
-
-    fn token(status: u16, body: &str) -> CallError {
-        CallError::from_token_answer(StatusCode::from_u16(status).unwrap(), body.as_bytes())
-    }
-
-    fn why(error: &CallError) -> Option<LaterWhy> {
-        match error {
-            CallError::Later { why, .. } => Some(*why),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn answers_of_the_users_endpoints_are_sorted_by_who_acts_next() {
-        for status in [408, 409, 500, 502, 503, 504, 524] {
-            assert_eq!(why(&api(status, "")), Some(LaterWhy::Server), "{status}");
-        }
-        for (status, body) in [(301, ""), (404, " <!doctype html>"), (400, "<html>")] {
-            assert_eq!(why(&api(status, body)), Some(LaterWhy::BadAnswer), "{status}");
-        }
-        for body in [
-            "",
-            "Not Found",
-            r#"{"statusCode":404}"#,
-            r#"{"errorCode":"inexistent_user"}"#,
-        ] {
-            assert_eq!(api(404, body), CallError::Gone, "{body}");
-        }
-        assert!(
-            matches!(api(401, "Unauthorized"), CallError::Credentials { message } if message.contains("Unauthorized"))
-        );
-        assert!(matches!(api(403, "<html>"), CallError::Scope { .. }));
-        let refused = api(
-            400,
-            r#"{"statusCode":400,"error":"Bad Request","message":"no","errorCode":"invalid_body"}"#,
-        );
-        let CallError::Refused {
-            status: 400,
-            error_code: Some(code),
-            message,
-        } = refused
-        else {
-            panic!("{refused:?}")
-        };
-        assert_eq!((code.as_str(), message.as_str()), ("invalid_body", "no"));
-    }
-
-    #[test]
-    fn answers_of_the_token_endpoint_stop_everyone_or_pass() {
-        for status in [302, 408, 429, 500, 503, 524] {
-            assert_eq!(
-                why(&token(status, "")),
-                Some(LaterWhy::TokenUnavailable),
-                "{status}"
-            );
-        }
-        for (status, body) in [
-            (401, ""),
-            (400, r#"{"error":"invalid_client"}"#),
-            (404, "Not Found"),
-        ] {
-            assert!(
-                matches!(token(status, body), CallError::Credentials { .. }),
-                "{status}"
-            );
-        }
-        for (status, body) in [
-            (403, "x"),
-            (400, r#"{"error":"access_denied","error_description":"grant"}"#),
-        ] {
-            assert!(matches!(token(status, body), CallError::Scope { .. }), "{status}");
-        }
-    }
-
-    #[test]
-    fn what_is_printed_holds_no_address_no_secret_and_is_short() {
-        let secret = "s3cr3t".repeat(12);
-        let body = format!(
-            r#"{{"message":"bad\n{secret} for ann@example.com  at \"https://t.auth0.com/api/v2/\""}}"#
-        );
-        let shown = api(400, &body).to_string();
-        assert!(
-            !shown.contains("s3cr3t") && !shown.contains("example.com"),
-            "{shown}"
-        );
-        assert!(
-            shown.contains("bad [hidden] for [hidden] at \"https://t.auth0.com/api/v2/\""),
-            "{shown}"
-        );
-        assert!(api(400, &"long text ".repeat(100)).to_string().chars().count() < 400);
-        let across_the_clip = format!("{}{secret}", "word ".repeat(58));
-        assert!(!presentable(&across_the_clip).contains("s3cr3t"));
-    }
 }

@@ -75,8 +75,10 @@ impl LogReader {
         let path = format!("logs/{}", utf8_percent_encode(log_id, RESERVED));
         let Reply { result, rate, date } = self.0.call(Method::GET, &path, None).await;
         let result = match result {
-            // By whatever name a 404 goes: here it says nothing about a user.
-            Err(CallError::Gone | CallError::Refused { status: 404, .. }) => Ok(None),
+            Err(CallError::Later {
+                why: LaterWhy::NotFound,
+                ..
+            }) => Ok(None),
             other => other.map(Some),
         };
         Reply { result, rate, date }

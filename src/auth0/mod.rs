@@ -12,6 +12,7 @@ mod client;
 mod error;
 mod jwks;
 mod logs;
+mod profile_text;
 mod rate;
 mod signature;
 mod token;

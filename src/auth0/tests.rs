@@ -264,7 +264,7 @@ async fn ids_are_percent_encoded_once_and_cannot_leave_their_place() {
     let sent = tenant.got("/api/v2/").len();
     for id in [".", ".."] {
         let reply = reader.get_user(&UserId::parse(id).unwrap()).await;
-        assert_eq!(reply.result, Err(CallError::Gone));
+        assert_eq!(reply.result, Err(CallError::Gone { at: None }));
     }
     assert_eq!(tenant.got("/api/v2/").len(), sent);
 }
@@ -282,8 +282,11 @@ async fn one_stale_token_is_replaced_and_a_second_401_stops() {
 
     let body = json!({"statusCode": 401, "message": "Invalid token."});
     let tenant = Tenant::new(vec![], vec![Say::json(401, &body), Say::json(401, &body)]).await;
-    let Err(CallError::Credentials { message }) = get(&tenant).await.result else {
-        panic!("expected Credentials")
+    let Err(CallError::Refused {
+        status: 401, message, ..
+    }) = get(&tenant).await.result
+    else {
+        panic!("expected Refused")
     };
     assert!(message.contains("Invalid token."), "{message}");
     assert_eq!((tenant.got("GET").len(), tenant.token_requests()), (2, 2));
@@ -503,8 +506,11 @@ async fn four_hundreds_say_who_acts() {
         Say::json(400, &invalid),
     ];
     let tenant = Tenant::new(vec![], answers).await;
-    assert_eq!(patch(&tenant).await.result, Err(CallError::Gone));
-    assert_eq!(patch(&tenant).await.result, Err(CallError::Gone));
+    assert!(matches!(patch(&tenant).await.result, Err(CallError::Gone { .. })));
+    assert_eq!(
+        later(patch(&tenant).await),
+        (LaterWhy::BadAnswer, Outcome::Unknown)
+    );
     let Err(CallError::Scope { message }) = patch(&tenant).await.result else {
         panic!("expected Scope")
     };

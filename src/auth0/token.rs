@@ -10,6 +10,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -26,6 +27,8 @@ const REFRESH_MARGIN: Duration = Duration::from_mins(1);
 const COOL_DOWN: Duration = Duration::from_secs(1);
 /// The token endpoint's own `Retry-After` stretches the cool-down up to this.
 const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
+/// A difference between the clocks that is not worth a word.
+const DRIFT_OF_NO_MATTER_S: i64 = 5;
 /// Longest life believed; a day is usual at Auth0.
 const MAX_LIFE: Duration = Duration::from_hours(30 * 24);
 
@@ -86,6 +89,19 @@ impl State {
 struct Granted {
     access_token: String,
     expires_in: u64,
+}
+
+/// How far this machine's clock is from the server's, in words; none where the difference is no more than an answer's
+/// way and the whole seconds of its date.
+fn drift(now: OffsetDateTime, date: OffsetDateTime) -> Option<String> {
+    let seconds = (now - date).whole_seconds();
+    let direction = if seconds < 0 { "behind" } else { "ahead of" };
+    (seconds.abs() > DRIFT_OF_NO_MATTER_S).then(|| {
+        format!(
+            "this machine's clock is {} s {direction} Auth0's: set the clock right",
+            seconds.abs()
+        )
+    })
 }
 
 impl Tokens {
@@ -163,8 +179,13 @@ impl Tokens {
             (true, Ok(body)) => body,
             (true, Err(broken)) => return Err(unavailable(broken.detail)),
             (false, body) => {
+                let drift = match &self.credential {
+                    // Only an assertion is dated by this machine's clock.
+                    ClientCredential::Secret(_) => None,
+                    ClientCredential::Key(_) => answer.date.and_then(|date| drift(clock::now(), date)),
+                };
                 return Err(NoToken {
-                    error: CallError::from_token_answer(answer.status, &body.unwrap_or_default()),
+                    error: CallError::from_token_answer(answer.status, &body.unwrap_or_default(), drift),
                     retry_after: answer.rate.retry_after,
                 });
             }
@@ -187,5 +208,21 @@ impl Tokens {
             refresh_at: asked_at + life - REFRESH_MARGIN.min(life / 10),
             expires_at: asked_at + life,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_of_with_its_direction() {
+        let date = datetime!(2026-11-28 12:00 UTC);
+        let said = |seconds| drift(date + time::Duration::seconds(seconds), date);
+        assert_eq!((said(0), said(5), said(-5)), (None, None, None));
+        assert!(said(90).unwrap().contains("90 s ahead of"), "{:?}", said(90));
+        assert!(said(-75).unwrap().contains("75 s behind"), "{:?}", said(-75));
     }
 }

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::client::{Client, Reply};
-use super::error::{CallError, LaterWhy, Outcome, looks_like_html, presentable};
+use super::error::{CallError, LaterWhy, Outcome};
+use super::profile_text;
+use crate::domain::date;
 use crate::domain::display_name::SeenName;
 use crate::domain::ids::UserId;
 use crate::domain::plan::SeenRoles;
@@ -22,6 +24,12 @@ pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// What a decision about roles needs of a user, and nothing that the user's own tools can make large. Auth0 docs,
+/// get-users-by-id: `fields` with `include_fields` leaves out all else.
+const NEEDED: &str = "fields=user_id%2Ccreated_at%2Cupdated_at%2Capp_metadata&include_fields=true";
+/// An id that no user has: what Auth0 answers to it says whether it takes our calls at all.
+const NO_USER: &str = "auth0|rolekeeper-asks-for-no-user";
+
 /// Reads users; all that a planner gets.
 #[derive(Clone)]
 pub struct Reader(Client);
@@ -30,11 +38,15 @@ pub struct Reader(Client);
 #[derive(Clone)]
 pub struct Writer(Client);
 
-/// A user as Auth0 showed it: the whole object, of which we understand a few fields.
+/// A user as Auth0 showed it: the object, of which we understand a few fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     json: Map<String, Value>,
     date: Option<OffsetDateTime>,
+    /// False where only what a decision needs was asked for.
+    whole: bool,
+    /// Some text in it was no text and has been made legible.
+    repaired: bool,
 }
 
 impl Reader {
@@ -44,9 +56,34 @@ impl Reader {
         Self(client.clone())
     }
 
+    /// The canonical domain of the tenant, as the audience of its Management API names it; a custom domain has the same.
+    #[must_use]
+    pub fn tenant(&self) -> String {
+        self.0.tenant()
+    }
+
+    /// Takes a token, if there is none: the tenant exists, and this client is one of its own.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn authorize(&self) -> Result<(), CallError> {
+        self.0.authorize().await
+    }
+
     /// `GET /api/v2/users/{id}`: shows every completed write (Auth0 docs, get-users-by-id-or-email).
     pub async fn get_user(&self, user: &UserId<'_>) -> Reply<Profile> {
-        call(&self.0, Method::GET, user, None).await
+        call(&self.0, Method::GET, user, None, true).await
+    }
+
+    /// The same with what a decision about roles needs alone, for a profile that is too large or cannot be read whole.
+    pub async fn get_needed(&self, user: &UserId<'_>) -> Reply<Profile> {
+        call(&self.0, Method::GET, user, None, false).await
+    }
+
+    /// Asks for a user that does not exist: [`CallError::Gone`] says that Auth0 takes our calls.
+    pub async fn get_nobody(&self) -> Reply<Profile> {
+        let nobody = UserId::parse(NO_USER).expect("a constant that is an id");
+        call(&self.0, Method::GET, &nobody, None, false).await
     }
 }
 
@@ -71,20 +108,31 @@ impl Writer {
                 date: None,
             };
         }
-        call(&self.0, Method::PATCH, user, Some(patch)).await
+        call(&self.0, Method::PATCH, user, Some(patch), true).await
     }
 }
 
-async fn call(client: &Client, method: Method, user: &UserId<'_>, body: Option<&Value>) -> Reply<Profile> {
+async fn call(
+    client: &Client,
+    method: Method,
+    user: &UserId<'_>,
+    body: Option<&Value>,
+    whole: bool,
+) -> Reply<Profile> {
     if matches!(user.as_str(), "." | "..") {
         // As a path segment these mean another path (RFC 3986, 5.2.4), and no id at Auth0 looks like that.
         return Reply {
-            result: Err(CallError::Gone),
+            result: Err(CallError::Gone { at: None }),
             rate: super::RateHeaders::default(),
             date: None,
         };
     }
-    let path = format!("users/{}", utf8_percent_encode(user.as_str(), RESERVED));
+    let id = utf8_percent_encode(user.as_str(), RESERVED);
+    let path = if whole {
+        format!("users/{id}")
+    } else {
+        format!("users/{id}?{NEEDED}")
+    };
     let outcome = if body.is_some() {
         Outcome::Unknown
     } else {
@@ -92,7 +140,7 @@ async fn call(client: &Client, method: Method, user: &UserId<'_>, body: Option<&
     };
     let Reply { result, rate, date } = client.call(method, &path, body).await;
     let result = result.and_then(|body| {
-        let profile = Profile::parse(&body).map_err(|detail| CallError::Later {
+        let profile = Profile::parse(&body, whole).map_err(|detail| CallError::Later {
             why: LaterWhy::BadAnswer,
             outcome,
             detail,
@@ -121,17 +169,14 @@ fn destructive(patch: &Value) -> Option<&'static str> {
 
 impl Profile {
     /// Reads a success' body; says what it is when it is no user.
-    fn parse(body: &[u8]) -> Result<Self, String> {
-        let profile = match serde_json::from_slice::<Value>(body) {
-            Ok(Value::Object(profile)) => profile,
-            Ok(_) => return Err("JSON, but no object".to_owned()),
-            Err(_) if looks_like_html(body) => return Err("an HTML page".to_owned()),
-            Err(error) => return Err(format!("no JSON: {}", presentable(&error.to_string()))),
-        };
-        if profile.get("user_id").is_some_and(Value::is_string) {
+    fn parse(body: &[u8], whole: bool) -> Result<Self, String> {
+        let (json, repaired) = profile_text::object(body)?;
+        if json.get("user_id").is_some_and(Value::is_string) {
             Ok(Self {
-                json: profile,
+                json,
                 date: None,
+                whole,
+                repaired,
             })
         } else {
             Err("an object without user_id".to_owned())
@@ -153,13 +198,22 @@ impl Profile {
                     .iter()
                     .map(|entry| entry.as_str().map(str::to_owned))
                     .collect();
-                list.map_or_else(
-                    || SeenRoles::Odd("an array with entries that are not strings".to_owned()),
-                    SeenRoles::List,
-                )
+                match list {
+                    None => SeenRoles::Odd("an array with entries that are not strings".to_owned()),
+                    // Written back it would be another entry than the one that is there.
+                    Some(list) if list.iter().any(|role| self.is_unfaithful(role)) => {
+                        SeenRoles::Odd("an array with an entry that is no legible text".to_owned())
+                    }
+                    Some(list) => SeenRoles::List(list),
+                }
             }
             Some(other) => SeenRoles::Odd(kind(other).to_owned()),
         }
+    }
+
+    /// Whether a text may stand for something else at Auth0, or cannot be stored here.
+    fn is_unfaithful(&self, text: &str) -> bool {
+        text.contains('\0') || (self.repaired && text.contains(char::REPLACEMENT_CHARACTER))
     }
 
     /// `updated_at` as sent: changes with each login and each write.
@@ -171,6 +225,10 @@ impl Profile {
     /// `user_metadata.displayName` as it stands.
     #[must_use]
     pub fn display_name(&self) -> SeenName {
+        if !self.whole {
+            // Not asked for, so not to be written over.
+            return SeenName::Odd;
+        }
         let name = match self.json.get("user_metadata") {
             None | Some(Value::Null) => None,
             Some(Value::Object(metadata)) => metadata.get("displayName"),
@@ -194,10 +252,23 @@ impl Profile {
     pub fn json(&self) -> &Map<String, Value> {
         &self.json
     }
+
+    /// Whether this is all that Auth0 has of the user.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// When the account was made, by Auth0's clock.
+    #[must_use]
+    pub fn created_at(&self) -> Option<OffsetDateTime> {
+        date::of_text(self.json.get("created_at")?.as_str()?)
+    }
 }
 
 fn kind(value: &Value) -> &'static str {
     match value {
+        unread if profile_text::is_unread(unread) => "JSON that cannot be read",
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
@@ -214,7 +285,9 @@ mod tests {
 
     fn seen(mut profile: Value) -> SeenRoles {
         profile["user_id"] = json!("auth0|1");
-        Profile::parse(profile.to_string().as_bytes()).unwrap().roles()
+        Profile::parse(profile.to_string().as_bytes(), true)
+            .unwrap()
+            .roles()
     }
 
     #[test]
@@ -258,6 +331,7 @@ mod tests {
     fn the_other_fields_are_shown_as_they_are() {
         let profile = Profile::parse(
             br#"{"user_id":"a|1","updated_at":"2026-01-01","user_metadata":{"displayName":"Ann"},"x":[1]}"#,
+            true,
         )
         .unwrap();
         assert_eq!(
@@ -265,7 +339,7 @@ mod tests {
             (Some("2026-01-01"), SeenName::Is("Ann".into()))
         );
         assert_eq!(profile.json()["x"], json!([1]));
-        let bare = Profile::parse(br#"{"user_id":"a|1"}"#).unwrap();
+        let bare = Profile::parse(br#"{"user_id":"a|1"}"#, true).unwrap();
         assert_eq!(
             (bare.updated_at(), bare.display_name()),
             (None, SeenName::Missing)
@@ -276,7 +350,7 @@ mod tests {
     fn a_name_is_missing_there_or_odd() {
         let seen = |metadata: Value| {
             let profile = json!({"user_id": "a|1", "user_metadata": metadata});
-            Profile::parse(profile.to_string().as_bytes())
+            Profile::parse(profile.to_string().as_bytes(), true)
                 .unwrap()
                 .display_name()
         };

@@ -7,8 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::app;
 use crate::config::DatabaseArgs;
-use crate::domain::brake::word;
+use crate::domain::brake::{GONE_WINDOW, word};
 use crate::domain::plan::Change;
+use crate::store::gone::GoneBrake;
 use crate::store::{BrakeState, Store};
 
 /// Shows what is held, unless told what to do with it.
@@ -29,7 +30,7 @@ enum Deed {
     Release {
         /// Which changes
         #[arg(value_enum)]
-        changes: Changes,
+        changes: Held,
     },
     /// Give up for good what is held: holders keep the role until `adopt`; grants must be earned anew
     Drop {
@@ -37,6 +38,27 @@ enum Deed {
         #[arg(value_enum)]
         changes: Changes,
     },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Held {
+    Revokes,
+    Grants,
+    Restores,
+    /// Users whom Auth0 does not know
+    Gone,
+}
+
+impl Held {
+    /// The changes that are held; none for users, who are not changed.
+    fn changes(self) -> Option<Changes> {
+        match self {
+            Self::Revokes => Some(Changes::Revokes),
+            Self::Grants => Some(Changes::Grants),
+            Self::Restores => Some(Changes::Restores),
+            Self::Gone => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -98,6 +120,9 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     let (changes, done) = match deed {
         None => return shown(&store, show).await,
         Some(Deed::Release { changes }) => {
+            let Some(changes) = changes.changes() else {
+                return release_gone(&store).await;
+            };
             let released = changes.release(&store).await?;
             (changes, released.map(|users| {
                 format!("{users} users released: each is decided anew, and what is still due is written as the rate limit allows")
@@ -119,15 +144,48 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     Ok(())
 }
 
+async fn release_gone(store: &Store) -> Result<()> {
+    match store.release_gone(GONE_WINDOW).await? {
+        Some(users) => println!(
+            "gone: {users} users released: Auth0 is asked for each again, and those it does not know are marked as gone"
+        ),
+        None => bail!("gone: the brake is not engaged, nobody is held"),
+    }
+    Ok(())
+}
+
 async fn shown(store: &Store, show: u32) -> Result<()> {
     for changes in Changes::ALL {
         print(changes, &changes.state(store, show.into()).await?);
     }
+    print_gone(&store.gone_brake(show.into()).await?);
     if let Some(paused) = store.paused().await? {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
         println!("paused since {}: {reason}", paused.since);
     }
     Ok(())
+}
+
+fn print_gone(brake: &GoneBrake) {
+    let Some(since) = brake.engaged_at else {
+        println!("gone: not engaged");
+        return;
+    };
+    let (users, known) = brake.counted.unwrap_or_default();
+    println!(
+        "gone: engaged since {since}, when Auth0 had said of {users} users that it does not know them, of {known} known; {} held",
+        brake.held
+    );
+    for user in &brake.first {
+        println!("  {user}");
+    }
+    let rest = brake.held - i64::try_from(brake.first.len()).unwrap_or(i64::MAX);
+    if rest > 0 {
+        println!("  and {rest} more");
+    }
+    println!(
+        "  rolekeeper brake release gone   asks Auth0 for these again, and marks those it does not know"
+    );
 }
 
 fn print(changes: Changes, brake: &BrakeState) {

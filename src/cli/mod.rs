@@ -15,6 +15,7 @@ mod requeue;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod skip;
+mod tenant;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,8 @@ enum Command {
     Parked(parked::ParkedArgs),
     /// Make parked users due again, now
     Requeue(requeue::RequeueArgs),
+    /// Show the tenant that the database belongs to, or give the database to another one
+    Tenant(tenant::TenantArgs),
     /// Print everything that is kept about a user
     Export(export::ExportArgs),
     /// Erase a user for good: all that is kept, and all that comes later
@@ -106,6 +109,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Skip(args) => skip::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
+            Command::Tenant(args) => tenant::run(args).await?,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,

@@ -33,6 +33,9 @@ pub struct Announcement {
     pub completed_at: OffsetDateTime,
     /// `written`: the write was answered; `confirmed`: seen at a later look.
     pub outcome: String,
+    /// Why, where no rule decided it: `user_deleted`, `user_returned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Announcement {
@@ -79,6 +82,7 @@ mod tests {
             decided_at: datetime!(2026-11-23 10:00:00.25 UTC),
             completed_at: datetime!(2026-11-23 10:00:01 UTC),
             outcome: "written".to_owned(),
+            reason: None,
         }
     }
 

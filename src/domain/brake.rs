@@ -16,6 +16,14 @@ pub struct Limits {
     pub share: f64,
 }
 
+/// How many known users may be gone inside [`GONE_WINDOW`] before an operator has to look.
+pub const GONE: Limits = Limits {
+    number: 10,
+    share: 0.01,
+};
+/// How long a user who is gone counts.
+pub const GONE_WINDOW: Duration = Duration::from_mins(10);
+
 /// The limits of both directions, and the window they hold for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrakeLimits {

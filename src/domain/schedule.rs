@@ -10,6 +10,10 @@ use std::time::Duration;
 pub const MAX_FLOOR: Duration = Duration::from_hours(1);
 /// A parked user is looked at again after this, in case that somebody mended it at Auth0 and no record came.
 pub const PARKED_FOR: Duration = Duration::from_hours(24);
+/// Attempts with an answer that cannot be understood after which the user is parked: some fifteen minutes in all.
+pub const UNCLEAR_AT_MOST: u32 = 10;
+/// Attempts that were denied access, or failed for what is stored of the user, after which the user is parked.
+pub const DENIED_AT_MOST: u32 = 3;
 /// A paused stage probes no oftener than this.
 pub const MIN_PROBE: Duration = Duration::from_secs(5);
 /// A paused stage probes at least this often, so that it is back within a minute of being mended.
@@ -24,6 +28,13 @@ pub enum Ended {
     Limited,
     /// Nobody: the same may do later.
     Later,
+    /// Perhaps nobody: what came was no answer, or may pass. An operator, once it has come `most` times in a row.
+    Doubtful {
+        /// In words.
+        reason: String,
+        /// Attempts after which the user is parked.
+        most: u32,
+    },
     /// A person must look at this one user.
     Refused {
         /// In words.
@@ -66,6 +77,7 @@ pub enum Next {
 
 /// Says when to look again.
 ///
+/// `failures`: failed attempts in a row, this one included.
 /// `base` is the base delay of this attempt: 1 s, 2 s, 4 s … 512 s, then 15 min for ever (of this probe, for
 /// [`Ended::Stopped`]). `jitter` is a random number in `[0, 1)`. `floor` is what the wait may not fall short
 /// of: `Retry-After`, or the time in which a write without an answer can still arrive.
@@ -74,7 +86,7 @@ pub enum Next {
 /// least as long as the one before. The rate limit is no failure: it uses no attempt, so its wait does not
 /// grow here; the pacer holds everybody back as long as it must.
 #[must_use]
-pub fn next(ended: Ended, base: Duration, jitter: f64, floor: Option<Duration>) -> Next {
+pub fn next(ended: Ended, failures: u32, base: Duration, jitter: f64, floor: Option<Duration>) -> Next {
     // A NaN is clamped to itself, and would make the product panic.
     let jitter = if jitter.is_nan() {
         1.0
@@ -89,7 +101,11 @@ pub fn next(ended: Ended, base: Duration, jitter: f64, floor: Option<Duration>) 
             after,
             counts_as_attempt: false,
         },
-        Ended::Later => Next::Again {
+        Ended::Doubtful { reason, most } if failures >= most => Next::Parked {
+            reason: format!("{reason} ({failures} attempts)"),
+            wake_after: PARKED_FOR,
+        },
+        Ended::Later | Ended::Doubtful { .. } => Next::Again {
             after,
             counts_as_attempt: true,
         },
@@ -115,7 +131,7 @@ mod tests {
     }
 
     fn again(ended: Ended, base: Duration, jitter: f64, floor: Option<Duration>) -> (Duration, bool) {
-        match next(ended, base, jitter, floor) {
+        match next(ended, 1, base, jitter, floor) {
             Next::Again {
                 after,
                 counts_as_attempt,
@@ -135,26 +151,37 @@ mod tests {
             reason: reason(),
             probe_after: after,
         };
-        assert_eq!(next(Ended::Settled, s(4), 0.0, None), Next::Done);
+        assert_eq!(next(Ended::Settled, 1, s(4), 0.0, None), Next::Done);
         assert_eq!(again(Ended::Later, s(4), 0.0, None), (s(2), true));
         assert_eq!(again(Ended::Later, s(4), 0.5, None), (s(3), true));
         assert_eq!(again(Ended::Limited, s(4), 0.0, None), (s(2), false));
         assert_eq!(
-            next(Ended::Refused { reason: reason() }, s(4), 0.0, Some(s(9))),
+            next(Ended::Refused { reason: reason() }, 1, s(4), 0.0, Some(s(9))),
             parked
         );
         assert_eq!(
-            next(Ended::Stopped { reason: reason() }, s(1), 0.0, None),
+            next(Ended::Stopped { reason: reason() }, 1, s(1), 0.0, None),
             paused(s(5))
         );
         assert_eq!(
-            next(Ended::Stopped { reason: reason() }, s(32), 0.0, None),
+            next(Ended::Stopped { reason: reason() }, 1, s(32), 0.0, None),
             paused(s(16))
         );
         assert_eq!(
-            next(Ended::Stopped { reason: reason() }, s(900), 0.9, None),
+            next(Ended::Stopped { reason: reason() }, 1, s(900), 0.9, None),
             paused(s(60))
         );
+    }
+
+    #[test]
+    fn f45_what_is_never_understood_ends_with_an_operator() {
+        let ended = || Ended::Doubtful {
+            reason: "because".to_owned(),
+            most: 10,
+        };
+        assert_eq!(again(ended(), s(4), 0.0, None), (s(2), true));
+        let last = next(ended(), 10, s(4), 0.0, None);
+        assert!(matches!(last, Next::Parked { reason, .. } if reason == "because (10 attempts)"));
     }
 
     #[test]

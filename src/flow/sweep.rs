@@ -73,6 +73,7 @@ impl Sweep {
             }
             self.store.sweep_races(RACE_PATIENCE, FOREIGN_WRITES_KEPT).await?;
             self.store.forget_writes(OWN_WRITES_KEPT).await?;
+            self.store.forget_gone().await?;
             if stale > 0 {
                 info!(users = stale, "sweep nominated users for verification");
             }

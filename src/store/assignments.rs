@@ -111,14 +111,6 @@ pub async fn awaited(
     Ok(())
 }
 
-/// Forgets the assignments of a user who is no more.
-pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user)
-        .execute(&mut *tx)
-        .await?;
-    Ok(())
-}
-
 /// Asks for a look at everybody who holds an owned role, when the time comes: one mark, whatever their number. The sweep takes
 /// it up, however often it is set meanwhile.
 pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -88,7 +88,7 @@ impl Locked {
             r#"-- Materialized, or the limit below makes the planner walk the audit by user.
                WITH decided AS MATERIALIZED (
                    SELECT r.user_id FROM role_changes r
-                   WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released
+                   WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released AND r.reason IS NULL
                      AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
                )
                SELECT count(*) AS "count!" FROM (
@@ -131,7 +131,7 @@ impl Locked {
         let counted = sqlx::query_scalar!(
             r#"WITH done AS (
                    SELECT r.user_id FROM role_changes r
-                   WHERE r.change = $1 AND NOT r.released AND r.completed_at IS NOT NULL
+                   WHERE r.change = $1 AND NOT r.released AND r.completed_at IS NOT NULL AND r.reason IS NULL
                      AND r.decided_at > $2
                ), at_start AS (
                    SELECT user_id FROM assignments WHERE held AND (adopted OR $1 = 'granted')

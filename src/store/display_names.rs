@@ -78,14 +78,6 @@ pub async fn refuse(tx: &mut Tx<'_>, user: &str, name: &DisplayName, why: &str) 
     Ok(())
 }
 
-/// The user is no more, and nothing is left to be named.
-pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM display_names WHERE user_id = $1", user)
-        .execute(&mut *tx)
-        .await?;
-    Ok(())
-}
-
 /// Lets names be sent again that were refused to one of these users, or to anyone when `users` is none. Answers whose.
 pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
     let refused = sqlx::query_scalar!(
@@ -184,6 +176,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let waiting = sqlx::query_scalar!(
             "SELECT user_id FROM display_names d WHERE wished IS NOT NULL AND refused IS DISTINCT FROM wished
+               AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = d.user_id)
                -- a timer, or changes that are held, are no turn
                AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = d.user_id AND n.held IS NULL
                    AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"

@@ -34,6 +34,8 @@ pub struct Dossier {
     pub engaged: Vec<Change>,
     /// Somebody was erased for good, perhaps this user.
     pub erasures: bool,
+    /// When Auth0 said that it does not know the user, while that mark stands.
+    pub gone_at: Option<OffsetDateTime>,
 }
 
 /// Reads all of it; assignments are fresh when verified within `verify_after`.
@@ -49,7 +51,8 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
-               EXISTS (SELECT FROM erasure_key) AS "erasures!"
+               EXISTS (SELECT FROM erasure_key) AS "erasures!",
+               (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?"
            FROM (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
                FROM playlists WHERE owner_id = $1 AND NOT deleted
@@ -115,5 +118,6 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
             .map(|change| super::brakes::change(change))
             .collect(),
         erasures: row.erasures,
+        gone_at: row.gone_at,
     })
 }

@@ -67,7 +67,7 @@ impl Store {
         .await?;
         let holders = sqlx::query!(
             r#"SELECT count(*) FILTER (WHERE held AND NOT adopted) AS "unadopted!", count(*) FILTER (WHERE held AND adopted) AS "adopted!"
-               FROM assignments"#
+               FROM assignments a WHERE NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id)"#
         )
         .fetch_one(&self.pool)
         .await?;
@@ -78,7 +78,10 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
-        let brakes = sqlx::query_scalar!("SELECT change FROM brakes WHERE engaged_at IS NOT NULL");
+        let brakes = sqlx::query_scalar!(
+            r#"SELECT change AS "change!" FROM brakes WHERE engaged_at IS NOT NULL
+               UNION ALL SELECT 'gone' FROM gone_brake WHERE engaged_at IS NOT NULL"#
+        );
         let log = sqlx::query!(
             r#"SELECT extract(epoch FROM last_at)::double precision AS "delivered_at!", silent_since IS NOT NULL AS "silent!",
                    coalesce((SELECT extract(epoch FROM record_at) FROM log_checkpoint), 0)::double precision AS "read_to!"

@@ -13,6 +13,9 @@ use super::{StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
 
+/// The mark of users held by the brake on users who are gone.
+pub(super) const GONE_HELD: &str = "brake_gone";
+
 /// What keeps changes of a user until a person acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBy {
@@ -22,6 +25,8 @@ pub enum HeldBy {
     Brake(Change),
     /// Both brakes are.
     BothBrakes,
+    /// The brake on users who are gone is engaged.
+    GoneBrake,
 }
 
 impl HeldBy {
@@ -31,6 +36,7 @@ impl HeldBy {
             Self::Brake(Change::Revoked) => "brake_revokes",
             Self::Brake(Change::Granted) => "brake_grants",
             Self::BothBrakes => "brake_both",
+            Self::GoneBrake => GONE_HELD,
         }
     }
 }
@@ -50,6 +56,8 @@ pub struct Claim {
     pub cause: Option<Cause>,
     /// Failed looks before this one.
     pub attempts: i32,
+    /// What the last of them has in common with others that failed for the same reason.
+    pub failure: Option<String>,
     /// How long the user had been due, milliseconds.
     pub queued_ms: i64,
     /// When it was taken, by Postgres' clock: whatever Auth0 answers to the look was asked for later.
@@ -60,9 +68,20 @@ pub struct Claim {
     pub pass_revokes: bool,
     /// The same for grants.
     pub pass_grants: bool,
+    /// The same for being gone.
+    pub pass_gone: bool,
 }
 
+/// The failure of a look whose answer could not be understood.
+pub const ILLEGIBLE: &str = "bad_answer";
+
 impl Claim {
+    /// Whether the last look failed for an answer that could not be understood, so that less is asked for now.
+    #[must_use]
+    pub fn was_illegible(&self) -> bool {
+        self.attempts > 0 && self.failure.as_deref() == Some(ILLEGIBLE)
+    }
+
     /// Whether a person has let such a change of this user pass the brake.
     #[must_use]
     pub fn passes(&self, change: Change) -> bool {
@@ -98,7 +117,7 @@ pub async fn claim(
            UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at, n.pass_revokes, n.pass_grants, n.urgency, now() AS "asked_at!",
+               n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.urgency, now() AS "asked_at!",
                (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
         lease,
         lease_for.as_secs_f64(),
@@ -127,6 +146,8 @@ pub async fn claim(
         by_record: row.urgency == BY_RECORD,
         pass_revokes: row.pass_revokes,
         pass_grants: row.pass_grants,
+        pass_gone: row.pass_gone,
+        failure: row.failure,
     }))
 }
 
@@ -198,7 +219,8 @@ pub async fn finish(
              -- kept as a timer: the decision will be another one then
              UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
                  due_at = $4, nominated_at = $4, rest_until = NULL,
-                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL, pass_revokes = false, pass_grants = false
+                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
+                 failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false
              WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
          ), gone AS (
              DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
@@ -212,7 +234,7 @@ pub async fn finish(
     if in_step.fetch_all(&mut *tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
-                 pass_revokes = false, pass_grants = false,
+                 failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
                  due_at = greatest(now() + $3::double precision * interval '1 second', rest_until)
              WHERE user_id = $1 AND lease = $2",
             user,
@@ -251,15 +273,76 @@ pub async fn again(
     Ok(())
 }
 
-/// Parks a user until the profile changes or a day has passed; a person can see why.
-pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), StoreError> {
+/// How a look failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed<'a> {
+    /// In words.
+    pub why: &'a str,
+    /// What it has in common with others that failed for the same reason.
+    pub code: Option<&'a str>,
+}
+
+/// Gives a user back whose look failed, to be looked at again after `wait`. The next look reads the profile. One that is not
+/// counted is not the user's fault.
+pub async fn failed(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    wait: Duration,
+    failed: Failed<'_>,
+    counted: bool,
+) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
-             attempts = attempts + 1, last_error = $3
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true,
+             due_at = now() + $3::double precision * interval '1 second',
+             attempts = attempts + $6::integer, last_error = CASE WHEN $6 = 0 THEN last_error ELSE $4 END,
+             failure = $5, failed_at = now()
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,
-        why
+        wait.as_secs_f64(),
+        failed.why,
+        failed.code,
+        i32::from(counted)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Counts a failure for a user that is not in hand, because what is stored of the user cannot be read. Parked after `most`.
+pub async fn stumbled(
+    tx: &mut Tx<'_>,
+    user: &str,
+    wait: Duration,
+    why: &str,
+    most: u32,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET attempts = attempts + 1, last_error = $3, failure = NULL, failed_at = now(), observe = true,
+             due_at = now() + $2::double precision * interval '1 second',
+             parked_at = CASE WHEN attempts + 1 >= $4 THEN now() END
+         WHERE user_id = $1 AND (lease IS NULL OR lease_until < now()) AND parked_at IS NULL",
+        user,
+        wait.as_secs_f64(),
+        why,
+        i32::try_from(most).unwrap_or(i32::MAX)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Parks a user until the profile changes or a day has passed; an operator can see why. `code`: what the failure has in
+/// common with those of other users.
+pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+             attempts = attempts + 1, last_error = $3, failure = $4, failed_at = now()
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        why,
+        code
     )
     .execute(&mut *tx)
     .await?;
@@ -271,7 +354,7 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), Store
 pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) -> Result<(), StoreError> {
     let held = sqlx::query_scalar!(
         r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
-               pass_revokes = false, pass_grants = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END
+               failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END
            WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,
         claim.user.as_str(),
         claim.lease,

@@ -9,7 +9,8 @@ impl Store {
     /// The owned roles that the user's profile had when it was last read or written.
     pub async fn roles_held(&self, user: &UserId<'_>) -> Result<Vec<String>, StoreError> {
         let roles = sqlx::query_scalar!(
-            "SELECT role FROM assignments WHERE user_id = $1 AND held ORDER BY role",
+            "SELECT role FROM assignments WHERE user_id = $1 AND held
+                 AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = $1) ORDER BY role",
             user.as_str()
         );
         Ok(roles.fetch_all(&self.pool).await?)

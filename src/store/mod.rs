@@ -18,6 +18,7 @@ mod fault;
 mod featured_playlists;
 pub mod fold_starts;
 mod gauges;
+pub mod gone;
 mod lock;
 pub mod looks;
 mod me;
@@ -35,6 +36,7 @@ pub mod role_changes;
 mod rules;
 mod session;
 mod songs;
+mod tenant;
 mod tenant_log;
 mod tx;
 mod user_data;
@@ -118,6 +120,9 @@ pub enum StoreError {
     /// The user was erased for good: nothing is kept of them any more.
     #[error("the user was erased")]
     Erased,
+    /// The database belongs to another tenant than the one configured; the text names both, and the remedy.
+    #[error("{0}")]
+    Tenant(String),
     /// A stored value cannot be what we wrote.
     #[error("table {table}, column {column}: {value:?} is not understood")]
     Inconsistent {
@@ -128,6 +133,21 @@ pub enum StoreError {
         /// What stands there.
         value: String,
     },
+}
+
+impl StoreError {
+    /// Whether the same would fail again however often it is tried: a value that Postgres does not take (SQLSTATE classes 22
+    /// and 23), or one that is stored and cannot be understood.
+    #[must_use]
+    pub fn is_about_the_data(&self) -> bool {
+        match self {
+            Self::Postgres(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
+            Self::Inconsistent { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 impl Store {

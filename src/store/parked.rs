@@ -3,6 +3,8 @@
 //! Owns the view on `nominations` and `display_names` that a person works with. Must never wake somebody who is not parked: who backs off
 //! or is in hand keeps that.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Wake};
@@ -44,12 +46,35 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
+    /// Makes users due now, as if they had never failed, whose last look failed with one of these codes inside the last
+    /// `within`: parked, or waiting to be looked at again. Answers which.
+    pub async fn wake_failed(&self, codes: &[String], within: Duration) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        let woken = sqlx::query_scalar!(
+            "WITH woken AS (
+                 SELECT user_id FROM nominations
+                 WHERE failure = ANY($1) AND failed_at >= now() - $2::double precision * interval '1 second'
+                   AND held IS NULL AND (lease IS NULL OR lease_until < now())
+                 ORDER BY user_id FOR UPDATE
+             )
+             UPDATE nominations n SET parked_at = NULL, attempts = 0, failure = NULL, observe = true, due_at = now()
+             FROM woken WHERE n.user_id = woken.user_id RETURNING n.user_id",
+            codes,
+            within.as_secs_f64()
+        )
+        .fetch_all(&mut tx)
+        .await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(woken)
+    }
+
     /// Makes parked users due now, as if they had never failed, and lets refused display names be sent again; their
     /// profiles are read. All of them when `users` is none. Answers who was parked, or refused.
     pub async fn requeue(&self, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
         let mut requeued = sqlx::query_scalar!(
-            "UPDATE nominations SET parked_at = NULL, attempts = 0, observe = true, due_at = now()
+            "UPDATE nominations SET parked_at = NULL, attempts = 0, failure = NULL, observe = true, due_at = now()
              WHERE parked_at IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))
              RETURNING user_id",
             users

@@ -103,6 +103,58 @@ pub async fn decide_restore(
     Ok(id)
 }
 
+/// Why a role changed without a decision of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The user was deleted at Auth0, and so the role is gone.
+    UserDeleted,
+    /// Auth0 knows the user again, with the role.
+    UserReturned,
+}
+
+impl Reason {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UserDeleted => "user_deleted",
+            Self::UserReturned => "user_returned",
+        }
+    }
+}
+
+/// Writes down a change of a role that was seen done, and that no write of ours made. A return only where the deletion stands
+/// as the newest row. Answers whether it was written.
+pub async fn witness(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    rule: &Rule,
+    plays: i64,
+    reason: Reason,
+) -> Result<bool, StoreError> {
+    let change = Change::to(reason == Reason::UserReturned);
+    let written = sqlx::query!(
+        "WITH newest AS (
+             SELECT reason FROM role_changes WHERE user_id = $2 AND role = $3 AND completed_at IS NOT NULL
+             ORDER BY change_id DESC LIMIT 1
+         ), witnessed AS (
+             INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, completed_at, outcome, queued_ms, reason)
+             SELECT $1, $2, $3, $4, $5, $6, clock_timestamp(), 'confirmed', $7, $8
+             WHERE $8 = 'user_deleted' OR EXISTS (SELECT FROM newest WHERE reason = 'user_deleted')
+             RETURNING change_id
+         )
+         SELECT pg_notify($9, '') FROM witnessed",
+        Uuid::now_v7(),
+        claim.user.as_str(),
+        rule.role,
+        change.as_str(),
+        plays,
+        serde_json::to_value(rule).unwrap_or(Value::Null),
+        claim.queued_ms,
+        reason.as_str(),
+        super::Wake::RoleChanges.channel()
+    );
+    Ok(written.fetch_optional(&mut *tx).await?.is_some())
+}
+
 /// Writes down that the write of rows that were open before is about to be sent.
 pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
     if ids.is_empty() {
@@ -243,7 +295,7 @@ impl Store {
         let rows = sqlx::query_as!(
             Announcement,
             r#"SELECT change_id, user_id, role, change, plays, rule, event_id, decided_at,
-                      completed_at AS "completed_at!", outcome AS "outcome!"
+                      completed_at AS "completed_at!", outcome AS "outcome!", reason
                FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked')
                ORDER BY completed_at, change_id LIMIT $1"#,
             most

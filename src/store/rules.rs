@@ -163,12 +163,14 @@ async fn nominate_out_of_step(
              ) AS measured WHERE plays >= $2
          ) AS above
          FULL JOIN (SELECT * FROM assignments WHERE role = $1) AS a ON a.user_id = above.user_id
+         -- of users who are gone all is kept as it was; they are asked for when they are verified
+         LEFT JOIN gone_users g ON g.user_id = a.user_id
          WHERE (above.plays >= $3 AND a.wanted IS NOT TRUE AND NOT EXISTS (
                    SELECT FROM users u WHERE u.user_id = above.user_id
                        AND u.gone_at > now() - $7::double precision * interval '1 second'))
-            OR (above.plays IS NULL AND a.wanted AND $6)
-            OR ($4 AND a.wanted AND NOT a.held AND NOT a.overruled)
-            OR ($4 AND NOT a.wanted AND a.held AND a.adopted)
+            OR (above.plays IS NULL AND a.wanted AND $6 AND g.user_id IS NULL)
+            OR ($4 AND a.wanted AND NOT a.held AND NOT a.overruled AND g.user_id IS NULL)
+            OR ($4 AND NOT a.wanted AND a.held AND a.adopted AND g.user_id IS NULL)
          ORDER BY 1
          ON CONFLICT (user_id) DO NOTHING",
         rule.role,

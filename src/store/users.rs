@@ -111,6 +111,19 @@ pub async fn fetched(
     Ok(())
 }
 
+/// Notes that Auth0 knows the user, asked at `asked_at`, whose profile could be read in part only: what is kept of it stays.
+pub async fn found(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
+         ON CONFLICT (user_id) DO UPDATE SET fetched_at = now(), gone_at = NULL, deleted_at = NULL, alive_at = $2",
+        user,
+        asked_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
 /// Notes that Auth0 does not know the user, asked at `asked_at` by Postgres' clock. What was kept goes, a tombstone stays, but
 /// only of a user of whom a copy or a playlist is there.
 pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {

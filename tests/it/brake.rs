@@ -349,8 +349,7 @@ async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     let said = said.iter().filter(|line| line.contains("moving the tenant"));
     assert_eq!(said.count(), 1);
     assert_eq!(world.number(DUE).await, Some(3));
-    let calls = world.tenant.with_calls(<[_]>::len);
-    assert_eq!((calls, world.holders(3)), (0, 0));
+    assert_eq!((world.api_calls(), world.holders(3)), (0, 0));
     world.told(&["resume"]).await;
     world.settled().await;
     assert_eq!(world.holders(3), 3);

@@ -18,6 +18,8 @@ mod world;
 #[cfg(test)]
 mod adopt;
 mod announce;
+#[cfg(test)]
+mod answers;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
@@ -62,6 +64,8 @@ mod fold_small_batches;
 #[cfg(test)]
 mod fold_unparsable;
 #[cfg(test)]
+mod gone;
+#[cfg(test)]
 mod late_writes;
 #[cfg(test)]
 mod leftovers;
@@ -101,6 +105,8 @@ mod stop;
 mod stream_full;
 #[cfg(test)]
 mod takeover;
+#[cfg(test)]
+mod tenant_binding;
 mod tenant_recordings;
 #[cfg(test)]
 mod trimming;

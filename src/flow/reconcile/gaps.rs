@@ -110,9 +110,9 @@ impl GapFiller {
         };
         let page = match self.page(async || self.logs.after(&at.log_id, take).await).await {
             Err(Trouble::Call {
-                error: why @ (CallError::Refused { .. } | CallError::Gone),
+                error: why @ (CallError::Refused { .. } | CallError::Gone { .. }),
                 ..
-            }) => return self.begin_anew(&at, &why.to_string()).await,
+            }) if !why.is_denied() => return self.begin_anew(&at, &why.to_string()).await,
             page => page?,
         };
         if page.is_empty() && self.is_lost(&at).await? {
@@ -228,7 +228,7 @@ impl GapFiller {
             Trouble::Call { error, retry_after } => {
                 floor = retry_after.unwrap_or_default().min(MAX_FLOOR);
                 match error {
-                    CallError::Scope { .. } | CallError::Credentials { .. } if !course.refused => {
+                    _ if !course.refused && may_not_read(error) => {
                         course.refused = true;
                         self.metrics.tenant_log.refused.set(1);
                         error!(
@@ -256,6 +256,11 @@ impl GapFiller {
         let jitter = rand::rng().random_range(0.5..1.0);
         base_delay(course.failures).mul_f64(jitter).max(floor)
     }
+}
+
+/// Whether the client is not let to the log.
+fn may_not_read(error: &CallError) -> bool {
+    matches!(error, CallError::Scope { .. } | CallError::Credentials { .. }) || error.is_denied()
 }
 
 /// Whether a record is worth storing: one older than the stream's memory only if it tells something.

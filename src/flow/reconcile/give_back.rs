@@ -1,7 +1,7 @@
 //! What happens to a user whose look did not come to its end.
 //!
-//! Owns the sorting by who acts next, and the pause of the whole stage. Must never use up attempts for what is
-//! not the user's fault, and never give up on a user in silence.
+//! Owns the sorting by who acts next: the user waits, the user is parked, or the whole stage rests. Must never use up
+//! attempts for what is not the user's fault, and never give up on a user in silence.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,119 +10,252 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Reconcile;
+use super::breaker::{Breaker, Closing, STOPPED, Stop};
 use super::look::LookError;
-use crate::auth0::{CallError, Outcome, RateHeaders};
-use crate::domain::schedule::{Ended, Next, next};
+use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders, Reply};
+use crate::domain::pacer::Kind;
+use crate::domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 use crate::flow::backoff::base_delay;
+use crate::store::looks::Failed;
 use crate::store::{Claim, StoreError, looks};
 
-/// The stage waits until there is a token again, or credentials or scopes are mended.
-#[derive(Debug, Default)]
-pub(super) struct Pause {
-    since: Option<Instant>,
-    until: Option<Instant>,
-    probes: u32,
-}
+/// How much longer than until the next probe a user waits that failed while the stage had to stop: other users are probed
+/// with first.
+const OTHERS_FIRST: Duration = Duration::from_millis(500);
 
-impl Pause {
-    /// When the next probe may be made; none when the stage is not paused.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.until
-    }
+/// A look that failed at Auth0.
+struct Failure<'a> {
+    claim: &'a Claim,
+    began: Instant,
+    /// The call that failed.
+    kind: Kind,
+    error: &'a CallError,
+    rate: &'a RateHeaders,
 }
 
 impl Reconcile {
-    pub(super) fn pause(&self) -> MutexGuard<'_, Pause> {
-        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a look: resumes the stage after a good one, gives the user back after any other. One that was in
-    /// hand when the stage was paused neither ends nor prolongs the pause.
-    pub(super) async fn give_back(&self, claim: &Claim, began: Instant, ended: Result<(), LookError>) {
+    /// Ends a look: closes the breaker after a good one, gives the user back after any other. `accepted`: the last call that
+    /// Auth0 did what was asked in.
+    pub(super) async fn give_back(
+        &self,
+        claim: &Claim,
+        began: Instant,
+        accepted: Option<Kind>,
+        ended: Result<(), LookError>,
+    ) {
+        if let Some(kind) = accepted {
+            let closing = self.breaker().accepted(claim.user.as_str(), began, kind);
+            self.close(closing).await;
+        }
         let written = match ended {
-            Ok(()) => {
-                self.resume(began);
-                return;
-            }
+            Ok(()) => return,
+            Err(LookError::Store(why)) if why.is_about_the_data() => self.stumbled(claim, &why).await,
             Err(LookError::Store(why)) => {
                 // The lease runs out by itself and the next look reads the profile.
                 warn!("look broken off: {why}; the user is looked at again when the lease ends");
                 return;
             }
-            Err(LookError::Call { error, rate }) => self.put_back(claim, began, &error, &rate).await,
+            Err(LookError::Call { error, rate }) => {
+                let failure = Failure {
+                    claim,
+                    began,
+                    kind: if accepted.is_some() {
+                        Kind::Write
+                    } else {
+                        Kind::Read
+                    },
+                    error: &error,
+                    rate: &rate,
+                };
+                self.put_back(&failure).await
+            }
         };
         if let Err(why) = written {
             warn!("giving the user back failed: {why}; the user is looked at again when the lease ends");
         }
     }
 
-    async fn put_back(
-        &self,
-        claim: &Claim,
-        began: Instant,
-        error: &CallError,
-        rate: &RateHeaders,
-    ) -> Result<(), StoreError> {
+    async fn put_back(&self, failure: &Failure<'_>) -> Result<(), StoreError> {
+        let Failure {
+            claim, began, error, ..
+        } = *failure;
         let ended = Ended::from(error);
-        let stopped = matches!(ended, Ended::Stopped { .. });
-        if !stopped && !matches!(error, CallError::Later { .. }) {
-            self.resume(began);
+        if !matches!(ended, Ended::Stopped { .. }) && !matches!(error, CallError::Later { .. }) {
+            let closing = self.breaker().answered(began);
+            self.close(closing).await;
         }
-        let unread = matches!(
-            error,
+        let ended = match self.is_the_tenants(failure).await {
+            Some(reason) => Ended::Stopped { reason },
+            None => ended,
+        };
+        let failures = match ended {
+            Ended::Stopped { .. } => self.breaker().probes().saturating_add(1),
+            _ => failures(claim),
+        };
+        let next = next(
+            ended,
+            failures,
+            base_delay(failures),
+            rand::random(),
+            self.floor(failure),
+        );
+        self.put(failure, next).await
+    }
+
+    /// What the user's wait may not fall short of.
+    fn floor(&self, failure: &Failure<'_>) -> Option<Duration> {
+        match failure.error {
             CallError::Later {
                 outcome: Outcome::Unknown,
                 ..
-            }
-        );
-        let floor = if unread {
-            Some(self.settle())
-        } else {
-            rate.retry_after
-        };
-        let failures = if stopped {
-            self.pause().probes
-        } else {
-            u32::try_from(claim.attempts).unwrap_or(0)
+            } => Some(self.settle()),
+            _ => failure.rate.retry_after,
+        }
+    }
+
+    async fn put(&self, failure: &Failure<'_>, next: Next) -> Result<(), StoreError> {
+        let Failure { claim, error, .. } = *failure;
+        let (why, code) = (error.to_string(), error.code());
+        let failed = Failed {
+            why: &why,
+            code: code.as_deref(),
         };
         let mut tx = self.store.begin().await?;
-        match next(ended, base_delay(failures + 1), rand::random(), floor) {
+        match next {
             Next::Done => {}
             Next::Again {
                 after,
-                counts_as_attempt,
-            } => {
-                if counts_as_attempt {
-                    warn!(
-                        attempt = claim.attempts + 1,
-                        again_in_s = after.as_secs_f64(),
-                        "{error}"
-                    );
-                }
-                let failed = counts_as_attempt.then(|| error.to_string());
-                looks::again(&mut tx, claim, after, true, failed.as_deref()).await?;
+                counts_as_attempt: false,
+            } => looks::again(&mut tx, claim, after, true, None).await?,
+            Next::Again { after, .. } => {
+                let (attempt, again_in_s) = (claim.attempts + 1, after.as_secs_f64());
+                warn!(attempt, again_in_s, "{error}");
+                looks::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Parked { reason, .. } => {
                 error!("parked for a person: {reason}");
-                looks::park(&mut tx, claim, &reason).await?;
+                looks::park(&mut tx, claim, &reason, failed.code).await?;
             }
             Next::StagePaused { reason, probe_after } => {
-                looks::again(&mut tx, claim, Duration::ZERO, true, None).await?;
-                self.hold(began, &reason, probe_after);
+                let stopped = Failed {
+                    code: Some(STOPPED),
+                    ..failed
+                };
+                let wait = probe_after + OTHERS_FIRST;
+                looks::failed(&mut tx, claim, wait, stopped, false).await?;
+                self.hold(failure, &reason, probe_after);
             }
         }
         tx.commit().await?;
         Ok(())
     }
 
-    /// Pauses the stage; loud once.
-    fn hold(&self, began: Instant, reason: &str, probe_after: Duration) {
-        let mut pause = self.pause();
-        if pause.since.is_some_and(|since| began < since) {
-            return;
+    /// Whether what the user met is what any user would meet, and why.
+    async fn is_the_tenants(&self, failure: &Failure<'_>) -> Option<String> {
+        let Failure {
+            claim, kind, error, ..
+        } = *failure;
+        let (user, code) = (claim.user.as_str(), error.code()?);
+        let users = {
+            let mut breaker = self.breaker();
+            if breaker.until().is_some() {
+                return Some(error.to_string());
+            }
+            breaker.refused(user, kind, &code)
+        };
+        if let Some(users) = users {
+            return Some(format!(
+                "{users} users in a row failed in the same way, so it is not their fault: {error}"
+            ));
         }
-        if pause.since.is_none() {
-            pause.since = Some(Instant::now());
+        let other_says = error.is_denied() && kind == Kind::Read && !self.breaker().accepts_others(user);
+        let refused = if other_says {
+            self.takes_no_calls().await
+        } else {
+            None
+        };
+        refused.map(|error| format!("Auth0 refuses to read any user: {error}"))
+    }
+
+    /// Asks for a user that does not exist. Answers the error if even that is denied.
+    async fn takes_no_calls(&self) -> Option<CallError> {
+        let mut permit = self.gate.look().await;
+        let Reply { result, rate, date: _ } = self.reader.get_nobody().await;
+        permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
+        let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
+        self.metrics
+            .auth0_calls
+            .with_label_values(&["get_user", label])
+            .inc();
+        let stops =
+            |error: &CallError| error.is_denied() || matches!(Ended::from(error), Ended::Stopped { .. });
+        result.err().filter(stops)
+    }
+
+    /// Counts a failure for what is stored of the user, or would be; it would fail again at each look.
+    async fn stumbled(&self, claim: &Claim, why: &StoreError) -> Result<(), StoreError> {
+        let why = why.to_string();
+        let (failures, reason) = (
+            failures(claim),
+            format!("what is stored of the user cannot be kept: {why}"),
+        );
+        let ended = Ended::Doubtful {
+            reason,
+            most: DENIED_AT_MOST,
+        };
+        let mut tx = self.store.begin().await?;
+        match next(ended, failures, base_delay(failures), rand::random(), None) {
+            Next::Parked { reason, .. } => {
+                error!("parked for a person: {reason}");
+                looks::park(&mut tx, claim, &reason, None).await?;
+            }
+            Next::Again { after, .. } => {
+                warn!(
+                    attempt = failures,
+                    again_in_s = after.as_secs_f64(),
+                    "look broken off: {why}"
+                );
+                let failed = Failed {
+                    why: &why,
+                    code: None,
+                };
+                looks::failed(&mut tx, claim, after, failed, true).await?;
+            }
+            Next::Done | Next::StagePaused { .. } => {}
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Pauses the stage; loud once.
+    fn hold(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
+        let Failure {
+            claim,
+            began,
+            kind,
+            error,
+            ..
+        } = *failure;
+        let stop = Stop {
+            token: matches!(
+                error,
+                CallError::Credentials { .. }
+                    | CallError::Later {
+                        why: LaterWhy::TokenUnavailable,
+                        ..
+                    }
+            ),
+            kind,
+            code: error.code(),
+        };
+        let opened = self
+            .breaker()
+            .hold(claim.user.as_str(), began, &stop, probe_after);
+        if opened {
+            self.metrics.breaker_opened.inc();
             error!(
                 "reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended"
             );
@@ -130,21 +263,39 @@ impl Reconcile {
                 .not_ready(super::STAGE, format!("paused: {reason}"));
         }
         self.metrics.reconcile_paused.set(1);
-        pause.until = Some(Instant::now() + probe_after);
-        pause.probes += 1;
     }
 
-    fn resume(&self, began: Instant) {
-        let mut pause = self.pause();
-        let Some(since) = pause.since else {
+    /// Closes the breaker, once all who failed for what opened it are due again.
+    async fn close(&self, closing: Option<Closing>) {
+        let Some(Closing { codes, failing_for }) = closing else {
             return;
         };
-        if began < since {
+        // The first may have been given back a moment before it was noted here.
+        let within = failing_for + super::lease_for(self.request_timeout);
+        let woken = match self.store.wake_failed(&codes, within).await {
+            Ok(woken) => woken,
+            Err(why) => {
+                warn!(
+                    "Auth0 accepts our calls again, but the users that failed could not be made due: {why}"
+                );
+                return;
+            }
+        };
+        if self.breaker().until().is_none() {
             return;
         }
-        info!("Auth0 accepts our calls again, reconcile goes on");
+        info!(
+            users = woken.len(),
+            "Auth0 accepts our calls again, reconcile goes on"
+        );
+        self.breaker().close(woken);
         self.readiness.ready(super::STAGE, "active");
-        *pause = Pause::default();
         self.metrics.reconcile_paused.set(0);
+        self.wake.notify_one();
     }
+}
+
+/// Failed looks of a user in a row, the one that just ended included.
+fn failures(claim: &Claim) -> u32 {
+    u32::try_from(claim.attempts).unwrap_or(0).saturating_add(1)
 }

@@ -3,7 +3,7 @@
 //! Owns the order: claim, GET, decide, PATCH, record. Must never hold a transaction or a connection across a
 //! call, never wait between GET and PATCH, and never attempt a change that is not in the audit.
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::Reconcile;
@@ -15,7 +15,9 @@ use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::patch::Patch;
 use crate::domain::plan::plan;
-use crate::store::{Claim, StoreError, assignments, erasures, looks, users};
+use crate::domain::schedule::DENIED_AT_MOST;
+use crate::flow::backoff::base_delay;
+use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,26 @@ impl Reconcile {
         else {
             return Ok(Begun::Nobody);
         };
+        match self.settle_unseen(tx, &mut claim).await {
+            Ok(true) => Ok(Begun::Settled),
+            Ok(false) => Ok(Begun::Claimed(claim)),
+            Err(why) if why.is_about_the_data() => {
+                // Of this user alone; the others must not wait for it.
+                warn!(user.id = claim.user.as_str(), "look not begun: {why}");
+                let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
+                let why = format!("what is stored of the user cannot be used: {why}");
+                let mut tx = self.store.begin().await?;
+                let (user, wait) = (claim.user.as_str(), base_delay(failures));
+                looks::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
+                tx.commit().await.map_err(StoreError::from)?;
+                Ok(Begun::Settled)
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Ends a look at once if our own records say that there is nothing to do; otherwise the user stays in hand.
+    async fn settle_unseen(&self, mut tx: Tx<'static>, claim: &mut Claim) -> Result<bool, StoreError> {
         // After the claim: what waited for its lock is seen.
         let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
         if standing.erasures
@@ -81,7 +103,7 @@ impl Reconcile {
         {
             // Nominated by somebody who began before the erasure, or by hand.
             tx.commit().await.map_err(StoreError::from)?;
-            return Ok(Begun::Settled);
+            return Ok(true);
         }
         claim.observe = claim.observe || standing.names.is_to_be_written();
         let settled = !claim.observe && standing.in_step();
@@ -97,26 +119,26 @@ impl Reconcile {
                 )
                 .await?;
             }
-            looks::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
+            looks::finish(&mut tx, claim, claim.generation, standing.again_at()).await?;
         }
-        let settled = settled || self.hold_unseen(&mut tx, &claim, &standing).await?;
+        let settled = settled || self.hold_unseen(&mut tx, claim, &standing).await?;
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(if settled {
-            Begun::Settled
-        } else {
-            Begun::Claimed(claim)
-        })
+        Ok(settled)
     }
 
     /// Looks at the user and writes what is missing.
     pub(super) async fn look(&self, claim: &mut Claim, permit: &mut Permit) -> Result<(), LookError> {
-        let reply = self.reader.get_user(&claim.user).await;
+        let reply = if claim.was_illegible() {
+            self.reader.get_needed(&claim.user).await
+        } else {
+            self.reader.get_user(&claim.user).await
+        };
         let profile = match self.answered(permit, Kind::Read, reply) {
             Ok(profile) => profile,
             Err(LookError::Call {
-                error: CallError::Gone,
+                error: CallError::Gone { at },
                 ..
-            }) => return Ok(self.gone(claim).await?),
+            }) => return Ok(self.gone(claim, at).await?),
             Err(error) => return Err(error),
         };
         let Decided::Write(write) = self.decide(claim, &profile).await? else {
@@ -126,9 +148,9 @@ impl Reconcile {
         let after = match self.answered(permit, Kind::Write, reply) {
             Ok(after) => after,
             Err(LookError::Call {
-                error: CallError::Gone,
+                error: CallError::Gone { at },
                 ..
-            }) => return Ok(self.gone(claim).await?),
+            }) => return Ok(self.gone(claim, at).await?),
             Err(error) => {
                 if let LookError::Call { error, .. } = &error {
                     self.refused(write.write, error).await?;
@@ -162,7 +184,34 @@ impl Reconcile {
                 },
                 Some(naming),
             ) => Ok(self.name_refused(claim, naming, why).await?),
-            _ => Err(error),
+            _ => {
+                self.tell_of_refusal(claim, patch, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells of changes of roles that Auth0 refused to write: of a revoke above all, which the user may have brought about.
+    fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, error: &LookError) {
+        let LookError::Call {
+            error: why @ CallError::Refused { .. },
+            ..
+        } = error
+        else {
+            return;
+        };
+        for (role, change) in patch.plan().changes() {
+            let change = change.as_str();
+            self.metrics
+                .role_writes_refused
+                .with_label_values(&[change])
+                .inc();
+            error!(
+                user.id = claim.user.as_str(),
+                role,
+                change,
+                "Auth0 refused to write a role that is to be {change}: {why}. A profile above Auth0's limit of 10 KB may be                  the cause; make it smaller, or write the role by hand, then: rolekeeper requeue --user ID"
+            );
         }
     }
 
@@ -170,6 +219,9 @@ impl Reconcile {
     fn answered(&self, permit: &mut Permit, call: Kind, reply: Reply<Profile>) -> Result<Profile, LookError> {
         let limited = matches!(reply.result, Err(CallError::Limited));
         permit.answered(call, &reply.rate, limited);
+        if matches!(reply.result, Ok(_) | Err(CallError::Gone { .. })) {
+            permit.accept(call);
+        }
         let result = match &reply.result {
             Ok(_) => "ok",
             Err(error) => error.as_str(),
@@ -213,6 +265,10 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        if standing.gone_at.is_some() {
+            self.known_again(&mut tx, claim, profile, &standing).await?;
+            standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        }
         standing.forbid(&self.restores.forbidden);
         let seen = profile.roles();
         let races = self.races(&mut tx, claim, profile, &mut standing).await?;
@@ -222,8 +278,8 @@ impl Reconcile {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
-                users::fetched(&mut tx, user, profile.json(), claim.asked_at).await?;
-                looks::park(&mut tx, claim, &why).await?;
+                keep(&mut tx, claim, profile).await?;
+                looks::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 return Ok(Decided::Nothing);
             }
@@ -262,6 +318,15 @@ impl Reconcile {
         claim.asked_at = standing.now();
         self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))
+    }
+}
+
+/// Keeps a profile that was read; of one that was read in part only that the user is there.
+pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> Result<(), StoreError> {
+    if profile.is_whole() {
+        users::fetched(tx, claim.user.as_str(), profile.json(), claim.asked_at).await
+    } else {
+        users::found(tx, claim.user.as_str(), claim.asked_at).await
     }
 }
 

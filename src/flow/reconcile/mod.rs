@@ -6,9 +6,11 @@
 
 mod audit;
 mod brake;
+mod breaker;
 mod confirm;
 mod gaps;
 mod give_back;
+mod gone;
 mod look;
 mod naming;
 mod pause;
@@ -41,9 +43,9 @@ use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
+use breaker::Breaker;
 use confirm::Confirm;
 use gaps::GapFiller;
-use give_back::Pause;
 use look::Begun;
 use permit::Gate;
 
@@ -78,7 +80,7 @@ pub struct Reconcile {
     confirm: Confirm,
     request_timeout: Duration,
     gate: Arc<Gate>,
-    pause: Arc<Mutex<Pause>>,
+    breaker: Arc<Mutex<Breaker>>,
     sweep: Sweep,
     announce: Arc<Announce>,
     silence: Silence,
@@ -188,7 +190,7 @@ impl Reconcile {
             confirm,
             request_timeout: config.auth0.timeout,
             gate,
-            pause: Arc::default(),
+            breaker: Arc::default(),
             wake: Arc::default(),
         }
     }
@@ -242,6 +244,7 @@ impl Reconcile {
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
             return Err(TermError::OtherRules);
         }
+        let bound = self.store.check_tenant(&self.reader.tenant()).await?;
         let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
             patience.succeeded();
             self.readiness.ready(STAGE, "standby");
@@ -251,7 +254,11 @@ impl Reconcile {
         self.readiness.ready(STAGE, "active");
         self.metrics.reconcile_active.set(1);
         info!(writes = self.writes, "reconciling");
+        if !bound {
+            self.bind().await?;
+        }
         self.remind().await?;
+        self.remind_of_gone().await?;
         let mut looks = JoinSet::new();
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -268,6 +275,18 @@ impl Reconcile {
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
         Ok(ended.map(|()| Duration::ZERO)?)
+    }
+
+    /// Binds the database to the tenant, once that has granted a token: a domain with a slip in it binds nothing.
+    async fn bind(&self) -> Result<(), StoreError> {
+        if let Err(why) = self.reader.authorize().await {
+            info!("the database is not bound to a tenant yet: {why}");
+            return Ok(());
+        }
+        let tenant = self.reader.tenant();
+        self.store.bind_tenant(&tenant).await?;
+        info!(tenant, "the database belongs to this Auth0 tenant from now on");
+        Ok(())
     }
 
     /// Reads what the log stream dropped, where that is asked for.
@@ -318,7 +337,7 @@ impl Reconcile {
                     let look = async move {
                         let began = Instant::now();
                         let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, began, ended).await;
+                        this.give_back(&claim, began, permit.accepted(), ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));
@@ -350,7 +369,7 @@ impl Reconcile {
 
     /// Waits out a pause; answers whether the next look is a probe.
     async fn paused(&self) -> bool {
-        let Some(until) = self.pause().until() else {
+        let Some(until) = self.breaker().until() else {
             return false;
         };
         tokio::time::sleep_until(until).await;

@@ -33,7 +33,7 @@ impl Reconcile {
 
     /// Ready either way, unless credentials are in doubt.
     fn stand(&self, how: &'static str) {
-        if self.pause().until().is_none() {
+        if self.breaker().until().is_none() {
             self.readiness.ready(STAGE, how);
         }
     }

@@ -24,6 +24,7 @@ pub(super) struct Permit {
     leave: Option<pacer::Permit>,
     read: bool,
     written: bool,
+    accepted: Option<Kind>,
 }
 
 impl Gate {
@@ -46,6 +47,7 @@ impl Gate {
                         leave: Some(leave),
                         read: false,
                         written: false,
+                        accepted: None,
                     };
                 }
                 Err(wait) => tokio::time::sleep(wait).await,
@@ -69,6 +71,16 @@ impl Permit {
         if let Some(leave) = &mut self.leave {
             self.gate.lock().by_record(leave);
         }
+    }
+
+    /// Notes that Auth0 did what was asked.
+    pub(super) fn accept(&mut self, kind: Kind) {
+        self.accepted = Some(kind);
+    }
+
+    /// The last call that Auth0 did what was asked in.
+    pub(super) fn accepted(&self) -> Option<Kind> {
+        self.accepted
     }
 
     /// Tells the pacer of a reply.

@@ -4,17 +4,16 @@
 //! write was done, and the next look mends it.
 
 use tracing::{debug, info, warn};
-use uuid::Uuid;
 
 use super::Reconcile;
-use super::look::ToWrite;
+use super::look::{ToWrite, keep};
 use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::domain::patch::Patch;
 use crate::store::{
     Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, looks, nominations,
-    role_changes, users,
+    role_changes,
 };
 
 impl Reconcile {
@@ -140,28 +139,6 @@ impl Reconcile {
                 assignments::seen(tx, user, now).await?;
             }
         }
-        users::fetched(tx, user, profile.json(), claim.asked_at).await
-    }
-
-    /// Auth0 does not know the user: nothing is left to do.
-    pub(super) async fn gone(&self, claim: &Claim) -> Result<(), StoreError> {
-        let user = claim.user.as_str();
-        let mut tx = self.store.begin().await?;
-        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
-            return Ok(());
-        };
-        let open: Vec<Uuid> = role_changes::open(&mut tx, user)
-            .await?
-            .into_iter()
-            .map(|open| open.id)
-            .collect();
-        role_changes::close(&mut tx, &open, "gone").await?;
-        assignments::forget(&mut tx, user).await?;
-        users::gone(&mut tx, user, claim.asked_at).await?;
-        display_names::forget(&mut tx, user).await?;
-        looks::finish(&mut tx, claim, ours.generation, None).await?;
-        tx.commit().await?;
-        info!(user.id = user, "Auth0 does not know the user any more");
-        Ok(())
+        keep(tx, claim, profile).await
     }
 }

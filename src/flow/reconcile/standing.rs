@@ -35,6 +35,8 @@ pub(super) struct Standing<'r> {
     pub(super) engaged: Vec<Change>,
     /// Somebody was erased for good, perhaps this user.
     pub(super) erasures: bool,
+    /// When Auth0 said that it does not know the user, where it has not known the user again.
+    pub(super) gone_at: Option<OffsetDateTime>,
 }
 
 /// What a rule says of the user.
@@ -105,6 +107,7 @@ impl<'r> Standing<'r> {
             loss,
             engaged,
             erasures,
+            gone_at,
         } = dossier::of_user(tx, user, verify_after).await?;
         let (restores, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.restore);
         let roles = rules.as_slice().iter().map(|rule| {
@@ -143,6 +146,7 @@ impl<'r> Standing<'r> {
             foreign_writes,
             engaged,
             erasures,
+            gone_at,
         })
     }
 

@@ -102,6 +102,13 @@ pub enum Fault {
     HtmlPage(u16),
     /// The call is dealt with; its answer is cut JSON, with a length that fits.
     InvalidJson,
+    /// The call is dealt with; in the text of its answer `to` stands wherever `from` would.
+    Rewritten {
+        /// A part of the JSON text.
+        from: String,
+        /// What stands there instead, JSON or not.
+        to: String,
+    },
 }
 
 impl Fault {
@@ -132,6 +139,7 @@ impl Fault {
             Self::NoRateHeaders => "no rate headers",
             Self::HtmlPage(_) => "html page",
             Self::InvalidJson => "invalid json",
+            Self::Rewritten { .. } => "rewritten",
         }
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
     match &answer.fault {
         Some(Fault::HtmlPage(_)) => (text, content_type) = (PAGE.to_owned(), "text/html; charset=utf-8"),
         Some(Fault::InvalidJson) => text = cut_json(&text),
+        Some(Fault::Rewritten { from, to }) => text = text.replace(from, to),
         Some(Fault::NoRateHeaders) => answer
             .headers
             .retain(|(name, _)| !name.starts_with("x-ratelimit-")),

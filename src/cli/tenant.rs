@@ -1,0 +1,67 @@
+//! `rolekeeper tenant`: the Auth0 tenant that the database belongs to.
+//!
+//! Owns that a database is given to another tenant only because an operator said so.
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::app;
+use crate::config::DatabaseArgs;
+
+/// Shows the tenant, unless told to move.
+#[derive(Args, Debug)]
+pub(super) struct TenantArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(subcommand)]
+    deed: Option<Deed>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Deed {
+    /// Give the database to another tenant: every holder of a role is unadopted and unverified from then on. Stop all workers first
+    Move {
+        /// The canonical domain, as in the audience of the Management API: tenant.eu.auth0.com, not a custom domain
+        #[arg(long, value_name = "DOMAIN")]
+        to: String,
+        /// Do it; without this the command only says what it would do
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub(super) async fn run(args: TenantArgs) -> Result<()> {
+    let TenantArgs { database, deed } = args;
+    let store = app::connect(&database.checked()?).await?;
+    let bound = store.tenant().await?;
+    let Some(Deed::Move { to, yes }) = deed else {
+        match bound {
+            Some(domain) => println!("{domain}"),
+            None => println!(
+                "the database belongs to no tenant yet; the first worker whose token is granted binds it"
+            ),
+        }
+        return Ok(());
+    };
+    let to = to.trim().to_ascii_lowercase();
+    if to.is_empty() || to.contains(['/', '@', ' ', '?', '#']) {
+        bail!("--to {to:?}: expected a domain such as tenant.eu.auth0.com");
+    }
+    if bound.as_deref() == Some(&to) {
+        bail!("the database belongs to {to} already");
+    }
+    let from = bound.as_deref().unwrap_or("no tenant");
+    if !yes {
+        bail!(
+            "would move the database from {from} to {to}: no role is taken from any holder until `rolekeeper adopt`, or until \
+             the user earns it; repeat with --yes to do so"
+        );
+    }
+    match store.move_tenant(&to).await? {
+        Some(assignments) => println!(
+            "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate limit allows"
+        ),
+        None => bail!("a worker is reconciling: stop all workers first, then move"),
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! A user whom Auth0 does not know: marked, held by a brake in the mass, and known again.
+//!
+//! Owns what becomes of roles when their holder is deleted and comes back. Must never forget an adoption, a timer or a wish
+//! on the word of one answer: the mark keeps them, until another account has the id or the sweep finds the mark old.
+
+use time::OffsetDateTime;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::Reconcile;
+use super::standing::Standing;
+use crate::auth0::Profile;
+use crate::domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
+use crate::domain::plan::Change;
+use crate::store::role_changes::Reason;
+use crate::store::{Claim, HeldBy, StoreError, Tx, gone, looks, role_changes, users};
+
+impl Reconcile {
+    /// Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are announced as revoked.
+    pub(super) async fn gone(&self, claim: &Claim, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
+        let user = claim.user.as_str();
+        let mut tx = self.store.begin().await?;
+        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
+            return Ok(());
+        };
+        let known = gone::is_known(&mut tx, user).await?;
+        if known && self.is_braked(&mut tx, claim).await? {
+            looks::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake).await?;
+            return Ok(tx.commit().await?);
+        }
+        let open = role_changes::open(&mut tx, user).await?;
+        let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
+        role_changes::close(&mut tx, &open, "gone").await?;
+        let standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
+        if fresh {
+            self.witness(&mut tx, claim, &standing, Reason::UserDeleted, |_| true)
+                .await?;
+        }
+        users::gone(&mut tx, user, claim.asked_at).await?;
+        looks::finish(&mut tx, claim, ours.generation, None).await?;
+        tx.commit().await?;
+        if fresh {
+            info!(
+                user.id = user,
+                "Auth0 does not know the user any more; what is known of the user is kept for 30 days"
+            );
+        }
+        Ok(())
+    }
+
+    /// Auth0 knows a user again who was marked: as the same account, or as another one with the same id.
+    pub(super) async fn known_again(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        profile: &Profile,
+        standing: &Standing<'_>,
+    ) -> Result<(), StoreError> {
+        let (user, Some(gone_at)) = (claim.user.as_str(), standing.gone_at) else {
+            return Ok(());
+        };
+        if let Some(created_at) = profile.created_at().filter(|created_at| *created_at > gone_at) {
+            gone::replace(tx, user, created_at).await?;
+            info!(
+                user.id = user,
+                "Auth0 knows the id again, as an account made later: nothing of the one before is taken over"
+            );
+            return Ok(());
+        }
+        gone::unmark(tx, user).await?;
+        let seen = profile.roles();
+        self.witness(tx, claim, standing, Reason::UserReturned, |role| seen.has(role))
+            .await?;
+        warn!(
+            user.id = user,
+            "Auth0 knows the user again, as the same account: all is as it was before"
+        );
+        Ok(())
+    }
+
+    /// Writes into the audit what became of roles of ours without a write.
+    async fn witness(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+        reason: Reason,
+        meant: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
+        let held = |known: &crate::store::Assignment| known.held && known.adopted;
+        for role in &standing.roles {
+            if !role.known.as_ref().is_some_and(held) || !meant(&role.rule.role) {
+                continue;
+            }
+            let (rule, plays) = (role.rule, standing.plays(role.rule));
+            if role_changes::witness(tx, claim, rule, plays, reason).await? {
+                self.count_confirmed(match reason {
+                    Reason::UserDeleted => Change::Revoked,
+                    Reason::UserReturned => Change::Granted,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether so many users are gone that this one has to wait for an operator. Locks the brake.
+    async fn is_braked(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<bool, StoreError> {
+        let lock = gone::lock(tx, GONE_WINDOW).await?;
+        let brake = match (claim.pass_gone, lock.engaged) {
+            (true, _) => Brake::Released,
+            (false, true) => Brake::Engaged,
+            (false, false) => Brake::Free,
+        };
+        let (mut gone, mut known) = (0, 0);
+        if brake == Brake::Free {
+            // This user is one of them.
+            gone = lock.gone(tx, GONE.enough(None)).await? + 1;
+            if gone >= GONE.enough(None) {
+                known = lock.known(tx).await?;
+                gone = lock.gone(tx, GONE.enough(Some(known))).await? + 1;
+            }
+        }
+        let verdict = judge(GONE, brake, gone, known);
+        if verdict == Verdict::Engage {
+            lock.engage(tx, gone).await?;
+            error!(
+                users = gone,
+                known,
+                "brake engaged: gone. Auth0 says of {gone} users within {} min that it does not know them, of {known} that are \
+                 known. They are held as they are, other users go on. Check AUTH0_DOMAIN, then look: rolekeeper brake; if \
+                 they are really deleted, or Auth0 knows them again: rolekeeper brake release gone",
+                GONE_WINDOW.as_secs() / 60
+            );
+        }
+        Ok(verdict != Verdict::Pass)
+    }
+
+    /// Says at the start of a term that users who are gone wait for an operator.
+    pub(super) async fn remind_of_gone(&self) -> Result<(), StoreError> {
+        let brake = self.store.gone_brake(0).await?;
+        if let Some(since) = brake.engaged_at {
+            let held = brake.held;
+            warn!(%since, held, "the brake on users who are gone is engaged, {held} users are held. To look: rolekeeper brake");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! Tables `gone_users` and `gone_brake`: users whom Auth0 does not know any more, and the brake on a mass of them.
+//!
+//! Owns the mark, what is kept under it and for how long. Must never forget an assignment or a wish of a user whose mark is
+//! younger than its retention, unless another account has taken the id.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::looks::GONE_HELD;
+use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, nominations};
+
+/// How long what is known of a user is kept after Auth0 has said that the user is no more.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+/// Marks removed in one step.
+const SLICE: i64 = 500;
+/// Users counted one by one; beyond that Postgres' own statistics serve.
+const COUNTED: i64 = 20_000;
+/// How long a count of known users serves.
+const KNOWN_SERVE: Duration = Duration::from_mins(1);
+
+/// The brake, locked until the transaction ends.
+#[derive(Debug)]
+pub struct Locked {
+    /// Users who are gone are held.
+    pub engaged: bool,
+    /// Only what was marked after this counts.
+    since: OffsetDateTime,
+}
+
+/// What an operator sees of the brake.
+#[derive(Debug)]
+pub struct GoneBrake {
+    /// Since when it is engaged.
+    pub engaged_at: Option<OffsetDateTime>,
+    /// Users who would have been gone when it engaged, of how many known ones.
+    pub counted: Option<(i64, i64)>,
+    /// Users who are held.
+    pub held: i64,
+    /// The first of them.
+    pub first: Vec<String>,
+}
+
+/// Whether Auth0 has answered for the user before, or a role was seen, and no mark stands.
+pub async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM gone_users WHERE user_id = $1)
+               AND (EXISTS (SELECT FROM users WHERE user_id = $1 AND fetched_at IS NOT NULL AND gone_at IS NULL)
+                 OR EXISTS (SELECT FROM assignments WHERE user_id = $1 AND held)) AS "known!""#,
+        user
+    );
+    Ok(known.fetch_one(&mut *tx).await?)
+}
+
+/// Locks the brake.
+pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $1::double precision * interval '1 second', released_at) AS "since!"
+           FROM gone_brake FOR UPDATE"#,
+        window.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    Ok(Locked {
+        engaged: row.engaged,
+        since: row.since,
+    })
+}
+
+impl Locked {
+    /// Known users who were marked inside the window; counts no further than `enough`.
+    pub async fn gone(&self, tx: &mut Tx<'_>, enough: i64) -> Result<i64, StoreError> {
+        let gone = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM (
+                   SELECT FROM gone_users WHERE marked_at > $1 AND known AND NOT released LIMIT $2) AS gone"#,
+            self.since,
+            enough
+        );
+        Ok(gone.fetch_one(&mut *tx).await?)
+    }
+
+    /// How many users are known, as of the last minute: counted up to a bound, estimated beyond it.
+    pub async fn known(&self, tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+        let serves = sqlx::query_scalar!(
+            "SELECT known FROM gone_brake WHERE counted_at > now() - $1::double precision * interval '1 second'",
+            KNOWN_SERVE.as_secs_f64()
+        );
+        if let Some(known) = serves.fetch_optional(&mut *tx).await?.flatten() {
+            return Ok(known);
+        }
+        let known = sqlx::query_scalar!(
+            r#"WITH counted AS (SELECT count(*) AS exact FROM (SELECT FROM users LIMIT $1) AS few)
+               UPDATE gone_brake SET counted_at = now(), known = CASE WHEN exact < $1 THEN exact
+                   ELSE greatest(exact, (SELECT reltuples::bigint FROM pg_class WHERE oid = 'users'::regclass)) END
+               FROM counted RETURNING known AS "known!""#,
+            COUNTED
+        );
+        Ok(known.fetch_one(&mut *tx).await?)
+    }
+
+    /// Engages the brake: from here on users who are gone are held.
+    pub async fn engage(&self, tx: &mut Tx<'_>, users: i64) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE gone_brake SET engaged_at = now(), users = $1", users)
+            .execute(&mut *tx)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Whether the brake is engaged; it stays so until the transaction ends.
+pub async fn is_engaged(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let engaged =
+        sqlx::query_scalar!(r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM gone_brake FOR SHARE"#);
+    Ok(engaged.fetch_one(&mut *tx).await?)
+}
+
+/// Marks a user, as of the date of Auth0's answer, and has the next verification wait its time. Answers whether no mark
+/// stood before.
+pub async fn mark(
+    tx: &mut Tx<'_>,
+    user: &str,
+    at: Option<OffsetDateTime>,
+    (known, released): (bool, bool),
+) -> Result<bool, StoreError> {
+    let marked = sqlx::query!(
+        "INSERT INTO gone_users (user_id, gone_at, known, released) VALUES ($1, coalesce($2, now()), $3, $4)
+         ON CONFLICT DO NOTHING",
+        user,
+        at,
+        known,
+        released
+    );
+    let fresh = marked.execute(&mut *tx).await?.rows_affected() == 1;
+    sqlx::query!(
+        "UPDATE assignments SET verified_at = now() WHERE user_id = $1",
+        user
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(fresh)
+}
+
+/// Takes the mark away: the same account is known again.
+pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
+/// Forgets what was kept of the account that had the id before: another one, made at `created_at`, has it now.
+pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1),
+              wished AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(wished_at, refused_at) < $2)
+         DELETE FROM gone_users WHERE user_id = $1",
+        user,
+        created_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// How the brake stands, with at most `show` of the users it holds.
+    pub async fn gone_brake(&self, show: i64) -> Result<GoneBrake, StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT engaged_at, users, known,
+                   (SELECT count(*) FROM nominations WHERE held = $1) AS "held!",
+                   ARRAY(SELECT user_id FROM nominations WHERE held = $1 ORDER BY user_id LIMIT $2) AS "first!"
+               FROM gone_brake"#,
+            GONE_HELD,
+            show
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(GoneBrake {
+            engaged_at: row.engaged_at,
+            counted: row.users.zip(row.known),
+            held: row.held,
+            first: row.first,
+        })
+    }
+
+    /// Lets go of the brake, and lets exactly the users that it holds pass: Auth0 is asked for them again. So it is for those
+    /// who were marked in the `window` before it engaged. Answers how many were held; none when it was not engaged.
+    pub async fn release_gone(&self, window: Duration) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        // Waits for looks that hold its lock, so that what they hold is seen by the statements that follow.
+        let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
+        let Some(engaged_at) = engaged.fetch_one(&mut tx).await? else {
+            return Ok(None);
+        };
+        sqlx::query!(
+            "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, released_at = clock_timestamp()"
+        )
+        .execute(&mut tx)
+        .await?;
+        let released = sqlx::query!(
+            "WITH let_go AS (SELECT user_id FROM nominations WHERE held = $1 ORDER BY user_id FOR UPDATE)
+             UPDATE nominations n SET held = NULL, due_at = now(), observe = true, pass_gone = true
+             FROM let_go WHERE n.user_id = let_go.user_id",
+            GONE_HELD
+        )
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
+        let marked = sqlx::query_scalar!(
+            "SELECT user_id FROM gone_users WHERE marked_at > $1::timestamptz - $2::double precision * interval '1 second'",
+            engaged_at,
+            window.as_secs_f64()
+        );
+        let marked = marked.fetch_all(&mut tx).await?.into_iter();
+        let mut looks: Vec<_> = marked
+            .map(|user| Nominate {
+                user,
+                urgency: Urgency::Verify,
+                observe: true,
+                cause: None,
+                restless: false,
+            })
+            .collect();
+        nominations::nominate(&mut tx, &mut looks).await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(released))
+    }
+
+    /// Forgets users who have been gone for longer than they are kept, one slice; users in the queue wait for the next.
+    pub async fn forget_gone(&self) -> Result<u64, StoreError> {
+        let forgotten = sqlx::query!(
+            "WITH old AS (
+                 SELECT user_id FROM gone_users g
+                 WHERE marked_at < now() - $1::double precision * interval '1 second'
+                   AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = g.user_id)
+                 ORDER BY marked_at LIMIT $2 FOR UPDATE SKIP LOCKED
+             ), assigned AS (
+                 DELETE FROM assignments a USING old WHERE a.user_id = old.user_id
+             ), wished AS (
+                 DELETE FROM display_names d USING old WHERE d.user_id = old.user_id
+             )
+             DELETE FROM gone_users g USING old WHERE g.user_id = old.user_id",
+            KEPT.as_secs_f64(),
+            SLICE
+        );
+        Ok(forgotten.execute(&self.pool).await?.rows_affected())
+    }
+}

@@ -1,0 +1,91 @@
+//! Table `tenant`: the Auth0 tenant that this database belongs to.
+//!
+//! Owns the binding. Must never bind a database anew unless an operator says so, and then leave no holder of the old tenant
+//! for one whose role may be taken away.
+
+use super::{Lock, Store, StoreError};
+
+/// Rows changed in one transaction of a move.
+const SLICE: i64 = 5_000;
+
+impl Store {
+    /// The tenant's canonical domain; none before the first one is known.
+    pub async fn tenant(&self) -> Result<Option<String>, StoreError> {
+        let domain = sqlx::query_scalar!("SELECT domain FROM tenant");
+        Ok(domain.fetch_optional(&self.pool).await?)
+    }
+
+    /// Refuses another tenant than the one that the database belongs to. Answers whether it belongs to one.
+    pub async fn check_tenant(&self, domain: &str) -> Result<bool, StoreError> {
+        match self.tenant().await? {
+            None => Ok(false),
+            Some(bound) if bound == domain => Ok(true),
+            Some(bound) => Err(StoreError::Tenant(format!(
+                "the database belongs to the Auth0 tenant {bound}, and this worker is set up for {domain}: check AUTH0_DOMAIN, \
+                 AUTH0_AUDIENCE and DATABASE_URL; to give the database to {domain}, stop all workers and run \
+                 `rolekeeper tenant move --to {domain} --yes`"
+            ))),
+        }
+    }
+
+    /// Binds the database to a tenant, unless it belongs to one.
+    pub async fn bind_tenant(&self, domain: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO tenant (domain) VALUES ($1) ON CONFLICT DO NOTHING",
+            domain
+        )
+        .execute(&self.pool)
+        .await?;
+        self.check_tenant(domain).await?;
+        Ok(())
+    }
+
+    /// Gives the database to another tenant: all holders are unadopted and unverified, nobody is taken for gone, and changes
+    /// that are open are closed. Answers how many assignments there are; none while a worker reconciles.
+    pub async fn move_tenant(&self, domain: &str) -> Result<Option<u64>, StoreError> {
+        let Some(mut held) = self.try_lock(Lock::Reconcile).await? else {
+            return Ok(None);
+        };
+        let (mut assignments, mut after) = (0, (String::new(), String::new()));
+        loop {
+            held.check().await?;
+            let changed = sqlx::query!(
+                "WITH slice AS (
+                     SELECT user_id, role FROM assignments WHERE (user_id, role) > ($1, $2) ORDER BY user_id, role LIMIT $3
+                 ), changed AS (
+                     UPDATE assignments a SET adopted = false, verified_at = NULL
+                     FROM slice WHERE a.user_id = slice.user_id AND a.role = slice.role
+                 )
+                 SELECT user_id, role FROM slice ORDER BY user_id, role",
+                after.0,
+                after.1,
+                SLICE
+            );
+            let changed = changed.fetch_all(&self.pool).await?;
+            assignments += changed.len() as u64;
+            match changed.into_iter().last() {
+                Some(last) => after = (last.user_id, last.role),
+                None => break,
+            }
+        }
+        let mut tx = self.begin().await?;
+        sqlx::query!("UPDATE role_changes SET outcome = 'superseded' WHERE outcome IS NULL")
+            .execute(&mut tx)
+            .await?;
+        sqlx::query!("DELETE FROM gone_users").execute(&mut tx).await?;
+        sqlx::query!(
+            "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, known = NULL"
+        )
+        .execute(&mut tx)
+        .await?;
+        sqlx::query!(
+            "INSERT INTO tenant (domain) VALUES ($1)
+             ON CONFLICT (only_row) DO UPDATE SET domain = excluded.domain, bound_at = now()",
+            domain
+        )
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(Some(assignments))
+    }
+}

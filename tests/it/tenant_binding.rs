@@ -1,0 +1,71 @@
+//! The database belongs to one tenant: another one is refused, until an operator moves it.
+
+use std::time::Duration;
+
+use crate::oracle::ROLE;
+use crate::world::{World, text};
+
+const ELSEWHERE: (&str, &str) = ("AUTH0_AUDIENCE", "https://staging.eu.auth0.com/api/v2/");
+
+#[tokio::test]
+async fn f48_a_worker_of_another_tenant_is_refused_at_the_start() {
+    let world = World::start().await;
+    let bound = "SELECT count(*) FROM tenant";
+    world
+        .eventually("the tenant is known", async || {
+            world.number(bound).await == Some(1)
+        })
+        .await;
+    let output = world.command_with(&["serve"], &[ELSEWHERE]).await;
+    let said = text(&output);
+    assert!(!output.status.success(), "{said}");
+    let here = world.tenant.base_url().replace("http://", "");
+    for part in [
+        here.as_str(),
+        "staging.eu.auth0.com",
+        "rolekeeper tenant move --to staging.eu.auth0.com --yes",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(text(&world.command(&["tenant"]).await).trim(), here);
+    // Neither has a worker without the tenant's settings anything to do with it.
+    let plain = [
+        ELSEWHERE,
+        ("ONLY", "fold"),
+        ("AUTH0_DOMAIN", ""),
+        ("AUTH0_CLIENT_ID", ""),
+    ];
+    world.start_worker_with(&plain).await;
+}
+
+#[tokio::test]
+async fn f48_a_moved_database_takes_no_role_from_anybody() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), [ROLE]);
+    let to = ["tenant", "move", "--to", "staging.eu.auth0.com"];
+    let output = world.command(&to).await;
+    assert!(
+        !output.status.success() && text(&output).contains("--yes"),
+        "{}",
+        text(&output)
+    );
+    let sure = [&to[..], &["--yes"]].concat();
+    let output = world.command(&sure).await;
+    assert!(
+        text(&output).contains("stop all workers first"),
+        "{}",
+        text(&output)
+    );
+    world.worker().sigterm(Duration::from_secs(10)).await;
+    let output = world.command(&sure).await;
+    assert!(output.status.success(), "{}", text(&output));
+    let holders = "SELECT count(*) FROM assignments WHERE held AND NOT adopted AND verified_at IS NULL";
+    assert_eq!(world.number(holders).await, Some(1));
+    assert_eq!(
+        text(&world.command(&["tenant"]).await).trim(),
+        "staging.eu.auth0.com"
+    );
+}

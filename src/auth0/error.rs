@@ -212,7 +212,7 @@ impl CallError {
                 None => status.to_string(),
             }),
             Self::Later {
-                why: why @ LaterWhy::BadAnswer,
+                why: why @ (LaterWhy::BadAnswer | LaterWhy::NotFound),
                 ..
             } => Some(why.as_str().to_owned()),
             _ => None,

@@ -20,6 +20,7 @@ mod auth0_client;
 mod brake;
 #[cfg(test)]
 mod client_key;
+mod closed_writes;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
@@ -51,6 +52,7 @@ mod fold_outages;
 mod fold_poison;
 #[cfg(test)]
 mod fold_small_batches;
+mod forged_records;
 #[cfg(test)]
 mod late_writes;
 #[cfg(test)]
@@ -73,6 +75,7 @@ mod reconcile_paused;
 mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;
+mod restores;
 mod rules_file;
 #[cfg(test)]
 mod rules_many;

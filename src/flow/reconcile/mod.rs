@@ -9,6 +9,7 @@ mod brake;
 mod confirm;
 mod gaps;
 mod give_back;
+mod history;
 mod look;
 mod naming;
 mod pause;

@@ -69,15 +69,19 @@ resource "auth0_client_credentials" "rolekeeper" {
 resource "auth0_client_grant" "rolekeeper" {
   client_id = auth0_client.rolekeeper.id
   audience  = "https://${var.auth0_domain}/api/v2/"
-  scopes = concat(
+  scopes = distinct(concat(
     [
       "read:users",
       "update:users",
       "read:users_app_metadata",
       "update:users_app_metadata",
+      # Recommended: they confirm a record before another client's role is restored. Without them such cases are only
+      # reported.
+      "read:logs",
+      "read:logs_users",
     ],
     var.gap_filler ? ["read:logs"] : [],
-  )
+  ))
 }
 
 resource "auth0_log_stream" "rolekeeper" {

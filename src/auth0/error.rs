@@ -156,7 +156,7 @@ impl From<&CallError> for Ended {
                 reason: error.to_string(),
             },
             CallError::Later {
-                why: LaterWhy::BadAnswer,
+                why: LaterWhy::BadAnswer | LaterWhy::NotFound,
                 ..
             } => Self::Doubtful {
                 reason: error.to_string(),

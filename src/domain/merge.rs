@@ -144,6 +144,8 @@ fn follows(before: &[String], after: &[String]) -> bool {
 /// What was known, without what cannot be as it was told.
 struct Clean<'a> {
     ours: &'a [OurWrite],
+    /// As they were told.
+    told: &'a [State],
     /// None for a record of our own write under another name.
     theirs: Vec<Option<State>>,
     settled: &'a BTreeSet<Pair>,
@@ -194,6 +196,7 @@ impl<'a> Clean<'a> {
         };
         Self {
             ours: known.ours,
+            told: known.theirs,
             theirs: known.theirs.iter().map(clean).collect(),
             settled: known.settled,
             owned: known.owned,
@@ -215,8 +218,7 @@ impl<'a> Clean<'a> {
     /// Whether Auth0's own answers to our calls place theirs between them.
     fn in_window(&self, (ours, theirs): Pair) -> bool {
         let window = self.ours[ours].window;
-        let theirs = self.theirs[theirs].as_ref();
-        theirs.is_some_and(|theirs| window.is_some_and(|window| window.contains(theirs.at)))
+        window.is_some_and(|window| window.contains(self.told[theirs].at))
     }
 
     /// From when on writes matter; none if none of ours is known.

@@ -18,8 +18,15 @@ const PACKAGES = here("../../.tools/auth0/node_modules/");
 const CLI = `${PACKAGES}auth0-deploy-cli/lib/index.js`;
 const ACTION = readFileSync(`${FOLDER}actions/rolekeeper/code.js`, "utf8");
 
-// What the worker calls (src/auth0/users.rs) needs, and not one scope more.
-const SCOPES = ["read:users", "update:users", "read:users_app_metadata", "update:users_app_metadata"];
+// What the worker calls (src/auth0/users.rs, src/auth0/logs.rs) needs, and not one scope more.
+const SCOPES = [
+  "read:users",
+  "update:users",
+  "read:users_app_metadata",
+  "update:users_app_metadata",
+  "read:logs",
+  "read:logs_users",
+];
 // The categories of the records that the worker reads.
 const FILTERS = ["auth.signup.success", "auth.login.success", "management.success", "user.success"];
 

@@ -24,6 +24,7 @@ mod auth0_client;
 mod brake;
 #[cfg(test)]
 mod client_key;
+mod closed_writes;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
@@ -61,6 +62,7 @@ mod fold_readers;
 mod fold_refused;
 #[cfg(test)]
 mod fold_small_batches;
+mod forged_records;
 #[cfg(test)]
 mod fold_unparsable;
 #[cfg(test)]
@@ -94,6 +96,8 @@ mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;
 mod record_hints;
+#[cfg(test)]
+mod restores;
 mod rules_file;
 #[cfg(test)]
 mod rules_many;

@@ -103,6 +103,16 @@ fn a_write_that_auth0s_answers_do_not_place_between_ours_restores_nothing() {
 }
 
 #[test]
+fn a_record_dated_ahead_is_no_race() {
+    let write = ours(at(0, "x"), at(20, "x editor"));
+    let reckoning = reckoned(&[write], &[at(3_600_000, "x admin")], &at(20, "x editor"));
+    assert_eq!(
+        (reckoning.races, reckoning.suspected, reckoning.mended),
+        (vec![], vec![(0, 0)], None)
+    );
+}
+
+#[test]
 fn what_no_record_tells_of_stops_the_reckoning() {
     let write = ours(at(0, "x"), at(20, "x editor"));
     let reckoning = reckoned(&[write], &[at(10, "x y")], &at(30, "x editor z"));

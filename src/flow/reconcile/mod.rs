@@ -11,6 +11,7 @@ mod confirm;
 mod gaps;
 mod give_back;
 mod gone;
+mod history;
 mod look;
 mod naming;
 mod pause;

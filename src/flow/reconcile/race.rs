@@ -5,24 +5,23 @@
 //! and never on the word of a record alone: each record that a restore rests on was confirmed by Auth0 before the profile
 //! was read.
 
-use std::collections::BTreeSet;
-
 use time::OffsetDateTime;
 use tracing::error;
 use uuid::Uuid;
 
+use super::history::History;
 use super::standing::Standing;
 use super::{Reconcile, lease_for};
 use crate::auth0::{CallError, Outcome, Profile};
 use crate::domain::date;
-use crate::domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
+use crate::domain::merge::{Pair, Reckoning, State};
 use crate::domain::plan::{Change, SeenRoles};
 use crate::flow::sweep::RACE_PATIENCE;
 use crate::store::profile_writes::{Bounds, ReadBefore};
 use crate::store::races::KnownRaces;
 use crate::store::{
-    Claim, Race, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes,
-    races, role_changes,
+    Claim, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
+    role_changes,
 };
 
 /// What was found out about races when a profile was read.
@@ -47,122 +46,6 @@ impl Races {
     /// Whether entries of others are to be written although no owned role changes.
     pub(super) fn mends(&self) -> bool {
         self.mended.is_some()
-    }
-}
-
-/// All writes to one user's roles that may matter, those of others as far as `theirs` goes.
-struct History {
-    writes: Vec<Uuid>,
-    ours: Vec<OurWrite>,
-    theirs: Vec<Theirs>,
-    states: Vec<State>,
-    settled: BTreeSet<Pair>,
-}
-
-impl History {
-    fn new(ours: &[(Uuid, OurWrite)], theirs: Vec<Theirs>, known: &KnownRaces) -> Self {
-        let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
-        let theirs: Vec<Theirs> = theirs
-            .into_iter()
-            .filter(|theirs| after(theirs.state.at))
-            .collect();
-        let states = theirs.iter().map(|theirs| theirs.state.clone()).collect();
-        let ours = ours.iter().filter(|(_, ours)| after(ours.wrote.at)).cloned();
-        let (writes, ours): (Vec<_>, Vec<OurWrite>) = ours.unzip();
-        let settled = pairs(&writes, &theirs).filter(|(ours, of)| {
-            known
-                .settled
-                .contains(&(writes[*ours], theirs[*of].record.clone()))
-        });
-        Self {
-            settled: settled.collect(),
-            writes,
-            ours,
-            theirs,
-            states,
-        }
-    }
-
-    fn reckon(&self, owned: &[&str], now: &State) -> Reckoning {
-        let known = Known {
-            ours: &self.ours,
-            theirs: &self.states,
-            settled: &self.settled,
-            owned,
-        };
-        reckon(&known, now)
-    }
-
-    /// The newest race that was settled.
-    fn settled_last(&self) -> Option<Pair> {
-        let settled = self.settled.iter();
-        settled
-            .max_by_key(|(write, _)| self.ours[*write].wrote.at)
-            .copied()
-    }
-
-    /// Records that must be confirmed before anything is restored: those of the races, and once these are, all that the
-    /// reckoning rests on.
-    fn unconfirmed(&self, reckoning: &Reckoning, racing: &[Pair]) -> Vec<&str> {
-        let open = |theirs: &&Theirs| !theirs.confirmed;
-        let racing = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]);
-        let first: BTreeSet<&str> = racing.filter(open).map(|theirs| theirs.record.as_str()).collect();
-        if !first.is_empty() {
-            return first.into_iter().collect();
-        }
-        let since = |theirs: &&Theirs| reckoning.since.is_none_or(|since| theirs.state.at >= since);
-        let all = self.theirs.iter().filter(since).filter(open);
-        all.map(|theirs| theirs.record.as_str()).collect()
-    }
-
-    /// What a restore to `mended` changes of what is there `now`, each with the newest race that tells why.
-    fn restored(&self, racing: &[Pair], now: &[String], mended: &[String]) -> Vec<Restored> {
-        let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
-        causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));
-        let restored = |role: &String, added: bool| {
-            let told = |theirs: &&&Theirs| theirs.state.roles.contains(role) == added;
-            let cause = causes.iter().find(told).or(causes.first());
-            Restored {
-                role: role.clone(),
-                added,
-                client: cause.and_then(|theirs| theirs.client.clone()),
-                log_id: cause.and_then(|theirs| theirs.log_id.clone()),
-            }
-        };
-        let added = mended.iter().filter(|role| !now.contains(role));
-        let removed = now.iter().filter(|role| !mended.contains(role));
-        let added = added.map(|role| restored(role, true));
-        added.chain(removed.map(|role| restored(role, false))).collect()
-    }
-
-    fn race<'a>(
-        &'a self,
-        (ours, theirs): Pair,
-        found: &'a State,
-        (merged, held): (Option<&'a [String]>, bool),
-    ) -> Race<'a> {
-        Race {
-            write: self.writes[ours],
-            ours: &self.ours[ours],
-            record: &self.theirs[theirs].record,
-            theirs: &self.theirs[theirs].state,
-            found,
-            merged,
-            held,
-        }
-    }
-
-    fn races<'a>(
-        &'a self,
-        pairs: &[Pair],
-        found: &'a State,
-        merged: Option<&'a [String]>,
-        held: bool,
-    ) -> Vec<Race<'a>> {
-        pairs
-            .iter()
-            .map(|pair| self.race(*pair, found, (merged, held)))
-            .collect()
     }
 }
 
@@ -222,7 +105,8 @@ impl Reconcile {
         // What nobody could confirm is no reason to write.
         let sure = History::new(&ours, sure, &known);
         let reckoning = sure.reckon(&owned, &now);
-        self.judge(tx, claim, (&sure, &reckoning), &known, &now).await
+        self.judge(tx, claim, (&sure, &reckoning), &known, (&owned, &now))
+            .await
     }
 
     /// Says what becomes of the races that Auth0 can confirm.
@@ -232,16 +116,18 @@ impl Reconcile {
         claim: &Claim,
         (history, reckoning): (&History, &Reckoning),
         known: &KnownRaces,
-        now: &State,
+        (owned, now): (&[&str], &State),
     ) -> Result<Races, StoreError> {
         let user = claim.user.as_str();
         let mut racing = reckoning.races.clone();
-        let permitted = reckoning
-            .mended
-            .as_ref()
-            .map(|mended| self.permitted(user, now, mended));
-        let Some(mended) = permitted.as_ref().filter(|mended| **mended != now.roles) else {
+        let Some(mended) = &reckoning.mended else {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
+            // A forged record may hide that something was lost.
+            let doubtful = history.doubtful(&racing, owned, now);
+            if !doubtful.is_empty() {
+                confirmations::ask(tx, user, &doubtful).await?;
+                return Ok(Races::default());
+            }
             self.conclude(tx, user, (history, reckoning), known.overdue, now)
                 .await?;
             return Ok(Races::default());
@@ -256,6 +142,13 @@ impl Reconcile {
         let complete = reckoning.still || known.overdue;
         if !unconfirmed.is_empty() || !complete {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
+            return Ok(Races::default());
+        }
+        let mended = &self.permitted(user, now, mended);
+        if *mended == now.roles {
+            // Only what is forbidden is missing.
+            races::found(tx, user, &history.races(&racing, now, None, false)).await?;
+            self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
             return Ok(Races::default());
         }
         let passes = self.restores_pass(tx, user, known.released).await?;
@@ -305,16 +198,12 @@ impl Reconcile {
         (told, reckoning): (&History, &Reckoning),
         (owned, now): (&[&str], &State),
     ) -> Result<(), StoreError> {
-        let foreign = |roles: &[String]| -> BTreeSet<String> {
-            let foreign = roles.iter().filter(|role| !owned.contains(&role.as_str()));
-            foreign.cloned().collect()
-        };
         let unsure = |pair: &&Pair| told.theirs[pair.1].log_id.is_none();
         let open = reckoning
             .suspected
             .iter()
             .chain(reckoning.races.iter().filter(unsure));
-        let open = open.filter(|pair| foreign(&told.states[pair.1].roles) != foreign(&now.roles));
+        let open = open.filter(|pair| told.differs(**pair, owned, now));
         let open: Vec<Pair> = open.copied().collect();
         let Some((_, newest)) = open.first() else {
             return Ok(());
@@ -346,10 +235,7 @@ impl Reconcile {
         overdue: bool,
         now: &State,
     ) -> Result<(), StoreError> {
-        if reckoning.mended.is_some() {
-            // Only what is forbidden is missing.
-            self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
-        } else if reckoning.explained {
+        if reckoning.explained {
             self.settle_races(tx, user, RaceOutcome::NothingLost).await?;
         } else if overdue {
             for race in history.races(&reckoning.races, now, None, false) {
@@ -439,9 +325,4 @@ fn state(profile: &Profile) -> Option<State> {
 /// When the profile last changed, by Auth0's clock.
 fn at(profile: &Profile) -> Option<OffsetDateTime> {
     date::of_text(profile.updated_at()?)
-}
-
-fn pairs<A, B>(ours: &[A], theirs: &[B]) -> impl Iterator<Item = Pair> {
-    let theirs = theirs.len();
-    (0..ours.len()).flat_map(move |ours| (0..theirs).map(move |theirs| (ours, theirs)))
 }

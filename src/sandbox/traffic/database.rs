@@ -67,7 +67,7 @@ pub async fn read(url: &str) -> anyhow::Result<Kept> {
         .await?;
     let changes = sqlx::query_as(
         "SELECT user_id, role, change, plays, event_id, event_stored_at, completed_at, outcome, queued_ms
-         FROM role_changes ORDER BY change_id",
+         FROM role_changes ORDER BY decided_at, change_id",
     );
     let changes = changes.fetch_all(&mut connection).await?;
     let set_aside = sqlx::query_as(

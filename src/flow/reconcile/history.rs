@@ -1,0 +1,151 @@
+//! The known writes to one user's roles, ours and those of other clients, as the reckoning takes them.
+//!
+//! Owns which of them still matter, which records a restore rests on, and for whose sake a role comes back. Must never ask
+//! a table or Auth0.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
+use crate::store::races::KnownRaces;
+use crate::store::{Race, Restored, Theirs};
+
+/// All writes to one user's roles that may matter, those of others as far as `theirs` goes.
+pub(super) struct History {
+    pub(super) writes: Vec<Uuid>,
+    ours: Vec<OurWrite>,
+    pub(super) theirs: Vec<Theirs>,
+    states: Vec<State>,
+    settled: BTreeSet<Pair>,
+}
+
+impl History {
+    pub(super) fn new(ours: &[(Uuid, OurWrite)], theirs: Vec<Theirs>, known: &KnownRaces) -> Self {
+        let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
+        let theirs: Vec<Theirs> = theirs
+            .into_iter()
+            .filter(|theirs| after(theirs.state.at))
+            .collect();
+        let states = theirs.iter().map(|theirs| theirs.state.clone()).collect();
+        let ours = ours.iter().filter(|(_, ours)| after(ours.wrote.at)).cloned();
+        let (writes, ours): (Vec<_>, Vec<OurWrite>) = ours.unzip();
+        let settled = pairs(&writes, &theirs).filter(|(ours, of)| {
+            known
+                .settled
+                .contains(&(writes[*ours], theirs[*of].record.clone()))
+        });
+        Self {
+            settled: settled.collect(),
+            writes,
+            ours,
+            theirs,
+            states,
+        }
+    }
+
+    pub(super) fn reckon(&self, owned: &[&str], now: &State) -> Reckoning {
+        let known = Known {
+            ours: &self.ours,
+            theirs: &self.states,
+            settled: &self.settled,
+            owned,
+        };
+        reckon(&known, now)
+    }
+
+    /// The newest race that was settled.
+    pub(super) fn settled_last(&self) -> Option<Pair> {
+        let settled = self.settled.iter();
+        settled
+            .max_by_key(|(write, _)| self.ours[*write].wrote.at)
+            .copied()
+    }
+
+    /// Records that must be confirmed before anything is restored: those of the races, and once these are, all that the
+    /// reckoning rests on.
+    pub(super) fn unconfirmed(&self, reckoning: &Reckoning, racing: &[Pair]) -> Vec<&str> {
+        let open = |theirs: &&Theirs| !theirs.confirmed;
+        let racing = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]);
+        let first: BTreeSet<&str> = racing.filter(open).map(|theirs| theirs.record.as_str()).collect();
+        if !first.is_empty() {
+            return first.into_iter().collect();
+        }
+        let since = |theirs: &&Theirs| reckoning.since.is_none_or(|since| theirs.state.at >= since);
+        let all = self.theirs.iter().filter(since).filter(open);
+        all.map(|theirs| theirs.record.as_str()).collect()
+    }
+
+    /// Whether the profile has other entries of other clients than theirs left there.
+    pub(super) fn differs(&self, (_, theirs): Pair, owned: &[&str], now: &State) -> bool {
+        let foreign = |roles: &[String]| -> BTreeSet<String> {
+            let foreign = roles.iter().filter(|role| !owned.contains(&role.as_str()));
+            foreign.cloned().collect()
+        };
+        foreign(&self.theirs[theirs].state.roles) != foreign(&now.roles)
+    }
+
+    /// Records of races that are not confirmed, and of which the profile does not show that nothing was lost.
+    pub(super) fn doubtful(&self, racing: &[Pair], owned: &[&str], now: &State) -> Vec<&str> {
+        let doubtful = racing.iter().filter(|pair| self.differs(**pair, owned, now));
+        let theirs = doubtful.map(|(_, theirs)| &self.theirs[*theirs]);
+        let open = theirs.filter(|theirs| !theirs.confirmed);
+        open.map(|theirs| theirs.record.as_str()).collect()
+    }
+
+    /// What a restore to `mended` changes of what is there `now`, each with the newest race that tells why.
+    pub(super) fn restored(&self, racing: &[Pair], now: &[String], mended: &[String]) -> Vec<Restored> {
+        let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
+        causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));
+        let restored = |role: &String, added: bool| {
+            let told = |theirs: &&&Theirs| theirs.state.roles.contains(role) == added;
+            let cause = causes.iter().find(told).or(causes.first());
+            Restored {
+                role: role.clone(),
+                added,
+                client: cause.and_then(|theirs| theirs.client.clone()),
+                log_id: cause.and_then(|theirs| theirs.log_id.clone()),
+            }
+        };
+        let added = mended.iter().filter(|role| !now.contains(role));
+        let removed = now.iter().filter(|role| !mended.contains(role));
+        let added = added.map(|role| restored(role, true));
+        added.chain(removed.map(|role| restored(role, false))).collect()
+    }
+
+    pub(super) fn race<'a>(
+        &'a self,
+        (ours, theirs): Pair,
+        found: &'a State,
+        (merged, held): (Option<&'a [String]>, bool),
+    ) -> Race<'a> {
+        Race {
+            write: self.writes[ours],
+            ours: &self.ours[ours],
+            record: &self.theirs[theirs].record,
+            theirs: &self.theirs[theirs].state,
+            found,
+            merged,
+            held,
+        }
+    }
+
+    pub(super) fn races<'a>(
+        &'a self,
+        pairs: &[Pair],
+        found: &'a State,
+        merged: Option<&'a [String]>,
+        held: bool,
+    ) -> Vec<Race<'a>> {
+        pairs
+            .iter()
+            .map(|pair| self.race(*pair, found, (merged, held)))
+            .collect()
+    }
+}
+
+fn pairs<A, B>(ours: &[A], theirs: &[B]) -> impl Iterator<Item = Pair> {
+    let theirs = theirs.len();
+    (0..ours.len()).flat_map(move |ours| (0..theirs).map(move |theirs| (ours, theirs)))
+}

@@ -174,6 +174,7 @@ fn a_record_is_read_for_its_type_alone() {
         ("details", deep.as_str()),
         ("user_agent", r#""\ud800""#),
         ("client_id", "7"),
+        (r"cut \ud83d", "1"),
     ] {
         let record = format!(r#"{{"type":"s","{member}":{value}}}"#);
         assert_eq!(shown(record.as_bytes()), [(record.clone(), "s")], "{member}");

@@ -162,10 +162,8 @@ impl Pacer {
                 self.bucket(*call).refund_record();
             }
         }
-        if unused == Unused::Both {
-            if self.last_look == Some(taken_at) {
-                self.last_look = before;
-            }
+        if unused == Unused::Both && self.last_look == Some(taken_at) {
+            self.last_look = before;
         }
     }
 

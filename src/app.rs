@@ -303,6 +303,7 @@ fn data_api(
         audience,
         burst,
         requests_per_s,
+        publishes_per_day,
         cool_down,
         genres,
     } = config;
@@ -322,6 +323,7 @@ fn data_api(
         genres,
         burst,
         requests_per_s,
+        publishes_per_day,
     };
     Ok((parts, keys))
 }

@@ -4,6 +4,7 @@
 
 mod accept_stream;
 mod adopt;
+mod announce;
 mod brake;
 mod erase;
 mod export;
@@ -49,6 +50,8 @@ enum Command {
     Resume(pause::ResumeArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
+    /// Send changes of roles again that the stream ROLE_CHANGES lost
+    Announce(announce::AnnounceArgs),
     /// Show users nobody looks at until a person has acted
     Parked(parked::ParkedArgs),
     /// Make parked users due again, now
@@ -100,6 +103,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Pause(args) => pause::pause(args).await?,
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
+            Command::Announce(args) => announce::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Export(args) => return export::run(args).await,

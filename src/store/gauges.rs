@@ -72,8 +72,8 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let unannounced = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "unannounced!" FROM role_changes
-               WHERE completed_at IS NOT NULL AND announced_at IS NULL"#
+            r#"SELECT (SELECT count(*) FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL)
+                    + (SELECT count(*) FROM announce_again) AS "unannounced!""#
         )
         .fetch_one(&self.pool)
         .await?;

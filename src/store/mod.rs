@@ -3,6 +3,7 @@
 //! Owns every query. Must never hold a transaction or a pooled connection while somebody calls another
 //! system, and never decide: what to write comes in as values.
 
+mod announced_end;
 pub mod assignments;
 mod at_once;
 pub mod brakes;
@@ -25,6 +26,7 @@ mod pause;
 mod person;
 pub mod playlists;
 pub mod profile_writes;
+mod publish_budgets;
 pub mod races;
 pub mod role_changes;
 mod rules;
@@ -44,6 +46,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::domain::erasure::ErasureKey;
+pub use announced_end::AnnouncedEnd;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
 pub use cursor_marks::Trimmable;

@@ -16,6 +16,8 @@ mod world;
 #[cfg(test)]
 mod adopt;
 mod announce;
+#[cfg(test)]
+mod announce_lost;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
@@ -24,6 +26,8 @@ mod client_key;
 mod config;
 #[cfg(test)]
 mod data_api;
+#[cfg(test)]
+mod data_api_budget;
 #[cfg(test)]
 mod data_api_description;
 #[cfg(test)]

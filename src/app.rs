@@ -365,6 +365,7 @@ fn data_api(
         audience,
         burst,
         requests_per_s,
+        publishes_per_day,
         cool_down,
         genres,
     } = config;
@@ -384,6 +385,7 @@ fn data_api(
         genres,
         burst,
         requests_per_s,
+        publishes_per_day,
     };
     Ok((parts, keys))
 }

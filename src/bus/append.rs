@@ -13,6 +13,8 @@ use super::{Bus, BusError, PublishError, Unstored};
 /// The end of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
+    /// When the stream was made, Unix nanoseconds.
+    pub created_ns: i64,
     /// Sequence of the last message ever stored; 0 when there was none.
     pub seq: u64,
     /// Message id of the last message; none when there is no message, or it carries no id.
@@ -55,6 +57,7 @@ impl Bus {
             }
         };
         Ok(End {
+            created_ns: state.created_ns,
             seq: state.last_seq,
             message_id,
         })

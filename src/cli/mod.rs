@@ -4,6 +4,7 @@
 
 mod accept_stream;
 mod adopt;
+mod announce;
 mod brake;
 mod erase;
 mod export;
@@ -53,6 +54,8 @@ enum Command {
     AcceptStream(accept_stream::AcceptArgs),
     /// Make the message right behind a stream's cursor a dead letter, where its fold cannot get past it
     Skip(skip::SkipArgs),
+    /// Send changes of roles again that the stream ROLE_CHANGES lost
+    Announce(announce::AnnounceArgs),
     /// Show users nobody looks at until a person has acted
     Parked(parked::ParkedArgs),
     /// Make parked users due again, now
@@ -107,6 +110,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Skip(args) => skip::run(args).await?,
+            Command::Announce(args) => announce::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Tenant(args) => tenant::run(args).await?,

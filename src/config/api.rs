@@ -36,6 +36,9 @@ pub struct ApiArgs {
     /// Requests a second a user may make for long
     #[arg(long, env = "API_REQUESTS_PER_S", default_value = "10")]
     pub api_requests_per_s: String,
+    /// Writes a day that a user may make which publish an event (make or delete a playlist), over all workers
+    #[arg(long, env = "API_PUBLISHES_PER_D", default_value = "200")]
+    pub api_publishes_per_d: String,
     /// Shortest time between two fetches of the tenant's public keys, in seconds
     #[arg(long, env = "API_KEYS_COOL_DOWN_S", default_value = "30")]
     pub api_keys_cool_down_s: String,
@@ -59,6 +62,8 @@ pub struct ApiConfig {
     pub burst: u32,
     /// Requests a second a user may make for long.
     pub requests_per_s: f64,
+    /// Publishing writes a day a user may make, over all workers.
+    pub publishes_per_day: u32,
     /// Shortest time between two fetches of keys.
     pub cool_down: Duration,
     /// What users choose from.
@@ -87,6 +92,7 @@ impl ApiArgs {
             audience,
             burst: check.number("API_BURST", &self.api_burst, &(1..=100_000)),
             requests_per_s: check.number("API_REQUESTS_PER_S", &self.api_requests_per_s, &(0.01..=10_000.0)),
+            publishes_per_day: self.publishes_per_day(check),
             cool_down: Duration::from_secs(check.number(
                 "API_KEYS_COOL_DOWN_S",
                 &self.api_keys_cool_down_s,
@@ -94,6 +100,12 @@ impl ApiArgs {
             )),
             genres: self.genres(check),
         })
+    }
+
+    fn publishes_per_day(&self, check: &mut Check) -> u32 {
+        let text = self.api_publishes_per_d.trim();
+        let text = if text.is_empty() { "200" } else { text };
+        check.number("API_PUBLISHES_PER_D", text, &(1..=1_000_000))
     }
 
     fn genres(&self, check: &mut Check) -> Vec<String> {

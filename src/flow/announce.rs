@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::patience::Patience;
 use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored};
 use crate::domain::announcement::Announcement;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError, Wake};
+use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
 
 /// Rows read at once; they are sent one by one all the same.
 const ROWS: i64 = 100;
@@ -91,7 +91,7 @@ impl Announce {
 
     /// Announces what is completed, from the end of the stream on, until that end is not where it was thought to be.
     async fn follow(&self, patience: &mut Patience) -> Result<(), Broken> {
-        let mut last = self.find_end().await?;
+        let (created_ns, mut last) = self.find_end().await?;
         loop {
             // Read after the end was known: what another worker stores from now on moves the end, and this one is
             // refused.
@@ -101,7 +101,7 @@ impl Announce {
                 self.idle().await;
             }
             for row in rows {
-                match self.announce(&row, last).await? {
+                match self.announce(&row, created_ns, last).await? {
                     Appended::At(seq) => last = seq,
                     // An attempt given up has arrived after all, or another worker is at it too: the rows in hand
                     // may be announced already.
@@ -113,28 +113,58 @@ impl Announce {
     }
 
     /// Where the stream ends. A row that was stored and not marked is marked here.
-    async fn find_end(&self) -> Result<u64, Broken> {
-        let End { seq, message_id } = self.bus.end(ROLE_CHANGES).await?;
-        if let Some(change) = message_id.and_then(|id| Uuid::parse_str(&id).ok()) {
-            self.mark(change).await?;
+    async fn find_end(&self) -> Result<(i64, u64), Broken> {
+        // Read before the stream is: a change that is marked meanwhile lies behind.
+        let known = self.store.announced_end().await?;
+        let end = self.bus.end(ROLE_CHANGES).await?;
+        self.compare(known, &end).await?;
+        if let Some(change) = change_of(&end) {
+            self.mark(change, end.created_ns, Some(end.seq)).await?;
         }
-        Ok(seq)
+        Ok((end.created_ns, end.seq))
+    }
+
+    /// Notes and tells when the stream lacks what was announced. Announcing goes on: others wait for what is new.
+    async fn compare(&self, known: Option<AnnouncedEnd>, end: &End) -> Result<(), StoreError> {
+        let Some(known) = known else { return Ok(()) };
+        let fresh = lost(&known, end);
+        if let Some(what) = &fresh {
+            error!(
+                stream = ROLE_CHANGES,
+                "{what}. Changes of roles that were announced are missing there. To send them again: rolekeeper announce \
+                 --from TIME"
+            );
+            let seq = end.seq.cast_signed();
+            let change = change_of(end);
+            self.store
+                .announcements_lost(what, end.created_ns, seq, change)
+                .await?;
+        }
+        let stands = fresh.is_some() || known.lost.is_some();
+        self.metrics.room.announcements_lost.set(i64::from(stands));
+        Ok(())
     }
 
     /// Announces one change and marks it.
-    async fn announce(&self, row: &Announcement, last: u64) -> Result<Appended, Broken> {
+    async fn announce(&self, row: &Announcement, created_ns: i64, last: u64) -> Result<Appended, Broken> {
         let message = Unstored {
             subject: row.subject(),
             id: row.change_id.to_string(),
             payload: row.payload()?.into(),
         };
         let appended = self.bus.append(ROLE_CHANGES, message, last).await?;
-        self.mark(row.change_id).await?;
+        let seq = match appended {
+            Appended::At(seq) => Some(seq),
+            Appended::Repeat => None,
+        };
+        self.mark(row.change_id, created_ns, seq).await?;
+        self.store.sent_again(row.change_id).await?;
         Ok(appended)
     }
 
-    async fn mark(&self, change: Uuid) -> Result<(), StoreError> {
-        if self.store.announced(change).await? {
+    async fn mark(&self, change: Uuid, created_ns: i64, seq: Option<u64>) -> Result<(), StoreError> {
+        let seq = seq.map(u64::cast_signed);
+        if self.store.announced(change, created_ns, seq).await? {
             self.metrics.announced.inc();
             debug!(change.id = %change, "role change announced");
         }
@@ -146,6 +176,13 @@ impl Announce {
     async fn watch(&self) -> Infallible {
         let mut named = false;
         loop {
+            // A stream that is quiet shows a loss here.
+            if let Ok(known) = self.store.announced_end().await
+                && let Ok(end) = self.bus.end(ROLE_CHANGES).await
+                && let Err(why) = self.compare(known, &end).await
+            {
+                debug!("the end of ROLE_CHANGES was not compared: {why}");
+            }
             if let Ok(state) = self.bus.stream_state(ROLE_CHANGES).await {
                 if state.max_bytes > 0 {
                     let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
@@ -177,6 +214,69 @@ impl Announce {
         loop {
             self.wake.notify_one();
             waker.heard().await?;
+        }
+    }
+}
+
+/// What the stream lacks of what was announced, in words.
+fn lost(known: &AnnouncedEnd, end: &End) -> Option<String> {
+    let seq = known.seq.unsigned_abs();
+    if end.created_ns != known.created_ns {
+        return Some(format!(
+            "the stream was made again, or is another one: it ends at {}, {seq} was announced in the one before",
+            end.seq
+        ));
+    }
+    if end.seq < seq {
+        return Some(format!(
+            "the stream ends at {}, {seq} was announced: an older copy was restored, or its last messages were lost",
+            end.seq
+        ));
+    }
+    (end.seq == seq && change_of(end).is_some_and(|id| id != known.change_id))
+        .then(|| format!("message {seq} of the stream is another one than was announced"))
+}
+
+/// The change that the last message tells of.
+fn change_of(end: &End) -> Option<Uuid> {
+    Uuid::parse_str(end.message_id.as_deref()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_lacks_what_was_announced_is_told() {
+        let change_id = Uuid::now_v7();
+        let known = AnnouncedEnd {
+            created_ns: 1,
+            seq: 10,
+            change_id,
+            lost: None,
+        };
+        let end = |created_ns, seq, id: Option<Uuid>| End {
+            created_ns,
+            seq,
+            message_id: id.map(|id| id.to_string()),
+        };
+        for good in [
+            end(1, 10, Some(change_id)),
+            end(1, 10, None),
+            end(1, 11, Some(Uuid::now_v7())),
+        ] {
+            assert_eq!(lost(&known, &good), None);
+        }
+        for (bad, told) in [
+            (end(2, 12, Some(change_id)), "made again"),
+            (end(1, 9, Some(change_id)), "older copy"),
+            (end(1, 0, None), "older copy"),
+            (end(1, 10, Some(Uuid::now_v7())), "another one"),
+        ] {
+            assert!(
+                lost(&known, &bad).is_some_and(|what| what.contains(told)),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns names and help texts of its metrics. Must never hold what the stream itself can tell at a scrape.
 
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::Maker;
 
@@ -15,6 +15,8 @@ pub struct RoomMetrics {
     pub full: IntGaugeVec,
     /// 1 while the stream denies purges.
     pub untrimmed: IntGaugeVec,
+    /// 1 while ROLE_CHANGES lacks announced changes.
+    pub announcements_lost: IntGauge,
     /// Messages removed.
     pub trimmed: IntCounterVec,
 }
@@ -37,6 +39,10 @@ impl RoomMetrics {
                 "rolekeeper_stream_untrimmed",
                 "1 while the stream cannot be trimmed, since it was made with deny_purge; of the active worker",
                 label,
+            ),
+            announcements_lost: maker.gauge(
+                "rolekeeper_role_changes_lost",
+                "1 while the stream ROLE_CHANGES lacks changes that were announced; `rolekeeper announce` sends them again; of the active worker",
             ),
             trimmed: maker.counter(
                 "rolekeeper_stream_trimmed_messages_total",

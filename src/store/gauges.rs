@@ -72,8 +72,9 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let unannounced = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "unannounced!" FROM role_changes
-               WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked')"#
+            r#"SELECT (SELECT count(*) FROM role_changes
+                       WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked'))
+                    + (SELECT count(*) FROM announce_again) AS "unannounced!""#
         )
         .fetch_one(&self.pool)
         .await?;

@@ -3,6 +3,7 @@
 //! Owns every query. Must never hold a transaction or a pooled connection while somebody calls another
 //! system, and never decide: what to write comes in as values.
 
+mod announced_end;
 pub mod assignments;
 mod at_once;
 pub mod brakes;
@@ -30,6 +31,7 @@ mod person;
 pub mod playlists;
 mod pool;
 pub mod profile_writes;
+mod publish_budgets;
 pub mod races;
 pub mod restores;
 pub mod role_changes;
@@ -53,6 +55,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::domain::erasure::ErasureKey;
+pub use announced_end::AnnouncedEnd;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
 pub use cursor_marks::Trimmable;

@@ -32,6 +32,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM songs WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM user_data WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM featured_playlists WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM publish_budgets WHERE user_id = $1", user),
         // The audit stays, of nobody in particular; what is open will not be done.
         sqlx::query!(
             "UPDATE role_changes SET user_id = $2, outcome = coalesce(outcome, 'gone') WHERE user_id = $1",
@@ -71,6 +72,7 @@ impl Store {
                UNION ALL SELECT 'display_names', to_jsonb(t) FROM display_names t WHERE user_id = $1
                UNION ALL SELECT 'songs', to_jsonb(t) FROM songs t WHERE user_id = $1
                UNION ALL SELECT 'user_data', to_jsonb(t) FROM user_data t WHERE user_id = $1
+               UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = $1
                UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = $1
                UNION ALL SELECT 'dead_letters', to_jsonb(t) || jsonb_build_object('payload', encode(payload, 'escape'))
                    FROM dead_letters t WHERE EXISTS (

@@ -294,21 +294,59 @@ impl Store {
     pub async fn unannounced(&self, most: i64) -> Result<Vec<Announcement>, StoreError> {
         let rows = sqlx::query_as!(
             Announcement,
-            r#"SELECT change_id, user_id, role, change, plays, rule, event_id, decided_at,
-                      completed_at AS "completed_at!", outcome AS "outcome!", reason
-               FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked')
+            r#"SELECT change_id AS "change_id!", user_id AS "user_id!", role AS "role!", change AS "change!", plays AS "plays!",
+                      rule AS "rule!", event_id, decided_at AS "decided_at!", completed_at AS "completed_at!",
+                      outcome AS "outcome!", reason
+               FROM (SELECT * FROM (
+                         SELECT change_id, user_id, role, change, plays, rule, event_id, decided_at, completed_at, outcome, reason
+                         FROM role_changes
+                         WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked')
+                         ORDER BY completed_at, change_id LIMIT $1) AS fresh
+                     UNION ALL
+                     SELECT c.change_id, c.user_id, c.role, c.change, c.plays, c.rule, c.event_id, c.decided_at,
+                            c.completed_at, c.outcome, c.reason
+                     FROM announce_again JOIN role_changes c USING (change_id) WHERE c.announced_at IS NOT NULL) AS due
                ORDER BY completed_at, change_id LIMIT $1"#,
             most
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// Marks a change that the stream is known to hold. False when it was marked already, or is not known here.
-    pub async fn announced(&self, change: Uuid) -> Result<bool, StoreError> {
+    /// Marks a change that the stream is known to hold, at sequence `seq` where that is known, and remembers it as the
+    /// stream's end. False when it was marked already, or is not known here.
+    pub async fn announced(
+        &self,
+        change: Uuid,
+        created_ns: i64,
+        seq: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let marked = sqlx::query!(
             "UPDATE role_changes SET announced_at = clock_timestamp() WHERE change_id = $1 AND announced_at IS NULL",
             change
         );
-        Ok(marked.execute(&self.pool).await?.rows_affected() == 1)
+        let marked = marked.execute(&mut tx).await?.rows_affected() == 1;
+        if let Some(seq) = seq {
+            sqlx::query!(
+                "INSERT INTO announced_end (created_ns, seq, change_id) VALUES ($1, $2, $3)
+                 ON CONFLICT (only_row) DO UPDATE
+                 SET created_ns = excluded.created_ns, seq = excluded.seq, change_id = excluded.change_id",
+                created_ns,
+                seq,
+                change
+            )
+            .execute(&mut tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(marked)
+    }
+
+    /// A change that was to be sent again was sent.
+    pub async fn sent_again(&self, change: Uuid) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM announce_again WHERE change_id = $1", change)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 }

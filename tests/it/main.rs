@@ -19,6 +19,8 @@ mod world;
 mod adopt;
 mod announce;
 #[cfg(test)]
+mod announce_lost;
+#[cfg(test)]
 mod answers;
 mod auth0_client;
 mod brake;
@@ -31,6 +33,8 @@ mod config;
 mod connections;
 #[cfg(test)]
 mod data_api;
+#[cfg(test)]
+mod data_api_budget;
 #[cfg(test)]
 mod data_api_description;
 #[cfg(test)]

@@ -54,6 +54,8 @@ pub struct ApiParts {
     pub burst: u32,
     /// Requests a second a user may make for long.
     pub requests_per_s: f64,
+    /// Publishing writes a day a user may make, over all workers.
+    pub publishes_per_day: u32,
 }
 
 /// What every handler has. Cheap to clone.
@@ -65,6 +67,7 @@ struct Api {
     metrics: Arc<Metrics>,
     genres: Arc<[String]>,
     quotas: Arc<Quotas>,
+    publishes_per_day: u32,
     /// The description, as it is served.
     description: Arc<str>,
 }
@@ -84,6 +87,7 @@ pub fn routes(parts: ApiParts) -> Router {
         metrics: parts.metrics,
         genres: parts.genres.into(),
         quotas: Arc::new(Quotas::new(parts.burst, parts.requests_per_s, Instant::now())),
+        publishes_per_day: parts.publishes_per_day,
         description: text_of(&description).into(),
     };
     router

@@ -3,6 +3,8 @@
 //! Owns these routes. Must never write a playlist: a change is published as an event, and is there when the fold
 //! has taken it.
 
+use std::future::Future;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,9 +15,9 @@ use super::me::EDITOR;
 use super::problem::{Code, PROBLEM_JSON, Problem, ProblemBody};
 use super::request::{Body, Id, Page, PageQuery, User};
 use super::{Api, text};
-use crate::domain::ids::Token;
+use crate::domain::ids::{Token, UserId};
 use crate::domain::name::Name;
-use crate::flow::publish::Published;
+use crate::flow::publish::{NotPublished, Published};
 
 /// Most playlists of one user that come through here. Those on their way to the fold are not counted yet.
 const MAX_PLAYLISTS: i64 = 1_000;
@@ -116,7 +118,7 @@ pub(super) async fn make(
         let detail = format!("you have {MAX_PLAYLISTS} playlists, which is the most; delete one first");
         return Err(Problem::limit_reached(detail));
     }
-    let published = api.publish.saved(&user, &name).await?;
+    let published = publish(&api, &user, api.publish.saved(&user, &name)).await?;
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 
@@ -138,7 +140,7 @@ pub(super) async fn delete(
     if !api.store.owns_playlist(&user, &playlist).await? {
         return Err(not_there());
     }
-    let published = api.publish.deleted(&playlist).await?;
+    let published = publish(&api, &user, api.publish.deleted(&playlist)).await?;
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 
@@ -179,6 +181,23 @@ pub(super) async fn feature(
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(not_there())
+    }
+}
+
+/// Publishes where the caller's budget of the day allows it. What was not stored is not charged.
+async fn publish(
+    api: &Api,
+    user: &UserId<'_>,
+    publishing: impl Future<Output = Result<Published, NotPublished>>,
+) -> Result<Published, Problem> {
+    let taken = api.store.take_publish(user, api.publishes_per_day).await?;
+    taken.map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))?;
+    match publishing.await {
+        Ok(published) => Ok(published),
+        Err(why) => {
+            api.store.give_back_publish(user, api.publishes_per_day).await?;
+            Err(why.into())
+        }
     }
 }
 

@@ -1,0 +1,34 @@
+//! `rolekeeper announce`: changes of roles that the stream lost are sent again.
+//!
+//! Owns from when on. Must never send by itself: the worker that announces does, in the order of the changes.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::app;
+use crate::config::DatabaseArgs;
+
+/// Sends announced changes of roles again, for a stream `ROLE_CHANGES` that lost them. Those that the stream still holds
+/// come a second time, under the same message ids.
+#[derive(Args, Debug)]
+pub(super) struct AnnounceArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// From changes completed at this time on, such as 2026-11-23T10:00:00Z; `start` for all
+    #[arg(long)]
+    from: String,
+}
+
+pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
+    let from = match args.from.as_str() {
+        "start" => OffsetDateTime::UNIX_EPOCH,
+        text => OffsetDateTime::parse(text, &Rfc3339)
+            .with_context(|| format!("--from \"{}\": expected a time, or `start`", text.escape_debug()))?,
+    };
+    let database = args.database.checked()?;
+    let changes = app::connect(&database).await?.announce_again(from).await?;
+    println!("{changes} changes are sent again, in their order");
+    Ok(())
+}

@@ -134,7 +134,7 @@ pub async fn serve(config: Config) -> Result<()> {
         let stop = lifecycle.stopping();
         lifecycle.spawn("http", http::serve(listener, routes, connections.public, stop));
         // Without the bus it answers 503 itself, which makes Auth0 send again.
-        readiness.ready("http", "listening");
+        readiness.ready_for_good("http", "listening");
     }
 
     let mut deliveries = Vec::new();
@@ -331,7 +331,7 @@ async fn prepare(
                 if let InForce::TakenOver(users) = in_force {
                     info!(users, "new rules are in force; users they affect were nominated");
                 }
-                readiness.ready("start", "prepared");
+                readiness.ready_for_good("start", "prepared");
                 return Ok(true);
             }
             Err(

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, info, info_span, warn};
@@ -22,32 +23,71 @@ pub struct Lifecycle {
     crashed: Arc<AtomicBool>,
 }
 
+/// Longest time without a sign of life after which a stage is no longer ready.
+const EXPIRES_AFTER: Duration = Duration::from_secs(30);
+
 /// Which stages are ready, for `/readyz`. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Result<&'static str, String>>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Report>>>);
+
+/// What a stage last reported.
+#[derive(Clone, Debug)]
+struct Report {
+    state: Result<&'static str, String>,
+    at: Instant,
+    expires: bool,
+}
+
+impl Report {
+    fn state(&self) -> Result<&'static str, String> {
+        let silent = self.at.elapsed();
+        if self.expires && self.state.is_ok() && silent >= EXPIRES_AFTER {
+            return Err(format!("no sign of life for {} s", silent.as_secs()));
+        }
+        self.state.clone()
+    }
+}
 
 impl Readiness {
-    /// The stage does its work, or stands by to.
+    /// The stage does its work, or stands by to. It must report again within 30 s, by this or by [`Self::alive`].
     pub fn ready(&self, stage: &'static str, how: &'static str) {
-        self.set(stage, Ok(how));
+        self.set(stage, Ok(how), true);
+    }
+
+    /// The stage is ready from now on, whatever happens.
+    pub fn ready_for_good(&self, stage: &'static str, how: &'static str) {
+        self.set(stage, Ok(how), false);
+    }
+
+    /// The stage is at work; how it stands has not changed.
+    pub fn alive(&self, stage: &'static str) {
+        if let Some(report) = self.lock().get_mut(stage) {
+            report.at = Instant::now();
+        }
     }
 
     /// The stage cannot do its work, and why.
     pub fn not_ready(&self, stage: &'static str, why: impl Into<String>) {
-        self.set(stage, Err(why.into()));
+        self.set(stage, Err(why.into()), false);
     }
 
-    fn set(&self, stage: &'static str, state: Result<&'static str, String>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(stage, state);
+    fn set(&self, stage: &'static str, state: Result<&'static str, String>, expires: bool) {
+        let at = Instant::now();
+        self.lock().insert(stage, Report { state, at, expires });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Report>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All stages of this worker and how they stand.
     #[must_use]
     pub fn stages(&self) -> BTreeMap<&'static str, Result<&'static str, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let reports = self.lock();
+        reports
+            .iter()
+            .map(|(stage, report)| (*stage, report.state()))
+            .collect()
     }
 }
 

@@ -10,8 +10,8 @@ mod reader;
 mod server;
 mod shape;
 mod streams;
-mod waiting;
 mod trim;
+mod waiting;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub use publish::{Delivery, PublishError, Unstored};
 pub use reader::{Message, ReadError, Reader};
 pub use shape::Limits;
 pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
-pub use waiting::{From, Waiting};
 pub use trim::Room;
+pub use waiting::{From, Waiting};
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

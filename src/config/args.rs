@@ -9,8 +9,8 @@ use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
 use super::restores::RestoreArgs;
-use super::tenant::TenantArgs;
 use super::streams::StreamsArgs;
+use super::tenant::TenantArgs;
 use super::tenant_log::TenantLogArgs;
 use super::trim::TrimArgs;
 

@@ -9,8 +9,8 @@ mod credential;
 mod erasure;
 mod fold;
 mod restores;
-mod tenant;
 mod streams;
+mod tenant;
 mod tenant_log;
 mod trim;
 
@@ -28,8 +28,8 @@ pub use credential::{ClientCredential, ClientKey};
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use restores::{RestoreArgs, RestoreConfig};
-pub use tenant::TenantArgs;
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
+pub use tenant::TenantArgs;
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 pub use trim::{TrimArgs, TrimConfig};
 

@@ -66,9 +66,9 @@ mod fold_readers;
 mod fold_refused;
 #[cfg(test)]
 mod fold_small_batches;
-mod forged_records;
 #[cfg(test)]
 mod fold_unparsable;
+mod forged_records;
 #[cfg(test)]
 mod gone;
 #[cfg(test)]

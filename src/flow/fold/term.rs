@@ -201,6 +201,7 @@ impl<'f> Term<'f> {
                     true
                 }
             };
+            self.fold.readiness.alive(self.fold.source.stage());
             let (batch, ended) = filling.take();
             if let Some(batch) = batch {
                 // The next batch is parsed while Postgres works on this one.

@@ -264,7 +264,7 @@ impl Reconcile {
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = changed.changed() => Ok(()),
-            kept = keep(&mut held) => kept,
+            kept = self.keep(&mut held) => kept,
             heard = self.hear() => heard,
             ended = self.dispatch(&mut looks) => ended,
             ended = self.sweep.run() => ended,
@@ -288,6 +288,16 @@ impl Reconcile {
         self.store.bind_tenant(&tenant).await?;
         info!(tenant, "the database belongs to this Auth0 tenant from now on");
         Ok(())
+    }
+
+    /// Shows Postgres, and readiness, that the worker lives; ends when the lock is lost.
+    async fn keep(&self, held: &mut Held) -> Result<(), StoreError> {
+        let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
+        loop {
+            every.tick().await;
+            held.check().await?;
+            self.readiness.alive(STAGE);
+        }
     }
 
     /// Reads what the log stream dropped, where that is asked for.
@@ -381,13 +391,4 @@ impl Reconcile {
 /// How long a look may have a user in hand: two calls at their longest, and our own transactions.
 fn lease_for(request_timeout: Duration) -> Duration {
     request_timeout * 2 * EXCHANGES_PER_CALL + LEASE_MARGIN
-}
-
-/// Shows Postgres that we live; ends when the lock is lost.
-async fn keep(held: &mut Held) -> Result<(), StoreError> {
-    let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
-    loop {
-        every.tick().await;
-        held.check().await?;
-    }
 }

@@ -271,7 +271,7 @@ async fn prepare(
             }
             Err(error @ (StoreError::Schema(_) | StoreError::ErasureKey(_))) => return Err(error),
             Err(why) => {
-                readiness.not_ready("start", why.to_string());
+                readiness.not_ready("start", why.shown());
                 patience.wait(&why, stop).await;
             }
         }
@@ -289,8 +289,9 @@ fn data_api(
     let ApiConfig {
         domain,
         ca_file,
-        issuer,
+        issuers,
         audience,
+        scopes,
         burst,
         requests_per_s,
         cool_down,
@@ -298,7 +299,7 @@ fn data_api(
     } = config;
     let options = BearerOptions {
         domain,
-        issuer,
+        issuers,
         audience,
         ca_file,
         cool_down,
@@ -310,6 +311,7 @@ fn data_api(
         publish: Publish::new(bus.clone()),
         metrics: Arc::clone(metrics),
         genres,
+        scopes,
         burst,
         requests_per_s,
     };

@@ -6,6 +6,7 @@ mod api;
 mod args;
 mod check;
 mod credential;
+mod empty;
 mod erasure;
 mod fold;
 mod tenant_log;
@@ -21,6 +22,7 @@ pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs
 use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
+pub use empty::without_empty_variables;
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};

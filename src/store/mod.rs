@@ -27,6 +27,7 @@ pub mod profile_writes;
 pub mod races;
 pub mod role_changes;
 mod rules;
+mod shown;
 mod songs;
 mod tenant_log;
 mod user_data;

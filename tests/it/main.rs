@@ -22,6 +22,7 @@ mod brake;
 mod client_key;
 #[cfg(test)]
 mod config;
+mod config_empty;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
@@ -92,3 +93,5 @@ mod user_login;
 mod webhook;
 #[cfg(test)]
 mod webhook_floods;
+#[cfg(test)]
+mod webhook_forms;

@@ -141,7 +141,7 @@ impl Fold {
                     Duration::ZERO
                 }
                 Err(why) => {
-                    self.readiness.not_ready(self.source.stage(), why.to_string());
+                    self.readiness.not_ready(self.source.stage(), why.shown());
                     patience.wait(&why, &stop).await;
                     Duration::ZERO
                 }

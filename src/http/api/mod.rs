@@ -50,6 +50,8 @@ pub struct ApiParts {
     pub metrics: Arc<Metrics>,
     /// What users choose from.
     pub genres: Vec<String>,
+    /// Whether tokens need scopes.
+    pub scopes: bool,
     /// Requests a user may make in a row.
     pub burst: u32,
     /// Requests a second a user may make for long.
@@ -64,6 +66,7 @@ struct Api {
     publish: Publish,
     metrics: Arc<Metrics>,
     genres: Arc<[String]>,
+    scopes: bool,
     quotas: Arc<Quotas>,
     /// The description, as it is served.
     description: Arc<str>,
@@ -83,6 +86,7 @@ pub fn routes(parts: ApiParts) -> Router {
         publish: parts.publish,
         metrics: parts.metrics,
         genres: parts.genres.into(),
+        scopes: parts.scopes,
         quotas: Arc::new(Quotas::new(parts.burst, parts.requests_per_s, Instant::now())),
         description: text_of(&description).into(),
     };

@@ -343,7 +343,7 @@ async fn prepare(
                 return Err(error);
             }
             Err(why) => {
-                readiness.not_ready("start", why.to_string());
+                readiness.not_ready("start", why.shown());
                 patience.wait(&why, stop).await;
             }
         }
@@ -361,8 +361,9 @@ fn data_api(
     let ApiConfig {
         domain,
         ca_file,
-        issuer,
+        issuers,
         audience,
+        scopes,
         burst,
         requests_per_s,
         publishes_per_day,
@@ -371,7 +372,7 @@ fn data_api(
     } = config;
     let options = BearerOptions {
         domain,
-        issuer,
+        issuers,
         audience,
         ca_file,
         cool_down,
@@ -383,6 +384,7 @@ fn data_api(
         publish: Publish::new(bus.clone()),
         metrics: Arc::clone(metrics),
         genres,
+        scopes,
         burst,
         requests_per_s,
         publishes_per_day,

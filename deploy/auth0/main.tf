@@ -1,6 +1,6 @@
 # What rolekeeper needs in an Auth0 tenant, for Terraform. Owns the least that works: one machine-to-machine
-# application, one log stream, one post-login Action and its place in the flow. tenant.yaml says the same for the
-# Auth0 Deploy CLI.
+# application, one API with two scopes, one log stream, one post-login Action and its place in the flow. tenant.yaml
+# says the same for the Auth0 Deploy CLI.
 #
 # The provider takes AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (of Terraform's own application) from the
 # environment.
@@ -29,6 +29,12 @@ variable "log_stream_token" {
   description = "The same as rolekeeper's setting LOG_STREAM_TOKEN; Auth0's provider keeps it in the state"
   type        = string
   sensitive   = true
+}
+
+variable "api_audience" {
+  description = "The same as rolekeeper's setting API_AUDIENCE; empty without the data API"
+  type        = string
+  default     = ""
 }
 
 variable "claim_namespace" {
@@ -82,6 +88,29 @@ resource "auth0_client_grant" "rolekeeper" {
     ],
     var.gap_filler ? ["read:logs"] : [],
   ))
+}
+
+# The data API. An app asks for these scopes at the login: openid read:app write:app.
+resource "auth0_resource_server" "rolekeeper" {
+  count       = var.api_audience == "" ? 0 : 1
+  name        = "rolekeeper data API"
+  identifier  = var.api_audience
+  signing_alg = "RS256"
+}
+
+resource "auth0_resource_server_scopes" "rolekeeper" {
+  count                      = var.api_audience == "" ? 0 : 1
+  resource_server_identifier = auth0_resource_server.rolekeeper[0].identifier
+
+  scopes {
+    name        = "read:app"
+    description = "Read what the app keeps of the user"
+  }
+
+  scopes {
+    name        = "write:app"
+    description = "Change what the app keeps of the user"
+  }
 }
 
 resource "auth0_log_stream" "rolekeeper" {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::client::{SetupError, build_http, parse_domain};
 use super::jwks::{self, FETCH_TIMEOUT, KeyFetcher, Keys, NoKey};
@@ -30,8 +31,8 @@ const MACHINE: &str = "@clients";
 pub struct BearerOptions {
     /// The tenant, as in [`super::ClientOptions`]; its keys are at `/.well-known/jwks.json`.
     pub domain: String,
-    /// The `iss` of tokens, where it is not the domain: that of a custom domain.
-    pub issuer: Option<String>,
+    /// The `iss` that tokens may have, such as those of the tenant and of its custom domain; none for the domain alone.
+    pub issuers: Vec<String>,
     /// The `aud` that tokens must have.
     pub audience: String,
     /// PEM file with certificate authorities that are trusted beside the system's.
@@ -71,13 +72,15 @@ pub enum Refusal {
     NotYet,
     /// A claim is missing or malformed, or the subject is no user.
     Claims,
+    /// It is a user's, and lacks the scope that the request needs.
+    Scope,
     /// The tenant's keys cannot be had: not the token's fault.
     Unavailable,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Missing,
         Self::Malformed,
         Self::Algorithm,
@@ -88,6 +91,7 @@ impl Refusal {
         Self::Expired,
         Self::NotYet,
         Self::Claims,
+        Self::Scope,
         Self::Unavailable,
     ];
 
@@ -105,6 +109,7 @@ impl Refusal {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Claims => "claims",
+            Self::Scope => "scope",
             Self::Unavailable => "unavailable",
         }
     }
@@ -123,6 +128,7 @@ impl Refusal {
             Self::Expired => "the token has expired",
             Self::NotYet => "the token is not valid yet",
             Self::Claims => "the token lacks a claim (exp, iss, aud, sub), or its subject is not a user",
+            Self::Scope => "the token lacks the scope that the request needs",
             Self::Unavailable => "the tenant's keys cannot be fetched right now",
         }
     }
@@ -131,6 +137,25 @@ impl Refusal {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    #[serde(default)]
+    scope: Value,
+}
+
+/// The user who asks.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The token's subject.
+    pub user: UserId<'static>,
+    /// What the user let the app do: scopes, separated by blanks.
+    scopes: String,
+}
+
+impl Caller {
+    /// Whether the token has this scope.
+    #[must_use]
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.split_ascii_whitespace().any(|held| held == scope)
+    }
 }
 
 impl Bearer {
@@ -143,9 +168,12 @@ impl Bearer {
         let base = parse_domain(&options.domain)?;
         let http = build_http(&base, FETCH_TIMEOUT, options.ca_file)?;
         let url = format!("{base}.well-known/jwks.json");
-        let issuer = options.issuer.unwrap_or_else(|| base.to_string());
+        let mut issuers = options.issuers;
+        if issuers.is_empty() {
+            issuers.push(base.to_string());
+        }
         let (keys, fetcher) = jwks::cache(http, url, options.cool_down, metrics);
-        let judge = |algorithm| Arc::new(validation(algorithm, &issuer, &options.audience));
+        let judge = |algorithm| Arc::new(validation(algorithm, &issuers, &options.audience));
         let bearer = Self {
             keys,
             rs256: judge(Algorithm::RS256),
@@ -158,7 +186,7 @@ impl Bearer {
     ///
     /// # Errors
     /// It is nobody's.
-    pub async fn user(&self, authorization: &[u8]) -> Result<UserId<'static>, Refusal> {
+    pub async fn caller(&self, authorization: &[u8]) -> Result<Caller, Refusal> {
         let token = token(authorization)?;
         let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
         // RFC 7515, 4.1.11: what must be understood and is not.
@@ -175,19 +203,21 @@ impl Bearer {
             _ => &self.rs256,
         };
         let claims = decode::<Claims>(token, &key.key, validation).map_err(|error| refusal(error.kind()))?;
-        let subject = claims.claims.sub;
+        let Claims { sub: subject, scope } = claims.claims;
         if subject.ends_with(MACHINE) {
             return Err(Refusal::Claims);
         }
-        UserId::parse(subject).map_err(|_| Refusal::Claims)
+        let user = UserId::parse(subject).map_err(|_| Refusal::Claims)?;
+        let scopes = scope.as_str().unwrap_or_default().to_owned();
+        Ok(Caller { user, scopes })
     }
 }
 
-fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
+fn validation(algorithm: Algorithm, issuers: &[String], audience: &str) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY_S;
     validation.validate_nbf = true;
-    validation.set_issuer(&[issuer]);
+    validation.set_issuer(issuers);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     validation

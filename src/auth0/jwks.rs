@@ -25,6 +25,9 @@ use crate::metrics::Metrics;
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Keys are fetched anew after this long although nobody missed one, so that a revoked one goes.
 const MAX_AGE: Duration = Duration::from_mins(10);
+/// Between two fetches while no key at all is known, such as before the network is there; doubled each time, up to the
+/// cool-down.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Most keys that are kept; a tenant has two or three.
 const MAX_KEYS: usize = 64;
 
@@ -143,6 +146,7 @@ impl KeyFetcher {
     }
 
     async fn fetch_for_ever(self) {
+        let mut retry = FIRST_RETRY.min(self.cool_down);
         loop {
             let failed = match self.fetch().await {
                 Ok(keys) => {
@@ -157,6 +161,11 @@ impl KeyFetcher {
                     true
                 }
             };
+            if failed && self.known.borrow().keys.is_empty() {
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(self.cool_down);
+                continue;
+            }
             tokio::time::sleep(self.cool_down).await;
             if !failed {
                 let aged = MAX_AGE.saturating_sub(self.cool_down);

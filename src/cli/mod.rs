@@ -21,9 +21,9 @@ mod tenant;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{LogArgs, MigrateArgs, ServeArgs};
+use crate::config::{LogArgs, MigrateArgs, ServeArgs, without_empty_variables};
 use crate::{app, telemetry};
 
 /// Keeps roles in Auth0 in step with what users do.
@@ -87,7 +87,11 @@ impl Cli {
 /// Runs the command given on the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = without_empty_variables(Cli::command());
+    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+        Ok(cli) => cli,
+        Err(fault) => fault.exit(),
+    };
     match run(cli) {
         Ok(code) => code,
         Err(error) => {

@@ -26,10 +26,13 @@ pub struct ApiArgs {
     /// the data API is not served
     #[arg(long, env = "API_AUDIENCE")]
     pub api_audience: Option<String>,
-    /// The issuer of access tokens, for a custom domain, such as `https://login.example.com/`
-    /// [default: `https://AUTH0_DOMAIN/`]
+    /// The issuers of access tokens, separated by commas, where users log in on a custom domain, such as
+    /// `https://login.example.com/` [default: `https://AUTH0_DOMAIN/`]
     #[arg(long, env = "API_ISSUER")]
     pub api_issuer: Option<String>,
+    /// `on`: a token needs the scope `read:app` to read, `write:app` for all else; `off` asks for no scope
+    #[arg(long, env = "API_SCOPES", default_value = "on")]
+    pub api_scopes: String,
     /// Requests a user may make in a row
     #[arg(long, env = "API_BURST", default_value = "50")]
     pub api_burst: String,
@@ -54,10 +57,12 @@ pub struct ApiConfig {
     pub domain: String,
     /// Extra certificate authorities.
     pub ca_file: Option<PathBuf>,
-    /// Issuer of tokens, where it is not the domain.
-    pub issuer: Option<String>,
+    /// Issuers of tokens, where it is not the domain alone.
+    pub issuers: Vec<String>,
     /// Audience of tokens.
     pub audience: String,
+    /// Whether tokens need scopes.
+    pub scopes: bool,
     /// Requests a user may make in a row.
     pub burst: u32,
     /// Requests a second a user may make for long.
@@ -75,21 +80,13 @@ impl ApiArgs {
     pub(super) fn check(&self, auth0: &Auth0Args, check: &mut Check) -> Option<ApiConfig> {
         let set = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let audience = set(&self.api_audience)?;
-        let issuer = set(&self.api_issuer);
-        if let Some(issuer) = &issuer
-            && !(issuer.starts_with("https://") && issuer.ends_with('/'))
-        {
-            check.fault(
-                "API_ISSUER",
-                issuer,
-                "a URL as in the tokens, such as https://login.example.com/",
-            );
-        }
+        let issuers = self.issuers(check);
         Some(ApiConfig {
             domain: auth0.domain(check),
             ca_file: auth0.ca_file(check),
-            issuer,
+            issuers,
             audience,
+            scopes: check.word("API_SCOPES", &self.api_scopes, &[("on", true), ("off", false)]),
             burst: check.number("API_BURST", &self.api_burst, &(1..=100_000)),
             requests_per_s: check.number("API_REQUESTS_PER_S", &self.api_requests_per_s, &(0.01..=10_000.0)),
             publishes_per_day: self.publishes_per_day(check),
@@ -106,6 +103,20 @@ impl ApiArgs {
         let text = self.api_publishes_per_d.trim();
         let text = if text.is_empty() { "200" } else { text };
         check.number("API_PUBLISHES_PER_D", text, &(1..=1_000_000))
+    }
+
+    fn issuers(&self, check: &mut Check) -> Vec<String> {
+        let list = self.api_issuer.as_deref().unwrap_or_default();
+        let issuers = list.split(',').map(str::trim).filter(|issuer| !issuer.is_empty());
+        let issuers: Vec<String> = issuers.map(str::to_owned).collect();
+        if !issuers
+            .iter()
+            .all(|issuer| issuer.starts_with("https://") && issuer.ends_with('/'))
+        {
+            let expected = "URLs as in the tokens, such as https://login.example.com/, separated by commas";
+            check.fault("API_ISSUER", list, expected);
+        }
+        issuers
     }
 
     fn genres(&self, check: &mut Check) -> Vec<String> {

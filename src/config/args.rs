@@ -124,10 +124,10 @@ pub struct ServeArgs {
     /// Address of the public listener (webhook, data API)
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: String,
-    /// Address of the ops listener (/metrics, /healthz, /readyz)
-    #[arg(long, env = "OPS_LISTEN", default_value = "0.0.0.0:9090")]
+    /// Address of the ops listener (/metrics, /healthz, /readyz), which asks for no token: by default on this host alone
+    #[arg(long, env = "OPS_LISTEN", default_value = "127.0.0.1:9090")]
     pub ops_listen: String,
-    /// What Auth0's log stream sends as the value of the Authorization header, verbatim
+    /// The token that Auth0's log stream or Event Stream sends in the Authorization header, with or without `Bearer `
     #[arg(long, env = "LOG_STREAM_TOKEN", hide_env_values = true)]
     pub log_stream_token: Option<String>,
     /// A second value that is accepted too, while the first is being rotated

@@ -6,6 +6,7 @@ mod api;
 mod args;
 mod check;
 mod credential;
+mod empty;
 mod erasure;
 mod fold;
 mod restores;
@@ -25,6 +26,7 @@ pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs
 use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
+pub use empty::without_empty_variables;
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use restores::{RestoreArgs, RestoreConfig};

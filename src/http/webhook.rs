@@ -3,13 +3,15 @@
 //! Owns who may deliver. After the token is accepted nothing is judged: 200 once all is stored, 503 when it
 //! cannot be, 413 above a generous bound. A 4xx would make Auth0 send the same batch for ever, or drop it.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::post;
+use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -19,12 +21,22 @@ use crate::flow::accept::Accept;
 use crate::flow::silence::Heard;
 use crate::metrics::Metrics;
 
-/// Largest body. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
+/// Largest body, compressed or not. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
 /// thirtieth of this.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// How much of a larger body is read and dropped, so that its sender, still writing, gets to see the answer.
 const MAX_DROPPED_BYTES: usize = 64 << 20;
+
+/// What may stand before a token.
+const SCHEME: &[u8] = b"bearer ";
+
+/// The response to a delivery that is not known to be stored: status, label and text.
+const NOT_STORED: (StatusCode, &str, &str) = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "unavailable",
+    "not stored; send it again\n",
+);
 
 /// What the webhook needs.
 #[derive(Debug)]
@@ -69,16 +81,27 @@ impl Webhook {
                 "the Authorization header is not the log stream's token\n",
             );
         }
-        let Some(body) = read(body).await else {
-            warn!(
-                limit_bytes = MAX_BODY_BYTES,
-                "a delivery of the log stream was too large, or broke off"
-            );
-            return (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "the body is larger than 16 MiB, or broke off\n",
-            );
+        let body = match read(body).await {
+            Ok(body) => plain(headers, body).await,
+            Err(unread) => Err(unread),
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(Unread::TooLarge) => {
+                warn!(
+                    limit_bytes = MAX_BODY_BYTES,
+                    "a delivery of the log stream was too large"
+                );
+                return (
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too_large",
+                    "the body is larger than 16 MiB\n",
+                );
+            }
+            Err(Unread::BrokenOff) => {
+                debug!("a delivery of the log stream broke off");
+                return NOT_STORED;
+            }
         };
         match self.accept.accept(&body).await {
             Ok(accepted) => {
@@ -95,21 +118,19 @@ impl Webhook {
             }
             Err(why) => {
                 debug!("a delivery of the log stream was not stored: {why}");
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    "not stored; send it again\n",
-                )
+                NOT_STORED
             }
         }
     }
 
-    /// Compares with every token, each in constant time, so that the time tells nothing.
+    /// Compares with every token, each in constant time, so that the time tells nothing. Log streams send the token as
+    /// it was entered, Event Streams behind `Bearer `: each token is accepted in both forms.
     fn knows(&self, headers: &HeaderMap) -> bool {
         let Some(sent) = headers.get(header::AUTHORIZATION) else {
             return false;
         };
-        let equal = |token: &SecretString| sent.as_bytes().ct_eq(token.expose_secret().as_bytes());
+        let sent = bare(sent.as_bytes());
+        let equal = |token: &SecretString| sent.ct_eq(bare(token.expose_secret().as_bytes()));
         self.tokens
             .iter()
             .map(equal)
@@ -118,12 +139,28 @@ impl Webhook {
     }
 }
 
+/// A token without the scheme before it, whose case does not matter.
+fn bare(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(SCHEME.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => token.trim_ascii_start(),
+        _ => value,
+    }
+}
+
+/// Why there is no body.
+#[derive(Debug, PartialEq, Eq)]
+enum Unread {
+    TooLarge,
+    /// The sender sent no more, or not in time.
+    BrokenOff,
+}
+
 /// The whole body, unless it is too large or breaks off.
-async fn read(body: Body) -> Option<Bytes> {
+async fn read(body: Body) -> Result<Bytes, Unread> {
     let mut chunks = body.into_data_stream();
     let (mut kept, mut length) = (Vec::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.ok()?;
+        let chunk = chunk.map_err(|_| Unread::BrokenOff)?;
         length += chunk.len();
         if length <= MAX_BODY_BYTES {
             kept.extend_from_slice(&chunk);
@@ -133,5 +170,38 @@ async fn read(body: Body) -> Option<Bytes> {
             kept = Vec::new();
         }
     }
-    (length <= MAX_BODY_BYTES).then(|| kept.into())
+    if length <= MAX_BODY_BYTES {
+        Ok(kept.into())
+    } else {
+        Err(Unread::TooLarge)
+    }
+}
+
+/// The body without the compression that its headers name. What says that it is compressed and is not goes on as it is,
+/// and becomes a dead letter.
+async fn plain(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Unread> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let encoding = encoding.unwrap_or_default().trim_ascii();
+    if !encoding.eq_ignore_ascii_case(b"gzip") && !encoding.eq_ignore_ascii_case(b"x-gzip") {
+        return Ok(body);
+    }
+    let compressed = body.clone();
+    // Takes up to a tenth of a second, for which no other task of this thread should wait.
+    match tokio::task::spawn_blocking(move || decompressed(&compressed)).await {
+        Ok(Ok(Some(plain))) => Ok(plain.into()),
+        Ok(Ok(None)) => Err(Unread::TooLarge),
+        Ok(Err(why)) => {
+            debug!("a delivery of the log stream is not gzip, as its header says: {why}");
+            Ok(body)
+        }
+        Err(_) => Err(Unread::BrokenOff),
+    }
+}
+
+/// None when there is more than a body may hold.
+fn decompressed(compressed: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+    let mut plain = Vec::new();
+    let mut decoder = MultiGzDecoder::new(compressed).take(MAX_BODY_BYTES as u64 + 1);
+    decoder.read_to_end(&mut plain)?;
+    Ok((plain.len() <= MAX_BODY_BYTES).then_some(plain))
 }

@@ -37,6 +37,7 @@ pub mod restores;
 pub mod role_changes;
 mod rules;
 mod session;
+mod shown;
 mod songs;
 mod tenant;
 mod tenant_log;

@@ -34,6 +34,7 @@ const VALUES = {
   ROLEKEEPER_HOST: "roles.example.com",
   // Dollar signs mean something to a replacement that is done wrong.
   LOG_STREAM_TOKEN: "Bearer $&$1-token",
+  API_AUDIENCE: "https://api.music.example.com",
   CLAIM_NAMESPACE: "https://music.example.com",
   DEFAULT_DISPLAY_NAME: "user",
 };
@@ -80,6 +81,7 @@ test("the Deploy CLI makes exactly this in an empty tenant", { skip: !cliIsThere
     "POST /api/v2/client-grants",
     "POST /api/v2/clients",
     "POST /api/v2/log-streams",
+    "POST /api/v2/resource-servers",
   ]);
 
   const client = made["POST /api/v2/clients"];
@@ -89,6 +91,10 @@ test("the Deploy CLI makes exactly this in an empty tenant", { skip: !cliIsThere
     audience: `https://${tenant.domain}/api/v2/`,
     scope: SCOPES,
   });
+
+  const api = made["POST /api/v2/resource-servers"];
+  assert.deepEqual([api.identifier, api.signing_alg], [VALUES.API_AUDIENCE, "RS256"]);
+  assert.deepEqual(api.scopes.map(({ value }) => value), ["read:app", "write:app"]);
 
   const stream = made["POST /api/v2/log-streams"];
   assert.deepEqual(stream.filters, FILTERS.map((name) => ({ type: "category", name })));
@@ -136,6 +142,14 @@ test("main.tf says what tenant.yaml says", { skip: !cliIsThere }, () => {
   assert.match(is("auth0_client_grant"), /var\.gap_filler \? \["read:logs"\] : \[\]/);
   assert.match(block(terraform, 'variable "gap_filler"'), /default\s+= false/);
   assert.equal(text(is("auth0_client_grant"), "audience"), grant.audience.replace("##AUTH0_DOMAIN##", "${var.auth0_domain}"));
+
+  const [api] = yaml.resourceServers;
+  const scopes = [...is("auth0_resource_server_scopes").matchAll(/name\s+= "(.*)"\n\s+description = "(.*)"/g)];
+  assert.deepEqual(scopes.map(([, value, description]) => ({ value, description })), api.scopes);
+  assert.deepEqual(
+    ["name", "signing_alg"].map((key) => text(is("auth0_resource_server"), key)),
+    [api.name, api.signing_alg],
+  );
 
   const filters = [...is("auth0_log_stream").matchAll(/\{ type = "(.*)", name = "(.*)" \}/g)];
   assert.deepEqual(filters.map(([, type, name]) => ({ type, name })), stream.filters);

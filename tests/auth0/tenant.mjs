@@ -12,6 +12,7 @@ const KINDS = {
   "/api/v2/clients": ["clients", "client_id"],
   "/api/v2/client-grants": ["client_grants", "id"],
   "/api/v2/log-streams": [null, "id"],
+  "/api/v2/resource-servers": ["resource_servers", "id"],
   "/api/v2/actions/actions": ["actions", "id"],
   "/api/v2/actions/modules": ["modules", "id"],
 };

@@ -275,7 +275,7 @@ impl DataApi {
     pub(crate) fn claims(&self, user: &str) -> Value {
         let now = rolekeeper::clock::now().unix_timestamp();
         json!({"iss": format!("{}/", self.keys.url), "aud": [AUDIENCE, "https://t.example/userinfo"], "sub": user,
-            "iat": now, "exp": now + 3600, "scope": "openid"})
+            "iat": now, "exp": now + 3600, "scope": "openid read:app write:app"})
     }
 
     pub(crate) fn token(&self, user: &str) -> String {

@@ -10,7 +10,8 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::data_api::{Answer, COOL_DOWN, DataApi, SigningKey, encoded, unsigned};
+use crate::data_api::{Answer, COOL_DOWN, DataApi, KeyServer, SigningKey, encoded, unsigned};
+use crate::world::World;
 
 const USER: &str = "auth0|a";
 
@@ -263,7 +264,7 @@ async fn a_key_server_in_trouble_stops_nobody_who_is_known() {
 
 #[tokio::test]
 async fn each_user_has_a_quota_and_nobody_feels_anothers() {
-    let builder = crate::world::World::builder();
+    let builder = World::builder();
     let api = DataApi::start_in(builder, &[("API_BURST", "5"), ("API_REQUESTS_PER_S", "0.05")]).await;
     for _ in 0..5 {
         assert_eq!(status(&api, &api.token(USER)).await, 200);
@@ -273,4 +274,74 @@ async fn each_user_has_a_quota_and_nobody_feels_anothers() {
     let wait: u64 = got.header("retry-after").parse().expect("seconds");
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(status(&api, &api.token("auth0|b")).await, 200);
+}
+
+#[tokio::test]
+async fn l3_a_token_needs_the_scope_of_what_it_does() {
+    let api = DataApi::start().await;
+    let with_scope = |scope: &str| {
+        let claims = with(&api.claims(USER), "scope", json!(scope));
+        api.rsa.token(&api.rsa.header("rsa"), &claims)
+    };
+    let song = || Some(json!({"songname": "x"}));
+    for (scopes, read, write) in [
+        ("openid", 403, 403),
+        ("openid read:app", 200, 403),
+        ("write:app", 403, 201),
+        ("read:app write:app", 200, 201),
+        ("read:apps xread:app", 403, 403),
+    ] {
+        let token = with_scope(scopes);
+        let got = api.ask(Method::GET, "/songs", &token, None).await;
+        let added = api.ask(Method::POST, "/songs", &token, song()).await;
+        assert_eq!((got.status, added.status), (read, write), "{scopes}");
+        for (answer, missing) in [(got, "read:app"), (added, "write:app")] {
+            if answer.status == 403 {
+                assert_eq!(answer.code(), "missing_scope");
+                assert!(answer.text.contains(missing), "{}", answer.text);
+                let challenge = format!("error=\"insufficient_scope\", scope=\"{missing}\"");
+                assert!(answer.header("www-authenticate").ends_with(&challenge));
+            }
+        }
+    }
+    let refused = r#"rolekeeper_api_refused_tokens_total{reason="scope"}"#;
+    assert_eq!(api.worker.count(refused).await, Some(6));
+}
+
+#[tokio::test]
+async fn l3_scopes_can_be_switched_off() {
+    let api = DataApi::start_in(World::builder(), &[("API_SCOPES", "off")]).await;
+    let claims = with(&api.claims(USER), "scope", json!("openid"));
+    let token = api.rsa.token(&api.rsa.header("rsa"), &claims);
+    assert_eq!(status(&api, &token).await, 200);
+}
+
+#[tokio::test]
+async fn l4_tokens_of_each_listed_issuer_are_taken() {
+    let issuers = "https://login.example.com/, https://music.eu.auth0.com/";
+    let api = DataApi::start_in(World::builder(), &[("API_ISSUER", issuers)]).await;
+    let from = |issuer: &str| {
+        let claims = with(&api.claims(USER), "iss", json!(issuer));
+        api.rsa.token(&api.rsa.header("rsa"), &claims)
+    };
+    assert_eq!(status(&api, &from("https://login.example.com/")).await, 200);
+    assert_eq!(status(&api, &from("https://music.eu.auth0.com/")).await, 200);
+    assert_eq!(status(&api, &from("https://evil.example.com/")).await, 401);
+}
+
+#[tokio::test]
+async fn l14_keys_that_are_late_at_the_start_are_fetched_soon() {
+    let keys = KeyServer::start(&[]).await;
+    let env = [
+        ("AUTH0_DOMAIN", keys.url.as_str()),
+        ("API_KEYS_COOL_DOWN_S", "600"),
+    ];
+    let api = DataApi::start_in(World::builder(), &env).await;
+    let claims = with(&api.claims(USER), "iss", json!(format!("{}/", keys.url)));
+    let token = api.rsa.token(&api.rsa.header("rsa"), &claims);
+    assert_eq!(status(&api, &token).await, 503);
+    keys.has(&[("rsa", &api.rsa)]);
+    api.world
+        .eventually("the token is taken", async || status(&api, &token).await == 200)
+        .await;
 }

@@ -29,6 +29,7 @@ mod client_key;
 mod closed_writes;
 #[cfg(test)]
 mod config;
+mod config_empty;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
@@ -123,3 +124,5 @@ mod user_login;
 mod webhook;
 #[cfg(test)]
 mod webhook_floods;
+#[cfg(test)]
+mod webhook_forms;

@@ -278,3 +278,23 @@ async fn logs_are_json_and_hold_no_secret() {
         assert!(told.is_none(), "{secret} is in the log: {told:?}");
     }
 }
+
+#[tokio::test]
+async fn l2_readiness_shows_no_error_of_the_database() {
+    let world = World::builder().postgres_proxy().start().await;
+    let worker = world.worker();
+    world.postgres_proxy().refuse();
+    world
+        .eventually("it is not ready", async || !worker.is_ready().await)
+        .await;
+    let (_, text) = worker.get("/readyz").await.expect("an answer");
+    assert!(
+        text.contains("not ready: Postgres is unavailable; the log has the reason\n"),
+        "{text}"
+    );
+    let told = ["os error", "error returned", "127.0.0.1"];
+    assert!(!told.iter().any(|detail| text.contains(detail)), "{text}");
+    let help = world.command(&["serve", "--help"]).await;
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("[default: 127.0.0.1:9090]"), "{help}");
+}

@@ -66,7 +66,9 @@ impl App {
 
     /// Both tokens of a login that asks for roles.
     async fn tokens(&self) -> (String, String) {
-        let (status, body) = self.log_in(EMAIL, PASSWORD, "openid roles").await;
+        let (status, body) = self
+            .log_in(EMAIL, PASSWORD, "openid roles read:app write:app")
+            .await;
         assert_eq!(status, 200, "{body}");
         let token = |name: &str| body[name].as_str().expect("a token").to_owned();
         (token("id_token"), token("access_token"))

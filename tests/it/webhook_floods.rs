@@ -71,7 +71,12 @@ async fn f53_many_deliveries_hold_up_no_other_publisher() {
 
 #[tokio::test]
 async fn f53_a_body_of_very_many_pieces_takes_little_memory() {
-    let world = World::builder().env("ONLY", "http").start().await;
+    let world = World::builder()
+        .env("ONLY", "http")
+        .start()
+        .await
+        .on_the_bus()
+        .await;
     let worker = world.worker();
     let body = format!("[{}]", vec!["{}"; 1 << 20].join(","));
     let delivery = tokio::time::timeout(RESPONSE_WITHIN, worker.post_logs(LOG_TOKEN, body)).await;
@@ -79,4 +84,23 @@ async fn f53_a_body_of_very_many_pieces_takes_little_memory() {
     assert_eq!(messages(&world).await, 1);
     let peak = worker.peak_memory_mib();
     assert!(peak < 100, "{peak} MiB");
+}
+
+#[tokio::test]
+async fn f53_deliveries_beyond_the_cap_on_connections_wait() {
+    let world = World::builder()
+        .env("ONLY", "http")
+        .env("OPEN_FILES", 1_024)
+        .start()
+        .await
+        .on_the_bus()
+        .await;
+    let worker = world.worker();
+    let deliveries = futures_util::future::join_all(
+        (0..1_500_u32).map(|n| worker.post_logs(LOG_TOKEN, records(n * 10..n * 10 + 10))),
+    );
+    let responses = tokio::time::timeout(RESPONSE_WITHIN, deliveries).await;
+    let responses = responses.expect("all responses within a minute");
+    assert!(responses.into_iter().all(|status| status == Some(200)));
+    assert_eq!(messages(&world).await, 15_000);
 }

@@ -187,7 +187,7 @@ impl Fold {
                 }
                 Err(why) => {
                     progress.failed();
-                    self.readiness.not_ready(self.source.stage(), why.to_string());
+                    self.readiness.not_ready(self.source.stage(), why.shown());
                     patience.wait(&why, stop).await;
                     Duration::ZERO
                 }

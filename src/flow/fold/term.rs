@@ -60,6 +60,16 @@ pub(super) enum TermError {
     TooManyRefused(String),
 }
 
+impl TermError {
+    /// What `/readyz` says.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Store(why) => why.shown(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// How a term ended in order.
 pub(super) enum TermEnd {
     Stopping,

@@ -226,7 +226,11 @@ impl Reconcile {
                     let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
                 Err(why) => {
-                    self.readiness.not_ready(STAGE, why.to_string());
+                    let shown = match &why {
+                        TermError::Store(why) => why.shown(),
+                        TermError::OtherRules => why.to_string(),
+                    };
+                    self.readiness.not_ready(STAGE, shown);
                     patience.wait(&why, &stop).await;
                 }
             }

@@ -50,6 +50,8 @@ pub struct ApiParts {
     pub metrics: Arc<Metrics>,
     /// What users choose from.
     pub genres: Vec<String>,
+    /// Whether tokens need scopes.
+    pub scopes: bool,
     /// Requests a user may make in a row.
     pub burst: u32,
     /// Requests a second a user may make for long.
@@ -66,6 +68,7 @@ struct Api {
     publish: Publish,
     metrics: Arc<Metrics>,
     genres: Arc<[String]>,
+    scopes: bool,
     quotas: Arc<Quotas>,
     publishes_per_day: u32,
     /// The description, as it is served.
@@ -86,6 +89,7 @@ pub fn routes(parts: ApiParts) -> Router {
         publish: parts.publish,
         metrics: parts.metrics,
         genres: parts.genres.into(),
+        scopes: parts.scopes,
         quotas: Arc::new(Quotas::new(parts.burst, parts.requests_per_s, Instant::now())),
         publishes_per_day: parts.publishes_per_day,
         description: text_of(&description).into(),

@@ -3,6 +3,7 @@
 //! Owns what operations have in common: the token, and the problems that any of them can answer. Must never say
 //! what the code does not do: routes, bodies and answers stand beside their handlers.
 
+use axum::http::Method;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -12,12 +13,13 @@ use utoipa::openapi::{
 };
 
 use super::problem::{PROBLEM_JSON, ProblemBody};
+use super::request::scope_of;
 use crate::domain::display_name::MAX_DISPLAY_NAME_CHARS;
 use crate::domain::event::MAX_NAME_CHARS;
 use crate::domain::name::NAME_PATTERN;
 
 /// Version of the interface, not of the program: its first number is raised when clients must change.
-const VERSION: &str = "1.0.0";
+const VERSION: &str = "2.0.0";
 /// Name of the one way to show who one is.
 const TOKEN: &str = "token";
 
@@ -27,7 +29,7 @@ pub(super) fn frame() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "An access token of the tenant for this API's audience, RS256 or ES256",
+            "An access token of the tenant for this API's audience, RS256 or ES256, with the scope that an operation names",
         ));
     let info = InfoBuilder::new()
         .title("rolekeeper data API")
@@ -69,7 +71,7 @@ fn text(most_chars: usize) -> Object {
 
 /// Adds to each operation the problems that it shares with others.
 pub(super) fn with_common_problems(mut api: OpenApi) -> OpenApi {
-    for operation in api.paths.paths.values_mut().flat_map(operations) {
+    for (method, operation) in api.paths.paths.values_mut().flat_map(operations) {
         let add = |status: &str, problem: ResponseBuilder| {
             let responses = &mut operation.responses.responses;
             responses
@@ -77,6 +79,10 @@ pub(super) fn with_common_problems(mut api: OpenApi) -> OpenApi {
                 .or_insert_with(|| RefOr::T(problem.build()));
         };
         let public = operation.security.as_ref().is_some_and(Vec::is_empty);
+        if !public {
+            let scope = scope_of(&method);
+            operation.security = Some(vec![SecurityRequirement::new(TOKEN, [scope])]);
+        }
         common_problems(!public, operation.request_body.is_some(), add);
     }
     api
@@ -98,9 +104,12 @@ fn common_problems(of_a_user: bool, with_body: bool, mut add: impl FnMut(&str, R
             problem("The database, the bus or the tenant's keys are away").header("Retry-After", seconds()),
         );
         add("500", problem("A fault of the server"));
+        add(
+            "403",
+            problem("The token lacks the scope, or the caller was erased for good"),
+        );
     }
     if with_body {
-        add("403", problem("The caller was erased for good"));
         add("400", problem("The body is not JSON"));
         add("413", problem("The body is larger than 16 KiB"));
         add("415", problem("The body's content type is not JSON"));
@@ -128,10 +137,15 @@ fn header(description: &str, schema: RefOr<Schema>) -> utoipa::openapi::Header {
 }
 
 /// The operations of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete]
-        .into_iter()
-        .flatten()
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// Every route and method that is described, for metrics.

@@ -155,7 +155,7 @@ pub(super) async fn plays(User(user): User, State(api): State<Api>) -> Result<te
 /// Features a playlist of the caller, in place of the one before. Only for holders of the role `playlist_editor`.
 #[utoipa::path(put, path = "/playlists/featured", operation_id = "featurePlaylist", request_body = Featured, responses(
     (status = 204, description = "It is featured"),
-    (status = 403, description = "The caller does not hold the role `playlist_editor`, or was erased", body = ProblemBody,
+    (status = 403, description = "The caller does not hold the role `playlist_editor`, or was erased, or the token lacks the scope", body = ProblemBody,
      content_type = PROBLEM_JSON),
     (status = 404, description = "The caller has no such thing", body = ProblemBody,
      content_type = PROBLEM_JSON),

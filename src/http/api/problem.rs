@@ -27,6 +27,8 @@ pub(super) enum Code {
     BadRequest,
     /// No valid access token.
     Unauthorized,
+    /// The access token lacks a scope, which `detail` names.
+    MissingScope,
     /// Only for holders of the role `playlist_editor`.
     NotAnEditor,
     /// The user was erased for good; nothing is kept of them.
@@ -130,29 +132,33 @@ impl Problem {
         }
     }
 
+    /// A token that was refused for a request that needs this scope.
+    pub(super) fn of_token(refusal: Refusal, scope: &str) -> Self {
+        let explained = refusal.explained();
+        let realm = "Bearer realm=\"rolekeeper\"";
+        let challenge = match refusal {
+            Refusal::Unavailable => return Self::unavailable(explained),
+            // RFC 6750, 3.1: a request without any token is told no error code.
+            Refusal::Missing => realm.to_owned(),
+            Refusal::Scope => format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""),
+            _ => format!("{realm}, error=\"invalid_token\", error_description=\"{explained}\""),
+        };
+        let problem = if refusal == Refusal::Scope {
+            let detail = format!("the token lacks the scope {scope}; let the app ask for it at the login");
+            Self::new(StatusCode::FORBIDDEN, Code::MissingScope, detail)
+        } else {
+            Self::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, explained)
+        };
+        Self {
+            challenge: Some(challenge),
+            ..problem
+        }
+    }
+
     pub(super) fn with_genres(self, genres: &[String]) -> Self {
         Self {
             genres: Some(genres.to_vec()),
             ..self
-        }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let challenge = match refusal {
-            Refusal::Unavailable => return Self::unavailable(refusal.explained()),
-            // RFC 6750, 3.1: a request without any token is told no error code.
-            Refusal::Missing => "Bearer realm=\"rolekeeper\"".to_owned(),
-            _ => format!(
-                "Bearer realm=\"rolekeeper\", error=\"invalid_token\", error_description=\"{}\"",
-                refusal.explained()
-            ),
-        };
-        let detail = refusal.explained();
-        Self {
-            challenge: Some(challenge),
-            ..Self::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, detail)
         }
     }
 }

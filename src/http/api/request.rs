@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -34,18 +34,35 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let api = Api::from_ref(state);
-        let user = match one(&parts.headers) {
-            Ok(value) => api.bearer.user(value).await,
+        let caller = match one(&parts.headers) {
+            Ok(value) => api.bearer.caller(value).await,
             Err(refusal) => Err(refusal),
         };
-        let user = user.inspect_err(|refusal| {
-            let reason = refusal.as_str();
-            api.metrics.api.refused_tokens.with_label_values(&[reason]).inc();
-        })?;
+        let scope = scope_of(&parts.method);
+        let caller = match caller {
+            Ok(caller) if api.scopes && !caller.may(scope) => Err(Refusal::Scope),
+            caller => caller,
+        };
+        let user = match caller {
+            Ok(caller) => caller.user,
+            Err(refusal) => {
+                let reason = refusal.as_str();
+                api.metrics.api.refused_tokens.with_label_values(&[reason]).inc();
+                return Err(Problem::of_token(refusal, scope));
+            }
+        };
         api.quotas
             .take(&user, Instant::now())
             .map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))?;
         Ok(Self(user))
+    }
+}
+
+/// The scope that a request of this method needs.
+pub(super) fn scope_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "read:app",
+        _ => "write:app",
     }
 }
 

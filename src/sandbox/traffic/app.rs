@@ -79,7 +79,7 @@ impl App {
     pub async fn log_in(&self, email: &str, password: &str) -> anyhow::Result<Tokens> {
         let body = json!({
             "grant_type": "password", "client_id": APP_CLIENT, "username": email, "password": password,
-            "audience": self.audience, "scope": "openid profile roles",
+            "audience": self.audience, "scope": "openid profile roles read:app write:app",
         });
         let url = format!("{}/oauth/token", self.tenant);
         let said = said(self.client.post(url).json(&body)).await?;

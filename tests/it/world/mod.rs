@@ -122,6 +122,14 @@ impl World {
         worker
     }
 
+    /// Waits until the worker started last is connected to the bus; one that only listens is ready before.
+    pub(crate) async fn on_the_bus(self) -> Self {
+        let worker = self.worker();
+        let connected = async || worker.count("rolekeeper_bus_up").await == Some(1);
+        self.eventually("it is connected to the bus", connected).await;
+        self
+    }
+
     /// Starts a worker and does not wait for it.
     pub(crate) fn spawn_worker_with(&self, env: &[(&str, &str)]) -> Worker {
         let mut all = self.env.clone();

@@ -1,0 +1,22 @@
+//! What a client without rights may see of an error.
+//!
+//! Owns the text for `/readyz`. Must never show what Postgres or a driver said: that goes to the log.
+
+use super::StoreError;
+
+impl StoreError {
+    /// A short reason, without addresses, names or statements.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Postgres(_) => "Postgres is unavailable; the log has the reason".to_owned(),
+            Self::Inconsistent { table, column, .. } => {
+                format!("table {table}, column {column}: a value is not understood; the log has it")
+            }
+            Self::Settings(_) => {
+                "DATABASE_URL or DATABASE_DIRECT_URL cannot be used; the log has the reason".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}

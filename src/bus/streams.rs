@@ -94,13 +94,6 @@ impl Bus {
         Ok(state(&self.info(name).await?, name))
     }
 
-    /// The stream to ask further, and what it says of itself now.
-    pub(super) async fn look(&self, name: &str) -> Result<(Stream, StreamState), BusError> {
-        let stream = self.stream(name).await?;
-        let state = state(stream.cached_info(), name);
-        Ok((stream, state))
-    }
-
     async fn info(&self, name: &str) -> Result<Info, BusError> {
         Ok(self.stream(name).await?.cached_info().clone())
     }

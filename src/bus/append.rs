@@ -6,8 +6,8 @@
 
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 
+use super::fetch::Which;
 use super::{Bus, BusError, PublishError, Unstored};
 
 /// The end of a stream.
@@ -40,22 +40,13 @@ impl Bus {
     /// # Errors
     /// It is not there, or JetStream does not answer.
     pub async fn end(&self, stream: &str) -> Result<End, BusError> {
-        let (handle, state) = self.look(stream).await?;
-        let message_id = if state.messages == 0 {
-            None
-        } else {
-            match handle.get_raw_message(state.last_seq).await {
-                Ok(last) => last.headers.get(NATS_MESSAGE_ID).map(ToString::to_string),
-                // Its age was up between the two questions.
-                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
-                Err(error) => {
-                    return Err(BusError::JetStream {
-                        doing: "read last message",
-                        why: error.to_string(),
-                    });
-                }
-            }
+        let state = self.stream_state(stream).await?;
+        let last = match state.messages {
+            0 => None,
+            // None too when its age was up between the two questions.
+            _ => self.fetch(stream, Which::At(state.last_seq)).await?,
         };
+        let message_id = last.and_then(|last| last.header(NATS_MESSAGE_ID.as_ref()));
         Ok(End {
             created_ns: state.created_ns,
             seq: state.last_seq,

@@ -148,6 +148,15 @@ impl Stored {
         ))
     }
 
+    /// The first header of this name; other headers may hold any bytes.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.split(|byte| *byte == b'\n').find_map(|line| {
+            let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+            Some(std::str::from_utf8(value).ok()?.trim().to_owned())
+        })
+    }
+
     /// The message as a reader delivers it; `pending` messages are behind it in the stream.
     #[must_use]
     pub fn into_message(self, pending: u64) -> Message {
@@ -186,6 +195,9 @@ mod tests {
             stored("plays.pl_1", latin_1).fault().as_deref(),
             Some(r#"headers: not UTF-8: "X-Name: caf\xe9""#)
         );
+        let with_id = stored("plays.pl_1", b"NATS/1.0\r\nX: \xe9\r\nNats-Msg-Id: a\r\n\r\n");
+        assert_eq!(with_id.header("Nats-Msg-Id").as_deref(), Some("a"));
+        assert_eq!(with_id.header("Nats-Msg").as_deref(), None);
         assert!(stored("plays.pl_\u{fffd}", good).fault().is_some());
         assert!(stored("plays.pl_1\u{3000}x", good).fault().is_some());
     }

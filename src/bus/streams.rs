@@ -85,12 +85,6 @@ impl Bus {
         Ok(state(&parsed(&info)?, &config_of(&info), name))
     }
 
-    /// The stream to ask further, and what it says of itself now.
-    pub(super) async fn look(&self, name: &str) -> Result<(Stream, StreamState), BusError> {
-        let stream = self.stream(name).await?;
-        Ok((stream, self.stream_state(name).await?))
-    }
-
     /// STREAM.INFO as it came, so that fields this release does not know are kept.
     pub(super) async fn info_if_there(&self, name: &str) -> Result<Option<Value>, BusError> {
         let asked = self.jetstream.request(format!("STREAM.INFO.{name}"), &()).await;

@@ -311,3 +311,19 @@ async fn what_is_only_decided_is_not_announced() {
     let outcomes: Vec<&Value> = told.iter().map(|told| &told.payload["outcome"]).collect();
     assert_eq!(outcomes, [&json!("written")]);
 }
+
+/// What somebody else published there, with headers that no library parses, stops no announcement.
+#[tokio::test]
+async fn f44_a_strange_message_at_the_end_stops_no_announcement() {
+    let world = World::builder().workers(0).start().await;
+    world.seed_user("auth0|ann", &[]);
+    let strange = b"X-Name: caf\xe9\r\n";
+    world.send_raw(b"roles.other.granted", strange, b"{}").await;
+    world.start_worker().await;
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    world.settled().await;
+    world
+        .eventually("it is announced", async || count(&world).await == Some(2))
+        .await;
+}

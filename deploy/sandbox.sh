@@ -16,4 +16,5 @@ export PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
   fi
   SQLX_OFFLINE=true cargo build --locked --release --features sandbox --target-dir target
 )
+export NATS_SERVER_BIN="${NATS_SERVER_BIN:-$checkout/.tools/nats/bin/nats-server}"
 exec "$checkout/target/release/rolekeeper" sandbox "$@"

@@ -10,8 +10,9 @@ export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
 export SQLX_OFFLINE=true
 # What a test needs and does not find is a failure here, where it was just installed.
 export CI=true
-# The tests run against the nats-server on PATH, and a smoke part against the current one.
-export NATS_SERVER_CURRENT_BIN="$PWD/.tools/nats/bin/nats-server"
+# The tests run against the current nats-server, and a smoke part against the oldest supported one.
+export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
+export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
 
 # A test that hangs must not hold the machine: the longest run seen is far below.
 TEST_LIMIT=25m

@@ -11,11 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
-use crate::bus::{Bus, STREAMS};
+use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
+    RestoreConfig,
 };
 use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
@@ -27,7 +29,7 @@ use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::RulesFile;
 use crate::flow::silence::Heard;
 use crate::http::api::{self, ApiParts};
-use crate::http::{self, ops, webhook};
+use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{InForce, Store, StoreError};
@@ -36,8 +38,18 @@ use crate::store::{InForce, Store, StoreError};
 ///
 /// # Errors
 /// An address that cannot be used.
-pub fn store(config: &DatabaseConfig) -> Result<Store> {
+fn store(config: &DatabaseConfig) -> Result<Store> {
     Ok(Store::new(&config.url, &config.direct_url)?)
+}
+
+/// Connects a command to Postgres, and refuses an address that cannot keep locks.
+///
+/// # Errors
+/// An address that cannot be used, or Postgres is not there.
+pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
+    let store = store(config)?;
+    store.check_sessions().await?;
+    Ok(store)
 }
 
 /// Connects to NATS as configured, in the background.
@@ -62,6 +74,7 @@ pub async fn serve(config: Config) -> Result<()> {
         ops_listen,
         rules,
         rules_file,
+        restores,
         erasure_key,
         grace_period,
     } = config;
@@ -70,6 +83,7 @@ pub async fn serve(config: Config) -> Result<()> {
     await_stages(&readiness, fold.is_some(), reconcile.is_some());
     let store = store(&database)?.with_erasure_key(erasure_key);
     let bus = bus(&bus_config).await?;
+    lifecycle.spawn("nats", refuse_old_server(bus.clone(), lifecycle.stopping()));
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
     let rules = watch::Sender::new(Arc::new(rules));
@@ -81,14 +95,16 @@ pub async fn serve(config: Config) -> Result<()> {
     let ops = ops::Ops {
         metrics: Arc::clone(&metrics),
         readiness: readiness.clone(),
-        store: store.clone(),
+        store: store.for_ops(),
         accept: Accept::new(bus.clone()),
         streams: &STREAMS,
     };
+    let connections = Connections::share_out();
     let listener = listen("OPS_LISTEN", ops_listen).await?;
+    let stop = lifecycle.stopping();
     lifecycle.spawn(
         "ops",
-        http::serve(listener, ops::routes(ops), lifecycle.stopping()),
+        http::serve(listener, ops::routes(ops), connections.ops, stop),
     );
     if let Some(HttpConfig {
         listen: address,
@@ -109,26 +125,36 @@ pub async fn serve(config: Config) -> Result<()> {
             metrics: Arc::clone(&metrics),
         });
         if let Some(config) = api {
-            let (parts, keys) = data_api(config, &store, &bus, &metrics)?;
+            let (parts, keys) = data_api(config, &store.for_api(), &bus, &metrics)?;
             lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
             routes = routes.merge(api::routes(parts));
         } else {
             info!("the data API is not served: API_AUDIENCE is not set");
         }
-        lifecycle.spawn("http", http::serve(listener, routes, lifecycle.stopping()));
+        let stop = lifecycle.stopping();
+        lifecycle.spawn("http", http::serve(listener, routes, connections.public, stop));
         // Without the bus it answers 503 itself, which makes Auth0 send again.
         readiness.ready("http", "listening");
     }
 
+    let mut deliveries = Vec::new();
+    if fold.is_some() {
+        // A message may end the connection it comes on: each fold reads on one of its own.
+        for _ in STREAMS {
+            deliveries.push(self::bus(&bus_config).await?);
+        }
+    }
     let worker = Worker {
         fold,
         reconcile,
         store,
+        deliveries,
         bus,
         metrics,
         readiness,
         rules,
         rules_file,
+        restores,
         client,
         lifecycle: lifecycle.clone(),
     };
@@ -141,6 +167,16 @@ pub async fn serve(config: Config) -> Result<()> {
         End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
     }
+}
+
+/// Ends the worker when the first server that is connected is too old. A later one is checked by the folds, which then
+/// stop and say so: a cluster under upgrade does not end its workers.
+async fn refuse_old_server(bus: Bus, stop: CancellationToken) -> Result<(), BusError> {
+    if let Some(checked) = stop.run_until_cancelled(bus.wait_for_supported_server()).await {
+        checked?;
+    }
+    stop.cancelled().await;
+    Ok(())
 }
 
 /// Nobody who asks before a stage has begun may take the worker for ready.
@@ -159,10 +195,12 @@ struct Worker {
     reconcile: Option<ReconcileConfig>,
     store: Store,
     bus: Bus,
+    deliveries: Vec<Bus>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
     rules: watch::Sender<Arc<Rules>>,
     rules_file: Option<PathBuf>,
+    restores: RestoreConfig,
     client: Option<Client>,
     lifecycle: Lifecycle,
 }
@@ -174,10 +212,12 @@ impl Worker {
             reconcile,
             store,
             bus,
+            deliveries,
             metrics,
             readiness,
             rules,
             rules_file,
+            restores,
             client,
             lifecycle,
         } = self;
@@ -198,19 +238,26 @@ impl Worker {
             batch,
             dedup_horizon,
             own_client_id,
+            tenant,
         }) = fold
         {
-            for source in [Source::AppEvents, Source::Auth0Logs] {
+            let (process, search) = (Uuid::now_v7(), Arc::default());
+            for (source, deliveries) in [Source::AppEvents, Source::Auth0Logs].into_iter().zip(deliveries) {
                 let stage = Fold {
                     source,
                     store: store.clone(),
                     bus: bus.clone(),
+                    deliveries,
+                    process,
+                    search: Arc::clone(&search),
                     metrics: Arc::clone(&metrics),
                     readiness: readiness.clone(),
                     rules: rules.subscribe(),
                     batch,
                     dedup_horizon,
                     own_client_id: own_client_id.clone(),
+                    tenant: tenant.clone(),
+                    other_tenant: Arc::default(),
                 };
                 lifecycle.spawn(source.stage(), stage.run(stop.clone()));
             }
@@ -225,6 +272,7 @@ impl Worker {
                 metrics: Arc::clone(&metrics),
                 readiness,
                 rules: rules.subscribe(),
+                restores: restores.clone(),
                 config,
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
@@ -235,6 +283,7 @@ impl Worker {
                 path,
                 store,
                 metrics,
+                forbidden: restores.forbidden,
                 writes,
                 rules,
             };
@@ -266,6 +315,7 @@ async fn prepare(
     readiness.not_ready("start", "starting");
     while !stop.is_cancelled() {
         let prepared = async {
+            store.check_sessions().await?;
             store.check_schema().await?;
             store.check_erasure_key().await?;
             if let Some(tenant) = start.tenant {
@@ -282,7 +332,12 @@ async fn prepare(
                 readiness.ready("start", "prepared");
                 return Ok(true);
             }
-            Err(error @ (StoreError::Schema(_) | StoreError::ErasureKey(_) | StoreError::Tenant(_))) => {
+            Err(
+                error @ (StoreError::Settings(_)
+                | StoreError::Schema(_)
+                | StoreError::ErasureKey(_)
+                | StoreError::Tenant(_)),
+            ) => {
                 return Err(error);
             }
             Err(why) => {

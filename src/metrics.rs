@@ -4,6 +4,7 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 mod api;
+mod fold;
 mod tenant_log;
 
 use prometheus::{
@@ -12,6 +13,7 @@ use prometheus::{
 };
 
 pub use api::ApiMetrics;
+pub use fold::FoldMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -93,6 +95,8 @@ pub struct Metrics {
     pub database_up: IntGauge,
     /// 1 while NATS is connected.
     pub bus_up: IntGauge,
+    /// A fold that stands still.
+    pub fold: FoldMetrics,
     /// The data API.
     pub api: ApiMetrics,
     /// The tenant's log: its stream, and the gap filler.
@@ -300,6 +304,7 @@ impl Metrics {
             ),
             database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
+            fold: FoldMetrics::new(&maker, streams),
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),
             registry: maker.0,
@@ -329,7 +334,7 @@ impl Metrics {
         for kind in ["record", "unreadable"] {
             self.webhook_records.with_label_values(&[kind]);
         }
-        for call in ["get_user", "patch_user", "get_logs"] {
+        for call in ["get_user", "patch_user", "get_logs", "get_log"] {
             for result in [
                 "ok",
                 "limited",
@@ -343,6 +348,7 @@ impl Metrics {
             }
         }
         self.brake_engaged.with_label_values(&["gone"]);
+        self.brake_engaged.with_label_values(&["restored"]);
         for change in ["granted", "revoked"] {
             self.brake_engaged.with_label_values(&[change]);
             self.role_writes_refused.with_label_values(&[change]);
@@ -359,7 +365,7 @@ impl Metrics {
         for answer in ["restored", "left"] {
             self.taken_away.with_label_values(&[answer]);
         }
-        for outcome in ["merged", "nothing_lost", "unresolved"] {
+        for outcome in ["merged", "nothing_lost", "unresolved", "unconfirmed"] {
             self.races.with_label_values(&[outcome]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {

@@ -56,6 +56,7 @@ impl Bare {
             .clone();
         STREAM.clone_into(&mut same.name);
         same.subjects = vec!["bare.>".to_owned()];
+        same.subject_transform = None;
         jetstream.create_stream(same).await?;
         let mut db = PgConnection::connect(&ground.postgres.url("postgres")).await?;
         sqlx::raw_sql("CREATE TABLE bare (number bigint PRIMARY KEY)")

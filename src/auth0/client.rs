@@ -83,6 +83,8 @@ pub struct Reply<T> {
     pub result: Result<T, CallError>,
     /// Of the last answer; all `None` when there was none.
     pub rate: RateHeaders,
+    /// `Date` of the last answer: Auth0's clock, in whole seconds.
+    pub date: Option<OffsetDateTime>,
 }
 
 impl Client {
@@ -149,6 +151,7 @@ impl Client {
                     return Reply {
                         result: Err(broken.later(after_failure)),
                         rate: RateHeaders::default(),
+                        date: None,
                     };
                 }
             };
@@ -178,6 +181,7 @@ impl Client {
             return Reply {
                 result,
                 rate: answer.rate,
+                date: answer.date,
             };
         }
     }
@@ -193,6 +197,7 @@ impl<T> From<NoToken> for Reply<T> {
         Self {
             result: Err(no_token.error),
             rate,
+            date: None,
         }
     }
 }

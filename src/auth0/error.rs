@@ -81,6 +81,8 @@ pub enum LaterWhy {
     Server,
     /// An answer that cannot be understood: torn, too large, HTML, not a user, a redirect.
     BadAnswer,
+    /// A 404 that does not say what is missing.
+    NotFound,
     /// No token could be had, so the call was not made.
     TokenUnavailable,
 }
@@ -96,11 +98,12 @@ pub enum Outcome {
 
 impl LaterWhy {
     /// Every kind, for a metric whose series exist from the start.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Network,
         Self::Timeout,
         Self::Server,
         Self::BadAnswer,
+        Self::NotFound,
         Self::TokenUnavailable,
     ];
 
@@ -112,6 +115,7 @@ impl LaterWhy {
             Self::Timeout => "timeout",
             Self::Server => "server",
             Self::BadAnswer => "bad_answer",
+            Self::NotFound => "not_found",
             Self::TokenUnavailable => "token_unavailable",
         }
     }
@@ -124,6 +128,7 @@ impl std::fmt::Display for LaterWhy {
             Self::Timeout => "Auth0 did not answer in time",
             Self::Server => "Auth0 is in trouble",
             Self::BadAnswer => "Auth0's answer could not be understood",
+            Self::NotFound => "a 404 that does not speak of the user",
             Self::TokenUnavailable => "no token could be had",
         })
     }
@@ -152,7 +157,7 @@ impl From<&CallError> for Ended {
                 reason: error.to_string(),
             },
             CallError::Later {
-                why: LaterWhy::BadAnswer,
+                why: LaterWhy::BadAnswer | LaterWhy::NotFound,
                 ..
             } => Self::Doubtful {
                 reason: error.to_string(),
@@ -208,9 +213,9 @@ impl CallError {
                 None => status.to_string(),
             }),
             Self::Later {
-                why: why @ LaterWhy::BadAnswer,
+                why: LaterWhy::BadAnswer | LaterWhy::NotFound,
                 ..
-            } => Some(why.as_str().to_owned()),
+            } => Some(LaterWhy::BadAnswer.as_str().to_owned()),
             _ => None,
         }
     }
@@ -248,7 +253,7 @@ impl CallError {
             ),
             404 if said.code.as_deref() == Some(UNKNOWN_USER) => Self::Gone { at },
             404 => later(
-                LaterWhy::BadAnswer,
+                LaterWhy::NotFound,
                 format!("{}, without the error code {UNKNOWN_USER}", said.with(status)),
             ),
             400.. => Self::Refused {

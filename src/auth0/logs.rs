@@ -1,6 +1,6 @@
 //! The tenant's log, read page by page.
 //!
-//! Owns the form of a page. Must never change a byte of a record, nor judge one: what stores records does.
+//! Owns the form of a page, and asking for one record by its id. Must never change a byte of a record, nor judge one: what stores records does.
 //!
 //! `GET /api/v2/logs` has two modes (Auth0 docs, retrieve-log-events-using-mgmt-api): behind a record, in the order of
 //! the ids, without bound; and a search in the order of dates, of which only the first record is asked for here. The
@@ -11,16 +11,16 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::client::{Client, Reply};
 use super::error::{CallError, LaterWhy, Outcome};
 use super::users::RESERVED;
+use crate::domain::date;
 
 /// Most records a page.
 pub const MAX_TAKE: u32 = 100;
 
-/// Reads the tenant's log; needs the scope `read:logs`.
+/// Reads the tenant's log; needs the scope `read:logs` or `read:logs_users`.
 #[derive(Clone)]
 pub struct LogReader(Client);
 
@@ -70,8 +70,26 @@ impl LogReader {
         self.page("logs?sort=date%3A1&per_page=1&page=0").await
     }
 
+    /// The one record with this id, as it was sent; none when the tenant's log does not hold it (any more, or not yet).
+    pub async fn one(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
+        let path = format!("logs/{}", utf8_percent_encode(log_id, RESERVED));
+        let Reply { result, rate, date } = self.0.call(Method::GET, &path, None).await;
+        let result = match result {
+            // By whatever name a 404 goes: here it says nothing about a user.
+            Err(
+                CallError::Gone { .. }
+                | CallError::Later {
+                    why: LaterWhy::NotFound,
+                    ..
+                },
+            ) => Ok(None),
+            other => other.map(Some),
+        };
+        Reply { result, rate, date }
+    }
+
     async fn page(&self, path: &str) -> Reply<Page> {
-        let Reply { result, rate } = self.0.call(Method::GET, path, None).await;
+        let Reply { result, rate, date } = self.0.call(Method::GET, path, None).await;
         let result = result.and_then(|body| {
             parse(&body).map_err(|detail| CallError::Later {
                 why: LaterWhy::BadAnswer,
@@ -79,7 +97,7 @@ impl LogReader {
                 detail,
             })
         });
-        Reply { result, rate }
+        Reply { result, rate, date }
     }
 }
 
@@ -89,7 +107,7 @@ fn parse(body: &[u8]) -> Result<Page, String> {
     let read = |json: Box<RawValue>| {
         let fields: Option<Fields> = serde_json::from_str(json.get()).ok();
         let date = fields.as_ref().and_then(|fields| fields.date.as_deref());
-        let date = date.and_then(|date| OffsetDateTime::parse(date, &Rfc3339).ok());
+        let date = date.and_then(date::of_text);
         let log_id = fields.and_then(|fields| fields.log_id.or(fields.id));
         let log_id = log_id.ok_or_else(|| "a record of the log without an id".to_owned())?;
         Ok(Record { log_id, date, json })

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
+use crate::domain::date;
 use crate::domain::pacer::RateHeaders;
 
 /// What `headers` say about the bucket.
@@ -28,18 +28,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(seconds) = number(headers, RETRY_AFTER.as_str()) {
         return Some(Duration::from_secs(u64::from(saturating_u32(seconds))));
     }
-    let until = date(text(headers, RETRY_AFTER.as_str())?)?;
-    let sent = date(text(headers, DATE.as_str())?)?;
+    let until = date::of_header(text(headers, RETRY_AFTER.as_str())?)?;
+    let sent = date::of_header(text(headers, DATE.as_str())?)?;
     Some(Duration::try_from(until - sent).unwrap_or(Duration::ZERO))
 }
 
-/// When the reply was sent, by the server's clock, to the second.
+/// When the reply was sent, by the server's own clock.
 pub(super) fn sent_at(headers: &HeaderMap) -> Option<OffsetDateTime> {
-    date(text(headers, DATE.as_str())?)
-}
-
-fn date(raw: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(raw, &Rfc2822).ok()
+    date::of_header(text(headers, DATE.as_str())?)
 }
 
 /// A number of digits only; one beyond `u64` is its largest value.

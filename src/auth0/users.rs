@@ -46,6 +46,7 @@ pub struct Profile {
     whole: bool,
     /// Some text in it was no text and has been made legible.
     repaired: bool,
+    date: Option<OffsetDateTime>,
 }
 
 impl Reader {
@@ -104,6 +105,7 @@ impl Writer {
             return Reply {
                 result: Err(refused),
                 rate: super::RateHeaders::default(),
+                date: None,
             };
         }
         call(&self.0, Method::PATCH, user, Some(patch), true).await
@@ -122,6 +124,7 @@ async fn call(
         return Reply {
             result: Err(CallError::Gone { at: None }),
             rate: super::RateHeaders::default(),
+            date: None,
         };
     }
     let id = utf8_percent_encode(user.as_str(), RESERVED);
@@ -135,15 +138,16 @@ async fn call(
     } else {
         Outcome::NotSent
     };
-    let Reply { result, rate } = client.call(method, &path, body).await;
+    let Reply { result, rate, date } = client.call(method, &path, body).await;
     let result = result.and_then(|body| {
-        Profile::parse(&body, whole).map_err(|detail| CallError::Later {
+        let profile = Profile::parse(&body, whole).map_err(|detail| CallError::Later {
             why: LaterWhy::BadAnswer,
             outcome,
             detail,
-        })
+        });
+        profile.map(|profile| Profile { date, ..profile })
     });
-    Reply { result, rate }
+    Reply { result, rate, date }
 }
 
 /// What is wrong with a patch that Auth0 would take as "delete everything", or may.
@@ -172,6 +176,7 @@ impl Profile {
                 json,
                 whole,
                 repaired,
+                date: None,
             })
         } else {
             Err("an object without user_id".to_owned())
@@ -234,6 +239,12 @@ impl Profile {
             Some(Value::String(name)) => SeenName::Is(name.clone()),
             Some(_) => SeenName::Odd,
         }
+    }
+
+    /// `Date` of the answer that showed it: when Auth0 sent it, by its own clock, in whole seconds.
+    #[must_use]
+    pub fn date(&self) -> Option<OffsetDateTime> {
+        self.date
     }
 
     /// The whole object.

@@ -4,9 +4,13 @@
 //! never acknowledge: the position of a reader lives in Postgres.
 
 mod append;
+mod fetch;
 mod publish;
 mod reader;
+mod server;
+mod shape;
 mod streams;
+mod waiting;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,15 +22,18 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 pub use append::{Appended, End};
-pub use publish::{PublishError, Unstored};
-pub use reader::{From, Message, ReadError, Reader};
-pub use streams::{APP_EVENTS, AUTH0_LOGS, Limits, ROLE_CHANGES, STREAMS, StreamState};
+pub use fetch::{Stored, Which};
+pub use publish::{Delivery, PublishError, Unstored};
+pub use reader::{Message, ReadError, Reader};
+pub use shape::Limits;
+pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
+pub use waiting::{From, Waiting};
 
 /// Longest wait for one answer of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delay between two attempts to connect; short, because a cluster's next server may answer at once.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
-/// Publishes in flight at once; past that the publisher waits for acknowledgements.
+/// Publishes in flight at once. The client waits for ever past that, so `publish` stays well below.
 const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 
 /// A connection to NATS that mends itself. Cheap to clone.
@@ -34,6 +41,8 @@ const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
+    /// What deliveries may have in flight together.
+    bulk: publish::Bulk,
     /// How often the connection was lost; deliveries under way are lost with it.
     disconnects: watch::Receiver<u64>,
 }
@@ -55,6 +64,9 @@ pub enum BusError {
     /// The stream is not there.
     #[error("JetStream has no stream {0}; run `rolekeeper migrate`")]
     NoStream(String),
+    /// The server lacks what the streams need; another server is needed.
+    #[error("nats-server {0} is too old: rolekeeper needs 2.10 or newer; upgrade the server and start again")]
+    OldServer(String),
 }
 
 impl Bus {
@@ -105,6 +117,7 @@ impl Bus {
         Ok(Self {
             client,
             jetstream,
+            bulk: publish::Bulk::default(),
             disconnects,
         })
     }

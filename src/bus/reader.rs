@@ -1,7 +1,7 @@
 //! Reading a stream from a given sequence, without acknowledgements.
 //!
-//! Owns the ephemeral pull consumer. Must never skip a delivery in silence: each message is numbered by the
-//! consumer, and a number that does not follow ends the reader.
+//! Owns the ephemeral pull consumer, from its making to its end. Must never skip a delivery in silence: each message is
+//! numbered by the consumer, and a number that does not follow ends the reader.
 
 use std::time::Duration;
 
@@ -11,9 +11,11 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, Re
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
+use tracing::debug;
+use uuid::Uuid;
 
-use super::streams::unix_ns;
 use super::{Bus, BusError};
+use crate::bus::streams::unix_ns;
 
 /// The consumer outlives pauses of ours (a slow transaction, a stopped process) by this much; the server's
 /// own default is 5 s.
@@ -22,16 +24,26 @@ const INACTIVE_THRESHOLD: Duration = Duration::from_mins(5);
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 /// The server shows that the consumer lives this often; two missed ones end the reader.
 const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
-
-/// How long a message that is there may take to come.
-const FIRST_WAIT: Duration = Duration::from_secs(3);
+/// Longest wait for the deletion of a consumer that is no longer read.
+const DELETE_WITHIN: Duration = Duration::from_secs(2);
+/// Most bytes of one pull request. The server closes a connection on which 64 MiB wait to be read.
+const PULL_BYTES: usize = 16 << 20;
+/// What a delivery adds to the largest payload: subject, reply and headers, with much to spare.
+const BESIDE_PAYLOAD: usize = 64 << 10;
 
 /// Reads one stream in order.
 pub struct Reader {
     messages: Stream,
+    consumer: Consumer,
     consumer_seq: u64,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
+}
+
+/// A consumer at the server, by its name.
+pub(super) struct Consumer {
+    stream: String,
+    name: String,
 }
 
 /// Why a reader ended. Whatever it was: start again at the cursor.
@@ -48,6 +60,9 @@ pub enum ReadError {
     /// The stream has messages that were never delivered.
     #[error("the stream ends at {0}, and nothing more was delivered")]
     Behind(u64),
+    /// The server allows pull requests of this many messages only.
+    #[error("the server takes pull requests of {0} messages at most")]
+    BatchTooLarge(usize),
     /// The consumer is gone, the server does not answer for it, or the connection was lost.
     #[error("the consumer ended: {0}")]
     Ended(String),
@@ -58,6 +73,7 @@ pub enum ReadError {
 pub struct Message {
     subject: Subject,
     payload: Bytes,
+    size: usize,
     /// Its sequence in the stream.
     pub seq: u64,
     /// When the stream stored it, Unix nanoseconds.
@@ -67,79 +83,98 @@ pub struct Message {
 }
 
 impl Message {
+    pub(super) fn new(subject: Subject, payload: Bytes, seq: u64, stored_ns: i64, pending: u64) -> Self {
+        Self {
+            subject,
+            size: payload.len(),
+            payload,
+            seq,
+            stored_ns,
+            pending,
+        }
+    }
+
     /// Subject it was published on.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Payload as it was published.
+    /// Payload as it was published, unless it was shortened.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
-}
 
-/// Where to look for a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// At this sequence or behind it.
-    Seq(u64),
-    /// Stored later than this, Unix nanoseconds.
-    StoredAfter(i64),
+    /// Bytes of the whole payload.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes that it keeps in memory, about.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.subject.len() + self.payload.len()
+    }
+
+    /// Keeps only the first `bytes` of the payload, and gives the memory of the rest back.
+    #[must_use]
+    pub fn shortened(mut self, bytes: usize) -> Self {
+        // Copied: a slice would keep all of the buffer alive, with the messages around it.
+        self.payload = Bytes::copy_from_slice(&self.payload[..self.payload.len().min(bytes)]);
+        self
+    }
 }
 
 impl Bus {
-    /// Sequence of the first message there is; none when there is none.
-    ///
-    /// # Errors
-    /// JetStream does not answer.
-    pub async fn first(&self, stream: &str, from: From) -> Result<Option<u64>, BusError> {
-        let policy = match from {
-            From::Seq(seq) => DeliverPolicy::ByStartSequence {
-                start_sequence: seq.max(1),
-            },
-            From::StoredAfter(ns) => DeliverPolicy::ByStartTime {
-                start_time: time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ns) + 1)
-                    .unwrap_or(time::OffsetDateTime::UNIX_EPOCH),
-            },
-        };
-        let mut reader = self.open(stream, policy, 1).await?;
-        match tokio::time::timeout(FIRST_WAIT, reader.next_batch(1)).await {
-            Err(_) => Ok(None),
-            Ok(Ok(batch)) => Ok(batch.first().map(|message| message.seq)),
-            Ok(Err(why)) => Err(BusError::JetStream {
-                doing: "read first message",
-                why: why.to_string(),
-            }),
-        }
-    }
-
     /// Reads `stream` from sequence `from` on, asking for `batch` messages at a time.
     ///
     /// # Errors
     /// JetStream does not answer or refuses the consumer.
     pub async fn reader(&self, stream: &str, from: u64, batch: usize) -> Result<Reader, BusError> {
-        self.open(
-            stream,
-            DeliverPolicy::ByStartSequence {
-                start_sequence: from.max(1),
-            },
-            batch,
-        )
-        .await
+        let mut disconnects = self.disconnects.clone();
+        disconnects.mark_unchanged();
+        let policy = DeliverPolicy::ByStartSequence {
+            start_sequence: from.max(1),
+        };
+        let (consumer, made) = self.consumer(stream, policy).await?;
+        let messages = made
+            .stream()
+            .max_messages_per_batch(batch)
+            .max_bytes_per_batch(PULL_BYTES.max(self.max_message_bytes() + BESIDE_PAYLOAD))
+            .expires(PULL_EXPIRES)
+            .heartbeat(IDLE_HEARTBEAT)
+            .messages()
+            .await;
+        match messages {
+            Ok(messages) => Ok(Reader {
+                messages,
+                consumer,
+                consumer_seq: 0,
+                broken: None,
+                disconnects,
+            }),
+            Err(error) => {
+                self.delete(consumer).await;
+                Err(said("pull", &error))
+            }
+        }
     }
 
-    async fn open(
+    /// Makes a consumer; whoever asks for it deletes it.
+    pub(super) async fn consumer(
         &self,
         stream: &str,
         deliver_policy: DeliverPolicy,
-        batch: usize,
-    ) -> Result<Reader, BusError> {
-        let said = |doing: &'static str, why: String| BusError::JetStream { doing, why };
-        let mut disconnects = self.disconnects.clone();
-        disconnects.mark_unchanged();
+    ) -> Result<(Consumer, PullConsumer), BusError> {
+        // Named by us: a consumer whose making was answered too late can be deleted too.
+        let consumer = Consumer {
+            stream: stream.to_owned(),
+            name: format!("rolekeeper-{}", Uuid::now_v7()),
+        };
         let config = pull::Config {
+            name: Some(consumer.name.clone()),
             description: Some("rolekeeper fold".to_owned()),
             deliver_policy,
             ack_policy: AckPolicy::None,
@@ -149,43 +184,54 @@ impl Bus {
             num_replicas: 1,
             ..pull::Config::default()
         };
-        let consumer: PullConsumer = self
-            .jetstream
-            .create_consumer_on_stream(config, stream)
-            .await
-            .map_err(|error| said("create consumer", error.to_string()))?;
-        // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
-        let made = &consumer.cached_info().config;
-        if made.ack_policy != AckPolicy::None || made.inactive_threshold != INACTIVE_THRESHOLD {
-            return Err(said(
-                "create consumer",
-                "the server did not take its settings over".to_owned(),
-            ));
+        let made: Result<PullConsumer, _> = self.jetstream.create_consumer_on_stream(config, stream).await;
+        let why = match made {
+            Ok(made) => {
+                // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
+                let config = &made.cached_info().config;
+                if config.ack_policy == AckPolicy::None && config.inactive_threshold == INACTIVE_THRESHOLD {
+                    return Ok((consumer, made));
+                }
+                said("create consumer", &"the server did not take its settings over")
+            }
+            Err(error) => said("create consumer", &error),
+        };
+        self.delete(consumer).await;
+        Err(why)
+    }
+
+    /// Ends a reader, and its consumer at the server. One that cannot be deleted now goes by itself some minutes later.
+    pub async fn close(&self, reader: Reader) {
+        let Reader { consumer, .. } = reader;
+        self.delete(consumer).await;
+    }
+
+    pub(super) async fn delete(&self, consumer: Consumer) {
+        let Consumer { stream, name } = consumer;
+        let deleted = self.jetstream.delete_consumer_from_stream(&name, &stream);
+        match tokio::time::timeout(DELETE_WITHIN, deleted).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => debug!(stream, consumer = name, "the consumer was not deleted: {why}"),
+            Err(_) => debug!(stream, consumer = name, "the consumer was not deleted: no answer"),
         }
-        let messages = consumer
-            .stream()
-            .max_messages_per_batch(batch)
-            .expires(PULL_EXPIRES)
-            .heartbeat(IDLE_HEARTBEAT)
-            .messages()
-            .await
-            .map_err(|error| said("pull", error.to_string()))?;
-        Ok(Reader {
-            messages,
-            consumer_seq: 0,
-            broken: None,
-            disconnects,
-        })
+    }
+}
+
+pub(super) fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
+    BusError::JetStream {
+        doing,
+        why: error.to_string(),
     }
 }
 
 impl Reader {
-    /// Waits for at least one message and takes what has arrived by then, in order, `most` of them at most.
-    /// Safe to cancel: nothing is taken before the first message is there, and the rest is taken at once.
+    /// Waits for at least one message and takes what has arrived by then, in order: at most `most` of them, and none more
+    /// once they have `most_bytes`. Safe to cancel: nothing is taken before the first message is there, and the rest is
+    /// taken at once.
     ///
     /// # Errors
     /// The reader ended; messages read before that were handed out by earlier calls.
-    pub async fn next_batch(&mut self, most: usize) -> Result<Vec<Message>, ReadError> {
+    pub async fn next_batch(&mut self, most: usize, most_bytes: usize) -> Result<Vec<Message>, ReadError> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
@@ -197,14 +243,19 @@ impl Reader {
                 return Err(ReadError::Ended("the connection was lost".to_owned()));
             }
         };
-        let mut batch = vec![self.check(first)?];
-        while batch.len() < most {
+        let first = self.check(first)?;
+        let mut bytes = first.held_bytes();
+        let mut batch = vec![first];
+        while batch.len() < most && bytes < most_bytes {
             // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
             let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else {
                 break;
             };
             match self.check(next) {
-                Ok(message) => batch.push(message),
+                Ok(message) => {
+                    bytes += message.held_bytes();
+                    batch.push(message);
+                }
                 Err(error) => {
                     // What came before the fault is good; the fault is told at the next call.
                     self.broken = Some(error);
@@ -221,7 +272,7 @@ impl Reader {
     ) -> Result<Message, ReadError> {
         let inner = match next {
             Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(ReadError::Ended(error.to_string())),
+            Some(Err(error)) => return Err(ended(&error.to_string())),
             None => return Err(ReadError::Ended("the subscription was closed".to_owned())),
         };
         let info = inner
@@ -237,12 +288,28 @@ impl Reader {
         self.consumer_seq = expected;
         let (seq, stored_ns, pending) = (info.stream_sequence, unix_ns(info.published), info.pending);
         let async_nats::Message { subject, payload, .. } = inner.message;
-        Ok(Message {
-            subject,
-            payload,
-            seq,
-            stored_ns,
-            pending,
-        })
+        Ok(Message::new(subject, payload, seq, stored_ns, pending))
+    }
+}
+
+/// The client library's error, in which the server's own words are.
+fn ended(why: &str) -> ReadError {
+    let limit = why.split_once("Exceeded MaxRequestBatch of ");
+    match limit.and_then(|(_, most)| most.trim().parse().ok()) {
+        Some(most @ 1..) => ReadError::BatchTooLarge(most),
+        _ => ReadError::Ended(why.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_largest_pull_request() {
+        let why = "pull request exceeded consumer limits: Exceeded MaxRequestBatch of 500";
+        assert!(matches!(ended(why), ReadError::BatchTooLarge(500)));
+        let other = "pull request exceeded consumer limits: Exceeded MaxRequestExpires of 1s";
+        assert!(matches!(ended(other), ReadError::Ended(_)));
     }
 }

@@ -1,12 +1,14 @@
-//! The streams: what they must look like, making them, checking them.
+//! The streams: making them, bringing them in order, asking how they stand.
 //!
-//! Owns names, subjects and guards of the streams. Must never delete, purge or shrink one.
+//! Owns their names and what they say of themselves. Must never delete, purge or shrink one.
 
-use std::time::Duration;
-
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::{Info, Stream};
 use async_nats::jetstream::{self, context::GetStreamErrorKind};
+use serde::Deserialize as _;
+use serde_json::Value;
 
+use super::shape::{self, Limits, Shape};
 use super::{Bus, BusError};
 
 /// Plays and playlists, published by app servers.
@@ -19,17 +21,6 @@ pub const ROLE_CHANGES: &str = "ROLE_CHANGES";
 pub const STREAMS: [&str; 2] = [APP_EVENTS, AUTH0_LOGS];
 
 const ERROR_STREAM_NOT_FOUND: u64 = 10059;
-
-/// Limits of one stream; the rest of its shape is fixed.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Copies a cluster keeps of each message.
-    pub replicas: usize,
-    /// Most bytes it may hold; past that publishers are refused.
-    pub max_bytes: i64,
-    /// How long a message is kept.
-    pub max_age: Duration,
-}
 
 /// What a stream says of itself.
 #[derive(Clone, Debug)]
@@ -50,40 +41,38 @@ pub struct StreamState {
     pub last_stored_ns: i64,
     /// How it differs from what it must look like, one sentence a difference.
     pub differences: Vec<String>,
+    /// Whether it can never be trimmed: `deny_purge` cannot be taken off.
+    pub denies_purge: bool,
+    /// Whether its subjects are those of partitions.
+    pub has_transform: bool,
 }
 
 impl Bus {
-    /// Makes the stream if it is not there, widens it to what it must look like if it is.
+    /// Makes the stream with `made` if it is not there; else brings its guards in order and widens it to `there`.
+    /// Answers which limits were left as they are, too.
     ///
     /// # Errors
     /// JetStream refused; nothing is lost then, the stream stays as it was.
-    pub async fn ensure_stream(&self, name: &'static str, limits: Limits) -> Result<StreamState, BusError> {
-        let wanted = config(name, limits);
-        let info = match self.info(name).await {
-            Err(BusError::NoStream(_)) => {
-                let made = self.jetstream.create_stream(wanted.clone()).await;
-                made.map_err(|error| said("create stream", &error))?
-                    .cached_info()
-                    .clone()
-            }
-            Ok(there)
-                if !differences(&there.config, name).is_empty() || limits_differ(&there.config, limits) =>
-            {
-                let update = Config {
-                    max_messages: -1,
-                    max_messages_per_subject: -1,
-                    description: there.config.description.clone(),
-                    placement: there.config.placement.clone(),
-                    ..wanted
-                };
-                self.jetstream
-                    .update_stream(update)
-                    .await
-                    .map_err(|error| said("update stream", &error))?
-            }
-            other => other?,
+    pub async fn ensure_stream(
+        &self,
+        name: &'static str,
+        made: Limits,
+        there: Limits,
+    ) -> Result<(StreamState, Vec<String>), BusError> {
+        let Some(info) = self.info_if_there(name).await? else {
+            let made = shape::new(name, made);
+            let info = self.ask("create stream", "STREAM.CREATE", name, &made).await?;
+            return Ok((state(&parsed(&info)?, &config_of(&info), name), Vec::new()));
         };
-        Ok(state(&info, name))
+        let before = config_of(&info);
+        let mut edited = before.clone();
+        let left = shape::edit(&mut edited, name, there);
+        let info = if edited == before {
+            info
+        } else {
+            self.ask("update stream", "STREAM.UPDATE", name, &edited).await?
+        };
+        Ok((state(&parsed(&info)?, &config_of(&info), name), left))
     }
 
     /// What the stream says of itself now.
@@ -91,18 +80,39 @@ impl Bus {
     /// # Errors
     /// It is not there, or JetStream does not answer.
     pub async fn stream_state(&self, name: &str) -> Result<StreamState, BusError> {
-        Ok(state(&self.info(name).await?, name))
+        let info = self.info_if_there(name).await?;
+        let info = info.ok_or_else(|| BusError::NoStream(name.to_owned()))?;
+        Ok(state(&parsed(&info)?, &config_of(&info), name))
     }
 
     /// The stream to ask further, and what it says of itself now.
     pub(super) async fn look(&self, name: &str) -> Result<(Stream, StreamState), BusError> {
         let stream = self.stream(name).await?;
-        let state = state(stream.cached_info(), name);
-        Ok((stream, state))
+        Ok((stream, self.stream_state(name).await?))
     }
 
-    async fn info(&self, name: &str) -> Result<Info, BusError> {
-        Ok(self.stream(name).await?.cached_info().clone())
+    /// STREAM.INFO as it came, so that fields this release does not know are kept.
+    async fn info_if_there(&self, name: &str) -> Result<Option<Value>, BusError> {
+        let asked = self.jetstream.request(format!("STREAM.INFO.{name}"), &()).await;
+        match asked.map_err(|error| said("look at stream", &error))? {
+            Response::Ok(info) => Ok(Some(info)),
+            Response::Err { error } if is_not_found(&error) => Ok(None),
+            Response::Err { error } => Err(said("look at stream", &error)),
+        }
+    }
+
+    async fn ask(
+        &self,
+        doing: &'static str,
+        what: &str,
+        name: &str,
+        shape: &Shape,
+    ) -> Result<Value, BusError> {
+        let asked = self.jetstream.request(format!("{what}.{name}"), shape).await;
+        match asked.map_err(|error| said(doing, &error))? {
+            Response::Ok(info) => Ok(info),
+            Response::Err { error } => Err(said(doing, &error)),
+        }
     }
 
     async fn stream(&self, name: &str) -> Result<Stream, BusError> {
@@ -129,77 +139,15 @@ fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
     }
 }
 
-fn subjects(name: &str) -> Vec<String> {
-    let subjects: &[&str] = match name {
-        APP_EVENTS => &["plays.*", "playlists.*"],
-        ROLE_CHANGES => &["roles.*.*"],
-        _ => &["auth0.logs.*"],
-    };
-    subjects.iter().map(|subject| (*subject).to_owned()).collect()
+fn parsed(info: &Value) -> Result<Info, BusError> {
+    Info::deserialize(info).map_err(|error| said("read what the stream says of itself", &error))
 }
 
-/// Publishers' repeats are dropped inside this window.
-fn duplicate_window(name: &str) -> Duration {
-    // Auth0 repeats a batch until it succeeds; app servers retry for minutes at most.
-    if name == AUTH0_LOGS {
-        Duration::from_hours(2)
-    } else {
-        Duration::from_mins(10)
-    }
+fn config_of(info: &Value) -> Shape {
+    info["config"].as_object().cloned().unwrap_or_default()
 }
 
-fn config(name: &str, limits: Limits) -> Config {
-    Config {
-        name: name.to_owned(),
-        subjects: subjects(name),
-        retention: RetentionPolicy::Limits,
-        storage: StorageType::File,
-        discard: DiscardPolicy::New,
-        deny_delete: true,
-        deny_purge: true,
-        max_bytes: limits.max_bytes,
-        max_age: limits.max_age,
-        num_replicas: limits.replicas,
-        duplicate_window: duplicate_window(name),
-        ..Config::default()
-    }
-}
-
-fn limits_differ(there: &Config, limits: Limits) -> bool {
-    there.max_bytes != limits.max_bytes
-        || there.max_age != limits.max_age
-        || there.num_replicas != limits.replicas
-}
-
-/// Compares what we rely on; limits are the operator's to choose.
-fn differences(there: &Config, name: &str) -> Vec<String> {
-    let wanted = subjects(name);
-    let mut found = Vec::new();
-    let mut compare = |setting: &str, has: String, expected: String| {
-        if has != expected {
-            found.push(format!("{setting} is {has}, expected {expected}"));
-        }
-    };
-    compare("subjects", format!("{:?}", there.subjects), format!("{wanted:?}"));
-    compare("retention", format!("{:?}", there.retention), "Limits".to_owned());
-    compare("storage", format!("{:?}", there.storage), "File".to_owned());
-    compare("discard", format!("{:?}", there.discard), "New".to_owned());
-    compare("deny_delete", there.deny_delete.to_string(), "true".to_owned());
-    compare("deny_purge", there.deny_purge.to_string(), "true".to_owned());
-    compare(
-        "max_msgs_per_subject",
-        there.max_messages_per_subject.clamp(0, 1).to_string(),
-        "0".to_owned(),
-    );
-    compare(
-        "duplicate_window",
-        format!("{:?}", there.duplicate_window),
-        format!("{:?}", duplicate_window(name)),
-    );
-    found
-}
-
-fn state(info: &Info, name: &str) -> StreamState {
+fn state(info: &Info, shape: &Shape, name: &str) -> StreamState {
     StreamState {
         created_ns: unix_ns(info.created),
         first_seq: info.state.first_sequence,
@@ -208,7 +156,9 @@ fn state(info: &Info, name: &str) -> StreamState {
         bytes: info.state.bytes,
         max_bytes: info.config.max_bytes,
         last_stored_ns: unix_ns(info.state.last_timestamp),
-        differences: differences(&info.config, name),
+        differences: shape::differences(shape, name),
+        denies_purge: shape::denies_purge(shape),
+        has_transform: shape::has_transform(shape),
     }
 }
 

@@ -1,15 +1,18 @@
 //! `rolekeeper accept-stream`: the way out of a loss.
 //!
-//! Owns where the fold goes on: at the first message that was certainly not folded. Must say what it does
-//! before and after, since events are given up for good.
+//! Owns where the fold goes on: at the first message that was certainly not folded. Must say what it does before it does it,
+//! and must never give up events that are there unless it is told to.
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::app;
-use crate::bus::{Bus, From, STREAMS};
+use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{BusArgs, DatabaseArgs, check_parts};
 use crate::store::{Cursor, Loss, Wake};
+
+/// Header that JetStream gives to messages that it copied from another stream.
+const COPIED: &[u8] = b"Nats-Stream-Source:";
 
 /// The fold goes on behind the loss; held revokes are decided anew.
 #[derive(Args, Debug)]
@@ -24,6 +27,9 @@ pub(super) struct AcceptArgs {
     /// Go on at this stream sequence instead of where the loss suggests
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
+    /// Give up events that are there and were not folded
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(super) async fn run(args: AcceptArgs) -> Result<()> {
@@ -32,9 +38,10 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         bus,
         stream,
         from,
+        yes,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
-    let (store, bus) = (app::store(&database)?, app::bus(&bus).await?);
+    let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
     let Some(loss) = store.open_loss(&stream).await? else {
         bail!("{stream}: no loss stands, nothing to accept")
     };
@@ -44,14 +51,23 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         .context("a loss stands, but there is no cursor")?;
     println!("{stream} {}: {}", loss.kind, loss.detail);
     let state = bus.stream_state(&stream).await?;
-    let next = match from {
-        Some(seq) => seq,
-        None => next_unfolded(&bus, &stream, &loss, &cursor)
-            .await?
-            .unwrap_or(state.last_seq + 1),
-    };
-    if next > state.last_seq + 1 {
+    let place = unfolded(&loss, &cursor);
+    let unfolded = bus.waiting(&stream, place).await?;
+    if loss.kind == "recreated" && from.is_none() {
+        refuse_a_copy(&bus, &stream, &cursor, unfolded.first.as_ref()).await?;
+    }
+    let behind = state.last_seq + 1;
+    let next = from.unwrap_or_else(|| unfolded.first.as_ref().map_or(behind, |first| first.seq));
+    if next > behind {
         bail!("--from {next}: the stream ends at {}", state.last_seq);
+    }
+    let waiting = bus.waiting(&stream, From::Seq(next)).await?;
+    let given_up = unfolded.count.saturating_sub(waiting.count);
+    println!("{}", tell(&unfolded, &waiting, given_up));
+    if given_up > 0 && !yes {
+        bail!(
+            "nothing was done: add --yes to give up {given_up} messages for good, or choose another --from"
+        );
     }
     if !store
         .accept_loss(&stream, state.created_ns, next.cast_signed() - 1, Wake::Streams)
@@ -61,19 +77,61 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     }
     println!(
         "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided anew",
-        state.last_seq + 1 - next
+        waiting.count
     );
     Ok(())
 }
 
-/// The first message that was not folded, none if there is none.
-async fn next_unfolded(bus: &Bus, stream: &str, loss: &Loss, cursor: &Cursor) -> Result<Option<u64>> {
-    let from = match loss.kind.as_str() {
+/// Where the messages begin that were not folded.
+fn unfolded(loss: &Loss, cursor: &Cursor) -> From {
+    match loss.kind.as_str() {
         // Another stream: everything in it is new.
         "recreated" => From::Seq(1),
-        // The same events in part, under sequences that do not tell: what was stored after the last one we folded is new.
-        "rewound" | "replaced" => From::StoredAfter(cursor.last_stored_ns),
+        // The same events in part, under sequences that do not tell: what was stored after the newest one we folded is new.
+        "rewound" | "replaced" => From::StoredAfter(cursor.newest_folded_ns()),
         _ => From::Seq(cursor.last_seq.unsigned_abs() + 1),
+    }
+}
+
+/// In a stream that was copied into a new one, old messages would count a second time.
+async fn refuse_a_copy(bus: &Bus, stream: &str, cursor: &Cursor, first: Option<&Stored>) -> Result<()> {
+    let Some(first) = first else { return Ok(()) };
+    let copied = first.headers.windows(COPIED.len()).any(|part| part == COPIED);
+    let newest = cursor.newest_folded_ns();
+    if !copied && first.stored_ns > newest {
+        return Ok(());
+    }
+    let later = bus.waiting(stream, From::StoredAfter(newest)).await?;
+    let hint = match later.first {
+        Some(later) if !copied => format!(
+            "the first one stored after the newest that was folded is {}: `--from {}`",
+            later.seq, later.seq
+        ),
+        _ => "`--from 1` counts all of them".to_owned(),
     };
-    Ok(bus.first(stream, from).await?)
+    bail!(
+        "nothing was done: {stream} holds messages that may have been folded before it was made again ({}). Say where the \
+         fold goes on: {hint}",
+        if copied {
+            "they were copied from another stream"
+        } else {
+            "its first one was stored before the newest that was folded"
+        }
+    )
+}
+
+fn tell(unfolded: &Waiting, waiting: &Waiting, given_up: u64) -> String {
+    let first = waiting
+        .first
+        .as_ref()
+        .map_or_else(String::new, |first| format!(", the first of them {}", first.seq));
+    let twice = waiting.count.saturating_sub(unfolded.count);
+    let twice = match twice {
+        0 => String::new(),
+        _ => format!("; {twice} of them were folded before, and count again"),
+    };
+    format!(
+        "{given_up} messages that are there are given up; {} wait{first}{twice}",
+        waiting.count
+    )
 }

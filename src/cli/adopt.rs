@@ -52,7 +52,7 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
     users.sort_unstable();
     users.dedup();
     let named = (!all_known).then_some(users.as_slice());
-    let adopted = app::store(&database)?.adopt(&role, named).await?;
+    let adopted = app::connect(&database).await?.adopt(&role, named).await?;
     println!(
         "{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so"
     );

@@ -44,6 +44,7 @@ enum Deed {
 enum Held {
     Revokes,
     Grants,
+    Restores,
     /// Users whom Auth0 does not know
     Gone,
 }
@@ -52,45 +53,84 @@ enum Held {
 enum Changes {
     Revokes,
     Grants,
+    Restores,
 }
 
-impl From<Changes> for Change {
-    fn from(changes: Changes) -> Self {
-        match changes {
-            Changes::Revokes => Self::Revoked,
-            Changes::Grants => Self::Granted,
+impl Changes {
+    const ALL: [Self; 3] = [Self::Revokes, Self::Grants, Self::Restores];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Revokes => word(Change::Revoked),
+            Self::Grants => word(Change::Granted),
+            Self::Restores => "restores",
+        }
+    }
+
+    async fn state(self, store: &Store, show: i64) -> Result<BrakeState> {
+        Ok(match self {
+            Self::Revokes => store.brake(Change::Revoked, show).await?,
+            Self::Grants => store.brake(Change::Granted, show).await?,
+            Self::Restores => store.restores_brake(show).await?,
+        })
+    }
+
+    async fn release(self, store: &Store) -> Result<Option<u64>> {
+        Ok(match self {
+            Self::Revokes => store.release_brake(Change::Revoked).await?,
+            Self::Grants => store.release_brake(Change::Granted).await?,
+            Self::Restores => store.release_restores().await?,
+        })
+    }
+
+    async fn drop(self, store: &Store) -> Result<Option<u64>> {
+        Ok(match self {
+            Self::Revokes => store.drop_braked(Change::Revoked).await?,
+            Self::Grants => store.drop_braked(Change::Granted).await?,
+            Self::Restores => store.drop_restores().await?,
+        })
+    }
+
+    fn dropped(self) -> &'static str {
+        match self {
+            Self::Revokes => "they keep the role and are left alone until `rolekeeper adopt`",
+            Self::Grants => "they do not get the role until they fall below the line and earn it anew",
+            Self::Restores => {
+                "the roles of other clients stay as they are; correct them by hand where one is missing"
+            }
         }
     }
 }
 
 pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     let BrakeArgs { database, show, deed } = args;
-    let store = app::store(&database.checked()?)?;
-    let (change, done) = match deed {
+    let store = app::connect(&database.checked()?).await?;
+    let (changes, done) = match deed {
         None => return shown(&store, show).await,
-        Some(Deed::Release { changes: Held::Gone }) => return release_gone(&store).await,
         Some(Deed::Release { changes }) => {
-            let change = Change::to(matches!(changes, Held::Grants));
-            let released = store.release_brake(change).await?;
-            (change, released.map(|users| {
+            let changes = match changes {
+                Held::Gone => return release_gone(&store).await,
+                Held::Revokes => Changes::Revokes,
+                Held::Grants => Changes::Grants,
+                Held::Restores => Changes::Restores,
+            };
+            let released = changes.release(&store).await?;
+            (changes, released.map(|users| {
                 format!("{users} users released: each is decided anew, and what is still due is written as the rate limit allows")
             }))
         }
         Some(Deed::Drop { changes }) => {
-            let dropped = store.drop_braked(changes.into()).await?;
-            let left = match changes {
-                Changes::Revokes => "they keep the role and are left alone until `rolekeeper adopt`",
-                Changes::Grants => "they do not get the role until they fall below the line and earn it anew",
-            };
+            let dropped = changes.drop(&store).await?;
+            let left = changes.dropped();
             (
-                Change::from(changes),
+                changes,
                 dropped.map(|users| format!("{users} users dropped: {left}")),
             )
         }
     };
     match done {
-        Some(done) => println!("{}: {done}", word(change)),
-        None => bail!("{}: the brake is not engaged, nothing is held", word(change)),
+        Some(done) => println!("{}: {done}", changes.word()),
+        None => bail!("{}: the brake is not engaged, nothing is held", changes.word()),
     }
     Ok(())
 }
@@ -106,8 +146,8 @@ async fn release_gone(store: &Store) -> Result<()> {
 }
 
 async fn shown(store: &Store, show: u32) -> Result<()> {
-    for change in [Change::Revoked, Change::Granted] {
-        print(change, &store.brake(change, show.into()).await?);
+    for changes in Changes::ALL {
+        print(changes, &changes.state(store, show.into()).await?);
     }
     print_gone(&store.gone_brake(show.into()).await?);
     if let Some(paused) = store.paused().await? {
@@ -139,18 +179,27 @@ fn print_gone(brake: &GoneBrake) {
     );
 }
 
-fn print(change: Change, brake: &BrakeState) {
-    let what = word(change);
+fn print(changes: Changes, brake: &BrakeState) {
+    let what = changes.word();
     let Some(since) = brake.engaged_at else {
         println!("{what}: not engaged");
         return;
     };
-    let (changes, holders) = brake.counted.unwrap_or_default();
+    let (users, holders) = brake.counted.unwrap_or_default();
+    let of = match changes {
+        Changes::Restores => String::new(),
+        Changes::Revokes | Changes::Grants => format!(", of {holders} holders"),
+    };
     println!(
-        "{what}: engaged since {since}, when {changes} users would have changed, of {holders} holders; {} held, {} more wait",
+        "{what}: engaged since {since}, when {users} users would have changed{of}; {} held, {} more wait",
         brake.held, brake.waiting
     );
-    let sign = if change == Change::Granted { '+' } else { '-' };
+    let sign = match changes {
+        Changes::Grants => "+",
+        Changes::Revokes => "-",
+        // Each role has its own.
+        Changes::Restores => "",
+    };
     for (user, roles) in &brake.first {
         let roles: Vec<String> = roles.iter().map(|role| format!("{sign}{role}")).collect();
         println!("  {user}  {}", roles.join(" "));

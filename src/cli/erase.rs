@@ -31,7 +31,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     let (database, key) = erasure.checked(&database)?;
     let key = key.context("ERASURE_KEY: not set")?;
     checked(&user)?;
-    let erased = app::store(&database)?.erase(&user, &key).await?;
+    let erased = app::connect(&database).await?.erase(&user, &key).await?;
     println!(
         "{user}: erased{}; {} rows removed or made anonymous. What names the user from now on is dropped. \
          Messages in the streams stay until their retention ends.",

@@ -27,7 +27,7 @@ pub(super) async fn run(args: ExportArgs) -> Result<ExitCode> {
     let ExportArgs { database, user } = args;
     let database = database.checked()?;
     checked(&user)?;
-    let tables = app::store(&database)?.export(&user).await?;
+    let tables = app::connect(&database).await?.export(&user).await?;
     if tables.is_empty() {
         eprintln!("{user}: nothing is kept");
         return Ok(ExitCode::FAILURE);

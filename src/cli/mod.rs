@@ -14,6 +14,7 @@ mod pause;
 mod requeue;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod skip;
 mod tenant;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Resume(pause::ResumeArgs),
     /// Accept that events of a stream are lost, and go on behind the loss
     AcceptStream(accept_stream::AcceptArgs),
+    /// Make the message right behind a stream's cursor a dead letter, where its fold cannot get past it
+    Skip(skip::SkipArgs),
     /// Show users nobody looks at until a person has acted
     Parked(parked::ParkedArgs),
     /// Make parked users due again, now
@@ -103,6 +106,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Pause(args) => pause::pause(args).await?,
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
+            Command::Skip(args) => skip::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Tenant(args) => tenant::run(args).await?,

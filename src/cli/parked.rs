@@ -35,7 +35,7 @@ pub(super) async fn run(args: ParkedArgs) -> Result<()> {
         limit,
         json,
     } = args;
-    let store = app::store(&database.checked()?)?;
+    let store = app::connect(&database.checked()?).await?;
     let parked = store.parked(i64::from(limit)).await?;
     let shown = if json { lines(&parked)? } else { table(&parked)? };
     match std::io::stdout().write_all(shown.as_bytes()) {

@@ -27,7 +27,7 @@ pub(super) struct ResumeArgs {
 
 pub(super) async fn pause(args: PauseArgs) -> Result<()> {
     let PauseArgs { database, reason } = args;
-    let store = app::store(&database.checked()?)?;
+    let store = app::connect(&database.checked()?).await?;
     match store.pause(reason.as_deref()).await? {
         Some(0) => println!("paused: nothing is written until `rolekeeper resume`; counting goes on"),
         Some(in_hand) => println!(
@@ -41,7 +41,7 @@ pub(super) async fn pause(args: PauseArgs) -> Result<()> {
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<()> {
     let ResumeArgs { database } = args;
-    if !app::store(&database.checked()?)?.resume().await? {
+    if !app::connect(&database.checked()?).await?.resume().await? {
         bail!("not paused, nothing to resume");
     }
     println!("resumed");

@@ -46,7 +46,7 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
     users.sort_unstable();
     users.dedup();
     let named = (!all).then_some(users.as_slice());
-    let requeued = app::store(&database)?.requeue(named).await?;
+    let requeued = app::connect(&database).await?.requeue(named).await?;
     println!("{} requeued", requeued.len());
     for user in users.iter().filter(|user| !requeued.contains(user)) {
         println!("{user}: not parked");

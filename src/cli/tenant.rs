@@ -32,7 +32,7 @@ enum Deed {
 
 pub(super) async fn run(args: TenantArgs) -> Result<()> {
     let TenantArgs { database, deed } = args;
-    let store = app::store(&database.checked()?)?;
+    let store = app::connect(&database.checked()?).await?;
     let bound = store.tenant().await?;
     let Some(Deed::Move { to, yes }) = deed else {
         match bound {

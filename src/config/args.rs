@@ -8,6 +8,9 @@ use clap::Args;
 use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
+use super::restores::RestoreArgs;
+use super::streams::StreamsArgs;
+use super::tenant::TenantArgs;
 use super::tenant_log::TenantLogArgs;
 
 /// Where logs go and how they look.
@@ -150,9 +153,15 @@ pub struct ServeArgs {
     /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
     #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
     pub default_display_name: String,
+    /// The tenant's name.
+    #[command(flatten)]
+    pub tenant: TenantArgs,
     /// The tenant's log.
     #[command(flatten)]
     pub tenant_log: TenantLogArgs,
+    /// Restores, and forbidden roles.
+    #[command(flatten)]
+    pub restores: RestoreArgs,
     /// The brake.
     #[command(flatten)]
     pub brake: BrakeArgs,
@@ -173,25 +182,7 @@ pub struct MigrateArgs {
     /// NATS.
     #[command(flatten)]
     pub bus: BusArgs,
-    /// Copies that a JetStream cluster keeps of each message, 1, 3 or 5
-    #[arg(long, env = "STREAM_REPLICAS", default_value = "1")]
-    pub stream_replicas: String,
-    /// Most MiB that APP_EVENTS may hold
-    #[arg(long, env = "APP_EVENTS_MAX_MIB", default_value = "4096")]
-    pub app_events_max_mib: String,
-    /// Days that APP_EVENTS keeps an event
-    #[arg(long, env = "APP_EVENTS_MAX_AGE_D", default_value = "30")]
-    pub app_events_max_age_d: String,
-    /// Most MiB that AUTH0_LOGS may hold
-    #[arg(long, env = "AUTH0_LOGS_MAX_MIB", default_value = "1024")]
-    pub auth0_logs_max_mib: String,
-    /// Days that AUTH0_LOGS keeps a record
-    #[arg(long, env = "AUTH0_LOGS_MAX_AGE_D", default_value = "30")]
-    pub auth0_logs_max_age_d: String,
-    /// Most MiB that ROLE_CHANGES may hold; while it is full, changes wait to be announced
-    #[arg(long, env = "ROLE_CHANGES_MAX_MIB", default_value = "1024")]
-    pub role_changes_max_mib: String,
-    /// Days that ROLE_CHANGES keeps a change
-    #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D", default_value = "30")]
-    pub role_changes_max_age_d: String,
+    /// The streams.
+    #[command(flatten)]
+    pub streams: StreamsArgs,
 }

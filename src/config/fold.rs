@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::check::Check;
 use crate::domain::horizon::Horizon;
+use crate::domain::tenant::TenantName;
 
 const LONGEST: Duration = Duration::from_hours(24 * 90);
 
@@ -20,6 +21,8 @@ pub struct FoldConfig {
     pub dedup_horizon: Option<Horizon>,
     /// Our own client id, where it is known: tells our writes from those of others.
     pub own_client_id: Option<String>,
+    /// What the tenant's records call it, where it is known: tells them from those of others.
+    pub tenant: Option<TenantName>,
 }
 
 /// How long event ids are remembered.

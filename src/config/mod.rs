@@ -8,6 +8,9 @@ mod check;
 mod credential;
 mod erasure;
 mod fold;
+mod restores;
+mod streams;
+mod tenant;
 mod tenant_log;
 
 use std::net::SocketAddr;
@@ -23,6 +26,9 @@ pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
+pub use restores::{RestoreArgs, RestoreConfig};
+pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
+pub use tenant::TenantArgs;
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 
 use crate::domain::brake::{BrakeLimits, Limits};
@@ -102,6 +108,8 @@ pub struct Config {
     pub rules: Rules,
     /// The file, if there is one.
     pub rules_file: Option<PathBuf>,
+    /// What is restored, and which roles are never added.
+    pub restores: RestoreConfig,
     /// The key that people were erased with, where it is set.
     pub erasure_key: Option<ErasureKey>,
     /// How long a stop may take.
@@ -136,28 +144,8 @@ pub struct MigrateConfig {
     pub streams: StreamsConfig,
 }
 
-/// Limits of the streams.
-#[derive(Clone, Debug)]
-pub struct StreamsConfig {
-    /// Copies of each message.
-    pub replicas: usize,
-    /// Most bytes of APP_EVENTS.
-    pub app_events_max_bytes: i64,
-    /// Longest age in APP_EVENTS.
-    pub app_events_max_age: Duration,
-    /// Most bytes of AUTH0_LOGS.
-    pub auth0_logs_max_bytes: i64,
-    /// Longest age in AUTH0_LOGS.
-    pub auth0_logs_max_age: Duration,
-    /// Most bytes of ROLE_CHANGES.
-    pub role_changes_max_bytes: i64,
-    /// Longest age in ROLE_CHANGES.
-    pub role_changes_max_age: Duration,
-}
-
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
 const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16";
-const DAY: Duration = Duration::from_hours(24);
 
 impl DatabaseArgs {
     fn check(&self, check: &mut Check) -> DatabaseConfig {
@@ -285,6 +273,7 @@ impl ServeArgs {
                 batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
                 dedup_horizon: self.horizon.check(&mut check),
                 own_client_id: self.auth0.auth0_client_id.clone(),
+                tenant: self.tenant.check(&self.auth0, &mut check),
             }),
             reconcile: runs("reconcile").then(|| ReconcileConfig {
                 auth0: self.auth0.check(&mut check),
@@ -305,6 +294,7 @@ impl ServeArgs {
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules: self.rules(&mut check),
             rules_file: self.rules_file.as_ref().map(PathBuf::from),
+            restores: self.restores.check(&mut check),
             erasure_key: self.erasure.check(&mut check),
             grace_period: Duration::from_secs(check.number(
                 "GRACE_PERIOD_S",
@@ -347,7 +337,7 @@ impl ServeArgs {
             return Rules::default();
         };
         let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        read.and_then(|text| Rules::parse(&text).map_err(|faults| faults.to_string()))
+        read.and_then(|text| self.restores.forbidden().parse_rules(&text))
             .unwrap_or_else(|why| {
                 check.fault("RULES_FILE", path, &format!("a rules file; {why}"));
                 Rules::default()
@@ -362,29 +352,10 @@ impl MigrateArgs {
     /// Every fault at once.
     pub fn checked(&self) -> Result<MigrateConfig, Faults> {
         let mut check = Check::default();
-        let mib = 1 << 20;
         let config = MigrateConfig {
             database: self.database.check(&mut check),
             bus: self.bus.check(&mut check),
-            streams: StreamsConfig {
-                replicas: check.number("STREAM_REPLICAS", &self.stream_replicas, &(1..=5)),
-                app_events_max_bytes: mib
-                    * check.number("APP_EVENTS_MAX_MIB", &self.app_events_max_mib, &(1..=1 << 30)),
-                app_events_max_age: DAY
-                    * check.number("APP_EVENTS_MAX_AGE_D", &self.app_events_max_age_d, &(1..=3650)),
-                auth0_logs_max_bytes: mib
-                    * check.number("AUTH0_LOGS_MAX_MIB", &self.auth0_logs_max_mib, &(1..=1 << 30)),
-                auth0_logs_max_age: DAY
-                    * check.number("AUTH0_LOGS_MAX_AGE_D", &self.auth0_logs_max_age_d, &(1..=3650)),
-                role_changes_max_bytes: mib
-                    * check.number("ROLE_CHANGES_MAX_MIB", &self.role_changes_max_mib, &(1..=1 << 30)),
-                role_changes_max_age: DAY
-                    * check.number(
-                        "ROLE_CHANGES_MAX_AGE_D",
-                        &self.role_changes_max_age_d,
-                        &(1..=3650),
-                    ),
-            },
+            streams: self.streams.check(&mut check),
         };
         check.end(config)
     }

@@ -10,21 +10,23 @@ use super::ids::{Token, UserId, has_control};
 mod played_at;
 mod raw;
 mod reject;
+mod subject;
 #[cfg(test)]
 mod tests;
 
 use raw::{Raw, Text};
 pub use reject::{Reason, Reject};
 pub(super) use reject::{bad_value, excerpt};
+pub use subject::{PARTITIONS, partition};
 
 /// Largest payload of an app event, in bytes: twice what the contract needs with every character escaped.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 /// Longest name of a playlist, in characters.
 pub const MAX_NAME_CHARS: usize = 256;
 
-/// Subject prefix of plays and retractions; the playlist's id follows.
+/// Subject prefix of plays and retractions; the partition of the playlist's id follows.
 const PLAYS: &str = "plays.";
-/// Subject prefix of playlists saved and deleted; the playlist's id follows.
+/// Subject prefix of playlists saved and deleted; the partition of the playlist's id follows.
 const PLAYLISTS: &str = "playlists.";
 
 /// Something that happened to one playlist. Ids and names borrow from the payload where JSON allows it.
@@ -83,18 +85,22 @@ impl Event<'_> {
     }
 }
 
-/// Reads one message. `subject` is the one it came on, without any prefix of the stream's.
+/// Reads one message. `subject` is the one it has in the stream, where the playlist's id has become its partition.
 pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> {
     let mut raw = raw::read(payload)?;
     let (prefix, kind) = kind(&mut raw)?;
     let id = token("event_id", raw.event_id)?;
     let playlist = token("playlist_id", raw.playlist_id)?;
     match subject.strip_prefix(prefix) {
-        Some(of_subject) if of_subject == playlist.as_str() => Ok(Event { id, playlist, kind }),
+        Some(token) if subject::is_of(token, playlist.as_str()) => Ok(Event { id, playlist, kind }),
         Some(_) => Err(Reject::new(
             Reason::SubjectMismatch,
             "playlist_id",
-            format_args!("\"{playlist}\" came on the subject \"{}\"", excerpt(subject)),
+            format_args!(
+                "\"{playlist}\" is of partition {}, it came on the subject \"{}\"",
+                partition(playlist.as_str()),
+                excerpt(subject)
+            ),
         )),
         None => Err(Reject::new(
             Reason::SubjectMismatch,

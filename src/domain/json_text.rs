@@ -1,10 +1,20 @@
 //! JSON text from outside, made legible before it is parsed.
 //!
-//! Owns one repair: half of a surrogate pair. `JavaScript` cuts texts between UTF-16 units, and `JSON.stringify` then writes an
-//! escape such as `\ud83d` that stands for no character; serde refuses the whole document for it. Must never change the length
-//! of a text, so that offsets into the repaired text are offsets into the original, nor any byte outside such an escape.
+//! Owns what one odd value may spoil: itself. Half of a surrogate pair (`JavaScript` cuts texts between UTF-16 units, and
+//! `JSON.stringify` then writes an escape such as `\ud83d` that stands for no character), a number beyond f64, and nesting
+//! beyond all use make serde refuse a whole document. Must never change the length of a text, so that offsets into a repaired
+//! text are offsets into the original, nor return a value that is nested more deeply than serde reads back.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// Deepest nesting that is kept of a document that serde refuses as a whole; serde itself reads 127 levels.
+const DEEPEST: usize = 100;
+/// How far down a document odd values are looked for; an odd value below spoils the member around it.
+const LEVELS: usize = 16;
 
 /// What takes the place of half a pair; an escape, and as long as the one that it replaces.
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";
@@ -38,6 +48,60 @@ pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     }
 }
 
+/// The members of a JSON object. A member that serde refuses is left out; as an element of a list it becomes null. None if the
+/// text is no object. Lone surrogates have to be replaced before.
+#[must_use]
+pub fn object(json: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(json).ok().or_else(|| members(json, 0))
+}
+
+fn members(json: &str, level: usize) -> Option<Map<String, Value>> {
+    let unread: HashMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    let read = unread
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, legible(value.get(), level + 1)?)));
+    Some(read.collect())
+}
+
+fn legible(json: &str, level: usize) -> Option<Value> {
+    if level + nesting(json) <= DEEPEST
+        && let Ok(value) = serde_json::from_str(json)
+    {
+        return Some(value);
+    }
+    match json.as_bytes().first()? {
+        _ if level >= LEVELS => None,
+        b'{' => members(json, level).map(Value::Object),
+        b'[' => {
+            let unread: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let read = unread
+                .into_iter()
+                .map(|value| legible(value.get(), level + 1).unwrap_or_default());
+            Some(Value::Array(read.collect()))
+        }
+        _ => None,
+    }
+}
+
+/// How many lists and objects lie inside each other, at the deepest place of a JSON text.
+fn nesting(json: &str) -> usize {
+    let (mut now, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b']' | b'}' if !in_string => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// The UTF-16 unit that the escape at `at` stands for; none if no `\u` escape stands there.
 fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
     let [b'\\', b'u', digits @ ..] = bytes.get(at..at + 6)? else {
@@ -52,7 +116,7 @@ fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
+    use serde_json::json;
 
     use super::*;
 
@@ -87,7 +151,39 @@ mod tests {
         format!("\"{escapes}\"")
     }
 
+    #[test]
+    fn f45_an_odd_member_is_left_out_alone() {
+        let deep = format!("{}{}", "[".repeat(140), "]".repeat(140));
+        let bottomless = "{\"a\":".repeat(9_000) + "1" + &"}".repeat(9_000);
+        for odd in ["1e400", "-1e999", &deep, &bottomless] {
+            let json =
+                format!(r#"{{"odd":{odd},"in":{{"odd":{odd},"b":"]"}},"list":[1,{odd}],"name":"x \" {{"}}"#);
+            let read = object(&json).unwrap();
+            assert_eq!(read["in"]["b"], json!("]"), "{odd:.9}");
+            assert_eq!(read["list"][0], json!(1), "{odd:.9}");
+            assert_eq!(read["name"], json!("x \" {"), "{odd:.9}");
+            let again = Value::Object(read).to_string();
+            assert!(
+                object(&again).is_some_and(|read| Value::Object(read).to_string() == again),
+                "{odd:.9}"
+            );
+        }
+        assert_eq!(
+            object(r#"{"odd":1e400,"list":[1e400]}"#),
+            json!({"list": [null]}).as_object().cloned()
+        );
+        for none in ["[]", "1e400", "{", "", &deep] {
+            assert_eq!(object(none), None, "{none:.9}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn f45_no_text_makes_it_panic(text in "([\\[\\]{}\",:]|1e400|\\\\u|d83d|a){0,60}|\\PC{0,40}") {
+            let repaired = replace_lone_surrogates(&text);
+            let _ = object(&repaired);
+        }
+
         #[test]
         fn f45_any_units_are_read_as_utf16_is(units in prop::collection::vec(prop_oneof![
             any::<u16>(), 0xD800..0xE000_u16

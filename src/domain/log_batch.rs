@@ -5,10 +5,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::json_text::replace_lone_surrogates;
 use super::log_record::Object;
+use scan::Scan;
+
+mod scan;
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +27,6 @@ pub const UNREADABLE: &str = "unreadable";
 const MAX_TYPE_BYTES: usize = 64;
 /// Longest id of a record that becomes a message id, in bytes. Auth0's are 56.
 const MAX_ID_BYTES: usize = 128;
-/// What JSON takes for white space.
-const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// One message for the stream of tenant logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,28 +63,55 @@ impl Subject {
     }
 }
 
-/// Splits a body into its records, in their order.
+/// Splits a body into its records, in their order, one at a time: nothing but a position is held.
 ///
-/// The forms are those of Auth0's log streams and Event Streams: an array; `{"logs":[…]}`; JSON Lines,
-/// where a bad line loses only itself; one record; one `CloudEvent`. A record is `{"log_id","data":{…}}` or
-/// flat. An element or line that is no object is an unreadable piece of its own. An empty body or batch gives
-/// nothing; a body that has no form gives itself as one unreadable piece.
+/// The forms are those of Auth0's log streams and Event Streams: an array; `{"logs":[…]}`; JSON Lines; one record; one
+/// `CloudEvent`. Forwarders put JSON values one behind another, with blanks, commas, line ends or RFC 7464's separator
+/// between them, or pretty printed. A record is `{"log_id","data":{…}}` or flat. What is no object, or broken, is an
+/// unreadable piece of its own, and spoils no other. An empty body or batch gives nothing; a body in which nothing can
+/// be read gives itself as one unreadable piece.
 #[must_use]
-pub fn split(body: &[u8]) -> Vec<Piece<'_>> {
+pub fn split(body: &[u8]) -> Pieces<'_> {
     let text = masked(body);
-    let pieces = slices(&text).into_iter().map(|slice| {
-        let start = slice.as_ptr().addr() - text.as_ptr().addr();
-        Piece::of(&body[start..start + slice.len()])
-    });
-    pieces.collect()
+    let plain = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let blank = plain.bytes().all(scan::is_white_space);
+    Pieces {
+        whole: !blank && !Scan::reads(&text),
+        scan: Scan::new(if blank { "" } else { &text }),
+        body,
+        text,
+    }
+}
+
+/// The pieces of a body.
+#[derive(Debug)]
+pub struct Pieces<'a> {
+    body: &'a [u8],
+    /// The body, of the same length.
+    text: Cow<'a, str>,
+    scan: Scan,
+    /// Nothing can be read: the body is one piece.
+    whole: bool,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if std::mem::take(&mut self.whole) {
+            self.scan = Scan::new("");
+            return Some(Piece::of(self.body));
+        }
+        self.scan
+            .next(&self.text)
+            .map(|range| Piece::of(&self.body[range]))
+    }
 }
 
 impl<'a> Piece<'a> {
     fn of(bytes: &'a [u8]) -> Self {
-        let Some(top) = std::str::from_utf8(bytes)
-            .ok()
-            .and_then(|text| Object::parse(text).ok())
-        else {
+        let text = std::str::from_utf8(bytes).ok().map(replace_lone_surrogates);
+        let Some(top) = text.as_deref().and_then(|text| Object::parse(text).ok()) else {
             return Self {
                 bytes,
                 subject: Subject(Cow::Borrowed(UNREADABLE)),
@@ -118,10 +146,10 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// The body as text of the same length. Bytes that are not UTF-8 are masked, so that they spoil only the
-/// record they are in.
+/// record they are in, and halves of surrogate pairs are replaced.
 fn masked(body: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(body) {
-        return Cow::Borrowed(text);
+        return replace_lone_surrogates(text);
     }
     let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
@@ -129,50 +157,4 @@ fn masked(body: &[u8]) -> Cow<'_, str> {
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     Cow::Owned(text)
-}
-
-/// The parts of `body` that are to become pieces.
-fn slices(body: &str) -> Vec<&str> {
-    let text = body
-        .strip_prefix('\u{feff}')
-        .unwrap_or(body)
-        .trim_matches(WHITE_SPACE);
-    if text.is_empty() {
-        return Vec::new();
-    }
-    if let Some(records) = document(text) {
-        return records;
-    }
-    let mut any_read = false;
-    let mut slices = Vec::new();
-    for line in text
-        .split('\n')
-        .map(|line| line.trim_matches(WHITE_SPACE))
-        .filter(|line| !line.is_empty())
-    {
-        match document(line) {
-            Some(records) => {
-                any_read = true;
-                slices.extend(records);
-            }
-            None => slices.push(line),
-        }
-    }
-    if any_read { slices } else { vec![body] }
-}
-
-/// The records of one JSON text; nothing if `text` is not one, or neither object nor array.
-fn document(text: &str) -> Option<Vec<&str>> {
-    if text.starts_with('[') {
-        return elements(text);
-    }
-    let top = Object::parse(text).ok()?;
-    let is_record = top.get("type").is_some() || top.get("data").is_some();
-    let batch = top.get("logs").filter(|_| !is_record).and_then(elements);
-    Some(batch.unwrap_or_else(|| vec![text]))
-}
-
-fn elements(array: &str) -> Option<Vec<&str>> {
-    let elements: Vec<&RawValue> = serde_json::from_str(array).ok()?;
-    Some(elements.into_iter().map(RawValue::get).collect())
 }

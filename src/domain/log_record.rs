@@ -6,10 +6,11 @@
 
 use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use super::date;
 use super::event::{Reason, Reject, bad_value};
 use super::ids::UserId;
+use super::json_text::replace_lone_surrogates;
 
 mod object;
 mod says;
@@ -43,6 +44,8 @@ pub struct LogRecord {
     pub tells: Tells,
     /// What it says about its user; nothing for a record without a date.
     pub says: Option<Says>,
+    /// The tenant that it names, if it names one.
+    pub tenant: Option<String>,
 }
 
 /// What a record tells of users.
@@ -70,7 +73,7 @@ pub enum Tells {
         /// Who.
         user: UserId<'static>,
     },
-    /// Users were created or changed of whom the record gives no list: anyone may be among them.
+    /// Users were imported, of whom the record gives no list: anyone may be among them.
     ManyWritten,
     /// Nothing of ours.
     Other,
@@ -97,7 +100,8 @@ impl LogRecord {
 pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
     let text = std::str::from_utf8(payload)
         .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))?;
-    let top = Object::parse(text).map_err(|error| {
+    let text = replace_lone_surrogates(text);
+    let top = Object::parse(&text).map_err(|error| {
         let reason = if error.is_data() {
             Reason::WrongType
         } else {
@@ -133,6 +137,7 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
         client_id: clean_text(record, "client_id"),
         updated_at: answer.and_then(|user| date(&user, "updated_at")),
         says: says::of_record(record, &tells),
+        tenant: clean_text(record, "tenant_name"),
         tells,
     })
 }
@@ -168,6 +173,7 @@ fn cloud_event(top: &Object<'_>) -> Result<LogRecord, Reject> {
         client_id,
         updated_at: member("object").and_then(|user| date(&user, "updated_at")),
         says: says::of_event(top, &tells),
+        tenant: clean_text(top, "a0tenant"),
         tells,
     })
 }
@@ -201,9 +207,17 @@ fn user(record: &Object<'_>, name: &str) -> Result<Option<UserId<'static>>, Reje
     if id.is_empty() {
         return Ok(None);
     }
-    UserId::parse(id.clone())
+    subject(id.clone())
         .map(Some)
         .map_err(|expected| bad_value(name, expected, &id))
+}
+
+/// The user that a text names. A replaced half of a surrogate pair is no part of an id: it would name somebody else.
+fn subject(id: String) -> Result<UserId<'static>, &'static str> {
+    if id.contains(char::REPLACEMENT_CHARACTER) {
+        return Err("expected whole characters");
+    }
+    UserId::parse(id)
 }
 
 /// Who is gone by a record of type `sdu`. Its `user_id` is usually empty; the description then reads
@@ -211,7 +225,7 @@ fn user(record: &Object<'_>, name: &str) -> Result<Option<UserId<'static>>, Reje
 fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
     let stated = record.text("user_id").filter(|id| !id.is_empty());
     if let Some(whole) = stated.as_ref().filter(|id| id.contains('|')) {
-        return UserId::parse(whole.clone()).ok();
+        return subject(whole.clone()).ok();
     }
     let described = || {
         Some(
@@ -238,7 +252,7 @@ fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
     } else {
         format!("{provider}|{id}")
     };
-    UserId::parse(whole).ok()
+    subject(whole).ok()
 }
 
 /// What a write through the Management API did. The record's own `user_id` is the actor; the subject is in
@@ -265,7 +279,7 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
             let created = details.object("response")?.object("body")?.text("user_id")?;
             let roles = requested_roles(request.object("body").as_ref());
             Some(Tells::Written {
-                user: UserId::parse(created).ok()?,
+                user: subject(created).ok()?,
                 roles,
             })
         }
@@ -274,18 +288,19 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,
         }),
-        ("post", ["jobs", "users-imports"]) | (_, ["roles", _, "users"]) => Some(Tells::ManyWritten),
+        // Auth0's own roles (`roles/{id}/users`) are no part of the metadata.
+        ("post", ["jobs", "users-imports"]) => Some(Tells::ManyWritten),
         _ => None,
     }
 }
 
 fn decoded(id: &str) -> Option<UserId<'static>> {
     let id = percent_decode_str(id).decode_utf8().ok()?;
-    UserId::parse(id.into_owned()).ok()
+    subject(id.into_owned()).ok()
 }
 
 fn date(record: &Object<'_>, name: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(&record.text(name)?, &Rfc3339).ok()
+    date::of_text(&record.text(name)?)
 }
 
 fn clean_text(record: &Object<'_>, name: &str) -> Option<String> {

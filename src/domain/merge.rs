@@ -9,11 +9,14 @@
 //! outcome of the writes known, it says so and nothing else.
 
 mod owned;
+mod window;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use time::{Duration, OffsetDateTime};
+
+pub use window::Window;
 
 /// Longest time that another client is taken to need between its read and the write that rests on it. The
 /// official clients wait at most a minute before they repeat a write that was limited.
@@ -42,6 +45,9 @@ pub struct OurWrite {
     pub mends_since: Option<OffsetDateTime>,
     /// A look has recorded what it made of the owned roles. Not so if it was done when its look had been overtaken.
     pub recorded: bool,
+    /// When another client's write may have been lost by it, by Auth0's own answers; none where they do not say, and
+    /// then nothing is restored for its sake.
+    pub window: Option<Window>,
 }
 
 /// One of ours and one of theirs, by their places in [`Known`].
@@ -63,8 +69,12 @@ pub struct Known<'a> {
 /// What the known writes say of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reckoning {
-    /// Unsettled races: a write of theirs between our read and our write.
+    /// Unsettled races: a write of theirs between our read and our write, also by Auth0's own answers to both.
     pub races: Vec<Pair>,
+    /// Told of by a record alone: a write of theirs that Auth0's answers to our own calls do not place between them.
+    pub suspected: Vec<Pair>,
+    /// From here on the last known write is the newest: the profile has not changed since.
+    pub still: bool,
     /// The profile is the outcome of the writes known.
     pub explained: bool,
     /// The whole list as it should stand, owned roles as they are, where a race of ours made a difference.
@@ -82,20 +92,23 @@ pub struct Reckoning {
 #[must_use]
 pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
     let known = Clean::of(known, seen);
-    let races: Vec<Pair> = known
-        .races()
+    let (races, suspected): (Vec<Pair>, Vec<Pair>) = known
+        .overlaps()
         .filter(|pair| !known.settled.contains(pair))
-        .collect();
+        .partition(|pair| known.in_window(*pair));
     let Some(since) = known.since(&races) else {
         return Reckoning::default();
     };
     let versions = known.versions(since, seen);
     let last = versions.last();
     let explained = last.is_some_and(|last| last.roles == seen.roles);
-    let raced = known.races().any(|(ours, _)| known.ours[ours].wrote.at >= since);
+    let mut raced = known.overlaps().filter(|pair| known.in_window(*pair));
+    let raced = raced.any(|(ours, _)| known.ours[ours].wrote.at >= since);
     let should = last.filter(|_| explained && raced).map(|last| &last.intended);
     Reckoning {
+        still: last.is_some_and(|last| last.at >= seen.at),
         races,
+        suspected,
         explained,
         mended: should.and_then(|should| mended(&seen.roles, should, known.owned)),
         since: Some(since),
@@ -187,8 +200,9 @@ impl<'a> Clean<'a> {
         }
     }
 
-    /// All races, settled or not. A write at the very time that our read shows was read by us.
-    fn races(&self) -> impl Iterator<Item = Pair> {
+    /// All pairs of which theirs came between our read and our write by the times of records and profiles, settled or not. A
+    /// write at the very time that our read shows was read by us.
+    fn overlaps(&self) -> impl Iterator<Item = Pair> {
         self.ours.iter().enumerate().flat_map(move |(ours, write)| {
             let within = |theirs: &State| write.read.at < theirs.at && theirs.at <= write.wrote.at;
             let theirs = self.theirs.iter().enumerate();
@@ -196,6 +210,13 @@ impl<'a> Clean<'a> {
                 .filter(move |(_, theirs)| theirs.as_ref().is_some_and(within))
                 .map(move |(theirs, _)| (ours, theirs))
         })
+    }
+
+    /// Whether Auth0's own answers to our calls place theirs between them.
+    fn in_window(&self, (ours, theirs): Pair) -> bool {
+        let window = self.ours[ours].window;
+        let theirs = self.theirs[theirs].as_ref();
+        theirs.is_some_and(|theirs| window.is_some_and(|window| window.contains(theirs.at)))
     }
 
     /// From when on writes matter; none if none of ours is known.

@@ -3,9 +3,11 @@
 
 pub mod announcement;
 pub mod brake;
+pub mod date;
 pub mod display_name;
 pub mod erasure;
 pub mod event;
+pub mod forbidden;
 pub mod horizon;
 pub mod ids;
 pub mod json_text;
@@ -20,3 +22,4 @@ pub mod plan;
 pub mod rule;
 pub mod schedule;
 pub mod tally;
+pub mod tenant;

@@ -3,6 +3,8 @@
 //! Owns that nothing a sender was told is stored is ever lost. Must never judge a record: that is the fold's
 //! task, and a refusal would make Auth0 send the same batch for ever.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::bus::{Bus, PublishError, Unstored};
@@ -12,6 +14,21 @@ use crate::domain::log_batch::{self, UNREADABLE};
 const PREFIX: &str = "auth0.logs.";
 /// What NATS adds to a message's payload: subject, id and their frame.
 const ENVELOPE_BYTES: usize = 1 << 10;
+
+/// Longest time that storing one delivery may take; with the time for its body, its sender has the response within a
+/// minute.
+pub const STORED_WITHIN: Duration = Duration::from_secs(25);
+
+/// A delivery is not known to be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStored {
+    /// The bus did not take it.
+    #[error(transparent)]
+    Bus(#[from] PublishError),
+    /// The bus was too slow.
+    #[error("not stored by JetStream within {} s", STORED_WITHIN.as_secs())]
+    Late,
+}
 
 /// The way of the tenant's log onto the bus.
 #[derive(Clone, Debug)]
@@ -41,16 +58,24 @@ impl Accept {
         self.0.is_connected()
     }
 
-    /// Stores everything the body holds.
+    /// Stores everything the body holds, piece by piece as it is split. Takes no longer than [`STORED_WITHIN`].
     ///
     /// # Errors
     /// Not everything is known to be stored: the sender must send the body again. What was stored is known by
     /// its id.
-    pub async fn accept(&self, body: &Bytes) -> Result<Accepted, PublishError> {
+    pub async fn accept(&self, body: &Bytes) -> Result<Accepted, NotStored> {
+        let stored = tokio::time::timeout(STORED_WITHIN, self.store(body)).await;
+        Ok(stored.map_err(|_| NotStored::Late)??)
+    }
+
+    async fn store(&self, body: &Bytes) -> Result<Accepted, PublishError> {
         let longest = self.0.max_message_bytes().saturating_sub(ENVELOPE_BYTES);
         let mut accepted = Accepted::default();
-        let mut messages = Vec::new();
+        let mut delivery = self.0.delivery()?;
+        let mut before = String::new();
         for piece in log_batch::split(body) {
+            // Splitting alone waits for nothing, and other tasks of this thread would wait for it.
+            tokio::task::consume_budget().await;
             let whole = piece.bytes.len() <= longest;
             let subject = if whole { piece.subject.as_str() } else { UNREADABLE };
             if subject == UNREADABLE {
@@ -58,15 +83,23 @@ impl Accept {
             } else {
                 accepted.records += 1;
             }
+            // The stream would drop it: one id many times over costs no message each.
+            if piece.message_id == before {
+                accepted.known += 1;
+                continue;
+            }
             // A piece no message can hold is stored as far as one can; a dead letter keeps less than that.
             let payload = body.slice_ref(&piece.bytes[..piece.bytes.len().min(longest)]);
-            messages.push(Unstored {
-                subject: format!("{PREFIX}{subject}"),
-                id: piece.message_id,
-                payload,
-            });
+            before.clone_from(&piece.message_id);
+            delivery
+                .send(Unstored {
+                    subject: format!("{PREFIX}{subject}"),
+                    id: piece.message_id,
+                    payload,
+                })
+                .await?;
         }
-        accepted.known = self.0.store(messages).await?;
+        accepted.known += delivery.finish().await?;
         Ok(accepted)
     }
 }

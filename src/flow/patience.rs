@@ -44,6 +44,12 @@ impl Patience {
             .await;
     }
 
+    /// Whether a failure was noted and no success since.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        self.said.is_some()
+    }
+
     /// Notes a success.
     pub fn succeeded(&mut self) {
         self.delays.reset();

@@ -60,7 +60,7 @@ impl Publish {
             id: event_id.clone(),
             payload: event.to_string().into(),
         };
-        self.0.store(vec![message]).await?;
+        self.0.store(message).await?;
         Ok(Published {
             playlist_id,
             event_id,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::domain::forbidden::ForbiddenRoles;
 use crate::domain::rule::Rules;
 use crate::metrics::Metrics;
 use crate::store::{InForce, Store};
@@ -27,6 +28,8 @@ pub struct RulesFile {
     pub store: Store,
     /// Shows a file that was refused.
     pub metrics: Arc<Metrics>,
+    /// Roles that no file may name.
+    pub forbidden: ForbiddenRoles,
     /// False in shadow mode.
     pub writes: bool,
     /// Tells the stages.
@@ -51,7 +54,7 @@ impl RulesFile {
             let read = tokio::fs::read_to_string(&self.path)
                 .await
                 .map_err(|error| error.to_string());
-            match read.and_then(|text| Rules::parse(&text).map_err(|faults| faults.to_string())) {
+            match read.and_then(|text| self.forbidden.parse_rules(&text)) {
                 Ok(rules) => {
                     refused.clear();
                     self.metrics.rules_refused.set(0);

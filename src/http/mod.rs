@@ -3,19 +3,12 @@
 //! Owns what is served where. Must never hold a secret of Auth0's, and never answer for another stage.
 
 pub mod api;
+mod body;
+mod files;
+mod listener;
 pub mod ops;
+mod stream;
 pub mod webhook;
 
-use axum::Router;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-
-/// Serves until told to stop, then finishes the requests in hand.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-}
+pub use files::Connections;
+pub use listener::serve;

@@ -86,7 +86,7 @@ impl Ops {
             .holders
             .with_label_values(&["unadopted"])
             .set(gauges.unadopted);
-        for change in ["granted", "revoked", "gone"] {
+        for change in ["granted", "revoked", "restored", "gone"] {
             let engaged = gauges.brakes.iter().any(|braked| braked == change);
             metrics
                 .brake_engaged

@@ -1,8 +1,8 @@
 //! What Prometheus sees of the way of the tenant's log to us.
 //!
-//! Owns names and help texts of its metrics. Must never count what a record says: the fold does.
+//! Owns names and help texts of its metrics. The fold counts in it what records say.
 
-use prometheus::{Gauge, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts};
 
 use super::Maker;
 
@@ -19,6 +19,10 @@ pub struct TenantLogMetrics {
     pub filled: IntCounterVec,
     /// 1 while Auth0 does not let the gap filler read.
     pub refused: IntGauge,
+    /// Records dropped because they name another tenant.
+    pub other_tenant: IntCounter,
+    /// 1 while most of the last records do.
+    pub mostly_other_tenant: IntGauge,
 }
 
 impl TenantLogMetrics {
@@ -44,6 +48,14 @@ impl TenantLogMetrics {
             refused: maker.gauge(
                 "rolekeeper_log_gap_filler_refused",
                 "1 while Auth0 does not let the gap filler read the log; of the active worker",
+            ),
+            other_tenant: maker.keep(IntCounter::with_opts(Opts::new(
+                "rolekeeper_other_tenant_records_total",
+                "Log records dropped because they name another tenant",
+            ))),
+            mostly_other_tenant: maker.gauge(
+                "rolekeeper_mostly_other_tenant",
+                "1 while more than half of the last 1,000 log records name another tenant; of the active worker",
             ),
         };
         for kind in ["missed", "known", "skipped"] {

@@ -63,7 +63,7 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
         seen.below_since,
         seen.overruled
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -84,7 +84,7 @@ pub async fn decided(
         wanted,
         below_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -106,16 +106,19 @@ pub async fn awaited(
         wanted,
         below_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-/// Asks for a look at everybody who holds an owned role, when the time comes.
-pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL")
-        .execute(&mut **tx)
-        .await?;
+/// Asks for a look at everybody who holds an owned role, when the time comes: one mark, whatever their number. The sweep takes
+/// it up, however often it is set meanwhile.
+pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO verify_anew (told_at) VALUES (now()) ON CONFLICT (only_row) DO UPDATE SET told_at = excluded.told_at"
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
@@ -135,7 +138,7 @@ impl Store {
             role,
             users
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let mut looks: Vec<_> = adopted
             .iter()

@@ -3,10 +3,9 @@
 //! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the caller believes
 //! it to be, move it without the counts, nor take plays after which anybody has to be looked at.
 
-use sqlx::PgConnection;
-
 use super::cursors::Move;
-use super::{Held, StoreError};
+use super::tx::DEADLINE;
+use super::{Held, StoreError, Tx};
 
 impl Held {
     /// Moves the cursor and adds plays to playlists, in one trip: the statement is its own transaction. False, with nothing
@@ -22,7 +21,7 @@ impl Held {
         deltas: &[i64],
         lines: &[i64],
     ) -> Result<bool, StoreError> {
-        move_and_count(&mut self.session, to, playlists, deltas, lines).await
+        move_and_count(&mut self.session.once(DEADLINE), to, playlists, deltas, lines).await
     }
 }
 
@@ -31,7 +30,7 @@ impl Held {
 /// What a batch would do is read before the cursor is compared. That is safe: who else counted meanwhile has moved the cursor
 /// in the same transaction, and the comparison sees the newest cursor.
 pub(super) async fn move_and_count(
-    connection: &mut PgConnection,
+    tx: &mut Tx<'_>,
     to: &Move<'_>,
     playlists: &[&str],
     deltas: &[i64],
@@ -67,5 +66,5 @@ pub(super) async fn move_and_count(
         to.last_stored_ns,
         to.rules
     );
-    Ok(moved.fetch_one(connection).await?)
+    Ok(moved.fetch_one(&mut *tx).await?)
 }

@@ -3,7 +3,7 @@
 //! Owns what is known of a stream, and what a move of its cursor hangs on. Must never move one of a fold but by the
 //! compare-and-swap of [`super::at_once`].
 
-use super::{Store, StoreError, Tx, at_once};
+use super::{DeadLetter, Store, StoreError, Tx, at_once, dead_letters};
 
 /// Where a stream's fold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,16 @@ pub struct Cursor {
     pub last_stored_ns: i64,
     /// Raised whenever the cursor is set by hand.
     pub epoch: i64,
+    /// Store time of the newest message folded before the cursor was last set by hand, Unix nanoseconds; never lowered.
+    pub newest_stored_ns: i64,
+}
+
+impl Cursor {
+    /// Store time of the newest message ever folded, Unix nanoseconds; 0 when none was.
+    #[must_use]
+    pub fn newest_folded_ns(&self) -> i64 {
+        self.newest_stored_ns.max(self.last_stored_ns)
+    }
 }
 
 /// What happened to a stream.
@@ -64,7 +74,7 @@ impl Store {
     pub async fn cursor(&self, stream: &str) -> Result<Option<Cursor>, StoreError> {
         let row = sqlx::query_as!(
             Cursor,
-            "SELECT created_ns, last_seq, last_stored_ns, epoch FROM stream_cursors WHERE stream = $1",
+            "SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns FROM stream_cursors WHERE stream = $1",
             stream
         );
         Ok(row.fetch_optional(&self.pool).await?)
@@ -94,20 +104,6 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
-    /// Writes a loss down, unless one stands already. From here on the stream's fold is stopped.
-    pub async fn report_loss(&self, stream: &str, kind: LossKind, detail: &str) -> Result<(), StoreError> {
-        sqlx::query!(
-            "INSERT INTO stream_losses (stream, kind, detail) VALUES ($1, $2, $3)
-             ON CONFLICT (stream) WHERE accepted_at IS NULL DO NOTHING",
-            stream,
-            kind.as_str(),
-            detail
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// Accepts the loss that stands on `stream`: the fold goes on right after `last_seq` of the stream made at
     /// `created_ns`, and revokes that waited for this are due. Answers false when no loss stands.
     pub async fn accept_loss(
@@ -122,24 +118,90 @@ impl Store {
             "UPDATE stream_losses SET accepted_at = now() WHERE stream = $1 AND accepted_at IS NULL",
             stream
         );
-        if accepted.execute(&mut *tx).await?.rows_affected() == 0 {
+        if accepted.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
         sqlx::query!(
             "UPDATE stream_cursors
-             SET created_ns = $2, last_seq = $3, last_stored_ns = 0, epoch = epoch + 1, moved_at = now()
+             SET created_ns = $2, last_seq = $3, last_stored_ns = 0, epoch = epoch + 1, moved_at = now(),
+                 newest_stored_ns = GREATEST(newest_stored_ns, last_stored_ns)
              WHERE stream = $1",
             stream,
             created_ns,
             last_seq
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         super::nominations::release_held(&mut tx).await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }
+
+    /// Makes the message right behind `from` a dead letter by hand, and moves the cursor past it. Returns false when the
+    /// cursor is no longer there. A worker that folds the same message cannot commit any more.
+    pub async fn skip(
+        &self,
+        stream: &str,
+        from: &Cursor,
+        letter: &DeadLetter<'_>,
+        wake: super::Wake,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let moved = sqlx::query!(
+            "UPDATE stream_cursors
+             SET last_seq = $4, last_stored_ns = $5, epoch = epoch + 1, moved_at = now()
+             WHERE stream = $1 AND created_ns = $6 AND last_seq = $2 AND epoch = $3",
+            stream,
+            from.last_seq,
+            from.epoch,
+            letter.seq,
+            letter.stored_ns,
+            from.created_ns
+        );
+        if moved.execute(&mut tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        dead_letters::keep(&mut tx, stream, std::slice::from_ref(letter)).await?;
+        wake.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Writes a loss down that was judged by the cursor `at`, unless one stands already. From here on the stream's fold is
+/// stopped. Returns false, with nothing written, when the cursor is another one by now.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn report_loss(
+    tx: &mut Tx<'_>,
+    stream: &str,
+    at: &Cursor,
+    kind: LossKind,
+    detail: &str,
+) -> Result<bool, StoreError> {
+    let same = sqlx::query_scalar!(
+        r#"SELECT 1 AS "same!" FROM stream_cursors
+           WHERE stream = $1 AND created_ns = $2 AND last_seq = $3 AND epoch = $4 FOR UPDATE"#,
+        stream,
+        at.created_ns,
+        at.last_seq,
+        at.epoch
+    );
+    if same.fetch_optional(&mut *tx).await?.is_none() {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "INSERT INTO stream_losses (stream, kind, detail) VALUES ($1, $2, $3)
+         ON CONFLICT (stream) WHERE accepted_at IS NULL DO NOTHING",
+        stream,
+        kind.as_str(),
+        detail
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(true)
 }
 
 /// Where a cursor is to go, and what must hold for it.
@@ -171,5 +233,5 @@ pub(super) async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let open = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#
     );
-    Ok(open.fetch_one(&mut **tx).await?)
+    Ok(open.fetch_one(&mut *tx).await?)
 }

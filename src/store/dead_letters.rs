@@ -1,20 +1,20 @@
-//! Tables `dead_letters` and `dead_letter_totals`: messages that could not be read.
+//! Tables `dead_letters` and `dead_letter_totals`: messages that were not folded, kept for an operator.
 //!
 //! Owns the cap. Must never let a flood of poison fill the disk, and never lose count of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
 
 /// How much of a message is kept.
-const KEPT_BYTES: usize = 4 << 10;
+pub const KEPT_BYTES: usize = 4 << 10;
 /// How many are kept per stream, reason and hour; the rest is only counted.
-const KEPT_PER_HOUR: i64 = 1_000;
+pub const KEPT_PER_HOUR: usize = 1_000;
 
-/// A message that could not be read.
-#[derive(Debug)]
+/// A message that was not folded.
+#[derive(Clone, Debug)]
 pub struct DeadLetter<'a> {
     /// Its sequence in the stream.
     pub seq: i64,
@@ -24,55 +24,85 @@ pub struct DeadLetter<'a> {
     pub reason: &'static str,
     /// Names the field.
     pub detail: String,
-    /// The payload, whole.
+    /// The beginning of the payload.
     pub payload: &'a [u8],
-    /// When the stream stored it.
-    pub stored_at: OffsetDateTime,
+    /// Bytes of the whole payload.
+    pub size: usize,
+    /// When the stream stored it, Unix nanoseconds.
+    pub stored_ns: i64,
 }
 
-/// Keeps the letters of one batch, up to the cap, and counts all of them.
+/// Keeps the letters of one batch, up to the cap, and counts all of them. Two trips, however many they are.
+///
+/// # Errors
+/// Postgres does not answer, or refuses.
 pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> Result<(), StoreError> {
-    let mut by_reason: BTreeMap<&str, Vec<&DeadLetter<'_>>> = BTreeMap::new();
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for letter in letters {
-        by_reason.entry(letter.reason).or_default().push(letter);
+        *counts.entry(letter.reason).or_default() += 1;
     }
-    for (reason, letters) in by_reason {
-        let count = i64::try_from(letters.len()).unwrap_or(i64::MAX);
-        let total = sqlx::query_scalar!(
-            "INSERT INTO dead_letter_totals (stream, reason, hour, total) VALUES ($1, $2, date_trunc('hour', now()), $3)
-             ON CONFLICT (stream, reason, hour) DO UPDATE SET total = dead_letter_totals.total + excluded.total
-             RETURNING total",
-            stream,
-            reason,
-            count
-        )
-        .fetch_one(&mut **tx)
-        .await?;
-        let room = usize::try_from(KEPT_PER_HOUR - (total - count)).unwrap_or(0);
-        for letter in letters.into_iter().take(room) {
-            insert(tx, stream, letter).await?;
-        }
+    let (reasons, numbers): (Vec<&str>, Vec<i64>) =
+        counts.iter().map(|(reason, count)| (*reason, *count)).unzip();
+    let totals = sqlx::query!(
+        "INSERT INTO dead_letter_totals (stream, reason, hour, total)
+         SELECT $1, n.reason, date_trunc('hour', now()), n.count FROM UNNEST($2::text[], $3::bigint[]) AS n(reason, count)
+         ON CONFLICT (stream, reason, hour) DO UPDATE SET total = dead_letter_totals.total + excluded.total
+         RETURNING reason, total",
+        stream,
+        &reasons as &[&str],
+        &numbers
+    );
+    let mut room: HashMap<String, usize> = HashMap::new();
+    for row in totals.fetch_all(&mut *tx).await? {
+        let before = row.total - counts.get(row.reason.as_str()).copied().unwrap_or_default();
+        let kept = usize::try_from(before).unwrap_or(usize::MAX);
+        room.insert(row.reason, KEPT_PER_HOUR.saturating_sub(kept));
     }
-    Ok(())
+    let has_room = |letter: &&DeadLetter<'_>| {
+        let left = room.get_mut(letter.reason);
+        left.filter(|left| **left > 0).map(|left| *left -= 1).is_some()
+    };
+    insert(tx, stream, &letters.iter().filter(has_room).collect::<Vec<_>>()).await
 }
 
-async fn insert(tx: &mut Tx<'_>, stream: &str, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
-    // Postgres' text takes no NUL; a subject cannot hold one, a detail quotes what came.
-    let detail = letter.detail.replace('\0', "\u{fffd}");
+async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> Result<(), StoreError> {
+    // Postgres' text takes no NUL: a subject may hold one, and a detail quotes what came.
+    let text = |text: &str| text.replace('\0', "\u{fffd}");
+    let subjects: Vec<String> = letters.iter().map(|letter| text(letter.subject)).collect();
+    let details: Vec<String> = letters.iter().map(|letter| text(&letter.detail)).collect();
+    let seqs: Vec<i64> = letters.iter().map(|letter| letter.seq).collect();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason).collect();
+    let payloads: Vec<&[u8]> = letters
+        .iter()
+        .map(|letter| &letter.payload[..letter.payload.len().min(KEPT_BYTES)])
+        .collect();
+    let sizes: Vec<i64> = letters
+        .iter()
+        .map(|letter| i64::try_from(letter.size).unwrap_or(i64::MAX))
+        .collect();
+    let stored: Vec<OffsetDateTime> = letters.iter().map(|letter| stored_at(letter.stored_ns)).collect();
     sqlx::query!(
         "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         SELECT $1, * FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::timestamptz[])
          ON CONFLICT DO NOTHING -- folded again on purpose, after a loss was accepted at an earlier message",
         stream,
-        letter.seq,
-        letter.subject,
-        letter.reason,
-        detail,
-        &letter.payload[..letter.payload.len().min(KEPT_BYTES)],
-        i64::try_from(letter.payload.len()).unwrap_or(i64::MAX),
-        letter.stored_at
+        &seqs,
+        &subjects,
+        &reasons as &[&str],
+        &details,
+        &payloads as &[&[u8]],
+        &sizes,
+        &stored
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// Unix nanoseconds as a date; a time outside the calendar is clamped to 1970.
+fn stored_at(unix_ns: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -45,11 +45,12 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                a.role AS "role!", a.wanted AS "wanted!", a.held AS "held!", a.adopted AS "adopted!", a.since AS "since!",
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
+               c.restore AS "open_restore!",
                d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
-               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
+               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) AS "loss!",
-               ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL) AS "engaged!",
+               ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
                (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?"
            FROM (
@@ -61,20 +62,22 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                    coalesce(array_agg(held), '{}') AS held, coalesce(array_agg(adopted), '{}') AS adopted,
                    coalesce(array_agg(since), '{}') AS since, coalesce(array_agg(below_since), '{}') AS below_since,
                    coalesce(array_agg(overruled), '{}') AS overruled,
-                   coalesce(array_agg(coalesce(verified_at > now() - $2::double precision * interval '1 second', false)), '{}') AS fresh
+                   coalesce(array_agg(coalesce(verified_at > greatest(now() - $2::double precision * interval '1 second',
+                       (SELECT before FROM verify_anew)), false)), '{}') AS fresh
                FROM assignments WHERE user_id = $1
            ) AS a
            CROSS JOIN (
-               SELECT coalesce(array_agg(change_id ORDER BY change_id), '{}') AS id,
-                   coalesce(array_agg(role ORDER BY change_id), '{}') AS role,
-                   coalesce(array_agg(change = 'granted' ORDER BY change_id), '{}') AS granted
+               SELECT coalesce(array_agg(change_id ORDER BY decided_at, change_id), '{}') AS id,
+                   coalesce(array_agg(role ORDER BY decided_at, change_id), '{}') AS role,
+                   coalesce(array_agg(change IN ('granted', 'restored') ORDER BY decided_at, change_id), '{}') AS granted,
+                   coalesce(array_agg(change IN ('restored', 'removed') ORDER BY decided_at, change_id), '{}') AS restore
                FROM role_changes WHERE user_id = $1 AND outcome IS NULL
            ) AS c
            LEFT JOIN display_names d ON d.user_id = $1"#,
         user,
         verify_after.as_secs_f64()
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
         role,
         wanted: row.wanted[index],
@@ -85,7 +88,8 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         overruled: row.overruled[index],
         fresh: row.fresh[index],
     });
-    let open = row.open_id.into_iter().zip(row.open_role).zip(row.open_granted);
+    let open = row.open_id.into_iter().zip(row.open_role);
+    let open = open.zip(row.open_granted.into_iter().zip(row.open_restore));
     Ok(Dossier {
         facts: Facts {
             best: row.best,
@@ -94,7 +98,12 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         },
         assignments: assignments.collect(),
         open: open
-            .map(|((id, role), granted)| OpenChange { id, role, granted })
+            .map(|((id, role), (granted, restore))| OpenChange {
+                id,
+                role,
+                granted,
+                restore,
+            })
             .collect(),
         names: Kept {
             wish: row.wish_id.zip(row.wished),

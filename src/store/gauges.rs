@@ -73,7 +73,7 @@ impl Store {
         .await?;
         let unannounced = sqlx::query_scalar!(
             r#"SELECT count(*) AS "unannounced!" FROM role_changes
-               WHERE completed_at IS NOT NULL AND announced_at IS NULL"#
+               WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked')"#
         )
         .fetch_one(&self.pool)
         .await?;

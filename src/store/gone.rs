@@ -49,7 +49,7 @@ pub async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
                  OR EXISTS (SELECT FROM assignments WHERE user_id = $1 AND held)) AS "known!""#,
         user
     );
-    Ok(known.fetch_one(&mut **tx).await?)
+    Ok(known.fetch_one(&mut *tx).await?)
 }
 
 /// Locks the brake.
@@ -60,7 +60,7 @@ pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreErro
            FROM gone_brake FOR UPDATE"#,
         window.as_secs_f64()
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     Ok(Locked {
         engaged: row.engaged,
         since: row.since,
@@ -76,7 +76,7 @@ impl Locked {
             self.since,
             enough
         );
-        Ok(gone.fetch_one(&mut **tx).await?)
+        Ok(gone.fetch_one(&mut *tx).await?)
     }
 
     /// How many users are known, as of the last minute: counted up to a bound, estimated beyond it.
@@ -85,7 +85,7 @@ impl Locked {
             "SELECT known FROM gone_brake WHERE counted_at > now() - $1::double precision * interval '1 second'",
             KNOWN_SERVE.as_secs_f64()
         );
-        if let Some(known) = serves.fetch_optional(&mut **tx).await?.flatten() {
+        if let Some(known) = serves.fetch_optional(&mut *tx).await?.flatten() {
             return Ok(known);
         }
         let known = sqlx::query_scalar!(
@@ -95,13 +95,13 @@ impl Locked {
                FROM counted RETURNING known AS "known!""#,
             COUNTED
         );
-        Ok(known.fetch_one(&mut **tx).await?)
+        Ok(known.fetch_one(&mut *tx).await?)
     }
 
     /// Engages the brake: from here on users who are gone are held.
     pub async fn engage(&self, tx: &mut Tx<'_>, users: i64) -> Result<(), StoreError> {
         sqlx::query!("UPDATE gone_brake SET engaged_at = now(), users = $1", users)
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Locked {
 pub async fn is_engaged(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let engaged =
         sqlx::query_scalar!(r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM gone_brake FOR SHARE"#);
-    Ok(engaged.fetch_one(&mut **tx).await?)
+    Ok(engaged.fetch_one(&mut *tx).await?)
 }
 
 /// Marks a user, as of the date of Auth0's answer, and has the next verification wait its time. Answers whether no mark
@@ -130,12 +130,12 @@ pub async fn mark(
         known,
         released
     );
-    let fresh = marked.execute(&mut **tx).await?.rows_affected() == 1;
+    let fresh = marked.execute(&mut *tx).await?.rows_affected() == 1;
     sqlx::query!(
         "UPDATE assignments SET verified_at = now() WHERE user_id = $1",
         user
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(fresh)
 }
@@ -143,7 +143,7 @@ pub async fn mark(
 /// Takes the mark away: the same account is known again.
 pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -157,7 +157,7 @@ pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) ->
         user,
         created_at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -189,13 +189,13 @@ impl Store {
         let mut tx = self.begin().await?;
         // Waits for looks that hold its lock, so that what they hold is seen by the statements that follow.
         let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
-        let Some(engaged_at) = engaged.fetch_one(&mut *tx).await? else {
+        let Some(engaged_at) = engaged.fetch_one(&mut tx).await? else {
             return Ok(None);
         };
         sqlx::query!(
             "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, released_at = clock_timestamp()"
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         let released = sqlx::query!(
             "WITH let_go AS (SELECT user_id FROM nominations WHERE held = $1 ORDER BY user_id FOR UPDATE)
@@ -203,7 +203,7 @@ impl Store {
              FROM let_go WHERE n.user_id = let_go.user_id",
             GONE_HELD
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         let marked = sqlx::query_scalar!(
@@ -211,7 +211,7 @@ impl Store {
             engaged_at,
             window.as_secs_f64()
         );
-        let marked = marked.fetch_all(&mut *tx).await?.into_iter();
+        let marked = marked.fetch_all(&mut tx).await?.into_iter();
         let mut looks: Vec<_> = marked
             .map(|user| Nominate {
                 user,

@@ -3,11 +3,11 @@
 //! Owns the lock numbers. Must never be what correctness rests on: the cursor's compare-and-swap and the
 //! lease are; the lock only keeps the others from working for nothing.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use sqlx::Connection as _;
-
-use super::{Session, Store, StoreError, Tx};
+use super::session::{LOCK_DEADLINE, Session};
+use super::{Store, StoreError, Tx};
 
 /// First half of every lock number; the ASCII letters "role".
 const NAMESPACE: i32 = 0x726f_6c65;
@@ -16,7 +16,7 @@ const NAMESPACE: i32 = 0x726f_6c65;
 pub const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// What can be held by one worker at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
     /// Folding APP_EVENTS.
     FoldAppEvents,
@@ -34,9 +34,13 @@ pub struct Held {
 }
 
 impl Store {
-    /// Takes the lock if nobody has it.
+    /// Takes the lock if no other worker has it. A standby keeps its session and asks on it again.
     pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
-        let mut session = self.lock_session().await?;
+        let waiting = self.waiting().remove(&lock);
+        let mut session = match waiting {
+            Some(session) => session,
+            None => Session::for_lock(&self.direct).await?,
+        };
         let number = match lock {
             Lock::FoldAppEvents => 1,
             Lock::FoldAuth0Logs => 2,
@@ -47,21 +51,29 @@ impl Store {
             NAMESPACE,
             number
         );
-        Ok(taken.fetch_one(&mut session).await?.then_some(Held { session }))
+        if taken.fetch_one(&mut session.once(LOCK_DEADLINE)).await? {
+            return Ok(Some(Held { session }));
+        }
+        self.waiting().insert(lock, session);
+        Ok(None)
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<Lock, Session>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Held {
     /// Begins a transaction that only the holder of the lock can commit.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
-        Ok(self.session.begin().await?)
+        self.session.begin().await
     }
 
-    /// Fails if the session, and with it the lock, is gone. A holder calls this at least every
-    /// [`CHECK_EVERY`], also when there is nothing to do.
+    /// Fails if the session, and with it the lock, is gone, or if Postgres does not respond within 5 s. A holder calls
+    /// this at least every [`CHECK_EVERY`], also when there is nothing to do.
     pub async fn check(&mut self) -> Result<(), StoreError> {
         sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#)
-            .fetch_one(&mut self.session)
+            .fetch_one(&mut self.session.once(LOCK_DEADLINE))
             .await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{Cause, LOOKS_APART, REST, REST_AT_MOST};
+use super::nominations::{BY_RECORD, Cause, LOOKS_APART, REST, REST_AT_MOST};
 use super::{StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
@@ -60,6 +60,10 @@ pub struct Claim {
     pub failure: Option<String>,
     /// How long the user had been due, milliseconds.
     pub queued_ms: i64,
+    /// When it was taken, by Postgres' clock: whatever Auth0 answers to the look was asked for later.
+    pub asked_at: OffsetDateTime,
+    /// Nothing but records of the tenant's log asked for the look.
+    pub by_record: bool,
     /// A person has let revokes of this user pass the brake.
     pub pass_revokes: bool,
     /// The same for grants.
@@ -88,13 +92,14 @@ impl Claim {
     }
 }
 
-/// Takes the most urgent due user in hand for `lease_for`. None when nobody is due, when other rules than
-/// `rules` are in force, or while a person has paused the writing.
+/// Takes the most urgent due user in hand for `lease_for`; users whom records alone nominated only with `by_record`. None when
+/// nobody is due, when other rules than `rules` are in force, or while a person has paused the writing.
 pub async fn claim(
     tx: &mut Tx<'_>,
     lease: Uuid,
     lease_for: Duration,
     rules: &str,
+    by_record: bool,
 ) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
@@ -102,7 +107,7 @@ pub async fn claim(
                CROSS JOIN LATERAL (
                    -- one short index range a level: users who wait for later do not have to be passed over
                    SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
-                   WHERE n.urgency = level.urgency AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                   WHERE n.urgency = level.urgency AND (level.urgency <> $4 OR $5) AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
                      AND (n.lease IS NULL OR n.lease_until < now())
                    ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
                ) AS due
@@ -112,12 +117,15 @@ pub async fn claim(
            UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
+               n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.urgency, now() AS "asked_at!",
+               (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
         lease,
         lease_for.as_secs_f64(),
-        rules
+        rules,
+        BY_RECORD,
+        by_record
     );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+    let Some(row) = row.fetch_optional(&mut *tx).await? else {
         return Ok(None);
     };
     let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
@@ -134,6 +142,8 @@ pub async fn claim(
         cause,
         attempts: row.attempts,
         queued_ms: row.queued_ms.max(0),
+        asked_at: row.asked_at,
+        by_record: row.urgency == BY_RECORD,
         pass_revokes: row.pass_revokes,
         pass_grants: row.pass_grants,
         pass_gone: row.pass_gone,
@@ -164,7 +174,7 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
         claim.lease,
         REST_AT_MOST.as_secs_f64()
     );
-    let row = row.fetch_optional(&mut **tx).await?;
+    let row = row.fetch_optional(&mut *tx).await?;
     Ok(row.map(|row| {
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
@@ -188,7 +198,7 @@ pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
         claim.observe,
         REST.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -221,7 +231,7 @@ pub async fn finish(
         generation,
         again_at
     );
-    if in_step.fetch_all(&mut **tx).await?.is_empty() {
+    if in_step.fetch_all(&mut *tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
                  failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
@@ -231,7 +241,7 @@ pub async fn finish(
             claim.lease,
             LOOKS_APART.as_secs_f64()
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Wake::Nominations.send(tx).await?;
     }
@@ -258,7 +268,7 @@ pub async fn again(
         wait.as_secs_f64(),
         failed
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -294,7 +304,7 @@ pub async fn failed(
         failed.code,
         i32::from(counted)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -317,7 +327,7 @@ pub async fn stumbled(
         why,
         i32::try_from(most).unwrap_or(i32::MAX)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -334,7 +344,7 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>)
         why,
         code
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -351,7 +361,7 @@ pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) 
         generation,
         why.as_str()
     );
-    if held.fetch_optional(&mut **tx).await? == Some(false) {
+    if held.fetch_optional(&mut *tx).await? == Some(false) {
         Wake::Nominations.send(tx).await?;
     }
     Ok(())

@@ -16,12 +16,12 @@ impl Store {
         Ok(roles.fetch_all(&self.pool).await?)
     }
 
-    /// The subscription plan, `app_metadata.plan`, as the profile had it when it was last read; none where there is
-    /// none, or what is no text.
+    /// The subscription plan, `app_metadata.plan`, as Auth0 last answered, never as a record has it; none where
+    /// there is none, or what is no text.
     pub async fn plan(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let plan = sqlx::query_scalar!(
             "SELECT profile #>> '{app_metadata,plan}' FROM users
-             WHERE user_id = $1 AND jsonb_typeof(profile #> '{app_metadata,plan}') = 'string'",
+             WHERE user_id = $1 AND fetched_at IS NOT NULL AND jsonb_typeof(profile #> '{app_metadata,plan}') = 'string'",
             user.as_str()
         );
         Ok(plan.fetch_optional(&self.pool).await?.flatten())

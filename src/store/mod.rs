@@ -6,13 +6,16 @@
 pub mod assignments;
 mod at_once;
 pub mod brakes;
+pub mod confirmations;
 pub mod cursors;
 pub mod dead_letters;
 pub mod display_names;
 pub mod dossier;
 pub mod erasures;
 pub mod event_ids;
+mod fault;
 mod featured_playlists;
+pub mod fold_starts;
 mod gauges;
 pub mod gone;
 mod lock;
@@ -24,25 +27,29 @@ mod parked;
 mod pause;
 mod person;
 pub mod playlists;
+mod pool;
 pub mod profile_writes;
 pub mod races;
+pub mod restores;
 pub mod role_changes;
 mod rules;
+mod session;
 mod songs;
 mod tenant;
 mod tenant_log;
+mod tx;
 mod user_data;
 pub mod users;
 mod wake;
 
+use std::collections::BTreeMap;
 use std::str::FromStr as _;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize as _;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::domain::erasure::ErasureKey;
 pub use assignments::{Assignment, Seen};
@@ -52,6 +59,7 @@ pub use dead_letters::DeadLetter;
 pub use display_names::Wish;
 pub use dossier::Dossier;
 pub use erasures::Erased;
+pub use fault::Fault;
 pub use featured_playlists::OwnPlaylist;
 pub use gauges::Gauges;
 pub use lock::{CHECK_EVERY, Held, Lock};
@@ -60,37 +68,35 @@ pub use nominations::{Cause, Nominate, Urgency};
 pub use parked::Parked;
 pub use pause::Paused;
 pub use playlists::{Counted, Facts};
+use pool::Pool;
 pub use profile_writes::{OwnRecord, OwnWrite};
-pub use races::{ForeignWrite, Race, RaceOutcome};
-pub use role_changes::OpenChange;
+pub use races::{ForeignWrite, Race, RaceOutcome, Theirs};
+pub use role_changes::{OpenChange, Restored};
 pub use rules::InForce;
+use session::Session;
 pub use songs::Song;
 pub use tenant_log::{Checkpoint, Hearing};
+pub use tx::Tx;
 pub use wake::{Wake, Waker};
 
 /// Compiled in once; tests and `migrate` use the same.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// Connections of the pool; the stages are few and their transactions short.
-const MAX_CONNECTIONS: u32 = 12;
-/// Longest wait for a connection out of the pool.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A pooled connection that served so recently is taken without asking first whether it still lives: the question would be
-/// one more trip to Postgres each time. If it is gone after all, that is an error like any while a statement runs.
-const TRUSTED_FOR: Duration = Duration::from_secs(5);
-/// Longest a statement of ours may run, so that a stuck server is noticed.
-const STATEMENT_TIMEOUT: &str = "60s";
-
-/// A connection of its own, outside the pool.
-pub type Session = PgConnection;
-/// A transaction on any connection.
-pub type Tx<'c> = Transaction<'c, Postgres>;
+/// Connections of the stages' pool; the stages are few and their transactions short.
+const STAGE_CONNECTIONS: u32 = 8;
+/// Connections of the data API's pool: a flood of requests waits for these, and holds up no stage.
+const API_CONNECTIONS: u32 = 6;
+/// Connections for metrics and health.
+const OPS_CONNECTIONS: u32 = 2;
 
 /// Postgres. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
+    pooled: PgConnectOptions,
     direct: PgConnectOptions,
+    /// Sessions that asked for a lock another worker has; asked on again.
+    waiting: Arc<Mutex<BTreeMap<Lock, Session>>>,
     erasure_key: Option<ErasureKey>,
 }
 
@@ -128,17 +134,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same would fail again however often it is tried: a value that Postgres does not take (SQLSTATE classes 22
-    /// and 23), or one that is stored and cannot be understood.
+    /// Whether the same would fail again however often it is tried: a value that Postgres does not take, or one that is stored
+    /// and cannot be understood.
     #[must_use]
     pub fn is_about_the_data(&self) -> bool {
-        match self {
-            Self::Postgres(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
-            Self::Inconsistent { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::Inconsistent { .. }) || matches!(self.fault(), Some(Fault::Refused(_)))
     }
 }
 
@@ -148,24 +148,32 @@ impl Store {
     /// # Errors
     /// An address that cannot be parsed.
     pub fn new(url: &SecretString, direct_url: &SecretString) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, since| {
-                Box::pin(async move {
-                    if since.idle_for > TRUSTED_FOR {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(options(url)?);
+        let (pooled, direct) = (options(url)?, options(direct_url)?);
+        let pooler = url.expose_secret() != direct_url.expose_secret();
         Ok(Self {
-            pool,
-            direct: options(direct_url)?,
+            pool: Pool::new(pooled.clone(), STAGE_CONNECTIONS, pooler),
+            pooled,
+            direct,
+            waiting: Arc::default(),
             erasure_key: None,
         })
+    }
+
+    /// The same with a pool of its own for the data API.
+    #[must_use]
+    pub fn for_api(&self) -> Self {
+        self.with_pool_of(API_CONNECTIONS)
+    }
+
+    /// The same with a pool of its own for metrics and health.
+    #[must_use]
+    pub fn for_ops(&self) -> Self {
+        self.with_pool_of(OPS_CONNECTIONS)
+    }
+
+    fn with_pool_of(&self, connections: u32) -> Self {
+        let pool = Pool::new(self.pooled.clone(), connections, self.pool.behind_pooler());
+        Self { pool, ..self.clone() }
     }
 
     /// Begins a transaction on a pooled connection.
@@ -173,36 +181,14 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
-    /// Opens a connection of its own for a lock. A worker whose host is gone, or that is frozen, loses it, and
-    /// so its lock, within 30 s.
-    async fn lock_session(&self) -> Result<Session, StoreError> {
-        let options = self.direct.clone().options([
-            ("tcp_keepalives_idle", "5"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "20000"),
-            ("idle_session_timeout", "25000"),
-            ("idle_in_transaction_session_timeout", "25000"),
-            // A plan is kept while tables grow from nothing to millions of rows: rows are always looked up, one by one.
-            ("plan_cache_mode", "force_generic_plan"),
-            ("enable_seqscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            ("enable_material", "off"),
-            // The costs that the settings above pretend would have it compile every statement.
-            ("jit", "off"),
-        ]);
-        session(&options).await
-    }
-
     /// Applies the migrations that are missing.
     ///
     /// # Errors
     /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut session = session(&self.direct).await?;
+        let mut session = Session::open(&self.direct).await?;
         MIGRATOR
-            .run(&mut session)
+            .run(session.unbounded())
             .await
             .map_err(|error| StoreError::Schema(error.to_string()))
     }
@@ -248,17 +234,11 @@ fn string_list(
     })
 }
 
-async fn session(options: &PgConnectOptions) -> Result<Session, StoreError> {
-    let session = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await;
-    session
-        .map_err(|_| sqlx::Error::PoolTimedOut)?
-        .map_err(StoreError::from)
-}
-
 fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|error| StoreError::Settings(format!("not understood: {error}")))?;
     Ok(options
         .application_name("rolekeeper")
-        .options([("statement_timeout", STATEMENT_TIMEOUT)]))
+        // A pooler refuses what it does not keep for each client.
+        .extra_float_digits(None))
 }

@@ -62,7 +62,7 @@ impl Store {
             codes,
             within.as_secs_f64()
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
@@ -79,7 +79,7 @@ impl Store {
              RETURNING user_id",
             users
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         for user in super::display_names::retry(&mut tx, users).await? {
             if !requeued.contains(&user) {

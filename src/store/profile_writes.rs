@@ -1,7 +1,8 @@
 //! Table `profile_writes`: each PATCH of ours.
 //!
-//! Owns what we know of our own writes: sent, done, told of. Must never take a record for the echo of a write
-//! that nobody has seen completed.
+//! Owns what we know of our own writes: sent, done, closed, told of. Their order is that of Postgres' clock. Must never take
+//! a record for the echo of a write that nobody has seen completed, nor complete one that was closed because of what a
+//! profile shows later.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,13 +12,35 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
-use crate::domain::merge::{OurWrite, State};
+use crate::domain::merge::{OurWrite, State, Window};
 
 /// Newest writes of one user that are reckoned with.
 const MOST: i64 = 100;
 /// How far the date of a record may lie from the profile's own time. Pairs of records about one deed were dated
 /// up to 28 ms apart.
 const DATE_SLACK: Duration = Duration::from_secs(2);
+/// How far Auth0's clock and Postgres' may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(10);
+
+/// What our GET showed before a write.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadBefore<'a> {
+    /// `app_metadata.roles`.
+    pub roles: &'a [String],
+    /// The profile's `updated_at`.
+    pub updated_at: Option<OffsetDateTime>,
+    /// `Date` of the GET's answer.
+    pub date: Option<OffsetDateTime>,
+}
+
+/// How long what may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// An unanswered write arrives within this, or does not.
+    pub settle: Duration,
+    /// A look has its user for this long: it began so long before its lease ends.
+    pub lease: Duration,
+}
 
 /// A write that the tenant's log says was made under our own client id.
 #[derive(Clone, Debug)]
@@ -47,21 +70,22 @@ pub enum OwnWrite {
 pub async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
-    (read, read_at): (&[String], Option<OffsetDateTime>),
+    read: ReadBefore<'_>,
     (wrote, mends_since): (&[String], Option<OffsetDateTime>),
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since, recorded)
-         VALUES ($1, $2, $3, $4, $5, $6, false)",
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since, recorded, read_date)
+         VALUES ($1, $2, $3, $4, $5, $6, false, $7)",
         id,
         user,
-        Value::from(read),
-        read_at,
+        Value::from(read.roles),
+        read.updated_at,
         Value::from(wrote),
-        mends_since
+        mends_since,
+        read.date
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -75,35 +99,64 @@ pub async fn answered(
     recorded: bool,
 ) -> Result<bool, StoreError> {
     let noted = sqlx::query!(
-        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = $2, answered = true, recorded = $3
+        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = $2, answered = true, recorded = $3,
+             closed = NULL
          WHERE write_id = $1 AND NOT answered",
         write,
         at,
         recorded
     );
-    Ok(noted.execute(&mut **tx).await?.rows_affected() == 1)
+    Ok(noted.execute(&mut *tx).await?.rows_affected() == 1)
 }
 
-/// Completes the newest write without an answer that left the profile as it was just seen. No login comes
-/// between, or its time is taken for the write's: no other write lies between the two.
-pub async fn confirm(
+/// Closes a write that Auth0 refused, so that it certainly changed nothing.
+pub async fn refused(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE profile_writes SET closed = 'refused', followed_up_at = coalesce(followed_up_at, now())
+         WHERE write_id = $1 AND NOT answered",
+        write
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Settles the writes without an answer by what a look's GET showed. The newest that left the profile so is completed, if the
+/// profile became so within the time in which an unanswered write arrives; no login comes between, or its time is taken for
+/// the write's. All others whose time was over when the look began were not applied, and are closed. Call it while the
+/// user's nomination is locked.
+pub async fn settle(
     tx: &mut Tx<'_>,
     user: &str,
-    roles: &[String],
-    at: Option<OffsetDateTime>,
+    shown: &State,
+    Bounds { settle, lease }: Bounds,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE profile_writes SET completed_at = clock_timestamp(), wrote_updated_at = coalesce(wrote_updated_at, $3)
-         WHERE write_id = (
-             SELECT write_id FROM profile_writes
-             WHERE user_id = $1 AND completed_at IS NULL AND wrote_roles = $2 AND read_updated_at < $3
-             ORDER BY write_id DESC LIMIT 1
-         )",
+        "WITH open AS (
+             SELECT w.write_id, w.attempted_at,
+                 w.wrote_roles = $2 AND w.read_updated_at < $3 AND (w.wrote_updated_at IS NOT NULL
+                     OR $3 <= w.attempted_at + ($4::double precision + $6::double precision) * interval '1 second') AS done,
+                 -- told of by a record, it was applied, and something else has changed the profile since
+                 w.wrote_updated_at IS NULL AND w.attempted_at + $4::double precision * interval '1 second'
+                     < n.lease_until - $5::double precision * interval '1 second' AS over
+             FROM profile_writes w JOIN nominations n USING (user_id)
+             WHERE w.user_id = $1 AND w.completed_at IS NULL AND w.closed IS NULL
+         ), newest AS (
+             SELECT write_id FROM open WHERE done ORDER BY attempted_at DESC LIMIT 1
+         ), completed AS (
+             UPDATE profile_writes p SET completed_at = clock_timestamp(), wrote_updated_at = coalesce(p.wrote_updated_at, $3)
+             FROM newest WHERE p.write_id = newest.write_id
+         )
+         UPDATE profile_writes p SET closed = 'not_seen', followed_up_at = coalesce(p.followed_up_at, now())
+         FROM open WHERE p.write_id = open.write_id AND open.over AND open.write_id NOT IN (SELECT write_id FROM newest)",
         user,
-        Value::from(roles),
-        at
+        Value::from(shown.roles.clone()),
+        shown.at,
+        settle.as_secs_f64(),
+        lease.as_secs_f64(),
+        CLOCKS_APART.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -115,7 +168,7 @@ pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Res
         user,
         until
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -144,8 +197,8 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
                SELECT write_id, answered, completed_at IS NOT NULL AND (wrote_updated_at IS NULL OR told.at IS NULL
                    OR abs(extract(epoch FROM told.at - wrote_updated_at)) <= told.slack) AS echo
                FROM profile_writes p
-               WHERE p.user_id = told.user_id AND p.wrote_roles = told.roles
-               ORDER BY echo DESC, answered, write_id DESC LIMIT 1
+               WHERE p.user_id = told.user_id AND p.wrote_roles = told.roles AND p.closed IS DISTINCT FROM 'refused'
+               ORDER BY echo DESC, answered, attempted_at DESC LIMIT 1
            ) AS w
            -- an answered write was done when its answer says, and not a second time
            WHERE w.echo OR NOT w.answered"#,
@@ -155,7 +208,7 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
         &slacks
     );
     let mut known = vec![OwnWrite::Unknown; records.len()];
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let is = if row.echo {
             OwnWrite::Echo
         } else {
@@ -181,12 +234,14 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
         "UPDATE profile_writes p SET followed_up_at = coalesce(p.followed_up_at, now()),
              -- done later than a look took it to be: what that one recorded was another write's doing
              recorded = p.recorded AND (p.answered OR told.at IS NULL OR coalesce(told.at <= p.wrote_updated_at, false)),
-             wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END
+             wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END,
+             -- a frozen worker's write came after the look that did not see it
+             closed = CASE WHEN told.at IS NULL THEN p.closed END
          FROM UNNEST($1::uuid[], $2::timestamptz[]) AS told(write_id, at) WHERE p.write_id = told.write_id",
         &ids,
         &ats as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -195,14 +250,14 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
 pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since,
-               recorded
+               recorded, CASE WHEN answered THEN read_date END AS read_date
            FROM profile_writes
-           WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL
-           ORDER BY write_id DESC LIMIT $2"#,
+           WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL AND closed IS NULL
+           ORDER BY attempted_at DESC LIMIT $2"#,
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let read = State {
@@ -220,6 +275,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
                     wrote,
                     mends_since: row.mends_since,
                     recorded: row.recorded,
+                    window: row.read_date.map(|read| Window::between(read, row.wrote_at)),
                 },
             ))
         })
@@ -232,16 +288,16 @@ impl Store {
     pub async fn follow_up_writes(&self, settle: Duration) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let asked = sqlx::query!(
-            "SELECT write_id, user_id FROM profile_writes p
+            "SELECT write_id, user_id FROM profile_writes
              WHERE followed_up_at IS NULL AND attempted_at < now() - $1::double precision * interval '1 second'
-               AND (completed_at IS NULL OR EXISTS (
-                   SELECT FROM profile_writes later
-                   WHERE later.write_id > p.write_id AND later.completed_at IS NOT NULL
+               AND (completed_at IS NULL OR attempted_at < (
+                   SELECT max(later.attempted_at) FROM profile_writes later
+                   WHERE later.completed_at IS NOT NULL
                      AND later.followed_up_at < now() - $1::double precision * interval '1 second'
                ))",
             settle.as_secs_f64()
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
         let mut looks: Vec<Nominate> = users
@@ -261,7 +317,7 @@ impl Store {
             "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
             &ids
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(looks.len() as u64)

@@ -29,6 +29,27 @@ pub struct ForeignWrite {
     pub roles: Vec<String>,
     /// They deleted all of `app_metadata`.
     pub wiped: bool,
+    /// By which Auth0 can confirm the record; none where it cannot, or where the write is not another client's.
+    pub log_id: Option<String>,
+    /// The client that wrote, as the record says.
+    pub client: Option<String>,
+    /// The record's own date.
+    pub dated: Option<OffsetDateTime>,
+}
+
+/// A write of another client as far as it is known.
+#[derive(Clone, Debug)]
+pub struct Theirs {
+    /// `log_id`, or what else tells the record from others.
+    pub record: String,
+    /// What they wrote.
+    pub state: State,
+    /// By which Auth0 can confirm the record, and the client it names.
+    pub log_id: Option<String>,
+    /// The client that wrote, as the record says.
+    pub client: Option<String>,
+    /// Auth0 returned the same record.
+    pub confirmed: bool,
 }
 
 /// How a race ended.
@@ -40,11 +61,21 @@ pub enum RaceOutcome {
     NothingLost,
     /// The profile had become what no record tells of: left to a person.
     Unresolved,
+    /// Auth0 did not confirm the record: nothing was written.
+    Unconfirmed,
+    /// The operator dropped it from the brake.
+    Dropped,
 }
 
 impl RaceOutcome {
     /// All of them: the label values of the metric.
-    pub const ALL: [Self; 3] = [Self::Merged, Self::NothingLost, Self::Unresolved];
+    pub const ALL: [Self; 5] = [
+        Self::Merged,
+        Self::NothingLost,
+        Self::Unresolved,
+        Self::Unconfirmed,
+        Self::Dropped,
+    ];
 
     /// As it stands in the table and in the metric.
     #[must_use]
@@ -53,6 +84,8 @@ impl RaceOutcome {
             Self::Merged => "merged",
             Self::NothingLost => "nothing_lost",
             Self::Unresolved => "unresolved",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -70,8 +103,10 @@ pub struct Race<'a> {
     pub theirs: &'a State,
     /// The profile when it was looked into.
     pub found: &'a State,
-    /// The roles that are about to be sent to bring their intention back.
+    /// The roles that bring their intention back.
     pub merged: Option<&'a [String]>,
+    /// The brake holds that; else it is about to be sent.
+    pub held: bool,
 }
 
 /// What is known of the races of one user.
@@ -83,6 +118,8 @@ pub struct KnownRaces {
     pub given_up_at: Option<OffsetDateTime>,
     /// An open race was found longer ago than a record may take.
     pub overdue: bool,
+    /// The operator has released an open race from the brake.
+    pub released: bool,
 }
 
 /// Keeps writes of others. A record that is delivered twice is kept once.
@@ -98,39 +135,53 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
         .map(|write| Value::from(write.roles.clone()))
         .collect();
     let wiped: Vec<bool> = writes.iter().map(|write| write.wiped).collect();
+    let log_ids: Vec<Option<&str>> = writes.iter().map(|write| write.log_id.as_deref()).collect();
+    let clients: Vec<Option<&str>> = writes.iter().map(|write| write.client.as_deref()).collect();
+    let dated: Vec<Option<OffsetDateTime>> = writes.iter().map(|write| write.dated).collect();
     sqlx::query!(
-        "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped)
-         SELECT * FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::boolean[])
+        "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped, log_id, client_id, dated_at)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::boolean[], $6::text[], $7::text[],
+             $8::timestamptz[])
          ON CONFLICT DO NOTHING",
         &users as &[&str],
         &records as &[&str],
         &ats,
         &roles,
-        &wiped
+        &wiped,
+        &log_ids as &[Option<&str>],
+        &clients as &[Option<&str>],
+        &dated as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-/// The newest writes of others to a user's roles, newest first, with their records.
-pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(String, State)>, StoreError> {
+/// The newest writes of others to a user's roles, newest first. A record that Auth0 does not know, or knows otherwise, is
+/// none.
+pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT record_id, written_at, roles FROM foreign_writes WHERE user_id = $1 ORDER BY written_at DESC LIMIT $2",
+        r#"SELECT record_id, written_at, roles, client_id, verdict IS NOT DISTINCT FROM 'confirmed' AS "confirmed!",
+               CASE WHEN verdict IS DISTINCT FROM 'no_scope' THEN log_id END AS log_id
+           FROM foreign_writes WHERE user_id = $1 AND (verdict IS NULL OR verdict IN ('confirmed', 'no_scope'))
+           ORDER BY written_at DESC LIMIT $2"#,
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let roles = string_list("foreign_writes", "roles", &row.roles)?;
-            Ok((
-                row.record_id,
-                State {
+            Ok(Theirs {
+                record: row.record_id,
+                state: State {
                     at: row.written_at,
                     roles,
                 },
-            ))
+                log_id: row.log_id,
+                client: row.client_id,
+                confirmed: row.confirmed,
+            })
         })
         .collect()
 }
@@ -138,18 +189,22 @@ pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(String, State)>,
 /// What is known of a user's races; `patience` is how long a missing record is waited for.
 pub async fn known(tx: &mut Tx<'_>, user: &str, patience: Duration) -> Result<KnownRaces, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT write_id, record_id, outcome, found_updated_at,
+        r#"SELECT write_id, record_id, outcome, found_updated_at, released,
                   found_at < now() - $2::double precision * interval '1 second' AS "old!"
-           FROM races WHERE user_id = $1 ORDER BY race_id DESC LIMIT 1000"#,
+           FROM races WHERE user_id = $1 ORDER BY found_at DESC LIMIT 1000"#,
         user,
         patience.as_secs_f64()
     );
     let mut known = KnownRaces::default();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         match row.outcome.as_deref() {
-            None => known.overdue |= row.old,
+            None => {
+                known.overdue |= row.old;
+                known.released |= row.released;
+            }
             Some(outcome) => {
-                if outcome == RaceOutcome::Unresolved.as_str() {
+                let given_up = [RaceOutcome::Unresolved, RaceOutcome::Dropped];
+                if given_up.iter().any(|given_up| given_up.as_str() == outcome) {
                     known.given_up_at = known.given_up_at.max(Some(row.found_updated_at));
                 }
                 known.settled.insert((row.write_id, row.record_id));
@@ -164,11 +219,11 @@ pub async fn found(tx: &mut Tx<'_>, user: &str, races: &[Race<'_>]) -> Result<()
     for race in races {
         sqlx::query!(
             "WITH open AS (
-                 UPDATE races SET found = $8, found_updated_at = $9, merged = coalesce($10, merged)
+                 UPDATE races SET found = $8, found_updated_at = $9, merged = coalesce($10, merged), held = $11
                  WHERE user_id = $2 AND write_id = $3 AND record_id = $4 AND outcome IS NULL RETURNING 1
              )
-             INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, merged)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT FROM open)",
+             INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, merged, held)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE NOT EXISTS (SELECT FROM open)",
             Uuid::now_v7(),
             user,
             race.write,
@@ -178,12 +233,24 @@ pub async fn found(tx: &mut Tx<'_>, user: &str, races: &[Race<'_>]) -> Result<()
             Value::from(race.theirs.roles.clone()),
             Value::from(race.found.roles.clone()),
             race.found.at,
-            race.merged.map(Value::from)
+            race.merged.map(Value::from),
+            race.held
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     }
     Ok(())
+}
+
+/// Settles these open races of a user: Auth0 did not confirm their records.
+pub async fn unconfirmed(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<u64, StoreError> {
+    let settled = sqlx::query!(
+        "UPDATE races SET settled_at = now(), outcome = 'unconfirmed'
+         WHERE user_id = $1 AND record_id = ANY($2::text[]) AND outcome IS NULL",
+        user,
+        records as &[&str]
+    );
+    Ok(settled.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Settles all open races of a user: those for which something was sent as merged, the others as `otherwise`.
@@ -195,12 +262,12 @@ pub async fn settle(
 ) -> Result<Vec<RaceOutcome>, StoreError> {
     let settled = sqlx::query_scalar!(
         r#"UPDATE races SET settled_at = now(),
-               outcome = CASE WHEN merged IS NOT NULL AND $2 <> 'unresolved' THEN 'merged' ELSE $2 END
+               outcome = CASE WHEN merged IS NOT NULL AND NOT held AND $2 <> 'unresolved' THEN 'merged' ELSE $2 END
            WHERE user_id = $1 AND outcome IS NULL RETURNING outcome AS "outcome!""#,
         user,
         otherwise.as_str()
     );
-    let settled = settled.fetch_all(&mut **tx).await?;
+    let settled = settled.fetch_all(&mut *tx).await?;
     let outcome = |text: &String| {
         RaceOutcome::ALL
             .into_iter()
@@ -217,18 +284,18 @@ impl Store {
         sqlx::query!(
             "INSERT INTO nominations (user_id, urgency, observe)
              SELECT DISTINCT user_id, 1::smallint, true FROM races
-             WHERE outcome IS NULL AND found_at < now() - $1::double precision * interval '1 second'
+             WHERE outcome IS NULL AND NOT held AND found_at < now() - $1::double precision * interval '1 second'
              ORDER BY 1
              ON CONFLICT (user_id) DO NOTHING",
             patience.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         sqlx::query!(
             "DELETE FROM foreign_writes WHERE noted_at < now() - $1::double precision * interval '1 second'",
             kept.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;

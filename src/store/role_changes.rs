@@ -18,19 +18,34 @@ pub struct OpenChange {
     pub id: Uuid,
     /// The role.
     pub role: String,
-    /// Granted or revoked.
+    /// Granted or restored; else revoked or removed.
     pub granted: bool,
+    /// Restored or removed: a role of another client.
+    pub restore: bool,
+}
+
+/// A role of another client that comes back, or goes again, because a write of ours had overwritten that client's change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The role.
+    pub role: String,
+    /// It comes back; else it goes.
+    pub added: bool,
+    /// Whose change that was.
+    pub client: Option<String>,
+    /// The confirmed record of it.
+    pub log_id: Option<String>,
 }
 
 /// The changes of a user that are open.
 pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreError> {
     let rows = sqlx::query_as!(
         OpenChange,
-        r#"SELECT change_id AS id, role, change = 'granted' AS "granted!" FROM role_changes
-           WHERE user_id = $1 AND outcome IS NULL ORDER BY change_id"#,
+        r#"SELECT change_id AS id, role, change IN ('granted', 'restored') AS "granted!", change IN ('restored', 'removed') AS "restore!"
+           FROM role_changes WHERE user_id = $1 AND outcome IS NULL ORDER BY decided_at, change_id"#,
         user
     );
-    Ok(rows.fetch_all(&mut **tx).await?)
+    Ok(rows.fetch_all(&mut *tx).await?)
 }
 
 /// Writes down a decision whose write is about to be sent. With `shadow` it is closed at once: nothing will be written.
@@ -58,7 +73,32 @@ pub async fn decide(
         claim.queued_ms,
         claim.passes(change)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
+    .await?;
+    Ok(id)
+}
+
+/// Writes down that a role of another client is about to be restored.
+pub async fn decide_restore(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    restored: &Restored,
+    released: bool,
+) -> Result<Uuid, StoreError> {
+    let id = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, released, attempted_at, client_id, log_id)
+         VALUES ($1, $2, $3, $4, 0, 'null', $5, $6, clock_timestamp(), $7, $8)",
+        id,
+        claim.user.as_str(),
+        restored.role,
+        if restored.added { "restored" } else { "removed" },
+        claim.queued_ms,
+        released,
+        restored.client,
+        restored.log_id
+    )
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -112,7 +152,7 @@ pub async fn witness(
         reason.as_str(),
         super::Wake::RoleChanges.channel()
     );
-    Ok(written.fetch_optional(&mut **tx).await?.is_some())
+    Ok(written.fetch_optional(&mut *tx).await?.is_some())
 }
 
 /// Writes down that the write of rows that were open before is about to be sent.
@@ -125,67 +165,93 @@ pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreErr
          WHERE change_id = ANY($1) AND outcome IS NULL",
         ids
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-/// Completes rows: `written` when our write was answered, `confirmed` when a later look saw them done.
-pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), StoreError> {
+/// Completes rows as `written`: our write, where roles were written, was answered.
+pub async fn written(tx: &mut Tx<'_>, ids: &[Uuid], write: Option<Uuid>) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "WITH completed AS (
-             UPDATE role_changes SET completed_at = clock_timestamp(), outcome = $2
+             UPDATE role_changes SET completed_at = clock_timestamp(), outcome = 'written', write_id = $2
              WHERE change_id = ANY($1) AND outcome IS NULL
          )
          SELECT pg_notify($3, '')",
         ids,
-        outcome,
+        write,
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Completes rows as `confirmed`: a later look saw them done. By the newest write since the decision whose answer nobody has
+/// read: what is learned of that write later is the same change.
+pub async fn confirmed(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "WITH completed AS (
+             UPDATE role_changes r SET completed_at = clock_timestamp(), outcome = 'confirmed', write_id = (
+                 SELECT p.write_id FROM profile_writes p
+                 WHERE p.user_id = $1 AND NOT p.answered AND p.closed IS DISTINCT FROM 'refused' AND p.attempted_at >= r.decided_at
+                 ORDER BY p.attempted_at DESC LIMIT 1
+             )
+             WHERE change_id = ANY($2) AND outcome IS NULL
+         )
+         SELECT pg_notify($3, '')",
+        user,
+        ids,
+        super::Wake::RoleChanges.channel()
+    )
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
 /// Completes the change of a role that `write` made after other looks had dealt with its row: as that row if it was given up,
-/// else as another one of the same decision.
+/// else as another one of the same decision. False when the row was completed by this very write before.
 pub async fn done_late(
     tx: &mut Tx<'_>,
     user: &str,
     (role, change): (&str, Change),
     write: Uuid,
-) -> Result<(), StoreError> {
-    sqlx::query!(
+) -> Result<bool, StoreError> {
+    let completed = sqlx::query!(
         "WITH decision AS (
              SELECT * FROM role_changes
              WHERE user_id = $1 AND role = $2 AND change = $3
                AND decided_at <= (SELECT attempted_at FROM profile_writes WHERE write_id = $4)
-             ORDER BY change_id DESC LIMIT 1
+             ORDER BY decided_at DESC, change_id DESC LIMIT 1
          ), given_up AS (
-             UPDATE role_changes r SET completed_at = clock_timestamp(), outcome = 'confirmed'
+             UPDATE role_changes r SET completed_at = clock_timestamp(), outcome = 'confirmed', write_id = $4
              FROM decision d WHERE r.change_id = d.change_id AND d.outcome = 'superseded'
              RETURNING 1
          ), again AS (
              INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, decided_at,
-                 attempted_at, completed_at, outcome, queued_ms, released)
+                 attempted_at, completed_at, outcome, queued_ms, released, write_id)
              SELECT $5, user_id, role, change, plays, rule, event_id, event_stored_at, decided_at,
-                 attempted_at, clock_timestamp(), 'confirmed', queued_ms, released
+                 attempted_at, clock_timestamp(), 'confirmed', queued_ms, released, $4
              FROM decision WHERE NOT EXISTS (SELECT FROM given_up)
+               -- one change has one row
+               AND NOT EXISTS (SELECT FROM role_changes r WHERE r.user_id = $1 AND r.role = $2 AND r.change = $3 AND r.write_id = $4)
+             RETURNING 1
          )
-         SELECT pg_notify($6, '')",
+         SELECT pg_notify($6, '') FROM (SELECT FROM given_up UNION ALL SELECT FROM again) AS completed",
         user,
         role,
         change.as_str(),
         write,
         Uuid::now_v7(),
         super::Wake::RoleChanges.channel()
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    );
+    Ok(!completed.fetch_all(&mut *tx).await?.is_empty())
 }
 
 /// Closes rows that were not done and will not be: `superseded` or `gone`.
@@ -198,7 +264,7 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
         ids,
         outcome
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -212,16 +278,16 @@ pub async fn is_shadowed(
 ) -> Result<bool, StoreError> {
     let newest = sqlx::query_scalar!(
         r#"SELECT change = $3 AND outcome IS NOT DISTINCT FROM 'shadow' AS "same!" FROM role_changes
-           WHERE user_id = $1 AND role = $2 ORDER BY change_id DESC LIMIT 1"#,
+           WHERE user_id = $1 AND role = $2 ORDER BY decided_at DESC, change_id DESC LIMIT 1"#,
         claim.user.as_str(),
         role,
         change.as_str()
     );
-    Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
+    Ok(newest.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
 impl Store {
-    /// Completed changes that were not announced, at most `most`, in the order to announce them: that of their
+    /// Completed changes of managed roles that were not announced, at most `most`, in the order to announce them: that of their
     /// completion by Postgres' clock. Rows complete out of the order of their ids, and a row may show up behind
     /// later ones that committed first, so none is passed over for its place. The changes of one user are made
     /// one after the other, each completed before the next is decided, so theirs is the order of the changes.
@@ -230,7 +296,7 @@ impl Store {
             Announcement,
             r#"SELECT change_id, user_id, role, change, plays, rule, event_id, decided_at,
                       completed_at AS "completed_at!", outcome AS "outcome!", reason
-               FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL
+               FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked')
                ORDER BY completed_at, change_id LIMIT $1"#,
             most
         );

@@ -70,20 +70,20 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         sqlx::query!("UPDATE role_changes SET outcome = 'superseded' WHERE outcome IS NULL")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-        sqlx::query!("DELETE FROM gone_users").execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM gone_users").execute(&mut tx).await?;
         sqlx::query!(
             "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, known = NULL"
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         sqlx::query!(
             "INSERT INTO tenant (domain) VALUES ($1)
              ON CONFLICT (only_row) DO UPDATE SET domain = excluded.domain, bound_at = now()",
             domain
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(Some(assignments))

@@ -2,9 +2,16 @@
 //!
 //! Owns the channels. Must never carry data: whoever hears a hint reads the tables, and a timer looks anyway.
 
+use std::time::Duration;
+
+use sqlx::Executor as _;
 use sqlx::postgres::PgListener;
 
+use super::session::LOCK_DEADLINE;
 use super::{Store, StoreError, Tx};
+
+/// How often a connection that hears nothing is asked whether it still lives.
+const CHECK_EVERY: Duration = Duration::from_secs(15);
 
 /// What there is to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +36,7 @@ impl Wake {
     /// Sends the hint when the transaction commits.
     pub async fn send(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         sqlx::query!("SELECT pg_notify($1, '')", self.channel())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
@@ -44,7 +51,7 @@ impl Store {
     pub async fn listen(&self, wake: Wake) -> Result<Waker, StoreError> {
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(super::ACQUIRE_TIMEOUT)
+            .acquire_timeout(super::pool::ACQUIRE_TIMEOUT)
             .connect_lazy_with(self.direct.clone());
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(wake.channel()).await?;
@@ -53,14 +60,21 @@ impl Store {
 }
 
 impl Waker {
-    /// Waits for a hint.
+    /// Waits for a hint; asks Postgres in between whether it is still there.
     ///
     /// # Errors
     /// The connection is gone: hints may have been missed, look now and listen again.
     pub async fn heard(&mut self) -> Result<(), StoreError> {
-        match self.0.try_recv().await? {
-            Some(_) => Ok(()),
-            None => Err(StoreError::Postgres(sqlx::Error::PoolClosed)),
+        loop {
+            match tokio::time::timeout(CHECK_EVERY, self.0.try_recv()).await {
+                Ok(Ok(Some(_))) => return Ok(()),
+                Ok(Ok(None)) => return Err(StoreError::Postgres(sqlx::Error::PoolClosed)),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => {
+                    let alive = tokio::time::timeout(LOCK_DEADLINE, self.0.execute("SELECT 1")).await;
+                    alive.map_err(|_| StoreError::Postgres(sqlx::Error::PoolTimedOut))??;
+                }
+            }
         }
     }
 }

@@ -106,7 +106,7 @@ async fn another_event_under_a_known_id_is_kept_for_a_person() {
     assert_eq!(world.number(other).await, Some(0));
     assert_eq!(world.number(REUSED).await, Some(2));
     let kept = world.rows("SELECT subject, detail FROM dead_letters").await;
-    assert_eq!(kept[0]["subject"], "plays.pl_2");
+    assert_eq!(kept[0]["subject"], "plays.32");
     let detail = kept[0]["detail"].as_str().expect("a detail");
     assert!(detail.contains("event_id") && detail.contains("one"), "{detail}");
     let dropped = async || world.worker().count(DROPPED).await == Some(2);

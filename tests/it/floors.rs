@@ -42,6 +42,8 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("reqwest", &["auth0/"]),
     ("async_nats", &["bus/"]),
     ("axum", &["http/"]),
+    ("hyper", &["http/"]),
+    ("hyper_util", &["http/"]),
     ("prometheus", &["metrics.rs", "metrics/"]),
     ("clap", &["config.rs", "config/", "cli/"]),
     ("backoff", &["flow/backoff.rs"]),

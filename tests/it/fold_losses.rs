@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, SubjectTransform};
 
 use crate::events::{Sent, play, plays, poison, retraction, saved};
 use crate::world::{APP_EVENTS, World, text};
@@ -17,6 +17,10 @@ fn unguarded(max_messages: i64, discard: DiscardPolicy) -> Config {
     Config {
         name: APP_EVENTS.into(),
         subjects: vec!["plays.*".into(), "playlists.*".into()],
+        subject_transform: Some(SubjectTransform {
+            source: "*.*".into(),
+            destination: "{{wildcard(1)}}.{{partition(64,2)}}".into(),
+        }),
         max_messages,
         discard,
         duplicate_window: Duration::from_mins(10),

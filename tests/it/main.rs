@@ -9,6 +9,8 @@ mod events;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod world;
@@ -24,6 +26,8 @@ mod brake;
 mod client_key;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod connections;
 #[cfg(test)]
 mod data_api;
 #[cfg(test)]
@@ -64,10 +68,16 @@ mod local_copy;
 #[cfg(test)]
 mod log_gaps;
 mod lost_grants;
+#[cfg(test)]
+mod migrate;
+#[cfg(test)]
+mod nats_versions;
 mod official_clients;
 #[cfg(test)]
 mod ops;
 mod parked;
+mod postgres_connections;
+mod postgres_pooler;
 mod races;
 #[cfg(test)]
 mod reconcile_calls;
@@ -94,3 +104,5 @@ mod tenant_recordings;
 #[cfg(test)]
 mod user_login;
 mod webhook;
+#[cfg(test)]
+mod webhook_floods;

@@ -1,6 +1,6 @@
 //! A TCP proxy between the worker and one server: what a network does to a connection.
 //!
-//! Owns cutting, refusing, delaying, and losing the answer to a COMMIT. Must never change a byte it passes on.
+//! Owns cutting, refusing, delaying, going silent, and losing the answer to a COMMIT. Must never change a byte it passes on.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -32,6 +32,8 @@ struct Shared {
     lose: Mutex<Option<Lose>>,
     /// Cancelled by a cut; a fresh one follows.
     cut: Mutex<CancellationToken>,
+    /// Cancelled when connections go silent; a fresh one follows.
+    silent: Mutex<CancellationToken>,
 }
 
 /// A running proxy; closes its connections when dropped.
@@ -82,6 +84,11 @@ impl Proxy {
         std::mem::take(&mut *self.shared.cut()).cancel();
     }
 
+    /// Every connection goes silent and stays open, as when a host or a route is lost; new ones are welcome.
+    pub(crate) fn go_silent(&self) {
+        std::mem::take(&mut *self.shared.silent()).cancel();
+    }
+
     /// Resets every connection, and each new one, until [`Self::restore`].
     pub(crate) fn refuse(&self) {
         self.shared.refusing.store(true, Ordering::Relaxed);
@@ -127,12 +134,16 @@ impl Shared {
         self.cut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn silent(&self) -> std::sync::MutexGuard<'_, CancellationToken> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lose(&self) -> std::sync::MutexGuard<'_, Option<Lose>> {
         self.lose.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connection(&self, client: TcpStream, server: SocketAddr) {
-        let cut = self.cut().clone();
+        let (cut, silent) = (self.cut().clone(), self.silent().clone());
         // A zero linger makes the close a reset, as when a host or a firewall goes.
         let _ = client.set_zero_linger();
         if self.refusing.load(Ordering::Relaxed) {
@@ -153,14 +164,19 @@ impl Shared {
         let answer_is_lost = AtomicBool::new(false);
         tokio::select! {
             () = cut.cancelled() => {}
-            () = self.requests(from_client, to_server, &answer_is_lost) => {}
-            () = self.answers(from_server, to_client, &answer_is_lost) => {}
+            () = self.requests(from_client, to_server, (&silent, &answer_is_lost)) => {}
+            () = self.answers(from_server, to_client, (&silent, &answer_is_lost)) => {}
         }
     }
 
-    async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answer_is_lost: &AtomicBool) {
+    async fn requests(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        (silent, answer_is_lost): (&CancellationToken, &AtomicBool),
+    ) {
         let mut bytes = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        while let Some(Ok(read @ 1..)) = silent.run_until_cancelled(from.read(&mut bytes)).await {
             if bytes[..read].windows(6).any(|six| six == b"COMMIT") {
                 match self.lose().take() {
                     Some(Lose::Commit) => return,
@@ -172,11 +188,17 @@ impl Shared {
                 return;
             }
         }
+        stay_open_if(silent).await;
     }
 
-    async fn answers(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answer_is_lost: &AtomicBool) {
+    async fn answers(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        (silent, answer_is_lost): (&CancellationToken, &AtomicBool),
+    ) {
         let mut bytes = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        while let Some(Ok(read @ 1..)) = silent.run_until_cancelled(from.read(&mut bytes)).await {
             if answer_is_lost.load(Ordering::Relaxed) {
                 // CommandComplete of a COMMIT, so it was done.
                 let done = bytes[..read].windows(7).any(|seven| seven == b"COMMIT\0");
@@ -191,5 +213,13 @@ impl Shared {
                 return;
             }
         }
+        stay_open_if(silent).await;
+    }
+}
+
+/// Both ends stay open, and nothing more comes through.
+async fn stay_open_if(silent: &CancellationToken) {
+    if silent.is_cancelled() {
+        std::future::pending::<()>().await;
     }
 }

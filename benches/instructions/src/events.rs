@@ -2,6 +2,8 @@
 //!
 //! Owns the mix. Must never come out differently: no randomness but a sequence of its own.
 
+use crate::domain::event::partition;
+
 /// Events of one transaction.
 pub const BATCH: u64 = 10_000;
 
@@ -58,7 +60,7 @@ fn message(number: u64) -> Message {
         ),
     };
     Message {
-        subject: format!("{under}.{id}"),
+        subject: format!("{under}.{}", partition(&id)),
         payload: body.into_bytes(),
     }
 }

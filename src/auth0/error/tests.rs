@@ -58,7 +58,7 @@ fn f48_only_auth0s_own_404_ends_a_user() {
         r#"{"message":"no Route matched with those values"}"#,
         r#"{"errorCode":"inexistent_connection"}"#,
     ] {
-        assert_eq!(why(&api(404, body)), Some(LaterWhy::BadAnswer), "{body}");
+        assert_eq!(why(&api(404, body)), Some(LaterWhy::NotFound), "{body}");
     }
 }
 

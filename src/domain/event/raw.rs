@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_path_to_error::Segment;
 
-use super::{MAX_EVENT_BYTES, Reason, Reject, excerpt};
+use super::{MAX_EVENT_BYTES, Reason, Reject, bad_value, excerpt};
+use crate::domain::json_text::replace_lone_surrogates;
 
 mod plain;
 
@@ -46,6 +47,24 @@ pub(super) struct Raw<'a> {
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
+impl Raw<'_> {
+    fn into_owned(self) -> Raw<'static> {
+        let owned = |text: Option<Text<'_>>| text.map(|text| Text(Cow::Owned(text.0.into_owned())));
+        Raw {
+            kind: owned(self.kind),
+            event_id: owned(self.event_id),
+            playlist_id: owned(self.playlist_id),
+            retracts: owned(self.retracts),
+            listener_id: owned(self.listener_id),
+            song_id: owned(self.song_id),
+            played_at: owned(self.played_at),
+            reason: owned(self.reason),
+            owner_id: owned(self.owner_id),
+            name: owned(self.name),
+        }
+    }
+}
+
 /// The payload as JSON fields.
 pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
     if payload.len() > MAX_EVENT_BYTES {
@@ -64,7 +83,26 @@ pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
             Err(error) => Reject::new(Reason::NotJson, "payload", error),
         });
     }
-    serde_json::from_str(text).map_err(|error| diagnose(text, &error))
+    serde_json::from_str(text).or_else(|error| repaired(text).unwrap_or_else(|| Err(diagnose(text, &error))))
+}
+
+/// The fields of a payload in which halves of surrogate pairs were replaced: they spoil a name, not the event. None if there
+/// were none, or something else is wrong too.
+fn repaired<'a>(text: &str) -> Option<Result<Raw<'a>, Reject>> {
+    let Cow::Owned(text) = replace_lone_surrogates(text) else {
+        return None;
+    };
+    let raw = serde_json::from_str::<Raw<'_>>(&text).ok()?.into_owned();
+    let users = [("owner_id", &raw.owner_id), ("listener_id", &raw.listener_id)];
+    for (field, value) in users {
+        // A replaced half is no part of an id: it would name somebody else.
+        if let Some(Text(id)) = value
+            && id.contains(char::REPLACEMENT_CHARACTER)
+        {
+            return Some(Err(bad_value(field, "expected whole characters", id)));
+        }
+    }
+    Some(Ok(raw))
 }
 
 /// Names the field that `error` is about, by reading again and keeping track of the place.

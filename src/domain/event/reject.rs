@@ -43,11 +43,19 @@ pub enum Reason {
     Unreadable,
     /// Another event was counted under its id before.
     IdReused,
+    /// Its subject or its headers hold bytes that no delivery can carry.
+    Unparsable,
+    /// Postgres refused to take it, or did not finish with it in time.
+    RefusedByDatabase,
+    /// It was being folded at three ends of a process in a row.
+    CrashedWorker,
+    /// An operator skipped it.
+    Skipped,
 }
 
 impl Reason {
     /// Every reason, so that metrics can start at 0.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Oversized,
         Self::NotUtf8,
         Self::NotJson,
@@ -59,6 +67,10 @@ impl Reason {
         Self::SubjectMismatch,
         Self::Unreadable,
         Self::IdReused,
+        Self::Unparsable,
+        Self::RefusedByDatabase,
+        Self::CrashedWorker,
+        Self::Skipped,
     ];
 
     /// The reason as it is stored and shown.
@@ -76,6 +88,10 @@ impl Reason {
             Self::SubjectMismatch => "subject_mismatch",
             Self::Unreadable => "unreadable",
             Self::IdReused => "id_reused",
+            Self::Unparsable => "unparsable",
+            Self::RefusedByDatabase => "refused_by_database",
+            Self::CrashedWorker => "crashed_worker",
+            Self::Skipped => "skipped",
         }
     }
 }

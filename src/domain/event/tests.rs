@@ -197,9 +197,20 @@ fn names_may_have_as_many_characters_as_the_contract_says() {
 }
 
 #[test]
+fn the_subject_is_that_of_the_partition_or_of_the_id_itself() {
+    for subject in ["plays.32", "plays.pl_42"] {
+        assert!(parse(subject, play().to_string().as_bytes()).is_ok(), "{subject}");
+    }
+}
+
+#[test]
 fn a_subject_that_disagrees_is_refused() {
     for (event, subject, field) in [
         (play(), "plays.pl_43", "playlist_id"),
+        (play(), "plays.31", "playlist_id"),
+        (play(), "plays.96", "playlist_id"),
+        (play(), "plays.032", "playlist_id"),
+        (play(), "playlists.32", "type"),
         (play(), "plays.", "playlist_id"),
         (play(), "plays.pl_42.x", "playlist_id"),
         (play(), "plays", "type"),
@@ -246,7 +257,8 @@ fn payloads_that_are_no_event_are_refused_with_the_place() {
             Reason::DuplicateField,
             "payload: duplicate field `event_id`",
         ),
-        (surrogate.as_bytes(), Reason::NotJson, "event_id: "),
+        // Read on: the first field that is missing is told.
+        (surrogate.as_bytes(), Reason::MissingField, "listener_id: "),
         (
             b"{\"type\":\"play\",\"song_id\":\"a\0b\"}",
             Reason::NotJson,
@@ -279,6 +291,34 @@ fn a_field_nobody_asked_for_is_skipped_whatever_it_holds() {
             .to_string()
             .replacen('{', &format!(r#"{{"x":{ignored},"x":1,"#), 1);
         assert!(parse("playlists.pl_42", payload.as_bytes()).is_ok(), "{ignored}");
+    }
+}
+
+#[test]
+fn f45_half_a_pair_spoils_a_name_and_not_the_event() {
+    let cut = |event: &Value, field: &str| {
+        let text = with(event.clone(), field, "CUT").to_string();
+        text.replace("CUT", r"auth0|DJ \ud83d")
+    };
+    let payload = cut(&saved(), "name");
+    let read = parse("playlists.pl_42", payload.as_bytes()).unwrap();
+    let Kind::Saved { name, owner } = read.kind else {
+        panic!("{read:?}")
+    };
+    assert_eq!(
+        (name.as_ref(), owner.as_str()),
+        ("auth0|DJ \u{fffd}", "auth0|abc")
+    );
+    assert!(parse("plays.pl_42", cut(&retraction(), "reason").as_bytes()).is_ok());
+    assert!(parse("playlists.pl_42", cut(&deleted(), "\\ud83d").as_bytes()).is_ok());
+    for (subject, event, field) in [
+        ("playlists.pl_42", saved(), "owner_id"),
+        ("plays.pl_42", play(), "listener_id"),
+        ("plays.pl_42", play(), "song_id"),
+    ] {
+        let reject = refused(subject, cut(&event, field).as_bytes());
+        assert_eq!(reject.reason, Reason::BadValue, "{reject}");
+        assert!(reject.detail.starts_with(field), "{reject}");
     }
 }
 

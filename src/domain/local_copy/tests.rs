@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
+use time::Duration;
 use time::macros::datetime;
 
 use super::*;
@@ -11,49 +12,48 @@ fn at(second: i64) -> OffsetDateTime {
     datetime!(2026-11-23 10:00 UTC) + Duration::seconds(second)
 }
 
-/// What a record says; it must say something.
-fn said(record: &Value) -> LocalCopy {
+/// What a record says; it must have a date and name a user.
+fn says(record: &Value) -> log_record::Says {
     let read = log_record::parse(record.to_string().as_bytes()).unwrap();
-    read.says.unwrap_or_else(|| panic!("{record}")).copy
+    read.says.unwrap_or_else(|| panic!("{record}"))
+}
+
+fn said(record: &Value) -> LocalCopy {
+    says(record).copy
 }
 
 fn value<'c>(copy: &'c LocalCopy, name: &str) -> Option<&'c Value> {
     copy.fields.get(name).map(|said| &said.value)
 }
 
-fn profile(updated_at: &str, email: &str) -> Map<String, Value> {
-    let profile = json!({"user_id": "auth0|a", "created_at": "2026-01-01T00:00:00.000Z", "updated_at": updated_at, "email": email});
+fn profile(email: &str) -> Map<String, Value> {
+    let profile = json!({"user_id": "auth0|a", "created_at": "2026-01-01T00:00:00.000Z", "updated_at": "2026-11-23T10:00:00.000Z",
+        "email": email, "email_verified": true, "app_metadata": {"roles": ["vip"], "plan": "gold"}});
     profile.as_object().unwrap().clone()
 }
 
-/// A few values on a few dates, so that ties and deletions between them are common.
+/// A record's part, or an answer, dated within a few seconds, so that dates collide.
 fn any_copy() -> impl Strategy<Value = LocalCopy> {
-    let field = (0_usize..3, 0_i64..6, 0_u8..3);
-    let date = || proptest::option::of(0_i64..6);
-    (
-        proptest::collection::vec(field, 0..4),
-        date(),
-        date(),
-        date(),
-        date(),
-    )
-        .prop_map(|(fields, seen, login, deleted, profile)| {
-            let mut copy = LocalCopy {
-                first_seen_at: seen.map(at),
-                last_login_at: login.map(at),
-                deleted_at: deleted.map(at),
-                ..LocalCopy::default()
-            };
-            for (name, second, value) in fields {
-                copy.say(["email", "name", "roles"][name], Some(json!(value)), at(second));
-                copy.alive_at = copy.alive_at.max(Some(at(second)));
-            }
-            copy.profile = profile.map(|second| Said {
-                value: json!({"email": second % 2}),
-                at: at(second),
-            });
-            LocalCopy::default().merge(copy)
-        })
+    let second = 0..6_i64;
+    let field = (0..3_usize, second.clone(), 0..3_u8);
+    let record = (
+        prop::collection::vec(field, 0..4),
+        prop::option::of(second.clone()),
+    );
+    let record = record.prop_map(|(fields, login)| {
+        let mut copy = LocalCopy {
+            last_login_at: login.map(at),
+            ..LocalCopy::default()
+        };
+        for (name, second, value) in fields {
+            copy.say(OF_RECORDS[name], Some(json!(value)), at(second));
+        }
+        copy
+    });
+    let answer = (second, 0..3_u8).prop_map(|(second, value)| {
+        LocalCopy::default().answered(&profile(&format!("{value}@b.c")), at(second))
+    });
+    prop_oneof![3 => record, 1 => answer]
 }
 
 proptest! {
@@ -67,12 +67,16 @@ proptest! {
     }
 
     #[test]
-    fn the_dead_keep_nothing_from_before(a in any_copy(), b in any_copy()) {
-        let both = a.merge(b);
-        if let Some(gone) = both.gone_at() {
-            prop_assert!(both.alive_at.is_none_or(|alive| alive <= gone));
-            prop_assert!(both.fields.values().all(|said| said.at > gone));
+    fn f45_an_answer_replaces_all_that_was_said_before_it(a in any_copy(), b in any_copy(), asked in 0..7_i64) {
+        let known = LocalCopy::default().answered(&profile("first@b.c"), at(-1)).merge(a).merge(b);
+        let newest = known.asked_at;
+        let now = known.clone().answered(&profile("now@b.c"), at(asked));
+        for (name, said) in &now.fields {
+            let newer = said.at > at(asked);
+            prop_assert!(newer || *name != "email" || said.value == json!("now@b.c") || newest >= Some(at(asked)));
         }
+        prop_assert_eq!(value(&now, "roles"), Some(&json!(["vip"])));
+        prop_assert_eq!(now.asked_at, newest.max(Some(at(asked))));
     }
 }
 
@@ -105,73 +109,97 @@ fn what_says_nothing_overwrites_nothing() {
         "user_id": "auth0|a", "created_at": "2026-01-01T00:00:00.000Z", "updated_at": "2026-11-23T11:00:00.000Z",
         "email": "****", "name": "", "nickname": null, "picture": "https://x/z.png"}}}),
     );
-    assert_eq!(
-        masked.profile, None,
-        "a profile with a masked part is not a profile"
-    );
     let both = known.merge(masked);
     assert_eq!(value(&both, "email"), Some(&json!("a@b.c")));
     assert_eq!(value(&both, "name"), Some(&json!("Ann")));
     assert_eq!(value(&both, "picture"), Some(&json!("https://x/z.png")));
-    assert_eq!(
-        value(&both, "roles"),
-        Some(&json!([])),
-        "a whole user without roles has none"
-    );
 }
 
 #[test]
-fn records_say_what_they_know() {
+fn records_say_email_name_and_picture_and_ask_for_the_rest() {
+    let all = json!({"email": "a@b.c", "name": "N", "picture": "https://x/y.png", "nickname": "nick", "email_verified": true,
+        "blocked": false, "created_at": "2026-01-01T00:00:00.000Z", "app_metadata": {"roles": ["admin"], "plan": "premium"},
+        "user_metadata": {"displayName": "Ann"}, "user_id": "auth0|a"});
+    let three = json!({"email": "a@b.c", "name": "N", "picture": "https://x/y.png"});
+    let patch = |body: Value, answer: &Value| {
+        json!({"type": "sapi", "details": {"request": {"method": "patch", "path": "/api/v2/users/auth0%7Ca", "body": body},
+            "response": {"body": answer}}})
+    };
+    let event = |before: &Value| {
+        json!({"specversion": "1.0", "type": "user.updated", "time": "2026-11-23T10:00:00.000Z",
+            "data": {"object": all, "previous_object": before}})
+    };
+    let mut before = all.clone();
+    before["last_login"] = json!("2026-11-23T10:00:00.000Z");
+    before["name"] = json!("M");
+    let mut basic = before.clone();
+    basic["app_metadata"]["plan"] = json!("basic");
     let table = [
         (
-            json!({"type": "s", "user_name": "+15555555555", "strategy": "sms", "details": {"prompts": [{"stats": {"loginsCount": 4}}]}}),
-            json!({"phone_number": "+15555555555", "strategy": "sms", "logins_count": 4}),
+            json!({"type": "s", "user_name": "a@b.c", "details": {"stats": {"loginsCount": 4}}}),
+            json!({"email": "a@b.c"}),
+            false,
         ),
         (
-            json!({"type": "s", "user_name": "John Doe", "connection": "google", "strategy_type": "social", "details": "whatever..."}),
-            json!({"connection": "google"}),
+            json!({"type": "s", "user_name": "+15555555555"}),
+            json!({}),
+            false,
         ),
         (
-            json!({"type": "ss", "user_name": "ann", "strategy_type": "database", "details": {"body": {"email": "a@b.c",
-            "email_verified": true, "app_metadata": {"roles": ["x"]}, "user_metadata": {"displayName": "Ann"}}}}),
-            json!({"username": "ann", "email": "a@b.c", "email_verified": true, "roles": ["x"], "display_name": "Ann"}),
+            json!({"type": "ss", "details": {"body": all}}),
+            three.clone(),
+            false,
         ),
         (
             json!({"type": "sce", "details": {"body": {"email": "a@b.c", "newEmail": "n@b.c"}}}),
             json!({"email": "n@b.c"}),
+            true,
         ),
         (
             json!({"type": "scu", "details": {"body": {"newUsername": "new"}}}),
-            json!({"username": "new"}),
+            json!({}),
+            true,
         ),
+        (json!({"type": "sv"}), json!({}), true),
         (
-            json!({"type": "scpn", "details": {"body": {"new_phone_number": "+1"}}}),
-            json!({"phone_number": "+1"}),
+            patch(json!({"name": "N"}), &json!({})),
+            json!({"name": "N"}),
+            false,
         ),
-        (json!({"type": "sv"}), json!({"email_verified": true})),
+        (patch(json!({"name": "N"}), &all), three.clone(), false),
         (
-            json!({"type": "sapi", "details": {"request": {"method": "patch", "path": "/api/v2/users/auth0%7Ca",
-            "body": {"name": "N", "app_metadata": {}}}}}),
-            json!({"name": "N", "roles": []}),
+            patch(json!({"app_metadata": {"plan": "premium"}}), &json!({})),
+            json!({}),
+            true,
         ),
+        (patch(json!({"blocked": false}), &all), three.clone(), true),
+        (event(&before), three.clone(), false),
+        (event(&basic), three.clone(), true),
+        (event(&Value::Null), three, true),
     ];
-    for (mut record, expected) in table {
+    for (mut record, expected, ask) in table {
         record["user_id"] = json!("auth0|a");
         record["date"] = json!("2026-11-23T10:00:00.000Z");
-        let said = said(&record);
-        let fields: Map<String, Value> = said
+        let says = says(&record);
+        let fields: Map<String, Value> = says
+            .copy
             .fields
             .iter()
             .map(|(name, said)| (name.clone(), said.value.clone()))
             .collect();
-        assert_eq!(Value::Object(fields), expected, "{record}");
-        assert_eq!((said.alive_at, said.first_seen_at), (Some(at(0)), Some(at(0))));
+        assert_eq!((Value::Object(fields), says.ask), (expected, ask), "{record}");
+        assert!(says.copy.fields.values().all(|said| said.at == at(0)), "{record}");
     }
 }
 
 #[test]
 fn a_record_without_a_date_says_nothing() {
-    for date in [json!(null), json!("soon"), json!("0000-01-01T00:00:00Z")] {
+    for date in [
+        json!(null),
+        json!("soon"),
+        json!("0000-01-01T00:00:00Z"),
+        json!("9999-12-31T23:59:59-23:59"),
+    ] {
         let record = json!({"type": "s", "user_id": "auth0|a", "date": date});
         assert_eq!(
             log_record::parse(record.to_string().as_bytes()).unwrap().says,
@@ -182,76 +210,95 @@ fn a_record_without_a_date_says_nothing() {
 }
 
 #[test]
-fn a_tombstone_yields_to_newer_life_in_either_order() {
-    let life =
-        |date: &str| said(&json!({"type": "ss", "user_id": "auth0|a", "date": date, "user_name": "a@b.c"}));
-    let end = said(
-        &json!({"type": "sdu", "user_id": "", "strategy": "auth0", "description": "user_id: a",
-        "date": "2026-11-23T10:00:10.000Z"}),
+fn a_record_dated_ahead_is_as_old_as_its_stream_says() {
+    let forged = said(
+        &json!({"specversion": "1.0", "type": "user.updated", "time": "9999-12-30T00:00:00Z", "data": {"object": {
+        "user_id": "auth0|a", "created_at": "x", "updated_at": "9999-12-30T00:00:00Z", "email": "mallory@b.c",
+        "app_metadata": {"plan": "premium", "roles": ["admin"]}}}}),
     );
-    let (before, after) = (life("2026-11-23T10:00:00.000Z"), life("2026-11-23T10:00:20.000Z"));
-    let dead = end.clone().merge(before.clone());
-    assert_eq!(dead, before.clone().merge(end.clone()));
-    assert_eq!((dead.gone_at(), dead.fields.len()), (Some(at(10)), 0));
-    let back = after.clone().merge(dead.clone());
-    assert_eq!(back, dead.merge(after));
-    assert_eq!((back.gone_at(), back.first_seen_at), (None, Some(at(0))));
-    assert_eq!(value(&back, "email"), Some(&json!("a@b.c")));
-    let same = end.merge(life("2026-11-23T10:00:10.000Z"));
-    assert_eq!(same.gone_at(), Some(at(10)), "at one moment the deletion stands");
+    let known = LocalCopy::default().answered(&profile("a@b.c"), at(5));
+    let deceived = known.merge(forged.at_most(at(9)));
+    assert_eq!(value(&deceived, "email"), Some(&json!("mallory@b.c")));
+    assert_eq!(value(&deceived, "roles"), Some(&json!(["vip"])));
+    let mended = deceived.answered(&profile("a@b.c"), at(10));
+    assert_eq!(value(&mended, "email"), Some(&json!("a@b.c")));
 }
 
 #[test]
-fn an_answer_is_dated_by_itself_and_outlives_an_earlier_deletion() {
-    let now = at(500);
-    let read = LocalCopy::default().answered(&profile("2026-11-23T10:00:05.000Z", "a@b.c"), now);
+fn an_answer_replaces_what_was_said_before_it_was_asked_for() {
+    let login = |second: i64, email: &str| LocalCopy {
+        fields: LocalCopy::default()
+            .answered(&profile(email), at(second))
+            .fields
+            .into_iter()
+            .filter(|(name, _)| name == "email")
+            .collect(),
+        last_login_at: Some(at(second)),
+        asked_at: None,
+    };
+    let read = LocalCopy::default().answered(&profile("a@b.c"), at(5));
+    let late = read.clone().merge(login(5, "late@b.c"));
+    assert_eq!(late, read, "a record of the same moment was seen by the answer");
+    let newer = read.clone().merge(login(6, "new@b.c"));
     assert_eq!(
-        (read.fields["email"].at, read.alive_at, read.first_seen_at),
-        (at(5), Some(at(5)), Some(now))
+        (value(&newer, "email"), newer.last_login_at),
+        (Some(&json!("new@b.c")), Some(at(6)))
     );
-    let older = read
-        .clone()
-        .answered(&profile("2026-11-23T10:00:04.000Z", "old@b.c"), now);
-    assert_eq!(value(&older, "email"), Some(&json!("a@b.c")));
-    // Deleted by a record, but Auth0 shows the user: it was somebody else, or another life.
-    let wrong = read.clone().merge(LocalCopy::deleted(at(9)));
-    assert!(wrong.gone_at().is_some() && wrong.profile.is_none());
-    let lives = wrong.answered(&profile("2026-11-23T10:00:05.000Z", "a@b.c"), now);
+    assert_eq!(newer.clone().answered(&profile("old@b.c"), at(4)), newer);
+    let mut bare = profile("x@b.c");
+    bare.remove("email");
+    let without = newer.clone().answered(&bare, at(7));
     assert_eq!(
-        (lives.gone_at(), value(&lives, "email")),
-        (None, Some(&json!("a@b.c")))
+        (value(&without, "email"), without.last_login_at),
+        (None, None),
+        "what the answer lacks is not there"
+    );
+    // A row of before answers were dated: nothing of it is kept, also what was dated ahead.
+    let old = LocalCopy {
+        asked_at: None,
+        ..login(9_999, "frozen@b.c")
+    };
+    assert_eq!(
+        value(&old.answered(&profile("a@b.c"), at(8)), "email"),
+        Some(&json!("a@b.c"))
+    );
+}
+
+#[test]
+fn a_user_whom_auth0_does_not_know_keeps_nothing() {
+    let known = LocalCopy::default().answered(&profile("a@b.c"), at(5));
+    let gone = known.clone().unknown(at(6));
+    assert_eq!(
+        gone,
+        LocalCopy {
+            asked_at: Some(at(6)),
+            ..LocalCopy::default()
+        }
     );
     assert_eq!(
-        lives.clone().merge(LocalCopy::deleted(at(9))),
-        lives,
-        "the same record again changes nothing"
+        known.clone().unknown(at(4)),
+        known,
+        "asked before the user was seen"
     );
-    let changed = lives.answered(&profile("2026-11-23T10:00:06.000Z", "n@b.c"), now);
-    assert_eq!(
-        value(&changed, "email"),
-        Some(&json!("n@b.c")),
-        "the newer answer, though both are older"
-    );
-    // A record from a clock ahead of ours does not keep alive whom Auth0 does not know.
-    let gone = read.merge(LocalCopy::alive(at(9_999))).unknown(now);
-    assert_eq!((gone.gone_at(), gone.fields.len()), (Some(at(9_999)), 0));
+    let back = gone.answered(&profile("b@b.c"), at(7));
+    assert_eq!(value(&back, "email"), Some(&json!("b@b.c")));
 }
 
 #[test]
 fn addresses_and_tokens_are_not_kept() {
-    let mut whole = profile("2026-11-23T10:00:05.000Z", "a\0@b.c");
+    let mut whole = profile("a\0@b.c");
     whole.insert("last_ip".to_owned(), json!("10.0.0.1"));
     whole.insert("last_login".to_owned(), json!("2026-11-23T10:00:04.000Z"));
     whole.insert(
         "identities".to_owned(),
         json!([{"provider": "github", "connection": "gh", "access_token": "secret"}]),
     );
-    let copy = LocalCopy::default().answered(&whole, at(6));
-    let kept = copy.profile.as_ref().unwrap().value.to_string();
+    let kept = kept_profile(&whole).to_string();
     assert!(
         !kept.contains("10.0.0.1") && !kept.contains("secret") && !kept.contains('\0'),
         "{kept}"
     );
+    let copy = LocalCopy::default().answered(&whole, at(6));
     assert_eq!(
         (value(&copy, "strategy"), value(&copy, "connection")),
         (Some(&json!("github")), Some(&json!("gh")))

@@ -4,9 +4,8 @@
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::whole_micros;
+use crate::domain::date;
 
 /// Longest text that is kept as a field, in bytes; links to pictures are the longest in use.
 const MAX_BYTES: usize = 4096;
@@ -20,29 +19,23 @@ const TEXTS: [&str; 7] = [
     "picture",
     "created_at",
 ];
+/// Fields that a record may say; all others come from answers alone.
+pub(super) const OF_RECORDS: [&str; 3] = ["email", "name", "picture"];
 /// Fields that Auth0's log streams may mask or hash (Auth0 docs, log streams, "PII obfuscation").
-const MASKABLE: [&str; 7] = [
-    "email",
-    "name",
-    "nickname",
-    "username",
-    "phone_number",
-    "given_name",
-    "family_name",
-];
+const MASKABLE: [&str; 2] = ["email", "name"];
 /// What a profile has that is nobody's business here: where people log in from, and their tokens.
 const NOT_KEPT: [&str; 4] = ["last_ip", "access_token", "access_token_secret", "refresh_token"];
 
 /// Who shows a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::domain) enum Source {
+pub(super) enum Source {
     /// The Management API itself: nothing is masked.
     Answer,
     /// A record, in which fields may be masked or hashed.
     Record,
 }
 
-/// The fields that a whole user tells, by our names.
+/// The fields that a user tells, by our names; of a record those that a record may say.
 pub(super) fn fields_of(user: &Map<String, Value>, source: Source) -> Vec<(&'static str, Value)> {
     let texts = TEXTS.into_iter().map(|name| {
         let text = user.get(name).and_then(Value::as_str);
@@ -75,7 +68,10 @@ pub(super) fn fields_of(user: &Map<String, Value>, source: Source) -> Vec<(&'sta
         ),
     ];
     let all = texts.chain(flags).chain(others);
-    all.filter_map(|(name, value)| Some((name, value?))).collect()
+    let may_say = |name: &&str| source == Source::Answer || OF_RECORDS.contains(name);
+    all.filter(|(name, _)| may_say(name))
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 /// Whether a whole user shows that there are no roles.
@@ -88,13 +84,13 @@ pub(super) fn has_no_roles(user: &Map<String, Value>) -> bool {
 }
 
 /// Roles as a field, if they are a list of names.
-pub(in crate::domain) fn roles_value(roles: &Value) -> Option<Value> {
+fn roles_value(roles: &Value) -> Option<Value> {
     let names = roles.as_array()?;
     names.iter().all(Value::is_string).then(|| without_nul(roles))
 }
 
 /// A text as the field `name`, if it says anything.
-pub(in crate::domain) fn text_value(name: &str, text: &str, source: Source) -> Option<Value> {
+pub(super) fn text_value(name: &str, text: &str, source: Source) -> Option<Value> {
     let says = !text.trim().is_empty() && text.len() <= MAX_BYTES;
     let masked = source == Source::Record && MASKABLE.contains(&name) && is_masked(name, text);
     (says && !masked).then(|| without_nul(&Value::String(text.to_owned())))
@@ -108,15 +104,9 @@ fn is_masked(name: &str, text: &str) -> bool {
     text.contains("**") || hashed || (name == "email" && !text.contains('@'))
 }
 
-/// A whole user as the profile to keep; nothing when a part of it is masked.
-pub(super) fn profile_of(user: &Map<String, Value>, source: Source) -> Option<Value> {
-    let hidden = |name: &&str| {
-        let text = user.get(*name).and_then(Value::as_str);
-        text.is_some_and(|text| !text.is_empty() && is_masked(name, text))
-    };
-    if source == Source::Record && MASKABLE.iter().any(hidden) {
-        return None;
-    }
+/// An answer's user as the profile to keep.
+#[must_use]
+pub fn kept_profile(user: &Map<String, Value>) -> Value {
     let mut kept = user.clone();
     drop_secrets(&mut kept);
     for identity in kept
@@ -129,7 +119,7 @@ pub(super) fn profile_of(user: &Map<String, Value>, source: Source) -> Option<Va
             drop_secrets(identity);
         }
     }
-    Some(without_nul(&Value::Object(kept)))
+    without_nul(&Value::Object(kept))
 }
 
 fn drop_secrets(object: &mut Map<String, Value>) {
@@ -139,7 +129,7 @@ fn drop_secrets(object: &mut Map<String, Value>) {
 /// The date in a member, if it is one.
 pub(super) fn date_in(object: &Map<String, Value>, name: &str) -> Option<OffsetDateTime> {
     let text = object.get(name)?.as_str()?;
-    whole_micros(OffsetDateTime::parse(text, &Rfc3339).ok()?)
+    date::of_text(text)
 }
 
 /// Postgres' jsonb takes no NUL inside a string; a profile is other people's text.

@@ -9,6 +9,8 @@ use time::macros::datetime;
 use super::*;
 use crate::domain::local_copy::LocalCopy;
 
+mod odd;
+
 fn read(record: &Value) -> LogRecord {
     parse(record.to_string().as_bytes()).unwrap_or_else(|reject| panic!("{record}: {reject}"))
 }
@@ -55,9 +57,11 @@ fn the_envelope_may_be_missing() {
             user: user("auth0|a"),
             copy: LocalCopy {
                 last_login_at: Some(datetime!(2026-11-23 10:00:00.123 UTC)),
-                ..LocalCopy::alive(datetime!(2026-11-23 10:00:00.123 UTC))
+                ..LocalCopy::default()
             },
+            ask: false,
         }),
+        tenant: None,
     };
     assert_eq!(read(&json!({"log_id": "1", "data": flat})), expected);
     let bare = LogRecord {
@@ -77,6 +81,7 @@ fn what_is_not_there_or_odd_spoils_nothing_else() {
         updated_at: None,
         tells: Tells::Other,
         says: None,
+        tenant: None,
     };
     for record in [
         json!({"type": "s"}),
@@ -160,7 +165,7 @@ fn a_management_write_tells_the_user_in_its_path_never_the_actor() {
         ("delete", "/api/v2/connections/con_1/users", &none, Tells::Other),
         ("post", "/api/v2/jobs/users-imports", &none, Tells::ManyWritten),
         ("post", "/api/v2/jobs/users-exports", &none, Tells::Other),
-        ("post", "/api/v2/roles/rol_1/users", &none, Tells::ManyWritten),
+        ("post", "/api/v2/roles/rol_1/users", &none, Tells::Other),
     ];
     for (method, path, answer, tells) in table {
         let record = read(&sapi(method, path, &roles, answer));

@@ -18,6 +18,7 @@ fn at(ms: i64, roles: &str) -> State {
 
 fn ours(read: State, wrote: State) -> OurWrite {
     OurWrite {
+        window: Some(Window::between(read.at, wrote.at)),
         read,
         wrote,
         mends_since: None,
@@ -79,6 +80,25 @@ fn a_write_outside_our_window_is_no_race() {
     ] {
         let reckoning = reckoned(std::slice::from_ref(&write), &[theirs], &seen);
         assert_eq!((reckoning.races, reckoning.mended), (vec![], None), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_write_that_auth0s_answers_do_not_place_between_ours_restores_nothing() {
+    let days = |days: i64| days * 24 * 3_600_000;
+    for window in [
+        None,
+        Some(Window::between(at(days(6), "").at, at(days(6), "").at)),
+    ] {
+        let write = OurWrite {
+            window,
+            ..ours(at(0, "x"), at(days(6), "x editor"))
+        };
+        let reckoning = reckoned(&[write], &[at(days(3), "x admin")], &at(days(6), "x editor"));
+        assert_eq!(
+            (reckoning.races, reckoning.suspected, reckoning.mended),
+            (vec![], vec![(0, 0)], None)
+        );
     }
 }
 
@@ -330,6 +350,7 @@ impl Tenant {
                     self.become_(planned);
                     let wrote = self.now.clone();
                     self.ours.push(OurWrite {
+                        window: Some(Window::between(read.at, wrote.at)),
                         read,
                         wrote,
                         mends_since,

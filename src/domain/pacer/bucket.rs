@@ -16,6 +16,8 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 const FIRST_HOLD: Duration = Duration::from_secs(1);
 /// Longest hold that the number of 429s alone leads to.
 const LONGEST_STRIKE_HOLD: Duration = Duration::from_secs(30);
+/// Share of the rate that looks may have that records alone ask for: whoever can make up records must not keep others waiting.
+const SHARE_OF_RECORDS: f64 = 0.25;
 /// Forgives the rounding of sums of fractions of a call.
 pub(super) const EPSILON: f64 = 1e-6;
 
@@ -35,6 +37,8 @@ pub(super) struct Bucket {
     as_of: Duration,
     /// Calls taken from `level` whose reply has not been read: the tenant may not have counted them yet.
     unanswered: f64,
+    /// Calls that looks asked for by records alone may take of it.
+    for_records: f64,
     /// Whether a header has confirmed `level`; until then it is zero plus what came in.
     confirmed: bool,
     /// 429s in a row.
@@ -56,6 +60,7 @@ impl Bucket {
             level: 0.0,
             as_of: now,
             unanswered: 0.0,
+            for_records: 0.0,
             confirmed: false,
             strikes: 0,
             held_until: Duration::ZERO,
@@ -104,6 +109,8 @@ impl Bucket {
     pub(super) fn refill(&mut self, now: Duration) {
         let since = now.saturating_sub(self.as_of.max(self.held_until)).as_secs_f64();
         self.level = (self.level + since * self.rate()).min(self.limit);
+        let of_records = self.for_records + since * self.rate() * SHARE_OF_RECORDS;
+        self.for_records = of_records.min(self.most_for_records());
         self.as_of = self.as_of.max(now);
     }
 
@@ -111,6 +118,28 @@ impl Bucket {
     pub(super) fn pay_for_look(&mut self) {
         self.level = (self.level - self.look_cost).max(-self.look_cost);
         self.unanswered += self.look_cost;
+    }
+
+    /// Until a look that records alone ask for has its share; also while the bucket itself is full.
+    pub(super) fn until_record_affordable(&self) -> Duration {
+        let missing = self.look_cost - self.for_records;
+        if missing <= EPSILON {
+            Duration::ZERO
+        } else {
+            Duration::from_secs_f64(missing / (self.rate() * SHARE_OF_RECORDS))
+        }
+    }
+
+    pub(super) fn pay_for_record(&mut self) {
+        self.for_records -= self.look_cost;
+    }
+
+    pub(super) fn refund_record(&mut self) {
+        self.for_records = (self.for_records + 1.0).min(self.most_for_records());
+    }
+
+    fn most_for_records(&self) -> f64 {
+        (self.limit * SHARE_OF_RECORDS).max(self.look_cost)
     }
 
     pub(super) fn refund(&mut self, now: Duration) {

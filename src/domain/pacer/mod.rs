@@ -52,6 +52,8 @@ pub struct Permit {
     taken_at: Duration,
     /// When the look before this one was taken.
     before: Option<Duration>,
+    /// It is for a look that records alone asked for.
+    by_record: bool,
 }
 
 /// What of a permit was not used.
@@ -117,16 +119,50 @@ impl Pacer {
         Ok(Permit {
             taken_at: now,
             before,
+            by_record: false,
         })
+    }
+
+    /// How long until a look may be taken that nothing but records of the tenant's log asked for; zero when it may be now. Those
+    /// looks get a quarter of the rate at most, and come out of the same buckets as all others.
+    pub fn until_record_look(&mut self, now: Duration) -> Duration {
+        self.buckets().for_each(|bucket| bucket.refill(now));
+        let until = self.buckets().map(|bucket| bucket.until_record_affordable());
+        let until = until.max().unwrap_or_default();
+        if until.is_zero() {
+            until
+        } else {
+            whole_millis(until)
+        }
+    }
+
+    /// The look that `permit` was taken for is one that records alone asked for.
+    pub fn by_record(&mut self, permit: &mut Permit) {
+        if !permit.by_record {
+            permit.by_record = true;
+            self.buckets().for_each(Bucket::pay_for_record);
+        }
     }
 
     /// Puts back what a look did not use.
     #[expect(clippy::needless_pass_by_value, reason = "a permit goes back once")]
     pub fn refund(&mut self, now: Duration, permit: Permit, unused: Unused) {
-        let Permit { taken_at, before } = permit;
-        self.bucket(Kind::Write).refund(now);
+        let Permit {
+            taken_at,
+            before,
+            by_record,
+        } = permit;
+        let calls: &[Kind] = match unused {
+            Unused::Both => &[Kind::Write, Kind::Read],
+            Unused::Write => &[Kind::Write],
+        };
+        for call in calls {
+            self.bucket(*call).refund(now);
+            if by_record {
+                self.bucket(*call).refund_record();
+            }
+        }
         if unused == Unused::Both {
-            self.bucket(Kind::Read).refund(now);
             if self.last_look == Some(taken_at) {
                 self.last_look = before;
             }

@@ -55,11 +55,13 @@ impl Batch {
                     self.read.messages.push(message);
                 }
             }
-            Err(reject) => self.dead.push((message, reject)),
+            Err(reject) => self
+                .dead
+                .push((message.shortened(dead_letters::KEPT_BYTES), reject)),
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.read.events.len() + self.dead.len()
     }
 }
@@ -143,6 +145,7 @@ pub(super) async fn fold(
         messages,
         erased,
         repeats,
+        other_tenant: Vec::new(),
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }

@@ -1,25 +1,35 @@
 //! The tenant's log: a batch of AUTH0_LOGS into the local copy of users, and into who is to be looked at.
 //!
-//! Owns which record makes somebody look. For roles a record is a hint, never the state. Must never nominate for the
-//! echo of our own write, or the worker would follow its own tail, nor take anything of a person who was erased.
+//! Owns which record makes somebody look. A record is a hint, never the state. Must never nominate for the echo of our own
+//! write, or the worker would follow its own tail, nor take anything of a person who was erased, or of another tenant.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Done, Message, dead_letter};
+use super::{Done, Message, at, dead_letter};
 use crate::bus::AUTH0_LOGS;
 use crate::domain::erasure::ErasureKey;
 use crate::domain::event::{Reason, Reject};
 use crate::domain::local_copy::LocalCopy;
 use crate::domain::log_batch::UNREADABLE;
 use crate::domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
+use crate::domain::tenant::TenantName;
 use crate::store::users::Known;
 use crate::store::{
     DeadLetter, ForeignWrite, Nominate, OwnRecord, OwnWrite, StoreError, Tx, Urgency, assignments,
     dead_letters, erasures, nominations, profile_writes, races, users,
 };
+
+/// What we are called at Auth0, as far as it is known.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a> {
+    /// Our own client id.
+    pub(super) client: Option<&'a str>,
+    /// The tenant.
+    pub(super) tenant: Option<&'a TenantName>,
+}
 
 /// What a batch tells, by user.
 #[derive(Default)]
@@ -28,8 +38,8 @@ struct Told {
     noticed: BTreeSet<String>,
     /// Users whose roles somebody may have written.
     drifted: BTreeSet<String>,
-    /// Roles that our own client wrote, by the record; with the record's id.
-    ours: Vec<(String, OwnRecord)>,
+    /// Roles that our own client wrote, by the record; with the record.
+    ours: Vec<(Source, OwnRecord)>,
     /// Writes of ours that a record told of; with when it says, where no answer may have said so.
     confirmed: Vec<(Uuid, Option<OffsetDateTime>)>,
     /// Roles that other clients wrote.
@@ -38,22 +48,42 @@ struct Told {
     deleted: BTreeSet<String>,
     /// Many users were written and none is named.
     many: bool,
+    /// Users of whom a record told what only an answer may bring into their copy.
+    to_ask: BTreeSet<String>,
     /// What the records say about each user.
     said: BTreeMap<String, LocalCopy>,
+}
+
+/// What tells a record of a write from others, and by what Auth0 can confirm it.
+struct Source {
+    id: String,
+    at: Option<OffsetDateTime>,
+    log_id: Option<String>,
+    client: Option<String>,
+    dated: Option<OffsetDateTime>,
 }
 
 /// Folds one batch inside the cursor's transaction.
 pub(super) async fn fold(
     tx: &mut Tx<'_>,
     batch: &[Message],
-    own_client: Option<&str>,
+    own: Own<'_>,
     key: Option<&ErasureKey>,
 ) -> Result<Done, StoreError> {
     let mut records: Vec<(LogRecord, i64)> = Vec::with_capacity(batch.len());
     let mut dead: Vec<DeadLetter<'_>> = Vec::new();
+    let mut other_tenant = Vec::with_capacity(batch.len());
     for message in batch {
         match read(message) {
-            Ok(record) => records.push((record, message.stored_ns)),
+            Ok(record) => {
+                let other = own
+                    .tenant
+                    .is_some_and(|own| own.is_other(record.tenant.as_deref()));
+                other_tenant.push(other);
+                if !other {
+                    records.push((record, message.stored_ns));
+                }
+            }
             Err(reject) => dead.push(dead_letter(message, &reject)),
         }
     }
@@ -75,7 +105,7 @@ pub(super) async fn fold(
         if record.subject().is_some_and(|user| erased.contains(user)) {
             dropped += 1;
         } else {
-            told.take(record, stored_ns, own_client);
+            told.take(record, stored_ns, own.client);
         }
     }
     told.drop_echoes(tx).await?;
@@ -85,14 +115,17 @@ pub(super) async fn fold(
     races::note(tx, &told.theirs).await?;
     profile_writes::told(tx, &told.confirmed).await?;
     if told.many {
-        assignments::unverify_all(tx).await?;
+        assignments::verify_anew(tx).await?;
     }
+    // Somebody of whom there is no copy gets one when Auth0 answers.
+    told.said.retain(|user, _| known.contains_key(user));
     users::merge(tx, told.said).await?;
     dead_letters::keep(tx, AUTH0_LOGS, &dead).await?;
     Ok(Done {
         messages: batch.len() as u64,
         erased: dropped,
         repeats: 0,
+        other_tenant,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
@@ -120,15 +153,25 @@ fn look(user: &str, urgency: Urgency) -> Nominate {
 
 impl Told {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
-        if let Some(Says { user, copy }) = record.says {
-            let said = self.said.entry(user.as_str().to_owned()).or_default();
-            *said = std::mem::take(said).merge(copy);
-        }
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
-        let id = record
-            .log_id
-            .unwrap_or_else(|| format!("stored at {stored_ns} ns"));
-        let at = record.updated_at.or(record.date);
+        if let Some(Says { user, copy, ask }) = record.says {
+            if ask && !ours {
+                self.to_ask.insert(user.as_str().to_owned());
+            }
+            let said = self.said.entry(user.as_str().to_owned()).or_default();
+            *said = std::mem::take(said).merge(copy.at_most(at(stored_ns)));
+        }
+        let written_at = record.updated_at.or(record.date);
+        let source = Source {
+            at: written_at,
+            // An event of Event Streams has an id too, but not one in the tenant's log.
+            log_id: record.log_id.clone().filter(|_| record.kind == "sapi" && !ours),
+            id: record
+                .log_id
+                .unwrap_or_else(|| format!("stored at {stored_ns} ns")),
+            client: record.client_id,
+            dated: record.date,
+        };
         match record.tells {
             Tells::Login { user } | Tells::SignUp { user } => {
                 self.noticed.insert(user.as_str().to_owned());
@@ -146,17 +189,17 @@ impl Told {
                 let own = OwnRecord {
                     user,
                     roles,
-                    at,
+                    at: written_at,
                     exact,
                 };
-                self.ours.push((id, own));
+                self.ours.push((source, own));
             }
             Tells::Written { user, roles } => {
                 let user = user.as_str().to_owned();
                 self.drifted.insert(user.clone());
                 match roles {
-                    WrittenRoles::Set(roles) => self.wrote(user, id, at, roles, false),
-                    WrittenRoles::Wiped => self.wrote(user, id, at, vec![], true),
+                    WrittenRoles::Set(roles) => self.wrote(user, source, roles, false),
+                    WrittenRoles::Wiped => self.wrote(user, source, vec![], true),
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
             }
@@ -174,9 +217,13 @@ impl Told {
             // Not a grant: the brake counts those that wait.
             looks.insert(user, Urgency::NewUser);
         }
-        // Nobody to take a role from where we keep nothing.
-        for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
-            looks.entry(user).or_insert(Urgency::Verify);
+        // Nobody to take a role from, and no copy to bring up to date, where we keep nothing.
+        for user in self
+            .deleted
+            .union(&self.to_ask)
+            .filter(|user| known.contains_key(*user))
+        {
+            looks.entry(user).or_insert(Urgency::NewUser);
         }
         let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
         for user in self.noticed.iter().filter(unread) {
@@ -189,20 +236,16 @@ impl Told {
     }
 
     /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.
-    fn wrote(
-        &mut self,
-        user: String,
-        record: String,
-        at: Option<OffsetDateTime>,
-        roles: Vec<String>,
-        wiped: bool,
-    ) {
-        self.theirs.extend(at.map(|at| ForeignWrite {
+    fn wrote(&mut self, user: String, source: Source, roles: Vec<String>, wiped: bool) {
+        self.theirs.extend(source.at.map(|at| ForeignWrite {
             user,
-            record,
+            record: source.id,
             at,
             roles,
             wiped,
+            log_id: source.log_id,
+            client: source.client,
+            dated: source.dated,
         }));
     }
 
@@ -212,10 +255,10 @@ impl Told {
         if self.ours.is_empty() {
             return Ok(());
         }
-        let (ids, records): (Vec<String>, Vec<OwnRecord>) =
+        let (sources, records): (Vec<Source>, Vec<OwnRecord>) =
             std::mem::take(&mut self.ours).into_iter().unzip();
         let known = profile_writes::recognise(tx, &records).await?;
-        for ((id, record), is) in ids.into_iter().zip(records).zip(known) {
+        for ((source, record), is) in sources.into_iter().zip(records).zip(known) {
             match is {
                 OwnWrite::Echo(write) => self.confirmed.push((write, None)),
                 OwnWrite::Unread(write) => {
@@ -224,7 +267,7 @@ impl Told {
                 }
                 OwnWrite::Unknown => {
                     self.drifted.insert(record.user.clone());
-                    self.wrote(record.user, id, record.at, record.roles, false);
+                    self.wrote(record.user, source, record.roles, false);
                 }
             }
         }

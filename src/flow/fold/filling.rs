@@ -1,19 +1,23 @@
 //! The next batch, filled while the one before it is committed.
 //!
 //! Owns the reader, the check of every delivery and the parsing. Must never hand out a message that does not follow the one
-//! before it, nor more than a batch: how much waits in memory is bounded, however long a commit takes.
+//! before it, nor more than a batch: how much waits in memory is bounded, in messages and in bytes, however long a commit
+//! takes.
 
 use std::time::Duration;
 
 use super::app_events;
-use super::follow::{Broken, Follow, Step};
+use super::follow::{Follow, Jump};
 use super::{Message, Source};
-use crate::bus::{ReadError, Reader};
+use crate::bus::{Bus, ReadError, Reader};
 use crate::store::Cursor;
 
 /// Messages taken and parsed at a stretch before a commit under way gets its turn: some tens of microseconds. Each of its
 /// trips to Postgres would wait for longer ones.
 const AT_A_STRETCH: usize = 64;
+
+/// A batch takes no further messages once these are so many bytes.
+const MOST_BYTES: usize = 16 << 20;
 
 /// How long a message that waits in the stream may take to come before what is there is committed without it.
 const STALLED_AFTER: Duration = Duration::from_millis(50);
@@ -25,11 +29,38 @@ pub(super) struct Batch {
     pub(super) last: Last,
 }
 
+impl Batch {
+    /// One message alone. `keep` keeps it beside its event.
+    pub(super) fn single(source: Source, message: Message, keep: bool) -> Self {
+        let last = Last::of(&message);
+        let mut content = empty(source, 1);
+        content.take(message, keep);
+        Self { content, last }
+    }
+
+    /// Its messages.
+    pub(super) fn len(&self) -> usize {
+        match &self.content {
+            Content::AppEvents(batch) => batch.len(),
+            Content::Auth0Logs(messages) => messages.len(),
+        }
+    }
+}
+
 /// The messages of a batch, as their stream needs them.
 #[derive(Debug)]
 pub(super) enum Content {
     AppEvents(app_events::Batch),
     Auth0Logs(Vec<Message>),
+}
+
+impl Content {
+    fn take(&mut self, message: Message, keep: bool) {
+        match self {
+            Self::AppEvents(batch) => batch.take(message, keep),
+            Self::Auth0Logs(messages) => messages.push(message),
+        }
+    }
 }
 
 /// The last message of a batch.
@@ -41,12 +72,22 @@ pub(super) struct Last {
     pub(super) pending: u64,
 }
 
+impl Last {
+    fn of(message: &Message) -> Self {
+        Self {
+            seq: message.seq,
+            stored_ns: message.stored_ns,
+            pending: message.pending,
+        }
+    }
+}
+
 /// Why nothing more can be filled.
 #[derive(Debug)]
 pub(super) enum Ended {
     Read(ReadError),
     /// A delivery did not follow.
-    Broken(Broken),
+    Broken(Jump),
 }
 
 /// Fills one batch after the other.
@@ -60,6 +101,7 @@ pub(super) struct Filling {
     content: Content,
     last: Option<Last>,
     filled: usize,
+    filled_bytes: usize,
     ended: Option<Ended>,
 }
 
@@ -74,6 +116,7 @@ impl Filling {
             content: empty(source, 0),
             last: None,
             filled: 0,
+            filled_bytes: 0,
             ended: None,
         }
     }
@@ -84,7 +127,7 @@ impl Filling {
         while self.last.is_none() && self.ended.is_none() {
             self.fill(self.most).await;
         }
-        while self.filled < self.most && self.ended.is_none() && self.is_far_behind() {
+        while !self.is_full() && self.ended.is_none() && self.is_far_behind() {
             if tokio::time::timeout(STALLED_AFTER, self.fill(self.most))
                 .await
                 .is_err()
@@ -94,13 +137,27 @@ impl Filling {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.filled >= self.most || self.filled_bytes >= MOST_BYTES
+    }
+
+    /// From the next batch on, this many messages at most.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Ends the reader, and its consumer at the server.
+    pub(super) async fn close(self, bus: &Bus) {
+        bus.close(self.reader).await;
+    }
+
     fn is_far_behind(&self) -> bool {
         self.last.is_some_and(|last| last.pending > self.most as u64)
     }
 
     /// Goes on filling until the batch is full, and then waits for ever. Safe to cancel.
     pub(super) async fn on(&mut self) {
-        while self.filled < self.most && self.ended.is_none() {
+        while !self.is_full() && self.ended.is_none() {
             self.fill(AT_A_STRETCH).await;
             // The commit under way is often waiting for no more than its turn.
             tokio::task::yield_now().await;
@@ -112,6 +169,7 @@ impl Filling {
     pub(super) fn take(&mut self) -> (Option<Batch>, Option<Ended>) {
         // The next batch is likely to be as large.
         let room = std::mem::take(&mut self.filled);
+        self.filled_bytes = 0;
         let content = std::mem::replace(&mut self.content, empty(self.source, room));
         let batch = self.last.take().map(|last| Batch { content, last });
         (batch, self.ended.take())
@@ -119,7 +177,9 @@ impl Filling {
 
     /// Takes what has arrived, `most` messages of it at most, waiting for it if need be.
     async fn fill(&mut self, most: usize) {
-        match self.reader.next_batch(most.min(self.most - self.filled)).await {
+        let most = most.min(self.most.saturating_sub(self.filled)).max(1);
+        let most_bytes = MOST_BYTES.saturating_sub(self.filled_bytes);
+        match self.reader.next_batch(most, most_bytes).await {
             Ok(messages) => messages.into_iter().for_each(|message| self.look_at(message)),
             Err(why) => self.ended = Some(Ended::Read(why)),
         }
@@ -129,21 +189,14 @@ impl Filling {
         if self.ended.is_some() {
             return;
         }
-        match self.follow.step(message.seq, message.stored_ns) {
-            Step::Known => {}
-            Step::Next => {
+        match self.follow.step(message.seq) {
+            Ok(()) => {
                 self.filled += 1;
-                self.last = Some(Last {
-                    seq: message.seq,
-                    stored_ns: message.stored_ns,
-                    pending: message.pending,
-                });
-                match &mut self.content {
-                    Content::AppEvents(batch) => batch.take(message, self.keep),
-                    Content::Auth0Logs(messages) => messages.push(message),
-                }
+                self.filled_bytes += message.held_bytes();
+                self.last = Some(Last::of(&message));
+                self.content.take(message, self.keep);
             }
-            Step::Broken(broken) => self.ended = Some(Ended::Broken(broken)),
+            Err(jump) => self.ended = Some(Ended::Broken(jump)),
         }
     }
 }

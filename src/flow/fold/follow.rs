@@ -9,9 +9,9 @@ use crate::store::{Cursor, LossKind};
 /// A loss and its description for a person.
 pub(super) type Lost = (LossKind, String);
 
-/// Where to start reading, judged from what the stream says of itself. Reading starts *at* the cursor, so that
-/// the first delivery proves that this is the stream we knew.
-pub(super) fn start_at(cursor: &Cursor, state: &StreamState) -> Result<u64, Lost> {
+/// Whether the stream that says this of itself is the one whose cursor this is, with all that is not folded yet in it.
+/// Reading starts *behind* the cursor; the cursor's own message, where there is one, is compared by [`replaced`].
+pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
     let last = cursor.last_seq.unsigned_abs();
     if state.created_ns != cursor.created_ns {
         return Err((
@@ -45,72 +45,58 @@ pub(super) fn start_at(cursor: &Cursor, state: &StreamState) -> Result<u64, Lost
             )
         });
     }
-    Ok(if last >= state.first_seq { last } else { last + 1 })
+    Ok(())
+}
+
+/// Whether the message at the cursor is another one than was folded: `stored_ns` is when the stream stored it. A cursor that
+/// was set by hand knows no store time.
+pub(super) fn replaced(cursor: &Cursor, stored_ns: i64) -> Option<Lost> {
+    if cursor.last_stored_ns == 0 || cursor.last_stored_ns == stored_ns {
+        return None;
+    }
+    let why = format!(
+        "message {} was stored at another time than the one folded",
+        cursor.last_seq
+    );
+    Some((LossKind::Replaced, why))
 }
 
 /// Follows the deliveries of one reader.
 #[derive(Debug)]
 pub(super) struct Follow {
     last_seq: u64,
-    last_stored_ns: i64,
-    first: bool,
 }
 
-/// What to do with a delivery.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Folded already; it only proves the stream.
-    Known,
-    /// The next one.
-    Next,
-    /// It does not follow.
-    Broken(Broken),
-}
-
-/// How a delivery does not follow.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Broken {
-    /// The message at the cursor is not the one that was folded.
-    Replaced(String),
-    /// Messages are missing from here (exclusive) on.
-    Jump {
-        /// Sequence expected.
-        expected: u64,
-        /// Sequence delivered.
-        got: u64,
-    },
+/// Messages are missing behind those that were delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Jump {
+    /// Sequence expected.
+    pub(super) expected: u64,
+    /// Sequence delivered.
+    pub(super) got: u64,
 }
 
 impl Follow {
     pub(super) fn new(cursor: &Cursor) -> Self {
         Self {
             last_seq: cursor.last_seq.unsigned_abs(),
-            last_stored_ns: cursor.last_stored_ns,
-            first: true,
         }
     }
 
-    pub(super) fn step(&mut self, seq: u64, stored_ns: i64) -> Step {
-        let first = std::mem::replace(&mut self.first, false);
-        if first && seq == self.last_seq {
-            // A cursor set by hand knows no store time.
-            if self.last_stored_ns != 0 && stored_ns != self.last_stored_ns {
-                let why = format!("message {seq} was stored at another time than the one folded");
-                return Step::Broken(Broken::Replaced(why));
-            }
-            return Step::Known;
-        }
+    /// The next delivery has the sequence `seq`: the first one right behind the cursor, each other one right behind the one
+    /// before it.
+    pub(super) fn step(&mut self, seq: u64) -> Result<(), Jump> {
         let expected = self.last_seq + 1;
         if seq != expected {
-            return Step::Broken(Broken::Jump { expected, got: seq });
+            return Err(Jump { expected, got: seq });
         }
         self.last_seq = seq;
-        Step::Next
+        Ok(())
     }
 }
 
 /// Names a jump: retention at the front, or a hole in the middle.
-pub(super) fn name_jump(expected: u64, got: u64, state: &StreamState) -> Lost {
+pub(super) fn name_jump(Jump { expected, got }: Jump, state: &StreamState) -> Lost {
     let gone = got.saturating_sub(expected);
     if state.first_seq > expected {
         (
@@ -138,6 +124,7 @@ mod tests {
             last_seq,
             last_stored_ns: 70,
             epoch: 1,
+            newest_stored_ns: 0,
         }
     }
 
@@ -151,55 +138,55 @@ mod tests {
             max_bytes: -1,
             last_stored_ns: 0,
             differences: Vec::new(),
+            denies_purge: false,
+            has_transform: true,
         }
     }
 
     #[test]
-    fn where_to_start() {
+    fn a_stream_is_the_one_whose_cursor_this_is() {
         for (last, first_seq, last_seq, expected) in [
-            (0, 1, 0, Ok(1)), // nothing was ever there
-            (0, 1, 9, Ok(1)),
-            (5, 1, 9, Ok(5)), // the cursor's own message proves the stream
-            (5, 5, 9, Ok(5)),
-            (5, 6, 9, Ok(6)), // retention has removed it, nothing is missing
-            (5, 6, 5, Ok(6)), // all folded, all expired
+            (0, 1, 0, Ok(())), // nothing was ever there
+            (0, 1, 9, Ok(())),
+            (5, 1, 9, Ok(())),
+            (5, 5, 9, Ok(())),
+            (5, 6, 9, Ok(())), // retention has removed it, nothing is missing
+            (5, 6, 5, Ok(())), // all folded, all expired
             (5, 7, 9, Err(LossKind::Overtaken)),
             (5, 10, 9, Err(LossKind::Purged)),
             (5, 1, 4, Err(LossKind::Rewound)),
         ] {
-            let judged = start_at(&cursor(last), &state(first_seq, last_seq)).map_err(|(kind, _)| kind);
+            let judged = judge(&cursor(last), &state(first_seq, last_seq)).map_err(|(kind, _)| kind);
             assert_eq!(judged, expected, "cursor {last}, stream {first_seq}..={last_seq}");
         }
         let made_again = StreamState {
             created_ns: 8,
             ..state(1, 9)
         };
-        assert_eq!(
-            start_at(&cursor(5), &made_again).unwrap_err().0,
-            LossKind::Recreated
-        );
+        assert_eq!(judge(&cursor(5), &made_again).unwrap_err().0, LossKind::Recreated);
     }
 
-    fn jump(expected: u64, got: u64) -> Step {
-        Step::Broken(Broken::Jump { expected, got })
+    #[test]
+    fn the_message_at_the_cursor_is_known_by_its_store_time() {
+        assert_eq!(replaced(&cursor(5), 70), None);
+        assert_eq!(
+            replaced(&cursor(5), 71).map(|(kind, _)| kind),
+            Some(LossKind::Replaced)
+        );
+        let by_hand = Cursor {
+            last_stored_ns: 0,
+            ..cursor(5)
+        };
+        assert_eq!(replaced(&by_hand, 71), None);
     }
 
     #[test]
     fn deliveries_follow_or_do_not() {
         let mut follow = Follow::new(&cursor(5));
-        assert_eq!(follow.step(5, 70), Step::Known);
-        assert_eq!(follow.step(6, 80), Step::Next);
-        assert_eq!(follow.step(8, 90), jump(7, 8));
-
-        assert!(matches!(
-            Follow::new(&cursor(5)).step(5, 71),
-            Step::Broken(Broken::Replaced(_))
-        ));
-        assert_eq!(Follow::new(&cursor(5)).step(6, 71), Step::Next);
-        assert_eq!(Follow::new(&cursor(5)).step(7, 71), jump(6, 7));
-        // A repeat is known only as the very first delivery.
-        let mut follow = Follow::new(&cursor(5));
-        follow.step(6, 80);
-        assert_eq!(follow.step(6, 80), jump(7, 6));
+        assert_eq!(follow.step(6), Ok(()));
+        assert_eq!(follow.step(8), Err(Jump { expected: 7, got: 8 }));
+        assert_eq!(follow.step(6), Err(Jump { expected: 7, got: 6 }));
+        let at_the_cursor = Follow::new(&cursor(5)).step(5);
+        assert_eq!(at_the_cursor, Err(Jump { expected: 6, got: 5 }));
     }
 }

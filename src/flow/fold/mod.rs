@@ -1,41 +1,54 @@
 //! Folds a stream into Postgres, each message exactly once.
 //!
-//! Owns the cursor's journey: lock, start at the cursor, check every delivery, commit facts and cursor in one
+//! Owns the cursor's journey: lock, start behind the cursor, check every delivery, commit facts and cursor in one
 //! transaction. Whatever goes wrong ends the term, and the next term starts at the cursor Postgres has. Must
-//! never skip a message in silence: one that cannot be read becomes a dead letter, one that is gone stops the
-//! fold until a person accepts the loss.
+//! never skip a message in silence: one that cannot be read or written becomes a dead letter, one that is gone stops the
+//! fold until an operator accepts the loss.
 
 mod adds;
+mod alone;
 mod app_events;
 mod auth0_logs;
+mod commit;
 mod filling;
 mod follow;
+mod loss;
 mod nominees;
 mod numbers;
+mod other_tenant;
+mod progress;
 mod repeats;
 mod term;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use super::patience::Patience;
-use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message};
+use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message, ReadError};
 use crate::domain::event::Reject;
 use crate::domain::horizon::Horizon;
 use crate::domain::rule::Rules;
+use crate::domain::tenant::TenantName;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{DeadLetter, Lock, Store};
+use crate::store::{CHECK_EVERY, DeadLetter, Lock, Store};
+pub use other_tenant::OtherTenant;
+use progress::Progress;
 use term::{Term, TermEnd, TermError};
+use watch::Pulse;
 
 /// How often a standby tries for the lock: a takeover takes this long at most after a clean exit.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
+/// Longest one transaction may take; past it the connection is taken for dead.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a stopped fold looks whether its loss was accepted, and how often other rules are looked at.
 const STOPPED_POLL: Duration = Duration::from_secs(2);
 
@@ -82,20 +95,30 @@ pub struct Fold {
     pub source: Source,
     /// Where facts go.
     pub store: Store,
-    /// Where messages come from.
+    /// Where the stream is asked what it holds.
     pub bus: Bus,
+    /// Where messages come from: a connection of this fold alone, since a message may end it.
+    pub deliveries: Bus,
+    /// This process, for the count of those that ended while they folded one message.
+    pub process: Uuid,
+    /// Held by the fold of this process that looks for the message which ends processes: one at a time.
+    pub search: Arc<Mutex<()>>,
     /// What is counted as it happens.
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
     pub readiness: Readiness,
     /// The rules this worker knows; they may change while it runs.
-    pub rules: watch::Receiver<Arc<Rules>>,
+    pub rules: tokio::sync::watch::Receiver<Arc<Rules>>,
     /// Most messages in one transaction.
     pub batch: usize,
     /// How long ids of app events are remembered, if at all.
     pub dedup_horizon: Option<Horizon>,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
+    /// What the tenant's records call it, where it is known.
+    pub tenant: Option<TenantName>,
+    /// Records of other tenants that came.
+    pub other_tenant: Arc<OtherTenant>,
 }
 
 /// What one transaction did, counted once it is committed.
@@ -106,6 +129,8 @@ struct Done {
     erased: u64,
     /// Those that were dropped because they were counted before.
     repeats: u64,
+    /// For each record of the tenant's log whether it was dropped because it names another tenant.
+    other_tenant: Vec<bool>,
     rejected: Vec<&'static str>,
 }
 
@@ -115,40 +140,82 @@ impl Fold {
     /// # Errors
     /// None: whatever fails is tried again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
+        let (pulse, stage) = (Pulse::default(), self.source.stage());
+        self.readiness.not_ready(stage, "starting");
+        tokio::join!(self.terms(&pulse, &stop), self.watch(&pulse, &stop));
+        Ok(())
+    }
+
+    /// Runs one term after the other.
+    async fn terms(&self, pulse: &Pulse, stop: &CancellationToken) {
         let mut patience = Patience::new(self.source.stage());
-        self.readiness.not_ready(self.source.stage(), "starting");
+        let mut progress = Progress::new(self.batch);
+        if self.source == Source::Auth0Logs {
+            OtherTenant::begin(self.tenant.as_ref());
+        }
         while !stop.is_cancelled() {
-            let ended = Term::new(&self).run(&mut patience, &stop).await;
+            let ended = Term::new(self, pulse)
+                .run(&mut progress, &mut patience, stop)
+                .await;
             self.metrics
                 .fold_active
                 .with_label_values(&[self.source.stream()])
                 .set(0);
             let pause = match ended {
                 Ok(TermEnd::Stopping) => break,
-                Ok(TermEnd::Standby) => STANDBY_POLL,
+                Ok(TermEnd::Standby) => {
+                    self.forget_lag(pulse);
+                    STANDBY_POLL
+                }
                 Ok(TermEnd::Stopped) => STOPPED_POLL,
                 Ok(TermEnd::OtherRules) => Duration::ZERO,
                 Err(TermError::Read(why)) => {
-                    // Ordinary: the server restarted, or a delivery was missed. Start again at the cursor.
+                    self.reader_ended(&why, &mut progress, &mut patience, stop).await;
+                    Duration::ZERO
+                }
+                Err(TermError::Smaller(why)) => {
+                    let messages = progress.batch();
                     info!(
                         stream = self.source.stream(),
-                        "{why}; starting again at the cursor"
+                        "Postgres refused a batch: {why}; trying again with {messages} messages at most"
                     );
-                    self.metrics
-                        .reader_restarts
-                        .with_label_values(&[self.source.stream()])
-                        .inc();
                     Duration::ZERO
                 }
                 Err(why) => {
+                    progress.failed();
                     self.readiness.not_ready(self.source.stage(), why.to_string());
-                    patience.wait(&why, &stop).await;
+                    patience.wait(&why, stop).await;
                     Duration::ZERO
                 }
             };
             let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
-        Ok(())
+        self.forget_lag(pulse);
+    }
+
+    /// Ordinary where messages were folded before: the server restarted, or a delivery was missed. Else the next reader may
+    /// end the same way, and waits longer each time.
+    async fn reader_ended(
+        &self,
+        why: &ReadError,
+        progress: &mut Progress,
+        patience: &mut Patience,
+        stop: &CancellationToken,
+    ) {
+        let stream = self.source.stream();
+        info!(stream, "{why}; starting again behind the cursor");
+        self.metrics.reader_restarts.with_label_values(&[stream]).inc();
+        if let ReadError::BatchTooLarge(most) = why {
+            progress.limit_pull(*most);
+        }
+        if progress.idle_ends() > 1 {
+            progress.failed();
+            self.readiness
+                .not_ready(self.source.stage(), format!("reading: {why}"));
+        }
+        if progress.idle_ends() > 0 {
+            patience.wait(why, stop).await;
+        }
     }
 }
 
@@ -160,7 +227,7 @@ impl fmt::Display for Source {
 
 /// Unix nanoseconds as a date; a time outside the calendar is clamped to 1970.
 fn at(unix_ns: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    crate::domain::date::of_unix_ns(unix_ns)
 }
 
 /// A message that could not be read, to be kept.
@@ -171,6 +238,7 @@ fn dead_letter<'m>(message: &'m Message, reject: &Reject) -> DeadLetter<'m> {
         reason: reject.reason.as_str(),
         detail: reject.detail.clone(),
         payload: message.payload(),
-        stored_at: at(message.stored_ns),
+        size: message.size(),
+        stored_ns: message.stored_ns,
     }
 }

@@ -1,30 +1,32 @@
 //! One term as the worker that folds a stream.
 //!
-//! Owns the order inside a term: lock, rules, loss, cursor, reader, then batch after batch. Must never commit
-//! facts without the cursor that explains them, and never go on behind a gap.
+//! Owns the order inside a term: rules, lock, loss, cursor, messages that are handled alone, reader, then batch after batch.
+//! Must never go on behind a gap, and never leave a consumer behind.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, info, warn};
 
-use super::filling::{Batch, Content, Ended, Filling, Last};
-use super::follow::{self, Broken, Lost};
+use super::alone::Settled;
+use super::commit::Hand;
+use super::filling::{Ended, Filling};
+use super::follow::Jump;
 use super::numbers::Numbers;
-use super::{Done, Fold, STOPPED_POLL, app_events, at, auth0_logs, repeats};
-use crate::bus::{BusError, ReadError, Reader, StreamState};
+use super::progress::Progress;
+use super::watch::{LOOK_EVERY, Pulse};
+use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, Source};
+use crate::bus::{BusError, ReadError, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
-use crate::store::cursors::{self, Move};
-use crate::store::{CHECK_EVERY, Cursor, Held, Loss, LossKind, StoreError, Wake};
+use crate::store::{Cursor, StoreError};
 
-/// Longest one transaction may take; past it the connection is taken for dead.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(90);
-/// How often the stream is asked how full it is.
-const STREAM_LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Longest wait for the note that a term ended in order.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a term ended early.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +43,21 @@ pub(super) enum TermError {
         "this worker's rules are not the ones in force: another worker brought others later; standing back"
     )]
     OtherRules,
+    #[error(
+        "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
+         To go on: rolekeeper migrate"
+    )]
+    NoTransform,
     #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
+    /// Postgres refused the batch; the next one is smaller.
+    #[error(transparent)]
+    Smaller(StoreError),
+    #[error(
+        "Postgres refused more than 1,000 messages within an hour, each alone; that is a fault of the database, and no more \
+         are set aside: {0}"
+    )]
+    TooManyRefused(String),
 }
 
 /// How a term ended in order.
@@ -55,21 +70,26 @@ pub(super) enum TermEnd {
 
 /// One term: a fold under the rules of its time.
 pub(super) struct Term<'f> {
-    fold: &'f Fold,
-    rules: Arc<Rules>,
-    fingerprint: String,
+    pub(super) fold: &'f Fold,
+    pub(super) pulse: &'f Pulse,
+    pub(super) rules: Arc<Rules>,
+    pub(super) fingerprint: String,
+    /// Whether this term was said to be ready.
+    pub(super) told_ready: AtomicBool,
     /// Tells that the rules are other ones now.
     changed: watch::Receiver<Arc<Rules>>,
 }
 
 impl<'f> Term<'f> {
-    pub(super) fn new(fold: &'f Fold) -> Self {
+    pub(super) fn new(fold: &'f Fold, pulse: &'f Pulse) -> Self {
         let mut changed = fold.rules.clone();
         let rules = Arc::clone(&changed.borrow_and_update());
         Self {
             fold,
+            pulse,
             fingerprint: rules.fingerprint(),
             rules,
+            told_ready: AtomicBool::new(false),
             changed,
         }
     }
@@ -77,6 +97,7 @@ impl<'f> Term<'f> {
     /// One term as the holder of the lock.
     pub(super) async fn run(
         mut self,
+        progress: &mut Progress,
         patience: &mut Patience,
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
@@ -94,24 +115,78 @@ impl<'f> Term<'f> {
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);
         }
-        let (mut cursor, reader) = match self.open().await? {
-            Ok(opened) => opened,
-            Err(lost) => return self.lose(lost).await,
+        let (mut cursor, state) = self.open().await?;
+        progress.opened(&cursor);
+        if self.judge(&cursor, &state).await?.is_some() {
+            return self.lose(&mut held, &cursor, stop).await;
+        }
+        let mut hand = Hand {
+            held: &mut held,
+            cursor: &mut cursor,
+            numbers: &mut Numbers::new(),
+            progress,
         };
-        self.fold.readiness.ready(stage, "active");
-        self.fold
-            .metrics
-            .fold_active
-            .with_label_values(&[self.fold.source.stream()])
-            .set(1);
-        info!(
-            stream = self.fold.source.stream(),
-            seq = cursor.last_seq,
-            "folding from the cursor on"
-        );
+        let ended = self.active(&mut hand, patience, &state, stop).await;
+        match tokio::time::timeout(END_WITHIN, self.end(hand.held)).await {
+            Ok(Ok(())) => hand.progress.marked = None,
+            Ok(Err(why)) => debug!("the end of the term was not noted: {why}"),
+            Err(_) => debug!("the end of the term was not noted: no answer"),
+        }
+        ended
+    }
+
+    /// The part of a term in which messages are folded.
+    async fn active(
+        &mut self,
+        hand: &mut Hand<'_>,
+        patience: &mut Patience,
+        state: &StreamState,
+        stop: &CancellationToken,
+    ) -> Result<TermEnd, TermError> {
+        let stream = self.fold.source.stream();
+        self.pulse.at(hand.cursor);
+        if !hand.progress.is_failing() || state.last_seq == hand.cursor.last_seq.unsigned_abs() {
+            self.told_ready.store(true, Ordering::Relaxed);
+            self.fold.readiness.ready(self.fold.source.stage(), "active");
+        }
+        self.fold.metrics.fold_active.with_label_values(&[stream]).set(1);
+        info!(stream, seq = hand.cursor.last_seq, "folding from the cursor on");
+        let before = hand.cursor.last_seq;
+        if let Settled::Missing = self.settle(hand, state.last_seq, stop).await? {
+            return self.lose(hand.held, hand.cursor, stop).await;
+        }
+        if stop.is_cancelled() {
+            return Ok(TermEnd::Stopping);
+        }
+        if hand.cursor.last_seq > before {
+            patience.succeeded();
+        }
+        let from = hand.cursor.last_seq.unsigned_abs() + 1;
+        let reader = self
+            .fold
+            .deliveries
+            .reader(stream, from, hand.progress.pull())
+            .await?;
         let keep = self.fold.dedup_horizon.is_some();
-        let mut filling = Filling::new(self.fold.source, reader, &cursor, self.fold.batch, keep);
-        let mut numbers = Numbers::new();
+        let most = hand.progress.batch();
+        let mut filling = Filling::new(self.fold.source, reader, hand.cursor, most, keep);
+        let ended = self.follow(hand, &mut filling, patience, stop).await;
+        // Not on the connection of the deliveries, which may be what ended.
+        filling.close(&self.fold.bus).await;
+        if let Err(TermError::Read(_)) = &ended {
+            hand.progress.reader_ended(before, hand.cursor.last_seq);
+        }
+        ended
+    }
+
+    /// Batch after batch, until the reader or the term ends.
+    async fn follow(
+        &mut self,
+        hand: &mut Hand<'_>,
+        filling: &mut Filling,
+        patience: &mut Patience,
+        stop: &CancellationToken,
+    ) -> Result<TermEnd, TermError> {
         let mut looked = Instant::now();
         loop {
             let quiet = tokio::select! {
@@ -120,63 +195,73 @@ impl<'f> Term<'f> {
                 _ = self.changed.changed() => return Ok(TermEnd::OtherRules),
                 () = filling.some() => false,
                 () = tokio::time::sleep(CHECK_EVERY) => {
-                    held.check().await?;
+                    hand.held.check().await?;
                     true
                 }
             };
             let (batch, ended) = filling.take();
             if let Some(batch) = batch {
-                let commit = self.commit(&mut held, &mut cursor, &mut numbers, batch);
-                let commit = tokio::time::timeout(COMMIT_TIMEOUT, commit);
                 // The next batch is parsed while Postgres works on this one.
-                tokio::select! {
-                    biased;
-                    committed = commit => committed.map_err(|_| TermError::CommitTimeout)??,
-                    () = filling.on() => {}
-                }
+                self.write(hand, batch, filling.on()).await?;
+                filling.limit(hand.progress.batch());
                 // Not before: a batch that can never be committed would be tried again without a pause.
-                patience.succeeded();
-            } else if quiet {
                 patience.succeeded();
             }
             match ended {
                 None => {}
                 Some(Ended::Read(why)) => return Err(why.into()),
-                Some(Ended::Broken(broken)) => return self.lose(self.name(broken).await?).await,
-            }
-            if looked.elapsed() >= STREAM_LOOK_EVERY {
-                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
-                self.show_stream(&state);
-                if quiet && state.last_seq > cursor.last_seq.unsigned_abs() {
-                    return Err(ReadError::Behind(state.last_seq).into());
+                Some(Ended::Broken(Jump { expected, got })) => {
+                    info!(
+                        stream = self.fold.source.stream(),
+                        expected, got, "messages seem to be missing"
+                    );
+                    return self.lose(hand.held, hand.cursor, stop).await;
                 }
+            }
+            if quiet && (looked.elapsed() >= LOOK_EVERY || hand.progress.is_failing() || patience.is_tried())
+            {
                 looked = Instant::now();
+                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
+                self.check_transform(&state)?;
+                let last_seq = state.last_seq;
+                if last_seq > hand.cursor.last_seq.unsigned_abs() {
+                    return Err(ReadError::Behind(last_seq).into());
+                }
+                // Nothing waits, and the reader lives.
+                hand.progress.is_well();
+                patience.succeeded();
+                self.told_ready.store(false, Ordering::Relaxed);
+                self.moved(hand.cursor);
             }
         }
     }
 
-    /// Finds the cursor and opens a reader at it; or says what was lost.
-    async fn open(&self) -> Result<Result<(Cursor, Reader), Lost>, TermError> {
+    /// Finds the cursor and the stream's own account of itself.
+    async fn open(&self) -> Result<(Cursor, StreamState), TermError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
+        self.check_transform(&state)?;
         for difference in &state.differences {
             warn!(
                 stream,
                 "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
             );
         }
-        self.show_stream(&state);
+        self.fold.show_stream(&state);
         let cursor = match self.fold.store.cursor(stream).await? {
             Some(cursor) => cursor,
             None => self.first_cursor(&state).await?,
         };
-        match follow::start_at(&cursor, &state) {
-            Ok(from) => Ok(Ok((
-                cursor,
-                self.fold.bus.reader(stream, from, self.fold.batch).await?,
-            ))),
-            Err(lost) => Ok(Err(lost)),
+        Ok((cursor, state))
+    }
+
+    /// Without its transform the stream would give every playlist a subject of its own.
+    fn check_transform(&self, state: &StreamState) -> Result<(), TermError> {
+        self.fold.bus.check_server()?;
+        if self.fold.source == Source::AppEvents && !state.has_transform {
+            return Err(TermError::NoTransform);
         }
+        Ok(())
     }
 
     /// The cursor of a stream that was never folded: all that is in it is new.
@@ -194,169 +279,5 @@ impl<'f> Term<'f> {
             .first_cursor(stream, state.created_ns, before_first.cast_signed())
             .await?;
         self.fold.store.cursor(stream).await?.ok_or(TermError::Refused)
-    }
-
-    /// Names what broke off behind the last good message.
-    async fn name(&self, broken: Broken) -> Result<Lost, TermError> {
-        Ok(match broken {
-            Broken::Replaced(why) => (LossKind::Replaced, why),
-            Broken::Jump { expected, got } => {
-                let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
-                follow::name_jump(expected, got, &state)
-            }
-        })
-    }
-
-    /// Commits a batch: cursor first, then what it explains.
-    async fn commit(
-        &self,
-        held: &mut Held,
-        cursor: &mut Cursor,
-        numbers: &mut Numbers,
-        batch: Batch,
-    ) -> Result<(), TermError> {
-        let stream = self.fold.source.stream();
-        let started = Instant::now();
-        let Batch { content, last } = batch;
-        let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
-        let to = Move {
-            stream,
-            from: cursor,
-            last_seq: seq,
-            last_stored_ns: stored_ns,
-            rules: &self.fingerprint,
-        };
-        if self.fold.dedup_horizon.is_none()
-            && let Content::AppEvents(batch) = &content
-            && let Some(done) = app_events::fold_at_once(held, &to, batch, &self.rules).await?
-        {
-            (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
-            self.count(&done, &last, started.elapsed());
-            return Ok(());
-        }
-        let slices = match (&content, self.fold.dedup_horizon) {
-            (Content::AppEvents(batch), Some(horizon)) => {
-                Some(repeats::prepare(held, horizon, &batch.read).await?)
-            }
-            _ => None,
-        };
-        let mut tx = held.begin().await?;
-        if !cursors::advance(&mut tx, &to).await? {
-            return Err(TermError::Refused);
-        }
-        let key = self.fold.store.erasure_key();
-        let done = match content {
-            Content::AppEvents(batch) => {
-                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
-            }
-            Content::Auth0Logs(messages) => {
-                let own_client = self.fold.own_client_id.as_deref();
-                auth0_logs::fold(&mut tx, &messages, own_client, key).await?
-            }
-        };
-        tx.commit().await.map_err(StoreError::from)?;
-        (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
-        self.count(&done, &last, started.elapsed());
-        Ok(())
-    }
-
-    fn count(&self, done: &Done, last: &Last, took: Duration) {
-        let stream = self.fold.source.stream();
-        self.fold
-            .metrics
-            .folded
-            .with_label_values(&[stream])
-            .inc_by(done.messages);
-        self.fold
-            .metrics
-            .erased_dropped
-            .with_label_values(&[stream])
-            .inc_by(done.erased);
-        self.fold.metrics.repeats_dropped.inc_by(done.repeats);
-        for reason in &done.rejected {
-            self.fold
-                .metrics
-                .dead_letters
-                .with_label_values(&[stream, reason])
-                .inc();
-        }
-        self.fold
-            .metrics
-            .fold_seconds
-            .with_label_values(&[stream])
-            .observe(took.as_secs_f64());
-        self.fold
-            .metrics
-            .fold_lag_messages
-            .with_label_values(&[stream])
-            .set(last.pending.cast_signed());
-        let age = crate::clock::now() - at(last.stored_ns);
-        let lag = if last.pending == 0 {
-            0.0
-        } else {
-            age.as_seconds_f64().max(0.0)
-        };
-        self.fold
-            .metrics
-            .fold_lag_seconds
-            .with_label_values(&[stream])
-            .set(lag);
-        self.fold
-            .metrics
-            .stream_last_message
-            .with_label_values(&[stream])
-            .set(last.stored_ns as f64 / 1e9);
-    }
-
-    fn show_stream(&self, state: &StreamState) {
-        let stream = self.fold.source.stream();
-        if state.max_bytes > 0 {
-            let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
-            self.fold
-                .metrics
-                .stream_headroom
-                .with_label_values(&[stream])
-                .set(free.max(0.0));
-        }
-        if state.last_seq > 0 {
-            self.fold
-                .metrics
-                .stream_last_message
-                .with_label_values(&[stream])
-                .set(state.last_stored_ns as f64 / 1e9);
-        }
-    }
-
-    async fn lose(&self, (kind, detail): Lost) -> Result<TermEnd, TermError> {
-        self.fold
-            .store
-            .report_loss(self.fold.source.stream(), kind, &detail)
-            .await?;
-        Ok(TermEnd::Stopped)
-    }
-
-    /// Stays stopped until the loss is accepted, the lock is lost, or the process stops.
-    async fn stopped(&self, loss: &Loss, held: &mut Held, stop: &CancellationToken) -> Result<(), TermError> {
-        let stream = self.fold.source.stream();
-        let what = format!("{stream} {}: {}", loss.kind, loss.detail);
-        error!(
-            stream,
-            kind = loss.kind,
-            "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
-        );
-        self.fold.readiness.not_ready(
-            self.fold.source.stage(),
-            format!("{what}; run `rolekeeper accept-stream {stream}`"),
-        );
-        let mut accepted = self.fold.store.listen(Wake::Streams).await?;
-        while self.fold.store.open_loss(stream).await?.is_some() {
-            held.check().await?;
-            tokio::select! {
-                () = stop.cancelled() => break,
-                heard = accepted.heard() => heard?,
-                () = tokio::time::sleep(STOPPED_POLL) => {}
-            }
-        }
-        Ok(())
     }
 }

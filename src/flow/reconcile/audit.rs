@@ -62,7 +62,7 @@ impl Reconcile {
             .iter()
             .partition(|open| seen.has(&open.role) == open.granted);
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
-        role_changes::complete(tx, &ids, "confirmed").await?;
+        role_changes::confirmed(tx, claim.user.as_str(), &ids).await?;
         for open in done {
             self.count_confirmed(Change::to(open.granted));
         }

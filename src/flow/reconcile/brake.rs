@@ -132,7 +132,11 @@ impl Reconcile {
         claim: &Claim,
         standing: &Standing<'_>,
     ) -> Result<bool, StoreError> {
-        let plain = self.writes && !claim.observe && standing.open.is_empty() && standing.gone_at.is_none();
+        let plain = self.writes
+            && !claim.observe
+            && standing.open.is_empty()
+            && standing.restores.is_empty()
+            && standing.gone_at.is_none();
         let told = |role: &super::standing::Role<'_>| role.in_step() || role.awaits().is_some();
         if !plain || !standing.roles.iter().all(told) {
             return Ok(false);

@@ -110,7 +110,13 @@ impl GapFiller {
         };
         let page = match self.page(async || self.logs.after(&at.log_id, take).await).await {
             Err(Trouble::Call {
-                error: why @ (CallError::Refused { .. } | CallError::Gone { .. }),
+                error:
+                    why @ (CallError::Refused { .. }
+                    | CallError::Gone { .. }
+                    | CallError::Later {
+                        why: LaterWhy::NotFound,
+                        ..
+                    }),
                 ..
             }) if !why.is_denied() => return self.begin_anew(&at, &why.to_string()).await,
             page => page?,
@@ -180,7 +186,7 @@ impl GapFiller {
     /// One call, when nobody else needs it.
     async fn page(&self, call: impl AsyncFnOnce() -> Reply<Page>) -> Result<Page, Trouble> {
         let mut permit = self.leave().await?;
-        let Reply { result, rate } = call().await;
+        let Reply { result, rate, .. } = call().await;
         if let Some(permit) = &mut permit {
             let limited = matches!(result, Err(CallError::Limited));
             permit.answered(Kind::Read, &rate, limited);
@@ -202,7 +208,7 @@ impl GapFiller {
             return Ok(None);
         };
         let until = Instant::now() + LAST_FOR;
-        while Instant::now() < until && self.store.next_due().await? == Some(Duration::ZERO) {
+        while Instant::now() < until && self.store.next_due(false).await? == Some(Duration::ZERO) {
             sleep(LOOK_EVERY).await;
         }
         Ok(Some(gate.look().await))

@@ -184,7 +184,7 @@ impl Reconcile {
     /// Asks for a user that does not exist. Answers the error if even that is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
         let mut permit = self.gate.look().await;
-        let Reply { result, rate } = self.reader.get_nobody().await;
+        let Reply { result, rate, .. } = self.reader.get_nobody().await;
         permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
         let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
         self.metrics

@@ -37,7 +37,7 @@ impl Reconcile {
             self.witness(&mut tx, claim, &standing, Reason::UserDeleted, |_| true)
                 .await?;
         }
-        users::gone(&mut tx, user, crate::clock::now()).await?;
+        users::gone(&mut tx, user, claim.asked_at).await?;
         looks::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         if fresh {

@@ -61,8 +61,8 @@ pub(super) struct ToWrite {
 
 impl Reconcile {
     /// Takes the next due user in hand; answers a claim only if the user must be looked at. A user in step is
-    /// done without a call.
-    pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
+    /// done without a call. Users whom records alone nominated are taken only with `by_record`.
+    pub(super) async fn begin(&self, by_record: bool) -> Result<Begun, StoreError> {
         let mut tx = self.store.begin().await?;
         let lease = Uuid::now_v7();
         let Some(mut claim) = looks::claim(
@@ -70,6 +70,7 @@ impl Reconcile {
             lease,
             super::lease_for(self.request_timeout),
             &self.fingerprint,
+            by_record,
         )
         .await?
         else {
@@ -150,7 +151,12 @@ impl Reconcile {
                 error: CallError::Gone { at },
                 ..
             }) => return Ok(self.gone(claim, at).await?),
-            Err(error) => return self.unwritten(claim, &write.patch, error).await,
+            Err(error) => {
+                if let LookError::Call { error, .. } = &error {
+                    self.refused(write.write, error).await?;
+                }
+                return self.unwritten(claim, &write.patch, error).await;
+            }
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
             // Answered 200, but the answer does not show what was written.
@@ -263,15 +269,16 @@ impl Reconcile {
             self.known_again(&mut tx, claim, profile, &standing).await?;
             standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         }
+        standing.forbid(&self.restores.forbidden);
         let seen = profile.roles();
-        let races = self.races(&mut tx, user, profile, &mut standing).await?;
+        let races = self.races(&mut tx, claim, profile, &mut standing).await?;
         let base = races.base(&seen);
         let overruled = self.taken_away(user, &mut standing, &seen);
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for a person: {why}");
-                keep(&mut tx, user, profile).await?;
+                keep(&mut tx, claim, profile).await?;
                 looks::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 return Ok(Decided::Nothing);
@@ -279,7 +286,9 @@ impl Reconcile {
         };
         let braked = self.brake(&mut tx, claim, &standing, &full).await?;
         let plan = braked.without_held(full, &base, &standing);
-        let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
+        let mut changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
+        let restored = self.audit_restores(&mut tx, claim, &standing.restores, &seen, &races);
+        changes.extend(restored.await?);
         let (naming, wish) = match self.name(&mut tx, user, profile, &standing.names).await? {
             Some(named) => (Some(named.naming), named.wish),
             None => (None, None),
@@ -305,17 +314,20 @@ impl Reconcile {
             write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
         }
         tx.commit().await.map_err(StoreError::from)?;
+        // What the write's answer shows was asked for after this.
+        claim.asked_at = standing.now();
         self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))
     }
 }
 
 /// Keeps a profile that was read; of one that was read in part only that the user is there.
-pub(super) async fn keep(tx: &mut Tx<'_>, user: &str, profile: &Profile) -> Result<(), StoreError> {
+pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> Result<(), StoreError> {
+    let user = claim.user.as_str();
     if profile.is_whole() {
-        users::fetched(tx, user, profile.json(), crate::clock::now()).await
+        users::fetched(tx, user, profile.json(), claim.asked_at).await
     } else {
-        users::found(tx, user).await
+        users::found(tx, user, claim.asked_at).await
     }
 }
 

@@ -7,6 +7,7 @@
 mod audit;
 mod brake;
 mod breaker;
+mod confirm;
 mod gaps;
 mod give_back;
 mod gone;
@@ -16,6 +17,7 @@ mod pause;
 mod permit;
 mod race;
 mod record;
+mod restore;
 mod standing;
 
 use std::sync::{Arc, Mutex};
@@ -34,6 +36,7 @@ use super::silence::Silence;
 use super::sweep::Sweep;
 use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
 use crate::bus::Bus;
+use crate::config::RestoreConfig;
 use crate::domain::brake::BrakeLimits;
 use crate::domain::display_name::DisplayName;
 use crate::domain::rule::Rules;
@@ -41,6 +44,7 @@ use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
 use breaker::Breaker;
+use confirm::Confirm;
 use gaps::GapFiller;
 use look::Begun;
 use permit::Gate;
@@ -72,6 +76,8 @@ pub struct Reconcile {
     default_name: Option<DisplayName>,
     verify_after: Duration,
     brake: BrakeLimits,
+    restores: RestoreConfig,
+    confirm: Confirm,
     request_timeout: Duration,
     gate: Arc<Gate>,
     breaker: Arc<Mutex<Breaker>>,
@@ -112,6 +118,8 @@ pub struct Parts {
     pub readiness: Readiness,
     /// The rules this worker knows; they may change while it runs.
     pub rules: watch::Receiver<Arc<Rules>>,
+    /// What is restored, and which roles are never added.
+    pub restores: RestoreConfig,
     /// The tenant and how gently it is treated.
     pub config: crate::config::ReconcileConfig,
 }
@@ -129,16 +137,25 @@ impl Reconcile {
             metrics,
             readiness,
             rules,
+            restores,
             config,
         } = parts;
         let gate = Gate::new(config.auth0.plan, config.auth0.reserve);
+        // None where the plan counts readings of the log apart from those of users.
+        let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
+        let confirm = Confirm {
+            store: store.clone(),
+            logs: logs.clone(),
+            metrics: Arc::clone(&metrics),
+            gate: of_logs.clone(),
+        };
         let gaps = config.tenant_log.gap_filler.map(|gap_filler| GapFiller {
             store: store.clone(),
             accept: Accept::new(bus.clone()),
             logs,
             metrics: Arc::clone(&metrics),
             config: gap_filler,
-            gate: (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate)),
+            gate: of_logs,
         });
         let now = Arc::clone(&rules.borrow());
         metrics.writes_enabled.set(i64::from(config.auth0.writes));
@@ -169,6 +186,8 @@ impl Reconcile {
             default_name: config.default_display_name,
             verify_after: config.verify_after,
             brake: config.brake,
+            restores,
+            confirm,
             request_timeout: config.auth0.timeout,
             gate,
             breaker: Arc::default(),
@@ -250,6 +269,7 @@ impl Reconcile {
             ended = self.sweep.run() => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
+            ended = Box::pin(self.confirm.run()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // What is in hand comes to its end: a write that was sent is recorded.
@@ -296,7 +316,8 @@ impl Reconcile {
             while looks.try_join_next().is_some() {}
             let probing = self.paused().await;
             let mut permit = self.gate.look().await;
-            match self.begin().await? {
+            let until_record_look = self.gate.until_record_look();
+            match self.begin(until_record_look.is_zero()).await? {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
@@ -304,10 +325,13 @@ impl Reconcile {
                         return Ok(());
                     }
                     if !self.paused_by_person().await? {
-                        self.idle().await?;
+                        self.idle(until_record_look).await?;
                     }
                 }
                 Begun::Claimed(mut claim) => {
+                    if claim.by_record {
+                        permit.by_record();
+                    }
                     let this = Arc::clone(self);
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
@@ -326,14 +350,16 @@ impl Reconcile {
         }
     }
 
-    /// Waits for a hint, for the next user to be due, or a while.
-    async fn idle(&self) -> Result<(), StoreError> {
-        let due = self
-            .store
-            .next_due()
-            .await?
-            .unwrap_or(LOOK_ANYWAY)
-            .clamp(Duration::from_millis(5), LOOK_ANYWAY);
+    /// Waits for a hint, for the next user to be due, or a while; for users whom records alone nominated also until they may
+    /// be looked at.
+    async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
+        let due = self.store.next_due(until_record_look.is_zero()).await?;
+        let due = if until_record_look.is_zero() {
+            due.unwrap_or(LOOK_ANYWAY)
+        } else {
+            due.unwrap_or(LOOK_ANYWAY).min(until_record_look)
+        };
+        let due = due.clamp(Duration::from_millis(5), LOOK_ANYWAY);
         tokio::select! {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(due) => {}

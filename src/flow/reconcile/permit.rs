@@ -55,6 +55,11 @@ impl Gate {
         }
     }
 
+    /// How long until a look may be taken that records alone asked for.
+    pub(super) fn until_record_look(&self) -> Duration {
+        self.lock().until_record_look(self.started.elapsed())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pacer> {
         self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,6 +74,13 @@ impl Permit {
     /// The last call that Auth0 did what was asked in.
     pub(super) fn accepted(&self) -> Option<Kind> {
         self.accepted
+    }
+
+    /// The look is one that records alone asked for.
+    pub(super) fn by_record(&mut self) {
+        if let Some(leave) = &mut self.leave {
+            self.gate.lock().by_record(leave);
+        }
     }
 
     /// Tells the pacer of a reply.

@@ -1,20 +1,29 @@
 //! What another client wrote while we wrote, and what becomes of it.
 //!
-//! Owns the questions to the tables and the answers into audit, log and metric; the reckoning is `domain::merge`'s.
-//! Must never touch an entry of others but to bring back what a write of ours has undone.
+//! Owns the questions to the tables and the answers into audit, log and metric; the reckoning is `domain::merge`'s, the
+//! leave to restore is `restore`'s. Must never touch an entry of others but to bring back what a write of ours has undone,
+//! and never on the word of a record alone: each record that a restore rests on was confirmed by Auth0 before the profile
+//! was read.
+
+use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use tracing::{error, info};
+use tracing::error;
 use uuid::Uuid;
 
-use super::Reconcile;
 use super::standing::Standing;
-use crate::auth0::Profile;
+use super::{Reconcile, lease_for};
+use crate::auth0::{CallError, Outcome, Profile};
+use crate::domain::date;
 use crate::domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
 use crate::domain::plan::{Change, SeenRoles};
 use crate::flow::sweep::RACE_PATIENCE;
-use crate::store::{Race, RaceOutcome, StoreError, Tx, assignments, profile_writes, races, role_changes};
+use crate::store::profile_writes::{Bounds, ReadBefore};
+use crate::store::races::KnownRaces;
+use crate::store::{
+    Claim, Race, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes,
+    races, role_changes,
+};
 
 /// What was found out about races when a profile was read.
 #[derive(Debug, Default)]
@@ -23,6 +32,10 @@ pub(super) struct Races {
     mended: Option<Vec<String>>,
     /// From when on writes were reckoned with for that.
     since: Option<OffsetDateTime>,
+    /// What changes of the roles of others, and for whose sake.
+    pub(super) restored: Vec<Restored>,
+    /// The operator has let these restores pass the brake.
+    pub(super) released: bool,
 }
 
 impl Races {
@@ -37,21 +50,142 @@ impl Races {
     }
 }
 
+/// All writes to one user's roles that may matter, those of others as far as `theirs` goes.
+struct History {
+    writes: Vec<Uuid>,
+    ours: Vec<OurWrite>,
+    theirs: Vec<Theirs>,
+    states: Vec<State>,
+    settled: BTreeSet<Pair>,
+}
+
+impl History {
+    fn new(ours: &[(Uuid, OurWrite)], theirs: Vec<Theirs>, known: &KnownRaces) -> Self {
+        let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
+        let theirs: Vec<Theirs> = theirs
+            .into_iter()
+            .filter(|theirs| after(theirs.state.at))
+            .collect();
+        let states = theirs.iter().map(|theirs| theirs.state.clone()).collect();
+        let ours = ours.iter().filter(|(_, ours)| after(ours.wrote.at)).cloned();
+        let (writes, ours): (Vec<_>, Vec<OurWrite>) = ours.unzip();
+        let settled = pairs(&writes, &theirs).filter(|(ours, of)| {
+            known
+                .settled
+                .contains(&(writes[*ours], theirs[*of].record.clone()))
+        });
+        Self {
+            settled: settled.collect(),
+            writes,
+            ours,
+            theirs,
+            states,
+        }
+    }
+
+    fn reckon(&self, owned: &[&str], now: &State) -> Reckoning {
+        let known = Known {
+            ours: &self.ours,
+            theirs: &self.states,
+            settled: &self.settled,
+            owned,
+        };
+        reckon(&known, now)
+    }
+
+    /// The newest race that was settled.
+    fn settled_last(&self) -> Option<Pair> {
+        let settled = self.settled.iter();
+        settled
+            .max_by_key(|(write, _)| self.ours[*write].wrote.at)
+            .copied()
+    }
+
+    /// Records that must be confirmed before anything is restored: those of the races, and once these are, all that the
+    /// reckoning rests on.
+    fn unconfirmed(&self, reckoning: &Reckoning, racing: &[Pair]) -> Vec<&str> {
+        let open = |theirs: &&Theirs| !theirs.confirmed;
+        let racing = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]);
+        let first: BTreeSet<&str> = racing.filter(open).map(|theirs| theirs.record.as_str()).collect();
+        if !first.is_empty() {
+            return first.into_iter().collect();
+        }
+        let since = |theirs: &&Theirs| reckoning.since.is_none_or(|since| theirs.state.at >= since);
+        let all = self.theirs.iter().filter(since).filter(open);
+        all.map(|theirs| theirs.record.as_str()).collect()
+    }
+
+    /// What a restore to `mended` changes of what is there `now`, each with the newest race that tells why.
+    fn restored(&self, racing: &[Pair], now: &[String], mended: &[String]) -> Vec<Restored> {
+        let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
+        causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));
+        let restored = |role: &String, added: bool| {
+            let told = |theirs: &&&Theirs| theirs.state.roles.contains(role) == added;
+            let cause = causes.iter().find(told).or(causes.first());
+            Restored {
+                role: role.clone(),
+                added,
+                client: cause.and_then(|theirs| theirs.client.clone()),
+                log_id: cause.and_then(|theirs| theirs.log_id.clone()),
+            }
+        };
+        let added = mended.iter().filter(|role| !now.contains(role));
+        let removed = now.iter().filter(|role| !mended.contains(role));
+        let added = added.map(|role| restored(role, true));
+        added.chain(removed.map(|role| restored(role, false))).collect()
+    }
+
+    fn race<'a>(
+        &'a self,
+        (ours, theirs): Pair,
+        found: &'a State,
+        (merged, held): (Option<&'a [String]>, bool),
+    ) -> Race<'a> {
+        Race {
+            write: self.writes[ours],
+            ours: &self.ours[ours],
+            record: &self.theirs[theirs].record,
+            theirs: &self.theirs[theirs].state,
+            found,
+            merged,
+            held,
+        }
+    }
+
+    fn races<'a>(
+        &'a self,
+        pairs: &[Pair],
+        found: &'a State,
+        merged: Option<&'a [String]>,
+        held: bool,
+    ) -> Vec<Race<'a>> {
+        pairs
+            .iter()
+            .map(|pair| self.race(*pair, found, (merged, held)))
+            .collect()
+    }
+}
+
 impl Reconcile {
     /// Looks for races of the user. What is found is written down; owned roles that came or went with a stale
     /// write, another client's or one of our own, are ours as before.
     pub(super) async fn races(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
+        claim: &Claim,
         profile: &Profile,
         standing: &mut Standing<'_>,
     ) -> Result<Races, StoreError> {
+        let user = claim.user.as_str();
         let (Some(now), true) = (state(profile), self.writes) else {
             return Ok(Races::default());
         };
         if standing.unrecorded {
-            profile_writes::confirm(tx, user, &now.roles, Some(now.at)).await?;
+            let bounds = Bounds {
+                settle: self.settle(),
+                lease: lease_for(self.request_timeout),
+            };
+            profile_writes::settle(tx, user, &now, bounds).await?;
         }
         if !standing.foreign_writes && !standing.unrecorded {
             return Ok(Races::default());
@@ -63,53 +197,79 @@ impl Reconcile {
         }
         let theirs = races::theirs(tx, user).await?;
         let known = races::known(tx, user, RACE_PATIENCE).await?;
-        let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
-        let (records, theirs): (Vec<String>, Vec<State>) =
-            theirs.into_iter().filter(|(_, theirs)| after(theirs.at)).unzip();
-        let (writes, ours): (Vec<_>, Vec<OurWrite>) =
-            ours.into_iter().filter(|(_, ours)| after(ours.wrote.at)).unzip();
-        let settled = pairs(&writes, &records)
-            .filter(|(ours, theirs)| known.settled.contains(&(writes[*ours], records[*theirs].clone())));
-        let settled = settled.collect();
         let owned: Vec<&str> = self
             .rules
             .as_slice()
             .iter()
             .map(|rule| rule.role.as_str())
             .collect();
-        let all = Known {
-            ours: &ours,
-            theirs: &theirs,
-            settled: &settled,
-            owned: &owned,
-        };
-        let reckoning = reckon(&all, &now);
+        let sure: Vec<Theirs> = theirs
+            .iter()
+            .filter(|theirs| theirs.log_id.is_some())
+            .cloned()
+            .collect();
+        let told = History::new(&ours, theirs, &known);
+        let reckoning = told.reckon(&owned, &now);
         standing.undone(&reckoning.undone);
         for (role, ours) in &reckoning.late {
-            self.done_late(tx, user, &now, (role, writes[*ours]), standing)
+            self.done_late(tx, user, &now, (role, told.writes[*ours]), standing)
                 .await?;
         }
         if unrecorded && reckoning.explained {
             profile_writes::recorded(tx, user, now.at).await?;
         }
-        let race = |pair: &Pair| Race {
-            write: writes[pair.0],
-            ours: &ours[pair.0],
-            record: &records[pair.1],
-            theirs: &theirs[pair.1],
-            found: &now,
-            merged: reckoning.mended.as_deref(),
+        self.report(tx, user, (&told, &reckoning), (&owned, &now)).await?;
+        // What nobody could confirm is no reason to write.
+        let sure = History::new(&ours, sure, &known);
+        let reckoning = sure.reckon(&owned, &now);
+        self.judge(tx, claim, (&sure, &reckoning), &known, &now).await
+    }
+
+    /// Says what becomes of the races that Auth0 can confirm.
+    async fn judge(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        (history, reckoning): (&History, &Reckoning),
+        known: &KnownRaces,
+        now: &State,
+    ) -> Result<Races, StoreError> {
+        let user = claim.user.as_str();
+        let mut racing = reckoning.races.clone();
+        let permitted = reckoning
+            .mended
+            .as_ref()
+            .map(|mended| self.permitted(user, now, mended));
+        let Some(mended) = permitted.as_ref().filter(|mended| **mended != now.roles) else {
+            races::found(tx, user, &history.races(&racing, now, None, false)).await?;
+            self.conclude(tx, user, (history, reckoning), known.overdue, now)
+                .await?;
+            return Ok(Races::default());
         };
-        let mut found: Vec<Race<'_>> = reckoning.races.iter().map(race).collect();
-        if found.is_empty() && reckoning.mended.is_some() {
+        if racing.is_empty() {
             // Settled before, and undone since by a write that knew nothing of it.
-            found.extend(settled_last(&settled, &ours).as_ref().map(race));
+            racing.extend(history.settled_last());
         }
-        races::found(tx, user, &found).await?;
-        self.conclude(tx, user, &reckoning, &found, known.overdue).await?;
+        let unconfirmed = history.unconfirmed(reckoning, &racing);
+        confirmations::ask(tx, user, &unconfirmed).await?;
+        // Something has changed the profile since the last write that is known: its record is waited for.
+        let complete = reckoning.still || known.overdue;
+        if !unconfirmed.is_empty() || !complete {
+            races::found(tx, user, &history.races(&racing, now, None, false)).await?;
+            return Ok(Races::default());
+        }
+        let passes = self.restores_pass(tx, user, known.released).await?;
+        races::found(tx, user, &history.races(&racing, now, Some(mended), !passes)).await?;
+        if !passes {
+            return Ok(Races::default());
+        }
+        let restored = history.restored(&racing, &now.roles, mended);
+        Self::tell_restored(user, &restored);
         Ok(Races {
-            since: reckoning.since.filter(|_| reckoning.mended.is_some()),
-            mended: reckoning.mended,
+            mended: Some(mended.clone()),
+            since: reckoning.since,
+            restored,
+            released: known.released,
         })
     }
 
@@ -127,12 +287,53 @@ impl Reconcile {
         let mut open = standing.open.iter();
         if !open.any(|open| open.role == role && open.granted == held) {
             let change = Change::to(held);
-            role_changes::done_late(tx, user, (role, change), write).await?;
-            self.count_confirmed(change);
+            if role_changes::done_late(tx, user, (role, change), write).await? {
+                self.count_confirmed(change);
+            }
         }
         if let Some(seen) = standing.done_late(role, held) {
             assignments::seen(tx, user, seen).await?;
         }
+        Ok(())
+    }
+
+    /// Reports records of races that Auth0 cannot confirm, once each, where the profile lacks what they say or has more.
+    async fn report(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        (told, reckoning): (&History, &Reckoning),
+        (owned, now): (&[&str], &State),
+    ) -> Result<(), StoreError> {
+        let foreign = |roles: &[String]| -> BTreeSet<String> {
+            let foreign = roles.iter().filter(|role| !owned.contains(&role.as_str()));
+            foreign.cloned().collect()
+        };
+        let unsure = |pair: &&Pair| told.theirs[pair.1].log_id.is_none();
+        let open = reckoning
+            .suspected
+            .iter()
+            .chain(reckoning.races.iter().filter(unsure));
+        let open = open.filter(|pair| foreign(&told.states[pair.1].roles) != foreign(&now.roles));
+        let open: Vec<Pair> = open.copied().collect();
+        let Some((_, newest)) = open.first() else {
+            return Ok(());
+        };
+        races::found(tx, user, &told.races(&open, now, None, false)).await?;
+        let records: Vec<&str> = open
+            .iter()
+            .map(|(_, theirs)| told.theirs[*theirs].record.as_str())
+            .collect();
+        let settled = races::unconfirmed(tx, user, &records).await?;
+        let outcome = RaceOutcome::Unconfirmed.as_str();
+        self.metrics.races.with_label_values(&[outcome]).inc_by(settled);
+        let newest = &told.theirs[*newest];
+        error!(
+            user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
+            records = settled,
+            "the tenant's log says that another client wrote roles while we wrote, and Auth0 cannot confirm it: nothing is \
+             restored. Compare the profile with the tenant's log, and correct it by hand if a role is missing"
+        );
         Ok(())
     }
 
@@ -141,16 +342,17 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         user: &str,
-        reckoning: &Reckoning,
-        found: &[Race<'_>],
+        (history, reckoning): (&History, &Reckoning),
         overdue: bool,
+        now: &State,
     ) -> Result<(), StoreError> {
         if reckoning.mended.is_some() {
-            info!(user.id = user, mended = ?reckoning.mended, "a write of ours had undone another client's");
+            // Only what is forbidden is missing.
+            self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
         } else if reckoning.explained {
             self.settle_races(tx, user, RaceOutcome::NothingLost).await?;
         } else if overdue {
-            for race in found {
+            for race in history.races(&reckoning.races, now, None, false) {
                 error!(
                     user.id = user, base = ?race.ours.read.roles, ours = ?race.ours.wrote.roles, theirs = ?race.theirs.roles,
                     found = ?race.found.roles,
@@ -175,6 +377,23 @@ impl Reconcile {
         }
         Ok(())
     }
+
+    /// Closes a write of roles that certainly changed nothing: Auth0 refused it, or it was never sent.
+    pub(super) async fn refused(&self, write: Option<Uuid>, error: &CallError) -> Result<(), StoreError> {
+        let unknown = matches!(
+            error,
+            CallError::Later {
+                outcome: Outcome::Unknown,
+                ..
+            }
+        );
+        let Some(write) = write.filter(|_| !unknown) else {
+            return Ok(());
+        };
+        let mut tx = self.store.begin().await?;
+        profile_writes::refused(&mut tx, write).await?;
+        Ok(tx.commit().await?)
+    }
 }
 
 /// Notes a write that is about to be sent; answers its id.
@@ -188,7 +407,12 @@ pub(super) async fn attempt(
         SeenRoles::List(roles) => roles,
         SeenRoles::Missing | SeenRoles::Odd(_) => vec![],
     };
-    profile_writes::attempt(tx, user, (&roles, at(read)), (wrote, races.since)).await
+    let before = ReadBefore {
+        roles: &roles,
+        updated_at: at(read),
+        date: read.date(),
+    };
+    profile_writes::attempt(tx, user, before, (wrote, races.since)).await
 }
 
 /// Notes what a write's answer says, and whether its look records it; false when the write is not known any more.
@@ -214,18 +438,10 @@ fn state(profile: &Profile) -> Option<State> {
 
 /// When the profile last changed, by Auth0's clock.
 fn at(profile: &Profile) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(profile.updated_at()?, &Rfc3339).ok()
+    date::of_text(profile.updated_at()?)
 }
 
 fn pairs<A, B>(ours: &[A], theirs: &[B]) -> impl Iterator<Item = Pair> {
     let theirs = theirs.len();
     (0..ours.len()).flat_map(move |ours| (0..theirs).map(move |theirs| (ours, theirs)))
-}
-
-/// The newest race that was settled.
-fn settled_last(settled: &std::collections::BTreeSet<Pair>, ours: &[OurWrite]) -> Option<Pair> {
-    settled
-        .iter()
-        .max_by_key(|(write, _)| ours[*write].wrote.at)
-        .copied()
 }

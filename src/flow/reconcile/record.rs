@@ -70,7 +70,7 @@ impl Reconcile {
         }
         // Read while the grant is open: it is ours, also if it is not earned any more.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
-        role_changes::complete(&mut tx, &write.changes, "written").await?;
+        role_changes::written(&mut tx, &write.changes, write.write).await?;
         if let Some(wish) = write.wish {
             display_names::come_true(&mut tx, user, wish).await?;
         }
@@ -139,6 +139,6 @@ impl Reconcile {
                 assignments::seen(tx, user, now).await?;
             }
         }
-        keep(tx, user, profile).await
+        keep(tx, claim, profile).await
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::domain::forbidden::ForbiddenRoles;
 use crate::domain::plan::{Change, SeenRoles, Want};
 use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
 use crate::store::display_names::Kept;
@@ -18,8 +19,10 @@ pub(super) struct Standing<'r> {
     facts: Facts,
     /// One a rule.
     pub(super) roles: Vec<Role<'r>>,
-    /// Changes decided before, of which nobody knows whether they were done.
+    /// Changes of managed roles decided before, of which nobody knows whether they were done.
     pub(super) open: Vec<OpenChange>,
+    /// The same for restores of other clients' roles.
+    pub(super) restores: Vec<OpenChange>,
     /// A stream's loss stands: counts may be too low, so nothing is taken away.
     pub(super) loss: bool,
     /// What the user wishes to be called.
@@ -52,6 +55,8 @@ pub(super) struct Role<'r> {
     /// Our change of the role was undone by a client that knew nothing of it: it stands for us as if it had not
     /// been.
     undone: bool,
+    /// It is never added, whatever the rule says.
+    forbidden: bool,
 }
 
 impl Role<'_> {
@@ -104,6 +109,7 @@ impl<'r> Standing<'r> {
             erasures,
             gone_at,
         } = dossier::of_user(tx, user, verify_after).await?;
+        let (restores, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.restore);
         let roles = rules.as_slice().iter().map(|rule| {
             let known = known
                 .iter()
@@ -125,6 +131,7 @@ impl<'r> Standing<'r> {
                 known,
                 granting,
                 undone: false,
+                forbidden: false,
             }
         });
         let roles = roles.collect();
@@ -132,6 +139,7 @@ impl<'r> Standing<'r> {
             facts,
             roles,
             open,
+            restores,
             loss,
             names,
             unrecorded,
@@ -142,6 +150,11 @@ impl<'r> Standing<'r> {
         })
     }
 
+    /// When it was read, by Postgres' clock.
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.facts.now
+    }
+
     /// Plays that `rule` goes by.
     pub(super) fn plays(&self, rule: &Rule) -> i64 {
         measured(rule, &self.facts)
@@ -149,7 +162,7 @@ impl<'r> Standing<'r> {
 
     /// Whether the user needs no look.
     pub(super) fn in_step(&self) -> bool {
-        self.open.is_empty() && self.roles.iter().all(Role::in_step)
+        self.open.is_empty() && self.restores.is_empty() && self.roles.iter().all(Role::in_step)
     }
 
     /// When a rule will say something else although nothing happens.
@@ -208,7 +221,16 @@ impl<'r> Standing<'r> {
             wanted: role.wanted(),
             adopted: role.adopted(),
         };
-        self.roles.iter().map(want).collect()
+        // What is forbidden and due is left as it is.
+        let may = |role: &&Role<'r>| !(role.forbidden && role.wanted());
+        self.roles.iter().filter(may).map(want).collect()
+    }
+
+    /// These roles are never added.
+    pub(super) fn forbid(&mut self, forbidden: &ForbiddenRoles) {
+        for role in &mut self.roles {
+            role.forbidden = forbidden.has(&role.rule.role);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod nats;
 mod postgres;
 mod process;
 
-pub use nats::{Nats, NatsOptions};
+pub use nats::{Nats, NatsOptions, oldest_nats_server};
 pub use postgres::{Postgres, PostgresStop};
 pub use process::Process;
 

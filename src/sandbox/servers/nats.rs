@@ -29,6 +29,8 @@ pub struct NatsOptions {
     pub max_payload: Option<u32>,
     /// Largest size of all streams on disk in bytes; `None` leaves the server's default.
     pub max_file_store: Option<u64>,
+    /// The program to run; `None` takes the one that [`Nats::start`] names.
+    pub binary: Option<PathBuf>,
 }
 
 /// A running (or stopped, or killed) `nats-server`. Dropped, it and its store are gone.
@@ -47,14 +49,18 @@ pub struct Nats {
 impl Nats {
     /// Starts a server with the defaults and returns once it answers with `JetStream` on.
     ///
-    /// The binary is `NATS_SERVER_BIN`, else `nats-server` on the `PATH` or in `/usr/sbin`.
+    /// The binary is `NATS_SERVER_BIN`, else the one that `deploy/install.sh` puts into `.tools/`, else
+    /// `nats-server` on the `PATH` or in `/usr/sbin` if it is 2.10 or newer.
     pub async fn start() -> anyhow::Result<Self> {
         Self::start_with(NatsOptions::default()).await
     }
 
     /// As [`Self::start`], with options.
     pub async fn start_with(options: NatsOptions) -> anyhow::Result<Self> {
-        let binary = find_binary()?;
+        let binary = match &options.binary {
+            Some(binary) => binary.clone(),
+            None => find_binary()?,
+        };
         let folder = Folder::new("nats")?;
         let store = folder.path().join("store");
         // Tells our server from a stranger on the same port.
@@ -93,7 +99,7 @@ impl Nats {
         self.port
     }
 
-    /// The server's version as it names itself, such as `2.9.10`.
+    /// The server's version as it names itself, such as `2.15.1`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -208,12 +214,44 @@ impl Drop for Nats {
     }
 }
 
+/// The oldest supported `nats-server`: `NATS_SERVER_OLDEST_BIN`, else the one that `deploy/install.sh test` puts
+/// into `.tools/`; none where it is not installed.
+#[must_use]
+pub fn oldest_nats_server() -> Option<PathBuf> {
+    chosen("NATS_SERVER_OLDEST_BIN").or_else(|| installed("nats-oldest"))
+}
+
 fn find_binary() -> anyhow::Result<PathBuf> {
-    if let Some(binary) = std::env::var_os("NATS_SERVER_BIN") {
-        return Ok(binary.into());
+    if let Some(binary) = chosen("NATS_SERVER_BIN").or_else(|| installed("nats")) {
+        return Ok(binary);
     }
-    let folder = folder_with(search_path(), &["nats-server"]);
-    Ok(folder
-        .context("nats-server not found: set NATS_SERVER_BIN or install it (Debian: nats-server)")?
-        .join("nats-server"))
+    let on_path = folder_with(search_path(), &["nats-server"]).map(|folder| folder.join("nats-server"));
+    on_path.filter(|binary| is_recent(binary)).context(
+        "no nats-server 2.10 or newer found: run `deploy/install.sh sandbox`, or set NATS_SERVER_BIN",
+    )
+}
+
+fn chosen(setting: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(setting)?;
+    (!value.is_empty()).then(|| value.into())
+}
+
+/// The program in a folder of the checkout's `.tools/`.
+fn installed(folder: &str) -> Option<PathBuf> {
+    let binary = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(".tools")
+        .join(folder)
+        .join("bin/nats-server");
+    binary.is_file().then_some(binary)
+}
+
+/// Whether the program names a version that rolekeeper takes: it writes `nats-server: v2.15.1`.
+fn is_recent(binary: &Path) -> bool {
+    let Ok(output) = std::process::Command::new(binary).arg("--version").output() else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.trim().rsplit_once(" v").map_or("", |(_, version)| version);
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (2, 10))
 }

@@ -14,7 +14,7 @@ fn runs(pid: u32) -> bool {
 async fn nats_keeps_port_and_store_across_restarts_and_leaves_nothing() {
     let mut nats = Nats::start_with(NatsOptions {
         max_payload: Some(4096),
-        max_file_store: None,
+        ..NatsOptions::default()
     })
     .await
     .unwrap();

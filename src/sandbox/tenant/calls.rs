@@ -38,6 +38,8 @@ pub enum Endpoint {
     DeleteUser,
     /// `GET /api/v2/logs`
     ReadLogs,
+    /// `GET /api/v2/logs/{id}`
+    ReadLog,
     /// Anything else; answered 404.
     Other,
 }
@@ -47,6 +49,9 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
     let one_user = path
         .strip_prefix("/api/v2/users/")
         .filter(|id| !id.is_empty() && !id.contains('/'));
+    if method == "GET" && log_id(path).is_some() {
+        return Ok((Endpoint::ReadLog, None));
+    }
     let endpoint = match (method, path, one_user) {
         ("POST", "/oauth/token", _) => Endpoint::Token,
         ("POST", "/dbconnections/signup", _) => Endpoint::SignUp,
@@ -65,6 +70,12 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
         .transpose();
     let id = id.map_err(|_| ApiError::new(400, Some("invalid_uri"), "The user id is not UTF-8."))?;
     Ok((endpoint, id.map(std::borrow::Cow::into_owned)))
+}
+
+/// The id of the one record of the log that a path names.
+pub(super) fn log_id(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/v2/logs/")
+        .filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
 /// The path of one user as clients and records write it: `/api/v2/users/auth0%7Cabc`.

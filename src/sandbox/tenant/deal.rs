@@ -4,7 +4,7 @@
 
 use super::Shared;
 use super::answer::{Admitted, Answer, Asked, Outcome, log};
-use super::calls::{Actor, Endpoint};
+use super::calls::{Actor, Endpoint, log_id};
 use super::faults::Fault;
 use super::state::{Grant, State};
 use super::{authentication, logs_api, users_api};
@@ -60,6 +60,14 @@ fn manage(
                 let link = next.map(|next| ("link".to_owned(), format!("<{next}>; rel=\"next\"")));
                 Answer::new(200, link.into_iter().collect(), Some(logs))
             }
+            Err(error) => Answer::refused(&error),
+        };
+        return (answer, Outcome::default());
+    }
+    if asked.endpoint == Endpoint::ReadLog {
+        let log_id = log_id(&asked.path).unwrap_or_default();
+        let answer = match logs_api::one(&state.outbox, log_id, &grant.scopes, now) {
+            Ok(record) => Answer::new(200, vec![], Some(record)),
             Err(error) => Answer::refused(&error),
         };
         return (answer, Outcome::default());

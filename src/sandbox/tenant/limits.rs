@@ -186,7 +186,7 @@ impl Limiter {
             Endpoint::ReadUser | Endpoint::ListUsers => 0,
             Endpoint::CreateUser | Endpoint::PatchUser => 1,
             Endpoint::DeleteUser => 2,
-            Endpoint::ReadLogs => 3,
+            Endpoint::ReadLogs | Endpoint::ReadLog => 3,
             // Those outside the Management API never come here.
             Endpoint::Token | Endpoint::SignUp | Endpoint::Keys | Endpoint::Discovery | Endpoint::Other => 4,
         };

@@ -1,12 +1,13 @@
 //! `GET /api/v2/logs`: the tenant's log, behind a record or by search (Auth0 docs,
-//! retrieve-log-events-using-mgmt-api).
+//! retrieve-log-events-using-mgmt-api), and `GET /api/v2/logs/{log_id}`: one record (Auth0 docs, get-logs-by-id).
 //!
 //! Owns what is answered. Behind a record (`from`, `take`) the order is that of the ids and every filter is ignored; an
 //! empty page links to itself. By search (`page`, `per_page`, `sort`) the order is that of dates, and no more than 1,000
 //! records can be reached. Must never show a record before the time in its id, when Auth0 has it.
 //!
 //! Not documented and therefore choices: a `from` that the log does not hold is refused with 400, unless the tenant is
-//! told to answer nothing; the texts of refusals; the search language (`q`), which is refused.
+//! told to answer nothing; the texts of refusals, that of a record which is not there among them; the search language
+//! (`q`), which is refused.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -57,6 +58,23 @@ pub(super) fn decide(
         }
         None => Ok((search(outbox, &query, now)?, None)),
     }
+}
+
+/// Answers the call for one record.
+pub(super) fn one(
+    outbox: &Outbox,
+    log_id: &str,
+    scopes: &[String],
+    now: OffsetDateTime,
+) -> Result<Value, ApiError> {
+    if !scopes.iter().any(|scope| SCOPES.contains(&scope.as_str())) {
+        return Err(ApiError::insufficient_scope(&SCOPES));
+    }
+    let kept = outbox
+        .kept()
+        .find(|record| record.log_id == log_id && record.ingested <= now);
+    kept.map(flat)
+        .ok_or_else(|| ApiError::new(404, None, "Log not found."))
 }
 
 fn behind<'a>(
@@ -124,18 +142,19 @@ fn number(query: &Object, key: &str, default: usize) -> Result<usize, ApiError> 
     Ok(number)
 }
 
-/// The form of this endpoint: flat, with `_id`, and with explicit nulls.
 fn shown(records: &[&Kept]) -> Value {
-    let flat = |kept: &&Kept| {
-        let mut record = kept.record.clone();
-        record["_id"] = kept.log_id.as_str().into();
-        record["isMobile"] = false.into();
-        for field in ALWAYS {
-            if record.get(field).is_none() {
-                record[field] = Value::Null;
-            }
+    records.iter().map(|kept| flat(kept)).collect()
+}
+
+/// The form of these endpoints: flat, with `_id`, and with explicit nulls.
+fn flat(kept: &Kept) -> Value {
+    let mut record = kept.record.clone();
+    record["_id"] = kept.log_id.as_str().into();
+    record["isMobile"] = false.into();
+    for field in ALWAYS {
+        if record.get(field).is_none() {
+            record[field] = Value::Null;
         }
-        record
-    };
-    records.iter().map(flat).collect()
+    }
+    record
 }

@@ -53,6 +53,7 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
         | Endpoint::Keys
         | Endpoint::Discovery
         | Endpoint::ReadLogs
+        | Endpoint::ReadLog
         | Endpoint::Other => return Err(ApiError::unknown_path()),
     };
     if !request

@@ -18,7 +18,9 @@ pub async fn is_reached(tenant: &Tenant, streams: &Streams, db: impl PgExecutor<
     let quiet = sqlx::query_scalar::<_, Option<bool>>(
         "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
             AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
-            AND NOT EXISTS (SELECT FROM nominations WHERE parked_at IS NULL AND held IS NULL)",
+            AND NOT EXISTS (SELECT FROM nominations WHERE parked_at IS NULL AND held IS NULL)
+            -- the tenant is being asked for a record; an answer nominates its user
+            AND NOT EXISTS (SELECT FROM foreign_writes WHERE ask_at IS NOT NULL)",
     );
     let quiet = quiet
         .bind(streams.last_seq(APP_EVENTS).await?.cast_signed())

@@ -71,6 +71,12 @@ impl Builder {
         self
     }
 
+    /// What differs in nats-server.
+    pub(crate) fn nats(mut self, options: NatsOptions) -> Self {
+        self.nats = options;
+        self
+    }
+
     /// A Postgres of its own, for a test that harms it.
     pub(crate) fn own_postgres(mut self) -> Self {
         self.own_postgres = true;

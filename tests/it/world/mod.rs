@@ -10,6 +10,7 @@ mod tenant_side;
 mod wait;
 mod worker;
 
+use std::path::PathBuf;
 use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -134,6 +135,12 @@ impl World {
         worker
     }
 
+    /// What a setting of every command and worker is.
+    pub(crate) fn setting(&self, name: &str) -> String {
+        let of_name = self.env.iter().rfind(|(setting, _)| setting == name);
+        of_name.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// Runs a command of the binary to its end.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         self.command_with(arguments, &[]).await
@@ -141,7 +148,7 @@ impl World {
 
     /// Runs a command of the binary with other settings.
     pub(crate) async fn command_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_rolekeeper"));
+        let mut command = tokio::process::Command::new(binary());
         command.args(arguments).env_clear().envs(self.env.iter().cloned());
         command.envs(env.iter().copied()).kill_on_drop(true);
         let output = tokio::time::timeout(COMMAND_WITHIN, command.output()).await;
@@ -184,6 +191,11 @@ impl Drop for World {
             }
         }
     }
+}
+
+/// The binary under test: the one just built, or `ROLEKEEPER_BIN`, so that stories can be told to an older one.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("ROLEKEEPER_BIN").map_or_else(|| env!("CARGO_BIN_EXE_rolekeeper").into(), PathBuf::from)
 }
 
 /// What a command printed.

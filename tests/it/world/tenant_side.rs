@@ -66,10 +66,11 @@ impl World {
         idle
     }
 
-    /// The audit of one user, in order of decision.
+    /// The audit of one user's managed roles, in order of decision.
     pub(crate) async fn audit_of(&self, user: &str) -> Vec<Audited> {
-        let rows =
-            sqlx::query("SELECT change, outcome FROM role_changes WHERE user_id = $1 ORDER BY change_id");
+        let rows = sqlx::query(
+            "SELECT change, outcome FROM role_changes WHERE user_id = $1 AND change IN ('granted', 'revoked') ORDER BY decided_at, change_id",
+        );
         let rows = rows
             .bind(user)
             .fetch_all(&self.db)

@@ -46,7 +46,16 @@ impl Worker {
         http: &reqwest::Client,
     ) -> Self {
         let log = folder.path().join(format!("{name}.log"));
-        let mut command = folder.command(name, Path::new(env!("CARGO_BIN_EXE_rolekeeper")), "KILL");
+        let binary = super::binary();
+        let files = env.iter().find(|(name, _)| name == "OPEN_FILES");
+        let mut command = if let Some((_, files)) = files {
+            // A setting of the test's own: how many files the worker may open.
+            let mut command = folder.command(name, Path::new("prlimit"), "KILL");
+            command.arg(format!("--nofile={files}:{files}")).arg(&binary);
+            command
+        } else {
+            folder.command(name, &binary, "KILL")
+        };
         command.arg("serve").env_clear().envs(env.iter().cloned());
         command.stdout(fs::File::create(&log).expect("a log file"));
         command.stderr(

@@ -1,0 +1,201 @@
+//! One message of a stream, fetched by its sequence as JSON.
+//!
+//! Owns what the client library never has to parse: subject and headers arrive inside a JSON text, so bytes that would end
+//! a connection as a delivery are harmless here. Must never decide what a message means.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::streams::unix_ns;
+use super::{Bus, BusError, Message};
+
+const ERROR_NO_MESSAGE: u64 = 10037;
+
+/// Which message to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one with this sequence.
+    At(u64),
+    /// The first one with this sequence or a higher one.
+    From(u64),
+}
+
+/// A message as the stream holds it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Subject it was published on; bytes that are not UTF-8 are U+FFFD here.
+    pub subject: String,
+    /// Its header block, as it was published; empty when it has none.
+    pub headers: Vec<u8>,
+    /// Payload as it was published.
+    pub payload: Bytes,
+    /// Its sequence in the stream.
+    pub seq: u64,
+    /// When the stream stored it, Unix nanoseconds.
+    pub stored_ns: i64,
+}
+
+#[derive(Serialize)]
+struct Request {
+    seq: u64,
+    #[serde(rename = "next_by_subj", skip_serializing_if = "Option::is_none")]
+    next: Option<&'static str>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    message: Option<Raw>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    subject: String,
+    seq: u64,
+    #[serde(default)]
+    hdrs: String,
+    #[serde(default)]
+    data: String,
+    time: String,
+}
+
+impl Bus {
+    /// Fetches one message; none when the stream has no such message.
+    ///
+    /// # Errors
+    /// JetStream does not answer, or the answer makes no sense.
+    pub async fn fetch(&self, stream: &str, which: Which) -> Result<Option<Stored>, BusError> {
+        let said = |why: String| BusError::JetStream {
+            doing: "fetch message",
+            why,
+        };
+        let (seq, next) = match which {
+            Which::At(seq) => (seq, None),
+            Which::From(seq) => (seq.max(1), Some(">")),
+        };
+        let subject = format!("STREAM.MSG.GET.{stream}");
+        let answer: Answer = self
+            .jetstream
+            .request(subject, &Request { seq, next })
+            .await
+            .map_err(|error| said(error.to_string()))?;
+        match answer {
+            Answer {
+                message: Some(raw), ..
+            } => raw.decode().map(Some).map_err(said),
+            Answer {
+                error: Some(error), ..
+            } if error.err_code == ERROR_NO_MESSAGE => Ok(None),
+            Answer { error, .. } => Err(said(error.map_or_else(
+                || "the answer has no message".to_owned(),
+                |error| error.description,
+            ))),
+        }
+    }
+}
+
+impl Raw {
+    fn decode(self) -> Result<Stored, String> {
+        let decode = |field: &str, text: &str| {
+            STANDARD
+                .decode(text)
+                .map_err(|error| format!("message {}, {field}: {error}", self.seq))
+        };
+        let stored_at = OffsetDateTime::parse(&self.time, &Rfc3339)
+            .map_err(|error| format!("message {}, time {:?}: {error}", self.seq, self.time))?;
+        Ok(Stored {
+            headers: decode("hdrs", &self.hdrs)?,
+            payload: decode("data", &self.data)?.into(),
+            subject: self.subject,
+            seq: self.seq,
+            stored_ns: unix_ns(stored_at),
+        })
+    }
+}
+
+impl Stored {
+    /// Why a delivery of this message could not be parsed; none when nothing is wrong with it.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        if self.subject.contains('\u{fffd}') {
+            return Some("subject: not UTF-8".to_owned());
+        }
+        if self.subject.contains(char::is_whitespace) {
+            return Some("subject: contains white space".to_owned());
+        }
+        let error = std::str::from_utf8(&self.headers).err()?;
+        let line_start = self.headers[..error.valid_up_to()]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let line = self.headers[line_start..].split(|byte| *byte == b'\r');
+        let line = line.into_iter().next().unwrap_or_default();
+        Some(format!(
+            "headers: not UTF-8: \"{}\"",
+            line[..line.len().min(64)].escape_ascii()
+        ))
+    }
+
+    /// The message as a reader delivers it; `pending` messages are behind it in the stream.
+    #[must_use]
+    pub fn into_message(self, pending: u64) -> Message {
+        let Self {
+            subject,
+            payload,
+            seq,
+            stored_ns,
+            headers: _,
+        } = self;
+        Message::new(subject.into(), payload, seq, stored_ns, pending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(subject: &str, headers: &[u8]) -> Stored {
+        Stored {
+            subject: subject.to_owned(),
+            headers: headers.to_vec(),
+            payload: Bytes::new(),
+            seq: 1,
+            stored_ns: 1,
+        }
+    }
+
+    #[test]
+    fn what_a_delivery_cannot_carry_is_named() {
+        let good = b"NATS/1.0\r\nNats-Msg-Id: a\r\n\r\n";
+        assert_eq!(stored("plays.pl_1", good).fault(), None);
+        assert_eq!(stored("plays.pl_1\0x", b"").fault(), None);
+        let latin_1 = b"NATS/1.0\r\nA: b\r\nX-Name: caf\xe9\r\nB: c\r\n\r\n";
+        assert_eq!(
+            stored("plays.pl_1", latin_1).fault().as_deref(),
+            Some(r#"headers: not UTF-8: "X-Name: caf\xe9""#)
+        );
+        assert!(stored("plays.pl_\u{fffd}", good).fault().is_some());
+        assert!(stored("plays.pl_1\u{3000}x", good).fault().is_some());
+    }
+
+    #[test]
+    fn an_answer_is_decoded() {
+        let text = r#"{"message":{"subject":"plays.a","seq":7,"data":"e30=","time":"2026-11-23T10:00:00.000000007Z"}}"#;
+        let answer: Answer = serde_json::from_str(text).expect("JSON");
+        let stored = answer.message.expect("a message").decode().expect("decoded");
+        assert_eq!((stored.seq, &stored.payload[..]), (7, &b"{}"[..]));
+        assert_eq!(stored.stored_ns % 1_000, 7);
+    }
+}

@@ -1,0 +1,263 @@
+//! What a stream must look like, as the JSON that JetStream takes and returns.
+//!
+//! Owns the guards of each stream and the edit that brings them in order. Must never change a field that is no guard, and
+//! never narrow what an operator has widened: fields this release does not know are sent back as they came.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES};
+
+/// A configuration as JetStream writes it.
+pub(super) type Shape = Map<String, Value>;
+
+/// Subject transform of APP_EVENTS: the id becomes one of 64 partitions, since JetStream keeps about half a kilobyte of
+/// memory for each subject.
+const TRANSFORM: (&str, &str) = ("*.*", "{{wildcard(1)}}.{{partition(64,2)}}");
+
+/// Limits of one stream. Those that are not given stay as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Copies a cluster keeps of each message.
+    pub replicas: Option<i64>,
+    /// Most bytes it may hold; past that publishers are refused.
+    pub max_bytes: Option<i64>,
+    /// How long a message is kept.
+    pub max_age: Option<Duration>,
+    /// Whether a limit may become narrower than it is.
+    pub narrow: bool,
+}
+
+fn subjects(name: &str) -> &'static [&'static str] {
+    match name {
+        APP_EVENTS => &["plays.*", "playlists.*"],
+        ROLE_CHANGES => &["roles.*.*"],
+        _ => &["auth0.logs.*"],
+    }
+}
+
+/// Publishers' repeats are dropped inside this window.
+pub(super) fn duplicate_window(name: &str) -> Duration {
+    // Auth0 repeats a batch until it succeeds; app servers retry for minutes at most.
+    if name == AUTH0_LOGS {
+        Duration::from_hours(2)
+    } else {
+        Duration::from_mins(10)
+    }
+}
+
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A new stream: its guards and the limits given. Without `deny_purge`, since that cannot be taken off again and would keep
+/// what is folded.
+pub(super) fn new(name: &str, limits: Limits) -> Shape {
+    let mut shape = Shape::new();
+    shape.insert("name".to_owned(), name.into());
+    shape.insert("subjects".to_owned(), json!(subjects(name)));
+    shape.insert("retention".to_owned(), "limits".into());
+    shape.insert("storage".to_owned(), "file".into());
+    shape.insert("num_replicas".to_owned(), 1.into());
+    let narrow = true;
+    edit(&mut shape, name, Limits { narrow, ..limits });
+    shape
+}
+
+/// Brings guards in order and widens limits; answers which limits were left as they are, one sentence each.
+pub(super) fn edit(shape: &mut Shape, name: &str, limits: Limits) -> Vec<String> {
+    for guard in guards(name) {
+        if !guard.holds(shape) {
+            shape.insert(guard.field.to_owned(), guard.mended(shape));
+        }
+    }
+    let mut left = Vec::new();
+    let mut limit = |field: &'static str, given: Option<i64>, unlimited: bool| {
+        let Some(given) = given else { return };
+        let there = int(shape, field);
+        // JetStream writes "no limit" as 0 or -1.
+        let wider = !(unlimited && there <= 0) && given > there;
+        if wider || limits.narrow {
+            shape.insert(field.to_owned(), given.into());
+        } else if given != there {
+            left.push(format!("{field} stays {there}, {given} would be narrower"));
+        }
+    };
+    limit("max_bytes", limits.max_bytes, true);
+    limit("max_age", limits.max_age.map(nanos), true);
+    limit("num_replicas", limits.replicas, false);
+    left
+}
+
+/// How a stream differs from what it must look like, one sentence a difference.
+pub(super) fn differences(shape: &Shape, name: &str) -> Vec<String> {
+    let broken = guards(name).into_iter().filter(|guard| !guard.holds(shape));
+    broken
+        .map(|guard| {
+            let is = shape.get(guard.field).unwrap_or(&Value::Null);
+            format!("{} is {is}, expected {}", guard.field, guard.mended(shape))
+        })
+        .collect()
+}
+
+/// Whether messages of APP_EVENTS get the subject of a partition.
+pub(super) fn has_transform(shape: &Shape) -> bool {
+    shape.get("subject_transform") == Some(&transform())
+}
+
+/// Whether what is folded can never be purged.
+pub(super) fn denies_purge(shape: &Shape) -> bool {
+    shape.get("deny_purge") == Some(&Value::Bool(true))
+}
+
+fn transform() -> Value {
+    json!({"src": TRANSFORM.0, "dest": TRANSFORM.1})
+}
+
+/// One field that we rely on.
+struct Guard {
+    field: &'static str,
+    needs: Needs,
+}
+
+enum Needs {
+    Exactly(Value),
+    /// No limit: 0 or less.
+    NoLimit,
+    /// At least so many.
+    AtLeast(i64),
+    /// A list that has these.
+    Lists(&'static [&'static str]),
+}
+
+impl Guard {
+    fn holds(&self, shape: &Shape) -> bool {
+        match &self.needs {
+            Needs::Exactly(value) => shape.get(self.field) == Some(value),
+            Needs::NoLimit => int(shape, self.field) <= 0,
+            Needs::AtLeast(least) => int(shape, self.field) >= *least,
+            Needs::Lists(wanted) => {
+                let there = shape.get(self.field).and_then(Value::as_array);
+                let has = |one: &&str| there.is_some_and(|there| there.iter().any(|value| value == *one));
+                wanted.iter().all(has)
+            }
+        }
+    }
+
+    fn mended(&self, shape: &Shape) -> Value {
+        match &self.needs {
+            Needs::Exactly(value) => value.clone(),
+            Needs::NoLimit => (-1).into(),
+            Needs::AtLeast(least) => (*least).into(),
+            Needs::Lists(wanted) => {
+                let there = shape.get(self.field).and_then(Value::as_array);
+                let mut all = there.cloned().unwrap_or_default();
+                for one in *wanted {
+                    if !all.iter().any(|value| value == one) {
+                        all.push((*one).into());
+                    }
+                }
+                all.into()
+            }
+        }
+    }
+}
+
+fn guards(name: &str) -> Vec<Guard> {
+    let guard = |field, needs| Guard { field, needs };
+    let mut all = vec![
+        guard("subjects", Needs::Lists(subjects(name))),
+        guard("retention", Needs::Exactly("limits".into())),
+        guard("storage", Needs::Exactly("file".into())),
+        guard("discard", Needs::Exactly("new".into())),
+        guard("deny_delete", Needs::Exactly(true.into())),
+        guard("max_msgs_per_subject", Needs::NoLimit),
+        guard("duplicate_window", Needs::AtLeast(nanos(duplicate_window(name)))),
+    ];
+    if name == APP_EVENTS {
+        all.push(guard("subject_transform", Needs::Exactly(transform())));
+    }
+    all
+}
+
+fn int(shape: &Shape, field: &str) -> i64 {
+    shape.get(field).and_then(Value::as_i64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(max_bytes: i64, days: u64, replicas: i64) -> Limits {
+        Limits {
+            replicas: Some(replicas),
+            max_bytes: Some(max_bytes),
+            max_age: Some(Duration::from_hours(24 * days)),
+            narrow: false,
+        }
+    }
+
+    #[test]
+    fn an_edit_of_what_is_in_order_changes_nothing() {
+        for name in [APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES] {
+            let made = new(name, limits(100, 30, 1));
+            assert!(differences(&made, name).is_empty(), "{made:?}");
+            let mut edited = made.clone();
+            assert!(edit(&mut edited, name, limits(100, 30, 1)).is_empty());
+            assert!(edit(&mut edited, name, Limits::default()).is_empty());
+            assert_eq!(edited, made);
+            assert!(!denies_purge(&made));
+            assert_eq!(has_transform(&made), name == APP_EVENTS);
+        }
+    }
+
+    #[test]
+    fn what_an_operator_widened_stays_unless_told() {
+        let mut there = new(APP_EVENTS, limits(100, 90, 3));
+        there.insert("compression".to_owned(), "s2".into());
+        there.insert("of_a_later_release".to_owned(), json!({"any": 1}));
+        let before = there.clone();
+        let left = edit(&mut there, APP_EVENTS, limits(50, 30, 1));
+        assert_eq!(there, before);
+        assert_eq!(left.len(), 3, "{left:?}");
+        edit(&mut there, APP_EVENTS, limits(200, 30, 5));
+        assert_eq!((int(&there, "max_bytes"), int(&there, "num_replicas")), (200, 5));
+        assert_eq!(there["max_age"], before["max_age"]);
+        let narrow = Limits {
+            narrow: true,
+            ..limits(50, 30, 1)
+        };
+        assert!(edit(&mut there, APP_EVENTS, narrow).is_empty());
+        assert_eq!((int(&there, "max_bytes"), int(&there, "num_replicas")), (50, 1));
+        assert_eq!(there["of_a_later_release"], json!({"any": 1}));
+    }
+
+    #[test]
+    fn no_limit_is_the_widest() {
+        let mut there = new(APP_EVENTS, limits(-1, 0, 1));
+        assert_eq!(edit(&mut there, APP_EVENTS, limits(50, 30, 1)).len(), 2);
+        assert_eq!((int(&there, "max_bytes"), int(&there, "max_age")), (-1, 0));
+    }
+
+    #[test]
+    fn guards_are_brought_in_order_and_nothing_else() {
+        let mut there = new(APP_EVENTS, limits(100, 30, 1));
+        let wanted = there.clone();
+        for (field, value) in [
+            ("subjects", json!(["plays.*", "extra"])),
+            ("discard", "old".into()),
+            ("deny_delete", false.into()),
+            ("max_msgs_per_subject", 5.into()),
+            ("duplicate_window", 1.into()),
+            ("subject_transform", json!({"src": "*.*", "dest": "$1.$2"})),
+        ] {
+            there.insert(field.to_owned(), value);
+        }
+        assert_eq!(differences(&there, APP_EVENTS).len(), 6);
+        edit(&mut there, APP_EVENTS, Limits::default());
+        assert!(differences(&there, APP_EVENTS).is_empty());
+        assert_eq!(there["subjects"], json!(["plays.*", "extra", "playlists.*"]));
+        assert_eq!(there["duplicate_window"], wanted["duplicate_window"]);
+    }
+}

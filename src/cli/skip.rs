@@ -1,0 +1,112 @@
+//! `rolekeeper skip`: past one message that stops a fold.
+//!
+//! Owns the check that the fold does not get past the message by itself. Must never skip any message but the one right
+//! behind the cursor, nor one of a fold that moves.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use tokio::time::Instant;
+
+use crate::app;
+use crate::bus::{STREAMS, Which};
+use crate::config::{BusArgs, DatabaseArgs, check_parts};
+use crate::domain::event::Reason;
+use crate::store::{Cursor, DeadLetter, Store, Wake};
+
+/// A fold that works moves its cursor within so long while a message waits.
+const WATCHED_FOR: Duration = Duration::from_secs(10);
+/// How often the cursor is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The message becomes a dead letter with the reason `skipped`, and the fold goes on behind it.
+#[derive(Args, Debug)]
+pub(super) struct SkipArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    bus: BusArgs,
+    /// The stream whose fold does not get on
+    #[arg(value_parser = STREAMS)]
+    stream: String,
+    /// Sequence of the message: the one right behind the cursor
+    #[arg(value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    seq: u64,
+    /// Why it is skipped; kept with the message
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    why: String,
+}
+
+pub(super) async fn run(args: SkipArgs) -> Result<()> {
+    let SkipArgs {
+        database,
+        bus,
+        stream,
+        seq,
+        why,
+    } = args;
+    let (database, bus) = check_parts(&database, &bus)?;
+    let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
+    if let Some(loss) = store.open_loss(&stream).await? {
+        bail!(
+            "{stream} {}: {}; a loss is accepted with `rolekeeper accept-stream {stream}`, not skipped",
+            loss.kind,
+            loss.detail
+        );
+    }
+    let cursor = store
+        .cursor(&stream)
+        .await?
+        .with_context(|| format!("{stream} was never folded: it has no cursor"))?;
+    let next = cursor.last_seq.unsigned_abs() + 1;
+    if seq != next {
+        bail!(
+            "{stream}: only the message right behind the cursor can be skipped, which is {next}, not {seq}"
+        );
+    }
+    let state = bus.stream_state(&stream).await?;
+    if state.created_ns != cursor.created_ns {
+        bail!("{stream} was made again since it was folded; start a worker, which finds the loss");
+    }
+    let Some(stored) = bus.fetch(&stream, Which::At(seq)).await? else {
+        bail!("{stream} has no message {seq} (it ends at {})", state.last_seq);
+    };
+    stands_still(&store, &stream, &cursor).await?;
+    let subject = stored.subject.escape_default().to_string();
+    let letter = DeadLetter {
+        seq: seq.cast_signed(),
+        subject: &subject,
+        reason: Reason::Skipped.as_str(),
+        detail: format!("skipped by an operator: {why}"),
+        payload: &stored.payload,
+        size: stored.payload.len(),
+        stored_ns: stored.stored_ns,
+    };
+    if !store.skip(&stream, &cursor, &letter, Wake::Streams).await? {
+        bail!("{stream}: the cursor moved meanwhile; nothing was skipped");
+    }
+    println!(
+        "skipped: message {seq} of {stream} (subject {subject}, {} bytes) is a dead letter; the fold goes on at {}",
+        letter.size,
+        seq + 1
+    );
+    Ok(())
+}
+
+/// Fails when the fold moves.
+async fn stands_still(store: &Store, stream: &str, cursor: &Cursor) -> Result<()> {
+    println!(
+        "watching {stream} for {} s: its fold must stand still behind {}",
+        WATCHED_FOR.as_secs(),
+        cursor.last_seq
+    );
+    let until = Instant::now() + WATCHED_FOR;
+    while Instant::now() < until {
+        if store.cursor(stream).await?.as_ref() != Some(cursor) {
+            bail!("{stream}: the fold moves by itself; nothing was skipped");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! What is restored of other clients' roles, and which roles are never added.
+//!
+//! Owns these settings.
+
+use clap::Args;
+
+use super::check::Check;
+use crate::domain::brake::Limits;
+use crate::domain::forbidden::ForbiddenRoles;
+
+/// What is restored of other clients' roles, and which roles are never added.
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArgs {
+    /// Roles that are never added to a user, by no rule and no restore, separated by commas; upper and lower case are the
+    /// same. `none` forbids nothing
+    #[arg(long, env = "FORBIDDEN_ROLES", default_value = crate::domain::forbidden::DEFAULT)]
+    pub forbidden_roles: String,
+    /// Users whose roles of other clients may be restored inside the window (`BRAKE_WINDOW_S`); more are held
+    #[arg(long, env = "BRAKE_RESTORES", default_value = "10")]
+    pub brake_restores: String,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug)]
+pub struct RestoreConfig {
+    /// Roles that are never added.
+    pub forbidden: ForbiddenRoles,
+    /// How many users may be restored; there is no share.
+    pub brake: Limits,
+}
+
+impl RestoreArgs {
+    pub(super) fn check(&self, check: &mut Check) -> RestoreConfig {
+        let number = match self.brake_restores.trim() {
+            "" => 10,
+            text => check.number("BRAKE_RESTORES", text, &(0..=1_000_000_000)),
+        };
+        RestoreConfig {
+            forbidden: self.forbidden(),
+            brake: Limits { number, share: 0.0 },
+        }
+    }
+
+    /// The roles that are never added; every text names some.
+    pub(super) fn forbidden(&self) -> ForbiddenRoles {
+        ForbiddenRoles::parse(&self.forbidden_roles)
+    }
+}

@@ -1,0 +1,37 @@
+//! What the tenant is called in its own log.
+//!
+//! Owns this setting, and what stands in for it. Must never take the name from a custom domain: it is not in there.
+
+use clap::Args;
+
+use super::Auth0Args;
+use super::check::Check;
+use crate::domain::tenant::TenantName;
+
+/// What the tenant is called.
+#[derive(Args, Clone, Debug)]
+pub struct TenantArgs {
+    /// What log records call the tenant (`tenant_name`), where `AUTH0_DOMAIN` is a custom domain; records of others are
+    /// dropped [default: the first label of `AUTH0_DOMAIN` under auth0.com]
+    #[arg(long, env = "AUTH0_TENANT_NAME")]
+    pub auth0_tenant_name: Option<String>,
+}
+
+impl TenantArgs {
+    /// The name, if it is known.
+    pub(super) fn check(&self, auth0: &Auth0Args, check: &mut Check) -> Option<TenantName> {
+        let set = self.auth0_tenant_name.as_deref().map(str::trim);
+        let Some(set) = set.filter(|name| !name.is_empty()) else {
+            return TenantName::of_domain(auth0.auth0_domain.as_deref()?.trim());
+        };
+        let name = TenantName::parse(set);
+        if name.is_none() {
+            check.fault(
+                "AUTH0_TENANT_NAME",
+                set,
+                "the name of a tenant, such as music-dev",
+            );
+        }
+        name
+    }
+}

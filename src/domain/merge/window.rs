@@ -1,0 +1,58 @@
+//! Between which moments another client's write may have been overwritten by one of ours.
+//!
+//! Owns the tolerance for what clocks and headers leave open. Must never rest on anything but Auth0's answers to our own
+//! calls: the profile's `updated_at` may be days old when it is read, and a record says of itself what it likes.
+
+use time::{Duration, OffsetDateTime};
+
+/// The `Date` header has whole seconds, and a record's date trails the write by some milliseconds.
+const TOLERANCE: Duration = Duration::seconds(2);
+
+/// The time from our read to our write, by Auth0's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+}
+
+impl Window {
+    /// From the `Date` of the GET's answer to the `updated_at` in the PATCH's answer.
+    #[must_use]
+    pub fn between(read: OffsetDateTime, wrote: OffsetDateTime) -> Self {
+        // Years 1 and 9999 have no room for a tolerance.
+        Self {
+            from: read.checked_sub(TOLERANCE).unwrap_or(read),
+            until: wrote.checked_add(TOLERANCE).unwrap_or(wrote),
+        }
+    }
+
+    /// Whether a write at this time may be one that ours overwrote.
+    #[must_use]
+    pub fn contains(&self, at: OffsetDateTime) -> bool {
+        (self.from..=self.until).contains(&at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_write_is_inside_from_just_before_the_read_to_just_after_the_write() {
+        let window = Window::between(
+            datetime!(2026-11-24 10:00:00 UTC),
+            datetime!(2026-11-24 10:00:00.4 UTC),
+        );
+        for (at, inside) in [
+            (datetime!(2026-11-24 09:59:57.9 UTC), false),
+            (datetime!(2026-11-24 09:59:58 UTC), true),
+            (datetime!(2026-11-24 10:00:02.4 UTC), true),
+            (datetime!(2026-11-24 10:00:02.5 UTC), false),
+            (datetime!(2026-11-18 10:00:00 UTC), false),
+        ] {
+            assert_eq!(window.contains(at), inside, "{at}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Messages that are handled one at a time, before a reader is opened.
+//!
+//! Owns how a message that ends a reader, a transaction or the process is found and set aside, so that it stops nothing
+//! behind it. Must never set a message aside that was not tried alone, nor without a dead letter that says why.
+
+use tokio::sync::MutexGuard;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::commit::Hand;
+use super::filling::{Batch, Last};
+use super::term::{Term, TermError};
+use super::{CHECK_EVERY, Done};
+use crate::bus::{Stored, Which};
+use crate::domain::event::Reason;
+use crate::store::cursors::{self, Move};
+use crate::store::{DeadLetter, Held, StoreError, dead_letters, fold_starts};
+
+/// A message that was folded alone when so many processes in a row ended is the cause.
+const CRASHES: i32 = 3;
+/// From so many starts in a row at one cursor on, a message there ends the process: it is looked for.
+const CAREFUL_FROM: i32 = 2;
+
+/// How it ended.
+pub(super) enum Settled {
+    /// Nothing is left that must be handled alone.
+    Done,
+    /// Messages are missing right behind the cursor.
+    Missing,
+}
+
+impl Term<'_> {
+    /// Handles messages right behind the cursor one by one, as long as there is a reason to.
+    pub(super) async fn settle(
+        &self,
+        hand: &mut Hand<'_>,
+        last_seq: u64,
+        stop: &CancellationToken,
+    ) -> Result<Settled, TermError> {
+        let start = self.begin(hand).await?;
+        let mut careful = 0;
+        let mut _turn: Option<MutexGuard<'_, ()>> = None;
+        if start.starts >= CAREFUL_FROM {
+            // What was in memory when the process ended: a batch that was written, and the next one.
+            careful = 2 * self.fold.batch;
+            info!(
+                stream = self.fold.source.stream(),
+                starts = start.starts,
+                "the process ended before it had folded anything from here on; folding {careful} messages one by one"
+            );
+            _turn = Some(self.turn(hand.held).await?);
+        }
+        let mut crashed = start.alone >= CRASHES;
+        while !stop.is_cancelled() {
+            let at = hand.cursor.last_seq;
+            let suspect = hand.progress.is_suspect(at);
+            let refused = hand.progress.set_aside(at).map(str::to_owned);
+            if !suspect && !crashed && refused.is_none() && careful == 0 {
+                break;
+            }
+            let stream = self.fold.source.stream();
+            let next = Which::At(at.unsigned_abs() + 1);
+            let Some(stored) = self.fold.bus.fetch(stream, next).await? else {
+                hand.progress.nothing_there();
+                if last_seq > at.unsigned_abs() {
+                    return Ok(Settled::Missing);
+                }
+                break;
+            };
+            let marked = careful > 0;
+            careful = careful.saturating_sub(1);
+            if std::mem::take(&mut crashed) {
+                let times = start.alone;
+                let detail = format!("{times} processes in a row ended while they folded it");
+                self.bury(hand, &stored, Reason::CrashedWorker, detail).await?;
+            } else if let Some(why) = refused {
+                if !hand.progress.may_set_aside() {
+                    return Err(TermError::TooManyRefused(why));
+                }
+                self.bury(hand, &stored, Reason::RefusedByDatabase, why).await?;
+            } else if let Some(fault) = stored.fault() {
+                self.bury(hand, &stored, Reason::Unparsable, fault).await?;
+            } else {
+                self.fold_alone(hand, stored, last_seq, marked).await?;
+            }
+        }
+        Ok(Settled::Done)
+    }
+
+    /// Notes the start, so that the next one can tell whether this one ended in order.
+    async fn begin(&self, hand: &mut Hand<'_>) -> Result<fold_starts::Start, TermError> {
+        let mut tx = hand.held.begin().await?;
+        let stream = self.fold.source.stream();
+        let start = fold_starts::begin(&mut tx, stream, hand.cursor.last_seq, self.fold.process).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(start)
+    }
+
+    /// Notes that the term ended in order. Where Postgres does not take that, the next start is careful for nothing.
+    pub(super) async fn end(&self, held: &mut Held) -> Result<(), StoreError> {
+        let mut tx = held.begin().await?;
+        fold_starts::end(&mut tx, self.fold.source.stream(), self.fold.process).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Waits until the other fold of this process is not searching: a process that ends then ends by our message.
+    async fn turn(&self, held: &mut Held) -> Result<MutexGuard<'_, ()>, TermError> {
+        loop {
+            match tokio::time::timeout(CHECK_EVERY, self.fold.search.lock()).await {
+                Ok(turn) => return Ok(turn),
+                Err(_) => held.check().await?,
+            }
+        }
+    }
+
+    async fn fold_alone(
+        &self,
+        hand: &mut Hand<'_>,
+        stored: Stored,
+        last_seq: u64,
+        marked: bool,
+    ) -> Result<(), TermError> {
+        let seq = stored.seq.cast_signed();
+        // Once a process: what fails in order is tried again by the same one.
+        if marked && hand.progress.marked != Some(seq) {
+            let mut tx = hand.held.begin().await?;
+            fold_starts::alone(&mut tx, self.fold.source.stream(), seq).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            hand.progress.marked = Some(seq);
+        }
+        let keep = self.fold.dedup_horizon.is_some();
+        let pending = last_seq.saturating_sub(stored.seq);
+        let batch = Batch::single(self.fold.source, stored.into_message(pending), keep);
+        self.write(hand, batch, std::future::pending()).await
+    }
+
+    /// Makes the message right behind the cursor a dead letter, and moves the cursor past it, in one transaction.
+    async fn bury(
+        &self,
+        hand: &mut Hand<'_>,
+        stored: &Stored,
+        reason: Reason,
+        detail: String,
+    ) -> Result<(), TermError> {
+        let stream = self.fold.source.stream();
+        let (seq, reason) = (stored.seq.cast_signed(), reason.as_str());
+        // Whatever it holds, the letter holds ASCII: every database takes that.
+        let subject = stored.subject.escape_default().to_string();
+        let letter = DeadLetter {
+            seq,
+            subject: &subject,
+            reason,
+            detail: detail.escape_default().to_string(),
+            payload: &stored.payload,
+            size: stored.payload.len(),
+            stored_ns: stored.stored_ns,
+        };
+        let to = Move {
+            stream,
+            from: hand.cursor,
+            last_seq: seq,
+            last_stored_ns: stored.stored_ns,
+            rules: &self.fingerprint,
+        };
+        let write = async {
+            let mut tx = hand.held.begin().await?;
+            if !cursors::advance(&mut tx, &to).await? {
+                return Err(TermError::Refused);
+            }
+            dead_letters::keep(&mut tx, stream, std::slice::from_ref(&letter)).await?;
+            Ok(tx.commit().await.map_err(StoreError::from)?)
+        };
+        tokio::time::timeout(super::COMMIT_TIMEOUT, write)
+            .await
+            .map_err(|_| TermError::CommitTimeout)??;
+        error!(
+            stream,
+            seq, reason, "message {seq} of {stream} became a dead letter ({reason}): {}", letter.detail
+        );
+        let was_suspect = hand.progress.is_suspect(hand.cursor.last_seq);
+        (hand.cursor.last_seq, hand.cursor.last_stored_ns) = (seq, stored.stored_ns);
+        hand.progress.buried(seq, was_suspect);
+        let done = Done {
+            messages: 1,
+            rejected: vec![reason],
+            ..Done::default()
+        };
+        let last = Last {
+            seq: stored.seq,
+            stored_ns: stored.stored_ns,
+            pending: 0,
+        };
+        self.count(&done, &last, std::time::Duration::ZERO);
+        self.moved(hand.cursor);
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! One batch into Postgres, and what a failure of it teaches.
+//!
+//! Owns the one transaction of cursor and facts. Must never commit facts without the cursor that explains them, nor try a
+//! batch that Postgres refuses again as large as it was.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::filling::{Batch, Content, Last};
+use super::numbers::Numbers;
+use super::progress::Progress;
+use super::term::{Term, TermError};
+use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
+use crate::store::cursors::{self, Move};
+use crate::store::{Cursor, Fault, Held, StoreError};
+
+/// What a term writes with.
+pub(super) struct Hand<'t> {
+    pub(super) held: &'t mut Held,
+    pub(super) cursor: &'t mut Cursor,
+    pub(super) numbers: &'t mut Numbers,
+    pub(super) progress: &'t mut Progress,
+}
+
+impl Term<'_> {
+    /// Commits a batch, and does `meanwhile` as long as that takes. A fault of what was written makes the next batch
+    /// smaller.
+    pub(super) async fn write(
+        &self,
+        hand: &mut Hand<'_>,
+        batch: Batch,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Result<(), TermError> {
+        let (before, count, last) = (hand.cursor.last_seq, batch.len(), batch.last);
+        let started = Instant::now();
+        let commit = self.commit(hand.held, hand.cursor, hand.numbers, batch);
+        let commit = tokio::time::timeout(COMMIT_TIMEOUT, commit);
+        let committed = tokio::select! {
+            biased;
+            committed = commit => committed.unwrap_or(Err(TermError::CommitTimeout)),
+            () = meanwhile => Err(TermError::CommitTimeout),
+        };
+        let why = match committed {
+            Ok(done) => {
+                hand.progress.committed(hand.cursor.last_seq, started.elapsed());
+                self.count(&done, &last, started.elapsed());
+                self.moved(hand.cursor);
+                return Ok(());
+            }
+            Err(why) => why,
+        };
+        let fault = match &why {
+            TermError::CommitTimeout => Some(Fault::TimedOut(why.to_string())),
+            TermError::Store(why) => why.fault(),
+            _ => None,
+        };
+        let Some(fault) = fault else { return Err(why) };
+        hand.progress
+            .batch_failed(before, count, last.seq.cast_signed(), fault.clone());
+        match (why, fault) {
+            // The search for the one that is refused ends after some halves.
+            (TermError::Store(why), Fault::Refused(_)) => Err(TermError::Smaller(why)),
+            (why, _) => Err(why),
+        }
+    }
+
+    /// Commits a batch: cursor first, then what it explains.
+    async fn commit(
+        &self,
+        held: &mut Held,
+        cursor: &mut Cursor,
+        numbers: &mut Numbers,
+        batch: Batch,
+    ) -> Result<Done, TermError> {
+        let stream = self.fold.source.stream();
+        let Batch { content, last } = batch;
+        let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
+        let to = Move {
+            stream,
+            from: cursor,
+            last_seq: seq,
+            last_stored_ns: stored_ns,
+            rules: &self.fingerprint,
+        };
+        if self.fold.dedup_horizon.is_none()
+            && let Content::AppEvents(batch) = &content
+            && let Some(done) = app_events::fold_at_once(held, &to, batch, &self.rules).await?
+        {
+            (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
+            return Ok(done);
+        }
+        let slices = match (&content, self.fold.dedup_horizon) {
+            (Content::AppEvents(batch), Some(horizon)) => {
+                Some(repeats::prepare(held, horizon, &batch.read).await?)
+            }
+            _ => None,
+        };
+        let mut tx = held.begin().await?;
+        if !cursors::advance(&mut tx, &to).await? {
+            return Err(TermError::Refused);
+        }
+        let key = self.fold.store.erasure_key();
+        let done = match content {
+            Content::AppEvents(batch) => {
+                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
+            }
+            Content::Auth0Logs(messages) => {
+                let own = auth0_logs::Own {
+                    client: self.fold.own_client_id.as_deref(),
+                    tenant: self.fold.tenant.as_ref(),
+                };
+                auth0_logs::fold(&mut tx, &messages, own, key).await?
+            }
+        };
+        tx.commit().await.map_err(StoreError::from)?;
+        (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
+        Ok(done)
+    }
+
+    /// The cursor has moved: a fold that was not ready is ready again.
+    pub(super) fn moved(&self, cursor: &Cursor) {
+        let was_blocked = self.pulse.at(cursor);
+        if was_blocked || !self.told_ready.swap(true, Ordering::Relaxed) {
+            self.fold.readiness.ready(self.fold.source.stage(), "active");
+        }
+    }
+
+    pub(super) fn count(&self, done: &Done, last: &Last, took: Duration) {
+        let (stream, metrics) = (self.fold.source.stream(), &self.fold.metrics);
+        metrics.folded.with_label_values(&[stream]).inc_by(done.messages);
+        metrics
+            .erased_dropped
+            .with_label_values(&[stream])
+            .inc_by(done.erased);
+        metrics.repeats_dropped.inc_by(done.repeats);
+        self.fold
+            .other_tenant
+            .committed(&done.other_tenant, &metrics.tenant_log);
+        for reason in &done.rejected {
+            metrics.dead_letters.with_label_values(&[stream, reason]).inc();
+        }
+        metrics
+            .fold_seconds
+            .with_label_values(&[stream])
+            .observe(took.as_secs_f64());
+        metrics
+            .fold_lag_messages
+            .with_label_values(&[stream])
+            .set(last.pending.cast_signed());
+        let age = crate::clock::now() - at(last.stored_ns);
+        let lag = if last.pending == 0 {
+            0.0
+        } else {
+            age.as_seconds_f64().max(0.0)
+        };
+        metrics.fold_lag_seconds.with_label_values(&[stream]).set(lag);
+        metrics
+            .stream_last_message
+            .with_label_values(&[stream])
+            .set(last.stored_ns as f64 / 1e9);
+    }
+}

@@ -1,0 +1,136 @@
+//! Events that are gone before they were folded.
+//!
+//! Owns the judgement of stream and cursor, and the stop after a loss. Must never take one look for the truth: a stream that
+//! is being restored, or a new leader that has not read all it has, looks like a loss for a while.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::STOPPED_POLL;
+use super::follow::{self, Jump, Lost};
+use super::term::{Term, TermEnd, TermError};
+use crate::bus::{ReadError, StreamState, Which};
+use crate::store::{Cursor, Held, Loss, StoreError, Wake, cursors};
+
+/// Looks that must agree before a loss is recorded.
+const LOOKS: u32 = 3;
+/// Time between two of them.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+impl Term<'_> {
+    /// Judges by the cursor's own message, and by what the stream says of itself, whether this is the stream that was folded.
+    pub(super) async fn judge(
+        &self,
+        cursor: &Cursor,
+        state: &StreamState,
+    ) -> Result<Option<Lost>, TermError> {
+        if let Err(lost) = follow::judge(cursor, state) {
+            return Ok(Some(lost));
+        }
+        let last = cursor.last_seq.unsigned_abs();
+        if cursor.last_stored_ns == 0 || last < state.first_seq {
+            return Ok(None);
+        }
+        let at_cursor = self
+            .fold
+            .bus
+            .fetch(self.fold.source.stream(), Which::At(last))
+            .await?;
+        // Without it, the first delivery must be the one right behind it.
+        Ok(at_cursor.and_then(|stored| follow::replaced(cursor, stored.stored_ns)))
+    }
+
+    /// Judges the messages behind the cursor too.
+    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<Lost>, TermError> {
+        let stream = self.fold.source.stream();
+        let state = self.fold.bus.stream_state(stream).await?;
+        if let Some(lost) = self.judge(cursor, &state).await? {
+            return Ok(Some(lost));
+        }
+        let expected = cursor.last_seq.unsigned_abs() + 1;
+        if state.last_seq < expected {
+            return Ok(None);
+        }
+        let next = self.fold.bus.fetch(stream, Which::From(expected)).await?;
+        let got = next.map_or(state.last_seq + 1, |stored| stored.seq);
+        Ok((got != expected).then(|| follow::name_jump(Jump { expected, got }, &state)))
+    }
+
+    /// Something looks like a loss. Looks again until three looks in a row say the same, and records it; or ends the term
+    /// when one says that nothing is lost.
+    pub(super) async fn lose(
+        &self,
+        held: &mut Held,
+        cursor: &Cursor,
+        stop: &CancellationToken,
+    ) -> Result<TermEnd, TermError> {
+        let (stream, stage) = (self.fold.source.stream(), self.fold.source.stage());
+        let mut seen = None;
+        let mut agree = 0;
+        loop {
+            let Some((kind, detail)) = self.judge_all(cursor).await? else {
+                info!(stream, "what looked like a loss is none");
+                return Err(ReadError::Ended("messages seemed to be missing, and are not".to_owned()).into());
+            };
+            agree = if seen == Some(kind) { agree + 1 } else { 1 };
+            seen = Some(kind);
+            if agree == LOOKS {
+                let mut tx = held.begin().await?;
+                if !cursors::report_loss(&mut tx, stream, cursor, kind, &detail).await? {
+                    return Err(TermError::Refused);
+                }
+                tx.commit().await.map_err(StoreError::from)?;
+                return Ok(TermEnd::Stopped);
+            }
+            let suspicion = format!("{stream} looks {}: {detail}", kind.as_str());
+            warn!(
+                stream,
+                kind = kind.as_str(),
+                "{suspicion}; looking again before it is taken for a loss"
+            );
+            self.fold
+                .readiness
+                .not_ready(stage, format!("{suspicion}; looking again"));
+            held.check().await?;
+            if stop
+                .run_until_cancelled(tokio::time::sleep(LOOK_AGAIN))
+                .await
+                .is_none()
+            {
+                return Ok(TermEnd::Stopping);
+            }
+        }
+    }
+
+    /// Stays stopped until the loss is accepted, the lock is lost, or the process stops.
+    pub(super) async fn stopped(
+        &self,
+        loss: &Loss,
+        held: &mut Held,
+        stop: &CancellationToken,
+    ) -> Result<(), TermError> {
+        let stream = self.fold.source.stream();
+        let what = format!("{stream} {}: {}", loss.kind, loss.detail);
+        error!(
+            stream,
+            kind = loss.kind,
+            "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
+        );
+        self.fold.readiness.not_ready(
+            self.fold.source.stage(),
+            format!("{what}; run `rolekeeper accept-stream {stream}`"),
+        );
+        let mut accepted = self.fold.store.listen(Wake::Streams).await?;
+        while self.fold.store.open_loss(stream).await?.is_some() {
+            held.check().await?;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                heard = accepted.heard() => heard?,
+                () = tokio::time::sleep(STOPPED_POLL) => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Records of another tenant, as the fold of AUTH0_LOGS meets them.
+//!
+//! Owns what is counted and told of them. Must never decide what becomes of a record, nor count one before its batch is
+//! committed.
+
+use std::sync::{Mutex, PoisonError};
+
+use tracing::{error, info, warn};
+
+use crate::domain::tenant::{LastRecords, TenantName};
+use crate::metrics::TenantLogMetrics;
+
+/// What came so far, of this worker's fold.
+#[derive(Debug, Default)]
+pub struct OtherTenant(Mutex<LastRecords>);
+
+impl OtherTenant {
+    /// Tells once, at the start, where records are not checked.
+    pub(super) fn begin(own: Option<&TenantName>) {
+        if own.is_none() {
+            warn!(
+                "neither AUTH0_DOMAIN (a domain under auth0.com) nor AUTH0_TENANT_NAME says what this tenant is called: log records \
+                 of another tenant are not told apart and are taken; set AUTH0_TENANT_NAME"
+            );
+        }
+    }
+
+    /// Takes the records of a committed batch: for each whether it was dropped as another tenant's.
+    pub(super) fn committed(&self, dropped: &[bool], metrics: &TenantLogMetrics) {
+        if dropped.is_empty() {
+            return;
+        }
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.mostly_others();
+        for &other in dropped {
+            last.push(other);
+        }
+        let count = dropped.iter().filter(|other| **other).count();
+        metrics.other_tenant.inc_by(count as u64);
+        let now = last.mostly_others();
+        metrics.mostly_other_tenant.set(i64::from(now));
+        if now && !before {
+            error!(
+                "more than half of the last 1,000 log records name another tenant and were dropped: see which tenant's log stream \
+                 delivers here, and what AUTH0_DOMAIN or AUTH0_TENANT_NAME says"
+            );
+        } else if before && !now {
+            info!("most of the last 1,000 log records are of this tenant again");
+        }
+    }
+}

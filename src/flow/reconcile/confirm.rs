@@ -1,0 +1,185 @@
+//! Asks Auth0 whether a record of its log is as it was told.
+//!
+//! Owns the call, the comparison and the patience. A record that cannot be confirmed is reported, and nothing is restored
+//! for its sake. Must never hold a transaction across a call, never ask for a record that no look needs, and never ask
+//! faster than the tenant's log may be read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::sleep;
+use tracing::{debug, error, warn};
+
+use super::permit::Gate;
+use crate::auth0::{CallError, LogReader, Reply};
+use crate::domain::log_record::{self, LogRecord, Tells, WrittenRoles};
+use crate::domain::pacer::Kind;
+use crate::domain::schedule::MAX_FLOOR;
+use crate::flow::backoff::base_delay;
+use crate::metrics::Metrics;
+use crate::store::confirmations::{Asked, Verdict};
+use crate::store::{RaceOutcome, Store, StoreError};
+
+/// How often the queue is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Records taken at once.
+const AT_ONCE: i64 = 16;
+/// Between two calls where the plan counts readings of the log apart: half of the 100 a minute of the smallest such plan.
+const APART: Duration = Duration::from_millis(1_200);
+/// How long a record that Auth0 does not know is asked for again. It appears in the log some seconds after the write.
+const UNKNOWN_FOR: Duration = Duration::from_mins(10);
+/// Longest wait between two asks.
+const ASK_AT_LEAST_EVERY: Duration = Duration::from_mins(1);
+/// Times are kept to the microsecond.
+const SAME_TIME: time::Duration = time::Duration::milliseconds(1);
+
+/// Confirms records; runs where this worker reconciles.
+#[derive(Clone)]
+pub(super) struct Confirm {
+    pub(super) store: Store,
+    pub(super) logs: LogReader,
+    pub(super) metrics: Arc<Metrics>,
+    /// None where the plan counts readings of the log apart from those of users.
+    pub(super) gate: Option<Arc<Gate>>,
+}
+
+impl Confirm {
+    /// Asks for ever.
+    pub(super) async fn run(&self) -> Result<(), StoreError> {
+        loop {
+            let due = self.store.records_to_confirm(AT_ONCE).await?;
+            if due.is_empty() {
+                sleep(LOOK_EVERY).await;
+            }
+            for asked in due {
+                self.confirm(&asked).await?;
+            }
+        }
+    }
+
+    /// Asks for one record and keeps what Auth0 says.
+    async fn confirm(&self, asked: &Asked) -> Result<(), StoreError> {
+        let Reply { result, rate, .. } = self.call(&asked.log_id).await;
+        let verdict = match result {
+            Ok(Some(body)) if is_same(asked, &body) => Verdict::Confirmed,
+            Ok(Some(_)) => Verdict::Differs,
+            Ok(None) if asked.waited >= UNKNOWN_FOR => Verdict::Unknown,
+            Ok(None) => return self.later(asked, None).await,
+            Err(CallError::Scope { .. } | CallError::Refused { status: 403, .. }) => Verdict::NoScope,
+            Err(why) => {
+                debug!(log_id = asked.log_id, "the record could not be asked for: {why}");
+                return self.later(asked, rate.retry_after).await;
+            }
+        };
+        let settled = self.store.judged(asked, verdict).await?;
+        let outcome = RaceOutcome::Unconfirmed.as_str();
+        self.metrics.races.with_label_values(&[outcome]).inc_by(settled);
+        self.tell(asked, verdict);
+        Ok(())
+    }
+
+    /// One call, paid for like any other.
+    async fn call(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
+        let reply = if let Some(gate) = &self.gate {
+            let mut permit = gate.look().await;
+            let reply = self.logs.one(log_id).await;
+            let limited = matches!(reply.result, Err(CallError::Limited));
+            permit.answered(Kind::Read, &reply.rate, limited);
+            reply
+        } else {
+            sleep(APART).await;
+            self.logs.one(log_id).await
+        };
+        let label = match &reply.result {
+            Ok(Some(_)) => "ok",
+            Ok(None) => "gone",
+            Err(error) => error.as_str(),
+        };
+        self.metrics
+            .auth0_calls
+            .with_label_values(&["get_log", label])
+            .inc();
+        reply
+    }
+
+    async fn later(&self, asked: &Asked, retry_after: Option<Duration>) -> Result<(), StoreError> {
+        let floor = retry_after.unwrap_or_default().min(MAX_FLOOR);
+        let after = base_delay(asked.asks.saturating_add(1))
+            .min(ASK_AT_LEAST_EVERY)
+            .max(floor);
+        self.store.confirm_later(asked, after).await
+    }
+
+    fn tell(&self, asked: &Asked, verdict: Verdict) {
+        let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
+        let (client, theirs) = (&asked.client, &asked.roles);
+        match verdict {
+            Verdict::Confirmed => debug!(user.id = user, log_id, "Auth0 confirms the record"),
+            Verdict::Unknown => error!(
+                user.id = user,
+                log_id,
+                ?client,
+                ?theirs,
+                "Auth0 does not know a record that the log stream delivered: nothing is restored for its sake. Find out who \
+                 may post to the webhook or publish to auth0.logs.*"
+            ),
+            Verdict::Differs => error!(
+                user.id = user,
+                log_id,
+                ?client,
+                ?theirs,
+                "Auth0 has another record under this log_id than was delivered: nothing is restored for its sake. Find out \
+                 who may post to the webhook or publish to auth0.logs.*"
+            ),
+            Verdict::NoScope => warn!(
+                user.id = user,
+                log_id,
+                ?client,
+                ?theirs,
+                "another client wrote roles while we wrote, and our client may not read the tenant's log: nothing is \
+                 restored. Grant it the scopes read:logs and read:logs_users, and compare the profile by hand"
+            ),
+        }
+    }
+}
+
+/// Whether Auth0's record says the same as the one that was delivered: user, client, times and roles.
+fn is_same(asked: &Asked, body: &[u8]) -> bool {
+    let Ok(record) = log_record::parse(body) else {
+        return false;
+    };
+    let LogRecord {
+        log_id,
+        kind,
+        date,
+        client_id,
+        updated_at,
+        tells: Tells::Written { user, roles },
+        says: _,
+        tenant: _,
+    } = record
+    else {
+        return false;
+    };
+    let same_roles = match roles {
+        WrittenRoles::Set(roles) => !asked.wiped && roles == asked.roles,
+        WrittenRoles::Wiped => asked.wiped,
+        WrittenRoles::Unknown | WrittenRoles::Untouched => false,
+    };
+    kind == "sapi"
+        && log_id.as_ref() == Some(&asked.log_id)
+        && client_id == asked.client
+        && user.as_str() == asked.user
+        && same_time(date, asked.dated)
+        && same_time(updated_at.or(date), Some(asked.at))
+        && same_roles
+}
+
+fn same_time(one: Option<OffsetDateTime>, other: Option<OffsetDateTime>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => (one - other).abs() < SAME_TIME,
+        (None, None) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,109 @@
+//! Leave to restore roles of other clients, and the audit of it.
+//!
+//! Owns the brake on restores and the rows that say for whose sake a role came back or went. Must never let a forbidden
+//! role be added, and never keep the rest of a look from going on.
+
+use tracing::{error, info};
+use uuid::Uuid;
+
+use super::Reconcile;
+use super::race::Races;
+use crate::domain::brake::{Brake, Verdict, judge};
+use crate::domain::merge::State;
+use crate::domain::plan::SeenRoles;
+use crate::store::{Claim, OpenChange, Restored, StoreError, Tx, restores, role_changes};
+
+impl Reconcile {
+    /// What of a restore may be written: a role that is forbidden and not there is left out, and reported.
+    pub(super) fn permitted(&self, user: &str, now: &State, mended: &[String]) -> Vec<String> {
+        let forbidden = |role: &&String| self.restores.forbidden.has(role) && !now.roles.contains(role);
+        let (left_out, permitted): (Vec<&String>, Vec<&String>) = mended.iter().partition(forbidden);
+        if !left_out.is_empty() {
+            error!(
+                user.id = user,
+                roles = ?left_out,
+                "our write overwrote another client's change that added a role which FORBIDDEN_ROLES lists: it is not \
+                 restored. Add it by hand if it is meant"
+            );
+        }
+        permitted.into_iter().cloned().collect()
+    }
+
+    /// Whether the brake lets a restore pass. Locks it until the transaction ends, before any other brake.
+    pub(super) async fn restores_pass(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        released: bool,
+    ) -> Result<bool, StoreError> {
+        let limits = self.restores.brake;
+        let lock = restores::lock(tx, self.brake.window).await?;
+        let brake = match (released, lock.engaged) {
+            (true, _) => Brake::Released,
+            (false, true) => Brake::Engaged,
+            (false, false) => Brake::Free,
+        };
+        let users = lock.restored(tx, user).await?;
+        let verdict = judge(limits, brake, users, 0);
+        if verdict == Verdict::Engage {
+            lock.engage(tx, users).await?;
+            error!(
+                users,
+                "brake engaged: restores of other clients' roles for {users} users inside {} s (limit: {}). All restores are \
+                 held, everything else goes on. To look: rolekeeper brake; then: rolekeeper brake release restores, or \
+                 rolekeeper brake drop restores",
+                self.brake.window.as_secs(),
+                limits.number
+            );
+        }
+        Ok(verdict == Verdict::Pass)
+    }
+
+    /// Logs what is about to be restored.
+    pub(super) fn tell_restored(user: &str, restored: &[Restored]) {
+        for Restored {
+            role,
+            added,
+            client,
+            log_id,
+        } in restored
+        {
+            let change = if *added { "restored" } else { "removed" };
+            info!(
+                user.id = user,
+                role, change, client, log_id, "our write overwrote another client's change; restoring it"
+            );
+        }
+    }
+
+    /// Brings the audit in line with what was seen of restores and what is restored now; answers the rows of the latter.
+    pub(super) async fn audit_restores(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        open: &[OpenChange],
+        seen: &SeenRoles,
+        races: &Races,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let (done, undone): (Vec<&OpenChange>, Vec<&OpenChange>) =
+            open.iter().partition(|open| seen.has(&open.role) == open.granted);
+        let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
+        role_changes::confirmed(tx, claim.user.as_str(), &ids).await?;
+        let mut rows = Vec::with_capacity(races.restored.len());
+        for restored in &races.restored {
+            let same = |open: &&&OpenChange| open.role == restored.role && open.granted == restored.added;
+            rows.push(match undone.iter().find(same) {
+                Some(open) => open.id,
+                None => role_changes::decide_restore(tx, claim, restored, races.released).await?,
+            });
+        }
+        role_changes::attempt_again(tx, &rows).await?;
+        let dropped: Vec<Uuid> = undone
+            .iter()
+            .map(|open| open.id)
+            .filter(|id| !rows.contains(id))
+            .collect();
+        role_changes::close(tx, &dropped, "superseded").await?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,178 @@
+//! Pooled connections: each serves one unit of work at a time.
+//!
+//! Owns how a connection is lent and how it comes back. Must never give one back that may be inside a transaction, only
+//! reads, or does not respond: such a one is closed.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
+
+use super::tx::{State, Tx, in_time};
+
+/// Longest wait for a connection out of the pool.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A pooled connection that served so recently is taken without asking first whether it still lives: the question would be
+/// one more trip to Postgres each time. If it is gone after all, that is an error like any while a statement runs.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+/// Longest that a connection may take to come back; one that does not respond is closed.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pool. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    connections: PgPool,
+    /// Whether a pooler in transaction mode may lie between: each statement is then unnamed and in a transaction.
+    pooler: bool,
+}
+
+impl Pool {
+    /// Prepares a pool; connects when it is first needed.
+    pub(super) fn new(options: PgConnectOptions, most: u32, pooler: bool) -> Self {
+        let connections = PgPoolOptions::new()
+            .max_connections(most)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, since| {
+                Box::pin(async move {
+                    if since.idle_for > TRUSTED_FOR {
+                        sqlx::Connection::ping(connection).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if !pooler {
+                        connection.execute("SET statement_timeout = '20s'").await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(options);
+        Self { connections, pooler }
+    }
+
+    /// Whether a pooler in transaction mode may lie between.
+    pub(super) fn behind_pooler(&self) -> bool {
+        self.pooler
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Result<Tx<'static>, sqlx::Error> {
+        self.lend().await?.begin().await
+    }
+
+    /// A connection for single statements; behind a pooler they are one transaction.
+    async fn once(&self) -> Result<Tx<'static>, sqlx::Error> {
+        let tx = self.lend().await?;
+        if self.pooler { tx.begin().await } else { Ok(tx) }
+    }
+
+    async fn lend(&self) -> Result<Tx<'static>, sqlx::Error> {
+        let connection = self.connections.acquire().await?;
+        let lent = Lent {
+            connection: Some(connection),
+            state: State::Idle,
+        };
+        Ok(Tx::pooled(lent, self.pooler))
+    }
+}
+
+/// A connection while it serves a unit of work.
+#[derive(Debug)]
+pub(super) struct Lent {
+    /// There until it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    state: State,
+}
+
+impl Lent {
+    #[expect(clippy::expect_used, reason = "only the drop takes it")]
+    pub(super) fn parts(&mut self) -> (&mut PgConnection, &mut State) {
+        (self.connection.as_mut().expect("lent"), &mut self.state)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let (Ok(runtime), State::Idle | State::Open) = (tokio::runtime::Handle::try_current(), self.state)
+        else {
+            // The server rolls back when it sees the connection closed.
+            drop(connection.detach());
+            return;
+        };
+        let mut state = self.state;
+        runtime.spawn(async move {
+            if state == State::Open
+                && in_time(RETURN_TIMEOUT, &mut state, connection.execute("ROLLBACK"))
+                    .await
+                    .is_err()
+            {
+                drop(connection.detach());
+                return;
+            }
+            // Dropped half-way, it is closed and its place in the pool is free again.
+            let _ = tokio::time::timeout(RETURN_TIMEOUT, connection.return_to_pool()).await;
+        });
+    }
+}
+
+impl<'c> Executor<'c> for &'c Pool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let all = async move {
+            let mut once = self.once().await?;
+            let rows: Vec<_> = (&mut once).fetch_many(query).try_collect().await?;
+            once.commit().await?;
+            Ok::<_, sqlx::Error>(stream::iter(rows).map(Ok))
+        };
+        stream::once(all).try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        Box::pin(async move {
+            let mut once = self.once().await?;
+            let row = (&mut once).fetch_optional(query).await?;
+            once.commit().await?;
+            Ok(row)
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move { (&mut self.once().await?).prepare_with(sql, parameters).await })
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move { (&mut self.once().await?).describe(sql).await })
+    }
+}

@@ -1,0 +1,157 @@
+//! Table `brakes`, row `restored`: what stops a mass of restores until the operator acts, and the table `races`, whose rows it
+//! holds.
+//!
+//! Owns the lock, the counting and the ways out of this brake. Must never keep a user from being looked at: only the roles
+//! of other clients are held. A look that needs other brakes too locks this one first.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{BrakeState, Store, StoreError, Tx, Wake, string_list};
+
+/// The brake on restores, locked until the transaction ends.
+#[derive(Debug)]
+pub struct Locked {
+    /// All restores are held.
+    pub engaged: bool,
+    /// Only what was decided after this counts.
+    since: OffsetDateTime,
+}
+
+/// Locks the brake on restores.
+pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $1::double precision * interval '1 second', released_at) AS "since!"
+           FROM brakes WHERE change = 'restored' FOR UPDATE"#,
+        window.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    Ok(Locked {
+        engaged: row.engaged,
+        since: row.since,
+    })
+}
+
+impl Locked {
+    /// Users whose roles of other clients are restored inside the window, `user` among them.
+    pub async fn restored(&self, tx: &mut Tx<'_>, user: &str) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM (
+                   SELECT $1::text COLLATE "C" AS user_id
+                   UNION
+                   SELECT user_id FROM role_changes
+                   WHERE change IN ('restored', 'removed') AND decided_at > $2 AND NOT released
+                     AND (outcome IS NULL OR outcome IN ('written', 'confirmed'))
+               ) AS restored"#,
+            user,
+            self.since
+        );
+        Ok(count.fetch_one(&mut *tx).await?)
+    }
+
+    /// Engages the brake: from here on every restore is held.
+    pub async fn engage(&self, tx: &mut Tx<'_>, users: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE brakes SET engaged_at = now(), changes = $1, holders = 0 WHERE change = 'restored'",
+            users
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// How the brake on restores stands, with at most `show` of the users it holds.
+    pub async fn restores_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query!(
+            r#"SELECT engaged_at, changes, holders,
+                   (SELECT count(DISTINCT user_id) FROM races WHERE held AND outcome IS NULL) AS "held!"
+               FROM brakes WHERE change = 'restored'"#
+        )
+        .fetch_one(&mut tx)
+        .await?;
+        let held = sqlx::query!(
+            r#"SELECT DISTINCT ON (user_id) user_id, found, merged AS "merged!" FROM races
+               WHERE held AND outcome IS NULL AND merged IS NOT NULL ORDER BY user_id, found_at DESC LIMIT $1"#,
+            show
+        )
+        .fetch_all(&mut tx)
+        .await?;
+        let mut first = Vec::with_capacity(held.len());
+        for row in held {
+            let found = string_list("races", "found", &row.found)?;
+            let merged = string_list("races", "merged", &row.merged)?;
+            first.push((row.user_id, signed(&found, &merged)));
+        }
+        Ok(BrakeState {
+            engaged_at: row.engaged_at,
+            counted: row.changes.zip(row.holders),
+            held: row.held,
+            waiting: 0,
+            first,
+        })
+    }
+
+    /// Lets go of the brake on restores, and lets exactly what it holds pass: it is decided anew. Answers for how many users;
+    /// none when the brake was not engaged.
+    pub async fn release_restores(&self) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !let_go(&mut tx).await? {
+            return Ok(None);
+        }
+        // Nominations first, as reconcile locks them.
+        let released = sqlx::query!(
+            "INSERT INTO nominations AS n (user_id, urgency, observe)
+             SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
+             ON CONFLICT (user_id) DO UPDATE SET observe = true, generation = n.generation + 1"
+        )
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
+        sqlx::query!("UPDATE races SET released = true WHERE held AND outcome IS NULL")
+            .execute(&mut tx)
+            .await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(released))
+    }
+
+    /// Lets go of the brake on restores and gives up for good what it holds. Answers for how many users; none when the brake
+    /// was not engaged.
+    pub async fn drop_restores(&self) -> Result<Option<u64>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !let_go(&mut tx).await? {
+            return Ok(None);
+        }
+        let dropped = sqlx::query_scalar!(
+            r#"WITH dropped AS (
+                   UPDATE races SET outcome = 'dropped', settled_at = now() WHERE held AND outcome IS NULL RETURNING user_id
+               )
+               SELECT count(DISTINCT user_id) AS "users!" FROM dropped"#
+        );
+        let dropped = dropped.fetch_one(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(dropped.unsigned_abs()))
+    }
+}
+
+/// What becomes of the roles, as `+role` and `-role`.
+fn signed(found: &[String], merged: &[String]) -> Vec<String> {
+    let added = merged.iter().filter(|role| !found.contains(role));
+    let removed = found.iter().filter(|role| !merged.contains(role));
+    let added = added.map(|role| format!("+{role}"));
+    added.chain(removed.map(|role| format!("-{role}"))).collect()
+}
+
+/// Lets go of the brake if it is engaged; its count begins anew.
+async fn let_go(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let let_go = sqlx::query!(
+        "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
+         WHERE change = 'restored' AND engaged_at IS NOT NULL"
+    );
+    Ok(let_go.execute(&mut *tx).await?.rows_affected() > 0)
+}

@@ -1,0 +1,259 @@
+//! A unit of work on one connection to Postgres: statements that each have a deadline.
+//!
+//! Owns what is known of the connection between two statements. A future that is dropped half-way, or a statement that
+//! is not answered in time, leaves the connection in an unknown state: it is closed, and its transaction with it. Must
+//! never let a connection serve another unit while it may be inside a transaction.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Either, Execute, Executor, PgConnection, Postgres, SqlStr};
+
+use super::pool::Lent;
+use super::session::Session;
+
+/// Longest wait for a response to one statement. The server ends it after 20 s, unless the server or the network to it is
+/// silent.
+pub(super) const DEADLINE: Duration = Duration::from_secs(25);
+/// Begins a transaction and bounds its statements in one message, where the connection itself is not ours to set.
+const BEGIN_BOUNDED: &str = "BEGIN; SET LOCAL statement_timeout = '20s'";
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Between two statements, outside a transaction.
+    Idle,
+    /// Between two statements, inside a transaction.
+    Open,
+    /// A statement is in flight, or was left in flight: nothing is known.
+    InFlight,
+}
+
+/// A unit of work: a transaction, or single statements. Rolled back unless [`Tx::commit`] returned.
+#[derive(Debug)]
+pub struct Tx<'c> {
+    on: On<'c>,
+    deadline: Duration,
+    /// Statements get no name, since another one may be behind the pooler when they come again.
+    unnamed: bool,
+    /// A statement failed inside the transaction, which Postgres rolls back whatever is said next.
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum On<'c> {
+    Pooled(Lent),
+    Session(&'c mut Session),
+}
+
+impl<'c> Tx<'c> {
+    /// Single statements on a pooled connection.
+    pub(super) fn pooled(lent: Lent, unnamed: bool) -> Self {
+        Self::new(On::Pooled(lent), DEADLINE, unnamed)
+    }
+
+    /// Single statements on a session.
+    pub(super) fn session(session: &'c mut Session, deadline: Duration) -> Self {
+        Self::new(On::Session(session), deadline, false)
+    }
+
+    fn new(on: On<'c>, deadline: Duration, unnamed: bool) -> Self {
+        Self {
+            on,
+            deadline,
+            unnamed,
+            failed: false,
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(mut self) -> Result<Self, sqlx::Error> {
+        let bounded = self.unnamed;
+        let (connection, state) = self.on.parts();
+        let begin = match (*state, bounded) {
+            // Left behind by a unit that was dropped between two statements.
+            (State::Open, _) => "ROLLBACK; BEGIN",
+            (_, false) => "BEGIN",
+            (_, true) => BEGIN_BOUNDED,
+        };
+        in_time(self.deadline, state, connection.execute(begin)).await?;
+        *state = State::Open;
+        Ok(self)
+    }
+
+    /// Commits the transaction, if one was begun.
+    ///
+    /// # Errors
+    /// Postgres refused, or a statement had failed: nothing was committed. Without a response, what became of it is known
+    /// to Postgres only.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        if self.failed {
+            return Err(sqlx::Error::Protocol(
+                "the transaction is rolled back, since a statement in it failed".into(),
+            ));
+        }
+        let (connection, state) = self.on.parts();
+        if *state == State::Open {
+            in_time(self.deadline, state, connection.execute("COMMIT")).await?;
+            *state = State::Idle;
+        }
+        Ok(())
+    }
+
+    fn note<T>(failed: &mut bool, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        *failed |= result.is_err();
+        result
+    }
+}
+
+impl On<'_> {
+    fn parts(&mut self) -> (&mut PgConnection, &mut State) {
+        match self {
+            Self::Pooled(lent) => lent.parts(),
+            Self::Session(session) => session.parts(),
+        }
+    }
+}
+
+/// Does a statement, and knows of the connection afterwards what can be known.
+pub(super) async fn in_time<T>(
+    deadline: Duration,
+    state: &mut State,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let before = std::mem::replace(state, State::InFlight);
+    if before == State::InFlight {
+        return Err(timed_out(
+            "an earlier statement on this connection was left in flight",
+        ));
+    }
+    let result = tokio::time::timeout(deadline, statement).await;
+    let result = result.unwrap_or_else(|_| {
+        let seconds = deadline.as_secs();
+        Err(timed_out(&format!(
+            "no response in {seconds} s; the connection is closed"
+        )))
+    });
+    if result.as_ref().map_or_else(leaves_connection_usable, |_| true) {
+        *state = before;
+    }
+    result
+}
+
+fn timed_out(why: &str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
+}
+
+/// Whether Postgres itself said no, and would say something else to another statement on the same connection. Not so for
+/// a server that only reads (a former primary) or shuts down: there the connection is to be replaced.
+fn leaves_connection_usable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            let code = code.as_deref().unwrap_or_default();
+            code != "25006" && !code.starts_with("57P") && !code.starts_with("08")
+        }
+        sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Tx<'_> {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let Tx {
+            on,
+            deadline,
+            unnamed,
+            failed,
+        } = self;
+        let (connection, state) = on.parts();
+        let rows = if *unnamed {
+            connection.fetch_many(Unnamed(query))
+        } else {
+            connection.fetch_many(query)
+        };
+        let all = async move {
+            let rows: Vec<_> = Tx::note(failed, in_time(*deadline, state, rows.try_collect()).await)?;
+            Ok::<_, sqlx::Error>(stream::iter(rows).map(Ok))
+        };
+        stream::once(all).try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let Tx {
+            on,
+            deadline,
+            unnamed,
+            failed,
+        } = self;
+        let (connection, state) = on.parts();
+        let row = if *unnamed {
+            connection.fetch_optional(Unnamed(query))
+        } else {
+            connection.fetch_optional(query)
+        };
+        Box::pin(async move { Tx::note(failed, in_time(*deadline, state, row).await) })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        let (connection, state) = self.on.parts();
+        Box::pin(in_time(
+            self.deadline,
+            state,
+            connection.prepare_with(sql, parameters),
+        ))
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        let (connection, state) = self.on.parts();
+        Box::pin(in_time(self.deadline, state, connection.describe(sql)))
+    }
+}
+
+/// A query whose statement gets no name.
+pub(super) struct Unnamed<E>(pub(super) E);
+
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
+    fn sql(self) -> SqlStr {
+        self.0.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        None
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<sqlx::postgres::PgArguments>, BoxDynError> {
+        self.0.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        false
+    }
+}

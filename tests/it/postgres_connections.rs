@@ -1,0 +1,66 @@
+//! What a worker does when its connections to Postgres go silent, or lead to a server that only reads.
+
+use std::time::Duration;
+
+use crate::events::{plays, saved};
+use crate::world::World;
+
+/// From a healthy Postgres on, everything is at work again within this time.
+const AT_WORK_WITHIN: Duration = Duration::from_secs(40);
+
+/// The fold, the leader, the announcer and the standby are all cut off without a reset; new connections go through.
+#[tokio::test]
+async fn f41_a_silent_postgres_is_left_within_40_s() {
+    let world = World::builder().postgres_proxy().workers(2).start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.settled().await;
+
+    world.postgres_proxy().go_silent();
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let unready = async || {
+        let both = world.workers();
+        !both[0].is_ready().await || !both[1].is_ready().await
+    };
+    world.eventually("a worker is not ready", unready).await;
+    world.settled_within(AT_WORK_WITHIN).await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    let announced = "SELECT count(*) FROM role_changes WHERE announced_at IS NOT NULL";
+    world
+        .eventually_within(AT_WORK_WITHIN, "the change is announced", async || {
+            world.number(announced).await == Some(1)
+        })
+        .await;
+}
+
+/// Sessions that exist only read, as those of a demoted primary do; new ones write.
+#[tokio::test]
+async fn f42_sessions_that_only_read_are_replaced() {
+    let world = World::builder().own_postgres().postgres_proxy().start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.settled().await;
+    let set = async |sql: &'static str| {
+        let name: String = sqlx::query_scalar("SELECT current_database()")
+            .fetch_one(&world.db)
+            .await
+            .unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("ALTER DATABASE {name} {sql}"));
+        sqlx::raw_sql(sql).execute(&world.db).await.unwrap();
+    };
+    set("SET default_transaction_read_only = on").await;
+    world.postgres_proxy().cut();
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let worker = world.worker();
+    world
+        .eventually("it meets a server that only reads", async || {
+            worker.log().contains("read-only transaction")
+        })
+        .await;
+    set("RESET default_transaction_read_only").await;
+    world.settled_within(Duration::from_secs(15)).await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    world
+        .eventually("it is ready", async || worker.is_ready().await)
+        .await;
+}

@@ -214,7 +214,7 @@ impl CallError {
             Self::Later {
                 why: why @ (LaterWhy::BadAnswer | LaterWhy::NotFound),
                 ..
-            } => Some(why.as_str().to_owned()),
+            } => Some(LaterWhy::BadAnswer.as_str().to_owned()),
             _ => None,
         }
     }

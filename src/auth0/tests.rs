@@ -509,7 +509,7 @@ async fn four_hundreds_say_who_acts() {
     assert!(matches!(patch(&tenant).await.result, Err(CallError::Gone { .. })));
     assert_eq!(
         later(patch(&tenant).await),
-        (LaterWhy::BadAnswer, Outcome::Unknown)
+        (LaterWhy::NotFound, Outcome::Unknown)
     );
     let Err(CallError::Scope { message }) = patch(&tenant).await.result else {
         panic!("expected Scope")

@@ -140,17 +140,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same would fail again however often it is tried: a value that Postgres does not take (SQLSTATE classes 22
-    /// and 23), or one that is stored and cannot be understood.
+    /// Whether the same would fail again however often it is tried: a value that Postgres does not take, or one that is stored
+    /// and cannot be understood.
     #[must_use]
     pub fn is_about_the_data(&self) -> bool {
-        match self {
-            Self::Postgres(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
-            Self::Inconsistent { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::Inconsistent { .. }) || matches!(self.fault(), Some(Fault::Refused(_)))
     }
 }
 

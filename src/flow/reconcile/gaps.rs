@@ -110,7 +110,13 @@ impl GapFiller {
         };
         let page = match self.page(async || self.logs.after(&at.log_id, take).await).await {
             Err(Trouble::Call {
-                error: why @ (CallError::Refused { .. } | CallError::Gone { .. }),
+                error:
+                    why @ (CallError::Refused { .. }
+                    | CallError::Gone { .. }
+                    | CallError::Later {
+                        why: LaterWhy::NotFound,
+                        ..
+                    }),
                 ..
             }) if !why.is_denied() => return self.begin_anew(&at, &why.to_string()).await,
             page => page?,

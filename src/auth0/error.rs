@@ -212,7 +212,7 @@ impl CallError {
                 None => status.to_string(),
             }),
             Self::Later {
-                why: why @ (LaterWhy::BadAnswer | LaterWhy::NotFound),
+                why: LaterWhy::BadAnswer | LaterWhy::NotFound,
                 ..
             } => Some(LaterWhy::BadAnswer.as_str().to_owned()),
             _ => None,

@@ -68,7 +68,7 @@ pub async fn ask(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<(), St
         user,
         records as &[&str]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -126,7 +126,7 @@ impl Store {
             asked.record
         );
         // None: the user was erased meanwhile.
-        let Some(rest) = rest.fetch_optional(&mut *tx).await? else {
+        let Some(rest) = rest.fetch_optional(&mut tx).await? else {
             return Ok(0);
         };
         if !rest {
@@ -147,7 +147,7 @@ impl Store {
             asked.record,
             verdict.as_str()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         let settled = if verdict == Verdict::Confirmed {
             0

@@ -85,7 +85,7 @@ pub async fn attempt(
         mends_since,
         read.date
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -106,7 +106,7 @@ pub async fn answered(
         at,
         recorded
     );
-    Ok(noted.execute(&mut **tx).await?.rows_affected() == 1)
+    Ok(noted.execute(&mut *tx).await?.rows_affected() == 1)
 }
 
 /// Closes a write that Auth0 refused, so that it certainly changed nothing.
@@ -116,7 +116,7 @@ pub async fn refused(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
          WHERE write_id = $1 AND NOT answered",
         write
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -156,7 +156,7 @@ pub async fn settle(
         lease.as_secs_f64(),
         CLOCKS_APART.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -168,7 +168,7 @@ pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Res
         user,
         until
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -208,7 +208,7 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
         &slacks
     );
     let mut known = vec![OwnWrite::Unknown; records.len()];
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let is = if row.echo {
             OwnWrite::Echo
         } else {
@@ -241,7 +241,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
         &ids,
         &ats as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -257,7 +257,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let read = State {
@@ -297,7 +297,7 @@ impl Store {
                ))",
             settle.as_secs_f64()
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
         let mut looks: Vec<Nominate> = users
@@ -317,7 +317,7 @@ impl Store {
             "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
             &ids
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(looks.len() as u64)

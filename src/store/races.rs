@@ -152,7 +152,7 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
         &clients as &[Option<&str>],
         &dated as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -168,7 +168,7 @@ pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreErr
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let roles = string_list("foreign_writes", "roles", &row.roles)?;
@@ -196,7 +196,7 @@ pub async fn known(tx: &mut Tx<'_>, user: &str, patience: Duration) -> Result<Kn
         patience.as_secs_f64()
     );
     let mut known = KnownRaces::default();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         match row.outcome.as_deref() {
             None => {
                 known.overdue |= row.old;
@@ -236,7 +236,7 @@ pub async fn found(tx: &mut Tx<'_>, user: &str, races: &[Race<'_>]) -> Result<()
             race.merged.map(Value::from),
             race.held
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     }
     Ok(())
@@ -250,7 +250,7 @@ pub async fn unconfirmed(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Resul
         user,
         records as &[&str]
     );
-    Ok(settled.execute(&mut **tx).await?.rows_affected())
+    Ok(settled.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Settles all open races of a user: those for which something was sent as merged, the others as `otherwise`.
@@ -267,7 +267,7 @@ pub async fn settle(
         user,
         otherwise.as_str()
     );
-    let settled = settled.fetch_all(&mut **tx).await?;
+    let settled = settled.fetch_all(&mut *tx).await?;
     let outcome = |text: &String| {
         RaceOutcome::ALL
             .into_iter()
@@ -291,13 +291,13 @@ impl Store {
              ON CONFLICT (user_id) DO NOTHING",
             patience.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         sqlx::query!(
             "DELETE FROM foreign_writes WHERE noted_at < now() - $1::double precision * interval '1 second'",
             kept.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;

@@ -27,7 +27,7 @@ pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreErro
            FROM brakes WHERE change = 'restored' FOR UPDATE"#,
         window.as_secs_f64()
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     Ok(Locked {
         engaged: row.engaged,
         since: row.since,
@@ -48,7 +48,7 @@ impl Locked {
             user,
             self.since
         );
-        Ok(count.fetch_one(&mut **tx).await?)
+        Ok(count.fetch_one(&mut *tx).await?)
     }
 
     /// Engages the brake: from here on every restore is held.
@@ -57,7 +57,7 @@ impl Locked {
             "UPDATE brakes SET engaged_at = now(), changes = $1, holders = 0 WHERE change = 'restored'",
             users
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
@@ -72,14 +72,14 @@ impl Store {
                    (SELECT count(DISTINCT user_id) FROM races WHERE held AND outcome IS NULL) AS "held!"
                FROM brakes WHERE change = 'restored'"#
         )
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         let held = sqlx::query!(
             r#"SELECT DISTINCT ON (user_id) user_id, found, merged AS "merged!" FROM races
                WHERE held AND outcome IS NULL AND merged IS NOT NULL ORDER BY user_id, found_at DESC LIMIT $1"#,
             show
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let mut first = Vec::with_capacity(held.len());
         for row in held {
@@ -109,11 +109,11 @@ impl Store {
              SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
              ON CONFLICT (user_id) DO UPDATE SET observe = true, generation = n.generation + 1"
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         sqlx::query!("UPDATE races SET released = true WHERE held AND outcome IS NULL")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
@@ -133,7 +133,7 @@ impl Store {
                )
                SELECT count(DISTINCT user_id) AS "users!" FROM dropped"#
         );
-        let dropped = dropped.fetch_one(&mut *tx).await?;
+        let dropped = dropped.fetch_one(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(dropped.unsigned_abs()))
     }
@@ -153,5 +153,5 @@ async fn let_go(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
         "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
          WHERE change = 'restored' AND engaged_at IS NOT NULL"
     );
-    Ok(let_go.execute(&mut **tx).await?.rows_affected() > 0)
+    Ok(let_go.execute(&mut *tx).await?.rows_affected() > 0)
 }

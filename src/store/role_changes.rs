@@ -45,7 +45,7 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
            FROM role_changes WHERE user_id = $1 AND outcome IS NULL ORDER BY decided_at, change_id"#,
         user
     );
-    Ok(rows.fetch_all(&mut **tx).await?)
+    Ok(rows.fetch_all(&mut *tx).await?)
 }
 
 /// Writes down a decision whose write is about to be sent. With `shadow` it is closed at once: nothing will be written.
@@ -73,7 +73,7 @@ pub async fn decide(
         claim.queued_ms,
         claim.passes(change)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -98,7 +98,7 @@ pub async fn decide_restore(
         restored.client,
         restored.log_id
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -113,7 +113,7 @@ pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreErr
          WHERE change_id = ANY($1) AND outcome IS NULL",
         ids
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -133,7 +133,7 @@ pub async fn written(tx: &mut Tx<'_>, ids: &[Uuid], write: Option<Uuid>) -> Resu
         write,
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -158,7 +158,7 @@ pub async fn confirmed(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<(), 
         ids,
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -199,7 +199,7 @@ pub async fn done_late(
         Uuid::now_v7(),
         super::Wake::RoleChanges.channel()
     );
-    Ok(!completed.fetch_all(&mut **tx).await?.is_empty())
+    Ok(!completed.fetch_all(&mut *tx).await?.is_empty())
 }
 
 /// Closes rows that were not done and will not be: `superseded` or `gone`.
@@ -212,7 +212,7 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
         ids,
         outcome
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -231,7 +231,7 @@ pub async fn is_shadowed(
         role,
         change.as_str()
     );
-    Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
+    Ok(newest.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
 impl Store {

@@ -277,14 +277,16 @@ pub async fn settle(
 }
 
 impl Store {
-    /// Nominates users with a race that has been open for longer than `patience`, and forgets writes of others
-    /// that were noted longer than `kept` ago.
+    /// Nominates users with a race that has been open for longer than `patience`, unless Auth0 is being asked for its
+    /// record, and forgets writes of others that were noted longer than `kept` ago.
     pub async fn sweep_races(&self, patience: Duration, kept: Duration) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(
             "INSERT INTO nominations (user_id, urgency, observe)
              SELECT DISTINCT user_id, 1::smallint, true FROM races
              WHERE outcome IS NULL AND NOT held AND found_at < now() - $1::double precision * interval '1 second'
+               -- the answer nominates the user
+               AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = races.user_id AND f.ask_at IS NOT NULL)
              ORDER BY 1
              ON CONFLICT (user_id) DO NOTHING",
             patience.as_secs_f64()

@@ -75,7 +75,7 @@ impl Confirm {
         let settled = self.store.judged(asked, verdict).await?;
         let outcome = RaceOutcome::Unconfirmed.as_str();
         self.metrics.races.with_label_values(&[outcome]).inc_by(settled);
-        self.tell(asked, verdict);
+        tell(asked, verdict);
         Ok(())
     }
 
@@ -110,37 +110,38 @@ impl Confirm {
             .max(floor);
         self.store.confirm_later(asked, after).await
     }
+}
 
-    fn tell(&self, asked: &Asked, verdict: Verdict) {
-        let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
-        let (client, theirs) = (&asked.client, &asked.roles);
-        match verdict {
-            Verdict::Confirmed => debug!(user.id = user, log_id, "Auth0 confirms the record"),
-            Verdict::Unknown => error!(
-                user.id = user,
-                log_id,
-                ?client,
-                ?theirs,
-                "Auth0 does not know a record that the log stream delivered: nothing is restored for its sake. Find out who \
-                 may post to the webhook or publish to auth0.logs.*"
-            ),
-            Verdict::Differs => error!(
-                user.id = user,
-                log_id,
-                ?client,
-                ?theirs,
-                "Auth0 has another record under this log_id than was delivered: nothing is restored for its sake. Find out \
-                 who may post to the webhook or publish to auth0.logs.*"
-            ),
-            Verdict::NoScope => warn!(
-                user.id = user,
-                log_id,
-                ?client,
-                ?theirs,
-                "another client wrote roles while we wrote, and our client may not read the tenant's log: nothing is \
-                 restored. Grant it the scopes read:logs and read:logs_users, and compare the profile by hand"
-            ),
-        }
+/// Logs what Auth0 said, and what to do where it did not confirm.
+fn tell(asked: &Asked, verdict: Verdict) {
+    let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
+    let (client, theirs) = (&asked.client, &asked.roles);
+    match verdict {
+        Verdict::Confirmed => debug!(user.id = user, log_id, "Auth0 confirms the record"),
+        Verdict::Unknown => error!(
+            user.id = user,
+            log_id,
+            ?client,
+            ?theirs,
+            "Auth0 does not know a record that the log stream delivered: nothing is restored for its sake. Find out who \
+             may post to the webhook or publish to auth0.logs.*"
+        ),
+        Verdict::Differs => error!(
+            user.id = user,
+            log_id,
+            ?client,
+            ?theirs,
+            "Auth0 has another record under this log_id than was delivered: nothing is restored for its sake. Find out \
+             who may post to the webhook or publish to auth0.logs.*"
+        ),
+        Verdict::NoScope => warn!(
+            user.id = user,
+            log_id,
+            ?client,
+            ?theirs,
+            "another client wrote roles while we wrote, and our client may not read the tenant's log: nothing is \
+             restored. Grant it the scopes read:logs and read:logs_users, and compare the profile by hand"
+        ),
     }
 }
 

@@ -77,18 +77,20 @@ impl History {
         all.map(|theirs| theirs.record.as_str()).collect()
     }
 
-    /// Whether the profile has other entries of other clients than theirs left there.
-    pub(super) fn differs(&self, (_, theirs): Pair, owned: &[&str], now: &State) -> bool {
+    /// Whether something of theirs may have been lost: neither our read nor the profile has the entries of other clients as
+    /// theirs left them.
+    pub(super) fn lost(&self, (ours, theirs): Pair, owned: &[&str], now: &State) -> bool {
         let foreign = |roles: &[String]| -> BTreeSet<String> {
             let foreign = roles.iter().filter(|role| !owned.contains(&role.as_str()));
             foreign.cloned().collect()
         };
-        foreign(&self.theirs[theirs].state.roles) != foreign(&now.roles)
+        let left = foreign(&self.theirs[theirs].state.roles);
+        left != foreign(&now.roles) && left != foreign(&self.ours[ours].read.roles)
     }
 
-    /// Records of races that are not confirmed, and of which the profile does not show that nothing was lost.
+    /// Records of races that are not confirmed, where something may have been lost.
     pub(super) fn doubtful(&self, racing: &[Pair], owned: &[&str], now: &State) -> Vec<&str> {
-        let doubtful = racing.iter().filter(|pair| self.differs(**pair, owned, now));
+        let doubtful = racing.iter().filter(|pair| self.lost(**pair, owned, now));
         let theirs = doubtful.map(|(_, theirs)| &self.theirs[*theirs]);
         let open = theirs.filter(|theirs| !theirs.confirmed);
         open.map(|theirs| theirs.record.as_str()).collect()

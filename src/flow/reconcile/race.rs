@@ -190,7 +190,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Reports records of races that Auth0 cannot confirm, once each, where the profile lacks what they say or has more.
+    /// Reports records of races that Auth0 cannot confirm, once each, where something may have been lost.
     async fn report(
         &self,
         tx: &mut Tx<'_>,
@@ -203,7 +203,7 @@ impl Reconcile {
             .suspected
             .iter()
             .chain(reckoning.races.iter().filter(unsure));
-        let open = open.filter(|pair| told.differs(**pair, owned, now));
+        let open = open.filter(|pair| told.lost(**pair, owned, now));
         let open: Vec<Pair> = open.copied().collect();
         let Some((_, newest)) = open.first() else {
             return Ok(());

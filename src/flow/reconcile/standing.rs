@@ -41,6 +41,7 @@ pub(super) struct Standing<'r> {
 
 /// What a rule says of the user.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one role, each on its own")]
 pub(super) struct Role<'r> {
     /// The rule.
     pub(super) rule: &'r Rule,

@@ -122,3 +122,26 @@ async fn searches_have_their_bounds_and_refusals_their_reasons() {
     world.tenant.expire_logs(false);
     assert_eq!(world.get(&format!("/logs?from={log_id}")).await, (200, json!([])));
 }
+
+#[tokio::test]
+async fn one_record_is_returned_by_its_id_once_the_log_has_it() {
+    let world = World::new(TenantOptions {
+        clients: vec![Client::new("reader", "secret").with_scopes(["read:users"])],
+        ..TenantOptions::default()
+    })
+    .await;
+    world.tenant.create_user("auth0|a", json!({})).unwrap();
+    let log_id = world.tenant.logged()[0].log_id.clone();
+    // Not before the time in its id.
+    assert_eq!(world.get(&format!("/logs/{log_id}")).await.0, 404);
+    let listed = shown(&world, 1).await;
+    assert_eq!(
+        world.get(&format!("/logs/{log_id}")).await,
+        (200, listed[0].clone())
+    );
+    assert_eq!(world.get("/logs/900").await.0, 404);
+    let token = world.token_of("reader").await;
+    let url = format!("{}/api/v2/logs/{log_id}", world.tenant.base_url());
+    let answer = world.http.get(url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+}

@@ -73,6 +73,7 @@ mod reconcile_paused;
 mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;
+#[cfg(test)]
 mod record_hints;
 mod rules_file;
 #[cfg(test)]

@@ -144,7 +144,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         REST_AT_MOST.as_secs_f64(),
         super::Wake::Nominations.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -154,7 +154,7 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET held = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -166,7 +166,7 @@ pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreEr
          WHERE parked_at < now() - $1::double precision * interval '1 second'",
         after.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -31,12 +31,12 @@ impl Store {
             rules.fingerprint(),
             serde_json::to_value(rules.as_slice()).unwrap_or_default()
         );
-        if taken.execute(&mut *tx).await?.rows_affected() == 0 {
+        if taken.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(InForce::Already);
         }
         // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
         sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         if rules.need_totals() {
             super::owner_totals::rebuild(&mut tx).await?;
@@ -83,7 +83,7 @@ impl Store {
              ON CONFLICT (user_id) DO NOTHING",
             settle.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         super::nominations::wake_parked(&mut tx, parked_for).await?;
@@ -110,7 +110,7 @@ impl Store {
             "UPDATE verify_anew SET before = told_at WHERE told_at > before AND before < now() - $1::double precision * interval '1 second'",
             IMPORTS_APART.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         let nominated = sqlx::query!(
             "INSERT INTO nominations AS n (user_id, urgency, observe)
@@ -133,7 +133,7 @@ impl Store {
             verify_after.as_secs_f64(),
             most
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         Wake::Nominations.send(&mut tx).await?;
@@ -179,7 +179,7 @@ async fn nominate_out_of_step(
         rule.revoke == Revoke::On,
         gone_for.as_secs_f64()
     );
-    Ok(nominated.execute(&mut **tx).await?.rows_affected())
+    Ok(nominated.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Makes users due who only wait for the end of a time that a rule gave them; answers how many.
@@ -189,5 +189,5 @@ async fn wake_timers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
          WHERE due_at > now() AND lease IS NULL AND NOT observe AND attempts = 0 AND parked_at IS NULL AND held IS NULL
            AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)"
     );
-    Ok(woken.execute(&mut **tx).await?.rows_affected())
+    Ok(woken.execute(&mut *tx).await?.rows_affected())
 }

@@ -28,7 +28,7 @@ pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Kn
            FROM users WHERE user_id = ANY($1::text[])"#,
         users as &[&str]
     );
-    let rows = rows.fetch_all(&mut **tx).await?.into_iter();
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
     let known = rows.map(|row| {
         let known = Known {
             to_read: row.to_read,
@@ -72,7 +72,7 @@ pub async fn merge(tx: &mut Tx<'_>, mut said: BTreeMap<String, LocalCopy>) -> Re
         &fields,
         &logins as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -89,7 +89,7 @@ pub async fn fetched(
         user,
         asked_at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     let known = lock(tx, &[user]).await?.remove(user).unwrap_or_default().copy;
     if known.asked_at > Some(asked_at) {
@@ -106,7 +106,7 @@ pub async fn fetched(
         now.asked_at,
         now.last_login_at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -120,7 +120,7 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
         user,
         asked_at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     let Some(row) = lock(tx, &[user]).await?.remove(user) else {
         return Ok(());
@@ -138,7 +138,7 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
         now.last_login_at,
         now.asked_at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -159,7 +159,7 @@ async fn lock(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Row>, S
         users as &[&str]
     );
     let mut copies = HashMap::new();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let fields = serde_json::from_value(row.fields).map_err(|error| StoreError::Inconsistent {
             table: "users",
             column: "fields",

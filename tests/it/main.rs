@@ -100,6 +100,7 @@ mod reconcile_paused;
 mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;
+#[cfg(test)]
 mod record_hints;
 #[cfg(test)]
 mod restores;

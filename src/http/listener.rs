@@ -29,7 +29,7 @@ use super::stream::Watched;
 /// Longest time to the end of a request's header, from its first byte, or from the connection's begin.
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time from a request's header to its response.
-const RESPONSE_WITHIN: Duration = Duration::from_secs(60);
+const RESPONSE_WITHIN: Duration = Duration::from_mins(1);
 /// Longest time between a response and the first byte of the next request; longer than load balancers keep a connection,
 /// so that it is the balancer that closes it.
 const IDLE_WITHIN: Duration = Duration::from_secs(75);

@@ -102,7 +102,7 @@ const WRONG: [(&str, &str, &str); 46] = [
     ("VERIFY_AFTER_H", "1e3", "a number from 1 to 8760"),
     ("GRACE_PERIOD_S", "601", "a number from 1 to 600"),
     ("ONLY", "http,everything", "http,fold,reconcile"),
-    ("ONLY", "", "http,fold,reconcile"),
+    ("ONLY", ",", "http,fold,reconcile"),
 ];
 
 /// Starts a worker whose settings are wrong; it must end by itself.

@@ -10,7 +10,7 @@ use crate::data_api::DataApi;
 use crate::world::{LOG_TOKEN, World};
 
 /// Longest time to any response of the webhook.
-const RESPONSE_WITHIN: Duration = Duration::from_secs(60);
+const RESPONSE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Records without an envelope, numbered.
 fn records(numbers: std::ops::Range<u32>) -> String {
@@ -78,7 +78,7 @@ async fn f53_a_body_of_very_many_pieces_takes_little_memory() {
         .on_the_bus()
         .await;
     let worker = world.worker();
-    let body = format!("[{}]", vec!["{}"; 1 << 20].join(","));
+    let body = format!("[{}]", vec!["{}"; 1 << 18].join(","));
     let delivery = tokio::time::timeout(RESPONSE_WITHIN, worker.post_logs(LOG_TOKEN, body)).await;
     assert_eq!(delivery.expect("a response within a minute"), Some(200));
     assert_eq!(messages(&world).await, 1);

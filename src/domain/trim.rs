@@ -232,7 +232,7 @@ mod tests {
         let mut growth = Growth::default();
         let most = Some(7_200);
         assert!(growth.full_in_hours(Duration::ZERO, 0.0, most).is_infinite());
-        let hours = growth.full_in_hours(Duration::from_secs(60), 60.0, most);
+        let hours = growth.full_in_hours(Duration::from_mins(1), 60.0, most);
         assert!((hours - 7_140.0 / 3_600.0).abs() < 1e-9, "{hours}");
         let mut growth = Growth::default();
         for round in 0..40 {

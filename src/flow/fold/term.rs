@@ -95,6 +95,7 @@ impl<'f> Term<'f> {
             self.fold.readiness.ready(stage, "standby");
             return Ok(TermEnd::Standby);
         };
+        let _trimming = trim::spawn(self.fold);
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);
@@ -114,7 +115,6 @@ impl<'f> Term<'f> {
             seq = cursor.last_seq,
             "folding from the cursor on"
         );
-        let _trimming = trim::spawn(self.fold);
         let keep = self.fold.dedup_horizon.is_some();
         let mut filling = Filling::new(self.fold.source, reader, &cursor, self.fold.batch, keep);
         let mut numbers = Numbers::new();

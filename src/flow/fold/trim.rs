@@ -151,10 +151,10 @@ impl Trim {
             );
         }
         untrimmed.set(i64::from(room.state.denies_purge));
-        let hours = self
+        let seconds = self
             .growth
-            .full_in_hours(self.begun.elapsed(), seen.held_bytes(), seen.max_bytes);
-        metrics.full_in_hours.with_label_values(&[stream]).set(hours);
+            .full_in_seconds(self.begun.elapsed(), seen.held_bytes(), seen.max_bytes);
+        metrics.full_in_seconds.with_label_values(&[stream]).set(seconds);
         let full = seen.left().is_some_and(|left| left < FULL);
         metrics.full.with_label_values(&[stream]).set(i64::from(full));
         if full && !self.full {

@@ -93,9 +93,9 @@ impl Seen {
 pub struct Growth(VecDeque<(Duration, f64)>);
 
 impl Growth {
-    /// Hours until `held` bytes, at this time, have become `most` at the rate of the last rounds; infinite while they do not
+    /// Seconds until `held` bytes, at this time, have become `most` at the rate of the last rounds; infinite while they do not
     /// grow.
-    pub fn full_in_hours(&mut self, at: Duration, held: f64, most: Option<u64>) -> f64 {
+    pub fn full_in_seconds(&mut self, at: Duration, held: f64, most: Option<u64>) -> f64 {
         if self.0.len() > ROUNDS {
             self.0.pop_front();
         }
@@ -108,7 +108,7 @@ impl Growth {
         if grown <= 0.0 {
             return f64::INFINITY;
         }
-        (most as f64 - held).max(0.0) / grown / 3600.0
+        (most as f64 - held).max(0.0) / grown
     }
 }
 
@@ -231,21 +231,21 @@ mod tests {
     fn the_forecast_follows_what_must_stay() {
         let mut growth = Growth::default();
         let most = Some(7_200);
-        assert!(growth.full_in_hours(Duration::ZERO, 0.0, most).is_infinite());
-        let hours = growth.full_in_hours(Duration::from_secs(60), 60.0, most);
-        assert!((hours - 7_140.0 / 3_600.0).abs() < 1e-9, "{hours}");
+        assert!(growth.full_in_seconds(Duration::ZERO, 0.0, most).is_infinite());
+        let seconds = growth.full_in_seconds(Duration::from_mins(1), 60.0, most);
+        assert!((seconds - 7_140.0).abs() < 1e-6, "{seconds}");
         let mut growth = Growth::default();
         for round in 0..40 {
             assert!(
                 growth
-                    .full_in_hours(Duration::from_mins(round), 500.0, most)
+                    .full_in_seconds(Duration::from_mins(round), 500.0, most)
                     .is_infinite()
             );
         }
-        assert!(growth.full_in_hours(Duration::from_mins(40), 7_300.0, most) <= 0.0);
+        assert!(growth.full_in_seconds(Duration::from_mins(40), 7_300.0, most) <= 0.0);
         assert!(
             Growth::default()
-                .full_in_hours(Duration::ZERO, 9.0, None)
+                .full_in_seconds(Duration::ZERO, 9.0, None)
                 .is_infinite()
         );
     }

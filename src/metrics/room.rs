@@ -9,8 +9,8 @@ use super::Maker;
 /// Room in the streams, and trimming.
 #[derive(Debug)]
 pub struct RoomMetrics {
-    /// Hours until publishers are refused.
-    pub full_in_hours: GaugeVec,
+    /// Seconds until publishers are refused.
+    pub full_in_seconds: GaugeVec,
     /// 1 while publishers are refused.
     pub full: IntGaugeVec,
     /// 1 while the stream denies purges.
@@ -25,9 +25,9 @@ impl RoomMetrics {
     pub(super) fn new(maker: &Maker, streams: &[&str]) -> Self {
         let label = "stream";
         let metrics = Self {
-            full_in_hours: maker.floats(
-                "rolekeeper_stream_full_in_hours",
-                "Hours until the stream is full of what trimming must keep, at the rate of the last minutes; +Inf while that does not grow; of the active worker",
+            full_in_seconds: maker.floats(
+                "rolekeeper_stream_full_in_seconds",
+                "Seconds until the stream is full of what trimming must keep, at the rate of the last minutes; +Inf while that does not grow; of the active worker",
                 label,
             ),
             full: maker.gauges(
@@ -52,7 +52,7 @@ impl RoomMetrics {
         };
         for stream in streams {
             metrics
-                .full_in_hours
+                .full_in_seconds
                 .with_label_values(&[stream])
                 .set(f64::INFINITY);
             metrics.full.with_label_values(&[stream]);

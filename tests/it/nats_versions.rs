@@ -3,6 +3,7 @@
 use rolekeeper::sandbox::servers::{NatsOptions, oldest_nats_server};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::events::{plays, retraction, saved};
 use crate::world::{LOG_TOKEN, World, text};
@@ -48,7 +49,7 @@ async fn the_oldest_supported_nats_server_works() {
 #[tokio::test]
 async fn an_older_nats_server_is_refused_with_a_sentence() {
     let world = World::start().await;
-    let url = old_server().await;
+    let (url, _server) = old_server().await;
     let env = [("NATS_URL", url.as_str())];
     for command in ["migrate", "serve"] {
         let output = world.command_with(&[command], &env).await;
@@ -63,15 +64,17 @@ async fn an_older_nats_server_is_refused_with_a_sentence() {
 }
 
 /// Greets as nats-server 2.9.10 does, answers pings and nothing else; ends with the test.
-async fn old_server() -> String {
+async fn old_server() -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut clients = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(greet(stream, port));
+            clients.spawn(greet(stream, port));
         }
     });
-    format!("nats://127.0.0.1:{port}")
+    (format!("nats://127.0.0.1:{port}"), server)
 }
 
 async fn greet(stream: TcpStream, port: u16) -> Option<()> {

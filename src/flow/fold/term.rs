@@ -121,6 +121,7 @@ impl<'f> Term<'f> {
             self.fold.readiness.ready(stage, "standby");
             return Ok(TermEnd::Standby);
         };
+        let _trimming = trim::spawn(self.fold);
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);
@@ -162,7 +163,6 @@ impl<'f> Term<'f> {
         }
         self.fold.metrics.fold_active.with_label_values(&[stream]).set(1);
         info!(stream, seq = hand.cursor.last_seq, "folding from the cursor on");
-        let _trimming = trim::spawn(self.fold);
         let before = hand.cursor.last_seq;
         if let Settled::Missing = self.settle(hand, state.last_seq, stop).await? {
             return self.lose(hand.held, hand.cursor, stop).await;

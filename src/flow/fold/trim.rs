@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use super::Fold;
@@ -26,15 +26,17 @@ const SHORTEST: Duration = Duration::from_millis(20);
 /// Share of the room below which publishers are refused, or about to be.
 const FULL: f64 = 0.01;
 
-/// Trims while a fold holds its lock; dropped, it ends.
-pub(super) fn spawn(fold: &Fold) -> AbortOnDropHandle<()> {
+/// Trims while a fold holds its lock, and tells of the room also while the fold is stopped; dropped, it ends.
+pub(super) fn spawn(fold: &Fold) -> JoinSet<()> {
     let trim = Trim {
         fold: fold.clone(),
         begun: Instant::now(),
         growth: Growth::default(),
         full: false,
     };
-    AbortOnDropHandle::new(tokio::spawn(trim.run()))
+    let mut task = JoinSet::new();
+    task.spawn(trim.run());
+    task
 }
 
 struct Trim {
@@ -82,7 +84,8 @@ impl Trim {
         let Some(first) = seen.first_to_stay().filter(|_| !room.state.denies_purge) else {
             return Ok(());
         };
-        if self.is_ours(&room, &known).await? {
+        // While a loss stands a person may want to fold again what is still there.
+        if self.fold.store.open_loss(stream).await?.is_none() && self.is_ours(&room, &known).await? {
             let removed = self.fold.bus.purge_before(stream, first).await?;
             self.fold
                 .metrics
@@ -148,10 +151,10 @@ impl Trim {
             );
         }
         untrimmed.set(i64::from(room.state.denies_purge));
-        let hours = self
+        let seconds = self
             .growth
-            .full_in_hours(self.begun.elapsed(), seen.held_bytes(), seen.max_bytes);
-        metrics.full_in_hours.with_label_values(&[stream]).set(hours);
+            .full_in_seconds(self.begun.elapsed(), seen.held_bytes(), seen.max_bytes);
+        metrics.full_in_seconds.with_label_values(&[stream]).set(seconds);
         let full = seen.left().is_some_and(|left| left < FULL);
         metrics.full.with_label_values(&[stream]).set(i64::from(full));
         if full && !self.full {

@@ -118,7 +118,7 @@ impl Store {
             "UPDATE stream_losses SET accepted_at = now() WHERE stream = $1 AND accepted_at IS NULL",
             stream
         );
-        if accepted.execute(&mut *tx).await?.rows_affected() == 0 {
+        if accepted.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
         sqlx::query!(
@@ -130,7 +130,7 @@ impl Store {
             created_ns,
             last_seq
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         super::nominations::release_held(&mut tx).await?;
         wake.send(&mut tx).await?;
@@ -159,7 +159,7 @@ impl Store {
             letter.stored_ns,
             from.created_ns
         );
-        if moved.execute(&mut *tx).await?.rows_affected() == 0 {
+        if moved.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
         dead_letters::keep(&mut tx, stream, std::slice::from_ref(letter)).await?;
@@ -189,7 +189,7 @@ pub async fn report_loss(
         at.last_seq,
         at.epoch
     );
-    if same.fetch_optional(&mut **tx).await?.is_none() {
+    if same.fetch_optional(&mut *tx).await?.is_none() {
         return Ok(false);
     }
     sqlx::query!(
@@ -199,7 +199,7 @@ pub async fn report_loss(
         kind.as_str(),
         detail
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(true)
 }
@@ -233,5 +233,5 @@ pub(super) async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let open = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#
     );
-    Ok(open.fetch_one(&mut **tx).await?)
+    Ok(open.fetch_one(&mut *tx).await?)
 }

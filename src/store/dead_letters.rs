@@ -56,7 +56,7 @@ pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> 
         &numbers
     );
     let mut room: HashMap<String, usize> = HashMap::new();
-    for row in totals.fetch_all(&mut **tx).await? {
+    for row in totals.fetch_all(&mut *tx).await? {
         let before = row.total - counts.get(row.reason.as_str()).copied().unwrap_or_default();
         let kept = usize::try_from(before).unwrap_or(usize::MAX);
         room.insert(row.reason, KEPT_PER_HOUR.saturating_sub(kept));
@@ -97,7 +97,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
         &sizes,
         &stored
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

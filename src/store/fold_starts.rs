@@ -36,7 +36,7 @@ pub async fn begin(tx: &mut Tx<'_>, stream: &str, last_seq: i64, run: Uuid) -> R
         last_seq,
         run
     );
-    Ok(start.fetch_one(&mut **tx).await?)
+    Ok(start.fetch_one(&mut *tx).await?)
 }
 
 /// Notes that the message `seq` is about to be folded alone.
@@ -50,7 +50,7 @@ pub async fn alone(tx: &mut Tx<'_>, stream: &str, seq: i64) -> Result<(), StoreE
         stream,
         seq
     );
-    marked.execute(&mut **tx).await?;
+    marked.execute(&mut *tx).await?;
     Ok(())
 }
 
@@ -64,6 +64,6 @@ pub async fn end(tx: &mut Tx<'_>, stream: &str, run: Uuid) -> Result<(), StoreEr
         stream,
         run
     );
-    ended.execute(&mut **tx).await?;
+    ended.execute(&mut *tx).await?;
     Ok(())
 }

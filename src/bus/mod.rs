@@ -4,6 +4,7 @@
 //! never acknowledge: the position of a reader lives in Postgres.
 
 mod append;
+mod consumer;
 mod fetch;
 mod publish;
 mod reader;

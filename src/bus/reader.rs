@@ -1,31 +1,25 @@
 //! Reading a stream from a given sequence, without acknowledgements.
 //!
-//! Owns the ephemeral pull consumer, from its making to its end. Must never skip a delivery in silence: each message is
-//! numbered by the consumer, and a number that does not follow ends the reader.
+//! Owns the deliveries. Must never skip one in silence: each message is numbered by the consumer, and a number that does not
+//! follow ends the reader.
 
 use std::time::Duration;
 
 use async_nats::Subject;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{self, Stream};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
-use tracing::debug;
-use uuid::Uuid;
 
+use super::consumer::{Consumer, said};
+use super::streams::unix_ns;
 use super::{Bus, BusError};
-use crate::bus::streams::unix_ns;
 
-/// The consumer outlives pauses of ours (a slow transaction, a stopped process) by this much; the server's
-/// own default is 5 s.
-const INACTIVE_THRESHOLD: Duration = Duration::from_mins(5);
 /// A pull request is renewed this often when the stream is quiet.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 /// The server shows that the consumer lives this often; two missed ones end the reader.
 const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
-/// Longest wait for the deletion of a consumer that is no longer read.
-const DELETE_WITHIN: Duration = Duration::from_secs(2);
 /// Most bytes of one pull request. The server closes a connection on which 64 MiB wait to be read.
 const PULL_BYTES: usize = 16 << 20;
 /// What a delivery adds to the largest payload: subject, reply and headers, with much to spare.
@@ -38,12 +32,6 @@ pub struct Reader {
     consumer_seq: u64,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
-}
-
-/// A consumer at the server, by its name.
-pub(super) struct Consumer {
-    stream: String,
-    name: String,
 }
 
 /// Why a reader ended. Whatever it was: start again at the cursor.
@@ -162,65 +150,10 @@ impl Bus {
         }
     }
 
-    /// Makes a consumer; whoever asks for it deletes it.
-    pub(super) async fn consumer(
-        &self,
-        stream: &str,
-        deliver_policy: DeliverPolicy,
-    ) -> Result<(Consumer, PullConsumer), BusError> {
-        // Named by us: a consumer whose making was answered too late can be deleted too.
-        let consumer = Consumer {
-            stream: stream.to_owned(),
-            name: format!("rolekeeper-{}", Uuid::now_v7()),
-        };
-        let config = pull::Config {
-            name: Some(consumer.name.clone()),
-            description: Some("rolekeeper fold".to_owned()),
-            deliver_policy,
-            ack_policy: AckPolicy::None,
-            replay_policy: ReplayPolicy::Instant,
-            inactive_threshold: INACTIVE_THRESHOLD,
-            memory_storage: true,
-            num_replicas: 1,
-            ..pull::Config::default()
-        };
-        let made: Result<PullConsumer, _> = self.jetstream.create_consumer_on_stream(config, stream).await;
-        let why = match made {
-            Ok(made) => {
-                // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
-                let config = &made.cached_info().config;
-                if config.ack_policy == AckPolicy::None && config.inactive_threshold == INACTIVE_THRESHOLD {
-                    return Ok((consumer, made));
-                }
-                said("create consumer", &"the server did not take its settings over")
-            }
-            Err(error) => said("create consumer", &error),
-        };
-        self.delete(consumer).await;
-        Err(why)
-    }
-
     /// Ends a reader, and its consumer at the server. One that cannot be deleted now goes by itself some minutes later.
     pub async fn close(&self, reader: Reader) {
         let Reader { consumer, .. } = reader;
         self.delete(consumer).await;
-    }
-
-    pub(super) async fn delete(&self, consumer: Consumer) {
-        let Consumer { stream, name } = consumer;
-        let deleted = self.jetstream.delete_consumer_from_stream(&name, &stream);
-        match tokio::time::timeout(DELETE_WITHIN, deleted).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(why)) => debug!(stream, consumer = name, "the consumer was not deleted: {why}"),
-            Err(_) => debug!(stream, consumer = name, "the consumer was not deleted: no answer"),
-        }
-    }
-}
-
-pub(super) fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
-    BusError::JetStream {
-        doing,
-        why: error.to_string(),
     }
 }
 

@@ -333,8 +333,8 @@ async fn a_start_without_postgres_waits_for_it() {
 #[tokio::test]
 async fn a_start_without_nats_waits_for_it() {
     let world = World::builder().workers(0).nats_proxy().start().await;
-    // Every quarter of a second the connection, every five seconds somebody who needs it.
-    waits_for(world, "JetStream", 50, World::nats_proxy).await;
+    // Every quarter of a second each of three connections, every five seconds somebody who needs one.
+    waits_for(world, "JetStream", 150, World::nats_proxy).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,82 @@
+//! Ephemeral consumers: made for one reader or one question, deleted after it.
+//!
+//! Owns their names and settings. Must never leave one behind that it could delete: servers limit how many there are.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy, pull};
+use tracing::debug;
+use uuid::Uuid;
+
+use super::{Bus, BusError};
+
+/// The consumer outlives pauses of ours (a slow transaction, a stopped process) by this much; the server's
+/// own default is 5 s.
+const INACTIVE_THRESHOLD: Duration = Duration::from_mins(5);
+/// Longest wait for the deletion of a consumer that is no longer read.
+const DELETE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A consumer at the server, by its name.
+pub(super) struct Consumer {
+    stream: String,
+    name: String,
+}
+
+impl Bus {
+    /// Makes a consumer; the caller deletes it.
+    pub(super) async fn consumer(
+        &self,
+        stream: &str,
+        deliver_policy: DeliverPolicy,
+    ) -> Result<(Consumer, PullConsumer), BusError> {
+        // Named by us: a consumer whose making was answered too late can be deleted too.
+        let consumer = Consumer {
+            stream: stream.to_owned(),
+            name: format!("rolekeeper-{}", Uuid::now_v7()),
+        };
+        let config = pull::Config {
+            name: Some(consumer.name.clone()),
+            description: Some("rolekeeper fold".to_owned()),
+            deliver_policy,
+            ack_policy: AckPolicy::None,
+            replay_policy: ReplayPolicy::Instant,
+            inactive_threshold: INACTIVE_THRESHOLD,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let made: Result<PullConsumer, _> = self.jetstream.create_consumer_on_stream(config, stream).await;
+        let why = match made {
+            Ok(made) => {
+                // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
+                let config = &made.cached_info().config;
+                if config.ack_policy == AckPolicy::None && config.inactive_threshold == INACTIVE_THRESHOLD {
+                    return Ok((consumer, made));
+                }
+                said("create consumer", &"the server did not take its settings over")
+            }
+            Err(error) => said("create consumer", &error),
+        };
+        self.delete(consumer).await;
+        Err(why)
+    }
+
+    /// Deletes a consumer. One that cannot be deleted now goes by itself some minutes later.
+    pub(super) async fn delete(&self, consumer: Consumer) {
+        let Consumer { stream, name } = consumer;
+        let deleted = self.jetstream.delete_consumer_from_stream(&name, &stream);
+        match tokio::time::timeout(DELETE_WITHIN, deleted).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => debug!(stream, consumer = name, "the consumer was not deleted: {why}"),
+            Err(_) => debug!(stream, consumer = name, "the consumer was not deleted: no answer"),
+        }
+    }
+}
+
+/// An error of JetStream, by what was asked.
+pub(super) fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
+    BusError::JetStream {
+        doing,
+        why: error.to_string(),
+    }
+}

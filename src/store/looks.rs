@@ -43,6 +43,7 @@ impl HeldBy {
 
 /// A user taken in hand.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
 pub struct Claim {
     /// Who.
     pub user: UserId<'static>,

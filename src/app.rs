@@ -3,6 +3,8 @@
 //! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
 //! setting nobody uses does not compile.
 
+mod prepare;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +25,6 @@ use crate::domain::event::Reason;
 use crate::domain::rule::Rules;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
-use crate::flow::patience::Patience;
 use crate::flow::publish::Publish;
 use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::RulesFile;
@@ -32,7 +33,8 @@ use crate::http::api::{self, ApiParts};
 use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
-use crate::store::{InForce, Store, StoreError};
+use crate::store::{Store, StoreError};
+use prepare::{Start, prepare};
 
 /// Connects to Postgres as configured; connections are made when needed.
 ///
@@ -295,60 +297,6 @@ impl Worker {
         stop.cancelled().await;
         Ok(())
     }
-}
-
-/// What a start puts into Postgres, or compares with what stands there.
-struct Start<'a> {
-    rules: &'a Rules,
-    writes: bool,
-    /// The Auth0 tenant, where this worker has one.
-    tenant: Option<&'a str>,
-}
-
-/// Waits for Postgres, checks the schema and the tenant, and puts this worker's rules in force. Answers false when told to
-/// stop before that.
-async fn prepare(
-    store: &Store,
-    start: &Start<'_>,
-    readiness: &Readiness,
-    stop: &CancellationToken,
-) -> Result<bool, StoreError> {
-    let mut patience = Patience::new("Postgres");
-    readiness.not_ready("start", "starting");
-    while !stop.is_cancelled() {
-        let prepared = async {
-            store.check_sessions().await?;
-            store.check_schema().await?;
-            store.check_erasure_key().await?;
-            if let Some(tenant) = start.tenant {
-                store.check_tenant(tenant).await?;
-            }
-            store.put_rules_in_force(start.rules, start.writes).await
-        };
-        match prepared.await {
-            Ok(in_force) => {
-                patience.succeeded();
-                if let InForce::TakenOver(users) = in_force {
-                    info!(users, "new rules are in force; users they affect were nominated");
-                }
-                readiness.ready_for_good("start", "prepared");
-                return Ok(true);
-            }
-            Err(
-                error @ (StoreError::Settings(_)
-                | StoreError::Schema(_)
-                | StoreError::ErasureKey(_)
-                | StoreError::Tenant(_)),
-            ) => {
-                return Err(error);
-            }
-            Err(why) => {
-                readiness.not_ready("start", why.shown());
-                patience.wait(&why, stop).await;
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// What the data API needs, and what fetches the tenant's keys for it.

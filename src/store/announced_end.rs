@@ -62,9 +62,9 @@ impl Store {
              ON CONFLICT DO NOTHING",
             from
         );
-        let count = again.execute(&mut *tx).await?.rows_affected();
+        let count = again.execute(&mut tx).await?.rows_affected();
         sqlx::query!("UPDATE announced_end SET lost_at = NULL, lost = NULL")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         Wake::RoleChanges.send(&mut tx).await?;
         tx.commit().await?;

@@ -35,14 +35,14 @@ impl Store {
             // Room for rounding: the last write of a full budget ends at a day exactly.
             DAY_S + 0.001
         );
-        if taken.execute(&mut *tx).await?.rows_affected() == 1 {
+        if taken.execute(&mut tx).await?.rows_affected() == 1 {
             sqlx::query!(
                 "DELETE FROM publish_budgets WHERE user_id IN (
                      SELECT user_id FROM publish_budgets WHERE full_at <= now()
                      ORDER BY full_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
                 FORGOTTEN_AT_ONCE
             )
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             tx.commit().await?;
             return Ok(Ok(()));
@@ -54,7 +54,7 @@ impl Store {
             cost,
             DAY_S
         );
-        let wait = wait.fetch_one(&mut *tx).await?;
+        let wait = wait.fetch_one(&mut tx).await?;
         Ok(Err(Duration::from_secs_f64(wait.clamp(0.0, DAY_S))))
     }
 

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use rolekeeper::domain::ids::{Token, UserId};
+use rolekeeper::store::Store;
+use secrecy::SecretString;
+
 use crate::events::{plays, saved};
 use crate::world::World;
 
@@ -62,5 +66,39 @@ async fn f42_sessions_that_only_read_are_replaced() {
     assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
     world
         .eventually("it is ready", async || worker.is_ready().await)
+        .await;
+}
+
+/// A caller that lets go at any moment of a transaction leaves no connection inside one, where later writes are lost.
+#[tokio::test]
+async fn f43_a_caller_that_lets_go_leaves_no_transaction() {
+    let world = World::builder().workers(0).postgres_proxy().start().await;
+    world.postgres_proxy().delay(Duration::from_millis(1));
+    let url = SecretString::from(world.setting("DATABASE_URL"));
+    let store = Store::new(&url, &url).unwrap();
+    let user = UserId::parse("auth0|ann").unwrap();
+    sqlx::raw_sql("INSERT INTO songs (song_id, user_id, songname) SELECT 's_' || n, 'auth0|ann', 'x' FROM generate_series(1, 40) AS n")
+        .execute(&world.db)
+        .await
+        .unwrap();
+    for n in 0..120 {
+        let genre = store.choose_genre(&user, "rock");
+        let _ = tokio::time::timeout(Duration::from_micros(n * 100), genre).await;
+    }
+    for n in 1..=40 {
+        let song = format!("s_{n}");
+        assert!(
+            store
+                .remove_song(&user, &Token::parse(&song).unwrap())
+                .await
+                .unwrap()
+        );
+    }
+    assert_eq!(world.number("SELECT count(*) FROM songs").await, Some(0));
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in tr%'";
+    world
+        .eventually("no session is inside a transaction", async || {
+            world.number(open).await == Some(0)
+        })
         .await;
 }

@@ -4,6 +4,7 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 mod api;
+mod reconcile;
 mod tenant_log;
 
 use prometheus::{
@@ -12,6 +13,7 @@ use prometheus::{
 };
 
 pub use api::ApiMetrics;
+pub use reconcile::ReconcileMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -93,6 +95,8 @@ pub struct Metrics {
     pub api: ApiMetrics,
     /// The tenant's log: its stream, and the gap filler.
     pub tenant_log: TenantLogMetrics,
+    /// Attempts in vain, and the sweep.
+    pub reconcile: ReconcileMetrics,
 }
 
 /// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
@@ -289,6 +293,7 @@ impl Metrics {
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),
+            reconcile: ReconcileMetrics::new(&maker),
             registry: maker.0,
         };
         metrics.create_series(streams, reasons);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::error::{CallError, LaterWhy, Outcome, presentable};
 use super::rate;
@@ -82,6 +83,28 @@ pub struct Reply<T> {
     pub result: Result<T, CallError>,
     /// Of the last answer; all `None` when there was none.
     pub rate: RateHeaders,
+    /// When the last answer began to come, by this machine; none when there was none.
+    pub answered_at: Option<Instant>,
+}
+
+/// A body to be written, and until when it may be sent.
+pub(super) struct Write<'a> {
+    pub(super) body: &'a Value,
+    pub(super) until: Instant,
+}
+
+impl Write<'_> {
+    /// Refuses a write whose time is over: what it was decided on has grown old.
+    fn in_time(&self) -> Result<(), CallError> {
+        if Instant::now() <= self.until {
+            return Ok(());
+        }
+        Err(CallError::Later {
+            why: LaterWhy::TooLate,
+            outcome: Outcome::NotSent,
+            detail: "too much time has passed since the profile was read".to_owned(),
+        })
+    }
 }
 
 impl Client {
@@ -106,13 +129,25 @@ impl Client {
         })
     }
 
-    /// Calls `path` below `/api/v2/` and returns the body of a success. With `body` it is a write.
-    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply<Vec<u8>> {
+    /// Makes sure that the token is good for calls of the next `lasting`, so that none of them has to wait for one.
+    pub(super) async fn prepare(&self, lasting: Duration) -> Reply<()> {
+        match self.tokens.good_for(lasting).await {
+            Ok(()) => Reply {
+                result: Ok(()),
+                rate: RateHeaders::default(),
+                answered_at: None,
+            },
+            Err(no_token) => no_token.into(),
+        }
+    }
+
+    /// Calls `path` below `/api/v2/` and returns the body of a success.
+    pub(super) async fn call(&self, method: Method, path: &str, write: Option<Write<'_>>) -> Reply<Vec<u8>> {
         let mut token = match self.tokens.get(None).await {
             Ok(token) => token,
             Err(no_token) => return no_token.into(),
         };
-        let after_failure = if body.is_some() {
+        let after_failure = if write.is_some() {
             Outcome::Unknown
         } else {
             Outcome::NotSent
@@ -121,16 +156,16 @@ impl Client {
         loop {
             let mut request = self.http.request(method.clone(), format!("{}{path}", self.api));
             request = request.bearer_auth(token.expose());
-            if let Some(body) = body {
-                request = request.json(body);
+            if let Some(write) = &write {
+                if let Err(error) = write.in_time() {
+                    return error.into();
+                }
+                request = request.json(write.body);
             }
             let answer = match exchange(request).await {
                 Ok(answer) => answer,
                 Err(broken) => {
-                    return Reply {
-                        result: Err(broken.later(after_failure)),
-                        rate: RateHeaders::default(),
-                    };
+                    return broken.later(after_failure).into();
                 }
             };
             if answer.status == StatusCode::UNAUTHORIZED && stale_allowed {
@@ -154,7 +189,19 @@ impl Client {
             return Reply {
                 result,
                 rate: answer.rate,
+                answered_at: Some(answer.at),
             };
+        }
+    }
+}
+
+impl<T> From<CallError> for Reply<T> {
+    /// A call without an answer.
+    fn from(error: CallError) -> Self {
+        Self {
+            result: Err(error),
+            rate: RateHeaders::default(),
+            answered_at: None,
         }
     }
 }
@@ -167,8 +214,8 @@ impl<T> From<NoToken> for Reply<T> {
             ..RateHeaders::default()
         };
         Self {
-            result: Err(no_token.error),
             rate,
+            ..no_token.error.into()
         }
     }
 }
@@ -176,6 +223,8 @@ impl<T> From<NoToken> for Reply<T> {
 /// An answer of any status.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// When it began to come.
+    pub(super) at: Instant,
     pub(super) rate: RateHeaders,
     pub(super) body: Result<Vec<u8>, Broken>,
 }
@@ -230,9 +279,10 @@ impl From<reqwest::Error> for Broken {
 /// Sends one request and reads its answer, whatever the status.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Broken> {
     let response = request.send().await?;
-    let (status, rate) = (response.status(), rate::read(response.headers()));
+    let (status, at, rate) = (response.status(), Instant::now(), rate::read(response.headers()));
     Ok(Answer {
         status,
+        at,
         rate,
         body: read_body(response).await,
     })

@@ -69,6 +69,8 @@ pub enum LaterWhy {
     BadAnswer,
     /// No token could be had, so the call was not made.
     TokenUnavailable,
+    /// The time in which a write may follow its read was over, so it was not sent.
+    TooLate,
 }
 
 /// Whether a call that failed may have changed something.
@@ -82,12 +84,13 @@ pub enum Outcome {
 
 impl LaterWhy {
     /// Every kind, for a metric whose series exist from the start.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Network,
         Self::Timeout,
         Self::Server,
         Self::BadAnswer,
         Self::TokenUnavailable,
+        Self::TooLate,
     ];
 
     /// As a label.
@@ -99,6 +102,7 @@ impl LaterWhy {
             Self::Server => "server",
             Self::BadAnswer => "bad_answer",
             Self::TokenUnavailable => "token_unavailable",
+            Self::TooLate => "too_late",
         }
     }
 }
@@ -111,6 +115,7 @@ impl std::fmt::Display for LaterWhy {
             Self::Server => "Auth0 is in trouble",
             Self::BadAnswer => "Auth0's answer could not be understood",
             Self::TokenUnavailable => "no token could be had",
+            Self::TooLate => "the write was not sent",
         })
     }
 }
@@ -147,6 +152,16 @@ impl From<&CallError> for Ended {
 }
 
 impl CallError {
+    /// Whether it is certain that the call changed nothing: it was refused by the rate limit, or never sent.
+    #[must_use]
+    pub fn is_without_effect(&self) -> bool {
+        match self {
+            Self::Limited => true,
+            Self::Later { outcome, .. } => *outcome == Outcome::NotSent,
+            Self::Gone | Self::Refused { .. } | Self::Credentials { .. } | Self::Scope { .. } => false,
+        }
+    }
+
     /// As a label.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

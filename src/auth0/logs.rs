@@ -71,7 +71,11 @@ impl LogReader {
     }
 
     async fn page(&self, path: &str) -> Reply<Page> {
-        let Reply { result, rate } = self.0.call(Method::GET, path, None).await;
+        let Reply {
+            result,
+            rate,
+            answered_at,
+        } = self.0.call(Method::GET, path, None).await;
         let result = result.and_then(|body| {
             parse(&body).map_err(|detail| CallError::Later {
                 why: LaterWhy::BadAnswer,
@@ -79,7 +83,11 @@ impl LogReader {
                 detail,
             })
         });
-        Reply { result, rate }
+        Reply {
+            result,
+            rate,
+            answered_at,
+        }
     }
 }
 

@@ -192,6 +192,11 @@ fn header(request: &Request, name: &str) -> String {
         .unwrap_or_default()
 }
 
+/// Until when a write may be sent that is sent now.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(2)
+}
+
 fn user() -> UserId<'static> {
     UserId::parse("auth0|abc").unwrap()
 }
@@ -202,7 +207,9 @@ async fn get(tenant: &Tenant) -> Reply<Profile> {
 
 async fn patch(tenant: &Tenant) -> Reply<Profile> {
     let body = json!({"app_metadata": {"roles": ["a", "b"]}});
-    Writer::new(&tenant.client()).patch_user(&user(), &body).await
+    Writer::new(&tenant.client())
+        .patch_user(&user(), &body, soon())
+        .await
 }
 
 fn plain_http(tenant: &Tenant) -> reqwest::Client {
@@ -225,7 +232,7 @@ async fn a_user_is_read_and_patched_with_the_token_and_a_name() {
     assert_eq!(seen.json()["app_metadata"]["roles"], json!(["a"]));
     let body = json!({"app_metadata": {"roles": ["a", "b"]}});
     Writer::new(&client)
-        .patch_user(&user(), &body)
+        .patch_user(&user(), &body, soon())
         .await
         .result
         .unwrap();
@@ -444,11 +451,15 @@ async fn silence_ends_at_the_timeout_and_nobody_there_is_the_network() {
     };
     let body = json!({"user_metadata": {"displayName": "x"}});
     let tenant = Tenant::new(vec![], vec![Say::Silence]).await;
-    let reply = Writer::new(&impatient(&tenant)).patch_user(&user(), &body).await;
+    let reply = Writer::new(&impatient(&tenant))
+        .patch_user(&user(), &body, soon())
+        .await;
     assert_eq!(later(reply), (LaterWhy::Timeout, Outcome::Unknown));
 
     let tenant = Tenant::new(vec![Say::Silence], vec![]).await;
-    let reply = Writer::new(&impatient(&tenant)).patch_user(&user(), &body).await;
+    let reply = Writer::new(&impatient(&tenant))
+        .patch_user(&user(), &body, soon())
+        .await;
     assert_eq!(later(reply), (LaterWhy::TokenUnavailable, Outcome::NotSent));
 
     // With a token in hand, and then nobody listening.
@@ -458,9 +469,13 @@ async fn silence_ends_at_the_timeout_and_nobody_there_is_the_network() {
     )
     .await;
     let writer = Writer::new(&tenant.client());
-    writer.patch_user(&user(), &body).await.result.unwrap_err();
+    writer
+        .patch_user(&user(), &body, soon())
+        .await
+        .result
+        .unwrap_err();
     tenant.server.shutdown().await;
-    let reply = writer.patch_user(&user(), &body).await;
+    let reply = writer.patch_user(&user(), &body, soon()).await;
     let text = reply.result.as_ref().unwrap_err().to_string();
     assert_eq!(later(reply), (LaterWhy::Network, Outcome::NotSent), "{text}");
     assert!(!text.contains("auth0%7C") && !text.contains("token-"), "{text}");
@@ -521,7 +536,7 @@ async fn four_hundreds_say_who_acts() {
 async fn a_patch_that_would_delete_everything_is_never_sent() {
     let tenant = Tenant::new(vec![], vec![]).await;
     let reply = Writer::new(&tenant.client())
-        .patch_user(&user(), &json!({"app_metadata": {}}))
+        .patch_user(&user(), &json!({"app_metadata": {}}), soon())
         .await;
     assert!(matches!(reply.result, Err(CallError::Refused { status: 0, .. })));
     assert!(tenant.script.lock().unwrap().got.is_empty());

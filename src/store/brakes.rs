@@ -66,6 +66,24 @@ pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
     })
 }
 
+/// How the brake of one direction stands, without a lock.
+pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
+               set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
+           FROM brakes WHERE change = $1"#,
+        change.as_str(),
+        window.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut **tx).await?;
+    Ok(Locked {
+        change,
+        engaged: row.engaged,
+        since: row.since,
+    })
+}
+
 /// Which brakes are engaged; they stay so until the transaction ends.
 pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     let engaged = sqlx::query_scalar!(
@@ -81,9 +99,9 @@ pub(super) fn change(text: &str) -> Change {
 }
 
 impl Locked {
-    /// Users who change inside the window, `user` among them: decided already, or waiting to be looked at under
+    /// Users who change inside the window, these among them: decided already, or waiting to be looked at under
     /// the urgency of this direction. Counts no further than `enough`.
-    pub async fn changing(&self, tx: &mut Tx<'_>, user: &str, enough: i64) -> Result<i64, StoreError> {
+    pub async fn changing(&self, tx: &mut Tx<'_>, users: &[String], enough: i64) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"-- Materialized, or the limit below makes the planner walk the audit by user.
                WITH decided AS MATERIALIZED (
@@ -92,7 +110,7 @@ impl Locked {
                      AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
                )
                SELECT count(*) AS "count!" FROM (
-                   SELECT $2::text COLLATE "C" AS user_id
+                   SELECT user_id COLLATE "C" FROM UNNEST($2::text[]) AS passing(user_id)
                    UNION
                    SELECT user_id FROM decided
                    UNION
@@ -109,7 +127,7 @@ impl Locked {
                    LIMIT $4
                ) AS changing"#,
             self.change.as_str(),
-            user,
+            users,
             self.since,
             enough,
             super::nominations::LOOKS_APART.as_secs_f64()

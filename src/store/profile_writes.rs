@@ -66,6 +66,17 @@ pub async fn attempt(
     Ok(id)
 }
 
+/// Forgets a write that was noted and is known to have changed nothing: it was not sent, or refused by the rate limit.
+pub async fn without_effect(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM profile_writes WHERE write_id = $1 AND completed_at IS NULL AND NOT answered",
+        write
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a write was answered, when it was done by Auth0's clock, and whether its look still records it. False when
 /// the write is not known any more.
 pub async fn answered(

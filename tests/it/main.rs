@@ -66,6 +66,8 @@ mod ops;
 mod parked;
 mod races;
 #[cfg(test)]
+mod read_to_write;
+#[cfg(test)]
 mod reconcile_calls;
 #[cfg(test)]
 mod reconcile_paused;

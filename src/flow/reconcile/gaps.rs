@@ -180,7 +180,7 @@ impl GapFiller {
     /// One call, when nobody else needs it.
     async fn page(&self, call: impl AsyncFnOnce() -> Reply<Page>) -> Result<Page, Trouble> {
         let mut permit = self.leave().await?;
-        let Reply { result, rate } = call().await;
+        let Reply { result, rate, .. } = call().await;
         if let Some(permit) = &mut permit {
             let limited = matches!(result, Err(CallError::Limited));
             permit.answered(Kind::Read, &rate, limited);

@@ -42,6 +42,7 @@ impl Reconcile {
         let written = match ended {
             Ok(()) => {
                 self.resume(began);
+                self.in_time();
                 return;
             }
             Err(LookError::Store(why)) => {
@@ -49,6 +50,7 @@ impl Reconcile {
                 warn!("look broken off: {why}; the user is looked at again when the lease ends");
                 return;
             }
+            Err(LookError::TooLate) => self.read_again(claim).await,
             Err(LookError::Call { error, rate }) => self.put_back(claim, began, &error, &rate).await,
         };
         if let Err(why) = written {

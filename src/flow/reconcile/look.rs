@@ -1,21 +1,25 @@
 //! One look at one user: three short transactions and at most two calls.
 //!
-//! Owns the order: claim, GET, decide, PATCH, record. Must never hold a transaction or a connection across a
-//! call, never wait between GET and PATCH, and never attempt a change that is not in the audit.
+//! Owns the order: claim and leave, token, GET, decide, PATCH, record. Must never hold a transaction or a connection
+//! across a call, never wait between GET and PATCH, never write on what was read too long ago, and never attempt a
+//! change that is not in the audit.
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::Reconcile;
 use super::brake::Braked;
+use super::leave::Leave;
 use super::permit::Permit;
 use super::race::{self, Races};
+use super::slow::WRITE_WITHIN;
 use super::standing::Standing;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
 use crate::domain::pacer::Kind;
 use crate::domain::patch::Patch;
-use crate::domain::plan::plan;
-use crate::store::{Claim, StoreError, assignments, erasures, looks, users};
+use crate::domain::plan::{Change, plan};
+use crate::store::{Claim, StoreError, assignments, erasures, looks, profile_writes, users};
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +35,34 @@ pub(super) enum LookError {
         /// What the reply said about waiting.
         rate: RateHeaders,
     },
+    /// Too much time passed between the read and the write.
+    #[error("the profile was read too long ago to write")]
+    TooLate,
+}
+
+/// A user in hand.
+pub(super) struct Taken {
+    pub(super) claim: Claim,
+    /// What may be changed.
+    leave: Leave,
+    /// No write is sent after this.
+    lease_ends: Instant,
+}
+
+/// A profile as it was read.
+struct Read {
+    profile: Profile,
+    rate: RateHeaders,
+    /// No write may follow after this.
+    until: Instant,
 }
 
 /// What was decided after the profile was read.
 enum Decided {
     /// Recorded already: nothing to write, or not ours any more.
     Nothing,
+    /// A change that nobody expected: its brake must be asked, and the profile read again.
+    Unasked(Change),
     /// To be written now.
     Write(Box<ToWrite>),
 }
@@ -61,16 +87,11 @@ impl Reconcile {
     /// Takes the next due user in hand; answers a claim only if the user must be looked at. A user in step is
     /// done without a call.
     pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
+        let (lease, lease_for) = (Uuid::now_v7(), super::lease_for(self.request_timeout));
+        // Before Postgres begins to count it.
+        let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
-        let lease = Uuid::now_v7();
-        let Some(mut claim) = looks::claim(
-            &mut tx,
-            lease,
-            super::lease_for(self.request_timeout),
-            &self.fingerprint,
-        )
-        .await?
-        else {
+        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, &self.fingerprint).await? else {
             return Ok(Begun::Nobody);
         };
         // After the claim: what waited for its lock is seen.
@@ -98,37 +119,90 @@ impl Reconcile {
             }
             looks::finish(&mut tx, &claim, claim.generation, standing.again_at()).await?;
         }
-        let settled = settled || self.hold_unseen(&mut tx, &claim, &standing).await?;
+        if settled || self.hold_unseen(&mut tx, &claim, &standing).await? {
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(Begun::Settled);
+        }
+        let mut leave = self.ask_ahead(&mut tx, &claim, &standing).await?;
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(if settled {
-            Begun::Settled
-        } else {
-            Begun::Claimed(claim)
-        })
+        self.announce(leave.take_engaged());
+        Ok(Begun::Claimed(Box::new(Taken {
+            claim,
+            leave,
+            lease_ends,
+        })))
+    }
+
+    /// Asks the brake for a change that nobody expected.
+    async fn ask_late(&self, taken: &mut Taken, change: Change) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        self.ask(&mut tx, &taken.claim, change, &mut taken.leave).await?;
+        tx.commit().await?;
+        self.announce(taken.leave.take_engaged());
+        Ok(())
     }
 
     /// Looks at the user and writes what is missing.
-    pub(super) async fn look(&self, claim: &mut Claim, permit: &mut Permit) -> Result<(), LookError> {
-        let reply = self.reader.get_user(&claim.user).await;
-        let profile = match self.answered(permit, Kind::Read, reply) {
-            Ok(profile) => profile,
+    pub(super) async fn look(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), LookError> {
+        loop {
+            let Some(read) = self.read(taken, permit).await? else {
+                return Ok(self.gone(&taken.claim).await?);
+            };
+            match self.decide(taken, &read, permit).await? {
+                Decided::Nothing => return Ok(()),
+                Decided::Unasked(change) => {
+                    self.ask_late(taken, change).await?;
+                    *permit = self.gate.look().await;
+                }
+                Decided::Write(write) => return self.write(&taken.claim, permit, &write, read.until).await,
+            }
+        }
+    }
+
+    /// Reads the profile, with a token that is good for the write too; none when Auth0 does not know the user.
+    async fn read(&self, taken: &Taken, permit: &mut Permit) -> Result<Option<Read>, LookError> {
+        let user = &taken.claim.user;
+        let ready = self.reader.prepare(self.request_timeout + WRITE_WITHIN).await;
+        if let Err(error) = ready.result {
+            self.count_call(Kind::Read, error.as_str());
+            return Err(LookError::Call {
+                error,
+                rate: ready.rate,
+            });
+        }
+        let reply = self.reader.get_user(user).await;
+        let (rate, answered_at) = (reply.rate, reply.answered_at);
+        match self.answered(permit, Kind::Read, reply) {
+            Ok(profile) => {
+                let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
+                let until = until.min(taken.lease_ends);
+                Ok(Some(Read { profile, rate, until }))
+            }
             Err(LookError::Call {
                 error: CallError::Gone,
                 ..
-            }) => return Ok(self.gone(claim).await?),
-            Err(error) => return Err(error),
-        };
-        let Decided::Write(write) = self.decide(claim, &profile).await? else {
-            return Ok(());
-        };
-        let reply = self.writer.patch_user(&claim.user, &write.patch.body()).await;
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends what was decided, and records what came of it.
+    async fn write(
+        &self,
+        claim: &Claim,
+        permit: &mut Permit,
+        write: &ToWrite,
+        until: Instant,
+    ) -> Result<(), LookError> {
+        let body = write.patch.body();
+        let reply = self.writer.patch_user(&claim.user, &body, until).await;
         let after = match self.answered(permit, Kind::Write, reply) {
             Ok(after) => after,
             Err(LookError::Call {
                 error: CallError::Gone,
                 ..
             }) => return Ok(self.gone(claim).await?),
-            Err(error) => return self.unwritten(claim, &write.patch, error).await,
+            Err(error) => return self.unwritten(claim, write, error).await,
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
             // Answered 200, but the answer does not show what was written.
@@ -143,46 +217,71 @@ impl Reconcile {
                 rate: RateHeaders::default(),
             });
         }
-        Ok(self.record(claim, &write, &after).await?)
+        Ok(self.record(claim, write, &after).await?)
     }
 
     /// A write that failed. One that was refused may do without its name.
-    async fn unwritten(&self, claim: &Claim, patch: &Patch, error: LookError) -> Result<(), LookError> {
-        match (&error, patch.naming()) {
+    async fn unwritten(&self, claim: &Claim, write: &ToWrite, error: LookError) -> Result<(), LookError> {
+        let LookError::Call { error: why, .. } = &error else {
+            return Err(error);
+        };
+        if let (true, Some(write)) = (why.is_without_effect(), write.write) {
+            let mut tx = self.store.begin().await?;
+            profile_writes::without_effect(&mut tx, write).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+        }
+        match (why, write.patch.naming()) {
+            (CallError::Refused { .. }, Some(naming)) => Ok(self.name_refused(claim, naming, why).await?),
             (
-                LookError::Call {
-                    error: why @ CallError::Refused { .. },
+                CallError::Later {
+                    why: LaterWhy::TooLate,
                     ..
                 },
-                Some(naming),
-            ) => Ok(self.name_refused(claim, naming, why).await?),
+                _,
+            ) => Err(LookError::TooLate),
             _ => Err(error),
         }
     }
 
     /// Tells pacer and metrics of an answer.
     fn answered(&self, permit: &mut Permit, call: Kind, reply: Reply<Profile>) -> Result<Profile, LookError> {
-        let limited = matches!(reply.result, Err(CallError::Limited));
-        permit.answered(call, &reply.rate, limited);
-        let result = match &reply.result {
-            Ok(_) => "ok",
-            Err(error) => error.as_str(),
+        let late = |error: &CallError| {
+            matches!(
+                error,
+                CallError::Later {
+                    why: LaterWhy::TooLate,
+                    ..
+                }
+            )
         };
-        let name = if call == Kind::Read {
-            "get_user"
-        } else {
-            "patch_user"
-        };
-        self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
+        if !reply.result.as_ref().is_err_and(late) {
+            let limited = matches!(reply.result, Err(CallError::Limited));
+            permit.answered(call, &reply.rate, limited);
+            let result = match &reply.result {
+                Ok(_) => "ok",
+                Err(error) => error.as_str(),
+            };
+            self.count_call(call, result);
+        }
         reply.result.map_err(|error| LookError::Call {
             error,
             rate: reply.rate,
         })
     }
 
+    fn count_call(&self, call: Kind, result: &str) {
+        let name = if call == Kind::Read {
+            "get_user"
+        } else {
+            "patch_user"
+        };
+        self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
+    }
+
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
-    async fn decide(&self, claim: &mut Claim, profile: &Profile) -> Result<Decided, LookError> {
-        let user = claim.user.as_str();
+    async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, LookError> {
+        let Taken { claim, leave, .. } = taken;
+        let (user, profile) = (claim.user.as_str(), &read.profile);
         let mut tx = self.store.begin().await?;
         let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
             info!(
@@ -199,6 +298,10 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         claim.cause = ours.cause;
+        if leave.expects() {
+            // Postgres is slow: what is decided now could not be written any more.
+            read.in_time()?;
+        }
         if ours.look_again {
             // The profile may have changed after we read it.
             looks::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
@@ -221,7 +324,10 @@ impl Reconcile {
                 return Ok(Decided::Nothing);
             }
         };
-        let braked = self.brake(&mut tx, claim, &standing, &full).await?;
+        let braked = match self.brake(claim, &standing, &full, leave) {
+            Ok(braked) => braked,
+            Err(unasked) => return Ok(Decided::Unasked(unasked)),
+        };
         let plan = braked.without_held(full, &base, &standing);
         let changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
         let (naming, wish) = match self.name(&mut tx, user, profile, &standing.names).await? {
@@ -242,15 +348,35 @@ impl Reconcile {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
-            self.announce(&write.braked);
             return Ok(Decided::Nothing);
+        }
+        if !permit.write_may_follow(&read.rate) {
+            self.metrics
+                .reconcile
+                .in_vain
+                .with_label_values(&["nothing_left"])
+                .inc();
+            return Err(LookError::Call {
+                error: CallError::Limited,
+                rate: read.rate,
+            });
         }
         if let Some(roles) = write.patch.roles() {
             write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
         }
+        read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
-        self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))
+    }
+}
+
+impl Read {
+    fn in_time(&self) -> Result<(), LookError> {
+        if Instant::now() <= self.until {
+            Ok(())
+        } else {
+            Err(LookError::TooLate)
+        }
     }
 }
 
@@ -261,5 +387,5 @@ pub(super) enum Begun {
     /// The user was in step; done.
     Settled,
     /// The user must be looked at.
-    Claimed(Claim),
+    Claimed(Box<Taken>),
 }

@@ -8,12 +8,14 @@ mod audit;
 mod brake;
 mod gaps;
 mod give_back;
+mod leave;
 mod look;
 mod naming;
 mod pause;
 mod permit;
 mod race;
 mod record;
+mod slow;
 mod standing;
 
 use std::sync::{Arc, Mutex};
@@ -73,6 +75,8 @@ pub struct Reconcile {
     request_timeout: Duration,
     gate: Arc<Gate>,
     pause: Arc<Mutex<Pause>>,
+    passing: Arc<leave::Passing>,
+    in_vain: Arc<Mutex<slow::InVain>>,
     sweep: Sweep,
     announce: Arc<Announce>,
     silence: Silence,
@@ -170,6 +174,8 @@ impl Reconcile {
             request_timeout: config.auth0.timeout,
             gate,
             pause: Arc::default(),
+            passing: Arc::default(),
+            in_vain: Arc::default(),
             wake: Arc::default(),
         }
     }
@@ -288,13 +294,14 @@ impl Reconcile {
                         self.idle().await?;
                     }
                 }
-                Begun::Claimed(mut claim) => {
+                Begun::Claimed(mut taken) => {
                     let this = Arc::clone(self);
+                    let claim = &taken.claim;
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
                         let began = Instant::now();
-                        let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, began, ended).await;
+                        let ended = this.look(&mut taken, &mut permit).await;
+                        this.give_back(&taken.claim, began, ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));

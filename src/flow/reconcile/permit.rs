@@ -73,6 +73,12 @@ impl Permit {
             pacer.answered(now, kind, headers);
         }
     }
+
+    /// Whether the write may follow the read that was answered with `headers`.
+    pub(super) fn write_may_follow(&self, headers: &RateHeaders) -> bool {
+        let now = self.gate.started.elapsed();
+        self.gate.lock().write_may_follow(now, headers)
+    }
 }
 
 impl Drop for Permit {

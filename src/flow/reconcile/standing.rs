@@ -71,6 +71,14 @@ impl Role<'_> {
         self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 
+    /// Whether a look may find that such a change is to be made.
+    pub(super) fn allows(&self, change: Change) -> bool {
+        match change {
+            Change::Granted => self.wanted(),
+            Change::Revoked => !self.wanted() && self.adopted(),
+        }
+    }
+
     /// What our own records alone say is to be done; none when they say nothing, or only a look can tell.
     pub(super) fn awaits(&self) -> Option<Change> {
         let held = self.known.as_ref().is_some_and(|known| known.held);

@@ -241,10 +241,18 @@ pub async fn again(
     Ok(())
 }
 
+/// Gives a user back whose profile may have changed after it was read: to be read again a moment later, so that a
+/// client that writes without end does not have one user read in a tight circle.
+pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+    again(tx, claim, LOOKS_APART, true, None).await
+}
+
 /// Parks a user until the profile changes or a day has passed; a person can see why.
 pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+             -- what an operator let pass was this change; the next one may be another
+             pass_revokes = false, pass_grants = false,
              attempts = attempts + 1, last_error = $3
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
@@ -257,16 +265,24 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), Store
 }
 
 /// Ends a look as of `generation`, with changes that wait for a person. If somebody nominated meanwhile, the user
-/// stays due.
-pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) -> Result<(), StoreError> {
+/// stays due. At `again_at` the user is decided anew all the same: another rule says something else then.
+pub async fn hold(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    generation: i64,
+    why: HeldBy,
+    again_at: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     let held = sqlx::query_scalar!(
         r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
-               pass_revokes = false, pass_grants = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END
+               pass_revokes = false, pass_grants = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END,
+               held_until = CASE WHEN generation = $3 AND NOT observe THEN $5::timestamptz END
            WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,
         claim.user.as_str(),
         claim.lease,
         generation,
-        why.as_str()
+        why.as_str(),
+        again_at
     );
     if held.fetch_optional(&mut **tx).await? == Some(false) {
         Wake::Nominations.send(tx).await?;

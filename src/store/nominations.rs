@@ -118,14 +118,19 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
              rest_until = CASE WHEN excluded.rest_until IS NULL THEN n.rest_until
-                 ELSE least(excluded.rest_until, n.nominated_at + $10::double precision * interval '1 second') END,
+                 ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
              due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at
                  WHEN excluded.rest_until IS NULL THEN greatest(least(n.due_at, excluded.due_at), n.rest_until)
-                 ELSE least(excluded.rest_until, n.nominated_at + $10::double precision * interval '1 second') END,
+                 ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
+             -- a timer ends with the first nomination: from then on the user waits
+             nominated_at = least(n.nominated_at, now()),
+             -- what an operator let pass was another change than the one that comes after a failure
+             pass_revokes = n.pass_revokes AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
+             pass_grants = n.pass_grants AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
              -- a parked user waits for a person, or for the profile to change
              parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
              -- a held user is decided anew: what was held may not be due any more, and what is new may pass
-             held = NULL
+             held = NULL, held_until = NULL
          )
          SELECT pg_notify($11, '')",
         &users as &[&str],
@@ -148,19 +153,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
 /// Makes users due again who were held for the loss of a stream.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET held = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Makes users due again who have been parked for longer than `after`.
-pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE nominations SET parked_at = NULL, attempts = 0, due_at = now()
-         WHERE parked_at < now() - $1::double precision * interval '1 second'",
-        after.as_secs_f64()
+        "UPDATE nominations SET held = NULL, held_until = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
     )
     .execute(&mut **tx)
     .await?;
@@ -168,11 +161,18 @@ pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreEr
 }
 
 impl Store {
-    /// How long until the next user is due; none when nobody waits.
+    /// How long until the next user is due; none when no user waits. A user in hand is left out: that the lease of a
+    /// worker ran out is noticed by looking anyway.
     pub async fn next_due(&self) -> Result<Option<Duration>, StoreError> {
         let seconds = sqlx::query_scalar!(
-            r#"SELECT extract(epoch FROM min(CASE WHEN lease IS NULL THEN due_at ELSE lease_until END) - now())::double precision
-               FROM nominations WHERE parked_at IS NULL AND held IS NULL"#
+            r#"SELECT extract(epoch FROM min(next.due_at) - now())::double precision
+               FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
+               CROSS JOIN LATERAL (
+                   -- the first of an index range, however many wait behind it
+                   SELECT n.due_at FROM nominations n
+                   WHERE n.urgency = level.urgency AND n.parked_at IS NULL AND n.held IS NULL AND n.lease IS NULL
+                   ORDER BY n.due_at LIMIT 1
+               ) AS next"#
         );
         Ok(seconds
             .fetch_one(&self.pool)

@@ -130,7 +130,7 @@ impl Reconcile {
             }
         }
         debug!(user.id = claim.user.as_str(), ?why, "held without a look");
-        looks::hold(tx, claim, claim.generation, why).await?;
+        looks::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
         Ok(true)
     }
 
@@ -149,7 +149,7 @@ impl Reconcile {
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {
             debug!(user.id = claim.user.as_str(), ?why, "changes wait for a person");
-            looks::hold(tx, claim, generation, why).await
+            looks::hold(tx, claim, generation, why, standing.again_at()).await
         } else {
             // Let go of while we wrote the rest: nobody would release this user any more.
             self.wake.notify_one();

@@ -303,8 +303,7 @@ impl Reconcile {
             read.in_time()?;
         }
         if ours.look_again {
-            // The profile may have changed after we read it.
-            looks::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
+            looks::read_anew(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);

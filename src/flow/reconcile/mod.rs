@@ -50,6 +50,8 @@ const STAGE: &str = "reconcile";
 const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// How often the queue is looked at although nobody gave a hint.
 const LOOK_ANYWAY: Duration = Duration::from_secs(2);
+/// How often changes of counters are added up.
+const SUM_EVERY: Duration = Duration::from_secs(1);
 /// Looks in hand at once. At the fastest plan (50 calls a second) and a slow answer (300 ms) this keeps up.
 const LOOKS_IN_HAND: usize = 16;
 /// What a lease allows for beside the calls: our own transactions.
@@ -152,6 +154,8 @@ impl Reconcile {
                 verify_after: config.verify_after,
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
+                metrics: Arc::clone(&metrics),
+                reads_per_s: config.auth0.plan.reads_per_second() * (1.0 - config.auth0.reserve),
             },
             silence: Silence {
                 store: store.clone(),
@@ -246,7 +250,8 @@ impl Reconcile {
             kept = keep(&mut held) => kept,
             heard = self.hear() => heard,
             ended = self.dispatch(&mut looks) => ended,
-            ended = self.sweep.run() => ended,
+            never = self.sweep.run() => match never {},
+            never = self.sum_counters() => match never {},
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
@@ -261,6 +266,15 @@ impl Reconcile {
         match &self.gaps {
             Some(gaps) => gaps.run().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Adds up what changed in the counters. A failure only leaves more to add up.
+    async fn sum_counters(&self) -> std::convert::Infallible {
+        loop {
+            if !matches!(self.store.sum_counters().await, Ok(true)) {
+                tokio::time::sleep(SUM_EVERY).await;
+            }
         }
     }
 

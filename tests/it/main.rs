@@ -64,6 +64,8 @@ mod official_clients;
 #[cfg(test)]
 mod ops;
 mod parked;
+#[cfg(test)]
+mod queue_turns;
 mod races;
 #[cfg(test)]
 mod read_to_write;
@@ -84,6 +86,8 @@ mod rules_over_time;
 mod stop;
 #[cfg(test)]
 mod stream_full;
+#[cfg(test)]
+mod sweep_bounds;
 #[cfg(test)]
 mod takeover;
 mod tenant_recordings;

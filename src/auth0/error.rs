@@ -152,16 +152,6 @@ impl From<&CallError> for Ended {
 }
 
 impl CallError {
-    /// Whether it is certain that the call changed nothing: it was refused by the rate limit, or never sent.
-    #[must_use]
-    pub fn is_without_effect(&self) -> bool {
-        match self {
-            Self::Limited => true,
-            Self::Later { outcome, .. } => *outcome == Outcome::NotSent,
-            Self::Gone | Self::Refused { .. } | Self::Credentials { .. } | Self::Scope { .. } => false,
-        }
-    }
-
     /// As a label.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -244,7 +244,19 @@ pub async fn again(
 /// Gives a user back whose profile may have changed after it was read: to be read again a moment later, so that a
 /// client that writes without end does not have one user read in a tight circle.
 pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
-    again(tx, claim, LOOKS_APART, true, None).await
+    // As a rest: the next record must not bring the read forward.
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true,
+             rest_until = now() + $3::double precision * interval '1 second',
+             due_at = now() + $3::double precision * interval '1 second'
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        LOOKS_APART.as_secs_f64()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Parks a user until the profile changes or a day has passed; a person can see why.

@@ -40,6 +40,7 @@ async fn a_count_that_goes_to_and_fro_in_a_grace_does_not_wait_for_its_end() {
     world
         .publish(&(0..50).flat_map(there_and_back).collect::<Vec<_>>())
         .await;
+    world.publish(&[play("last", "pl_1")]).await;
     let waits = "SELECT count(*) FROM nominations WHERE nominated_at <= now() AND due_at <= now() + interval '10 seconds'";
     world
         .eventually("she waits from now on", async || {

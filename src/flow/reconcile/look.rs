@@ -13,9 +13,9 @@ use super::brake::Braked;
 use super::leave::Leave;
 use super::permit::Permit;
 use super::race::{self, Races};
-use super::slow::WRITE_WITHIN;
+use super::read::Read;
 use super::standing::Standing;
-use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
+use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
 use crate::domain::pacer::Kind;
 use crate::domain::patch::Patch;
 use crate::domain::plan::{Change, plan};
@@ -46,15 +46,7 @@ pub(super) struct Taken {
     /// What may be changed.
     leave: Leave,
     /// No write is sent after this.
-    lease_ends: Instant,
-}
-
-/// A profile as it was read.
-struct Read {
-    profile: Profile,
-    rate: RateHeaders,
-    /// No write may follow after this.
-    until: Instant,
+    pub(super) lease_ends: Instant,
 }
 
 /// What was decided after the profile was read.
@@ -159,33 +151,6 @@ impl Reconcile {
         }
     }
 
-    /// Reads the profile, with a token that is good for the write too; none when Auth0 does not know the user.
-    async fn read(&self, taken: &Taken, permit: &mut Permit) -> Result<Option<Read>, LookError> {
-        let user = &taken.claim.user;
-        let ready = self.reader.prepare(self.request_timeout + WRITE_WITHIN).await;
-        if let Err(error) = ready.result {
-            self.count_call(Kind::Read, error.as_str());
-            return Err(LookError::Call {
-                error,
-                rate: ready.rate,
-            });
-        }
-        let reply = self.reader.get_user(user).await;
-        let (rate, answered_at) = (reply.rate, reply.answered_at);
-        match self.answered(permit, Kind::Read, reply) {
-            Ok(profile) => {
-                let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
-                let until = until.min(taken.lease_ends);
-                Ok(Some(Read { profile, rate, until }))
-            }
-            Err(LookError::Call {
-                error: CallError::Gone,
-                ..
-            }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Sends what was decided, and records what came of it.
     async fn write(
         &self,
@@ -225,7 +190,7 @@ impl Reconcile {
         let LookError::Call { error: why, .. } = &error else {
             return Err(error);
         };
-        if let (true, Some(write)) = (why.is_without_effect(), write.write) {
+        if let (true, Some(write)) = (is_without_effect(why), write.write) {
             let mut tx = self.store.begin().await?;
             profile_writes::without_effect(&mut tx, write).await?;
             tx.commit().await.map_err(StoreError::from)?;
@@ -241,41 +206,6 @@ impl Reconcile {
             ) => Err(LookError::TooLate),
             _ => Err(error),
         }
-    }
-
-    /// Tells pacer and metrics of an answer.
-    fn answered(&self, permit: &mut Permit, call: Kind, reply: Reply<Profile>) -> Result<Profile, LookError> {
-        let late = |error: &CallError| {
-            matches!(
-                error,
-                CallError::Later {
-                    why: LaterWhy::TooLate,
-                    ..
-                }
-            )
-        };
-        if !reply.result.as_ref().is_err_and(late) {
-            let limited = matches!(reply.result, Err(CallError::Limited));
-            permit.answered(call, &reply.rate, limited);
-            let result = match &reply.result {
-                Ok(_) => "ok",
-                Err(error) => error.as_str(),
-            };
-            self.count_call(call, result);
-        }
-        reply.result.map_err(|error| LookError::Call {
-            error,
-            rate: reply.rate,
-        })
-    }
-
-    fn count_call(&self, call: Kind, result: &str) {
-        let name = if call == Kind::Read {
-            "get_user"
-        } else {
-            "patch_user"
-        };
-        self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
@@ -369,16 +299,6 @@ impl Reconcile {
     }
 }
 
-impl Read {
-    fn in_time(&self) -> Result<(), LookError> {
-        if Instant::now() <= self.until {
-            Ok(())
-        } else {
-            Err(LookError::TooLate)
-        }
-    }
-}
-
 /// What came of taking a user in hand.
 pub(super) enum Begun {
     /// Nobody is due.
@@ -387,4 +307,13 @@ pub(super) enum Begun {
     Settled,
     /// The user must be looked at.
     Claimed(Box<Taken>),
+}
+
+/// Whether it is certain that the call changed nothing: it was refused by the rate limit, or never sent.
+fn is_without_effect(error: &CallError) -> bool {
+    match error {
+        CallError::Limited => true,
+        CallError::Later { outcome, .. } => *outcome == Outcome::NotSent,
+        _ => false,
+    }
 }

@@ -14,9 +14,11 @@ mod naming;
 mod pause;
 mod permit;
 mod race;
+mod read;
 mod record;
 mod slow;
 mod standing;
+mod turns;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +27,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use super::accept::Accept;
 use super::announce::Announce;
@@ -50,8 +52,6 @@ const STAGE: &str = "reconcile";
 const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// How often the queue is looked at although nobody gave a hint.
 const LOOK_ANYWAY: Duration = Duration::from_secs(2);
-/// How often changes of counters are added up.
-const SUM_EVERY: Duration = Duration::from_secs(1);
 /// Looks in hand at once. At the fastest plan (50 calls a second) and a slow answer (300 ms) this keeps up.
 const LOOKS_IN_HAND: usize = 16;
 /// What a lease allows for beside the calls: our own transactions.
@@ -244,18 +244,30 @@ impl Reconcile {
         info!(writes = self.writes, "reconciling");
         self.remind().await?;
         let mut looks = JoinSet::new();
+        let (ending, mut all_dispatched) = (CancellationToken::new(), false);
+        let mut dispatch = Box::pin(self.dispatch(&mut looks, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = changed.changed() => Ok(()),
             kept = keep(&mut held) => kept,
             heard = self.hear() => heard,
-            ended = self.dispatch(&mut looks) => ended,
+            ended = &mut dispatch => {
+                all_dispatched = true;
+                ended
+            }
             never = self.sweep.run() => match never {},
             never = self.sum_counters() => match never {},
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
+        // A user who is being claimed gets the attempt, or would wait until the lease runs out.
+        ending.cancel();
+        if all_dispatched {
+            drop(dispatch);
+        } else if let Err(why) = dispatch.await {
+            warn!("a user was perhaps claimed at the end of a term: {why}");
+        }
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
         Ok(ended.map(|()| Duration::ZERO)?)
@@ -269,15 +281,6 @@ impl Reconcile {
         }
     }
 
-    /// Adds up what changed in the counters. A failure only leaves more to add up.
-    async fn sum_counters(&self) -> std::convert::Infallible {
-        loop {
-            if !matches!(self.store.sum_counters().await, Ok(true)) {
-                tokio::time::sleep(SUM_EVERY).await;
-            }
-        }
-    }
-
     /// Wakes the queue on hints. The first wake is for what came before we listened.
     async fn hear(&self) -> Result<(), StoreError> {
         let mut waker = self.store.listen(Wake::Nominations).await?;
@@ -288,24 +291,27 @@ impl Reconcile {
     }
 
     /// Takes users in hand as leave and urgency allow.
-    async fn dispatch(self: &Arc<Self>, looks: &mut JoinSet<()>) -> Result<(), StoreError> {
+    /// `ending` ends it between two users, never while one is claimed.
+    async fn dispatch(
+        self: &Arc<Self>,
+        looks: &mut JoinSet<()>,
+        ending: &CancellationToken,
+    ) -> Result<(), StoreError> {
         let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            let turn = ending.run_until_cancelled(self.turn(&slots)).await;
+            let Some(Some((slot, probing, mut permit))) = turn else {
                 return Ok(());
             };
             while looks.try_join_next().is_some() {}
-            let probing = self.paused().await;
-            let mut permit = self.gate.look().await;
             match self.begin().await? {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
-                    if !self.store.rules_are_in_force(&self.fingerprint).await? {
-                        return Ok(());
-                    }
-                    if !self.paused_by_person().await? {
-                        self.idle().await?;
+                    match ending.run_until_cancelled(self.no_user_is_due()).await {
+                        Some(Ok(true)) => {}
+                        Some(Ok(false)) | None => return Ok(()),
+                        Some(Err(why)) => return Err(why),
                     }
                 }
                 Begun::Claimed(mut taken) => {
@@ -326,30 +332,6 @@ impl Reconcile {
                 }
             }
         }
-    }
-
-    /// Waits for a hint, for the next user to be due, or a while.
-    async fn idle(&self) -> Result<(), StoreError> {
-        let due = self
-            .store
-            .next_due()
-            .await?
-            .unwrap_or(LOOK_ANYWAY)
-            .clamp(Duration::from_millis(5), LOOK_ANYWAY);
-        tokio::select! {
-            () = self.wake.notified() => {}
-            () = tokio::time::sleep(due) => {}
-        }
-        Ok(())
-    }
-
-    /// Waits out a pause; answers whether the next look is a probe.
-    async fn paused(&self) -> bool {
-        let Some(until) = self.pause().until() else {
-            return false;
-        };
-        tokio::time::sleep_until(until).await;
-        true
     }
 }
 

@@ -1,0 +1,68 @@
+//! The waits between two attempts, and what is done beside them.
+//!
+//! Owns how long the queue rests. Must never claim a user: whoever waits here can be stopped at any moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::permit::Permit;
+use super::{LOOK_ANYWAY, Reconcile};
+use crate::store::StoreError;
+
+/// How often changes of counters are added up.
+const SUM_EVERY: Duration = Duration::from_secs(1);
+
+impl Reconcile {
+    /// Adds up what changed in the counters. A failure only leaves more to add up.
+    pub(super) async fn sum_counters(&self) -> std::convert::Infallible {
+        loop {
+            if !matches!(self.store.sum_counters().await, Ok(true)) {
+                tokio::time::sleep(SUM_EVERY).await;
+            }
+        }
+    }
+
+    /// Waits for a free hand, the end of a pause and leave to call. Returns also whether the next look is a probe.
+    pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
+        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        let probing = self.paused().await;
+        Some((slot, probing, self.gate.look().await))
+    }
+
+    /// Waits until a user may be due. False when other rules are in force.
+    pub(super) async fn no_user_is_due(&self) -> Result<bool, StoreError> {
+        if !self.store.rules_are_in_force(&self.fingerprint).await? {
+            return Ok(false);
+        }
+        if !self.paused_by_person().await? {
+            self.idle().await?;
+        }
+        Ok(true)
+    }
+
+    /// Waits for a hint, for the next user to be due, or a while.
+    async fn idle(&self) -> Result<(), StoreError> {
+        let due = self
+            .store
+            .next_due()
+            .await?
+            .unwrap_or(LOOK_ANYWAY)
+            .clamp(Duration::from_millis(5), LOOK_ANYWAY);
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(due) => {}
+        }
+        Ok(())
+    }
+
+    /// Waits out a pause; answers whether the next look is a probe.
+    async fn paused(&self) -> bool {
+        let Some(until) = self.pause().until() else {
+            return false;
+        };
+        tokio::time::sleep_until(until).await;
+        true
+    }
+}

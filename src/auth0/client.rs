@@ -73,7 +73,7 @@ pub struct Client {
     http: reqwest::Client,
     /// `https://{domain}/api/v2/`.
     api: Arc<str>,
-    tokens: Arc<Tokens>,
+    pub(super) tokens: Arc<Tokens>,
 }
 
 /// What came of a call, and what its reply said about the rate limit.

@@ -380,6 +380,41 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_before_the_write_is_renewed_before_the_read() {
+    let tenant = Tenant::new(vec![], vec![]).await;
+    let client = tenant.client();
+    let reader = Reader::new(&client);
+    let lasting = Duration::from_secs(12);
+    reader.prepare(lasting).await.result.unwrap();
+    reader.prepare(lasting).await.result.unwrap();
+    assert_eq!(tenant.token_requests(), 1);
+    let soon = Instant::now() + Duration::from_secs(5);
+    client
+        .tokens
+        .state
+        .lock()
+        .await
+        .cached
+        .as_mut()
+        .unwrap()
+        .refresh_at = soon;
+    reader.prepare(lasting).await.result.unwrap();
+    assert_eq!((tenant.token_requests(), tenant.got("/api/v2/").len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_write_whose_time_is_over_is_not_sent() {
+    let tenant = Tenant::new(vec![], vec![]).await;
+    let writer = Writer::new(&tenant.client());
+    let body = json!({"app_metadata": {"roles": ["a"]}});
+    let late = writer
+        .patch_user(&user(), &body, Instant::now() - Duration::from_secs(1))
+        .await;
+    assert_eq!(later(late), (LaterWhy::TooLate, Outcome::NotSent));
+    assert_eq!(tenant.got("PATCH").len(), 0);
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_refuses_stops_everyone_and_is_not_asked_at_once_again() {
     let body = json!({"error": "access_denied", "error_description": "Unauthorized"});
     let tenant = Tenant::new(vec![Say::json(401, &body)], vec![]).await;

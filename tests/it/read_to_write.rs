@@ -6,6 +6,7 @@ use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper::sandbox::tenant::{CallMatch, Fault, Rate, RatePlan, TenantOptions};
 use rolekeeper::sandbox::traffic::management::Management;
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::oracle::ROLE;
@@ -47,19 +48,21 @@ async fn slow_postgres_after_a_read_costs_no_role_of_others() {
     assert_eq!((world.patches(), world.number(late).await), (1, Some(0)));
 }
 
-/// A client that takes nine tenths of what the tenant allows, until the test ends.
-async fn takes_most_of_it(world: &World) {
+/// A client that takes nearly all that the tenant allows, until it is dropped.
+async fn takes_most_of_it(world: &World) -> JoinSet<()> {
     world.seed_user("auth0|theirs", &[]);
     let client = Management::connect(&world.tenant, CLIENT, "secret").await;
     let client = client.expect("a token");
     let mut every = tokio::time::interval(Duration::from_millis(26));
     every.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    tokio::spawn(async move {
+    let mut other = JoinSet::new();
+    other.spawn(async move {
         loop {
             every.tick().await;
             let _ = client.user("auth0|theirs", None).await;
         }
     });
+    other
 }
 
 #[tokio::test]
@@ -73,7 +76,7 @@ async fn a_bucket_used_up_by_others_wastes_few_calls() {
     let world = World::builder().tenant(tenant).env("AUTH0_PLAN", "10:40");
     let world = world.env("SWEEP_INTERVAL_S", 1).start().await;
     let users: Vec<String> = (0..8).map(|n| format!("auth0|u{n}")).collect();
-    takes_most_of_it(&world).await;
+    let _other = takes_most_of_it(&world).await;
     for (n, user) in users.iter().enumerate() {
         world.seed_user(user, &["mentor"]);
         world.earn(user, &format!("pl_{n}")).await;

@@ -44,8 +44,7 @@ async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
     for n in 0..OLD_WRITES {
         let _ = writeln!(
             rows,
-            "{:08x}-0000-7000-8000-000000000000\tauth0|u{n}\t[]\t[]\tt\tt",
-            n
+            "{n:08x}-0000-7000-8000-000000000000\tauth0|u{n}\t[]\t[]\tt\tt"
         );
     }
     let mut connection = world.db.acquire().await.expect("Postgres answers");

@@ -227,6 +227,6 @@ mod tests {
         assert_eq!(verifications(1_000, minute_of_a_day, 960.0), 200);
         assert_eq!(verifications(500_000, minute_of_a_day, 960.0), 435);
         assert_eq!(verifications(3_000_000, minute_of_a_day, 960.0), 480);
-        assert_eq!(verifications(0, f64::INFINITY, 960.0), 200);
+        assert_eq!(verifications(0, minute_of_a_day, 960.0), 200);
     }
 }

@@ -67,7 +67,7 @@ pub(super) enum Part {
     LeftOver,
     /// Parked users whose day is over.
     Parked,
-    /// Held users of whom a rule says something else by now.
+    /// Held users for whom a rule says something else by now.
     Held,
     /// Wishes for a display name.
     DisplayNames,
@@ -75,7 +75,7 @@ pub(super) enum Part {
     Verify,
     /// Writes whose result is unknown.
     Writes,
-    /// Races that nobody settled.
+    /// Races that are not settled.
     Races,
 }
 

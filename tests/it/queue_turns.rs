@@ -1,4 +1,4 @@
-//! Whose turn it is: who goes to and fro, who is written all the time, and who is taken over by hand.
+//! Turns in the queue: a count that flaps, a user who is written all the time, and holders taken over by hand.
 
 use std::time::Duration;
 

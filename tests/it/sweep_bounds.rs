@@ -26,7 +26,7 @@ async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
         .expect("Postgres answers");
 }
 
-/// A race that nobody settled: the last part of the sweep has its user read.
+/// A race that is not settled: the last part of the sweep has its user read.
 async fn open_race(world: &World) {
     let race = "INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, found_at)
                 VALUES (gen_random_uuid(), 'auth0|raced', gen_random_uuid(), 'r', '[]', '[]', '[]', '[]', now(), now() - interval '1 hour')";

@@ -54,7 +54,7 @@ impl Reconcile {
     /// What of a plan is held, by the leave that was had before the profile was read. Takes no lock.
     ///
     /// # Errors
-    /// A change that nobody expected, for which the brake must be asked before the profile is read again.
+    /// A change that was not expected, for which the brake must be asked before the profile is read again.
     pub(super) fn brake(
         &self,
         claim: &Claim,

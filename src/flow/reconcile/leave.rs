@@ -84,7 +84,7 @@ impl Leave {
         std::mem::take(&mut self.engaged)
     }
 
-    /// Lets a change pass that nobody expected, while that is far from the brake. Otherwise the brake must be asked.
+    /// Lets a change pass that was not expected, while that is far from the brake. Otherwise the brake must be asked.
     pub(super) fn passes_unasked(&self, change: Change) -> bool {
         let mut direction = self.passing.of(change);
         let Some((room, counted_at)) = direction.room else {

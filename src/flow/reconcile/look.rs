@@ -53,7 +53,7 @@ pub(super) struct Taken {
 enum Decided {
     /// Recorded already: nothing to write, or not ours any more.
     Nothing,
-    /// A change that nobody expected: its brake must be asked, and the profile read again.
+    /// A change that was not expected: its brake must be asked, and the profile read again.
     Unasked(Change),
     /// To be written now.
     Write(Box<ToWrite>),
@@ -125,7 +125,7 @@ impl Reconcile {
         })))
     }
 
-    /// Asks the brake for a change that nobody expected.
+    /// Asks the brake for a change that was not expected.
     async fn ask_late(&self, taken: &mut Taken, change: Change) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         self.ask(&mut tx, &taken.claim, change, &mut taken.leave).await?;

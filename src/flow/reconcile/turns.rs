@@ -1,6 +1,6 @@
 //! The waits between two attempts, and what is done beside them.
 //!
-//! Owns how long the queue rests. Must never claim a user: whoever waits here can be stopped at any moment.
+//! Owns how long the queue rests. Must never claim a user: each wait here can be stopped at any moment.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -66,7 +66,7 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
         seen.below_since,
         seen.overruled
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -87,7 +87,7 @@ pub async fn decided(
         wanted,
         below_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -109,7 +109,7 @@ pub async fn awaited(
         wanted,
         below_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -117,7 +117,7 @@ pub async fn awaited(
 /// Forgets the assignments of a user who is no more.
 pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -125,7 +125,7 @@ pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
 /// Asks for a look at everybody who holds an owned role, when the time comes.
 pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL")
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -169,7 +169,7 @@ impl Store {
             role,
             users
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let mut looks: Vec<_> = unadopted
             .iter()
@@ -190,7 +190,7 @@ impl Store {
             role,
             &unadopted
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         Wake::Nominations.send(&mut tx).await?;

@@ -145,7 +145,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         REST_AT_MOST.as_secs_f64(),
         super::Wake::Nominations.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -155,7 +155,7 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET held = NULL, held_until = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -14,7 +14,7 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
         deltas
     );
     Ok(rows
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?
         .into_iter()
         .map(|row| (row.user_id, row.plays))
@@ -23,15 +23,13 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
 
 /// Sums everything up anew; the caller has stopped the fold.
 pub(super) async fn rebuild(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM owner_totals")
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!("DELETE FROM owner_totals").execute(&mut *tx).await?;
     sqlx::query!(
         "INSERT INTO owner_totals (user_id, plays)
          SELECT owner_id, sum(greatest(plays, 0))::bigint FROM playlists
          WHERE owner_id IS NOT NULL AND NOT deleted GROUP BY owner_id"
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -59,7 +59,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     ];
     let mut rows = 0;
     for query in queries {
-        rows += query.execute(&mut **tx).await?.rows_affected();
+        rows += query.execute(&mut *tx).await?.rows_affected();
     }
     Ok(rows)
 }
@@ -78,7 +78,7 @@ impl Store {
                 after,
                 LETTERS_AT_ONCE
             );
-            let Some(until) = until.fetch_one(&mut *tx).await? else {
+            let Some(until) = until.fetch_one(&mut tx).await? else {
                 return Ok(gone);
             };
             let removed = sqlx::query!(
@@ -89,7 +89,7 @@ impl Store {
                 after,
                 until
             );
-            gone += removed.execute(&mut *tx).await?.rows_affected();
+            gone += removed.execute(&mut tx).await?.rows_affected();
             tx.commit().await?;
             after = until;
         }

@@ -63,7 +63,7 @@ pub async fn attempt(
         Value::from(wrote),
         mends_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -74,7 +74,7 @@ pub async fn without_effect(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreErr
         "DELETE FROM profile_writes WHERE write_id = $1 AND completed_at IS NULL AND NOT answered",
         write
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -94,7 +94,7 @@ pub async fn answered(
         at,
         recorded
     );
-    Ok(noted.execute(&mut **tx).await?.rows_affected() == 1)
+    Ok(noted.execute(&mut *tx).await?.rows_affected() == 1)
 }
 
 /// Completes the newest write without an answer that left the profile as it was just seen. No login comes
@@ -116,7 +116,7 @@ pub async fn confirm(
         Value::from(roles),
         at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -128,7 +128,7 @@ pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Res
         user,
         until
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -168,7 +168,7 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
         &slacks
     );
     let mut known = vec![OwnWrite::Unknown; records.len()];
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let is = if row.echo {
             OwnWrite::Echo
         } else {
@@ -199,7 +199,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
         &ids,
         &ats as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -215,7 +215,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let read = State {
@@ -280,7 +280,7 @@ impl Store {
             settle.as_secs_f64(),
             FOLLOW_UP_SLICE
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         if asked.is_empty() {
             return Ok((0, 0));
@@ -303,7 +303,7 @@ impl Store {
             "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
             &ids
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok((asked.len() as u64, looks.len() as u64))

@@ -28,12 +28,12 @@ impl Store {
             rules.fingerprint(),
             serde_json::to_value(rules.as_slice()).unwrap_or_default()
         );
-        if taken.execute(&mut *tx).await?.rows_affected() == 0 {
+        if taken.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(InForce::Already);
         }
         // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
         sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         if rules.need_totals() {
             super::owner_totals::rebuild(&mut tx).await?;
@@ -105,7 +105,7 @@ async fn nominate_out_of_step(
         rule.revoke == Revoke::On,
         gone_for.as_secs_f64()
     );
-    Ok(nominated.execute(&mut **tx).await?.rows_affected())
+    Ok(nominated.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Makes users due who only wait for the end of a time that a rule gave them; answers how many.
@@ -115,5 +115,5 @@ async fn wake_timers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
          WHERE due_at > now() AND lease IS NULL AND NOT observe AND attempts = 0 AND parked_at IS NULL AND held IS NULL
            AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)"
     );
-    Ok(woken.execute(&mut **tx).await?.rows_affected())
+    Ok(woken.execute(&mut *tx).await?.rows_affected())
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod fold;
+mod reconcile;
 mod room;
 mod tenant_log;
 
@@ -15,6 +16,7 @@ use prometheus::{
 
 pub use api::ApiMetrics;
 pub use fold::FoldMetrics;
+pub use reconcile::ReconcileMetrics;
 pub use room::RoomMetrics;
 pub use tenant_log::TenantLogMetrics;
 
@@ -105,6 +107,8 @@ pub struct Metrics {
     pub tenant_log: TenantLogMetrics,
     /// Room in the streams.
     pub room: RoomMetrics,
+    /// Attempts in vain, and the sweep.
+    pub reconcile: ReconcileMetrics,
 }
 
 /// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
@@ -312,6 +316,7 @@ impl Metrics {
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),
             room: RoomMetrics::new(&maker, streams),
+            reconcile: ReconcileMetrics::new(&maker),
             registry: maker.0,
         };
         metrics.create_series(streams, reasons);

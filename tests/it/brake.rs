@@ -182,7 +182,9 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     };
     world.publish(&(0..500).flat_map(earn).collect::<Vec<_>>()).await;
     world
-        .eventually("all are granted", async || world.holders(500) == 500)
+        .eventually_within(std::time::Duration::from_mins(1), "all are granted", async || {
+            world.holders(500) == 500
+        })
         .await;
     world.count_is("nobody waits", DUE, 0).await;
     let calls = || world.tenant.with_calls(<[_]>::len);
@@ -310,15 +312,15 @@ async fn looks_at_once_do_not_slip_past_together() {
     // Nobody knows what they wait for, so only what was decided counts.
     let hide = "UPDATE nominations SET urgency = 2";
     sqlx::query(hide).execute(&world.db).await.expect("an update");
-    // Whoever has counted cannot write the decision down until the others are there too.
+    // No decision can be written down until the brake has let pass as many as it does.
     let mut gate = world.db.begin().await.expect("a transaction");
     let close = sqlx::query("LOCK TABLE role_changes IN SHARE MODE");
     close.execute(&mut *gate).await.expect("a lock");
     world.told(&["resume"]).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     world
-        .eventually("many decide at once", async || {
-            world.number(waiting).await >= Some(8)
+        .eventually("three decide at once", async || {
+            world.number(waiting).await >= Some(3)
         })
         .await;
     gate.rollback().await.expect("an open gate");

@@ -91,7 +91,11 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+#[cfg(test)]
+mod queue_turns;
 mod races;
+#[cfg(test)]
+mod read_to_write;
 #[cfg(test)]
 mod reconcile_calls;
 #[cfg(test)]
@@ -113,6 +117,8 @@ mod rules_over_time;
 mod stop;
 #[cfg(test)]
 mod stream_full;
+#[cfg(test)]
+mod sweep_bounds;
 #[cfg(test)]
 mod takeover;
 #[cfg(test)]

@@ -96,6 +96,10 @@ impl Bucket {
         Duration::from_secs_f64(self.limit / self.rate())
     }
 
+    pub(super) fn look_time(&self) -> Duration {
+        Duration::from_secs_f64(self.look_cost / self.rate())
+    }
+
     pub(super) fn until_affordable(&self) -> Duration {
         let missing = self.kept() + self.look_cost - self.level;
         if missing <= EPSILON {

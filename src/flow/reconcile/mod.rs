@@ -12,14 +12,19 @@ mod gaps;
 mod give_back;
 mod gone;
 mod history;
+mod leave;
 mod look;
 mod naming;
 mod pause;
 mod permit;
 mod race;
+mod read;
 mod record;
 mod restore;
+mod slow;
 mod standing;
+mod turns;
+mod write;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,7 +33,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use super::accept::Accept;
 use super::announce::Announce;
@@ -82,6 +87,8 @@ pub struct Reconcile {
     request_timeout: Duration,
     gate: Arc<Gate>,
     breaker: Arc<Mutex<Breaker>>,
+    passing: Arc<leave::Passing>,
+    in_vain: Arc<Mutex<slow::InVain>>,
     sweep: Sweep,
     announce: Arc<Announce>,
     silence: Silence,
@@ -168,6 +175,8 @@ impl Reconcile {
                 verify_after: config.verify_after,
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
+                metrics: Arc::clone(&metrics),
+                reads_per_s: config.auth0.plan.reads_per_second() * (1.0 - config.auth0.reserve),
             },
             silence: Silence {
                 store: store.clone(),
@@ -192,6 +201,8 @@ impl Reconcile {
             request_timeout: config.auth0.timeout,
             gate,
             breaker: Arc::default(),
+            passing: Arc::default(),
+            in_vain: Arc::default(),
             wake: Arc::default(),
         }
     }
@@ -265,18 +276,31 @@ impl Reconcile {
         self.remind().await?;
         self.remind_of_gone().await?;
         let mut looks = JoinSet::new();
+        let (ending, mut all_dispatched) = (CancellationToken::new(), false);
+        let mut dispatch = Box::pin(self.dispatch(&mut looks, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = changed.changed() => Ok(()),
             kept = self.keep(&mut held) => kept,
             heard = self.hear() => heard,
-            ended = self.dispatch(&mut looks) => ended,
-            ended = self.sweep.run() => ended,
+            ended = &mut dispatch => {
+                all_dispatched = true;
+                ended
+            }
+            never = self.sweep.run() => match never {},
+            never = self.sum_counters() => match never {},
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.confirm.run()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
+        // A user who is being claimed gets the attempt, or would wait until the lease runs out.
+        ending.cancel();
+        if all_dispatched {
+            drop(dispatch);
+        } else if let Err(why) = dispatch.await {
+            warn!("a user was perhaps claimed at the end of a term: {why}");
+        }
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
         Ok(ended.map(|()| Duration::ZERO)?)
@@ -322,37 +346,43 @@ impl Reconcile {
     }
 
     /// Takes users in hand as leave and urgency allow.
-    async fn dispatch(self: &Arc<Self>, looks: &mut JoinSet<()>) -> Result<(), StoreError> {
+    /// `ending` ends it between two users, never while one is claimed.
+    async fn dispatch(
+        self: &Arc<Self>,
+        looks: &mut JoinSet<()>,
+        ending: &CancellationToken,
+    ) -> Result<(), StoreError> {
         let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            let turn = ending.run_until_cancelled(self.turn(&slots)).await;
+            let Some(Some((slot, probing, mut permit))) = turn else {
                 return Ok(());
             };
             while looks.try_join_next().is_some() {}
-            let probing = self.paused().await;
-            let mut permit = self.gate.look().await;
             let until_record_look = self.gate.until_record_look();
             match self.begin(until_record_look.is_zero()).await? {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
-                    if !self.store.rules_are_in_force(&self.fingerprint).await? {
-                        return Ok(());
-                    }
-                    if !self.paused_by_person().await? {
-                        self.idle(until_record_look).await?;
+                    let wait = self.no_user_is_due(until_record_look);
+                    match ending.run_until_cancelled(wait).await {
+                        Some(Ok(true)) => {}
+                        Some(Ok(false)) | None => return Ok(()),
+                        Some(Err(why)) => return Err(why),
                     }
                 }
-                Begun::Claimed(mut claim) => {
-                    if claim.by_record {
+                Begun::Claimed(mut taken) => {
+                    if taken.claim.by_record {
                         permit.by_record();
                     }
                     let this = Arc::clone(self);
+                    let claim = &taken.claim;
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
                         let began = Instant::now();
-                        let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, began, permit.accepted(), ended).await;
+                        let ended = this.look(&mut taken, &mut permit).await;
+                        let accepted = permit.accepted();
+                        this.give_back(&taken.claim, began, accepted, ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));
@@ -363,32 +393,6 @@ impl Reconcile {
                 }
             }
         }
-    }
-
-    /// Waits for a hint, for the next user to be due, or a while; for users whom records alone nominated also until they may
-    /// be looked at.
-    async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
-        let due = self.store.next_due(until_record_look.is_zero()).await?;
-        let due = if until_record_look.is_zero() {
-            due.unwrap_or(LOOK_ANYWAY)
-        } else {
-            due.unwrap_or(LOOK_ANYWAY).min(until_record_look)
-        };
-        let due = due.clamp(Duration::from_millis(5), LOOK_ANYWAY);
-        tokio::select! {
-            () = self.wake.notified() => {}
-            () = tokio::time::sleep(due) => {}
-        }
-        Ok(())
-    }
-
-    /// Waits out a pause; answers whether the next look is a probe.
-    async fn paused(&self) -> bool {
-        let Some(until) = self.breaker().until() else {
-            return false;
-        };
-        tokio::time::sleep_until(until).await;
-        true
     }
 }
 

@@ -97,6 +97,23 @@ impl Permit {
             pacer.answered(now, kind, headers);
         }
     }
+
+    /// Waits for leave to begin the look anew, which reads once more. Safe to cancel.
+    pub(super) async fn once_more(&mut self) {
+        let gate = Arc::clone(&self.gate);
+        let mut next = gate.look().await;
+        next.accepted = self.accepted;
+        if self.leave.as_ref().is_some_and(pacer::Permit::is_by_record) {
+            next.by_record();
+        }
+        *self = next;
+    }
+
+    /// Whether the write may follow the read that was answered with `headers`.
+    pub(super) fn write_may_follow(&self, headers: &RateHeaders) -> bool {
+        let now = self.gate.started.elapsed();
+        self.gate.lock().write_may_follow(now, headers)
+    }
 }
 
 impl Drop for Permit {

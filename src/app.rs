@@ -18,19 +18,19 @@ use crate::config::{
     ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
 };
 use crate::domain::event::Reason;
-use crate::domain::rule::Rules;
+use crate::domain::limits::Limits;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::patience::Patience;
 use crate::flow::publish::Publish;
 use crate::flow::reconcile::{Parts, Reconcile};
-use crate::flow::rules::RulesFile;
+use crate::flow::rules::{RulesError, RulesKeeper, this_worker};
 use crate::flow::silence::Heard;
 use crate::http::api::{self, ApiParts};
 use crate::http::{self, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
-use crate::store::{InForce, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Connects to Postgres as configured; connections are made when needed.
 ///
@@ -60,7 +60,6 @@ pub async fn serve(config: Config) -> Result<()> {
         fold,
         reconcile,
         ops_listen,
-        rules,
         rules_file,
         erasure_key,
         grace_period,
@@ -72,7 +71,6 @@ pub async fn serve(config: Config) -> Result<()> {
     let bus = bus(&bus_config).await?;
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
-    let rules = watch::Sender::new(Arc::new(rules));
     let client = reconcile
         .as_ref()
         .map(|reconcile| client(&reconcile.auth0))
@@ -127,7 +125,6 @@ pub async fn serve(config: Config) -> Result<()> {
         bus,
         metrics,
         readiness,
-        rules,
         rules_file,
         client,
         lifecycle: lifecycle.clone(),
@@ -161,7 +158,6 @@ struct Worker {
     bus: Bus,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    rules: watch::Sender<Arc<Rules>>,
     rules_file: Option<PathBuf>,
     client: Option<Client>,
     lifecycle: Lifecycle,
@@ -176,17 +172,27 @@ impl Worker {
             bus,
             metrics,
             readiness,
-            rules,
             rules_file,
             client,
             lifecycle,
         } = self;
         let stop = lifecycle.stopping();
-        let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
-        let needed = fold.is_some() || reconcile.is_some();
-        let first_rules = Arc::clone(&rules.borrow());
-        if needed && !prepare(&store, &first_rules, writes, &readiness, &stop).await? {
-            return Ok(());
+        let own = reconcile.as_ref().map(|reconcile| reconcile.own_limits);
+        let mut keeper = RulesKeeper {
+            file: rules_file,
+            worker: this_worker(own.unwrap_or_default()),
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            rules: watch::Sender::new(Arc::default()),
+            limits: watch::Sender::new(Limits::default()),
+            said: None,
+        };
+        let (rules, limits) = (keeper.rules.subscribe(), keeper.limits.subscribe());
+        if fold.is_some() || reconcile.is_some() {
+            if !prepare(&store, &mut keeper, &readiness, &stop).await? {
+                return Ok(());
+            }
+            lifecycle.spawn("rules", keeper.run(stop.clone()));
         }
         if let Some(FoldConfig {
             batch,
@@ -201,7 +207,7 @@ impl Worker {
                     bus: bus.clone(),
                     metrics: Arc::clone(&metrics),
                     readiness: readiness.clone(),
-                    rules: rules.subscribe(),
+                    rules: rules.clone(),
                     batch,
                     dedup_horizon,
                     own_client_id: own_client_id.clone(),
@@ -218,21 +224,11 @@ impl Worker {
                 logs: LogReader::new(&client),
                 metrics: Arc::clone(&metrics),
                 readiness,
-                rules: rules.subscribe(),
+                rules,
+                limits,
                 config,
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
-        }
-        // Without a file the sender lives on here: the stages end their terms when it is gone.
-        if let Some(path) = rules_file.filter(|_| needed) {
-            let watch = RulesFile {
-                path,
-                store,
-                metrics,
-                writes,
-                rules,
-            };
-            lifecycle.spawn("rules", watch.run(stop.clone()));
         }
         // A stage that ends before the stop is a crash.
         stop.cancelled().await;
@@ -240,33 +236,30 @@ impl Worker {
     }
 }
 
-/// Waits for Postgres, checks the schema and puts this worker's rules in force. Answers false when told to
-/// stop before that.
+/// Waits for Postgres, checks the schema and reads the rules in force. Answers false when told to stop before that.
 async fn prepare(
     store: &Store,
-    rules: &Rules,
-    writes: bool,
+    keeper: &mut RulesKeeper,
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Result<bool, StoreError> {
-    let mut patience = Patience::new("Postgres");
+    let mut patience = Patience::new("the start");
     readiness.not_ready("start", "starting");
     while !stop.is_cancelled() {
         let prepared = async {
             store.check_schema().await?;
             store.check_erasure_key().await?;
-            store.put_rules_in_force(rules, writes).await
+            keeper.first().await
         };
         match prepared.await {
-            Ok(in_force) => {
+            Ok(()) => {
                 patience.succeeded();
-                if let InForce::TakenOver(users) = in_force {
-                    info!(users, "new rules are in force; users they affect were nominated");
-                }
                 readiness.ready("start", "prepared");
                 return Ok(true);
             }
-            Err(error @ (StoreError::Schema(_) | StoreError::ErasureKey(_))) => return Err(error),
+            Err(RulesError::Store(error @ (StoreError::Schema(_) | StoreError::ErasureKey(_)))) => {
+                return Err(error);
+            }
             Err(why) => {
                 readiness.not_ready("start", why.to_string());
                 patience.wait(&why, stop).await;
@@ -321,9 +314,7 @@ fn client(config: &Auth0Config) -> Result<Client> {
         credential,
         ca_file,
         timeout,
-        writes: _,
         plan: _,
-        reserve: _,
     } = config;
     Ok(Client::new(ClientOptions {
         domain: domain.clone(),

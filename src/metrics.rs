@@ -4,6 +4,7 @@
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 mod api;
+mod rules;
 mod tenant_log;
 
 use prometheus::{
@@ -12,6 +13,7 @@ use prometheus::{
 };
 
 pub use api::ApiMetrics;
+pub use rules::RulesMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -65,6 +67,8 @@ pub struct Metrics {
     pub taken_away: IntCounterVec,
     /// 1 while the rules file cannot be used.
     pub rules_refused: IntGauge,
+    /// The rules in force.
+    pub rules: RulesMetrics,
     /// Races with other clients by how they ended.
     pub races: IntCounterVec,
     /// From the store of the event that carried a user over to the written role.
@@ -249,8 +253,9 @@ impl Metrics {
             ),
             rules_refused: maker.gauge(
                 "rolekeeper_rules_refused",
-                "1 while the rules file cannot be used and older rules stay in force",
+                "1 while this worker's rules file has a fault, or the version of the rules in force and other content",
             ),
+            rules: RulesMetrics::new(&maker),
             races: maker.counter(
                 "rolekeeper_races_total",
                 "Writes of other clients between our read and our write, by what became of them",

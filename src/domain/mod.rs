@@ -8,6 +8,7 @@ pub mod erasure;
 pub mod event;
 pub mod horizon;
 pub mod ids;
+pub mod limits;
 pub mod local_copy;
 pub mod log_batch;
 pub mod log_record;

@@ -14,10 +14,12 @@ pub mod erasures;
 pub mod event_ids;
 mod featured_playlists;
 mod gauges;
+mod limits;
 mod lock;
 pub mod looks;
 mod me;
 pub mod nominations;
+mod out_of_step;
 pub mod owner_totals;
 mod parked;
 mod pause;
@@ -27,11 +29,14 @@ pub mod profile_writes;
 pub mod races;
 pub mod role_changes;
 mod rules;
+mod rules_in_force;
 mod songs;
 mod tenant_log;
 mod user_data;
 pub mod users;
 mod wake;
+mod walk;
+mod workers;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -52,19 +57,23 @@ pub use dossier::Dossier;
 pub use erasures::Erased;
 pub use featured_playlists::OwnPlaylist;
 pub use gauges::Gauges;
+pub use limits::SetLimit;
 pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::{Claim, HeldBy};
 pub use nominations::{Cause, Nominate, Urgency};
+pub use out_of_step::Compare;
 pub use parked::Parked;
 pub use pause::Paused;
 pub use playlists::{Counted, Facts};
 pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome};
 pub use role_changes::OpenChange;
-pub use rules::InForce;
+pub use rules_in_force::{InForce, OfferedBy};
 pub use songs::Song;
 pub use tenant_log::{Checkpoint, Hearing};
 pub use wake::{Wake, Waker};
+pub use walk::{Slice, Walked};
+pub use workers::{Alive, Worker};
 
 /// Compiled in once; tests and `migrate` use the same.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -107,6 +116,9 @@ pub enum StoreError {
     /// People were erased with a key that this worker does not have; the text names the setting.
     #[error("{0}")]
     ErasureKey(String),
+    /// The rules in force have a format that this release does not know; the text names the release that does.
+    #[error("{0}")]
+    RulesFormat(String),
     /// The user was erased for good: nothing is kept of them any more.
     #[error("the user was erased")]
     Erased,

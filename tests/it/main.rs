@@ -56,6 +56,8 @@ mod late_writes;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod local_copy;
 #[cfg(test)]
 mod log_gaps;
@@ -73,7 +75,9 @@ mod reconcile_paused;
 mod reconcile_profiles;
 #[cfg(test)]
 mod reconcile_trouble;
+mod rules_across_releases;
 mod rules_file;
+mod rules_in_force;
 #[cfg(test)]
 mod rules_many;
 #[cfg(test)]
@@ -87,4 +91,5 @@ mod takeover;
 mod tenant_recordings;
 #[cfg(test)]
 mod user_login;
+mod walk;
 mod webhook;

@@ -37,10 +37,6 @@ pub(super) enum TermError {
     Read(#[from] ReadError),
     #[error("the cursor is not where it was left, or other rules are in force; nothing was committed")]
     Refused,
-    #[error(
-        "this worker's rules are not the ones in force: another worker brought others later; standing back"
-    )]
-    OtherRules,
     #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
 }
@@ -81,9 +77,11 @@ impl<'f> Term<'f> {
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
         let stage = self.fold.source.stage();
-        // Before the lock: who could not take over under these rules must not say that it stands by.
+        // Before the lock: a worker that does not know the rules in force takes none, and is not ready.
         if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
-            return Err(TermError::OtherRules);
+            // Others are, since a moment: this worker is about to read them.
+            let _ = tokio::time::timeout(STOPPED_POLL, self.changed.changed()).await;
+            return Ok(TermEnd::OtherRules);
         }
         let Some(mut held) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
             patience.succeeded();

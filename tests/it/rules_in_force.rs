@@ -96,7 +96,11 @@ async fn f51_a_running_worker_takes_newer_rules_over_at_once() {
     world
         .holders_are("two are not enough any more", &["ann"], &[])
         .await;
-    assert!(first.is_active("fold_app_events").await && first.is_active("reconcile").await);
+    world
+        .eventually("it is the active one", async || {
+            first.is_active("fold_app_events").await && first.is_active("reconcile").await
+        })
+        .await;
     world.settled().await;
 }
 

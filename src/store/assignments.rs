@@ -63,7 +63,7 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
         seen.below_since,
         seen.overruled
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -84,7 +84,7 @@ pub async fn decided(
         wanted,
         below_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -106,7 +106,7 @@ pub async fn awaited(
         wanted,
         below_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -114,7 +114,7 @@ pub async fn awaited(
 /// Forgets the assignments of a user who is no more.
 pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -122,7 +122,7 @@ pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
 /// Asks for a look at everybody who holds an owned role, when the time comes.
 pub async fn unverify_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!("UPDATE assignments SET verified_at = NULL WHERE held AND verified_at IS NOT NULL")
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -143,7 +143,7 @@ impl Store {
             role,
             users
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let mut looks: Vec<_> = adopted
             .iter()

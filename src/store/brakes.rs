@@ -58,7 +58,7 @@ pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
         change.as_str(),
         window.as_secs_f64()
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     Ok(Locked {
         change,
         engaged: row.engaged,
@@ -71,7 +71,7 @@ pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     let engaged = sqlx::query_scalar!(
         "SELECT change FROM brakes WHERE engaged_at IS NOT NULL ORDER BY change FOR SHARE"
     );
-    let engaged = engaged.fetch_all(&mut **tx).await?;
+    let engaged = engaged.fetch_all(&mut *tx).await?;
     Ok(engaged.iter().map(|text| change(text)).collect())
 }
 
@@ -114,7 +114,7 @@ impl Locked {
             enough,
             super::nominations::LOOKS_APART.as_secs_f64()
         );
-        Ok(count.fetch_one(&mut **tx).await?)
+        Ok(count.fetch_one(&mut *tx).await?)
     }
 
     /// Users who held a role at the start of the window; for revokes, one that is ours to take away. May be a
@@ -125,7 +125,7 @@ impl Locked {
             self.change.as_str(),
             HOLDERS_SERVE.as_secs_f64()
         );
-        if let Some(holders) = serves.fetch_optional(&mut **tx).await?.flatten() {
+        if let Some(holders) = serves.fetch_optional(&mut *tx).await?.flatten() {
             return Ok(holders);
         }
         let counted = sqlx::query_scalar!(
@@ -145,7 +145,7 @@ impl Locked {
             self.change.as_str(),
             self.since
         );
-        Ok(counted.fetch_one(&mut **tx).await?)
+        Ok(counted.fetch_one(&mut *tx).await?)
     }
 
     /// Engages the brake: from here on every change of its kind is held.
@@ -155,7 +155,7 @@ impl Locked {
             self.change.as_str(),
             changes
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Store {
             change.as_str(),
             &marks as &[&str]
         )
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         let first = sqlx::query!(
             r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM nominations n JOIN assignments a USING (user_id)
@@ -187,7 +187,7 @@ impl Store {
             &marks as &[&str],
             show
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         Ok(BrakeState {
             engaged_at: row.engaged_at,
@@ -214,7 +214,7 @@ impl Store {
             change.as_str(),
             &marks(change) as &[&str]
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         Wake::Nominations.send(&mut tx).await?;
@@ -237,7 +237,7 @@ impl Store {
              FROM let_go WHERE n.user_id = let_go.user_id RETURNING n.user_id",
             &marks(change) as &[&str]
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         sqlx::query!(
             "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', overruled = overruled OR $2 = 'granted'
@@ -246,7 +246,7 @@ impl Store {
             &dropped,
             change.as_str()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
@@ -262,5 +262,5 @@ async fn let_go(tx: &mut Tx<'_>, change: Change) -> Result<bool, StoreError> {
          WHERE change = $1 AND engaged_at IS NOT NULL",
         change.as_str()
     );
-    Ok(let_go.execute(&mut **tx).await?.rows_affected() > 0)
+    Ok(let_go.execute(&mut *tx).await?.rows_affected() > 0)
 }

@@ -122,7 +122,7 @@ impl Store {
             "UPDATE stream_losses SET accepted_at = now() WHERE stream = $1 AND accepted_at IS NULL",
             stream
         );
-        if accepted.execute(&mut *tx).await?.rows_affected() == 0 {
+        if accepted.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
         sqlx::query!(
@@ -133,7 +133,7 @@ impl Store {
             created_ns,
             last_seq
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         super::nominations::release_held(&mut tx).await?;
         wake.send(&mut tx).await?;
@@ -171,5 +171,5 @@ pub(super) async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let open = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#
     );
-    Ok(open.fetch_one(&mut **tx).await?)
+    Ok(open.fetch_one(&mut *tx).await?)
 }

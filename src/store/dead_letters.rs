@@ -46,7 +46,7 @@ pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> 
             reason,
             count
         )
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
         let room = usize::try_from(KEPT_PER_HOUR - (total - count)).unwrap_or(0);
         for letter in letters.into_iter().take(room) {
@@ -72,7 +72,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letter: &DeadLetter<'_>) -> Resul
         i64::try_from(letter.payload.len()).unwrap_or(i64::MAX),
         letter.stored_at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

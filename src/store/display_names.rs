@@ -58,7 +58,7 @@ pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), St
         user,
         wish
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -73,7 +73,7 @@ pub async fn refuse(tx: &mut Tx<'_>, user: &str, name: &DisplayName, why: &str) 
         name.as_str(),
         why
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -81,7 +81,7 @@ pub async fn refuse(tx: &mut Tx<'_>, user: &str, name: &DisplayName, why: &str) 
 /// The user is no more, and nothing is left to be named.
 pub async fn forget(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM display_names WHERE user_id = $1", user)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -93,7 +93,7 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
          WHERE refused IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))",
         users
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     let look = |user: &String| Nominate {
         user: user.clone(),
@@ -113,7 +113,7 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
          DELETE FROM display_names WHERE user_id = ANY($1::text[]) AND wish_id IS NULL",
         &refused
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(refused)
 }
@@ -142,7 +142,7 @@ impl Store {
             Uuid::now_v7(),
             name.as_str()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Ok(tx.commit().await?)
     }
@@ -195,7 +195,7 @@ impl Store {
             cause: None,
             restless: false,
         };
-        let mut looks: Vec<Nominate> = waiting.fetch_all(&mut *tx).await?.into_iter().map(look).collect();
+        let mut looks: Vec<Nominate> = waiting.fetch_all(&mut tx).await?.into_iter().map(look).collect();
         nominations::nominate(&mut tx, &mut looks).await?;
         tx.commit().await?;
         Ok(looks.len() as u64)

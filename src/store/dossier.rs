@@ -71,7 +71,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         user,
         verify_after.as_secs_f64()
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
         role,
         wanted: row.wanted[index],

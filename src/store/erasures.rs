@@ -39,7 +39,7 @@ pub async fn among(
         "SELECT user_hash FROM erasures WHERE user_hash = ANY($1::bytea[])",
         &asked as &[&[u8]]
     );
-    let erased: HashSet<Vec<u8>> = erased.fetch_all(&mut **tx).await?.into_iter().collect();
+    let erased: HashSet<Vec<u8>> = erased.fetch_all(&mut *tx).await?.into_iter().collect();
     let among = users.iter().zip(&hashes);
     Ok(among
         .filter(|(_, hash)| erased.contains(hash.as_slice()))
@@ -66,7 +66,7 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
 /// [`StoreError::Erased`], or that nobody can tell without the key.
 pub(super) async fn refuse(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     if among(tx, key, &[user]).await?.is_empty() {
         Ok(())
@@ -77,7 +77,7 @@ pub(super) async fn refuse(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str
 
 async fn check_value(tx: &mut Tx<'_>) -> Result<Option<Vec<u8>>, StoreError> {
     let check_value = sqlx::query_scalar!("SELECT check_value FROM erasure_key");
-    Ok(check_value.fetch_optional(&mut **tx).await?)
+    Ok(check_value.fetch_optional(&mut *tx).await?)
 }
 
 fn fitting<'k>(key: Option<&'k ErasureKey>, check_value: &[u8]) -> Result<&'k ErasureKey, StoreError> {
@@ -138,14 +138,14 @@ impl Store {
         let mut tx = self.begin().await?;
         // A batch that is being folded ends first, and the next one begins behind us: it finds who was erased.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         let check = key.check_value();
         sqlx::query!(
             "INSERT INTO erasure_key (check_value) VALUES ($1) ON CONFLICT DO NOTHING",
             check.as_slice()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         if let Some(check_value) = check_value(&mut tx).await? {
             fitting(Some(key), &check_value)?;
@@ -155,7 +155,7 @@ impl Store {
             "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
             hash.as_slice()
         );
-        let before = noted.execute(&mut *tx).await?.rows_affected() == 0;
+        let before = noted.execute(&mut tx).await?.rows_affected() == 0;
         let rows = person::erase(&mut tx, user, &pseudonym(&hash)).await?;
         tx.commit().await?;
         Ok(Erased { rows, before })

@@ -20,7 +20,7 @@ pub async fn slices(held: &mut Held) -> Result<Vec<Slice>, StoreError> {
         Slice,
         r#"SELECT slice_from AS "from", slice_to AS "to" FROM event_id_slices ORDER BY slice_from"#
     );
-    let slices = slices.fetch_all(&mut *tx).await?;
+    let slices = slices.fetch_all(&mut tx).await?;
     tx.commit().await?;
     Ok(slices)
 }
@@ -33,7 +33,7 @@ pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
         slice.from,
         slice.to
     )
-    .execute(&mut *tx)
+    .execute(&mut tx)
     .await?;
     let Slice { from, to } = slice;
     let sql = format!(
@@ -42,7 +42,7 @@ pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
          COMMENT ON TABLE event_ids_{from} IS 'Ids of events that the stream stored from Unix second {from} up to {to}.';
          ALTER TABLE event_ids ATTACH PARTITION event_ids_{from} FOR VALUES IN ({from})"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
@@ -50,10 +50,10 @@ pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
 pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
     sqlx::query!("DELETE FROM event_id_slices WHERE slice_from = $1", slice.from)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
     let sql = format!("{LOCK_TIMEOUT}; DROP TABLE event_ids_{}", slice.from);
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
@@ -71,7 +71,7 @@ pub async fn known(
         slices,
         ids as &[&str]
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     Ok(rows.into_iter().map(|row| (row.event_id, row.payload)).collect())
 }
 
@@ -84,6 +84,6 @@ pub async fn keep(tx: &mut Tx<'_>, slices: &[i64], payloads: &[i64], ids: &[&str
         payloads,
         ids as &[&str]
     );
-    kept.execute(&mut **tx).await?;
+    kept.execute(&mut *tx).await?;
     Ok(())
 }

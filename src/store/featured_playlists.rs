@@ -84,7 +84,7 @@ impl Store {
             user.as_str(),
             playlist.as_str()
         );
-        let featured = featured.execute(&mut *tx).await?.rows_affected() == 1;
+        let featured = featured.execute(&mut tx).await?.rows_affected() == 1;
         tx.commit().await?;
         Ok(featured)
     }

@@ -67,7 +67,7 @@ impl Store {
             by,
             why
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         if limit == Limit::Writes {
             walk::want(&mut tx, None).await?;

@@ -98,7 +98,7 @@ pub async fn claim(
         lease_for.as_secs_f64(),
         rules
     );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+    let Some(row) = row.fetch_optional(&mut *tx).await? else {
         return Ok(None);
     };
     let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
@@ -143,7 +143,7 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
         claim.lease,
         REST_AT_MOST.as_secs_f64()
     );
-    let row = row.fetch_optional(&mut **tx).await?;
+    let row = row.fetch_optional(&mut *tx).await?;
     Ok(row.map(|row| {
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
@@ -167,7 +167,7 @@ pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
         claim.observe,
         REST.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -199,7 +199,7 @@ pub async fn finish(
         generation,
         again_at
     );
-    if in_step.fetch_all(&mut **tx).await?.is_empty() {
+    if in_step.fetch_all(&mut *tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
                  pass_revokes = false, pass_grants = false,
@@ -209,7 +209,7 @@ pub async fn finish(
             claim.lease,
             LOOKS_APART.as_secs_f64()
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Wake::Nominations.send(tx).await?;
     }
@@ -236,7 +236,7 @@ pub async fn again(
         wait.as_secs_f64(),
         failed
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -251,7 +251,7 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str) -> Result<(), Store
         claim.lease,
         why
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -268,7 +268,7 @@ pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) 
         generation,
         why.as_str()
     );
-    if held.fetch_optional(&mut **tx).await? == Some(false) {
+    if held.fetch_optional(&mut *tx).await? == Some(false) {
         Wake::Nominations.send(tx).await?;
     }
     Ok(())

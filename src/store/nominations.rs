@@ -140,7 +140,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         REST_AT_MOST.as_secs_f64(),
         super::Wake::Nominations.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -150,7 +150,7 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET held = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -162,7 +162,7 @@ pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreEr
          WHERE parked_at < now() - $1::double precision * interval '1 second'",
         after.as_secs_f64()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -74,7 +74,7 @@ pub(super) async fn nominate(
         from,
         to
     );
-    Ok(nominated.execute(&mut **tx).await?.rows_affected())
+    Ok(nominated.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Makes users of the slice due who only wait for the end of a time that a rule gave them; answers how many.
@@ -88,5 +88,5 @@ pub(super) async fn wake_timers(tx: &mut Tx<'_>, from: &str, to: &str) -> Result
         from,
         to
     );
-    Ok(woken.execute(&mut **tx).await?.rows_affected())
+    Ok(woken.execute(&mut *tx).await?.rows_affected())
 }

@@ -29,7 +29,7 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
         deltas
     );
     Ok(rows
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?
         .into_iter()
         .map(|row| (row.user_id, row.plays))
@@ -49,7 +49,7 @@ pub(super) async fn fill(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), St
         from,
         to
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

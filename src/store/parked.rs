@@ -54,7 +54,7 @@ impl Store {
              RETURNING user_id",
             users
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         for user in super::display_names::retry(&mut tx, users).await? {
             if !requeued.contains(&user) {

@@ -32,11 +32,11 @@ impl Store {
                RETURNING since = now() AS "fresh!""#,
             reason
         )
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         let in_hand =
             sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM nominations WHERE lease_until > now()"#);
-        let in_hand = in_hand.fetch_one(&mut *tx).await?;
+        let in_hand = in_hand.fetch_one(&mut tx).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(fresh.then_some(in_hand))
@@ -45,7 +45,7 @@ impl Store {
     /// Goes on. Answers false when nothing was stopped.
     pub async fn resume(&self) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let ended = sqlx::query!("DELETE FROM pause").execute(&mut *tx).await?;
+        let ended = sqlx::query!("DELETE FROM pause").execute(&mut tx).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(ended.rows_affected() > 0)

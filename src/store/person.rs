@@ -47,7 +47,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     ];
     let mut rows = 0;
     for query in queries {
-        rows += query.execute(&mut **tx).await?.rows_affected();
+        rows += query.execute(&mut *tx).await?.rows_affected();
     }
     Ok(rows)
 }

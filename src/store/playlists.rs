@@ -48,7 +48,7 @@ pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<Stri
          ON CONFLICT DO NOTHING RETURNING retracted_id",
         retracted as &[&str]
     );
-    Ok(fresh.fetch_all(&mut **tx).await?.into_iter().collect())
+    Ok(fresh.fetch_all(&mut *tx).await?.into_iter().collect())
 }
 
 /// Adds plays to playlists by number, in order of number so that pages are touched in order. Where `lines` are given
@@ -81,7 +81,7 @@ pub async fn add_by_number(
         deltas,
         lines as Option<&[i64]>
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     Ok(Numbered {
         found: usize::try_from(row.found).unwrap_or_default(),
         counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
@@ -125,7 +125,7 @@ pub async fn misnumbered(
         numbers,
         playlists as &[&str]
     );
-    let places = places.fetch_all(&mut **tx).await?;
+    let places = places.fetch_all(&mut *tx).await?;
     Ok(indexes(&places).collect())
 }
 
@@ -157,7 +157,7 @@ pub async fn add_by_id(
         deltas,
         lines as Option<&[i64]>
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     Ok(Named {
         found: indexes(&row.found).zip(row.numbers).collect(),
         counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
@@ -177,7 +177,7 @@ pub async fn insert(
         playlists as &[&str],
         plays
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     Ok(rows
         .into_iter()
         .map(|row| (row.playlist_id, row.number))
@@ -193,7 +193,7 @@ pub async fn before(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<Vec<Playlist>
         playlists as &[&str]
     );
     let mut known = std::collections::HashMap::new();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let owner = row.owner_id.map(owner).transpose()?;
         known.insert(
             row.playlist_id,
@@ -235,7 +235,7 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(),
         &owners as &[Option<&str>],
         &names as &[Option<&str>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

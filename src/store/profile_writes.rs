@@ -61,7 +61,7 @@ pub async fn attempt(
         Value::from(wrote),
         mends_since
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -81,7 +81,7 @@ pub async fn answered(
         at,
         recorded
     );
-    Ok(noted.execute(&mut **tx).await?.rows_affected() == 1)
+    Ok(noted.execute(&mut *tx).await?.rows_affected() == 1)
 }
 
 /// Completes the newest write without an answer that left the profile as it was just seen. No login comes
@@ -103,7 +103,7 @@ pub async fn confirm(
         Value::from(roles),
         at
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -115,7 +115,7 @@ pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Res
         user,
         until
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -155,7 +155,7 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
         &slacks
     );
     let mut known = vec![OwnWrite::Unknown; records.len()];
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let is = if row.echo {
             OwnWrite::Echo
         } else {
@@ -186,7 +186,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
         &ids,
         &ats as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -202,7 +202,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let read = State {
@@ -241,7 +241,7 @@ impl Store {
                ))",
             settle.as_secs_f64()
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
         let mut looks: Vec<Nominate> = users
@@ -261,7 +261,7 @@ impl Store {
             "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
             &ids
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(looks.len() as u64)

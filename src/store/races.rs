@@ -108,7 +108,7 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
         &roles,
         &wiped
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -120,7 +120,7 @@ pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(String, State)>,
         user,
         MOST
     );
-    let rows = rows.fetch_all(&mut **tx).await?;
+    let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()
         .map(|row| {
             let roles = string_list("foreign_writes", "roles", &row.roles)?;
@@ -145,7 +145,7 @@ pub async fn known(tx: &mut Tx<'_>, user: &str, patience: Duration) -> Result<Kn
         patience.as_secs_f64()
     );
     let mut known = KnownRaces::default();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         match row.outcome.as_deref() {
             None => known.overdue |= row.old,
             Some(outcome) => {
@@ -180,7 +180,7 @@ pub async fn found(tx: &mut Tx<'_>, user: &str, races: &[Race<'_>]) -> Result<()
             race.found.at,
             race.merged.map(Value::from)
         )
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     }
     Ok(())
@@ -200,7 +200,7 @@ pub async fn settle(
         user,
         otherwise.as_str()
     );
-    let settled = settled.fetch_all(&mut **tx).await?;
+    let settled = settled.fetch_all(&mut *tx).await?;
     let outcome = |text: &String| {
         RaceOutcome::ALL
             .into_iter()
@@ -222,13 +222,13 @@ impl Store {
              ON CONFLICT (user_id) DO NOTHING",
             patience.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         sqlx::query!(
             "DELETE FROM foreign_writes WHERE noted_at < now() - $1::double precision * interval '1 second'",
             kept.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;

@@ -30,7 +30,7 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
            WHERE user_id = $1 AND outcome IS NULL ORDER BY change_id"#,
         user
     );
-    Ok(rows.fetch_all(&mut **tx).await?)
+    Ok(rows.fetch_all(&mut *tx).await?)
 }
 
 /// Writes down a decision whose write is about to be sent. With `shadow` it is closed at once: nothing will be written.
@@ -58,7 +58,7 @@ pub async fn decide(
         claim.queued_ms,
         claim.passes(change)
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(id)
 }
@@ -73,7 +73,7 @@ pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreErr
          WHERE change_id = ANY($1) AND outcome IS NULL",
         ids
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -93,7 +93,7 @@ pub async fn complete(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<()
         outcome,
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -131,7 +131,7 @@ pub async fn done_late(
         Uuid::now_v7(),
         super::Wake::RoleChanges.channel()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -146,7 +146,7 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
         ids,
         outcome
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -165,7 +165,7 @@ pub async fn is_shadowed(
         role,
         change.as_str()
     );
-    Ok(newest.fetch_optional(&mut **tx).await?.unwrap_or(false))
+    Ok(newest.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
 impl Store {

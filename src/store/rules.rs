@@ -20,7 +20,7 @@ impl Store {
              ON CONFLICT (user_id) DO NOTHING",
             settle.as_secs_f64()
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         super::nominations::wake_parked(&mut tx, parked_for).await?;
@@ -62,7 +62,7 @@ impl Store {
             verify_after.as_secs_f64(),
             most
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         Wake::Nominations.send(&mut tx).await?;

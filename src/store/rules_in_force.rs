@@ -98,10 +98,10 @@ impl Store {
         let mut tx = self.begin().await?;
         // So that two offers cannot both find an empty table.
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         let row = sqlx::query!("SELECT fingerprint, version, put_by FROM rules_in_force");
-        let row = row.fetch_optional(&mut *tx).await?;
+        let row = row.fetch_optional(&mut tx).await?;
         let standing = row.map(|row| Standing {
             version: row.version,
             fingerprint: row.fingerprint,
@@ -142,10 +142,10 @@ impl Store {
     async fn mend_rules(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         let row = sqlx::query!("SELECT fingerprint, rules, version, canonical FROM rules_in_force");
-        let Some(row) = row.fetch_optional(&mut *tx).await? else {
+        let Some(row) = row.fetch_optional(&mut tx).await? else {
             return Ok(());
         };
         let standing = Standing {
@@ -161,10 +161,10 @@ impl Store {
                     "UPDATE rules_in_force SET totals_generation = totals_generation + 1, fingerprint = $1",
                     fingerprint(&text)
                 )
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
                 sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
-                    .execute(&mut *tx)
+                    .execute(&mut tx)
                     .await?;
                 walk::want(&mut tx, Some(&fingerprint(&text))).await?;
             }
@@ -218,12 +218,12 @@ async fn put(
         by,
         rules.need_totals()
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     if before.is_none_or(|before| before.fingerprint != fingerprint) {
         // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
         sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         walk::want(tx, Some(&fingerprint)).await?;
     }

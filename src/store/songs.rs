@@ -48,7 +48,7 @@ impl Store {
             r#"SELECT pg_advisory_xact_lock(hashtextextended('songs of ' || $1::text, 0)) AS "locked!: ()""#,
             user.as_str()
         )
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         let added = sqlx::query!(
             "INSERT INTO songs (song_id, user_id, songname) SELECT $2, $1, $3
@@ -58,7 +58,7 @@ impl Store {
             name.as_str(),
             most
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(added.rows_affected() == 1)

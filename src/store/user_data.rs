@@ -25,7 +25,7 @@ impl Store {
             user.as_str(),
             genre
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Ok(tx.commit().await?)
     }

@@ -26,7 +26,7 @@ pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Kn
            FROM users WHERE user_id = ANY($1::text[])"#,
         users as &[&str]
     );
-    let rows = rows.fetch_all(&mut **tx).await?.into_iter();
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
     Ok(rows
         .map(|row| (row.user_id, Known { to_read: row.to_read }))
         .collect())
@@ -106,7 +106,7 @@ async fn answered(
     let now = learn(known.clone());
     put(tx, &[(user.to_owned(), known, now)]).await?;
     sqlx::query!("UPDATE users SET fetched_at = now() WHERE user_id = $1", user)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -123,7 +123,7 @@ async fn lock(tx: &mut Tx<'_>, asked: &[Asked<'_>]) -> Result<HashMap<String, Lo
         &ids as &[&str],
         &seen
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     let rows = sqlx::query!(
         r#"SELECT u.user_id, fields, CASE WHEN asked.whole THEN profile END AS profile,
@@ -135,7 +135,7 @@ async fn lock(tx: &mut Tx<'_>, asked: &[Asked<'_>]) -> Result<HashMap<String, Lo
         &whole
     );
     let mut copies = HashMap::new();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *tx).await? {
         let fields = serde_json::from_value(row.fields).map_err(|error| StoreError::Inconsistent {
             table: "users",
             column: "fields",
@@ -197,7 +197,7 @@ async fn put(tx: &mut Tx<'_>, copies: &[(String, LocalCopy, LocalCopy)]) -> Resu
         &column(|copy| copy.deleted_at) as &[Option<OffsetDateTime>],
         &column(LocalCopy::gone_at) as &[Option<OffsetDateTime>]
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

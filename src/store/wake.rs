@@ -32,7 +32,7 @@ impl Wake {
     /// Sends the hint when the transaction commits.
     pub async fn send(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         sqlx::query!("SELECT pg_notify($1, '')", self.channel())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }

@@ -49,7 +49,7 @@ pub(super) async fn want(tx: &mut Tx<'_>, fingerprint: Option<&str>) -> Result<(
              wanted_at = now(), finished_at = NULL",
         fingerprint
     )
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -61,7 +61,7 @@ impl Store {
         let mut tx = self.begin().await?;
         // As `erasures::refuse`: an erasure that begins later removes what is written here.
         sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         let row = sqlx::query!(
             r#"SELECT rules, changed, writes, position, slices, last_slices, nominated,
@@ -71,7 +71,7 @@ impl Store {
                    set_config('jit', 'off', true) AS c
                FROM walk FOR UPDATE"#
         );
-        let Some(row) = row.fetch_optional(&mut *tx).await? else {
+        let Some(row) = row.fetch_optional(&mut tx).await? else {
             want(&mut tx, None).await?;
             tx.commit().await?;
             return Ok(None);
@@ -111,7 +111,7 @@ impl Store {
             in_round,
             anew
         )
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         if nominated > 0 {
             Wake::Nominations.send(&mut tx).await?;
@@ -134,7 +134,7 @@ impl Store {
             from,
             to
         );
-        for user in in_hand.fetch_all(&mut **tx).await? {
+        for user in in_hand.fetch_all(&mut *tx).await? {
             sqlx::query!(
                 "UPDATE nominations SET generation = generation + 1 WHERE user_id = $1 AND lease IS NOT NULL",
                 user
@@ -168,7 +168,7 @@ async fn end_of_slice(tx: &mut Tx<'_>, from: &str) -> Result<(Option<String>, bo
         from,
         SLICE_ROWS - 1
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *tx).await?;
     let last = row.last.filter(|last| last.as_str() > from);
     let ended = row.full.is_none() || row.full == last;
     Ok((row.full.or(last), ended))

@@ -105,5 +105,5 @@ pub(super) async fn unaware_of(tx: &mut Tx<'_>, format: i32) -> Result<Option<St
         format,
         LIVES_S
     );
-    Ok(unaware.fetch_optional(&mut **tx).await?)
+    Ok(unaware.fetch_optional(&mut *tx).await?)
 }

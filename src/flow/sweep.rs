@@ -1,7 +1,7 @@
 //! Finds anyone missed.
 //!
-//! Owns the timer: the free half compares all facts with all decisions, the paid half nominates holders whose
-//! verification has grown old. Must never call Auth0 or decide: it only nominates.
+//! Owns the timer: the free half finds what was left over (facts are compared with decisions by [`super::walk`]), the paid
+//! half nominates holders whose verification has grown old. Must never call Auth0 or decide: it only nominates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,12 +46,12 @@ impl Sweep {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            let missed = self
-                .store
-                .sweep_free(&self.rules, self.writes, self.left_over_after, PARKED_FOR)
-                .await?;
+            let missed = self.store.sweep_free(self.left_over_after, PARKED_FOR).await?;
             if missed > 0 {
-                warn!(users = missed, "sweep found users out of step");
+                warn!(
+                    users = missed,
+                    "sweep found users with changes that were left over"
+                );
             }
             let wishes = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
             if wishes > 0 {

@@ -7,6 +7,7 @@ mod api;
 mod fold;
 mod reconcile;
 mod room;
+mod rules;
 mod tenant_log;
 
 use prometheus::{
@@ -18,6 +19,7 @@ pub use api::ApiMetrics;
 pub use fold::FoldMetrics;
 pub use reconcile::ReconcileMetrics;
 pub use room::RoomMetrics;
+pub use rules::RulesMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -71,6 +73,8 @@ pub struct Metrics {
     pub taken_away: IntCounterVec,
     /// 1 while the rules file cannot be used.
     pub rules_refused: IntGauge,
+    /// The rules in force.
+    pub rules: RulesMetrics,
     /// Races with other clients by how they ended.
     pub races: IntCounterVec,
     /// From the store of the event that carried a user over to the written role.
@@ -265,8 +269,9 @@ impl Metrics {
             ),
             rules_refused: maker.gauge(
                 "rolekeeper_rules_refused",
-                "1 while the rules file cannot be used and older rules stay in force",
+                "1 while this worker's rules file has a fault, or the version of the rules in force and other content",
             ),
+            rules: RulesMetrics::new(&maker),
             races: maker.counter(
                 "rolekeeper_races_total",
                 "Writes of other clients between our read and our write, by what became of them",

@@ -1,8 +1,8 @@
 //! Finds anyone missed.
 //!
-//! Owns the timer and the parts: the free ones compare facts with decisions and wake what waits, the paid one nominates
-//! holders whose verification has grown old, the last ones forget. Must never call Auth0 or decide: it only nominates.
-//! A part that fails stops neither the others nor the attempts.
+//! Owns the timer and the parts: the free ones wake what waits or was left over (facts are compared with decisions by
+//! [`super::walk`]), the paid one nominates holders whose verification has grown old, the last ones forget. Must never call
+//! Auth0 or decide: it only nominates. A part that fails stops neither the others nor the attempts.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -61,8 +61,6 @@ pub(super) struct Sweep {
 pub(super) enum Part {
     /// What grew old goes. First, so that the others find less.
     Forget,
-    /// Facts against decisions.
-    Facts,
     /// Changes that were decided and left over.
     LeftOver,
     /// Parked users whose day is over.
@@ -80,9 +78,8 @@ pub(super) enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::Forget,
-        Self::Facts,
         Self::LeftOver,
         Self::Parked,
         Self::Held,
@@ -95,7 +92,6 @@ impl Part {
     fn as_str(self) -> &'static str {
         match self {
             Self::Forget => "forget",
-            Self::Facts => "facts",
             Self::LeftOver => "left_over",
             Self::Parked => "parked",
             Self::Held => "held",
@@ -135,7 +131,6 @@ impl Sweep {
     async fn sweep(&self, part: Part) -> Result<(), StoreError> {
         match part {
             Part::Forget => self.forget().await,
-            Part::Facts => self.facts().await,
             Part::LeftOver => {
                 let users = self.store.sweep_left_over(self.left_over_after).await?;
                 if users > 0 {
@@ -172,18 +167,6 @@ impl Sweep {
             }
         }
         self.store.forget_gone().await?;
-        Ok(())
-    }
-
-    /// Each rule in a transaction of its own.
-    async fn facts(&self) -> Result<(), StoreError> {
-        let mut users = 0;
-        for rule in self.rules.as_slice() {
-            users += self.store.sweep_rule(rule, self.writes, PARKED_FOR).await?;
-        }
-        if users > 0 {
-            warn!(users, "sweep found users out of step");
-        }
         Ok(())
     }
 

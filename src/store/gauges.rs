@@ -37,6 +37,8 @@ pub struct Gauges {
     pub brakes: Vec<String>,
     /// A person has paused the writing.
     pub paused: bool,
+    /// How far users are compared with the rules.
+    pub walked: Option<super::Walked>,
     /// When the log stream last delivered, Unix seconds.
     pub log_delivered_at_s: f64,
     /// The log stream has been silent for too long.
@@ -129,6 +131,7 @@ impl Store {
             losses: losses.fetch_all(&self.pool).await?,
             brakes: brakes.fetch_all(&self.pool).await?,
             paused: self.paused().await?.is_some(),
+            walked: self.walked().await?,
             log_delivered_at_s: log.delivered_at,
             log_silent: log.silent,
             log_read_to_s: log.read_to,

@@ -77,6 +77,8 @@ mod late_writes;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod local_copy;
 #[cfg(test)]
 mod log_gaps;
@@ -108,7 +110,9 @@ mod reconcile_trouble;
 mod record_hints;
 #[cfg(test)]
 mod restores;
+mod rules_across_releases;
 mod rules_file;
+mod rules_in_force;
 #[cfg(test)]
 mod rules_many;
 #[cfg(test)]
@@ -128,6 +132,7 @@ mod tenant_recordings;
 mod trimming;
 #[cfg(test)]
 mod user_login;
+mod walk;
 mod webhook;
 #[cfg(test)]
 mod webhook_floods;

@@ -67,6 +67,10 @@ impl Bucket {
         }
     }
 
+    pub(super) fn set_reserve(&mut self, reserve: f64) {
+        self.reserve = reserve;
+    }
+
     /// Whether leaving the reserve in the bucket would leave too little for a look.
     fn shared_by_rate(&self) -> bool {
         self.limit - self.look_cost < self.reserve * self.limit

@@ -103,6 +103,15 @@ impl Pacer {
         }
     }
 
+    /// From `now` on another share is left for other clients.
+    pub fn set_reserve(&mut self, now: Duration, reserve: f64) {
+        let reserve = reserve.clamp(0.0, MAX_RESERVE).max(0.0);
+        for bucket in self.buckets() {
+            bucket.refill(now);
+            bucket.set_reserve(reserve);
+        }
+    }
+
     /// Takes a read and a write together, because the write follows the read without waiting. Otherwise says
     /// how long to wait before asking again: at least a millisecond, at most the longer of [`MAX_RETRY_AFTER`]
     /// and [`Self::refill_interval`].

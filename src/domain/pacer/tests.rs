@@ -652,3 +652,23 @@ fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     pacer.limited(hold, UNIX_0, Kind::Read, &none);
     assert_eq!(pacer.take_look(hold).unwrap_err(), hold * 2);
 }
+
+#[test]
+fn another_share_is_left_from_the_moment_it_is_set() {
+    let now = Duration::from_secs(100);
+    let mut pacer = Pacer::new("50:10".parse().unwrap(), 0.5, Duration::ZERO);
+    assert!(pacer.take_look(now).is_ok());
+    let full = RateHeaders {
+        limit: Some(50),
+        remaining: Some(50),
+        ..RateHeaders::default()
+    };
+    pacer.answered(now, Kind::Read, &full);
+    let looks = |pacer: &mut Pacer| (0..50).take_while(|_| pacer.take_look(now).is_ok()).count();
+    let half = looks(&mut pacer);
+    pacer.set_reserve(now, 0.0);
+    let rest = looks(&mut pacer);
+    pacer.set_reserve(now, 0.5);
+    assert!((10..15).contains(&half) && rest >= 10, "{half}, then {rest}");
+    assert_eq!(looks(&mut pacer), 0);
+}

@@ -40,11 +40,13 @@ use super::announce::Announce;
 use super::patience::Patience;
 use super::silence::Silence;
 use super::sweep::Sweep;
+use super::walk::Walk;
 use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
 use crate::bus::Bus;
 use crate::config::RestoreConfig;
 use crate::domain::brake::BrakeLimits;
 use crate::domain::display_name::DisplayName;
+use crate::domain::limits::Limits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -56,6 +58,8 @@ use look::Begun;
 use permit::Gate;
 
 const STAGE: &str = "reconcile";
+/// How long a worker waits for the rules in force that it has not read yet.
+const RULES_WITHIN: Duration = Duration::from_secs(2);
 /// How often a standby tries for the lock.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// How often the queue is looked at although nobody gave a hint.
@@ -77,6 +81,7 @@ pub struct Reconcile {
     readiness: Readiness,
     rules: Arc<Rules>,
     changed: watch::Receiver<Arc<Rules>>,
+    limits: watch::Receiver<Limits>,
     fingerprint: String,
     writes: bool,
     default_name: Option<DisplayName>,
@@ -85,27 +90,19 @@ pub struct Reconcile {
     restores: RestoreConfig,
     confirm: Confirm,
     request_timeout: Duration,
+    /// What the plan allows.
+    plan_reads_per_s: f64,
     gate: Arc<Gate>,
     breaker: Arc<Mutex<Breaker>>,
     passing: Arc<leave::Passing>,
     in_vain: Arc<Mutex<slow::InVain>>,
     sweep: Sweep,
+    walk: Walk,
     announce: Arc<Announce>,
     silence: Silence,
     gaps: Option<GapFiller>,
     /// Somebody is due.
     wake: Arc<Notify>,
-}
-
-/// Why a term ended early.
-#[derive(Debug, thiserror::Error)]
-enum TermError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(
-        "this worker's rules are not the ones in force: another worker brought others later; standing back"
-    )]
-    OtherRules,
 }
 
 /// What the reconciler is built from.
@@ -124,10 +121,12 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
     pub readiness: Readiness,
-    /// The rules this worker knows; they may change while it runs.
+    /// The rules in force; they may change while it runs.
     pub rules: watch::Receiver<Arc<Rules>>,
     /// What is restored, and which roles are never added.
     pub restores: RestoreConfig,
+    /// The limits in force, tightened by this worker's own.
+    pub limits: watch::Receiver<Limits>,
     /// The tenant and how gently it is treated.
     pub config: crate::config::ReconcileConfig,
 }
@@ -146,9 +145,11 @@ impl Reconcile {
             readiness,
             rules,
             restores,
+            limits,
             config,
         } = parts;
-        let gate = Gate::new(config.auth0.plan, config.auth0.reserve);
+        let held = *limits.borrow();
+        let gate = Gate::new(config.auth0.plan, held.reserve());
         // None where the plan counts readings of the log apart from those of users.
         let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
         let confirm = Confirm {
@@ -166,17 +167,22 @@ impl Reconcile {
             gate: of_logs,
         });
         let now = Arc::clone(&rules.borrow());
-        metrics.writes_enabled.set(i64::from(config.auth0.writes));
         Self {
             sweep: Sweep {
                 store: store.clone(),
                 rules: Arc::clone(&now),
-                writes: config.auth0.writes,
+                writes: held.writes(),
                 verify_after: config.verify_after,
                 left_over_after: lease_for(config.auth0.timeout),
                 every: config.sweep_interval,
                 metrics: Arc::clone(&metrics),
-                reads_per_s: config.auth0.plan.reads_per_second() * (1.0 - config.auth0.reserve),
+                reads_per_s: config.auth0.plan.reads_per_second() * (1.0 - held.reserve()),
+            },
+            walk: Walk {
+                store: store.clone(),
+                rules: Arc::clone(&now),
+                writes: held.writes(),
+                every: config.sweep_interval,
             },
             silence: Silence {
                 store: store.clone(),
@@ -192,13 +198,15 @@ impl Reconcile {
             fingerprint: now.fingerprint(),
             rules: now,
             changed: rules,
-            writes: config.auth0.writes,
+            limits,
+            writes: held.writes(),
             default_name: config.default_display_name,
             verify_after: config.verify_after,
-            brake: config.brake,
+            brake: held.brake(),
             restores,
             confirm,
             request_timeout: config.auth0.timeout,
+            plan_reads_per_s: config.auth0.plan.reads_per_second(),
             gate,
             breaker: Arc::default(),
             passing: Arc::default(),
@@ -207,11 +215,20 @@ impl Reconcile {
         }
     }
 
-    /// The same under the rules as they are now.
+    /// The same under the rules and limits as they are now.
     fn under_new_rules(&mut self) -> Arc<Self> {
         let rules = Arc::clone(&self.changed.borrow_and_update());
+        let limits = *self.limits.borrow_and_update();
         self.fingerprint = rules.fingerprint();
         self.sweep.rules = Arc::clone(&rules);
+        self.walk.rules = Arc::clone(&rules);
+        self.writes = limits.writes();
+        self.sweep.writes = self.writes;
+        self.walk.writes = self.writes;
+        self.brake = limits.brake();
+        self.gate.set_reserve(limits.reserve());
+        self.sweep.reads_per_s = self.plan_reads_per_s * (1.0 - limits.reserve());
+        self.metrics.writes_enabled.set(i64::from(self.writes));
         self.rules = rules;
         Arc::new(self.clone())
     }
@@ -230,18 +247,15 @@ impl Reconcile {
         self.readiness.not_ready(STAGE, "starting");
         while !stop.is_cancelled() {
             let now = self.under_new_rules();
-            let ended = now.term(&mut patience, &mut self.changed, &stop).await;
+            let changed = (&mut self.changed, &mut self.limits);
+            let ended = now.term(&mut patience, changed, &stop).await;
             self.metrics.reconcile_active.set(0);
             match ended {
                 Ok(pause) => {
                     let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
                 Err(why) => {
-                    let shown = match &why {
-                        TermError::Store(why) => why.shown(),
-                        TermError::OtherRules => why.to_string(),
-                    };
-                    self.readiness.not_ready(STAGE, shown);
+                    self.readiness.not_ready(STAGE, why.shown());
                     patience.wait(&why, &stop).await;
                 }
             }
@@ -253,12 +267,14 @@ impl Reconcile {
     async fn term(
         self: &Arc<Self>,
         patience: &mut Patience,
-        changed: &mut watch::Receiver<Arc<Rules>>,
+        (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut watch::Receiver<Limits>),
         stop: &CancellationToken,
-    ) -> Result<Duration, TermError> {
-        // Before the lock: who could not take over under these rules must not say that it stands by.
+    ) -> Result<Duration, StoreError> {
+        // Before the lock: a worker that does not know the rules in force takes none, and is not ready.
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
-            return Err(TermError::OtherRules);
+            // Others are, since a moment: this worker is about to read them.
+            let _ = tokio::time::timeout(RULES_WITHIN, rules.changed()).await;
+            return Ok(Duration::ZERO);
         }
         let bound = self.store.check_tenant(&self.reader.tenant()).await?;
         let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
@@ -280,7 +296,8 @@ impl Reconcile {
         let mut dispatch = Box::pin(self.dispatch(&mut looks, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            _ = changed.changed() => Ok(()),
+            _ = rules.changed() => Ok(()),
+            _ = limits.changed() => Ok(()),
             kept = self.keep(&mut held) => kept,
             heard = self.hear() => heard,
             ended = &mut dispatch => {
@@ -289,6 +306,7 @@ impl Reconcile {
             }
             never = self.sweep.run() => match never {},
             never = self.sum_counters() => match never {},
+            ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.confirm.run()) => ended,
@@ -303,7 +321,7 @@ impl Reconcile {
         }
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
-        Ok(ended.map(|()| Duration::ZERO)?)
+        ended.map(|()| Duration::ZERO)
     }
 
     /// Binds the database to the tenant, once that has granted a token: a domain with a slip in it binds nothing.

@@ -36,6 +36,11 @@ impl Gate {
         })
     }
 
+    /// From now on another share of the rate limit is left for other clients.
+    pub(super) fn set_reserve(&self, reserve: f64) {
+        self.lock().set_reserve(self.started.elapsed(), reserve);
+    }
+
     /// Waits until a look may be taken. Safe to cancel.
     pub(super) async fn look(self: &Arc<Self>) -> Permit {
         loop {

@@ -22,19 +22,19 @@ use crate::config::{
     RestoreConfig,
 };
 use crate::domain::event::Reason;
-use crate::domain::rule::Rules;
+use crate::domain::limits::Limits;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::publish::Publish;
 use crate::flow::reconcile::{Parts, Reconcile};
-use crate::flow::rules::RulesFile;
+use crate::flow::rules::{RulesKeeper, this_worker};
 use crate::flow::silence::Heard;
 use crate::http::api::{self, ApiParts};
 use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
-use prepare::{Start, prepare};
+use prepare::prepare;
 
 /// Connects to Postgres as configured; connections are made when needed.
 ///
@@ -74,7 +74,6 @@ pub async fn serve(config: Config) -> Result<()> {
         fold,
         reconcile,
         ops_listen,
-        rules,
         rules_file,
         restores,
         erasure_key,
@@ -88,7 +87,6 @@ pub async fn serve(config: Config) -> Result<()> {
     lifecycle.spawn("nats", refuse_old_server(bus.clone(), lifecycle.stopping()));
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
-    let rules = watch::Sender::new(Arc::new(rules));
     let client = reconcile
         .as_ref()
         .map(|reconcile| client(&reconcile.auth0))
@@ -154,7 +152,6 @@ pub async fn serve(config: Config) -> Result<()> {
         bus,
         metrics,
         readiness,
-        rules,
         rules_file,
         restores,
         client,
@@ -200,7 +197,6 @@ struct Worker {
     deliveries: Vec<Bus>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    rules: watch::Sender<Arc<Rules>>,
     rules_file: Option<PathBuf>,
     restores: RestoreConfig,
     client: Option<Client>,
@@ -217,24 +213,30 @@ impl Worker {
             deliveries,
             metrics,
             readiness,
-            rules,
             rules_file,
             restores,
             client,
             lifecycle,
         } = self;
         let stop = lifecycle.stopping();
-        let writes = reconcile.as_ref().is_none_or(|reconcile| reconcile.auth0.writes);
-        let needed = fold.is_some() || reconcile.is_some();
-        let first_rules = Arc::clone(&rules.borrow());
-        let tenant = client.as_ref().map(|client| Reader::new(client).tenant());
-        let start = Start {
-            rules: &first_rules,
-            writes,
-            tenant: tenant.as_deref(),
+        let own = reconcile.as_ref().map(|reconcile| reconcile.own_limits);
+        let mut keeper = RulesKeeper {
+            file: rules_file,
+            forbidden: restores.forbidden.clone(),
+            worker: this_worker(own.unwrap_or_default()),
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            rules: watch::Sender::new(Arc::default()),
+            limits: watch::Sender::new(Limits::default()),
+            said: None,
         };
-        if needed && !prepare(&store, &start, &readiness, &stop).await? {
-            return Ok(());
+        let (rules, limits) = (keeper.rules.subscribe(), keeper.limits.subscribe());
+        let tenant = client.as_ref().map(|client| Reader::new(client).tenant());
+        if fold.is_some() || reconcile.is_some() {
+            if !prepare(&store, &mut keeper, tenant.as_deref(), &readiness, &stop).await? {
+                return Ok(());
+            }
+            lifecycle.spawn("rules", keeper.run(stop.clone()));
         }
         if let Some(FoldConfig {
             batch,
@@ -255,7 +257,7 @@ impl Worker {
                     search: Arc::clone(&search),
                     metrics: Arc::clone(&metrics),
                     readiness: readiness.clone(),
-                    rules: rules.subscribe(),
+                    rules: rules.clone(),
                     batch,
                     dedup_horizon,
                     trim,
@@ -275,23 +277,12 @@ impl Worker {
                 logs: LogReader::new(&client),
                 metrics: Arc::clone(&metrics),
                 readiness,
-                rules: rules.subscribe(),
-                restores: restores.clone(),
+                rules,
+                restores,
+                limits,
                 config,
             });
             lifecycle.spawn("reconcile", stage.run(stop.clone()));
-        }
-        // Without a file the sender lives on here: the stages end their terms when it is gone.
-        if let Some(path) = rules_file.filter(|_| needed) {
-            let watch = RulesFile {
-                path,
-                store,
-                metrics,
-                forbidden: restores.forbidden,
-                writes,
-                rules,
-            };
-            lifecycle.spawn("rules", watch.run(stop.clone()));
         }
         // A stage that ends before the stop is a crash.
         stop.cancelled().await;
@@ -348,9 +339,7 @@ fn client(config: &Auth0Config) -> Result<Client> {
         credential,
         ca_file,
         timeout,
-        writes: _,
         plan: _,
-        reserve: _,
     } = config;
     Ok(Client::new(ClientOptions {
         domain: domain.clone(),

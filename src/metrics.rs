@@ -5,7 +5,9 @@
 
 mod api;
 mod fold;
+mod reconcile;
 mod room;
+mod rules;
 mod tenant_log;
 
 use prometheus::{
@@ -15,7 +17,9 @@ use prometheus::{
 
 pub use api::ApiMetrics;
 pub use fold::FoldMetrics;
+pub use reconcile::ReconcileMetrics;
 pub use room::RoomMetrics;
+pub use rules::RulesMetrics;
 pub use tenant_log::TenantLogMetrics;
 
 /// Label of a metric that exists once a stream.
@@ -69,6 +73,8 @@ pub struct Metrics {
     pub taken_away: IntCounterVec,
     /// 1 while the rules file cannot be used.
     pub rules_refused: IntGauge,
+    /// The rules in force.
+    pub rules: RulesMetrics,
     /// Races with other clients by how they ended.
     pub races: IntCounterVec,
     /// From the store of the event that carried a user over to the written role.
@@ -105,6 +111,8 @@ pub struct Metrics {
     pub tenant_log: TenantLogMetrics,
     /// Room in the streams.
     pub room: RoomMetrics,
+    /// Attempts in vain, and the sweep.
+    pub reconcile: ReconcileMetrics,
 }
 
 /// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
@@ -261,8 +269,9 @@ impl Metrics {
             ),
             rules_refused: maker.gauge(
                 "rolekeeper_rules_refused",
-                "1 while the rules file cannot be used and older rules stay in force",
+                "1 while this worker's rules file has a fault, or the version of the rules in force and other content",
             ),
+            rules: RulesMetrics::new(&maker),
             races: maker.counter(
                 "rolekeeper_races_total",
                 "Writes of other clients between our read and our write, by what became of them",
@@ -312,6 +321,7 @@ impl Metrics {
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),
             room: RoomMetrics::new(&maker, streams),
+            reconcile: ReconcileMetrics::new(&maker),
             registry: maker.0,
         };
         metrics.create_series(streams, reasons);

@@ -4,56 +4,45 @@
 //! tenant that is not its own.
 
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
-use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
+use crate::flow::rules::{RulesError, RulesKeeper};
 use crate::lifecycle::Readiness;
-use crate::store::{InForce, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-/// What a start puts into Postgres, or compares with what stands there.
-pub(super) struct Start<'a> {
-    pub(super) rules: &'a Rules,
-    pub(super) writes: bool,
-    /// The Auth0 tenant, where this worker has one.
-    pub(super) tenant: Option<&'a str>,
-}
-
-/// Waits for Postgres, checks the schema and the tenant, and puts this worker's rules in force. Answers false when told to
-/// stop before that.
+/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force.
+/// Returns false when told to stop before that.
 pub(super) async fn prepare(
     store: &Store,
-    start: &Start<'_>,
+    keeper: &mut RulesKeeper,
+    tenant: Option<&str>,
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Result<bool, StoreError> {
-    let mut patience = Patience::new("Postgres");
+    let mut patience = Patience::new("the start");
     readiness.not_ready("start", "starting");
     while !stop.is_cancelled() {
         let prepared = async {
             store.check_sessions().await?;
             store.check_schema().await?;
             store.check_erasure_key().await?;
-            if let Some(tenant) = start.tenant {
+            if let Some(tenant) = tenant {
                 store.check_tenant(tenant).await?;
             }
-            store.put_rules_in_force(start.rules, start.writes).await
+            keeper.first().await
         };
         match prepared.await {
-            Ok(in_force) => {
+            Ok(()) => {
                 patience.succeeded();
-                if let InForce::TakenOver(users) = in_force {
-                    info!(users, "new rules are in force; users they affect were nominated");
-                }
                 readiness.ready_for_good("start", "prepared");
                 return Ok(true);
             }
-            Err(
+            Err(RulesError::Store(
                 error @ (StoreError::Settings(_)
                 | StoreError::Schema(_)
                 | StoreError::ErasureKey(_)
                 | StoreError::Tenant(_)),
-            ) => {
+            )) => {
                 return Err(error);
             }
             Err(why) => {

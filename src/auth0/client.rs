@@ -11,6 +11,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::error::{CallError, LaterWhy, Outcome, presentable};
 use super::rate;
@@ -73,7 +74,7 @@ pub struct Client {
     http: reqwest::Client,
     /// `https://{domain}/api/v2/`.
     api: Arc<str>,
-    tokens: Arc<Tokens>,
+    pub(super) tokens: Arc<Tokens>,
 }
 
 /// What came of a call, and what its reply said about the rate limit.
@@ -85,6 +86,28 @@ pub struct Reply<T> {
     pub rate: RateHeaders,
     /// `Date` of the last answer: Auth0's clock, in whole seconds.
     pub date: Option<OffsetDateTime>,
+    /// When the last answer began to come, by this machine; none when there was none.
+    pub answered_at: Option<Instant>,
+}
+
+/// A body to be written, and until when it may be sent.
+pub(super) struct Write<'a> {
+    pub(super) body: &'a Value,
+    pub(super) until: Instant,
+}
+
+impl Write<'_> {
+    /// Refuses a write whose time is over: what it was decided on has grown old.
+    fn in_time(&self) -> Result<(), CallError> {
+        if Instant::now() <= self.until {
+            return Ok(());
+        }
+        Err(CallError::Later {
+            why: LaterWhy::TooLate,
+            outcome: Outcome::NotSent,
+            detail: "too much time has passed since the profile was read".to_owned(),
+        })
+    }
 }
 
 impl Client {
@@ -127,13 +150,26 @@ impl Client {
         token.map(drop).map_err(|no_token| no_token.error)
     }
 
-    /// Calls `path` below `/api/v2/` and returns the body of a success. With `body` it is a write.
-    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply<Vec<u8>> {
+    /// Makes sure that the token is good for calls of the next `lasting`, so that none of them has to wait for one.
+    pub(super) async fn prepare(&self, lasting: Duration) -> Reply<()> {
+        match self.tokens.good_for(lasting).await {
+            Ok(()) => Reply {
+                result: Ok(()),
+                rate: RateHeaders::default(),
+                date: None,
+                answered_at: None,
+            },
+            Err(no_token) => no_token.into(),
+        }
+    }
+
+    /// Calls `path` below `/api/v2/` and returns the body of a success.
+    pub(super) async fn call(&self, method: Method, path: &str, write: Option<Write<'_>>) -> Reply<Vec<u8>> {
         let mut token = match self.tokens.get(None).await {
             Ok(token) => token,
             Err(no_token) => return no_token.into(),
         };
-        let after_failure = if body.is_some() {
+        let after_failure = if write.is_some() {
             Outcome::Unknown
         } else {
             Outcome::NotSent
@@ -142,17 +178,16 @@ impl Client {
         loop {
             let mut request = self.http.request(method.clone(), format!("{}{path}", self.api));
             request = request.bearer_auth(token.expose());
-            if let Some(body) = body {
-                request = request.json(body);
+            if let Some(write) = &write {
+                if let Err(error) = write.in_time() {
+                    return error.into();
+                }
+                request = request.json(write.body);
             }
             let answer = match exchange(request).await {
                 Ok(answer) => answer,
                 Err(broken) => {
-                    return Reply {
-                        result: Err(broken.later(after_failure)),
-                        rate: RateHeaders::default(),
-                        date: None,
-                    };
+                    return broken.later(after_failure).into();
                 }
             };
             if answer.status == StatusCode::UNAUTHORIZED && stale_allowed {
@@ -182,7 +217,20 @@ impl Client {
                 result,
                 rate: answer.rate,
                 date: answer.date,
+                answered_at: Some(answer.at),
             };
+        }
+    }
+}
+
+impl<T> From<CallError> for Reply<T> {
+    /// A call without an answer.
+    fn from(error: CallError) -> Self {
+        Self {
+            result: Err(error),
+            rate: RateHeaders::default(),
+            date: None,
+            answered_at: None,
         }
     }
 }
@@ -195,9 +243,8 @@ impl<T> From<NoToken> for Reply<T> {
             ..RateHeaders::default()
         };
         Self {
-            result: Err(no_token.error),
             rate,
-            date: None,
+            ..no_token.error.into()
         }
     }
 }
@@ -205,6 +252,8 @@ impl<T> From<NoToken> for Reply<T> {
 /// An answer of any status.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// When it began to come.
+    pub(super) at: Instant,
     pub(super) rate: RateHeaders,
     /// When it was sent, by the server's clock.
     pub(super) date: Option<OffsetDateTime>,
@@ -261,10 +310,11 @@ impl From<reqwest::Error> for Broken {
 /// Sends one request and reads its answer, whatever the status.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Broken> {
     let response = request.send().await?;
-    let (status, headers) = (response.status(), response.headers());
+    let (status, at, headers) = (response.status(), Instant::now(), response.headers());
     let (rate, date) = (rate::read(headers), rate::sent_at(headers));
     Ok(Answer {
         status,
+        at,
         rate,
         date,
         body: read_body(response).await,

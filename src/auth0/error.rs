@@ -85,6 +85,8 @@ pub enum LaterWhy {
     NotFound,
     /// No token could be had, so the call was not made.
     TokenUnavailable,
+    /// The time in which a write may follow its read was over, so it was not sent.
+    TooLate,
 }
 
 /// Whether a call that failed may have changed something.
@@ -98,13 +100,14 @@ pub enum Outcome {
 
 impl LaterWhy {
     /// Every kind, for a metric whose series exist from the start.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Network,
         Self::Timeout,
         Self::Server,
         Self::BadAnswer,
         Self::NotFound,
         Self::TokenUnavailable,
+        Self::TooLate,
     ];
 
     /// As a label.
@@ -117,6 +120,7 @@ impl LaterWhy {
             Self::BadAnswer => "bad_answer",
             Self::NotFound => "not_found",
             Self::TokenUnavailable => "token_unavailable",
+            Self::TooLate => "too_late",
         }
     }
 }
@@ -129,6 +133,7 @@ impl std::fmt::Display for LaterWhy {
             Self::Server => "Auth0 is in trouble",
             Self::BadAnswer | Self::NotFound => "Auth0's answer could not be understood",
             Self::TokenUnavailable => "no token could be had",
+            Self::TooLate => "the write was not sent",
         })
     }
 }

@@ -73,7 +73,12 @@ impl LogReader {
     /// The one record with this id, as it was sent; none when the tenant's log does not hold it (any more, or not yet).
     pub async fn one(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
         let path = format!("logs/{}", utf8_percent_encode(log_id, RESERVED));
-        let Reply { result, rate, date } = self.0.call(Method::GET, &path, None).await;
+        let Reply {
+            result,
+            rate,
+            date,
+            answered_at,
+        } = self.0.call(Method::GET, &path, None).await;
         let result = match result {
             Err(CallError::Later {
                 why: LaterWhy::NotFound,
@@ -81,11 +86,21 @@ impl LogReader {
             }) => Ok(None),
             other => other.map(Some),
         };
-        Reply { result, rate, date }
+        Reply {
+            result,
+            rate,
+            date,
+            answered_at,
+        }
     }
 
     async fn page(&self, path: &str) -> Reply<Page> {
-        let Reply { result, rate, date } = self.0.call(Method::GET, path, None).await;
+        let Reply {
+            result,
+            rate,
+            date,
+            answered_at,
+        } = self.0.call(Method::GET, path, None).await;
         let result = result.and_then(|body| {
             parse(&body).map_err(|detail| CallError::Later {
                 why: LaterWhy::BadAnswer,
@@ -93,7 +108,12 @@ impl LogReader {
                 detail,
             })
         });
-        Reply { result, rate, date }
+        Reply {
+            result,
+            rate,
+            date,
+            answered_at,
+        }
     }
 }
 

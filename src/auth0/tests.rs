@@ -192,6 +192,11 @@ fn header(request: &Request, name: &str) -> String {
         .unwrap_or_default()
 }
 
+/// Until when a write may be sent that is sent now.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(2)
+}
+
 fn user() -> UserId<'static> {
     UserId::parse("auth0|abc").unwrap()
 }
@@ -202,7 +207,9 @@ async fn get(tenant: &Tenant) -> Reply<Profile> {
 
 async fn patch(tenant: &Tenant) -> Reply<Profile> {
     let body = json!({"app_metadata": {"roles": ["a", "b"]}});
-    Writer::new(&tenant.client()).patch_user(&user(), &body).await
+    Writer::new(&tenant.client())
+        .patch_user(&user(), &body, soon())
+        .await
 }
 
 fn plain_http(tenant: &Tenant) -> reqwest::Client {
@@ -225,7 +232,7 @@ async fn a_user_is_read_and_patched_with_the_token_and_a_name() {
     assert_eq!(seen.json()["app_metadata"]["roles"], json!(["a"]));
     let body = json!({"app_metadata": {"roles": ["a", "b"]}});
     Writer::new(&client)
-        .patch_user(&user(), &body)
+        .patch_user(&user(), &body, soon())
         .await
         .result
         .unwrap();
@@ -376,6 +383,41 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_before_the_write_is_renewed_before_the_read() {
+    let tenant = Tenant::new(vec![], vec![]).await;
+    let client = tenant.client();
+    let reader = Reader::new(&client);
+    let lasting = Duration::from_secs(12);
+    reader.prepare(lasting).await.result.unwrap();
+    reader.prepare(lasting).await.result.unwrap();
+    assert_eq!(tenant.token_requests(), 1);
+    let soon = Instant::now() + Duration::from_secs(5);
+    client
+        .tokens
+        .state
+        .lock()
+        .await
+        .cached
+        .as_mut()
+        .unwrap()
+        .refresh_at = soon;
+    reader.prepare(lasting).await.result.unwrap();
+    assert_eq!((tenant.token_requests(), tenant.got("/api/v2/").len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_write_whose_time_is_over_is_not_sent() {
+    let tenant = Tenant::new(vec![], vec![]).await;
+    let writer = Writer::new(&tenant.client());
+    let body = json!({"app_metadata": {"roles": ["a"]}});
+    let late = writer
+        .patch_user(&user(), &body, Instant::now() - Duration::from_secs(1))
+        .await;
+    assert_eq!(later(late), (LaterWhy::TooLate, Outcome::NotSent));
+    assert_eq!(tenant.got("PATCH").len(), 0);
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_refuses_stops_everyone_and_is_not_asked_at_once_again() {
     let body = json!({"error": "access_denied", "error_description": "Unauthorized"});
     let tenant = Tenant::new(vec![Say::json(401, &body)], vec![]).await;
@@ -447,11 +489,15 @@ async fn silence_ends_at_the_timeout_and_nobody_there_is_the_network() {
     };
     let body = json!({"user_metadata": {"displayName": "x"}});
     let tenant = Tenant::new(vec![], vec![Say::Silence]).await;
-    let reply = Writer::new(&impatient(&tenant)).patch_user(&user(), &body).await;
+    let reply = Writer::new(&impatient(&tenant))
+        .patch_user(&user(), &body, soon())
+        .await;
     assert_eq!(later(reply), (LaterWhy::Timeout, Outcome::Unknown));
 
     let tenant = Tenant::new(vec![Say::Silence], vec![]).await;
-    let reply = Writer::new(&impatient(&tenant)).patch_user(&user(), &body).await;
+    let reply = Writer::new(&impatient(&tenant))
+        .patch_user(&user(), &body, soon())
+        .await;
     assert_eq!(later(reply), (LaterWhy::TokenUnavailable, Outcome::NotSent));
 
     // With a token in hand, and then nobody listening.
@@ -461,9 +507,13 @@ async fn silence_ends_at_the_timeout_and_nobody_there_is_the_network() {
     )
     .await;
     let writer = Writer::new(&tenant.client());
-    writer.patch_user(&user(), &body).await.result.unwrap_err();
+    writer
+        .patch_user(&user(), &body, soon())
+        .await
+        .result
+        .unwrap_err();
     tenant.server.shutdown().await;
-    let reply = writer.patch_user(&user(), &body).await;
+    let reply = writer.patch_user(&user(), &body, soon()).await;
     let text = reply.result.as_ref().unwrap_err().to_string();
     assert_eq!(later(reply), (LaterWhy::Network, Outcome::NotSent), "{text}");
     assert!(!text.contains("auth0%7C") && !text.contains("token-"), "{text}");
@@ -527,7 +577,7 @@ async fn four_hundreds_say_who_acts() {
 async fn a_patch_that_would_delete_everything_is_never_sent() {
     let tenant = Tenant::new(vec![], vec![]).await;
     let reply = Writer::new(&tenant.client())
-        .patch_user(&user(), &json!({"app_metadata": {}}))
+        .patch_user(&user(), &json!({"app_metadata": {}}), soon())
         .await;
     assert!(matches!(reply.result, Err(CallError::Refused { status: 0, .. })));
     assert!(tenant.script.lock().unwrap().got.is_empty());

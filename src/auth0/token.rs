@@ -71,6 +71,7 @@ pub(super) struct State {
 
 pub(super) struct Cached {
     token: Token,
+    life: Duration,
     pub(super) refresh_at: Instant,
     pub(super) expires_at: Instant,
 }
@@ -108,13 +109,18 @@ impl Tokens {
     /// A token that is good as far as can be known. `rejected` is one that just got a 401: it is dropped if
     /// it is still the cached one, otherwise somebody else has replaced it already.
     pub(super) async fn get(&self, rejected: Option<&Token>) -> Result<Token, NoToken> {
+        self.get_for(rejected, Instant::now()).await
+    }
+
+    /// The same for a call that is made at `at`.
+    async fn get_for(&self, rejected: Option<&Token>, at: Instant) -> Result<Token, NoToken> {
         let mut state = self.state.lock().await;
         if let Some(rejected) = rejected {
             state.drop_cached(rejected);
         }
         let now = Instant::now();
         if let Some(cached) = &state.cached
-            && now < cached.refresh_at
+            && at.max(now) < cached.refresh_at
         {
             return Ok(cached.token.clone());
         }
@@ -142,8 +148,19 @@ impl Tokens {
         let old = state
             .cached
             .as_ref()
-            .filter(|cached| Instant::now() < cached.expires_at);
+            .filter(|cached| at.max(Instant::now()) < cached.expires_at);
         old.map(|cached| cached.token.clone()).ok_or(failure)
+    }
+
+    /// Makes sure that [`Self::get`] will need no new token for as long as `lasting`; of a short-lived token, for
+    /// half its life.
+    pub(super) async fn good_for(&self, lasting: Duration) -> Result<(), NoToken> {
+        let at = {
+            let state = self.state.lock().await;
+            let life = state.cached.as_ref().map_or(Duration::ZERO, |cached| cached.life);
+            Instant::now() + lasting.min(life / 2)
+        };
+        self.get_for(None, at).await.map(drop)
     }
 
     /// The next call takes a new token, unless somebody has taken one already.
@@ -205,6 +222,7 @@ impl Tokens {
         tracing::info!(life_s = life.as_secs(), "took a new token for the Management API");
         Ok(Cached {
             token: Token(Arc::new(granted.access_token.into())),
+            life,
             refresh_at: asked_at + life - REFRESH_MARGIN.min(life / 10),
             expires_at: asked_at + life,
         })

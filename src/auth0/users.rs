@@ -4,12 +4,15 @@
 //! object or null (Auth0 takes the former as "delete everything"), never read a `roles` it does not understand as an
 //! empty list, and never a name it does not understand as missing.
 
+use std::time::Duration;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
-use super::client::{Client, Reply};
+use super::client::{Client, Reply, Write};
 use super::error::{CallError, LaterWhy, Outcome};
 use super::profile_text;
 use crate::domain::date;
@@ -50,6 +53,11 @@ pub struct Profile {
 }
 
 impl Reader {
+    /// Makes sure that the token is good for calls of the next `lasting`, so that none of them has to wait for one.
+    pub async fn prepare(&self, lasting: Duration) -> Reply<()> {
+        self.0.prepare(lasting).await
+    }
+
     /// Reads with `client`.
     #[must_use]
     pub fn new(client: &Client) -> Self {
@@ -97,21 +105,18 @@ impl Writer {
         Self(client.clone())
     }
 
-    /// `PATCH /api/v2/users/{id}`: answers the whole profile as it is after the write.
-    pub async fn patch_user(&self, user: &UserId<'_>, patch: &Value) -> Reply<Profile> {
+    /// `PATCH /api/v2/users/{id}`: answers the whole profile as it is after the write. It is not sent after `until`.
+    pub async fn patch_user(&self, user: &UserId<'_>, patch: &Value, until: Instant) -> Reply<Profile> {
         if let Some(message) = destructive(patch) {
             let refused = CallError::Refused {
                 status: 0,
                 error_code: None,
                 message: message.to_owned(),
             };
-            return Reply {
-                result: Err(refused),
-                rate: super::RateHeaders::default(),
-                date: None,
-            };
+            return refused.into();
         }
-        call(&self.0, Method::PATCH, user, Some(patch), true).await
+        let write = Write { body: patch, until };
+        call(&self.0, Method::PATCH, user, Some(write), true).await
     }
 }
 
@@ -119,16 +124,12 @@ async fn call(
     client: &Client,
     method: Method,
     user: &UserId<'_>,
-    body: Option<&Value>,
+    write: Option<Write<'_>>,
     whole: bool,
 ) -> Reply<Profile> {
     if matches!(user.as_str(), "." | "..") {
         // As a path segment these mean another path (RFC 3986, 5.2.4), and no id at Auth0 looks like that.
-        return Reply {
-            result: Err(CallError::Gone { at: None }),
-            rate: super::RateHeaders::default(),
-            date: None,
-        };
+        return CallError::Gone { at: None }.into();
     }
     let id = utf8_percent_encode(user.as_str(), RESERVED);
     let path = if whole {
@@ -136,12 +137,17 @@ async fn call(
     } else {
         format!("users/{id}?{NEEDED}")
     };
-    let outcome = if body.is_some() {
+    let outcome = if write.is_some() {
         Outcome::Unknown
     } else {
         Outcome::NotSent
     };
-    let Reply { result, rate, date } = client.call(method, &path, body).await;
+    let Reply {
+        result,
+        rate,
+        date,
+        answered_at,
+    } = client.call(method, &path, write).await;
     let result = result.and_then(|body| {
         let profile = Profile::parse(&body, whole).map_err(|detail| CallError::Later {
             why: LaterWhy::BadAnswer,
@@ -150,7 +156,12 @@ async fn call(
         });
         profile.map(|profile| Profile { date, ..profile })
     });
-    Reply { result, rate, date }
+    Reply {
+        result,
+        rate,
+        date,
+        answered_at,
+    }
 }
 
 /// What is wrong with a patch that Auth0 would take as "delete everything", or may.

@@ -107,6 +107,10 @@ impl Bus {
 }
 
 impl Raw {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "becomes nanoseconds, never a date for the database"
+    )]
     fn decode(self) -> Result<Stored, String> {
         let decode = |field: &str, text: &str| {
             STANDARD

@@ -5,10 +5,10 @@
 use anyhow::{Context as _, Result};
 use clap::Args;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::app;
 use crate::config::DatabaseArgs;
+use crate::domain::date;
 
 /// Sends announced changes of roles again, for a stream `ROLE_CHANGES` that lost them. Those that the stream still holds
 /// come a second time, under the same message ids.
@@ -24,7 +24,7 @@ pub(super) struct AnnounceArgs {
 pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
     let from = match args.from.as_str() {
         "start" => OffsetDateTime::UNIX_EPOCH,
-        text => OffsetDateTime::parse(text, &Rfc3339)
+        text => date::of_text(text)
             .with_context(|| format!("--from \"{}\": expected a time, or `start`", text.escape_debug()))?,
     };
     let database = args.database.checked()?;

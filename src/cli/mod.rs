@@ -8,11 +8,13 @@ mod announce;
 mod brake;
 mod erase;
 mod export;
+mod limits;
 mod migrate;
 mod openapi;
 mod parked;
 mod pause;
 mod requeue;
+mod rules;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod skip;
@@ -46,6 +48,10 @@ enum Command {
     Adopt(adopt::AdoptArgs),
     /// Show the changes of roles that are held, and release or drop them
     Brake(brake::BrakeArgs),
+    /// Show the rules in force, or put others in force
+    Rules(rules::RulesArgs),
+    /// Show what may be written at Auth0 and how much, or change it
+    Limits(limits::LimitsArgs),
     /// Stop writing roles; counting goes on
     Pause(pause::PauseArgs),
     /// Go on writing roles
@@ -110,6 +116,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
             Command::Brake(args) => brake::run(args).await?,
+            Command::Rules(args) => rules::run(args).await?,
+            Command::Limits(args) => limits::run(args).await?,
             Command::Pause(args) => pause::pause(args).await?,
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,

@@ -8,6 +8,7 @@ use clap::Args;
 use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
+use super::limits::BrakeArgs;
 use super::restores::RestoreArgs;
 use super::streams::StreamsArgs;
 use super::tenant::TenantArgs;
@@ -72,38 +73,18 @@ pub struct Auth0Args {
     /// A file of certificate authorities (PEM) to trust besides the system's
     #[arg(long, env = "AUTH0_CA_FILE")]
     pub auth0_ca_file: Option<String>,
-    /// `on`, or `off` for shadow mode: decide and audit, write nothing
-    #[arg(long, env = "AUTH0_WRITES", default_value = "on")]
-    pub auth0_writes: String,
+    /// `off` for shadow mode: decide and audit, write nothing; `on` writes where `limits` allows it
+    #[arg(long, env = "AUTH0_WRITES")]
+    pub auth0_writes: Option<String>,
     /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
-    /// Share of the rate limit left to the tenant's other clients, 0 to 0.9
-    #[arg(long, env = "AUTH0_RESERVE", default_value = "0.5")]
-    pub auth0_reserve: String,
+    /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
+    #[arg(long, env = "AUTH0_RESERVE")]
+    pub auth0_reserve: Option<String>,
     /// Seconds one call may take
     #[arg(long, env = "AUTH0_TIMEOUT_S", default_value = "10")]
     pub auth0_timeout_s: String,
-}
-
-/// How many changes may happen before a person must look.
-#[derive(Args, Clone, Debug)]
-pub struct BrakeArgs {
-    /// Users who may lose a role inside the window, however few hold one
-    #[arg(long, env = "BRAKE_REVOKES", default_value = "100")]
-    pub brake_revokes: String,
-    /// Share of the holders who may lose a role inside the window, 0 to 1
-    #[arg(long, env = "BRAKE_REVOKES_SHARE", default_value = "0.1")]
-    pub brake_revokes_share: String,
-    /// Users who may get a role inside the window, however few hold one
-    #[arg(long, env = "BRAKE_GRANTS", default_value = "1000")]
-    pub brake_grants: String,
-    /// How many may get a role inside the window, as a share of those who hold one, 0 to 1
-    #[arg(long, env = "BRAKE_GRANTS_SHARE", default_value = "0.5")]
-    pub brake_grants_share: String,
-    /// Seconds for which a change counts towards the brake
-    #[arg(long, env = "BRAKE_WINDOW_S", default_value = "3600")]
-    pub brake_window_s: String,
 }
 
 /// Settings of `serve`.
@@ -136,7 +117,7 @@ pub struct ServeArgs {
     /// The data API.
     #[command(flatten)]
     pub api: ApiArgs,
-    /// The rules (TOML) [default: `playlist_editor` at 100 plays]
+    /// A rules file (TOML) that is put in force where its version is higher than that of the rules in force
     #[arg(long, env = "RULES_FILE")]
     pub rules_file: Option<String>,
     /// Most events folded in one transaction, 1 to 50000

@@ -9,6 +9,7 @@ mod credential;
 mod empty;
 mod erasure;
 mod fold;
+mod limits;
 mod restores;
 mod streams;
 mod tenant;
@@ -22,24 +23,24 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use api::{ApiArgs, ApiConfig, DEFAULT_GENRES, genres};
-pub use args::{Auth0Args, BrakeArgs, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
+pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;
 pub use check::Faults;
 pub use credential::{ClientCredential, ClientKey};
 pub use empty::without_empty_variables;
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
-pub use restores::{RestoreArgs, RestoreConfig};
+pub use limits::BrakeArgs;
+pub use restores::{ForbiddenArgs, RestoreArgs, RestoreConfig};
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant::TenantArgs;
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 pub use trim::{TrimArgs, TrimConfig};
 
-use crate::domain::brake::{BrakeLimits, Limits};
 use crate::domain::display_name::DisplayName;
 use crate::domain::erasure::ErasureKey;
-use crate::domain::pacer::{MAX_RESERVE, RatePlan};
-use crate::domain::rule::Rules;
+use crate::domain::limits::Own;
+use crate::domain::pacer::RatePlan;
 
 /// How to reach Postgres.
 #[derive(Clone, Debug)]
@@ -72,12 +73,8 @@ pub struct Auth0Config {
     pub credential: ClientCredential,
     /// Extra certificate authorities.
     pub ca_file: Option<PathBuf>,
-    /// False in shadow mode.
-    pub writes: bool,
     /// Rate limits of the tenant's plan.
     pub plan: RatePlan,
-    /// Share of the limit left to others.
-    pub reserve: f64,
     /// How long one call may take.
     pub timeout: Duration,
 }
@@ -108,9 +105,7 @@ pub struct Config {
     pub reconcile: Option<ReconcileConfig>,
     /// Address of metrics and health.
     pub ops_listen: SocketAddr,
-    /// The rules of this worker's file, as they were at the start.
-    pub rules: Rules,
-    /// The file, if there is one.
+    /// This worker's rules file, if it has one. It is read while the worker runs.
     pub rules_file: Option<PathBuf>,
     /// What is restored, and which roles are never added.
     pub restores: RestoreConfig,
@@ -133,8 +128,8 @@ pub struct ReconcileConfig {
     pub default_display_name: Option<DisplayName>,
     /// How the tenant's log is watched.
     pub tenant_log: TenantLogConfig,
-    /// How many changes may happen before a person must look.
-    pub brake: BrakeLimits,
+    /// Limits of this worker's own settings: they only tighten those of Postgres.
+    pub own_limits: Own,
 }
 
 /// What `migrate` needs to know.
@@ -213,13 +208,7 @@ impl Auth0Args {
             ),
             credential: ClientCredential::check(self, check),
             ca_file: self.ca_file(check),
-            writes: check.word(
-                "AUTH0_WRITES",
-                &self.auth0_writes,
-                &[("on", true), ("off", false)],
-            ),
             plan,
-            reserve: check.number("AUTH0_RESERVE", &self.auth0_reserve, &(0.0..=MAX_RESERVE)),
             timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
         }
     }
@@ -243,25 +232,8 @@ impl Auth0Args {
     }
 }
 
-impl BrakeArgs {
-    fn check(&self, check: &mut Check) -> BrakeLimits {
-        let number = 0..=1_000_000_000;
-        BrakeLimits {
-            revokes: Limits {
-                number: check.number("BRAKE_REVOKES", &self.brake_revokes, &number),
-                share: check.number("BRAKE_REVOKES_SHARE", &self.brake_revokes_share, &(0.0..=1.0)),
-            },
-            grants: Limits {
-                number: check.number("BRAKE_GRANTS", &self.brake_grants, &number),
-                share: check.number("BRAKE_GRANTS_SHARE", &self.brake_grants_share, &(0.0..=1.0)),
-            },
-            window: Duration::from_secs(check.number("BRAKE_WINDOW_S", &self.brake_window_s, &(1..=604_800))),
-        }
-    }
-}
-
 impl ServeArgs {
-    /// Checks everything `serve` needs. Reads the rules file and the client's key.
+    /// Checks everything `serve` needs. Reads the client's key.
     ///
     /// # Errors
     /// Every fault at once.
@@ -294,11 +266,14 @@ impl ServeArgs {
                 )),
                 default_display_name: check.display_name("DEFAULT_DISPLAY_NAME", &self.default_display_name),
                 tenant_log: self.tenant_log.check(&mut check),
-                brake: self.brake.check(&mut check),
+                own_limits: self.brake.own(&self.auth0, &mut check),
             }),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
-            rules: self.rules(&mut check),
-            rules_file: self.rules_file.as_ref().map(PathBuf::from),
+            rules_file: self
+                .rules_file
+                .as_ref()
+                .filter(|path| !path.trim().is_empty())
+                .map(PathBuf::from),
             restores: self.restores.check(&mut check),
             erasure_key: self.erasure.check(&mut check),
             grace_period: Duration::from_secs(check.number(
@@ -335,18 +310,6 @@ impl ServeArgs {
             log_stream_tokens,
             api: self.api.check(&self.auth0, check),
         }
-    }
-
-    fn rules(&self, check: &mut Check) -> Rules {
-        let Some(path) = &self.rules_file else {
-            return Rules::default();
-        };
-        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        read.and_then(|text| self.restores.forbidden().parse_rules(&text))
-            .unwrap_or_else(|why| {
-                check.fault("RULES_FILE", path, &format!("a rules file; {why}"));
-                Rules::default()
-            })
     }
 }
 

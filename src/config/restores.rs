@@ -8,13 +8,29 @@ use super::check::Check;
 use crate::domain::brake::Limits;
 use crate::domain::forbidden::ForbiddenRoles;
 
-/// What is restored of other clients' roles, and which roles are never added.
+/// Which roles are never added.
 #[derive(Args, Clone, Debug)]
-pub struct RestoreArgs {
+pub struct ForbiddenArgs {
     /// Roles that are never added to a user, by no rule and no restore, separated by commas; upper and lower case are the
     /// same. `none` forbids nothing
     #[arg(long, env = "FORBIDDEN_ROLES", default_value = crate::domain::forbidden::DEFAULT)]
     pub forbidden_roles: String,
+}
+
+impl ForbiddenArgs {
+    /// The roles; every text names some.
+    #[must_use]
+    pub fn roles(&self) -> ForbiddenRoles {
+        ForbiddenRoles::parse(&self.forbidden_roles)
+    }
+}
+
+/// What is restored of other clients' roles, and which roles are never added.
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArgs {
+    /// Roles that are never added.
+    #[command(flatten)]
+    pub forbidden: ForbiddenArgs,
     /// Users whose roles of other clients may be restored inside the window (`BRAKE_WINDOW_S`); more are held
     #[arg(long, env = "BRAKE_RESTORES", default_value = "10")]
     pub brake_restores: String,
@@ -36,13 +52,8 @@ impl RestoreArgs {
             text => check.number("BRAKE_RESTORES", text, &(0..=1_000_000_000)),
         };
         RestoreConfig {
-            forbidden: self.forbidden(),
+            forbidden: self.forbidden.roles(),
             brake: Limits { number, share: 0.0 },
         }
-    }
-
-    /// The roles that are never added; every text names some.
-    pub(super) fn forbidden(&self) -> ForbiddenRoles {
-        ForbiddenRoles::parse(&self.forbidden_roles)
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the list, and the refusal of rules that name one of them. Must never keep such a role from being left as it is or
 //! taken out again: only adding is forbidden.
 
-use super::rule::Rules;
+use super::rule::Versioned;
 
 /// What is forbidden unless the setting says otherwise.
 pub const DEFAULT: &str = "admin,owner,superadmin";
@@ -38,9 +38,9 @@ impl ForbiddenRoles {
     ///
     /// # Errors
     /// What is wrong with it, or the rule whose role is forbidden.
-    pub fn parse_rules(&self, text: &str) -> Result<Rules, String> {
-        let rules = Rules::parse(text).map_err(|faults| faults.to_string())?;
-        for rule in rules.as_slice() {
+    pub fn parse_rules(&self, text: &str) -> Result<Versioned, String> {
+        let file = Versioned::parse(text).map_err(|faults| faults.to_string())?;
+        for rule in file.rules.as_slice() {
             if self.has(&rule.role) {
                 return Err(format!(
                     "a rule names the role \"{}\", which FORBIDDEN_ROLES lists: such a role is never granted. Take the rule out \
@@ -49,7 +49,7 @@ impl ForbiddenRoles {
                 ));
             }
         }
-        Ok(rules)
+        Ok(file)
     }
 }
 

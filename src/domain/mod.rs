@@ -11,6 +11,7 @@ pub mod forbidden;
 pub mod horizon;
 pub mod ids;
 pub mod json_text;
+pub mod limits;
 pub mod local_copy;
 pub mod log_batch;
 pub mod log_record;

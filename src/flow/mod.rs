@@ -11,3 +11,4 @@ pub mod reconcile;
 pub mod rules;
 pub mod silence;
 mod sweep;
+mod walk;

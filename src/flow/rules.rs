@@ -1,7 +1,8 @@
-//! Takes a changed rules file over while the worker runs.
+//! Keeps the worker under the rules and limits in force, which are those of Postgres.
 //!
-//! Owns the watch on the file. Must never put a bad file in force, nor let a good one wait for a restart. The
-//! rules that were read last win: a worker that finds other rules in force than its own stands back.
+//! Owns the reading of them, the offer of this worker's rules file, and its signs of life. Must never let a file decide what
+//! this worker works under, nor keep it from working: a file that is broken, older or other than what is in force is named
+//! and left.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,81 +13,219 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::domain::forbidden::ForbiddenRoles;
-use crate::domain::rule::Rules;
+use crate::domain::limits::{Limits, Own};
+use crate::domain::rule::offer::{self, Verdict};
+use crate::domain::rule::{Rules, Versioned};
 use crate::metrics::Metrics;
-use crate::store::{InForce, Store};
+use crate::store::{OfferedBy, Store, StoreError, Wake, Waker, Worker};
 
-/// How often the file is read. It is small, and reading sees what a watch on a mounted volume may not.
+/// How often the file is read, and Postgres asked although there was no hint. The file is small, and reading sees what a
+/// watch on a mounted volume may not.
 const READ_EVERY: Duration = Duration::from_secs(2);
+/// How often this worker shows that it lives, in readings.
+const LIVES_EVERY: u32 = 5;
 
-/// Watches one rules file.
-#[derive(Debug)]
-pub struct RulesFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Where rules are put in force.
-    pub store: Store,
-    /// Shows a file that was refused.
-    pub metrics: Arc<Metrics>,
-    /// Roles that no file may name.
-    pub forbidden: ForbiddenRoles,
-    /// False in shadow mode.
-    pub writes: bool,
-    /// Tells the stages.
-    pub rules: watch::Sender<Arc<Rules>>,
+/// Why there are no rules to work under.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// Postgres does not answer, or has rules of a format that this release does not know.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The first start of all, with a file that cannot be used.
+    #[error(
+        "RULES_FILE cannot be used, and no rules are in force yet: {0}. Mend the file, or start without it to work under the \
+         built-in rule"
+    )]
+    NoRules(String),
 }
 
-impl RulesFile {
-    /// Watches until told to stop.
-    ///
-    /// # Errors
-    /// None: a bad file is refused and the old rules go on.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
-        let mut refused = String::new();
-        loop {
-            if stop
-                .run_until_cancelled(tokio::time::sleep(READ_EVERY))
-                .await
-                .is_none()
-            {
-                return Ok(());
-            }
-            let read = tokio::fs::read_to_string(&self.path)
-                .await
-                .map_err(|error| error.to_string());
-            match read.and_then(|text| self.forbidden.parse_rules(&text)) {
-                Ok(rules) => {
-                    refused.clear();
-                    self.metrics.rules_refused.set(0);
-                    self.take_over(rules).await;
-                }
-                Err(why) => {
-                    if refused != why {
-                        error!(file = %self.path.display(), "the changed rules file is refused, the old rules stay in force: {why}");
-                    }
-                    refused = why;
-                    self.metrics.rules_refused.set(1);
-                }
+impl RulesError {
+    /// What `/readyz` says.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Store(why) => why.shown(),
+            Self::NoRules(_) => {
+                "RULES_FILE cannot be used, and no rules are in force yet; the log has the reason".to_owned()
             }
         }
     }
+}
 
-    async fn take_over(&self, rules: Rules) {
-        if **self.rules.borrow() == rules {
-            return;
-        }
-        match self.store.put_rules_in_force(&rules, self.writes).await {
-            Ok(in_force) => {
-                if let InForce::TakenOver(users) = in_force {
-                    info!(
-                        users,
-                        "the changed rules are in force; users they affect were nominated"
-                    );
-                }
-                self.rules.send_replace(Arc::new(rules));
+/// Keeps one worker under the rules in force.
+#[derive(Debug)]
+pub struct RulesKeeper {
+    /// This worker's rules file, if it has one.
+    pub file: Option<PathBuf>,
+    /// Roles that no file may name.
+    pub forbidden: ForbiddenRoles,
+    /// This worker, as the others see it.
+    pub worker: Worker,
+    /// Where rules and limits are in force.
+    pub store: Store,
+    /// Shows what is in force, and a file that was refused.
+    pub metrics: Arc<Metrics>,
+    /// Tells the stages of the rules.
+    pub rules: watch::Sender<Arc<Rules>>,
+    /// Tells reconcile of the limits, this worker's own among them.
+    pub limits: watch::Sender<Limits>,
+    /// What was last said of the file.
+    pub said: Option<String>,
+}
+
+impl RulesKeeper {
+    /// Offers the file, and reads what is in force.
+    ///
+    /// # Errors
+    /// There are no rules to work under.
+    pub async fn first(&mut self) -> Result<(), RulesError> {
+        self.store.worker_lives(&self.worker).await?;
+        self.read().await
+    }
+
+    /// Reads again on hints and on a timer, until told to stop.
+    ///
+    /// # Errors
+    /// None: what fails is tried again, and meanwhile the last rules hold.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
+        let mut waker = None;
+        let mut failed = false;
+        for turn in 1.. {
+            if waker.is_none() {
+                waker = self.store.listen(Wake::Rules).await.ok();
             }
-            // The next reading tries again.
-            Err(why) => warn!("the changed rules cannot be put in force yet: {why}"),
+            let read = async {
+                if turn % LIVES_EVERY == 0 {
+                    self.store.worker_lives(&self.worker).await?;
+                }
+                self.read().await
+            };
+            match read.await {
+                Ok(()) => failed = false,
+                Err(why) if failed => tracing::debug!("the rules in force cannot be read: {why}"),
+                Err(why) => {
+                    warn!("the rules in force cannot be read: {why}");
+                    failed = true;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(READ_EVERY) => {}
+                heard = heard(&mut waker) => if heard.is_err() { waker = None },
+            }
         }
+        // Without this it would be taken for alive for half a minute.
+        let _ = self.store.worker_ends(self.worker.id).await;
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<(), RulesError> {
+        let offered = self.offered().await;
+        let in_force = self.store.rules_in_force().await;
+        // Rules of a format that this release does not know can be replaced all the same.
+        let standing = match &in_force {
+            Ok(in_force) => in_force.as_ref().map(crate::store::InForce::standing),
+            Err(StoreError::RulesFormat(_)) => None,
+            Err(_) => return in_force.map(drop).map_err(RulesError::from),
+        };
+        let verdict = match (&offered, &standing) {
+            (Ok(None), None) if in_force.is_ok() => {
+                let built_in = Versioned {
+                    version: 0,
+                    rules: Rules::default(),
+                };
+                Some(self.store.offer_rules(&built_in, OfferedBy::BuiltIn).await?)
+            }
+            (Ok(None), _) => None,
+            (Ok(Some(offered)), standing) => Some(match offer::judge(offered, standing.as_ref()) {
+                Verdict::PutInForce => self.store.offer_rules(offered, OfferedBy::File).await?,
+                other => other,
+            }),
+            (Err(why), None) if in_force.is_ok() => return Err(RulesError::NoRules(why.clone())),
+            (Err(why), _) => Some(Verdict::Refused(format!("the file has a fault: {why}"))),
+        };
+        self.say(verdict.as_ref(), &offered);
+        let in_force = if verdict == Some(Verdict::PutInForce) {
+            self.store.rules_in_force().await
+        } else {
+            in_force
+        };
+        let in_force = in_force.inspect_err(|_| {
+            // The stages end their terms: they find the same, say so, and stand back.
+            self.rules.send_modify(|_| {});
+        })?;
+        if let Some(in_force) = in_force {
+            self.metrics.rules.version.set(in_force.version);
+            if **self.rules.borrow() != in_force.rules {
+                info!(version = in_force.version, "working under the rules in force");
+                self.rules.send_replace(Arc::new(in_force.rules));
+            }
+        }
+        let limits = self.store.limits().await?.tightened(&self.worker.own);
+        self.limits
+            .send_if_modified(|now| std::mem::replace(now, limits) != limits);
+        Ok(())
+    }
+
+    /// What this worker's file offers; or what is wrong with it.
+    async fn offered(&self) -> Result<Option<Versioned>, String> {
+        let Some(path) = &self.file else {
+            return Ok(None);
+        };
+        let text = tokio::fs::read_to_string(path)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.forbidden.parse_rules(&text).map(Some)
+    }
+
+    /// Says what became of the file, once for each state of it.
+    fn say(&mut self, verdict: Option<&Verdict>, offered: &Result<Option<Versioned>, String>) {
+        let refused = matches!(verdict, Some(Verdict::Refused(_)));
+        self.metrics.rules_refused.set(i64::from(refused));
+        let Some(path) = self.file.as_deref().map(std::path::Path::display) else {
+            return;
+        };
+        let (text, version) = match verdict {
+            Some(Verdict::Refused(why) | Verdict::Left(why)) => (Some(why.clone()), 0),
+            Some(Verdict::PutInForce) => {
+                let version = offered.as_ref().ok().and_then(Option::as_ref);
+                (None, version.map_or(0, |offered| offered.version))
+            }
+            _ => (None, 0),
+        };
+        if verdict == Some(&Verdict::PutInForce) {
+            info!(file = %path, version, "the rules of RULES_FILE were put in force");
+        }
+        if text != self.said {
+            match &text {
+                Some(why) if refused => error!(
+                    file = %path,
+                    "RULES_FILE is refused, the rules in force go on: {why}"
+                ),
+                Some(why) => warn!(file = %path, "RULES_FILE: {why}"),
+                None => {}
+            }
+            self.said = text;
+        }
+    }
+}
+
+async fn heard(waker: &mut Option<Waker>) -> Result<(), StoreError> {
+    match waker {
+        Some(waker) => waker.heard().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// This process, as the others see it.
+#[must_use]
+pub fn this_worker(own: Own) -> Worker {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Worker {
+        id: uuid::Uuid::now_v7(),
+        name: format!("{}/{}", host.trim(), std::process::id()),
+        release: env!("CARGO_PKG_VERSION"),
+        rules_format: crate::domain::rule::FORMAT,
+        own,
     }
 }

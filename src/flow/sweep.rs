@@ -1,8 +1,10 @@
 //! Finds anyone missed.
 //!
-//! Owns the timer: the free half compares all facts with all decisions, the paid half nominates holders whose
-//! verification has grown old. Must never call Auth0 or decide: it only nominates.
+//! Owns the timer and the parts: the free ones wake what waits or was left over (facts are compared with decisions by
+//! [`super::walk`]), the paid one nominates holders whose verification has grown old, the last ones forget. Must never call
+//! Auth0 or decide: it only nominates. A part that fails stops neither the others nor the attempts.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +13,36 @@ use tracing::{info, warn};
 
 use crate::domain::rule::Rules;
 use crate::domain::schedule::PARKED_FOR;
-use crate::store::{Store, StoreError};
+use crate::metrics::Metrics;
+use crate::store::{Kept, Store, StoreError};
 
-/// Verifications in the queue at once; they come last and must not bury what is urgent.
+/// Verifications in the queue at once, at least; they come last and must not bury what is urgent.
 const VERIFICATIONS: i64 = 200;
+/// Share of the tenant's rate that verifications may ask for.
+const VERIFICATION_SHARE: f64 = 0.5;
+/// How many times as many as are due, so that a sweep that was late is made up for.
+const VERIFICATION_SLACK: f64 = 1.25;
 
-/// How long our own writes are kept: Auth0 pauses a log stream that has failed for seven days, and delivers what it
-/// holds when it is resumed.
-const OWN_WRITES_KEPT: Duration = Duration::from_hours(8 * 24);
-/// How long writes of others are kept once their records were folded: longer than what we did about them.
-const FOREIGN_WRITES_KEPT: Duration = Duration::from_hours(9 * 24);
 /// How long the record is waited for that explains what a profile has become. Records come seconds late.
 pub(super) const RACE_PATIENCE: Duration = Duration::from_mins(5);
+
+const DAY: Duration = Duration::from_hours(24);
+/// What goes, and after how long. Our own writes: Auth0 pauses a log stream that has failed for seven days, and delivers
+/// what it holds when it is resumed. Writes of others: longer than what we did about them. Dead letters: as long as the
+/// streams keep their messages by default.
+const FORGOTTEN: [(Kept, Duration); 5] = [
+    (Kept::OwnWrites, DAY.saturating_mul(8)),
+    (Kept::ForeignWrites, DAY.saturating_mul(9)),
+    (Kept::Races, DAY.saturating_mul(90)),
+    (Kept::DeadLetters, DAY.saturating_mul(30)),
+    (Kept::DeadLetterTotals, DAY.saturating_mul(30)),
+];
 
 /// The sweep; runs where this worker reconciles.
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
     pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) rules: Arc<Rules>,
     /// False in shadow mode: what was decided and not written is in order then.
     pub(super) writes: bool,
@@ -37,46 +52,165 @@ pub(super) struct Sweep {
     pub(super) left_over_after: Duration,
     /// Time between two sweeps.
     pub(super) every: Duration,
+    /// Reads a second that the tenant allows.
+    pub(super) reads_per_s: f64,
+}
+
+/// A part of the sweep, as the metric names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What grew old goes. First, so that the others find less.
+    Forget,
+    /// Changes that were decided and left over.
+    LeftOver,
+    /// Parked users whose day is over.
+    Parked,
+    /// Held users for whom a rule says something else by now.
+    Held,
+    /// Wishes for a display name.
+    DisplayNames,
+    /// Holders whose verification has grown old.
+    Verify,
+    /// Writes whose result is unknown.
+    Writes,
+    /// Races that are not settled.
+    Races,
+}
+
+impl Part {
+    const ALL: [Self; 8] = [
+        Self::Forget,
+        Self::LeftOver,
+        Self::Parked,
+        Self::Held,
+        Self::DisplayNames,
+        Self::Verify,
+        Self::Writes,
+        Self::Races,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Forget => "forget",
+            Self::LeftOver => "left_over",
+            Self::Parked => "parked",
+            Self::Held => "held",
+            Self::DisplayNames => "display_names",
+            Self::Verify => "verify",
+            Self::Writes => "writes",
+            Self::Races => "races",
+        }
+    }
 }
 
 impl Sweep {
     /// Sweeps at once and then on a timer.
-    pub(super) async fn run(&self) -> Result<(), StoreError> {
+    pub(super) async fn run(&self) -> Infallible {
+        self.metrics.reconcile.sweep_parts(Part::ALL.map(Part::as_str));
         let mut timer = tokio::time::interval(self.every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            let missed = self
-                .store
-                .sweep_free(&self.rules, self.writes, self.left_over_after, PARKED_FOR)
-                .await?;
-            if missed > 0 {
-                warn!(users = missed, "sweep found users out of step");
-            }
-            let wishes = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
-            if wishes > 0 {
-                info!(
-                    users = wishes,
-                    "sweep found wishes for a display name that waited"
-                );
-            }
-            let stale = self
-                .store
-                .sweep_paid(&self.rules, self.verify_after, VERIFICATIONS)
-                .await?;
-            let unclear = self.store.follow_up_writes(self.left_over_after).await?;
-            if unclear > 0 {
-                info!(
-                    users = unclear,
-                    "sweep nominated users of whose last write nobody knows what became"
-                );
-            }
-            self.store.sweep_races(RACE_PATIENCE, FOREIGN_WRITES_KEPT).await?;
-            self.store.forget_writes(OWN_WRITES_KEPT).await?;
-            self.store.forget_gone().await?;
-            if stale > 0 {
-                info!(users = stale, "sweep nominated users for verification");
+            for part in Part::ALL {
+                if let Err(why) = self.sweep(part).await {
+                    let part = part.as_str();
+                    self.metrics
+                        .reconcile
+                        .sweep_failures
+                        .with_label_values(&[part])
+                        .inc();
+                    warn!(
+                        part,
+                        "a part of the sweep failed: {why}; the other parts and the attempts go on"
+                    );
+                }
             }
         }
+    }
+
+    async fn sweep(&self, part: Part) -> Result<(), StoreError> {
+        match part {
+            Part::Forget => self.forget().await,
+            Part::LeftOver => {
+                let users = self.store.sweep_left_over(self.left_over_after).await?;
+                if users > 0 {
+                    warn!(users, "sweep queued users whose decided change was left over");
+                }
+                Ok(())
+            }
+            Part::Parked => self.store.wake_parked(PARKED_FOR).await,
+            Part::Held => self.store.wake_held().await,
+            Part::DisplayNames => {
+                let users = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
+                if users > 0 {
+                    info!(users, "sweep found wishes for a display name that waited");
+                }
+                Ok(())
+            }
+            Part::Verify => self.verify().await,
+            Part::Writes => {
+                let users = self.store.follow_up_writes(self.left_over_after).await?;
+                if users > 0 {
+                    info!(users, "sweep queued users whose last write has an unknown result");
+                }
+                Ok(())
+            }
+            Part::Races => self.store.sweep_races(RACE_PATIENCE).await,
+        }
+    }
+
+    async fn forget(&self) -> Result<(), StoreError> {
+        for (what, kept) in FORGOTTEN {
+            let rows = self.store.forget(what, kept).await?;
+            if rows > 0 {
+                info!(rows, ?what, "sweep removed rows whose time is over");
+            }
+        }
+        self.store.forget_gone().await?;
+        Ok(())
+    }
+
+    async fn verify(&self) -> Result<(), StoreError> {
+        let most = verifications(
+            self.store.holders().await?,
+            self.every.div_duration_f64(self.verify_after),
+            self.reads_per_s * self.every.as_secs_f64(),
+        );
+        let users = self
+            .store
+            .sweep_paid(&self.rules, self.verify_after, most)
+            .await?;
+        if users > 0 {
+            info!(users, "sweep nominated users for verification");
+        }
+        let oldest = self.store.oldest_verification(&self.rules).await?;
+        let gauge = &self.metrics.reconcile.oldest_verification;
+        gauge.set(oldest.unwrap_or_default().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// How many verifications a sweep asks for: as many as come due from one to the next, `share` of all holders, within what
+/// the tenant allows in that time.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a share of a count of rows, rounded, is a count of rows"
+)]
+fn verifications(holders: i64, share: f64, reads: f64) -> i64 {
+    let due = holders as f64 * share * VERIFICATION_SLACK;
+    (due.min(reads * VERIFICATION_SHARE).ceil() as i64).max(VERIFICATIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verifications;
+
+    #[test]
+    fn verifications_follow_the_holders_as_far_as_the_rate_goes() {
+        let minute_of_a_day = 1.0 / 1440.0;
+        assert_eq!(verifications(1_000, minute_of_a_day, 960.0), 200);
+        assert_eq!(verifications(500_000, minute_of_a_day, 960.0), 435);
+        assert_eq!(verifications(3_000_000, minute_of_a_day, 960.0), 480);
+        assert_eq!(verifications(0, minute_of_a_day, 960.0), 200);
     }
 }

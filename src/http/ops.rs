@@ -94,6 +94,12 @@ impl Ops {
                 .set(i64::from(engaged));
         }
         metrics.paused.set(i64::from(gauges.paused));
+        if let Some(walked) = &gauges.walked {
+            metrics.rules.walk_open.set(i64::from(walked.changed));
+            let wanted_at = walked.wanted_at.unix_timestamp() as f64;
+            metrics.rules.walk_wanted_at.set(wanted_at);
+            metrics.rules.walk_slices.set(walked.slices.0);
+        }
         metrics.unannounced.set(gauges.unannounced);
         metrics.tenant_log.delivered_at.set(gauges.log_delivered_at_s);
         metrics.tenant_log.silent.set(i64::from(gauges.log_silent));

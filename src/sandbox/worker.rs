@@ -51,7 +51,18 @@ pub fn settings(
     .into()
 }
 
-/// Prepares database and streams with `program`: `rolekeeper migrate`.
+/// Settings of a worker that only tighten a limit of the database: the limit is set to the same, so that they hold here.
+const LIMITS: [(&str, &str); 5] = [
+    ("AUTH0_RESERVE", "reserve"),
+    ("BRAKE_REVOKES", "brake_revokes"),
+    ("BRAKE_REVOKES_SHARE", "brake_revokes_share"),
+    ("BRAKE_GRANTS", "brake_grants"),
+    ("BRAKE_GRANTS_SHARE", "brake_grants_share"),
+];
+/// Users who may lose a role in an hour, where no setting says otherwise: more than any story of the sandbox takes.
+const REVOKES: &str = "100";
+
+/// Prepares database and streams with `program`: `rolekeeper migrate`, and the limits that the settings ask for.
 ///
 /// # Errors
 /// It failed; with what it said.
@@ -61,6 +72,31 @@ pub async fn migrate(program: &Path, settings: &[(&str, String)]) -> Result<()> 
         .wait(START_WITHIN)
         .await?;
     anyhow::ensure!(status.success(), "rolekeeper migrate failed:\n{}", log(&folder));
+    limits(program, settings).await
+}
+
+/// Sets the limits that the settings ask for, with `program`: `rolekeeper limits set`.
+///
+/// # Errors
+/// It failed; with what it said.
+pub async fn limits(program: &Path, settings: &[(&str, String)]) -> Result<()> {
+    let folder = Folder::new("limits")?;
+    // A binary of a version before has no limits in the database.
+    let known = run(&folder, program, "limits", settings)?
+        .wait(START_WITHIN)
+        .await?;
+    for (setting, limit) in LIMITS.into_iter().filter(|_| known.success()) {
+        let set = settings.iter().find(|(name, _)| *name == setting);
+        let value = set.map(|(_, value)| value.as_str());
+        let Some(value) = value.or((limit == "brake_revokes").then_some(REVOKES)) else {
+            continue;
+        };
+        let command = format!("limits set {limit} {value} --why sandbox --as sandbox");
+        let status = run(&folder, program, &command, settings)?
+            .wait(START_WITHIN)
+            .await?;
+        anyhow::ensure!(status.success(), "rolekeeper {command} failed:\n{}", log(&folder));
+    }
     Ok(())
 }
 
@@ -164,7 +200,7 @@ fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String
         .append(true)
         .open(folder.path().join("log"))?;
     let mut process = folder.command(command, program, "TERM");
-    process.arg(command).env_clear();
+    process.args(command.split(' ')).env_clear();
     process.envs(settings.iter().map(|(name, value)| (name, value)));
     process.env("PATH", std::env::var_os("PATH").context("no PATH")?);
     process.stdout(log.try_clone()?).stderr(log);

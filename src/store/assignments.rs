@@ -6,6 +6,9 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake};
 
+/// Users that one transaction takes over.
+const ADOPTED_AT_ONCE: usize = 2_000;
+
 /// What we know of one role of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
@@ -124,23 +127,46 @@ pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 
 impl Store {
     /// Takes holders of a role over: from now on it is ours to take from them. All known unadopted holders
-    /// when `users` is none, otherwise these users, known or not. They are looked at next. Answers how many.
+    /// when `users` is none, otherwise these users, known or not. They are looked at next. In slices, each in a
+    /// transaction of its own. Returns how many.
     pub async fn adopt(&self, role: &str, users: Option<&[String]>) -> Result<u64, StoreError> {
+        let mut adopted = 0;
+        if let Some(users) = users {
+            for slice in users.chunks(ADOPTED_AT_ONCE) {
+                adopted += self.adopt_slice(role, slice).await?;
+            }
+            return Ok(adopted);
+        }
+        let mut after = String::new();
+        loop {
+            let slice = sqlx::query_scalar!(
+                "SELECT user_id FROM assignments WHERE role = $1 AND held AND NOT adopted AND user_id > $2
+                 ORDER BY user_id LIMIT $3",
+                role,
+                after,
+                i64::try_from(ADOPTED_AT_ONCE).unwrap_or(i64::MAX)
+            );
+            let slice = slice.fetch_all(&self.pool).await?;
+            let Some(last) = slice.last() else {
+                return Ok(adopted);
+            };
+            after.clone_from(last);
+            adopted += self.adopt_slice(role, &slice).await?;
+        }
+    }
+
+    async fn adopt_slice(&self, role: &str, users: &[String]) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let adopted = sqlx::query_scalar!(
-            "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
-             SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id)
-             UNION
-             SELECT user_id, role, wanted, held, true FROM assignments WHERE role = $1 AND held AND NOT adopted AND $2 IS NULL
-             ORDER BY 1
-             ON CONFLICT (user_id, role) DO UPDATE SET adopted = true WHERE NOT a.adopted
-             RETURNING user_id",
+        let unadopted = sqlx::query_scalar!(
+            r#"SELECT named.user_id AS "user_id!" FROM UNNEST($2::text[]) AS named(user_id)
+               LEFT JOIN assignments a ON a.user_id = named.user_id AND a.role = $1
+               WHERE a.adopted IS NOT TRUE"#,
             role,
             users
         )
         .fetch_all(&mut tx)
         .await?;
-        let mut looks: Vec<_> = adopted
+        let mut looks: Vec<_> = unadopted
             .iter()
             .map(|user| super::Nominate {
                 user: user.clone(),
@@ -150,9 +176,20 @@ impl Store {
                 restless: false,
             })
             .collect();
+        // Nominations first, as reconcile locks them.
         super::nominations::nominate(&mut tx, &mut looks).await?;
+        let adopted = sqlx::query!(
+            "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
+             SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id) ORDER BY 1
+             ON CONFLICT (user_id, role) DO UPDATE SET adopted = true WHERE NOT a.adopted",
+            role,
+            &unadopted
+        )
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
-        Ok(adopted.len() as u64)
+        Ok(adopted)
     }
 }

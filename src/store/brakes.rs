@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::{Store, StoreError, Tx, Wake};
 use crate::domain::plan::Change;
 
-/// How long a count of all holders may serve: it reads a whole table.
+/// How long a count of the holders may serve: it reads all changes of the window.
 const HOLDERS_SERVE: Duration = Duration::from_mins(1);
 
 /// A brake, locked until the transaction ends.
@@ -66,6 +66,24 @@ pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
     })
 }
 
+/// How the brake of one direction stands, without a lock.
+pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
+               set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
+           FROM brakes WHERE change = $1"#,
+        change.as_str(),
+        window.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    Ok(Locked {
+        change,
+        engaged: row.engaged,
+        since: row.since,
+    })
+}
+
 /// Which brakes are engaged; they stay so until the transaction ends.
 pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     let engaged = sqlx::query_scalar!(
@@ -81,9 +99,9 @@ pub(super) fn change(text: &str) -> Change {
 }
 
 impl Locked {
-    /// Users who change inside the window, `user` among them: decided already, or waiting to be looked at under
+    /// Users who change inside the window, these among them: decided already, or waiting to be looked at under
     /// the urgency of this direction. Counts no further than `enough`.
-    pub async fn changing(&self, tx: &mut Tx<'_>, user: &str, enough: i64) -> Result<i64, StoreError> {
+    pub async fn changing(&self, tx: &mut Tx<'_>, users: &[String], enough: i64) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"-- Materialized, or the limit below makes the planner walk the audit by user.
                WITH decided AS MATERIALIZED (
@@ -92,7 +110,7 @@ impl Locked {
                      AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
                )
                SELECT count(*) AS "count!" FROM (
-                   SELECT $2::text COLLATE "C" AS user_id
+                   SELECT user_id COLLATE "C" FROM UNNEST($2::text[]) AS passing(user_id)
                    UNION
                    SELECT user_id FROM decided
                    UNION
@@ -109,7 +127,7 @@ impl Locked {
                    LIMIT $4
                ) AS changing"#,
             self.change.as_str(),
-            user,
+            users,
             self.since,
             enough,
             super::nominations::LOOKS_APART.as_secs_f64()
@@ -130,17 +148,22 @@ impl Locked {
         }
         let counted = sqlx::query_scalar!(
             r#"WITH done AS (
-                   SELECT r.user_id FROM role_changes r
+                   SELECT DISTINCT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND NOT r.released AND r.completed_at IS NOT NULL AND r.reason IS NULL
                      AND r.decided_at > $2
-               ), at_start AS (
-                   SELECT user_id FROM assignments WHERE held AND (adopted OR $1 = 'granted')
-                   UNION
-                   SELECT user_id FROM done WHERE $1 = 'revoked'
-                   EXCEPT
-                   SELECT user_id FROM done WHERE $1 = 'granted'
+               ), holds AS (
+                   SELECT EXISTS (SELECT FROM assignments a
+                       WHERE a.user_id = done.user_id AND a.held AND (a.adopted OR $1 = 'granted')) AS now FROM done
+               ), counted AS (
+                   SELECT value FROM counters WHERE counter = CASE WHEN $1 = 'granted' THEN 'users_held' ELSE 'users_adopted' END
+                   UNION ALL
+                   SELECT change FROM counter_changes WHERE counter = CASE WHEN $1 = 'granted' THEN 'users_held' ELSE 'users_adopted' END
                )
-               UPDATE brakes SET holders = (SELECT count(*) FROM at_start), counted_at = now()
+               UPDATE brakes SET counted_at = now(), holders = greatest(0,
+                   coalesce((SELECT sum(value) FROM counted), 0)
+                   -- who lost it inside the window held it at its start, and who was granted it did not
+                   + CASE WHEN $1 = 'granted' THEN -(SELECT count(*) FROM holds WHERE now)
+                       ELSE (SELECT count(*) FROM holds WHERE NOT now) END)::bigint
                WHERE change = $1 RETURNING holders AS "holders!""#,
             self.change.as_str(),
             self.since
@@ -208,7 +231,7 @@ impl Store {
         let released = sqlx::query!(
             "-- in the order in which fold locks them
              WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($2::text[]) ORDER BY user_id FOR UPDATE)
-             UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
+             UPDATE nominations n SET held = NULL, held_until = NULL, due_at = now(), observe = true,
                  pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
              FROM let_go WHERE n.user_id = let_go.user_id",
             change.as_str(),
@@ -232,7 +255,7 @@ impl Store {
         }
         let dropped = sqlx::query_scalar!(
             "WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE)
-             UPDATE nominations n SET held = NULL, due_at = now(), observe = true,
+             UPDATE nominations n SET held = NULL, held_until = NULL, due_at = now(), observe = true,
                  urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 4 END
              FROM let_go WHERE n.user_id = let_go.user_id RETURNING n.user_id",
             &marks(change) as &[&str]

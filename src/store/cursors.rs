@@ -227,11 +227,3 @@ pub struct Move<'m> {
 pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
     at_once::move_and_count(tx, to, &[], &[], &[]).await
 }
-
-/// Whether a loss of any stream stands.
-pub(super) async fn any_open_loss(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    let open = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM stream_losses WHERE accepted_at IS NULL) AS "open!""#
-    );
-    Ok(open.fetch_one(&mut *tx).await?)
-}

@@ -130,11 +130,18 @@ impl Store {
         refuse(&mut tx, self.erasure_key(), user.as_str()).await
     }
 
-    /// Erases a person for good, in one transaction.
+    /// Erases a person for good: first from the dead letters, which are many, then all else in one transaction.
     ///
     /// # Errors
     /// Others were erased with another key, or Postgres refused; then nothing was changed.
     pub async fn erase(&self, user: &str, key: &ErasureKey) -> Result<Erased, StoreError> {
+        // Before anything is removed: that the key fits.
+        let mut tx = self.begin().await?;
+        if let Some(check_value) = check_value(&mut tx).await? {
+            fitting(Some(key), &check_value)?;
+        }
+        drop(tx);
+        let letters = self.forget_letters(user).await?;
         let mut tx = self.begin().await?;
         // A batch that is being folded ends first, and the next one begins behind us: it finds who was erased.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
@@ -158,6 +165,9 @@ impl Store {
         let before = noted.execute(&mut tx).await?.rows_affected() == 0;
         let rows = person::erase(&mut tx, user, &pseudonym(&hash)).await?;
         tx.commit().await?;
-        Ok(Erased { rows, before })
+        Ok(Erased {
+            rows: rows + letters,
+            before,
+        })
     }
 }

@@ -1,7 +1,9 @@
 //! Figures computed when Prometheus asks.
 //!
-//! Owns the queries behind gauges. Must stay cheap: each reads a small table or an index.
+//! Owns the queries behind gauges. Must stay cheap: each reads a small table, a counter, or an index range as long as the
+//! work that waits.
 
+use super::nominations::REST_AT_MOST;
 use super::{Store, StoreError};
 
 /// What the tables say right now.
@@ -35,6 +37,8 @@ pub struct Gauges {
     pub brakes: Vec<String>,
     /// A person has paused the writing.
     pub paused: bool,
+    /// How far users are compared with the rules.
+    pub walked: Option<super::Walked>,
     /// When the log stream last delivered, Unix seconds.
     pub log_delivered_at_s: f64,
     /// The log stream has been silent for too long.
@@ -46,15 +50,30 @@ pub struct Gauges {
 impl Store {
     /// Reads all figures.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
+        // The due ones and those in hand are an index range a level, and parked and held ones have indexes of their own.
+        // The rest waits: timers, of which there may be as many as users.
         let queue = sqlx::query!(
-            r#"SELECT
-                   count(*) FILTER (WHERE parked_at IS NULL AND held IS NULL AND lease IS NULL AND due_at <= now()) AS "due!",
-                   count(*) FILTER (WHERE parked_at IS NULL AND held IS NULL AND lease IS NULL AND due_at > now()) AS "waiting!",
-                   count(*) FILTER (WHERE lease IS NOT NULL) AS "leased!",
-                   count(*) FILTER (WHERE parked_at IS NOT NULL) AS "parked!",
-                   count(*) FILTER (WHERE held IS NOT NULL) AS "held!",
-                   coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE parked_at IS NULL AND held IS NULL AND due_at <= now())), 0)::double precision AS "oldest!"
-               FROM nominations"#
+            r#"SELECT due.due AS "due!", due.leased AS "leased!", parked.parked AS "parked!", held.held AS "held!",
+                   greatest(0, total.total - due.due - due.leased - parked.parked - held.held) AS "waiting!", due.oldest AS "oldest!"
+               FROM (
+                   SELECT count(*) FILTER (WHERE n.lease IS NULL AND n.due_at <= now()) AS due,
+                       count(*) FILTER (WHERE n.lease IS NOT NULL) AS leased,
+                       coalesce(extract(epoch FROM now() - min(n.due_at) FILTER (WHERE n.due_at <= now())), 0)::double precision AS oldest
+                   FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
+                   CROSS JOIN LATERAL (
+                       SELECT lease, due_at FROM nominations
+                       -- an event may move a user in hand as far as a rest lasts
+                       WHERE urgency = level.urgency AND due_at <= now() + $1::double precision * interval '1 second'
+                         AND parked_at IS NULL AND held IS NULL
+                   ) AS n
+               ) AS due
+               CROSS JOIN (SELECT count(*) AS parked FROM nominations WHERE parked_at IS NOT NULL) AS parked
+               CROSS JOIN (SELECT count(*) AS held FROM nominations WHERE held IS NOT NULL AND parked_at IS NULL) AS held
+               CROSS JOIN (
+                   SELECT coalesce((SELECT value FROM counters WHERE counter = 'nominations'), 0)
+                       + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'nominations'), 0)::bigint AS total
+               ) AS total"#,
+            REST_AT_MOST.as_secs_f64()
         )
         .fetch_one(&self.pool)
         .await?;
@@ -66,8 +85,15 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let holders = sqlx::query!(
-            r#"SELECT count(*) FILTER (WHERE held AND NOT adopted) AS "unadopted!", count(*) FILTER (WHERE held AND adopted) AS "adopted!"
-               FROM assignments a WHERE NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id)"#
+            r#"WITH counted AS (
+                   SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes
+                   -- of users who are gone all is kept, but they hold nothing
+                   UNION ALL SELECT CASE WHEN a.adopted THEN 'holdings_adopted' ELSE 'holdings_unadopted' END, -1::bigint
+                   FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
+               )
+               SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!"
+               FROM counted"#
         )
         .fetch_one(&self.pool)
         .await?;
@@ -105,6 +131,7 @@ impl Store {
             losses: losses.fetch_all(&self.pool).await?,
             brakes: brakes.fetch_all(&self.pool).await?,
             paused: self.paused().await?.is_some(),
+            walked: self.walked().await?,
             log_delivered_at_s: log.delivered_at,
             log_silent: log.silent,
             log_read_to_s: log.read_to,

@@ -199,7 +199,7 @@ impl Store {
         .await?;
         let released = sqlx::query!(
             "WITH let_go AS (SELECT user_id FROM nominations WHERE held = $1 ORDER BY user_id FOR UPDATE)
-             UPDATE nominations n SET held = NULL, due_at = now(), observe = true, pass_gone = true
+             UPDATE nominations n SET held = NULL, held_until = NULL, due_at = now(), observe = true, pass_gone = true
              FROM let_go WHERE n.user_id = let_go.user_id",
             GONE_HELD
         )

@@ -274,6 +274,24 @@ pub async fn again(
     Ok(())
 }
 
+/// Gives a user back whose profile may have changed after it was read: to be read again a moment later, so that a
+/// client that writes without end does not have one user read in a tight circle.
+pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+    // As a rest: the next record must not bring the read forward.
+    sqlx::query!(
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true,
+             rest_until = now() + $3::double precision * interval '1 second',
+             due_at = now() + $3::double precision * interval '1 second'
+         WHERE user_id = $1 AND lease = $2",
+        claim.user.as_str(),
+        claim.lease,
+        LOOKS_APART.as_secs_f64()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
 /// How a look failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed<'a> {
@@ -321,7 +339,8 @@ pub async fn stumbled(
     sqlx::query!(
         "UPDATE nominations SET attempts = attempts + 1, last_error = $3, failure = NULL, failed_at = now(), observe = true,
              due_at = now() + $2::double precision * interval '1 second',
-             parked_at = CASE WHEN attempts + 1 >= $4 THEN now() END
+             parked_at = CASE WHEN attempts + 1 >= $4 THEN now() END,
+             pass_revokes = pass_revokes AND attempts + 1 < $4, pass_grants = pass_grants AND attempts + 1 < $4
          WHERE user_id = $1 AND (lease IS NULL OR lease_until < now()) AND parked_at IS NULL",
         user,
         wait.as_secs_f64(),
@@ -338,6 +357,8 @@ pub async fn stumbled(
 pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+             -- what an operator let pass was this change; the next one may be another
+             pass_revokes = false, pass_grants = false,
              attempts = attempts + 1, last_error = $3, failure = $4, failed_at = now()
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
@@ -351,16 +372,25 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>)
 }
 
 /// Ends a look as of `generation`, with changes that wait for a person. If somebody nominated meanwhile, the user
-/// stays due.
-pub async fn hold(tx: &mut Tx<'_>, claim: &Claim, generation: i64, why: HeldBy) -> Result<(), StoreError> {
+/// stays due. At `again_at` the user is decided anew all the same: another rule says something else then.
+pub async fn hold(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    generation: i64,
+    why: HeldBy,
+    again_at: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     let held = sqlx::query_scalar!(
         r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
-               failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false, held = CASE WHEN generation = $3 AND NOT observe THEN $4 END
+               failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
+               held = CASE WHEN generation = $3 AND NOT observe THEN $4 END,
+               held_until = CASE WHEN generation = $3 AND NOT observe THEN $5::timestamptz END
            WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,
         claim.user.as_str(),
         claim.lease,
         generation,
-        why.as_str()
+        why.as_str(),
+        again_at
     );
     if held.fetch_optional(&mut *tx).await? == Some(false) {
         Wake::Nominations.send(tx).await?;

@@ -8,6 +8,7 @@ pub mod assignments;
 mod at_once;
 pub mod brakes;
 pub mod confirmations;
+mod counters;
 mod cursor_marks;
 pub mod cursors;
 pub mod dead_letters;
@@ -20,10 +21,12 @@ mod featured_playlists;
 pub mod fold_starts;
 mod gauges;
 pub mod gone;
+mod limits;
 mod lock;
 pub mod looks;
 mod me;
 pub mod nominations;
+mod out_of_step;
 pub mod owner_totals;
 mod parked;
 mod pause;
@@ -34,17 +37,21 @@ pub mod profile_writes;
 mod publish_budgets;
 pub mod races;
 pub mod restores;
+mod retention;
 pub mod role_changes;
-mod rules;
+mod rules_in_force;
 mod session;
 mod shown;
 mod songs;
+mod sweep;
 mod tenant;
 mod tenant_log;
 mod tx;
 mod user_data;
 pub mod users;
 mod wake;
+mod walk;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -68,22 +75,27 @@ pub use erasures::Erased;
 pub use fault::Fault;
 pub use featured_playlists::OwnPlaylist;
 pub use gauges::Gauges;
+pub use limits::SetLimit;
 pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::{Claim, HeldBy};
 pub use nominations::{Cause, Nominate, Urgency};
+pub use out_of_step::Compare;
 pub use parked::Parked;
 pub use pause::Paused;
 pub use playlists::{Counted, Facts};
 use pool::Pool;
 pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome, Theirs};
+pub use retention::Kept;
 pub use role_changes::{OpenChange, Restored};
-pub use rules::InForce;
+pub use rules_in_force::{InForce, OfferedBy};
 use session::Session;
 pub use songs::Song;
 pub use tenant_log::{Checkpoint, Hearing};
 pub use tx::Tx;
 pub use wake::{Wake, Waker};
+pub use walk::{Slice, Walked};
+pub use workers::{Alive, Worker};
 
 /// Compiled in once; tests and `migrate` use the same.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -121,6 +133,9 @@ pub enum StoreError {
     /// People were erased with a key that this worker does not have; the text names the setting.
     #[error("{0}")]
     ErasureKey(String),
+    /// The rules in force have a format that this release does not know; the text names the release that does.
+    #[error("{0}")]
+    RulesFormat(String),
     /// The user was erased for good: nothing is kept of them any more.
     #[error("the user was erased")]
     Erased,

@@ -122,14 +122,19 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
              rest_until = CASE WHEN excluded.rest_until IS NULL THEN n.rest_until
-                 ELSE least(excluded.rest_until, n.nominated_at + $10::double precision * interval '1 second') END,
+                 ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
              due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at
                  WHEN excluded.rest_until IS NULL THEN greatest(least(n.due_at, excluded.due_at), n.rest_until)
-                 ELSE least(excluded.rest_until, n.nominated_at + $10::double precision * interval '1 second') END,
+                 ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
+             -- a timer ends with the first nomination: from then on the user waits
+             nominated_at = least(n.nominated_at, now()),
+             -- what an operator let pass was another change than the one that comes after a failure
+             pass_revokes = n.pass_revokes AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
+             pass_grants = n.pass_grants AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
              -- a parked user waits for a person, or for the profile to change
              parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
              -- a held user is decided anew: what was held may not be due any more, and what is new may pass
-             held = NULL
+             held = NULL, held_until = NULL
          )
          SELECT pg_notify($11, '')",
         &users as &[&str],
@@ -152,19 +157,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
 /// Makes users due again who were held for the loss of a stream.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET held = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
-}
-
-/// Makes users due again who have been parked for longer than `after`.
-pub async fn wake_parked(tx: &mut Tx<'_>, after: Duration) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE nominations SET parked_at = NULL, attempts = 0, due_at = now()
-         WHERE parked_at < now() - $1::double precision * interval '1 second'",
-        after.as_secs_f64()
+        "UPDATE nominations SET held = NULL, held_until = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
     )
     .execute(&mut *tx)
     .await?;

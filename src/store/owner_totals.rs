@@ -1,14 +1,29 @@
 //! Table `owner_totals`: plays of all of a user's playlists together.
 //!
-//! Owns how sums follow counts. Must be kept by the fold alone, in the transaction that moves the counts.
+//! Owns how sums follow counts. Must be kept by the fold alone, in the transaction that moves the counts. A row counts only
+//! while its generation is that of the rules in force; where there is none, the fold sums the user's playlists up the first
+//! time that it touches one, and the round after a change of rules sums up those that it does not touch.
 
 use super::{StoreError, Tx};
 
-/// Adds to the totals of users, in order of id; answers each total after that.
+/// Adds to the totals of users, in order of id, after their playlists were changed in the same transaction; answers each
+/// total after that. A user without a row of this generation is summed up. That is exact although the round may write the
+/// row first: it sees nothing of this transaction, and a sum takes the place of what it wrote.
 pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = sqlx::query!(
-        "INSERT INTO owner_totals AS t (user_id, plays) SELECT * FROM UNNEST($1::text[], $2::bigint[])
-         ON CONFLICT (user_id) DO UPDATE SET plays = t.plays + excluded.plays
+        "INSERT INTO owner_totals AS t (user_id, plays, generation)
+         SELECT d.user_id,
+             CASE WHEN known.user_id IS NOT NULL THEN d.delta ELSE (
+                 SELECT coalesce(sum(greatest(p.plays, 0)), 0)::bigint FROM playlists p
+                 WHERE p.owner_id = d.user_id AND NOT p.deleted) END,
+             -- no generation has this number: it says that `plays` is a difference
+             CASE WHEN known.user_id IS NOT NULL THEN -1 ELSE r.totals_generation END
+         FROM UNNEST($1::text[], $2::bigint[]) AS d(user_id, delta)
+         CROSS JOIN rules_in_force r
+         LEFT JOIN owner_totals known ON known.user_id = d.user_id AND known.generation = r.totals_generation
+         ON CONFLICT (user_id) DO UPDATE SET
+             plays = CASE WHEN excluded.generation = -1 THEN t.plays + excluded.plays ELSE excluded.plays END,
+             generation = CASE WHEN excluded.generation = -1 THEN t.generation ELSE excluded.generation END
          RETURNING user_id, plays",
         users as &[&str],
         deltas
@@ -21,13 +36,18 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
         .collect())
 }
 
-/// Sums everything up anew; the caller has stopped the fold.
-pub(super) async fn rebuild(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM owner_totals").execute(&mut *tx).await?;
+/// Sums up the users behind `from` and up to `to` who have no row of this generation, beside a fold that goes on.
+pub(super) async fn fill(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO owner_totals (user_id, plays)
-         SELECT owner_id, sum(greatest(plays, 0))::bigint FROM playlists
-         WHERE owner_id IS NOT NULL AND NOT deleted GROUP BY owner_id"
+        "INSERT INTO owner_totals AS t (user_id, plays, generation)
+         SELECT p.owner_id, sum(greatest(p.plays, 0))::bigint, r.totals_generation
+         FROM playlists p CROSS JOIN rules_in_force r
+         WHERE p.owner_id > $1 AND p.owner_id <= $2 AND NOT p.deleted
+         GROUP BY p.owner_id, r.totals_generation ORDER BY p.owner_id
+         ON CONFLICT (user_id) DO UPDATE SET plays = excluded.plays, generation = excluded.generation
+         WHERE t.generation <> excluded.generation",
+        from,
+        to
     )
     .execute(&mut *tx)
     .await?;

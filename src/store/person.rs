@@ -3,13 +3,22 @@
 //! Owns the two lists, what is shown and what is removed: a table that names a person must stand in both. Must never leave
 //! a person's id behind.
 
+use std::time::Duration;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
 
 /// Shortest id at the identity provider that is looked for by itself in messages; a shorter one is found in too many.
 const MIN_BARE_ID_BYTES: usize = 16;
+
+/// Dead letters that are looked through in one transaction.
+const LETTERS_AT_ONCE: i64 = 2_000;
+/// How far back letters are looked through once more under the lock: longer than the slices take, and than a batch of the
+/// fold that was under way.
+const LETTERS_MEANWHILE: Duration = Duration::from_mins(15);
 
 /// Removes all of a person; `pseudonym` stands in the audit from now on. Answers how many rows that were.
 pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Result<u64, StoreError> {
@@ -39,11 +48,14 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
             user,
             pseudonym
         ),
+        // The others went before, see `forget_letters`; these came meanwhile.
         sqlx::query!(
-            "DELETE FROM dead_letters WHERE EXISTS (
+            "DELETE FROM dead_letters
+             WHERE kept_at > now() - $2::double precision * interval '1 second' AND EXISTS (
                  SELECT FROM UNNEST($1::bytea[]) AS named(id)
                  WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)",
-            &named
+            &named,
+            LETTERS_MEANWHILE.as_secs_f64()
         ),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
@@ -55,6 +67,36 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
 }
 
 impl Store {
+    /// Removes what the dead letters have of a person, in slices and without a lock that others wait for: there may be
+    /// millions. Returns how many went. What comes while it works is left to [`erase`].
+    pub(super) async fn forget_letters(&self, user: &str) -> Result<u64, StoreError> {
+        let named = spellings(user);
+        let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
+        loop {
+            let mut tx = self.begin().await?;
+            // A slice ends at a time, not inside one: letters of one batch have the same.
+            let until = sqlx::query_scalar!(
+                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS slice",
+                after,
+                LETTERS_AT_ONCE
+            );
+            let Some(until) = until.fetch_one(&mut tx).await? else {
+                return Ok(gone);
+            };
+            let removed = sqlx::query!(
+                "DELETE FROM dead_letters WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
+                     SELECT FROM UNNEST($1::bytea[]) AS named(id)
+                     WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)",
+                &named,
+                after,
+                until
+            );
+            gone += removed.execute(&mut tx).await?.rows_affected();
+            tx.commit().await?;
+            after = until;
+        }
+    }
+
     /// All rows that are kept about a person, by table.
     pub async fn export(&self, user: &str) -> Result<Map<String, Value>, StoreError> {
         let named = spellings(user);

@@ -16,6 +16,8 @@ use crate::domain::merge::{OurWrite, State, Window};
 
 /// Newest writes of one user that are reckoned with.
 const MOST: i64 = 100;
+/// Writes that are followed up in one transaction.
+const FOLLOW_UP_SLICE: i64 = 2_000;
 /// How far the date of a record may lie from the profile's own time. Pairs of records about one deed were dated
 /// up to 28 ms apart.
 const DATE_SLACK: Duration = Duration::from_secs(2);
@@ -88,6 +90,17 @@ pub async fn attempt(
     .execute(&mut *tx)
     .await?;
     Ok(id)
+}
+
+/// Forgets a write that was noted and is known to have changed nothing: it was not sent, or refused by the rate limit.
+pub async fn without_effect(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM profile_writes WHERE write_id = $1 AND completed_at IS NULL AND NOT answered",
+        write
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
 }
 
 /// Notes that a write was answered, when it was done by Auth0's clock, and whether its look still records it. False when
@@ -283,22 +296,51 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
 }
 
 impl Store {
-    /// Nominates users of whose writes nobody knows what became: no answer was read, or no record came although
-    /// one came for a later write. `settle` after they were sent, and once for each. Answers how many.
+    /// Queues users whose write has an unknown result: no answer was read, or no record came although one came for
+    /// a later write. `settle` after they were sent, and once for each. Returns how many.
     pub async fn follow_up_writes(&self, settle: Duration) -> Result<u64, StoreError> {
+        let mut users = 0;
+        loop {
+            let (asked, queued) = self.follow_up_slice(settle).await?;
+            users += queued;
+            if asked < FOLLOW_UP_SLICE.unsigned_abs() {
+                return Ok(users);
+            }
+        }
+    }
+
+    /// The same for the oldest of them. Returns how many writes, and how many users.
+    async fn follow_up_slice(&self, settle: Duration) -> Result<(u64, u64), StoreError> {
         let mut tx = self.begin().await?;
         let asked = sqlx::query!(
-            "SELECT write_id, user_id FROM profile_writes
-             WHERE followed_up_at IS NULL AND attempted_at < now() - $1::double precision * interval '1 second'
-               AND (completed_at IS NULL OR attempted_at < (
-                   SELECT max(later.attempted_at) FROM profile_writes later
-                   WHERE later.completed_at IS NOT NULL
-                     AND later.followed_up_at < now() - $1::double precision * interval '1 second'
-               ))",
-            settle.as_secs_f64()
+            r#"WITH settled AS MATERIALIZED (
+                   SELECT now() - $1::double precision * interval '1 second' AS before
+               ), told AS MATERIALIZED (
+                   -- the newest write that a record told of: computed once, it does not depend on the user
+                   SELECT attempted_at AS newest FROM profile_writes
+                   WHERE completed_at IS NOT NULL AND followed_up_at IS NOT NULL
+                     AND followed_up_at < (SELECT before FROM settled)
+                   ORDER BY attempted_at DESC LIMIT 1
+               )
+               SELECT write_id AS "write_id!", user_id AS "user_id!" FROM (
+                   (SELECT write_id, user_id FROM profile_writes
+                    WHERE completed_at IS NULL AND followed_up_at IS NULL AND attempted_at < (SELECT before FROM settled)
+                    ORDER BY attempted_at LIMIT $2)
+                   UNION ALL
+                   (SELECT write_id, user_id FROM profile_writes
+                    WHERE completed_at IS NOT NULL AND followed_up_at IS NULL
+                      AND attempted_at < least((SELECT before FROM settled), (SELECT newest FROM told))
+                      AND EXISTS (SELECT FROM told)
+                    ORDER BY attempted_at LIMIT $2)
+               ) AS unknown LIMIT $2"#,
+            settle.as_secs_f64(),
+            FOLLOW_UP_SLICE
         )
         .fetch_all(&mut tx)
         .await?;
+        if asked.is_empty() {
+            return Ok((0, 0));
+        }
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
         let mut looks: Vec<Nominate> = users
             .into_iter()
@@ -320,17 +362,6 @@ impl Store {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
-        Ok(looks.len() as u64)
-    }
-
-    /// Forgets writes of ours that were sent longer than `kept` ago.
-    pub async fn forget_writes(&self, kept: Duration) -> Result<(), StoreError> {
-        sqlx::query!(
-            "DELETE FROM profile_writes WHERE attempted_at < now() - $1::double precision * interval '1 second'",
-            kept.as_secs_f64()
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        Ok((asked.len() as u64, looks.len() as u64))
     }
 }

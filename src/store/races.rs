@@ -278,8 +278,8 @@ pub async fn settle(
 
 impl Store {
     /// Nominates users with a race that has been open for longer than `patience`, unless Auth0 is being asked for its
-    /// record, and forgets writes of others that were noted longer than `kept` ago.
-    pub async fn sweep_races(&self, patience: Duration, kept: Duration) -> Result<(), StoreError> {
+    /// record.
+    pub async fn sweep_races(&self, patience: Duration) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(
             "INSERT INTO nominations (user_id, urgency, observe)
@@ -290,12 +290,6 @@ impl Store {
              ORDER BY 1
              ON CONFLICT (user_id) DO NOTHING",
             patience.as_secs_f64()
-        )
-        .execute(&mut tx)
-        .await?;
-        sqlx::query!(
-            "DELETE FROM foreign_writes WHERE noted_at < now() - $1::double precision * interval '1 second'",
-            kept.as_secs_f64()
         )
         .execute(&mut tx)
         .await?;

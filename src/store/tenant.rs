@@ -85,6 +85,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
+        super::walk::want(&mut tx, None).await?;
         tx.commit().await?;
         Ok(Some(assignments))
     }

@@ -22,6 +22,8 @@ pub enum Wake {
     Streams,
     /// A change of a role was completed.
     RoleChanges,
+    /// Other rules or limits are in force.
+    Rules,
 }
 
 impl Wake {
@@ -30,6 +32,7 @@ impl Wake {
             Self::Nominations => "rolekeeper_nominations",
             Self::Streams => "rolekeeper_streams",
             Self::RoleChanges => "rolekeeper_role_changes",
+            Self::Rules => "rolekeeper_rules",
         }
     }
 

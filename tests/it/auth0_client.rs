@@ -11,6 +11,7 @@ use rolekeeper::config::ClientCredential;
 use rolekeeper::domain::ids::UserId;
 use rolekeeper::sandbox::tenant::{self, Call, CallMatch, Endpoint, Fault, Tenant, TenantOptions};
 use serde_json::json;
+use tokio::time::Instant;
 
 const USER: &str = "auth0|abc";
 
@@ -40,6 +41,11 @@ fn options(tenant: &Tenant) -> ClientOptions {
     }
 }
 
+/// Until when a write may be sent that is sent now.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(2)
+}
+
 fn user() -> UserId<'static> {
     UserId::parse(USER).expect("an id")
 }
@@ -57,7 +63,7 @@ async fn an_authority_from_the_file_is_trusted() {
     assert_eq!(seen.json()["app_metadata"]["roles"], json!(["dj"]));
     let body = json!({"app_metadata": {"roles": ["dj", "playlist_editor"]}});
     Writer::new(&client)
-        .patch_user(&user(), &body)
+        .patch_user(&user(), &body, soon())
         .await
         .result
         .unwrap();
@@ -97,7 +103,11 @@ async fn connections_break_under_tls_as_without() {
         (Fault::AppliedButUnanswered, LaterWhy::Network),
     ] {
         tenant.fault_once(CallMatch::to(Endpoint::PatchUser), fault);
-        let error = writer.patch_user(&user(), &body).await.result.unwrap_err();
+        let error = writer
+            .patch_user(&user(), &body, soon())
+            .await
+            .result
+            .unwrap_err();
         let CallError::Later {
             why: seen, outcome, ..
         } = error

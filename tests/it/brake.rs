@@ -4,6 +4,7 @@ use rolekeeper::sandbox::servers::folder::Folder;
 
 use crate::events::{Sent, play, plays, retraction, saved};
 use crate::oracle::ROLE;
+use crate::rules_many::{RulesFile, rule};
 use crate::world::World;
 
 /// Users held by a brake.
@@ -34,10 +35,16 @@ fn fallen(users: impl IntoIterator<Item = u32>) -> Vec<Sent> {
 
 /// A world with these settings, and users who do not hold the role.
 async fn world(users: u32, env: &[(&str, &str)]) -> World {
-    let builder = World::builder().workers(0);
-    let builder = env
-        .iter()
-        .fold(builder, |builder, (name, value)| builder.env(name, value));
+    let mut builder = World::builder().workers(0);
+    for (name, value) in env {
+        builder = match *name {
+            "BRAKE_REVOKES" => builder.limit("brake_revokes", value.parse().expect("a number")),
+            "BRAKE_REVOKES_SHARE" => builder.limit("brake_revokes_share", value.parse().expect("a number")),
+            "BRAKE_GRANTS" => builder.limit("brake_grants", value.parse().expect("a number")),
+            "BRAKE_GRANTS_SHARE" => builder.limit("brake_grants_share", value.parse().expect("a number")),
+            _ => builder.env(name, value),
+        };
+    }
     let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
     for n in 0..users {
         world.seed_user(&user(n), &["mentor"]);
@@ -48,14 +55,14 @@ async fn world(users: u32, env: &[(&str, &str)]) -> World {
 
 impl World {
     /// Runs a command that must succeed; answers what it printed.
-    async fn told(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn told(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).await;
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {error}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    async fn count_is(&self, what: &str, query: &'static str, count: i64) {
+    pub(crate) async fn count_is(&self, what: &str, query: &'static str, count: i64) {
         self.eventually(what, async || self.number(query).await == Some(count))
             .await;
     }
@@ -162,17 +169,11 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
 
 #[tokio::test]
 async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_killed() {
-    let folder = Folder::new("rules").expect("a temporary folder");
-    let file = folder.path().join("rules.toml");
-    let line = |line: u32| {
-        let rule =
-            format!("[[rule]]\nrole = \"playlist_editor\"\ngrant_at = {line}\nrevoke_below = {line}\n");
-        std::fs::write(&file, rule).expect("a writable folder");
-    };
-    line(1);
+    let file = RulesFile::new(&rule(ROLE, 1, 1, ""));
+    let line = |line: i64| file.write(&rule(ROLE, line, line, ""));
     // A short timeout, so that the lease of a killed look is short.
-    let rules = file.to_str().expect("a path of ours");
-    let world = world(500, &[("RULES_FILE", rules), ("AUTH0_TIMEOUT_S", "1")]).await;
+    let rules = file.path().display().to_string();
+    let world = world(500, &[("RULES_FILE", &rules), ("AUTH0_TIMEOUT_S", "1")]).await;
     let earn = |n: u32| {
         let playlist = format!("pl_{n}");
         [
@@ -182,7 +183,9 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     };
     world.publish(&(0..500).flat_map(earn).collect::<Vec<_>>()).await;
     world
-        .eventually("all are granted", async || world.holders(500) == 500)
+        .eventually_within(std::time::Duration::from_mins(1), "all are granted", async || {
+            world.holders(500) == 500
+        })
         .await;
     world.count_is("nobody waits", DUE, 0).await;
     let calls = || world.tenant.with_calls(<[_]>::len);
@@ -220,6 +223,29 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     world.count_is("nobody is held", HELD, 0).await;
     world.count_is("nobody waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(500)), (patches, 500));
+}
+
+/// A small tenant: the share alone would be two of thirty, the number ten.
+#[tokio::test]
+async fn a_rule_typed_wrong_takes_no_role_of_a_small_tenant() {
+    let world = world(30, &[("BRAKE_REVOKES", "10")]).await;
+    world.publish(&earned(30)).await;
+    world.settled().await;
+    let before = world.patches();
+    let wrong = RulesFile::new(&rule(ROLE, 1_000, 1_000, ""));
+    let path = wrong.path().display().to_string();
+    world.told(&["rules", "apply", &path]).await;
+    world.count_is("all are held", HELD, 30).await;
+    assert_eq!((world.patches(), world.holders(30)), (before, 30));
+    // Ten a window need nobody.
+    wrong.write(&rule(ROLE, 100, 100, ""));
+    world.told(&["rules", "apply", &path]).await;
+    world.told(&["brake", "release", "revokes"]).await;
+    world.count_is("none is held", HELD, 0).await;
+    world.settled().await;
+    world.publish_at_once(&fallen(0..10), 10).await;
+    world.settled().await;
+    assert_eq!((world.number(HELD).await, world.holders(30)), (Some(0), 20));
 }
 
 #[tokio::test]
@@ -310,15 +336,15 @@ async fn looks_at_once_do_not_slip_past_together() {
     // Nobody knows what they wait for, so only what was decided counts.
     let hide = "UPDATE nominations SET urgency = 2";
     sqlx::query(hide).execute(&world.db).await.expect("an update");
-    // Whoever has counted cannot write the decision down until the others are there too.
+    // No decision can be written down until the brake has let pass as many as it does.
     let mut gate = world.db.begin().await.expect("a transaction");
     let close = sqlx::query("LOCK TABLE role_changes IN SHARE MODE");
     close.execute(&mut *gate).await.expect("a lock");
     world.told(&["resume"]).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     world
-        .eventually("many decide at once", async || {
-            world.number(waiting).await >= Some(8)
+        .eventually("three decide at once", async || {
+            world.number(waiting).await >= Some(3)
         })
         .await;
     gate.rollback().await.expect("an open gate");

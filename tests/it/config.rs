@@ -20,7 +20,7 @@ const GOOD: [(&str, &str); 8] = [
 ];
 
 /// Setting, its wrong value, and a part of what is expected.
-const WRONG: [(&str, &str, &str); 46] = [
+const WRONG: [(&str, &str, &str); 45] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
         "DATABASE_URL",
@@ -79,7 +79,6 @@ const WRONG: [(&str, &str, &str); 46] = [
     ("LOG_STREAM_TOKEN_OLD", "hunter2", "16 characters or more"),
     ("LISTEN", "nowhere", "an address such as"),
     ("OPS_LISTEN", "127.0.0.1", "an address such as"),
-    ("RULES_FILE", "/no/such/file", "a rules file"),
     ("DEFAULT_DISPLAY_NAME", "  ", "1 to 100 characters"),
     ("DEFAULT_DISPLAY_NAME", "user\u{1b}[31m", "1 to 100 characters"),
     ("FOLD_BATCH", "0", "a number from 1 to 50000"),
@@ -107,9 +106,13 @@ const WRONG: [(&str, &str, &str); 46] = [
 
 /// Starts a worker whose settings are wrong; it must end by itself.
 async fn serve(wrong: &[(&str, &str)]) -> Output {
+    run(&["serve"], wrong).await
+}
+
+async fn run(arguments: &[&str], wrong: &[(&str, &str)]) -> Output {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_rolekeeper"));
     command
-        .arg("serve")
+        .args(arguments)
         .env_clear()
         .envs(GOOD)
         .envs(wrong.iter().copied());
@@ -208,19 +211,17 @@ async fn every_fault_of_a_rules_file_is_named_with_its_place() {
             "second rule for the same role",
         ),
         ("[[rule", "line 1"),
+        ("version = 0", "version: expected 1 or more"),
+        ("format = 9\nshade = 1", "format 9: this release"),
     ];
     for (rules, says) in table {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(rules.as_bytes()).expect("a file");
         let path = file.path().to_str().expect("UTF-8");
-        let faults = faults(&serve(&[("RULES_FILE", path)]).await);
-        let [line] = &faults[..] else {
-            panic!("{rules}: {faults:?}")
-        };
-        assert!(
-            line.starts_with("RULES_FILE: ") && line.contains(path) && line.contains(says),
-            "{rules}: {line}"
-        );
+        let output = run(&["rules", "apply", path], &[]).await;
+        let said = text(&output);
+        assert!(!output.status.success(), "{rules}: {said}");
+        assert!(said.contains(path) && said.contains(says), "{rules}: {said}");
     }
 }
 

@@ -1,24 +1,21 @@
-//! F5: a worker freezes when it has decided and not written yet. Another one takes over; then its write comes after all.
+//! F5: a worker freezes when its write is on its way. Another one takes over; then the write comes after all.
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{Actor, CallMatch, Endpoint, Fault};
+use rolekeeper::sandbox::tenant::Actor;
 use rolekeeper::sandbox::traffic::management::Management;
 use rolekeeper::sandbox::traffic::others;
 use serde_json::json;
 
 use crate::events::{Sent, plays, retraction, saved};
 use crate::oracle::ROLE;
+use crate::proxy::Proxy;
 use crate::rules_many::{RulesFile, rule};
 use crate::world::{CLIENT, Worker, World};
 
 const ANN: &str = "auth0|ann";
 /// Past every timeout of a frozen holder's session, and its lease.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
-/// Each answer of Postgres takes so long while a worker is to be caught. A look makes a dozen trips before its write, and must
-/// not outlive its lease of 18 s.
-const SLOW: Duration = Duration::from_millis(600);
-
 /// How often we left Ann with the role, or without it.
 fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());
@@ -28,38 +25,57 @@ fn written(world: &World, with_role: bool) -> usize {
         .count()
 }
 
+/// A worker that reconciles, whose way to the tenant can be long.
+struct Sleeper {
+    worker: Worker,
+    way: Proxy,
+}
+
+impl Sleeper {
+    /// Its write is done, and it goes on.
+    async fn wakes(&self, world: &World) {
+        let before = world.tenant.history(ANN).len();
+        self.way.let_go();
+        world
+            .eventually("its late write comes", async || {
+                world.tenant.history(ANN).len() > before
+            })
+            .await;
+        self.worker.sigcont();
+    }
+}
+
 /// Two workers, of which one folds and the other reconciles. Ann has 99 plays.
-async fn world(more: &[(&str, String)]) -> (World, Worker) {
-    let builder = World::builder().workers(0).postgres_proxy();
+async fn world(more: &[(&str, String)]) -> (World, Sleeper) {
+    let builder = World::builder().workers(0);
     let more = more.iter();
     let builder = more.fold(builder, |builder, (name, value)| builder.env(name, value));
     let world = builder.env("AUTH0_TIMEOUT_S", 1).start().await;
     world.seed_user(ANN, &["mentor"]);
     world.start_worker_with(&[("ONLY", "fold")]).await;
-    let sleeper = world.start_worker_with(&[("ONLY", "reconcile")]).await;
+    let tenant = world.tenant.base_url();
+    let address = tenant.trim_start_matches("http://").parse().expect("an address");
+    let way = Proxy::start(address).await;
+    let domain = format!("http://127.0.0.1:{}", way.port());
+    let env = [("ONLY", "reconcile"), ("AUTH0_DOMAIN", domain.as_str())];
+    let worker = world.start_worker_with(&env).await;
     world.publish(&[saved("s1", "pl_1", ANN)]).await;
     world.publish(&plays("a", "pl_1", 0..99)).await;
     world.settled().await;
-    (world, sleeper)
+    (world, Sleeper { worker, way })
 }
 
-/// Publishes what makes `sleeper` decide a write, and freezes it before that is sent. Answers the one that is to take over, which
-/// hears the tenant's log.
-async fn freeze_before_the_write(world: &World, sleeper: &Worker, events: &[Sent]) -> Worker {
+/// Publishes what makes `sleeper` write, and freezes it before that arrives. Returns the worker that is to take over, which hears
+/// the tenant's log.
+async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sent]) -> Worker {
     let before = world.tenant.history(ANN).len();
-    // It does not know yet that its decision is committed.
-    world.postgres_proxy().delay(SLOW);
+    let held = sleeper.way.held();
+    sleeper.way.hold(b"PATCH /");
     world.publish(events).await;
     world
-        .eventually("a change is decided", async || {
-            world
-                .number("SELECT count(*) FROM role_changes WHERE outcome IS NULL")
-                .await
-                == Some(1)
-        })
+        .eventually("a write is on its way", async || sleeper.way.held() > held)
         .await;
-    sleeper.sigstop();
-    world.postgres_proxy().restore();
+    sleeper.worker.sigstop();
     assert_eq!(world.tenant.history(ANN).len(), before, "it froze too late");
 
     let heir = world.start_worker().await;
@@ -90,7 +106,7 @@ async fn a_late_grant_is_mended_also_where_others_changed_the_list() {
     world.tenant.dashboard_edit(ANN, by_hand).expect("an edit");
     taken_over(&world).await;
 
-    sleeper.sigcont();
+    sleeper.wakes(&world).await;
     let roles = || {
         let mut roles = world.roles(ANN);
         roles.sort();
@@ -115,7 +131,7 @@ async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
     taken_over(&world).await;
     assert_eq!(written(&world, true), 0, "the heir had nothing to write");
 
-    sleeper.sigcont();
+    sleeper.wakes(&world).await;
     world
         .eventually("its late write comes", async || written(&world, true) == 1)
         .await;
@@ -130,15 +146,11 @@ async fn a_late_grant_that_nobody_lived_to_record_goes_again() {
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
     taken_over(&world).await;
 
-    let unanswered = Fault::DelayedAnswer(Duration::from_secs(5));
-    world
-        .tenant
-        .fault_once(CallMatch::to(Endpoint::PatchUser), unanswered);
-    sleeper.sigcont();
+    sleeper.wakes(&world).await;
     world
         .eventually("its late write comes", async || written(&world, true) == 1)
         .await;
-    sleeper.kill9().await;
+    sleeper.worker.kill9().await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor"]);
 }
@@ -154,7 +166,7 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
     taken_over(&world).await;
     assert_eq!(written(&world, false), 0, "the heir had nothing to write");
 
-    sleeper.sigcont();
+    sleeper.wakes(&world).await;
     world
         .eventually("its late write comes", async || written(&world, false) == 1)
         .await;

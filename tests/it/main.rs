@@ -77,6 +77,8 @@ mod late_writes;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod local_copy;
 #[cfg(test)]
 mod log_gaps;
@@ -91,7 +93,11 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+#[cfg(test)]
+mod queue_turns;
 mod races;
+#[cfg(test)]
+mod read_to_write;
 #[cfg(test)]
 mod reconcile_calls;
 #[cfg(test)]
@@ -104,7 +110,9 @@ mod reconcile_trouble;
 mod record_hints;
 #[cfg(test)]
 mod restores;
+mod rules_across_releases;
 mod rules_file;
+mod rules_in_force;
 #[cfg(test)]
 mod rules_many;
 #[cfg(test)]
@@ -114,6 +122,8 @@ mod stop;
 #[cfg(test)]
 mod stream_full;
 #[cfg(test)]
+mod sweep_bounds;
+#[cfg(test)]
 mod takeover;
 #[cfg(test)]
 mod tenant_binding;
@@ -122,6 +132,7 @@ mod tenant_recordings;
 mod trimming;
 #[cfg(test)]
 mod user_login;
+mod walk;
 mod webhook;
 #[cfg(test)]
 mod webhook_floods;

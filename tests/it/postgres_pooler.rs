@@ -13,9 +13,13 @@ async fn world_behind(mode: &str) -> (World, Pooler, String) {
     let name: String = sqlx::query_scalar("SELECT current_database()")
         .fetch_one(&world.db)
         .await
-        .unwrap();
-    let port: i32 = port.unwrap();
-    let pooler = Pooler::start(u16::try_from(port).unwrap(), mode).await;
+        .expect("a name and a port of a Unix socket");
+    let port: i32 = port.expect("a name and a port of a Unix socket");
+    let pooler = Pooler::start(
+        u16::try_from(port).expect("a name and a port of a Unix socket"),
+        mode,
+    )
+    .await;
     let url = pooler.url(&name);
     (world, pooler, url)
 }

@@ -1,6 +1,7 @@
 //! A TCP proxy between the worker and one server: what a network does to a connection.
 //!
-//! Owns cutting, refusing, delaying, going silent, and losing the answer to a COMMIT. Must never change a byte it passes on.
+//! Owns cutting, refusing, delaying, holding, going silent, and losing the answer to a COMMIT. Must never change a byte it
+//! passes on.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,6 +30,9 @@ struct Shared {
     connections: AtomicUsize,
     refused: AtomicUsize,
     answers_lost: AtomicUsize,
+    /// Requests with these bytes wait.
+    holding: Mutex<Option<&'static [u8]>>,
+    held: AtomicUsize,
     lose: Mutex<Option<Lose>>,
     /// Cancelled by a cut; a fresh one follows.
     cut: Mutex<CancellationToken>,
@@ -117,6 +121,21 @@ impl Proxy {
         self.shared.lose().is_none()
     }
 
+    /// Requests with these bytes wait on their way to the server, until [`Self::let_go`].
+    pub(crate) fn hold(&self, bytes: &'static [u8]) {
+        *self.shared.holding() = Some(bytes);
+    }
+
+    /// Requests that were held so far.
+    pub(crate) fn held(&self) -> usize {
+        self.shared.held.load(Ordering::Relaxed)
+    }
+
+    /// Passes on what is held, also where the client is gone.
+    pub(crate) fn let_go(&self) {
+        *self.shared.holding() = None;
+    }
+
     /// Answers of the server that said COMMIT and were kept from the client.
     pub(crate) fn answers_lost(&self) -> usize {
         self.shared.answers_lost.load(Ordering::Relaxed)
@@ -140,6 +159,15 @@ impl Shared {
 
     fn lose(&self) -> std::sync::MutexGuard<'_, Option<Lose>> {
         self.lose.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holding(&self) -> std::sync::MutexGuard<'_, Option<&'static [u8]>> {
+        self.holding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_held(&self, bytes: &[u8]) -> bool {
+        let holding = *self.holding();
+        holding.is_some_and(|held| bytes.windows(held.len()).any(|some| some == held))
     }
 
     async fn connection(&self, client: TcpStream, server: SocketAddr) {
@@ -182,6 +210,12 @@ impl Shared {
                     Some(Lose::Commit) => return,
                     Some(Lose::Answer) => answer_is_lost.store(true, Ordering::Relaxed),
                     None => {}
+                }
+            }
+            if self.is_held(&bytes[..read]) {
+                self.held.fetch_add(1, Ordering::Relaxed);
+                while self.is_held(&bytes[..read]) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
             if to.write_all(&bytes[..read]).await.is_err() {

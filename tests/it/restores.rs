@@ -151,12 +151,18 @@ async fn f46_a_forbidden_role_is_never_restored() {
     let path = std::env::temp_dir().join(format!("forbidden-{}.toml", std::process::id()));
     std::fs::write(&path, file.as_str().expect("a text")).expect("a file");
     let path = path.display().to_string();
-    let output = world.command_with(&["serve"], &[("RULES_FILE", &path)]).await;
+    let output = world.command(&["rules", "apply", &path]).await;
     assert!(
         !output.status.success() && text(&output).contains("FORBIDDEN_ROLES"),
         "{}",
         text(&output)
     );
+    let other = world.start_worker_with(&[("RULES_FILE", &path)]).await;
+    world
+        .eventually("its file is refused", async || {
+            other.count("rolekeeper_rules_refused").await == Some(1)
+        })
+        .await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -22,12 +23,16 @@ const AFTER_A_KILL: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct RulesFile {
     folder: TempDir,
+    version: AtomicU32,
 }
 
 impl RulesFile {
     pub(crate) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = Self { folder };
+        let file = Self {
+            folder,
+            version: AtomicU32::new(1),
+        };
         file.write(text);
         file
     }
@@ -36,8 +41,14 @@ impl RulesFile {
         self.folder.path().join("rules.toml")
     }
 
-    /// Replaces it as a whole, so that nobody reads half of it.
+    /// Replaces it under the next version.
     pub(crate) fn write(&self, text: &str) {
+        let version = self.version.fetch_add(1, Ordering::Relaxed);
+        self.write_as_is(&format!("version = {version}\n{text}"));
+    }
+
+    /// Replaces it as a whole, so that no reader finds half of it.
+    pub(crate) fn write_as_is(&self, text: &str) {
         let new = self.folder.path().join("new.toml");
         std::fs::write(&new, text).expect("a writable folder");
         std::fs::rename(new, self.path()).expect("a writable folder");

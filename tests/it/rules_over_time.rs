@@ -1,6 +1,4 @@
-//! Rules that change, that wait, that meet people's own changes, and that two workers disagree about.
-
-use std::time::Duration;
+//! Rules that change, that wait, and that meet people's own changes.
 
 use rolekeeper::sandbox::tenant::{Actor, Endpoint};
 use serde_json::{Value, json};
@@ -10,10 +8,7 @@ use time::OffsetDateTime;
 use crate::events::{deleted, plays, retraction, saved};
 use crate::oracle::{self, ROLE};
 use crate::rules_many::{RulesFile, rule};
-use crate::world::{CLIENT, Worker, World};
-
-/// A stage that stands back tries again every ten seconds at most.
-const STANDS_BY_WITHIN: Duration = Duration::from_mins(1);
+use crate::world::{CLIENT, World};
 
 fn user(name: &str) -> String {
     format!("auth0|{name}")
@@ -27,7 +22,7 @@ async fn world(file: &RulesFile) -> World {
 
 impl World {
     /// A mentor whose playlist `pl_<name>` gets so many plays, with ids from `<name>-0` on.
-    async fn played(&self, name: &str, count: u32) {
+    pub(crate) async fn played(&self, name: &str, count: u32) {
         self.seed_user(&user(name), &["mentor"]);
         let list = format!("pl_{name}");
         let save = saved(&format!("s-{name}"), &list, &user(name));
@@ -36,7 +31,7 @@ impl World {
     }
 
     /// Takes the plays with these numbers back.
-    async fn retracted(&self, name: &str, numbers: std::ops::Range<u32>) {
+    pub(crate) async fn retracted(&self, name: &str, numbers: std::ops::Range<u32>) {
         let list = format!("pl_{name}");
         let one = |n| retraction(&format!("r-{name}-{n}"), &format!("{name}-{n}"), &list);
         self.publish(&numbers.map(one).collect::<Vec<_>>()).await;
@@ -47,7 +42,7 @@ impl World {
     }
 
     /// Waits until exactly these hold the role.
-    async fn holders_are(&self, what: &str, names: &[&str], holders: &[&str]) {
+    pub(crate) async fn holders_are(&self, what: &str, names: &[&str], holders: &[&str]) {
         self.eventually(what, async || {
             names
                 .iter()
@@ -90,7 +85,7 @@ impl World {
     }
 }
 
-fn line_is(rules: &[Value], line: i64) -> bool {
+pub(crate) fn line_is(rules: &[Value], line: i64) -> bool {
     rules
         .iter()
         .any(|rule| rule["role"] == ROLE && rule["grant_at"] == line)
@@ -317,85 +312,4 @@ async fn a_role_that_a_person_took_away_is_restored() {
     let by: Vec<_> = history.iter().map(|version| version.by.clone()).collect();
     let ours = Actor::Client(CLIENT.to_owned());
     assert_eq!(by, [Actor::Unrecorded, ours.clone(), Actor::Dashboard, ours]);
-}
-
-impl World {
-    /// Waits until one of them works under its rules, and the other stands back and has said so.
-    async fn in_charge(&self, one: &Worker, other: &Worker) {
-        self.eventually_within(STANDS_BY_WITHIN, "the later rules are in charge", async || {
-            one.is_active("fold_app_events").await && one.is_active("reconcile").await
-        })
-        .await;
-        self.eventually_within(STANDS_BY_WITHIN, "the other stands back", async || {
-            let (back, answer) = other.get("/readyz").await.unwrap_or_default();
-            let reconcile = answer.lines().find(|line| line.starts_with("reconcile"));
-            back == 503 && reconcile.is_some_and(|line| line.contains("standing back"))
-        })
-        .await;
-        let said = |line: &String| line.contains("rules are not the ones in force");
-        assert!(other.messages().iter().any(said), "{}", other.log_tail(20));
-        // It stays so as long as nobody changes a file.
-        let before = self
-            .number("SELECT extract(epoch FROM since)::bigint FROM rules_in_force")
-            .await;
-        let (ready, _) = one.get("/readyz/reconcile").await.unwrap_or_default();
-        assert_eq!(ready, 200);
-        let after = self
-            .number("SELECT extract(epoch FROM since)::bigint FROM rules_in_force")
-            .await;
-        assert_eq!(before, after, "nobody fights over the rules");
-    }
-}
-
-/// Two workers with different files: the rules read last are in force, and only their worker writes.
-#[tokio::test]
-async fn a_worker_with_other_rules_stands_back_until_its_file_is_the_same() {
-    let (one, three) = (rule(ROLE, 1, 1, ""), rule(ROLE, 3, 3, ""));
-    let (first_file, second_file) = (RulesFile::new(&one), RulesFile::new(&three));
-    let world = World::builder()
-        .workers(0)
-        .env("SWEEP_INTERVAL_S", 1)
-        .start()
-        .await;
-    let path = |file: &RulesFile| file.path().display().to_string();
-    let first = world
-        .start_worker_with(&[("RULES_FILE", &path(&first_file))])
-        .await;
-    let all = ["ann", "bob"];
-    world.played("ann", 2).await;
-    world.holders_are("one play is enough", &all, &["ann"]).await;
-
-    let second = world.spawn_worker_with(&[("RULES_FILE", &path(&second_file))]);
-    world
-        .rules_in_force("the second's are", |rules| line_is(rules, 3))
-        .await;
-    world.played("bob", 2).await;
-    world.in_charge(&second, &first).await;
-    world.holders_are("two are not enough any more", &all, &[]).await;
-    world.quiet().await;
-    let granted: Vec<_> = world.changes("bob");
-    assert!(
-        granted.is_empty(),
-        "the first wrote under its own rules: {granted:?}"
-    );
-
-    // The file that changes last wins, whoever started later.
-    first_file.write(&rule(ROLE, 2, 2, ""));
-    world
-        .rules_in_force("the first's are", |rules| line_is(rules, 2))
-        .await;
-    world.publish(&plays("ann-again", "pl_ann", 0..1)).await;
-    world.in_charge(&first, &second).await;
-    world.holders_are("two are enough", &all, &all).await;
-
-    second_file.write(&rule(ROLE, 2, 2, ""));
-    world
-        .eventually_within(STANDS_BY_WITHIN, "the second stands by", async || {
-            second.is_ready().await
-        })
-        .await;
-    assert!(first.is_active("reconcile").await && !second.is_active("reconcile").await);
-    first.kill9().await;
-    world.retracted("bob", 0..1).await;
-    world.holders_are("the second takes over", &all, &["ann"]).await;
 }

@@ -124,6 +124,7 @@ impl Worker {
         let status = migrate.wait(START_WITHIN).await?;
         let log = log_path(&folder);
         anyhow::ensure!(status.success(), "rolekeeper migrate failed:\n{}", tail(&log, 20));
+        worker::limits(&std::env::current_exe()?, settings).await?;
         let process = run(&folder, "serve", settings)?;
         let mut worker = Self {
             webhook: String::new(),

@@ -67,6 +67,10 @@ impl Bucket {
         }
     }
 
+    pub(super) fn set_reserve(&mut self, reserve: f64) {
+        self.reserve = reserve;
+    }
+
     /// Whether leaving the reserve in the bucket would leave too little for a look.
     fn shared_by_rate(&self) -> bool {
         self.limit - self.look_cost < self.reserve * self.limit
@@ -94,6 +98,10 @@ impl Bucket {
 
     pub(super) fn fill_time(&self) -> Duration {
         Duration::from_secs_f64(self.limit / self.rate())
+    }
+
+    pub(super) fn look_time(&self) -> Duration {
+        Duration::from_secs_f64(self.look_cost / self.rate())
     }
 
     pub(super) fn until_affordable(&self) -> Duration {

@@ -12,12 +12,14 @@
 
 mod bucket;
 mod rate_plan;
+mod scarcity;
 
 use std::time::Duration;
 
 use bucket::Bucket;
 pub use bucket::{MAX_RESET_HOLD, MAX_RETRY_AFTER};
 pub use rate_plan::RatePlan;
+use scarcity::Scarcity;
 
 /// Largest share that the reserve may be; the rest keeps the worker alive.
 pub const MAX_RESERVE: f64 = 0.9;
@@ -72,6 +74,15 @@ pub struct Pacer {
     read: Bucket,
     write: Option<Bucket>,
     last_look: Option<Duration>,
+    scarcity: Scarcity,
+}
+
+impl Permit {
+    /// Whether the look is one that records alone asked for.
+    #[must_use]
+    pub fn is_by_record(&self) -> bool {
+        self.by_record
+    }
 }
 
 impl Pacer {
@@ -88,6 +99,16 @@ impl Pacer {
             read: bucket(read),
             write: write.map(bucket),
             last_look: None,
+            scarcity: Scarcity::default(),
+        }
+    }
+
+    /// From `now` on another share is left for other clients.
+    pub fn set_reserve(&mut self, now: Duration, reserve: f64) {
+        let reserve = reserve.clamp(0.0, MAX_RESERVE).max(0.0);
+        for bucket in self.buckets() {
+            bucket.refill(now);
+            bucket.set_reserve(reserve);
         }
     }
 
@@ -173,12 +194,38 @@ impl Pacer {
     /// seen by the tenant.
     pub fn answered(&mut self, now: Duration, kind: Kind, headers: &RateHeaders) {
         self.bucket(kind).answered(now, headers);
+        if kind == Kind::Write {
+            let apart = self.scarcity.written(self.look_time());
+            self.hold(now, apart);
+        }
+    }
+
+    /// Whether a write may follow a read that was answered with `headers`. It may not when the bucket that pays
+    /// for both has nothing left: the write would be refused, and the read was in vain. Then all looks are held,
+    /// longer from time to time, until the bucket has gained enough for both.
+    pub fn write_may_follow(&mut self, now: Duration, headers: &RateHeaders) -> bool {
+        if self.write.is_some() || headers.remaining != Some(0) {
+            return true;
+        }
+        if now < self.read.held_until {
+            // Reads that were on their way together say it once.
+            return false;
+        }
+        let Some(hold) = self
+            .scarcity
+            .nothing_left(self.look_time(), self.read.fill_time())
+        else {
+            return true;
+        };
+        self.hold(now, hold);
+        false
     }
 
     /// Learns from a 429 and holds all looks: as long as the headers ask inside their caps, at least 1 s, 2 s,
     /// 4 s … 30 s after that many 429s in a row. `unix_now_s` is what the reset is measured against.
     pub fn limited(&mut self, now: Duration, unix_now_s: i64, kind: Kind, headers: &RateHeaders) {
         self.bucket(kind).limited(now, unix_now_s, headers);
+        self.scarcity.refused();
         // The hold was the wait: after it one look may find out at once.
         self.last_look = None;
     }
@@ -189,6 +236,18 @@ impl Pacer {
     pub fn refill_interval(&self) -> Duration {
         let write = self.write.as_ref().map(Bucket::fill_time).unwrap_or_default();
         self.read.fill_time().max(write)
+    }
+
+    /// The time in which the calls of one look come in.
+    fn look_time(&self) -> Duration {
+        self.read.look_time()
+    }
+
+    fn hold(&mut self, now: Duration, hold: Duration) {
+        if !hold.is_zero() {
+            self.buckets()
+                .for_each(|bucket| bucket.held_until = bucket.held_until.max(now + hold));
+        }
     }
 
     fn bucket(&mut self, kind: Kind) -> &mut Bucket {

@@ -39,6 +39,12 @@ impl RatePlan {
         self == Self::SelfService
     }
 
+    /// Reads a second.
+    #[must_use]
+    pub fn reads_per_second(self) -> f64 {
+        self.buckets().0.1
+    }
+
     /// Burst and calls a second: of everything, or of reads and of writes.
     pub(super) fn buckets(self) -> ((f64, f64), Option<(f64, f64)>) {
         match self {

@@ -202,11 +202,13 @@ impl World {
                 }
                 Event::Replied(call, is_write, good) => {
                     let kind = if is_write { Kind::Write } else { Kind::Read };
-                    match calls[call].1.take() {
+                    let headers = calls[call].1.take();
+                    match headers {
                         Some(headers) => pacer.answered(time, kind, &headers),
                         None => pacer.limited(time, unix(now), kind, &RateHeaders::default()),
                     }
-                    if good && !is_write && dice.roll() >= self.in_step {
+                    let follows = good && !is_write && dice.roll() >= self.in_step;
+                    if follows && pacer.write_may_follow(time, &headers.unwrap_or_default()) {
                         let arrival = now + dice.roll() * self.latency;
                         at(&mut queue, arrival, Event::Arrives(call, true));
                     } else {
@@ -371,6 +373,23 @@ proptest! {
         prop_assert!(counted.longest_pause <= 45.0, "{:?}", counted);
         prop_assert!(counted.reads >= 15, "{:?}", counted);
         prop_assert!(counted.questions <= counted.reads * 20, "{:?}", counted);
+    }
+}
+
+#[test]
+fn a_bucket_that_others_use_up_is_left_alone_until_it_holds_a_look() {
+    for (plan, theirs) in [(RatePlan::EnterpriseNonProd, 1.8), (RatePlan::Free, 1.8)] {
+        let world = World {
+            other: (theirs, 3.0),
+            full: 0.0,
+            ..World::new(plan, 0.0, 5)
+        };
+        let counted = world.run(HOUR);
+        // Two calls in five were refused while reads did not tell.
+        let calls = counted.reads + counted.writes;
+        assert!(counted.limited * 5 <= calls, "{plan}: {counted:?}");
+        let left = (plan.buckets().0.1 - theirs) * HOUR / 2.0;
+        assert!(f64::from(counted.writes) >= left * 0.7, "{plan}: {counted:?}");
     }
 }
 
@@ -632,4 +651,24 @@ fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     assert_eq!(pacer.take_look(hold).unwrap_err(), Duration::from_millis(250));
     pacer.limited(hold, UNIX_0, Kind::Read, &none);
     assert_eq!(pacer.take_look(hold).unwrap_err(), hold * 2);
+}
+
+#[test]
+fn another_share_is_left_from_the_moment_it_is_set() {
+    let now = Duration::from_secs(100);
+    let mut pacer = Pacer::new("50:10".parse().unwrap(), 0.5, Duration::ZERO);
+    assert!(pacer.take_look(now).is_ok());
+    let full = RateHeaders {
+        limit: Some(50),
+        remaining: Some(50),
+        ..RateHeaders::default()
+    };
+    pacer.answered(now, Kind::Read, &full);
+    let looks = |pacer: &mut Pacer| (0..50).take_while(|_| pacer.take_look(now).is_ok()).count();
+    let half = looks(&mut pacer);
+    pacer.set_reserve(now, 0.0);
+    let rest = looks(&mut pacer);
+    pacer.set_reserve(now, 0.5);
+    assert!((10..15).contains(&half) && rest >= 10, "{half}, then {rest}");
+    assert_eq!(looks(&mut pacer), 0);
 }

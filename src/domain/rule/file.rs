@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::Rule;
+use super::{FORMAT, Rule, Rules};
 
 /// More rules than this are a mistake; it also keeps the count of lines in a byte.
 const MAX_RULES: usize = 100;
@@ -24,23 +24,69 @@ impl fmt::Display for RuleFaults {
 
 impl std::error::Error for RuleFaults {}
 
+/// The content of a rules file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    /// Its version; 0 when it has none.
+    pub version: i64,
+    /// Its rules.
+    pub rules: Rules,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    version: Option<i64>,
+    #[serde(rename = "format")]
+    _format: Option<i32>,
     #[serde(default)]
     rule: Vec<Rule>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleFaults> {
-    let file: File = toml::from_str(text).map_err(|error| RuleFaults(vec![place(text, &error)]))?;
+/// What a file of any format says of its format.
+#[derive(Deserialize)]
+struct OfAnyFormat {
+    format: Option<i64>,
+}
+
+impl Versioned {
+    /// Reads a rules file (TOML).
+    ///
+    /// # Errors
+    /// Every fault at once, each with its place and the way out.
+    pub fn parse(text: &str) -> Result<Self, RuleFaults> {
+        // First of all: a later format has fields that would read as faults here.
+        if let Ok(OfAnyFormat { format: Some(format) }) = toml::from_str(text)
+            && !(1..=i64::from(FORMAT)).contains(&format)
+        {
+            return Err(RuleFaults(vec![format!(
+                "format {format}: this release ({}) knows formats 1 to {FORMAT}; start a release that knows it",
+                env!("CARGO_PKG_VERSION")
+            )]));
+        }
+        let file: File = toml::from_str(text).map_err(|error| RuleFaults(vec![place(text, &error)]))?;
+        if let Some(version) = file.version.filter(|version| *version < 1) {
+            return Err(RuleFaults(vec![format!(
+                "version: expected 1 or more, got {version}; a file without a version leaves it out"
+            )]));
+        }
+        Ok(Self {
+            version: file.version.unwrap_or_default(),
+            rules: Rules::checked(file.rule)?,
+        })
+    }
+}
+
+/// Finds every fault in the rules of a file.
+pub(super) fn check(rules: &[Rule]) -> Result<(), RuleFaults> {
     let mut faults = Vec::new();
-    if file.rule.is_empty() || file.rule.len() > MAX_RULES {
+    if rules.is_empty() || rules.len() > MAX_RULES {
         faults.push(format!(
             "{} [[rule]] in the file: write 1 to {MAX_RULES}",
-            file.rule.len()
+            rules.len()
         ));
     }
-    for (index, rule) in file.rule.iter().enumerate() {
+    for (index, rule) in rules.iter().enumerate() {
         let name = format!("rule {} (role \"{}\")", index + 1, rule.role.escape_debug());
         if rule.role.is_empty() || rule.role.len() > 128 || rule.role.chars().any(char::is_control) {
             faults.push(format!(
@@ -59,12 +105,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleFaults> {
                 rule.grant_at, rule.revoke_below
             ));
         }
-        if file.rule[..index].iter().any(|earlier| earlier.role == rule.role) {
+        if rules[..index].iter().any(|earlier| earlier.role == rule.role) {
             faults.push(format!("{name}: a second rule for the same role: keep one"));
         }
     }
     if faults.is_empty() {
-        Ok(file.rule)
+        Ok(())
     } else {
         Err(RuleFaults(faults))
     }

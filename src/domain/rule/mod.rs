@@ -3,20 +3,26 @@
 //! Owns the decision. Must never know what Auth0 says: a decision is made from facts, from what was decided
 //! before, and from the time it is given.
 
+mod canonical;
 mod file;
+pub mod offer;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-pub use file::RuleFaults;
+pub use canonical::fingerprint;
+pub use file::{RuleFaults, Versioned};
 
-/// The rule in force when no rules file is given.
+/// The newest format of rules that this release knows: raised with each field that an older release would not obey.
+pub const FORMAT: i32 = 1;
+/// The first release that knows it.
+pub const FORMAT_SINCE: &str = "0.1.0";
+
+/// The built-in rule: in force while no rules file was ever given.
 const DEFAULT_ROLE: &str = "playlist_editor";
 const DEFAULT_LINE: i64 = 100;
 
@@ -150,12 +156,13 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Reads a rules file (TOML).
+    /// Rules as an older release stored them.
     ///
     /// # Errors
-    /// Every fault at once, each with its place and the way out.
-    pub fn parse(text: &str) -> Result<Self, RuleFaults> {
-        file::parse(text).map(Self)
+    /// Every fault at once.
+    pub fn checked(rules: Vec<Rule>) -> Result<Self, RuleFaults> {
+        file::check(&rules)?;
+        Ok(Self(rules))
     }
 
     /// The rules, in the order of the file.
@@ -164,23 +171,16 @@ impl Rules {
         &self.0
     }
 
-    /// SHA-256 over the rules in canonical form (by role), in hex. Order in the file does not matter.
+    /// The rules in their written canonical form: a rules file that says the same. Order in the file does not matter.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        canonical::text(&self.0)
+    }
+
+    /// SHA-256 over the canonical form, in hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let mut rules: Vec<&Rule> = self.0.iter().collect();
-        rules.sort_by(|a, b| a.role.cmp(&b.role));
-        let mut digest = Sha256::new();
-        for rule in rules {
-            // The debug form quotes the role, so two different lists never read the same.
-            digest.update(format!("{rule:?};"));
-        }
-        digest
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        fingerprint(&self.canonical())
     }
 
     /// Whether a rule measures all playlists of a user together.

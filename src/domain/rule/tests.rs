@@ -29,6 +29,10 @@ fn wanted(rule: &Rule, plays: i64, before: bool) -> bool {
     rule.decide(plays, before.then_some(&held(None)), NOON).wanted
 }
 
+fn parsed(text: &str) -> Rules {
+    Versioned::parse(text).unwrap().rules
+}
+
 #[test]
 fn at_the_line() {
     let plain = rule(100, 100);
@@ -88,13 +92,11 @@ fn grace_and_hold_keep_a_role_and_say_until_when() {
 
 #[test]
 fn a_good_file_is_read() {
-    let rules =
-        Rules::parse("[[rule]]\nrole = \"playlist_editor\"\ngrant_at = 100\nrevoke_below = 100\n").unwrap();
+    let rules = parsed("[[rule]]\nrole = \"playlist_editor\"\ngrant_at = 100\nrevoke_below = 100\n");
     assert_eq!(rules, Rules::default());
-    let full = Rules::parse(
+    let full = parsed(
         "[[rule]]\nrole=\"star\"\nof=\"all_playlists\"\ngrant_at=10\nrevoke_below=5\nmin_hold=\"7days\"\ngrace=\"90s\"\nrevoke=\"never\"\nmanual=\"alert\"\n",
-    )
-    .unwrap();
+    );
     let star = &full.as_slice()[0];
     assert_eq!(
         (star.of, star.revoke, star.manual),
@@ -122,6 +124,18 @@ fn each_bad_file_names_the_fault() {
             "[[rule]]\nrole=\"\"\ngrant_at=5\nrevoke_below=5\n".to_owned(),
             "role: expected",
         ),
+        (
+            "version = 0\n".to_owned() + &with(""),
+            "version: expected 1 or more, got 0",
+        ),
+        (
+            "shade = 1\n".to_owned() + &with(""),
+            "line 1: unknown field `shade`",
+        ),
+        (
+            "format = 2\nshade = 1\n".to_owned() + &with(""),
+            "format 2: this release",
+        ),
         (with("colour=1"), "line 5: unknown field `colour`"),
         (with("grace=\"soon\""), "\"soon\" is no span of time"),
         (with("grace=\"-5s\""), "\"-5s\" is no span of time"),
@@ -134,7 +148,7 @@ fn each_bad_file_names_the_fault() {
         ("[[rule]]\nrole=\"a\"\nrevoke_below=5\n".to_owned(), "grant_at"),
         (two.to_owned(), "a second rule for the same role"),
     ] {
-        let faults = Rules::parse(&text).unwrap_err().to_string();
+        let faults = Versioned::parse(&text).unwrap_err().to_string();
         assert!(faults.contains(part), "{faults:?} lacks {part:?}");
     }
 }
@@ -157,6 +171,74 @@ fn the_fingerprint_follows_the_meaning() {
     }]);
     assert_ne!(patient.fingerprint(), Rules(vec![rule(100, 91)]).fingerprint());
     assert_eq!(one.fingerprint().len(), 64);
+}
+
+/// Each release must write the same: all workers under the same rules have one fingerprint.
+#[test]
+fn f51_the_canonical_form_leaves_defaults_out() {
+    assert_eq!(
+        Rules::default().canonical(),
+        "format = 1\n\n[[rule]]\nrole = \"playlist_editor\"\ngrant_at = 100\nrevoke_below = 100\n"
+    );
+    assert_eq!(
+        Rules::default().fingerprint(),
+        "07721fe351bf140577cea8bcf5e240b7ac465d19c51d851d8e2eebdf4e85913b"
+    );
+    let text = "version = 7\nformat = 1\n[[rule]]\nmanual = \"alert\"\nrole = \"\\\"z\\\\\"\nrevoke = \"never\"\ngrace = \"1ms\"\n\
+                min_hold = \"2h\"\nof = \"all_playlists\"\ngrant_at = 5\nrevoke_below = 4\n[[rule]]\nrole = \"a\"\nmanual = \"restore\"\n\
+                grant_at = 1\nrevoke_below = 1\ngrace = \"0s\"\n";
+    let read = Versioned::parse(text).unwrap();
+    assert_eq!(read.version, 7);
+    let canonical = read.rules.canonical();
+    assert_eq!(
+        canonical,
+        "format = 1\n\n[[rule]]\nrole = \"\\\"z\\\\\"\nof = \"all_playlists\"\ngrant_at = 5\nrevoke_below = 4\n\
+         min_hold = \"7200s\"\ngrace = \"1000000ns\"\nrevoke = \"never\"\nmanual = \"alert\"\n\n\
+         [[rule]]\nrole = \"a\"\ngrant_at = 1\nrevoke_below = 1\n"
+    );
+    assert_eq!(parsed(&canonical).canonical(), canonical);
+}
+
+#[test]
+fn f51_only_a_higher_version_takes_the_place_of_rules() {
+    use super::offer::{Standing, Verdict, judge};
+    let (ours, theirs) = (Rules(vec![rule(5, 5)]), Rules(vec![rule(6, 6)]));
+    let offered = |version, rules: &Rules| Versioned {
+        version,
+        rules: rules.clone(),
+    };
+    let standing = |version, built_in| Standing {
+        version,
+        fingerprint: theirs.fingerprint(),
+        built_in,
+    };
+    let verdict =
+        |version, rules: &Rules, in_force: Option<&Standing>| match judge(&offered(version, rules), in_force)
+        {
+            Verdict::PutInForce => "put",
+            Verdict::Same => "same",
+            Verdict::Refused(_) => "refused",
+            Verdict::Left(_) => "left",
+        };
+    assert_eq!(verdict(0, &ours, None), "put");
+    for (version, rules, in_force, built_in, expected) in [
+        (0, &ours, 0, true, "put"),
+        (0, &ours, 0, false, "refused"),
+        (0, &theirs, 0, false, "same"),
+        (0, &ours, 1, false, "left"),
+        (1, &ours, 0, false, "put"),
+        (2, &ours, 2, false, "refused"),
+        (2, &theirs, 2, false, "same"),
+        (3, &theirs, 2, false, "put"),
+        (1, &theirs, 2, false, "left"),
+    ] {
+        let in_force = standing(in_force, built_in);
+        assert_eq!(
+            verdict(version, rules, Some(&in_force)),
+            expected,
+            "{version} over {in_force:?}"
+        );
+    }
 }
 
 proptest! {

@@ -19,7 +19,7 @@ use super::follow::Jump;
 use super::numbers::Numbers;
 use super::progress::Progress;
 use super::watch::{LOOK_EVERY, Pulse};
-use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, Source, trim};
+use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, STOPPED_POLL, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
 use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
@@ -39,10 +39,6 @@ pub(super) enum TermError {
     Read(#[from] ReadError),
     #[error("the cursor is not where it was left, or other rules are in force; nothing was committed")]
     Refused,
-    #[error(
-        "this worker's rules are not the ones in force: another worker brought others later; standing back"
-    )]
-    OtherRules,
     #[error(
         "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
          To go on: rolekeeper migrate"
@@ -112,9 +108,11 @@ impl<'f> Term<'f> {
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
         let stage = self.fold.source.stage();
-        // Before the lock: who could not take over under these rules must not say that it stands by.
+        // Before the lock: a worker that does not know the rules in force takes none, and is not ready.
         if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
-            return Err(TermError::OtherRules);
+            // Others are, since a moment: this worker is about to read them.
+            let _ = tokio::time::timeout(STOPPED_POLL, self.changed.changed()).await;
+            return Ok(TermEnd::OtherRules);
         }
         let Some(mut held) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
             patience.succeeded();

@@ -1,13 +1,14 @@
 //! What is kept back until a person acts: revokes while a stream's loss stands, and a mass of either kind.
 //!
-//! Owns the asking, under the brake's lock, and the way a look ends whose changes are held. Must never write
-//! what is held, and never hold what a person has just released.
+//! Owns the way a look ends whose changes are held; `leave` asks the brakes. Must never write what is held, and never
+//! hold what a person has just released.
 
 use tracing::{debug, error, warn};
 
 use super::Reconcile;
+use super::leave::{Engaged, Leave};
 use super::standing::Standing;
-use crate::domain::brake::{Brake, Verdict, judge, word};
+use crate::domain::brake::{Verdict, word};
 use crate::domain::plan::{Change, Plan, SeenRoles, plan};
 use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, looks};
 
@@ -18,16 +19,6 @@ pub(super) struct Braked {
     loss: bool,
     /// Changes whose brake is engaged.
     brakes: Vec<Change>,
-    /// Brakes that this very user has engaged.
-    engaged: Vec<Engaged>,
-}
-
-/// A brake that has just engaged.
-#[derive(Debug)]
-struct Engaged {
-    change: Change,
-    changes: i64,
-    holders: i64,
 }
 
 impl Braked {
@@ -60,14 +51,17 @@ impl Braked {
 }
 
 impl Reconcile {
-    /// Asks for leave to make the changes of a plan. Locks the brakes it needs until the transaction ends.
-    pub(super) async fn brake(
+    /// What of a plan is held, by the leave that was had before the profile was read. Takes no lock.
+    ///
+    /// # Errors
+    /// A change that was not expected, for which the brake must be asked before the profile is read again.
+    pub(super) fn brake(
         &self,
-        tx: &mut Tx<'_>,
         claim: &Claim,
         standing: &Standing<'_>,
         full: &Plan,
-    ) -> Result<Braked, StoreError> {
+        leave: &Leave,
+    ) -> Result<Braked, Change> {
         let mut braked = Braked::default();
         // Grants first, as everywhere.
         for change in [Change::Granted, Change::Revoked] {
@@ -76,53 +70,20 @@ impl Reconcile {
             }
             if change == Change::Revoked && standing.loss {
                 braked.loss = true;
-            } else if self.writes {
+                continue;
+            }
+            match leave.verdict(change) {
                 // In shadow mode nothing is written, so nothing needs a brake.
-                self.ask(tx, claim, change, &mut braked).await?;
+                _ if !self.writes => {}
+                Some(Verdict::Pass) => {}
+                Some(Verdict::Hold | Verdict::Engage) => braked.brakes.push(change),
+                None if claim.passes(change) => {}
+                None if standing.engaged.contains(&change) => braked.brakes.push(change),
+                None if leave.passes_unasked(change) => {}
+                None => return Err(change),
             }
         }
         Ok(braked)
-    }
-
-    async fn ask(
-        &self,
-        tx: &mut Tx<'_>,
-        claim: &Claim,
-        change: Change,
-        braked: &mut Braked,
-    ) -> Result<(), StoreError> {
-        let limits = self.brake.of(change);
-        let lock = brakes::lock(tx, change, self.brake.window).await?;
-        let (mut changes, mut holders) = (0, 0);
-        let brake = match (claim.passes(change), lock.engaged) {
-            (true, _) => Brake::Released,
-            (false, true) => Brake::Engaged,
-            (false, false) => Brake::Free,
-        };
-        if brake == Brake::Free {
-            let user = claim.user.as_str();
-            changes = lock.changing(tx, user, limits.enough(None)).await?;
-            if changes >= limits.enough(None) {
-                holders = lock.holders(tx).await?;
-                changes = lock.changing(tx, user, limits.enough(Some(holders))).await?;
-            }
-        }
-        match judge(limits, brake, changes, holders) {
-            Verdict::Pass => return Ok(()),
-            Verdict::Hold => {}
-            Verdict::Engage => {
-                // Once, for the person who reads of it: all of them.
-                let changes = lock.changing(tx, claim.user.as_str(), i64::MAX).await?;
-                lock.engage(tx, changes).await?;
-                braked.engaged.push(Engaged {
-                    change,
-                    changes,
-                    holders,
-                });
-            }
-        }
-        braked.brakes.push(change);
-        Ok(())
     }
 
     /// Holds a user without a call, when our own records say that nothing is to be done but what is held anyway.
@@ -173,7 +134,7 @@ impl Reconcile {
             }
         }
         debug!(user.id = claim.user.as_str(), ?why, "held without a look");
-        looks::hold(tx, claim, claim.generation, why).await?;
+        looks::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
         Ok(true)
     }
 
@@ -192,7 +153,7 @@ impl Reconcile {
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {
             debug!(user.id = claim.user.as_str(), ?why, "changes wait for a person");
-            looks::hold(tx, claim, generation, why).await
+            looks::hold(tx, claim, generation, why, standing.again_at()).await
         } else {
             // Let go of while we wrote the rest: nobody would release this user any more.
             self.wake.notify_one();
@@ -200,15 +161,15 @@ impl Reconcile {
         }
     }
 
-    /// Says once that a brake has engaged.
-    pub(super) fn announce(&self, braked: &Braked) {
+    /// Reports once that a brake has engaged.
+    pub(super) fn announce(&self, engaged: Vec<Engaged>) {
         for Engaged {
             change,
             changes,
             holders,
-        } in &braked.engaged
+        } in engaged
         {
-            let (what, limits) = (word(*change), self.brake.of(*change));
+            let (what, limits) = (word(change), self.brake.of(change));
             error!(
                 change = change.as_str(),
                 users = changes,

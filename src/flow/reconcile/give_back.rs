@@ -52,13 +52,17 @@ impl Reconcile {
             self.close(closing).await;
         }
         let written = match ended {
-            Ok(()) => return,
+            Ok(()) => {
+                self.in_time();
+                return;
+            }
             Err(LookError::Store(why)) if why.is_about_the_data() => self.stumbled(claim, &why).await,
             Err(LookError::Store(why)) => {
                 // The lease runs out by itself and the next look reads the profile.
                 warn!("look broken off: {why}; the user is looked at again when the lease ends");
                 return;
             }
+            Err(LookError::TooLate) => self.read_again(claim).await,
             Err(LookError::Call { error, rate }) => {
                 let failure = Failure {
                     claim,
@@ -184,11 +188,7 @@ impl Reconcile {
     /// Asks for a user that does not exist. Answers the error if even that is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
         let mut permit = self.gate.look().await;
-        let Reply {
-            result,
-            rate,
-            date: _,
-        } = self.reader.get_nobody().await;
+        let Reply { result, rate, .. } = self.reader.get_nobody().await;
         permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
         let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
         self.metrics
@@ -293,7 +293,7 @@ impl Reconcile {
             "Auth0 accepts our calls again, reconcile goes on"
         );
         self.breaker().close(woken);
-        self.readiness.ready(super::STAGE, "active");
+        self.stand("active");
         self.metrics.reconcile_paused.set(0);
         self.wake.notify_one();
     }

@@ -25,7 +25,7 @@ impl Reconcile {
         };
         let known = gone::is_known(&mut tx, user).await?;
         if known && self.is_braked(&mut tx, claim).await? {
-            looks::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake).await?;
+            looks::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake, None).await?;
             return Ok(tx.commit().await?);
         }
         let open = role_changes::open(&mut tx, user).await?;

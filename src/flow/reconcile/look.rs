@@ -1,20 +1,23 @@
 //! One look at one user: three short transactions and at most two calls.
 //!
-//! Owns the order: claim, GET, decide, PATCH, record. Must never hold a transaction or a connection across a
-//! call, never wait between GET and PATCH, and never attempt a change that is not in the audit.
+//! Owns the order: claim and leave, token, GET, decide, PATCH, record. Must never hold a transaction or a connection
+//! across a call, never wait between GET and PATCH, never write on what was read too long ago, and never attempt a
+//! change that is not in the audit.
 
-use tracing::{error, info, warn};
+use tokio::time::Instant;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::Reconcile;
 use super::brake::Braked;
+use super::leave::Leave;
 use super::permit::Permit;
 use super::race::{self, Races};
+use super::read::Read;
 use super::standing::Standing;
-use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders, Reply};
-use crate::domain::pacer::Kind;
+use crate::auth0::{CallError, Profile, RateHeaders};
 use crate::domain::patch::Patch;
-use crate::domain::plan::plan;
+use crate::domain::plan::{Change, plan};
 use crate::domain::schedule::DENIED_AT_MOST;
 use crate::flow::backoff::base_delay;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
@@ -33,12 +36,26 @@ pub(super) enum LookError {
         /// What the reply said about waiting.
         rate: RateHeaders,
     },
+    /// Too much time passed between the read and the write.
+    #[error("the profile was read too long ago to write")]
+    TooLate,
+}
+
+/// A user in hand.
+pub(super) struct Taken {
+    pub(super) claim: Claim,
+    /// What may be changed.
+    leave: Leave,
+    /// No write is sent after this.
+    pub(super) lease_ends: Instant,
 }
 
 /// What was decided after the profile was read.
 enum Decided {
     /// Recorded already: nothing to write, or not ours any more.
     Nothing,
+    /// A change that was not expected: its brake must be asked, and the profile read again.
+    Unasked(Change),
     /// To be written now.
     Write(Box<ToWrite>),
 }
@@ -63,22 +80,21 @@ impl Reconcile {
     /// Takes the next due user in hand; answers a claim only if the user must be looked at. A user in step is
     /// done without a call. Users whom records alone nominated are taken only with `by_record`.
     pub(super) async fn begin(&self, by_record: bool) -> Result<Begun, StoreError> {
+        let (lease, lease_for) = (Uuid::now_v7(), super::lease_for(self.request_timeout));
+        // Before Postgres begins to count it.
+        let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
-        let lease = Uuid::now_v7();
-        let Some(mut claim) = looks::claim(
-            &mut tx,
-            lease,
-            super::lease_for(self.request_timeout),
-            &self.fingerprint,
-            by_record,
-        )
-        .await?
-        else {
+        let rules = &self.fingerprint;
+        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, by_record).await? else {
             return Ok(Begun::Nobody);
         };
         match self.settle_unseen(tx, &mut claim).await {
-            Ok(true) => Ok(Begun::Settled),
-            Ok(false) => Ok(Begun::Claimed(claim)),
+            Ok(None) => Ok(Begun::Settled),
+            Ok(Some(leave)) => Ok(Begun::Claimed(Box::new(Taken {
+                claim,
+                leave,
+                lease_ends,
+            }))),
             Err(why) if why.is_about_the_data() => {
                 // Of this user alone; the others must not wait for it.
                 warn!(user.id = claim.user.as_str(), "look not begun: {why}");
@@ -94,16 +110,22 @@ impl Reconcile {
         }
     }
 
-    /// Ends a look at once if our own records say that there is nothing to do; otherwise the user stays in hand.
-    async fn settle_unseen(&self, mut tx: Tx<'static>, claim: &mut Claim) -> Result<bool, StoreError> {
+    /// Ends a look at once if our own records say that there is nothing to do; otherwise the user stays in hand, with leave for
+    /// what the records expect.
+    async fn settle_unseen(
+        &self,
+        mut tx: Tx<'static>,
+        claim: &mut Claim,
+    ) -> Result<Option<Leave>, StoreError> {
         // After the claim: what waited for its lock is seen.
-        let standing = Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
+        let mut standing =
+            Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
         if standing.erasures
             && erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await?
         {
             // Nominated by somebody who began before the erasure, or by hand.
             tx.commit().await.map_err(StoreError::from)?;
-            return Ok(true);
+            return Ok(None);
         }
         claim.observe = claim.observe || standing.names.is_to_be_written();
         let settled = !claim.observe && standing.in_step();
@@ -121,123 +143,52 @@ impl Reconcile {
             }
             looks::finish(&mut tx, claim, claim.generation, standing.again_at()).await?;
         }
-        let settled = settled || self.hold_unseen(&mut tx, claim, &standing).await?;
+        if settled || self.hold_unseen(&mut tx, claim, &standing).await? {
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(None);
+        }
+        standing.forbid(&self.restores.forbidden);
+        let mut leave = self.ask_ahead(&mut tx, claim, &standing).await?;
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(settled)
+        self.announce(leave.take_engaged());
+        Ok(Some(leave))
+    }
+
+    /// Asks the brake for a change that was not expected.
+    async fn ask_late(&self, taken: &mut Taken, change: Change) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        self.ask(&mut tx, &taken.claim, change, &mut taken.leave).await?;
+        tx.commit().await?;
+        self.announce(taken.leave.take_engaged());
+        Ok(())
     }
 
     /// Looks at the user and writes what is missing.
-    pub(super) async fn look(&self, claim: &mut Claim, permit: &mut Permit) -> Result<(), LookError> {
-        let reply = if claim.was_illegible() {
-            self.reader.get_needed(&claim.user).await
-        } else {
-            self.reader.get_user(&claim.user).await
-        };
-        let profile = match self.answered(permit, Kind::Read, reply) {
-            Ok(profile) => profile,
-            Err(LookError::Call {
-                error: CallError::Gone { at },
-                ..
-            }) => return Ok(self.gone(claim, at).await?),
-            Err(error) => return Err(error),
-        };
-        let Decided::Write(write) = self.decide(claim, &profile).await? else {
-            return Ok(());
-        };
-        let reply = self.writer.patch_user(&claim.user, &write.patch.body()).await;
-        let after = match self.answered(permit, Kind::Write, reply) {
-            Ok(after) => after,
-            Err(LookError::Call {
-                error: CallError::Gone { at },
-                ..
-            }) => return Ok(self.gone(claim, at).await?),
-            Err(error) => {
-                if let LookError::Call { error, .. } = &error {
-                    self.refused(write.write, error).await?;
-                }
-                return self.unwritten(claim, &write.patch, error).await;
-            }
-        };
-        if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
-            // Answered 200, but the answer does not show what was written.
-            let detail = "the answer to the write shows something else than was written".to_owned();
-            let error = CallError::Later {
-                why: LaterWhy::BadAnswer,
-                outcome: Outcome::Unknown,
-                detail,
+    pub(super) async fn look(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), LookError> {
+        loop {
+            let read = match self.read(taken, permit).await {
+                Ok(read) => read,
+                Err(LookError::Call {
+                    error: CallError::Gone { at },
+                    ..
+                }) => return Ok(self.gone(&taken.claim, at).await?),
+                Err(error) => return Err(error),
             };
-            return Err(LookError::Call {
-                error,
-                rate: RateHeaders::default(),
-            });
+            match self.decide(taken, &read, permit).await? {
+                Decided::Nothing => return Ok(()),
+                Decided::Unasked(change) => {
+                    self.ask_late(taken, change).await?;
+                    permit.once_more().await;
+                }
+                Decided::Write(write) => return self.write(&taken.claim, permit, &write, read.until).await,
+            }
         }
-        Ok(self.record(claim, &write, &after).await?)
-    }
-
-    /// A write that failed. One that was refused may do without its name.
-    async fn unwritten(&self, claim: &Claim, patch: &Patch, error: LookError) -> Result<(), LookError> {
-        if let LookError::Call {
-            error: why @ CallError::Refused { .. },
-            ..
-        } = &error
-            && let Some(naming) = patch.naming()
-        {
-            return Ok(self.name_refused(claim, naming, why).await?);
-        }
-        self.tell_of_refusal(claim, patch, &error);
-        Err(error)
-    }
-
-    /// Tells of changes of roles that Auth0 refused to write: of a revoke above all, which the user may have brought about.
-    fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, error: &LookError) {
-        let LookError::Call {
-            error: why @ CallError::Refused { .. },
-            ..
-        } = error
-        else {
-            return;
-        };
-        for (role, change) in patch.plan().changes() {
-            let change = change.as_str();
-            self.metrics
-                .role_writes_refused
-                .with_label_values(&[change])
-                .inc();
-            error!(
-                user.id = claim.user.as_str(),
-                role,
-                change,
-                "Auth0 refused to write a role that is to be {change}: {why}. A profile above Auth0's limit of 10 KB may be                  the cause; make it smaller, or write the role by hand, then: rolekeeper requeue --user ID"
-            );
-        }
-    }
-
-    /// Tells pacer and metrics of an answer.
-    fn answered(&self, permit: &mut Permit, call: Kind, reply: Reply<Profile>) -> Result<Profile, LookError> {
-        let limited = matches!(reply.result, Err(CallError::Limited));
-        permit.answered(call, &reply.rate, limited);
-        if matches!(reply.result, Ok(_) | Err(CallError::Gone { .. })) {
-            permit.accept(call);
-        }
-        let result = match &reply.result {
-            Ok(_) => "ok",
-            Err(error) => error.as_str(),
-        };
-        let name = if call == Kind::Read {
-            "get_user"
-        } else {
-            "patch_user"
-        };
-        self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
-        reply.result.map_err(|error| LookError::Call {
-            error,
-            rate: reply.rate,
-        })
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
-    async fn decide(&self, claim: &mut Claim, profile: &Profile) -> Result<Decided, LookError> {
-        let user = claim.user.as_str();
+    async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, LookError> {
+        let Taken { claim, leave, .. } = taken;
+        let (user, profile) = (claim.user.as_str(), &read.profile);
         let mut tx = self.store.begin().await?;
         let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
             info!(
@@ -254,9 +205,12 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         claim.cause = ours.cause;
+        if leave.expects() {
+            // Postgres is slow: what is decided now could not be written any more.
+            read.in_time()?;
+        }
         if ours.look_again {
-            // The profile may have changed after we read it.
-            looks::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
+            looks::read_anew(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
@@ -281,7 +235,10 @@ impl Reconcile {
                 return Ok(Decided::Nothing);
             }
         };
-        let braked = self.brake(&mut tx, claim, &standing, &full).await?;
+        let braked = match self.brake(claim, &standing, &full, leave) {
+            Ok(braked) => braked,
+            Err(unasked) => return Ok(Decided::Unasked(unasked)),
+        };
         let plan = braked.without_held(full, &base, &standing);
         let mut changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
         let restored = self.audit_restores(&mut tx, claim, &standing.restores, &seen, &races);
@@ -304,16 +261,26 @@ impl Reconcile {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
-            self.announce(&write.braked);
             return Ok(Decided::Nothing);
+        }
+        if !permit.write_may_follow(&read.rate) {
+            self.metrics
+                .reconcile
+                .in_vain
+                .with_label_values(&["nothing_left"])
+                .inc();
+            return Err(LookError::Call {
+                error: CallError::Limited,
+                rate: read.rate,
+            });
         }
         if let Some(roles) = write.patch.roles() {
             write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
         }
+        read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
         // What the write's answer shows was asked for after this.
         claim.asked_at = standing.now();
-        self.announce(&write.braked);
         Ok(Decided::Write(Box::new(write)))
     }
 }
@@ -334,5 +301,5 @@ pub(super) enum Begun {
     /// The user was in step; done.
     Settled,
     /// The user must be looked at.
-    Claimed(Claim),
+    Claimed(Box<Taken>),
 }

@@ -12,14 +12,19 @@ mod gaps;
 mod give_back;
 mod gone;
 mod history;
+mod leave;
 mod look;
 mod naming;
 mod pause;
 mod permit;
 mod race;
+mod read;
 mod record;
 mod restore;
+mod slow;
 mod standing;
+mod turns;
+mod write;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,18 +33,20 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use super::accept::Accept;
 use super::announce::Announce;
 use super::patience::Patience;
 use super::silence::Silence;
 use super::sweep::Sweep;
+use super::walk::Walk;
 use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
 use crate::bus::Bus;
 use crate::config::RestoreConfig;
 use crate::domain::brake::BrakeLimits;
 use crate::domain::display_name::DisplayName;
+use crate::domain::limits::Limits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -51,6 +58,8 @@ use look::Begun;
 use permit::Gate;
 
 const STAGE: &str = "reconcile";
+/// How long a worker waits for the rules in force that it has not read yet.
+const RULES_WITHIN: Duration = Duration::from_secs(2);
 /// How often a standby tries for the lock.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// How often the queue is looked at although nobody gave a hint.
@@ -72,6 +81,7 @@ pub struct Reconcile {
     readiness: Readiness,
     rules: Arc<Rules>,
     changed: watch::Receiver<Arc<Rules>>,
+    limits: watch::Receiver<Limits>,
     fingerprint: String,
     writes: bool,
     default_name: Option<DisplayName>,
@@ -80,25 +90,19 @@ pub struct Reconcile {
     restores: RestoreConfig,
     confirm: Confirm,
     request_timeout: Duration,
+    /// What the plan allows.
+    plan_reads_per_s: f64,
     gate: Arc<Gate>,
     breaker: Arc<Mutex<Breaker>>,
+    passing: Arc<leave::Passing>,
+    in_vain: Arc<Mutex<slow::InVain>>,
     sweep: Sweep,
+    walk: Walk,
     announce: Arc<Announce>,
     silence: Silence,
     gaps: Option<GapFiller>,
     /// Somebody is due.
     wake: Arc<Notify>,
-}
-
-/// Why a term ended early.
-#[derive(Debug, thiserror::Error)]
-enum TermError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(
-        "this worker's rules are not the ones in force: another worker brought others later; standing back"
-    )]
-    OtherRules,
 }
 
 /// What the reconciler is built from.
@@ -117,10 +121,12 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How the stage stands.
     pub readiness: Readiness,
-    /// The rules this worker knows; they may change while it runs.
+    /// The rules in force; they may change while it runs.
     pub rules: watch::Receiver<Arc<Rules>>,
     /// What is restored, and which roles are never added.
     pub restores: RestoreConfig,
+    /// The limits in force, tightened by this worker's own.
+    pub limits: watch::Receiver<Limits>,
     /// The tenant and how gently it is treated.
     pub config: crate::config::ReconcileConfig,
 }
@@ -139,9 +145,11 @@ impl Reconcile {
             readiness,
             rules,
             restores,
+            limits,
             config,
         } = parts;
-        let gate = Gate::new(config.auth0.plan, config.auth0.reserve);
+        let held = *limits.borrow();
+        let gate = Gate::new(config.auth0.plan, held.reserve());
         // None where the plan counts readings of the log apart from those of users.
         let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
         let confirm = Confirm {
@@ -159,14 +167,21 @@ impl Reconcile {
             gate: of_logs,
         });
         let now = Arc::clone(&rules.borrow());
-        metrics.writes_enabled.set(i64::from(config.auth0.writes));
         Self {
             sweep: Sweep {
                 store: store.clone(),
                 rules: Arc::clone(&now),
-                writes: config.auth0.writes,
+                writes: held.writes(),
                 verify_after: config.verify_after,
                 left_over_after: lease_for(config.auth0.timeout),
+                every: config.sweep_interval,
+                metrics: Arc::clone(&metrics),
+                reads_per_s: config.auth0.plan.reads_per_second() * (1.0 - held.reserve()),
+            },
+            walk: Walk {
+                store: store.clone(),
+                rules: Arc::clone(&now),
+                writes: held.writes(),
                 every: config.sweep_interval,
             },
             silence: Silence {
@@ -183,24 +198,37 @@ impl Reconcile {
             fingerprint: now.fingerprint(),
             rules: now,
             changed: rules,
-            writes: config.auth0.writes,
+            limits,
+            writes: held.writes(),
             default_name: config.default_display_name,
             verify_after: config.verify_after,
-            brake: config.brake,
+            brake: held.brake(),
             restores,
             confirm,
             request_timeout: config.auth0.timeout,
+            plan_reads_per_s: config.auth0.plan.reads_per_second(),
             gate,
             breaker: Arc::default(),
+            passing: Arc::default(),
+            in_vain: Arc::default(),
             wake: Arc::default(),
         }
     }
 
-    /// The same under the rules as they are now.
+    /// The same under the rules and limits as they are now.
     fn under_new_rules(&mut self) -> Arc<Self> {
         let rules = Arc::clone(&self.changed.borrow_and_update());
+        let limits = *self.limits.borrow_and_update();
         self.fingerprint = rules.fingerprint();
         self.sweep.rules = Arc::clone(&rules);
+        self.walk.rules = Arc::clone(&rules);
+        self.writes = limits.writes();
+        self.sweep.writes = self.writes;
+        self.walk.writes = self.writes;
+        self.brake = limits.brake();
+        self.gate.set_reserve(limits.reserve());
+        self.sweep.reads_per_s = self.plan_reads_per_s * (1.0 - limits.reserve());
+        self.metrics.writes_enabled.set(i64::from(self.writes));
         self.rules = rules;
         Arc::new(self.clone())
     }
@@ -219,18 +247,15 @@ impl Reconcile {
         self.readiness.not_ready(STAGE, "starting");
         while !stop.is_cancelled() {
             let now = self.under_new_rules();
-            let ended = now.term(&mut patience, &mut self.changed, &stop).await;
+            let changed = (&mut self.changed, &mut self.limits);
+            let ended = now.term(&mut patience, changed, &stop).await;
             self.metrics.reconcile_active.set(0);
             match ended {
                 Ok(pause) => {
                     let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
                 Err(why) => {
-                    let shown = match &why {
-                        TermError::Store(why) => why.shown(),
-                        TermError::OtherRules => why.to_string(),
-                    };
-                    self.readiness.not_ready(STAGE, shown);
+                    self.readiness.not_ready(STAGE, why.shown());
                     patience.wait(&why, &stop).await;
                 }
             }
@@ -242,12 +267,14 @@ impl Reconcile {
     async fn term(
         self: &Arc<Self>,
         patience: &mut Patience,
-        changed: &mut watch::Receiver<Arc<Rules>>,
+        (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut watch::Receiver<Limits>),
         stop: &CancellationToken,
-    ) -> Result<Duration, TermError> {
-        // Before the lock: who could not take over under these rules must not say that it stands by.
+    ) -> Result<Duration, StoreError> {
+        // Before the lock: a worker that does not know the rules in force takes none, and is not ready.
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
-            return Err(TermError::OtherRules);
+            // Others are, since a moment: this worker is about to read them.
+            let _ = tokio::time::timeout(RULES_WITHIN, rules.changed()).await;
+            return Ok(Duration::ZERO);
         }
         let bound = self.store.check_tenant(&self.reader.tenant()).await?;
         let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
@@ -265,21 +292,36 @@ impl Reconcile {
         self.remind().await?;
         self.remind_of_gone().await?;
         let mut looks = JoinSet::new();
+        let (ending, mut all_dispatched) = (CancellationToken::new(), false);
+        let mut dispatch = Box::pin(self.dispatch(&mut looks, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            _ = changed.changed() => Ok(()),
+            _ = rules.changed() => Ok(()),
+            _ = limits.changed() => Ok(()),
             kept = self.keep(&mut held) => kept,
             heard = self.hear() => heard,
-            ended = self.dispatch(&mut looks) => ended,
-            ended = self.sweep.run() => ended,
+            ended = &mut dispatch => {
+                all_dispatched = true;
+                ended
+            }
+            never = self.sweep.run() => match never {},
+            never = self.sum_counters() => match never {},
+            ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.confirm.run()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
+        // A user who is being claimed gets the attempt, or would wait until the lease runs out.
+        ending.cancel();
+        if all_dispatched {
+            drop(dispatch);
+        } else if let Err(why) = dispatch.await {
+            warn!("a user was perhaps claimed at the end of a term: {why}");
+        }
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
-        Ok(ended.map(|()| Duration::ZERO)?)
+        ended.map(|()| Duration::ZERO)
     }
 
     /// Binds the database to the tenant, once that has granted a token: a domain with a slip in it binds nothing.
@@ -322,37 +364,43 @@ impl Reconcile {
     }
 
     /// Takes users in hand as leave and urgency allow.
-    async fn dispatch(self: &Arc<Self>, looks: &mut JoinSet<()>) -> Result<(), StoreError> {
+    /// `ending` ends it between two users, never while one is claimed.
+    async fn dispatch(
+        self: &Arc<Self>,
+        looks: &mut JoinSet<()>,
+        ending: &CancellationToken,
+    ) -> Result<(), StoreError> {
         let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            let turn = ending.run_until_cancelled(self.turn(&slots)).await;
+            let Some(Some((slot, probing, mut permit))) = turn else {
                 return Ok(());
             };
             while looks.try_join_next().is_some() {}
-            let probing = self.paused().await;
-            let mut permit = self.gate.look().await;
             let until_record_look = self.gate.until_record_look();
             match self.begin(until_record_look.is_zero()).await? {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
-                    if !self.store.rules_are_in_force(&self.fingerprint).await? {
-                        return Ok(());
-                    }
-                    if !self.paused_by_person().await? {
-                        self.idle(until_record_look).await?;
+                    let wait = self.no_user_is_due(until_record_look);
+                    match ending.run_until_cancelled(wait).await {
+                        Some(Ok(true)) => {}
+                        Some(Ok(false)) | None => return Ok(()),
+                        Some(Err(why)) => return Err(why),
                     }
                 }
-                Begun::Claimed(mut claim) => {
-                    if claim.by_record {
+                Begun::Claimed(mut taken) => {
+                    if taken.claim.by_record {
                         permit.by_record();
                     }
                     let this = Arc::clone(self);
+                    let claim = &taken.claim;
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
                         let began = Instant::now();
-                        let ended = this.look(&mut claim, &mut permit).await;
-                        this.give_back(&claim, began, permit.accepted(), ended).await;
+                        let ended = this.look(&mut taken, &mut permit).await;
+                        let accepted = permit.accepted();
+                        this.give_back(&taken.claim, began, accepted, ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));
@@ -363,32 +411,6 @@ impl Reconcile {
                 }
             }
         }
-    }
-
-    /// Waits for a hint, for the next user to be due, or a while; for users whom records alone nominated also until they may
-    /// be looked at.
-    async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
-        let due = self.store.next_due(until_record_look.is_zero()).await?;
-        let due = if until_record_look.is_zero() {
-            due.unwrap_or(LOOK_ANYWAY)
-        } else {
-            due.unwrap_or(LOOK_ANYWAY).min(until_record_look)
-        };
-        let due = due.clamp(Duration::from_millis(5), LOOK_ANYWAY);
-        tokio::select! {
-            () = self.wake.notified() => {}
-            () = tokio::time::sleep(due) => {}
-        }
-        Ok(())
-    }
-
-    /// Waits out a pause; answers whether the next look is a probe.
-    async fn paused(&self) -> bool {
-        let Some(until) = self.breaker().until() else {
-            return false;
-        };
-        tokio::time::sleep_until(until).await;
-        true
     }
 }
 

@@ -31,9 +31,9 @@ impl Reconcile {
         Ok(true)
     }
 
-    /// Ready either way, unless credentials are in doubt.
-    fn stand(&self, how: &'static str) {
-        if self.breaker().until().is_none() {
+    /// Ready either way, unless credentials are in doubt or Postgres is too slow to write.
+    pub(super) fn stand(&self, how: &'static str) {
+        if self.breaker().until().is_none() && !self.is_too_slow() {
             self.readiness.ready(STAGE, how);
         }
     }

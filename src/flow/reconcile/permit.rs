@@ -36,6 +36,11 @@ impl Gate {
         })
     }
 
+    /// From now on another share of the rate limit is left for other clients.
+    pub(super) fn set_reserve(&self, reserve: f64) {
+        self.lock().set_reserve(self.started.elapsed(), reserve);
+    }
+
     /// Waits until a look may be taken. Safe to cancel.
     pub(super) async fn look(self: &Arc<Self>) -> Permit {
         loop {
@@ -96,6 +101,23 @@ impl Permit {
         } else {
             pacer.answered(now, kind, headers);
         }
+    }
+
+    /// Waits for leave to begin the look anew, which reads once more. Safe to cancel.
+    pub(super) async fn once_more(&mut self) {
+        let gate = Arc::clone(&self.gate);
+        let mut next = gate.look().await;
+        next.accepted = self.accepted;
+        if self.leave.as_ref().is_some_and(pacer::Permit::is_by_record) {
+            next.by_record();
+        }
+        *self = next;
+    }
+
+    /// Whether the write may follow the read that was answered with `headers`.
+    pub(super) fn write_may_follow(&self, headers: &RateHeaders) -> bool {
+        let now = self.gate.started.elapsed();
+        self.gate.lock().write_may_follow(now, headers)
     }
 }
 

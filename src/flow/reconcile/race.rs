@@ -264,20 +264,23 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Closes a write of roles that certainly changed nothing: Auth0 refused it, or it was never sent.
+    /// Forgets a write of roles that never came into question, because it was not sent or the rate limit refused it; closes one
+    /// that Auth0 refused to do. Both certainly changed nothing.
     pub(super) async fn refused(&self, write: Option<Uuid>, error: &CallError) -> Result<(), StoreError> {
-        let unknown = matches!(
-            error,
-            CallError::Later {
-                outcome: Outcome::Unknown,
-                ..
-            }
-        );
-        let Some(write) = write.filter(|_| !unknown) else {
+        let outcome = match error {
+            CallError::Later { outcome, .. } => Some(*outcome),
+            CallError::Limited => Some(Outcome::NotSent),
+            _ => None,
+        };
+        let Some(write) = write.filter(|_| outcome != Some(Outcome::Unknown)) else {
             return Ok(());
         };
         let mut tx = self.store.begin().await?;
-        profile_writes::refused(&mut tx, write).await?;
+        if outcome == Some(Outcome::NotSent) {
+            profile_writes::without_effect(&mut tx, write).await?;
+        } else {
+            profile_writes::refused(&mut tx, write).await?;
+        }
         Ok(tx.commit().await?)
     }
 }

@@ -79,6 +79,14 @@ impl Role<'_> {
         self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 
+    /// Whether a look may find that such a change is to be made.
+    fn allows(&self, change: Change) -> bool {
+        match change {
+            Change::Granted => self.wanted() && !self.forbidden,
+            Change::Revoked => !self.wanted() && self.adopted(),
+        }
+    }
+
     /// What our own records alone say is to be done; none when they say nothing, or only a look can tell.
     pub(super) fn awaits(&self) -> Option<Change> {
         let held = self.known.as_ref().is_some_and(|known| known.held);
@@ -213,6 +221,17 @@ impl<'r> Standing<'r> {
             below_since: of.decision.below_since,
             overruled: of.overruled && !held,
         })
+    }
+
+    /// Whether a look may find that such a change is to be made.
+    pub(super) fn allows(&self, change: Change) -> bool {
+        self.roles.iter().any(|role| role.allows(change))
+    }
+
+    /// Whether our own records say that such a change is to be made.
+    pub(super) fn expects(&self, change: Change) -> bool {
+        let mut allowed = self.roles.iter().filter(|role| role.allows(change));
+        allowed.any(|role| role.awaits() == Some(change))
     }
 
     /// What is wanted of each owned role.

@@ -26,6 +26,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 pub(crate) struct Builder {
     workers: usize,
     env: Vec<(String, String)>,
+    limits: Vec<(&'static str, f64)>,
     tenant: TenantOptions,
     nats: NatsOptions,
     own_postgres: bool,
@@ -39,6 +40,8 @@ impl Default for Builder {
         Self {
             workers: 1,
             env: vec![],
+            // Nothing is left to other clients, and few stories are about the brake.
+            limits: vec![("reserve", 0.0), ("brake_revokes", 100.0)],
             tenant: TenantOptions::default(),
             nats: NatsOptions::default(),
             own_postgres: false,
@@ -62,6 +65,12 @@ impl Builder {
     )]
     pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// A limit of the database; settings of a worker only tighten it.
+    pub(crate) fn limit(mut self, name: &'static str, value: f64) -> Self {
+        self.limits.push((name, value));
         self
     }
 
@@ -174,6 +183,9 @@ impl Builder {
         };
         let output = world.command(&["migrate"]).await;
         assert!(output.status.success(), "migrate: {}", text(&output));
+        for (name, value) in self.limits {
+            world.set_limit(name, value).await;
+        }
         for _ in 0..self.workers {
             world.start_worker().await;
         }

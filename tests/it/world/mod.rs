@@ -150,6 +150,13 @@ impl World {
         of_name.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
+    /// Sets a limit of the database, as `rolekeeper limits set` does.
+    pub(crate) async fn set_limit(&self, name: &str, value: f64) {
+        let set = "INSERT INTO limits (name, value, set_by, why) VALUES ($1, $2, 'world', 'a story')";
+        let set = sqlx::query(set).bind(name).bind(value).execute(&self.db);
+        set.await.expect("Postgres answers");
+    }
+
     /// Runs a command of the binary to its end.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         self.command_with(arguments, &[]).await

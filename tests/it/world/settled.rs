@@ -38,6 +38,10 @@ impl World {
 
     /// Whether nothing is left to do; not while nats-server or Postgres is away. Parked and held users may wait.
     pub(crate) async fn is_quiet(&self) -> bool {
+        // First: what a round finds is in the queue when it ends.
+        if self.number("SELECT count(*) FROM walk WHERE changed").await != Some(0) {
+            return false;
+        }
         let streams = Streams::new(self.jetstream.clone());
         rest::is_reached(&self.tenant, &streams, &self.db)
             .await

@@ -1,0 +1,94 @@
+-- The database is the authority on rules and limits: versions, the written canonical form, who is alive, and how far
+-- users were compared with the rules. Workers of the version before go on: they read `fingerprint` alone.
+SET LOCAL lock_timeout = '5s';
+
+ALTER TABLE rules_in_force
+    ADD COLUMN version bigint NOT NULL DEFAULT 0 CHECK (version >= 0),
+    ADD COLUMN format integer NOT NULL DEFAULT 1,
+    ADD COLUMN needs_release text NOT NULL DEFAULT '0.1.0',
+    ADD COLUMN canonical text,
+    ADD COLUMN put_by text,
+    ADD COLUMN totals_kept boolean NOT NULL DEFAULT false,
+    ADD COLUMN totals_generation bigint NOT NULL DEFAULT 0;
+UPDATE rules_in_force SET totals_kept = rules @> '[{"of": "all_playlists"}]';
+COMMENT ON TABLE rules_in_force IS 'The rules that every worker works under; one row, made by the first worker that starts. Written by a worker whose RULES_FILE has a higher version, and by `rolekeeper rules apply`. Never removed. A restored older copy has older rules: the next worker with a newer RULES_FILE puts them in force again.';
+COMMENT ON COLUMN rules_in_force.fingerprint IS 'SHA-256 of `canonical`; fold commits only under the rules that this names.';
+COMMENT ON COLUMN rules_in_force.rules IS 'The rules as JSON, for operators. Rolekeeper reads it only while `canonical` is null.';
+COMMENT ON COLUMN rules_in_force.since IS 'When they were put in force.';
+COMMENT ON COLUMN rules_in_force.version IS 'Version of the rules; 0 for the built-in rule and for a file without a version. Only a higher one takes their place.';
+COMMENT ON COLUMN rules_in_force.format IS 'Format of `canonical`. A worker that does not know it stands back.';
+COMMENT ON COLUMN rules_in_force.needs_release IS 'The first release that knows this format.';
+COMMENT ON COLUMN rules_in_force.canonical IS 'The rules in their written canonical form (a rules file: rules by role, defaults left out); null until a worker of this version has taken over rules of the version before.';
+COMMENT ON COLUMN rules_in_force.put_by IS 'What put them in force: `built-in`, `RULES_FILE` or `rules apply`; null for the version before.';
+COMMENT ON COLUMN rules_in_force.totals_kept IS 'A rule measures all playlists together, so the fold keeps owner_totals.';
+COMMENT ON COLUMN rules_in_force.totals_generation IS 'Raised when owner_totals begins to be kept anew: rows of an older generation say nothing.';
+
+ALTER TABLE owner_totals ADD COLUMN generation bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN owner_totals.generation IS 'rules_in_force.totals_generation when the row was summed up; a row of another generation is as good as none.';
+
+CREATE TABLE walk (
+    only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    rules       text NOT NULL,
+    changed     boolean NOT NULL,
+    writes      boolean NOT NULL,
+    position    text COLLATE "C" NOT NULL DEFAULT '',
+    slices      bigint NOT NULL DEFAULT 0,
+    last_slices bigint NOT NULL DEFAULT 0,
+    nominated   bigint NOT NULL DEFAULT 0,
+    wanted_at   timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+);
+COMMENT ON TABLE walk IS 'How far the comparison of facts with decisions has come; one row. Written by the worker that reconciles, and by whatever puts rules in force. Never removed. A restored older copy compares some users again, or fewer until the next round.';
+COMMENT ON COLUMN walk.only_row IS 'Keeps the table at one row.';
+COMMENT ON COLUMN walk.rules IS 'Fingerprint of the rules that users are compared with.';
+COMMENT ON COLUMN walk.changed IS 'The round is wanted because rules or limits changed, and is made at once; false for the rounds that the sweep makes all the time.';
+COMMENT ON COLUMN walk.writes IS 'Roles were written when the round began; false in shadow mode.';
+COMMENT ON COLUMN walk.position IS 'Last user id that was compared; empty at the start of a round.';
+COMMENT ON COLUMN walk.slices IS 'Slices of this round so far.';
+COMMENT ON COLUMN walk.last_slices IS 'Slices of the last whole round; 0 before the first.';
+COMMENT ON COLUMN walk.nominated IS 'Users of this round so far that were out of step.';
+COMMENT ON COLUMN walk.wanted_at IS 'Since when this round is wanted.';
+COMMENT ON COLUMN walk.finished_at IS 'When the last whole round ended; null while the round after a change has not ended.';
+
+CREATE TABLE workers (
+    worker_id    uuid PRIMARY KEY,
+    name         text NOT NULL,
+    release      text NOT NULL,
+    rules_format integer NOT NULL,
+    own_limits   jsonb NOT NULL,
+    started_at   timestamptz NOT NULL DEFAULT now(),
+    seen_at      timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE workers IS 'Workers that fold or reconcile; one row a process, written by itself every 10 s and removed at its stop, or by another a day after its last sign of life. A restored older copy names workers that are gone: they count for 30 s.';
+COMMENT ON COLUMN workers.worker_id IS 'UUIDv7 made at the start of the process.';
+COMMENT ON COLUMN workers.name IS 'Host and process id, for operators.';
+COMMENT ON COLUMN workers.release IS 'Version of the binary.';
+COMMENT ON COLUMN workers.rules_format IS 'Newest format of rules that it knows.';
+COMMENT ON COLUMN workers.own_limits IS 'The limits of its own settings, by name; they only tighten those of table limits.';
+COMMENT ON COLUMN workers.started_at IS 'When the process began.';
+COMMENT ON COLUMN workers.seen_at IS 'Its last sign of life.';
+
+CREATE TABLE limits (
+    set_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name   text NOT NULL,
+    value  double precision NOT NULL,
+    set_by text NOT NULL,
+    why    text NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX limits_by_name ON limits (name, set_id);
+COMMENT ON TABLE limits IS 'What may be written at Auth0, and how much; the newest row of each name holds, older ones are kept as the record. Written by `migrate` and by `rolekeeper limits set`: some rows a year. Never removed. A restored older copy has older limits.';
+COMMENT ON COLUMN limits.set_id IS 'Order of the rows.';
+COMMENT ON COLUMN limits.name IS 'Name of the limit: writes, brake_revokes, brake_revokes_share, brake_grants, brake_grants_share, brake_window_s, reserve.';
+COMMENT ON COLUMN limits.value IS 'Its value; writes is 1 for on and 0 for off.';
+COMMENT ON COLUMN limits.set_by IS 'Which operator set it.';
+COMMENT ON COLUMN limits.why IS 'Why.';
+COMMENT ON COLUMN limits.set_at IS 'When.';
+INSERT INTO limits (name, value, set_by, why) VALUES
+    ('writes', 1, 'migrate', 'default'),
+    ('brake_revokes', 10, 'migrate', 'default'),
+    ('brake_revokes_share', 0.1, 'migrate', 'default'),
+    ('brake_grants', 1000, 'migrate', 'default'),
+    ('brake_grants_share', 0.5, 'migrate', 'default'),
+    ('brake_window_s', 3600, 'migrate', 'default'),
+    ('reserve', 0.5, 'migrate', 'default');

@@ -1,0 +1,84 @@
+//! `rolekeeper limits`: what may be written at Auth0, and how much.
+//!
+//! Owns what is shown of limits, and that a change names who made it and why. Must never show a worker's own setting as if
+//! it held for all.
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+
+use crate::app;
+use crate::config::DatabaseArgs;
+use crate::domain::limits::Limit;
+use crate::store::Store;
+
+/// Shows the limits that hold for all workers, and what workers tighten by their own settings, unless told to set one.
+#[derive(Args, Debug)]
+pub(super) struct LimitsArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(subcommand)]
+    deed: Option<Deed>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Deed {
+    /// Set a limit; workers take it over within seconds
+    Set {
+        /// Which one, as `rolekeeper limits` shows it
+        name: String,
+        /// Its value: `on` or `off` for `writes`, else a number
+        value: String,
+        /// Why; kept with the change
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// Which operator sets it; kept with the change
+        #[arg(long = "as", value_name = "NAME", env = "USER", default_value = "unknown")]
+        by: String,
+    },
+}
+
+pub(super) async fn run(args: LimitsArgs) -> Result<()> {
+    let LimitsArgs { database, deed } = args;
+    let store = app::connect(&database.checked()?).await?;
+    match deed {
+        None => shown(&store).await,
+        Some(Deed::Set { name, value, why, by }) => {
+            let names = || Limit::ALL.map(Limit::as_str).join(", ");
+            let limit = Limit::named(&name)
+                .with_context(|| format!("{name}: no such limit, expected one of {}", names()))?;
+            let parsed = limit.parse(&value);
+            let value =
+                parsed.map_err(|expected| anyhow::anyhow!("{name}: got {value:?}, expected {expected}"))?;
+            store.set_limit(limit, value, &by, &why).await?;
+            println!(
+                "{name} = {}: workers take it over within seconds",
+                limit.show(value)
+            );
+            Ok(())
+        }
+    }
+}
+
+async fn shown(store: &Store) -> Result<()> {
+    let holds = store.limits().await?;
+    for set in store.set_limits().await? {
+        let (name, value) = (set.limit.as_str(), set.limit.show(set.value));
+        let (by, why, at) = (set.set_by, set.why, set.set_at.date());
+        println!("{name:<20} {value:<8} set on {at} by {by}: {why}");
+    }
+    for worker in store.workers_alive().await? {
+        let effective = holds.tightened(&worker.own);
+        let tightened = Limit::ALL
+            .iter()
+            .filter(|limit| (effective.get(**limit) - holds.get(**limit)).abs() > 0.0);
+        for limit in tightened {
+            let value = limit.show(effective.get(*limit));
+            println!(
+                "worker {} works with {} = {value}, by its own settings",
+                worker.name,
+                limit.as_str()
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `rolekeeper rules`: the rules in force.
+//!
+//! Owns what is shown of them. Must never put rules in force past the checks that a worker's rules file passes.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::app;
+use crate::config::{DatabaseArgs, ForbiddenArgs};
+use crate::domain::rule::Versioned;
+use crate::domain::rule::offer::{Verdict, changes};
+use crate::store::{OfferedBy, Store, StoreError};
+
+/// Shows the rules in force, or puts others in force.
+#[derive(Args, Debug)]
+pub(super) struct RulesArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(subcommand)]
+    deed: Deed,
+}
+
+#[derive(Debug, Subcommand)]
+enum Deed {
+    /// Show the rules in force, since when, and how far users were compared with them
+    Show,
+    /// Put a rules file in force; its version must be higher than that of the rules in force
+    Apply {
+        /// The rules file (TOML)
+        file: PathBuf,
+        /// Also when running workers do not know the format of the file: they stand back
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        forbidden: ForbiddenArgs,
+    },
+}
+
+pub(super) async fn run(args: RulesArgs) -> Result<()> {
+    let RulesArgs { database, deed } = args;
+    let store = app::connect(&database.checked()?).await?;
+    match deed {
+        Deed::Show => show(&store).await,
+        Deed::Apply {
+            file,
+            force,
+            forbidden,
+        } => {
+            let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+            let offered = forbidden.roles().parse_rules(&text);
+            let offered = offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
+            apply(&store, &offered, force).await
+        }
+    }
+}
+
+async fn apply(store: &Store, offered: &Versioned, force: bool) -> Result<()> {
+    let before = match store.rules_in_force().await {
+        Err(StoreError::RulesFormat(_)) => None,
+        other => other?,
+    };
+    match store.offer_rules(offered, OfferedBy::Command { force }).await? {
+        Verdict::PutInForce => {}
+        Verdict::Same => {
+            println!("nothing changed: these rules are in force");
+            return Ok(());
+        }
+        Verdict::Refused(why) | Verdict::Left(why) => bail!("not put in force: {why}"),
+    }
+    let was = before
+        .as_ref()
+        .map_or_else(|| "none".to_owned(), |before| before.version.to_string());
+    println!("version {} is in force, in place of {was}", offered.version);
+    for line in changes(before.as_ref().map(|before| &before.rules), &offered.rules) {
+        println!("  {line}");
+    }
+    println!(
+        "workers take it over within seconds; users whom it affects are found slice by slice (`rolekeeper rules show`)"
+    );
+    Ok(())
+}
+
+async fn show(store: &Store) -> Result<()> {
+    let Some(in_force) = store.rules_in_force().await? else {
+        bail!("no rules are in force: no worker has been started yet");
+    };
+    let by = in_force.put_by.as_deref().unwrap_or("an earlier release");
+    println!("# in force since {}, by {by}", in_force.since);
+    if in_force.version > 0 {
+        println!("version = {}", in_force.version);
+    }
+    print!("{}", in_force.rules.canonical());
+    match store.walked().await? {
+        Some(walked) if walked.changed => println!(
+            "\n# users are being compared with a change since {}: {} slices done, up to {:?} (the last whole round had {})",
+            walked.wanted_at, walked.slices.0, walked.position, walked.slices.1
+        ),
+        Some(walked) => println!(
+            "\n# all users were compared with these rules ({} slices)",
+            walked.slices.1
+        ),
+        None => {}
+    }
+    Ok(())
+}

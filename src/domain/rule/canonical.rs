@@ -1,0 +1,85 @@
+//! The written canonical form of rules.
+//!
+//! Owns the text that the fingerprint is taken of. It must never change for rules that a release before could write: every
+//! worker under the same rules has the same fingerprint, whatever its release. The form is a rules file: `format = 1`, then
+//! the rules by role, each field on a line of its own in the order below, fields at their default left out, spans of time in
+//! whole seconds (`"90s"`) or else in nanoseconds (`"1500000000ns"`). A field of a later release is added at the end of a
+//! rule, and left out at its default.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{FORMAT, Manual, Measure, Revoke, Rule};
+
+/// The rules in canonical form.
+pub(super) fn text(rules: &[Rule]) -> String {
+    let mut rules: Vec<&Rule> = rules.iter().collect();
+    rules.sort_by(|a, b| a.role.cmp(&b.role));
+    let mut text = format!("format = {FORMAT}\n");
+    for rule in rules {
+        text.push_str(&one(rule));
+    }
+    text
+}
+
+/// One rule in canonical form.
+pub(super) fn one(rule: &Rule) -> String {
+    let Rule {
+        role,
+        of,
+        grant_at,
+        revoke_below,
+        min_hold,
+        grace,
+        revoke,
+        manual,
+    } = rule;
+    let mut text = String::from("\n[[rule]]\n");
+    let mut line = |field: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(text, "{field} = {value}");
+    };
+    line("role", &quoted(role));
+    if *of == Measure::AllPlaylists {
+        line("of", &"\"all_playlists\"");
+    }
+    line("grant_at", grant_at);
+    line("revoke_below", revoke_below);
+    if *min_hold > Duration::ZERO {
+        line("min_hold", &span(*min_hold));
+    }
+    if *grace > Duration::ZERO {
+        line("grace", &span(*grace));
+    }
+    if *revoke == Revoke::Never {
+        line("revoke", &"\"never\"");
+    }
+    if *manual == Manual::Alert {
+        line("manual", &"\"alert\"");
+    }
+    text
+}
+
+/// SHA-256 of a canonical form, in hex.
+#[must_use]
+pub fn fingerprint(canonical: &str) -> String {
+    let digest = Sha256::digest(canonical);
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// A role as TOML text; control characters are refused before.
+fn quoted(role: &str) -> String {
+    format!("\"{}\"", role.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn span(span: Duration) -> String {
+    if span.subsec_nanos() == 0 {
+        format!("\"{}s\"", span.as_secs())
+    } else {
+        format!("\"{}ns\"", span.as_nanos())
+    }
+}

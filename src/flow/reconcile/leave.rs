@@ -1,0 +1,195 @@
+//! Leave to change roles, asked of the brakes before the profile is read.
+//!
+//! Owns what an attempt may change, and which changes are let pass and stand in no audit row yet: those count too, or
+//! as many attempts as are in flight could slip past a brake together. Must never ask between a read and its write:
+//! a brake's lock is waited for.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Reconcile;
+use super::standing::Standing;
+use crate::domain::brake::{Brake, Verdict, judge};
+use crate::domain::plan::Change;
+use crate::store::{Claim, StoreError, Tx, brakes};
+
+/// How long a count of changes serves those who do not expect to make one.
+const COUNT_SERVES: Duration = Duration::from_secs(1);
+
+/// Both directions, grants first as everywhere.
+const BOTH: [Change; 2] = [Change::Granted, Change::Revoked];
+
+/// Changes that this worker lets pass, by direction.
+#[derive(Debug, Default)]
+pub(super) struct Passing([Mutex<Direction>; 2]);
+
+#[derive(Debug, Default)]
+struct Direction {
+    /// Users with leave whose change is not decided yet.
+    users: BTreeSet<String>,
+    /// How many more may change unasked, and when that was counted.
+    room: Option<(i64, Instant)>,
+}
+
+impl Passing {
+    fn of(&self, change: Change) -> MutexGuard<'_, Direction> {
+        let direction = &self.0[usize::from(change == Change::Revoked)];
+        direction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A brake that has just engaged.
+#[derive(Debug)]
+pub(super) struct Engaged {
+    pub(super) change: Change,
+    pub(super) changes: i64,
+    pub(super) holders: i64,
+}
+
+/// What one attempt may change. It counts as changing until this is dropped.
+#[derive(Debug)]
+pub(super) struct Leave {
+    passing: Arc<Passing>,
+    user: String,
+    asked: Vec<(Change, Verdict)>,
+    /// Brakes that this very user has engaged.
+    engaged: Vec<Engaged>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        for change in BOTH {
+            self.passing.of(change).users.remove(&self.user);
+        }
+    }
+}
+
+impl Leave {
+    /// Whether a change is expected, by our own records.
+    pub(super) fn expects(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// What the brake said; none when it was not asked.
+    pub(super) fn verdict(&self, change: Change) -> Option<Verdict> {
+        let asked = self.asked.iter().find(|(asked, _)| *asked == change);
+        asked.map(|(_, verdict)| *verdict)
+    }
+
+    /// Brakes that this user has engaged, once.
+    pub(super) fn take_engaged(&mut self) -> Vec<Engaged> {
+        std::mem::take(&mut self.engaged)
+    }
+
+    /// Lets a change pass that was not expected, while that is far from the brake. Otherwise the brake must be asked.
+    pub(super) fn passes_unasked(&self, change: Change) -> bool {
+        let mut direction = self.passing.of(change);
+        let Some((room, counted_at)) = direction.room else {
+            return false;
+        };
+        if room > 0 {
+            direction.room = Some((room - 1, counted_at));
+            direction.users.insert(self.user.clone());
+        }
+        room > 0
+    }
+}
+
+impl Reconcile {
+    /// Asks for leave to make the changes that our own records expect; the transaction has locked the user.
+    pub(super) async fn ask_ahead(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+    ) -> Result<Leave, StoreError> {
+        let mut leave = Leave {
+            passing: Arc::clone(&self.passing),
+            user: claim.user.as_str().to_owned(),
+            asked: vec![],
+            engaged: vec![],
+        };
+        // In shadow mode nothing is written, so nothing needs a brake; a loss holds revokes without one.
+        for change in BOTH {
+            if !self.writes || (change == Change::Revoked && standing.loss) {
+                continue;
+            }
+            if standing.expects(change) {
+                self.ask(tx, claim, change, &mut leave).await?;
+            } else if standing.allows(change) {
+                self.count_room(tx, change).await?;
+            }
+        }
+        Ok(leave)
+    }
+
+    /// Asks the brake of one direction. Locks it until the transaction ends.
+    pub(super) async fn ask(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        change: Change,
+        leave: &mut Leave,
+    ) -> Result<(), StoreError> {
+        let limits = self.brake.of(change);
+        let lock = brakes::lock(tx, change, self.brake.window).await?;
+        let (mut changes, mut holders) = (0, 0);
+        let brake = match (claim.passes(change), lock.engaged) {
+            (true, _) => Brake::Released,
+            (false, true) => Brake::Engaged,
+            (false, false) => Brake::Free,
+        };
+        let passing = {
+            let mut direction = self.passing.of(change);
+            direction.users.insert(leave.user.clone());
+            direction.users.iter().cloned().collect::<Vec<_>>()
+        };
+        if brake == Brake::Free {
+            changes = lock.changing(tx, &passing, limits.enough(None)).await?;
+            if changes >= limits.enough(None) {
+                holders = lock.holders(tx).await?;
+                changes = lock.changing(tx, &passing, limits.enough(Some(holders))).await?;
+            }
+        }
+        let verdict = judge(limits, brake, changes, holders);
+        if verdict != Verdict::Pass {
+            self.passing.of(change).users.remove(&leave.user);
+        }
+        if verdict == Verdict::Engage {
+            // Once, for the operator who reads of it: all of them.
+            let changes = lock.changing(tx, &passing, i64::MAX).await?;
+            lock.engage(tx, changes).await?;
+            leave.engaged.push(Engaged {
+                change,
+                changes,
+                holders,
+            });
+        }
+        leave.asked.push((change, verdict));
+        Ok(())
+    }
+
+    /// Counts how many may change unasked, unless that was counted just now.
+    async fn count_room(&self, tx: &mut Tx<'_>, change: Change) -> Result<(), StoreError> {
+        let passing: Vec<String> = {
+            let direction = self.passing.of(change);
+            if direction.room.is_some_and(|(_, at)| at.elapsed() < COUNT_SERVES) {
+                return Ok(());
+            }
+            direction.users.iter().cloned().collect()
+        };
+        let enough = self.brake.of(change).enough(None);
+        let seen = brakes::seen(tx, change, self.brake.window).await?;
+        let room = if seen.engaged {
+            0
+        } else {
+            // One that exceeds the number is asked about; the share only allows more.
+            enough - 1 - seen.changing(tx, &passing, enough).await?
+        };
+        self.passing.of(change).room = Some((room, Instant::now()));
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! The read of a profile, and what an answer tells pacer and metrics.
+//!
+//! Owns until when a write may follow a read. Must never read without a token that is good for the write too: to fetch
+//! one takes as long as the profile may grow old.
+
+use tokio::time::Instant;
+
+use super::Reconcile;
+use super::look::{LookError, Taken};
+use super::permit::Permit;
+use super::slow::WRITE_WITHIN;
+use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
+use crate::domain::pacer::Kind;
+
+/// A profile as it was read.
+pub(super) struct Read {
+    pub(super) profile: Profile,
+    pub(super) rate: RateHeaders,
+    /// No write may follow after this.
+    pub(super) until: Instant,
+}
+
+impl Read {
+    pub(super) fn in_time(&self) -> Result<(), LookError> {
+        if Instant::now() <= self.until {
+            Ok(())
+        } else {
+            Err(LookError::TooLate)
+        }
+    }
+}
+
+impl Reconcile {
+    /// Reads the profile, with a token that is good for the write too.
+    pub(super) async fn read(&self, taken: &Taken, permit: &mut Permit) -> Result<Read, LookError> {
+        let user = &taken.claim.user;
+        let ready = self.reader.prepare(self.request_timeout + WRITE_WITHIN).await;
+        if let Err(error) = ready.result {
+            self.count_call(Kind::Read, error.as_str());
+            return Err(LookError::Call {
+                error,
+                rate: ready.rate,
+            });
+        }
+        let reply = if taken.claim.was_illegible() {
+            self.reader.get_needed(user).await
+        } else {
+            self.reader.get_user(user).await
+        };
+        let (rate, answered_at) = (reply.rate, reply.answered_at);
+        let profile = self.answered(permit, Kind::Read, reply)?;
+        let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
+        Ok(Read {
+            profile,
+            rate,
+            until: until.min(taken.lease_ends),
+        })
+    }
+
+    /// Tells pacer and metrics of an answer.
+    pub(super) fn answered(
+        &self,
+        permit: &mut Permit,
+        call: Kind,
+        reply: Reply<Profile>,
+    ) -> Result<Profile, LookError> {
+        let late = |error: &CallError| {
+            matches!(
+                error,
+                CallError::Later {
+                    why: LaterWhy::TooLate,
+                    ..
+                }
+            )
+        };
+        if !reply.result.as_ref().is_err_and(late) {
+            let limited = matches!(reply.result, Err(CallError::Limited));
+            permit.answered(call, &reply.rate, limited);
+            if matches!(reply.result, Ok(_) | Err(CallError::Gone { .. })) {
+                permit.accept(call);
+            }
+            let result = match &reply.result {
+                Ok(_) => "ok",
+                Err(error) => error.as_str(),
+            };
+            self.count_call(call, result);
+        }
+        reply.result.map_err(|error| LookError::Call {
+            error,
+            rate: reply.rate,
+        })
+    }
+
+    fn count_call(&self, call: Kind, result: &str) {
+        let name = if call == Kind::Read {
+            "get_user"
+        } else {
+            "patch_user"
+        };
+        self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
+    }
+}

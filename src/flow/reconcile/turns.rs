@@ -1,0 +1,71 @@
+//! The waits between two attempts, and what is done beside them.
+//!
+//! Owns how long the queue rests. Must never claim a user: each wait here can be stopped at any moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::permit::Permit;
+use super::{LOOK_ANYWAY, Reconcile};
+use crate::store::StoreError;
+
+/// How often changes of counters are added up.
+const SUM_EVERY: Duration = Duration::from_secs(1);
+
+impl Reconcile {
+    /// Adds up what changed in the counters. A failure only leaves more to add up.
+    pub(super) async fn sum_counters(&self) -> std::convert::Infallible {
+        loop {
+            if !matches!(self.store.sum_counters().await, Ok(true)) {
+                tokio::time::sleep(SUM_EVERY).await;
+            }
+        }
+    }
+
+    /// Waits for a free hand, the end of a pause and leave to call. Returns also whether the next look is a probe.
+    pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
+        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        let probing = self.paused().await;
+        Some((slot, probing, self.gate.look().await))
+    }
+
+    /// Waits until a user may be due; users whom records alone nominated may be after `until_record_look`. False when other
+    /// rules are in force.
+    pub(super) async fn no_user_is_due(&self, until_record_look: Duration) -> Result<bool, StoreError> {
+        if !self.store.rules_are_in_force(&self.fingerprint).await? {
+            return Ok(false);
+        }
+        if !self.paused_by_person().await? {
+            self.idle(until_record_look).await?;
+        }
+        Ok(true)
+    }
+
+    /// Waits for a hint, for the next user to be due, or a while; for users whom records alone nominated also until they may
+    /// be looked at.
+    async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
+        let due = self.store.next_due(until_record_look.is_zero()).await?;
+        let due = if until_record_look.is_zero() {
+            due.unwrap_or(LOOK_ANYWAY)
+        } else {
+            due.unwrap_or(LOOK_ANYWAY).min(until_record_look)
+        };
+        let due = due.clamp(Duration::from_millis(5), LOOK_ANYWAY);
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(due) => {}
+        }
+        Ok(())
+    }
+
+    /// Waits out a pause; answers whether the next look is a probe.
+    async fn paused(&self) -> bool {
+        let Some(until) = self.breaker().until() else {
+            return false;
+        };
+        tokio::time::sleep_until(until).await;
+        true
+    }
+}

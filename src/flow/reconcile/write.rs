@@ -1,0 +1,96 @@
+//! The write of a look, and what becomes of one that failed.
+//!
+//! Owns the PATCH. Must never send what was decided on a profile that has grown old, and never leave a write open that
+//! certainly changed nothing.
+
+use tokio::time::Instant;
+use tracing::error;
+
+use super::Reconcile;
+use super::look::{LookError, ToWrite};
+use super::permit::Permit;
+use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
+use crate::domain::pacer::Kind;
+use crate::domain::patch::Patch;
+use crate::store::Claim;
+
+impl Reconcile {
+    /// Sends what was decided, and records what came of it.
+    pub(super) async fn write(
+        &self,
+        claim: &Claim,
+        permit: &mut Permit,
+        write: &ToWrite,
+        until: Instant,
+    ) -> Result<(), LookError> {
+        let body = write.patch.body();
+        let reply = self.writer.patch_user(&claim.user, &body, until).await;
+        let after = match self.answered(permit, Kind::Write, reply) {
+            Ok(after) => after,
+            Err(LookError::Call {
+                error: CallError::Gone { at },
+                ..
+            }) => return Ok(self.gone(claim, at).await?),
+            Err(error) => {
+                if let LookError::Call { error, .. } = &error {
+                    self.refused(write.write, error).await?;
+                }
+                return self.unwritten(claim, &write.patch, error).await;
+            }
+        };
+        if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
+            // Answered 200, but the answer does not show what was written.
+            let detail = "the answer to the write shows something else than was written".to_owned();
+            let error = CallError::Later {
+                why: LaterWhy::BadAnswer,
+                outcome: Outcome::Unknown,
+                detail,
+            };
+            return Err(LookError::Call {
+                error,
+                rate: RateHeaders::default(),
+            });
+        }
+        Ok(self.record(claim, write, &after).await?)
+    }
+
+    /// A write that failed. One that was refused may do without its name.
+    async fn unwritten(&self, claim: &Claim, patch: &Patch, error: LookError) -> Result<(), LookError> {
+        let LookError::Call { error: why, .. } = &error else {
+            return Err(error);
+        };
+        match (why, patch.naming()) {
+            (CallError::Refused { .. }, Some(naming)) => Ok(self.name_refused(claim, naming, why).await?),
+            (CallError::Refused { .. }, None) => {
+                self.tell_of_refusal(claim, patch, why);
+                Err(error)
+            }
+            (
+                CallError::Later {
+                    why: LaterWhy::TooLate,
+                    ..
+                },
+                _,
+            ) => Err(LookError::TooLate),
+            _ => Err(error),
+        }
+    }
+
+    /// Tells of changes of roles that Auth0 refused to write: of a revoke above all, which the user may have brought about.
+    fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
+        for (role, change) in patch.plan().changes() {
+            let change = change.as_str();
+            self.metrics
+                .role_writes_refused
+                .with_label_values(&[change])
+                .inc();
+            error!(
+                user.id = claim.user.as_str(),
+                role,
+                change,
+                "Auth0 refused to write a role that is to be {change}: {why}. A profile above Auth0's limit of 10 KB may be \
+                 the cause; make it smaller, or write the role by hand, then: rolekeeper requeue --user ID"
+            );
+        }
+    }
+}

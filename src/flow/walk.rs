@@ -1,0 +1,102 @@
+//! Compares all facts with all decisions, slice by slice.
+//!
+//! Owns how often: at once after a change of rules or limits, else a slice each time the sweep runs, so that small tables
+//! are compared whole each time and large ones once a day. Must never end its worker's term: what fails is tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, info, warn};
+
+use crate::domain::rule::Rules;
+use crate::domain::schedule::PARKED_FOR;
+use crate::store::{Compare, Store, StoreError};
+
+/// The longest a round may take.
+const ROUND: Duration = Duration::from_hours(24);
+/// How long a slice that failed is left before it is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The rounds; run where this worker reconciles.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    pub(super) store: Store,
+    pub(super) rules: Arc<Rules>,
+    /// False in shadow mode.
+    pub(super) writes: bool,
+    /// Time between two runs of the sweep.
+    pub(super) every: Duration,
+}
+
+impl Walk {
+    /// Walks for ever.
+    pub(super) async fn run(&self) -> Result<(), StoreError> {
+        let mut timer = tokio::time::interval(self.every);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let fingerprint = self.rules.fingerprint();
+        let mut failed = false;
+        loop {
+            timer.tick().await;
+            while let Err(why) = self.walk(&fingerprint).await {
+                if failed {
+                    debug!("the comparison of facts with decisions failed again: {why}");
+                } else {
+                    warn!(
+                        "a slice of the comparison of facts with decisions failed, it is tried again: {why}"
+                    );
+                }
+                failed = true;
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            failed = false;
+        }
+    }
+
+    /// As many slices as are due; all of a round that a change asks for.
+    async fn walk(&self, fingerprint: &str) -> Result<(), StoreError> {
+        let compare = Compare {
+            rules: &self.rules,
+            fingerprint,
+            writes: self.writes,
+            gone_for: PARKED_FOR,
+        };
+        let mut done = 0;
+        // None: other rules are in force, and this term is about to end.
+        while let Some(slice) = self.store.walk_slice(&compare).await? {
+            done += 1;
+            if slice.changed && slice.ended {
+                info!(
+                    users = slice.nominated_in_round,
+                    "all users were compared with the changed rules and limits"
+                );
+            } else if !slice.changed && slice.nominated > 0 {
+                warn!(users = slice.nominated, "sweep found users out of step");
+            }
+            if slice.ended || (!slice.changed && done >= due(slice.last_slices, self.every)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Slices to be made each time, so that a round of so many takes no longer than it may.
+fn due(slices: i64, every: Duration) -> u64 {
+    let times = (ROUND.as_secs() / every.as_secs().max(1)).max(1);
+    slices.unsigned_abs().div_ceil(times).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_takes_a_day_at_most() {
+        let minute = Duration::from_mins(1);
+        assert_eq!((due(0, minute), due(1, minute), due(1_440, minute)), (1, 1, 1));
+        assert_eq!((due(1_441, minute), due(14_400, minute)), (2, 10));
+        assert_eq!(due(600, ROUND), 600);
+        assert_eq!(due(600, Duration::from_hours(48)), 600);
+    }
+}

@@ -1,0 +1,94 @@
+//! Users of a slice whose facts and decisions differ.
+//!
+//! Owns who is out of step under given rules. Must never lock a user whom a look has in hand.
+
+use std::time::Duration;
+
+use super::{StoreError, Tx};
+use crate::domain::rule::{Measure, Revoke, Rules};
+
+/// What a slice is compared under.
+#[derive(Clone, Copy, Debug)]
+pub struct Compare<'r> {
+    /// The rules.
+    pub rules: &'r Rules,
+    /// Their fingerprint.
+    pub fingerprint: &'r str,
+    /// False in shadow mode: what was decided and not written is in order then.
+    pub writes: bool,
+    /// Users whom Auth0 does not know are asked for again once they have been gone for so long.
+    pub gone_for: Duration,
+}
+
+/// Nominates users behind `from` and up to `to` for whom a rule says something else than was decided.
+pub(super) async fn nominate(
+    tx: &mut Tx<'_>,
+    compare: &Compare<'_>,
+    changed: bool,
+    (from, to): (&str, &str),
+) -> Result<u64, StoreError> {
+    let rules = compare.rules.as_slice();
+    let roles: Vec<&str> = rules.iter().map(|rule| rule.role.as_str()).collect();
+    let grant_at: Vec<i64> = rules.iter().map(|rule| rule.grant_at).collect();
+    let revoke_below: Vec<i64> = rules.iter().map(|rule| rule.revoke_below).collect();
+    let totals: Vec<bool> = rules
+        .iter()
+        .map(|rule| rule.of == Measure::AllPlaylists)
+        .collect();
+    let revokes: Vec<bool> = rules.iter().map(|rule| rule.revoke == Revoke::On).collect();
+    let nominated = sqlx::query!(
+        "WITH rule AS MATERIALIZED (
+             SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[])
+                 AS r(role, grant_at, revoke_below, totals, revokes)
+         ), owner AS MATERIALIZED (
+             SELECT owner_id AS user_id, max(plays) AS best, sum(greatest(plays, 0))::bigint AS total
+             FROM playlists WHERE owner_id > $8 AND owner_id <= $9 AND NOT deleted GROUP BY owner_id
+         ), above AS (
+             -- a user below the lower line is the same as one without plays
+             SELECT o.user_id, r.role, CASE WHEN r.totals THEN o.total ELSE o.best END AS plays
+             FROM owner o JOIN rule r ON CASE WHEN r.totals THEN o.total ELSE o.best END >= r.revoke_below
+         ), decided AS (
+             -- of users who are gone all is kept as it was; they are asked for when they are verified
+             SELECT user_id, role, wanted, held, adopted, overruled,
+                 EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id) AS gone
+             FROM assignments a WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])
+         ), out AS (
+             SELECT user_id, CASE WHEN above.plays IS NULL OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS urgency
+             FROM above FULL JOIN decided d USING (user_id, role) JOIN rule r USING (role)
+             WHERE (above.plays >= r.grant_at AND d.wanted IS NOT TRUE AND NOT EXISTS (
+                       SELECT FROM users u WHERE u.user_id = above.user_id
+                           AND u.gone_at > now() - $7::double precision * interval '1 second'))
+                OR (above.plays IS NULL AND d.wanted AND r.revokes AND NOT d.gone)
+                OR ($6 AND d.wanted AND NOT d.held AND NOT d.overruled AND NOT d.gone)
+                OR ($6 AND NOT d.wanted AND d.held AND d.adopted AND NOT d.gone)
+         )
+         INSERT INTO nominations (user_id, urgency)
+         SELECT user_id, min(urgency)::smallint FROM out GROUP BY user_id ORDER BY user_id
+         -- not even locked: a look may hold its row, and wait for one that holds another
+         ON CONFLICT (user_id) DO NOTHING",
+        &roles as &[&str],
+        &grant_at,
+        &revoke_below,
+        &totals,
+        &revokes,
+        compare.writes,
+        if changed { 0.0 } else { compare.gone_for.as_secs_f64() },
+        from,
+        to
+    );
+    Ok(nominated.execute(&mut *tx).await?.rows_affected())
+}
+
+/// Makes users of the slice due who only wait for the end of a time that a rule gave them; answers how many.
+pub(super) async fn wake_timers(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<u64, StoreError> {
+    let woken = sqlx::query!(
+        "UPDATE nominations SET due_at = now(), nominated_at = now() WHERE user_id IN (
+         SELECT user_id FROM nominations n WHERE user_id > $1 AND user_id <= $2
+           AND due_at > now() AND lease IS NULL AND NOT observe AND attempts = 0 AND parked_at IS NULL AND held IS NULL
+           AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)
+         FOR UPDATE SKIP LOCKED)",
+        from,
+        to
+    );
+    Ok(woken.execute(&mut *tx).await?.rows_affected())
+}

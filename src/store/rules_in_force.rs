@@ -1,0 +1,250 @@
+//! Table `rules_in_force`: the rules that every worker works under.
+//!
+//! Owns how they are read and put in force. Must never let older rules in, nor others without a round that finds whom they affect.
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError, Tx, Wake, walk, workers};
+use crate::domain::rule::offer::{self, Standing, Verdict};
+use crate::domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
+
+/// Recorded of rules that no file asked for.
+const BUILT_IN: &str = "built-in";
+
+/// The rules in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Their version; 0 when they have none.
+    pub version: i64,
+    /// The rules.
+    pub rules: Rules,
+    /// What put them in force; none for the release before.
+    pub put_by: Option<String>,
+    /// Since when.
+    pub since: OffsetDateTime,
+}
+
+/// Where an offer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfferedBy {
+    /// Nothing was in force, and no file says otherwise.
+    BuiltIn,
+    /// `RULES_FILE` of a worker.
+    File,
+    /// `rolekeeper rules apply`; with `force`, although live workers do not know the format.
+    Command {
+        /// Whether workers that do not know the format may be left standing back.
+        force: bool,
+    },
+}
+
+impl OfferedBy {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::BuiltIn => BUILT_IN,
+            Self::File => "RULES_FILE",
+            Self::Command { .. } => "rules apply",
+        }
+    }
+}
+
+impl InForce {
+    /// As an offer is judged by them.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing {
+            version: self.version,
+            fingerprint: self.rules.fingerprint(),
+            built_in: self.put_by.as_deref() == Some(BUILT_IN),
+        }
+    }
+}
+
+impl Store {
+    /// The rules in force; none before the first worker's start.
+    ///
+    /// # Errors
+    /// [`StoreError::RulesFormat`] when this release does not know their format.
+    pub async fn rules_in_force(&self) -> Result<Option<InForce>, StoreError> {
+        for attempt in 0.. {
+            let row = sqlx::query!(
+                "SELECT fingerprint, version, format, needs_release, canonical, put_by, since FROM rules_in_force"
+            );
+            let Some(row) = row.fetch_optional(&self.pool).await? else {
+                return Ok(None);
+            };
+            let written = row
+                .canonical
+                .as_deref()
+                .filter(|text| fingerprint(text) == row.fingerprint);
+            let Some(canonical) = written.or(row.canonical.as_deref().filter(|_| attempt > 0)) else {
+                self.mend_rules().await?;
+                continue;
+            };
+            known(row.version, row.format, &row.needs_release)?;
+            let read = Versioned::parse(canonical).map_err(|_| inconsistent(canonical))?;
+            return Ok(Some(InForce {
+                version: row.version,
+                rules: read.rules,
+                put_by: row.put_by,
+                since: row.since,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Puts rules that are offered in force, where their version allows it; answers what became of them.
+    pub async fn offer_rules(&self, offered: &Versioned, by: OfferedBy) -> Result<Verdict, StoreError> {
+        let mut tx = self.begin().await?;
+        // So that two offers cannot both find an empty table.
+        sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut tx)
+            .await?;
+        let row = sqlx::query!("SELECT fingerprint, version, put_by FROM rules_in_force");
+        let row = row.fetch_optional(&mut tx).await?;
+        let standing = row.map(|row| Standing {
+            version: row.version,
+            fingerprint: row.fingerprint,
+            built_in: row.put_by.as_deref() == Some(BUILT_IN),
+        });
+        let verdict = offer::judge(offered, standing.as_ref());
+        if verdict != Verdict::PutInForce {
+            return Ok(verdict);
+        }
+        if by != (OfferedBy::Command { force: true })
+            && let Some(unaware) = workers::unaware_of(&mut tx, FORMAT).await?
+        {
+            return Ok(Verdict::Refused(format!(
+                "the rules have format {FORMAT}, which the running worker {unaware} does not know. Start release \
+                 {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, which makes it stand back"
+            )));
+        }
+        put(&mut tx, offered, by.as_str(), standing.as_ref()).await?;
+        tx.commit().await?;
+        Ok(verdict)
+    }
+
+    /// Whether the rules with this fingerprint are in force.
+    ///
+    /// # Errors
+    /// [`StoreError::RulesFormat`] when others are, of a format that this release does not know.
+    pub async fn rules_are_in_force(&self, fingerprint: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query!("SELECT fingerprint, version, format, needs_release FROM rules_in_force");
+        let Some(row) = row.fetch_optional(&self.pool).await? else {
+            return Ok(false);
+        };
+        known(row.version, row.format, &row.needs_release)?;
+        Ok(row.fingerprint == fingerprint)
+    }
+
+    /// Writes the canonical form where a worker of the release before has written without it, or past it: then the
+    /// canonical form, which it does not know, stays in force.
+    async fn mend_rules(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut tx)
+            .await?;
+        let row = sqlx::query!("SELECT fingerprint, rules, version, canonical FROM rules_in_force");
+        let Some(row) = row.fetch_optional(&mut tx).await? else {
+            return Ok(());
+        };
+        let standing = Standing {
+            version: row.version,
+            fingerprint: row.fingerprint,
+            built_in: false,
+        };
+        match row.canonical {
+            Some(text) if fingerprint(&text) == standing.fingerprint => return Ok(()),
+            Some(text) => {
+                // Meanwhile totals were kept by other rules, or not at all.
+                sqlx::query!(
+                    "UPDATE rules_in_force SET totals_generation = totals_generation + 1, fingerprint = $1",
+                    fingerprint(&text)
+                )
+                .execute(&mut tx)
+                .await?;
+                sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
+                    .execute(&mut tx)
+                    .await?;
+                walk::want(&mut tx, Some(&fingerprint(&text))).await?;
+            }
+            None => {
+                let stored = row.rules.to_string();
+                let rules: Vec<Rule> =
+                    serde_json::from_value(row.rules).map_err(|_| inconsistent(&stored))?;
+                let rules = Rules::checked(rules).map_err(|_| inconsistent(&stored))?;
+                let by = if rules == Rules::default() {
+                    BUILT_IN
+                } else {
+                    OfferedBy::File.as_str()
+                };
+                let offered = Versioned {
+                    version: row.version,
+                    rules,
+                };
+                put(&mut tx, &offered, by, Some(&standing)).await?;
+            }
+        }
+        Wake::Rules.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Puts rules in force, and asks for the round that finds whom they affect. Small whatever the number of users.
+async fn put(
+    tx: &mut Tx<'_>,
+    offered: &Versioned,
+    by: &str,
+    before: Option<&Standing>,
+) -> Result<(), StoreError> {
+    let Versioned { version, rules } = offered;
+    let fingerprint = rules.fingerprint();
+    let canonical = rules.canonical();
+    sqlx::query!(
+        "INSERT INTO rules_in_force AS r (fingerprint, rules, version, format, needs_release, canonical, put_by, totals_kept)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (only_row) DO UPDATE SET fingerprint = excluded.fingerprint, rules = excluded.rules,
+             version = excluded.version, format = excluded.format, needs_release = excluded.needs_release,
+             canonical = excluded.canonical, put_by = excluded.put_by, since = now(),
+             totals_kept = excluded.totals_kept,
+             totals_generation = r.totals_generation + CASE WHEN excluded.totals_kept AND NOT r.totals_kept THEN 1 ELSE 0 END",
+        fingerprint,
+        serde_json::to_value(rules.as_slice()).unwrap_or_default(),
+        version,
+        FORMAT,
+        FORMAT_SINCE,
+        canonical,
+        by,
+        rules.need_totals()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if before.is_none_or(|before| before.fingerprint != fingerprint) {
+        // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
+        sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
+            .execute(&mut *tx)
+            .await?;
+        walk::want(tx, Some(&fingerprint)).await?;
+    }
+    Wake::Rules.send(tx).await
+}
+
+fn known(version: i64, format: i32, needs_release: &str) -> Result<(), StoreError> {
+    if (1..=FORMAT).contains(&format) {
+        return Ok(());
+    }
+    Err(StoreError::RulesFormat(format!(
+        "the rules in force (version {version}) have format {format}, which this release ({}) does not know: start release \
+         {needs_release} or newer in its place",
+        env!("CARGO_PKG_VERSION")
+    )))
+}
+
+fn inconsistent(value: &str) -> StoreError {
+    StoreError::Inconsistent {
+        table: "rules_in_force",
+        column: "canonical",
+        value: value.to_owned(),
+    }
+}

@@ -1,0 +1,153 @@
+//! What the sweep asks of the queue, of the audit and of assignments: one small transaction a part.
+//!
+//! Owns the timers that no event wakes. Must never scan all users, nor hold rows of one part while another one works.
+
+use std::time::Duration;
+
+use super::{Store, StoreError, Wake};
+use crate::domain::rule::Rules;
+
+/// Users that one transaction makes due again.
+const SLICE: i64 = 2_000;
+/// Least time between two imports that make verifications void: holders are verified once for all imports of that time.
+const IMPORTS_APART: Duration = Duration::from_hours(1);
+
+impl Store {
+    /// Nominates users with changes that were decided and left over, `settle` after their last attempt. A change is as
+    /// urgent as any of its direction. Returns how many.
+    pub async fn sweep_left_over(&self, settle: Duration) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let nominated = sqlx::query!(
+            "INSERT INTO nominations (user_id, urgency, observe)
+             SELECT user_id, CASE WHEN bool_or(change = 'revoked') THEN 0 ELSE 1 END::smallint, true FROM role_changes
+             WHERE outcome IS NULL AND coalesce(attempted_at, decided_at) < now() - $1::double precision * interval '1 second'
+             GROUP BY user_id ORDER BY user_id
+             ON CONFLICT (user_id) DO NOTHING",
+            settle.as_secs_f64()
+        )
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(nominated)
+    }
+
+    /// Makes users due again who have been parked for longer than `after`.
+    pub async fn wake_parked(&self, after: Duration) -> Result<(), StoreError> {
+        loop {
+            let mut tx = self.begin().await?;
+            let woken = sqlx::query!(
+                "WITH woken AS (
+                     SELECT user_id FROM nominations WHERE parked_at < now() - $1::double precision * interval '1 second'
+                     ORDER BY user_id LIMIT $2 FOR UPDATE
+                 )
+                 UPDATE nominations n SET parked_at = NULL, attempts = 0, due_at = now() FROM woken WHERE n.user_id = woken.user_id",
+                after.as_secs_f64(),
+                SLICE
+            );
+            let woken = woken.execute(&mut tx).await?.rows_affected();
+            Wake::Nominations.send(&mut tx).await?;
+            tx.commit().await?;
+            if woken < SLICE.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes held users due again: those held for the loss of a stream once none stands, and those for whom a rule says
+    /// something else from now on.
+    pub async fn wake_held(&self) -> Result<(), StoreError> {
+        loop {
+            let mut tx = self.begin().await?;
+            let woken = sqlx::query!(
+                "WITH woken AS (
+                     SELECT user_id FROM nominations
+                     WHERE held_until <= now()
+                        OR (held = 'stream_loss' AND NOT EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL))
+                     ORDER BY user_id LIMIT $1 FOR UPDATE
+                 )
+                 UPDATE nominations n SET held = NULL, held_until = NULL, observe = true, due_at = now()
+                 FROM woken WHERE n.user_id = woken.user_id",
+                SLICE
+            );
+            let woken = woken.execute(&mut tx).await?.rows_affected();
+            Wake::Nominations.send(&mut tx).await?;
+            tx.commit().await?;
+            if woken < SLICE.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Nominates at most `most` holders whose last verification is older than `verify_after`, oldest first, unless as
+    /// many are waiting already. Returns how many.
+    pub async fn sweep_paid(
+        &self,
+        rules: &Rules,
+        verify_after: Duration,
+        most: i64,
+    ) -> Result<u64, StoreError> {
+        let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
+        let mut tx = self.begin().await?;
+        // An import makes older verifications void: at most once an hour, however many there are.
+        sqlx::query!(
+            "UPDATE verify_anew SET before = told_at WHERE told_at > before AND before < now() - $1::double precision * interval '1 second'",
+            IMPORTS_APART.as_secs_f64()
+        )
+        .execute(&mut tx)
+        .await?;
+        let nominated = sqlx::query!(
+            "WITH room AS MATERIALIZED (
+                 SELECT greatest($3 - count(*), 0) AS left_over FROM nominations WHERE urgency = 4 AND parked_at IS NULL AND held IS NULL
+             ), void AS MATERIALIZED (
+                 SELECT greatest(now() - $2::double precision * interval '1 second', (SELECT before FROM verify_anew)) AS verified
+             ), stale AS (
+                 SELECT oldest.user_id, min(oldest.verified) AS verified FROM UNNEST($1::text[]) AS of(role)
+                 CROSS JOIN LATERAL (
+                     SELECT a.user_id, coalesce(a.verified_at, '-infinity'::timestamptz) AS verified FROM assignments a
+                     WHERE a.role = of.role AND (a.held OR a.wanted)
+                       AND coalesce(a.verified_at, '-infinity'::timestamptz) < (SELECT verified FROM void)
+                       -- who is parked or held, or waits for a turn, must not stand before the others for ever; a timer
+                       -- (nominated for a time to come, and by nobody since) is no turn
+                       AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = a.user_id
+                           AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL OR n.observe))
+                     ORDER BY coalesce(a.verified_at, '-infinity'::timestamptz) LIMIT (SELECT left_over FROM room)
+                 ) AS oldest
+                 GROUP BY oldest.user_id ORDER BY 2 LIMIT (SELECT left_over FROM room)
+             )
+             INSERT INTO nominations AS n (user_id, urgency, observe)
+             SELECT user_id, 4::smallint, true FROM stale ORDER BY user_id
+             ON CONFLICT (user_id) DO UPDATE SET
+                 urgency = 4, observe = true, generation = n.generation + 1, due_at = now(), nominated_at = now()
+             WHERE n.nominated_at > now() AND n.due_at > now() AND n.lease IS NULL AND NOT n.observe",
+            &roles as &[&str],
+            verify_after.as_secs_f64(),
+            most
+        )
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(nominated)
+    }
+
+    /// Age of the oldest verification of a holder of these rules' roles; none without holders. A holder that was never
+    /// verified counts from when the role was seen.
+    pub async fn oldest_verification(&self, rules: &Rules) -> Result<Option<Duration>, StoreError> {
+        let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
+        let mut tx = self.begin().await?;
+        let oldest = sqlx::query_scalar!(
+            "SELECT extract(epoch FROM now() - min(coalesce(oldest.verified_at, oldest.since)))::double precision
+             FROM UNNEST($1::text[]) AS of(role)
+             CROSS JOIN LATERAL (
+                 SELECT a.verified_at, a.since FROM assignments a WHERE a.role = of.role AND (a.held OR a.wanted)
+                 ORDER BY coalesce(a.verified_at, '-infinity'::timestamptz) LIMIT 1
+             ) AS oldest",
+            &roles as &[&str]
+        );
+        let seconds = oldest.fetch_one(&mut tx).await?;
+        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
+    }
+}

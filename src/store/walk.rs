@@ -1,0 +1,175 @@
+//! Table `walk`: the comparison of facts with decisions, slice by slice.
+//!
+//! Owns how far the rounds are. Must never look at more than one slice in a transaction, nor at a table as a whole: users are
+//! taken in the order of their ids, by index.
+
+use time::OffsetDateTime;
+
+use super::out_of_step::{self, Compare};
+use super::{Store, StoreError, Tx, Wake, owner_totals};
+
+/// Rows of playlists, and of assignments, that one slice reads; more only where one user has more.
+const SLICE_ROWS: i64 = 5_000;
+
+/// What a slice did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// Belongs to the round after a change of rules or limits.
+    pub changed: bool,
+    /// Was the last of its round.
+    pub ended: bool,
+    /// Users of it that were nominated.
+    pub nominated: u64,
+    /// Users of the whole round so far that were nominated.
+    pub nominated_in_round: i64,
+    /// Slices of the last whole round.
+    pub last_slices: i64,
+}
+
+/// How far the rounds are.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// The round after a change has not ended yet.
+    pub changed: bool,
+    /// Last user that was compared; empty at the start of a round.
+    pub position: String,
+    /// Slices of this round so far, and of the last whole one.
+    pub slices: (i64, i64),
+    /// Since when this round is wanted.
+    pub wanted_at: OffsetDateTime,
+}
+
+/// Asks for a round at once; under rules with this fingerprint, or those of the last round.
+pub(super) async fn want(tx: &mut Tx<'_>, fingerprint: Option<&str>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO walk (rules, changed, writes)
+         SELECT coalesce($1, r.fingerprint), true, false FROM (SELECT max(fingerprint) AS fingerprint FROM rules_in_force) AS r
+         WHERE coalesce($1, r.fingerprint) IS NOT NULL
+         ON CONFLICT (only_row) DO UPDATE SET rules = excluded.rules, changed = true, position = '', slices = 0, nominated = 0,
+             wanted_at = now(), finished_at = NULL",
+        fingerprint
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Compares the next slice of users; nominates those whose facts and decisions differ, with `writes` also those whose
+    /// role is not what was decided. None, with nothing done, when other rules are in force.
+    pub async fn walk_slice(&self, compare: &Compare<'_>) -> Result<Option<Slice>, StoreError> {
+        let mut tx = self.begin().await?;
+        // As `erasures::refuse`: an erasure that begins later removes what is written here.
+        sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
+            .execute(&mut tx)
+            .await?;
+        let row = sqlx::query!(
+            r#"SELECT rules, changed, writes, position, slices, last_slices, nominated,
+                   -- Slices are found by index, whatever the planner knows of the tables; the costs that this pretends would
+                   -- have it compile every statement.
+                   set_config('enable_seqscan', 'off', true) AS a, set_config('plan_cache_mode', 'force_custom_plan', true) AS b,
+                   set_config('jit', 'off', true) AS c
+               FROM walk FOR UPDATE"#
+        );
+        let Some(row) = row.fetch_optional(&mut tx).await? else {
+            want(&mut tx, None).await?;
+            tx.commit().await?;
+            return Ok(None);
+        };
+        if row.rules != compare.fingerprint {
+            return Ok(None);
+        }
+        // What was in order in shadow mode may be due now: from the start.
+        let anew = compare.writes && !row.writes;
+        let changed = row.changed || anew;
+        let from = if anew { "" } else { row.position.as_str() };
+        let (slices, before) = if anew { (0, 0) } else { (row.slices, row.nominated) };
+        let (to, ended) = end_of_slice(&mut tx, from).await?;
+        let mut nominated = 0;
+        if let Some(to) = &to {
+            nominated = out_of_step::nominate(&mut tx, compare, changed, (from, to)).await?;
+            if changed {
+                if compare.rules.need_totals() {
+                    owner_totals::fill(&mut tx, from, to).await?;
+                }
+                nominated += out_of_step::wake_timers(&mut tx, from, to).await?;
+                self.look_again(&mut tx, from, to).await?;
+            }
+        }
+        let in_round = before.saturating_add_unsigned(nominated);
+        sqlx::query!(
+            "UPDATE walk SET writes = $1, changed = $2 AND NOT $3, position = CASE WHEN $3 THEN '' ELSE $4 END,
+                 slices = CASE WHEN $3 THEN 0 ELSE $5::bigint END, nominated = CASE WHEN $3 THEN 0 ELSE $6::bigint END,
+                 last_slices = CASE WHEN $3 THEN $5 ELSE last_slices END,
+                 wanted_at = CASE WHEN $3 OR $7 THEN now() ELSE wanted_at END,
+                 finished_at = CASE WHEN $3 THEN now() WHEN $7 THEN NULL ELSE finished_at END",
+            compare.writes,
+            changed,
+            ended,
+            to.unwrap_or_default(),
+            slices + 1,
+            in_round,
+            anew
+        )
+        .execute(&mut tx)
+        .await?;
+        if nominated > 0 {
+            Wake::Nominations.send(&mut tx).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(Slice {
+            changed,
+            ended,
+            nominated,
+            nominated_in_round: in_round,
+            last_slices: row.last_slices,
+        }))
+    }
+
+    /// Has users of the slice looked at once more whom a worker has in hand: it may have begun under what was in force before.
+    /// One by one, so that no lock is held while another is waited for.
+    async fn look_again(&self, tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), StoreError> {
+        let in_hand = sqlx::query_scalar!(
+            "SELECT user_id FROM nominations WHERE user_id > $1 AND user_id <= $2 AND lease IS NOT NULL",
+            from,
+            to
+        );
+        for user in in_hand.fetch_all(&mut *tx).await? {
+            sqlx::query!(
+                "UPDATE nominations SET generation = generation + 1 WHERE user_id = $1 AND lease IS NOT NULL",
+                user
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// How far the rounds are; none before the first.
+    pub async fn walked(&self) -> Result<Option<Walked>, StoreError> {
+        let row = sqlx::query!("SELECT changed, position, slices, last_slices, wanted_at FROM walk");
+        Ok(row.fetch_optional(&self.pool).await?.map(|row| Walked {
+            changed: row.changed,
+            position: row.position,
+            slices: (row.slices, row.last_slices),
+            wanted_at: row.wanted_at,
+        }))
+    }
+}
+
+/// The last user id of the slice behind `from`, and whether it is the last slice; no id when nothing is left.
+async fn end_of_slice(tx: &mut Tx<'_>, from: &str) -> Result<(Option<String>, bool), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT least(
+               (SELECT owner_id FROM playlists WHERE owner_id > $1 ORDER BY owner_id OFFSET $2 LIMIT 1),
+               (SELECT user_id FROM assignments WHERE user_id > $1 ORDER BY user_id OFFSET $2 LIMIT 1)
+           ) AS full,
+           greatest((SELECT max(owner_id) FROM playlists), (SELECT max(user_id) FROM assignments)) AS last"#,
+        from,
+        SLICE_ROWS - 1
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    let last = row.last.filter(|last| last.as_str() > from);
+    let ended = row.full.is_none() || row.full == last;
+    Ok((row.full.or(last), ended))
+}

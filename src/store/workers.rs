@@ -1,0 +1,109 @@
+//! Table `workers`: the workers that live, and what they know.
+//!
+//! Owns the signs of life. Must never be what correctness rests on: it keeps rules from being put in force that would make
+//! workers stand back, and shows their own limits.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Store, StoreError, Tx};
+use crate::domain::limits::{Limit, Own};
+
+/// A worker that has not been seen for so many seconds is taken for gone: three signs of life were missed.
+const LIVES_S: f64 = 30.0;
+
+/// A worker, as it describes itself.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Made at the start of the process.
+    pub id: Uuid,
+    /// Host and process id.
+    pub name: String,
+    /// Version of the binary.
+    pub release: &'static str,
+    /// Newest format of rules that it knows.
+    pub rules_format: i32,
+    /// Limits of its own settings.
+    pub own: Own,
+}
+
+/// A worker that lives, as another one or a command sees it.
+#[derive(Clone, Debug)]
+pub struct Alive {
+    /// Host and process id.
+    pub name: String,
+    /// Version of the binary.
+    pub release: String,
+    /// Limits of its own settings.
+    pub own: Own,
+}
+
+impl Store {
+    /// A sign of life. Removes rows of workers that ended long ago without saying so.
+    pub async fn worker_lives(&self, worker: &Worker) -> Result<(), StoreError> {
+        let Worker {
+            id,
+            name,
+            release,
+            rules_format,
+            own,
+        } = worker;
+        let own: serde_json::Map<String, Value> = own
+            .iter()
+            .map(|(limit, value)| (limit.as_str().to_owned(), json!(value)))
+            .collect();
+        sqlx::query!(
+            "WITH gone AS (DELETE FROM workers WHERE seen_at < now() - interval '1 day')
+             INSERT INTO workers (worker_id, name, release, rules_format, own_limits) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (worker_id) DO UPDATE SET seen_at = now()",
+            id,
+            name,
+            release,
+            rules_format,
+            Value::Object(own)
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The worker has ended.
+    pub async fn worker_ends(&self, id: Uuid) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM workers WHERE worker_id = $1", id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The workers that live.
+    pub async fn workers_alive(&self) -> Result<Vec<Alive>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT name, release, own_limits FROM workers
+             WHERE seen_at > now() - $1::double precision * interval '1 second' ORDER BY started_at, worker_id",
+            LIVES_S
+        );
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        Ok(rows
+            .map(|row| Alive {
+                name: row.name,
+                release: row.release,
+                own: Limit::ALL
+                    .iter()
+                    .filter_map(|limit| Some((*limit, row.own_limits.get(limit.as_str())?.as_f64()?)))
+                    .collect(),
+            })
+            .collect())
+    }
+}
+
+/// A living worker that does not know this format of rules, if there is one.
+pub(super) async fn unaware_of(tx: &mut Tx<'_>, format: i32) -> Result<Option<String>, StoreError> {
+    let unaware = sqlx::query_scalar!(
+        r#"SELECT name || ' (release ' || release || ')' AS "name!" FROM workers
+           WHERE rules_format < $1 AND seen_at > now() - $2::double precision * interval '1 second'
+           ORDER BY started_at LIMIT 1"#,
+        format,
+        LIVES_S
+    );
+    Ok(unaware.fetch_optional(&mut *tx).await?)
+}

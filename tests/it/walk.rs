@@ -1,0 +1,136 @@
+//! Users whom a change of rules affects are found slice by slice.
+
+use crate::events::{plays, saved};
+use crate::rules_many::{RulesFile, rule};
+use crate::world::World;
+
+/// Users with two playlists at 6 and 7 plays each: more than four slices of them.
+const MANY: i64 = 12_000;
+const NOMINATED: &str = "SELECT count(*) FROM nominations";
+const OPEN: &str = "SELECT count(*) FROM walk WHERE changed";
+/// Owners whose total is not the sum of their playlists, counted independently.
+const WRONG_TOTALS: &str = "SELECT count(*) FROM (
+        SELECT owner_id AS user_id, sum(greatest(plays, 0))::bigint AS plays FROM playlists
+        WHERE owner_id IS NOT NULL AND NOT deleted GROUP BY owner_id) AS s
+    FULL JOIN (SELECT * FROM owner_totals WHERE generation = (SELECT totals_generation FROM rules_in_force)) AS t
+        USING (user_id) WHERE coalesce(s.plays, 0) <> coalesce(t.plays, 0)";
+
+impl World {
+    async fn run_sql(&self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(&self.db)
+            .await
+            .expect("Postgres answers");
+    }
+
+    /// Users nobody has asked for yet, and a pause so that they stay in the queue.
+    async fn with_many_owners() -> Self {
+        // Rounds but those after a change come too late to be seen.
+        let world = Self::builder()
+            .workers(0)
+            .env("SWEEP_INTERVAL_S", 3_600)
+            .start()
+            .await;
+        world
+            .run_sql(
+                "INSERT INTO pause DEFAULT VALUES;
+                 INSERT INTO playlists (playlist_id, plays, owner_id)
+                 SELECT 'w_' || n, 6 + n % 2, 'auth0|w' || lpad((n / 2)::text, 6, '0') FROM generate_series(0, 23999) AS n",
+            )
+            .await;
+        world
+    }
+
+    async fn apply(&self, rules: &RulesFile) {
+        self.told(&["rules", "apply", &rules.path().display().to_string()])
+            .await;
+    }
+}
+
+/// Totals begin to be kept while plays come in, and are exact without a fold that stands still.
+#[tokio::test]
+async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
+    let world = World::with_many_owners().await;
+    let worker = world.start_worker().await;
+    world.count_is("the first round ends", OPEN, 0).await;
+    assert_eq!(world.number(NOMINATED).await, Some(0));
+    let rules = RulesFile::new(&rule("curator", 13, 13, "of = \"all_playlists\""));
+    world.apply(&rules).await;
+    for round in 0..40u32 {
+        let list = format!("w_{}", round * 500);
+        let new = format!("new_{round}");
+        let moved = saved(&format!("s-{round}"), &new, &format!("auth0|w{:06}", round * 7));
+        let some = [
+            plays(&format!("p-{round}"), &list, 0..3),
+            vec![moved],
+            plays(&new, &new, 0..2),
+        ];
+        world.publish(&some.concat()).await;
+    }
+    world.count_is("the round ends", OPEN, 0).await;
+    world.count_is("everyone is found", NOMINATED, MANY).await;
+    world
+        .eventually("all is folded", async || {
+            world
+                .number("SELECT count(*) FROM playlists WHERE playlist_id LIKE 'new%' AND plays = 2")
+                .await
+                == Some(40)
+        })
+        .await;
+    assert_eq!(world.number(WRONG_TOTALS).await, Some(0));
+    assert_eq!(
+        world.number("SELECT count(*) FROM owner_totals").await,
+        Some(MANY)
+    );
+    let slices = world.number("SELECT last_slices FROM walk").await;
+    assert!(slices > Some(3), "{slices:?} slices");
+    assert!(worker.is_active("fold_app_events").await);
+}
+
+#[tokio::test]
+async fn a_round_goes_on_where_it_was_and_says_how_far_it_is() {
+    let world = World::with_many_owners().await;
+    let first = world.start_worker().await;
+    world.count_is("the first round ends", OPEN, 0).await;
+    first.kill9().await;
+    world.apply(&RulesFile::new(&rule("curator", 7, 7, ""))).await;
+    world
+        .run_sql("UPDATE walk SET position = 'auth0|w010000', slices = 4")
+        .await;
+    let shown = world.told(&["rules", "show"]).await;
+    assert!(
+        shown.contains("4 slices done, up to \"auth0|w010000\""),
+        "{shown}"
+    );
+    let worker = world.start_worker().await;
+    world.count_is("the round ends", OPEN, 0).await;
+    assert_eq!(
+        world
+            .number("SELECT count(*) FROM nominations WHERE user_id <= 'auth0|w010000'")
+            .await,
+        Some(0)
+    );
+    assert_eq!(world.number(NOMINATED).await, Some(MANY - 10_001));
+    assert_eq!(worker.count("rolekeeper_rules_walk_open").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_round_that_fails_ends_no_term_and_holds_up_no_role() {
+    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    let worker = world.worker();
+    world.run_sql("ALTER TABLE walk RENAME TO walk_away").await;
+    let failed = |line: &String| line.contains("it is tried again");
+    world
+        .eventually("it is said", async || worker.messages().iter().any(failed))
+        .await;
+    world.played("ann", 100).await;
+    world.holders_are("roles are written", &["ann"], &["ann"]).await;
+    assert!(worker.is_active("reconcile").await);
+    world.run_sql("ALTER TABLE walk_away RENAME TO walk").await;
+    world.settled().await;
+    assert_eq!(
+        worker.messages().iter().filter(|line| failed(line)).count(),
+        1,
+        "said once"
+    );
+}

@@ -57,7 +57,13 @@ async fn world(more: &[(&str, String)]) -> (World, Sleeper) {
     let address = tenant.trim_start_matches("http://").parse().expect("an address");
     let way = Proxy::start(address).await;
     let domain = format!("http://127.0.0.1:{}", way.port());
-    let env = [("ONLY", "reconcile"), ("AUTH0_DOMAIN", domain.as_str())];
+    // The same tenant by another domain.
+    let audience = format!("{tenant}/api/v2/");
+    let env = [
+        ("ONLY", "reconcile"),
+        ("AUTH0_DOMAIN", domain.as_str()),
+        ("AUTH0_AUDIENCE", audience.as_str()),
+    ];
     let worker = world.start_worker_with(&env).await;
     world.publish(&[saved("s1", "pl_1", ANN)]).await;
     world.publish(&plays("a", "pl_1", 0..99)).await;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect};
-use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::error::{CallError, LaterWhy, Outcome, presentable};
 use super::rate;
-use super::token::{NoToken, Tokens};
+use super::reply::{Reply, Write};
+use super::token::Tokens;
 use crate::config::ClientCredential;
 use crate::domain::pacer::RateHeaders;
 
@@ -75,39 +75,6 @@ pub struct Client {
     /// `https://{domain}/api/v2/`.
     api: Arc<str>,
     pub(super) tokens: Arc<Tokens>,
-}
-
-/// What came of a call, and what its reply said about the rate limit.
-#[derive(Debug)]
-pub struct Reply<T> {
-    /// The answer, or who acts next.
-    pub result: Result<T, CallError>,
-    /// Of the last answer; all `None` when there was none.
-    pub rate: RateHeaders,
-    /// `Date` of the last answer: Auth0's clock, in whole seconds.
-    pub date: Option<OffsetDateTime>,
-    /// When the last answer began to come, by this machine; none when there was none.
-    pub answered_at: Option<Instant>,
-}
-
-/// A body to be written, and until when it may be sent.
-pub(super) struct Write<'a> {
-    pub(super) body: &'a Value,
-    pub(super) until: Instant,
-}
-
-impl Write<'_> {
-    /// Refuses a write whose time is over: what it was decided on has grown old.
-    fn in_time(&self) -> Result<(), CallError> {
-        if Instant::now() <= self.until {
-            return Ok(());
-        }
-        Err(CallError::Later {
-            why: LaterWhy::TooLate,
-            outcome: Outcome::NotSent,
-            detail: "too much time has passed since the profile was read".to_owned(),
-        })
-    }
 }
 
 impl Client {
@@ -219,32 +186,6 @@ impl Client {
                 date: answer.date,
                 answered_at: Some(answer.at),
             };
-        }
-    }
-}
-
-impl<T> From<CallError> for Reply<T> {
-    /// A call without an answer.
-    fn from(error: CallError) -> Self {
-        Self {
-            result: Err(error),
-            rate: RateHeaders::default(),
-            date: None,
-            answered_at: None,
-        }
-    }
-}
-
-impl<T> From<NoToken> for Reply<T> {
-    fn from(no_token: NoToken) -> Self {
-        // The token endpoint has a bucket of its own: only its Retry-After concerns the caller.
-        let rate = RateHeaders {
-            retry_after: no_token.retry_after,
-            ..RateHeaders::default()
-        };
-        Self {
-            rate,
-            ..no_token.error.into()
         }
     }
 }

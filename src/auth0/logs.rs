@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::client::{Client, Reply};
+use super::client::Client;
 use super::error::{CallError, LaterWhy, Outcome};
+use super::reply::Reply;
 use super::users::RESERVED;
 use crate::domain::date;
 

@@ -14,6 +14,7 @@ mod jwks;
 mod logs;
 mod profile_text;
 mod rate;
+mod reply;
 mod signature;
 mod token;
 mod users;
@@ -22,10 +23,11 @@ mod users;
 mod tests;
 
 pub use bearer::{Bearer, BearerOptions, Refusal};
-pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, Reply, SetupError};
+pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, SetupError};
 pub use error::{CallError, LaterWhy, Outcome};
 pub use jwks::KeyFetcher;
 pub use logs::{LogReader, MAX_TAKE, Page, Record};
+pub use reply::Reply;
 pub use users::{Profile, Reader, Writer};
 
 pub use crate::domain::pacer::RateHeaders;

@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::client::{Client, Reply, Write};
+use super::client::Client;
 use super::error::{CallError, LaterWhy, Outcome};
 use super::profile_text;
+use super::reply::{Reply, Write};
 use crate::domain::date;
 use crate::domain::display_name::SeenName;
 use crate::domain::ids::UserId;
@@ -293,118 +294,4 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn seen(mut profile: Value) -> SeenRoles {
-        profile["user_id"] = json!("auth0|1");
-        Profile::parse(profile.to_string().as_bytes(), true)
-            .unwrap()
-            .roles()
-    }
-
-    #[test]
-    fn roles_are_a_list_missing_or_odd_and_never_guessed() {
-        for nothing in [
-            json!({}),
-            json!({"app_metadata": null}),
-            json!({"app_metadata": {}}),
-            json!({"app_metadata": {"roles": null}}),
-        ] {
-            assert_eq!(seen(nothing.clone()), SeenRoles::Missing, "{nothing}");
-        }
-        let list = json!({"app_metadata": {"roles": ["b", "a", "b"]}});
-        assert_eq!(
-            seen(list),
-            SeenRoles::List(vec!["b".into(), "a".into(), "b".into()])
-        );
-        assert_eq!(
-            seen(json!({"app_metadata": {"roles": []}})),
-            SeenRoles::List(vec![])
-        );
-        for (roles, what) in [
-            (json!("admin"), "a string"),
-            (json!({"a": 1}), "an object"),
-            (json!(7), "a number"),
-            (json!(["a", 1]), "an array with entries that are not strings"),
-            (json!([null]), "an array with entries that are not strings"),
-        ] {
-            assert_eq!(
-                seen(json!({"app_metadata": {"roles": roles}})),
-                SeenRoles::Odd(what.into())
-            );
-        }
-        assert_eq!(
-            seen(json!({"app_metadata": ["roles"]})),
-            SeenRoles::Odd("inside an app_metadata that is an array".into())
-        );
-    }
-
-    #[test]
-    fn the_other_fields_are_shown_as_they_are() {
-        let profile = Profile::parse(
-            br#"{"user_id":"a|1","updated_at":"2026-01-01","user_metadata":{"displayName":"Ann"},"x":[1]}"#,
-            true,
-        )
-        .unwrap();
-        assert_eq!(
-            (profile.updated_at(), profile.display_name()),
-            (Some("2026-01-01"), SeenName::Is("Ann".into()))
-        );
-        assert_eq!(profile.json()["x"], json!([1]));
-        let bare = Profile::parse(br#"{"user_id":"a|1"}"#, true).unwrap();
-        assert_eq!(
-            (bare.updated_at(), bare.display_name()),
-            (None, SeenName::Missing)
-        );
-    }
-
-    #[test]
-    fn a_name_is_missing_there_or_odd() {
-        let seen = |metadata: Value| {
-            let profile = json!({"user_id": "a|1", "user_metadata": metadata});
-            Profile::parse(profile.to_string().as_bytes(), true)
-                .unwrap()
-                .display_name()
-        };
-        for missing in [
-            json!(null),
-            json!({}),
-            json!({"displayName": null}),
-            json!({"display_name": "a"}),
-        ] {
-            assert_eq!(seen(missing.clone()), SeenName::Missing, "{missing}");
-        }
-        assert_eq!(seen(json!({"displayName": ""})), SeenName::Is(String::new()));
-        for odd in [
-            json!({"displayName": 7}),
-            json!({"displayName": ["a"]}),
-            json!({"displayName": {}}),
-            json!("a"),
-            json!([]),
-        ] {
-            assert_eq!(seen(odd.clone()), SeenName::Odd, "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_patch_that_could_delete_everything_is_caught() {
-        for bad in [
-            json!({"app_metadata": {}}),
-            json!({"app_metadata": null}),
-            json!({"app_metadata": []}),
-            json!({"user_metadata": {}}),
-            json!({"user_metadata": null, "app_metadata": {"roles": []}}),
-            json!([]),
-        ] {
-            assert!(destructive(&bad).is_some(), "{bad}");
-        }
-        for good in [
-            json!({"app_metadata": {"roles": []}}),
-            json!({"user_metadata": {"displayName": "a"}}),
-        ] {
-            assert!(destructive(&good).is_none(), "{good}");
-        }
-    }
-}
+mod tests;

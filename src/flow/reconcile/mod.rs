@@ -5,6 +5,7 @@
 //! result comes. Must never write what is not in the audit, and never touch a role no rule names.
 
 mod audit;
+mod binding;
 mod brake;
 mod breaker;
 mod confirm;
@@ -322,18 +323,6 @@ impl Reconcile {
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
         ended.map(|()| Duration::ZERO)
-    }
-
-    /// Binds the database to the tenant, once that has granted a token: a domain with a slip in it binds nothing.
-    async fn bind(&self) -> Result<(), StoreError> {
-        if let Err(why) = self.reader.authorize().await {
-            info!("the database is not bound to a tenant yet: {why}");
-            return Ok(());
-        }
-        let tenant = self.reader.tenant();
-        self.store.bind_tenant(&tenant).await?;
-        info!(tenant, "the database belongs to this Auth0 tenant from now on");
-        Ok(())
     }
 
     /// Shows Postgres, and readiness, that the worker lives; ends when the lock is lost.

@@ -3,6 +3,8 @@
 //! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
 //! setting nobody uses does not compile.
 
+mod prepare;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,16 +25,16 @@ use crate::domain::event::Reason;
 use crate::domain::limits::Limits;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
-use crate::flow::patience::Patience;
 use crate::flow::publish::Publish;
 use crate::flow::reconcile::{Parts, Reconcile};
-use crate::flow::rules::{RulesError, RulesKeeper, this_worker};
+use crate::flow::rules::{RulesKeeper, this_worker};
 use crate::flow::silence::Heard;
 use crate::http::api::{self, ApiParts};
 use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
+use prepare::prepare;
 
 /// Connects to Postgres as configured; connections are made when needed.
 ///
@@ -286,50 +288,6 @@ impl Worker {
         stop.cancelled().await;
         Ok(())
     }
-}
-
-/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force.
-/// Answers false when told to stop before that.
-async fn prepare(
-    store: &Store,
-    keeper: &mut RulesKeeper,
-    tenant: Option<&str>,
-    readiness: &Readiness,
-    stop: &CancellationToken,
-) -> Result<bool, StoreError> {
-    let mut patience = Patience::new("the start");
-    readiness.not_ready("start", "starting");
-    while !stop.is_cancelled() {
-        let prepared = async {
-            store.check_sessions().await?;
-            store.check_schema().await?;
-            store.check_erasure_key().await?;
-            if let Some(tenant) = tenant {
-                store.check_tenant(tenant).await?;
-            }
-            keeper.first().await
-        };
-        match prepared.await {
-            Ok(()) => {
-                patience.succeeded();
-                readiness.ready_for_good("start", "prepared");
-                return Ok(true);
-            }
-            Err(RulesError::Store(
-                error @ (StoreError::Settings(_)
-                | StoreError::Schema(_)
-                | StoreError::ErasureKey(_)
-                | StoreError::Tenant(_)),
-            )) => {
-                return Err(error);
-            }
-            Err(why) => {
-                readiness.not_ready("start", why.shown());
-                patience.wait(&why, stop).await;
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// What the data API needs, and what fetches the tenant's keys for it.

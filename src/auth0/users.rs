@@ -81,6 +81,9 @@ impl Reader {
     }
 
     /// Asks for a user that does not exist: [`CallError::Gone`] says that Auth0 takes our calls.
+    ///
+    /// # Panics
+    /// Never: the id is a constant.
     pub async fn get_nobody(&self) -> Reply<Profile> {
         let nobody = UserId::parse(NO_USER).expect("a constant that is an id");
         call(&self.0, Method::GET, &nobody, None, false).await

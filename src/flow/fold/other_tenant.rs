@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::domain::tenant::{LastRecords, TenantName};
 use crate::metrics::TenantLogMetrics;
@@ -18,7 +18,7 @@ impl OtherTenant {
     /// Tells once, at the start, where records are not checked.
     pub(super) fn begin(own: Option<&TenantName>) {
         if own.is_none() {
-            warn!(
+            info!(
                 "neither AUTH0_DOMAIN (a domain under auth0.com) nor AUTH0_TENANT_NAME says what this tenant is called: log records \
                  of another tenant are not told apart and are taken; set AUTH0_TENANT_NAME"
             );

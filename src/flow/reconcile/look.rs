@@ -176,19 +176,16 @@ impl Reconcile {
 
     /// A write that failed. One that was refused may do without its name.
     async fn unwritten(&self, claim: &Claim, patch: &Patch, error: LookError) -> Result<(), LookError> {
-        match (&error, patch.naming()) {
-            (
-                LookError::Call {
-                    error: why @ CallError::Refused { .. },
-                    ..
-                },
-                Some(naming),
-            ) => Ok(self.name_refused(claim, naming, why).await?),
-            _ => {
-                self.tell_of_refusal(claim, patch, &error);
-                Err(error)
-            }
+        if let LookError::Call {
+            error: why @ CallError::Refused { .. },
+            ..
+        } = &error
+            && let Some(naming) = patch.naming()
+        {
+            return Ok(self.name_refused(claim, naming, why).await?);
         }
+        self.tell_of_refusal(claim, patch, &error);
+        Err(error)
     }
 
     /// Tells of changes of roles that Auth0 refused to write: of a revoke above all, which the user may have brought about.

@@ -20,6 +20,7 @@ mod race;
 mod record;
 mod restore;
 mod standing;
+mod terms;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -199,23 +200,6 @@ impl Reconcile {
             breaker: Arc::default(),
             wake: Arc::default(),
         }
-    }
-
-    /// The same under the rules and limits as they are now.
-    fn under_new_rules(&mut self) -> Arc<Self> {
-        let rules = Arc::clone(&self.changed.borrow_and_update());
-        let limits = *self.limits.borrow_and_update();
-        self.fingerprint = rules.fingerprint();
-        self.sweep.rules = Arc::clone(&rules);
-        self.walk.rules = Arc::clone(&rules);
-        self.writes = limits.writes();
-        self.sweep.writes = self.writes;
-        self.walk.writes = self.writes;
-        self.brake = limits.brake();
-        self.gate.set_reserve(limits.reserve());
-        self.metrics.writes_enabled.set(i64::from(self.writes));
-        self.rules = rules;
-        Arc::new(self.clone())
     }
 
     /// How long an unanswered write may still take to arrive.

@@ -1,0 +1,55 @@
+//! What a worker does with Postgres before its stages start.
+//!
+//! Owns the waiting for Postgres, and what makes a start impossible. Must never let a stage start on a schema, a key or a
+//! tenant that is not its own, nor without rules to work under.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::flow::patience::Patience;
+use crate::flow::rules::{RulesError, RulesKeeper};
+use crate::lifecycle::Readiness;
+use crate::store::{Store, StoreError};
+
+/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force.
+/// Answers false when told to stop before that.
+pub(super) async fn prepare(
+    store: &Store,
+    keeper: &mut RulesKeeper,
+    tenant: Option<&str>,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> Result<bool, StoreError> {
+    let mut patience = Patience::new("the start");
+    readiness.not_ready("start", "starting");
+    while !stop.is_cancelled() {
+        let prepared = async {
+            store.check_sessions().await?;
+            store.check_schema().await?;
+            store.check_erasure_key().await?;
+            if let Some(tenant) = tenant {
+                store.check_tenant(tenant).await?;
+            }
+            keeper.first().await
+        };
+        match prepared.await {
+            Ok(()) => {
+                patience.succeeded();
+                readiness.ready_for_good("start", "prepared");
+                return Ok(true);
+            }
+            Err(RulesError::Store(
+                error @ (StoreError::Settings(_)
+                | StoreError::Schema(_)
+                | StoreError::ErasureKey(_)
+                | StoreError::Tenant(_)),
+            )) => {
+                return Err(error);
+            }
+            Err(why) => {
+                readiness.not_ready("start", why.shown());
+                patience.wait(&why, stop).await;
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,7 +1,7 @@
 //! What a worker does with Postgres before its stages start.
 //!
 //! Owns the waiting for Postgres, and what makes a start impossible. Must never let a stage start on a schema, a key or a
-//! tenant that is not its own.
+//! tenant that is not its own, nor without rules to work under.
 
 use tokio_util::sync::CancellationToken;
 

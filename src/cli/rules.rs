@@ -40,9 +40,9 @@ enum Deed {
 
 pub(super) async fn run(args: RulesArgs) -> Result<()> {
     let RulesArgs { database, deed } = args;
-    let store = app::connect(&database.checked()?).await?;
+    let database = database.checked()?;
     match deed {
-        Deed::Show => show(&store).await,
+        Deed::Show => show(&app::connect(&database).await?).await,
         Deed::Apply {
             file,
             force,
@@ -51,7 +51,7 @@ pub(super) async fn run(args: RulesArgs) -> Result<()> {
             let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
             let offered = forbidden.roles().parse_rules(&text);
             let offered = offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
-            apply(&store, &offered, force).await
+            apply(&app::connect(&database).await?, &offered, force).await
         }
     }
 }

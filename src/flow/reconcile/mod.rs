@@ -24,6 +24,7 @@ mod record;
 mod restore;
 mod slow;
 mod standing;
+mod terms;
 mod turns;
 mod write;
 
@@ -214,24 +215,6 @@ impl Reconcile {
             in_vain: Arc::default(),
             wake: Arc::default(),
         }
-    }
-
-    /// The same under the rules and limits as they are now.
-    fn under_new_rules(&mut self) -> Arc<Self> {
-        let rules = Arc::clone(&self.changed.borrow_and_update());
-        let limits = *self.limits.borrow_and_update();
-        self.fingerprint = rules.fingerprint();
-        self.sweep.rules = Arc::clone(&rules);
-        self.walk.rules = Arc::clone(&rules);
-        self.writes = limits.writes();
-        self.sweep.writes = self.writes;
-        self.walk.writes = self.writes;
-        self.brake = limits.brake();
-        self.gate.set_reserve(limits.reserve());
-        self.sweep.reads_per_s = self.plan_reads_per_s * (1.0 - limits.reserve());
-        self.metrics.writes_enabled.set(i64::from(self.writes));
-        self.rules = rules;
-        Arc::new(self.clone())
     }
 
     /// How long an unanswered write may still take to arrive.

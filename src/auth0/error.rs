@@ -216,10 +216,15 @@ impl CallError {
                 Some(code) => format!("{status} {code}"),
                 None => status.to_string(),
             }),
+            // The answer to a write says nothing of how legible the profile is.
             Self::Later {
                 why: LaterWhy::BadAnswer | LaterWhy::NotFound,
+                outcome,
                 ..
-            } => Some(LaterWhy::BadAnswer.as_str().to_owned()),
+            } => Some(match outcome {
+                Outcome::NotSent => LaterWhy::BadAnswer.as_str().to_owned(),
+                Outcome::Unknown => "bad_answer_to_a_write".to_owned(),
+            }),
             _ => None,
         }
     }

@@ -176,13 +176,6 @@ impl Announce {
     async fn watch(&self) -> Infallible {
         let mut named = false;
         loop {
-            // A stream that is quiet shows a loss here.
-            if let Ok(known) = self.store.announced_end().await
-                && let Ok(end) = self.bus.end(ROLE_CHANGES).await
-                && let Err(why) = self.compare(known, &end).await
-            {
-                debug!("the end of ROLE_CHANGES was not compared: {why}");
-            }
             if let Ok(state) = self.bus.stream_state(ROLE_CHANGES).await {
                 if state.max_bytes > 0 {
                     let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
@@ -196,6 +189,13 @@ impl Announce {
                     );
                 }
                 named = true;
+            }
+            // A stream that is quiet shows a loss here.
+            if let Ok(known) = self.store.announced_end().await
+                && let Ok(end) = self.bus.end(ROLE_CHANGES).await
+                && let Err(why) = self.compare(known, &end).await
+            {
+                debug!("the end of ROLE_CHANGES was not compared: {why}");
             }
             tokio::time::sleep(WATCH_EVERY).await;
         }

@@ -116,7 +116,8 @@ async fn fold_27_a_blocked_fold_is_seen_and_can_be_skipped() {
     let lag = "rolekeeper_fold_lag_messages{stream=\"APP_EVENTS\"}";
     assert_eq!(worker.count(lag).await, Some(3));
     let (status, why) = worker.get("/readyz/fold_app_events").await.unwrap();
-    assert!(status == 503 && why.contains("full"), "{status} {why}");
+    assert!(status == 503 && why.contains("Postgres"), "{status} {why}");
+    assert!(worker.log().contains("full"), "the log names the reason");
 
     let skip = async |seq: &str| {
         world

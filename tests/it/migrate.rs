@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Compression, Config, DiscardPolicy, Republish, StorageType};
+use rolekeeper::sandbox::servers::NatsOptions;
 
 use crate::events::{plays, saved};
 use crate::world::{APP_EVENTS, World, text};
@@ -39,9 +40,18 @@ fn widened(mut config: Config) -> Config {
     config
 }
 
+/// A world whose nats-server reserves more than this machine's disk may have.
+async fn with_room() -> World {
+    let nats = NatsOptions {
+        max_file_store: Some(1 << 40),
+        ..NatsOptions::default()
+    };
+    World::builder().workers(0).nats(nats).start().await
+}
+
 #[tokio::test]
 async fn migrate_leaves_what_an_operator_widened() {
-    let world = World::builder().workers(0).start().await;
+    let world = with_room().await;
     let edited = widened(config(&world).await);
     world.jetstream.update_stream(edited).await.expect("an edit");
     let before = config(&world).await;
@@ -72,7 +82,7 @@ async fn migrate_widens_as_told_and_narrows_only_with_the_flag() {
 
 #[tokio::test]
 async fn migrate_brings_the_guards_in_order() {
-    let world = World::builder().workers(0).start().await;
+    let world = with_room().await;
     let wanted = config(&world).await;
     assert!(!wanted.deny_purge && wanted.deny_delete && wanted.storage == StorageType::File);
     let mut edited = widened(wanted.clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::Fold;
 use super::term::TermError;
@@ -56,6 +56,11 @@ impl Trim {
             match self.round().await {
                 Ok(()) => {
                     patience.succeeded();
+                    tokio::time::sleep(every).await;
+                }
+                // The fold, which needs the stream as well, says so.
+                Err(TermError::Bus(why)) => {
+                    debug!("not trimmed: {why}");
                     tokio::time::sleep(every).await;
                 }
                 Err(why) => patience.wait(&why, &never).await,

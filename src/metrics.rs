@@ -350,7 +350,7 @@ impl Metrics {
             self.webhook_records.with_label_values(&[kind]);
         }
         for call in ["get_user", "patch_user", "get_logs", "get_log"] {
-            for result in [
+            let results = [
                 "ok",
                 "limited",
                 "later",
@@ -358,14 +358,15 @@ impl Metrics {
                 "refused",
                 "credentials",
                 "scope",
-            ] {
+            ];
+            for result in results {
                 self.auth0_calls.with_label_values(&[call, result]);
             }
         }
-        self.brake_engaged.with_label_values(&["restored"]);
-        self.brake_engaged.with_label_values(&["gone"]);
+        for brake in ["granted", "revoked", "restored", "gone"] {
+            self.brake_engaged.with_label_values(&[brake]);
+        }
         for change in ["granted", "revoked"] {
-            self.brake_engaged.with_label_values(&[change]);
             self.role_writes_refused.with_label_values(&[change]);
             for outcome in ["written", "confirmed", "shadow"] {
                 self.role_changes.with_label_values(&[change, outcome]);
@@ -380,7 +381,7 @@ impl Metrics {
         for answer in ["restored", "left"] {
             self.taken_away.with_label_values(&[answer]);
         }
-        for outcome in ["merged", "nothing_lost", "unresolved", "unconfirmed"] {
+        for outcome in ["merged", "nothing_lost", "unresolved", "unconfirmed", "dropped"] {
             self.races.with_label_values(&[outcome]);
         }
         for state in ["due", "waiting", "leased", "parked", "held"] {

@@ -40,6 +40,8 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     }
     let before = ids(&world).await;
     assert_eq!(before.len(), 3);
+    let worker = world.worker();
+    assert_eq!(worker.count(LOST).await, Some(0));
     let mut config = world
         .jetstream
         .get_stream(STREAM)
@@ -52,8 +54,6 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     config.duplicate_window = Duration::from_millis(100);
     world.jetstream.delete_stream(STREAM).await.expect("deleted");
     world.jetstream.create_stream(config).await.expect("made again");
-    let worker = world.worker();
-    assert_eq!(worker.count(LOST).await, Some(0));
     earns(&world, 4).await;
     world
         .eventually("the metric tells", async || worker.count(LOST).await == Some(1))

@@ -166,7 +166,7 @@ impl Model {
 
     /// Fails unless totals and roles are as they must be.
     async fn compare(&self, world: &World, users: &[&str]) {
-        let rows = world.rows("SELECT user_id, plays FROM owner_totals").await;
+        let rows = world.rows("SELECT user_id, plays FROM owner_totals WHERE generation = (SELECT totals_generation FROM rules_in_force)").await;
         let total = |user: &str| {
             let row = rows.iter().find(|row| row["user_id"] == *user);
             row.map_or(0, |row| row["plays"].as_i64().expect("a number"))

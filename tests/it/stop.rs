@@ -38,6 +38,8 @@ async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
 #[tokio::test]
 async fn sigterm_while_a_role_is_written_waits_for_the_answer_and_its_record() {
     let world = World::start().await;
+    // The first comparison of all users is over.
+    world.settled().await;
     world.seed_user("auth0|ann", &[]);
     let slow = Fault::DelayedAnswer(Duration::from_secs(3));
     world.tenant.fault_once(CallMatch::to(Endpoint::PatchUser), slow);

@@ -108,7 +108,7 @@ async fn a_part_of_the_sweep_that_fails_stops_neither_the_rest_nor_attempts() {
     assert!(worker.is_active("reconcile").await);
     assert_eq!(
         worker
-            .count(r#"rolekeeper_sweep_failures_total{part="facts"}"#)
+            .count(r#"rolekeeper_sweep_failures_total{part="left_over"}"#)
             .await,
         Some(0)
     );

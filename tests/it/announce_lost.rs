@@ -1,11 +1,13 @@
 //! F59: a stream ROLE_CHANGES that lost announced changes is noticed, and they are sent again when told to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::events::{plays, saved};
 use crate::world::{World, text};
 
 const STREAM: &str = "ROLE_CHANGES";
+/// The shortest duplicate window that nats-server takes.
+const WINDOW: Duration = Duration::from_millis(100);
 const LOST: &str = "rolekeeper_role_changes_lost";
 
 async fn earns(world: &World, n: u32) {
@@ -51,7 +53,7 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
         .config
         .clone();
     // What is sent again comes within the usual window here.
-    config.duplicate_window = Duration::from_millis(100);
+    config.duplicate_window = WINDOW;
     world.jetstream.delete_stream(STREAM).await.expect("deleted");
     world.jetstream.create_stream(config).await.expect("made again");
     earns(&world, 4).await;
@@ -63,6 +65,12 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     let after = ids(&world).await;
     assert_eq!(after.len(), 1, "what is new is announced all the same");
 
+    let seen = Instant::now();
+    world
+        .eventually("the duplicate window is over", async || {
+            seen.elapsed() > 10 * WINDOW
+        })
+        .await;
     let again = world.command(&["announce", "--from", "start"]).await;
     assert!(
         again.status.success() && text(&again).contains("4 changes"),

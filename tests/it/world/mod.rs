@@ -40,6 +40,15 @@ pub(crate) const APP_EVENTS: &str = "APP_EVENTS";
 /// Longest a command may take.
 const COMMAND_WITHIN: Duration = Duration::from_mins(1);
 
+/// The size of a test: the larger one in `scripts/long.sh`.
+pub(crate) fn size(usual: u32, long: u32) -> u32 {
+    if std::env::var_os("LONG_TESTS").is_some() {
+        long
+    } else {
+        usual
+    }
+}
+
 /// Where tests take place. Everything in it ends with it.
 #[derive(Debug)]
 pub(crate) struct World {

@@ -1,13 +1,15 @@
 //! What a worker does when its connections to Postgres go silent, or lead to a server that only reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rolekeeper::domain::ids::{Token, UserId};
 use rolekeeper::store::Store;
 use secrecy::SecretString;
 
+use crate::data_api::DataApi;
 use crate::events::{plays, saved};
-use crate::world::World;
+use crate::world::{LOG_TOKEN, World};
 
 /// From a healthy Postgres on, everything is at work again within this time.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(40);
@@ -35,6 +37,34 @@ async fn f41_a_silent_postgres_is_left_within_40_s() {
             world.number(announced).await == Some(1)
         })
         .await;
+}
+
+/// The webhook needs NATS alone; the data API is back within the time, and so is what the records caused.
+#[tokio::test]
+async fn f41_a_silent_postgres_is_no_matter_to_the_webhook() {
+    let api = DataApi::start_in(World::builder().postgres_proxy(), &[]).await;
+    let user = "auth0|ann";
+    assert_eq!(api.get(user, "/songs").await.status, 200);
+    api.world.postgres_proxy().go_silent();
+    let done = AtomicBool::new(false);
+    let post = async {
+        for number in 0.. {
+            let record = format!(r#"{{"log_id":"l{number}","data":{{"type":"fp","log_id":"l{number}"}}}}"#);
+            assert_eq!(api.worker.post_logs(LOG_TOKEN, record).await, Some(200));
+            if done.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    };
+    let serves = async || api.get(user, "/songs").await.status == 200;
+    let ask = async {
+        api.world
+            .eventually_within(AT_WORK_WITHIN, "the API is at work", serves)
+            .await;
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(post, ask);
+    api.world.settled_within(AT_WORK_WITHIN).await;
 }
 
 /// Sessions that exist only read, as those of a demoted primary do; new ones write.

@@ -164,7 +164,7 @@ impl Builder {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         env.extend(self.env);
-        let world = World {
+        let mut world = World {
             tenant,
             nats: nats.into(),
             own_postgres: own.map(tokio::sync::Mutex::new),
@@ -183,8 +183,16 @@ impl Builder {
         };
         let output = world.command(&["migrate"]).await;
         assert!(output.status.success(), "migrate: {}", text(&output));
+        let with_limits = "SELECT count(*) FROM pg_class WHERE relname = 'limits'";
+        let with_limits = world.number(with_limits).await == Some(1);
         for (name, value) in self.limits {
-            world.set_limit(name, value).await;
+            if with_limits {
+                world.set_limit(name, value).await;
+            } else {
+                // A binary of a release before has settings of the worker for them.
+                let setting = name.to_uppercase().replace("RESERVE", "AUTH0_RESERVE");
+                world.env.push((setting, value.to_string()));
+            }
         }
         for _ in 0..self.workers {
             world.start_worker().await;

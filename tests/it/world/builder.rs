@@ -174,6 +174,7 @@ impl Builder {
             jetstream,
             oracle: Mutex::default(),
             env,
+            before_limits: false,
             http: reqwest::Client::builder()
                 .no_proxy()
                 .build()
@@ -183,10 +184,10 @@ impl Builder {
         };
         let output = world.command(&["migrate"]).await;
         assert!(output.status.success(), "migrate: {}", text(&output));
-        let with_limits = "SELECT count(*) FROM pg_class WHERE relname = 'limits'";
-        let with_limits = world.number(with_limits).await == Some(1);
+        let with_limits = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
+        world.before_limits = world.number(with_limits).await == Some(0);
         for (name, value) in self.limits {
-            if with_limits {
+            if !world.before_limits {
                 world.set_limit(name, value).await;
             } else {
                 // A binary of a release before has settings of the worker for them.

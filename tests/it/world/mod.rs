@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) jetstream: jetstream::Context,
     oracle: Mutex<Oracle>,
     env: Vec<(String, String)>,
+    /// The binary is of a release that keeps neither limits nor the comparison of users in the database.
+    before_limits: bool,
     http: reqwest::Client,
     workers: Mutex<Vec<Worker>>,
     folder: Folder,

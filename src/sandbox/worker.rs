@@ -204,7 +204,9 @@ fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String
         .create(true)
         .append(true)
         .open(folder.path().join("log"))?;
-    let mut process = folder.command(command, program, "TERM");
+    // The name of a file in the folder.
+    let name = command.split(' ').next().unwrap_or(command);
+    let mut process = folder.command(name, program, "TERM");
     process.args(command.split(' ')).env_clear();
     process.envs(settings.iter().map(|(name, value)| (name, value)));
     process.env("PATH", std::env::var_os("PATH").context("no PATH")?);

@@ -6,6 +6,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use super::accept_promoted;
 use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{BusArgs, DatabaseArgs, check_parts};
@@ -27,6 +28,10 @@ pub(super) struct AcceptArgs {
     /// Go on at this stream sequence instead of where the loss suggests
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
+    /// The stream is a mirror of the one that was folded, which took its place: go on without loss, and drop what is
+    /// published again until one duplicate window has passed
+    #[arg(long, conflicts_with_all = ["from", "yes"])]
+    promoted: bool,
     /// Give up events that are there and were not folded
     #[arg(long)]
     yes: bool,
@@ -38,6 +43,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         bus,
         stream,
         from,
+        promoted,
         yes,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
@@ -50,6 +56,9 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         .await?
         .context("a loss stands, but there is no cursor")?;
     println!("{stream} {}: {}", loss.kind, loss.detail);
+    if promoted {
+        return accept_promoted::run(&store, &bus, &stream, &loss, &cursor).await;
+    }
     let state = bus.stream_state(&stream).await?;
     let place = unfolded(&loss, &cursor);
     let unfolded = bus.waiting(&stream, place).await?;

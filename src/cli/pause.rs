@@ -23,6 +23,9 @@ pub(super) struct PauseArgs {
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
+    /// Why; needed where this database lacks role changes that were announced
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
 }
 
 pub(super) async fn pause(args: PauseArgs) -> Result<()> {
@@ -40,8 +43,19 @@ pub(super) async fn pause(args: PauseArgs) -> Result<()> {
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<()> {
-    let ResumeArgs { database } = args;
-    if !app::connect(&database.checked()?).await?.resume().await? {
+    let ResumeArgs { database, why } = args;
+    let store = app::connect(&database.checked()?).await?;
+    let unknown = store.forgotten().await?.map_or(0, |found| found.unknown);
+    if unknown > 0 {
+        if why.is_none() {
+            bail!(
+                "nothing was done: {unknown} role changes were announced that this database does not know, so it was restored \
+                 from a backup or is another one. See that it is the right one, then add --why TEXT"
+            );
+        }
+        println!("{unknown} role changes that this database does not know are left behind");
+    }
+    if !store.resume(why.as_deref()).await? {
         bail!("not paused, nothing to resume");
     }
     println!("resumed");

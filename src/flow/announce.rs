@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
+use super::forgotten::{self, Forgotten};
 use super::patience::Patience;
 use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored};
 use crate::domain::announcement::Announcement;
@@ -35,6 +36,7 @@ pub(super) struct Announce {
     store: Store,
     bus: Bus,
     metrics: Arc<Metrics>,
+    forgotten: Forgotten,
     /// A change was completed.
     wake: Notify,
 }
@@ -56,9 +58,23 @@ enum Broken {
     Payload(#[from] serde_json::Error),
 }
 
+impl From<forgotten::Broken> for Broken {
+    fn from(broken: forgotten::Broken) -> Self {
+        match broken {
+            forgotten::Broken::Store(why) => why.into(),
+            forgotten::Broken::Bus(why) => why.into(),
+        }
+    }
+}
+
 impl Announce {
     pub(super) fn new(store: Store, bus: Bus, metrics: Arc<Metrics>) -> Self {
         Self {
+            forgotten: Forgotten {
+                store: store.clone(),
+                bus: bus.clone(),
+                metrics: Arc::clone(&metrics),
+            },
             store,
             bus,
             metrics,
@@ -86,6 +102,7 @@ impl Announce {
             ended = announce => ended,
             heard = self.hear() => heard,
             never = self.watch() => match never {},
+            ended = self.forgotten.run() => ended.map(|never| match never {}),
         }
     }
 
@@ -117,6 +134,7 @@ impl Announce {
         // Read before the stream is: a change that is marked meanwhile lies behind.
         let known = self.store.announced_end().await?;
         let end = self.bus.end(ROLE_CHANGES).await?;
+        self.forgotten.compare(known.as_ref(), &end).await?;
         self.compare(known, &end).await?;
         if let Some(change) = change_of(&end) {
             self.mark(change, end.created_ns, Some(end.seq)).await?;

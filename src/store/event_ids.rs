@@ -16,24 +16,35 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 /// The slices there are, oldest first.
 pub async fn slices(held: &mut Held) -> Result<Vec<Slice>, StoreError> {
     let mut tx = held.begin().await?;
+    let slices = slices_now(&mut tx).await?;
+    tx.commit().await?;
+    Ok(slices)
+}
+
+/// The same inside a transaction.
+pub async fn slices_now(tx: &mut Tx<'_>) -> Result<Vec<Slice>, StoreError> {
     let slices = sqlx::query_as!(
         Slice,
         r#"SELECT slice_from AS "from", slice_to AS "to" FROM event_id_slices ORDER BY slice_from"#
     );
-    let slices = slices.fetch_all(&mut tx).await?;
-    tx.commit().await?;
-    Ok(slices)
+    Ok(slices.fetch_all(&mut *tx).await?)
 }
 
 /// Makes a slice. Attached, not created in place: that waits for no reader.
 pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
+    make_now(&mut tx, slice).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The same inside a transaction.
+pub async fn make_now(tx: &mut Tx<'_>, slice: &Slice) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO event_id_slices (slice_from, slice_to) VALUES ($1, $2)",
         slice.from,
         slice.to
     )
-    .execute(&mut tx)
+    .execute(&mut *tx)
     .await?;
     let Slice { from, to } = slice;
     let sql = format!(
@@ -42,8 +53,8 @@ pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
          COMMENT ON TABLE event_ids_{from} IS 'Ids of events that the stream stored from Unix second {from} up to {to}.';
          ALTER TABLE event_ids ATTACH PARTITION event_ids_{from} FOR VALUES IN ({from})"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
-    Ok(tx.commit().await?)
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+    Ok(())
 }
 
 /// Drops a slice with all ids in it.
@@ -80,6 +91,24 @@ pub async fn keep(tx: &mut Tx<'_>, slices: &[i64], payloads: &[i64], ids: &[&str
     let kept = sqlx::query!(
         "INSERT INTO event_ids (slice_from, payload, event_id)
          SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[])",
+        slices,
+        payloads,
+        ids as &[&str]
+    );
+    kept.execute(&mut *tx).await?;
+    Ok(())
+}
+
+/// Keeps ids of events that were counted before; those that are known stay as they are.
+pub async fn keep_counted(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    payloads: &[i64],
+    ids: &[&str],
+) -> Result<(), StoreError> {
+    let kept = sqlx::query!(
+        "INSERT INTO event_ids (slice_from, payload, event_id)
+         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[]) ON CONFLICT DO NOTHING",
         slices,
         payloads,
         ids as &[&str]

@@ -42,12 +42,13 @@ impl Store {
         Ok(fresh.then_some(in_hand))
     }
 
-    /// Goes on. Answers false when nothing was stopped.
-    pub async fn resume(&self) -> Result<bool, StoreError> {
+    /// Goes on, also after changes that the audit had forgotten. Answers false when nothing was stopped.
+    pub async fn resume(&self, why: Option<&str>) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        let forgotten = super::forgotten::resume(&mut tx, why).await?;
         let ended = sqlx::query!("DELETE FROM pause").execute(&mut tx).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
-        Ok(ended.rows_affected() > 0)
+        Ok(forgotten || ended.rows_affected() > 0)
     }
 }

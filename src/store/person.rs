@@ -34,6 +34,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM profile_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM foreign_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM races WHERE user_id = $1", user),
@@ -106,6 +107,7 @@ impl Store {
                UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = $1
                UNION ALL SELECT 'nominations', to_jsonb(t) FROM nominations t WHERE user_id = $1
                UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = $1
+               UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = $1
                UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = $1
                UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = $1
                UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = $1

@@ -49,6 +49,8 @@ mod display_names;
 #[cfg(test)]
 mod erase;
 #[cfg(test)]
+mod erase_letters;
+#[cfg(test)]
 mod event_ids;
 mod floors;
 #[cfg(test)]
@@ -86,6 +88,8 @@ mod lost_grants;
 #[cfg(test)]
 mod migrate;
 #[cfg(test)]
+mod mirror_promoted;
+#[cfg(test)]
 mod nats_versions;
 mod official_clients;
 #[cfg(test)]
@@ -93,6 +97,8 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+#[cfg(test)]
+mod postgres_restored;
 #[cfg(test)]
 mod queue_turns;
 mod races;
@@ -110,6 +116,8 @@ mod reconcile_trouble;
 mod record_hints;
 #[cfg(test)]
 mod restores;
+#[cfg(test)]
+mod retractions;
 mod rules_across_releases;
 mod rules_file;
 mod rules_in_force;
@@ -117,6 +125,8 @@ mod rules_in_force;
 mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
+#[cfg(test)]
+mod shared_postgres;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::domain::rule::{Measure, Rules};
 use crate::domain::tally::{self, Playlist, Tally};
 use crate::store::cursors::Move;
 use crate::store::{
-    DeadLetter, Held, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
+    DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, nominations, owner_totals, playlists,
 };
 
 /// Largest batch, in messages, that goes in one trip. There the trips are what takes the time; in a larger one it is the
@@ -116,6 +116,7 @@ pub(super) async fn fold(
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
     touched.extend(adds::add(tx, &sums.adds, rules, numbers).await?);
+    let below_zero = below_zero(tx, &read).await?;
 
     let mut nominees = Nominees::new(&read, rules);
     for one in &touched {
@@ -145,13 +146,28 @@ pub(super) async fn fold(
         messages,
         erased,
         repeats,
+        below_zero,
         other_tenant: Vec::new(),
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
 
-/// Drops playlists that were saved for somebody who was erased; answers how many. Only then does an event name a person
-/// who is kept.
+/// How many of the playlists that a retraction names are below 0 now: it may only be ahead of its play.
+async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
+    let retracted = read
+        .events
+        .iter()
+        .filter(|event| matches!(event.kind, Kind::Retraction { .. }));
+    let ids: BTreeSet<&str> = retracted.map(|event| event.playlist.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<&str> = ids.into_iter().collect();
+    Ok(debts::below_zero(tx, &ids).await?.unsigned_abs())
+}
+
+/// Takes playlists that were saved for a person who was erased for deleted ones: they are no longer their former owner's
+/// either. Returns how many. Only then does an event name a person who is kept.
 async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
         Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
@@ -163,14 +179,13 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
     if erased.is_empty() {
         return Ok(0);
     }
-    let before = read.events.len();
-    let keep: Vec<bool> = read
-        .events
-        .iter()
-        .map(|event| owner(event).is_none_or(|owner| !erased.contains(&owner)))
-        .collect();
-    read.retain(&keep);
-    Ok((before - read.events.len()) as u64)
+    let is_erased = |event: &&mut Event<'_>| owner(event).is_some_and(|owner| erased.contains(&owner));
+    let mut dropped = 0;
+    for event in read.events.iter_mut().filter(is_erased) {
+        event.kind = Kind::Deleted;
+        dropped += 1;
+    }
+    Ok(dropped)
 }
 
 /// Playlists that were saved or deleted: read, changed, written.

@@ -128,6 +128,7 @@ pub(super) async fn fold(
         messages: batch.len() as u64,
         erased: dropped,
         repeats: 0,
+        below_zero: 0,
         other_tenant,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })

@@ -42,5 +42,11 @@ COMMENT ON COLUMN stream_cursors.last_hash IS 'First eight bytes of the SHA-256 
 COMMENT ON COLUMN stream_cursors.repeats_until_ns IS 'Messages that the stream stored before this, Unix nanoseconds, are compared with the ids of those before them: a mirror was promoted, whose duplicate window began empty. 0 when none was.';
 COMMENT ON COLUMN stream_cursors.repeats_window_s IS 'Duplicate window of that stream, in seconds.';
 
+ALTER TABLE event_ids ADD COLUMN stored_ns bigint;
+COMMENT ON COLUMN event_ids.stored_ns IS 'When the stream stored the event, Unix nanoseconds: tells to which life of a playlist a play belongs. Null for ids from before this column.';
+
+ALTER TABLE playlists ADD COLUMN saved_again_ns bigint;
+COMMENT ON COLUMN playlists.saved_again_ns IS 'When the stream stored the message that saved the playlist after it had been deleted, Unix nanoseconds; null in its first life, and where ids are not remembered (DEDUP_HORIZON). A retraction of a play from before that changes nothing. Written by the fold.';
+
 CREATE INDEX IF NOT EXISTS retractions_counted ON retractions (counted_at);
 COMMENT ON TABLE retractions IS 'Event ids whose play was taken back; each counts once. Written by the fold of APP_EVENTS; one row for each retracted play of the stream''s age and the duplicate window, then removed by the same worker. An older copy that is restored is older than the cursor it came with by nothing, so what it lacks is folded again.';

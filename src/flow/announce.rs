@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::forgotten::{self, Forgotten};
 use super::patience::Patience;
-use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored};
+use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
 use crate::domain::announcement::Announcement;
 use crate::metrics::Metrics;
 use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
@@ -145,7 +145,18 @@ impl Announce {
     /// Notes and tells when the stream lacks what was announced. Announcing goes on: others wait for what is new.
     async fn compare(&self, known: Option<AnnouncedEnd>, end: &End) -> Result<(), StoreError> {
         let Some(known) = known else { return Ok(()) };
-        let fresh = lost(&known, end);
+        let fresh = match lost(&known, end) {
+            // A mirror that was promoted was made at another time, and holds what was announced in its place.
+            Some(_) if end.created_ns != known.created_ns => match self.is_copy(&known).await {
+                Ok(true) => None,
+                Ok(false) => lost(&known, end),
+                Err(why) => {
+                    debug!("the end of ROLE_CHANGES was not compared: {why}");
+                    return Ok(());
+                }
+            },
+            fresh => fresh,
+        };
         if let Some(what) = &fresh {
             error!(
                 stream = ROLE_CHANGES,
@@ -161,6 +172,14 @@ impl Announce {
         let stands = fresh.is_some() || known.lost.is_some();
         self.metrics.room.announcements_lost.set(i64::from(stands));
         Ok(())
+    }
+
+    /// Whether the stream holds the change that was marked last where the one before held it.
+    async fn is_copy(&self, known: &AnnouncedEnd) -> Result<bool, BusError> {
+        let at = Which::At(known.seq.unsigned_abs());
+        let there = self.bus.fetch(ROLE_CHANGES, at).await?;
+        let id = there.and_then(|there| there.header("Nats-Msg-Id"));
+        Ok(id.is_some_and(|id| id == known.change_id.to_string()))
     }
 
     /// Announces one change and marks it.

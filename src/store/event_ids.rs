@@ -86,14 +86,40 @@ pub async fn known(
     Ok(rows.into_iter().map(|row| (row.event_id, row.payload)).collect())
 }
 
+/// When the stream stored those of `ids` that are known in these slices, Unix nanoseconds.
+pub async fn stored(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    ids: &[&str],
+) -> Result<HashMap<String, i64>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT event_id, stored_ns AS "stored_ns!" FROM event_ids
+           WHERE slice_from = ANY($1) AND event_id = ANY($2::text[]) AND stored_ns IS NOT NULL"#,
+        slices,
+        ids as &[&str]
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.event_id, row.stored_ns))
+        .collect())
+}
+
 /// Keeps ids that are known in none of the slices; sorted, so that pages are touched in order.
-pub async fn keep(tx: &mut Tx<'_>, slices: &[i64], payloads: &[i64], ids: &[&str]) -> Result<(), StoreError> {
+pub async fn keep(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    payloads: &[i64],
+    ids: &[&str],
+    stored_ns: &[i64],
+) -> Result<(), StoreError> {
     let kept = sqlx::query!(
-        "INSERT INTO event_ids (slice_from, payload, event_id)
-         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[])",
+        "INSERT INTO event_ids (slice_from, payload, event_id, stored_ns)
+         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])",
         slices,
         payloads,
-        ids as &[&str]
+        ids as &[&str],
+        stored_ns
     );
     kept.execute(&mut *tx).await?;
     Ok(())
@@ -105,13 +131,15 @@ pub async fn keep_counted(
     slices: &[i64],
     payloads: &[i64],
     ids: &[&str],
+    stored_ns: &[i64],
 ) -> Result<(), StoreError> {
     let kept = sqlx::query!(
-        "INSERT INTO event_ids (slice_from, payload, event_id)
-         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO event_ids (slice_from, payload, event_id, stored_ns)
+         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) ON CONFLICT DO NOTHING",
         slices,
         payloads,
-        ids as &[&str]
+        ids as &[&str],
+        stored_ns
     );
     kept.execute(&mut *tx).await?;
     Ok(())

@@ -24,6 +24,7 @@ mod forgotten;
 mod gauges;
 pub mod gone;
 mod limits;
+pub mod lives;
 mod lock;
 pub mod looks;
 mod me;

@@ -64,7 +64,16 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
         .eventually("all is folded", async || world.number(FOLDED).await == Some(61))
         .await;
     let like = config(&world).await;
+    // Over two mirrors, since a server has one stream of a name; two domains would need one.
     mirror(&world, &like, "ELSEWHERE", APP_EVENTS).await;
+    let elsewhere = Config {
+        name: "ELSEWHERE".to_owned(),
+        subjects: vec!["elsewhere".to_owned()],
+        subject_transform: None,
+        deny_delete: false,
+        ..like.clone()
+    };
+    world.jetstream.update_stream(elsewhere).await.expect("promoted");
     mirror(&world, &like, APP_EVENTS, "ELSEWHERE").await;
     lost(&world).await;
     let (accepted, said) = accept(&world).await;

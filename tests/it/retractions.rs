@@ -1,6 +1,6 @@
 //! Plays that are taken back: for how long that is remembered, and what becomes of a count below 0.
 
-use crate::events::{plays, retraction};
+use crate::events::{deleted, plays, retraction, saved};
 use crate::world::{World, text};
 
 const LEFT: &str = "SELECT count(*) FROM retractions";
@@ -68,4 +68,48 @@ async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
             world.number(PLAYS).await == Some(100)
         })
         .await;
+}
+
+/// With remembered ids, a play that was counted in an earlier life, or not at all since the playlist was deleted, is not
+/// taken away from the life of today.
+#[tokio::test]
+async fn retractions_of_an_earlier_life_change_nothing() {
+    let world = World::builder()
+        .env("ONLY", "fold")
+        .env("DEDUP_HORIZON", "1h")
+        .start()
+        .await;
+    let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+    let retract = |name: &str, numbers: std::ops::Range<u32>| -> Vec<_> {
+        let one = |n| retraction(&format!("r-{name}-{n}"), &format!("{name}-{n}"), "pl_1");
+        numbers.map(one).collect()
+    };
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("first", "pl_1", 0..20)).await;
+    world.publish(&[deleted("d1", "pl_1")]).await;
+    world.publish(&plays("between", "pl_1", 0..5)).await;
+    world
+        .eventually("the first life is over", async || {
+            world.number(folded).await == Some(27)
+        })
+        .await;
+    world.publish(&[saved("s2", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("second", "pl_1", 0..10)).await;
+    let past = [
+        retract("first", 0..15),
+        retract("between", 0..5),
+        retract("second", 0..3),
+    ];
+    world.publish(&past.concat()).await;
+    world
+        .eventually("all is folded", async || world.number(folded).await == Some(61))
+        .await;
+    assert_eq!(world.number(PLAYS).await, Some(7));
+    // Ahead of its play, a retraction still counts.
+    world.publish(&retract("late", 0..1)).await;
+    world.publish(&plays("late", "pl_1", 0..1)).await;
+    world
+        .eventually("both are folded", async || world.number(folded).await == Some(63))
+        .await;
+    assert_eq!(world.number(PLAYS).await, Some(7));
 }

@@ -125,8 +125,7 @@ async fn a_sweep_that_waits_holds_up_no_fold() {
     )
     .await;
     world.start_worker().await;
-    let waits = "SELECT count(*) FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO nominations%'";
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     world
         .eventually("the sweep waits", async || world.number(waits).await == Some(1))
         .await;

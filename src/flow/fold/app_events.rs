@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::lives::Lives;
 use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::numbers::Numbers;
 use super::{Done, Message, adds, dead_letter, repeats};
@@ -104,18 +105,24 @@ pub(super) async fn fold(
         Some(slices) => repeats::drop_repeats(tx, &mut read, &mut dead, slices).await?,
         None => 0,
     };
+    let lives = match slices {
+        Some(slices) => Lives::read(tx, &read, slices).await?,
+        None => Lives::default(),
+    };
     let retracted: Vec<String> = tally::retracted(&read.events)
         .into_iter()
         .map(|token| token.as_str().to_owned())
         .collect();
     if !retracted.is_empty() {
         let ids: Vec<&str> = retracted.iter().map(String::as_str).collect();
-        let fresh = playlists::retract(tx, &ids).await?;
+        let mut fresh = playlists::retract(tx, &ids).await?;
+        fresh.retain(|id| !lives.past.contains(id));
         tally::void_repeats(&mut read.events, &fresh);
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
     touched.extend(adds::add(tx, &sums.adds, rules, numbers).await?);
+    lives.keep(tx).await?;
     let below_zero = below_zero(tx, &read).await?;
 
     let mut nominees = Nominees::new(&read, rules);

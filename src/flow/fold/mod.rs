@@ -12,6 +12,7 @@ mod auth0_logs;
 mod commit;
 mod filling;
 mod follow;
+mod lives;
 mod loss;
 mod nominees;
 mod numbers;

@@ -106,14 +106,16 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
         slices.push(slice);
     }
     let (mut kept_in, mut payloads, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    let mut stored_ns = Vec::new();
     for (message, event) in &events {
         if let Some(slice) = horizon::slice_of(&slices, second(message.stored_ns)) {
             kept_in.push(slice.from);
             payloads.push(horizon::payload_hash(message.payload()));
             ids.push(event.id.as_str());
+            stored_ns.push(message.stored_ns);
         }
     }
-    event_ids::keep_counted(&mut tx, &kept_in, &payloads, &ids).await?;
+    event_ids::keep_counted(&mut tx, &kept_in, &payloads, &ids, &stored_ns).await?;
     tx.commit().await?;
     Ok(ids.len() as u64)
 }

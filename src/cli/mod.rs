@@ -3,6 +3,7 @@
 //! Owns what a person types and reads. Must never decide what a stage decides.
 
 mod accept_stream;
+mod acts;
 mod adopt;
 mod announce;
 mod brake;
@@ -68,6 +69,8 @@ enum Command {
     Requeue(requeue::RequeueArgs),
     /// Show the tenant that the database belongs to, or give the database to another one
     Tenant(tenant::TenantArgs),
+    /// Show what operators did, and why
+    Acts(acts::ActsArgs),
     /// Print everything that is kept about a user
     Export(export::ExportArgs),
     /// Erase a user for good: all that is kept, and all that comes later
@@ -126,6 +129,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Tenant(args) => tenant::run(args).await?,
+            Command::Acts(args) => acts::run(args).await?,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,

@@ -9,8 +9,7 @@ CREATE TABLE forgotten_changes (
     until bigint NOT NULL,
     unknown bigint NOT NULL DEFAULT 0,
     holds boolean NOT NULL DEFAULT false,
-    noticed_at timestamptz,
-    resumed_why text
+    noticed_at timestamptz
 );
 COMMENT ON TABLE forgotten_changes IS 'What the stream ROLE_CHANGES tells that the audit does not know: this database was restored from a backup, or is another one. One row, none before the first such case. Written by the worker that announces, and by `rolekeeper resume`; never removed. An older copy that is restored reads the stream again from an earlier place, which is harmless.';
 COMMENT ON COLUMN forgotten_changes.only_row IS 'Always true: there is one row.';
@@ -20,7 +19,6 @@ COMMENT ON COLUMN forgotten_changes.until IS 'Where the stream ended when the co
 COMMENT ON COLUMN forgotten_changes.unknown IS 'Changes that the audit does not know, since `rolekeeper resume`.';
 COMMENT ON COLUMN forgotten_changes.holds IS 'No role is taken away until `rolekeeper resume`: the database is empty, or much smaller than the stream.';
 COMMENT ON COLUMN forgotten_changes.noticed_at IS 'When the first of them was found; null when none is, or `rolekeeper resume` was run since.';
-COMMENT ON COLUMN forgotten_changes.resumed_why IS 'What the operator said at the last `rolekeeper resume` that ended this.';
 
 CREATE TABLE forgotten_holders (
     user_id text NOT NULL,
@@ -50,3 +48,10 @@ COMMENT ON COLUMN playlists.saved_again_ns IS 'When the stream stored the messag
 
 CREATE INDEX IF NOT EXISTS retractions_counted ON retractions (counted_at);
 COMMENT ON TABLE retractions IS 'Event ids whose play was taken back; each counts once. Written by the fold of APP_EVENTS; one row for each retracted play of the stream''s age and the duplicate window, then removed by the same worker. An older copy that is restored is older than the cursor it came with by nothing, so what it lacks is folded again.';
+
+-- The running role may not set a sequence.
+CREATE FUNCTION mend_playlist_numbers() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT setval('playlist_numbers', greatest((SELECT max(number) FROM playlists WHERE number IS NOT NULL),
+        (SELECT last_value FROM playlist_numbers)))
+$$;
+COMMENT ON FUNCTION mend_playlist_numbers IS 'Moves the sequence of playlists.number behind the largest one that is given, where it was behind, as after a logical replication that left it out; answers that number.';

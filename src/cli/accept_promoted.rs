@@ -8,12 +8,18 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::bus::{APP_EVENTS, Bus, From, Which};
+use crate::domain::act::Act;
 use crate::domain::date;
 use crate::flow::fold::promoted;
 use crate::store::{Cursor, Loss, Store, Wake};
 
 /// The fold goes on right behind its cursor, and drops repeats for one duplicate window.
-pub(super) async fn run(store: &Store, bus: &Bus, stream: &str, loss: &Loss, cursor: &Cursor) -> Result<()> {
+pub(super) async fn run(
+    (store, bus): (&Store, &Bus),
+    stream: &str,
+    (loss, cursor): (&Loss, &Cursor),
+    act: &Act,
+) -> Result<()> {
     if loss.kind != "recreated" {
         bail!(
             "nothing was done: --promoted is for a stream that another one took the place of, and {stream} was {}",
@@ -37,7 +43,7 @@ pub(super) async fn run(store: &Store, bus: &Bus, stream: &str, loss: &Loss, cur
     let window_s = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
     let place = (room.state.created_ns, until_ns, window_s);
     if !store
-        .accept_promoted(stream, cursor, place, Wake::Streams)
+        .accept_promoted(stream, cursor, place, (Wake::Streams, act))
         .await?
     {
         bail!("{stream}: another operator accepted it meanwhile");

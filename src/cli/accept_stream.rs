@@ -5,11 +5,12 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use serde_json::json;
 
 use super::accept_promoted;
 use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
-use crate::config::{BusArgs, DatabaseArgs, check_parts};
+use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
 use crate::store::{Cursor, Loss, Wake};
 
 /// Header that JetStream gives to messages that it copied from another stream.
@@ -35,6 +36,8 @@ pub(super) struct AcceptArgs {
     /// Give up events that are there and were not folded
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn run(args: AcceptArgs) -> Result<()> {
@@ -45,6 +48,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         from,
         promoted,
         yes,
+        act,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
     let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
@@ -57,7 +61,8 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         .context("a loss stands, but there is no cursor")?;
     println!("{stream} {}: {}", loss.kind, loss.detail);
     if promoted {
-        return accept_promoted::run(&store, &bus, &stream, &loss, &cursor).await;
+        let act = act.act("accept-stream", json!({"stream": stream, "promoted": true}));
+        return accept_promoted::run((&store, &bus), &stream, (&loss, &cursor), &act).await;
     }
     let state = bus.stream_state(&stream).await?;
     let place = unfolded(&loss, &cursor);
@@ -78,8 +83,13 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
             "nothing was done: add --yes to give up {given_up} messages for good, or choose another --from"
         );
     }
+    let act = act.act(
+        "accept-stream",
+        json!({"stream": stream, "loss": loss.kind, "goes_on_at": next, "given_up": given_up}),
+    );
+    let behind = next.cast_signed() - 1;
     if !store
-        .accept_loss(&stream, state.created_ns, next.cast_signed() - 1, Wake::Streams)
+        .accept_loss(&stream, state.created_ns, behind, (Wake::Streams, &act))
         .await?
     {
         bail!("{stream}: somebody else accepted it meanwhile");

@@ -4,10 +4,10 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use tracing::info;
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ByArgs, DatabaseArgs};
 
 /// Sets counts that lie below 0 to 0, so that the next play counts. A retraction whose play is still to come is forgiven too,
 /// and that play will count.
@@ -21,9 +21,11 @@ pub(super) struct ForgiveArgs {
     /// Every playlist below 0
     #[arg(long, conflicts_with = "playlists")]
     all: bool,
-    /// Why, for the log
+    /// Why; kept with the act, see `rolekeeper acts`
     #[arg(long, value_name = "TEXT")]
     why: String,
+    #[command(flatten)]
+    by: ByArgs,
 }
 
 pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
@@ -32,6 +34,7 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
         playlists,
         all,
         why,
+        by,
     } = args;
     if playlists.is_empty() && !all {
         bail!("no playlist was named: give --playlist or --all");
@@ -39,7 +42,8 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
     let store = app::connect(&database.checked()?).await?;
     let named = (!all).then_some(playlists.as_slice());
     let forgiven = store.forgive(named).await?;
-    info!(forgiven, why, "playlists below 0 were set to 0");
+    let act = by.act("forgive", json!({"all": all, "playlists": playlists}), Some(why));
+    store.acted(&act, &format!("{forgiven} playlists were below 0")).await?;
     println!("{forgiven} playlists were below 0 and are at 0 now");
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod accept_promoted;
 mod accept_stream;
+mod acts;
 mod adopt;
 mod announce;
 mod brake;
@@ -72,6 +73,8 @@ enum Command {
     Tenant(tenant::TenantArgs),
     /// Set playlists to 0 of which more plays were taken back than were counted
     Forgive(forgive::ForgiveArgs),
+    /// Show what operators did, and why
+    Acts(acts::ActsArgs),
     /// Print everything that is kept about a user
     Export(export::ExportArgs),
     /// Erase a user for good: all that is kept, and all that comes later
@@ -131,6 +134,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Tenant(args) => tenant::run(args).await?,
             Command::Forgive(args) => forgive::run(args).await?,
+            Command::Acts(args) => acts::run(args).await?,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,

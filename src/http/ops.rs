@@ -94,6 +94,7 @@ impl Ops {
                 .set(i64::from(engaged));
         }
         metrics.paused.set(i64::from(gauges.paused));
+        metrics.unknown_write.set(i64::from(gauges.unknown_write));
         if let Some(walked) = &gauges.walked {
             metrics.rules.walk_open.set(i64::from(walked.changed));
             let wanted_at = walked.wanted_at.unix_timestamp() as f64;

@@ -3,7 +3,8 @@
 //! Owns what is known of a stream, and what a move of its cursor hangs on. Must never move one of a fold but by the
 //! compare-and-swap of [`super::at_once`].
 
-use super::{DeadLetter, Store, StoreError, Tx, at_once, dead_letters};
+use super::{DeadLetter, Store, StoreError, Tx, acts, at_once, dead_letters};
+use crate::domain::act::Act;
 
 /// Where a stream's fold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl Store {
         stream: &str,
         created_ns: i64,
         last_seq: i64,
-        wake: super::Wake,
+        (wake, act): (super::Wake, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let accepted = sqlx::query!(
@@ -140,6 +141,12 @@ impl Store {
         .execute(&mut tx)
         .await?;
         super::nominations::release_held(&mut tx).await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!("accepted: the fold goes on behind {last_seq}"),
+        )
+        .await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
@@ -152,7 +159,7 @@ impl Store {
         stream: &str,
         from: &Cursor,
         letter: &DeadLetter<'_>,
-        wake: super::Wake,
+        (wake, act): (super::Wake, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let moved = sqlx::query!(
@@ -170,6 +177,7 @@ impl Store {
             return Ok(false);
         }
         dead_letters::keep(&mut tx, stream, std::slice::from_ref(letter)).await?;
+        acts::keep(&mut tx, act, "skipped: the message is a dead letter").await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)

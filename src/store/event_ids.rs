@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use sqlx::AssertSqlSafe;
-
 use super::{Held, StoreError, Tx};
 use crate::domain::horizon::Slice;
 
@@ -39,32 +37,20 @@ pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
 
 /// The same inside a transaction.
 pub async fn make_now(tx: &mut Tx<'_>, slice: &Slice) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO event_id_slices (slice_from, slice_to) VALUES ($1, $2)",
-        slice.from,
-        slice.to
-    )
-    .execute(&mut *tx)
-    .await?;
-    let Slice { from, to } = slice;
-    let sql = format!(
-        "{LOCK_TIMEOUT};
-         CREATE TABLE event_ids_{from} (LIKE event_ids INCLUDING COMMENTS, UNIQUE (event_id));
-         COMMENT ON TABLE event_ids_{from} IS 'Ids of events that the stream stored from Unix second {from} up to {to}.';
-         ALTER TABLE event_ids ATTACH PARTITION event_ids_{from} FOR VALUES IN ({from})"
-    );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *tx).await?;
+    sqlx::query!("SELECT make_event_id_slice($1, $2)", slice.from, slice.to)
+        .execute(&mut *tx)
+        .await?;
     Ok(())
 }
 
 /// Drops a slice with all ids in it.
 pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
-    sqlx::query!("DELETE FROM event_id_slices WHERE slice_from = $1", slice.from)
+    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut tx).await?;
+    sqlx::query!("SELECT drop_event_id_slice($1)", slice.from)
         .execute(&mut tx)
         .await?;
-    let sql = format!("{LOCK_TIMEOUT}; DROP TABLE event_ids_{}", slice.from);
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 

@@ -208,16 +208,16 @@ async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&Told]) -> Result<(), StoreErr
     Ok(())
 }
 
-/// The operator has looked: roles are taken away again. Answers whether anything was forgotten.
-pub(super) async fn resume(tx: &mut Tx<'_>, why: Option<&str>) -> Result<bool, StoreError> {
-    let resumed = sqlx::query!(
-        "UPDATE forgotten_changes SET unknown = 0, holds = false, noticed_at = NULL, resumed_why = $1
-         WHERE unknown > 0 OR holds",
-        why
-    );
-    let resumed = resumed.execute(&mut *tx).await?.rows_affected() > 0;
-    if resumed {
-        nominations::release_held(tx).await?;
-    }
-    Ok(resumed)
+/// How many changes are not known, where the operator has not resumed since; none where nothing is to be resumed.
+pub(super) async fn standing(tx: &mut Tx<'_>) -> Result<Option<i64>, StoreError> {
+    let unknown = sqlx::query_scalar!("SELECT unknown FROM forgotten_changes WHERE unknown > 0 OR holds");
+    Ok(unknown.fetch_optional(&mut *tx).await?)
+}
+
+/// The operator has looked: roles are taken away again.
+pub(super) async fn resume(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE forgotten_changes SET unknown = 0, holds = false, noticed_at = NULL")
+        .execute(&mut *tx)
+        .await?;
+    nominations::release_held(tx).await
 }

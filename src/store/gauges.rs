@@ -39,8 +39,10 @@ pub struct Gauges {
     pub losses: Vec<String>,
     /// Changes whose brake is engaged.
     pub brakes: Vec<String>,
-    /// A person has paused the writing.
+    /// The writing is paused.
     pub paused: bool,
+    /// It is, because another program writes under our client id.
+    pub unknown_write: bool,
     /// How far users are compared with the rules.
     pub walked: Option<super::Walked>,
     /// When the log stream last delivered, Unix seconds.
@@ -130,6 +132,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
+        let paused = self.paused().await?;
         Ok(Gauges {
             due: queue.due,
             waiting: queue.waiting,
@@ -146,7 +149,8 @@ impl Store {
             cursor_versions: held_up.versions,
             losses: losses.fetch_all(&self.pool).await?,
             brakes: brakes.fetch_all(&self.pool).await?,
-            paused: self.paused().await?.is_some(),
+            paused: paused.is_some(),
+            unknown_write: paused.is_some_and(|paused| paused.unknown_write),
             walked: self.walked().await?,
             log_delivered_at_s: log.delivered_at,
             log_silent: log.silent,

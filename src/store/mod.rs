@@ -3,6 +3,7 @@
 //! Owns every query. Must never hold a transaction or a pooled connection while somebody calls another
 //! system, and never decide: what to write comes in as values.
 
+mod acts;
 mod announced_end;
 pub mod assignments;
 mod at_once;
@@ -20,6 +21,7 @@ pub mod event_ids;
 mod fault;
 mod featured_playlists;
 pub mod fold_starts;
+pub mod foreign_changes;
 mod forgotten;
 mod gauges;
 pub mod gone;
@@ -51,6 +53,7 @@ mod sweep;
 mod tenant;
 mod tenant_log;
 mod tx;
+mod unknown_writes;
 mod user_data;
 pub mod users;
 mod wake;
@@ -67,6 +70,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::domain::erasure::ErasureKey;
+pub use acts::Acted;
 pub use announced_end::AnnouncedEnd;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
@@ -86,7 +90,7 @@ pub use looks::{Claim, HeldBy};
 pub use nominations::{Cause, Nominate, Urgency};
 pub use out_of_step::Compare;
 pub use parked::Parked;
-pub use pause::Paused;
+pub use pause::{Paused, Resumed};
 pub use playlists::{Counted, Facts};
 use pool::Pool;
 pub use profile_writes::{OwnRecord, OwnWrite};
@@ -207,16 +211,30 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
-    /// Applies the migrations that are missing.
+    /// Applies the migrations that are missing; answers how many.
     ///
     /// # Errors
     /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<usize, StoreError> {
+        let before = self.applied().await?.len();
         let mut session = Session::open(&self.direct).await?;
         MIGRATOR
             .run(session.unbounded())
             .await
-            .map_err(|error| StoreError::Schema(error.to_string()))
+            .map_err(|error| StoreError::Schema(error.to_string()))?;
+        Ok(self.applied().await?.len().saturating_sub(before))
+    }
+
+    /// Migrations that were applied, by version.
+    async fn applied(&self) -> Result<Vec<i64>, StoreError> {
+        let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
+        if !there.fetch_one(&self.pool).await? {
+            return Ok(Vec::new());
+        }
+        // Not checked at compile time: the table belongs to the migrator, not to our migrations.
+        let applied =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
+        Ok(applied.fetch_all(&self.pool).await?)
     }
 
     /// Refuses a schema that this binary does not belong to.
@@ -224,14 +242,7 @@ impl Store {
     /// # Errors
     /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is not there.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
-        let applied: Vec<i64> = if there.fetch_one(&self.pool).await? {
-            // Not checked at compile time: the table belongs to the migrator, not to our migrations.
-            let applied = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
-            applied.fetch_all(&self.pool).await?
-        } else {
-            Vec::new()
-        };
+        let applied = self.applied().await?;
         let needed: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
         if let Some(missing) = needed.iter().find(|version| !applied.contains(version)) {
             return Err(StoreError::Schema(format!(

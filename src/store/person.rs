@@ -43,12 +43,6 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM user_data WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM featured_playlists WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM publish_budgets WHERE user_id = $1", user),
-        // The audit stays, of nobody in particular; what is open will not be done.
-        sqlx::query!(
-            "UPDATE role_changes SET user_id = $2, outcome = coalesce(outcome, 'gone') WHERE user_id = $1",
-            user,
-            pseudonym
-        ),
         // The others went before, see `forget_letters`; these came meanwhile.
         sqlx::query!(
             "DELETE FROM dead_letters
@@ -64,6 +58,18 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     for query in queries {
         rows += query.execute(&mut *tx).await?.rows_affected();
     }
+    // The audit stays, under the pseudonym; what is open will not be done.
+    let spelled: Vec<String> = named
+        .iter()
+        .map(|id| String::from_utf8_lossy(id).into_owned())
+        .collect();
+    let audited = sqlx::query_scalar!(
+        r#"SELECT erase_from_audit($1, $2, $3) AS "rows!""#,
+        user,
+        pseudonym,
+        &spelled
+    );
+    rows += audited.fetch_one(&mut *tx).await?.unsigned_abs();
     Ok(rows)
 }
 

@@ -197,8 +197,7 @@ pub fn is_number_taken(why: &StoreError) -> bool {
 pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
     let mut tx = held.begin().await?;
     let largest = sqlx::query_scalar!(
-        r#"SELECT setval('playlist_numbers', greatest((SELECT max(number) FROM playlists WHERE number IS NOT NULL),
-               (SELECT last_value FROM playlist_numbers))) AS "largest!""#
+        r#"SELECT mend_playlist_numbers() AS "largest!""#
     );
     let largest = largest.fetch_one(&mut tx).await?;
     tx.commit().await?;

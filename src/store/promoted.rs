@@ -3,7 +3,8 @@
 //! Owns that the cursor goes on in the promoted stream, and for how long repeats are dropped. Must never move the cursor to
 //! another message.
 
-use super::{Cursor, Held, Store, StoreError, Wake, nominations};
+use super::{Cursor, Held, Store, StoreError, Wake, acts, nominations};
+use crate::domain::act::Act;
 
 impl Store {
     /// Accepts the loss that stands on `stream`: the stream made at `created_ns` goes on right behind `cursor`, and what it
@@ -14,7 +15,7 @@ impl Store {
         stream: &str,
         cursor: &Cursor,
         (created_ns, until_ns, window_s): (i64, i64, i64),
-        wake: Wake,
+        (wake, act): (Wake, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let accepted = sqlx::query!(
@@ -40,6 +41,7 @@ impl Store {
             return Ok(false);
         }
         nominations::release_held(&mut tx).await?;
+        acts::keep(&mut tx, act, "accepted: a promoted mirror goes on").await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)

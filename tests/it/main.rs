@@ -15,11 +15,14 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod acts;
 #[cfg(test)]
 mod adopt;
 mod announce;
 #[cfg(test)]
 mod announce_lost;
+#[cfg(test)]
+mod announce_order;
 #[cfg(test)]
 mod answers;
 mod auth0_client;
@@ -71,11 +74,14 @@ mod fold_refused;
 mod fold_small_batches;
 #[cfg(test)]
 mod fold_unparsable;
+mod foreign_changes;
 mod forged_records;
 #[cfg(test)]
 mod gone;
 #[cfg(test)]
 mod late_writes;
+#[cfg(test)]
+mod least_rights;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
@@ -125,6 +131,8 @@ mod rules_in_force;
 mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
+#[cfg(test)]
+mod second_writer;
 #[cfg(test)]
 mod shared_postgres;
 #[cfg(test)]

@@ -43,7 +43,9 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
     let named = (!all).then_some(playlists.as_slice());
     let forgiven = store.forgive(named).await?;
     let act = by.act("forgive", json!({"all": all, "playlists": playlists}), Some(why));
-    store.acted(&act, &format!("{forgiven} playlists were below 0")).await?;
+    store
+        .acted(&act, &format!("{forgiven} playlists were below 0"))
+        .await?;
     println!("{forgiven} playlists were below 0 and are at 0 now");
     Ok(())
 }

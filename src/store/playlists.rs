@@ -196,9 +196,7 @@ pub fn is_number_taken(why: &StoreError) -> bool {
 /// Moves the sequence of numbers behind the largest one that is given.
 pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
     let mut tx = held.begin().await?;
-    let largest = sqlx::query_scalar!(
-        r#"SELECT mend_playlist_numbers() AS "largest!""#
-    );
+    let largest = sqlx::query_scalar!(r#"SELECT mend_playlist_numbers() AS "largest!""#);
     let largest = largest.fetch_one(&mut tx).await?;
     tx.commit().await?;
     Ok(largest)

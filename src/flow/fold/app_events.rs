@@ -173,8 +173,8 @@ async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     Ok(debts::below_zero(tx, &ids).await?.unsigned_abs())
 }
 
-/// Takes playlists that were saved for a person who was erased for deleted ones: they are no longer their former owner's
-/// either. Returns how many. Only then does an event name a person who is kept.
+/// Drops what names a person who was erased as an owner; returns how many. A playlist that has another owner is deleted by it:
+/// it is no longer theirs either. Only then does an event name a person who is kept.
 async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
         Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
@@ -186,11 +186,26 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
     if erased.is_empty() {
         return Ok(0);
     }
-    let is_erased = |event: &&mut Event<'_>| owner(event).is_some_and(|owner| erased.contains(&owner));
+    let is_erased = |event: &Event<'_>| owner(event).is_some_and(|owner| erased.contains(&owner));
+    let of_erased = read.events.iter().filter(|event| is_erased(event));
+    let ids: BTreeSet<String> = of_erased
+        .map(|event| event.playlist.as_str().to_owned())
+        .collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let known = ids.iter().zip(playlists::before(tx, &ids).await?);
+    let mut owned: BTreeSet<String> = known
+        .filter(|(_, known)| known.owner.is_some())
+        .map(|(id, _)| (*id).to_owned())
+        .collect();
     let mut dropped = 0;
-    for event in read.events.iter_mut().filter(is_erased) {
-        event.kind = Kind::Deleted;
-        dropped += 1;
+    for event in &mut read.events {
+        if is_erased(event) {
+            let has_owner = owned.remove(event.playlist.as_str());
+            event.kind = if has_owner { Kind::Deleted } else { Kind::Repeat };
+            dropped += 1;
+        } else if owner(event).is_some() {
+            owned.insert(event.playlist.as_str().to_owned());
+        }
     }
     Ok(dropped)
 }

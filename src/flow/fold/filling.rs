@@ -198,7 +198,9 @@ impl Filling {
         match self.reader.next_batch(most, most_bytes).await {
             Ok(messages) => {
                 self.newest = messages.last().cloned();
-                messages.into_iter().for_each(|message| self.look_at(message));
+                for message in messages {
+                    self.look_at(message);
+                }
             }
             Err(why) => self.ended = Some(Ended::Read(why)),
         }

@@ -94,6 +94,8 @@ pub struct Metrics {
     pub brake_engaged: IntGaugeVec,
     /// 1 while a person has paused the writing.
     pub paused: IntGauge,
+    /// 1 while the writing is paused because another program writes under our client id.
+    pub unknown_write: IntGauge,
     /// Users in the queue by state.
     pub nominations: IntGaugeVec,
     /// Seconds the longest-due user has been due.
@@ -305,6 +307,10 @@ impl Metrics {
             paused: maker.gauge(
                 "rolekeeper_paused",
                 "1 while a person has paused looks and writes",
+            ),
+            unknown_write: maker.gauge(
+                "rolekeeper_stopped_by_unknown_write",
+                "1 while looks and writes are stopped because another program writes under our client id; `rolekeeper resume --why` goes on",
             ),
             nominations: maker.gauges("rolekeeper_nominations", "Users in the queue", "state"),
             oldest_due: maker.keep(Gauge::with_opts(Opts::new(

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::streams::unix_ns;
 use super::{Bus, BusError, Message};
+use crate::domain::horizon::message_hash;
 
 const ERROR_NO_MESSAGE: u64 = 10037;
 
@@ -159,6 +160,12 @@ impl Stored {
             let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
             Some(std::str::from_utf8(value).ok()?.trim().to_owned())
         })
+    }
+
+    /// Hash of subject and payload.
+    #[must_use]
+    pub fn hash(&self) -> i64 {
+        message_hash(&self.subject, &self.payload)
     }
 
     /// The message as a reader delivers it; `pending` messages are behind it in the stream.

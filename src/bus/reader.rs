@@ -56,8 +56,9 @@ pub enum ReadError {
     Ended(String),
 }
 
-/// One message of a stream: what is needed of it, not all that the client library holds; thousands wait at once.
-#[derive(Debug)]
+/// One message of a stream: what is needed of it, not all that the client library holds; thousands wait at once. A clone
+/// shares subject and payload.
+#[derive(Clone, Debug)]
 pub struct Message {
     subject: Subject,
     payload: Bytes,

@@ -106,6 +106,11 @@ pub(super) fn has_transform(shape: &Shape) -> bool {
     shape.get("subject_transform") == Some(&transform())
 }
 
+/// Whether it copies another stream.
+pub(super) fn is_mirror(shape: &Shape) -> bool {
+    shape.get("mirror").is_some_and(|mirror| !mirror.is_null())
+}
+
 /// Whether what is folded can never be purged.
 pub(super) fn denies_purge(shape: &Shape) -> bool {
     shape.get("deny_purge") == Some(&Value::Bool(true))

@@ -43,6 +43,8 @@ pub struct StreamState {
     pub differences: Vec<String>,
     /// Whether it can never be trimmed: `deny_purge` cannot be taken off.
     pub denies_purge: bool,
+    /// Whether it copies another stream, and takes no messages of its own.
+    pub is_mirror: bool,
     /// Whether its subjects are those of partitions.
     pub has_transform: bool,
 }
@@ -152,6 +154,7 @@ pub(super) fn state(info: &Info, shape: &Shape, name: &str) -> StreamState {
         last_stored_ns: unix_ns(info.state.last_timestamp),
         differences: shape::differences(shape, name),
         denies_purge: shape::denies_purge(shape),
+        is_mirror: shape::is_mirror(shape),
         has_transform: shape::has_transform(shape),
     }
 }

@@ -22,6 +22,8 @@ pub struct Room {
     pub state: StreamState,
     /// The server's clock, Unix nanoseconds: store times are of the same clock.
     pub now_ns: i64,
+    /// How long a message is kept at most; zero where its age has no bound.
+    pub max_age: Duration,
     /// Publishers' repeats are dropped inside this window, which the server rebuilds from stored messages.
     pub duplicate_window: Duration,
 }
@@ -39,6 +41,7 @@ impl Bus {
         Ok(Room {
             state: state(&typed, &config_of(&info), stream),
             now_ns: now,
+            max_age: typed.config.max_age,
             duplicate_window: typed.config.duplicate_window,
         })
     }

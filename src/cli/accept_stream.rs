@@ -5,10 +5,12 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use serde_json::json;
 
+use super::accept_promoted;
 use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
-use crate::config::{BusArgs, DatabaseArgs, check_parts};
+use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
 use crate::store::{Cursor, Loss, Wake};
 
 /// Header that JetStream gives to messages that it copied from another stream.
@@ -27,9 +29,15 @@ pub(super) struct AcceptArgs {
     /// Go on at this stream sequence instead of where the loss suggests
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
+    /// The stream is a mirror of the one that was folded, which took its place: go on without loss, and drop what is
+    /// published again until one duplicate window has passed
+    #[arg(long, conflicts_with_all = ["from", "yes"])]
+    promoted: bool,
     /// Give up events that are there and were not folded
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn run(args: AcceptArgs) -> Result<()> {
@@ -38,7 +46,9 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         bus,
         stream,
         from,
+        promoted,
         yes,
+        act,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
     let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
@@ -50,6 +60,10 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         .await?
         .context("a loss stands, but there is no cursor")?;
     println!("{stream} {}: {}", loss.kind, loss.detail);
+    if promoted {
+        let act = act.act("accept-stream", json!({"stream": stream, "promoted": true}));
+        return accept_promoted::run((&store, &bus), &stream, (&loss, &cursor), &act).await;
+    }
     let state = bus.stream_state(&stream).await?;
     let place = unfolded(&loss, &cursor);
     let unfolded = bus.waiting(&stream, place).await?;
@@ -69,8 +83,13 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
             "nothing was done: add --yes to give up {given_up} messages for good, or choose another --from"
         );
     }
+    let act = act.act(
+        "accept-stream",
+        json!({"stream": stream, "loss": loss.kind, "goes_on_at": next, "given_up": given_up}),
+    );
+    let behind = next.cast_signed() - 1;
     if !store
-        .accept_loss(&stream, state.created_ns, next.cast_signed() - 1, Wake::Streams)
+        .accept_loss(&stream, state.created_ns, behind, (Wake::Streams, &act))
         .await?
     {
         bail!("{stream}: somebody else accepted it meanwhile");

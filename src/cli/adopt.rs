@@ -6,10 +6,14 @@ use std::io::BufRead as _;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ActArgs, DatabaseArgs};
 use crate::domain::ids::UserId;
+
+/// Users typed on the command line that the act names.
+const NAMED_AT_MOST: usize = 100;
 
 /// From then on the role is taken from them when the rules say so.
 #[derive(Args, Debug)]
@@ -28,6 +32,8 @@ pub(super) struct AdoptArgs {
     /// Everybody who was seen to hold the role and is not taken over yet
     #[arg(long, conflicts_with_all = ["users", "users_file"])]
     all_known: bool,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn run(args: AdoptArgs) -> Result<()> {
@@ -37,8 +43,12 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
         mut users,
         users_file,
         all_known,
+        act,
     } = args;
     let database = database.checked()?;
+    let typed = &users[..users.len().min(NAMED_AT_MOST)];
+    let mut arguments =
+        json!({"role": role, "users": typed, "users_file": users_file, "all_known": all_known});
     if let Some(path) = users_file {
         users.extend(read(&path)?);
     }
@@ -52,7 +62,9 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
     users.sort_unstable();
     users.dedup();
     let named = (!all_known).then_some(users.as_slice());
-    let adopted = app::connect(&database).await?.adopt(&role, named).await?;
+    arguments["named"] = users.len().into();
+    let act = act.act("adopt", arguments);
+    let adopted = app::connect(&database).await?.adopt(&role, named, &act).await?;
     println!(
         "{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so"
     );

@@ -4,10 +4,11 @@
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ActArgs, DatabaseArgs};
 use crate::domain::date;
 
 /// Sends announced changes of roles again, for a stream `ROLE_CHANGES` that lost them. Those that the stream still holds
@@ -19,6 +20,8 @@ pub(super) struct AnnounceArgs {
     /// From changes completed at this time on, such as 2026-11-23T10:00:00Z; `start` for all
     #[arg(long)]
     from: String,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
@@ -28,7 +31,8 @@ pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
             .with_context(|| format!("--from \"{}\": expected a time, or `start`", text.escape_debug()))?,
     };
     let database = args.database.checked()?;
-    let changes = app::connect(&database).await?.announce_again(from).await?;
+    let act = args.act.act("announce", json!({"from": args.from}));
+    let changes = app::connect(&database).await?.announce_again(from, &act).await?;
     println!("{changes} changes are sent again, in their order");
     Ok(())
 }

@@ -4,9 +4,11 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ActArgs, DatabaseArgs};
+use crate::domain::act::Act;
 use crate::domain::brake::{GONE_WINDOW, word};
 use crate::domain::plan::Change;
 use crate::store::gone::GoneBrake;
@@ -24,19 +26,23 @@ pub(super) struct BrakeArgs {
     deed: Option<Deed>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Deed {
     /// Let those held pass: each is decided anew, and what is still due is written
     Release {
         /// Which changes
         #[arg(value_enum)]
         changes: Held,
+        #[command(flatten)]
+        act: ActArgs,
     },
     /// Give up for good what is held: holders keep the role until `adopt`; grants must be earned anew
     Drop {
         /// Which changes
         #[arg(value_enum)]
         changes: Changes,
+        #[command(flatten)]
+        act: ActArgs,
     },
 }
 
@@ -87,19 +93,19 @@ impl Changes {
         })
     }
 
-    async fn release(self, store: &Store) -> Result<Option<u64>> {
+    async fn release(self, store: &Store, act: &Act) -> Result<Option<u64>> {
         Ok(match self {
-            Self::Revokes => store.release_brake(Change::Revoked).await?,
-            Self::Grants => store.release_brake(Change::Granted).await?,
-            Self::Restores => store.release_restores().await?,
+            Self::Revokes => store.release_brake(Change::Revoked, act).await?,
+            Self::Grants => store.release_brake(Change::Granted, act).await?,
+            Self::Restores => store.release_restores(act).await?,
         })
     }
 
-    async fn drop(self, store: &Store) -> Result<Option<u64>> {
+    async fn drop(self, store: &Store, act: &Act) -> Result<Option<u64>> {
         Ok(match self {
-            Self::Revokes => store.drop_braked(Change::Revoked).await?,
-            Self::Grants => store.drop_braked(Change::Granted).await?,
-            Self::Restores => store.drop_restores().await?,
+            Self::Revokes => store.drop_braked(Change::Revoked, act).await?,
+            Self::Grants => store.drop_braked(Change::Granted, act).await?,
+            Self::Restores => store.drop_restores(act).await?,
         })
     }
 
@@ -119,17 +125,20 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     let store = app::connect(&database.checked()?).await?;
     let (changes, done) = match deed {
         None => return shown(&store, show).await,
-        Some(Deed::Release { changes }) => {
+        Some(Deed::Release { changes, act }) => {
             let Some(changes) = changes.changes() else {
-                return release_gone(&store).await;
+                let act = act.act("brake release", json!({"changes": "gone"}));
+                return release_gone(&store, &act).await;
             };
-            let released = changes.release(&store).await?;
+            let act = act.act("brake release", json!({"changes": changes.word()}));
+            let released = changes.release(&store, &act).await?;
             (changes, released.map(|users| {
                 format!("{users} users released: each is decided anew, and what is still due is written as the rate limit allows")
             }))
         }
-        Some(Deed::Drop { changes }) => {
-            let dropped = changes.drop(&store).await?;
+        Some(Deed::Drop { changes, act }) => {
+            let act = act.act("brake drop", json!({"changes": changes.word()}));
+            let dropped = changes.drop(&store, &act).await?;
             let left = changes.dropped();
             (
                 changes,
@@ -144,8 +153,8 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     Ok(())
 }
 
-async fn release_gone(store: &Store) -> Result<()> {
-    match store.release_gone(GONE_WINDOW).await? {
+async fn release_gone(store: &Store, act: &Act) -> Result<()> {
+    match store.release_gone(GONE_WINDOW, act).await? {
         Some(users) => println!(
             "gone: {users} users released: Auth0 is asked for each again, and those it does not know are marked as gone"
         ),

@@ -4,9 +4,10 @@
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use serde_json::json;
 
 use crate::app;
-use crate::config::{DatabaseArgs, ErasureArgs};
+use crate::config::{ActArgs, DatabaseArgs, ErasureArgs};
 use crate::domain::ids::UserId;
 
 /// Removes everything that is kept about the user and drops what names them later. It cannot be undone. Delete the user at
@@ -20,6 +21,8 @@ pub(super) struct EraseArgs {
     /// Auth0 user id, such as `auth0|6132829445244d0069782a78`
     #[arg(value_name = "USER_ID")]
     user: String,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn run(args: EraseArgs) -> Result<()> {
@@ -27,11 +30,14 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
         database,
         erasure,
         user,
+        act,
     } = args;
     let (database, key) = erasure.checked(&database)?;
     let key = key.context("ERASURE_KEY: not set")?;
     checked(&user)?;
-    let erased = app::connect(&database).await?.erase(&user, &key).await?;
+    // The person is named by the pseudonym.
+    let act = act.act("erase", json!({}));
+    let erased = app::connect(&database).await?.erase(&user, &key, &act).await?;
     println!(
         "{user}: erased{}; {} rows removed or made anonymous. What names the user from now on is dropped. \
          Messages in the streams stay until their retention ends.",

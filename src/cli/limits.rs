@@ -5,9 +5,10 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ByArgs, DatabaseArgs};
 use crate::domain::limits::Limit;
 use crate::store::Store;
 
@@ -31,9 +32,8 @@ enum Deed {
         /// Why; kept with the change
         #[arg(long, value_name = "TEXT")]
         why: String,
-        /// Which operator sets it; kept with the change
-        #[arg(long = "as", value_name = "NAME", env = "USER", default_value = "unknown")]
-        by: String,
+        #[command(flatten)]
+        by: ByArgs,
     },
 }
 
@@ -49,7 +49,12 @@ pub(super) async fn run(args: LimitsArgs) -> Result<()> {
             let parsed = limit.parse(&value);
             let value =
                 parsed.map_err(|expected| anyhow::anyhow!("{name}: got {value:?}, expected {expected}"))?;
-            store.set_limit(limit, value, &by, &why).await?;
+            let act = by.act(
+                "limits set",
+                json!({"name": name, "value": limit.show(value)}),
+                Some(why),
+            );
+            store.set_limit(limit, value, &act).await?;
             println!(
                 "{name} = {}: workers take it over within seconds",
                 limit.show(value)

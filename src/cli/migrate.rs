@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde_json::json;
 
 use crate::app;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Limits, ROLE_CHANGES, StreamState};
@@ -24,11 +25,16 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
     let config = args.checked()?;
-    app::connect(&config.database)
-        .await?
-        .migrate()
-        .await
-        .context("database")?;
+    let store = app::connect(&config.database).await?;
+    let applied = store.migrate().await.context("database")?;
+    if applied > 0 {
+        let act = args
+            .by
+            .act("migrate", json!({"release": env!("CARGO_PKG_VERSION")}), None);
+        store
+            .acted(&act, &format!("{applied} migrations applied"))
+            .await?;
+    }
     println!("database: up to date");
     let bus = app::bus(&config.bus).await?;
     tokio::time::timeout(CONNECT_WITHIN, bus.wait_for_supported_server())

@@ -2,12 +2,15 @@
 //!
 //! Owns what a person types and reads. Must never decide what a stage decides.
 
+mod accept_promoted;
 mod accept_stream;
+mod acts;
 mod adopt;
 mod announce;
 mod brake;
 mod erase;
 mod export;
+mod forgive;
 mod limits;
 mod migrate;
 mod openapi;
@@ -68,6 +71,10 @@ enum Command {
     Requeue(requeue::RequeueArgs),
     /// Show the tenant that the database belongs to, or give the database to another one
     Tenant(tenant::TenantArgs),
+    /// Set playlists to 0 of which more plays were taken back than were counted
+    Forgive(forgive::ForgiveArgs),
+    /// Show what operators did, and why
+    Acts(acts::ActsArgs),
     /// Print everything that is kept about a user
     Export(export::ExportArgs),
     /// Erase a user for good: all that is kept, and all that comes later
@@ -126,6 +133,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Tenant(args) => tenant::run(args).await?,
+            Command::Forgive(args) => forgive::run(args).await?,
+            Command::Acts(args) => acts::run(args).await?,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,

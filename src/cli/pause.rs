@@ -1,12 +1,14 @@
-//! `rolekeeper pause` and `rolekeeper resume`: a person stops the writing, and lets it go on.
+//! `rolekeeper pause` and `rolekeeper resume`: an operator stops the writing, and lets it go on.
 //!
 //! Owns what is said about it. Must never end what is in hand.
 
 use anyhow::{Result, bail};
 use clap::Args;
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ActArgs, ByArgs, DatabaseArgs};
+use crate::store::Resumed;
 
 /// Looks and writes stop, on all workers and across restarts; counting goes on.
 #[derive(Args, Debug)]
@@ -14,21 +16,27 @@ pub(super) struct PauseArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     /// Why, for whoever finds it paused
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "why", value_name = "TEXT")]
     reason: Option<String>,
+    #[command(flatten)]
+    by: ByArgs,
 }
 
-/// Looks and writes go on.
+/// Looks and writes go on. Where they were stopped because another program wrote under our client id, or where
+/// role changes were announced that this database does not know, --why is needed.
 #[derive(Args, Debug)]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn pause(args: PauseArgs) -> Result<()> {
-    let PauseArgs { database, reason } = args;
+    let PauseArgs { database, reason, by } = args;
     let store = app::connect(&database.checked()?).await?;
-    match store.pause(reason.as_deref()).await? {
+    let act = by.act("pause", json!({}), reason.clone());
+    match store.pause(reason.as_deref(), &act).await? {
         Some(0) => println!("paused: nothing is written until `rolekeeper resume`; counting goes on"),
         Some(in_hand) => println!(
             "paused: {in_hand} users are in hand and come to their end, then nothing is written until `rolekeeper resume`; \
@@ -40,10 +48,19 @@ pub(super) async fn pause(args: PauseArgs) -> Result<()> {
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<()> {
-    let ResumeArgs { database } = args;
-    if !app::connect(&database.checked()?).await?.resume().await? {
-        bail!("not paused, nothing to resume");
+    let ResumeArgs { database, act } = args;
+    let act = act.act("resume", json!({}));
+    match app::connect(&database.checked()?).await?.resume(&act).await? {
+        Resumed::Yes => println!("resumed"),
+        Resumed::NotPaused => bail!("not paused, nothing to resume"),
+        Resumed::Forgotten(unknown) => bail!(
+            "nothing was done: {unknown} role changes were announced that this database does not know, so it was restored from a \
+             backup or is another one. See that it is the right one, then repeat with --why TEXT"
+        ),
+        Resumed::NeedsReason => bail!(
+            "still paused: another program wrote roles under our own client id (`rolekeeper acts` names the record). Find out \
+             which one, give it a client of its own, then repeat with --why TEXT"
+        ),
     }
-    println!("resumed");
     Ok(())
 }

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ActArgs, DatabaseArgs};
 use crate::domain::ids::UserId;
 
 /// They are looked at next, as if they had never failed; a display name that was refused is sent again. Exit code 1
@@ -30,6 +31,8 @@ pub(super) struct RequeueArgs {
     /// Everybody who is parked
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
@@ -37,6 +40,7 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
         database,
         mut users,
         all,
+        act,
     } = args;
     let database = database.checked()?;
     for user in &users {
@@ -46,7 +50,9 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
     users.sort_unstable();
     users.dedup();
     let named = (!all).then_some(users.as_slice());
-    let requeued = app::connect(&database).await?.requeue(named).await?;
+    // Which users is added where it is known.
+    let act = act.act("requeue", json!({}));
+    let requeued = app::connect(&database).await?.requeue(named, &act).await?;
     println!("{} requeued", requeued.len());
     for user in users.iter().filter(|user| !requeued.contains(user)) {
         println!("{user}: not parked");

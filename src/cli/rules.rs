@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::app;
-use crate::config::{DatabaseArgs, ForbiddenArgs};
+use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
+use crate::domain::act::Act;
 use crate::domain::rule::Versioned;
 use crate::domain::rule::offer::{Verdict, changes};
 use crate::store::{OfferedBy, Store, StoreError};
@@ -35,6 +37,8 @@ enum Deed {
         force: bool,
         #[command(flatten)]
         forbidden: ForbiddenArgs,
+        #[command(flatten)]
+        act: ActArgs,
     },
 }
 
@@ -47,21 +51,28 @@ pub(super) async fn run(args: RulesArgs) -> Result<()> {
             file,
             force,
             forbidden,
+            act,
         } => {
             let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
             let offered = forbidden.roles().parse_rules(&text);
             let offered = offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
-            apply(&app::connect(&database).await?, &offered, force).await
+            let told =
+                json!({"file": file.display().to_string(), "force": force, "version": offered.version});
+            let act = act.act("rules apply", told);
+            apply(&app::connect(&database).await?, &offered, force, &act).await
         }
     }
 }
 
-async fn apply(store: &Store, offered: &Versioned, force: bool) -> Result<()> {
+async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Result<()> {
     let before = match store.rules_in_force().await {
         Err(StoreError::RulesFormat(_)) => None,
         other => other?,
     };
-    match store.offer_rules(offered, OfferedBy::Command { force }).await? {
+    match store
+        .offer_rules(offered, OfferedBy::Command { force }, Some(act))
+        .await?
+    {
         Verdict::PutInForce => {}
         Verdict::Same => {
             println!("nothing changed: these rules are in force");

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::app;
 use crate::bus::{STREAMS, Which};
-use crate::config::{BusArgs, DatabaseArgs, check_parts};
+use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
 use crate::domain::event::Reason;
 use crate::store::{Cursor, DeadLetter, Store, Wake};
 
@@ -36,6 +37,8 @@ pub(super) struct SkipArgs {
     /// Why it is skipped; kept with the message
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     why: String,
+    #[command(flatten)]
+    by: ByArgs,
 }
 
 pub(super) async fn run(args: SkipArgs) -> Result<()> {
@@ -45,6 +48,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         stream,
         seq,
         why,
+        by,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
     let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
@@ -83,7 +87,11 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         size: stored.payload.len(),
         stored_ns: stored.stored_ns,
     };
-    if !store.skip(&stream, &cursor, &letter, Wake::Streams).await? {
+    let act = by.act("skip", json!({"stream": stream, "seq": seq}), Some(why));
+    if !store
+        .skip(&stream, &cursor, &letter, (Wake::Streams, &act))
+        .await?
+    {
         bail!("{stream}: the cursor moved meanwhile; nothing was skipped");
     }
     println!(

@@ -4,9 +4,10 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::app;
-use crate::config::DatabaseArgs;
+use crate::config::{ActArgs, DatabaseArgs};
 
 /// Shows the tenant, unless told to move.
 #[derive(Args, Debug)]
@@ -27,6 +28,8 @@ enum Deed {
         /// Do it; without this the command only says what it would do
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        act: ActArgs,
     },
 }
 
@@ -34,7 +37,7 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
     let TenantArgs { database, deed } = args;
     let store = app::connect(&database.checked()?).await?;
     let bound = store.tenant().await?;
-    let Some(Deed::Move { to, yes }) = deed else {
+    let Some(Deed::Move { to, yes, act }) = deed else {
         match bound {
             Some(domain) => println!("{domain}"),
             None => println!(
@@ -57,7 +60,8 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
              the user earns it; repeat with --yes to do so"
         );
     }
-    match store.move_tenant(&to).await? {
+    let act = act.act("tenant move", json!({"from": bound, "to": to}));
+    match store.move_tenant(&to, &act).await? {
         Some(assignments) => println!(
             "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate limit allows"
         ),

@@ -5,6 +5,7 @@
 
 use clap::Args;
 
+use super::act::ByArgs;
 use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
@@ -170,4 +171,7 @@ pub struct MigrateArgs {
     /// The streams.
     #[command(flatten)]
     pub streams: StreamsArgs,
+    /// Which operator migrates.
+    #[command(flatten)]
+    pub by: ByArgs,
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns defaults, ranges and contradictions. Must never print a secret, and never start anything.
 
+mod act;
 mod api;
 mod args;
 mod check;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use act::{ActArgs, ByArgs};
 pub use api::{ApiArgs, ApiConfig, DEFAULT_GENRES, genres};
 pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 const SLICES: i64 = 4;
 
 /// How long ids are remembered at least, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Horizon(i64);
 
 /// Part of a horizon, in Unix seconds of the stream's time.
@@ -29,6 +29,12 @@ impl Horizon {
     pub fn new(span: Duration) -> Option<Self> {
         let seconds = i64::try_from(span.as_secs()).ok()?;
         (seconds >= SLICES).then_some(Self(seconds))
+    }
+
+    /// How long ids are remembered at least.
+    #[must_use]
+    pub fn span(self) -> Duration {
+        Duration::from_secs(self.0.unsigned_abs())
     }
 
     /// The slice to be made before a message of second `newest` can be kept, if `slices`, oldest first, end before it.
@@ -60,7 +66,20 @@ pub fn slice_of(slices: &[Slice], second: i64) -> Option<&Slice> {
 /// same has a chance of 1 in 2^64.
 #[must_use]
 pub fn payload_hash(payload: &[u8]) -> i64 {
-    let digest = Sha256::digest(payload);
+    first_bytes(&Sha256::digest(payload))
+}
+
+/// The same of a whole message: its subject as the stream holds it, and its payload.
+#[must_use]
+pub fn message_hash(subject: &str, payload: &[u8]) -> i64 {
+    let digest = Sha256::new()
+        .chain_update(subject)
+        .chain_update([0])
+        .chain_update(payload);
+    first_bytes(&digest.finalize())
+}
+
+fn first_bytes(digest: &[u8]) -> i64 {
     let first = digest.iter().take(8);
     first.fold(0, |hash, byte| (hash << 8) | i64::from(*byte))
 }

@@ -1,6 +1,7 @@
 //! Decides. Everything here is pure: no IO, no async, no clock, no randomness, no logging; time and
 //! chance come in as arguments, results go out as values.
 
+pub mod act;
 pub mod announcement;
 pub mod brake;
 pub mod date;

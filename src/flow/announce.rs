@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
+use super::forgotten::{self, Forgotten};
 use super::patience::Patience;
-use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored};
+use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
 use crate::domain::announcement::Announcement;
 use crate::metrics::Metrics;
 use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
@@ -35,6 +36,7 @@ pub(super) struct Announce {
     store: Store,
     bus: Bus,
     metrics: Arc<Metrics>,
+    forgotten: Forgotten,
     /// A change was completed.
     wake: Notify,
 }
@@ -56,9 +58,23 @@ enum Broken {
     Payload(#[from] serde_json::Error),
 }
 
+impl From<forgotten::Broken> for Broken {
+    fn from(broken: forgotten::Broken) -> Self {
+        match broken {
+            forgotten::Broken::Store(why) => why.into(),
+            forgotten::Broken::Bus(why) => why.into(),
+        }
+    }
+}
+
 impl Announce {
     pub(super) fn new(store: Store, bus: Bus, metrics: Arc<Metrics>) -> Self {
         Self {
+            forgotten: Forgotten {
+                store: store.clone(),
+                bus: bus.clone(),
+                metrics: Arc::clone(&metrics),
+            },
             store,
             bus,
             metrics,
@@ -86,6 +102,7 @@ impl Announce {
             ended = announce => ended,
             heard = self.hear() => heard,
             never = self.watch() => match never {},
+            ended = self.forgotten.run() => ended.map(|never| match never {}),
         }
     }
 
@@ -117,6 +134,7 @@ impl Announce {
         // Read before the stream is: a change that is marked meanwhile lies behind.
         let known = self.store.announced_end().await?;
         let end = self.bus.end(ROLE_CHANGES).await?;
+        self.forgotten.compare(known.as_ref(), &end).await?;
         self.compare(known, &end).await?;
         if let Some(change) = change_of(&end) {
             self.mark(change, end.created_ns, Some(end.seq)).await?;
@@ -127,7 +145,18 @@ impl Announce {
     /// Notes and tells when the stream lacks what was announced. Announcing goes on: others wait for what is new.
     async fn compare(&self, known: Option<AnnouncedEnd>, end: &End) -> Result<(), StoreError> {
         let Some(known) = known else { return Ok(()) };
-        let fresh = lost(&known, end);
+        let fresh = match lost(&known, end) {
+            // A mirror that was promoted was made at another time, and holds what was announced in its place.
+            Some(_) if end.created_ns != known.created_ns => match self.is_copy(&known).await {
+                Ok(true) => None,
+                Ok(false) => lost(&known, end),
+                Err(why) => {
+                    debug!("the end of ROLE_CHANGES was not compared: {why}");
+                    return Ok(());
+                }
+            },
+            fresh => fresh,
+        };
         if let Some(what) = &fresh {
             error!(
                 stream = ROLE_CHANGES,
@@ -143,6 +172,14 @@ impl Announce {
         let stands = fresh.is_some() || known.lost.is_some();
         self.metrics.room.announcements_lost.set(i64::from(stands));
         Ok(())
+    }
+
+    /// Whether the stream holds the change that was marked last where the one before held it.
+    async fn is_copy(&self, known: &AnnouncedEnd) -> Result<bool, BusError> {
+        let at = Which::At(known.seq.unsigned_abs());
+        let there = self.bus.fetch(ROLE_CHANGES, at).await?;
+        let id = there.and_then(|there| there.header("Nats-Msg-Id"));
+        Ok(id.is_some_and(|id| id == known.change_id.to_string()))
     }
 
     /// Announces one change and marks it.

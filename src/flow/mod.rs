@@ -5,6 +5,7 @@ pub mod accept;
 mod announce;
 pub mod backoff;
 pub mod fold;
+mod forgotten;
 pub mod patience;
 pub mod publish;
 pub mod reconcile;

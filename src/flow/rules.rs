@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::domain::act::Act;
 use crate::domain::forbidden::ForbiddenRoles;
 use crate::domain::limits::{Limits, Own};
 use crate::domain::rule::offer::{self, Verdict};
@@ -134,11 +136,25 @@ impl RulesKeeper {
                     version: 0,
                     rules: Rules::default(),
                 };
-                Some(self.store.offer_rules(&built_in, OfferedBy::BuiltIn).await?)
+                Some(
+                    self.store
+                        .offer_rules(&built_in, OfferedBy::BuiltIn, None)
+                        .await?,
+                )
             }
             (Ok(None), _) => None,
             (Ok(Some(offered)), standing) => Some(match offer::judge(offered, standing.as_ref()) {
-                Verdict::PutInForce => self.store.offer_rules(offered, OfferedBy::File).await?,
+                Verdict::PutInForce => {
+                    let act = Act {
+                        by: format!("worker {}", self.worker.name),
+                        command: "RULES_FILE",
+                        arguments: json!({"version": offered.version}),
+                        why: None,
+                    };
+                    self.store
+                        .offer_rules(offered, OfferedBy::File, Some(&act))
+                        .await?
+                }
                 other => other,
             }),
             (Err(why), None) if in_force.is_ok() => return Err(RulesError::NoRules(why.clone())),

@@ -94,6 +94,7 @@ impl Ops {
                 .set(i64::from(engaged));
         }
         metrics.paused.set(i64::from(gauges.paused));
+        metrics.unknown_write.set(i64::from(gauges.unknown_write));
         if let Some(walked) = &gauges.walked {
             metrics.rules.walk_open.set(i64::from(walked.changed));
             let wanted_at = walked.wanted_at.unix_timestamp() as f64;
@@ -101,6 +102,8 @@ impl Ops {
             metrics.rules.walk_slices.set(walked.slices.0);
         }
         metrics.unannounced.set(gauges.unannounced);
+        metrics.fold.oldest_transaction.set(gauges.oldest_transaction_s);
+        metrics.fold.cursor_versions.set(gauges.cursor_versions);
         metrics.tenant_log.delivered_at.set(gauges.log_delivered_at_s);
         metrics.tenant_log.silent.set(i64::from(gauges.log_silent));
         metrics.tenant_log.read_to.set(gauges.log_read_to_s);

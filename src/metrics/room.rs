@@ -17,6 +17,8 @@ pub struct RoomMetrics {
     pub untrimmed: IntGaugeVec,
     /// 1 while ROLE_CHANGES lacks announced changes.
     pub announcements_lost: IntGauge,
+    /// Announced changes that the audit does not know.
+    pub changes_forgotten: IntGauge,
     /// Messages removed.
     pub trimmed: IntCounterVec,
 }
@@ -43,6 +45,10 @@ impl RoomMetrics {
             announcements_lost: maker.gauge(
                 "rolekeeper_role_changes_lost",
                 "1 while the stream ROLE_CHANGES lacks changes that were announced; `rolekeeper announce` sends them again; of the active worker",
+            ),
+            changes_forgotten: maker.gauge(
+                "rolekeeper_role_changes_forgotten",
+                "Role changes that the stream ROLE_CHANGES tells of and the audit does not know, until `rolekeeper resume`: the database was restored from a backup; of the active worker",
             ),
             trimmed: maker.counter(
                 "rolekeeper_stream_trimmed_messages_total",

@@ -7,7 +7,8 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Wake};
+use super::{Store, StoreError, Wake, acts};
+use crate::domain::act::Act;
 
 /// Where the stream ended when the last change was marked.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ impl Store {
     }
 
     /// Has all changes completed since `from` sent again, in their order; answers how many.
-    pub async fn announce_again(&self, from: OffsetDateTime) -> Result<u64, StoreError> {
+    pub async fn announce_again(&self, from: OffsetDateTime, act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let again = sqlx::query!(
             "INSERT INTO announce_again (change_id)
@@ -66,6 +67,7 @@ impl Store {
         sqlx::query!("UPDATE announced_end SET lost_at = NULL, lost = NULL")
             .execute(&mut tx)
             .await?;
+        acts::keep(&mut tx, act, &format!("{count} changes are sent again")).await?;
         Wake::RoleChanges.send(&mut tx).await?;
         tx.commit().await?;
         Ok(count)

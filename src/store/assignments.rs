@@ -4,7 +4,8 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake};
+use super::{Store, StoreError, Tx, Wake, acts};
+use crate::domain::act::Act;
 
 /// Users that one transaction takes over.
 const ADOPTED_AT_ONCE: usize = 2_000;
@@ -129,11 +130,11 @@ impl Store {
     /// Takes holders of a role over: from now on it is ours to take from them. All known unadopted holders
     /// when `users` is none, otherwise these users, known or not. They are looked at next. In slices, each in a
     /// transaction of its own. Returns how many.
-    pub async fn adopt(&self, role: &str, users: Option<&[String]>) -> Result<u64, StoreError> {
+    pub async fn adopt(&self, role: &str, users: Option<&[String]>, act: &Act) -> Result<u64, StoreError> {
         let mut adopted = 0;
         if let Some(users) = users {
             for slice in users.chunks(ADOPTED_AT_ONCE) {
-                adopted += self.adopt_slice(role, slice).await?;
+                adopted += self.adopt_slice(role, slice, act).await?;
             }
             return Ok(adopted);
         }
@@ -151,11 +152,11 @@ impl Store {
                 return Ok(adopted);
             };
             after.clone_from(last);
-            adopted += self.adopt_slice(role, &slice).await?;
+            adopted += self.adopt_slice(role, &slice, act).await?;
         }
     }
 
-    async fn adopt_slice(&self, role: &str, users: &[String]) -> Result<u64, StoreError> {
+    async fn adopt_slice(&self, role: &str, users: &[String], act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let unadopted = sqlx::query_scalar!(
             r#"SELECT named.user_id AS "user_id!" FROM UNNEST($2::text[]) AS named(user_id)
@@ -188,6 +189,7 @@ impl Store {
         .execute(&mut tx)
         .await?
         .rows_affected();
+        acts::keep(&mut tx, act, &format!("{adopted} taken over")).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(adopted)

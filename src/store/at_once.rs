@@ -44,7 +44,7 @@ pub(super) async fn move_and_count(
                FROM UNNEST($1::text[], $2::bigint[]) AS d(playlist_id, delta)
                JOIN playlists p ON p.playlist_id = d.playlist_id
            ), moved AS (
-               UPDATE stream_cursors SET last_seq = $8, last_stored_ns = $9, moved_at = now()
+               UPDATE stream_cursors SET last_seq = $8, last_stored_ns = $9, last_hash = $11, moved_at = now()
                WHERE stream = $4 AND created_ns = $5 AND last_seq = $6 AND epoch = $7
                  AND EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $10)
                  AND (SELECT count(*) FILTER (WHERE stays) FROM played) = cardinality($1)
@@ -64,7 +64,8 @@ pub(super) async fn move_and_count(
         to.from.epoch,
         to.last_seq,
         to.last_stored_ns,
-        to.rules
+        to.rules,
+        to.last_hash
     );
     Ok(moved.fetch_one(&mut *tx).await?)
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake};
+use super::{Store, StoreError, Tx, Wake, acts};
+use crate::domain::act::Act;
 use crate::domain::plan::Change;
 
 /// How long a count of the holders may serve: it reads all changes of the window.
@@ -223,7 +224,7 @@ impl Store {
 
     /// Lets go of a brake, and lets exactly the users that it holds pass: they are decided anew. Answers how
     /// many; none when the brake was not engaged.
-    pub async fn release_brake(&self, change: Change) -> Result<Option<u64>, StoreError> {
+    pub async fn release_brake(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
         if !let_go(&mut tx, change).await? {
             return Ok(None);
@@ -240,6 +241,7 @@ impl Store {
         .execute(&mut tx)
         .await?
         .rows_affected();
+        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
@@ -248,7 +250,7 @@ impl Store {
     /// Lets go of a brake and gives up for good what it holds: holders are no longer adopted, grants are
     /// overruled. They are looked at once more, last of all. Answers how many; none when the brake was not
     /// engaged.
-    pub async fn drop_braked(&self, change: Change) -> Result<Option<u64>, StoreError> {
+    pub async fn drop_braked(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
         if !let_go(&mut tx, change).await? {
             return Ok(None);
@@ -271,6 +273,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
+        acts::keep(&mut tx, act, &format!("{} users dropped", dropped.len())).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(dropped.len() as u64))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, races, string_list};
+use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, pause, races, string_list};
 
 /// A record that Auth0 is to confirm.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Asked {
     pub asks: u32,
     /// How long ago it was first to be asked.
     pub waited: Duration,
+    /// It names our own client id, and is none of our writes.
+    pub own: bool,
 }
 
 /// What Auth0 said of a record.
@@ -60,11 +62,21 @@ impl Verdict {
     }
 }
 
+/// What came of a verdict.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judged {
+    /// Races that are settled because their record is not confirmed.
+    pub unconfirmed: u64,
+    /// Looks and writes are stopped from here on.
+    pub stopped: bool,
+}
+
 /// Has Auth0 asked for records of a user, unless it is being asked already.
 pub async fn ask(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE foreign_writes SET asked_at = now(), ask_at = now()
-         WHERE user_id = $1 AND record_id = ANY($2::text[]) AND verdict IS NULL AND asked_at IS NULL AND log_id IS NOT NULL",
+         WHERE user_id = $1 AND record_id = ANY($2::text[]) AND verdict IS NULL AND asked_at IS NULL AND log_id IS NOT NULL
+           AND NOT own",
         user,
         records as &[&str]
     )
@@ -77,7 +89,7 @@ impl Store {
     /// Records that Auth0 is to be asked for now, at most `most`.
     pub async fn records_to_confirm(&self, most: i64) -> Result<Vec<Asked>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT user_id, record_id, log_id AS "log_id!", client_id, dated_at, written_at, roles, wiped, asks,
+            r#"SELECT user_id, record_id, log_id AS "log_id!", client_id, dated_at, written_at, roles, wiped, asks, own,
                    extract(epoch FROM now() - asked_at)::double precision AS "waited!"
                FROM foreign_writes WHERE ask_at <= now() AND log_id IS NOT NULL ORDER BY ask_at LIMIT $1"#,
             most
@@ -96,6 +108,7 @@ impl Store {
                     wiped: row.wiped,
                     asks: u32::try_from(row.asks).unwrap_or(0),
                     waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
+                    own: row.own,
                 })
             })
             .collect()
@@ -116,8 +129,8 @@ impl Store {
     }
 
     /// Keeps what Auth0 said of a record, and nominates its user once nothing more is asked. A race whose record is not
-    /// confirmed is settled as such; answers how many those are.
-    pub async fn judged(&self, asked: &Asked, verdict: Verdict) -> Result<u64, StoreError> {
+    /// confirmed is settled as such; a write under our own client id that is none of ours stops all writes.
+    pub async fn judged(&self, asked: &Asked, verdict: Verdict) -> Result<Judged, StoreError> {
         let mut tx = self.begin().await?;
         let rest = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM foreign_writes WHERE user_id = $1 AND record_id <> $2 AND ask_at IS NOT NULL) AS "rest!"
@@ -127,7 +140,7 @@ impl Store {
         );
         // None: the user was erased meanwhile.
         let Some(rest) = rest.fetch_optional(&mut tx).await? else {
-            return Ok(0);
+            return Ok(Judged::default());
         };
         if !rest {
             let mut look = [Nominate {
@@ -149,12 +162,13 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        let settled = if verdict == Verdict::Confirmed {
-            0
-        } else {
-            races::unconfirmed(&mut tx, &asked.user, &[&asked.record]).await?
-        };
+        let mut judged = Judged::default();
+        if verdict != Verdict::Confirmed {
+            judged.unconfirmed = races::unconfirmed(&mut tx, &asked.user, &[&asked.record]).await?;
+        } else if asked.own {
+            judged.stopped = pause::stop(&mut tx, &asked.user, (asked.at, &asked.log_id)).await?;
+        }
         tx.commit().await?;
-        Ok(settled)
+        Ok(judged)
     }
 }

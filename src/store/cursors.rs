@@ -3,7 +3,8 @@
 //! Owns what is known of a stream, and what a move of its cursor hangs on. Must never move one of a fold but by the
 //! compare-and-swap of [`super::at_once`].
 
-use super::{DeadLetter, Store, StoreError, Tx, at_once, dead_letters};
+use super::{DeadLetter, Store, StoreError, Tx, acts, at_once, dead_letters};
+use crate::domain::act::Act;
 
 /// Where a stream's fold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,12 @@ pub struct Cursor {
     pub epoch: i64,
     /// Store time of the newest message folded before the cursor was last set by hand, Unix nanoseconds; never lowered.
     pub newest_stored_ns: i64,
+    /// Hash of the message at `last_seq`; none when none was read.
+    pub last_hash: Option<i64>,
+    /// Messages stored before this, Unix nanoseconds, may repeat earlier ones: a mirror was promoted. 0 when none was.
+    pub repeats_until_ns: i64,
+    /// That stream's duplicate window, in seconds.
+    pub repeats_window_s: i64,
 }
 
 impl Cursor {
@@ -74,7 +81,8 @@ impl Store {
     pub async fn cursor(&self, stream: &str) -> Result<Option<Cursor>, StoreError> {
         let row = sqlx::query_as!(
             Cursor,
-            "SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns FROM stream_cursors WHERE stream = $1",
+            "SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, repeats_until_ns, repeats_window_s
+             FROM stream_cursors WHERE stream = $1",
             stream
         );
         Ok(row.fetch_optional(&self.pool).await?)
@@ -111,7 +119,7 @@ impl Store {
         stream: &str,
         created_ns: i64,
         last_seq: i64,
-        wake: super::Wake,
+        (wake, act): (super::Wake, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let accepted = sqlx::query!(
@@ -123,8 +131,8 @@ impl Store {
         }
         sqlx::query!(
             "UPDATE stream_cursors
-             SET created_ns = $2, last_seq = $3, last_stored_ns = 0, epoch = epoch + 1, moved_at = now(),
-                 newest_stored_ns = GREATEST(newest_stored_ns, last_stored_ns)
+             SET created_ns = $2, last_seq = $3, last_stored_ns = 0, last_hash = NULL, epoch = epoch + 1,
+                 moved_at = now(), newest_stored_ns = GREATEST(newest_stored_ns, last_stored_ns)
              WHERE stream = $1",
             stream,
             created_ns,
@@ -133,6 +141,12 @@ impl Store {
         .execute(&mut tx)
         .await?;
         super::nominations::release_held(&mut tx).await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!("accepted: the fold goes on behind {last_seq}"),
+        )
+        .await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
@@ -145,12 +159,12 @@ impl Store {
         stream: &str,
         from: &Cursor,
         letter: &DeadLetter<'_>,
-        wake: super::Wake,
+        (wake, act): (super::Wake, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let moved = sqlx::query!(
             "UPDATE stream_cursors
-             SET last_seq = $4, last_stored_ns = $5, epoch = epoch + 1, moved_at = now()
+             SET last_seq = $4, last_stored_ns = $5, last_hash = NULL, epoch = epoch + 1, moved_at = now()
              WHERE stream = $1 AND created_ns = $6 AND last_seq = $2 AND epoch = $3",
             stream,
             from.last_seq,
@@ -163,6 +177,7 @@ impl Store {
             return Ok(false);
         }
         dead_letters::keep(&mut tx, stream, std::slice::from_ref(letter)).await?;
+        acts::keep(&mut tx, act, "skipped: the message is a dead letter").await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
@@ -215,6 +230,8 @@ pub struct Move<'m> {
     pub last_seq: i64,
     /// When the stream stored that one, Unix nanoseconds.
     pub last_stored_ns: i64,
+    /// Hash of that one.
+    pub last_hash: Option<i64>,
     /// Fingerprint of the rules that it was folded by.
     pub rules: &'m str,
 }

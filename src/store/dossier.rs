@@ -28,7 +28,7 @@ pub struct Dossier {
     pub unrecorded: bool,
     /// Other clients wrote the user's roles.
     pub foreign_writes: bool,
-    /// A stream's loss stands.
+    /// A stream's loss stands, or the database lacks much of what was announced.
     pub loss: bool,
     /// Brakes that were engaged just now. No lock keeps them so.
     pub engaged: Vec<Change>,
@@ -49,7 +49,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
                EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
-               EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) AS "loss!",
+               EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
                (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?"

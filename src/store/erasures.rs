@@ -4,7 +4,10 @@
 
 use std::collections::HashSet;
 
-use super::{Store, StoreError, Tx, person};
+use serde_json::json;
+
+use super::{Store, StoreError, Tx, acts, person};
+use crate::domain::act::Act;
 use crate::domain::erasure::{ErasureKey, Hash, pseudonym};
 use crate::domain::ids::UserId;
 
@@ -130,11 +133,12 @@ impl Store {
         refuse(&mut tx, self.erasure_key(), user.as_str()).await
     }
 
-    /// Erases a person for good: first from the dead letters, which are many, then all else in one transaction.
+    /// Erases a person for good: first from the dead letters, which are many, then all else in one transaction. The act names
+    /// the pseudonym.
     ///
     /// # Errors
     /// Others were erased with another key, or Postgres refused; then nothing was changed.
-    pub async fn erase(&self, user: &str, key: &ErasureKey) -> Result<Erased, StoreError> {
+    pub async fn erase(&self, user: &str, key: &ErasureKey, act: &Act) -> Result<Erased, StoreError> {
         // Before anything is removed: that the key fits.
         let mut tx = self.begin().await?;
         if let Some(check_value) = check_value(&mut tx).await? {
@@ -163,7 +167,14 @@ impl Store {
             hash.as_slice()
         );
         let before = noted.execute(&mut tx).await?.rows_affected() == 0;
-        let rows = person::erase(&mut tx, user, &pseudonym(&hash)).await?;
+        let pseudonym = pseudonym(&hash);
+        let act = Act {
+            arguments: json!({"person": pseudonym}),
+            ..act.clone()
+        };
+        // Before the person goes: the reason may name them.
+        acts::keep(&mut tx, &act, if before { "erased again" } else { "erased" }).await?;
+        let rows = person::erase(&mut tx, user, &pseudonym).await?;
         tx.commit().await?;
         Ok(Erased {
             rows: rows + letters,

@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use sqlx::AssertSqlSafe;
-
 use super::{Held, StoreError, Tx};
 use crate::domain::horizon::Slice;
 
@@ -16,44 +14,43 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 /// The slices there are, oldest first.
 pub async fn slices(held: &mut Held) -> Result<Vec<Slice>, StoreError> {
     let mut tx = held.begin().await?;
+    let slices = slices_now(&mut tx).await?;
+    tx.commit().await?;
+    Ok(slices)
+}
+
+/// The same inside a transaction.
+pub async fn slices_now(tx: &mut Tx<'_>) -> Result<Vec<Slice>, StoreError> {
     let slices = sqlx::query_as!(
         Slice,
         r#"SELECT slice_from AS "from", slice_to AS "to" FROM event_id_slices ORDER BY slice_from"#
     );
-    let slices = slices.fetch_all(&mut tx).await?;
-    tx.commit().await?;
-    Ok(slices)
+    Ok(slices.fetch_all(&mut *tx).await?)
 }
 
 /// Makes a slice. Attached, not created in place: that waits for no reader.
 pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
-    sqlx::query!(
-        "INSERT INTO event_id_slices (slice_from, slice_to) VALUES ($1, $2)",
-        slice.from,
-        slice.to
-    )
-    .execute(&mut tx)
-    .await?;
-    let Slice { from, to } = slice;
-    let sql = format!(
-        "{LOCK_TIMEOUT};
-         CREATE TABLE event_ids_{from} (LIKE event_ids INCLUDING COMMENTS, UNIQUE (event_id));
-         COMMENT ON TABLE event_ids_{from} IS 'Ids of events that the stream stored from Unix second {from} up to {to}.';
-         ALTER TABLE event_ids ATTACH PARTITION event_ids_{from} FOR VALUES IN ({from})"
-    );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
+    make_now(&mut tx, slice).await?;
     Ok(tx.commit().await?)
+}
+
+/// The same inside a transaction.
+pub async fn make_now(tx: &mut Tx<'_>, slice: &Slice) -> Result<(), StoreError> {
+    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *tx).await?;
+    sqlx::query!("SELECT make_event_id_slice($1, $2)", slice.from, slice.to)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
 }
 
 /// Drops a slice with all ids in it.
 pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
-    sqlx::query!("DELETE FROM event_id_slices WHERE slice_from = $1", slice.from)
+    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut tx).await?;
+    sqlx::query!("SELECT drop_event_id_slice($1)", slice.from)
         .execute(&mut tx)
         .await?;
-    let sql = format!("{LOCK_TIMEOUT}; DROP TABLE event_ids_{}", slice.from);
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
@@ -75,14 +72,60 @@ pub async fn known(
     Ok(rows.into_iter().map(|row| (row.event_id, row.payload)).collect())
 }
 
+/// When the stream stored those of `ids` that are known in these slices, Unix nanoseconds.
+pub async fn stored(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    ids: &[&str],
+) -> Result<HashMap<String, i64>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT event_id, stored_ns AS "stored_ns!" FROM event_ids
+           WHERE slice_from = ANY($1) AND event_id = ANY($2::text[]) AND stored_ns IS NOT NULL"#,
+        slices,
+        ids as &[&str]
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.event_id, row.stored_ns))
+        .collect())
+}
+
 /// Keeps ids that are known in none of the slices; sorted, so that pages are touched in order.
-pub async fn keep(tx: &mut Tx<'_>, slices: &[i64], payloads: &[i64], ids: &[&str]) -> Result<(), StoreError> {
+pub async fn keep(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    payloads: &[i64],
+    ids: &[&str],
+    stored_ns: &[i64],
+) -> Result<(), StoreError> {
     let kept = sqlx::query!(
-        "INSERT INTO event_ids (slice_from, payload, event_id)
-         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[])",
+        "INSERT INTO event_ids (slice_from, payload, event_id, stored_ns)
+         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])",
         slices,
         payloads,
-        ids as &[&str]
+        ids as &[&str],
+        stored_ns
+    );
+    kept.execute(&mut *tx).await?;
+    Ok(())
+}
+
+/// Keeps ids of events that were counted before; those that are known stay as they are.
+pub async fn keep_counted(
+    tx: &mut Tx<'_>,
+    slices: &[i64],
+    payloads: &[i64],
+    ids: &[&str],
+    stored_ns: &[i64],
+) -> Result<(), StoreError> {
+    let kept = sqlx::query!(
+        "INSERT INTO event_ids (slice_from, payload, event_id, stored_ns)
+         SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) ON CONFLICT DO NOTHING",
+        slices,
+        payloads,
+        ids as &[&str],
+        stored_ns
     );
     kept.execute(&mut *tx).await?;
     Ok(())

@@ -31,12 +31,18 @@ pub struct Gauges {
     pub adopted: i64,
     /// Completed changes that were not announced yet.
     pub unannounced: i64,
+    /// Age of the oldest open transaction that may be seen, in seconds.
+    pub oldest_transaction_s: f64,
+    /// Versions of the cursors' rows that cannot be removed.
+    pub cursor_versions: i64,
     /// Streams whose loss stands.
     pub losses: Vec<String>,
     /// Changes whose brake is engaged.
     pub brakes: Vec<String>,
-    /// A person has paused the writing.
+    /// The writing is paused.
     pub paused: bool,
+    /// It is, because another program writes under our client id.
+    pub unknown_write: bool,
     /// How far users are compared with the rules.
     pub walked: Option<super::Walked>,
     /// When the log stream last delivered, Unix seconds.
@@ -104,6 +110,16 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
+        // Transactions of other users show only with the right pg_read_all_stats; what they leave behind always does.
+        let held_up = sqlx::query!(
+            r#"SELECT coalesce((SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL), 0)
+                       ::double precision AS "oldest!",
+                   coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'stream_cursors'::regclass), 0)::bigint
+                       AS "versions!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
         let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
         let brakes = sqlx::query_scalar!(
             r#"SELECT change AS "change!" FROM brakes WHERE engaged_at IS NOT NULL
@@ -116,6 +132,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
+        let paused = self.paused().await?;
         Ok(Gauges {
             due: queue.due,
             waiting: queue.waiting,
@@ -128,9 +145,12 @@ impl Store {
             unadopted: holders.unadopted,
             adopted: holders.adopted,
             unannounced,
+            oldest_transaction_s: held_up.oldest,
+            cursor_versions: held_up.versions,
             losses: losses.fetch_all(&self.pool).await?,
             brakes: brakes.fetch_all(&self.pool).await?,
-            paused: self.paused().await?.is_some(),
+            paused: paused.is_some(),
+            unknown_write: paused.is_some_and(|paused| paused.unknown_write),
             walked: self.walked().await?,
             log_delivered_at_s: log.delivered_at,
             log_silent: log.silent,

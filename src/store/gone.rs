@@ -8,7 +8,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::looks::GONE_HELD;
-use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, nominations};
+use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations};
+use crate::domain::act::Act;
 
 /// How long what is known of a user is kept after Auth0 has said that the user is no more.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -185,7 +186,7 @@ impl Store {
 
     /// Lets go of the brake, and lets exactly the users that it holds pass: Auth0 is asked for them again. So it is for those
     /// who were marked in the `window` before it engaged. Answers how many were held; none when it was not engaged.
-    pub async fn release_gone(&self, window: Duration) -> Result<Option<u64>, StoreError> {
+    pub async fn release_gone(&self, window: Duration, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
         // Waits for looks that hold its lock, so that what they hold is seen by the statements that follow.
         let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
@@ -222,6 +223,7 @@ impl Store {
             })
             .collect();
         nominations::nominate(&mut tx, &mut looks).await?;
+        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))

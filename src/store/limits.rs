@@ -5,7 +5,8 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Wake, walk};
+use super::{Store, StoreError, Wake, acts, walk};
+use crate::domain::act::Act;
 use crate::domain::limits::{Limit, Limits};
 
 /// A limit as it was set.
@@ -58,16 +59,22 @@ impl Store {
 
     /// Sets a limit; workers take it over within seconds. Where roles are written again, users for whom something was
     /// decided meanwhile are looked for at once.
-    pub async fn set_limit(&self, limit: Limit, value: f64, by: &str, why: &str) -> Result<(), StoreError> {
+    pub async fn set_limit(&self, limit: Limit, value: f64, act: &Act) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(
             "INSERT INTO limits (name, value, set_by, why) VALUES ($1, $2, $3, $4)",
             limit.as_str(),
             value,
-            by,
-            why
+            act.by,
+            act.why.as_deref().unwrap_or_default()
         )
         .execute(&mut tx)
+        .await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!("{} = {}", limit.as_str(), limit.show(value)),
+        )
         .await?;
         if limit == Limit::Writes {
             walk::want(&mut tx, None).await?;

@@ -1,6 +1,6 @@
 //! Who is active: a session advisory lock on a connection of its own.
 //!
-//! Owns the lock numbers. Must never be what correctness rests on: the cursor's compare-and-swap and the
+//! Owns the lock numbers, which differ from schema to schema. Must never be what correctness rests on: the cursor's compare-and-swap and the
 //! lease are; the lock only keeps the others from working for nothing.
 
 use std::sync::PoisonError;
@@ -46,8 +46,10 @@ impl Store {
             Lock::FoldAuth0Logs => 2,
             Lock::Reconcile => 3,
         };
+        // Advisory locks are of the database; two deployments in schemas of one database must not wait for each other.
         let taken = sqlx::query_scalar!(
-            r#"SELECT pg_try_advisory_lock($1, $2) AS "taken!""#,
+            r#"SELECT pg_try_advisory_lock($1, CASE coalesce(current_schema(), 'public') WHEN 'public' THEN $2::int
+                   ELSE ((current_schema()::text::regnamespace::oid::bigint * 4 + $2) % 2147483647)::int END) AS "taken!""#,
             NAMESPACE,
             number
         );

@@ -3,6 +3,7 @@
 //! Owns every query. Must never hold a transaction or a pooled connection while somebody calls another
 //! system, and never decide: what to write comes in as values.
 
+mod acts;
 mod announced_end;
 pub mod assignments;
 mod at_once;
@@ -12,6 +13,7 @@ mod counters;
 mod cursor_marks;
 pub mod cursors;
 pub mod dead_letters;
+pub mod debts;
 pub mod display_names;
 pub mod dossier;
 pub mod erasures;
@@ -19,9 +21,12 @@ pub mod event_ids;
 mod fault;
 mod featured_playlists;
 pub mod fold_starts;
+pub mod foreign_changes;
+mod forgotten;
 mod gauges;
 pub mod gone;
 mod limits;
+pub mod lives;
 mod lock;
 pub mod looks;
 mod me;
@@ -34,6 +39,7 @@ mod person;
 pub mod playlists;
 mod pool;
 pub mod profile_writes;
+pub mod promoted;
 mod publish_budgets;
 pub mod races;
 pub mod restores;
@@ -47,6 +53,7 @@ mod sweep;
 mod tenant;
 mod tenant_log;
 mod tx;
+mod unknown_writes;
 mod user_data;
 pub mod users;
 mod wake;
@@ -63,6 +70,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::domain::erasure::ErasureKey;
+pub use acts::Acted;
 pub use announced_end::AnnouncedEnd;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
@@ -74,6 +82,7 @@ pub use dossier::Dossier;
 pub use erasures::Erased;
 pub use fault::Fault;
 pub use featured_playlists::OwnPlaylist;
+pub use forgotten::{ForgottenChanges, Told};
 pub use gauges::Gauges;
 pub use limits::SetLimit;
 pub use lock::{CHECK_EVERY, Held, Lock};
@@ -81,7 +90,7 @@ pub use looks::{Claim, HeldBy};
 pub use nominations::{Cause, Nominate, Urgency};
 pub use out_of_step::Compare;
 pub use parked::Parked;
-pub use pause::Paused;
+pub use pause::{Paused, Resumed};
 pub use playlists::{Counted, Facts};
 use pool::Pool;
 pub use profile_writes::{OwnRecord, OwnWrite};
@@ -202,16 +211,30 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
-    /// Applies the migrations that are missing.
+    /// Applies the migrations that are missing; answers how many.
     ///
     /// # Errors
     /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<usize, StoreError> {
+        let before = self.applied().await?.len();
         let mut session = Session::open(&self.direct).await?;
         MIGRATOR
             .run(session.unbounded())
             .await
-            .map_err(|error| StoreError::Schema(error.to_string()))
+            .map_err(|error| StoreError::Schema(error.to_string()))?;
+        Ok(self.applied().await?.len().saturating_sub(before))
+    }
+
+    /// Migrations that were applied, by version.
+    async fn applied(&self) -> Result<Vec<i64>, StoreError> {
+        let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
+        if !there.fetch_one(&self.pool).await? {
+            return Ok(Vec::new());
+        }
+        // Not checked at compile time: the table belongs to the migrator, not to our migrations.
+        let applied =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
+        Ok(applied.fetch_all(&self.pool).await?)
     }
 
     /// Refuses a schema that this binary does not belong to.
@@ -219,14 +242,7 @@ impl Store {
     /// # Errors
     /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is not there.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
-        let applied: Vec<i64> = if there.fetch_one(&self.pool).await? {
-            // Not checked at compile time: the table belongs to the migrator, not to our migrations.
-            let applied = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
-            applied.fetch_all(&self.pool).await?
-        } else {
-            Vec::new()
-        };
+        let applied = self.applied().await?;
         let needed: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
         if let Some(missing) = needed.iter().find(|version| !applied.contains(version)) {
             return Err(StoreError::Schema(format!(

@@ -5,9 +5,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Wake};
+use super::{Store, StoreError, Wake, acts};
+use crate::domain::act::Act;
+
+/// Users that an act names.
+const NAMED_AT_MOST: usize = 100;
 
 /// A user nobody looks at until a person, a change of the profile or a day's end wakes them.
 #[derive(Clone, Debug)]
@@ -71,7 +76,7 @@ impl Store {
 
     /// Makes parked users due now, as if they had never failed, and lets refused display names be sent again; their
     /// profiles are read. All of them when `users` is none. Answers who was parked, or refused.
-    pub async fn requeue(&self, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
+    pub async fn requeue(&self, users: Option<&[String]>, act: &Act) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
         let mut requeued = sqlx::query_scalar!(
             "UPDATE nominations SET parked_at = NULL, attempts = 0, failure = NULL, observe = true, due_at = now()
@@ -85,6 +90,16 @@ impl Store {
             if !requeued.contains(&user) {
                 requeued.push(user);
             }
+        }
+        if !requeued.is_empty() {
+            // Those who were not parked stay unnamed: they may have been erased.
+            let named: &[String] = if users.is_some() { &requeued } else { &[] };
+            let named = &named[..named.len().min(NAMED_AT_MOST)];
+            let act = Act {
+                arguments: json!({"all": users.is_none(), "users": named}),
+                ..act.clone()
+            };
+            acts::keep(&mut tx, &act, &format!("{} requeued", requeued.len())).await?;
         }
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;

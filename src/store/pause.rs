@@ -1,30 +1,86 @@
-//! Table `pause`: a person has stopped all looks and writes.
+//! Table `pause`: looks and writes are stopped, by an operator or because another program writes under our client id.
 //!
 //! Owns the row that says so; the claim of `nominations` obeys it. Must never touch what is in hand.
 
+use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Wake};
+use super::{Store, StoreError, Tx, Wake, acts, forgotten};
+use crate::domain::act::Act;
 
-/// What a person has stopped.
+/// What is stopped.
 #[derive(Clone, Debug)]
 pub struct Paused {
     /// Since when.
     pub since: OffsetDateTime,
-    /// What the person said about it.
+    /// Why.
     pub reason: Option<String>,
+    /// Auth0 confirmed a write under our own client id that is not ours.
+    pub unknown_write: bool,
+}
+
+/// How `resume` ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// It goes on.
+    Yes,
+    /// Nothing was stopped.
+    NotPaused,
+    /// Another program writes under our client id, and the operator gave no reason to go on.
+    NeedsReason,
+    /// So many announced role changes are not known to this database, and the operator gave no reason to go on.
+    Forgotten(i64),
+}
+
+/// Stops looks and writes, since Auth0 confirmed a write of `user`'s roles under our client id that is not ours. Not for a
+/// write from before the last `resume`, nor in shadow mode. Answers whether they are stopped now and were not before.
+pub(super) async fn stop(
+    tx: &mut Tx<'_>,
+    user: &str,
+    (written_at, log_id): (OffsetDateTime, &str),
+) -> Result<bool, StoreError> {
+    let reason =
+        format!("a write under our own client id is not ours (log record {log_id}, see `rolekeeper acts`)");
+    let stopped = sqlx::query_scalar!(
+        r#"INSERT INTO pause AS p (reason, unknown_write)
+           SELECT $1, true
+           WHERE $2 > coalesce((SELECT max(acted_at) FROM operator_acts WHERE command = 'resume'), '-infinity')
+             AND (SELECT value FROM limits WHERE name = 'writes' ORDER BY set_id DESC LIMIT 1) IS DISTINCT FROM 0
+           ON CONFLICT (only_row) DO UPDATE SET unknown_write = true,
+               reason = concat_ws('; ', p.reason, excluded.reason) WHERE NOT p.unknown_write
+           RETURNING true AS "stopped!""#,
+        reason,
+        written_at
+    );
+    if stopped.fetch_optional(&mut *tx).await?.is_none() {
+        return Ok(false);
+    }
+    let act = Act {
+        by: "the worker that reconciles".to_owned(),
+        command: "pause",
+        arguments: json!({"log_id": log_id, "user": user}),
+        why: None,
+    };
+    acts::keep(
+        tx,
+        &act,
+        "writes stopped: a write under our own client id is not ours",
+    )
+    .await?;
+    Wake::Nominations.send(tx).await?;
+    Ok(true)
 }
 
 impl Store {
-    /// What a person has stopped; none when nothing is.
+    /// What is stopped; none when nothing is.
     pub async fn paused(&self) -> Result<Option<Paused>, StoreError> {
-        let row = sqlx::query_as!(Paused, "SELECT since, reason FROM pause");
+        let row = sqlx::query_as!(Paused, "SELECT since, reason, unknown_write FROM pause");
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
     /// Stops looks and writes. Answers how many users are in hand and come to their end; none when it was
     /// stopped already (a new reason is kept).
-    pub async fn pause(&self, reason: Option<&str>) -> Result<Option<i64>, StoreError> {
+    pub async fn pause(&self, reason: Option<&str>, act: &Act) -> Result<Option<i64>, StoreError> {
         let mut tx = self.begin().await?;
         let fresh = sqlx::query_scalar!(
             r#"INSERT INTO pause (reason) VALUES ($1)
@@ -37,17 +93,43 @@ impl Store {
         let in_hand =
             sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM nominations WHERE lease_until > now()"#);
         let in_hand = in_hand.fetch_one(&mut tx).await?;
+        let outcome = if fresh {
+            "paused"
+        } else {
+            "paused already; the reason is kept"
+        };
+        acts::keep(&mut tx, act, outcome).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(fresh.then_some(in_hand))
     }
 
-    /// Goes on. Answers false when nothing was stopped.
-    pub async fn resume(&self) -> Result<bool, StoreError> {
+    /// Goes on.
+    pub async fn resume(&self, act: &Act) -> Result<Resumed, StoreError> {
         let mut tx = self.begin().await?;
-        let ended = sqlx::query!("DELETE FROM pause").execute(&mut tx).await?;
+        let forgotten = forgotten::standing(&mut tx).await?;
+        if let (Some(unknown), None) = (forgotten, &act.why) {
+            return Ok(Resumed::Forgotten(unknown));
+        }
+        if forgotten.is_some() {
+            forgotten::resume(&mut tx).await?;
+        }
+        let ended = sqlx::query_scalar!(
+            "DELETE FROM pause WHERE NOT unknown_write OR $1 RETURNING reason",
+            act.why.is_some()
+        );
+        if ended.fetch_optional(&mut tx).await?.is_none() && forgotten.is_none() {
+            let stands = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pause) AS "stands!""#);
+            let stands = stands.fetch_one(&mut tx).await?;
+            return Ok(if stands {
+                Resumed::NeedsReason
+            } else {
+                Resumed::NotPaused
+            });
+        }
+        acts::keep(&mut tx, act, "resumed").await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
-        Ok(ended.rows_affected() > 0)
+        Ok(Resumed::Yes)
     }
 }

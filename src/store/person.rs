@@ -34,6 +34,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM profile_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM foreign_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM races WHERE user_id = $1", user),
@@ -42,12 +43,6 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM user_data WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM featured_playlists WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM publish_budgets WHERE user_id = $1", user),
-        // The audit stays, of nobody in particular; what is open will not be done.
-        sqlx::query!(
-            "UPDATE role_changes SET user_id = $2, outcome = coalesce(outcome, 'gone') WHERE user_id = $1",
-            user,
-            pseudonym
-        ),
         // The others went before, see `forget_letters`; these came meanwhile.
         sqlx::query!(
             "DELETE FROM dead_letters
@@ -63,6 +58,18 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     for query in queries {
         rows += query.execute(&mut *tx).await?.rows_affected();
     }
+    // The audit stays, under the pseudonym; what is open will not be done.
+    let spelled: Vec<String> = named
+        .iter()
+        .map(|id| String::from_utf8_lossy(id).into_owned())
+        .collect();
+    let audited = sqlx::query_scalar!(
+        r#"SELECT erase_from_audit($1, $2, $3) AS "rows!""#,
+        user,
+        pseudonym,
+        &spelled
+    );
+    rows += audited.fetch_one(&mut *tx).await?.unsigned_abs();
     Ok(rows)
 }
 
@@ -106,6 +113,7 @@ impl Store {
                UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = $1
                UNION ALL SELECT 'nominations', to_jsonb(t) FROM nominations t WHERE user_id = $1
                UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = $1
+               UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = $1
                UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = $1
                UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = $1
                UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = $1

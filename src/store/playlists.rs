@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
-use super::{StoreError, Tx};
+use super::{Held, StoreError, Tx};
 use crate::domain::ids::UserId;
 use crate::domain::tally::Playlist;
 
@@ -182,6 +182,24 @@ pub async fn insert(
         .into_iter()
         .map(|row| (row.playlist_id, row.number))
         .collect())
+}
+
+/// Whether Postgres refused a number as taken: the sequence is behind, as after a logical replication that left it out.
+#[must_use]
+pub fn is_number_taken(why: &StoreError) -> bool {
+    let StoreError::Postgres(sqlx::Error::Database(said)) = why else {
+        return false;
+    };
+    said.constraint() == Some("playlists_number")
+}
+
+/// Moves the sequence of numbers behind the largest one that is given.
+pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
+    let mut tx = held.begin().await?;
+    let largest = sqlx::query_scalar!(r#"SELECT mend_playlist_numbers() AS "largest!""#);
+    let largest = largest.fetch_one(&mut tx).await?;
+    tx.commit().await?;
+    Ok(largest)
 }
 
 /// The state of playlists before a batch that saves or deletes them, in the order asked; the default for

@@ -10,7 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, Wake, string_list};
+use super::{Store, StoreError, Tx, Wake, string_list, unknown_writes};
 use crate::domain::merge::{OurWrite, State};
 
 /// Newest writes of others to one user that are reckoned with.
@@ -35,6 +35,8 @@ pub struct ForeignWrite {
     pub client: Option<String>,
     /// The record's own date.
     pub dated: Option<OffsetDateTime>,
+    /// The record names our own client id, and no write of ours is known that it may tell of.
+    pub own: bool,
 }
 
 /// A write of another client as far as it is known.
@@ -138,10 +140,11 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
     let log_ids: Vec<Option<&str>> = writes.iter().map(|write| write.log_id.as_deref()).collect();
     let clients: Vec<Option<&str>> = writes.iter().map(|write| write.client.as_deref()).collect();
     let dated: Vec<Option<OffsetDateTime>> = writes.iter().map(|write| write.dated).collect();
+    let own: Vec<bool> = writes.iter().map(|write| write.own).collect();
     sqlx::query!(
-        "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped, log_id, client_id, dated_at)
+        "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped, log_id, client_id, dated_at, own)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::boolean[], $6::text[], $7::text[],
-             $8::timestamptz[])
+             $8::timestamptz[], $9::boolean[])
          ON CONFLICT DO NOTHING",
         &users as &[&str],
         &records as &[&str],
@@ -150,10 +153,14 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
         &wiped,
         &log_ids as &[Option<&str>],
         &clients as &[Option<&str>],
-        &dated as &[Option<OffsetDateTime>]
+        &dated as &[Option<OffsetDateTime>],
+        &own
     )
     .execute(&mut *tx)
     .await?;
+    if own.contains(&true) {
+        unknown_writes::ask(tx, &users, &records).await?;
+    }
     Ok(())
 }
 
@@ -161,8 +168,8 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
 /// none.
 pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT record_id, written_at, roles, client_id, verdict IS NOT DISTINCT FROM 'confirmed' AS "confirmed!",
-               CASE WHEN verdict IS DISTINCT FROM 'no_scope' THEN log_id END AS log_id
+        r#"SELECT record_id, written_at, roles, client_id, verdict IS NOT DISTINCT FROM 'confirmed' AND NOT own AS "confirmed!",
+               CASE WHEN verdict IS DISTINCT FROM 'no_scope' AND NOT own THEN log_id END AS log_id
            FROM foreign_writes WHERE user_id = $1 AND (verdict IS NULL OR verdict IN ('confirmed', 'no_scope'))
            ORDER BY written_at DESC LIMIT $2"#,
         user,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Store, StoreError, Tx, Wake, string_list};
+use super::{BrakeState, Store, StoreError, Tx, Wake, acts, string_list};
+use crate::domain::act::Act;
 
 /// The brake on restores, locked until the transaction ends.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Store {
 
     /// Lets go of the brake on restores, and lets exactly what it holds pass: it is decided anew. Answers for how many users;
     /// none when the brake was not engaged.
-    pub async fn release_restores(&self) -> Result<Option<u64>, StoreError> {
+    pub async fn release_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
         if !let_go(&mut tx).await? {
             return Ok(None);
@@ -115,6 +116,7 @@ impl Store {
         sqlx::query!("UPDATE races SET released = true WHERE held AND outcome IS NULL")
             .execute(&mut tx)
             .await?;
+        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
@@ -122,7 +124,7 @@ impl Store {
 
     /// Lets go of the brake on restores and gives up for good what it holds. Answers for how many users; none when the brake
     /// was not engaged.
-    pub async fn drop_restores(&self) -> Result<Option<u64>, StoreError> {
+    pub async fn drop_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
         if !let_go(&mut tx).await? {
             return Ok(None);
@@ -134,6 +136,7 @@ impl Store {
                SELECT count(DISTINCT user_id) AS "users!" FROM dropped"#
         );
         let dropped = dropped.fetch_one(&mut tx).await?;
+        acts::keep(&mut tx, act, &format!("{dropped} users dropped")).await?;
         tx.commit().await?;
         Ok(Some(dropped.unsigned_abs()))
     }

@@ -23,6 +23,8 @@ pub enum Kept {
     DeadLetters,
     /// How many those were.
     DeadLetterTotals,
+    /// Ids of plays that were taken back.
+    Retractions,
 }
 
 impl Store {
@@ -71,6 +73,13 @@ impl Store {
             Kept::DeadLetterTotals => sqlx::query!(
                 "DELETE FROM dead_letter_totals WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM dead_letter_totals WHERE hour < now() - $1::double precision * interval '1 second' LIMIT $2))",
+                kept,
+                SLICE
+            ),
+            Kept::Retractions => sqlx::query!(
+                "DELETE FROM retractions WHERE retracted_id = ANY(ARRAY(
+                     SELECT retracted_id FROM retractions WHERE counted_at < now() - $1::double precision * interval '1 second'
+                     ORDER BY counted_at LIMIT $2))",
                 kept,
                 SLICE
             ),

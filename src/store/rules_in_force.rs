@@ -4,7 +4,8 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake, walk, workers};
+use super::{Store, StoreError, Tx, Wake, acts, walk, workers};
+use crate::domain::act::Act;
 use crate::domain::rule::offer::{self, Standing, Verdict};
 use crate::domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
 
@@ -94,7 +95,12 @@ impl Store {
     }
 
     /// Puts rules that are offered in force, where their version allows it; answers what became of them.
-    pub async fn offer_rules(&self, offered: &Versioned, by: OfferedBy) -> Result<Verdict, StoreError> {
+    pub async fn offer_rules(
+        &self,
+        offered: &Versioned,
+        by: OfferedBy,
+        act: Option<&Act>,
+    ) -> Result<Verdict, StoreError> {
         let mut tx = self.begin().await?;
         // So that two offers cannot both find an empty table.
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
@@ -120,6 +126,15 @@ impl Store {
             )));
         }
         put(&mut tx, offered, by.as_str(), standing.as_ref()).await?;
+        if let Some(act) = act {
+            let was = standing.map_or_else(|| "none".to_owned(), |standing| standing.version.to_string());
+            let outcome = format!(
+                "version {} is in force, in place of {was}; fingerprint {}",
+                offered.version,
+                offered.rules.fingerprint()
+            );
+            acts::keep(&mut tx, act, &outcome).await?;
+        }
         tx.commit().await?;
         Ok(verdict)
     }

@@ -64,7 +64,8 @@ impl Store {
                 "WITH woken AS (
                      SELECT user_id FROM nominations
                      WHERE held_until <= now()
-                        OR (held = 'stream_loss' AND NOT EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL))
+                        OR (held = 'stream_loss' AND NOT EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL)
+                            AND NOT EXISTS (SELECT FROM forgotten_changes WHERE holds))
                      ORDER BY user_id LIMIT $1 FOR UPDATE
                  )
                  UPDATE nominations n SET held = NULL, held_until = NULL, observe = true, due_at = now()

@@ -3,7 +3,8 @@
 //! Owns the binding. Must never bind a database anew unless an operator says so, and then leave no holder of the old tenant
 //! for one whose role may be taken away.
 
-use super::{Lock, Store, StoreError};
+use super::{Lock, Store, StoreError, acts};
+use crate::domain::act::Act;
 
 /// Rows changed in one transaction of a move.
 const SLICE: i64 = 5_000;
@@ -42,10 +43,11 @@ impl Store {
 
     /// Gives the database to another tenant: all holders are unadopted and unverified, nobody is taken for gone, and changes
     /// that are open are closed. Answers how many assignments there are; none while a worker reconciles.
-    pub async fn move_tenant(&self, domain: &str) -> Result<Option<u64>, StoreError> {
+    pub async fn move_tenant(&self, domain: &str, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some(mut held) = self.try_lock(Lock::Reconcile).await? else {
             return Ok(None);
         };
+        self.acted(act, "begun").await?;
         let (mut assignments, mut after) = (0, (String::new(), String::new()));
         loop {
             held.check().await?;
@@ -84,6 +86,12 @@ impl Store {
             domain
         )
         .execute(&mut tx)
+        .await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!("moved: {assignments} assignments are unadopted and unverified"),
+        )
         .await?;
         super::walk::want(&mut tx, None).await?;
         tx.commit().await?;

@@ -15,11 +15,14 @@ mod proxy;
 #[cfg(test)]
 mod world;
 
+mod acts;
 #[cfg(test)]
 mod adopt;
 mod announce;
 #[cfg(test)]
 mod announce_lost;
+#[cfg(test)]
+mod announce_order;
 #[cfg(test)]
 mod answers;
 mod auth0_client;
@@ -49,6 +52,8 @@ mod display_names;
 #[cfg(test)]
 mod erase;
 #[cfg(test)]
+mod erase_letters;
+#[cfg(test)]
 mod event_ids;
 mod floors;
 #[cfg(test)]
@@ -69,11 +74,14 @@ mod fold_refused;
 mod fold_small_batches;
 #[cfg(test)]
 mod fold_unparsable;
+mod foreign_changes;
 mod forged_records;
 #[cfg(test)]
 mod gone;
 #[cfg(test)]
 mod late_writes;
+#[cfg(test)]
+mod least_rights;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
@@ -86,6 +94,8 @@ mod lost_grants;
 #[cfg(test)]
 mod migrate;
 #[cfg(test)]
+mod mirror_promoted;
+#[cfg(test)]
 mod nats_versions;
 mod official_clients;
 #[cfg(test)]
@@ -93,6 +103,8 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+#[cfg(test)]
+mod postgres_restored;
 #[cfg(test)]
 mod queue_turns;
 mod races;
@@ -110,6 +122,8 @@ mod reconcile_trouble;
 mod record_hints;
 #[cfg(test)]
 mod restores;
+#[cfg(test)]
+mod retractions;
 mod rules_across_releases;
 mod rules_file;
 mod rules_in_force;
@@ -117,6 +131,10 @@ mod rules_in_force;
 mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
+#[cfg(test)]
+mod second_writer;
+#[cfg(test)]
+mod shared_postgres;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl Term<'_> {
             tx.commit().await.map_err(StoreError::from)?;
             hand.progress.marked = Some(seq);
         }
-        let keep = self.fold.dedup_horizon.is_some();
+        let keep = self.horizon(hand.cursor).is_some();
         let pending = last_seq.saturating_sub(stored.seq);
         let batch = Batch::single(self.fold.source, stored.into_message(pending), keep);
         self.write(hand, batch, std::future::pending()).await
@@ -155,11 +155,13 @@ impl Term<'_> {
             size: stored.payload.len(),
             stored_ns: stored.stored_ns,
         };
+        let to_hash = Some(stored.hash());
         let to = Move {
             stream,
             from: hand.cursor,
             last_seq: seq,
             last_stored_ns: stored.stored_ns,
+            last_hash: to_hash,
             rules: &self.fingerprint,
         };
         let write = async {
@@ -179,6 +181,7 @@ impl Term<'_> {
         );
         let was_suspect = hand.progress.is_suspect(hand.cursor.last_seq);
         (hand.cursor.last_seq, hand.cursor.last_stored_ns) = (seq, stored.stored_ns);
+        hand.cursor.last_hash = to_hash;
         hand.progress.buried(seq, was_suspect);
         let done = Done {
             messages: 1,

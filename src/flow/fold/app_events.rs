@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::lives::Lives;
 use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::numbers::Numbers;
 use super::{Done, Message, adds, dead_letter, repeats};
@@ -17,7 +18,7 @@ use crate::domain::rule::{Measure, Rules};
 use crate::domain::tally::{self, Playlist, Tally};
 use crate::store::cursors::Move;
 use crate::store::{
-    DeadLetter, Held, StoreError, Tx, dead_letters, erasures, nominations, owner_totals, playlists,
+    DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, nominations, owner_totals, playlists,
 };
 
 /// Largest batch, in messages, that goes in one trip. There the trips are what takes the time; in a larger one it is the
@@ -104,18 +105,25 @@ pub(super) async fn fold(
         Some(slices) => repeats::drop_repeats(tx, &mut read, &mut dead, slices).await?,
         None => 0,
     };
+    let lives = match slices {
+        Some(slices) => Lives::read(tx, &read, slices).await?,
+        None => Lives::default(),
+    };
     let retracted: Vec<String> = tally::retracted(&read.events)
         .into_iter()
         .map(|token| token.as_str().to_owned())
         .collect();
     if !retracted.is_empty() {
         let ids: Vec<&str> = retracted.iter().map(String::as_str).collect();
-        let fresh = playlists::retract(tx, &ids).await?;
+        let mut fresh = playlists::retract(tx, &ids).await?;
+        fresh.retain(|id| !lives.past.contains(id));
         tally::void_repeats(&mut read.events, &fresh);
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
     touched.extend(adds::add(tx, &sums.adds, rules, numbers).await?);
+    lives.keep(tx).await?;
+    let below_zero = below_zero(tx, &read).await?;
 
     let mut nominees = Nominees::new(&read, rules);
     for one in &touched {
@@ -145,13 +153,28 @@ pub(super) async fn fold(
         messages,
         erased,
         repeats,
+        below_zero,
         other_tenant: Vec::new(),
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
 }
 
-/// Drops playlists that were saved for somebody who was erased; answers how many. Only then does an event name a person
-/// who is kept.
+/// How many of the playlists that a retraction names are below 0 now: it may only be ahead of its play.
+async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
+    let retracted = read
+        .events
+        .iter()
+        .filter(|event| matches!(event.kind, Kind::Retraction { .. }));
+    let ids: BTreeSet<&str> = retracted.map(|event| event.playlist.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<&str> = ids.into_iter().collect();
+    Ok(debts::below_zero(tx, &ids).await?.unsigned_abs())
+}
+
+/// Drops what names a person who was erased as an owner; returns how many. A playlist that has another owner is deleted by it:
+/// it is no longer theirs either. Only then does an event name a person who is kept.
 async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
         Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
@@ -163,14 +186,28 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
     if erased.is_empty() {
         return Ok(0);
     }
-    let before = read.events.len();
-    let keep: Vec<bool> = read
-        .events
-        .iter()
-        .map(|event| owner(event).is_none_or(|owner| !erased.contains(&owner)))
+    let is_erased = |event: &Event<'_>| owner(event).is_some_and(|owner| erased.contains(&owner));
+    let of_erased = read.events.iter().filter(|event| is_erased(event));
+    let ids: BTreeSet<String> = of_erased
+        .map(|event| event.playlist.as_str().to_owned())
         .collect();
-    read.retain(&keep);
-    Ok((before - read.events.len()) as u64)
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let known = ids.iter().zip(playlists::before(tx, &ids).await?);
+    let mut owned: BTreeSet<String> = known
+        .filter(|(_, known)| known.owner.is_some())
+        .map(|(id, _)| (*id).to_owned())
+        .collect();
+    let mut dropped = 0;
+    for event in &mut read.events {
+        if is_erased(event) {
+            let has_owner = owned.remove(event.playlist.as_str());
+            event.kind = if has_owner { Kind::Deleted } else { Kind::Repeat };
+            dropped += 1;
+        } else if owner(event).is_some() {
+            owned.insert(event.playlist.as_str().to_owned());
+        }
+    }
+    Ok(dropped)
 }
 
 /// Playlists that were saved or deleted: read, changed, written.

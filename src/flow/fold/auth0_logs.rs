@@ -128,6 +128,7 @@ pub(super) async fn fold(
         messages: batch.len() as u64,
         erased: dropped,
         repeats: 0,
+        below_zero: 0,
         other_tenant,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
     })
@@ -171,7 +172,7 @@ impl Told {
         let source = Source {
             at: written_at,
             // An event of Event Streams has an id too, but not one in the tenant's log.
-            log_id: record.log_id.clone().filter(|_| record.kind == "sapi" && !ours),
+            log_id: record.log_id.clone().filter(|_| record.kind == "sapi"),
             id: record
                 .log_id
                 .unwrap_or_else(|| format!("stored at {stored_ns} ns")),
@@ -204,8 +205,8 @@ impl Told {
                 let user = user.as_str().to_owned();
                 self.drifted.insert(user.clone());
                 match roles {
-                    WrittenRoles::Set(roles) => self.wrote(user, source, roles, false),
-                    WrittenRoles::Wiped => self.wrote(user, source, vec![], true),
+                    WrittenRoles::Set(roles) => self.wrote(user, source, (roles, false), ours),
+                    WrittenRoles::Wiped => self.wrote(user, source, (vec![], true), ours),
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
             }
@@ -249,7 +250,8 @@ impl Told {
     }
 
     /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.
-    fn wrote(&mut self, user: String, source: Source, roles: Vec<String>, wiped: bool) {
+    /// One under our own client id that we know nothing of is confirmed apart, and nothing is restored for its sake.
+    fn wrote(&mut self, user: String, source: Source, (roles, wiped): (Vec<String>, bool), own: bool) {
         self.theirs.extend(source.at.map(|at| ForeignWrite {
             user,
             record: source.id,
@@ -259,6 +261,7 @@ impl Told {
             log_id: source.log_id,
             client: source.client,
             dated: source.dated,
+            own,
         }));
     }
 
@@ -280,7 +283,7 @@ impl Told {
                 }
                 OwnWrite::Unknown => {
                     self.drifted.insert(record.user.clone());
-                    self.wrote(record.user, source, record.roles, false);
+                    self.wrote(record.user, source, (record.roles, false), true);
                 }
             }
         }

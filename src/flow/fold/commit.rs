@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::{debug, warn};
 
 use super::filling::{Batch, Content, Last};
 use super::numbers::Numbers;
@@ -14,7 +15,7 @@ use super::progress::Progress;
 use super::term::{Term, TermError};
 use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
 use crate::store::cursors::{self, Move};
-use crate::store::{Cursor, Fault, Held, StoreError};
+use crate::store::{Cursor, Fault, Held, StoreError, playlists};
 
 /// What a term writes with.
 pub(super) struct Hand<'t> {
@@ -51,6 +52,14 @@ impl Term<'_> {
             }
             Err(why) => why,
         };
+        if let TermError::Store(fault) = &why
+            && playlists::is_number_taken(fault)
+        {
+            // Not the fault of any message.
+            let largest = playlists::mend_numbers(hand.held).await?;
+            warn!("the sequence playlist_numbers was behind, and goes on behind {largest}: {fault}");
+            return Err(why);
+        }
         let fault = match &why {
             TermError::CommitTimeout => Some(Fault::TimedOut(why.to_string())),
             TermError::Store(why) => why.fault(),
@@ -75,23 +84,29 @@ impl Term<'_> {
         batch: Batch,
     ) -> Result<Done, TermError> {
         let stream = self.fold.source.stream();
-        let Batch { content, last } = batch;
+        let Batch {
+            content,
+            last,
+            last_hash,
+        } = batch;
+        let horizon = self.horizon(cursor);
         let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
         let to = Move {
             stream,
             from: cursor,
             last_seq: seq,
             last_stored_ns: stored_ns,
+            last_hash,
             rules: &self.fingerprint,
         };
-        if self.fold.dedup_horizon.is_none()
+        if horizon.is_none()
             && let Content::AppEvents(batch) = &content
             && let Some(done) = app_events::fold_at_once(held, &to, batch, &self.rules).await?
         {
-            (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
+            (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
             return Ok(done);
         }
-        let slices = match (&content, self.fold.dedup_horizon) {
+        let slices = match (&content, horizon) {
             (Content::AppEvents(batch), Some(horizon)) => {
                 Some(repeats::prepare(held, horizon, &batch.read).await?)
             }
@@ -115,7 +130,7 @@ impl Term<'_> {
             }
         };
         tx.commit().await.map_err(StoreError::from)?;
-        (cursor.last_seq, cursor.last_stored_ns) = (seq, stored_ns);
+        (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
         Ok(done)
     }
 
@@ -135,6 +150,13 @@ impl Term<'_> {
             .with_label_values(&[stream])
             .inc_by(done.erased);
         metrics.repeats_dropped.inc_by(done.repeats);
+        if done.below_zero > 0 {
+            metrics.fold.below_zero.inc_by(done.below_zero);
+            debug!(
+                playlists = done.below_zero,
+                "more plays were taken back than were counted"
+            );
+        }
         self.fold
             .other_tenant
             .committed(&done.other_tenant, &metrics.tenant_log);

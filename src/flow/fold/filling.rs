@@ -10,6 +10,7 @@ use super::app_events;
 use super::follow::{Follow, Jump};
 use super::{Message, Source};
 use crate::bus::{Bus, ReadError, Reader};
+use crate::domain::horizon::message_hash;
 use crate::store::Cursor;
 
 /// Messages taken and parsed at a stretch before a commit under way gets its turn: some tens of microseconds. Each of its
@@ -27,15 +28,22 @@ const STALLED_AFTER: Duration = Duration::from_millis(50);
 pub(super) struct Batch {
     pub(super) content: Content,
     pub(super) last: Last,
+    /// Hash of its last message.
+    pub(super) last_hash: Option<i64>,
 }
 
 impl Batch {
     /// One message alone. `keep` keeps it beside its event.
     pub(super) fn single(source: Source, message: Message, keep: bool) -> Self {
         let last = Last::of(&message);
+        let last_hash = Some(hash(&message));
         let mut content = empty(source, 1);
         content.take(message, keep);
-        Self { content, last }
+        Self {
+            content,
+            last,
+            last_hash,
+        }
     }
 
     /// Its messages.
@@ -100,6 +108,8 @@ pub(super) struct Filling {
     keep: bool,
     content: Content,
     last: Option<Last>,
+    /// The last message of the last delivery, for its hash.
+    newest: Option<Message>,
     filled: usize,
     filled_bytes: usize,
     ended: Option<Ended>,
@@ -115,6 +125,7 @@ impl Filling {
             keep,
             content: empty(source, 0),
             last: None,
+            newest: None,
             filled: 0,
             filled_bytes: 0,
             ended: None,
@@ -171,7 +182,12 @@ impl Filling {
         let room = std::mem::take(&mut self.filled);
         self.filled_bytes = 0;
         let content = std::mem::replace(&mut self.content, empty(self.source, room));
-        let batch = self.last.take().map(|last| Batch { content, last });
+        let newest = self.newest.take();
+        let batch = self.last.take().map(|last| Batch {
+            content,
+            last,
+            last_hash: newest.filter(|newest| newest.seq == last.seq).as_ref().map(hash),
+        });
         (batch, self.ended.take())
     }
 
@@ -180,7 +196,12 @@ impl Filling {
         let most = most.min(self.most.saturating_sub(self.filled)).max(1);
         let most_bytes = MOST_BYTES.saturating_sub(self.filled_bytes);
         match self.reader.next_batch(most, most_bytes).await {
-            Ok(messages) => messages.into_iter().for_each(|message| self.look_at(message)),
+            Ok(messages) => {
+                self.newest = messages.last().cloned();
+                for message in messages {
+                    self.look_at(message);
+                }
+            }
             Err(why) => self.ended = Some(Ended::Read(why)),
         }
     }
@@ -199,6 +220,10 @@ impl Filling {
             Err(jump) => self.ended = Some(Ended::Broken(jump)),
         }
     }
+}
+
+fn hash(message: &Message) -> i64 {
+    message_hash(message.subject(), message.payload())
 }
 
 fn empty(source: Source, room: usize) -> Content {

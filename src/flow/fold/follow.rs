@@ -125,6 +125,9 @@ mod tests {
             last_stored_ns: 70,
             epoch: 1,
             newest_stored_ns: 0,
+            last_hash: None,
+            repeats_until_ns: 0,
+            repeats_window_s: 0,
         }
     }
 
@@ -139,6 +142,7 @@ mod tests {
             last_stored_ns: 0,
             differences: Vec::new(),
             denies_purge: false,
+            is_mirror: false,
             has_transform: true,
         }
     }

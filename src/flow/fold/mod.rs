@@ -12,11 +12,13 @@ mod auth0_logs;
 mod commit;
 mod filling;
 mod follow;
+mod lives;
 mod loss;
 mod nominees;
 mod numbers;
 mod other_tenant;
 mod progress;
+pub mod promoted;
 mod repeats;
 mod term;
 mod trim;
@@ -133,6 +135,8 @@ struct Done {
     erased: u64,
     /// Those that were dropped because they were counted before.
     repeats: u64,
+    /// Playlists that a retraction left below 0.
+    below_zero: u64,
     /// For each record of the tenant's log whether it was dropped because it names another tenant.
     other_tenant: Vec<bool>,
     rejected: Vec<&'static str>,

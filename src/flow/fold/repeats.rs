@@ -91,6 +91,7 @@ async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Ver
     let known = event_ids::known(tx, &names, &ids).await?;
     let mut verdicts = vec![Verdict::New; read.events.len()];
     let (mut kept_in, mut payloads, mut kept): (Vec<i64>, Vec<i64>, Vec<&str>) = Default::default();
+    let mut stored_ns = Vec::new();
     for index in order {
         let id = read.events[index].id.as_str();
         let payload = horizon::payload_hash(read.messages[index].payload());
@@ -107,9 +108,10 @@ async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Ver
             kept_in.push(slice.from);
             payloads.push(payload);
             kept.push(id);
+            stored_ns.push(read.stored_ns[index]);
         }
     }
-    event_ids::keep(tx, &kept_in, &payloads, &kept).await?;
+    event_ids::keep(tx, &kept_in, &payloads, &kept, &stored_ns).await?;
     Ok(verdicts)
 }
 

@@ -177,7 +177,7 @@ impl<'f> Term<'f> {
             .deliveries
             .reader(stream, from, hand.progress.pull())
             .await?;
-        let keep = self.fold.dedup_horizon.is_some();
+        let keep = self.horizon(hand.cursor).is_some();
         let most = hand.progress.batch();
         let mut filling = Filling::new(self.fold.source, reader, hand.cursor, most, keep);
         let ended = self.follow(hand, &mut filling, patience, stop).await;
@@ -214,6 +214,7 @@ impl<'f> Term<'f> {
             if let Some(batch) = batch {
                 // The next batch is parsed while Postgres works on this one.
                 self.write(hand, batch, filling.on()).await?;
+                self.end_repeats(hand).await?;
                 filling.limit(hand.progress.batch());
                 // Not before: a batch that can never be committed would be tried again without a pause.
                 patience.succeeded();

@@ -10,12 +10,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::Fold;
 use super::term::TermError;
+use super::{Fold, Source};
 use crate::bus::Room;
+use crate::domain::horizon::Horizon;
 use crate::domain::trim::{Growth, Seen};
 use crate::flow::patience::Patience;
-use crate::store::Trimmable;
+use crate::store::{Kept, Trimmable};
 
 /// How often a stream is trimmed at most; sooner where the floor is shorter than a quarter of an hour.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
@@ -77,6 +78,7 @@ impl Trim {
             let first_seq = room.state.first_seq.cast_signed();
             self.fold.store.mark_cursor(stream, first_seq).await?;
         }
+        self.forget_retractions(&room).await?;
         let (young, old) = (before(&room, young), before(&room, settings.keep));
         let known = self
             .fold
@@ -102,6 +104,26 @@ impl Trim {
                 stream,
                 removed, first, "folded messages were removed from the stream"
             );
+        }
+        Ok(())
+    }
+
+    /// A retraction is remembered for as long as the stream may hold a copy of it, or a publisher repeat it: the stream's age and
+    /// the time in which repeats are dropped.
+    async fn forget_retractions(&self, room: &Room) -> Result<(), TermError> {
+        let fold = &self.fold;
+        if fold.source != Source::AppEvents || room.max_age.is_zero() {
+            return Ok(());
+        }
+        // An operator who accepts a loss may have all of the stream folded again.
+        if fold.store.open_loss(fold.source.stream()).await?.is_some() {
+            return Ok(());
+        }
+        let horizon = fold.dedup_horizon.map_or(Duration::ZERO, Horizon::span);
+        let kept = room.max_age.saturating_add(horizon.max(room.duplicate_window));
+        let rows = fold.store.forget(Kept::Retractions, kept).await?;
+        if rows > 0 {
+            debug!(rows, "retractions that are older than the stream are forgotten");
         }
         Ok(())
     }

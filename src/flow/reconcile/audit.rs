@@ -10,7 +10,7 @@ use super::Reconcile;
 use super::standing::Standing;
 use crate::domain::plan::{Change, Plan, SeenRoles};
 use crate::domain::rule::Manual;
-use crate::store::{Claim, OpenChange, StoreError, role_changes};
+use crate::store::{Claim, OpenChange, StoreError, Tx, foreign_changes, role_changes};
 
 impl Reconcile {
     /// Counts a change that a look saw done.
@@ -47,11 +47,36 @@ impl Reconcile {
         left
     }
 
+    /// Writes down which managed roles another client gave or took away: what the look saw differs from what an earlier one
+    /// left, and it is none of the changes of ours that are `done`.
+    async fn audit_foreign(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        standing: &Standing<'_>,
+        seen: &SeenRoles,
+        (plan, done): (&Plan, &[&OpenChange]),
+    ) -> Result<(), StoreError> {
+        for role in &standing.roles {
+            let (rule, name) = (role.rule, &role.rule.role);
+            let held = seen.has(name);
+            let differs = role.known.as_ref().is_some_and(|known| known.held != held);
+            let ours = done.iter().any(|open| open.role == *name);
+            if !differs || ours {
+                continue;
+            }
+            let answered = self.writes && plan.changes().iter().any(|(changed, _)| changed == name);
+            let plays = standing.plays(rule);
+            foreign_changes::seen(tx, claim, rule, (held, answered), plays).await?;
+        }
+        Ok(())
+    }
+
     /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan. Unless writes are off,
     /// they say that it is about to be written.
     pub(super) async fn audit(
         &self,
-        tx: &mut crate::store::Tx<'_>,
+        tx: &mut Tx<'_>,
         claim: &Claim,
         standing: &Standing<'_>,
         seen: &SeenRoles,
@@ -61,11 +86,21 @@ impl Reconcile {
             .open
             .iter()
             .partition(|open| seen.has(&open.role) == open.granted);
+        let user = claim.user.as_str();
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
-        role_changes::confirmed(tx, claim.user.as_str(), &ids).await?;
-        for open in done {
+        let foreign = foreign_changes::not_ours(tx, user, &ids).await?;
+        let done: Vec<_> = done
+            .into_iter()
+            .filter(|open| !foreign.contains(&open.id))
+            .collect();
+        let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
+        role_changes::confirmed(tx, user, &ids).await?;
+        for open in &done {
             self.count_confirmed(Change::to(open.granted));
         }
+        role_changes::close(tx, &foreign, "superseded").await?;
+        self.audit_foreign(tx, claim, standing, seen, (plan, &done))
+            .await?;
         let (mut rows, mut again) = (Vec::new(), Vec::new());
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {

@@ -72,10 +72,15 @@ impl Confirm {
                 return self.later(asked, rate.retry_after).await;
             }
         };
-        let settled = self.store.judged(asked, verdict).await?;
+        let judged = self.store.judged(asked, verdict).await?;
         let outcome = RaceOutcome::Unconfirmed.as_str();
-        self.metrics.races.with_label_values(&[outcome]).inc_by(settled);
-        tell(asked, verdict);
+        let races = self.metrics.races.with_label_values(&[outcome]);
+        races.inc_by(judged.unconfirmed);
+        if asked.own {
+            tell_of_own(asked, verdict, judged.stopped);
+        } else {
+            tell(asked, verdict);
+        }
         Ok(())
     }
 
@@ -141,6 +146,42 @@ fn tell(asked: &Asked, verdict: Verdict) {
             ?theirs,
             "another client wrote roles while we wrote, and our client may not read the tenant's log: nothing is \
              restored. Grant it the scopes read:logs and read:logs_users, and compare the profile by hand"
+        ),
+    }
+}
+
+/// Logs what Auth0 said of a record under our own client id that is none of our writes.
+fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
+    let (user, log_id, roles) = (asked.user.as_str(), asked.log_id.as_str(), &asked.roles);
+    match verdict {
+        Verdict::Confirmed if stopped => error!(
+            user.id = user,
+            log_id,
+            ?roles,
+            "writes are stopped: Auth0 confirms a write under our own client id that this rolekeeper did not make. A second \
+             rolekeeper, a script with our credentials, or a database restored from a backup is the cause. Find it, give it a \
+             client of its own, then: rolekeeper resume --why TEXT"
+        ),
+        Verdict::Confirmed => error!(
+            user.id = user,
+            log_id,
+            ?roles,
+            "Auth0 confirms a write under our own client id that this rolekeeper did not make. Writes are stopped already, are \
+             off, or were resumed since"
+        ),
+        Verdict::Unknown | Verdict::Differs => error!(
+            user.id = user,
+            log_id,
+            ?roles,
+            "Auth0 does not confirm a record under our own client id that the log stream delivered: it stops nothing. Find out \
+             who may post to the webhook or publish to auth0.logs.*"
+        ),
+        Verdict::NoScope => warn!(
+            user.id = user,
+            log_id,
+            ?roles,
+            "a record tells of a write under our own client id that this rolekeeper did not make, and our client may not read \
+             the tenant's log: writes go on. Grant it the scopes read:logs and read:logs_users"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! A person has stopped the writing.
+//! The writing is stopped, by an operator or because another program writes under our client id.
 //!
 //! Owns waiting it out and saying so. Must never touch what is in hand: that comes to its end. The claim itself
 //! answers nobody while the pause stands, so nothing is begun however late this notices.
@@ -7,6 +7,10 @@ use tracing::{info, warn};
 
 use super::{LOOK_ANYWAY, Reconcile, STAGE};
 use crate::store::StoreError;
+
+/// Why the stage is not ready when another program writes.
+const UNKNOWN_WRITE: &str =
+    "writes are stopped: another program writes under our client id; rolekeeper resume --why TEXT goes on";
 
 impl Reconcile {
     /// Waits until a person resumes; answers false at once when nobody has paused. Safe to cancel.
@@ -19,8 +23,12 @@ impl Reconcile {
             since = %paused.since,
             "paused by a person: {reason}. Counting goes on, nothing is written. To go on: rolekeeper resume"
         );
-        self.stand("paused by a person");
-        while self.store.paused().await?.is_some() {
+        while let Some(paused) = self.store.paused().await? {
+            if paused.unknown_write {
+                self.readiness.not_ready(STAGE, UNKNOWN_WRITE);
+            } else {
+                self.stand("paused by a person");
+            }
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(LOOK_ANYWAY) => {}

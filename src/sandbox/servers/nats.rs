@@ -33,6 +33,9 @@ pub struct NatsOptions {
     pub binary: Option<PathBuf>,
     /// Most messages of one pull request; `None` leaves the server's default, which is no limit.
     pub max_request_batch: Option<u32>,
+    /// A configuration to run as it is, with these variables beside `NATS_SERVER_NAME`, `NATS_HOST`, `NATS_PORT` and
+    /// `NATS_STORE_DIR`; the options above do not count then.
+    pub config: Option<(PathBuf, Vec<(String, String)>)>,
 }
 
 /// A running (or stopped, or killed) `nats-server`. Dropped, it and its store are gone.
@@ -46,6 +49,9 @@ pub struct Nats {
     version: String,
     folder: Option<Folder>,
     store: PathBuf,
+    /// Where its configuration is, and the variables in it.
+    config: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 impl Nats {
@@ -73,13 +79,15 @@ impl Nats {
             name,
             port: 0,
             version: String::new(),
+            config: folder.path().join("config"),
             folder: Some(folder),
             store,
+            env: vec![],
         };
         let mut tries = 0;
         loop {
             nats.port = free_port()?;
-            nats.write_config(&options)?;
+            nats.configure(&options)?;
             match nats.start_again().await {
                 Ok(()) => return Ok(nats),
                 // Somebody else took the port between our look and the server's.
@@ -135,7 +143,8 @@ impl Nats {
         let folder = self.folder()?;
         let log = folder.path().join("log");
         let mut command = folder.command("nats", &self.binary, "KILL");
-        command.arg("--config").arg(folder.path().join("config"));
+        command.arg("--config").arg(&self.config);
+        command.envs(self.env.iter().cloned());
         command.stdout(log_file(&log)?).stderr(log_file(&log)?);
         let mut process = folder::spawn(command)?;
         let deadline = Instant::now() + START_WITHIN;
@@ -181,11 +190,23 @@ impl Nats {
         ours.then(|| info["version"].as_str().map(str::to_owned))?
     }
 
-    fn write_config(&self, options: &NatsOptions) -> anyhow::Result<()> {
+    fn configure(&mut self, options: &NatsOptions) -> anyhow::Result<()> {
         let store = self
             .store
             .to_str()
             .context("the temporary folder's name is not UTF-8")?;
+        if let Some((config, variables)) = &options.config {
+            let own = [
+                ("NATS_SERVER_NAME", self.name.clone()),
+                ("NATS_HOST", "127.0.0.1".to_owned()),
+                ("NATS_PORT", self.port.to_string()),
+                ("NATS_STORE_DIR", store.to_owned()),
+            ];
+            let own = own.map(|(name, value)| (name.to_owned(), value));
+            self.env = own.into_iter().chain(variables.iter().cloned()).collect();
+            self.config.clone_from(config);
+            return Ok(());
+        }
         let mut text = format!(
             "server_name: \"{}\"\nlisten: \"127.0.0.1:{}\"\n",
             self.name, self.port
@@ -203,8 +224,7 @@ impl Nats {
             let _ = writeln!(text, "  limits {{ max_request_batch: {most} }}");
         }
         text.push_str("}\n");
-        std::fs::write(self.folder()?.path().join("config"), text)
-            .context("cannot write nats-server's config")
+        std::fs::write(&self.config, text).context("cannot write nats-server's config")
     }
 
     fn folder(&self) -> anyhow::Result<&Folder> {

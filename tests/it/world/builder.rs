@@ -2,6 +2,7 @@
 //!
 //! Owns the settings of a worker in a test, and the one Postgres that tests share.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::proxy::Proxy;
 
 /// One Postgres for all tests that do it no harm; ends with the process, see `sandbox::servers`.
 static SHARED_POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
+/// Of every user at nats-server, where it asks for one.
+pub(crate) const PASSWORD: &str = "p0123456789abcdef";
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// How a world is to be.
@@ -32,6 +35,7 @@ pub(crate) struct Builder {
     own_postgres: bool,
     postgres_proxy: bool,
     nats_proxy: bool,
+    least_rights: bool,
 }
 
 impl Default for Builder {
@@ -47,6 +51,7 @@ impl Default for Builder {
             own_postgres: false,
             postgres_proxy: false,
             nats_proxy: false,
+            least_rights: false,
         }
     }
 }
@@ -104,6 +109,16 @@ impl Builder {
         self
     }
 
+    /// With the roles of `deploy/postgres/roles.sql` and the users of `deploy/nats/nats-server.conf`.
+    pub(crate) fn least_rights(mut self) -> Self {
+        let password = |name: &str| (format!("NATS_{name}_PASSWORD"), PASSWORD.to_owned());
+        let passwords = ["MIGRATE", "ROLEKEEPER", "APP", "MAILER"].map(password);
+        self.nats.config = Some((deployed("nats/nats-server.conf"), passwords.into()));
+        self.least_rights = true;
+        // Roles are the whole server's.
+        self.own_postgres()
+    }
+
     /// Starts everything.
     pub(crate) async fn start(mut self) -> World {
         // reqwest asks for a provider of TLS even for plain HTTP; an error says there is one already.
@@ -129,7 +144,12 @@ impl Builder {
         let postgres_proxy = proxy(self.postgres_proxy, postgres.port()).await;
         let nats = Nats::start_with(self.nats).await.expect("nats-server starts");
         let nats_proxy = proxy(self.nats_proxy, nats.port()).await;
-        let client = async_nats::ConnectOptions::new()
+        let login = if self.least_rights {
+            async_nats::ConnectOptions::with_user_and_password("rolekeeper_migrate".into(), PASSWORD.into())
+        } else {
+            async_nats::ConnectOptions::new()
+        };
+        let client = login
             .reconnect_delay_callback(|_| Duration::from_millis(50))
             .connect(nats.url());
         let jetstream = jetstream::ContextBuilder::new()
@@ -140,14 +160,18 @@ impl Builder {
         let tenant = Tenant::start(self.tenant).await.expect("the tenant starts");
         let postgres_port = postgres_proxy.as_ref().map_or(postgres.port(), Proxy::port);
         let nats_port = nats_proxy.as_ref().map_or(nats.port(), Proxy::port);
+        let (run, nats_user) = if self.least_rights {
+            roles(&url).await;
+            ("rolekeeper_run", format!("rolekeeper:{PASSWORD}@"))
+        } else {
+            ("postgres", String::new())
+        };
+        let database_url = |user: &str| format!("postgres://{user}@127.0.0.1:{postgres_port}/{database}");
         let mut env: Vec<(String, String)> = [
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("LOG_FORMAT", "json".into()),
-            (
-                "DATABASE_URL",
-                format!("postgres://postgres@127.0.0.1:{postgres_port}/{database}"),
-            ),
-            ("NATS_URL", format!("nats://127.0.0.1:{nats_port}")),
+            ("DATABASE_URL", database_url(run)),
+            ("NATS_URL", format!("nats://{nats_user}127.0.0.1:{nats_port}")),
             ("AUTH0_DOMAIN", tenant.base_url()),
             ("AUTH0_CLIENT_ID", CLIENT.into()),
             ("AUTH0_CLIENT_SECRET", "secret".into()),
@@ -164,6 +188,15 @@ impl Builder {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         env.extend(self.env);
+        let migrator = [
+            database_url("rolekeeper_migrate"),
+            format!("nats://rolekeeper_migrate:{PASSWORD}@127.0.0.1:{nats_port}"),
+        ];
+        let as_migrator = [
+            ("DATABASE_URL", migrator[0].as_str()),
+            ("NATS_URL", migrator[1].as_str()),
+        ];
+        let as_migrator = if self.least_rights { &as_migrator[..] } else { &[] };
         let mut world = World {
             tenant,
             nats: nats.into(),
@@ -182,7 +215,7 @@ impl Builder {
             workers: Mutex::default(),
             folder: Folder::new("world").expect("a temporary folder"),
         };
-        let output = world.command(&["migrate"]).await;
+        let output = world.command_with(&["migrate"], as_migrator).await;
         assert!(output.status.success(), "migrate: {}", text(&output));
         let with_limits = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
         world.before_limits = world.number(with_limits).await == Some(0);
@@ -200,6 +233,20 @@ impl Builder {
         }
         world
     }
+}
+
+/// A file of `deploy/`.
+pub(crate) fn deployed(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+}
+
+/// Makes the two roles in a database, as an operator does.
+pub(crate) async fn roles(url: &str) {
+    let mut psql = tokio::process::Command::new("psql");
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f"]);
+    psql.arg(deployed("postgres/roles.sql"));
+    let output = psql.output().await.expect("psql runs");
+    assert!(output.status.success(), "{}", text(&output));
 }
 
 async fn proxy(wanted: bool, port: u16) -> Option<Proxy> {

@@ -25,7 +25,7 @@ use sqlx::PgPool;
 
 use crate::oracle::Oracle;
 use crate::proxy::Proxy;
-pub(crate) use builder::Builder;
+pub(crate) use builder::{Builder, PASSWORD, roles};
 pub(crate) use tenant_side::gaps;
 pub(crate) use wait::poll;
 pub(crate) use worker::Worker;

@@ -1,0 +1,89 @@
+//! `rolekeeper accept-stream --promoted`: a mirror that took the place of its stream.
+//!
+//! Owns the proof that the fold can go on in it without loss. Must never accept a stream whose message at the cursor is
+//! another one.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::bus::{APP_EVENTS, Bus, From, Which};
+use crate::domain::act::Act;
+use crate::domain::date;
+use crate::flow::fold::promoted;
+use crate::store::{Cursor, Loss, Store, Wake};
+
+/// The fold goes on right behind its cursor, and drops repeats for one duplicate window.
+pub(super) async fn run(
+    (store, bus): (&Store, &Bus),
+    stream: &str,
+    (loss, cursor): (&Loss, &Cursor),
+    act: &Act,
+) -> Result<()> {
+    if loss.kind != "recreated" {
+        bail!(
+            "nothing was done: --promoted is for a stream that another one took the place of, and {stream} was {}",
+            loss.kind
+        );
+    }
+    let room = bus.room(stream).await?;
+    if room.state.is_mirror {
+        bail!(
+            "nothing was done: {stream} is still a mirror. Promote it first (nats-server 2.12 or newer: remove `mirror` from \
+             its configuration), and run `rolekeeper migrate`"
+        );
+    }
+    prove(bus, stream, cursor).await?;
+    let window = room.duplicate_window;
+    if stream == APP_EVENTS {
+        let ids = promoted::remember(store, bus, cursor, window).await?;
+        println!("{ids} ids of events are remembered, so that what is published again counts once");
+    }
+    let until_ns = room.now_ns.saturating_add(ns(window));
+    let window_s = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
+    let place = (room.state.created_ns, until_ns, window_s);
+    if !store
+        .accept_promoted(stream, cursor, place, (Wake::Streams, act))
+        .await?
+    {
+        bail!("{stream}: another operator accepted it meanwhile");
+    }
+    let next = cursor.last_seq.unsigned_abs() + 1;
+    let waiting = bus.waiting(stream, From::Seq(next)).await?;
+    println!(
+        "accepted: nothing is lost; the fold goes on at {next}, {} messages wait; repeats are dropped until {}",
+        waiting.count,
+        date::of_unix_ns(until_ns)
+    );
+    Ok(())
+}
+
+/// Fails unless the stream holds the very message that was folded last.
+async fn prove(bus: &Bus, stream: &str, cursor: &Cursor) -> Result<()> {
+    let last = cursor.last_seq;
+    let hash = cursor.last_hash.with_context(|| {
+        format!(
+            "nothing was done: no hash is known of the message at the cursor ({last}), so nothing proves that this is the same \
+             stream. Use accept-stream without --promoted"
+        )
+    })?;
+    let Some(there) = bus.fetch(stream, Which::At(last.unsigned_abs())).await? else {
+        bail!(
+            "nothing was done: {stream} does not hold message {last}, which was folded last: the mirror had not copied it. \
+             Use accept-stream without --promoted, and say with --from where the fold goes on"
+        );
+    };
+    let differs = match (there.stored_ns == cursor.last_stored_ns, there.hash() == hash) {
+        (true, true) => return Ok(()),
+        (false, _) => "was stored at another time",
+        (true, false) => "has other content",
+    };
+    bail!(
+        "nothing was done: message {last} of {stream} {differs} than the one that was folded last, so this is no mirror of the \
+         stream before"
+    )
+}
+
+fn ns(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,86 @@
+//! `rolekeeper acts`: what operators did, and why.
+//!
+//! Owns the table and the lines of JSON. Must never print a control character: reasons are what operators typed.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde_json::json;
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::app;
+use crate::config::DatabaseArgs;
+use crate::store::Acted;
+
+/// The newest come first: when, which operator, what, what came of it, and why.
+#[derive(Args, Debug)]
+pub(super) struct ActsArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Most acts to show
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// One JSON object a line: `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: ActsArgs) -> Result<()> {
+    let ActsArgs {
+        database,
+        limit,
+        json,
+    } = args;
+    let acts = app::connect(&database.checked()?)
+        .await?
+        .acts(limit.into())
+        .await?;
+    let mut text = String::new();
+    for act in &acts {
+        let at = UtcDateTime::from(act.at.replace_nanosecond(0)?).format(&Rfc3339)?;
+        writeln!(text, "{}", if json { line(act, &at) } else { sentence(act, &at) })?;
+    }
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("standard output"),
+    }
+}
+
+fn line(act: &Acted, at: &str) -> String {
+    let Acted {
+        at: _,
+        by,
+        db_user,
+        command,
+        arguments,
+        why,
+        outcome,
+    } = act;
+    json!({
+        "at": at, "by": by, "db_user": db_user, "command": command, "arguments": arguments, "why": why, "outcome": outcome,
+    })
+    .to_string()
+}
+
+fn sentence(act: &Acted, at: &str) -> String {
+    let why = act
+        .why
+        .as_deref()
+        .map(|why| format!(" ({why})"))
+        .unwrap_or_default();
+    let Acted {
+        by,
+        command,
+        arguments,
+        outcome,
+        ..
+    } = act;
+    let text = format!("{at}  {by}  {command} {arguments}: {outcome}{why}");
+    text.chars()
+        .map(|sign| if sign.is_control() { ' ' } else { sign })
+        .collect()
+}

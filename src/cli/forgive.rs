@@ -1,0 +1,51 @@
+//! `rolekeeper forgive`: playlists of which more plays were taken back than were counted.
+//!
+//! Owns that this happens on purpose only: each playlist is named, or `--all`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use crate::app;
+use crate::config::{ByArgs, DatabaseArgs};
+
+/// Sets counts that lie below 0 to 0, so that the next play counts. A retraction whose play is still to come is forgiven too,
+/// and that play will count.
+#[derive(Args, Debug)]
+pub(super) struct ForgiveArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// A playlist; may be repeated
+    #[arg(long = "playlist", value_name = "ID")]
+    playlists: Vec<String>,
+    /// Every playlist below 0
+    #[arg(long, conflicts_with = "playlists")]
+    all: bool,
+    /// Why; kept with the act, see `rolekeeper acts`
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    #[command(flatten)]
+    by: ByArgs,
+}
+
+pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
+    let ForgiveArgs {
+        database,
+        playlists,
+        all,
+        why,
+        by,
+    } = args;
+    if playlists.is_empty() && !all {
+        bail!("no playlist was named: give --playlist or --all");
+    }
+    let store = app::connect(&database.checked()?).await?;
+    let named = (!all).then_some(playlists.as_slice());
+    let forgiven = store.forgive(named).await?;
+    let act = by.act("forgive", json!({"all": all, "playlists": playlists}), Some(why));
+    store
+        .acted(&act, &format!("{forgiven} playlists were below 0"))
+        .await?;
+    println!("{forgiven} playlists were below 0 and are at 0 now");
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Who acts, and why.
+//!
+//! Owns the two flags that every command with an effect has. Must never take a name from the environment of a worker: only
+//! a command acts for an operator.
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde_json::Value;
+
+use crate::domain::act::Act;
+
+/// Which operator acts.
+#[derive(Args, Clone, Debug)]
+pub struct ByArgs {
+    /// Which operator does it; kept with the act [default: the user and host that run the command]
+    #[arg(long = "as", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    by: Option<String>,
+}
+
+/// Which operator acts, and why.
+#[derive(Args, Clone, Debug)]
+pub struct ActArgs {
+    #[command(flatten)]
+    by: ByArgs,
+    /// Why; kept with the act, see `rolekeeper acts`
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    why: Option<String>,
+}
+
+impl ByArgs {
+    /// The act with its reason.
+    #[must_use]
+    pub fn act(&self, command: &'static str, arguments: Value, why: Option<String>) -> Act {
+        Act {
+            by: self.by.clone().unwrap_or_else(user_and_host),
+            command,
+            arguments,
+            why,
+        }
+    }
+}
+
+impl ActArgs {
+    /// The act.
+    #[must_use]
+    pub fn act(&self, command: &'static str, arguments: Value) -> Act {
+        self.by.act(command, arguments, self.why.clone())
+    }
+
+    /// Whether a reason is given.
+    #[must_use]
+    pub fn has_reason(&self) -> bool {
+        self.why.is_some()
+    }
+}
+
+/// Whom the system says that the command runs as.
+fn user_and_host() -> String {
+    let set = |name| std::env::var(name).ok().filter(|user| !user.trim().is_empty());
+    let user = set("USER").or_else(|| set("LOGNAME"));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim())
+}

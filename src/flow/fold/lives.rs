@@ -1,0 +1,82 @@
+//! Retractions of plays from an earlier life of their playlist, where event ids are remembered.
+//!
+//! Owns which retractions change nothing because of that: the count of that life went with its deletion. Must never void one
+//! of a play that is not known: it may be ahead of its play.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::nominees::Read;
+use crate::domain::event::Kind;
+use crate::domain::horizon::Slice;
+use crate::store::{StoreError, Tx, event_ids, lives};
+
+/// What a batch changes of the lives of its playlists.
+#[derive(Debug, Default)]
+pub(super) struct Lives {
+    /// Retracted ids whose plays belong to an earlier life, or came while the playlist was deleted.
+    pub(super) past: HashSet<String>,
+    /// Playlists that were saved again, and when.
+    begun: BTreeMap<String, i64>,
+}
+
+impl Lives {
+    /// Follows the lives of the playlists through the batch.
+    pub(super) async fn read(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Self, StoreError> {
+        let matters =
+            |kind: &Kind<'_>| matches!(kind, Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted);
+        let events = || read.events.iter().zip(&read.stored_ns);
+        let mut found = Self::default();
+        let playlists: BTreeSet<&str> = events()
+            .filter(|(event, _)| matters(&event.kind))
+            .map(|(event, _)| event.playlist.as_str())
+            .collect();
+        if playlists.is_empty() {
+            return Ok(found);
+        }
+        let playlists: Vec<&str> = playlists.into_iter().collect();
+        let mut now = lives::of(tx, &playlists).await?;
+        let retracted: Vec<&str> = events()
+            .filter_map(|(event, _)| match &event.kind {
+                Kind::Retraction { of } => Some(of.as_str()),
+                _ => None,
+            })
+            .collect();
+        let names: Vec<i64> = slices.iter().map(|slice| slice.from).collect();
+        let plays = event_ids::stored(tx, &names, &retracted).await?;
+        for (event, stored_ns) in events() {
+            let playlist = event.playlist.as_str();
+            let life = match &event.kind {
+                Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted => {
+                    now.entry(playlist.to_owned()).or_default()
+                }
+                Kind::Play | Kind::Repeat => continue,
+            };
+            match &event.kind {
+                Kind::Deleted => life.deleted = true,
+                Kind::Saved { .. } if life.deleted => {
+                    life.deleted = false;
+                    life.since_ns = Some(*stored_ns);
+                    found.begun.insert(playlist.to_owned(), *stored_ns);
+                }
+                Kind::Retraction { of } => {
+                    let play = plays.get(of.as_str());
+                    if play.zip(life.since_ns).is_some_and(|(play, since)| *play < since) {
+                        found.past.insert(of.as_str().to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes the lives that began, once their playlists are written.
+    pub(super) async fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        if self.begun.is_empty() {
+            return Ok(());
+        }
+        let (playlists, since): (Vec<&str>, Vec<i64>) =
+            self.begun.iter().map(|(id, since)| (id.as_str(), *since)).unzip();
+        lives::begun(tx, &playlists, &since).await
+    }
+}

@@ -1,0 +1,56 @@
+//! Table `playlists`: counts below 0, where more plays were taken back than were counted.
+//!
+//! Owns finding and forgiving them. Must never change a count that is shown: one below 0 is shown as 0.
+
+use super::{Store, StoreError, Tx};
+
+/// Playlists that one transaction looks at.
+const SLICE: i64 = 10_000;
+
+/// How many of these playlists have a count below 0.
+pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, StoreError> {
+    let below = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "below!" FROM playlists WHERE playlist_id = ANY($1::text[]) AND plays < 0"#,
+        playlists as &[&str]
+    );
+    Ok(below.fetch_one(&mut *tx).await?)
+}
+
+impl Store {
+    /// Sets these playlists to 0, all of them where none are named, if they are below it; answers how many were. In slices,
+    /// each in a transaction of its own.
+    pub async fn forgive(&self, playlists: Option<&[String]>) -> Result<u64, StoreError> {
+        if let Some(playlists) = playlists {
+            return self.forgive_some(playlists).await;
+        }
+        let (mut after, mut forgiven) = (String::new(), 0);
+        loop {
+            let slice = sqlx::query!(
+                r#"SELECT max(playlist_id) AS last, coalesce(array_agg(playlist_id) FILTER (WHERE plays < 0), '{}') AS "below!"
+                   FROM (SELECT playlist_id, plays FROM playlists WHERE playlist_id > $1 ORDER BY playlist_id LIMIT $2) AS slice"#,
+                after,
+                SLICE
+            );
+            let slice = slice.fetch_one(&self.pool).await?;
+            let Some(last) = slice.last else {
+                return Ok(forgiven);
+            };
+            after = last;
+            if !slice.below.is_empty() {
+                forgiven += self.forgive_some(&slice.below).await?;
+            }
+        }
+    }
+
+    async fn forgive_some(&self, playlists: &[String]) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let forgiven = sqlx::query!(
+            "UPDATE playlists SET plays = 0 WHERE plays < 0 AND playlist_id IN (
+                 SELECT playlist_id FROM playlists WHERE playlist_id = ANY($1) ORDER BY playlist_id FOR UPDATE)",
+            playlists
+        );
+        let forgiven = forgiven.execute(&mut tx).await?.rows_affected();
+        tx.commit().await?;
+        Ok(forgiven)
+    }
+}

@@ -1,0 +1,63 @@
+//! Table `role_changes`, rows `given` and `taken`: managed roles that another client gave or took away, as a look saw it.
+//!
+//! Owns that each such change has one row. Must never take a change of ours for another client's: one that a write of ours
+//! may have made is ours.
+
+use uuid::Uuid;
+
+use super::{Claim, StoreError, Tx};
+use crate::domain::rule::Rule;
+
+/// Of these open changes of a user, which look saw done, those that no write of ours can have made. What was decided more than
+/// a day ago is left out: its writes may be forgotten.
+pub async fn not_ours(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let rows = sqlx::query_scalar!(
+        "SELECT change_id FROM role_changes r
+         WHERE change_id = ANY($2) AND decided_at > now() - interval '1 day' AND NOT EXISTS (
+             SELECT FROM profile_writes p
+             WHERE p.user_id = $1 AND p.attempted_at >= r.decided_at AND p.closed IS DISTINCT FROM 'refused'
+               AND (p.wrote_roles ? r.role) = (r.change = 'granted'))",
+        user,
+        ids
+    );
+    Ok(rows.fetch_all(&mut *tx).await?)
+}
+
+/// Writes down that another client gave a managed role (`held`) or took it away, where the assignment that an earlier look left
+/// says otherwise, and no row of it is there since that look. The client is the one that the newest fitting record names.
+pub async fn seen(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    rule: &Rule,
+    (held, answered): (bool, bool),
+    plays: i64,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, outcome, queued_ms, client_id, log_id)
+         SELECT $1, a.user_id, a.role, $4, $5, $6, $7, $8, told.client_id, told.log_id
+         FROM assignments a LEFT JOIN LATERAL (
+             SELECT client_id, log_id FROM foreign_writes f
+             WHERE f.user_id = a.user_id AND (f.roles ? a.role) = $9 AND f.noted_at > a.verified_at
+               AND f.verdict IS DISTINCT FROM 'unknown' AND f.verdict IS DISTINCT FROM 'differs'
+             ORDER BY f.written_at DESC LIMIT 1
+         ) AS told ON true
+         WHERE a.user_id = $2 AND a.role = $3 AND a.held <> $9 AND a.verified_at IS NOT NULL AND NOT EXISTS (
+             SELECT FROM role_changes r
+             WHERE r.user_id = a.user_id AND r.role = a.role AND r.change = $4 AND r.decided_at > a.verified_at)",
+        Uuid::now_v7(),
+        claim.user.as_str(),
+        rule.role,
+        if held { "given" } else { "taken" },
+        plays,
+        serde_json::to_value(rule).unwrap_or_default(),
+        if answered { "answered" } else { "left" },
+        claim.queued_ms,
+        held
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Columns `repeats_until_ns` and `repeats_window_s` of `stream_cursors`: a mirror that took the place of its stream.
+//!
+//! Owns that the cursor goes on in the promoted stream, and for how long repeats are dropped. Must never move the cursor to
+//! another message.
+
+use super::{Cursor, Held, Store, StoreError, Wake, acts, nominations};
+use crate::domain::act::Act;
+
+impl Store {
+    /// Accepts the loss that stands on `stream`: the stream made at `created_ns` goes on right behind `cursor`, and what it
+    /// stores before `until_ns` is compared with the ids of the `window_s` seconds before. Revokes that waited are due.
+    /// Answers false, with nothing done, when no loss stands or the cursor is another one by now.
+    pub async fn accept_promoted(
+        &self,
+        stream: &str,
+        cursor: &Cursor,
+        (created_ns, until_ns, window_s): (i64, i64, i64),
+        (wake, act): (Wake, &Act),
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let accepted = sqlx::query!(
+            "UPDATE stream_losses SET accepted_at = now() WHERE stream = $1 AND accepted_at IS NULL",
+            stream
+        );
+        if accepted.execute(&mut tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let moved = sqlx::query!(
+            "UPDATE stream_cursors SET created_ns = $2, repeats_until_ns = $3, repeats_window_s = $4, epoch = epoch + 1,
+                 moved_at = now()
+             WHERE stream = $1 AND created_ns = $5 AND last_seq = $6 AND epoch = $7",
+            stream,
+            created_ns,
+            until_ns,
+            window_s,
+            cursor.created_ns,
+            cursor.last_seq,
+            cursor.epoch
+        );
+        if moved.execute(&mut tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        nominations::release_held(&mut tx).await?;
+        acts::keep(&mut tx, act, "accepted: a promoted mirror goes on").await?;
+        wake.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// One duplicate window has passed: the stream itself drops repeats from now on.
+pub async fn repeats_are_over(held: &mut Held, stream: &str) -> Result<(), StoreError> {
+    let mut tx = held.begin().await?;
+    sqlx::query!(
+        "UPDATE stream_cursors SET repeats_until_ns = 0 WHERE stream = $1",
+        stream
+    )
+    .execute(&mut tx)
+    .await?;
+    Ok(tx.commit().await?)
+}

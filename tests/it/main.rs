@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod nats_jwt;
+#[cfg(test)]
+mod nats_options;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod pooler;
@@ -85,6 +89,9 @@ mod log_gaps;
 mod lost_grants;
 #[cfg(test)]
 mod migrate;
+mod nats_jetstream;
+mod nats_login;
+mod nats_tls;
 #[cfg(test)]
 mod nats_versions;
 mod official_clients;
@@ -117,6 +124,7 @@ mod rules_in_force;
 mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
+mod secret_files;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

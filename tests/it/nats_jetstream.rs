@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use rolekeeper::sandbox::servers::{Nats, NatsOptions};
+use rolekeeper::sandbox::servers::{Nats, NatsOptions, free_port};
 
 use crate::nats_options::{migrate, server, users, works};
 use crate::world::{LOG_TOKEN, World};
@@ -28,8 +28,7 @@ async fn has_streams(nats: &Nats) -> bool {
 #[tokio::test]
 async fn case_13_the_hubs_streams_are_used_through_a_leaf() {
     let world = World::builder().workers(0).start().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = port.local_addr().expect("an address").port();
+    let port = free_port().expect("a port");
     let hub = in_domain("hub", format!("leafnodes {{ listen: \"127.0.0.1:{port}\" }}\n")).await;
     let remote = format!("leafnodes {{ remotes: [ {{ url: \"nats-leaf://127.0.0.1:{port}\" }} ] }}\n");
     let leaf = in_domain("leaf", remote).await;

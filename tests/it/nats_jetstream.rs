@@ -108,8 +108,11 @@ fn denying(subjects: &[&str]) -> NatsOptions {
 #[tokio::test]
 async fn m16_a_worker_names_the_permission_and_goes_on_with_it() {
     let world = World::builder().workers(0).start().await;
-    let create = "$JS.API.CONSUMER.CREATE.AUTH0_LOGS.>";
-    let mut nats = Nats::start_with(denying(&[create, "auth0.>"]))
+    let (create, pull) = (
+        "$JS.API.CONSUMER.CREATE.AUTH0_LOGS.>",
+        "$JS.API.CONSUMER.MSG.NEXT.APP_EVENTS.>",
+    );
+    let mut nats = Nats::start_with(denying(&[create, pull, "auth0.>"]))
         .await
         .expect("nats-server starts");
     let url = nats.url();
@@ -131,6 +134,12 @@ async fn m16_a_worker_names_the_permission_and_goes_on_with_it() {
     world
         .eventually("the fold names it", async || {
             says("/readyz/fold_auth0_logs", named).await
+        })
+        .await;
+    let pulled = "publish to \"$JS.API.CONSUMER.MSG.NEXT.APP_EVENTS.*\"";
+    world
+        .eventually("the other fold names its own", async || {
+            says("/readyz/fold_app_events", pulled).await
         })
         .await;
     let record = r#"{"log_id":"l1","data":{"type":"fp","log_id":"l1"}}"#;

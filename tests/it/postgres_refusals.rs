@@ -24,7 +24,7 @@ async fn m16_a_missing_right_in_postgres_names_the_table() {
     let output = world.command_with(&["limits"], &env).await;
     let said = text(&output);
     assert!(
-        said.contains("permission denied for table limits; grant this right"),
+        said.contains("permission denied for table limits") && said.contains("grant this right"),
         "{said}"
     );
     let granted = format!("GRANT SELECT ON limits TO {user}");

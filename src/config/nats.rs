@@ -172,7 +172,7 @@ mod tests {
     fn users_are_taken_off_the_servers() {
         let (servers, users) = split("nats://u:p%40@h:1, h2:2,tls://t@[::1]:3");
         assert_eq!(servers, "nats://h:1,h2:2,tls://[::1]:3");
-        let users: Vec<_> = users.iter().map(|user| user.expose_secret()).collect();
+        let users: Vec<_> = users.iter().map(secrecy::ExposeSecret::expose_secret).collect();
         assert_eq!(users, ["u:p%40", "t"]);
         let hosts: Vec<_> = servers.split(',').map(host).collect();
         assert_eq!(hosts, ["h", "h2", "::1"]);

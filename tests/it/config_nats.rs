@@ -3,6 +3,9 @@
 use crate::nats_options::{file, migrate};
 use crate::world::World;
 
+/// Settings, what they are told by, and a part of the way out.
+type Case<'t> = (&'t [(&'t str, &'t str)], &'t str, &'t str);
+
 /// What the faults of a `migrate` with these settings say.
 async fn faults(world: &World, env: &[(&str, &str)]) -> Vec<String> {
     let (migrated, said) = migrate(world, env).await;
@@ -18,7 +21,7 @@ async fn m16_options_that_exclude_each_other_are_both_named() {
     let seed = nkeys::KeyPair::new_user().seed().expect("a seed");
     let seed = file(&folder, "seed", &seed);
     let user = [("NATS_USER", "u"), ("NATS_PASSWORD", "hunter2")];
-    let table: [(&[(&str, &str)], &str, &str); 8] = [
+    let table: [Case; 8] = [
         (
             &[
                 ("NATS_JETSTREAM_DOMAIN", "hub"),

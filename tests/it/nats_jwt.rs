@@ -29,14 +29,14 @@ impl Operator {
             &self.key,
             &self.key,
             None,
-            json!({"type": "operator", "version": 2}),
+            &json!({"type": "operator", "version": 2}),
         );
         let mut limits = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
         });
         let account = |key: &KeyPair, limits: &Value| {
             let claims = json!({"type": "account", "version": 2, "limits": limits});
-            format!("{}: {}", key.public_key(), jwt(&self.key, key, None, claims))
+            format!("{}: {}", key.public_key(), jwt(&self.key, key, None, &claims))
         };
         let system = account(&self.system, &limits);
         for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
@@ -53,7 +53,7 @@ impl Operator {
     pub(crate) fn user(&self, lasts: Option<Duration>) -> String {
         let key = KeyPair::new_user();
         let claims = json!({"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1});
-        let jwt = jwt(&self.account, &key, lasts, claims);
+        let jwt = jwt(&self.account, &key, lasts, &claims);
         let seed = key.seed().expect("a seed");
         format!(
             "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
@@ -62,12 +62,7 @@ impl Operator {
     }
 }
 
-/// Replaces a credentials file.
-pub(crate) fn creds(path: &str, content: &str) {
-    std::fs::write(path, content).expect("written");
-}
-
-fn jwt(issuer: &KeyPair, subject: &KeyPair, lasts: Option<Duration>, nats: Value) -> String {
+fn jwt(issuer: &KeyPair, subject: &KeyPair, lasts: Option<Duration>, nats: &Value) -> String {
     #[expect(clippy::disallowed_methods, reason = "the server compares with its own clock")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let mut claims = json!({

@@ -6,7 +6,7 @@ use nkeys::KeyPair;
 use rolekeeper::sandbox::servers::Nats;
 use tempfile::TempDir;
 
-use crate::nats_jwt::{Operator, creds};
+use crate::nats_jwt::Operator;
 use crate::nats_options::{file, migrate, server, works};
 use crate::world::World;
 
@@ -100,7 +100,11 @@ async fn m16_a_login_that_expires_is_read_anew_from_its_file() {
     let env = [("NATS_URL", &*url), ("NATS_CREDENTIALS_FILE", &*path)];
     let (migrated, said) = migrate(&world, &env).await;
     assert!(migrated, "{said}");
-    creds(&path, &operator.user(Some(Duration::from_secs(4))));
+    file(
+        &folder,
+        "user.creds",
+        &operator.user(Some(Duration::from_secs(4))),
+    );
     let worker = world.start_worker_with(&env).await;
     world
         .eventually("the worker says that its login expired", async || {
@@ -108,7 +112,7 @@ async fn m16_a_login_that_expires_is_read_anew_from_its_file() {
             stages.is_some_and(|stages| stages.to_lowercase().contains("authorization violation"))
         })
         .await;
-    creds(&path, &operator.user(None));
+    file(&folder, "user.creds", &operator.user(None));
     world
         .eventually("the worker is ready again", async || worker.is_ready().await)
         .await;

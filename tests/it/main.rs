@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod nats_jwt;
+#[cfg(test)]
+mod nats_options;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod pooler;
@@ -33,6 +37,7 @@ mod closed_writes;
 #[cfg(test)]
 mod config;
 mod config_empty;
+mod config_nats;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
@@ -93,6 +98,9 @@ mod log_gaps;
 mod lost_grants;
 #[cfg(test)]
 mod migrate;
+mod nats_jetstream;
+mod nats_login;
+mod nats_tls;
 #[cfg(test)]
 mod mirror_promoted;
 #[cfg(test)]
@@ -103,6 +111,7 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+mod postgres_refusals;
 #[cfg(test)]
 mod postgres_restored;
 #[cfg(test)]
@@ -131,6 +140,7 @@ mod rules_in_force;
 mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
+mod secret_files;
 #[cfg(test)]
 mod second_writer;
 #[cfg(test)]

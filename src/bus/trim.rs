@@ -50,9 +50,7 @@ impl Bus {
     pub async fn stored_at(&self, stream: &str, seq: u64) -> Result<Option<i64>, BusError> {
         let doing = "look at message";
         let wanted = json!({"seq": seq});
-        let asked = self
-            .jetstream
-            .request(format!("STREAM.MSG.GET.{stream}"), &wanted);
+        let asked = self.request(format!("STREAM.MSG.GET.{stream}"), &wanted);
         match asked.await.map_err(|error| said(doing, &error))? {
             Response::Ok(got) => {
                 let got: Value = got;
@@ -69,11 +67,17 @@ impl Bus {
     /// # Errors
     /// JetStream does not answer.
     pub async fn acknowledged(&self, stream: &str) -> Result<Option<u64>, BusError> {
-        let stream = self.stream(stream).await?;
-        let mut consumers = stream.consumers();
+        let subject = format!("{}.CONSUMER.LIST.{stream}", self.api_prefix);
+        let stream = self.jetstream.get_stream_no_info(stream).await;
+        let mut consumers = stream
+            .map_err(|error| said("list consumers", &error))?
+            .consumers();
         let mut least = None::<u64>;
-        let fault = |error| said("list consumers", &error);
-        while let Some(consumer) = consumers.try_next().await.map_err(fault)? {
+        let mut next = async || {
+            let next = self.answered(&subject, self.refusals.now(), consumers.try_next());
+            next.await.map_err(|error| said("list consumers", &error))
+        };
+        while let Some(consumer) = next().await? {
             if consumer.config.durable_name.is_some() {
                 let floor = consumer.ack_floor.stream_sequence;
                 least = Some(least.map_or(floor, |least| least.min(floor)));
@@ -88,7 +92,7 @@ impl Bus {
     /// JetStream refused, or does not answer; the messages may be gone all the same.
     pub async fn purge_before(&self, stream: &str, first: u64) -> Result<u64, BusError> {
         let wanted = json!({"seq": first});
-        let asked = self.jetstream.request(format!("STREAM.PURGE.{stream}"), &wanted);
+        let asked = self.request(format!("STREAM.PURGE.{stream}"), &wanted);
         match asked.await.map_err(|error| said("purge", &error))? {
             Response::Ok(done) => {
                 let done: Value = done;

@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod nats_jwt;
+#[cfg(test)]
+mod nats_options;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod pooler;
@@ -91,6 +95,9 @@ mod log_gaps;
 mod lost_grants;
 #[cfg(test)]
 mod migrate;
+mod nats_jetstream;
+mod nats_login;
+mod nats_tls;
 #[cfg(test)]
 mod nats_versions;
 mod official_clients;
@@ -125,6 +132,7 @@ mod rules_many;
 mod rules_over_time;
 #[cfg(test)]
 mod second_writer;
+mod secret_files;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

@@ -36,6 +36,10 @@ pub struct NatsOptions {
     /// A configuration to run as it is, with these variables beside `NATS_SERVER_NAME`, `NATS_HOST`, `NATS_PORT` and
     /// `NATS_STORE_DIR`; the options above do not count then.
     pub config: Option<(PathBuf, Vec<(String, String)>)>,
+    /// The domain of its JetStream; `None` for none.
+    pub domain: Option<String>,
+    /// Further lines of its configuration, such as its users.
+    pub more: String,
 }
 
 /// A running (or stopped, or killed) `nats-server`. Dropped, it and its store are gone.
@@ -167,6 +171,13 @@ impl Nats {
         anyhow::bail!("nats-server ended at its start:\n{}", tail(&log, 20))
     }
 
+    /// Replaces its configuration and has it read that while it runs. When the server has done so is not known here.
+    pub fn reload(&mut self, options: &NatsOptions) -> anyhow::Result<()> {
+        self.configure(options)?;
+        let process = self.process.as_mut().context("nats-server does not run")?;
+        process.signal(Signal::SIGHUP)
+    }
+
     async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         if let Some(process) = &mut self.process {
             process.signal(signal)?;
@@ -223,7 +234,11 @@ impl Nats {
         if let Some(most) = options.max_request_batch {
             let _ = writeln!(text, "  limits {{ max_request_batch: {most} }}");
         }
+        if let Some(domain) = &options.domain {
+            let _ = writeln!(text, "  domain: {domain}");
+        }
         text.push_str("}\n");
+        text.push_str(&options.more);
         std::fs::write(&self.config, text).context("cannot write nats-server's config")
     }
 

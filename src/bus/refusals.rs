@@ -256,9 +256,9 @@ impl Bus {
     /// An error with what is known of its cause.
     pub(super) fn because(&self, error: &dyn Display) -> String {
         let error = error.to_string();
-        if error.starts_with(NO_RESPONDERS) {
+        if error.contains(NO_RESPONDERS) {
             return format!(
-                "no JetStream responds at {}: it is off for this account, or in a domain (NATS_JETSTREAM_DOMAIN)",
+                "no JetStream responds at {}: it is starting, off for this account, or in a domain (NATS_JETSTREAM_DOMAIN)",
                 self.api_prefix
             );
         }

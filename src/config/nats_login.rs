@@ -124,7 +124,7 @@ impl NatsLoginArgs {
             let settings = format!("{setting}, {}", others.join(", "));
             check.contradiction(&settings, "each of them logs in", ONE);
         }
-        if let (Some((file, expected)), Err(why)) = (login.file(), login.prove(b"")) {
+        if let (Some((file, expected)), Err(why)) = (login.file(), login.proof(b"")) {
             check.fault(
                 setting,
                 &file.display().to_string(),
@@ -153,8 +153,18 @@ impl NatsLogin {
     /// What to send to a server that sent this nonce. Reads the files anew.
     ///
     /// # Errors
-    /// A file cannot be read, or is not what it has to be; the text shows nothing of its content.
+    /// A file cannot be read, or is not what it has to be; the text names setting and file, and nothing of its content.
     pub fn prove(&self, nonce: &[u8]) -> Result<NatsProof, String> {
+        self.proof(nonce).map_err(|why| match self {
+            Self::User(_, Kept::File(file)) => format!("NATS_PASSWORD_FILE {}: {why}", file.display()),
+            Self::Token(Kept::File(file)) => format!("NATS_TOKEN_FILE {}: {why}", file.display()),
+            Self::NkeySeed(file) => format!("NATS_NKEY_SEED_FILE {}: {why}", file.display()),
+            Self::Credentials(file) => format!("NATS_CREDENTIALS_FILE {}: {why}", file.display()),
+            _ => why,
+        })
+    }
+
+    fn proof(&self, nonce: &[u8]) -> Result<NatsProof, String> {
         let mut proof = NatsProof::default();
         match self {
             Self::None => {}

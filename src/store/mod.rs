@@ -131,7 +131,7 @@ pub enum StoreError {
     #[error("DATABASE_URL or DATABASE_DIRECT_URL: {0}")]
     Settings(String),
     /// Postgres is not there, refused, or broke off.
-    #[error("Postgres: {0}")]
+    #[error("Postgres: {0}{remedy}", remedy = fault::remedy(.0))]
     Postgres(#[from] sqlx::Error),
     /// The schema and this binary do not belong together.
     #[error("{0}")]

@@ -37,6 +37,7 @@ mod closed_writes;
 #[cfg(test)]
 mod config;
 mod config_empty;
+mod config_nats;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
@@ -106,6 +107,7 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+mod postgres_refusals;
 #[cfg(test)]
 mod queue_turns;
 mod races;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use rolekeeper::sandbox::servers::{Nats, NatsOptions};
+use rolekeeper::sandbox::servers::{Nats, NatsOptions, free_port};
 
 use crate::nats_options::{migrate, server, users, works};
 use crate::world::{LOG_TOKEN, World};
@@ -28,8 +28,7 @@ async fn has_streams(nats: &Nats) -> bool {
 #[tokio::test]
 async fn case_13_the_hubs_streams_are_used_through_a_leaf() {
     let world = World::builder().workers(0).start().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = port.local_addr().expect("an address").port();
+    let port = free_port().expect("a port");
     let hub = in_domain("hub", format!("leafnodes {{ listen: \"127.0.0.1:{port}\" }}\n")).await;
     let remote = format!("leafnodes {{ remotes: [ {{ url: \"nats-leaf://127.0.0.1:{port}\" }} ] }}\n");
     let leaf = in_domain("leaf", remote).await;
@@ -109,8 +108,11 @@ fn denying(subjects: &[&str]) -> NatsOptions {
 #[tokio::test]
 async fn m16_a_worker_names_the_permission_and_goes_on_with_it() {
     let world = World::builder().workers(0).start().await;
-    let create = "$JS.API.CONSUMER.CREATE.AUTH0_LOGS.>";
-    let mut nats = Nats::start_with(denying(&[create, "auth0.>"]))
+    let (create, pull) = (
+        "$JS.API.CONSUMER.CREATE.AUTH0_LOGS.>",
+        "$JS.API.CONSUMER.MSG.NEXT.APP_EVENTS.>",
+    );
+    let mut nats = Nats::start_with(denying(&[create, pull, "auth0.>"]))
         .await
         .expect("nats-server starts");
     let url = nats.url();
@@ -132,6 +134,12 @@ async fn m16_a_worker_names_the_permission_and_goes_on_with_it() {
     world
         .eventually("the fold names it", async || {
             says("/readyz/fold_auth0_logs", named).await
+        })
+        .await;
+    let pulled = "publish to \"$JS.API.CONSUMER.MSG.NEXT.APP_EVENTS.*\"";
+    world
+        .eventually("the other fold names its own", async || {
+            says("/readyz/fold_app_events", pulled).await
         })
         .await;
     let record = r#"{"log_id":"l1","data":{"type":"fp","log_id":"l1"}}"#;

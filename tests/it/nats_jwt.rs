@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 pub(crate) struct Operator {
     key: KeyPair,
     account: KeyPair,
+    system: KeyPair,
 }
 
 impl Operator {
@@ -18,6 +19,7 @@ impl Operator {
         Self {
             key: KeyPair::new_operator(),
             account: KeyPair::new_account(),
+            system: KeyPair::new_account(),
         }
     }
 
@@ -29,15 +31,21 @@ impl Operator {
             None,
             json!({"type": "operator", "version": 2}),
         );
-        let limits = json!({
+        let mut limits = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
-            "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
         });
-        let account = json!({"type": "account", "version": 2, "limits": limits});
-        let account = jwt(&self.key, &self.account, None, account);
+        let account = |key: &KeyPair, limits: &Value| {
+            let claims = json!({"type": "account", "version": 2, "limits": limits});
+            format!("{}: {}", key.public_key(), jwt(&self.key, key, None, claims))
+        };
+        let system = account(&self.system, &limits);
+        for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
+            limits[limit] = (-1).into();
+        }
         format!(
-            "operator: {operator}\nresolver: MEMORY\nresolver_preload: {{ {}: {account} }}\n",
-            self.account.public_key()
+            "operator: {operator}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n{system}\n{}\n}}\n",
+            self.system.public_key(),
+            account(&self.account, &limits),
         )
     }
 

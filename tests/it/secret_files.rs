@@ -48,6 +48,9 @@ async fn m16_every_secret_can_be_in_a_file() {
     for secret in SECRETS {
         assert!(names.contains(&format!("{secret}_FILE")), "{secret}_FILE");
     }
+    let hidden = SECRETS.map(|secret| (secret, "hunter2"));
+    let help = world.command_with(&["serve", "--help"], &hidden).await;
+    assert!(help.status.success() && !text(&help).contains("hunter2"));
     for command in ["migrate", "erase", "accept-stream", "brake", "tenant"] {
         let names = settings(&world, &[command]).await;
         let secrets = SECRETS.iter().filter(|secret| names.contains(**secret));
@@ -158,7 +161,7 @@ async fn m16_an_address_without_tls_is_warned_of_once() {
     assert!(!log.contains("hunter2"), "{log}");
     worker.sigterm(Duration::from_secs(15)).await;
     let direct = world
-        .start_worker_with(&[("DATABASE_DIRECT_URL", &elsewhere)])
+        .start_worker_with(&[("DATABASE_DIRECT_URL", &elsewhere), ("NATS_URL", &nats)])
         .await;
     assert_eq!(
         warned(&direct.log(), "DATABASE_DIRECT_URL: "),
@@ -167,7 +170,9 @@ async fn m16_an_address_without_tls_is_warned_of_once() {
         direct.log()
     );
     direct.sigterm(Duration::from_secs(15)).await;
-    let quiet = world.start_worker().await;
+    let quiet = world
+        .start_worker_with(&[("NATS_URL", &nats.replace("0.0.0.0", "127.0.0.1"))])
+        .await;
     assert_eq!(warned(&quiet.log(), ""), 0);
 }
 

@@ -140,9 +140,9 @@ mod rules_in_force;
 mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
-mod secret_files;
 #[cfg(test)]
 mod second_writer;
+mod secret_files;
 #[cfg(test)]
 mod shared_postgres;
 #[cfg(test)]

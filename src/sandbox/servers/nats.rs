@@ -173,7 +173,7 @@ impl Nats {
 
     /// Replaces its configuration and has it read that while it runs. When the server has done so is not known here.
     pub fn reload(&mut self, options: &NatsOptions) -> anyhow::Result<()> {
-        self.write_config(options)?;
+        self.configure(options)?;
         let process = self.process.as_mut().context("nats-server does not run")?;
         process.signal(Signal::SIGHUP)
     }

@@ -26,6 +26,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// How a world is to be.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "wishes of a story, each on its own")]
 pub(crate) struct Builder {
     workers: usize,
     env: Vec<(String, String)>,
@@ -144,12 +145,7 @@ impl Builder {
         let postgres_proxy = proxy(self.postgres_proxy, postgres.port()).await;
         let nats = Nats::start_with(self.nats).await.expect("nats-server starts");
         let nats_proxy = proxy(self.nats_proxy, nats.port()).await;
-        let login = if self.least_rights {
-            async_nats::ConnectOptions::with_user_and_password("rolekeeper_migrate".into(), PASSWORD.into())
-        } else {
-            async_nats::ConnectOptions::new()
-        };
-        let client = login
+        let client = login(self.least_rights)
             .reconnect_delay_callback(|_| Duration::from_millis(50))
             .connect(nats.url());
         let jetstream = jetstream::ContextBuilder::new()
@@ -232,6 +228,15 @@ impl Builder {
             world.start_worker().await;
         }
         world
+    }
+}
+
+/// How the test itself connects to NATS.
+fn login(least_rights: bool) -> async_nats::ConnectOptions {
+    if least_rights {
+        async_nats::ConnectOptions::with_user_and_password("rolekeeper_migrate".into(), PASSWORD.into())
+    } else {
+        async_nats::ConnectOptions::new()
     }
 }
 

@@ -10,6 +10,7 @@ mod publish;
 mod reader;
 mod server;
 mod shape;
+mod shown;
 mod streams;
 mod trim;
 mod waiting;

@@ -77,6 +77,7 @@ pub struct Auth0Args {
     #[arg(long, env = "AUTH0_WRITES")]
     pub auth0_writes: Option<String>,
     /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
+    /// (`BURST` from 2 to 500, `PER_SECOND` from 0.1 to 10000)
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`

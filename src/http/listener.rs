@@ -165,7 +165,7 @@ impl Shared {
         let mut response = match self.tasks.spawn(handler).await {
             Ok(Ok(response)) => response,
             Err(why) => {
-                error!("a handler failed: {why}");
+                error!("a handler failed, its request is answered with 500 and everything else goes on: {why}");
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
@@ -187,4 +187,31 @@ fn is_of_the_client(why: &io::Error) -> bool {
         why.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn l17_a_handler_that_panics_fails_its_own_request_only() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let broken = || async { Option::<&str>::None.expect("a fault of the program") };
+        let routes = Router::new()
+            .route("/broken", get(broken))
+            .route("/", get(|| async { "well" }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, routes, 2, stop.clone()));
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        for (path, status) in [("/broken", 500), ("/", 200), ("/broken", 500)] {
+            let response = client.get(format!("http://{address}{path}")).send().await;
+            assert_eq!(response.expect("a response").status(), status, "{path}");
+        }
+        stop.cancel();
+        serving.await.expect("it ends").expect("in order");
+    }
 }

@@ -41,6 +41,39 @@ impl HeldBy {
     }
 }
 
+/// Whose turn it is among users who wait for less than a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Display names, then records, then verifications.
+    ByUrgency,
+    /// Records first, and display names last.
+    RecordsFirst,
+    /// Verifications first, and display names last.
+    VerificationsFirst,
+}
+
+impl Order {
+    /// The order of the look with this number: every fourth leaves display names to the end, so that no number of them keeps
+    /// drift from being found.
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        match number % 8 {
+            3 => Self::VerificationsFirst,
+            7 => Self::RecordsFirst,
+            _ => Self::ByUrgency,
+        }
+    }
+
+    /// The urgencies, roles first always.
+    fn levels(self) -> [i16; 5] {
+        match self {
+            Self::ByUrgency => [0, 1, 2, 3, 4],
+            Self::RecordsFirst => [0, 1, 3, 4, 2],
+            Self::VerificationsFirst => [0, 1, 4, 3, 2],
+        }
+    }
+}
+
 /// A user taken in hand.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
@@ -100,11 +133,11 @@ pub async fn claim(
     lease: Uuid,
     lease_for: Duration,
     rules: &str,
-    by_record: bool,
+    (by_record, order): (bool, Order),
 ) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
-               SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
+               SELECT due.* FROM UNNEST($6::smallint[]) AS level(urgency)
                CROSS JOIN LATERAL (
                    -- one short index range a level: users who wait for later do not have to be passed over
                    SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
@@ -124,7 +157,8 @@ pub async fn claim(
         lease_for.as_secs_f64(),
         rules,
         BY_RECORD,
-        by_record
+        by_record,
+        &order.levels()
     );
     let Some(row) = row.fetch_optional(&mut *tx).await? else {
         return Ok(None);

@@ -36,6 +36,7 @@ mod pool;
 pub mod profile_writes;
 mod publish_budgets;
 pub mod races;
+mod release;
 pub mod restores;
 mod retention;
 pub mod role_changes;

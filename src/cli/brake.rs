@@ -153,7 +153,9 @@ fn released_text(users: u64, wait: i64) -> String {
     } else {
         String::new()
     };
-    format!("{users} users released: each is decided anew, and what is still due is written as the rate limit allows{more}")
+    format!(
+        "{users} users released: each is decided anew, and what is still due is written as the rate limit allows{more}"
+    )
 }
 
 async fn release_gone(store: &Store) -> Result<()> {

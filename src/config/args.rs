@@ -136,8 +136,13 @@ pub struct ServeArgs {
     /// Hours for which a read profile counts as verified
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
-    /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
-    #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
+    /// Display name that is written to `user_metadata.displayName` of every user who has none, such as user [default: none is given]
+    #[arg(
+        long,
+        env = "DEFAULT_DISPLAY_NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub default_display_name: String,
     /// The tenant's name.
     #[command(flatten)]

@@ -165,7 +165,9 @@ impl Shared {
         let mut response = match self.tasks.spawn(handler).await {
             Ok(Ok(response)) => response,
             Err(why) => {
-                error!("a handler failed, its request is answered with 500 and everything else goes on: {why}");
+                error!(
+                    "a handler failed, its request is answered with 500 and everything else goes on: {why}"
+                );
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response

@@ -47,7 +47,11 @@ impl Room {
 
     /// Room for a body of at most so many bytes; none when there is none in time.
     pub(super) async fn reserve(&self, bytes: usize) -> Option<Reserved> {
-        let of = if bytes > LARGE { &self.large } else { &self.ordinary };
+        let of = if bytes > LARGE {
+            &self.large
+        } else {
+            &self.ordinary
+        };
         let wanted = units(bytes);
         if let Ok(permit) = Arc::clone(of).try_acquire_many_owned(wanted) {
             return Some(Reserved(permit));
@@ -87,8 +91,14 @@ mod tests {
         for _ in 0..8 {
             held.push(room.reserve(large).await.expect("there is room"));
         }
-        assert!(room.reserve(large).await.is_none(), "the ninth is told to come again");
-        assert!(room.reserve(LARGE).await.is_some(), "an ordinary one does not wait");
+        assert!(
+            room.reserve(large).await.is_none(),
+            "the ninth is told to come again"
+        );
+        assert!(
+            room.reserve(LARGE).await.is_some(),
+            "an ordinary one does not wait"
+        );
         let ninth = room.reserve(large);
         let freed = async {
             tokio::time::sleep(WAIT / 2).await;
@@ -96,7 +106,10 @@ mod tests {
                 reserved.shrink_to(large / 2);
             }
         };
-        assert!(tokio::join!(ninth, freed).0.is_some(), "what is not needed serves others");
+        assert!(
+            tokio::join!(ninth, freed).0.is_some(),
+            "what is not needed serves others"
+        );
         assert_eq!(room.metrics.webhook_waiting.get(), 0);
     }
 }

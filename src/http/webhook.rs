@@ -182,7 +182,10 @@ enum Unread {
 
 /// The most bytes that are kept of a body.
 fn most_bytes(body: &Body) -> usize {
-    let announced = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
+    let announced = body
+        .size_hint()
+        .upper()
+        .and_then(|bytes| usize::try_from(bytes).ok());
     announced.unwrap_or(MAX_BODY_BYTES).min(MAX_BODY_BYTES)
 }
 

@@ -21,7 +21,7 @@ fn by_default() -> Builder {
 }
 
 /// The database as the data API sees it.
-fn store(world: &World) -> Store {
+pub(crate) fn store(world: &World) -> Store {
     let url = world.db.connect_options().to_url_lossy().to_string();
     Store::new(&url.clone().into(), &url.into()).expect("an address")
 }
@@ -30,7 +30,7 @@ fn id(user: &str) -> UserId<'_> {
     UserId::parse(user).expect("an id")
 }
 
-async fn wish(store: &Store, user: &str, name: &str) {
+pub(crate) async fn wish(store: &Store, user: &str, name: &str) {
     let name = DisplayName::parse(name).expect("a name");
     store
         .wish_display_name(&id(user), &name)
@@ -60,7 +60,7 @@ impl World {
         text(&output)
     }
 
-    async fn is_named(&self, user: &str, name: &str) {
+    pub(crate) async fn is_named(&self, user: &str, name: &str) {
         self.eventually("the name is written", async || {
             self.metadata(user)["displayName"] == name
         })
@@ -174,8 +174,8 @@ async fn whoever_has_anything_there_keeps_it() {
 }
 
 #[tokio::test]
-async fn with_no_default_nobody_is_named() {
-    let world = World::builder().env("DEFAULT_DISPLAY_NAME", "").start().await;
+async fn l13_without_the_setting_nobody_is_named() {
+    let world = World::start().await;
     seed(&world, ANN, &Value::Null);
     world.earn(ANN, "pl_1").await;
     world.settled().await;

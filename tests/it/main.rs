@@ -25,6 +25,8 @@ mod answers;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
+mod brake_release;
+#[cfg(test)]
 mod client_key;
 mod closed_writes;
 #[cfg(test)]
@@ -86,6 +88,8 @@ mod lost_grants;
 #[cfg(test)]
 mod migrate;
 #[cfg(test)]
+mod names_rate;
+#[cfg(test)]
 mod nats_versions;
 mod official_clients;
 #[cfg(test)]
@@ -118,6 +122,8 @@ mod rules_many;
 #[cfg(test)]
 mod rules_over_time;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod stream_full;
@@ -129,6 +135,8 @@ mod takeover;
 mod tenant_binding;
 mod tenant_recordings;
 #[cfg(test)]
+mod term_ends;
+#[cfg(test)]
 mod trimming;
 #[cfg(test)]
 mod user_login;
@@ -138,3 +146,5 @@ mod webhook;
 mod webhook_floods;
 #[cfg(test)]
 mod webhook_forms;
+#[cfg(test)]
+mod webhook_memory;

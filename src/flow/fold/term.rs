@@ -64,7 +64,8 @@ impl TermError {
             Self::Bus(why) => why.shown(),
             Self::Read(why) => format!("reading: {}", why.shown()),
             Self::TooManyRefused(_) => {
-                "Postgres refused more than 1,000 messages within an hour, each alone; the log has the reason".to_owned()
+                "Postgres refused more than 1,000 messages within an hour, each alone; the log has the reason"
+                    .to_owned()
             }
             Self::Refused | Self::NoTransform | Self::CommitTimeout => self.to_string(),
         }

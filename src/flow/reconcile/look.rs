@@ -89,7 +89,8 @@ impl Reconcile {
         let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
         let rules = &self.fingerprint;
-        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await? else {
+        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?
+        else {
             return Ok(Begun::Nobody);
         };
         match self.settle_unseen(tx, &mut claim).await {

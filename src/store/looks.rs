@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{BY_RECORD, Cause, LOOKS_APART, REST, REST_AT_MOST};
+use super::nominations::{BY_RECORD, Cause, LOOKS_APART, Order, REST, REST_AT_MOST};
 use super::{StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
@@ -37,39 +37,6 @@ impl HeldBy {
             Self::Brake(Change::Granted) => "brake_grants",
             Self::BothBrakes => "brake_both",
             Self::GoneBrake => GONE_HELD,
-        }
-    }
-}
-
-/// Whose turn it is among users who wait for less than a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Display names, then records, then verifications.
-    ByUrgency,
-    /// Records first, and display names last.
-    RecordsFirst,
-    /// Verifications first, and display names last.
-    VerificationsFirst,
-}
-
-impl Order {
-    /// The order of the look with this number: every fourth leaves display names to the end, so that no number of them keeps
-    /// drift from being found.
-    #[must_use]
-    pub fn of(number: u64) -> Self {
-        match number % 8 {
-            3 => Self::VerificationsFirst,
-            7 => Self::RecordsFirst,
-            _ => Self::ByUrgency,
-        }
-    }
-
-    /// The urgencies, roles first always.
-    fn levels(self) -> [i16; 5] {
-        match self {
-            Self::ByUrgency => [0, 1, 2, 3, 4],
-            Self::RecordsFirst => [0, 1, 3, 4, 2],
-            Self::VerificationsFirst => [0, 1, 4, 3, 2],
         }
     }
 }

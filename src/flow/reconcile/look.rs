@@ -20,7 +20,7 @@ use crate::domain::patch::Patch;
 use crate::domain::plan::{Change, plan};
 use crate::domain::schedule::DENIED_AT_MOST;
 use crate::flow::backoff::base_delay;
-use crate::store::looks::Order;
+use crate::store::nominations::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
 
 /// Why a look did not come to its end.

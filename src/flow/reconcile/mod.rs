@@ -54,7 +54,7 @@ use crate::domain::limits::Limits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::looks::Order;
+use crate::store::nominations::Order;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
 use breaker::Breaker;
 use confirm::Confirm;

@@ -183,6 +183,10 @@ impl Lifecycle {
 mod tests {
     use super::*;
 
+    fn fault() -> Result<(), String> {
+        panic!("a fault of the program")
+    }
+
     #[tokio::test]
     async fn a_stage_that_panics_ends_the_process_as_a_crash() {
         let lifecycle = Lifecycle::default();
@@ -191,11 +195,7 @@ mod tests {
             stop.cancelled().await;
             Ok::<(), String>(())
         });
-        lifecycle.spawn("broken", async {
-            let broken: Option<()> = None;
-            broken.expect("a fault of the program");
-            Ok::<(), String>(())
-        });
+        lifecycle.spawn("broken", async { fault() });
         let ended = lifecycle.run(Duration::from_secs(20)).await;
         assert_eq!(ended.expect("signals can be caught"), End::Crash);
     }

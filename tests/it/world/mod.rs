@@ -153,7 +153,8 @@ impl World {
     /// Sets a limit of the database, as `rolekeeper limits set` does.
     pub(crate) async fn set_limit(&self, name: &str, value: f64) {
         let there = sqlx::query_scalar("SELECT to_regclass('limits') IS NOT NULL");
-        if !there.fetch_one(&self.db).await.expect("Postgres answers") {
+        let there: bool = there.fetch_one(&self.db).await.expect("Postgres answers");
+        if !there {
             // An older binary, told a story by `ROLEKEEPER_BIN`.
             return;
         }

@@ -34,6 +34,7 @@ use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{InClear, Store, StoreError};
+use crate::telemetry;
 use prepare::prepare;
 
 /// Connects to Postgres as configured; connections are made when needed.
@@ -92,6 +93,7 @@ pub async fn serve(config: Config) -> Result<()> {
         erasure_key,
         grace_period,
     } = config;
+    telemetry::log_panics();
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
     await_stages(&readiness, fold.is_some(), reconcile.is_some());

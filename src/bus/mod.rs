@@ -12,6 +12,7 @@ mod reader;
 mod refusals;
 mod server;
 mod shape;
+mod shown;
 mod streams;
 mod trim;
 mod waiting;

@@ -13,8 +13,6 @@ use time::format_description::well_known::Rfc3339;
 use super::streams::{config_of, parsed, said, state, unix_ns};
 use super::{Bus, BusError, StreamState};
 
-const ERROR_NO_MESSAGE: u64 = 10037;
-
 /// How much room a stream has, and what bounds its trimming.
 #[derive(Clone, Debug)]
 pub struct Room {
@@ -44,25 +42,6 @@ impl Bus {
             max_age: typed.config.max_age,
             duplicate_window: typed.config.duplicate_window,
         })
-    }
-
-    /// When the message was stored, Unix nanoseconds; none where there is no such message. Its content is not read.
-    ///
-    /// # Errors
-    /// JetStream does not answer.
-    pub async fn stored_at(&self, stream: &str, seq: u64) -> Result<Option<i64>, BusError> {
-        let doing = "look at message";
-        let wanted = json!({"seq": seq});
-        let asked = self.request(format!("STREAM.MSG.GET.{stream}"), &wanted);
-        match asked.await.map_err(|error| said(doing, &error))? {
-            Response::Ok(got) => {
-                let got: Value = got;
-                let at = time_of(&got["message"]["time"]);
-                at.map(Some).ok_or_else(|| said(doing, &"it has no store time"))
-            }
-            Response::Err { error } if error.error_code().0 == ERROR_NO_MESSAGE => Ok(None),
-            Response::Err { error } => Err(said(doing, &error)),
-        }
     }
 
     /// Last sequence that all durable consumers of `stream` have acknowledged; none where there is no such consumer.

@@ -77,6 +77,7 @@ pub struct Auth0Args {
     #[arg(long, env = "AUTH0_WRITES")]
     pub auth0_writes: Option<String>,
     /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
+    /// (`BURST` from 2 to 500, `PER_SECOND` from 0.1 to 10000)
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
@@ -141,8 +142,13 @@ pub struct ServeArgs {
     /// Hours for which a read profile counts as verified
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
-    /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
-    #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
+    /// Display name that is written to `user_metadata.displayName` of every user who has none, such as user [default: none is given]
+    #[arg(
+        long,
+        env = "DEFAULT_DISPLAY_NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub default_display_name: String,
     /// The tenant's name.
     #[command(flatten)]

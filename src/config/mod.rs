@@ -145,7 +145,8 @@ pub struct MigrateConfig {
 }
 
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
-const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16";
+const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16 (BURST from 2 to \
+                     500, PER_SECOND from 0.1 to 10000)";
 
 impl DatabaseArgs {
     fn check(&self, check: &mut Check) -> DatabaseConfig {

@@ -43,6 +43,7 @@ pub mod profile_writes;
 pub mod promoted;
 mod publish_budgets;
 pub mod races;
+mod release;
 pub mod restores;
 mod retention;
 pub mod role_changes;

@@ -32,6 +32,8 @@ mod answers;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
+mod brake_release;
+#[cfg(test)]
 mod client_key;
 mod closed_writes;
 #[cfg(test)]
@@ -104,6 +106,8 @@ mod nats_tls;
 #[cfg(test)]
 mod mirror_promoted;
 #[cfg(test)]
+mod names_rate;
+#[cfg(test)]
 mod nats_versions;
 mod official_clients;
 #[cfg(test)]
@@ -144,6 +148,8 @@ mod rules_over_time;
 mod second_writer;
 mod secret_files;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod shared_postgres;
 #[cfg(test)]
 mod stop;
@@ -157,6 +163,8 @@ mod takeover;
 mod tenant_binding;
 mod tenant_recordings;
 #[cfg(test)]
+mod term_ends;
+#[cfg(test)]
 mod trimming;
 #[cfg(test)]
 mod user_login;
@@ -166,3 +174,5 @@ mod webhook;
 mod webhook_floods;
 #[cfg(test)]
 mod webhook_forms;
+#[cfg(test)]
+mod webhook_memory;

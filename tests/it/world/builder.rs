@@ -176,8 +176,6 @@ impl Builder {
             ("LOG_STREAM_TOKEN", LOG_TOKEN.into()),
             ("LISTEN", "127.0.0.1:0".into()),
             ("OPS_LISTEN", "127.0.0.1:0".into()),
-            // Most stories are about roles, and their users have no name.
-            ("DEFAULT_DISPLAY_NAME", String::new()),
             ("APP_EVENTS_MAX_MIB", "256".into()),
             ("AUTH0_LOGS_MAX_MIB", "64".into()),
         ]

@@ -163,6 +163,12 @@ impl World {
 
     /// Sets a limit of the database, as `rolekeeper limits set` does.
     pub(crate) async fn set_limit(&self, name: &str, value: f64) {
+        let there = sqlx::query_scalar("SELECT to_regclass('limits') IS NOT NULL");
+        let there: bool = there.fetch_one(&self.db).await.expect("Postgres answers");
+        if !there {
+            // An older binary, told a story by `ROLEKEEPER_BIN`.
+            return;
+        }
         let set = "INSERT INTO limits (name, value, set_by, why) VALUES ($1, $2, 'world', 'a story')";
         let set = sqlx::query(set).bind(name).bind(value).execute(&self.db);
         set.await.expect("Postgres answers");

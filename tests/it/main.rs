@@ -100,13 +100,13 @@ mod log_gaps;
 mod lost_grants;
 #[cfg(test)]
 mod migrate;
-mod nats_jetstream;
-mod nats_login;
-mod nats_tls;
 #[cfg(test)]
 mod mirror_promoted;
 #[cfg(test)]
 mod names_rate;
+mod nats_jetstream;
+mod nats_login;
+mod nats_tls;
 #[cfg(test)]
 mod nats_versions;
 mod official_clients;

@@ -211,17 +211,7 @@ impl Builder {
         };
         let output = world.command_with(&["migrate"], as_migrator).await;
         assert!(output.status.success(), "migrate: {}", text(&output));
-        let with_limits = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
-        world.before_limits = world.number(with_limits).await == Some(0);
-        for (name, value) in self.limits {
-            if !world.before_limits {
-                world.set_limit(name, value).await;
-            } else {
-                // A binary of a release before has settings of the worker for them.
-                let setting = name.to_uppercase().replace("RESERVE", "AUTH0_RESERVE");
-                world.env.push((setting, value.to_string()));
-            }
-        }
+        world.set_limits(self.limits).await;
         for _ in 0..self.workers {
             world.start_worker().await;
         }

@@ -161,14 +161,22 @@ impl World {
         of_name.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
+    /// Sets the limits of a world that is being built. A binary of a release before them has settings of the worker instead.
+    async fn set_limits(&mut self, limits: Vec<(&'static str, f64)>) {
+        let there = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
+        self.before_limits = self.number(there).await == Some(0);
+        for (name, value) in limits {
+            if self.before_limits {
+                let setting = name.to_uppercase().replace("RESERVE", "AUTH0_RESERVE");
+                self.env.push((setting, value.to_string()));
+            } else {
+                self.set_limit(name, value).await;
+            }
+        }
+    }
+
     /// Sets a limit of the database, as `rolekeeper limits set` does.
     pub(crate) async fn set_limit(&self, name: &str, value: f64) {
-        let there = sqlx::query_scalar("SELECT to_regclass('limits') IS NOT NULL");
-        let there: bool = there.fetch_one(&self.db).await.expect("Postgres answers");
-        if !there {
-            // An older binary, told a story by `ROLEKEEPER_BIN`.
-            return;
-        }
         let set = "INSERT INTO limits (name, value, set_by, why) VALUES ($1, $2, 'world', 'a story')";
         let set = sqlx::query(set).bind(name).bind(value).execute(&self.db);
         set.await.expect("Postgres answers");

@@ -4,18 +4,15 @@
 //! request, which would only time out. Must never call a refusal what time mends by itself.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Event, ServerError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::error;
 
-use super::Bus;
+use super::permission::{Violation, general, needs_a_person, no_inbox, no_publish, violation};
 
 /// Subjects whose refusal is remembered; there are some dozens that we publish to.
 const REMEMBERED: usize = 64;
@@ -23,9 +20,6 @@ const REMEMBERED: usize = 64;
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// How often the same reason for not being connected is logged.
 const SAY_EVERY: Duration = Duration::from_mins(1);
-/// What the client library says where no JetStream responds.
-const NO_RESPONDERS: &str = "requested JetStream resource does not exist";
-
 /// What one connection is refused. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Refusals(Arc<watch::Sender<State>>);
@@ -136,12 +130,12 @@ impl Refusals {
     }
 
     /// Why there is no connection.
-    fn unconnected(&self) -> Option<String> {
+    pub(super) fn unconnected(&self) -> Option<String> {
         self.0.borrow().unconnected.clone()
     }
 
     /// Whether the connection is to be replaced now.
-    fn is_to_be_renewed(&self) -> bool {
+    pub(super) fn is_to_be_renewed(&self) -> bool {
         self.0.send_if_modified(|state| {
             let old = state.since.is_some_and(|since| since.elapsed() >= RENEW_EVERY);
             let renew = state.inbox.is_some() && old;
@@ -153,7 +147,7 @@ impl Refusals {
     }
 
     /// A response came: the inbox works.
-    fn responded(&self) {
+    pub(super) fn responded(&self) {
         if self.0.borrow().renewing {
             self.0.send_modify(|state| state.renewing = false);
         }
@@ -195,135 +189,6 @@ impl State {
             Violation::Subscription(subject) => Some(no_inbox(&general(subject, &self.inbox_prefix))),
         }
     }
-}
-
-impl Bus {
-    /// Asks the JetStream API.
-    ///
-    /// # Errors
-    /// In words: it does not answer, or this user lacks a permission.
-    pub(super) async fn request<T: DeserializeOwned>(
-        &self,
-        subject: String,
-        payload: &(impl Serialize + ?Sized),
-    ) -> Result<T, String> {
-        let whole = format!("{}.{subject}", self.api_prefix);
-        let since = self.refusals.now();
-        self.answered(&whole, since, self.jetstream.request(subject, payload))
-            .await
-    }
-
-    /// Waits for the response to what was published to `subject` (or below it, where it ends with a dot) after `since`.
-    ///
-    /// # Errors
-    /// In words: there was none, or this user lacks a permission.
-    pub(super) async fn answered<T, E: Display>(
-        &self,
-        subject: &str,
-        since: u64,
-        answer: impl IntoFuture<Output = Result<T, E>>,
-    ) -> Result<T, String> {
-        let refused = tokio::select! {
-            biased;
-            answer = answer.into_future() => {
-                return answer
-                    .inspect(|_| self.refusals.responded())
-                    .map_err(|error| self.because(&error));
-            }
-            refused = self.refusals.refused(subject, since) => refused,
-        };
-        if self.refusals.is_to_be_renewed() {
-            debug!(
-                dependency = "nats",
-                "connecting anew to see whether responses may come now"
-            );
-            if let Err(why) = self.client.force_reconnect().await {
-                debug!(dependency = "nats", "the connection was not replaced: {why}");
-            }
-        }
-        Err(refused)
-    }
-
-    /// Why there is no connection, to be put behind a sentence; empty where that is not known.
-    #[must_use]
-    pub fn why_unconnected(&self) -> String {
-        let why = self.refusals.unconnected().filter(|_| !self.is_connected());
-        why.map_or_else(String::new, |why| {
-            format!("; the last attempt to connect failed: {why}")
-        })
-    }
-
-    /// An error with what is known of its cause.
-    pub(super) fn because(&self, error: &dyn Display) -> String {
-        let error = error.to_string();
-        if error.contains(NO_RESPONDERS) {
-            return format!(
-                "no JetStream responds at {}: it is starting, off for this account, or in a domain (NATS_JETSTREAM_DOMAIN)",
-                self.api_prefix
-            );
-        }
-        error + &self.why_unconnected()
-    }
-}
-
-enum Violation<'t> {
-    Publish(&'t str),
-    Subscription(&'t str),
-}
-
-/// What a server's error is about, if it is about a permission: `Permissions Violation for Publish to "…"`.
-fn violation(text: &str) -> Option<Violation<'_>> {
-    let rest = text.strip_prefix("Permissions Violation for ")?;
-    let (what, subject) = rest.split_once('"')?;
-    let subject = subject.split('"').next()?;
-    Some(if what.starts_with("Publish to") {
-        Violation::Publish(subject)
-    } else if what.starts_with("Subscription") {
-        Violation::Subscription(subject)
-    } else {
-        return None;
-    })
-}
-
-/// A subject as a permission names it: without what is made anew for each reader or connection.
-fn general(subject: &str, inbox_prefix: &str) -> String {
-    if !inbox_prefix.is_empty() && subject.starts_with(inbox_prefix) {
-        return format!("{inbox_prefix}.>");
-    }
-    let tokens = subject.split('.').map(|token| {
-        if token.starts_with("rolekeeper-") {
-            "*"
-        } else {
-            token
-        }
-    });
-    tokens.collect::<Vec<_>>().join(".")
-}
-
-fn no_publish(subject: &str) -> String {
-    format!("NATS does not permit this user to publish to \"{subject}\": grant that permission")
-}
-
-fn no_inbox(subject: &str) -> String {
-    format!(
-        "NATS does not permit this user to subscribe to \"{subject}\", where responses come: grant that permission, or set \
-         NATS_INBOX_PREFIX to what is granted"
-    )
-}
-
-/// Whether waiting is of no use: the server, or TLS, says no.
-fn needs_a_person(why: &str) -> bool {
-    [
-        "authorization",
-        "authentication",
-        "signing nonce",
-        "certificate",
-        "TLS",
-        "tls",
-        "fatal alert",
-    ]
-    .iter()
-    .any(|part| why.contains(part))
 }
 
 #[cfg(test)]
@@ -374,13 +239,5 @@ mod tests {
             refusals.unconnected().as_deref(),
             Some("User Authentication Expired")
         );
-        for text in [
-            "Permissions Violation",
-            "Permissions Violation for Publish",
-            "\"",
-            "",
-        ] {
-            assert!(violation(text).is_none(), "{text}");
-        }
     }
 }

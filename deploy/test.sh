@@ -62,7 +62,7 @@ sql_cache() {
 
 part "install" deploy/install.sh test
 part "format" cargo fmt --all --check
-part "shell scripts" shellcheck .ci/run deploy/*.sh
+part "shell scripts" shellcheck .ci/run deploy/*.sh scripts/*.sh
 part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
 part "inside Auth0" timeout --kill-after=30s "$NODE_TEST_LIMIT" node --test --test-reporter=spec tests/auth0/*.test.mjs
 part "clippy" cargo clippy --quiet --locked --workspace --all-targets --features sandbox -- -D warnings

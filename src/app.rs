@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
@@ -33,7 +33,8 @@ use crate::http::api::{self, ApiParts};
 use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::{InClear, Store, StoreError};
+use crate::telemetry;
 use prepare::prepare;
 
 /// Connects to Postgres as configured; connections are made when needed.
@@ -41,7 +42,14 @@ use prepare::prepare;
 /// # Errors
 /// An address that cannot be used.
 fn store(config: &DatabaseConfig) -> Result<Store> {
-    Ok(Store::new(&config.url, &config.direct_url)?)
+    let store = Store::new(&config.url, &config.direct_url)?;
+    for InClear { setting, host, mode } in store.in_clear() {
+        warn!(
+            "{setting}: sslmode={mode} lets {host} be reached without TLS, with password and data in clear; add \
+             sslmode=verify-full (or require, which checks no certificate) to the URL"
+        );
+    }
+    Ok(store)
 }
 
 /// Connects a command to Postgres, and refuses an address that cannot keep locks.
@@ -59,7 +67,13 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
 /// # Errors
 /// Settings that cannot be used.
 pub async fn bus(config: &BusConfig) -> Result<Bus> {
-    Ok(Bus::connect(&config.url, config.credentials_file.as_deref()).await?)
+    if let Some(host) = config.in_clear() {
+        warn!(
+            "NATS_URL: {host} may be reached without TLS, and is then sent the password or token in clear; set \
+             NATS_TLS=require, or tls:// in the URL"
+        );
+    }
+    Ok(Bus::connect(config).await?)
 }
 
 /// Runs a worker until it is told to stop.
@@ -79,6 +93,7 @@ pub async fn serve(config: Config) -> Result<()> {
         erasure_key,
         grace_period,
     } = config;
+    telemetry::log_panics();
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
     await_stages(&readiness, fold.is_some(), reconcile.is_some());
@@ -141,7 +156,7 @@ pub async fn serve(config: Config) -> Result<()> {
     if fold.is_some() {
         // A message may end the connection it comes on: each fold reads on one of its own.
         for _ in STREAMS {
-            deliveries.push(self::bus(&bus_config).await?);
+            deliveries.push(Bus::connect(&bus_config).await?);
         }
     }
     let worker = Worker {

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -117,13 +119,23 @@ impl Lifecycle {
     ) {
         let this = self.clone();
         let watched = async move {
-            let result = run.await;
-            if let Err(why) = &result {
-                error!(stage, "stage failed: {why}");
-            } else if !this.stopping.is_cancelled() {
-                error!(stage, "stage ended by itself");
-            }
-            if result.is_err() || !this.stopping.is_cancelled() {
+            // Nothing of the stage is used again.
+            let crashed = match AssertUnwindSafe(run).catch_unwind().await {
+                Ok(Ok(())) if this.stopping.is_cancelled() => false,
+                Ok(Ok(())) => {
+                    error!(stage, "stage ended by itself");
+                    true
+                }
+                Ok(Err(why)) => {
+                    error!(stage, "stage failed: {why}");
+                    true
+                }
+                Err(_) => {
+                    error!(stage, "stage ended by a panic");
+                    true
+                }
+            };
+            if crashed {
                 this.crashed.store(true, Ordering::Relaxed);
                 this.stopping.cancel();
             }
@@ -164,5 +176,34 @@ impl Lifecycle {
             (false, true) => End::Clean,
             (false, false) => End::Cut,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault() -> Result<(), String> {
+        panic!("a fault of the program")
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_panics_ends_the_process_as_a_crash() {
+        let lifecycle = Lifecycle::default();
+        let stop = lifecycle.stopping();
+        lifecycle.spawn("steady", async move {
+            stop.cancelled().await;
+            Ok::<(), String>(())
+        });
+        lifecycle.spawn("broken", async { fault() });
+        let ended = lifecycle.run(Duration::from_secs(20)).await;
+        assert_eq!(ended.expect("signals can be caught"), End::Crash);
+    }
+
+    #[test]
+    fn the_release_does_not_abort_at_a_panic() {
+        let manifest = include_str!("../Cargo.toml");
+        let release = manifest.split("[profile.release]").nth(1);
+        assert!(release.is_some_and(|release| release.contains("\npanic = \"unwind\"")));
     }
 }

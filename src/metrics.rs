@@ -106,6 +106,10 @@ pub struct Metrics {
     pub database_up: IntGauge,
     /// 1 while NATS is connected.
     pub bus_up: IntGauge,
+    /// Faults of the program that one request, one user or a stage met.
+    pub panics: IntCounter,
+    /// Deliveries of the log stream that wait for memory.
+    pub webhook_waiting: IntGauge,
     /// A fold that stands still.
     pub fold: FoldMetrics,
     /// The data API.
@@ -324,6 +328,14 @@ impl Metrics {
             ),
             database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
+            panics: maker.keep(IntCounter::with_opts(Opts::new(
+                "rolekeeper_panics_total",
+                "Faults of the program that ended a request, a look or a stage; the log has each",
+            ))),
+            webhook_waiting: maker.gauge(
+                "rolekeeper_webhook_waiting",
+                "Deliveries of the log stream that wait until others have left the memory for their bodies",
+            ),
             fold: FoldMetrics::new(&maker, streams),
             api: ApiMetrics::new(&maker),
             tenant_log: TenantLogMetrics::new(&maker),

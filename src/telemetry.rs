@@ -4,7 +4,10 @@
 //! or a raw body: callers name fields, not payloads.
 
 use std::io;
+use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 
 /// Others who log on their own account; a level for them in the setting comes later and wins. The NATS client
@@ -36,4 +39,26 @@ pub fn start(format: &str, level: &str) -> Result<(), String> {
         other => return Err(format!("LOG_FORMAT: got \"{other}\", expected text or json")),
     };
     started.map_err(|error| format!("logging cannot start: {error}"))
+}
+
+/// Panics of this process so far.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Logs each panic as an error, like everything else, and counts it.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panicked| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        let place = panicked.location().map(ToString::to_string);
+        let message = panicked.payload_as_str().unwrap_or("no message");
+        error!(
+            place,
+            "a panic, which is a fault of the program: {message}. Please report it; the version and this line are enough"
+        );
+    }));
+}
+
+/// How many panics there were.
+#[must_use]
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
 }

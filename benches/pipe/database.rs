@@ -1,7 +1,6 @@
 //! A database a run: a copy of one that holds the playlists already.
 //!
-//! Owns what stands in it before, and the comparison of all counts after. The server keeps its durability; only its
-//! memory and the distance of checkpoints are set, as an operator would.
+//! Owns what stands in it before, and the comparison of all counts after.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
-use rolekeeper::sandbox::servers::{Nats, Postgres, PostgresStop};
+use rolekeeper::sandbox::servers::{Nats, Postgres};
 use rolekeeper::sandbox::traffic::{LINE, ROLE};
 use rolekeeper::sandbox::worker::{self, Worker};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
@@ -25,20 +24,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Plays that a playlist may have before, so that some are close to the line.
 pub(crate) const PLAYS_BEFORE: u32 = 200;
 
-/// A Postgres with the memory of a small server of its own.
-pub(crate) async fn server() -> Result<Postgres> {
-    let mut postgres = Postgres::start().await?;
-    let mut admin = PgConnection::connect(&postgres.url("postgres")).await?;
-    for setting in ["shared_buffers = '1GB'", "max_wal_size = '4GB'"] {
-        let sql = format!("ALTER SYSTEM SET {setting}");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await?;
-    }
-    admin.close().await?;
-    postgres.stop(PostgresStop::Fast).await?;
-    postgres.start_again().await?;
-    Ok(postgres)
-}
-
 /// A database with so many playlists, to be copied; made when it is first asked for.
 pub(crate) async fn template(postgres: &Postgres, nats: &Nats, playlists: u32) -> Result<String> {
     let name = format!("seeded_{playlists}");
@@ -47,20 +32,26 @@ pub(crate) async fn template(postgres: &Postgres, nats: &Nats, playlists: u32) -
     let there: bool = there.bind(&name).fetch_one(&mut admin).await?;
     admin.close().await?;
     if !there {
-        make(postgres, nats, &name, playlists).await?;
+        make(Path::new(PROGRAM), postgres, nats, &name, playlists).await?;
     }
     Ok(name)
 }
 
-/// Makes a database as it is where a worker has run for long: so many playlists, owners over the line hold the role, and
+/// Makes a database as it is where a worker of `program` has run for long: so many playlists, owners over the line hold the role, and
 /// the rules are in force.
-pub(crate) async fn make(postgres: &Postgres, nats: &Nats, name: &str, playlists: u32) -> Result<()> {
+pub(crate) async fn make(
+    program: &Path,
+    postgres: &Postgres,
+    nats: &Nats,
+    name: &str,
+    playlists: u32,
+) -> Result<()> {
     let url = postgres.create_database(name).await?;
     let settings = pipe::settings(&url, &nats.url());
-    worker::migrate(Path::new(PROGRAM), &settings).await?;
+    worker::migrate(program, &settings).await?;
     seed(&url, playlists).await?;
     let mut db = PgConnection::connect(&url).await?;
-    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    let mut worker = Worker::spawn(program, &settings)?;
     let opened = "SELECT EXISTS (SELECT FROM rules_in_force)
                   AND EXISTS (SELECT FROM stream_cursors WHERE stream = 'APP_EVENTS')";
     while !sqlx::query_scalar::<_, bool>(opened).fetch_one(&mut db).await? {

@@ -2,10 +2,12 @@
 //!
 //! Owns the share that must be left of the throughput, and the disk that an id takes.
 
+use std::path::Path;
+
 use anyhow::Result;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::run::{Ground, TEMPLATE};
+use crate::run::{Ground, PROGRAM, TEMPLATE};
 use crate::table::{Goal, Table};
 use crate::{database, pipe};
 
@@ -21,8 +23,15 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
         let mut speeds = [0.0; 2];
         for (speed, horizon) in speeds.iter_mut().zip(["off", "24h"]) {
             let url = database::copy(postgres, TEMPLATE, NAME).await?;
-            let drained =
-                pipe::drain_with(&url, &ground.nats.url(), sizes.batch, filled.events, horizon).await?;
+            let drained = pipe::drain_with(
+                Path::new(PROGRAM),
+                &url,
+                &ground.nats.url(),
+                sizes.batch,
+                filled.events,
+                horizon,
+            )
+            .await?;
             *speed = events / drained.took.as_secs_f64();
             database::is_exact(&url, sizes.playlists, &counts).await?;
             if horizon != "off" {

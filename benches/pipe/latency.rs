@@ -4,13 +4,14 @@
 //! Owns the rounds, the percentiles and what they are held against: what the bus, the database and the tenant take alone,
 //! measured between the rounds. Must never leave a sample out.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::latency_bare::{Bare, BareTimes};
 use crate::latency_world::{Round, World};
-use crate::run::Ground;
+use crate::run::{Ground, PROGRAM, TEMPLATE};
 use crate::table::{Goal, Table};
 
 /// Commits of a role change by the worker's own count: claim, decision, record.
@@ -30,18 +31,18 @@ impl Times {
     }
 
     /// The smallest time that so many of a thousand do not exceed; the largest where there are too few to tell.
-    fn within(&self, per_mille: usize) -> f64 {
+    pub(crate) fn within(&self, per_mille: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let rank = (sorted.len() * per_mille).div_ceil(1_000);
         sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 
-    fn p99(&self) -> f64 {
+    pub(crate) fn p99(&self) -> f64 {
         self.within(990)
     }
 
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         format!("{:.2}/{:.2}", self.within(500), self.p99())
     }
 }
@@ -49,7 +50,7 @@ impl Times {
 /// Adds the rows to the table. Percentiles are of all rounds together: a round alone has too few changes of roles. What the
 /// count is held against was taken in the same round, and there are enough of both: that ratio is one a round.
 pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
-    let mut world = World::start(ground).await?;
+    let mut world = World::start(ground, Path::new(PROGRAM), TEMPLATE, "latency").await?;
     let mut alone = Bare::prepare(ground, &world).await?;
     let (mut bare, mut counted, mut changed) = (BareTimes::default(), Times::default(), Times::default());
     let mut ratios = vec![];

@@ -22,9 +22,8 @@ use crate::database;
 use crate::latency::Times;
 use crate::latency_plays::{self, Published, Watch};
 use crate::latency_script::{Crossing, Part, Script, User};
-use crate::run::{Ground, PROGRAM, TEMPLATE};
+use crate::run::Ground;
 
-const DATABASE: &str = "latency";
 /// The worker's.
 const CLIENT: &str = "role-changer";
 pub(crate) const PLAIN_CLIENT: &str = "another-client";
@@ -51,19 +50,26 @@ pub(crate) struct World {
     streams: Streams,
     db: PgConnection,
     url: String,
+    name: &'static str,
     script: Script,
     _nats: Nats,
 }
 
 impl World {
-    /// Starts everything. Half of the users hold the role then, and caches, plans and connections are warm.
-    pub(crate) async fn start(ground: &Ground) -> Result<Self> {
+    /// Starts everything, with a worker of `program` on a copy of the database `template` under this name. Half of the
+    /// users hold the role then, and caches, plans and connections are warm.
+    pub(crate) async fn start(
+        ground: &Ground,
+        program: &Path,
+        template: &str,
+        name: &'static str,
+    ) -> Result<Self> {
         let mut script = Script::new(ground.sizes.playlists)?;
-        let url = database::copy(&ground.postgres, TEMPLATE, DATABASE).await?;
+        let url = database::copy(&ground.postgres, template, name).await?;
         let mut db = PgConnection::connect(&url).await?;
         latency_plays::make_it_tell(&mut db).await?;
         let (nats, tenant) = (Nats::start().await?, tenant(&script.users).await?);
-        let worker = worker(&url, &nats.url(), &tenant).await?;
+        let worker = worker(program, &url, &nats.url(), &tenant).await?;
         let first = script.warm_up();
         let jetstream = jetstream::new(async_nats::connect(nats.url()).await?);
         let mut world = Self {
@@ -73,6 +79,7 @@ impl World {
             jetstream,
             db,
             url,
+            name,
             script,
             _nats: nats,
         };
@@ -148,7 +155,7 @@ impl World {
 
     pub(crate) async fn stop(mut self, ground: &Ground) -> Result<()> {
         self.worker.stop().await?;
-        database::drop_it(&ground.postgres, DATABASE).await
+        database::drop_it(&ground.postgres, self.name).await
     }
 }
 
@@ -172,7 +179,7 @@ async fn tenant(users: &[User]) -> Result<Tenant> {
 }
 
 /// The worker, ready, with the tenant's log coming in.
-async fn worker(url: &str, nats: &str, tenant: &Tenant) -> Result<Worker> {
+async fn worker(program: &Path, url: &str, nats: &str, tenant: &Tenant) -> Result<Worker> {
     let mut settings = worker::settings(url, nats, &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
     settings.extend([
         // The most there can be: no limit is in the way.
@@ -181,8 +188,8 @@ async fn worker(url: &str, nats: &str, tenant: &Tenant) -> Result<Worker> {
         ("BRAKE_REVOKES", "100000".to_owned()),
         ("BRAKE_GRANTS", "100000".to_owned()),
     ]);
-    worker::migrate(Path::new(PROGRAM), &settings).await?;
-    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    worker::migrate(program, &settings).await?;
+    let mut worker = Worker::spawn(program, &settings)?;
     worker.ready().await?;
     let public = worker.address("LISTEN").context("the worker does not listen")?;
     tenant.stream_logs(LogStream::to(format!("http://{public}/auth0/logs"), LOG_TOKEN))?;

@@ -3,6 +3,11 @@
 //! Owns what is measured and in which order. Private servers and the real worker, all on loopback and on the same cores.
 //! Every run ends with a comparison of all counts with a count of its own; a run that counted wrong ends the bench.
 
+#[cfg(not(feature = "sandbox"))]
+#[path = "../shared/again.rs"]
+mod again;
+#[cfg(feature = "sandbox")]
+mod baseline;
 #[cfg(feature = "sandbox")]
 mod database;
 #[cfg(feature = "sandbox")]
@@ -34,6 +39,10 @@ mod peers;
 #[cfg(feature = "sandbox")]
 mod pipe;
 #[cfg(feature = "sandbox")]
+#[path = "../shared/postgres.rs"]
+mod postgres;
+#[cfg(feature = "sandbox")]
+#[path = "../shared/process.rs"]
 mod process;
 #[cfg(feature = "sandbox")]
 mod run;
@@ -47,6 +56,7 @@ mod start;
 #[cfg(feature = "sandbox")]
 mod stream;
 #[cfg(feature = "sandbox")]
+#[path = "../shared/table.rs"]
 mod table;
 
 use std::process::ExitCode;
@@ -70,27 +80,7 @@ async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
 
-/// The servers are behind the feature `sandbox`, which `cargo bench` alone does not turn on: runs the same once more
-/// with it.
 #[cfg(not(feature = "sandbox"))]
 fn bench() -> anyhow::Result<ExitCode> {
-    use anyhow::Context as _;
-
-    eprintln!("once more with --features sandbox");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut again = std::process::Command::new(cargo);
-    again.args(["bench", "--features", "sandbox", "--bench", "pipe", "--"]);
-    again.args(
-        std::env::args_os()
-            .skip(1)
-            .filter(|argument| argument != "--bench"),
-    );
-    let status = again
-        .status()
-        .context("cannot run cargo; run `cargo bench --features sandbox --bench pipe`")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    again::with_sandbox("pipe")
 }

@@ -41,11 +41,12 @@ pub(crate) fn settings(url: &str, nats: &str) -> Vec<(&'static str, String)> {
 
 /// Starts the worker on the database at `url` and lets it fold up to `last_seq`.
 pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) -> Result<Drained> {
-    drain_with(url, nats, batch, last_seq, "off").await
+    drain_with(Path::new(PROGRAM), url, nats, batch, last_seq, "off").await
 }
 
-/// The same, with event ids remembered for `horizon`.
+/// The same with a worker of `program`, with event ids remembered for `horizon`.
 pub(crate) async fn drain_with(
+    program: &Path,
     url: &str,
     nats: &str,
     batch: usize,
@@ -57,7 +58,7 @@ pub(crate) async fn drain_with(
     settings.push(("FOLD_BATCH", batch.to_string()));
     let mut db = PgConnection::connect(url).await?;
     let began = Instant::now();
-    let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
+    let mut worker = Worker::spawn(program, &settings)?;
     let drained = "SELECT last_seq >= $1 FROM stream_cursors WHERE stream = 'APP_EVENTS'";
     loop {
         worker.still_runs()?;

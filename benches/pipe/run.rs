@@ -2,6 +2,7 @@
 //!
 //! Owns the sizes and which parts are measured. Must never leave out a round.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -11,7 +12,9 @@ use rolekeeper::sandbox::servers::{Nats, Postgres};
 
 use crate::stream::Filled;
 use crate::table::Table;
-use crate::{database, growth, horizon, instructions, latency, memory, peers, share, start};
+use crate::{
+    baseline, database, growth, horizon, instructions, latency, memory, peers, postgres, share, start,
+};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
@@ -23,7 +26,11 @@ pub(crate) struct Sizes {
     #[arg(long, hide = true)]
     bench: bool,
     /// Rounds of each contender
-    #[arg(long, default_value_t = 5)]
+    #[arg(
+        long,
+        default_value_t = 5,
+        default_value_if("baseline", clap::builder::ArgPredicate::IsPresent, "7")
+    )]
     pub(crate) rounds: usize,
     /// Events in the stream
     #[arg(long, default_value_t = 1_000_000)]
@@ -46,6 +53,9 @@ pub(crate) struct Sizes {
     /// Seconds for which the worker is watched at rest
     #[arg(long, default_value_t = 15)]
     pub(crate) idle_seconds: u64,
+    /// Measure the worker beside this one instead: another binary of rolekeeper, with the sandbox in it
+    #[arg(long, value_name = "BINARY", conflicts_with = "only")]
+    baseline: Option<PathBuf>,
     /// The parts to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
     only: Vec<Part>,
@@ -84,9 +94,9 @@ pub(crate) struct Ground {
 impl Ground {
     async fn prepare(sizes: Sizes) -> Result<Self> {
         let began = Instant::now();
-        let postgres = database::server().await?;
+        let postgres = postgres::server().await?;
         let nats = Nats::start().await?;
-        database::make(&postgres, &nats, TEMPLATE, sizes.playlists).await?;
+        database::make(Path::new(PROGRAM), &postgres, &nats, TEMPLATE, sizes.playlists).await?;
         let filled = Filled::publish(&nats.url(), sizes.events, sizes.playlists).await?;
         let ground = Self {
             postgres,
@@ -118,25 +128,15 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
             && sizes.idle_seconds > 0,
         "at least one of each"
     );
-    if sizes.only.contains(&Part::Instructions) {
+    if sizes.baseline.is_none() && sizes.only.contains(&Part::Instructions) {
         instructions::can_count().await?;
     }
     let ground = Ground::prepare(sizes).await?;
     let mut table = Table::default();
-    for part in Part::value_variants() {
-        if !ground.sizes.only.contains(part) {
-            continue;
-        }
-        match part {
-            Part::Share => share::measure(&mut table, &ground).await?,
-            Part::Horizon => horizon::measure(&mut table, &ground).await?,
-            Part::Peers => peers::measure(&mut table, &ground).await?,
-            Part::Growth => growth::measure(&mut table, &ground).await?,
-            Part::Memory => memory::measure(&mut table, &ground).await?,
-            Part::Start => start::measure(&mut table, &ground).await?,
-            Part::Latency => latency::measure(&mut table, &ground).await?,
-            Part::Instructions => instructions::measure(&mut table, &ground).await?,
-        }
+    if let Some(binary) = &ground.sizes.baseline {
+        baseline::measure(&mut table, &ground, binary).await?;
+    } else {
+        parts(&mut table, &ground).await?;
     }
     println!("{}\n{table}", heading(&ground.sizes));
     println!("Took {} s.", ground.began.elapsed().as_secs());
@@ -145,6 +145,25 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn parts(table: &mut Table, ground: &Ground) -> Result<()> {
+    for part in Part::value_variants() {
+        if !ground.sizes.only.contains(part) {
+            continue;
+        }
+        match part {
+            Part::Share => share::measure(table, ground).await?,
+            Part::Horizon => horizon::measure(table, ground).await?,
+            Part::Peers => peers::measure(table, ground).await?,
+            Part::Growth => growth::measure(table, ground).await?,
+            Part::Memory => memory::measure(table, ground).await?,
+            Part::Start => start::measure(table, ground).await?,
+            Part::Latency => latency::measure(table, ground).await?,
+            Part::Instructions => instructions::measure(table, ground).await?,
+        }
+    }
+    Ok(())
 }
 
 fn heading(sizes: &Sizes) -> String {

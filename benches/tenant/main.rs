@@ -4,6 +4,9 @@
 //! stand-in tenant and the real worker, all on loopback. Must never take a figure from the worker: calls are counted
 //! in the tenant's own log, roles are read at the tenant.
 
+#[cfg(not(feature = "sandbox"))]
+#[path = "../shared/again.rs"]
+mod again;
 #[cfg(feature = "sandbox")]
 mod counts;
 #[cfg(feature = "sandbox")]
@@ -38,27 +41,7 @@ async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
 
-/// The servers and the tenant are behind the feature `sandbox`, which `cargo bench` alone does not turn on: runs the
-/// same once more with it.
 #[cfg(not(feature = "sandbox"))]
 fn bench() -> anyhow::Result<ExitCode> {
-    use anyhow::Context as _;
-
-    eprintln!("once more with --features sandbox");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut again = std::process::Command::new(cargo);
-    again.args(["bench", "--features", "sandbox", "--bench", "tenant", "--"]);
-    again.args(
-        std::env::args_os()
-            .skip(1)
-            .filter(|argument| argument != "--bench"),
-    );
-    let status = again
-        .status()
-        .context("cannot run cargo; run `cargo bench --features sandbox --bench tenant`")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    again::with_sandbox("tenant")
 }

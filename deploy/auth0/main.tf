@@ -43,9 +43,18 @@ variable "claim_namespace" {
 }
 
 variable "default_display_name" {
-  description = "For users who have none"
+  description = "For users who have none, such as user"
   type        = string
-  default     = "user"
+}
+
+variable "claim_roles" {
+  description = "Roles that tokens may show, separated by commas, such as playlist_editor; * for all"
+  type        = string
+}
+
+variable "claim_clients" {
+  description = "Client ids of the applications whose tokens may show them, separated by commas; * for all that ask, third-party ones too"
+  type        = string
 }
 
 variable "gap_filler" {
@@ -153,6 +162,16 @@ resource "auth0_action" "rolekeeper" {
   secrets {
     name  = "DEFAULT_DISPLAY_NAME"
     value = var.default_display_name
+  }
+
+  secrets {
+    name  = "CLAIM_ROLES"
+    value = var.claim_roles
+  }
+
+  secrets {
+    name  = "CLAIM_CLIENTS"
+    value = var.claim_clients
   }
 }
 

@@ -67,7 +67,7 @@ impl Bus {
     ) -> Result<Appended, PublishError> {
         // The client would keep it until it is connected again, long after the caller gave up.
         if !self.is_connected() {
-            return Err(PublishError("not connected".to_owned()));
+            return Err(PublishError(format!("not connected{}", self.why_unconnected())));
         }
         let state = self
             .stream_state(stream)
@@ -86,9 +86,16 @@ impl Bus {
             .message_id(message.id)
             .expected_stream(stream)
             .expected_last_sequence(last);
-        let sent = self.jetstream.send_publish(message.subject, publish).await;
-        let ack = sent.map_err(|error| PublishError(error.to_string()))?;
-        let ack = ack.await.map_err(|error| PublishError(error.to_string()))?;
+        let since = self.refusals.now();
+        let sent = self
+            .jetstream
+            .send_publish(message.subject.clone(), publish)
+            .await;
+        let ack = sent.map_err(|error| PublishError(self.because(&error)))?;
+        let ack = self
+            .answered(&message.subject, since, ack)
+            .await
+            .map_err(PublishError)?;
         Ok(if ack.duplicate {
             Appended::Repeat
         } else {

@@ -45,7 +45,9 @@ impl Bus {
             num_replicas: 1,
             ..pull::Config::default()
         };
-        let made: Result<PullConsumer, _> = self.jetstream.create_consumer_on_stream(config, stream).await;
+        let subject = format!("{}.CONSUMER.CREATE.{stream}.{}", self.api_prefix, consumer.name);
+        let made = self.jetstream.create_consumer_on_stream(config, stream);
+        let made: Result<PullConsumer, _> = self.answered(&subject, self.refusals.now(), made).await;
         let why = match made {
             Ok(made) => {
                 // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
@@ -64,7 +66,9 @@ impl Bus {
     /// Deletes a consumer. One that cannot be deleted now goes by itself some minutes later.
     pub(super) async fn delete(&self, consumer: Consumer) {
         let Consumer { stream, name } = consumer;
+        let subject = format!("{}.CONSUMER.DELETE.{stream}.{name}", self.api_prefix);
         let deleted = self.jetstream.delete_consumer_from_stream(&name, &stream);
+        let deleted = self.answered(&subject, self.refusals.now(), deleted);
         match tokio::time::timeout(DELETE_WITHIN, deleted).await {
             Ok(Ok(_)) => {}
             Ok(Err(why)) => debug!(stream, consumer = name, "the consumer was not deleted: {why}"),

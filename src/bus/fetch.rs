@@ -88,10 +88,9 @@ impl Bus {
         };
         let subject = format!("STREAM.MSG.GET.{stream}");
         let answer: Answer = self
-            .jetstream
             .request(subject, &Request { seq, next })
             .await
-            .map_err(|error| said(error.to_string()))?;
+            .map_err(said)?;
         match answer {
             Answer {
                 message: Some(raw), ..

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::context::PublishAckFuture;
+use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -51,8 +51,17 @@ impl Default for Bulk {
 pub struct Delivery<'a> {
     bus: &'a Bus,
     /// Sent and not acknowledged yet, oldest first; the oldest has no permit of its own.
-    in_flight: VecDeque<(PublishAckFuture, Option<OwnedSemaphorePermit>)>,
+    in_flight: VecDeque<(Sent, Option<OwnedSemaphorePermit>)>,
     known: u64,
+}
+
+/// A message that was sent.
+#[derive(Debug)]
+struct Sent {
+    ack: PublishAckFuture,
+    subject: Subject,
+    /// Refusals up to this one are not about it.
+    since: u64,
 }
 
 impl Bus {
@@ -63,7 +72,7 @@ impl Bus {
     pub fn delivery(&self) -> Result<Delivery<'_>, PublishError> {
         // Waiting for a connection inside the client would hold a webhook request for minutes.
         if !self.is_connected() {
-            return Err(PublishError("not connected".to_owned()));
+            return Err(PublishError(format!("not connected{}", self.why_unconnected())));
         }
         Ok(Delivery {
             bus: self,
@@ -82,14 +91,16 @@ impl Bus {
         delivery.finish().await.map(|_| ())
     }
 
-    async fn send(&self, message: Unstored) -> Result<PublishAckFuture, PublishError> {
+    async fn send(&self, message: Unstored) -> Result<Sent, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, message.id.as_str());
+        let (subject, since) = (Subject::from(message.subject), self.refusals.now());
         let sent = self
             .jetstream
-            .publish_with_headers(message.subject, headers, message.payload)
+            .publish_with_headers(subject.clone(), headers, message.payload)
             .await;
-        sent.map_err(|error| PublishError(error.to_string()))
+        let ack = sent.map_err(|error| PublishError(self.because(&error)))?;
+        Ok(Sent { ack, subject, since })
     }
 }
 
@@ -111,8 +122,8 @@ impl Delivery<'_> {
             }
             self.acknowledged().await?;
         };
-        let ack = self.bus.send(message).await?;
-        self.in_flight.push_back((ack, permit));
+        let sent = self.bus.send(message).await?;
+        self.in_flight.push_back((sent, permit));
         Ok(())
     }
 
@@ -130,8 +141,12 @@ impl Delivery<'_> {
 
     /// Waits for the oldest acknowledgement.
     async fn acknowledged(&mut self) -> Result<(), PublishError> {
-        if let Some((ack, _permit)) = self.in_flight.pop_front() {
-            let ack = ack.await.map_err(|error| PublishError(error.to_string()))?;
+        if let Some((Sent { ack, subject, since }, _permit)) = self.in_flight.pop_front() {
+            let ack = self
+                .bus
+                .answered(&subject, since, ack)
+                .await
+                .map_err(PublishError)?;
             self.known += u64::from(ack.duplicate);
         }
         // The place that every delivery has goes to the message that is the oldest now.

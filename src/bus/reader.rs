@@ -13,6 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use super::consumer::{Consumer, said};
+use super::refusals::Refusals;
 use super::streams::unix_ns;
 use super::{Bus, BusError};
 
@@ -32,6 +33,8 @@ pub struct Reader {
     consumer_seq: u64,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
+    /// What its requests may be refused, the subject on which it sends them, and the refusals of before.
+    refusals: (Refusals, String, u64),
 }
 
 /// Why a reader ended. Whatever it was: start again at the cursor.
@@ -128,6 +131,8 @@ impl Bus {
             start_sequence: from.max(1),
         };
         let (consumer, made) = self.consumer(stream, policy).await?;
+        let pull = format!("{}.CONSUMER.MSG.NEXT.{stream}.", self.api_prefix);
+        let refusals = (self.refusals.clone(), pull, self.refusals.now());
         let messages = made
             .stream()
             .max_messages_per_batch(batch)
@@ -143,6 +148,7 @@ impl Bus {
                 consumer_seq: 0,
                 broken: None,
                 disconnects,
+                refusals,
             }),
             Err(error) => {
                 self.delete(consumer).await;
@@ -169,6 +175,7 @@ impl Reader {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
+        let (refusals, pull, since) = &self.refusals;
         let first = tokio::select! {
             biased;
             next = self.messages.next() => next,
@@ -176,6 +183,7 @@ impl Reader {
             _ = self.disconnects.changed() => {
                 return Err(ReadError::Ended("the connection was lost".to_owned()));
             }
+            why = refusals.refused(pull, *since) => return Err(ReadError::Ended(why)),
         };
         let first = self.check(first)?;
         let mut bytes = first.held_bytes();

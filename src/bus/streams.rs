@@ -2,9 +2,9 @@
 //!
 //! Owns their names and what they say of themselves. Must never delete, purge or shrink one.
 
+use async_nats::jetstream;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{Info, Stream};
-use async_nats::jetstream::{self, context::GetStreamErrorKind};
+use async_nats::jetstream::stream::Info;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ impl Bus {
 
     /// STREAM.INFO as it came, so that fields this release does not know are kept.
     pub(super) async fn info_if_there(&self, name: &str) -> Result<Option<Value>, BusError> {
-        let asked = self.jetstream.request(format!("STREAM.INFO.{name}"), &()).await;
+        let asked = self.request(format!("STREAM.INFO.{name}"), &()).await;
         match asked.map_err(|error| said("look at stream", &error))? {
             Response::Ok(info) => Ok(Some(info)),
             Response::Err { error } if is_not_found(&error) => Ok(None),
@@ -104,22 +104,10 @@ impl Bus {
         name: &str,
         shape: &Shape,
     ) -> Result<Value, BusError> {
-        let asked = self.jetstream.request(format!("{what}.{name}"), shape).await;
+        let asked = self.request(format!("{what}.{name}"), shape).await;
         match asked.map_err(|error| said(doing, &error))? {
             Response::Ok(info) => Ok(info),
             Response::Err { error } => Err(said(doing, &error)),
-        }
-    }
-
-    pub(super) async fn stream(&self, name: &str) -> Result<Stream, BusError> {
-        match self.jetstream.get_stream(name).await {
-            Ok(stream) => Ok(stream),
-            Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(refusal) if is_not_found(&refusal) => {
-                    Err(BusError::NoStream(name.to_owned()))
-                }
-                _ => Err(said("look at stream", &error)),
-            },
         }
     }
 }

@@ -13,8 +13,6 @@ use time::format_description::well_known::Rfc3339;
 use super::streams::{config_of, parsed, said, state, unix_ns};
 use super::{Bus, BusError, StreamState};
 
-const ERROR_NO_MESSAGE: u64 = 10037;
-
 /// How much room a stream has, and what bounds its trimming.
 #[derive(Clone, Debug)]
 pub struct Room {
@@ -46,37 +44,22 @@ impl Bus {
         })
     }
 
-    /// When the message was stored, Unix nanoseconds; none where there is no such message. Its content is not read.
-    ///
-    /// # Errors
-    /// JetStream does not answer.
-    pub async fn stored_at(&self, stream: &str, seq: u64) -> Result<Option<i64>, BusError> {
-        let doing = "look at message";
-        let wanted = json!({"seq": seq});
-        let asked = self
-            .jetstream
-            .request(format!("STREAM.MSG.GET.{stream}"), &wanted);
-        match asked.await.map_err(|error| said(doing, &error))? {
-            Response::Ok(got) => {
-                let got: Value = got;
-                let at = time_of(&got["message"]["time"]);
-                at.map(Some).ok_or_else(|| said(doing, &"it has no store time"))
-            }
-            Response::Err { error } if error.error_code().0 == ERROR_NO_MESSAGE => Ok(None),
-            Response::Err { error } => Err(said(doing, &error)),
-        }
-    }
-
     /// Last sequence that all durable consumers of `stream` have acknowledged; none where there is no such consumer.
     ///
     /// # Errors
     /// JetStream does not answer.
     pub async fn acknowledged(&self, stream: &str) -> Result<Option<u64>, BusError> {
-        let stream = self.stream(stream).await?;
-        let mut consumers = stream.consumers();
+        let subject = format!("{}.CONSUMER.LIST.{stream}", self.api_prefix);
+        let stream = self.jetstream.get_stream_no_info(stream).await;
+        let mut consumers = stream
+            .map_err(|error| said("list consumers", &error))?
+            .consumers();
         let mut least = None::<u64>;
-        let fault = |error| said("list consumers", &error);
-        while let Some(consumer) = consumers.try_next().await.map_err(fault)? {
+        let mut next = async || {
+            let next = self.answered(&subject, self.refusals.now(), consumers.try_next());
+            next.await.map_err(|error| said("list consumers", &error))
+        };
+        while let Some(consumer) = next().await? {
             if consumer.config.durable_name.is_some() {
                 let floor = consumer.ack_floor.stream_sequence;
                 least = Some(least.map_or(floor, |least| least.min(floor)));
@@ -91,7 +74,7 @@ impl Bus {
     /// JetStream refused, or does not answer; the messages may be gone all the same.
     pub async fn purge_before(&self, stream: &str, first: u64) -> Result<u64, BusError> {
         let wanted = json!({"seq": first});
-        let asked = self.jetstream.request(format!("STREAM.PURGE.{stream}"), &wanted);
+        let asked = self.request(format!("STREAM.PURGE.{stream}"), &wanted);
         match asked.await.map_err(|error| said("purge", &error))? {
             Response::Ok(done) => {
                 let done: Value = done;

@@ -131,10 +131,10 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
                 return release_gone(&store, &act).await;
             };
             let act = act.act("brake release", json!({"changes": changes.word()}));
+            // Who waits and was not looked at is not among the held.
+            let wait = changes.state(&store, 0).await?.waiting;
             let released = changes.release(&store, &act).await?;
-            (changes, released.map(|users| {
-                format!("{users} users released: each is decided anew, and what is still due is written as the rate limit allows")
-            }))
+            (changes, released.map(|users| released_text(users, wait)))
         }
         Some(Deed::Drop { changes, act }) => {
             let act = act.act("brake drop", json!({"changes": changes.word()}));
@@ -151,6 +151,20 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
         None => bail!("{}: the brake is not engaged, nothing is held", changes.word()),
     }
     Ok(())
+}
+
+fn released_text(users: u64, wait: i64) -> String {
+    let more = if wait > 0 {
+        format!(
+            "; {wait} more wait that were not held: they count anew, and beyond the limit they are held again. To let more pass at \
+             once: rolekeeper limits set"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{users} users released: each is decided anew, and what is still due is written as the rate limit allows{more}"
+    )
 }
 
 async fn release_gone(store: &Store, act: &Act) -> Result<()> {

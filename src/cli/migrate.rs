@@ -39,7 +39,12 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
     let bus = app::bus(&config.bus).await?;
     tokio::time::timeout(CONNECT_WITHIN, bus.wait_for_supported_server())
         .await
-        .context("NATS: no server of NATS_URL answered within 10 s")??;
+        .with_context(|| {
+            format!(
+                "NATS: no server of NATS_URL answered within 10 s{}",
+                bus.why_unconnected()
+            )
+        })??;
     let streams = config.streams;
     for (name, limits) in [
         (APP_EVENTS, streams.app_events),

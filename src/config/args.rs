@@ -10,6 +10,7 @@ use super::api::ApiArgs;
 use super::erasure::ErasureArgs;
 use super::fold::HorizonArgs;
 use super::limits::BrakeArgs;
+use super::nats::BusArgs;
 use super::restores::RestoreArgs;
 use super::streams::StreamsArgs;
 use super::tenant::TenantArgs;
@@ -33,21 +34,16 @@ pub struct DatabaseArgs {
     /// Postgres, as postgres://user:password@host:port/database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// Instead of `DATABASE_URL`: a file that holds it
+    #[arg(long, env = "DATABASE_URL_FILE")]
+    pub database_url_file: Option<String>,
     /// The same database without a transaction pooler in between; locks and LISTEN need a session of their own
     /// [default: `DATABASE_URL`]
     #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
     pub database_direct_url: Option<String>,
-}
-
-/// How to reach NATS.
-#[derive(Args, Clone, Debug)]
-pub struct BusArgs {
-    /// NATS with JetStream, as nats://host:port; several separated by commas
-    #[arg(long, env = "NATS_URL", hide_env_values = true)]
-    pub nats_url: Option<String>,
-    /// A NATS credentials file (.creds)
-    #[arg(long, env = "NATS_CREDENTIALS_FILE")]
-    pub nats_credentials_file: Option<String>,
+    /// Instead of `DATABASE_DIRECT_URL`: a file that holds it
+    #[arg(long, env = "DATABASE_DIRECT_URL_FILE")]
+    pub database_direct_url_file: Option<String>,
 }
 
 /// How to reach Auth0, and how gently.
@@ -65,6 +61,9 @@ pub struct Auth0Args {
     /// Its client secret, or else a key file; in the environment only, where other users cannot read it
     #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
     pub auth0_client_secret: Option<String>,
+    /// Instead of `AUTH0_CLIENT_SECRET`: a file that holds it
+    #[arg(long, env = "AUTH0_CLIENT_SECRET_FILE")]
+    pub auth0_client_secret_file: Option<String>,
     /// Instead of the secret: a file with the RSA private key (PEM) that signs assertions (`private_key_jwt`)
     #[arg(long, env = "AUTH0_CLIENT_KEY_FILE")]
     pub auth0_client_key_file: Option<String>,
@@ -78,6 +77,7 @@ pub struct Auth0Args {
     #[arg(long, env = "AUTH0_WRITES")]
     pub auth0_writes: Option<String>,
     /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
+    /// (`BURST` from 2 to 500, `PER_SECOND` from 0.1 to 10000)
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
@@ -112,9 +112,15 @@ pub struct ServeArgs {
     /// The token that Auth0's log stream or Event Stream sends in the Authorization header, with or without `Bearer `
     #[arg(long, env = "LOG_STREAM_TOKEN", hide_env_values = true)]
     pub log_stream_token: Option<String>,
+    /// Instead of `LOG_STREAM_TOKEN`: a file that holds it
+    #[arg(long, env = "LOG_STREAM_TOKEN_FILE")]
+    pub log_stream_token_file: Option<String>,
     /// A second value that is accepted too, while the first is being rotated
     #[arg(long, env = "LOG_STREAM_TOKEN_OLD", hide_env_values = true)]
     pub log_stream_token_old: Option<String>,
+    /// Instead of `LOG_STREAM_TOKEN_OLD`: a file that holds it
+    #[arg(long, env = "LOG_STREAM_TOKEN_OLD_FILE")]
+    pub log_stream_token_old_file: Option<String>,
     /// The data API.
     #[command(flatten)]
     pub api: ApiArgs,
@@ -136,8 +142,13 @@ pub struct ServeArgs {
     /// Hours for which a read profile counts as verified
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
-    /// Display name of a user who has none, written to `user_metadata.displayName`; empty to give none
-    #[arg(long, env = "DEFAULT_DISPLAY_NAME", default_value = "user")]
+    /// Display name that is written to `user_metadata.displayName` of every user who has none, such as user [default: none is given]
+    #[arg(
+        long,
+        env = "DEFAULT_DISPLAY_NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub default_display_name: String,
     /// The tenant's name.
     #[command(flatten)]

@@ -33,6 +33,8 @@ impl std::error::Error for Faults {}
 #[derive(Debug, Default)]
 pub(super) struct Check {
     faults: Vec<String>,
+    /// Settings that are set, and whose fault was noted: they have no value, and are not missing.
+    faulty: HashSet<&'static str>,
 }
 
 impl Check {
@@ -50,10 +52,21 @@ impl Check {
             .push(format!("{settings}: {what}, expected {expected}"));
     }
 
+    /// Notes that the setting is set and has a fault of its own.
+    pub(super) fn faulty(&mut self, setting: &'static str) {
+        self.faulty.insert(setting);
+    }
+
+    /// Whether a fault of the setting was noted by [`Self::faulty`].
+    pub(super) fn is_faulty(&self, setting: &str) -> bool {
+        self.faulty.contains(setting)
+    }
+
     /// A setting that must be there and may be shown.
     pub(super) fn text(&mut self, setting: &str, value: Option<&str>, expected: &str) -> String {
         match value.map(str::trim) {
             Some(value) if !value.is_empty() => value.to_owned(),
+            _ if self.is_faulty(setting) => String::new(),
             _ => {
                 self.faults
                     .push(format!("{setting}: not set, expected {expected}"));
@@ -207,12 +220,18 @@ fn is_url(url: &str, schemes: &[&str]) -> bool {
     url.split_once("://").is_some_and(known)
 }
 
+/// Whether a host, without brackets, is the one that the worker runs on.
+#[must_use]
+pub fn is_this_host(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 fn is_domain(domain: &str) -> bool {
     let (scheme, server) = domain.split_once("://").unwrap_or(("https", domain));
     let port = port_of(server);
     let host = port.map_or(server, |port| &server[..server.len() - port.len() - 1]);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let loopback = is_this_host(bare);
     let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let written = bare.parse::<IpAddr>().is_ok() || (!host.is_empty() && host.chars().all(name));
     let reachable = scheme == "https" || (scheme == "http" && loopback);

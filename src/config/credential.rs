@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use super::args::Auth0Args;
 use super::check::Check;
 
-const SETTINGS: &str = "AUTH0_CLIENT_SECRET, AUTH0_CLIENT_KEY_FILE";
+const SECRET: &str = "AUTH0_CLIENT_SECRET";
 const EXACTLY_ONE: &str = "exactly one of them: the application's secret, or its private key";
 const KEY: &str = "an RSA private key of 2048 bits or more in PEM (PKCS#8 or PKCS#1, not encrypted)";
 
@@ -85,7 +85,12 @@ impl ClientCredential {
             let value = value.as_deref().map(str::trim);
             value.filter(|value| !value.is_empty()).map(str::to_owned)
         };
-        let (secret, file) = (set(&args.auth0_client_secret), set(&args.auth0_client_key_file));
+        let secret = check.secret(
+            SECRET,
+            args.auth0_client_secret.as_deref(),
+            args.auth0_client_secret_file.as_deref(),
+        );
+        let (secret, file) = (set(&secret), set(&args.auth0_client_key_file));
         let id = set(&args.auth0_client_key_id);
         if let (Some(id), None) = (&id, &file) {
             check.fault(
@@ -104,12 +109,19 @@ impl ClientCredential {
                 },
                 Self::Key,
             ),
+            (None, None) if check.is_faulty(SECRET) => none(),
             (None, None) => {
-                check.contradiction(SETTINGS, "neither is set", EXACTLY_ONE);
+                check.contradiction(
+                    "AUTH0_CLIENT_SECRET, AUTH0_CLIENT_KEY_FILE",
+                    "neither is set",
+                    EXACTLY_ONE,
+                );
                 none()
             }
             (Some(_), Some(_)) => {
-                check.contradiction(SETTINGS, "both are set", EXACTLY_ONE);
+                let of_file = set(&args.auth0_client_secret_file).map_or("", |_| "_FILE");
+                let settings = format!("{SECRET}{of_file}, AUTH0_CLIENT_KEY_FILE");
+                check.contradiction(&settings, "both are set", EXACTLY_ONE);
                 none()
             }
         }

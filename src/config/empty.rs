@@ -3,13 +3,8 @@
 //! Owns that an empty variable counts as unset, for every setting alike: `${NAME:-}` in a compose file sets it to nothing.
 //! Must never look at a value that is not blank.
 
-use std::ffi::OsStr;
-
 use clap::builder::Resettable;
 use clap::{Arg, Command};
-
-/// Settings whose empty value means something of its own.
-const MEANT: &[&str] = &["DEFAULT_DISPLAY_NAME"];
 
 /// The same command line, which does not look at variables that are blank.
 #[must_use]
@@ -21,8 +16,7 @@ pub fn without_empty_variables(command: Command) -> Command {
 
 fn forget_if_blank(argument: Arg) -> Arg {
     let is_blank = argument.get_env().is_some_and(|name| {
-        !MEANT.iter().any(|meant| OsStr::new(meant) == name)
-            && std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty())
+        std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty())
     });
     if is_blank {
         argument.env(Resettable::Reset)

@@ -20,17 +20,20 @@ pub struct ErasureArgs {
     /// the environment only, where other users cannot read it
     #[arg(long, env = "ERASURE_KEY", hide_env_values = true)]
     pub erasure_key: Option<String>,
+    /// Instead of `ERASURE_KEY`: a file that holds it
+    #[arg(long, env = "ERASURE_KEY_FILE")]
+    pub erasure_key_file: Option<String>,
 }
 
 impl ErasureArgs {
     /// The key, if there is one.
     pub(super) fn check(&self, check: &mut Check) -> Option<ErasureKey> {
-        let text = self
-            .erasure_key
-            .as_deref()
-            .map(str::trim)
-            .filter(|text| !text.is_empty())?;
-        let key = bytes(text).and_then(|bytes| ErasureKey::new(&bytes));
+        let text = check.secret(
+            SETTING,
+            self.erasure_key.as_deref(),
+            self.erasure_key_file.as_deref(),
+        )?;
+        let key = bytes(text.trim()).and_then(|bytes| ErasureKey::new(&bytes));
         if key.is_none() {
             check.not_shown(SETTING, EXPECTED);
         }
@@ -44,8 +47,14 @@ impl ErasureArgs {
     pub fn checked(&self, database: &DatabaseArgs) -> Result<(DatabaseConfig, Option<ErasureKey>), Faults> {
         let mut check = Check::default();
         let config = database.check(&mut check);
-        check.text(SETTING, self.erasure_key.as_deref(), EXPECTED);
         let key = self.check(&mut check);
+        let settings = [&self.erasure_key, &self.erasure_key_file];
+        if settings
+            .iter()
+            .all(|value| value.as_deref().is_none_or(|value| value.trim().is_empty()))
+        {
+            check.text(SETTING, None, EXPECTED);
+        }
         check.end((config, key))
     }
 }

@@ -11,7 +11,11 @@ mod empty;
 mod erasure;
 mod fold;
 mod limits;
+mod nats;
+mod nats_login;
+mod nats_tls;
 mod restores;
+mod secret;
 mod streams;
 mod tenant;
 mod tenant_log;
@@ -25,15 +29,19 @@ use secrecy::SecretString;
 
 pub use act::{ActArgs, ByArgs};
 pub use api::{ApiArgs, ApiConfig, DEFAULT_GENRES, genres};
-pub use args::{Auth0Args, BusArgs, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
+pub use args::{Auth0Args, DatabaseArgs, LogArgs, MigrateArgs, ServeArgs};
 use check::Check;
-pub use check::Faults;
+pub use check::{Faults, is_this_host};
 pub use credential::{ClientCredential, ClientKey};
 pub use empty::without_empty_variables;
 pub use erasure::ErasureArgs;
 pub use fold::{FoldConfig, HorizonArgs};
 pub use limits::BrakeArgs;
+pub use nats::{BusArgs, BusConfig};
+pub use nats_login::{NatsLogin, NatsLoginArgs, NatsProof};
+pub use nats_tls::{NatsTls, NatsTlsArgs};
 pub use restores::{ForbiddenArgs, RestoreArgs, RestoreConfig};
+pub use secret::Kept;
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant::TenantArgs;
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
@@ -51,15 +59,6 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// A session of our own, for locks and LISTEN.
     pub direct_url: SecretString,
-}
-
-/// How to reach NATS.
-#[derive(Clone, Debug)]
-pub struct BusConfig {
-    /// One or more servers, separated by commas.
-    pub url: SecretString,
-    /// Credentials file, if the server wants one.
-    pub credentials_file: Option<PathBuf>,
 }
 
 /// How to reach Auth0, and how gently.
@@ -146,15 +145,20 @@ pub struct MigrateConfig {
 }
 
 const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
-const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16";
+const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16 (BURST from 2 to \
+                     500, PER_SECOND from 0.1 to 10000)";
 
 impl DatabaseArgs {
     fn check(&self, check: &mut Check) -> DatabaseConfig {
         let expected = "postgres://user:password@host:port/database";
         let schemes = ["postgres", "postgresql"];
-        let url = check.url("DATABASE_URL", self.database_url.as_deref(), &schemes, expected);
-        let direct_url = match self.database_direct_url.as_deref() {
-            Some(direct) => check.url("DATABASE_DIRECT_URL", Some(direct), &schemes, expected),
+        let (pooled, direct) = ("DATABASE_URL", "DATABASE_DIRECT_URL");
+        let file = self.database_url_file.as_deref();
+        let url = check.secret(pooled, self.database_url.as_deref(), file);
+        let url = check.url(pooled, url.as_deref(), &schemes, expected);
+        let file = self.database_direct_url_file.as_deref();
+        let direct_url = match check.secret(direct, self.database_direct_url.as_deref(), file) {
+            Some(direct_url) => check.url(direct, Some(&direct_url), &schemes, expected),
             None => url.clone(),
         };
         DatabaseConfig { url, direct_url }
@@ -165,25 +169,6 @@ impl DatabaseArgs {
         let mut check = Check::default();
         let config = self.check(&mut check);
         check.end(config)
-    }
-}
-
-impl BusArgs {
-    fn check(&self, check: &mut Check) -> BusConfig {
-        let url = check.servers(
-            "NATS_URL",
-            self.nats_url.as_deref(),
-            &["nats", "tls"],
-            "nats://host:port",
-        );
-        BusConfig {
-            url,
-            credentials_file: check.file(
-                "NATS_CREDENTIALS_FILE",
-                self.nats_credentials_file.as_deref(),
-                "a credentials file (.creds)",
-            ),
-        }
     }
 }
 
@@ -302,10 +287,13 @@ impl ServeArgs {
 
     fn http(&self, check: &mut Check) -> HttpConfig {
         let expected = "the token of the log stream, 16 characters or more";
-        let current = check.token("LOG_STREAM_TOKEN", self.log_stream_token.as_deref(), expected);
-        let mut log_stream_tokens = vec![current];
-        if let Some(old) = self.log_stream_token_old.as_deref().filter(|old| !old.is_empty()) {
-            log_stream_tokens.push(check.token("LOG_STREAM_TOKEN_OLD", Some(old), expected));
+        let (setting, old_setting) = ("LOG_STREAM_TOKEN", "LOG_STREAM_TOKEN_OLD");
+        let file = self.log_stream_token_file.as_deref();
+        let current = check.secret(setting, self.log_stream_token.as_deref(), file);
+        let mut log_stream_tokens = vec![check.token(setting, current.as_deref(), expected)];
+        let file = self.log_stream_token_old_file.as_deref();
+        if let Some(old) = check.secret(old_setting, self.log_stream_token_old.as_deref(), file) {
+            log_stream_tokens.push(check.token(old_setting, Some(&old), expected));
         }
         HttpConfig {
             listen: check.address("LISTEN", &self.listen),

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::domain::rule::Rules;
 use crate::domain::schedule::PARKED_FOR;
 use crate::metrics::Metrics;
+use crate::store::display_names::NAMES_APART;
 use crate::store::{Kept, Store, StoreError};
 
 /// Verifications in the queue at once, at least; they come last and must not bury what is urgent.
@@ -30,9 +31,10 @@ const DAY: Duration = Duration::from_hours(24);
 /// What goes, and after how long. Our own writes: Auth0 pauses a log stream that has failed for seven days, and delivers
 /// what it holds when it is resumed. Writes of others: longer than what we did about them. Dead letters: as long as the
 /// streams keep their messages by default.
-const FORGOTTEN: [(Kept, Duration); 5] = [
+const FORGOTTEN: [(Kept, Duration); 6] = [
     (Kept::OwnWrites, DAY.saturating_mul(8)),
     (Kept::ForeignWrites, DAY.saturating_mul(9)),
+    (Kept::NameWrites, NAMES_APART),
     (Kept::Races, DAY.saturating_mul(90)),
     (Kept::DeadLetters, DAY.saturating_mul(30)),
     (Kept::DeadLetterTotals, DAY.saturating_mul(30)),
@@ -162,7 +164,7 @@ impl Sweep {
     async fn forget(&self) -> Result<(), StoreError> {
         for (what, kept) in FORGOTTEN {
             let rows = self.store.forget(what, kept).await?;
-            if rows > 0 {
+            if rows > 0 && what != Kept::NameWrites {
                 info!(rows, ?what, "sweep removed rows whose time is over");
             }
         }

@@ -165,7 +165,9 @@ impl Shared {
         let mut response = match self.tasks.spawn(handler).await {
             Ok(Ok(response)) => response,
             Err(why) => {
-                error!("a handler failed: {why}");
+                error!(
+                    "a handler failed, its request is answered with 500 and everything else goes on: {why}"
+                );
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
@@ -187,4 +189,39 @@ fn is_of_the_client(why: &io::Error) -> bool {
         why.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn fault() -> &'static str {
+        panic!("a fault of the program")
+    }
+
+    #[tokio::test]
+    async fn l17_a_handler_that_panics_fails_its_own_request_only() {
+        let routes = Router::new()
+            .route("/broken", get(|| async { fault() }))
+            .route("/", get(|| async { "well" }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(serve(listener, routes, 2, stop.clone()));
+        for (path, status) in [("/broken", "500"), ("/", "200"), ("/broken", "500")] {
+            let mut client = TcpStream::connect(address).await.expect("a connection");
+            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("it is written");
+            let mut response = String::new();
+            client.read_to_string(&mut response).await.expect("a response");
+            assert_eq!(response.split(' ').nth(1), Some(status), "{path}");
+        }
+        stop.cancel();
+        let ended = serving.join_next().await.expect("it was started");
+        ended.expect("no panic").expect("in order");
+    }
 }

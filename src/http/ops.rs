@@ -16,6 +16,7 @@ use crate::flow::accept::Accept;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{Gauges, Store};
+use crate::telemetry;
 
 /// Longest a scrape waits for Postgres; Prometheus itself gives up after 10 s.
 const GAUGES_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,6 +52,8 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
         Ok(Ok(gauges)) => ops.show(&gauges),
         _ => ops.metrics.database_up.set(0),
     }
+    let panics = &ops.metrics.panics;
+    panics.inc_by(telemetry::panics().saturating_sub(panics.get()));
     ops.metrics.bus_up.set(i64::from(ops.accept.is_connected()));
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

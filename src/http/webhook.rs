@@ -10,13 +10,16 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt as _;
+use hyper::body::Body as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
 use tracing::{debug, warn};
 
+use super::room::Room;
 use crate::flow::accept::Accept;
 use crate::flow::silence::Heard;
 use crate::metrics::Metrics;
@@ -38,6 +41,9 @@ const NOT_STORED: (StatusCode, &str, &str) = (
     "not stored; send it again\n",
 );
 
+/// When a sender may try again that was told that its delivery is not stored.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
 /// What the webhook needs.
 #[derive(Debug)]
 pub struct Webhook {
@@ -53,27 +59,37 @@ pub struct Webhook {
 
 /// The route of the webhook.
 pub fn routes(webhook: Webhook) -> Router {
+    let room = Room::new(Arc::clone(&webhook.metrics));
     Router::new()
         .route("/auth0/logs", post(deliver))
-        .with_state(Arc::new(webhook))
+        .with_state((Arc::new(webhook), room))
 }
 
 async fn deliver(
-    State(webhook): State<Arc<Webhook>>,
+    State((webhook, room)): State<(Arc<Webhook>, Room)>,
     headers: HeaderMap,
     body: Body,
-) -> (StatusCode, &'static str) {
-    let (status, answer, text) = webhook.deliver(&headers, body).await;
+) -> Response {
+    let (status, answer, text) = webhook.deliver(&headers, body, &room).await;
     webhook
         .metrics
         .webhook_requests
         .with_label_values(&[answer])
         .inc();
-    (status, text)
+    let mut response = (status, text).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
 }
 
 impl Webhook {
-    async fn deliver(&self, headers: &HeaderMap, body: Body) -> (StatusCode, &'static str, &'static str) {
+    async fn deliver(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        room: &Room,
+    ) -> (StatusCode, &'static str, &'static str) {
         if !self.knows(headers) {
             return (
                 StatusCode::UNAUTHORIZED,
@@ -81,8 +97,16 @@ impl Webhook {
                 "the Authorization header is not the log stream's token\n",
             );
         }
+        let unpacked = if is_packed(headers) { MAX_BODY_BYTES } else { 0 };
+        let Some(mut reserved) = room.reserve(most_bytes(&body) + unpacked).await else {
+            warn!("a delivery of the log stream is refused for now: too many large ones are in memory");
+            return NOT_STORED;
+        };
         let body = match read(body).await {
-            Ok(body) => plain(headers, body).await,
+            Ok(body) => {
+                reserved.shrink_to(body.len() + unpacked);
+                plain(headers, body).await
+            }
             Err(unread) => Err(unread),
         };
         let body = match body {
@@ -103,6 +127,7 @@ impl Webhook {
                 return NOT_STORED;
             }
         };
+        reserved.shrink_to(body.len());
         match self.accept.accept(&body).await {
             Ok(accepted) => {
                 self.heard.note();
@@ -155,10 +180,21 @@ enum Unread {
     BrokenOff,
 }
 
+/// The most bytes that are kept of a body.
+fn most_bytes(body: &Body) -> usize {
+    let announced = body
+        .size_hint()
+        .upper()
+        .and_then(|bytes| usize::try_from(bytes).ok());
+    announced.unwrap_or(MAX_BODY_BYTES).min(MAX_BODY_BYTES)
+}
+
 /// The whole body, unless it is too large or breaks off.
 async fn read(body: Body) -> Result<Bytes, Unread> {
+    // Grown by doubling, it would take twice as much at times.
+    let announced = body.size_hint().exact().map_or(0, |_| most_bytes(&body));
     let mut chunks = body.into_data_stream();
-    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    let (mut kept, mut length) = (Vec::with_capacity(announced), 0_usize);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Unread::BrokenOff)?;
         length += chunk.len();
@@ -177,12 +213,17 @@ async fn read(body: Body) -> Result<Bytes, Unread> {
     }
 }
 
+/// Whether the headers say that the body is compressed with gzip.
+fn is_packed(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let encoding = encoding.unwrap_or_default().trim_ascii();
+    encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")
+}
+
 /// The body without the compression that its headers name. What says that it is compressed and is not goes on as it is,
 /// and becomes a dead letter.
 async fn plain(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Unread> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    let encoding = encoding.unwrap_or_default().trim_ascii();
-    if !encoding.eq_ignore_ascii_case(b"gzip") && !encoding.eq_ignore_ascii_case(b"x-gzip") {
+    if !is_packed(headers) {
         return Ok(body);
     }
     let compressed = body.clone();

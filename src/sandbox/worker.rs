@@ -67,12 +67,20 @@ const REVOKES: &str = "100";
 /// # Errors
 /// It failed; with what it said.
 pub async fn migrate(program: &Path, settings: &[(&str, String)]) -> Result<()> {
-    let folder = Folder::new("migrate")?;
-    let status = run(&folder, program, "migrate", settings)?
-        .wait(START_WITHIN)
-        .await?;
-    anyhow::ensure!(status.success(), "rolekeeper migrate failed:\n{}", log(&folder));
+    command(program, "migrate", settings).await?;
     limits(program, settings).await
+}
+
+/// Runs `program` with a command whose words stand between single spaces, and waits for its end.
+///
+/// # Errors
+/// It failed; with what it said.
+pub async fn command(program: &Path, command: &str, settings: &[(&str, String)]) -> Result<()> {
+    let folder = Folder::new("command")?;
+    let mut process = run(&folder, program, command, settings)?;
+    let status = process.wait(START_WITHIN).await?;
+    anyhow::ensure!(status.success(), "rolekeeper {command} failed:\n{}", log(&folder));
+    Ok(())
 }
 
 /// Sets the limits that the settings ask for, with `program`: `rolekeeper limits set`.
@@ -91,11 +99,8 @@ pub async fn limits(program: &Path, settings: &[(&str, String)]) -> Result<()> {
         let Some(value) = value.or((limit == "brake_revokes").then_some(REVOKES)) else {
             continue;
         };
-        let command = format!("limits set {limit} {value} --why sandbox --as sandbox");
-        let status = run(&folder, program, &command, settings)?
-            .wait(START_WITHIN)
-            .await?;
-        anyhow::ensure!(status.success(), "rolekeeper {command} failed:\n{}", log(&folder));
+        let set = format!("limits set {limit} {value} --why sandbox --as sandbox");
+        command(program, &set, settings).await?;
     }
     Ok(())
 }
@@ -199,7 +204,9 @@ fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String
         .create(true)
         .append(true)
         .open(folder.path().join("log"))?;
-    let mut process = folder.command(command, program, "TERM");
+    // The name of a file in the folder.
+    let name = command.split(' ').next().unwrap_or(command);
+    let mut process = folder.command(name, program, "TERM");
     process.args(command.split(' ')).env_clear();
     process.envs(settings.iter().map(|(name, value)| (name, value)));
     process.env("PATH", std::env::var_os("PATH").context("no PATH")?);

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake, acts};
-use crate::domain::act::Act;
+use super::{Store, StoreError, Tx};
 use crate::domain::plan::Change;
 
 /// How long a count of the holders may serve: it reads all changes of the window.
@@ -40,7 +39,7 @@ pub struct BrakeState {
 }
 
 /// How users held by one brake are marked, and how those held by both are.
-fn marks(change: Change) -> [&'static str; 2] {
+pub(super) fn marks(change: Change) -> [&'static str; 2] {
     let one = match change {
         Change::Granted => "brake_grants",
         Change::Revoked => "brake_revokes",
@@ -221,72 +220,4 @@ impl Store {
             first: first.into_iter().map(|row| (row.user_id, row.roles)).collect(),
         })
     }
-
-    /// Lets go of a brake, and lets exactly the users that it holds pass: they are decided anew. Answers how
-    /// many; none when the brake was not engaged.
-    pub async fn release_brake(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
-        let mut tx = self.begin().await?;
-        if !let_go(&mut tx, change).await? {
-            return Ok(None);
-        }
-        let released = sqlx::query!(
-            "-- in the order in which fold locks them
-             WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($2::text[]) ORDER BY user_id FOR UPDATE)
-             UPDATE nominations n SET held = NULL, held_until = NULL, due_at = now(), observe = true,
-                 pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
-             FROM let_go WHERE n.user_id = let_go.user_id",
-            change.as_str(),
-            &marks(change) as &[&str]
-        )
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::Nominations.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Some(released))
-    }
-
-    /// Lets go of a brake and gives up for good what it holds: holders are no longer adopted, grants are
-    /// overruled. They are looked at once more, last of all. Answers how many; none when the brake was not
-    /// engaged.
-    pub async fn drop_braked(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
-        let mut tx = self.begin().await?;
-        if !let_go(&mut tx, change).await? {
-            return Ok(None);
-        }
-        let dropped = sqlx::query_scalar!(
-            "WITH let_go AS (SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE)
-             UPDATE nominations n SET held = NULL, held_until = NULL, due_at = now(), observe = true,
-                 urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 4 END
-             FROM let_go WHERE n.user_id = let_go.user_id RETURNING n.user_id",
-            &marks(change) as &[&str]
-        )
-        .fetch_all(&mut tx)
-        .await?;
-        sqlx::query!(
-            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', overruled = overruled OR $2 = 'granted'
-             WHERE user_id = ANY($1::text[])
-               AND CASE WHEN $2 = 'revoked' THEN held AND adopted AND NOT wanted ELSE wanted AND NOT held END",
-            &dropped,
-            change.as_str()
-        )
-        .execute(&mut tx)
-        .await?;
-        acts::keep(&mut tx, act, &format!("{} users dropped", dropped.len())).await?;
-        Wake::Nominations.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Some(dropped.len() as u64))
-    }
-}
-
-/// Lets go of an engaged brake; its count begins anew. Waits for deciders that hold its lock, so that what they
-/// hold is seen by the statements that follow.
-async fn let_go(tx: &mut Tx<'_>, change: Change) -> Result<bool, StoreError> {
-    let let_go = sqlx::query!(
-        "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
-         WHERE change = $1 AND engaged_at IS NOT NULL",
-        change.as_str()
-    );
-    Ok(let_go.execute(&mut *tx).await?.rows_affected() > 0)
 }

@@ -18,6 +18,8 @@ pub struct Kept {
     pub wish: Option<(Uuid, String)>,
     /// A name that Auth0 refused; it is not to be sent again for a while.
     pub refused: Option<String>,
+    /// How long until a name alone is reason enough for another write.
+    pub rest: Option<Duration>,
 }
 
 impl Kept {
@@ -51,10 +53,16 @@ pub struct Wish {
     pub name: DisplayName,
 }
 
+/// Least time between two writes that one user's wishes alone ask for. The newest wish is shown at once, and is the one written.
+pub const NAMES_APART: Duration = Duration::from_mins(1);
+
 /// This wish has come true. A newer one stays.
 pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
-        "DELETE FROM display_names WHERE user_id = $1 AND wish_id = $2",
+        "WITH noted AS (
+             INSERT INTO display_name_writes (user_id) VALUES ($1) ON CONFLICT (user_id) DO UPDATE SET written_at = now()
+         )
+         DELETE FROM display_names WHERE user_id = $1 AND wish_id = $2",
         user,
         wish
     )
@@ -66,7 +74,10 @@ pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), St
 /// Auth0 refused a write with this name, for this reason. The wish stays.
 pub async fn refuse(tx: &mut Tx<'_>, user: &str, name: &DisplayName, why: &str) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO display_names (user_id, refused, refused_at, refusal) VALUES ($1, $2, now(), $3)
+        "WITH noted AS (
+             INSERT INTO display_name_writes (user_id) VALUES ($1) ON CONFLICT (user_id) DO UPDATE SET written_at = now()
+         )
+         INSERT INTO display_names (user_id, refused, refused_at, refusal) VALUES ($1, $2, now(), $3)
          ON CONFLICT (user_id) DO UPDATE SET
              refused = excluded.refused, refused_at = excluded.refused_at, refusal = excluded.refusal",
         user,

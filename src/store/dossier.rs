@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::display_names::Kept;
+use super::display_names::{Kept, NAMES_APART};
 use super::{Assignment, Facts, OpenChange, StoreError, Tx};
 use crate::domain::plan::Change;
 
@@ -47,6 +47,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                c.restore AS "open_restore!",
                d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
+               (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = $1) AS "rest_s?",
                EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
@@ -75,7 +76,8 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
            ) AS c
            LEFT JOIN display_names d ON d.user_id = $1"#,
         user,
-        verify_after.as_secs_f64()
+        verify_after.as_secs_f64(),
+        NAMES_APART.as_secs_f64()
     );
     let row = row.fetch_one(&mut *tx).await?;
     let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
@@ -108,6 +110,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         names: Kept {
             wish: row.wish_id.zip(row.wished),
             refused: row.refused,
+            rest: row.rest_s.and_then(|rest| Duration::try_from_secs_f64(rest).ok()),
         },
         unrecorded: row.unrecorded,
         foreign_writes: row.foreign_writes,

@@ -29,6 +29,32 @@ impl StoreError {
     }
 }
 
+/// SQLSTATE of a right that the user lacks.
+const NO_RIGHT: &str = "42501";
+
+impl StoreError {
+    /// What Postgres says of a right that the user lacks: it names the table, and no user.
+    pub(super) fn lacks_right(&self) -> Option<&str> {
+        match self {
+            Self::Postgres(error) => lacks_right(error),
+            _ => None,
+        }
+    }
+}
+
+fn lacks_right(error: &sqlx::Error) -> Option<&str> {
+    let said = error.as_database_error()?;
+    (said.code()? == NO_RIGHT).then(|| said.message())
+}
+
+/// What to do about an error, to be put behind it; empty where the error says it.
+pub(super) fn remedy(error: &sqlx::Error) -> &'static str {
+    match lacks_right(error) {
+        Some(_) => "; grant this right to the user of DATABASE_URL and DATABASE_DIRECT_URL",
+        None => "",
+    }
+}
+
 fn fault(code: &str, message: &str) -> Option<Fault> {
     match code {
         // query_canceled by the statement timeout; lock_not_available by a lock timeout.

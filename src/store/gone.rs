@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::looks::GONE_HELD;
-use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations};
+use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations, release};
 use crate::domain::act::Act;
 
 /// How long what is known of a user is kept after Auth0 has said that the user is no more.
@@ -187,26 +187,22 @@ impl Store {
     /// Lets go of the brake, and lets exactly the users that it holds pass: Auth0 is asked for them again. So it is for those
     /// who were marked in the `window` before it engaged. Answers how many were held; none when it was not engaged.
     pub async fn release_gone(&self, window: Duration, act: &Act) -> Result<Option<u64>, StoreError> {
-        let mut tx = self.begin().await?;
-        // Waits for looks that hold its lock, so that what they hold is seen by the statements that follow.
-        let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
-        let Some(engaged_at) = engaged.fetch_one(&mut tx).await? else {
+        let Some((mut tx, engaged_at, users)) = self.let_go_of_gone().await? else {
             return Ok(None);
         };
-        sqlx::query!(
-            "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, released_at = clock_timestamp()"
-        )
-        .execute(&mut tx)
-        .await?;
         let released = sqlx::query!(
-            "WITH let_go AS (SELECT user_id FROM nominations WHERE held = $1 ORDER BY user_id FOR UPDATE)
-             UPDATE nominations n SET held = NULL, held_until = NULL, due_at = now(), observe = true, pass_gone = true
-             FROM let_go WHERE n.user_id = let_go.user_id",
-            GONE_HELD
+            "UPDATE nominations SET held = NULL, held_until = NULL, due_at = now(), observe = true, pass_gone = true
+             WHERE user_id = ANY($1::text[])",
+            &users
         )
         .execute(&mut tx)
         .await?
         .rows_affected();
+        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
+        Wake::Nominations.send(&mut tx).await?;
+        tx.commit().await?;
+        // Apart, without the brake: their looks may have them, and wait for it.
+        let mut tx = self.begin().await?;
         let marked = sqlx::query_scalar!(
             "SELECT user_id FROM gone_users WHERE marked_at > $1::timestamptz - $2::double precision * interval '1 second'",
             engaged_at,
@@ -223,10 +219,36 @@ impl Store {
             })
             .collect();
         nominations::nominate(&mut tx, &mut looks).await?;
-        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
+    }
+
+    /// Lets go of the engaged brake; answers since when it was engaged, and the users that it holds, all of them locked.
+    async fn let_go_of_gone(&self) -> Result<Option<(Tx<'static>, OffsetDateTime, Vec<String>)>, StoreError> {
+        let mut attempt = 1;
+        loop {
+            let mut tx = self.begin().await?;
+            release::lock_held(&mut tx, &[GONE_HELD]).await?;
+            // Waits for looks that hold its lock, so that what they hold is seen by the statements that follow.
+            let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
+            let Some(engaged_at) = engaged.fetch_one(&mut tx).await? else {
+                return Ok(None);
+            };
+            sqlx::query!(
+                "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, released_at = clock_timestamp()"
+            )
+            .execute(&mut tx)
+            .await?;
+            if attempt == release::ATTEMPTS {
+                release::lock_held(&mut tx, &[GONE_HELD]).await?;
+            }
+            if let Some(users) = release::all_held(&mut tx, &[GONE_HELD]).await? {
+                return Ok(Some((tx, engaged_at, users)));
+            }
+            drop(tx);
+            attempt += 1;
+            tokio::time::sleep(release::ATTEMPTS_APART).await;
+        }
     }
 
     /// Forgets users who have been gone for longer than they are kept, one slice; users in the queue wait for the next.

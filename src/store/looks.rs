@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{BY_RECORD, Cause, LOOKS_APART, REST, REST_AT_MOST};
+use super::nominations::{BY_RECORD, Cause, LOOKS_APART, Order, REST, REST_AT_MOST};
 use super::{StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
@@ -100,11 +100,11 @@ pub async fn claim(
     lease: Uuid,
     lease_for: Duration,
     rules: &str,
-    by_record: bool,
+    (by_record, order): (bool, Order),
 ) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
-               SELECT due.* FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
+               SELECT due.* FROM UNNEST($6::smallint[]) AS level(urgency)
                CROSS JOIN LATERAL (
                    -- one short index range a level: users who wait for later do not have to be passed over
                    SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
@@ -124,7 +124,8 @@ pub async fn claim(
         lease_for.as_secs_f64(),
         rules,
         BY_RECORD,
-        by_record
+        by_record,
+        &order.levels()
     );
     let Some(row) = row.fetch_optional(&mut *tx).await? else {
         return Ok(None);

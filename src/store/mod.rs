@@ -25,6 +25,7 @@ pub mod foreign_changes;
 mod forgotten;
 mod gauges;
 pub mod gone;
+mod in_clear;
 mod limits;
 pub mod lives;
 mod lock;
@@ -42,6 +43,7 @@ pub mod profile_writes;
 pub mod promoted;
 mod publish_budgets;
 pub mod races;
+mod release;
 pub mod restores;
 mod retention;
 pub mod role_changes;
@@ -84,6 +86,7 @@ pub use fault::Fault;
 pub use featured_playlists::OwnPlaylist;
 pub use forgotten::{ForgottenChanges, Told};
 pub use gauges::Gauges;
+pub use in_clear::InClear;
 pub use limits::SetLimit;
 pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::{Claim, HeldBy};
@@ -134,7 +137,7 @@ pub enum StoreError {
     #[error("DATABASE_URL or DATABASE_DIRECT_URL: {0}")]
     Settings(String),
     /// Postgres is not there, refused, or broke off.
-    #[error("Postgres: {0}")]
+    #[error("Postgres: {0}{remedy}", remedy = fault::remedy(.0))]
     Postgres(#[from] sqlx::Error),
     /// The schema and this binary do not belong together.
     #[error("{0}")]

@@ -39,6 +39,39 @@ pub enum Urgency {
 /// The urgency of users whom records alone nominated.
 pub(super) const BY_RECORD: i16 = Urgency::NewUser as i16;
 
+/// Whose turn it is among users who wait for less than a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Display names, then records, then verifications.
+    ByUrgency,
+    /// Records first, and display names last.
+    RecordsFirst,
+    /// Verifications first, and display names last.
+    VerificationsFirst,
+}
+
+impl Order {
+    /// The order of the look with this number: every fourth leaves display names to the end, so that no number of them keeps
+    /// drift from being found.
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        match number % 8 {
+            3 => Self::VerificationsFirst,
+            7 => Self::RecordsFirst,
+            _ => Self::ByUrgency,
+        }
+    }
+
+    /// The urgencies, roles first always.
+    pub(super) fn levels(self) -> [i16; 5] {
+        match self {
+            Self::ByUrgency => [0, 1, 2, 3, 4],
+            Self::RecordsFirst => [0, 1, 3, 4, 2],
+            Self::VerificationsFirst => [0, 1, 4, 3, 2],
+        }
+    }
+}
+
 /// The event that carried a user over a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {

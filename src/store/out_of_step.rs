@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::{StoreError, Tx};
 use crate::domain::rule::{Measure, Revoke, Rules};
 
+/// How often users whom Auth0 does not know are asked for at least, while their playlists have enough plays.
+const GONE_AT_LEAST_EVERY: Duration = Duration::from_hours(30 * 24);
+
 /// What a slice is compared under.
 #[derive(Clone, Copy, Debug)]
 pub struct Compare<'r> {
@@ -16,7 +19,7 @@ pub struct Compare<'r> {
     pub fingerprint: &'r str,
     /// False in shadow mode: what was decided and not written is in order then.
     pub writes: bool,
-    /// Users whom Auth0 does not know are asked for again once they have been gone for so long.
+    /// Users whom Auth0 does not know are asked for again after so long at the earliest, and then after twice as long each time.
     pub gone_for: Duration,
 }
 
@@ -56,14 +59,19 @@ pub(super) async fn nominate(
              SELECT user_id, CASE WHEN above.plays IS NULL OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS urgency
              FROM above FULL JOIN decided d USING (user_id, role) JOIN rule r USING (role)
              WHERE (above.plays >= r.grant_at AND d.wanted IS NOT TRUE AND NOT EXISTS (
-                       SELECT FROM users u WHERE u.user_id = above.user_id
-                           AND u.gone_at > now() - $7::double precision * interval '1 second'))
+                       -- after as long as they are known to be gone
+                       SELECT FROM users u WHERE u.user_id = above.user_id AND NOT $10
+                           AND u.gone_at > now() - least($11::double precision * interval '1 second',
+                               greatest(u.gone_at - u.gone_since, $7::double precision * interval '1 second'))))
                 OR (above.plays IS NULL AND d.wanted AND r.revokes AND NOT d.gone)
                 OR ($6 AND d.wanted AND NOT d.held AND NOT d.overruled AND NOT d.gone)
                 OR ($6 AND NOT d.wanted AND d.held AND d.adopted AND NOT d.gone)
          )
          INSERT INTO nominations (user_id, urgency)
-         SELECT user_id, min(urgency)::smallint FROM out GROUP BY user_id ORDER BY user_id
+         SELECT user_id, min(urgency)::smallint FROM out
+         -- who is in the queue as of what was compared is not missed, also if a look ends meanwhile
+         WHERE NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = out.user_id)
+         GROUP BY user_id ORDER BY user_id
          -- not even locked: a look may hold its row, and wait for one that holds another
          ON CONFLICT (user_id) DO NOTHING",
         &roles as &[&str],
@@ -72,9 +80,11 @@ pub(super) async fn nominate(
         &totals,
         &revokes,
         compare.writes,
-        if changed { 0.0 } else { compare.gone_for.as_secs_f64() },
+        compare.gone_for.as_secs_f64(),
         from,
-        to
+        to,
+        changed,
+        GONE_AT_LEAST_EVERY.as_secs_f64()
     );
     Ok(nominated.execute(&mut *tx).await?.rows_affected())
 }

@@ -35,10 +35,18 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
+        // The comparison goes on behind the user before, whom it has compared.
+        sqlx::query!(
+            "UPDATE walk SET position = coalesce(greatest(
+                 (SELECT max(owner_id) FROM playlists WHERE owner_id < $1), (SELECT max(user_id) FROM assignments WHERE user_id < $1)), '')
+             WHERE position = $1",
+            user
+        ),
         sqlx::query!("DELETE FROM profile_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM foreign_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM races WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM display_names WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM display_name_writes WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM songs WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM user_data WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM featured_playlists WHERE user_id = $1", user),
@@ -120,6 +128,7 @@ impl Store {
                UNION ALL SELECT 'foreign_writes', to_jsonb(t) FROM foreign_writes t WHERE user_id = $1
                UNION ALL SELECT 'races', to_jsonb(t) FROM races t WHERE user_id = $1
                UNION ALL SELECT 'display_names', to_jsonb(t) FROM display_names t WHERE user_id = $1
+               UNION ALL SELECT 'display_name_writes', to_jsonb(t) FROM display_name_writes t WHERE user_id = $1
                UNION ALL SELECT 'songs', to_jsonb(t) FROM songs t WHERE user_id = $1
                UNION ALL SELECT 'user_data', to_jsonb(t) FROM user_data t WHERE user_id = $1
                UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = $1

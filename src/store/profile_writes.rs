@@ -18,6 +18,8 @@ use crate::domain::merge::{OurWrite, State, Window};
 const MOST: i64 = 100;
 /// Writes that are followed up in one transaction.
 const FOLLOW_UP_SLICE: i64 = 2_000;
+/// When a user is looked at once more whose write was closed because a look did not see it.
+const LOOK_LATE_AFTER: Duration = Duration::from_hours(24);
 /// How far the date of a record may lie from the profile's own time. Pairs of records about one deed were dated
 /// up to 28 ms apart.
 const DATE_SLACK: Duration = Duration::from_secs(2);
@@ -332,9 +334,16 @@ impl Store {
                       AND attempted_at < least((SELECT before FROM settled), (SELECT newest FROM told))
                       AND EXISTS (SELECT FROM told)
                     ORDER BY attempted_at LIMIT $2)
+                   UNION ALL
+                   -- what a look did not see may have been held up on its way for longer than anything should be
+                   (SELECT write_id, user_id FROM profile_writes
+                    WHERE closed = 'not_seen' AND looked_late_at IS NULL
+                      AND attempted_at < now() - $3::double precision * interval '1 second'
+                    ORDER BY attempted_at LIMIT $2)
                ) AS unknown LIMIT $2"#,
             settle.as_secs_f64(),
-            FOLLOW_UP_SLICE
+            FOLLOW_UP_SLICE,
+            LOOK_LATE_AFTER.as_secs_f64()
         )
         .fetch_all(&mut tx)
         .await?;
@@ -356,7 +365,9 @@ impl Store {
         nominations::nominate(&mut tx, &mut looks).await?;
         let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
         sqlx::query!(
-            "UPDATE profile_writes SET followed_up_at = now() WHERE write_id = ANY($1)",
+            "UPDATE profile_writes SET followed_up_at = coalesce(followed_up_at, now()),
+                 looked_late_at = CASE WHEN closed = 'not_seen' THEN now() END
+             WHERE write_id = ANY($1)",
             &ids
         )
         .execute(&mut tx)

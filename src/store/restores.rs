@@ -100,19 +100,27 @@ impl Store {
     /// Lets go of the brake on restores, and lets exactly what it holds pass: it is decided anew. Answers for how many users;
     /// none when the brake was not engaged.
     pub async fn release_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
-        let mut tx = self.begin().await?;
-        if !let_go(&mut tx).await? {
-            return Ok(None);
-        }
-        // Nominations first, as reconcile locks them.
-        let released = sqlx::query!(
-            "INSERT INTO nominations AS n (user_id, urgency, observe)
-             SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
-             ON CONFLICT (user_id) DO UPDATE SET observe = true, generation = n.generation + 1"
-        )
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
+        let (mut tx, released) = loop {
+            let mut tx = self.begin().await?;
+            // Nominations first, as folds and looks lock them.
+            let nominated = sqlx::query_scalar!(
+                "INSERT INTO nominations AS n (user_id, urgency, observe)
+                 SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
+                 ON CONFLICT (user_id) DO UPDATE SET observe = true, generation = n.generation + 1 RETURNING user_id"
+            );
+            let nominated = nominated.fetch_all(&mut tx).await?;
+            if !let_go(&mut tx).await? {
+                return Ok(None);
+            }
+            let missed = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT FROM races WHERE held AND outcome IS NULL AND user_id <> ALL($1::text[])) AS "missed!""#,
+                &nominated
+            );
+            if !missed.fetch_one(&mut tx).await? {
+                break (tx, nominated.len() as u64);
+            }
+            // A look held one more while the brake was waited for.
+        };
         sqlx::query!("UPDATE races SET released = true WHERE held AND outcome IS NULL")
             .execute(&mut tx)
             .await?;
@@ -126,6 +134,10 @@ impl Store {
     /// was not engaged.
     pub async fn drop_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
+        // Before the brake, as looks lock them.
+        sqlx::query!("SELECT race_id FROM races WHERE held AND outcome IS NULL ORDER BY race_id FOR UPDATE")
+            .fetch_all(&mut tx)
+            .await?;
         if !let_go(&mut tx).await? {
             return Ok(None);
         }

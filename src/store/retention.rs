@@ -17,6 +17,8 @@ pub enum Kept {
     OwnWrites,
     /// Writes of others.
     ForeignWrites,
+    /// When display names were written.
+    NameWrites,
     /// Races that are settled.
     Races,
     /// Messages that could not be read.
@@ -53,6 +55,12 @@ impl Store {
                 "DELETE FROM foreign_writes WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM foreign_writes WHERE noted_at < now() - $1::double precision * interval '1 second'
                      ORDER BY noted_at LIMIT $2))",
+                kept,
+                SLICE
+            ),
+            Kept::NameWrites => sqlx::query!(
+                "DELETE FROM display_name_writes WHERE ctid = ANY(ARRAY(
+                     SELECT ctid FROM display_name_writes WHERE written_at < now() - $1::double precision * interval '1 second' LIMIT $2))",
                 kept,
                 SLICE
             ),

@@ -1,6 +1,7 @@
 //! What a client without rights may see of an error.
 //!
-//! Owns the text for `/readyz`. Must never show what Postgres or a driver said: that goes to the log.
+//! Owns the text for `/readyz`. Must never show what Postgres or a driver said: that goes to the log. A right that
+//! is missing is shown, since its table's name tells nothing of the data.
 
 use super::StoreError;
 
@@ -8,6 +9,9 @@ impl StoreError {
     /// A short reason, without addresses, names or statements.
     #[must_use]
     pub fn shown(&self) -> String {
+        if let Some(said) = self.lacks_right() {
+            return format!("Postgres: {said}; grant this right to the user of DATABASE_URL");
+        }
         match self {
             Self::Postgres(_) => "Postgres is unavailable; the log has the reason".to_owned(),
             Self::Inconsistent { table, column, .. } => {

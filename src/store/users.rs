@@ -98,7 +98,7 @@ pub async fn fetched(
     let now = known.answered(profile, asked_at);
     sqlx::query!(
         "UPDATE users SET fields = $2, profile = $3, profile_at = $4, asked_at = $4, alive_at = $4, last_login_at = $5,
-             gone_at = NULL, deleted_at = NULL, fetched_at = now()
+             gone_at = NULL, gone_since = NULL, deleted_at = NULL, fetched_at = now()
          WHERE user_id = $1",
         user,
         fields(&now),
@@ -115,7 +115,8 @@ pub async fn fetched(
 pub async fn found(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
-         ON CONFLICT (user_id) DO UPDATE SET fetched_at = now(), gone_at = NULL, deleted_at = NULL, alive_at = $2",
+         ON CONFLICT (user_id) DO UPDATE SET fetched_at = now(), gone_at = NULL, gone_since = NULL,
+             deleted_at = NULL, alive_at = $2",
         user,
         asked_at
     )
@@ -144,7 +145,7 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
     let now = row.copy.unknown(asked_at);
     sqlx::query!(
         "UPDATE users SET fields = $2, profile = NULL, profile_at = NULL, last_login_at = $3, asked_at = $4, gone_at = $4,
-             deleted_at = $4, fetched_at = now()
+             gone_since = coalesce(gone_since, $4), deleted_at = $4, fetched_at = now()
          WHERE user_id = $1",
         user,
         fields(&now),

@@ -51,6 +51,21 @@ const CASES = {
     both(["dj"]),
   ],
 
+  "only the roles of a list": [
+    { ...ASKS, user: user(["playlist_editor", "admin", "dj"]), secrets: { ...SECRETS, CLAIM_ROLES: "dj, playlist_editor" } },
+    both(["playlist_editor", "dj"]),
+  ],
+  "all roles by a star": [{ ...ASKS, user: user(["admin"]), secrets: { ...SECRETS, CLAIM_ROLES: "*" } }, both(["admin"])],
+  "an application of the list": [
+    { ...ASKS, client: { client_id: "app" }, user: user(["dj"]), secrets: { ...SECRETS, CLAIM_CLIENTS: "web app" } },
+    both(["dj"]),
+  ],
+  "a third party's application": [
+    { ...ASKS, client: { client_id: "third" }, user: user(["dj"]), secrets: { ...SECRETS, CLAIM_CLIENTS: "web,app" } },
+    ANN,
+  ],
+  "a list that is no text": [{ ...ASKS, user: user(["dj"]), secrets: { ...SECRETS, CLAIM_CLIENTS: ["app"] } }, ANN],
+
   "roles as a string": [{ ...ASKS, user: user("playlist_editor") }, ANN],
   "roles as an object": [{ ...ASKS, user: user({ 0: "playlist_editor" }) }, ANN],
   "roles with a number": [{ ...ASKS, user: user(["dj", 7]) }, ANN],

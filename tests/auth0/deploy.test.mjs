@@ -37,6 +37,8 @@ const VALUES = {
   API_AUDIENCE: "https://api.music.example.com",
   CLAIM_NAMESPACE: "https://music.example.com",
   DEFAULT_DISPLAY_NAME: "user",
+  CLAIM_ROLES: "playlist_editor, dj",
+  CLAIM_CLIENTS: "*",
 };
 // Mostly the CLI compiling its own schema, twice; seen: 20 s on two busy cores.
 const BOUND_MS = 120_000;
@@ -113,7 +115,12 @@ test("the Deploy CLI makes exactly this in an empty tenant", { skip: !cliIsThere
   assert.deepEqual(action.supported_triggers, [{ id: "post-login", version: "v3" }]);
   assert.deepEqual(
     Object.fromEntries(action.secrets.map(({ name, value }) => [name, value])),
-    { CLAIM_NAMESPACE: VALUES.CLAIM_NAMESPACE, DEFAULT_DISPLAY_NAME: VALUES.DEFAULT_DISPLAY_NAME },
+    {
+      CLAIM_NAMESPACE: VALUES.CLAIM_NAMESPACE,
+      DEFAULT_DISPLAY_NAME: VALUES.DEFAULT_DISPLAY_NAME,
+      CLAIM_ROLES: VALUES.CLAIM_ROLES,
+      CLAIM_CLIENTS: VALUES.CLAIM_CLIENTS,
+    },
   );
   assert.deepEqual(made["PATCH /api/v2/actions/triggers/post-login/bindings"], {
     bindings: [{ ref: { type: "action_name", value: action.name }, display_name: "rolekeeper" }],

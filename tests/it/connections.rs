@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::data_api::DataApi;
-use crate::world::{LOG_TOKEN, World};
+use crate::world::{LOG_TOKEN, World, size};
 
 /// Connects and sends this much.
 async fn send(address: &str, text: &str) -> TcpStream {
@@ -85,7 +85,8 @@ async fn f43_clients_that_hang_up_end_no_handler_half_way() {
     );
     let address = api.url.trim_start_matches("http://");
     let mut clients = vec![];
-    for _ in 0..20 {
+    let hanging_up = size(20, 800);
+    for _ in 0..hanging_up {
         clients.push(send(address, &request).await);
     }
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'";
@@ -98,7 +99,7 @@ async fn f43_clients_that_hang_up_end_no_handler_half_way() {
     let songs = "SELECT count(*) FROM songs";
     api.world
         .eventually("each song is added", async || {
-            api.world.number(songs).await == Some(20)
+            api.world.number(songs).await == Some(i64::from(hanging_up))
         })
         .await;
     api.world.postgres_proxy().restore();

@@ -1,7 +1,7 @@
 //! F44: bytes that the client library cannot parse stop neither their fold, nor anything else.
 
 use crate::events::{Sent, play, plays, saved};
-use crate::world::{LOG_TOKEN, World};
+use crate::world::{LOG_TOKEN, World, size};
 
 /// (Subject, headers, reason of the dead letter; none for a play that counts.) The stream's transform gives every subject a
 /// partition, so that an odd one is legible by the time it is read, and mostly of another partition than the playlist's.
@@ -43,7 +43,7 @@ async fn f44_what_cannot_be_parsed_is_one_dead_letter_each() {
     let world = ann().await;
     let worker = world.worker();
     for number in 0..POISONS.len() {
-        let plays = plays(&format!("a{number}"), "pl_1", 0..1_000);
+        let plays = plays(&format!("a{number}"), "pl_1", 0..size(1_000, 10_000));
         world.publish(&plays).await;
         publish(&world, "first", number).await;
         publish(&world, "second", number).await;

@@ -10,8 +10,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::oracle::ROLE;
 use crate::world::{CLIENT, LOG_TOKEN, World};
 
-/// The variants whose time lies between our read and our write: only for those is the tenant asked.
-const ASKED: [&str; 4] = ["adds", "removes", "other-tenant", "wrong-id"];
+/// The variants for which the tenant is asked: those whose time lies between our read and our write, and the one under our own
+/// client id.
+const ASKED: [&str; 5] = ["adds", "removes", "other-tenant", "wrong-id", "own-client"];
 /// All variants.
 const ALL: [&str; 11] = [
     "adds",
@@ -133,7 +134,9 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
         .await;
     only_ours(&world);
     let asked = world.number("SELECT count(*) FROM foreign_writes WHERE verdict IN ('unknown', 'differs')");
-    assert_eq!(asked.await, Some(4), "no other record costs a call");
+    assert_eq!(asked.await, Some(5), "no other record costs a call");
+    let stopped = world.number("SELECT count(*) FROM pause");
+    assert_eq!(stopped.await, Some(0), "and none stops the writes");
     let reported = world
         .worker()
         .metric("rolekeeper_races_total{outcome=\"unconfirmed\"}")

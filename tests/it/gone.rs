@@ -228,3 +228,43 @@ async fn holder_beside(world: &World) {
         })
         .await;
 }
+
+/// Nobody holds a role here; the playlists alone would have her asked for each day.
+#[tokio::test]
+async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
+    let world = sweeping().start().await;
+    world.earn("auth0|ann", "ann").await;
+    let asked = |times: usize| world.calls_to(ReadUser) == times;
+    let is_asked = async |times: usize| {
+        world
+            .eventually("she was asked for", async || {
+                asked(times) && world.is_quiet().await
+            })
+            .await;
+    };
+    let rounds = async || {
+        world
+            .number("SELECT (extract(epoch FROM finished_at) * 1000)::bigint FROM walk")
+            .await
+    };
+    let last = async |asked: &str, since: &str| {
+        let aged = "UPDATE users SET gone_at = now() - $1::interval, gone_since = now() - $2::interval";
+        let aged = sqlx::query(aged).bind(asked.to_owned()).bind(since.to_owned());
+        aged.execute(&world.db).await.expect("Postgres answers");
+    };
+    is_asked(1).await;
+    last("25 hours", "25 hours").await;
+    is_asked(2).await;
+    last("2 days", "10 days").await;
+    for _ in 0..2 {
+        let before = rounds().await;
+        world
+            .eventually("all are compared", async || rounds().await > before)
+            .await;
+    }
+    assert!(asked(2), "she is known to be gone for eight days");
+    last("9 days", "10 days").await;
+    is_asked(3).await;
+    last("31 days", "400 days").await;
+    is_asked(4).await;
+}

@@ -206,3 +206,45 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
         )
         .await;
 }
+
+/// No log stream tells of it, and the look that followed up was over before it came.
+#[tokio::test]
+async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
+    let (world, sleeper) = world(&[("SWEEP_INTERVAL_S", "1".to_owned())]).await;
+    sleeper.way.hold(b"PATCH /");
+    world.publish(&plays("a", "pl_1", 99..100)).await;
+    world
+        .eventually("a write is on its way", async || sleeper.way.held() > 0)
+        .await;
+    sleeper.worker.kill9().await;
+    world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
+    world.start_worker().await;
+    world
+        .eventually_within(
+            TAKEN_OVER_WITHIN,
+            "the write is taken for one that never came",
+            async || {
+                let closed = "SELECT count(*) FROM profile_writes WHERE closed = 'not_seen'";
+                world.number(closed).await == Some(1) && world.is_quiet().await
+            },
+        )
+        .await;
+    let late = Management::connect(&world.tenant, CLIENT, "secret")
+        .await
+        .expect("a token");
+    let patch = json!({"app_metadata": {"roles": ["mentor", ROLE]}});
+    let late = late.user(ANN, Some(&patch)).await.expect("an answer");
+    assert_eq!(late.status(), 200);
+    let aged = "UPDATE profile_writes SET attempted_at = attempted_at - interval '25 hours'";
+    sqlx::query(aged)
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+    // No record says that it is ours, so it is shown as one given by hand.
+    let seen = "SELECT count(*) FROM assignments WHERE held AND NOT adopted";
+    world
+        .eventually("it is seen", async || world.number(seen).await == Some(1))
+        .await;
+    let again = "SELECT count(*) FROM profile_writes WHERE looked_late_at IS NULL";
+    assert_eq!(world.number(again).await, Some(0), "once for each write");
+}

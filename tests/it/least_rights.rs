@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, consumer};
-use serde_json::json;
+use futures_util::StreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::erase::KEY;
@@ -180,17 +180,15 @@ async fn a_reader_of_role_changes_reads_and_changes_nothing() {
     world.seed_user(ANN, &[]);
     world.earn(ANN, "pl_1").await;
     let mailer = client(&world, "mailer", "_INBOX_mailer").await;
-    let next = "$JS.API.CONSUMER.MSG.NEXT.ROLE_CHANGES.mailer";
-    let told = mailer.request(
-        next,
-        json!({"batch": 1, "expires": 10_000_000_000_u64})
-            .to_string()
-            .into(),
-    );
-    let told = told.await.expect("a change");
+    let consumer: consumer::PullConsumer = jetstream::new(mailer.clone())
+        .get_consumer_from_stream("mailer", "ROLE_CHANGES")
+        .await
+        .expect("its consumer");
+    let pull = consumer.fetch().max_messages(1).expires(Duration::from_secs(10));
+    let mut told = pull.messages().await.expect("a pull");
+    let told = told.next().await.expect("a change").expect("a message");
     assert_eq!(told.subject.as_str(), "roles.playlist_editor.granted");
-    let ack = mailer.request(told.reply.expect("where to acknowledge"), "+ACK".into());
-    ack.await.expect("it is acknowledged");
+    told.double_ack().await.expect("it is acknowledged");
     for subject in [
         "roles.playlist_editor.revoked",
         "plays.pl_1",

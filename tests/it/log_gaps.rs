@@ -284,3 +284,25 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
         })
         .await;
 }
+
+/// One answer of a gateway says nothing of the place in the tenant's log.
+#[tokio::test]
+async fn a_gateways_404_loses_no_place() {
+    let world = filling().start().await;
+    begun(&world).await;
+    let gateway = Fault::Status {
+        code: 404,
+        headers: vec![],
+        body: Some(json!({"statusCode": 404, "error": "Not Found", "message": "no Route matched"})),
+    };
+    world
+        .tenant
+        .fault_once(CallMatch::to(Endpoint::ReadLogs), gateway);
+    sign_up(&world, 0..5);
+    world
+        .eventually("all is read", async || users_known(&world).await == 5)
+        .await;
+    assert_eq!(world.tenant.faults_waiting(), 0);
+    let said = |message: &String| message.contains("has lost its place in the tenant's log");
+    assert_eq!(world.worker().messages().into_iter().filter(said).count(), 0);
+}

@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod nats_jwt;
+#[cfg(test)]
+mod nats_options;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod pooler;
@@ -28,11 +32,14 @@ mod answers;
 mod auth0_client;
 mod brake;
 #[cfg(test)]
+mod brake_release;
+#[cfg(test)]
 mod client_key;
 mod closed_writes;
 #[cfg(test)]
 mod config;
 mod config_empty;
+mod config_nats;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
@@ -93,8 +100,13 @@ mod log_gaps;
 mod lost_grants;
 #[cfg(test)]
 mod migrate;
+mod nats_jetstream;
+mod nats_login;
+mod nats_tls;
 #[cfg(test)]
 mod mirror_promoted;
+#[cfg(test)]
+mod names_rate;
 #[cfg(test)]
 mod nats_versions;
 mod official_clients;
@@ -103,6 +115,7 @@ mod ops;
 mod parked;
 mod postgres_connections;
 mod postgres_pooler;
+mod postgres_refusals;
 #[cfg(test)]
 mod postgres_restored;
 #[cfg(test)]
@@ -133,6 +146,9 @@ mod rules_many;
 mod rules_over_time;
 #[cfg(test)]
 mod second_writer;
+mod secret_files;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod shared_postgres;
 #[cfg(test)]
@@ -147,6 +163,8 @@ mod takeover;
 mod tenant_binding;
 mod tenant_recordings;
 #[cfg(test)]
+mod term_ends;
+#[cfg(test)]
 mod trimming;
 #[cfg(test)]
 mod user_login;
@@ -156,3 +174,5 @@ mod webhook;
 mod webhook_floods;
 #[cfg(test)]
 mod webhook_forms;
+#[cfg(test)]
+mod webhook_memory;

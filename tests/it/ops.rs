@@ -298,3 +298,25 @@ async fn l2_readiness_shows_no_error_of_the_database() {
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     assert!(help.contains("[default: 127.0.0.1:9090]"), "{help}");
 }
+
+#[tokio::test]
+async fn l2_readiness_shows_no_error_of_the_bus() {
+    let world = World::builder().nats_proxy().start().await;
+    let worker = world.worker();
+    world.nats_proxy().refuse();
+    world
+        .eventually("it is not ready", async || !worker.is_ready().await)
+        .await;
+    let shown = "not ready: JetStream is unavailable; the log has the reason\n";
+    world
+        .eventually("it says why", async || {
+            worker
+                .get("/readyz")
+                .await
+                .is_some_and(|(_, text)| text.contains(shown))
+        })
+        .await;
+    let (_, text) = worker.get("/readyz").await.expect("an answer");
+    let told = ["JetStream:", "timed out", "127.0.0.1"];
+    assert!(!told.iter().any(|detail| text.contains(detail)), "{text}");
+}

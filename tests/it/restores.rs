@@ -221,3 +221,55 @@ async fn f46_what_the_operator_drops_is_not_restored() {
         (vec!["mentor".into(), ROLE.into()], vec!["dropped".into()])
     );
 }
+
+/// The first transaction that engages the brake is rolled back: what it decided did not happen, and is not told.
+#[tokio::test]
+async fn a_brake_that_engages_is_told_once_it_is_committed() {
+    let world = World::builder().env("BRAKE_RESTORES", 0).start().await;
+    let fails_once = "CREATE SEQUENCE tries;
+        CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF nextval('tries') = 1 THEN RAISE 'once'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER fail_once BEFORE INSERT OR UPDATE ON races FOR EACH ROW WHEN (NEW.held) EXECUTE FUNCTION fail_once()";
+    sqlx::raw_sql(fails_once)
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+    stream_logs(&world).await;
+    race(&world, ANN, &["mentor", "vip"]).await;
+    world
+        .eventually("the second try holds it", async || {
+            world.number("SELECT count(*) FROM races WHERE held").await == Some(1)
+        })
+        .await;
+    quiet(&world).await;
+    let told = world.worker().messages();
+    let told = told
+        .iter()
+        .filter(|line| line.contains("brake engaged: restores"));
+    assert_eq!(told.count(), 1);
+}
+
+/// Something between us and Auth0 denies one reading of the log: that is no word of Auth0's about scopes.
+#[tokio::test]
+async fn a_gateway_that_denies_once_costs_no_restore() {
+    let world = World::start().await;
+    let denied = Fault::Status {
+        code: 403,
+        headers: vec![],
+        body: Some(json!({"message": "denied by the gateway"})),
+    };
+    stream_logs(&world).await;
+    world.tenant.hold_fault(CallMatch::to(Endpoint::ReadLog), denied);
+    race(&world, ANN, &["mentor", "vip"]).await;
+    world
+        .eventually("the log may not be read", async || {
+            world.calls_to(Endpoint::ReadLog) > 0
+        })
+        .await;
+    world.tenant.clear_faults();
+    world
+        .eventually("the role of others is restored", async || {
+            world.roles(ANN) == ["vip", "mentor", ROLE] || world.roles(ANN) == ["mentor", "vip", ROLE]
+        })
+        .await;
+}

@@ -28,6 +28,7 @@ impl App {
         let world = World::builder()
             .env("API_AUDIENCE", AUDIENCE)
             .env("API_KEYS_COOL_DOWN_S", 1)
+            .env("API_BURST", 100_000)
             .tenant(TenantOptions {
                 api: Some(AUDIENCE.to_owned()),
                 action: Some(Action {
@@ -207,4 +208,36 @@ async fn a_new_signing_key_is_believed_without_a_restart_and_the_one_before_stil
     let believed = async || me(&newest).await == 200;
     app.world.eventually("the newest key is believed", believed).await;
     assert_eq!(me(&before).await, 401);
+}
+
+/// Each request of a flood waits for Postgres, in the worker that folds, reconciles and answers probes.
+#[tokio::test]
+async fn m14_a_flood_of_slow_requests_holds_up_no_role_and_no_probe() {
+    let app = App::start().await;
+    let world = &app.world;
+    assert_eq!(app.sign_up().await.0, 200);
+    let (_, token) = app.tokens().await;
+    let mut gate = world.db.begin().await.expect("a transaction");
+    let close = sqlx::query("LOCK TABLE songs IN ACCESS EXCLUSIVE MODE");
+    close.execute(&mut *gate).await.expect("a lock");
+    let flood = futures_util::future::join_all((0..60).map(|_| app.ask(Method::GET, "/songs", &token, None)));
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let meanwhile = async {
+        world
+            .eventually("requests wait for Postgres", async || {
+                world.number(waiting).await >= Some(6)
+            })
+            .await;
+        world.seed_user("auth0|bob", &[]);
+        world.earn("auth0|bob", "pl_b").await;
+        world
+            .eventually("a role is written", async || {
+                world.roles("auth0|bob") == ["playlist_editor"]
+            })
+            .await;
+        assert!(world.worker().is_ready().await);
+        assert!(world.number(waiting).await >= Some(6), "the flood is over");
+        gate.rollback().await.expect("an open gate");
+    };
+    tokio::join!(flood, meanwhile);
 }

@@ -1,5 +1,6 @@
 //! Users whom a change of rules affects are found slice by slice.
 
+use crate::erase::KEY;
 use crate::events::{plays, saved};
 use crate::rules_many::{RulesFile, rule};
 use crate::world::World;
@@ -133,4 +134,58 @@ async fn a_round_that_fails_ends_no_term_and_holds_up_no_role() {
         1,
         "said once"
     );
+}
+
+/// Nobody finds an erased person's id in the position of a round; it goes on behind the user before.
+#[tokio::test]
+async fn the_position_of_a_round_names_no_erased_person() {
+    let world = World::builder().workers(0).env("ERASURE_KEY", KEY).start().await;
+    world
+        .run_sql(
+            "INSERT INTO playlists (playlist_id, plays, owner_id) VALUES ('a', 1, 'auth0|ann'), ('b', 1, 'auth0|bob'), ('c', 1, 'auth0|cid');
+             INSERT INTO walk (rules, changed, writes, position) VALUES ('x', false, true, 'auth0|bob')",
+        )
+        .await;
+    world.told(&["erase", "auth0|bob"]).await;
+    let position = world.rows("SELECT position FROM walk").await;
+    assert_eq!(position[0]["position"], "auth0|ann");
+}
+
+/// A user who is in the queue when all is compared is not missed, whatever becomes of the queue meanwhile.
+#[tokio::test]
+async fn a12_a_user_in_the_queue_is_not_taken_for_missed() {
+    let world = World::builder()
+        .workers(0)
+        .env("SWEEP_INTERVAL_S", 1)
+        .start()
+        .await;
+    world
+        .run_sql(
+            "INSERT INTO pause DEFAULT VALUES;
+             CREATE TABLE tried (user_id text);
+             CREATE FUNCTION note_try() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN INSERT INTO tried VALUES (NEW.user_id); RETURN NEW; END $$",
+        )
+        .await;
+    world.start_worker().await;
+    world.seed_user("auth0|ann", &[]);
+    world.earn("auth0|ann", "pl_1").await;
+    world.count_is("she waits", NOMINATED, 1).await;
+    world
+        .run_sql(
+            "CREATE TRIGGER note_try BEFORE INSERT ON nominations FOR EACH ROW EXECUTE FUNCTION note_try()",
+        )
+        .await;
+    let rounds = async || {
+        world
+            .number("SELECT (extract(epoch FROM finished_at) * 1000)::bigint FROM walk")
+            .await
+    };
+    for _ in 0..2 {
+        let before = rounds().await;
+        world
+            .eventually("all are compared", async || rounds().await > before)
+            .await;
+    }
+    assert_eq!(world.number("SELECT count(*) FROM tried").await, Some(0));
 }

@@ -61,8 +61,8 @@ impl FromStr for RatePlan {
     type Err = &'static str;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND \
-                                such as 50:50";
+        const EXPECTED: &str = "expected free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as \
+                                50:50 (BURST from 2 to 500, PER_SECOND from 0.1 to 10000)";
         match raw {
             "free" => Ok(Self::Free),
             "self-service" => Ok(Self::SelfService),

@@ -219,7 +219,7 @@ impl Fold {
         if progress.idle_ends() > 1 {
             progress.failed();
             self.readiness
-                .not_ready(self.source.stage(), format!("reading: {why}"));
+                .not_ready(self.source.stage(), format!("reading: {}", why.shown()));
         }
         if progress.idle_ends() > 0 {
             patience.wait(why, stop).await;

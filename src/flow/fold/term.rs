@@ -60,8 +60,14 @@ impl TermError {
     /// What `/readyz` says.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Store(why) => why.shown(),
-            other => other.to_string(),
+            Self::Store(why) | Self::Smaller(why) => why.shown(),
+            Self::Bus(why) => why.shown(),
+            Self::Read(why) => format!("reading: {}", why.shown()),
+            Self::TooManyRefused(_) => {
+                "Postgres refused more than 1,000 messages within an hour, each alone; the log has the reason"
+                    .to_owned()
+            }
+            Self::Refused | Self::NoTransform | Self::CommitTimeout => self.to_string(),
         }
     }
 }

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::term::TermError;
 use super::{Fold, Source};
-use crate::bus::Room;
+use crate::bus::{Room, Which};
 use crate::domain::horizon::Horizon;
 use crate::domain::trim::{Growth, Seen};
 use crate::flow::patience::Patience;
@@ -159,12 +159,9 @@ impl Trim {
             return Ok(false);
         }
         let stream = self.fold.source.stream();
-        let stored = self
-            .fold
-            .bus
-            .stored_at(stream, cursor.last_seq.unsigned_abs())
-            .await?;
-        Ok(stored == Some(cursor.last_stored_ns))
+        let last = Which::At(cursor.last_seq.unsigned_abs());
+        let stored = self.fold.bus.fetch(stream, last).await?;
+        Ok(stored.is_some_and(|stored| stored.stored_ns == cursor.last_stored_ns))
     }
 
     fn show(&mut self, room: &Room, seen: &Seen) {

@@ -66,7 +66,9 @@ impl Confirm {
             Ok(Some(_)) => Verdict::Differs,
             Ok(None) if asked.waited >= UNKNOWN_FOR => Verdict::Unknown,
             Ok(None) => return self.later(asked, None).await,
-            Err(CallError::Scope { .. } | CallError::Refused { status: 403, .. }) => Verdict::NoScope,
+            Err(CallError::Scope { .. }) => Verdict::NoScope,
+            // Something in between may have said so; only Auth0's own word speaks of scopes, unless it stays so.
+            Err(why) if why.is_denied() && asked.waited >= UNKNOWN_FOR => Verdict::NoScope,
             Err(why) => {
                 debug!(log_id = asked.log_id, "the record could not be asked for: {why}");
                 return self.later(asked, rate.retry_after).await;

@@ -108,18 +108,9 @@ impl GapFiller {
         let Some(at) = self.store.log_checkpoint().await? else {
             return self.begin().await;
         };
-        let page = match self.page(async || self.logs.after(&at.log_id, take).await).await {
-            Err(Trouble::Call {
-                error:
-                    why @ (CallError::Refused { .. }
-                    | CallError::Gone { .. }
-                    | CallError::Later {
-                        why: LaterWhy::NotFound,
-                        ..
-                    }),
-                ..
-            }) if !why.is_denied() => return self.begin_anew(&at, &why.to_string()).await,
-            page => page?,
+        let page = match self.behind(&at, take).await? {
+            Ok(page) => page,
+            Err(why) => return self.begin_anew(&at, &why).await,
         };
         if page.is_empty() && self.is_lost(&at).await? {
             let why = "nothing lies behind it, although the log has newer records";

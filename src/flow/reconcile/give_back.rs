@@ -56,7 +56,11 @@ impl Reconcile {
                 self.in_time();
                 return;
             }
-            Err(LookError::Store(why)) if why.is_about_the_data() => self.stumbled(claim, &why).await,
+            Err(LookError::Store(why)) if why.is_about_the_data() => {
+                let reason = format!("what is stored of the user cannot be kept: {why}");
+                self.stumbled(claim, &why.to_string(), reason).await
+            }
+            Err(why @ LookError::Panicked) => self.stumbled(claim, &why.to_string(), why.to_string()).await,
             Err(LookError::Store(why)) => {
                 // The lease runs out by itself and the next look reads the profile.
                 warn!("look broken off: {why}; the user is looked at again when the lease ends");
@@ -200,13 +204,9 @@ impl Reconcile {
         result.err().filter(stops)
     }
 
-    /// Counts a failure for what is stored of the user, or would be; it would fail again at each look.
-    async fn stumbled(&self, claim: &Claim, why: &StoreError) -> Result<(), StoreError> {
-        let why = why.to_string();
-        let (failures, reason) = (
-            failures(claim),
-            format!("what is stored of the user cannot be kept: {why}"),
-        );
+    /// Counts a failure for what is stored of the user, or would be, or what we make of it; it would fail again at each look.
+    async fn stumbled(&self, claim: &Claim, why: &str, reason: String) -> Result<(), StoreError> {
+        let failures = failures(claim);
         let ended = Ended::Doubtful {
             reason,
             most: DENIED_AT_MOST,
@@ -223,10 +223,7 @@ impl Reconcile {
                     again_in_s = after.as_secs_f64(),
                     "look broken off: {why}"
                 );
-                let failed = Failed {
-                    why: &why,
-                    code: None,
-                };
+                let failed = Failed { why, code: None };
                 looks::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Done | Next::StagePaused { .. } => {}

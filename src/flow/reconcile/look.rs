@@ -20,6 +20,7 @@ use crate::domain::patch::Patch;
 use crate::domain::plan::{Change, plan};
 use crate::domain::schedule::DENIED_AT_MOST;
 use crate::flow::backoff::base_delay;
+use crate::store::nominations::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
 
 /// Why a look did not come to its end.
@@ -36,6 +37,9 @@ pub(super) enum LookError {
         /// What the reply said about waiting.
         rate: RateHeaders,
     },
+    /// A fault of the program, met with this user.
+    #[error("a panic, which is a fault of the program; the log has it")]
+    Panicked,
     /// Too much time passed between the read and the write.
     #[error("the profile was read too long ago to write")]
     TooLate,
@@ -79,13 +83,14 @@ pub(super) struct ToWrite {
 impl Reconcile {
     /// Takes the next due user in hand; answers a claim only if the user must be looked at. A user in step is
     /// done without a call. Users whom records alone nominated are taken only with `by_record`.
-    pub(super) async fn begin(&self, by_record: bool) -> Result<Begun, StoreError> {
+    pub(super) async fn begin(&self, by_record: bool, order: Order) -> Result<Begun, StoreError> {
         let (lease, lease_for) = (Uuid::now_v7(), super::lease_for(self.request_timeout));
         // Before Postgres begins to count it.
         let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
         let rules = &self.fingerprint;
-        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, by_record).await? else {
+        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?
+        else {
             return Ok(Begun::Nobody);
         };
         match self.settle_unseen(tx, &mut claim).await {
@@ -127,7 +132,9 @@ impl Reconcile {
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(None);
         }
-        claim.observe = claim.observe || standing.names.is_to_be_written();
+        let (name, rest) = (standing.names.is_to_be_written(), standing.names.rest);
+        let rests = name && !claim.observe && standing.in_step() && rest.is_some();
+        claim.observe |= name && !rests;
         let settled = !claim.observe && standing.in_step();
         if settled {
             for role in &standing.roles {
@@ -141,7 +148,10 @@ impl Reconcile {
                 )
                 .await?;
             }
-            looks::finish(&mut tx, claim, claim.generation, standing.again_at()).await?;
+            match rest.filter(|_| rests) {
+                Some(rest) => looks::again(&mut tx, claim, rest, false, None).await?,
+                None => looks::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
+            }
         }
         if settled || self.hold_unseen(&mut tx, claim, &standing).await? {
             tx.commit().await.map_err(StoreError::from)?;
@@ -232,6 +242,7 @@ impl Reconcile {
                 keep(&mut tx, claim, profile).await?;
                 looks::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
+                self.tell_races(user, &races);
                 return Ok(Decided::Nothing);
             }
         };
@@ -261,6 +272,7 @@ impl Reconcile {
             self.record_look(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
+            self.tell_races(user, &write.races);
             return Ok(Decided::Nothing);
         }
         if !permit.write_may_follow(&read.rate) {
@@ -279,6 +291,7 @@ impl Reconcile {
         }
         read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
+        self.tell_races(user, &write.races);
         // What the write's answer shows was asked for after this.
         claim.asked_at = standing.now();
         Ok(Decided::Write(Box::new(write)))

@@ -28,9 +28,11 @@ mod terms;
 mod turns;
 mod write;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -52,11 +54,12 @@ use crate::domain::limits::Limits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
+use crate::store::nominations::Order;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
 use breaker::Breaker;
 use confirm::Confirm;
 use gaps::GapFiller;
-use look::Begun;
+use look::{Begun, LookError};
 use permit::Gate;
 
 const STAGE: &str = "reconcile";
@@ -343,14 +346,14 @@ impl Reconcile {
         ending: &CancellationToken,
     ) -> Result<(), StoreError> {
         let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
-        loop {
+        for number in 0.. {
             let turn = ending.run_until_cancelled(self.turn(&slots)).await;
             let Some(Some((slot, probing, mut permit))) = turn else {
                 return Ok(());
             };
             while looks.try_join_next().is_some() {}
             let until_record_look = self.gate.until_record_look();
-            match self.begin(until_record_look.is_zero()).await? {
+            match self.begin(until_record_look.is_zero(), Order::of(number)).await? {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
@@ -370,7 +373,9 @@ impl Reconcile {
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
                         let began = Instant::now();
-                        let ended = this.look(&mut taken, &mut permit).await;
+                        // Of this user alone; the others must not wait for it. What the look has of Postgres is given up.
+                        let ended = AssertUnwindSafe(this.look(&mut taken, &mut permit)).catch_unwind();
+                        let ended = ended.await.unwrap_or(Err(LookError::Panicked));
                         let accepted = permit.accepted();
                         this.give_back(&taken.claim, began, accepted, ended).await;
                         drop(slot);
@@ -383,6 +388,7 @@ impl Reconcile {
                 }
             }
         }
+        Ok(())
     }
 }
 

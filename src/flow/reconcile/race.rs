@@ -35,6 +35,8 @@ pub(super) struct Races {
     pub(super) restored: Vec<Restored>,
     /// The operator has let these restores pass the brake.
     pub(super) released: bool,
+    /// Users whose roles would have been restored when this look engaged the brake; to be told once that is committed.
+    pub(super) engaged: Option<i64>,
 }
 
 impl Races {
@@ -151,18 +153,20 @@ impl Reconcile {
             self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
             return Ok(Races::default());
         }
-        let passes = self.restores_pass(tx, user, known.released).await?;
+        let (passes, engaged) = self.restores_pass(tx, user, known.released).await?;
         races::found(tx, user, &history.races(&racing, now, Some(mended), !passes)).await?;
         if !passes {
-            return Ok(Races::default());
+            return Ok(Races {
+                engaged,
+                ..Races::default()
+            });
         }
-        let restored = history.restored(&racing, &now.roles, mended);
-        Self::tell_restored(user, &restored);
         Ok(Races {
             mended: Some(mended.clone()),
             since: reckoning.since,
-            restored,
+            restored: history.restored(&racing, &now.roles, mended),
             released: known.released,
+            engaged,
         })
     }
 

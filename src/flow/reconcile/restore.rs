@@ -29,13 +29,14 @@ impl Reconcile {
         permitted.into_iter().cloned().collect()
     }
 
-    /// Whether the brake lets a restore pass. Locks it until the transaction ends, before any other brake.
+    /// Whether the brake lets a restore pass; for how many users there would be one, if that has just engaged it. Locks it until
+    /// the transaction ends, before any other brake.
     pub(super) async fn restores_pass(
         &self,
         tx: &mut Tx<'_>,
         user: &str,
         released: bool,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(bool, Option<i64>), StoreError> {
         let limits = self.restores.brake;
         let lock = restores::lock(tx, self.brake.window).await?;
         let brake = match (released, lock.engaged) {
@@ -47,26 +48,31 @@ impl Reconcile {
         let verdict = judge(limits, brake, users, 0);
         if verdict == Verdict::Engage {
             lock.engage(tx, users).await?;
+        }
+        Ok((
+            verdict == Verdict::Pass,
+            (verdict == Verdict::Engage).then_some(users),
+        ))
+    }
+
+    /// Logs what was decided about races, once that is committed: a brake that has engaged, and what is about to be restored.
+    pub(super) fn tell_races(&self, user: &str, races: &Races) {
+        if let Some(users) = races.engaged {
             error!(
                 users,
                 "brake engaged: restores of other clients' roles for {users} users inside {} s (limit: {}). All restores are \
                  held, everything else goes on. To look: rolekeeper brake; then: rolekeeper brake release restores, or \
                  rolekeeper brake drop restores",
                 self.brake.window.as_secs(),
-                limits.number
+                self.restores.brake.number
             );
         }
-        Ok(verdict == Verdict::Pass)
-    }
-
-    /// Logs what is about to be restored.
-    pub(super) fn tell_restored(user: &str, restored: &[Restored]) {
         for Restored {
             role,
             added,
             client,
             log_id,
-        } in restored
+        } in &races.restored
         {
             let change = if *added { "restored" } else { "removed" };
             info!(

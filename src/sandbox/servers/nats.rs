@@ -33,6 +33,10 @@ pub struct NatsOptions {
     pub binary: Option<PathBuf>,
     /// Most messages of one pull request; `None` leaves the server's default, which is no limit.
     pub max_request_batch: Option<u32>,
+    /// The domain of its JetStream; `None` for none.
+    pub domain: Option<String>,
+    /// Further lines of its configuration, such as its users.
+    pub more: String,
     /// A configuration to run as it is, with these variables beside `NATS_SERVER_NAME`, `NATS_HOST`, `NATS_PORT` and
     /// `NATS_STORE_DIR`; the options above do not count then.
     pub config: Option<(PathBuf, Vec<(String, String)>)>,
@@ -167,6 +171,13 @@ impl Nats {
         anyhow::bail!("nats-server ended at its start:\n{}", tail(&log, 20))
     }
 
+    /// Replaces its configuration and has it read that while it runs. When the server has done so is not known here.
+    pub fn reload(&mut self, options: &NatsOptions) -> anyhow::Result<()> {
+        self.configure(options)?;
+        let process = self.process.as_mut().context("nats-server does not run")?;
+        process.signal(Signal::SIGHUP)
+    }
+
     async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         if let Some(process) = &mut self.process {
             process.signal(signal)?;
@@ -223,7 +234,11 @@ impl Nats {
         if let Some(most) = options.max_request_batch {
             let _ = writeln!(text, "  limits {{ max_request_batch: {most} }}");
         }
+        if let Some(domain) = &options.domain {
+            let _ = writeln!(text, "  domain: {domain}");
+        }
         text.push_str("}\n");
+        text.push_str(&options.more);
         std::fs::write(&self.config, text).context("cannot write nats-server's config")
     }
 

@@ -26,6 +26,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// How a world is to be.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "wishes of a story, each on its own")]
 pub(crate) struct Builder {
     workers: usize,
     env: Vec<(String, String)>,
@@ -144,12 +145,7 @@ impl Builder {
         let postgres_proxy = proxy(self.postgres_proxy, postgres.port()).await;
         let nats = Nats::start_with(self.nats).await.expect("nats-server starts");
         let nats_proxy = proxy(self.nats_proxy, nats.port()).await;
-        let login = if self.least_rights {
-            async_nats::ConnectOptions::with_user_and_password("rolekeeper_migrate".into(), PASSWORD.into())
-        } else {
-            async_nats::ConnectOptions::new()
-        };
-        let client = login
+        let client = login(self.least_rights)
             .reconnect_delay_callback(|_| Duration::from_millis(50))
             .connect(nats.url());
         let jetstream = jetstream::ContextBuilder::new()
@@ -180,8 +176,6 @@ impl Builder {
             ("LOG_STREAM_TOKEN", LOG_TOKEN.into()),
             ("LISTEN", "127.0.0.1:0".into()),
             ("OPS_LISTEN", "127.0.0.1:0".into()),
-            // Most stories are about roles, and their users have no name.
-            ("DEFAULT_DISPLAY_NAME", String::new()),
             ("APP_EVENTS_MAX_MIB", "256".into()),
             ("AUTH0_LOGS_MAX_MIB", "64".into()),
         ]
@@ -197,7 +191,7 @@ impl Builder {
             ("NATS_URL", migrator[1].as_str()),
         ];
         let as_migrator = if self.least_rights { &as_migrator[..] } else { &[] };
-        let world = World {
+        let mut world = World {
             tenant,
             nats: nats.into(),
             own_postgres: own.map(tokio::sync::Mutex::new),
@@ -207,6 +201,7 @@ impl Builder {
             jetstream,
             oracle: Mutex::default(),
             env,
+            before_limits: false,
             http: reqwest::Client::builder()
                 .no_proxy()
                 .build()
@@ -216,13 +211,30 @@ impl Builder {
         };
         let output = world.command_with(&["migrate"], as_migrator).await;
         assert!(output.status.success(), "migrate: {}", text(&output));
+        let with_limits = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
+        world.before_limits = world.number(with_limits).await == Some(0);
         for (name, value) in self.limits {
-            world.set_limit(name, value).await;
+            if !world.before_limits {
+                world.set_limit(name, value).await;
+            } else {
+                // A binary of a release before has settings of the worker for them.
+                let setting = name.to_uppercase().replace("RESERVE", "AUTH0_RESERVE");
+                world.env.push((setting, value.to_string()));
+            }
         }
         for _ in 0..self.workers {
             world.start_worker().await;
         }
         world
+    }
+}
+
+/// How the test itself connects to NATS.
+fn login(least_rights: bool) -> async_nats::ConnectOptions {
+    if least_rights {
+        async_nats::ConnectOptions::with_user_and_password("rolekeeper_migrate".into(), PASSWORD.into())
+    } else {
+        async_nats::ConnectOptions::new()
     }
 }
 

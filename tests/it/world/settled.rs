@@ -39,7 +39,7 @@ impl World {
     /// Whether nothing is left to do; not while nats-server or Postgres is away. Parked and held users may wait.
     pub(crate) async fn is_quiet(&self) -> bool {
         let only = self.setting("ONLY");
-        let walks = only.is_empty() || only.contains("reconcile");
+        let walks = !self.before_limits && (only.is_empty() || only.contains("reconcile"));
         // First: what a round finds is in the queue when it ends.
         if walks && self.number("SELECT count(*) FROM walk WHERE changed").await != Some(0) {
             return false;

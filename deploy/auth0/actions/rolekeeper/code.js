@@ -5,10 +5,13 @@
 // Secrets of the Action, which deploy/auth0/tenant.yaml and main.tf fill in:
 //   CLAIM_NAMESPACE       an http or https address of your own, before the claims' names; without it there are no claims
 //   DEFAULT_DISPLAY_NAME  for who has none; without it nobody is given one
+//   CLAIM_ROLES           roles that tokens show, separated by commas or spaces; without it, or with *, all
+//   CLAIM_CLIENTS         client ids whose tokens show roles, separated likewise; without it, or with *, those of all
+//                         applications that ask, third-party ones too
 //
 // Claims:
 //   <namespace>/roles        ID and access token, when the scope `roles` is asked for: `app_metadata.roles`, if it is a
-//                            list of strings
+//                            list of strings, as far as CLAIM_ROLES and CLAIM_CLIENTS allow
 //   <namespace>/displayName  ID token: `user_metadata.displayName`, or the default on the very first login
 
 const ROLES_SCOPE = "roles";
@@ -20,7 +23,7 @@ exports.onExecutePostLogin = async (event, api) => {
   const secrets = event?.secrets ?? {};
   const namespace = namespaceFrom(secrets.CLAIM_NAMESPACE);
   quietly("display name", () => displayName(event, api, namespace, secrets.DEFAULT_DISPLAY_NAME));
-  quietly("roles", () => roles(event, api, namespace));
+  quietly("roles", () => roles(event, api, namespace, secrets));
 };
 
 function displayName(event, api, namespace, defaultName) {
@@ -35,13 +38,27 @@ function displayName(event, api, namespace, defaultName) {
   }
 }
 
-function roles(event, api, namespace) {
+function roles(event, api, namespace, secrets) {
   const held = event?.user?.app_metadata?.roles;
   if (!namespace || !requestedScopes(event).has(ROLES_SCOPE) || !isListOfStrings(held)) {
     return;
   }
-  api.idToken.setCustomClaim(`${namespace}/roles`, held);
-  api.accessToken.setCustomClaim(`${namespace}/roles`, held);
+  const [ofClient, ofRole] = [allowed(secrets.CLAIM_CLIENTS), allowed(secrets.CLAIM_ROLES)];
+  if (!ofClient(event?.client?.client_id)) {
+    return;
+  }
+  const shown = held.filter(ofRole);
+  api.idToken.setCustomClaim(`${namespace}/roles`, shown);
+  api.accessToken.setCustomClaim(`${namespace}/roles`, shown);
+}
+
+// Whether a name is on the list. A value that is no text allows nothing.
+function allowed(names) {
+  if (names === undefined || names === "*") {
+    return () => true;
+  }
+  const listed = new Set(typeof names === "string" ? names.split(/[\s,]+/).filter(isFilled) : []);
+  return (name) => listed.has(name);
 }
 
 // Auth0 shows the scopes in different places: a login in the browser in `transaction.requested_scopes`; the password

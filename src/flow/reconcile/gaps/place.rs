@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{error, info};
 
 use super::{GapFiller, PAGE_PAUSE, Trouble};
+use crate::auth0::{CallError, LaterWhy, Page};
 use crate::config::Start;
 use crate::store::Checkpoint;
 
@@ -63,6 +64,21 @@ impl GapFiller {
         Ok(PAGE_PAUSE)
     }
 
+    /// The page behind the checkpoint; or why that is lost. A refusal counts when Auth0 lets us read the log otherwise, and
+    /// refuses the same once more: something in between may refuse any call, or one.
+    pub(super) async fn behind(&self, at: &Checkpoint, take: u32) -> Result<Result<Page, String>, Trouble> {
+        let behind = async || self.page(async || self.logs.after(&at.log_id, take).await).await;
+        match behind().await {
+            Err(Trouble::Call { error, .. }) if is_of_the_place(&error) => {}
+            page => return page.map(Ok),
+        }
+        self.page(async || self.logs.newest().await).await?;
+        match behind().await {
+            Err(Trouble::Call { error, .. }) if is_of_the_place(&error) => Ok(Err(error.to_string())),
+            page => page.map(Ok),
+        }
+    }
+
     /// Whether an empty page says that the checkpoint is no longer in the log, rather than its last record. Auth0 does
     /// not document what it answers then.
     pub(super) async fn is_lost(&self, at: &Checkpoint) -> Result<bool, Trouble> {
@@ -76,4 +92,18 @@ impl GapFiller {
             .iter()
             .any(|newest| newest.date > at.record_at && self.is_ready(newest, now)))
     }
+}
+
+/// Whether Auth0 may mean the checkpoint with it, which is not documented.
+fn is_of_the_place(error: &CallError) -> bool {
+    let refused = matches!(
+        error,
+        CallError::Refused { .. }
+            | CallError::Gone { .. }
+            | CallError::Later {
+                why: LaterWhy::NotFound,
+                ..
+            }
+    );
+    refused && !error.is_denied()
 }

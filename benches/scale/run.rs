@@ -1,0 +1,196 @@
+//! Everything in its order: the sizes by turns, so that a noisy minute of the machine hits all of them.
+//!
+//! Owns the sizes and the rounds. Must never leave out a round.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::cost::{self, Cost};
+use crate::table::Table;
+use crate::world::World;
+
+/// Scrapes of one measurement.
+const SCRAPES: u32 = 50;
+
+/// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
+#[derive(Debug, Parser)]
+pub(crate) struct Sizes {
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Rounds
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Users, each with a playlist; the last size is held against the first
+    #[arg(long, value_delimiter = ',', default_values_t = [30_000, 3_000_000])]
+    users: Vec<u32>,
+    /// Seconds for which nothing happens
+    #[arg(long, default_value_t = 60)]
+    idle_seconds: u64,
+    /// Users who cross the threshold, one after the other, in a round
+    #[arg(long, default_value_t = 20)]
+    crossings: u32,
+}
+
+/// One size with its figures.
+struct Size {
+    world: World,
+    idle: Cost,
+    scrape: Cost,
+    start: Cost,
+    crossing: Cost,
+    rules: Cost,
+    compared: Cost,
+    memory: Vec<f64>,
+}
+
+/// Measures everything and prints the table.
+pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
+    anyhow::ensure!(
+        sizes.rounds > 0 && sizes.crossings > 0 && sizes.idle_seconds > 0 && !sizes.users.is_empty(),
+        "at least one of each"
+    );
+    let began = Instant::now();
+    let mut all = vec![];
+    for users in &sizes.users {
+        all.push(Size::new(
+            World::start(*users, sizes.rounds * sizes.crossings).await?,
+        ));
+        eprintln!("[{:>4} s] {users} users", began.elapsed().as_secs());
+    }
+    for round in 1..=sizes.rounds {
+        for size in &mut all {
+            size.start().await?;
+        }
+        idle(&mut all, Duration::from_secs(sizes.idle_seconds)).await?;
+        for size in &mut all {
+            size.scrape().await?;
+            size.cross(sizes.crossings).await?;
+            size.rules().await?;
+        }
+        eprintln!("[{:>4} s] round {round}", began.elapsed().as_secs());
+    }
+    let table = table(&all, sizes.idle_seconds)?;
+    println!(
+        "\nCPU of the worker, Postgres and nats-server together. Medians of {} rounds, smallest and largest behind.\n\n{table}",
+        sizes.rounds
+    );
+    println!("Took {} s.", began.elapsed().as_secs());
+    for size in &mut all {
+        size.world.stop_worker().await?;
+    }
+    Ok(if table.all_reached() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+impl Size {
+    fn new(world: World) -> Self {
+        Self {
+            world,
+            idle: Cost::default(),
+            scrape: Cost::default(),
+            start: Cost::default(),
+            crossing: Cost::default(),
+            rules: Cost::default(),
+            compared: Cost::default(),
+            memory: vec![],
+        }
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        self.world.stop_worker().await?;
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        self.world.start_worker().await?;
+        let spent = self.world.cpu()? - before;
+        self.start.push(spent, began.elapsed(), 1);
+        Ok(())
+    }
+
+    async fn scrape(&mut self) -> Result<()> {
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        for _ in 0..SCRAPES {
+            self.world.scrape().await?;
+        }
+        let spent = self.world.cpu()? - before;
+        self.scrape.push(spent, began.elapsed(), SCRAPES);
+        Ok(())
+    }
+
+    async fn cross(&mut self, crossings: u32) -> Result<()> {
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        for _ in 0..crossings {
+            self.world.cross().await?;
+        }
+        let spent = self.world.cpu()? - before;
+        self.crossing.push(spent, began.elapsed(), crossings);
+        Ok(())
+    }
+
+    /// Other rules until they are in force, and then until all users were compared with them.
+    async fn rules(&mut self) -> Result<()> {
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        self.world.change_rules().await?;
+        let spent = self.world.cpu()? - before;
+        self.rules.push(spent, began.elapsed(), 1);
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        self.world.all_compared().await?;
+        let spent = self.world.cpu()? - before;
+        self.compared.push(spent, began.elapsed(), 1);
+        Ok(())
+    }
+}
+
+/// Nothing happens, at all sizes at once: what each takes is its own processes'.
+async fn idle(all: &mut [Size], time: Duration) -> Result<()> {
+    let mut before = vec![];
+    for size in all.iter() {
+        before.push((Instant::now(), size.world.cpu()?));
+    }
+    tokio::time::sleep(time).await;
+    for (size, (began, before)) in all.iter_mut().zip(before) {
+        let spent = size.world.cpu()? - before;
+        size.idle.push(spent, began.elapsed(), 1);
+        size.memory.push(size.world.memory_mib()?);
+    }
+    Ok(())
+}
+
+fn table(all: &[Size], idle_seconds: u64) -> Result<Table> {
+    let mut table = Table::default();
+    let of = |cost: fn(&Size) -> &Cost| -> Vec<(u32, &Cost)> {
+        all.iter().map(|size| (size.world.users, cost(size))).collect()
+    };
+    cost::rows(
+        &mut table,
+        &format!("{idle_seconds} s idle"),
+        &of(|size| &size.idle),
+    )?;
+    cost::rows(&mut table, "a scrape", &of(|size| &size.scrape))?;
+    cost::rows(&mut table, "a start until ready", &of(|size| &size.start))?;
+    cost::rows(
+        &mut table,
+        "a rule change until in force",
+        &of(|size| &size.rules),
+    )?;
+    cost::rows(
+        &mut table,
+        "a crossing until the role is held",
+        &of(|size| &size.crossing),
+    )?;
+    cost::time_rows(
+        &mut table,
+        "all users compared after it",
+        &of(|size| &size.compared),
+    );
+    for size in all {
+        let row = format!("worker's memory, {} users, MiB", size.world.users);
+        table.row(&row, None, &size.memory);
+    }
+    Ok(table)
+}

@@ -1,0 +1,53 @@
+//! A database with so many users, each with a playlist, as it is where a worker has run for long.
+//!
+//! Owns what stands in it: half of the users hold the role, all are known from their profiles, every holder was verified a
+//! moment ago. Must never leave a table out that grows with users.
+
+use anyhow::Result;
+use rolekeeper::sandbox::traffic::{LINE, ROLE};
+use sqlx::{Connection as _, PgConnection};
+
+/// Playlists in a block of those with as many plays as is their number in it.
+const BLOCK: u32 = 200;
+/// The number in its block of a playlist that a single play carries to the threshold.
+const ONE_BELOW: u32 = 99;
+
+const TABLES: [&str; 3] = [
+    "INSERT INTO playlists (playlist_id, plays, owner_id, name)
+     SELECT 'pl_' || lpad(number::text, 12, '0'), number % $2, 'auth0|' || lpad(number::text, 24, '0'), 'Road trip'
+     FROM generate_series(0, $1 - 1) AS number WHERE $3::text IS NOT NULL AND $4::bigint > 0",
+    "INSERT INTO users (user_id, profile, fetched_at, profile_at, alive_at, last_login_at)
+     SELECT id, jsonb_build_object('user_id', id, 'email', id || '@example.org', 'email_verified', true, 'name', 'Listener',
+             'app_metadata', CASE WHEN number % $2 >= $4 THEN jsonb_build_object('roles', jsonb_build_array($3::text)) ELSE '{}' END,
+             'user_metadata', '{\"displayName\": \"Listener\"}'::jsonb), now(), now(), now(), now()
+     FROM generate_series(0, $1 - 1) AS number, LATERAL (SELECT 'auth0|' || lpad(number::text, 24, '0')) AS one (id)",
+    "INSERT INTO assignments (user_id, role, wanted, held, adopted, verified_at)
+     SELECT 'auth0|' || lpad(number::text, 24, '0'), $3::text, true, true, true, now()
+     FROM generate_series(0, $1 - 1) AS number WHERE number % $2 >= $4",
+];
+
+/// Fills the migrated database at `url`.
+pub(crate) async fn users(url: &str, users: u32) -> Result<()> {
+    let mut db = PgConnection::connect(url).await?;
+    for insert in TABLES {
+        let insert = sqlx::query(insert).bind(i64::from(users)).bind(i64::from(BLOCK));
+        insert.bind(ROLE).bind(LINE).execute(&mut db).await?;
+    }
+    sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, users, assignments")
+        .execute(&mut db)
+        .await?;
+    // What the filling wrote must not be paid for by a measurement.
+    sqlx::raw_sql("CHECKPOINT").execute(&mut db).await?;
+    Ok(db.close().await?)
+}
+
+/// The user, and the user's playlist, whom one play carries to the threshold; `which` is below a 200th of the users.
+pub(crate) fn one_below(which: u32) -> (String, String) {
+    let number = which * BLOCK + ONE_BELOW;
+    (format!("auth0|{number:024}"), format!("pl_{number:012}"))
+}
+
+/// How many there are of them among so many users.
+pub(crate) fn ones_below(users: u32) -> u32 {
+    users / BLOCK
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Owns what the checks have no time for: the integration tests of faults, at sizes that take longer, so many rounds one
+# after the other. Prints at the end `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
+#
+#   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once and takeover
+#
+# The oracle of each test is its own; chance (seeds, order, timing) differs from round to round.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
+export SQLX_OFFLINE=true
+export CI=true
+export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
+export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
+# Tests that have a larger size take it.
+export LONG_TESTS=1
+
+# A round that hangs must not hold the machine.
+ROUND_LIMIT=90m
+
+rounds=3
+if [ "${1:-}" = --rounds ]; then
+  rounds="${2:?--rounds needs a number}"
+  shift 2
+fi
+filters=("$@")
+if [ "${#filters[@]}" = 0 ]; then
+  filters=(::f4 ::f5 ::f60 races:: fold_exactly_once:: takeover::)
+fi
+
+deploy/install.sh test || exit 1
+cargo test --quiet --locked --features sandbox --no-run || exit 1
+
+passed=0
+failed=0
+for ((round = 1; round <= rounds; round++)); do
+  printf '\n== round %s of %s ==\n' "$round" "$rounds"
+  output="$(mktemp)"
+  timeout --kill-after=30s "$ROUND_LIMIT" \
+    cargo test --quiet --locked --features sandbox --test it -- "${filters[@]}" 2>&1 | tee "$output"
+  ended="${PIPESTATUS[0]}"
+  counts="$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' "$output")"
+  rm -f "$output"
+  read -r ok bad <<<"${counts:-0 0}"
+  if [ "$ok" = 0 ] || { [ "$ended" != 0 ] && [ "$bad" = 0 ]; }; then
+    echo "round $round did not come to its end (exit $ended)"
+    bad=$((bad + 1))
+  fi
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+done
+printf '\n%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

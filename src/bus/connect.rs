@@ -1,0 +1,147 @@
+//! Making a connection to NATS.
+//!
+//! Owns every option of it: servers, login, TLS, and where JetStream is. Must never connect in another way than configured,
+//! and never show a secret.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_nats::{Auth, AuthError, ConnectOptions, Event, jetstream};
+use secrecy::ExposeSecret as _;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use super::refusals::Refusals;
+use super::{Bus, BusError, publish};
+use crate::config::{BusConfig, NatsLogin, NatsProof, NatsTls};
+
+/// Longest wait for one answer of JetStream.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Delay between two attempts to connect; short, because a cluster's next server may answer at once.
+const RECONNECT_DELAY: Duration = Duration::from_millis(250);
+/// Publishes in flight at once. The client waits for ever past that, so `publish` stays well below.
+const MAX_ACKS_IN_FLIGHT: usize = 4_000;
+
+impl Bus {
+    /// Connects in the background: returns at once, keeps trying for ever, reconnects by itself.
+    ///
+    /// # Errors
+    /// Settings that cannot work, such as an address that is none.
+    pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
+        let (disconnected, disconnects) = watch::channel(0);
+        let refusals = Refusals::new(&config.inbox_prefix);
+        // The client asks for a delay before its very first attempt too, where there is nothing to wait for.
+        let tried = AtomicBool::new(false);
+        let (events, attempts) = (refusals.clone(), refusals.clone());
+        let options = secured(logging_in(&config.login), &config.tls)
+            .name("rolekeeper")
+            .custom_inbox_prefix(&config.inbox_prefix)
+            .retry_on_initial_connect()
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .reconnect_delay_callback(move |_| {
+                if tried.swap(true, Ordering::Relaxed) {
+                    RECONNECT_DELAY
+                } else {
+                    Duration::ZERO
+                }
+            })
+            .reconnect_to_server_callback(move |servers, _| {
+                // Asked before each attempt: the only place that has the reason why the one before failed.
+                attempts.failed_to_connect(servers.into_iter().filter_map(|server| server.last_error));
+                std::future::ready(None)
+            })
+            .event_callback(move |event| {
+                if !events.note(&event) {
+                    report(&event);
+                }
+                if event == Event::Disconnected {
+                    disconnected.send_modify(|count| *count += 1);
+                }
+                std::future::ready(())
+            });
+        let servers: Vec<&str> = config.url.expose_secret().split(',').collect();
+        let client = options
+            .connect(servers)
+            .await
+            .map_err(|error| BusError::Settings(error.to_string()))?;
+        let jetstream = jetstream::ContextBuilder::new()
+            .api_prefix(&config.api_prefix)
+            .timeout(REQUEST_TIMEOUT)
+            .ack_timeout(REQUEST_TIMEOUT)
+            .max_ack_inflight(MAX_ACKS_IN_FLIGHT)
+            .build(client.clone());
+        Ok(Self {
+            client,
+            jetstream,
+            api_prefix: config.api_prefix.as_str().into(),
+            refusals,
+            bulk: publish::Bulk::default(),
+            disconnects,
+        })
+    }
+}
+
+/// Options that read the login anew at each attempt.
+fn logging_in(login: &NatsLogin) -> ConnectOptions {
+    if let NatsLogin::None = login {
+        return ConnectOptions::new();
+    }
+    let login = Arc::new(login.clone());
+    ConnectOptions::with_auth_callback(move |nonce| {
+        let login = Arc::clone(&login);
+        async move { login.prove(&nonce).map(auth).map_err(AuthError::new) }
+    })
+}
+
+fn auth(proof: NatsProof) -> Auth {
+    let NatsProof {
+        user,
+        token,
+        jwt,
+        nkey,
+        signature,
+    } = proof;
+    let mut auth = Auth::new();
+    if let Some((user, password)) = user {
+        auth.username = Some(user);
+        auth.password = Some(password.expose_secret().to_owned());
+    }
+    auth.token = token.map(|token| token.expose_secret().to_owned());
+    auth.jwt = jwt;
+    auth.nkey = nkey;
+    auth.signature = signature;
+    auth
+}
+
+fn secured(mut options: ConnectOptions, tls: &NatsTls) -> ConnectOptions {
+    let NatsTls {
+        required,
+        first,
+        ca_file,
+        client,
+    } = tls;
+    options = options.require_tls(*required);
+    if *first {
+        options = options.tls_first();
+    }
+    if let Some(file) = ca_file {
+        options = options.add_root_certificates(file.clone());
+    }
+    if let Some((certificate, key)) = client {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    options
+}
+
+fn report(event: &Event) {
+    match event {
+        Event::Connected => info!(dependency = "nats", "connected to NATS"),
+        Event::Disconnected => warn!(dependency = "nats", "connection to NATS lost, reconnecting"),
+        Event::SlowConsumer(_) => {
+            warn!("NATS messages were dropped before they were read; they will be read again");
+        }
+        // One line an attempt: who waits for the bus says so once a minute instead.
+        other => debug!(dependency = "nats", "{other}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! An operator lets go of a brake while folds and looks are at work: nobody waits for each other in a circle.
+
+use std::time::Duration;
+
+use sqlx::{Postgres, Transaction};
+
+use crate::world::World;
+
+/// Ann is held by the brake on revokes; Bob is in the queue.
+const HELD: &str = "UPDATE brakes SET engaged_at = now() WHERE change = 'revoked';
+    INSERT INTO nominations (user_id, urgency, held) VALUES ('auth0|ann', 0, 'brake_revokes'), ('auth0|bob', 0, NULL)";
+const WAITING: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+async fn run(tx: &mut Transaction<'static, Postgres>, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).execute(&mut **tx).await.map(|_| ())
+}
+
+/// As a fold that nominates Ann and then Bob, and as a look that has Bob and asks for the brake.
+#[tokio::test]
+async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
+    let world = World::builder().workers(0).start().await;
+    sqlx::raw_sql(HELD)
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+    let mut fold = world.db.begin().await.expect("a transaction");
+    let mut look = world.db.begin().await.expect("a transaction");
+    run(
+        &mut fold,
+        "UPDATE nominations SET generation = generation + 1 WHERE user_id = 'auth0|ann'",
+    )
+    .await
+    .expect("a lock");
+    run(
+        &mut look,
+        "SELECT FROM nominations WHERE user_id = 'auth0|bob' FOR UPDATE",
+    )
+    .await
+    .expect("a lock");
+    let release = world.command(&["brake", "release", "revokes"]);
+    let others = async {
+        world.count_is("the release waits for Ann", WAITING, 1).await;
+        let asks = run(
+            &mut look,
+            "SELECT FROM brakes WHERE change = 'revoked' FOR UPDATE",
+        );
+        let asked = tokio::time::timeout(Duration::from_secs(5), asks).await;
+        asked.expect("the brake is free").expect("a lock");
+        look.commit().await.expect("the look ends");
+        let bob = "UPDATE nominations SET generation = generation + 1 WHERE user_id = 'auth0|bob'";
+        run(&mut fold, bob).await.expect("no deadlock");
+        fold.commit().await.expect("the fold ends");
+    };
+    let (released, ()) = tokio::join!(release, others);
+    let said = String::from_utf8_lossy(&released.stdout).into_owned();
+    assert!(said.contains("1 users released"), "{said}");
+    // Bob waits, was not looked at, and so does not pass.
+    assert!(
+        said.contains("1 more wait that were not held: they count anew"),
+        "{said}"
+    );
+    let left = "SELECT count(*) FROM nominations WHERE held IS NOT NULL OR (pass_revokes AND user_id <> 'auth0|ann')";
+    assert_eq!(world.number(left).await, Some(0));
+}

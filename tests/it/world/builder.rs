@@ -214,12 +214,12 @@ impl Builder {
         let with_limits = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
         world.before_limits = world.number(with_limits).await == Some(0);
         for (name, value) in self.limits {
-            if !world.before_limits {
-                world.set_limit(name, value).await;
-            } else {
+            if world.before_limits {
                 // A binary of a release before has settings of the worker for them.
                 let setting = name.to_uppercase().replace("RESERVE", "AUTH0_RESERVE");
                 world.env.push((setting, value.to_string()));
+            } else {
+                world.set_limit(name, value).await;
             }
         }
         for _ in 0..self.workers {

@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::stream::{Config, Source};
 
-use crate::events::{plays, saved};
+use crate::events::{Sent, plays, saved};
 use crate::world::{APP_EVENTS, World, text};
 
 const PLAYS: &str = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
@@ -82,17 +82,20 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     let (accepted, said) = accept(&world).await;
     assert!(accepted && said.contains("61 ids"), "{said}");
     // What came before it was accepted, and what comes after.
-    world.publish(&first[..10]).await;
+    let again = first[..10].iter().map(|event| Sent {
+        // As a stream that knows no ids of before takes it.
+        id: format!("{}-again", event.id),
+        ..event.clone()
+    });
+    world.publish(&again.collect::<Vec<_>>()).await;
     world.publish(&plays("b", "pl_1", 0..40)).await;
     let counted = async || world.number(PLAYS).await == Some(100);
     world.eventually("each counts once", counted).await;
     let worker = world.worker();
-    world
-        .eventually("repeats are dropped", async || {
-            worker.count(DROPPED).await == Some(40)
-        })
-        .await;
-    assert_eq!(world.number(FOLDED).await, Some(61 + 40 + 40));
+    // What the stream itself still knew by its id was not stored.
+    let stored = world.number(FOLDED).await.unwrap_or_default() - 61 - 40;
+    assert!((10..=40).contains(&stored), "{stored}");
+    assert_eq!(worker.count(DROPPED).await, Some(stored));
 
     // Once the window has passed, the stream alone drops them.
     let over = "UPDATE stream_cursors SET repeats_until_ns = 1 WHERE stream = 'APP_EVENTS'";

@@ -50,8 +50,14 @@ CREATE INDEX IF NOT EXISTS retractions_counted ON retractions (counted_at);
 COMMENT ON TABLE retractions IS 'Event ids whose play was taken back; each counts once. Written by the fold of APP_EVENTS; one row for each retracted play of the stream''s age and the duplicate window, then removed by the same worker. An older copy that is restored is older than the cursor it came with by nothing, so what it lacks is folded again.';
 
 -- The running role may not set a sequence.
-CREATE FUNCTION mend_playlist_numbers() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION mend_playlist_numbers() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
     SELECT setval('playlist_numbers', greatest((SELECT max(number) FROM playlists WHERE number IS NOT NULL),
         (SELECT last_value FROM playlist_numbers)))
 $$;
 COMMENT ON FUNCTION mend_playlist_numbers IS 'Moves the sequence of playlists.number behind the largest one that is given, where it was behind, as after a logical replication that left it out; answers that number.';
+-- Whatever the schema is called; and nobody can put a table of their own before it.
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION mend_playlist_numbers() SET search_path = %I, pg_temp', current_schema());
+    REVOKE ALL ON FUNCTION mend_playlist_numbers() FROM PUBLIC;
+END $$;

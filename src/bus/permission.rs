@@ -36,13 +36,30 @@ pub(super) fn general(subject: &str, inbox_prefix: &str) -> String {
     tokens.collect::<Vec<_>>().join(".")
 }
 
+/// How each of our sentences about a permission begins.
+const NOT_PERMITTED: &str = "NATS does not permit this user to";
+
+/// What of a reason is a refusal, in words that hold nothing else of it; none where it is no refusal.
+pub(super) fn refusal(why: &str) -> Option<String> {
+    if why.starts_with(NOT_PERMITTED) {
+        return Some(why.to_owned());
+    }
+    let lower = why.to_lowercase();
+    let of = |refused: &str| format!("NATS refuses {refused}; the log has the reason");
+    if lower.contains("authorization") || lower.contains("authentication") {
+        Some(of("the login (authorization violation)"))
+    } else {
+        needs_a_person(why).then(|| of("the connection, or its certificate is not trusted"))
+    }
+}
+
 pub(super) fn no_publish(subject: &str) -> String {
-    format!("NATS does not permit this user to publish to \"{subject}\": grant that permission")
+    format!("{NOT_PERMITTED} publish to \"{subject}\": grant that permission")
 }
 
 pub(super) fn no_inbox(subject: &str) -> String {
     format!(
-        "NATS does not permit this user to subscribe to \"{subject}\", where responses come: grant that permission, or set \
+        "{NOT_PERMITTED} subscribe to \"{subject}\", where responses come: grant that permission, or set \
          NATS_INBOX_PREFIX to what is granted"
     )
 }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -353,6 +354,7 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
         credential: ClientCredential::Secret(SECRET.into()),
         issuer: String::new(),
         state: tokio::sync::Mutex::default(),
+        app_metadata_shown: AtomicBool::default(),
     };
     let name = async || {
         tokens

@@ -302,7 +302,9 @@ async fn a_wish_comes_behind_grants_and_before_new_users() {
         .filter(|call| call.endpoint == ReadUser)
         .filter_map(|call| call.user_id)
         .collect();
-    assert_eq!(reads[..2], ["auth0|bob", ANN], "{reads:?}");
+    assert_eq!(reads[0], "auth0|bob", "{reads:?}");
+    // Every fourth look leaves names to the end.
+    assert!(reads[1..3].contains(&ANN.to_owned()), "{reads:?}");
     assert_eq!(reads.len(), 7, "{reads:?}");
 }
 

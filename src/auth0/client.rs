@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect};
@@ -91,6 +92,7 @@ impl Client {
             credential: options.credential,
             issuer: base.to_string(),
             state: tokio::sync::Mutex::default(),
+            app_metadata_shown: AtomicBool::default(),
         };
         Ok(Self {
             http,
@@ -178,7 +180,7 @@ impl Client {
             };
             if matches!(result, Err(CallError::Scope { .. })) {
                 // A token keeps the scopes it was issued with: once they are mended only a new one has them.
-                self.tokens.forget(&token).await;
+                self.tokens.lacks_scope(&token).await;
             }
             return Reply {
                 result,

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -255,14 +256,15 @@ async fn a_user_is_read_and_patched_with_the_token_and_a_name() {
 
 #[tokio::test]
 async fn ids_are_percent_encoded_once_and_cannot_leave_their_place() {
-    let tenant = Tenant::new(vec![], vec![]).await;
-    let reader = Reader::new(&tenant.client());
     let cases = [
         ("samlp|conn|a+b@c.d", "samlp%7Cconn%7Ca%2Bb%40c.d"),
         ("auth0|a b/../c?d#e", "auth0%7Ca%20b%2F..%2Fc%3Fd%23e"),
         ("already%7Cencoded", "already%257Cencoded"),
         ("é|~-._", "%C3%A9%7C~-._"),
     ];
+    let shown = cases.map(|(id, _)| Say::json(200, &json!({"user_id": id})));
+    let tenant = Tenant::new(vec![], shown.into()).await;
+    let reader = Reader::new(&tenant.client());
     for (id, encoded) in cases {
         reader.get_user(&UserId::parse(id).unwrap()).await.result.unwrap();
         let line = tenant.got("/api/v2/").pop().unwrap().line;
@@ -353,6 +355,7 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
         credential: ClientCredential::Secret(SECRET.into()),
         issuer: String::new(),
         state: tokio::sync::Mutex::default(),
+        app_metadata_shown: AtomicBool::default(),
     };
     let name = async || {
         tokens

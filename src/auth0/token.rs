@@ -4,6 +4,7 @@
 //! Must never let a dead token endpoint be asked by every caller, and never show a token, the secret or an assertion.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -27,6 +28,12 @@ const REFRESH_MARGIN: Duration = Duration::from_mins(1);
 const COOL_DOWN: Duration = Duration::from_secs(1);
 /// The token endpoint's own `Retry-After` stretches the cool-down up to this.
 const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
+/// Least time between two tokens that are taken because the last one lacks a scope; each time twice as long.
+const RENEWALS_APART: Duration = Duration::from_secs(5);
+/// Up to this.
+const RENEWALS_APART_AT_MOST: Duration = Duration::from_mins(10);
+/// What shows a profile whole.
+const NEEDED_TO_READ: [&str; 2] = ["read:users", "read:users_app_metadata"];
 /// A difference between the clocks that is not worth a word.
 const DRIFT_OF_NO_MATTER_S: i64 = 5;
 /// Longest life believed; a day is usual at Auth0.
@@ -48,6 +55,8 @@ pub(super) struct NoToken {
     pub(super) error: CallError,
     /// What the token endpoint asked for.
     pub(super) retry_after: Option<Duration>,
+    /// There was one, which was counted, and it is not used: it lacks scopes.
+    issued: bool,
 }
 
 /// The token cache of one client.
@@ -60,6 +69,8 @@ pub(super) struct Tokens {
     /// The tenant as the audience of assertions: `https://{domain}/`.
     pub(super) issuer: String,
     pub(super) state: Mutex<State>,
+    /// An answer to the present token has shown some user's `app_metadata`: it is not hidden from the client.
+    pub(super) app_metadata_shown: AtomicBool,
 }
 
 /// Held across the refresh: that makes everyone else wait for its outcome.
@@ -67,6 +78,8 @@ pub(super) struct Tokens {
 pub(super) struct State {
     pub(super) cached: Option<Cached>,
     pub(super) failed: Option<(Instant, NoToken)>,
+    /// New tokens that are taken in the hope of more scopes.
+    pub(super) renewals: Renewals,
 }
 
 pub(super) struct Cached {
@@ -90,6 +103,48 @@ impl State {
 struct Granted {
     access_token: String,
     expires_in: u64,
+    /// What the client may do; Auth0 states it always.
+    scope: Option<String>,
+}
+
+/// Which of the scopes are missing without which a profile is shown in part, and roles of other clients in it look as if
+/// there were none. Scopes for writing are left to the write: Auth0 refuses it and names them.
+fn missing_scopes(granted: Option<&str>) -> Option<String> {
+    let granted: Vec<&str> = granted?.split_whitespace().collect();
+    let missing: Vec<&str> = NEEDED_TO_READ
+        .into_iter()
+        .filter(|scope| !granted.contains(scope))
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "Insufficient scope, the token lacks {}: grant it to the client for the Management API",
+            missing.join(" and ")
+        )
+    })
+}
+
+/// When the next token may be taken in the hope that it has more scopes: each is counted by Auth0, and paid for.
+#[derive(Default)]
+pub(super) struct Renewals {
+    after: Option<Instant>,
+    apart: Duration,
+}
+
+impl Renewals {
+    fn may(&self, now: Instant) -> bool {
+        self.after.is_none_or(|after| now >= after)
+    }
+
+    /// One is taken, or was for nothing. Answers when the next may be.
+    fn next(&mut self, now: Instant) -> Instant {
+        let long_ago = |after: Instant| now >= after + RENEWALS_APART_AT_MOST;
+        self.apart = if self.after.is_none_or(long_ago) {
+            RENEWALS_APART
+        } else {
+            (self.apart * 2).min(RENEWALS_APART_AT_MOST)
+        };
+        *self.after.insert(now + self.apart)
+    }
 }
 
 /// How far this machine's clock is from the server's, in words; none where the difference is no more than an answer's
@@ -130,15 +185,16 @@ impl Tokens {
             None => match self.refresh().await {
                 Ok(fresh) => {
                     let token = fresh.token.clone();
-                    *state = State {
-                        cached: Some(fresh),
-                        failed: None,
-                    };
+                    state.cached = Some(fresh);
+                    state.failed = None;
                     return Ok(token);
                 }
                 Err(failure) => {
                     let asked_for = failure.retry_after.unwrap_or_default();
-                    let until = Instant::now() + asked_for.clamp(COOL_DOWN, MAX_COOL_DOWN);
+                    let mut until = Instant::now() + asked_for.clamp(COOL_DOWN, MAX_COOL_DOWN);
+                    if failure.issued {
+                        until = until.max(state.renewals.next(Instant::now()));
+                    }
                     state.failed = Some((until, failure.clone()));
                     failure
                 }
@@ -163,9 +219,14 @@ impl Tokens {
         self.get_for(None, at).await.map(drop)
     }
 
-    /// The next call takes a new token, unless somebody has taken one already.
-    pub(super) async fn forget(&self, token: &Token) {
-        self.state.lock().await.drop_cached(token);
+    /// This token lacks a scope: the next call takes a new one, unless one was taken already, or not long ago.
+    pub(super) async fn lacks_scope(&self, token: &Token) {
+        let mut state = self.state.lock().await;
+        let now = Instant::now();
+        if state.renewals.may(now) {
+            state.drop_cached(token);
+            state.renewals.next(now);
+        }
     }
 
     async fn refresh(&self) -> Result<Cached, NoToken> {
@@ -173,6 +234,7 @@ impl Tokens {
         let unavailable = |detail| NoToken {
             error: CallError::token_unavailable(detail),
             retry_after: None,
+            issued: false,
         };
         let mut asking = json!({
             "grant_type": "client_credentials",
@@ -204,6 +266,7 @@ impl Tokens {
                 return Err(NoToken {
                     error: CallError::from_token_answer(answer.status, &body.unwrap_or_default(), drift),
                     retry_after: answer.rate.retry_after,
+                    issued: false,
                 });
             }
         };
@@ -218,6 +281,14 @@ impl Tokens {
                 "the token endpoint's answer: a token that no header can carry".to_owned(),
             ));
         }
+        if let Some(message) = missing_scopes(granted.scope.as_deref()) {
+            return Err(NoToken {
+                error: CallError::Scope { message },
+                retry_after: None,
+                issued: true,
+            });
+        }
+        self.app_metadata_shown.store(false, Ordering::Relaxed);
         let life = Duration::from_secs(granted.expires_in).min(MAX_LIFE);
         tracing::info!(life_s = life.as_secs(), "took a new token for the Management API");
         Ok(Cached {
@@ -242,5 +313,33 @@ mod tests {
         assert_eq!((said(0), said(5), said(-5)), (None, None, None));
         assert!(said(90).unwrap().contains("90 s ahead of"), "{:?}", said(90));
         assert!(said(-75).unwrap().contains("75 s behind"), "{:?}", said(-75));
+    }
+
+    #[test]
+    fn a_stated_scope_that_hides_roles_is_missed_and_none_stated_is_none_missed() {
+        assert_eq!(missing_scopes(None), None);
+        assert_eq!(
+            missing_scopes(Some("read:users_app_metadata read:logs read:users")),
+            None
+        );
+        let said = missing_scopes(Some("read:users update:users")).unwrap();
+        assert!(said.contains("lacks read:users_app_metadata:"), "{said}");
+        let said = missing_scopes(Some("")).unwrap();
+        assert!(said.contains("read:users and read:users_app_metadata"), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_taken_for_a_missing_scope_become_rare() {
+        let mut renewals = Renewals::default();
+        let mut taken = 0;
+        for _ in 0..24 * 360 {
+            let now = Instant::now();
+            if renewals.may(now) {
+                renewals.next(now);
+                taken += 1;
+            }
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        assert!((140..160).contains(&taken), "{taken} a day");
     }
 }

@@ -4,6 +4,7 @@
 //! object or null (Auth0 takes the former as "delete everything"), never read a `roles` it does not understand as an
 //! empty list, and never a name it does not understand as missing.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -51,6 +52,8 @@ pub struct Profile {
     whole: bool,
     /// Some text in it was no text and has been made legible.
     repaired: bool,
+    /// It has no `app_metadata`, and no other profile has shown any since the token was taken.
+    doubtful: bool,
 }
 
 impl Reader {
@@ -150,12 +153,23 @@ async fn call(
         answered_at,
     } = client.call(method, &path, write).await;
     let result = result.and_then(|body| {
-        let profile = Profile::parse(&body, whole).map_err(|detail| CallError::Later {
+        let profile = Profile::parse(&body, user, whole).map_err(|detail| CallError::Later {
             why: LaterWhy::BadAnswer,
             outcome,
             detail,
         });
-        profile.map(|profile| Profile { date, ..profile })
+        let profile = profile?;
+        let shown = &client.tokens.app_metadata_shown;
+        if profile.lacks_app_metadata() {
+            let doubtful = !shown.load(Ordering::Relaxed);
+            return Ok(Profile {
+                date,
+                doubtful,
+                ..profile
+            });
+        }
+        shown.store(true, Ordering::Relaxed);
+        Ok(Profile { date, ..profile })
     });
     Reply {
         result,
@@ -183,19 +197,31 @@ fn destructive(patch: &Value) -> Option<&'static str> {
 }
 
 impl Profile {
-    /// Reads a success' body; says what it is when it is no user.
-    fn parse(body: &[u8], whole: bool) -> Result<Self, String> {
+    /// Reads a success' body; says what it is when it is not the user that was asked for.
+    fn parse(body: &[u8], user: &UserId<'_>, whole: bool) -> Result<Self, String> {
         let (json, repaired) = profile_text::object(body)?;
-        if json.get("user_id").is_some_and(Value::is_string) {
-            Ok(Self {
+        match json.get("user_id").and_then(Value::as_str) {
+            Some(shown) if shown == user.as_str() => Ok(Self {
                 json,
                 date: None,
                 whole,
                 repaired,
-            })
-        } else {
-            Err("an object without user_id".to_owned())
+                doubtful: false,
+            }),
+            Some(_) => Err("a profile of another user than the one that was asked for".to_owned()),
+            None => Err("an object without user_id".to_owned()),
         }
+    }
+
+    fn lacks_app_metadata(&self) -> bool {
+        !self.json.contains_key("app_metadata")
+    }
+
+    /// Whether `app_metadata` may be hidden from the client rather than missing: it is not there, and no profile has shown any
+    /// since the token was taken.
+    #[must_use]
+    pub fn may_hide_roles(&self) -> bool {
+        self.doubtful
     }
 
     /// `app_metadata.roles` as it stands.

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::domain::ids::UserId;
+use crate::store::Store;
 
 /// Users typed on the command line that the act names.
 const NAMED_AT_MOST: usize = 100;
@@ -32,6 +33,9 @@ pub(super) struct AdoptArgs {
     /// Everybody who was seen to hold the role and is not taken over yet
     #[arg(long, conflicts_with_all = ["users", "users_file"])]
     all_known: bool,
+    /// Take over holders of a role that no rule in force names: it is taken from them once a rule does
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     act: ActArgs,
 }
@@ -43,12 +47,12 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
         mut users,
         users_file,
         all_known,
+        force,
         act,
     } = args;
     let database = database.checked()?;
     let typed = &users[..users.len().min(NAMED_AT_MOST)];
-    let mut arguments =
-        json!({"role": role, "users": typed, "users_file": users_file, "all_known": all_known});
+    let mut arguments = json!({"role": role, "users": typed, "users_file": users_file, "all_known": all_known, "force": force});
     if let Some(path) = users_file {
         users.extend(read(&path)?);
     }
@@ -64,11 +68,36 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
     let named = (!all_known).then_some(users.as_slice());
     arguments["named"] = users.len().into();
     let act = act.act("adopt", arguments);
-    let adopted = app::connect(&database).await?.adopt(&role, named, &act).await?;
+    let store = app::connect(&database).await?;
+    if !force {
+        known(&store, &role).await?;
+    }
+    let adopted = store.adopt(&role, named, &act).await?;
     println!(
         "{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so"
     );
     Ok(())
+}
+
+/// Refuses a role that no rule in force names: most likely a slip. Before the first rules are in force any role will do.
+async fn known(store: &Store, role: &str) -> Result<()> {
+    let Some(in_force) = store.rules_in_force().await? else {
+        return Ok(());
+    };
+    let roles: Vec<&str> = in_force
+        .rules
+        .as_slice()
+        .iter()
+        .map(|rule| rule.role.as_str())
+        .collect();
+    if roles.contains(&role) {
+        return Ok(());
+    }
+    bail!(
+        "--role {role}: no rule in force names this role, so nobody is taken over; the rules name: {}. For a role that a rule \
+         will name later: --force",
+        roles.join(", ")
+    )
 }
 
 fn read(path: &str) -> Result<Vec<String>> {

@@ -138,11 +138,13 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
         }
         Some(Deed::Drop { changes, act }) => {
             let act = act.act("brake drop", json!({"changes": changes.word()}));
+            let wait = changes.state(&store, 0).await?.waiting;
             let dropped = changes.drop(&store, &act).await?;
             let left = changes.dropped();
+            let more = not_held(wait);
             (
                 changes,
-                dropped.map(|users| format!("{users} users dropped: {left}")),
+                dropped.map(|users| format!("{users} users dropped: {left}{more}")),
             )
         }
     };
@@ -151,6 +153,17 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
         None => bail!("{}: the brake is not engaged, nothing is held", changes.word()),
     }
     Ok(())
+}
+
+/// What is said of users who wait and were not held when a brake is dropped.
+fn not_held(wait: i64) -> String {
+    if wait > 0 {
+        format!(
+            "; {wait} more wait that were not held, and are not given up: they count anew, and beyond the limit they are held"
+        )
+    } else {
+        String::new()
+    }
 }
 
 fn released_text(users: u64, wait: i64) -> String {

@@ -83,27 +83,27 @@ impl fmt::Display for Naming {
 }
 
 /// The name to write to a profile that shows `seen`: the wish unless it is there already, else the default if there
-/// is nothing. A name that was `refused` is not sent again.
+/// is nothing. While a name is `refused` none is sent: another would most likely be refused too, and hold up the roles
+/// that are written with it.
 #[must_use]
 pub fn naming(
     seen: &SeenName,
     wish: Option<&DisplayName>,
     default: Option<&DisplayName>,
-    refused: Option<&str>,
+    refused: bool,
 ) -> Option<Naming> {
     let is = |name: &DisplayName| matches!(seen, SeenName::Is(is) if is == name.as_str());
-    let may = |name: &&DisplayName| refused != Some(name.as_str());
-    if let Some(name) = wish.filter(may) {
+    if refused {
+        return None;
+    }
+    if let Some(name) = wish {
         let by = NamedBy::Wish;
         return (!is(name)).then(|| Naming {
             name: name.clone(),
             by,
         });
     }
-    let name = default
-        .filter(may)
-        .filter(|_| *seen == SeenName::Missing)?
-        .clone();
+    let name = default.filter(|_| *seen == SeenName::Missing)?.clone();
     let by = NamedBy::Default;
     Some(Naming { name, by })
 }
@@ -140,32 +140,19 @@ mod tests {
         let default_is = Some(("user", NamedBy::Default));
         let wish_is = Some(("Ann", NamedBy::Wish));
         for (seen, wish, default, refused, expected) in [
-            (SeenName::Missing, None, Some(&default), None, default_is),
-            (SeenName::Missing, None, None, None, None),
-            (there("Bob"), None, Some(&default), None, None),
-            (there(""), None, Some(&default), None, None),
-            (SeenName::Odd, None, Some(&default), None, None),
-            (SeenName::Missing, Some(&wish), Some(&default), None, wish_is),
-            (there("Bob"), Some(&wish), Some(&default), None, wish_is),
-            (SeenName::Odd, Some(&wish), None, None, wish_is),
-            (there("Ann"), Some(&wish), Some(&default), None, None),
-            // What was refused is left out; the default is not refused with it.
-            (there("Bob"), Some(&wish), Some(&default), Some("Ann"), None),
-            (
-                SeenName::Missing,
-                Some(&wish),
-                Some(&default),
-                Some("Ann"),
-                default_is,
-            ),
-            (SeenName::Missing, None, Some(&default), Some("user"), None),
-            (
-                SeenName::Missing,
-                Some(&wish),
-                Some(&default),
-                Some("user"),
-                wish_is,
-            ),
+            (SeenName::Missing, None, Some(&default), false, default_is),
+            (SeenName::Missing, None, None, false, None),
+            (there("Bob"), None, Some(&default), false, None),
+            (there(""), None, Some(&default), false, None),
+            (SeenName::Odd, None, Some(&default), false, None),
+            (SeenName::Missing, Some(&wish), Some(&default), false, wish_is),
+            (there("Bob"), Some(&wish), Some(&default), false, wish_is),
+            (SeenName::Odd, Some(&wish), None, false, wish_is),
+            (there("Ann"), Some(&wish), Some(&default), false, None),
+            // While one is refused, no other is tried.
+            (there("Bob"), Some(&wish), Some(&default), true, None),
+            (SeenName::Missing, Some(&wish), Some(&default), true, None),
+            (SeenName::Missing, None, Some(&default), true, None),
         ] {
             let named = naming(&seen, wish, default, refused);
             let named = named.as_ref().map(|one| (one.name.as_str(), one.by));

@@ -30,7 +30,7 @@ pub struct BrakeState {
     pub engaged_at: Option<OffsetDateTime>,
     /// Users who would have changed when it engaged, of how many holders.
     pub counted: Option<(i64, i64)>,
-    /// Users who are held.
+    /// Users who are held, and those who were until an event had them decided anew, which waits.
     pub held: i64,
     /// Users who wait and have not been looked at.
     pub waiting: i64,
@@ -191,10 +191,11 @@ impl Store {
         let marks = marks(change);
         let row = sqlx::query!(
             r#"SELECT engaged_at, changes, holders,
-                   (SELECT count(*) FROM nominations WHERE held = ANY($2::text[])) AS "held!",
+                   (SELECT count(*) FROM nominations WHERE held = ANY($2::text[]) OR held_last = ANY($2::text[])) AS "held!",
                    (SELECT count(*) FROM nominations
                     WHERE urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      AND due_at <= now() AND parked_at IS NULL AND held IS NULL) AS "waiting!"
+                      AND due_at <= now() AND parked_at IS NULL AND held IS NULL
+                      AND (held_last = ANY($2::text[])) IS NOT TRUE) AS "waiting!"
                FROM brakes WHERE change = $1"#,
             change.as_str(),
             &marks as &[&str]
@@ -203,7 +204,7 @@ impl Store {
         .await?;
         let first = sqlx::query!(
             r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM nominations n JOIN assignments a USING (user_id)
-               WHERE n.held = ANY($2::text[])
+               WHERE (n.held = ANY($2::text[]) OR n.held_last = ANY($2::text[]))
                  AND CASE WHEN $1 = 'revoked' THEN a.held AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.held AND NOT a.overruled END
                GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
             change.as_str(),

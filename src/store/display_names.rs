@@ -16,8 +16,10 @@ use crate::domain::ids::UserId;
 pub struct Kept {
     /// The newest wish that has not come true, and its id.
     pub wish: Option<(Uuid, String)>,
-    /// A name that Auth0 refused; it is not to be sent again for a while.
-    pub refused: Option<String>,
+    /// Auth0 refused a name of the user: none is to be sent for a while, or until the user wishes for another.
+    pub refused: bool,
+    /// That was less than [`NAMES_APART`] ago, of this wish or of an older one: what is written next goes without a name.
+    pub refused_just_now: bool,
     /// How long until a name alone is reason enough for another write.
     pub rest: Option<Duration>,
 }
@@ -26,8 +28,19 @@ impl Kept {
     /// Whether a wish of the user is to be written.
     #[must_use]
     pub fn is_to_be_written(&self) -> bool {
-        let wished = self.wish.as_ref().map(|(_, wished)| wished);
-        wished.is_some() && wished != self.refused.as_ref()
+        self.wish.is_some() && !self.refused
+    }
+
+    /// Whether no name is to be sent now.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.refused || (self.refused_just_now && self.rest.is_some())
+    }
+
+    /// Whether a wish was left out of what a look wrote, and is to be written later.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.is_to_be_written() && self.waits()
     }
 
     /// The wish.
@@ -60,7 +73,7 @@ pub const NAMES_APART: Duration = Duration::from_mins(1);
 pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH noted AS (
-             INSERT INTO display_name_writes (user_id) VALUES ($1) ON CONFLICT (user_id) DO UPDATE SET written_at = now()
+             INSERT INTO display_name_writes (user_id) VALUES ($1) ON CONFLICT (user_id) DO UPDATE SET written_at = now(), refused = false
          )
          DELETE FROM display_names WHERE user_id = $1 AND wish_id = $2",
         user,
@@ -71,18 +84,26 @@ pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), St
     Ok(())
 }
 
-/// Auth0 refused a write with this name, for this reason. The wish stays.
-pub async fn refuse(tx: &mut Tx<'_>, user: &str, name: &DisplayName, why: &str) -> Result<(), StoreError> {
+/// Auth0 refused a write with this name, for this reason. The wish stays. A wish that is newer than `wish` was not refused.
+pub async fn refuse(
+    tx: &mut Tx<'_>,
+    user: &str,
+    (name, wish): (&DisplayName, Option<Uuid>),
+    why: &str,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH noted AS (
-             INSERT INTO display_name_writes (user_id) VALUES ($1) ON CONFLICT (user_id) DO UPDATE SET written_at = now()
+             INSERT INTO display_name_writes (user_id, refused) VALUES ($1, true)
+             ON CONFLICT (user_id) DO UPDATE SET written_at = now(), refused = true
          )
-         INSERT INTO display_names (user_id, refused, refused_at, refusal) VALUES ($1, $2, now(), $3)
+         INSERT INTO display_names AS d (user_id, refused, refused_at, refusal) VALUES ($1, $2, now(), $3)
          ON CONFLICT (user_id) DO UPDATE SET
-             refused = excluded.refused, refused_at = excluded.refused_at, refusal = excluded.refusal",
+             refused = excluded.refused, refused_at = excluded.refused_at, refusal = excluded.refusal
+         WHERE d.wish_id IS NOT DISTINCT FROM $4",
         user,
         name.as_str(),
-        why
+        why,
+        wish
     )
     .execute(&mut *tx)
     .await?;
@@ -109,7 +130,9 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
     // Nominations first, as reconcile locks them.
     nominations::nominate(tx, &mut looks).await?;
     sqlx::query!(
-        "WITH wished AS (
+        "WITH noted AS (
+             UPDATE display_name_writes SET refused = false WHERE user_id = ANY($1::text[])
+         ), wished AS (
              UPDATE display_names SET refused = NULL, refused_at = NULL, refusal = NULL
              WHERE user_id = ANY($1::text[]) AND wish_id IS NOT NULL
          )
@@ -155,7 +178,7 @@ impl Store {
     pub async fn display_name(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let name = sqlx::query_scalar!(
             r#"SELECT coalesce(
-                   (SELECT wished FROM display_names WHERE user_id = $1 AND refused IS DISTINCT FROM wished),
+                   (SELECT wished FROM display_names WHERE user_id = $1 AND refused IS NULL),
                    (SELECT profile #>> '{user_metadata,displayName}' FROM users
                     WHERE user_id = $1 AND jsonb_typeof(profile #> '{user_metadata,displayName}') = 'string')
                ) AS name"#,
@@ -186,7 +209,7 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         let waiting = sqlx::query_scalar!(
-            "SELECT user_id FROM display_names d WHERE wished IS NOT NULL AND refused IS DISTINCT FROM wished
+            "SELECT user_id FROM display_names d WHERE wished IS NOT NULL AND refused IS NULL
                AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = d.user_id)
                -- a timer, or changes that are held, are no turn
                AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = d.user_id AND n.held IS NULL

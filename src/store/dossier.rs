@@ -46,8 +46,9 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                c.restore AS "open_restore!",
-               d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused AS "refused?",
+               d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused IS NOT NULL AS "refused!",
                (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = $1) AS "rest_s?",
+               EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = $1 AND n.refused) AS "refused_just_now!",
                EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
                EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
@@ -110,6 +111,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         names: Kept {
             wish: row.wish_id.zip(row.wished),
             refused: row.refused,
+            refused_just_now: row.refused_just_now,
             rest: row.rest_s.and_then(|rest| Duration::try_from_secs_f64(rest).ok()),
         },
         unrecorded: row.unrecorded,

@@ -84,7 +84,7 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let names = sqlx::query!(
-            r#"SELECT count(*) FILTER (WHERE wished IS NOT NULL AND refused IS DISTINCT FROM wished) AS "waiting!",
+            r#"SELECT count(*) FILTER (WHERE wished IS NOT NULL AND refused IS NULL) AS "waiting!",
                    count(*) FILTER (WHERE refused IS NOT NULL) AS "refused!"
                FROM display_names"#
         )

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::looks::GONE_HELD;
+use super::held_by::GONE_HELD;
 use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations, release};
 use crate::domain::act::Act;
 
@@ -191,7 +191,7 @@ impl Store {
             return Ok(None);
         };
         let released = sqlx::query!(
-            "UPDATE nominations SET held = NULL, held_until = NULL, due_at = now(), observe = true, pass_gone = true
+            "UPDATE nominations SET held = NULL, held_until = NULL, held_last = NULL, due_at = now(), observe = true, pass_gone = true
              WHERE user_id = ANY($1::text[])",
             &users
         )

@@ -9,37 +9,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::nominations::{BY_RECORD, Cause, LOOKS_APART, Order, REST, REST_AT_MOST};
-use super::{StoreError, Tx, Wake};
+use super::{HeldBy, StoreError, Tx, Wake};
 use crate::domain::ids::UserId;
 use crate::domain::plan::Change;
-
-/// The mark of users held by the brake on users who are gone.
-pub(super) const GONE_HELD: &str = "brake_gone";
-
-/// What keeps changes of a user until a person acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeldBy {
-    /// A stream's loss stands: revokes wait.
-    StreamLoss,
-    /// The brake of these changes is engaged.
-    Brake(Change),
-    /// Both brakes are.
-    BothBrakes,
-    /// The brake on users who are gone is engaged.
-    GoneBrake,
-}
-
-impl HeldBy {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::StreamLoss => "stream_loss",
-            Self::Brake(Change::Revoked) => "brake_revokes",
-            Self::Brake(Change::Granted) => "brake_grants",
-            Self::BothBrakes => "brake_both",
-            Self::GoneBrake => GONE_HELD,
-        }
-    }
-}
 
 /// A user taken in hand.
 #[derive(Debug)]
@@ -63,6 +35,8 @@ pub struct Claim {
     pub queued_ms: i64,
     /// When it was taken, by Postgres' clock: whatever Auth0 answers to the look was asked for later.
     pub asked_at: OffsetDateTime,
+    /// The urgency it was taken under.
+    pub urgency: i16,
     /// Nothing but records of the tenant's log asked for the look.
     pub by_record: bool,
     /// A person has let revokes of this user pass the brake.
@@ -145,6 +119,7 @@ pub async fn claim(
         attempts: row.attempts,
         queued_ms: row.queued_ms.max(0),
         asked_at: row.asked_at,
+        urgency: row.urgency,
         by_record: row.urgency == BY_RECORD,
         pass_revokes: row.pass_revokes,
         pass_grants: row.pass_grants,
@@ -158,7 +133,8 @@ pub async fn claim(
 pub struct Ours {
     /// Generation now.
     pub generation: i64,
-    /// Somebody asked for a fresh look meanwhile.
+    /// A fresh look was asked for meanwhile, and the user has not waited too long for one: other clients that write without
+    /// end do not keep a role from being taken.
     pub look_again: bool,
     /// What carried the user over by now; an event may have done so while the profile was read.
     pub cause: Option<Cause>,
@@ -170,7 +146,8 @@ pub struct Ours {
 pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT generation, observe, cause_event, cause_plays, cause_stored_at,
-               now() < nominated_at + $3::double precision * interval '1 second' AS "may_rest!"
+               now() < nominated_at + $3::double precision * interval '1 second' AS "may_rest!",
+               coalesce(now() < anew_since + $3::double precision * interval '1 second', true) AS "may_look_again!"
            FROM nominations WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE"#,
         claim.user.as_str(),
         claim.lease,
@@ -181,7 +158,7 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
             generation: row.generation,
-            look_again: row.observe,
+            look_again: row.observe && row.may_look_again,
             restless: row.may_rest && cause != claim.cause,
             cause,
         }
@@ -220,7 +197,7 @@ pub async fn finish(
          ), timed AS (
              -- kept as a timer: the decision will be another one then
              UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
-                 due_at = $4, nominated_at = $4, rest_until = NULL,
+                 due_at = $4, nominated_at = $4, rest_until = NULL, anew_since = NULL, held_last = NULL,
                  cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
                  failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false
              WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
@@ -236,7 +213,7 @@ pub async fn finish(
     if in_step.fetch_all(&mut *tx).await?.is_empty() {
         sqlx::query!(
             "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
-                 failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
+                 anew_since = NULL, held_last = NULL, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
                  due_at = greatest(now() + $3::double precision * interval '1 second', rest_until)
              WHERE user_id = $1 AND lease = $2",
             user,
@@ -280,7 +257,7 @@ pub async fn again(
 pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     // As a rest: the next record must not bring the read forward.
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true,
+        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, anew_since = coalesce(anew_since, now()),
              rest_until = now() + $3::double precision * interval '1 second',
              due_at = now() + $3::double precision * interval '1 second'
          WHERE user_id = $1 AND lease = $2",
@@ -383,7 +360,7 @@ pub async fn hold(
 ) -> Result<(), StoreError> {
     let held = sqlx::query_scalar!(
         r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
-               failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
+               anew_since = NULL, held_last = $4, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
                held = CASE WHEN generation = $3 AND NOT observe THEN $4 END,
                held_until = CASE WHEN generation = $3 AND NOT observe THEN $5::timestamptz END
            WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,

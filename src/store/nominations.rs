@@ -48,6 +48,9 @@ pub enum Order {
     RecordsFirst,
     /// Verifications first, and display names last.
     VerificationsFirst,
+    /// For a probe, while calls fail: this urgency first. Every urgency has its turn, or users who fail again and again would be
+    /// the only ones that are tried.
+    Probe(i16),
 }
 
 impl Order {
@@ -62,12 +65,17 @@ impl Order {
         }
     }
 
-    /// The urgencies, roles first always.
+    /// The urgencies, roles first but for probes.
     pub(super) fn levels(self) -> [i16; 5] {
         match self {
             Self::ByUrgency => [0, 1, 2, 3, 4],
             Self::RecordsFirst => [0, 1, 3, 4, 2],
             Self::VerificationsFirst => [0, 1, 4, 3, 2],
+            Self::Probe(first) => {
+                let mut levels = Self::ByUrgency.levels();
+                levels.rotate_left(usize::try_from(first % 5).unwrap_or(0));
+                levels
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Letting go of a brake: what it held passes, or is given up.
 //!
 //! Owns the order of locks: nominations before the brake, as folds and looks take them, or one operator's command and two of
-//! them could wait for each other. Must never let go of a brake and leave a user held.
+//! them could wait for each other. Must never let go of a brake and leave a user held, nor
+//! miss one who is held but for an event that came a moment before.
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ pub(super) const ATTEMPTS: u32 = 40;
 /// Time between two of them: others lock a user for as long as one transaction takes.
 pub(super) const ATTEMPTS_APART: Duration = Duration::from_millis(50);
 
-/// Locks the users held under these marks, in the order in which folds lock them. Call it before the brake is locked.
+/// Locks the users held under these marks, and those who were until another event had them decided anew, in the order in which folds lock them. Call it before the brake is locked.
 pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), StoreError> {
     let held = sqlx::query!(
-        "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
+        "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
         marks as &[&str]
     );
     held.fetch_all(&mut *tx).await?;
@@ -29,12 +30,12 @@ pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), Sto
 /// of them: it may wait for the brake.
 pub(super) async fn all_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<Option<Vec<String>>, StoreError> {
     let locked = sqlx::query_scalar!(
-        "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) ORDER BY user_id FOR UPDATE SKIP LOCKED",
+        "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[]) ORDER BY user_id FOR UPDATE SKIP LOCKED",
         marks as &[&str]
     );
     let locked = locked.fetch_all(&mut *tx).await?;
     let held = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "held!" FROM nominations WHERE held = ANY($1::text[])"#,
+        r#"SELECT count(*) AS "held!" FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[])"#,
         marks as &[&str]
     );
     let held = held.fetch_one(&mut *tx).await?;
@@ -49,7 +50,7 @@ impl Store {
             return Ok(None);
         };
         let released = sqlx::query!(
-            "UPDATE nominations SET held = NULL, held_until = NULL, due_at = now(), observe = true,
+            "UPDATE nominations SET held = NULL, held_until = NULL, held_last = NULL, due_at = now(), observe = true,
                  pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
              WHERE user_id = ANY($2::text[])",
             change.as_str(),
@@ -72,8 +73,8 @@ impl Store {
             return Ok(None);
         };
         sqlx::query!(
-            "UPDATE nominations SET urgency = CASE WHEN held = 'brake_both' THEN urgency ELSE 4 END,
-                 held = NULL, held_until = NULL, due_at = now(), observe = true
+            "UPDATE nominations SET urgency = CASE WHEN held IS NULL OR held = 'brake_both' THEN urgency ELSE 4 END,
+                 held = NULL, held_until = NULL, held_last = NULL, due_at = now(), observe = true
              WHERE user_id = ANY($1::text[])",
             &users
         )

@@ -77,6 +77,15 @@ pub async fn merge(tx: &mut Tx<'_>, mut said: BTreeMap<String, LocalCopy>) -> Re
     Ok(())
 }
 
+/// Whether the profile that was kept last had anything in `app_metadata.roles`.
+pub async fn had_roles(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
+    let had = sqlx::query_scalar!(
+        r#"SELECT coalesce(profile #> '{app_metadata,roles}' NOT IN ('[]', 'null'), false) AS "had!" FROM users WHERE user_id = $1"#,
+        user
+    );
+    Ok(had.fetch_optional(&mut *tx).await?.unwrap_or(false))
+}
+
 /// Keeps a profile that Auth0 answered with, asked at `asked_at` by Postgres' clock.
 pub async fn fetched(
     tx: &mut Tx<'_>,

@@ -133,6 +133,23 @@ async fn adopt_refuses_what_it_cannot_mean() {
 }
 
 #[tokio::test]
+async fn adopt_takes_a_role_that_no_rule_names_for_a_slip() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &["playlist_editr"]);
+    let slip = ["adopt", "--role", "playlist_editr", "--user", "auth0|ann"];
+    let output = world.command(&slip).await;
+    assert!(
+        !output.status.success() && text(&output).contains("no rule in force names this role"),
+        "{}",
+        text(&output)
+    );
+    assert!(text(&output).contains(ROLE), "it says which there are");
+    assert_eq!(world.number("SELECT count(*) FROM assignments").await, Some(0));
+    let output = world.command(&[&slip[..], &["--force"]].concat()).await;
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[tokio::test]
 async fn shadow_mode_decides_and_audits_and_writes_nothing_until_it_is_switched_on() {
     let world = World::builder().workers(0).start().await;
     let shadow = world

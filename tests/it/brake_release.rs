@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sqlx::{Postgres, Transaction};
 
+use crate::events::{play, retraction};
+use crate::oracle::ROLE;
 use crate::world::World;
 
 /// Ann is held by the brake on revokes; Bob is in the queue.
@@ -62,4 +64,54 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     );
     let left = "SELECT count(*) FROM nominations WHERE held IS NOT NULL OR (pass_revokes AND user_id <> 'auth0|ann')";
     assert_eq!(world.number(left).await, Some(0));
+}
+
+/// Events about users who are held have them decided anew; the brake is dropped for them all the same.
+#[tokio::test]
+async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
+    let world = World::builder()
+        .limit("brake_revokes", 3.0)
+        .limit("brake_revokes_share", 0.0)
+        .start()
+        .await;
+    let users: Vec<String> = (0..6).map(|n| format!("auth0|u{n}")).collect();
+    for user in &users {
+        world.seed_user(user, &[]);
+        world.earn(user, &user[6..]).await;
+    }
+    world.settled().await;
+    world.told(&["pause"]).await;
+    let fall = |user: &String, play: u32| {
+        let list = &user[6..];
+        retraction(&format!("r{play}-{list}"), &format!("{list}-{play}"), list)
+    };
+    world
+        .publish(&users.iter().map(|user| fall(user, 7)).collect::<Vec<_>>())
+        .await;
+    let due = "SELECT count(*) FROM nominations WHERE urgency = 0";
+    world.count_is("all are due", due, 6).await;
+    world.told(&["resume"]).await;
+    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_revokes'";
+    world.count_is("all are held", held, 6).await;
+    world.told(&["pause"]).await;
+    for user in &users[..3] {
+        let list = &user[6..];
+        world.publish(&[play(&format!("again-{list}"), list)]).await;
+    }
+    world.count_is("three wait for a look", held, 3).await;
+    let again: Vec<_> = users[..3].iter().map(|user| fall(user, 8)).collect();
+    world.publish(&again).await;
+    let fallen = "SELECT count(*) FROM nominations WHERE cause_event LIKE 'r8-%'";
+    world.count_is("they are below the line again", fallen, 3).await;
+    let shown = world.told(&["brake"]).await;
+    assert!(shown.contains("6 held, 0 more wait"), "{shown}");
+    let dropped = world.told(&["brake", "drop", "revokes"]).await;
+    assert!(dropped.contains("6 users dropped"), "{dropped}");
+    world.told(&["resume"]).await;
+    world
+        .count_is("no one waits", "SELECT count(*) FROM nominations", 0)
+        .await;
+    for user in &users {
+        assert_eq!(world.roles(user), [ROLE], "{user}");
+    }
 }

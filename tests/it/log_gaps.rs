@@ -157,7 +157,7 @@ async fn a_lost_place_is_told_and_all_that_is_kept_is_read() {
 #[tokio::test]
 async fn without_the_scope_it_says_so_once_and_roles_go_on() {
     let world = filling().workers(0).start().await;
-    let scopes = ["read:users", "update:users"];
+    let scopes = ["read:users", "read:users_app_metadata", "update:users"];
     world
         .tenant
         .register_client(Client::new(CLIENT, "secret").with_scopes(scopes));

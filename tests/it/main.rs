@@ -86,6 +86,8 @@ mod forged_records;
 #[cfg(test)]
 mod gone;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod late_writes;
 #[cfg(test)]
 mod least_rights;

@@ -5,9 +5,13 @@
 use super::*;
 use serde_json::json;
 
+fn id(user: &str) -> UserId<'_> {
+    UserId::parse(user).unwrap()
+}
+
 fn seen(mut profile: Value) -> SeenRoles {
     profile["user_id"] = json!("auth0|1");
-    Profile::parse(profile.to_string().as_bytes(), true)
+    Profile::parse(profile.to_string().as_bytes(), &id("auth0|1"), true)
         .unwrap()
         .roles()
 }
@@ -53,6 +57,7 @@ fn roles_are_a_list_missing_or_odd_and_never_guessed() {
 fn the_other_fields_are_shown_as_they_are() {
     let profile = Profile::parse(
         br#"{"user_id":"a|1","updated_at":"2026-01-01","user_metadata":{"displayName":"Ann"},"x":[1]}"#,
+        &id("a|1"),
         true,
     )
     .unwrap();
@@ -61,7 +66,7 @@ fn the_other_fields_are_shown_as_they_are() {
         (Some("2026-01-01"), SeenName::Is("Ann".into()))
     );
     assert_eq!(profile.json()["x"], json!([1]));
-    let bare = Profile::parse(br#"{"user_id":"a|1"}"#, true).unwrap();
+    let bare = Profile::parse(br#"{"user_id":"a|1"}"#, &id("a|1"), true).unwrap();
     assert_eq!(
         (bare.updated_at(), bare.display_name()),
         (None, SeenName::Missing)
@@ -72,7 +77,7 @@ fn the_other_fields_are_shown_as_they_are() {
 fn a_name_is_missing_there_or_odd() {
     let seen = |metadata: Value| {
         let profile = json!({"user_id": "a|1", "user_metadata": metadata});
-        Profile::parse(profile.to_string().as_bytes(), true)
+        Profile::parse(profile.to_string().as_bytes(), &id("a|1"), true)
             .unwrap()
             .display_name()
     };
@@ -113,5 +118,19 @@ fn a_patch_that_could_delete_everything_is_caught() {
         json!({"user_metadata": {"displayName": "a"}}),
     ] {
         assert!(destructive(&good).is_none(), "{good}");
+    }
+}
+
+#[test]
+fn a_profile_of_another_user_is_no_answer() {
+    let parse = |body: &str| Profile::parse(body.as_bytes(), &id("auth0|ann"), true);
+    assert!(parse(r#"{"user_id":"auth0|ann"}"#).is_ok());
+    for other in [
+        r#"{"user_id":"auth0|boss"}"#,
+        r#"{"user_id":"AUTH0|ann"}"#,
+        r#"{"user_id":7}"#,
+        "{}",
+    ] {
+        assert!(parse(other).is_err(), "{other}");
     }
 }

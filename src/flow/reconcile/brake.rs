@@ -148,7 +148,8 @@ impl Reconcile {
         braked: &Braked,
     ) -> Result<(), StoreError> {
         let Some(why) = braked.held_by() else {
-            return looks::finish(tx, claim, generation, standing.again_at()).await;
+            looks::finish(tx, claim, generation, standing.again_at()).await?;
+            return self.name_later(tx, claim, &standing.names).await;
         };
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {

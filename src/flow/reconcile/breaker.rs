@@ -16,6 +16,8 @@ use crate::domain::pacer::Kind;
 const REFUSED_IN_A_ROW: usize = 5;
 /// An accepted call this young shows that the tenant takes our calls.
 const ACCEPTED_JUST_NOW: Duration = Duration::from_secs(10);
+/// Refusals that are further apart are not in a row: few users are refused for what is theirs, now and then.
+const STREAK_ENDS_AFTER: Duration = Duration::from_mins(10);
 /// Users that are remembered as woken; those parked before it opened are far fewer.
 const MOST_WOKEN: usize = 1_000;
 /// The failure of users that were put back because the stage had to stop.
@@ -27,6 +29,7 @@ struct Streak {
     code: String,
     users: BTreeSet<String>,
     since: Instant,
+    last: Instant,
 }
 
 /// The breaker is open: the stage rests, but for probes.
@@ -42,7 +45,7 @@ struct Open {
     codes: BTreeSet<String>,
     /// When the first of these failures was.
     failing_since: Instant,
-    /// Users that failed; one that does no more closes it.
+    /// Users that failed and have not been right since; once there is none, it closes.
     users: HashSet<String>,
 }
 
@@ -64,12 +67,24 @@ pub(super) struct Breaker {
     /// Made due again when it last closed: if they fail once more it is their own fault.
     woken: HashSet<String>,
     accepted: Option<(String, Instant)>,
+    /// The urgency of the user that was taken in hand last.
+    taken: i16,
 }
 
 impl Breaker {
     /// When the next probe may be made; none while it is closed.
     pub(super) fn until(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.until)
+    }
+
+    /// A user of this urgency was taken in hand.
+    pub(super) fn taken(&mut self, urgency: i16) {
+        self.taken = urgency;
+    }
+
+    /// The urgency to begin the next probe with: the one after that of the last.
+    pub(super) fn next_probe(&self) -> i16 {
+        self.taken + 1
     }
 
     /// Probes that have failed.
@@ -89,20 +104,25 @@ impl Breaker {
             .is_some_and(|(other, at)| other != user && at.elapsed() < ACCEPTED_JUST_NOW)
     }
 
-    /// A call of `user` was accepted. Answers what has to be done for the breaker to close, if it can.
-    pub(super) fn accepted(&mut self, user: &str, began: Instant, kind: Kind) -> Option<Closing> {
+    /// The last call of a look at `user` was accepted, which is `done` when it came to its end. Answers what has to be done for
+    /// the breaker to close, if it can.
+    pub(super) fn accepted(&mut self, user: &str, began: Instant, kind: Kind, done: bool) -> Option<Closing> {
         if self.is_before(began) {
             return None;
         }
         self.accepted = Some((user.to_owned(), Instant::now()));
-        self.woken.remove(user);
+        if done {
+            self.woken.remove(user);
+        }
         self.reads = None;
         if kind == Kind::Write {
             self.writes = None;
         }
-        let open = self.open.as_ref()?;
-        let closes =
-            open.token || open.kind == Kind::Read || kind == Kind::Write || open.users.contains(user);
+        let open = self.open.as_mut()?;
+        if done {
+            open.users.remove(user);
+        }
+        let closes = open.token || open.kind == Kind::Read || kind == Kind::Write || open.users.is_empty();
         closes.then(|| self.closing()).flatten()
     }
 
@@ -123,10 +143,11 @@ impl Breaker {
         })
     }
 
-    /// Closes; `woken` were made due again.
+    /// Closes; `woken` were made due again. Those of an earlier time that have not been right since stay remembered.
     pub(super) fn close(&mut self, woken: Vec<String>) {
+        let before = std::mem::take(&mut self.woken);
         *self = Self {
-            woken: woken.into_iter().take(MOST_WOKEN).collect(),
+            woken: woken.into_iter().chain(before).take(MOST_WOKEN).collect(),
             accepted: self.accepted.take(),
             ..Self::default()
         };
@@ -141,14 +162,18 @@ impl Breaker {
             Kind::Read => &mut self.reads,
             Kind::Write => &mut self.writes,
         };
-        if streak.as_ref().is_none_or(|streak| streak.code != code) {
+        let ended = |streak: &Streak| streak.code != code || streak.last.elapsed() > STREAK_ENDS_AFTER;
+        let now = Instant::now();
+        if streak.as_ref().is_none_or(ended) {
             *streak = Some(Streak {
                 code: code.to_owned(),
                 users: BTreeSet::new(),
-                since: Instant::now(),
+                since: now,
+                last: now,
             });
         }
         let streak = streak.as_mut()?;
+        streak.last = now;
         streak.users.insert(user.to_owned());
         (streak.users.len() >= REFUSED_IN_A_ROW).then_some(streak.users.len())
     }
@@ -218,7 +243,8 @@ mod tests {
     #[tokio::test]
     async fn f50_what_is_accepted_ends_the_row_of_its_kind() {
         let mut breaker = Breaker::default();
-        let accept = |breaker: &mut Breaker, kind| breaker.accepted("z", Instant::now(), kind).is_some();
+        let accept =
+            |breaker: &mut Breaker, kind| breaker.accepted("z", Instant::now(), kind, true).is_some();
         assert!(!refused(&mut breaker, &["a", "b", "c", "d"], "402"));
         assert!(!accept(&mut breaker, Kind::Read));
         assert!(
@@ -238,5 +264,36 @@ mod tests {
             !refused(&mut breaker, &["a", "b", "c", "d", "e"], "402"),
             "a was woken"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_far_apart_are_not_in_a_row() {
+        let mut breaker = Breaker::default();
+        assert!(!refused(&mut breaker, &["a", "b", "c", "d"], "400"));
+        tokio::time::advance(STREAK_ENDS_AFTER + Duration::from_secs(1)).await;
+        assert!(!refused(&mut breaker, &["e", "f", "g", "h"], "400"));
+        assert!(refused(&mut breaker, &["i"], "400"));
+    }
+
+    #[tokio::test]
+    async fn a_read_alone_closes_no_breaker_of_writes_and_forgets_no_woken_user() {
+        let mut breaker = Breaker::default();
+        let stop = Stop {
+            token: false,
+            kind: Kind::Write,
+            code: Some("400".to_owned()),
+        };
+        for user in ["a", "b"] {
+            breaker.hold(user, Instant::now(), &stop, Duration::ZERO);
+        }
+        let mut reads = |user, done| {
+            let closing = breaker.accepted(user, Instant::now(), Kind::Read, done);
+            closing.is_some()
+        };
+        assert!(!reads("a", false) && !reads("z", true) && !reads("a", true));
+        assert!(reads("b", true), "no user is left that failed");
+        breaker.close(vec!["a".to_owned()]);
+        breaker.accepted("a", Instant::now(), Kind::Read, false);
+        assert!(breaker.woken.contains("a"));
     }
 }

@@ -38,17 +38,21 @@ impl Reconcile {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a look: closes the breaker after a good one, gives the user back after any other. `accepted`: the last call that
-    /// Auth0 did what was asked in.
+    /// Ends a look: closes the breaker after a good one, gives the user back after any other. `last`: the last call that was
+    /// made, and whether Auth0 did what it asked. By that call alone the look is judged: a read that was accepted says
+    /// nothing of the write that was refused after it.
     pub(super) async fn give_back(
         &self,
         claim: &Claim,
         began: Instant,
-        accepted: Option<Kind>,
+        last: Option<(Kind, bool)>,
         ended: Result<(), LookError>,
     ) {
-        if let Some(kind) = accepted {
-            let closing = self.breaker().accepted(claim.user.as_str(), began, kind);
+        if let Some((kind, true)) = last
+            && !is_useless(&ended)
+        {
+            let user = claim.user.as_str();
+            let closing = self.breaker().accepted(user, began, kind, ended.is_ok());
             self.close(closing).await;
         }
         let written = match ended {
@@ -71,11 +75,7 @@ impl Reconcile {
                 let failure = Failure {
                     claim,
                     began,
-                    kind: if accepted.is_some() {
-                        Kind::Write
-                    } else {
-                        Kind::Read
-                    },
+                    kind: last.map_or(Kind::Read, |(kind, _)| kind),
                     error: &error,
                     rate: &rate,
                 };
@@ -294,6 +294,20 @@ impl Reconcile {
         self.metrics.reconcile_paused.set(0);
         self.wake.notify_one();
     }
+}
+
+/// Whether an answer came that was accepted in form alone: what it showed could not be used.
+fn is_useless(ended: &Result<(), LookError>) -> bool {
+    let bad = |error: &CallError| {
+        matches!(
+            error,
+            CallError::Later {
+                why: LaterWhy::BadAnswer,
+                ..
+            }
+        )
+    };
+    matches!(ended, Err(LookError::Call { error, .. }) if bad(error))
 }
 
 /// Failed looks of a user in a row, the one that just ended included.

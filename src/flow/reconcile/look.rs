@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use super::brake::Braked;
+use super::hidden;
 use super::leave::Leave;
 use super::permit::Permit;
 use super::race::{self, Races};
@@ -93,6 +94,7 @@ impl Reconcile {
         else {
             return Ok(Begun::Nobody);
         };
+        self.breaker().taken(claim.urgency);
         match self.settle_unseen(tx, &mut claim).await {
             Ok(None) => Ok(Begun::Settled),
             Ok(Some(leave)) => Ok(Begun::Claimed(Box::new(Taken {
@@ -225,6 +227,7 @@ impl Reconcile {
             self.wake.notify_one();
             return Ok(Decided::Nothing);
         }
+        hidden::doubted(&mut tx, user, profile).await?;
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         if standing.gone_at.is_some() {
             self.known_again(&mut tx, claim, profile, &standing).await?;

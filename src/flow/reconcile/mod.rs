@@ -12,6 +12,7 @@ mod confirm;
 mod gaps;
 mod give_back;
 mod gone;
+mod hidden;
 mod history;
 mod leave;
 mod look;
@@ -54,7 +55,6 @@ use crate::domain::limits::Limits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::nominations::Order;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
 use breaker::Breaker;
 use confirm::Confirm;
@@ -353,7 +353,10 @@ impl Reconcile {
             };
             while looks.try_join_next().is_some() {}
             let until_record_look = self.gate.until_record_look();
-            match self.begin(until_record_look.is_zero(), Order::of(number)).await? {
+            match self
+                .begin(until_record_look.is_zero(), self.order(number, probing))
+                .await?
+            {
                 Begun::Settled => {}
                 Begun::Nobody => {
                     drop((permit, slot));
@@ -376,8 +379,7 @@ impl Reconcile {
                         // Of this user alone; the others must not wait for it. What the look has of Postgres is given up.
                         let ended = AssertUnwindSafe(this.look(&mut taken, &mut permit)).catch_unwind();
                         let ended = ended.await.unwrap_or(Err(LookError::Panicked));
-                        let accepted = permit.accepted();
-                        this.give_back(&taken.claim, began, accepted, ended).await;
+                        this.give_back(&taken.claim, began, permit.last(), ended).await;
                         drop(slot);
                     };
                     looks.spawn(look.instrument(span));

@@ -2,14 +2,17 @@
 //!
 //! Owns what becomes of a wish. Must never let a name that Auth0 refuses hold back a role.
 
+use std::time::Duration;
+
 use tracing::error;
 use uuid::Uuid;
 
 use super::Reconcile;
 use crate::auth0::{CallError, Profile};
 use crate::domain::display_name::{NamedBy, Naming, SeenName, naming};
+use crate::flow::backoff::base_delay;
 use crate::store::display_names::Kept;
-use crate::store::{Claim, StoreError, Tx, display_names, looks};
+use crate::store::{Claim, Nominate, StoreError, Tx, Urgency, display_names, looks, nominations};
 
 /// A name to write.
 #[derive(Debug)]
@@ -34,32 +37,32 @@ impl Reconcile {
             display_names::come_true(tx, user, done.id).await?;
         }
         let wished = wish.as_ref().map(|wish| &wish.name);
-        let naming = naming(
-            &seen,
-            wished,
-            self.default_name.as_ref(),
-            names.refused.as_deref(),
-        );
+        let naming = naming(&seen, wished, self.default_name.as_ref(), names.waits());
         Ok(naming.map(|naming| Named {
             wish: wish.map(|wish| wish.id).filter(|_| naming.by == NamedBy::Wish),
             naming,
         }))
     }
 
-    /// Auth0 refused a write with a name in it. Whether the name was at fault shows the next look, which leaves it out.
+    /// Auth0 refused a write with a name in it. Whether the name was at fault shows the next look, which leaves it out: at once,
+    /// and later and later where one look after the other is refused.
     pub(super) async fn name_refused(
         &self,
         claim: &Claim,
-        naming: &Naming,
+        (naming, wish): (&Naming, Option<Uuid>),
         why: &CallError,
     ) -> Result<(), StoreError> {
-        let user = claim.user.as_str();
+        let (user, why) = (claim.user.as_str(), why.to_string());
         let mut tx = self.store.begin().await?;
         if looks::still_ours(&mut tx, claim).await?.is_none() {
             return Ok(());
         }
-        display_names::refuse(&mut tx, user, &naming.name, &why.to_string()).await?;
-        looks::again(&mut tx, claim, std::time::Duration::ZERO, true, None).await?;
+        display_names::refuse(&mut tx, user, (&naming.name, wish), &why).await?;
+        let wait = match u32::try_from(claim.attempts) {
+            Ok(0) | Err(_) => Duration::ZERO,
+            Ok(failures) => base_delay(failures),
+        };
+        looks::again(&mut tx, claim, wait, true, Some(&why)).await?;
         tx.commit().await?;
         error!(
             user.id = user,
@@ -68,5 +71,25 @@ impl Reconcile {
         );
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Queues a user whose wish a look left out, because a name was refused a moment before.
+    pub(super) async fn name_later(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        names: &Kept,
+    ) -> Result<(), StoreError> {
+        if !names.is_left_out() {
+            return Ok(());
+        }
+        let mut later = [Nominate {
+            user: claim.user.as_str().to_owned(),
+            urgency: Urgency::DisplayName,
+            observe: false,
+            cause: None,
+            restless: false,
+        }];
+        nominations::nominate(tx, &mut later).await
     }
 }

@@ -24,7 +24,8 @@ pub(super) struct Permit {
     leave: Option<pacer::Permit>,
     read: bool,
     written: bool,
-    accepted: Option<Kind>,
+    /// The last call that was made, and whether Auth0 did what it asked.
+    last: Option<(Kind, bool)>,
 }
 
 impl Gate {
@@ -52,7 +53,7 @@ impl Gate {
                         leave: Some(leave),
                         read: false,
                         written: false,
-                        accepted: None,
+                        last: None,
                     };
                 }
                 Err(wait) => tokio::time::sleep(wait).await,
@@ -78,14 +79,14 @@ impl Permit {
         }
     }
 
-    /// Notes that Auth0 did what was asked.
+    /// Notes that Auth0 did what the last call asked.
     pub(super) fn accept(&mut self, kind: Kind) {
-        self.accepted = Some(kind);
+        self.last = Some((kind, true));
     }
 
-    /// The last call that Auth0 did what was asked in.
-    pub(super) fn accepted(&self) -> Option<Kind> {
-        self.accepted
+    /// The last call that was made, and whether Auth0 did what it asked.
+    pub(super) fn last(&self) -> Option<(Kind, bool)> {
+        self.last
     }
 
     /// Tells the pacer of a reply.
@@ -94,6 +95,7 @@ impl Permit {
             Kind::Read => self.read = true,
             Kind::Write => self.written = true,
         }
+        self.last = Some((kind, false));
         let now = self.gate.started.elapsed();
         let mut pacer = self.gate.lock();
         if limited {
@@ -107,7 +109,7 @@ impl Permit {
     pub(super) async fn once_more(&mut self) {
         let gate = Arc::clone(&self.gate);
         let mut next = gate.look().await;
-        next.accepted = self.accepted;
+        next.last = self.last;
         if self.leave.as_ref().is_some_and(pacer::Permit::is_by_record) {
             next.by_record();
         }

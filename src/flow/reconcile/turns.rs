@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::permit::Permit;
 use super::{LOOK_ANYWAY, Reconcile};
 use crate::store::StoreError;
+use crate::store::nominations::Order;
 
 /// How often changes of counters are added up.
 const SUM_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +22,15 @@ impl Reconcile {
             if !matches!(self.store.sum_counters().await, Ok(true)) {
                 tokio::time::sleep(SUM_EVERY).await;
             }
+        }
+    }
+
+    /// Whose turn it is in the look with this number. Probes go round the urgencies, whatever the last one came to.
+    pub(super) fn order(&self, number: u64, probing: bool) -> Order {
+        if probing {
+            Order::Probe(self.breaker().next_probe())
+        } else {
+            Order::of(number)
         }
     }
 

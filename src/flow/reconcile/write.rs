@@ -35,7 +35,7 @@ impl Reconcile {
                 if let LookError::Call { error, .. } = &error {
                     self.refused(write.write, error).await?;
                 }
-                return self.unwritten(claim, &write.patch, error).await;
+                return self.unwritten(claim, write, error).await;
             }
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
@@ -55,12 +55,15 @@ impl Reconcile {
     }
 
     /// A write that failed. One that was refused may do without its name.
-    async fn unwritten(&self, claim: &Claim, patch: &Patch, error: LookError) -> Result<(), LookError> {
+    async fn unwritten(&self, claim: &Claim, write: &ToWrite, error: LookError) -> Result<(), LookError> {
+        let patch = &write.patch;
         let LookError::Call { error: why, .. } = &error else {
             return Err(error);
         };
         match (why, patch.naming()) {
-            (CallError::Refused { .. }, Some(naming)) => Ok(self.name_refused(claim, naming, why).await?),
+            (CallError::Refused { .. }, Some(naming)) => {
+                Ok(self.name_refused(claim, (naming, write.wish), why).await?)
+            }
             (CallError::Refused { .. }, None) => {
                 self.tell_of_refusal(claim, patch, why);
                 Err(error)

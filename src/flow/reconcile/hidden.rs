@@ -1,0 +1,26 @@
+//! Roles that Auth0 may be hiding from the client.
+//!
+//! Owns the doubt about a profile without `app_metadata` of a user who had roles when it was last read: a client that lacks a
+//! scope sees the same as one whose user has none. Must never let such a profile be kept, or written on.
+
+use super::look::LookError;
+use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders};
+use crate::store::{Tx, users};
+
+/// Breaks the look off while that is in doubt; the user is read again later, and parked in the end.
+pub(super) async fn doubted(tx: &mut Tx<'_>, user: &str, profile: &Profile) -> Result<(), LookError> {
+    if !profile.may_hide_roles() || !users::had_roles(tx, user).await? {
+        return Ok(());
+    }
+    let detail = "the profile has no app_metadata, but had roles when it was last read, and no other profile shows any: if the \
+                  client may not read it (scope read:users_app_metadata), a write would take the roles of other clients away"
+        .to_owned();
+    Err(LookError::Call {
+        error: CallError::Later {
+            why: LaterWhy::BadAnswer,
+            outcome: Outcome::NotSent,
+            detail,
+        },
+        rate: RateHeaders::default(),
+    })
+}

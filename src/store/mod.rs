@@ -42,6 +42,7 @@ mod pool;
 pub mod profile_writes;
 pub mod promoted;
 mod publish_budgets;
+pub mod race_ends;
 pub mod races;
 mod release;
 pub mod restores;

@@ -11,7 +11,7 @@ use crate::world::{CLIENT, LOG_TOKEN, World, text};
 const ANN: &str = "auth0|ann";
 
 /// Records come when all is written.
-async fn stream_logs(world: &World) {
+pub(crate) async fn stream_logs(world: &World) {
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let delay = Duration::from_millis(700)..=Duration::from_millis(900);
     let stream = LogStream {
@@ -22,7 +22,7 @@ async fn stream_logs(world: &World) {
 }
 
 /// The user earns the role, and between our read and our write another client makes the roles `theirs`.
-async fn race(world: &World, user: &str, theirs: &[&str]) {
+pub(crate) async fn race(world: &World, user: &str, theirs: &[&str]) {
     world.seed_user(user, &["mentor"]);
     let late = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(user);
     let delay = Fault::Delay(Duration::from_millis(300));

@@ -58,6 +58,10 @@ pub(super) struct Role<'r> {
     undone: bool,
     /// It is never added, whatever the rule says.
     forbidden: bool,
+    /// Records that Auth0 has not yet confirmed say that a write did what the profile shows, and no person.
+    doubtful: bool,
+    /// It is missing, and that is so: nothing is decided or kept of it in this look.
+    pub(super) left_open: bool,
 }
 
 impl Role<'_> {
@@ -141,6 +145,8 @@ impl<'r> Standing<'r> {
                 granting,
                 undone: false,
                 forbidden: false,
+                doubtful: false,
+                left_open: false,
             }
         });
         let roles = roles.collect();
@@ -193,12 +199,30 @@ impl<'r> Standing<'r> {
                 .any(|open| open.role == role.rule.role && !open.granted);
             held && role.wanted() && !revoking && !role.undone && !seen.has(&role.rule.role)
         });
-        taken
-            .map(|role| {
+        let mut taken_away = vec![];
+        for role in taken {
+            role.left_open = role.doubtful && role.rule.manual == Manual::Alert;
+            if !role.left_open {
                 role.overruled = role.rule.manual == Manual::Alert;
-                (role.rule.role.as_str(), role.rule.manual)
-            })
-            .collect()
+                taken_away.push((role.rule.role.as_str(), role.rule.manual));
+            }
+        }
+        taken_away
+    }
+
+    /// Of these roles it is not yet known whether a person made them what they are.
+    pub(super) fn doubt<'a>(&mut self, roles: impl Iterator<Item = &'a String>) {
+        for name in roles {
+            for role in self.roles.iter_mut().filter(|role| role.rule.role == *name) {
+                role.doubtful = true;
+            }
+        }
+    }
+
+    /// Roles of which nothing is decided or kept in this look.
+    pub(super) fn left_open(&self) -> Vec<String> {
+        let open = self.roles.iter().filter(|role| role.left_open);
+        open.map(|role| role.rule.role.clone()).collect()
     }
 
     /// Our changes of these roles were undone by clients that knew nothing of them.
@@ -242,7 +266,7 @@ impl<'r> Standing<'r> {
             adopted: role.adopted(),
         };
         // What is forbidden and due is left as it is.
-        let may = |role: &&Role<'r>| !(role.forbidden && role.wanted());
+        let may = |role: &&Role<'r>| !(role.forbidden && role.wanted()) && !role.left_open;
         self.roles.iter().filter(may).map(want).collect()
     }
 

@@ -56,7 +56,7 @@ mod sweep;
 mod tenant;
 mod tenant_log;
 mod tx;
-mod unknown_writes;
+pub mod unknown_writes;
 mod user_data;
 pub mod users;
 mod wake;

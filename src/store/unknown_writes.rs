@@ -4,7 +4,7 @@
 //! Owns the bounds that keep forged records cheap. Must never ask whether a write is another's that may be one
 //! of ours.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, string_list};
 
 /// Records under our own client id that Auth0 is asked for at one time.
 const PENDING_AT_MOST: i64 = 10;
@@ -63,4 +63,16 @@ pub(super) async fn ask_of_ours(tx: &mut Tx<'_>, users: &[&str], records: &[&str
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// What writes of a user left, by records that Auth0 is being asked for because they may tell of writes of ours without an answer.
+pub async fn pending(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Vec<String>>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT roles FROM foreign_writes WHERE user_id = $1 AND write_id IS NOT NULL AND ask_at IS NOT NULL",
+        user
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    rows.iter()
+        .map(|roles| string_list("foreign_writes", "roles", roles))
+        .collect()
 }

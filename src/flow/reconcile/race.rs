@@ -24,8 +24,11 @@ use crate::store::profile_writes::{Bounds, ReadBefore};
 use crate::store::races::KnownRaces;
 use crate::store::{
     Claim, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
-    role_changes,
+    role_changes, unknown_writes,
 };
+
+/// Records, newest first, that Auth0 is asked for at once because a managed role may have been changed by what they tell of.
+const ASKED_AT_ONCE: usize = 20;
 
 /// What was found out about races when a profile was read.
 #[derive(Debug, Default)]
@@ -202,12 +205,24 @@ impl Reconcile {
         }
         let differ = certain.undone != likely.undone || late != likely_late;
         if differ || (unrecorded && likely.explained && !certain.explained) {
-            confirmations::ask(tx, user, &sure.open_since(likely.since)).await?;
+            let open = sure.open_since(likely.since);
+            confirmations::ask(tx, user, &open[..open.len().min(ASKED_AT_ONCE)]).await?;
             let doubtful = likely
                 .undone
                 .iter()
                 .chain(likely_late.iter().map(|(role, _)| role));
-            standing.doubt(doubtful.filter(|role| !undone.contains(role)));
+            for role in doubtful.filter(|role| !undone.contains(role)) {
+                standing.doubt(role, now.roles.contains(role));
+            }
+        }
+        // A record tells of a write of ours without an answer, and Auth0 is being asked for it.
+        for wrote in unknown_writes::pending(tx, user).await? {
+            for role in owned {
+                let held = |roles: &[String]| roles.iter().any(|one| one == role);
+                if held(&wrote) == held(&now.roles) {
+                    standing.doubt(role, held(&now.roles));
+                }
+            }
         }
         Ok(())
     }

@@ -58,9 +58,8 @@ pub(super) struct Role<'r> {
     undone: bool,
     /// It is never added, whatever the rule says.
     forbidden: bool,
-    /// Records that Auth0 has not yet confirmed say that a write did what the profile shows, and no person.
-    doubtful: bool,
-    /// It is missing, and that is so: nothing is decided or kept of it in this look.
+    /// Records that Auth0 has not yet confirmed say that a write made it what it is, and no person: nothing is decided or kept
+    /// of it in this look.
     pub(super) left_open: bool,
 }
 
@@ -145,7 +144,6 @@ impl<'r> Standing<'r> {
                 granting,
                 undone: false,
                 forbidden: false,
-                doubtful: false,
                 left_open: false,
             }
         });
@@ -197,25 +195,27 @@ impl<'r> Standing<'r> {
             let revoking = open
                 .iter()
                 .any(|open| open.role == role.rule.role && !open.granted);
-            held && role.wanted() && !revoking && !role.undone && !seen.has(&role.rule.role)
+            held && role.wanted()
+                && !revoking
+                && !role.undone
+                && !role.left_open
+                && !seen.has(&role.rule.role)
         });
-        let mut taken_away = vec![];
-        for role in taken {
-            role.left_open = role.doubtful && role.rule.manual == Manual::Alert;
-            if !role.left_open {
+        taken
+            .map(|role| {
                 role.overruled = role.rule.manual == Manual::Alert;
-                taken_away.push((role.rule.role.as_str(), role.rule.manual));
-            }
-        }
-        taken_away
+                (role.rule.role.as_str(), role.rule.manual)
+            })
+            .collect()
     }
 
-    /// Of these roles it is not yet known whether a person made them what they are.
-    pub(super) fn doubt<'a>(&mut self, roles: impl Iterator<Item = &'a String>) {
-        for name in roles {
-            for role in self.roles.iter_mut().filter(|role| role.rule.role == *name) {
-                role.doubtful = true;
-            }
+    /// Of this role, which is held or not, it is not yet known whether a person made it so. It is left open where it was otherwise
+    /// before, unless the rules give it back in any case.
+    pub(super) fn doubt(&mut self, name: &str, held: bool) {
+        for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
+            let differs = role.known.as_ref().is_some_and(|known| known.held != held);
+            let given_back = !held && role.wanted() && role.rule.manual != Manual::Alert;
+            role.left_open |= differs && !given_back;
         }
     }
 

@@ -95,7 +95,7 @@ fn what_we_changed_as_managed_is_ours_under_later_rules() {
             managed: vec!["beta".to_owned()],
             ..ours(at(0, read), at(20, wrote))
         };
-        let raced = mends(&[write.clone()], &[at(10, theirs)], &at(20, wrote));
+        let raced = mends(std::slice::from_ref(&write), &[at(10, theirs)], &at(20, wrote));
         assert_eq!(raced.as_deref(), Some(mended));
         let repair = OurWrite {
             mends_since: Some(at(0, "").at),
@@ -110,7 +110,8 @@ fn what_we_changed_as_managed_is_ours_under_later_rules() {
 #[test]
 fn a_reckoning_compares_a_bounded_number_of_roles() {
     let list = |from: usize, roles: usize| -> String {
-        (from..from + roles).map(|role| format!("r{role} ")).collect()
+        let names: Vec<String> = (from..from + roles).map(|role| format!("r{role}")).collect();
+        names.join(" ")
     };
     let writes = |ms: i64| ours(at(ms, ""), at(ms + 1, "editor"));
     for (writers, roles) in [(200, 50), (20, 500), (2, 80_000)] {

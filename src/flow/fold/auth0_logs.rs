@@ -44,7 +44,7 @@ struct Told {
     /// Roles that our own client wrote, by the record; with the record.
     ours: Vec<(Source, OwnRecord)>,
     /// Writes of ours that a record told of.
-    told: Vec<Uuid>,
+    done: Vec<Uuid>,
     /// Roles that other clients wrote.
     theirs: Vec<ForeignWrite>,
     /// Users that were deleted.
@@ -116,7 +116,7 @@ pub(super) async fn fold(
     nominations::nominate(tx, &mut told.looks(&known)).await?;
     // Behind them: who reads these writes while it holds the nomination has all that it was nominated for.
     races::note(tx, &told.theirs).await?;
-    let ours: Vec<(Uuid, Option<OffsetDateTime>)> = told.told.iter().map(|write| (*write, None)).collect();
+    let ours: Vec<(Uuid, Option<OffsetDateTime>)> = told.done.iter().map(|write| (*write, None)).collect();
     profile_writes::told(tx, &ours).await?;
     if told.many {
         assignments::verify_anew(tx).await?;
@@ -285,9 +285,9 @@ impl Told {
         let known = profile_writes::recognise(tx, &records).await?;
         for ((source, record), is) in sources.into_iter().zip(records).zip(known) {
             match is {
-                OwnWrite::Echo(write) => self.told.push(write),
+                OwnWrite::Echo(write) => self.done.push(write),
                 OwnWrite::Unread(write) => {
-                    self.told.push(write);
+                    self.done.push(write);
                     self.drifted.insert(record.user.clone());
                     self.wrote(record.user, source, (record.roles, false), (true, Some(write)));
                 }

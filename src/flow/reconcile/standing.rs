@@ -266,7 +266,7 @@ impl<'r> Standing<'r> {
             adopted: role.adopted(),
         };
         // What is forbidden and due is left as it is.
-        let may = |role: &&Role<'r>| !(role.forbidden && role.wanted()) && !role.left_open;
+        let may = |role: &&Role<'r>| !(role.left_open || role.forbidden && role.wanted());
         self.roles.iter().filter(may).map(want).collect()
     }
 

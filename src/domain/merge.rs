@@ -8,14 +8,17 @@
 //! Owns that reckoning. Must never count on a write that no record told of: where what is seen is not the
 //! outcome of the writes known, it says so and nothing else.
 
+mod lists;
 mod owned;
 mod window;
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use time::{Duration, OffsetDateTime};
 
+use lists::{Split, follows, mended, moved, stepped};
 pub use window::Window;
 
 /// Longest time that another client is taken to need between its read and the write that rests on it. The
@@ -24,6 +27,9 @@ pub const STALE_AFTER: Duration = Duration::minutes(1);
 /// How far back writes are reckoned with beside those of an unsettled race: far enough for a write that rests
 /// on something older than a race which was settled meanwhile.
 const LOOK_BACK: Duration = Duration::minutes(10);
+/// Roles that are compared in one reckoning at most: some tens of milliseconds. Beyond it nothing is explained, as if a record
+/// were missing.
+const MOST_COMPARED: usize = 4_000_000;
 
 /// The roles of one user at one moment of the tenant's own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +47,9 @@ pub struct OurWrite {
     pub read: State,
     /// What it made of the profile.
     pub wrote: State,
+    /// Roles that it gave or took away because the rules of then managed them. That was no change of an entry of others,
+    /// whatever the rules are by now.
+    pub managed: Vec<String>,
     /// From when on writes were reckoned with, if it changed entries of others.
     pub mends_since: Option<OffsetDateTime>,
     /// A look has recorded what it made of the owned roles. Not so if it was done when its look had been overtaken.
@@ -100,6 +109,14 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
         return Reckoning::default();
     };
     let versions = known.versions(since, seen);
+    if !known.affordable() {
+        return Reckoning {
+            races,
+            suspected,
+            since: Some(since),
+            ..Reckoning::default()
+        };
+    }
     let last = versions.last();
     let explained = last.is_some_and(|last| last.roles == seen.roles);
     let mut raced = known.overlaps().filter(|pair| known.in_window(*pair));
@@ -125,22 +142,6 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
     }
 }
 
-/// `now` with the entries of others as they were intended: what they took away goes, what they added comes
-/// back. None if that changes nothing. What comes back stands first: others append, so what they write next shows
-/// whether they had read it.
-fn mended(now: &[String], intended: &[String], owned: &[&str]) -> Option<Vec<String>> {
-    let stays = |role: &&String| owned.contains(&role.as_str()) || intended.contains(role);
-    let missing = intended.iter().filter(|role| !now.contains(role));
-    let after: Vec<String> = missing.chain(now.iter().filter(stays)).cloned().collect();
-    (after != now).then_some(after)
-}
-
-/// Whether `after` is `before` with entries taken out and others appended, which is how most clients write.
-fn follows(before: &[String], after: &[String]) -> bool {
-    let kept: Vec<&String> = before.iter().filter(|role| after.contains(role)).collect();
-    kept.len() <= after.len() && kept.iter().zip(after).all(|(kept, role)| *kept == role)
-}
-
 /// What was known, without what cannot be as it was told.
 struct Clean<'a> {
     ours: &'a [OurWrite],
@@ -150,14 +151,17 @@ struct Clean<'a> {
     theirs: Vec<Option<State>>,
     settled: &'a BTreeSet<Pair>,
     owned: &'a [&'a str],
+    /// Roles that were compared so far.
+    compared: Cell<usize>,
 }
 
 /// A state that the profile was in.
 struct Version<'a> {
     at: OffsetDateTime,
     roles: &'a [String],
+    split: Split<'a>,
     /// The entries of others as they would stand here had our writes touched owned roles only.
-    intended: Vec<String>,
+    intended: Vec<&'a str>,
     by: By,
 }
 
@@ -200,6 +204,7 @@ impl<'a> Clean<'a> {
             theirs: known.theirs.iter().map(clean).collect(),
             settled: known.settled,
             owned: known.owned,
+            compared: Cell::new(0),
         }
     }
 
@@ -247,6 +252,9 @@ impl<'a> Clean<'a> {
     fn versions<'s>(&'s self, since: OffsetDateTime, seen: &'s State) -> Vec<Version<'s>> {
         let mut versions: Vec<Version<'s>> = Vec::new();
         for (at, happened) in self.happened(since, seen) {
+            if !self.affordable() {
+                break;
+            }
             let last = versions.last();
             match happened {
                 Happened::Theirs(theirs) => versions.push(self.theirs_after(&versions, theirs)),
@@ -254,10 +262,12 @@ impl<'a> Clean<'a> {
                     let roles = &self.ours[ours].read.roles;
                     if last.is_none_or(|last| last.roles != roles) {
                         // Somebody wrote, and no record told of it, or not yet.
-                        let intended = self.went_on(last, roles);
+                        let split = Split::of(roles, self.owned);
+                        let intended = went_on(last, &split, roles);
                         versions.push(Version {
                             at,
                             roles,
+                            split,
                             intended,
                             by: By::Nobody,
                         });
@@ -266,11 +276,18 @@ impl<'a> Clean<'a> {
                 Happened::Ours(ours) => {
                     // Entries of others that it changed, it changed for what is reckoned with here again, and
                     // perhaps with more of it known.
+                    let OurWrite { wrote, managed, .. } = &self.ours[ours];
                     let intended = last.map_or_else(Vec::new, |last| last.intended.clone());
-                    let roles = &self.ours[ours].wrote.roles;
+                    let split = Split::of(&wrote.roles, self.owned);
+                    let left = managed
+                        .iter()
+                        .map(String::as_str)
+                        .filter(|role| !self.owned.contains(role));
+                    let intended = stepped(intended, left, &split);
                     versions.push(Version {
                         at,
-                        roles,
+                        roles: &wrote.roles,
+                        split,
                         intended,
                         by: By::Us(ours),
                     });
@@ -278,14 +295,6 @@ impl<'a> Clean<'a> {
             }
         }
         versions
-    }
-
-    /// What is intended after `roles` followed upon `before`, of which it is the whole difference.
-    fn went_on(&self, before: Option<&Version<'_>>, roles: &[String]) -> Vec<String> {
-        before.map_or_else(
-            || self.moved(&[], &[], roles),
-            |before| self.moved(&before.intended, before.roles, roles),
-        )
     }
 
     /// In the tenant's order. Its clock has milliseconds: of two writes in the same one, ours comes last, unless
@@ -323,12 +332,14 @@ impl<'a> Clean<'a> {
     }
 
     /// A write of theirs: what it changed, against what it rests on.
-    fn theirs_after<'s>(&self, versions: &[Version<'s>], theirs: &'s State) -> Version<'s> {
-        let base = self.base(versions, theirs);
-        let intended = self.went_on(base.map(|base| &versions[base]), &theirs.roles);
+    fn theirs_after<'s>(&'s self, versions: &[Version<'s>], theirs: &'s State) -> Version<'s> {
+        let split = Split::of(&theirs.roles, self.owned);
+        let base = self.base(versions, theirs, &split);
+        let intended = went_on(base.map(|base| &versions[base]), &split, &theirs.roles);
         Version {
             at: theirs.at,
             roles: &theirs.roles,
+            split,
             intended,
             by: By::Them(base),
         }
@@ -338,52 +349,46 @@ impl<'a> Clean<'a> {
     /// unchanged: a version with the owned roles that they wrote is one that they may have read. Of several it is
     /// the one from which theirs is the smallest step, best in its order, and of these the newest. A write that is
     /// no step from any of them changed owned roles on purpose, and rests on what was there.
-    fn base(&self, versions: &[Version<'_>], theirs: &State) -> Option<usize> {
+    fn base(&self, versions: &[Version<'_>], theirs: &State, split: &Split<'_>) -> Option<usize> {
         let newest = versions.len().checked_sub(1)?;
         let stood_until = |place: usize| versions.get(place + 1).map_or(theirs.at, |next| next.at);
-        let step = |version: &Version<'_>| {
-            let before: BTreeSet<&String> = self.foreign_in(version.roles).collect();
-            let after: BTreeSet<&String> = self.foreign_in(&theirs.roles).collect();
-            before.symmetric_difference(&after).count()
-        };
-        let smallest = versions
+        let steps = versions
             .iter()
             .enumerate()
             .filter(|(place, _)| theirs.at - stood_until(*place) <= STALE_AFTER)
-            .filter(|(_, version)| self.owned_in(version.roles) == self.owned_in(&theirs.roles))
+            .filter(|(_, version)| version.split.owned == split.owned)
             .map(|(place, version)| {
-                (
-                    step(version),
-                    !follows(version.roles, &theirs.roles),
-                    Reverse(place),
-                )
+                self.compared
+                    .set(self.compared.get() + version.roles.len() + theirs.roles.len());
+                (version.split.steps_to(split), place)
             })
-            .filter(|(step, ..)| *step > 0)
-            .min();
-        Some(smallest.map_or(newest, |(.., Reverse(place))| place))
+            .filter(|(step, _)| *step > 0);
+        let steps: Vec<(usize, usize)> = steps.take_while(|_| self.affordable()).collect();
+        let smallest = steps.iter().map(|(step, _)| *step).min();
+        let nearest = steps.iter().filter(|(step, _)| Some(*step) == smallest);
+        let nearest = nearest.map(|(_, place)| *place).take_while(|_| self.affordable());
+        let best = nearest.min_by_key(|place| {
+            self.compared
+                .set(self.compared.get() + versions[*place].roles.len() + theirs.roles.len());
+            (
+                !follows(versions[*place].roles, &theirs.roles, split),
+                Reverse(*place),
+            )
+        });
+        Some(best.unwrap_or(newest))
     }
 
-    /// Entries of others: `entries` after the step from `before` to `after`.
-    fn moved(&self, entries: &[String], before: &[String], after: &[String]) -> Vec<String> {
-        let gone = |role: &String| before.contains(role) && !after.contains(role);
-        let mut moved: Vec<String> = entries.iter().filter(|role| !gone(role)).cloned().collect();
-        for role in self.foreign_in(after) {
-            if !before.contains(role) && !moved.contains(role) {
-                moved.push(role.clone());
-            }
-        }
-        moved
+    /// Whether there is work left to spend.
+    fn affordable(&self) -> bool {
+        self.compared.get() <= MOST_COMPARED
     }
+}
 
-    fn owned_in<'s>(&self, roles: &'s [String]) -> BTreeSet<&'s String> {
-        roles
-            .iter()
-            .filter(|role| self.owned.contains(&role.as_str()))
-            .collect()
-    }
-
-    fn foreign_in<'s>(&self, roles: &'s [String]) -> impl Iterator<Item = &'s String> {
-        roles.iter().filter(|role| !self.owned.contains(&role.as_str()))
+/// What is intended after `roles`, that split so, followed upon `before`, of which it is the whole difference.
+fn went_on<'s>(before: Option<&Version<'s>>, split: &Split<'s>, roles: &'s [String]) -> Vec<&'s str> {
+    match before {
+        None => moved(&[], &Split::default(), (split, roles)),
+        Some(before) => moved(&before.intended, &before.split, (split, roles)),
     }
 }
 

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::domain::rule::Rules;
 use crate::domain::schedule::PARKED_FOR;
 use crate::metrics::Metrics;
 use crate::store::display_names::NAMES_APART;
-use crate::store::{Kept, Store, StoreError};
+use crate::store::race_ends::Ended;
+use crate::store::{Kept, RaceOutcome, Store, StoreError};
 
 /// Verifications in the queue at once, at least; they come last and must not bury what is urgent.
 const VERIFICATIONS: i64 = 200;
@@ -28,6 +29,8 @@ const VERIFICATION_SLACK: f64 = 1.25;
 pub(super) const RACE_PATIENCE: Duration = Duration::from_mins(5);
 
 const DAY: Duration = Duration::from_hours(24);
+/// When a race is given up that looks do not conclude.
+const RACE_DEADLINE: Duration = DAY;
 /// What goes, and after how long. Our own writes: Auth0 pauses a log stream that has failed for seven days, and delivers
 /// what it holds when it is resumed. Writes of others: longer than what we did about them. Dead letters: as long as the
 /// streams keep their messages by default.
@@ -157,8 +160,30 @@ impl Sweep {
                 }
                 Ok(())
             }
-            Part::Races => self.store.sweep_races(RACE_PATIENCE).await,
+            Part::Races => self.races().await,
         }
+    }
+
+    /// Ends races that no look can conclude, loud, and wakes the rest.
+    async fn races(&self) -> Result<(), StoreError> {
+        loop {
+            let ended = self.store.end_races(RACE_DEADLINE).await?;
+            let outcome = RaceOutcome::Unresolved.as_str();
+            let races = self.metrics.races.with_label_values(&[outcome]);
+            races.inc_by(ended.len() as u64);
+            for Ended { user, record, why } in &ended {
+                error!(
+                    user.id = user,
+                    record,
+                    "another client wrote roles between our read and our write, and no look can conclude what was lost: {why}. \
+                     Compare the profile with the tenant's log, and correct it by hand if a role is missing"
+                );
+            }
+            if ended.is_empty() {
+                break;
+            }
+        }
+        self.store.sweep_races(RACE_PATIENCE).await
     }
 
     async fn forget(&self) -> Result<(), StoreError> {

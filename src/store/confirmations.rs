@@ -6,8 +6,11 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, pause, races, string_list};
+use super::{
+    Nominate, Store, StoreError, Tx, Urgency, nominations, pause, profile_writes, races, string_list,
+};
 
 /// A record that Auth0 is to confirm.
 #[derive(Clone, Debug)]
@@ -32,8 +35,10 @@ pub struct Asked {
     pub asks: u32,
     /// How long ago it was first to be asked.
     pub waited: Duration,
-    /// It names our own client id, and is none of our writes.
+    /// It names our own client id, and is none of our completed writes.
     pub own: bool,
+    /// The write of ours without an answer that it may tell of.
+    pub write: Option<Uuid>,
 }
 
 /// What Auth0 said of a record.
@@ -47,6 +52,8 @@ pub enum Verdict {
     Differs,
     /// Our client may not read the log.
     NoScope,
+    /// It answered nothing of use for too long.
+    Unanswered,
 }
 
 impl Verdict {
@@ -58,6 +65,7 @@ impl Verdict {
             Self::Unknown => "unknown",
             Self::Differs => "differs",
             Self::NoScope => "no_scope",
+            Self::Unanswered => "unanswered",
         }
     }
 }
@@ -89,7 +97,7 @@ impl Store {
     /// Records that Auth0 is to be asked for now, at most `most`.
     pub async fn records_to_confirm(&self, most: i64) -> Result<Vec<Asked>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT user_id, record_id, log_id AS "log_id!", client_id, dated_at, written_at, roles, wiped, asks, own,
+            r#"SELECT user_id, record_id, log_id AS "log_id!", client_id, dated_at, written_at, roles, wiped, asks, own, write_id,
                    extract(epoch FROM now() - asked_at)::double precision AS "waited!"
                FROM foreign_writes WHERE ask_at <= now() AND log_id IS NOT NULL ORDER BY ask_at LIMIT $1"#,
             most
@@ -109,6 +117,7 @@ impl Store {
                     asks: u32::try_from(row.asks).unwrap_or(0),
                     waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
                     own: row.own,
+                    write: row.write_id,
                 })
             })
             .collect()
@@ -165,6 +174,8 @@ impl Store {
         let mut judged = Judged::default();
         if verdict != Verdict::Confirmed {
             judged.unconfirmed = races::unconfirmed(&mut tx, &asked.user, &[&asked.record]).await?;
+        } else if let Some(write) = asked.write {
+            profile_writes::told(&mut tx, &[(write, Some(asked.at))]).await?;
         } else if asked.own {
             judged.stopped = pause::stop(&mut tx, &asked.user, (asked.at, &asked.log_id)).await?;
         }

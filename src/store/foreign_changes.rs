@@ -40,7 +40,7 @@ pub async fn seen(
          SELECT $1, a.user_id, a.role, $4, $5, $6, $7, $8, told.client_id, told.log_id
          FROM assignments a LEFT JOIN LATERAL (
              SELECT client_id, log_id FROM foreign_writes f
-             WHERE f.user_id = a.user_id AND (f.roles ? a.role) = $9 AND f.noted_at > a.verified_at
+             WHERE f.user_id = a.user_id AND (f.roles ? a.role) = $9 AND f.noted_at > a.verified_at AND f.write_id IS NULL
                AND f.verdict IS DISTINCT FROM 'unknown' AND f.verdict IS DISTINCT FROM 'differs'
              ORDER BY f.written_at DESC LIMIT 1
          ) AS told ON true

@@ -149,11 +149,14 @@ pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets what was kept of the account that had the id before: another one, made at `created_at`, has it now.
+/// Forgets what was kept of the account that had the id before: another one, made at `created_at`, has it now. Writes of ours
+/// stay, so that a record that comes late is known for their echo; looks reckon with none from before the account.
 pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1),
-              wished AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(wished_at, refused_at) < $2)
+              wished AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(wished_at, refused_at) < $2),
+              theirs AS (DELETE FROM foreign_writes WHERE user_id = $1 AND written_at < $2),
+              raced AS (DELETE FROM races WHERE user_id = $1)
          DELETE FROM gone_users WHERE user_id = $1",
         user,
         created_at

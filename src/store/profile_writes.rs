@@ -75,19 +75,21 @@ pub async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
     read: ReadBefore<'_>,
-    (wrote, mends_since): (&[String], Option<OffsetDateTime>),
+    (wrote, managed, mends_since): (&[String], &[&str], Option<OffsetDateTime>),
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since, recorded, read_date)
-         VALUES ($1, $2, $3, $4, $5, $6, false, $7)",
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since, recorded, read_date,
+             managed)
+         VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8)",
         id,
         user,
         Value::from(read.roles),
         read.updated_at,
         Value::from(wrote),
         mends_since,
-        read.date
+        read.date,
+        managed as &[&str]
     )
     .execute(&mut *tx)
     .await?;
@@ -265,7 +267,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
 pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since,
-               recorded, CASE WHEN answered THEN read_date END AS read_date
+               managed, recorded, CASE WHEN answered THEN read_date END AS read_date
            FROM profile_writes
            WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL AND closed IS NULL
            ORDER BY attempted_at DESC LIMIT $2"#,
@@ -283,11 +285,18 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
                 at: row.wrote_at,
                 roles: string_list("profile_writes", "wrote_roles", &row.wrote_roles)?,
             };
+            let managed = match (row.managed, row.mends_since) {
+                (Some(managed), _) => managed,
+                // Of a version that did not keep it; all that it changed, it changed as managed.
+                (None, None) => difference(&read.roles, &wrote.roles),
+                (None, Some(_)) => vec![],
+            };
             Ok((
                 row.write_id,
                 OurWrite {
                     read,
                     wrote,
+                    managed,
                     mends_since: row.mends_since,
                     recorded: row.recorded,
                     window: row.read_date.map(|read| Window::between(read, row.wrote_at)),
@@ -295,6 +304,13 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
             ))
         })
         .collect()
+}
+
+/// Roles that only one of the lists has.
+fn difference(one: &[String], other: &[String]) -> Vec<String> {
+    let gone = one.iter().filter(|role| !other.contains(role));
+    let new = other.iter().filter(|role| !one.contains(role));
+    gone.chain(new).cloned().collect()
 }
 
 impl Store {

@@ -15,6 +15,10 @@ use crate::domain::merge::{OurWrite, State};
 
 /// Newest writes of others to one user that are reckoned with.
 const MOST: i64 = 200;
+/// Characters of all their lists of roles together, as JSON.
+const MOST_CHARACTERS: i64 = 65_536;
+/// The same of one list; a longer one, which a version before may have kept, counts as not told of.
+const LONGEST_LIST: i32 = 20_000;
 
 /// A write to roles by another client, as a record tells of it.
 #[derive(Clone, Debug)]
@@ -35,8 +39,10 @@ pub struct ForeignWrite {
     pub client: Option<String>,
     /// The record's own date.
     pub dated: Option<OffsetDateTime>,
-    /// The record names our own client id, and no write of ours is known that it may tell of.
+    /// The record names our own client id, and no completed write of ours is known that it may tell of.
     pub own: bool,
+    /// The write of ours without an answer that it may tell of.
+    pub write: Option<Uuid>,
 }
 
 /// A write of another client as far as it is known.
@@ -141,10 +147,11 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
     let clients: Vec<Option<&str>> = writes.iter().map(|write| write.client.as_deref()).collect();
     let dated: Vec<Option<OffsetDateTime>> = writes.iter().map(|write| write.dated).collect();
     let own: Vec<bool> = writes.iter().map(|write| write.own).collect();
+    let of: Vec<Option<Uuid>> = writes.iter().map(|write| write.write).collect();
     sqlx::query!(
-        "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped, log_id, client_id, dated_at, own)
+        "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped, log_id, client_id, dated_at, own, write_id)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::boolean[], $6::text[], $7::text[],
-             $8::timestamptz[], $9::boolean[])
+             $8::timestamptz[], $9::boolean[], $10::uuid[])
          ON CONFLICT DO NOTHING",
         &users as &[&str],
         &records as &[&str],
@@ -154,12 +161,14 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
         &log_ids as &[Option<&str>],
         &clients as &[Option<&str>],
         &dated as &[Option<OffsetDateTime>],
-        &own
+        &own,
+        &of as &[Option<Uuid>]
     )
     .execute(&mut *tx)
     .await?;
     if own.contains(&true) {
         unknown_writes::ask(tx, &users, &records).await?;
+        unknown_writes::ask_of_ours(tx, &users, &records).await?;
     }
     Ok(())
 }
@@ -169,11 +178,18 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
 pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT record_id, written_at, roles, client_id, verdict IS NOT DISTINCT FROM 'confirmed' AND NOT own AS "confirmed!",
-               CASE WHEN verdict IS DISTINCT FROM 'no_scope' AND NOT own THEN log_id END AS log_id
-           FROM foreign_writes WHERE user_id = $1 AND (verdict IS NULL OR verdict IN ('confirmed', 'no_scope'))
-           ORDER BY written_at DESC LIMIT $2"#,
+               CASE WHEN (verdict IS NULL OR verdict = 'confirmed') AND NOT own THEN log_id END AS log_id
+           FROM (
+               SELECT *, sum(length(roles::text)) OVER (ORDER BY written_at DESC, record_id) AS characters
+               FROM foreign_writes
+               WHERE user_id = $1 AND (verdict IS NULL OR verdict IN ('confirmed', 'no_scope', 'unanswered'))
+                 AND write_id IS NULL AND length(roles::text) <= $4
+           ) AS newest
+           WHERE characters <= $3 ORDER BY written_at DESC LIMIT $2"#,
         user,
-        MOST
+        MOST,
+        MOST_CHARACTERS,
+        LONGEST_LIST
     );
     let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter()

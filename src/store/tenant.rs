@@ -41,8 +41,8 @@ impl Store {
         Ok(())
     }
 
-    /// Gives the database to another tenant: all holders are unadopted and unverified, nobody is taken for gone, and changes
-    /// that are open are closed. Answers how many assignments there are; none while a worker reconciles.
+    /// Gives the database to another tenant: all holders are unadopted and unverified, nobody is taken for gone, changes
+    /// that are open are closed, and known writes and races are forgotten. Answers how many assignments there are; none while a worker reconciles.
     pub async fn move_tenant(&self, domain: &str, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some(mut held) = self.try_lock(Lock::Reconcile).await? else {
             return Ok(None);
@@ -70,6 +70,7 @@ impl Store {
                 None => break,
             }
         }
+        self.forget_writes(&mut held).await?;
         let mut tx = self.begin().await?;
         sqlx::query!("UPDATE role_changes SET outcome = 'superseded' WHERE outcome IS NULL")
             .execute(&mut tx)

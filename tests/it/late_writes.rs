@@ -198,8 +198,8 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
         .eventually(
             "its record is folded, and the user is to be looked at",
             async || {
-                let told =
-                    "SELECT count(*) FROM profile_writes WHERE followed_up_at IS NOT NULL AND NOT recorded";
+                let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
+                    WHERE p.followed_up_at IS NOT NULL AND f.ask_at IS NOT NULL";
                 let nominated = "SELECT count(*) FROM nominations WHERE observe";
                 world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
             },

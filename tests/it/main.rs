@@ -122,6 +122,12 @@ mod postgres_refusals;
 mod postgres_restored;
 #[cfg(test)]
 mod queue_turns;
+#[cfg(test)]
+mod race_ends;
+#[cfg(test)]
+mod race_forgeries;
+#[cfg(test)]
+mod race_rules;
 mod races;
 #[cfg(test)]
 mod read_to_write;

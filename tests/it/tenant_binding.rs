@@ -64,6 +64,12 @@ async fn f48_a_moved_database_takes_no_role_from_anybody() {
     assert!(output.status.success(), "{}", text(&output));
     let holders = "SELECT count(*) FROM assignments WHERE held AND NOT adopted AND verified_at IS NULL";
     assert_eq!(world.number(holders).await, Some(1));
+    let writes = "SELECT (SELECT count(*) FROM profile_writes) + (SELECT count(*) FROM foreign_writes)";
+    assert_eq!(
+        world.number(writes).await,
+        Some(0),
+        "no write of another tenant is reckoned with"
+    );
     assert_eq!(
         text(&world.command(&["tenant"]).await).trim(),
         "staging.eu.auth0.com"

@@ -41,6 +41,30 @@ fn sapi(method: &str, path: &str, body: &Value, answer: &Value) -> Value {
 }
 
 #[test]
+fn a_list_longer_than_a_profile_may_have_cannot_be_told() {
+    let list = |roles: usize, letters: usize| -> Vec<String> {
+        (0..roles).map(|n| format!("{n:0letters$}")).collect()
+    };
+    for (roles, letters, told) in [
+        (500, 10, true),
+        (501, 10, false),
+        (60, 250, true),
+        (70, 250, false),
+    ] {
+        let body = json!({"app_metadata": {"roles": list(roles, letters)}});
+        let record = read(&sapi("PATCH", "/api/v2/users/auth0%7Ca", &body, &json!({})));
+        let is = matches!(
+            record.tells,
+            Tells::Written {
+                roles: WrittenRoles::Set(_),
+                ..
+            }
+        );
+        assert_eq!(is, told, "{roles} roles of {letters} letters");
+    }
+}
+
+#[test]
 fn the_envelope_may_be_missing() {
     let date = "2026-11-23T10:00:00.123Z";
     let flat = json!({"type": "s", "date": date, "client_id": "c1", "user_id": "auth0|a", "_id": "1"});

@@ -6,6 +6,11 @@
 use super::is_clean;
 use super::object::Object;
 
+/// Roles in a list at most. Auth0 bounds a profile at 10 KB, everything in it together; of names of 17 letters so many fill it.
+const MAX_ROLES: usize = 500;
+/// Bytes of a list at most, as JSON: 10 KB, and room for the allowance above it of which Auth0 tells no figure.
+const MAX_LIST_BYTES: usize = 16 * 1024;
+
 /// What a write did to `app_metadata.roles`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrittenRoles {
@@ -15,7 +20,7 @@ pub enum WrittenRoles {
     Set(Vec<String>),
     /// It sent an empty `app_metadata`, by which Auth0 deletes everything in it.
     Wiped,
-    /// It cannot be told.
+    /// It cannot be told, or is more than a profile may hold.
     Unknown,
 }
 
@@ -47,12 +52,15 @@ pub(super) fn changed_roles(before: Option<&Object<'_>>, now: &Object<'_>) -> Wr
     }
 }
 
-/// The roles in `app_metadata`; nothing if they are something else than a list of names.
+/// The roles in `app_metadata`; nothing if they are something else than a list of names, or longer than any list of a profile:
+/// what is compared with all other lists of the user must be short.
 fn listed_roles(metadata: &Object<'_>) -> Option<Vec<String>> {
     let Some(json) = metadata.get("roles") else {
         return Some(Vec::new());
     };
-    serde_json::from_str(json)
-        .ok()
-        .filter(|roles: &Vec<String>| roles.iter().all(|role| is_clean(role)))
+    if json.len() > MAX_LIST_BYTES {
+        return None;
+    }
+    let roles: Vec<String> = serde_json::from_str(json).ok()?;
+    (roles.len() <= MAX_ROLES && roles.iter().all(|role| is_clean(role))).then_some(roles)
 }

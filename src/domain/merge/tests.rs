@@ -21,6 +21,7 @@ fn ours(read: State, wrote: State) -> OurWrite {
         window: Some(Window::between(read.at, wrote.at)),
         read,
         wrote,
+        managed: vec![],
         mends_since: None,
         recorded: true,
     }
@@ -80,6 +81,59 @@ fn a_write_outside_our_window_is_no_race() {
     ] {
         let reckoning = reckoned(std::slice::from_ref(&write), &[theirs], &seen);
         assert_eq!((reckoning.races, reckoning.mended), (vec![], None), "{seen:?}");
+    }
+}
+
+/// The rules named `beta` when we wrote, and do not any more.
+#[test]
+fn what_we_changed_as_managed_is_ours_under_later_rules() {
+    for (read, theirs, wrote, mended) in [
+        ("vip beta", "vip beta extra", "vip", "extra vip"),
+        ("vip", "vip extra", "vip beta", "extra vip beta"),
+    ] {
+        let write = OurWrite {
+            managed: vec!["beta".to_owned()],
+            ..ours(at(0, read), at(20, wrote))
+        };
+        let raced = mends(std::slice::from_ref(&write), &[at(10, theirs)], &at(20, wrote));
+        assert_eq!(raced.as_deref(), Some(mended));
+        let repair = OurWrite {
+            mends_since: Some(at(0, "").at),
+            ..ours(at(20, wrote), at(40, mended))
+        };
+        let later = mends(&[write, repair], &[at(10, theirs)], &at(40, mended));
+        assert_eq!(later, None, "{mended}");
+    }
+}
+
+/// As many writes as are reckoned with, and as many roles in theirs as are taken from the table.
+#[test]
+fn a_reckoning_compares_a_bounded_number_of_roles() {
+    let list = |from: usize, roles: usize| -> String {
+        let names: Vec<String> = (from..from + roles).map(|role| format!("r{role}")).collect();
+        names.join(" ")
+    };
+    let writes = |ms: i64| ours(at(ms, ""), at(ms + 1, "editor"));
+    for (writers, roles) in [(200, 50), (20, 500), (2, 80_000)] {
+        let ours: Vec<OurWrite> = (0..100).map(|n| writes(n * 300)).collect();
+        let theirs: Vec<State> = (0..writers)
+            .map(|n| at(150 * i64::try_from(n).expect("few"), &list(n * 7, roles)))
+            .collect();
+        let seen = at(30_000, &list(0, roles));
+        let known = Known {
+            ours: &ours,
+            theirs: &theirs,
+            settled: &NONE,
+            owned: &OWNED,
+        };
+        let clean = Clean::of(&known, &seen);
+        clean.versions(at(0, "").at, &seen);
+        let most = MOST_COMPARED + 4 * roles;
+        assert!(
+            clean.compared.get() <= most,
+            "{writers}: {}",
+            clean.compared.get()
+        );
     }
 }
 
@@ -363,6 +417,7 @@ impl Tenant {
                         window: Some(Window::between(read.at, wrote.at)),
                         read,
                         wrote,
+                        managed: vec!["editor".to_owned()],
                         mends_since,
                         recorded: true,
                     });
@@ -383,7 +438,9 @@ impl Tenant {
                 } else {
                     self.intended.remove(role);
                 }
-                let fits = |newer: &Vec<String>| is_toggle(newer, &roles) && follows(newer, &roles);
+                let fits = |newer: &Vec<String>| {
+                    is_toggle(newer, &roles) && follows(newer, &roles, &Split::of(&roles, &OWNED))
+                };
                 self.ambiguous |= self.since_they_read.iter().any(fits);
                 self.become_(roles);
                 self.theirs.push(self.now.clone());

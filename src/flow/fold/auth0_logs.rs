@@ -43,8 +43,8 @@ struct Told {
     drifted: BTreeSet<String>,
     /// Roles that our own client wrote, by the record; with the record.
     ours: Vec<(Source, OwnRecord)>,
-    /// Writes of ours that a record told of; with when it says, where no answer may have said so.
-    confirmed: Vec<(Uuid, Option<OffsetDateTime>)>,
+    /// Writes of ours that a record told of.
+    done: Vec<Uuid>,
     /// Roles that other clients wrote.
     theirs: Vec<ForeignWrite>,
     /// Users that were deleted.
@@ -116,7 +116,8 @@ pub(super) async fn fold(
     nominations::nominate(tx, &mut told.looks(&known)).await?;
     // Behind them: who reads these writes while it holds the nomination has all that it was nominated for.
     races::note(tx, &told.theirs).await?;
-    profile_writes::told(tx, &told.confirmed).await?;
+    let ours: Vec<(Uuid, Option<OffsetDateTime>)> = told.done.iter().map(|write| (*write, None)).collect();
+    profile_writes::told(tx, &ours).await?;
     if told.many {
         assignments::verify_anew(tx).await?;
     }
@@ -205,8 +206,8 @@ impl Told {
                 let user = user.as_str().to_owned();
                 self.drifted.insert(user.clone());
                 match roles {
-                    WrittenRoles::Set(roles) => self.wrote(user, source, (roles, false), ours),
-                    WrittenRoles::Wiped => self.wrote(user, source, (vec![], true), ours),
+                    WrittenRoles::Set(roles) => self.wrote(user, source, (roles, false), (ours, None)),
+                    WrittenRoles::Wiped => self.wrote(user, source, (vec![], true), (ours, None)),
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
             }
@@ -251,7 +252,14 @@ impl Told {
 
     /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.
     /// One under our own client id that we know nothing of is confirmed apart, and nothing is restored for its sake.
-    fn wrote(&mut self, user: String, source: Source, (roles, wiped): (Vec<String>, bool), own: bool) {
+    /// So is one that may tell of the write of ours `of`, which has no answer.
+    fn wrote(
+        &mut self,
+        user: String,
+        source: Source,
+        (roles, wiped): (Vec<String>, bool),
+        (own, of): (bool, Option<Uuid>),
+    ) {
         self.theirs.extend(source.at.map(|at| ForeignWrite {
             user,
             record: source.id,
@@ -262,6 +270,7 @@ impl Told {
             client: source.client,
             dated: source.dated,
             own,
+            write: of,
         }));
     }
 
@@ -276,14 +285,15 @@ impl Told {
         let known = profile_writes::recognise(tx, &records).await?;
         for ((source, record), is) in sources.into_iter().zip(records).zip(known) {
             match is {
-                OwnWrite::Echo(write) => self.confirmed.push((write, None)),
+                OwnWrite::Echo(write) => self.done.push(write),
                 OwnWrite::Unread(write) => {
-                    self.confirmed.push((write, record.at));
-                    self.drifted.insert(record.user);
+                    self.done.push(write);
+                    self.drifted.insert(record.user.clone());
+                    self.wrote(record.user, source, (record.roles, false), (true, Some(write)));
                 }
                 OwnWrite::Unknown => {
                     self.drifted.insert(record.user.clone());
-                    self.wrote(record.user, source, (record.roles, false), true);
+                    self.wrote(record.user, source, (record.roles, false), (true, None));
                 }
             }
         }

@@ -62,7 +62,7 @@ impl Reconcile {
             let held = seen.has(name);
             let differs = role.known.as_ref().is_some_and(|known| known.held != held);
             let ours = done.iter().any(|open| open.role == *name);
-            if !differs || ours {
+            if !differs || ours || role.left_open {
                 continue;
             }
             let answered = self.writes && plan.changes().iter().any(|(changed, _)| changed == name);

@@ -29,6 +29,8 @@ const AT_ONCE: i64 = 16;
 const APART: Duration = Duration::from_millis(1_200);
 /// How long a record that Auth0 does not know is asked for again. It appears in the log some seconds after the write.
 const UNKNOWN_FOR: Duration = Duration::from_mins(10);
+/// How long a record is asked for that Auth0 answers nothing of use about: longer than its outages.
+const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 /// Longest wait between two asks.
 const ASK_AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 /// Times are kept to the microsecond.
@@ -69,6 +71,10 @@ impl Confirm {
             Err(CallError::Scope { .. }) => Verdict::NoScope,
             // Something in between may have said so; only Auth0's own word speaks of scopes, unless it stays so.
             Err(why) if why.is_denied() && asked.waited >= UNKNOWN_FOR => Verdict::NoScope,
+            Err(why) if asked.waited >= GIVEN_UP_AFTER => {
+                warn!(log_id = asked.log_id, "the record is given up: {why}");
+                Verdict::Unanswered
+            }
             Err(why) => {
                 debug!(log_id = asked.log_id, "the record could not be asked for: {why}");
                 return self.later(asked, rate.retry_after).await;
@@ -78,7 +84,13 @@ impl Confirm {
         let outcome = RaceOutcome::Unconfirmed.as_str();
         let races = self.metrics.races.with_label_values(&[outcome]);
         races.inc_by(judged.unconfirmed);
-        if asked.own {
+        if asked.write.is_some() && verdict == Verdict::Confirmed {
+            debug!(
+                user.id = asked.user,
+                log_id = asked.log_id,
+                "Auth0 confirms that a write of ours was done"
+            );
+        } else if asked.own {
             tell_of_own(asked, verdict, judged.stopped);
         } else {
             tell(asked, verdict);
@@ -149,6 +161,14 @@ fn tell(asked: &Asked, verdict: Verdict) {
             "another client wrote roles while we wrote, and our client may not read the tenant's log: nothing is \
              restored. Grant it the scopes read:logs and read:logs_users, and compare the profile by hand"
         ),
+        Verdict::Unanswered => error!(
+            user.id = user,
+            log_id,
+            ?client,
+            ?theirs,
+            "Auth0 has answered nothing of use about a record for a day: nothing is restored for its sake. Compare the \
+             profile with the tenant's log by hand"
+        ),
     }
 }
 
@@ -184,6 +204,13 @@ fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
             ?roles,
             "a record tells of a write under our own client id that this rolekeeper did not make, and our client may not read \
              the tenant's log: writes go on. Grant it the scopes read:logs and read:logs_users"
+        ),
+        Verdict::Unanswered => error!(
+            user.id = user,
+            log_id,
+            ?roles,
+            "Auth0 has answered nothing of use about a record under our own client id for a day: it stops nothing. Look for \
+             its log_id in the tenant's log"
         ),
     }
 }

@@ -22,14 +22,24 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn new(ours: &[(Uuid, OurWrite)], theirs: Vec<Theirs>, known: &KnownRaces) -> Self {
+    /// What was before the account, made at `created_at`, was another one's with the same id.
+    pub(super) fn new(
+        ours: &[(Uuid, OurWrite)],
+        theirs: Vec<Theirs>,
+        known: &KnownRaces,
+        created_at: Option<OffsetDateTime>,
+    ) -> Self {
+        let lives = |at: OffsetDateTime| created_at.is_none_or(|created_at| at >= created_at);
         let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
         let theirs: Vec<Theirs> = theirs
             .into_iter()
-            .filter(|theirs| after(theirs.state.at))
+            .filter(|theirs| after(theirs.state.at) && lives(theirs.state.at))
             .collect();
         let states = theirs.iter().map(|theirs| theirs.state.clone()).collect();
-        let ours = ours.iter().filter(|(_, ours)| after(ours.wrote.at)).cloned();
+        let ours = ours
+            .iter()
+            .filter(|(_, ours)| after(ours.wrote.at) && lives(ours.read.at))
+            .cloned();
         let (writes, ours): (Vec<_>, Vec<OurWrite>) = ours.unzip();
         let settled = pairs(&writes, &theirs).filter(|(ours, of)| {
             known
@@ -72,20 +82,28 @@ impl History {
         if !first.is_empty() {
             return first.into_iter().collect();
         }
-        let since = |theirs: &&Theirs| reckoning.since.is_none_or(|since| theirs.state.at >= since);
-        let all = self.theirs.iter().filter(since).filter(open);
-        all.map(|theirs| theirs.record.as_str()).collect()
+        self.open_since(reckoning.since)
     }
 
     /// Whether something of theirs may have been lost: neither our read nor the profile has the entries of other clients as
-    /// theirs left them.
+    /// theirs left them. Roles that writes of ours changed as managed ones are none of these, whatever the rules are by now.
     pub(super) fn lost(&self, (ours, theirs): Pair, owned: &[&str], now: &State) -> bool {
         let foreign = |roles: &[String]| -> BTreeSet<String> {
-            let foreign = roles.iter().filter(|role| !owned.contains(&role.as_str()));
+            let managed = |role: &String| self.ours.iter().any(|ours| ours.managed.contains(role));
+            let foreign = roles
+                .iter()
+                .filter(|role| !owned.contains(&role.as_str()) && !managed(role));
             foreign.cloned().collect()
         };
         let left = foreign(&self.theirs[theirs].state.roles);
         left != foreign(&now.roles) && left != foreign(&self.ours[ours].read.roles)
+    }
+
+    /// Records that are not confirmed and that the reckoning rests on.
+    pub(super) fn open_since(&self, since: Option<OffsetDateTime>) -> Vec<&str> {
+        let known = self.theirs.iter().filter(|theirs| !theirs.confirmed);
+        let since = known.filter(|theirs| since.is_none_or(|since| theirs.state.at >= since));
+        since.map(|theirs| theirs.record.as_str()).collect()
     }
 
     /// Records of races that are not confirmed, where something may have been lost.

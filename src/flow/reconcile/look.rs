@@ -79,6 +79,8 @@ pub(super) struct ToWrite {
     pub(super) braked: Braked,
     /// Roles that a person took away and the rules leave so.
     pub(super) overruled: Vec<String>,
+    /// Roles that are missing, of which it is not yet known whether a person took them away.
+    pub(super) doubtful: Vec<String>,
 }
 
 impl Reconcile {
@@ -270,6 +272,7 @@ impl Reconcile {
             generation: ours.generation,
             braked,
             overruled,
+            doubtful: standing.left_open(),
         };
         if write.patch.is_empty() || !self.writes {
             self.record_look(&mut tx, claim, &standing, &write, profile)
@@ -289,8 +292,8 @@ impl Reconcile {
                 rate: read.rate,
             });
         }
-        if let Some(roles) = write.patch.roles() {
-            write.write = Some(race::attempt(&mut tx, user, profile, (roles, &write.races)).await?);
+        if write.patch.roles().is_some() {
+            write.write = Some(race::attempt(&mut tx, user, profile, (&write.patch, &write.races)).await?);
         }
         read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;

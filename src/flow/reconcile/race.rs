@@ -2,8 +2,10 @@
 //!
 //! Owns the questions to the tables and the answers into audit, log and metric; the reckoning is `domain::merge`'s, the
 //! leave to restore is `restore`'s. Must never touch an entry of others but to bring back what a write of ours has undone,
-//! and never on the word of a record alone: each record that a restore rests on was confirmed by Auth0 before the profile
-//! was read.
+//! and never on the word of a record alone: each record that a restore, or the taking over of a managed role, rests on was
+//! confirmed by Auth0 before the profile was read.
+
+use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 use tracing::error;
@@ -15,14 +17,18 @@ use super::{Reconcile, lease_for};
 use crate::auth0::{CallError, Outcome, Profile};
 use crate::domain::date;
 use crate::domain::merge::{Pair, Reckoning, State};
+use crate::domain::patch::Patch;
 use crate::domain::plan::{Change, SeenRoles};
 use crate::flow::sweep::RACE_PATIENCE;
 use crate::store::profile_writes::{Bounds, ReadBefore};
 use crate::store::races::KnownRaces;
 use crate::store::{
     Claim, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
-    role_changes,
+    role_changes, unknown_writes,
 };
+
+/// Records, newest first, that Auth0 is asked for at once because a managed role may have been changed by what they tell of.
+const ASKED_AT_ONCE: usize = 20;
 
 /// What was found out about races when a profile was read.
 #[derive(Debug, Default)]
@@ -88,25 +94,25 @@ impl Reconcile {
             .iter()
             .map(|rule| rule.role.as_str())
             .collect();
-        let sure: Vec<Theirs> = theirs
-            .iter()
-            .filter(|theirs| theirs.log_id.is_some())
-            .cloned()
-            .collect();
-        let told = History::new(&ours, theirs, &known);
+        let only = |which: &dyn Fn(&Theirs) -> bool| {
+            let theirs: Vec<Theirs> = theirs.iter().filter(|theirs| which(theirs)).cloned().collect();
+            History::new(&ours, theirs, &known, profile.created_at())
+        };
+        let told = only(&|_| true);
         let reckoning = told.reckon(&owned, &now);
-        standing.undone(&reckoning.undone);
-        for (role, ours) in &reckoning.late {
-            self.done_late(tx, user, &now, (role, told.writes[*ours]), standing)
-                .await?;
-        }
-        if unrecorded && reckoning.explained {
-            profile_writes::recorded(tx, user, now.at).await?;
-        }
         self.report(tx, user, (&told, &reckoning), (&owned, &now)).await?;
         // What nobody could confirm is no reason to write.
-        let sure = History::new(&ours, sure, &known);
+        let sure = only(&|theirs| theirs.log_id.is_some());
         let reckoning = sure.reckon(&owned, &now);
+        let confirmed = only(&|theirs| theirs.confirmed);
+        self.take_over(
+            tx,
+            user,
+            ((&confirmed, unrecorded), (&sure, &reckoning)),
+            (&owned, &now),
+            standing,
+        )
+        .await?;
         self.judge(tx, claim, (&sure, &reckoning), &known, (&owned, &now))
             .await
     }
@@ -168,6 +174,57 @@ impl Reconcile {
             released: known.released,
             engaged,
         })
+    }
+
+    /// Takes over owned roles that are as they are by a stale write of another client, or by one of ours that no look has
+    /// recorded. Only so far as confirmed records and all that may yet be confirmed say the same; where they do not, Auth0 is
+    /// asked, and what is missing is left open until it has answered.
+    async fn take_over(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        ((confirmed, unrecorded), (sure, likely)): ((&History, bool), (&History, &Reckoning)),
+        (owned, now): (&[&str], &State),
+        standing: &mut Standing<'_>,
+    ) -> Result<(), StoreError> {
+        let certain = confirmed.reckon(owned, now);
+        let late = |of: &History, reckoning: &Reckoning| -> BTreeSet<(String, Uuid)> {
+            let late = reckoning.late.iter();
+            late.map(|(role, ours)| (role.clone(), of.writes[*ours]))
+                .collect()
+        };
+        let (late, likely_late) = (late(confirmed, &certain), late(sure, likely));
+        let agreed = |role: &&String| likely.undone.contains(role);
+        let undone: Vec<String> = certain.undone.iter().filter(agreed).cloned().collect();
+        standing.undone(&undone);
+        for (role, write) in late.intersection(&likely_late) {
+            self.done_late(tx, user, now, (role, *write), standing).await?;
+        }
+        if unrecorded && certain.explained {
+            profile_writes::recorded(tx, user, now.at).await?;
+        }
+        let differ = certain.undone != likely.undone || late != likely_late;
+        if differ || (unrecorded && likely.explained && !certain.explained) {
+            let open = sure.open_since(likely.since);
+            confirmations::ask(tx, user, &open[..open.len().min(ASKED_AT_ONCE)]).await?;
+            let doubtful = likely
+                .undone
+                .iter()
+                .chain(likely_late.iter().map(|(role, _)| role));
+            for role in doubtful.filter(|role| !undone.contains(role)) {
+                standing.doubt(role, now.roles.contains(role));
+            }
+        }
+        // A record tells of a write of ours without an answer, and Auth0 is being asked for it.
+        for wrote in unknown_writes::pending(tx, user).await? {
+            for role in owned {
+                let held = |roles: &[String]| roles.iter().any(|one| one == role);
+                if held(&wrote) == held(&now.roles) {
+                    standing.doubt(role, held(&now.roles));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes over what a write of ours did to an owned role and no look has recorded. Its row in the audit is completed as any
@@ -294,7 +351,7 @@ pub(super) async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
     read: &Profile,
-    (wrote, races): (&[String], &Races),
+    (patch, races): (&Patch, &Races),
 ) -> Result<Uuid, StoreError> {
     let roles = match read.roles() {
         SeenRoles::List(roles) => roles,
@@ -305,7 +362,10 @@ pub(super) async fn attempt(
         updated_at: at(read),
         date: read.date(),
     };
-    profile_writes::attempt(tx, user, before, (wrote, races.since)).await
+    let changes = patch.plan().changes().iter();
+    let managed: Vec<&str> = changes.map(|(role, _)| role.as_str()).collect();
+    let wrote = patch.roles().unwrap_or_default();
+    profile_writes::attempt(tx, user, before, (wrote, &managed, races.since)).await
 }
 
 /// Notes what a write's answer says, and whether its look records it; false when the write is not known any more.

@@ -79,6 +79,7 @@ impl Reconcile {
         }
         for role in &mut standing.roles {
             role.overruled |= write.overruled.contains(&role.rule.role);
+            role.left_open = write.doubtful.contains(&role.rule.role);
         }
         self.remember(&mut tx, claim, &standing, after).await?;
         self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
@@ -120,7 +121,7 @@ impl Reconcile {
     ) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let seen = profile.roles();
-        for role in &standing.roles {
+        for role in standing.roles.iter().filter(|role| !role.left_open) {
             let name = role.rule.role.as_str();
             let (held, wanted, below_since) =
                 (seen.has(name), role.decision.wanted, role.decision.below_since);

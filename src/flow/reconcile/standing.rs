@@ -58,6 +58,9 @@ pub(super) struct Role<'r> {
     undone: bool,
     /// It is never added, whatever the rule says.
     forbidden: bool,
+    /// Records that Auth0 has not yet confirmed say that a write made it what it is, and no person: nothing is decided or kept
+    /// of it in this look.
+    pub(super) left_open: bool,
 }
 
 impl Role<'_> {
@@ -141,6 +144,7 @@ impl<'r> Standing<'r> {
                 granting,
                 undone: false,
                 forbidden: false,
+                left_open: false,
             }
         });
         let roles = roles.collect();
@@ -191,7 +195,11 @@ impl<'r> Standing<'r> {
             let revoking = open
                 .iter()
                 .any(|open| open.role == role.rule.role && !open.granted);
-            held && role.wanted() && !revoking && !role.undone && !seen.has(&role.rule.role)
+            held && role.wanted()
+                && !revoking
+                && !role.undone
+                && !role.left_open
+                && !seen.has(&role.rule.role)
         });
         taken
             .map(|role| {
@@ -199,6 +207,22 @@ impl<'r> Standing<'r> {
                 (role.rule.role.as_str(), role.rule.manual)
             })
             .collect()
+    }
+
+    /// Of this role, which is held or not, it is not yet known whether a person made it so. It is left open where it was otherwise
+    /// before, unless the rules give it back in any case.
+    pub(super) fn doubt(&mut self, name: &str, held: bool) {
+        for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
+            let differs = role.known.as_ref().is_some_and(|known| known.held != held);
+            let given_back = !held && role.wanted() && role.rule.manual != Manual::Alert;
+            role.left_open |= differs && !given_back;
+        }
+    }
+
+    /// Roles of which nothing is decided or kept in this look.
+    pub(super) fn left_open(&self) -> Vec<String> {
+        let open = self.roles.iter().filter(|role| role.left_open);
+        open.map(|role| role.rule.role.clone()).collect()
     }
 
     /// Our changes of these roles were undone by clients that knew nothing of them.
@@ -242,7 +266,7 @@ impl<'r> Standing<'r> {
             adopted: role.adopted(),
         };
         // What is forbidden and due is left as it is.
-        let may = |role: &&Role<'r>| !(role.forbidden && role.wanted());
+        let may = |role: &&Role<'r>| !(role.left_open || role.forbidden && role.wanted());
         self.roles.iter().filter(may).map(want).collect()
     }
 

@@ -1,0 +1,87 @@
+//! Table `races`, from the side of its end: races that no look can conclude any more, and what belongs to one account only.
+//!
+//! Owns which of them are over. Must never end one that a look may still conclude.
+
+use std::time::Duration;
+
+use super::lock::Held;
+use super::{Store, StoreError};
+
+/// Races ended in one transaction.
+const SLICE: i64 = 500;
+
+/// A race that was ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Whose.
+    pub user: String,
+    /// `log_id` of their record, or what else tells it from others.
+    pub record: String,
+    /// Why no look can conclude it.
+    pub why: String,
+}
+
+impl Store {
+    /// Settles races as unresolved that no look can conclude: the user is gone, our write or their record is kept no longer, or
+    /// looks have not concluded it within `deadline`, as in shadow mode. Of one that the brake holds the last does not count.
+    /// One slice; call it until it answers none.
+    pub async fn end_races(&self, deadline: Duration) -> Result<Vec<Ended>, StoreError> {
+        let ended = sqlx::query!(
+            r#"WITH open AS (
+                   SELECT race_id, CASE
+                       WHEN EXISTS (SELECT FROM gone_users g WHERE g.user_id = r.user_id) THEN 'Auth0 does not know the user'
+                       WHEN NOT EXISTS (SELECT FROM profile_writes p WHERE p.write_id = r.write_id)
+                           THEN 'our write is kept no longer'
+                       WHEN NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.record_id = r.record_id)
+                           THEN 'their record is kept no longer'
+                       -- who waits for a look may be waiting for Auth0, or for an operator
+                       WHEN NOT r.held AND r.found_at < now() - $1::double precision * interval '1 second'
+                           AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = r.user_id)
+                           AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.ask_at IS NOT NULL)
+                           THEN 'no look has concluded it in time'
+                   END AS why
+                   FROM races r WHERE outcome IS NULL
+               ), over AS (
+                   SELECT r.race_id, open.why FROM races r JOIN open USING (race_id)
+                   WHERE open.why IS NOT NULL AND r.outcome IS NULL ORDER BY r.race_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
+               )
+               UPDATE races r SET settled_at = now(), outcome = 'unresolved' FROM over WHERE r.race_id = over.race_id
+               RETURNING r.user_id, r.record_id, over.why AS "why!""#,
+            deadline.as_secs_f64(),
+            SLICE
+        );
+        let mut tx = self.begin().await?;
+        let ended = ended.fetch_all(&mut tx).await?;
+        tx.commit().await?;
+        let ended = ended.into_iter().map(|row| Ended {
+            user: row.user_id,
+            record: row.record_id,
+            why: row.why,
+        });
+        Ok(ended.collect())
+    }
+
+    /// Forgets all writes and races: they are another tenant's.
+    pub(super) async fn forget_writes(&self, held: &mut Held) -> Result<(), StoreError> {
+        loop {
+            held.check().await?;
+            let removed = sqlx::query!(
+                "WITH ours AS (
+                     DELETE FROM profile_writes WHERE ctid = ANY(ARRAY(SELECT ctid FROM profile_writes LIMIT $1)) RETURNING 1
+                 ), theirs AS (
+                     DELETE FROM foreign_writes WHERE ctid = ANY(ARRAY(SELECT ctid FROM foreign_writes LIMIT $1)) RETURNING 1
+                 ), raced AS (
+                     DELETE FROM races WHERE ctid = ANY(ARRAY(SELECT ctid FROM races LIMIT $1)) RETURNING 1
+                 )
+                 SELECT (SELECT count(*) FROM ours) + (SELECT count(*) FROM theirs) + (SELECT count(*) FROM raced) AS \"removed!\"",
+                SLICE
+            );
+            let mut tx = self.begin().await?;
+            let removed = removed.fetch_one(&mut tx).await?.removed;
+            tx.commit().await?;
+            if removed == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A race that was dealt with under rules which have changed since.
+
+use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use serde_json::json;
+
+use crate::events::{Sent, plays, retraction, saved};
+use crate::oracle::ROLE;
+use crate::restores::stream_logs;
+use crate::rules_many::{RulesFile, rule};
+use crate::world::{CLIENT, World};
+
+const ANN: &str = "auth0|ann";
+
+/// Until its second version the rules name a role `beta` too.
+async fn world(roles: &[&str]) -> (World, RulesFile) {
+    let rules = RulesFile::new(&(rule(ROLE, 5, 5, "") + &rule("beta", 2, 2, "")));
+    let world = World::builder()
+        .env("RULES_FILE", rules.path().display())
+        .start()
+        .await;
+    stream_logs(&world).await;
+    world.seed_user(ANN, roles);
+    (world, rules)
+}
+
+/// Our write that follows upon `events` leaves `ours`, over another client's write of `theirs`; the race ends with `merged`.
+async fn race(world: &World, events: &[Sent], [theirs, ours, merged]: [&[&str]; 3]) {
+    let late = CallMatch::to(Endpoint::PatchUser).client(CLIENT);
+    let delay = Fault::Delay(std::time::Duration::from_millis(300));
+    world.tenant.fault_once(late, delay);
+    world.publish(events).await;
+    world
+        .eventually("our write is on its way", async || {
+            world.tenant.faults_waiting() == 0
+        })
+        .await;
+    let patch = json!({"app_metadata": {"roles": theirs}});
+    world
+        .tenant
+        .edit_by_other_client("crm", ANN, patch)
+        .expect("an edit");
+    world
+        .eventually("our write overwrites theirs", async || world.roles(ANN) == ours)
+        .await;
+    world.quiet().await;
+    assert_eq!(world.roles(ANN), merged);
+}
+
+/// The rules name `beta` no more, and Ann earns the other role.
+async fn without_beta(world: &World, rules: &RulesFile) {
+    rules.write(&rule(ROLE, 5, 5, ""));
+    let path = rules.path().display().to_string();
+    let (applied, said) = world.rules(&["apply", &path]).await;
+    assert!(applied, "{said}");
+    world
+        .rules_in_force("one rule is in force", |rules| rules.len() == 1)
+        .await;
+    let mut events = vec![saved("s-2", "pl_2", ANN)];
+    events.extend(plays("b", "pl_2", 0..5));
+    world.publish(&events).await;
+    world
+        .eventually("she has the other role", async || {
+            world.roles(ANN).contains(&ROLE.to_owned())
+        })
+        .await;
+    world.quiet().await;
+}
+
+fn earns_beta() -> Vec<Sent> {
+    [vec![saved("s-1", "pl_1", ANN)], plays("a", "pl_1", 0..2)].concat()
+}
+
+#[tokio::test]
+async fn a_revoked_role_that_left_the_rules_stays_revoked() {
+    let (world, rules) = world(&["vip", "beta"]).await;
+    world.publish(&earns_beta()).await;
+    world.quiet().await;
+    let lost = [retraction("r-1", "a-0", "pl_1")];
+    let lists: [&[&str]; 3] = [&["vip", "beta", "extra"], &["vip"], &["extra", "vip"]];
+    race(&world, &lost, lists).await;
+    without_beta(&world, &rules).await;
+    assert_eq!(world.roles(ANN), ["extra", "vip", ROLE]);
+}
+
+#[tokio::test]
+async fn a_granted_role_that_left_the_rules_stays_granted() {
+    let (world, rules) = world(&["vip"]).await;
+    let lists: [&[&str]; 3] = [&["vip", "extra"], &["vip", "beta"], &["extra", "vip", "beta"]];
+    race(&world, &earns_beta(), lists).await;
+    without_beta(&world, &rules).await;
+    assert_eq!(world.roles(ANN), ["extra", "vip", "beta", ROLE]);
+}

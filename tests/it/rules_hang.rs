@@ -46,10 +46,9 @@ async fn a_rules_file_that_hangs_holds_up_nothing() {
 
 #[tokio::test]
 async fn a_hint_that_cannot_be_listened_for_holds_up_nothing() {
-    let world = World::builder().postgres_proxy().start().await;
-    let worker = world.worker();
+    let world = World::builder().workers(0).postgres_proxy().start().await;
     world.postgres_proxy().hold(b"LISTEN");
-    world.postgres_proxy().cut();
+    let worker = world.start_worker().await;
     world
         .eventually("it waits at LISTEN", async || world.postgres_proxy().held() > 0)
         .await;

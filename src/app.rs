@@ -3,10 +3,12 @@
 //! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
 //! setting nobody uses does not compile.
 
+mod parts;
 mod prepare;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
@@ -15,27 +17,27 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, LogReader, Reader, Writer};
+use crate::auth0::{Client, LogReader, Reader, Writer, canonical_domain};
 use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{
-    ApiConfig, Auth0Config, BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig,
-    RestoreConfig,
+    BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig, RestoreConfig,
 };
 use crate::domain::event::Reason;
-use crate::domain::limits::Limits;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
-use crate::flow::publish::Publish;
+use crate::flow::limits::LimitsKeeper;
 use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::{RulesKeeper, this_worker};
+use crate::flow::rules_file::RulesFile;
 use crate::flow::silence::Heard;
-use crate::http::api::{self, ApiParts};
+use crate::http::api;
 use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{InClear, Store, StoreError};
 use crate::telemetry;
-use prepare::prepare;
+use parts::{client, data_api};
+use prepare::{prepare, stay_bound};
 
 /// Connects to Postgres as configured; connections are made when needed.
 ///
@@ -87,12 +89,16 @@ pub async fn serve(config: Config) -> Result<()> {
         http,
         fold,
         reconcile,
+        tenant,
         ops_listen,
         rules_file,
         restores,
         erasure_key,
         grace_period,
     } = config;
+    let tenant = tenant.map(|tenant| canonical_domain(&tenant.domain, tenant.audience.as_deref()));
+    let tenant = tenant.transpose()?;
+    let mut serving = None;
     telemetry::log_panics();
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
@@ -141,6 +147,7 @@ pub async fn serve(config: Config) -> Result<()> {
         });
         if let Some(config) = api {
             let (parts, keys) = data_api(config, &store.for_api(), &bus, &metrics)?;
+            serving = Some(Arc::clone(&parts.prepared));
             lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
             routes = routes.merge(api::routes(parts));
         } else {
@@ -170,6 +177,8 @@ pub async fn serve(config: Config) -> Result<()> {
         rules_file,
         restores,
         client,
+        tenant,
+        serving,
         lifecycle: lifecycle.clone(),
     };
     lifecycle.spawn("worker", worker.run());
@@ -215,6 +224,10 @@ struct Worker {
     rules_file: Option<PathBuf>,
     restores: RestoreConfig,
     client: Option<Client>,
+    /// Canonical domain of the tenant, where the settings name one.
+    tenant: Option<String>,
+    /// Told once the data API may be served.
+    serving: Option<Arc<AtomicBool>>,
     lifecycle: Lifecycle,
 }
 
@@ -231,27 +244,39 @@ impl Worker {
             rules_file,
             restores,
             client,
+            tenant,
+            serving,
             lifecycle,
         } = self;
         let stop = lifecycle.stopping();
         let own = reconcile.as_ref().map(|reconcile| reconcile.own_limits);
         let mut keeper = RulesKeeper {
-            file: rules_file,
+            file: rules_file.map(RulesFile::new),
             forbidden: restores.forbidden.clone(),
             worker: this_worker(own.unwrap_or_default()),
             store: store.clone(),
             metrics: Arc::clone(&metrics),
             rules: watch::Sender::new(Arc::default()),
-            limits: watch::Sender::new(Limits::default()),
+            limits: LimitsKeeper::new(store.clone(), own.unwrap_or_default(), readiness.clone()),
+            readiness: readiness.clone(),
             said: None,
         };
         let (rules, limits) = (keeper.rules.subscribe(), keeper.limits.subscribe());
-        let tenant = client.as_ref().map(|client| Reader::new(client).tenant());
-        if fold.is_some() || reconcile.is_some() {
-            if !prepare(&store, &mut keeper, tenant.as_deref(), &readiness, &stop).await? {
+        let writes_facts = fold.is_some() || reconcile.is_some();
+        if writes_facts || serving.is_some() {
+            let first = writes_facts.then_some(&mut keeper);
+            if !prepare(&store, first, tenant.as_deref(), &readiness, &stop).await? {
                 return Ok(());
             }
+        }
+        if writes_facts {
             lifecycle.spawn("rules", keeper.run(stop.clone()));
+        }
+        if let Some(tenant) = tenant.filter(|_| writes_facts || serving.is_some()) {
+            lifecycle.spawn("tenant", stay_bound(store.clone(), tenant, stop.clone()));
+        }
+        if let Some(serving) = serving {
+            serving.store(true, Ordering::Relaxed);
         }
         if let Some(FoldConfig {
             batch,
@@ -303,67 +328,6 @@ impl Worker {
         stop.cancelled().await;
         Ok(())
     }
-}
-
-/// What the data API needs, and what fetches the tenant's keys for it.
-fn data_api(
-    config: ApiConfig,
-    store: &Store,
-    bus: &Bus,
-    metrics: &Arc<Metrics>,
-) -> Result<(ApiParts, KeyFetcher)> {
-    let ApiConfig {
-        domain,
-        ca_file,
-        issuers,
-        audience,
-        scopes,
-        burst,
-        requests_per_s,
-        publishes_per_day,
-        cool_down,
-        genres,
-    } = config;
-    let options = BearerOptions {
-        domain,
-        issuers,
-        audience,
-        ca_file,
-        cool_down,
-    };
-    let (bearer, keys) = Bearer::new(options, Arc::clone(metrics))?;
-    let parts = ApiParts {
-        bearer,
-        store: store.clone(),
-        publish: Publish::new(bus.clone()),
-        metrics: Arc::clone(metrics),
-        genres,
-        scopes,
-        burst,
-        requests_per_s,
-        publishes_per_day,
-    };
-    Ok((parts, keys))
-}
-
-fn client(config: &Auth0Config) -> Result<Client> {
-    let Auth0Config {
-        domain,
-        audience,
-        client_id,
-        credential,
-        ca_file,
-        timeout,
-        plan: _,
-    } = config;
-    Ok(Client::new(ClientOptions {
-        domain: domain.clone(),
-        audience: audience.clone(),
-        client_id: client_id.clone(),
-        credential: credential.clone(),
-        request_timeout: *timeout,
-        ca_file: ca_file.clone(),
-    })?)
 }
 
 async fn listen(setting: &'static str, address: std::net::SocketAddr) -> Result<TcpListener> {

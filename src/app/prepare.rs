@@ -3,18 +3,21 @@
 //! Owns the waiting for Postgres, and what makes a start impossible. Must never let a stage start on a schema, a key or a
 //! tenant that is not its own, nor without rules to work under.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use crate::flow::patience::Patience;
 use crate::flow::rules::{RulesError, RulesKeeper};
 use crate::lifecycle::Readiness;
 use crate::store::{Store, StoreError};
 
-/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force.
-/// Returns false when told to stop before that.
+/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force, where
+/// it works under them. Returns false when told to stop before that.
 pub(super) async fn prepare(
     store: &Store,
-    keeper: &mut RulesKeeper,
+    mut keeper: Option<&mut RulesKeeper>,
     tenant: Option<&str>,
     readiness: &Readiness,
     stop: &CancellationToken,
@@ -29,9 +32,15 @@ pub(super) async fn prepare(
             if let Some(tenant) = tenant {
                 store.check_tenant(tenant).await?;
             }
-            keeper.first().await
+            match &mut keeper {
+                Some(keeper) => keeper.first().await,
+                None => Ok(()),
+            }
         };
-        match prepared.await {
+        let Some(prepared) = stop.run_until_cancelled(prepared).await else {
+            break;
+        };
+        match prepared {
             Ok(()) => {
                 patience.succeeded();
                 readiness.ready_for_good("start", "prepared");
@@ -52,4 +61,27 @@ pub(super) async fn prepare(
         }
     }
     Ok(false)
+}
+
+/// How often it is looked whether the database still belongs to this worker's tenant.
+const CHECK_TENANT_EVERY: Duration = Duration::from_secs(10);
+
+/// Ends the worker when the database is bound to another tenant than its own.
+pub(super) async fn stay_bound(
+    store: Store,
+    tenant: String,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(CHECK_TENANT_EVERY))
+        .await
+        .is_some()
+    {
+        match store.check_tenant(&tenant).await {
+            Err(why @ StoreError::Tenant(_)) => return Err(why),
+            Err(why) => debug!("the tenant of the database cannot be read: {why}"),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }

@@ -103,14 +103,7 @@ impl Client {
 
     /// The host, and port if that is no usual one, of the token's audience.
     pub(super) fn tenant(&self) -> String {
-        let audience = &self.tokens.audience;
-        let url = Url::parse(audience).ok();
-        let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
-        match host {
-            Some((host, None)) => host.to_owned(),
-            Some((host, Some(port))) => format!("{host}:{port}"),
-            None => audience.clone(),
-        }
+        super::canonical::host_of(&self.tokens.audience)
     }
 
     /// Takes a token, if there is none.

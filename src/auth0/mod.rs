@@ -8,6 +8,7 @@
 
 mod assertion;
 mod bearer;
+mod canonical;
 mod client;
 mod error;
 mod jwks;
@@ -23,6 +24,7 @@ mod users;
 mod tests;
 
 pub use bearer::{Bearer, BearerOptions, Refusal};
+pub use canonical::canonical_domain;
 pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, SetupError};
 pub use error::{CallError, LaterWhy, Outcome};
 pub use jwks::KeyFetcher;

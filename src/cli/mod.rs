@@ -24,12 +24,16 @@ mod skip;
 mod tenant;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{LogArgs, MigrateArgs, ServeArgs, without_empty_variables};
 use crate::{app, telemetry};
+
+/// Longest wait for what runs on a thread of its own, once the command has ended.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Keeps roles in Auth0 in step with what users do.
 #[derive(Debug, Parser)]
@@ -117,7 +121,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     telemetry::start(&cli.log.log_format, cli.level()).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => app::serve(args.checked()?).await?,
             Command::Migrate(args) => migrate::run(&args).await?,
@@ -142,7 +146,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Sandbox(args) => return sandbox::run(args).await,
         }
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // A file that is being read may never return.
+    runtime.shutdown_timeout(SHUTDOWN_WITHIN);
+    ended
 }
 
 #[cfg(test)]

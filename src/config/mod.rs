@@ -43,7 +43,7 @@ pub use nats_tls::{NatsTls, NatsTlsArgs};
 pub use restores::{ForbiddenArgs, RestoreArgs, RestoreConfig};
 pub use secret::Kept;
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
-pub use tenant::TenantArgs;
+pub use tenant::{TenantArgs, TenantConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 pub use trim::{TrimArgs, TrimConfig};
 
@@ -104,6 +104,8 @@ pub struct Config {
     pub fold: Option<FoldConfig>,
     /// Present when this worker reconciles.
     pub reconcile: Option<ReconcileConfig>,
+    /// The tenant, where the settings name one.
+    pub tenant: Option<TenantConfig>,
     /// Address of metrics and health.
     pub ops_listen: SocketAddr,
     /// This worker's rules file, if it has one. It is read while the worker runs.
@@ -255,6 +257,7 @@ impl ServeArgs {
                 tenant_log: self.tenant_log.check(&mut check),
                 own_limits: self.brake.own(&self.auth0, &mut check),
             }),
+            tenant: TenantConfig::check(&self.auth0, &mut check),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
             rules_file: self
                 .rules_file

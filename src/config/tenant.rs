@@ -17,6 +17,29 @@ pub struct TenantArgs {
     pub auth0_tenant_name: Option<String>,
 }
 
+/// Which tenant the settings name.
+#[derive(Clone, Debug)]
+pub struct TenantConfig {
+    /// Its domain, canonical or custom.
+    pub domain: String,
+    /// The audience of its Management API, where it is set.
+    pub audience: Option<String>,
+}
+
+impl TenantConfig {
+    /// None where no domain is set.
+    pub(super) fn check(auth0: &Auth0Args, check: &mut Check) -> Option<Self> {
+        let is_set = auth0
+            .auth0_domain
+            .as_deref()
+            .is_some_and(|domain| !domain.trim().is_empty());
+        is_set.then(|| Self {
+            domain: auth0.domain(check),
+            audience: auth0.auth0_audience.clone(),
+        })
+    }
+}
+
 impl TenantArgs {
     /// The name, if it is known.
     pub(super) fn check(&self, auth0: &Auth0Args, check: &mut Check) -> Option<TenantName> {

@@ -58,7 +58,10 @@ pub enum Kind<'a> {
         name: Cow<'a, str>,
     },
     /// It is gone and takes no plays until it is saved again.
-    Deleted,
+    Deleted {
+        /// Deleted only if it is this user's then; whoever owns it without one.
+        owner: Option<UserId<'a>>,
+    },
     /// A retraction of a play that was retracted before: changes nothing. Never parsed, see
     /// [`super::tally::void_repeats`].
     Repeat,
@@ -78,7 +81,9 @@ impl Event<'_> {
                     owner: owner.into_owned(),
                     name: Cow::Owned(name.into_owned()),
                 },
-                Kind::Deleted => Kind::Deleted,
+                Kind::Deleted { owner } => Kind::Deleted {
+                    owner: owner.map(UserId::into_owned),
+                },
                 Kind::Repeat => Kind::Repeat,
             },
         }
@@ -134,7 +139,11 @@ fn kind<'a>(raw: &mut Raw<'a>) -> Result<(&'static str, Kind<'a>), Reject> {
             let name = playlist_name(required("name", raw.name.take())?)?;
             Ok((PLAYLISTS, Kind::Saved { owner, name }))
         }
-        "playlist_deleted" => Ok((PLAYLISTS, Kind::Deleted)),
+        "playlist_deleted" => {
+            let owner = raw.owner_id.take();
+            let owner = owner.map(|owner| user_id("owner_id", Some(owner))).transpose()?;
+            Ok((PLAYLISTS, Kind::Deleted { owner }))
+        }
         unknown => {
             let fault = format!("no event type \"{}\" is known", excerpt(unknown));
             Err(Reject::new(Reason::UnknownType, "type", fault))

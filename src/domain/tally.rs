@@ -41,6 +41,12 @@ impl Playlist {
         if theirs { self.shown() } else { 0 }
     }
 
+    fn is_of(&self, user: &UserId<'_>) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|owner| owner.as_str() == user.as_str())
+    }
+
     fn take(&mut self, step: &Step<'_>) {
         match *step {
             Step::Add(delta) if !self.deleted => self.plays += delta,
@@ -51,9 +57,11 @@ impl Playlist {
                 self.owner = Some(owner.clone().into_owned());
                 self.name = Some(name.to_owned());
             }
-            Step::Delete => {
-                self.deleted = true;
-                self.plays = 0;
+            Step::Delete { owner } => {
+                if owner.is_none_or(|owner| self.is_of(owner)) {
+                    self.deleted = true;
+                    self.plays = 0;
+                }
             }
         }
     }
@@ -72,7 +80,10 @@ pub enum Step<'e> {
         name: &'e str,
     },
     /// Deleted, without plays.
-    Delete,
+    Delete {
+        /// Only if it is this user's; whoever owns it without one.
+        owner: Option<&'e UserId<'e>>,
+    },
 }
 
 /// What a batch changes, each playlist in one of the two lists, both in order of playlist id (so that two
@@ -132,7 +143,7 @@ pub fn tally<'e>(events: &'e [Event<'_>]) -> Tally<'e> {
         let steps = || of_one.iter().filter_map(|(_, event)| step(&event.kind));
         let only_adds = steps().try_fold(0, |sum, step| match step {
             Step::Add(delta) => Some(sum + delta),
-            Step::Save { .. } | Step::Delete => None,
+            Step::Save { .. } | Step::Delete { .. } => None,
         });
         match only_adds {
             Some(0) => {}
@@ -236,7 +247,9 @@ fn step<'e>(kind: &'e Kind<'_>) -> Option<Step<'e>> {
         Kind::Play => Some(Step::Add(1)),
         Kind::Retraction { .. } => Some(Step::Add(-1)),
         Kind::Saved { owner, name } => Some(Step::Save { owner, name }),
-        Kind::Deleted => Some(Step::Delete),
+        Kind::Deleted { owner } => Some(Step::Delete {
+            owner: owner.as_ref(),
+        }),
         Kind::Repeat => None,
     }
 }

@@ -42,13 +42,13 @@ impl Publish {
         self.publish(playlist, saved).await
     }
 
-    /// The playlist is gone. Whoever calls this has made sure that it is the caller's.
+    /// The playlist is gone, if it is still `owner`'s when the event is folded.
     ///
     /// # Errors
     /// The event is not known to be stored; deleting again is safe.
-    pub async fn deleted(&self, playlist: &Token<'_>) -> Result<Published, NotPublished> {
-        self.publish(playlist.as_str().to_owned(), json!({"type": "playlist_deleted"}))
-            .await
+    pub async fn deleted(&self, owner: &UserId<'_>, playlist: &Token<'_>) -> Result<Published, NotPublished> {
+        let deleted = json!({"type": "playlist_deleted", "owner_id": owner.as_str()});
+        self.publish(playlist.as_str().to_owned(), deleted).await
     }
 
     async fn publish(&self, playlist_id: String, mut event: Value) -> Result<Published, NotPublished> {

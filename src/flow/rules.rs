@@ -4,28 +4,33 @@
 //! this worker works under, nor keep it from working: a file that is broken, older or other than what is in force is named
 //! and left.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::limits::LimitsKeeper;
+use super::rules_file::RulesFile;
 use crate::domain::act::Act;
 use crate::domain::forbidden::ForbiddenRoles;
-use crate::domain::limits::{Limits, Own};
+use crate::domain::limits::Own;
 use crate::domain::rule::offer::{self, Verdict};
 use crate::domain::rule::{Rules, Versioned};
+use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{OfferedBy, Store, StoreError, Wake, Waker, Worker};
+use crate::store::{OfferedBy, Store, StoreError, Wake, Worker};
 
 /// How often the file is read, and Postgres asked although there was no hint. The file is small, and reading sees what a
 /// watch on a mounted volume may not.
 const READ_EVERY: Duration = Duration::from_secs(2);
-/// How often this worker shows that it lives, in readings.
-const LIVES_EVERY: u32 = 5;
+/// How often this worker shows that it lives.
+const LIVES_EVERY: Duration = Duration::from_secs(10);
+/// Longest wait for the note that this worker ends.
+const END_WITHIN: Duration = Duration::from_secs(2);
+const STAGE: &str = "rules";
 
 /// Why there are no rules to work under.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +63,7 @@ impl RulesError {
 #[derive(Debug)]
 pub struct RulesKeeper {
     /// This worker's rules file, if it has one.
-    pub file: Option<PathBuf>,
+    pub file: Option<RulesFile>,
     /// Roles that no file may name.
     pub forbidden: ForbiddenRoles,
     /// This worker, as the others see it.
@@ -69,8 +74,10 @@ pub struct RulesKeeper {
     pub metrics: Arc<Metrics>,
     /// Tells the stages of the rules.
     pub rules: watch::Sender<Arc<Rules>>,
-    /// Tells reconcile of the limits, this worker's own among them.
-    pub limits: watch::Sender<Limits>,
+    /// Reads the limits, beside the rules.
+    pub limits: LimitsKeeper,
+    /// How the stage stands.
+    pub readiness: Readiness,
     /// What was last said of the file.
     pub said: Option<String>,
 }
@@ -82,43 +89,47 @@ impl RulesKeeper {
     /// There are no rules to work under.
     pub async fn first(&mut self) -> Result<(), RulesError> {
         self.store.worker_lives(&self.worker).await?;
-        self.read().await
+        self.read().await?;
+        self.limits.read().await?;
+        Ok(())
     }
 
-    /// Reads again on hints and on a timer, until told to stop.
+    /// Reads rules and limits again on hints and on a timer, each for itself, until told to stop.
     ///
     /// # Errors
     /// None: what fails is tried again, and meanwhile the last rules hold.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
-        let mut waker = None;
+        let (store, worker, limits) = (self.store.clone(), self.worker.clone(), self.limits.clone());
+        let hints = [Notify::new(), Notify::new()];
+        tokio::select! {
+            () = stop.cancelled() => {}
+            never = hear(&store, &hints) => match never {},
+            never = live(&store, &worker) => match never {},
+            never = limits.run(&hints[0]) => match never {},
+            never = self.keep(&hints[1]) => match never {},
+        }
+        // Without this it would be taken for alive for half a minute.
+        let _ = tokio::time::timeout(END_WITHIN, store.worker_ends(worker.id)).await;
+        Ok(())
+    }
+
+    async fn keep(&mut self, hint: &Notify) -> std::convert::Infallible {
         let mut failed = false;
-        for turn in 1.. {
-            if waker.is_none() {
-                waker = self.store.listen(Wake::Rules).await.ok();
-            }
-            let read = async {
-                if turn % LIVES_EVERY == 0 {
-                    self.store.worker_lives(&self.worker).await?;
-                }
-                self.read().await
-            };
-            match read.await {
+        loop {
+            match self.read().await {
                 Ok(()) => failed = false,
-                Err(why) if failed => tracing::debug!("the rules in force cannot be read: {why}"),
                 Err(why) => {
-                    warn!("the rules in force cannot be read: {why}");
+                    self.readiness.not_ready(STAGE, why.shown());
+                    if failed {
+                        tracing::debug!("the rules in force cannot be read: {why}");
+                    } else {
+                        warn!("the rules in force cannot be read: {why}");
+                    }
                     failed = true;
                 }
             }
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(READ_EVERY) => {}
-                heard = heard(&mut waker) => if heard.is_err() { waker = None },
-            }
+            let _ = tokio::time::timeout(READ_EVERY, hint.notified()).await;
         }
-        // Without this it would be taken for alive for half a minute.
-        let _ = self.store.worker_ends(self.worker.id).await;
-        Ok(())
     }
 
     async fn read(&mut self) -> Result<(), RulesError> {
@@ -177,20 +188,16 @@ impl RulesKeeper {
                 self.rules.send_replace(Arc::new(in_force.rules));
             }
         }
-        let limits = self.store.limits().await?.tightened(&self.worker.own);
-        self.limits
-            .send_if_modified(|now| std::mem::replace(now, limits) != limits);
+        self.readiness.ready(STAGE, "read");
         Ok(())
     }
 
     /// What this worker's file offers; or what is wrong with it.
-    async fn offered(&self) -> Result<Option<Versioned>, String> {
-        let Some(path) = &self.file else {
+    async fn offered(&mut self) -> Result<Option<Versioned>, String> {
+        let Some(file) = &mut self.file else {
             return Ok(None);
         };
-        let text = tokio::fs::read_to_string(path)
-            .await
-            .map_err(|error| error.to_string())?;
+        let text = file.read().await?;
         self.forbidden.parse_rules(&text).map(Some)
     }
 
@@ -198,7 +205,7 @@ impl RulesKeeper {
     fn say(&mut self, verdict: Option<&Verdict>, offered: &Result<Option<Versioned>, String>) {
         let refused = matches!(verdict, Some(Verdict::Refused(_)));
         self.metrics.rules_refused.set(i64::from(refused));
-        let Some(path) = self.file.as_deref().map(std::path::Path::display) else {
+        let Some(path) = self.file.as_ref().map(|file| file.path().display()) else {
             return;
         };
         let (text, version) = match verdict {
@@ -226,10 +233,29 @@ impl RulesKeeper {
     }
 }
 
-async fn heard(waker: &mut Option<Waker>) -> Result<(), StoreError> {
-    match waker {
-        Some(waker) => waker.heard().await,
-        None => std::future::pending().await,
+/// Passes hints on, for good.
+async fn hear(store: &Store, hints: &[Notify]) -> std::convert::Infallible {
+    loop {
+        if let Ok(mut waker) = store.listen(Wake::Rules).await {
+            loop {
+                // The first is for what came before.
+                hints.iter().for_each(Notify::notify_one);
+                if waker.heard().await.is_err() {
+                    break;
+                }
+            }
+        }
+        tokio::time::sleep(READ_EVERY).await;
+    }
+}
+
+/// Shows that this worker lives, for good.
+async fn live(store: &Store, worker: &Worker) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(LIVES_EVERY).await;
+        if let Err(why) = store.worker_lives(worker).await {
+            tracing::debug!("the sign of life was not taken: {why}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /auth0/logs`: where Auth0's log stream delivers.
 //!
 //! Owns who may deliver. After the token is accepted nothing is judged: 200 once all is stored, 503 when it
-//! cannot be, 413 above a generous bound. A 4xx would make Auth0 send the same batch for ever, or drop it.
+//! cannot be, 413 above a generous bound, 415 for an encoding that is not known. A 4xx would make Auth0 send the same batch for ever, or drop it.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -95,6 +95,14 @@ impl Webhook {
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
                 "the Authorization header is not the log stream's token\n",
+            );
+        }
+        if !is_known_encoding(headers) {
+            warn!("a delivery of the log stream is refused: its Content-Encoding is not known");
+            return (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_encoding",
+                "Content-Encoding: expected gzip, or none\n",
             );
         }
         let unpacked = if is_packed(headers) { MAX_BODY_BYTES } else { 0 };
@@ -213,10 +221,21 @@ async fn read(body: Body) -> Result<Bytes, Unread> {
     }
 }
 
+/// How the headers say that the body is encoded; empty for as it is.
+fn encoding(headers: &HeaderMap) -> &[u8] {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    encoding.unwrap_or_default().trim_ascii()
+}
+
+/// Whether the body can be read. One that cannot would be one dead letter, and all its records with it.
+fn is_known_encoding(headers: &HeaderMap) -> bool {
+    let encoding = encoding(headers);
+    encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") || is_packed(headers)
+}
+
 /// Whether the headers say that the body is compressed with gzip.
 fn is_packed(headers: &HeaderMap) -> bool {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    let encoding = encoding.unwrap_or_default().trim_ascii();
+    let encoding = encoding(headers);
     encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")
 }
 

@@ -20,7 +20,13 @@ impl Metrics {
                 self.dead_letters.with_label_values(&[stream, reason]);
             }
         }
-        for answer in ["stored", "unauthorized", "too_large", "unavailable"] {
+        for answer in [
+            "stored",
+            "unauthorized",
+            "unsupported_encoding",
+            "too_large",
+            "unavailable",
+        ] {
             self.webhook_requests.with_label_values(&[answer]);
         }
         for kind in ["record", "unreadable"] {

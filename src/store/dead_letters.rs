@@ -32,13 +32,14 @@ pub struct DeadLetter<'a> {
     pub stored_ns: i64,
 }
 
-/// Keeps the letters of one batch, up to the cap, and counts all of them. Two trips, however many they are.
+/// Keeps the letters of one batch, up to the cap, and counts all of them. Two trips, however many they are. Answers whether
+/// there was room for all.
 ///
 /// # Errors
 /// Postgres does not answer, or refuses.
-pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> Result<(), StoreError> {
+pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> Result<bool, StoreError> {
     if letters.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for letter in letters {
@@ -65,7 +66,9 @@ pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> 
         let left = room.get_mut(letter.reason);
         left.filter(|left| **left > 0).map(|left| *left -= 1).is_some()
     };
-    insert(tx, stream, &letters.iter().filter(has_room).collect::<Vec<_>>()).await
+    let kept: Vec<_> = letters.iter().filter(has_room).collect();
+    insert(tx, stream, &kept).await?;
+    Ok(kept.len() == letters.len())
 }
 
 async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> Result<(), StoreError> {

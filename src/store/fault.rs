@@ -57,8 +57,8 @@ pub(super) fn remedy(error: &sqlx::Error) -> &'static str {
 
 fn fault(code: &str, message: &str) -> Option<Fault> {
     match code {
-        // query_canceled by the statement timeout; lock_not_available by a lock timeout.
-        "57014" | "55P03" => Some(Fault::TimedOut(message.to_owned())),
+        // query_canceled by the statement timeout.
+        "57014" => Some(Fault::TimedOut(message.to_owned())),
         _ => match code.get(..2)? {
             // Cardinality, data exception, integrity constraint, program limit, PL/pgSQL's RAISE.
             "21" | "22" | "23" | "54" | "P0" => Some(Fault::Refused(format!("{message} (SQLSTATE {code})"))),
@@ -77,9 +77,9 @@ mod tests {
             assert!(matches!(fault(code, "no"), Some(Fault::Refused(_))), "{code}");
         }
         assert!(matches!(fault("57014", "late"), Some(Fault::TimedOut(_))));
-        // Shutdown, read-only, disk full, no table, no right, no connection, deadlock, unserialisable.
+        // Shutdown, read-only, disk full, no table, no right, no connection, deadlock, unserialisable, a lock of another.
         for code in [
-            "57P01", "25006", "53100", "42P01", "42501", "08006", "40P01", "40001",
+            "57P01", "25006", "53100", "42P01", "42501", "08006", "40P01", "40001", "55P03",
         ] {
             assert_eq!(fault(code, "no"), None, "{code}");
         }

@@ -1,4 +1,4 @@
-//! Columns `deleted` and `saved_again_ns` of `playlists`: which life a playlist is in.
+//! Columns `deleted`, `saved_again_ns` and `owner_id` of `playlists`: which life a playlist is in.
 //!
 //! Owns when a life after a deletion began. Must never be asked for a batch without retractions, saves and deletions.
 
@@ -7,26 +7,37 @@ use std::collections::HashMap;
 use super::{StoreError, Tx};
 
 /// The life of a playlist.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     /// It is deleted.
     pub deleted: bool,
     /// When the stream stored the message that saved it after a deletion, Unix nanoseconds; none in its first life.
     pub since_ns: Option<i64>,
+    /// Whose it is, once it was saved.
+    pub owner: Option<String>,
 }
 
 /// The lives of these playlists; one that is not known is in its first. They stay locked until the transaction ends.
 pub async fn of(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<HashMap<String, Life>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT playlist_id, deleted, saved_again_ns FROM playlists
+        "SELECT playlist_id, deleted, saved_again_ns, owner_id FROM playlists
          WHERE playlist_id = ANY($1::text[]) ORDER BY playlist_id FOR UPDATE",
         playlists as &[&str]
     );
     let rows = rows.fetch_all(&mut *tx).await?;
-    let life = |deleted, since_ns| Life { deleted, since_ns };
+    let life = |deleted, since_ns, owner| Life {
+        deleted,
+        since_ns,
+        owner,
+    };
     Ok(rows
         .into_iter()
-        .map(|row| (row.playlist_id, life(row.deleted, row.saved_again_ns)))
+        .map(|row| {
+            (
+                row.playlist_id,
+                life(row.deleted, row.saved_again_ns, row.owner_id),
+            )
+        })
         .collect())
 }
 

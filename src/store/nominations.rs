@@ -120,6 +120,9 @@ pub struct Nominate {
     pub restless: bool,
 }
 
+/// Most users that one transaction of an operator makes due again.
+const RELEASED_AT_ONCE: i64 = 1_000;
+
 /// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, one who
 /// was looked at just now waits a moment, and one who is restless waits until that is over, within bounds. The hint goes
 /// with them, in one statement.
@@ -149,7 +152,8 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         "WITH nominated AS (
          INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
          SELECT named.user_id, named.urgency, named.observe, named.cause_event, named.cause_plays, named.cause_stored_at, rest.until,
-             greatest(now(), u.fetched_at + $8::double precision * interval '1 second', rest.until)
+             -- a clock that was ahead when the profile was fetched holds nobody back
+             greatest(now(), least(u.fetched_at, now()) + $8::double precision * interval '1 second', rest.until)
          FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[])
              AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, restless)
          CROSS JOIN LATERAL (SELECT CASE WHEN named.restless THEN now() + $9::double precision * interval '1 second' END AS until) AS rest
@@ -195,10 +199,14 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
     Ok(())
 }
 
-/// Makes users due again who were held for the loss of a stream.
+/// Makes users due again who were held for the loss of a stream: the first ones. The sweep finds the others, slice by slice,
+/// so that an operator's transaction stays short however many are held.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET held = NULL, held_until = NULL, observe = true, due_at = now() WHERE held = 'stream_loss'"
+        "UPDATE nominations n SET held = NULL, held_until = NULL, observe = true, due_at = now()
+         FROM (SELECT user_id FROM nominations WHERE held = 'stream_loss' ORDER BY user_id LIMIT $1 FOR UPDATE) AS first
+         WHERE n.user_id = first.user_id",
+        RELEASED_AT_ONCE
     )
     .execute(&mut *tx)
     .await?;

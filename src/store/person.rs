@@ -133,13 +133,8 @@ impl Store {
                UNION ALL SELECT 'user_data', to_jsonb(t) FROM user_data t WHERE user_id = $1
                UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = $1
                UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = $1
-               UNION ALL SELECT 'dead_letters', to_jsonb(t) || jsonb_build_object('payload', encode(payload, 'escape'))
-                   FROM dead_letters t WHERE EXISTS (
-                       SELECT FROM UNNEST($2::bytea[]) AS named(id)
-                       WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)
                ORDER BY 1, 2"#,
-            user,
-            &named
+            user
         );
         let mut tables = Map::new();
         for row in rows.fetch_all(&self.pool).await? {
@@ -148,7 +143,38 @@ impl Store {
                 rows.push(row.row);
             }
         }
+        let letters = self.letters_naming(&named).await?;
+        if !letters.is_empty() {
+            tables.insert("dead_letters".to_owned(), Value::Array(letters));
+        }
         Ok(tables)
+    }
+
+    /// Dead letters that name a person, read in slices.
+    async fn letters_naming(&self, named: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
+        let (mut after, mut letters) = (OffsetDateTime::UNIX_EPOCH, Vec::new());
+        loop {
+            let until = sqlx::query_scalar!(
+                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS slice",
+                after,
+                LETTERS_AT_ONCE
+            );
+            let Some(until) = until.fetch_one(&self.pool).await? else {
+                return Ok(letters);
+            };
+            let found = sqlx::query_scalar!(
+                r#"SELECT to_jsonb(t) || jsonb_build_object('payload', encode(payload, 'escape')) AS "row!"
+                   FROM dead_letters t WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
+                       SELECT FROM UNNEST($1::bytea[]) AS named(id)
+                       WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)
+                   ORDER BY kept_at, stream, stream_seq"#,
+                named,
+                after,
+                until
+            );
+            letters.extend(found.fetch_all(&self.pool).await?);
+            after = until;
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) const LOCK_DEADLINE: Duration = Duration::from_secs(5);
 /// within 30 s.
 const LOCK_SETTINGS: &str = "
     SET statement_timeout = '20s';
+    -- Well below it: who waits for a lock is told so, and not blamed for being slow.
+    SET lock_timeout = '5s';
     SET tcp_keepalives_idle = 5;
     SET tcp_keepalives_interval = 5;
     SET tcp_keepalives_count = 3;

@@ -51,14 +51,23 @@ pub struct Waker(PgListener);
 
 impl Store {
     /// Listens for one kind of hint.
+    ///
+    /// # Errors
+    /// Postgres refuses, or does not answer in time.
     pub async fn listen(&self, wake: Wake) -> Result<Waker, StoreError> {
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(super::pool::ACQUIRE_TIMEOUT)
             .connect_lazy_with(self.direct.clone());
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(wake.channel()).await?;
-        Ok(Waker(listener))
+        let listen = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.listen(wake.channel()).await?;
+            Ok(Waker(listener))
+        };
+        // The pool bounds the connection alone, and the server's own limit helps nobody when the network is silent.
+        let within = super::pool::ACQUIRE_TIMEOUT + LOCK_DEADLINE;
+        let listening = tokio::time::timeout(within, listen).await;
+        listening.unwrap_or(Err(StoreError::Postgres(sqlx::Error::PoolTimedOut)))
     }
 }
 

@@ -85,7 +85,7 @@ impl Store {
         let from = if anew { "" } else { row.position.as_str() };
         let (slices, before) = if anew { (0, 0) } else { (row.slices, row.nominated) };
         let (to, ended) = end_of_slice(&mut tx, from).await?;
-        let mut nominated = 0;
+        let (mut nominated, mut in_hand) = (0, Vec::new());
         if let Some(to) = &to {
             nominated = out_of_step::nominate(&mut tx, compare, changed, (from, to)).await?;
             if changed {
@@ -93,7 +93,7 @@ impl Store {
                     owner_totals::fill(&mut tx, from, to).await?;
                 }
                 nominated += out_of_step::wake_timers(&mut tx, from, to).await?;
-                self.look_again(&mut tx, from, to).await?;
+                in_hand = users_in_hand(&mut tx, from, to).await?;
             }
         }
         let in_round = before.saturating_add_unsigned(nominated);
@@ -117,6 +117,7 @@ impl Store {
             Wake::Nominations.send(&mut tx).await?;
         }
         tx.commit().await?;
+        self.look_again(in_hand).await?;
         Ok(Some(Slice {
             changed,
             ended,
@@ -126,15 +127,10 @@ impl Store {
         }))
     }
 
-    /// Has users of the slice looked at once more whom a worker has in hand: it may have begun under what was in force before.
-    /// One by one, so that no lock is held while another is waited for.
-    async fn look_again(&self, tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), StoreError> {
-        let in_hand = sqlx::query_scalar!(
-            "SELECT user_id FROM nominations WHERE user_id > $1 AND user_id <= $2 AND lease IS NOT NULL",
-            from,
-            to
-        );
-        for user in in_hand.fetch_all(&mut *tx).await? {
+    /// Has users looked at once more whom a worker has in hand: it may have begun under what was in force before. One by one,
+    /// and with no transaction open, so that no lock is held while another is waited for.
+    async fn look_again(&self, in_hand: Vec<String>) -> Result<(), StoreError> {
+        for user in in_hand {
             sqlx::query!(
                 "UPDATE nominations SET generation = generation + 1 WHERE user_id = $1 AND lease IS NOT NULL",
                 user
@@ -155,6 +151,16 @@ impl Store {
             wanted_at: row.wanted_at,
         }))
     }
+}
+
+/// Users of the slice whom a worker has in hand.
+async fn users_in_hand(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<String>, StoreError> {
+    let in_hand = sqlx::query_scalar!(
+        "SELECT user_id FROM nominations WHERE user_id > $1 AND user_id <= $2 AND lease IS NOT NULL",
+        from,
+        to
+    );
+    Ok(in_hand.fetch_all(&mut *tx).await?)
 }
 
 /// The last user id of the slice behind `from`, and whether it is the last slice; no id when nothing is left.

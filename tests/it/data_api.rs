@@ -246,7 +246,10 @@ impl DataApi {
         let rsa = SigningKey::rsa();
         let keys = KeyServer::start(&[("rsa", &rsa)]).await;
         let cool_down = COOL_DOWN.as_secs().to_string();
+        // The key server stands for the tenant's custom domain.
+        let audience = format!("{}/api/v2/", world.tenant.base_url());
         let mut all = vec![
+            ("AUTH0_AUDIENCE", audience.as_str()),
             ("ONLY", "http"),
             ("AUTH0_CLIENT_ID", ""),
             ("AUTH0_CLIENT_SECRET", ""),

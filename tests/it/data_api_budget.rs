@@ -37,8 +37,10 @@ async fn publishing_writes_have_a_budget_of_the_day() {
         "old budgets are removed bit by bit"
     );
     // Deleted ones count: five were asked for, on another worker too.
+    let audience = format!("{}/api/v2/", api.world.tenant.base_url());
     let env = [
         ("ONLY", "http"),
+        ("AUTH0_AUDIENCE", audience.as_str()),
         ("AUTH0_DOMAIN", api.keys.url.as_str()),
         ("API_AUDIENCE", crate::data_api::AUDIENCE),
         ("API_PUBLISHES_PER_D", "4"),

@@ -243,8 +243,8 @@ async fn playlists_go_through_the_stream_and_open_the_editors_side() {
         events(&api)
             .await
             .last()
-            .map(|(_, _, event)| event["type"].clone()),
-        Some(json!("playlist_deleted"))
+            .map(|(_, _, event)| (event["type"].clone(), event["owner_id"].clone())),
+        Some((json!("playlist_deleted"), json!(ANNA)))
     );
     assert_eq!(api.get(ANNA, "/playlists/getPlays").await.text, "0");
 }

@@ -80,6 +80,14 @@ pub(crate) fn deleted(id: &str, playlist: &str) -> Sent {
     Sent::new(id, format!("playlists.{playlist}"), &json)
 }
 
+/// The playlist is gone, if it is still this owner's.
+pub(crate) fn deleted_by(id: &str, playlist: &str, owner: &str) -> Sent {
+    let json = json!({
+        "type": "playlist_deleted", "event_id": id, "playlist_id": playlist, "owner_id": owner,
+    });
+    Sent::new(id, format!("playlists.{playlist}"), &json)
+}
+
 /// Bytes that nobody can read, on a subject of `playlist`; `reason` is what the dead letter must say.
 pub(crate) fn poison(id: &str, playlist: &str, payload: impl Into<Vec<u8>>, reason: &'static str) -> Sent {
     Sent {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::events::{Sent, deleted, play, plays, retraction, saved};
+use crate::events::{Sent, deleted, deleted_by, play, plays, retraction, saved};
 use crate::world::World;
 
 #[tokio::test]
@@ -119,6 +119,25 @@ async fn retractions_count_once_each_in_any_order_and_never_show_below_zero() {
 
 fn plays_of_ann(numbers: std::ops::Range<u32>) -> Vec<Sent> {
     plays("a", "pl_1", numbers)
+}
+
+/// A user who deletes what is another user's by the time the event is folded.
+#[tokio::test]
+async fn a_deletion_by_an_earlier_owner_deletes_nothing() {
+    let world = World::builder().env("DEDUP_HORIZON", "1h").start().await;
+    world.seed_user("auth0|bob", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let crossed = [
+        saved("s2", "pl_1", "auth0|bob"),
+        deleted_by("d1", "pl_1", "auth0|ann"),
+    ];
+    world.publish(&crossed).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|bob"), ["playlist_editor"]);
+    world.publish(&[deleted_by("d2", "pl_1", "auth0|bob")]).await;
+    world.settled().await;
+    assert!(world.roles("auth0|bob").is_empty());
 }
 
 /// F21.

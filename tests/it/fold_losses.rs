@@ -444,3 +444,36 @@ async fn a_stream_that_was_copied_wants_to_be_told_where_to_go_on() {
     world.publish(&plays("b", "pl_1", 0..20)).await;
     world.settled().await;
 }
+
+/// A worker that starts while a loss stands shows what waits, and sees the acceptance although no hint comes.
+#[tokio::test]
+async fn an_accepted_loss_is_seen_without_a_hint() {
+    let world = World::builder().workers(0).postgres_proxy().start().await;
+    world.jetstream.delete_stream(APP_EVENTS).await.unwrap();
+    let stream = world
+        .jetstream
+        .create_stream(unguarded(-1, DiscardPolicy::New))
+        .await;
+    let first = world.start_worker().await;
+    world.publish(&plays("a", "pl_1", 0..5)).await;
+    world.count_is("all is folded", CURSOR, 5).await;
+    first.kill9().await;
+    world.publish(&plays("lost", "pl_1", 0..5)).await;
+    stream.unwrap().purge().await.unwrap();
+    world.publish(&plays("b", "pl_1", 0..5)).await;
+    let second = world.spawn_worker_with(&[]);
+    let loss = async || second.count(LOSS).await == Some(1);
+    world.eventually("the loss is seen", loss).await;
+    second.kill9().await;
+    world.postgres_proxy().hold(b"LISTEN");
+    let third = world.spawn_worker_with(&[]);
+    let lag = "rolekeeper_fold_lag_messages{stream=\"APP_EVENTS\"}";
+    world
+        .eventually("its lag is shown", async || third.count(lag).await == Some(10))
+        .await;
+    let accept = world.command(&["accept-stream", APP_EVENTS, "--yes"]).await;
+    assert!(accept.status.success(), "{}", text(&accept));
+    world.count_is("it goes on", CURSOR, 15).await;
+}
+
+const CURSOR: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::events::{Sent, play, plays, saved};
-use crate::world::{World, text};
+use crate::world::{World, poll, size, text};
 
 /// Makes Postgres do something when a play of the playlist `bad` is counted.
 async fn at_a_bad_play(world: &World, what: &str) {
@@ -47,6 +47,67 @@ async fn f55_one_row_that_postgres_refuses_is_found_by_halves() {
     assert_eq!(kept[0]["detail"], "bad row (SQLSTATE 23514)");
     let size = i64::try_from(play("p0-bad", "bad").payload.len()).unwrap();
     assert_eq!(kept[0]["size_bytes"], size);
+}
+
+/// A fault of the database refuses everything: no message goes without its letter, however often a worker starts.
+#[tokio::test]
+async fn no_refused_message_goes_without_its_letter() {
+    let world = World::builder().workers(0).env("FOLD_BATCH", 4).start().await;
+    at_a_bad_play(&world, "RAISE EXCEPTION 'schema'").await;
+    let full = "INSERT INTO dead_letter_totals (stream, reason, hour, total)
+        SELECT 'APP_EVENTS', 'refused_by_database', date_trunc('hour', now()) + n * interval '1 hour', 998
+        FROM generate_series(0, 1) AS n";
+    sqlx::raw_sql(full).execute(&world.db).await.unwrap();
+    let bad = |n| play(&format!("bad-{n}"), "bad").poisoned("refused_by_database");
+    world.publish(&(0..8).map(bad).collect::<Vec<_>>()).await;
+    let letters = "SELECT count(*) FROM dead_letters";
+    let cursor = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+    for _ in 0..2 {
+        let worker = world.spawn_worker_with(&[]);
+        world
+            .eventually("no more are set aside", async || {
+                let stage = worker.get("/readyz/fold_app_events").await;
+                stage.is_some_and(|(_, why)| why.contains("1,000 messages within this hour"))
+            })
+            .await;
+        worker.kill9().await;
+        let (kept, at) = (world.number(letters).await, world.number(cursor).await);
+        // Two an hour.
+        assert!(kept == at && at <= Some(4), "{kept:?} letters of {at:?} messages");
+    }
+    let kept = world.number(letters).await;
+    sqlx::raw_sql("DROP TRIGGER bad ON playlists")
+        .execute(&world.db)
+        .await
+        .unwrap();
+    world.start_worker().await;
+    world.count_is("the others are folded", cursor, 8).await;
+    assert_eq!(world.number(letters).await, kept);
+}
+
+/// What waits for a lock of another client waits, for as long as it takes.
+#[tokio::test]
+async fn a_lock_of_another_client_makes_no_dead_letter() {
+    let world = without_a_worker(10).await;
+    let worker = world.start_worker().await;
+    world.settled().await;
+    let mut other = world.db.begin().await.unwrap();
+    let lock = sqlx::raw_sql("LOCK TABLE playlists IN SHARE MODE");
+    lock.execute(&mut *other).await.unwrap();
+    world.publish(&plays("a", "pl_1", 0..5)).await;
+    world
+        .eventually("it is told that it waits", async || {
+            worker.log().contains("lock timeout")
+        })
+        .await;
+    let letters = "SELECT count(*) FROM dead_letters";
+    let held_for = Duration::from_secs(size(0, 150).into());
+    let came = poll(held_for, async || {
+        (world.number(letters).await != Some(0)).then_some(())
+    });
+    assert_eq!(came.await, None, "a good play became a dead letter");
+    other.commit().await.unwrap();
+    world.settled().await;
 }
 
 #[tokio::test]

@@ -64,6 +64,25 @@ async fn f44_what_cannot_be_parsed_is_one_dead_letter_each() {
     );
 }
 
+/// Each ends a reader; those behind it are taken one by one, so that a flood of them is soon through.
+#[tokio::test]
+async fn many_malformed_headers_end_few_readers() {
+    let world = World::builder().workers(0).start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    let malformed: [&[u8]; 3] = [b"no colon\r\n", b"A b: c\r\n", b"A: b\nC\r\n"];
+    for n in 0..120 {
+        let sent = play(&format!("m{n}"), "pl_1");
+        world.publish_raw(b"plays.pl_1", malformed[n % 3], sent).await;
+    }
+    let worker = world.start_worker().await;
+    world.settled().await;
+    let restarts = worker
+        .count("rolekeeper_reader_restarts_total{stream=\"APP_EVENTS\"}")
+        .await;
+    assert!(restarts <= Some(20), "{restarts:?} readers ended");
+}
+
 #[tokio::test]
 async fn f44_a_poison_may_be_the_end_of_the_stream_at_a_restart() {
     let world = ann().await;

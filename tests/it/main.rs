@@ -147,6 +147,8 @@ mod restores;
 mod retractions;
 mod rules_across_releases;
 mod rules_file;
+#[cfg(test)]
+mod rules_hang;
 mod rules_in_force;
 #[cfg(test)]
 mod rules_many;

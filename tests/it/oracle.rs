@@ -95,6 +95,10 @@ impl Oracle {
                 Some("playlist_saved") => {
                     (playlist.owner, playlist.deleted) = (Some(text("owner_id")), false);
                 }
+                Some("playlist_deleted")
+                    if event["owner_id"]
+                        .as_str()
+                        .is_some_and(|by| playlist.owner.as_deref() != Some(by)) => {}
                 Some("playlist_deleted") => (playlist.plays, playlist.deleted) = (0, true),
                 _ => {}
             }

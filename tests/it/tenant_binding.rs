@@ -38,6 +38,46 @@ async fn f48_a_worker_of_another_tenant_is_refused_at_the_start() {
     world.start_worker_with(&plain).await;
 }
 
+const API: (&str, &str) = ("API_AUDIENCE", "https://api.example.com");
+
+/// Tokens of another tenant would name its users, and records of it others.
+#[tokio::test]
+async fn a_worker_without_reconciler_is_of_its_tenant_too() {
+    let world = World::start().await;
+    world
+        .count_is("the tenant is known", "SELECT count(*) FROM tenant", 1)
+        .await;
+    for only in ["http", "fold", "http,fold"] {
+        let output = world
+            .command_with(&["serve"], &[ELSEWHERE, API, ("ONLY", only)])
+            .await;
+        let said = text(&output);
+        assert!(
+            !output.status.success() && said.contains("belongs to the Auth0 tenant"),
+            "{only}: {said}"
+        );
+    }
+    let canonical = format!("{}/api/v2/", world.tenant.base_url());
+    let custom = [
+        ("AUTH0_DOMAIN", "login.example.com"),
+        ("AUTH0_AUDIENCE", canonical.as_str()),
+        ("ONLY", "http"),
+        API,
+    ];
+    world.start_worker_with(&custom).await;
+}
+
+#[tokio::test]
+async fn a_serving_worker_ends_when_the_database_is_moved() {
+    let world = World::builder().workers(0).start().await;
+    let worker = world.start_worker_with(&[("ONLY", "http"), API]).await;
+    let moved = "INSERT INTO tenant (domain) VALUES ('staging.eu.auth0.com')";
+    sqlx::raw_sql(moved).execute(&world.db).await.unwrap();
+    let ended = worker.wait(Duration::from_secs(30)).await;
+    assert!(!ended.success(), "{ended}");
+    assert!(worker.log().contains("belongs to the Auth0 tenant"));
+}
+
 #[tokio::test]
 async fn f48_a_moved_database_takes_no_role_from_anybody() {
     let world = World::start().await;

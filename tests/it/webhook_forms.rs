@@ -26,12 +26,16 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 }
 
 async fn post_gzip(world: &World, body: Vec<u8>) -> u16 {
+    post_as(world, "gzip", body).await
+}
+
+async fn post_as(world: &World, encoding: &str, body: Vec<u8>) -> u16 {
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let request = http
         .post(url)
         .header("authorization", LOG_TOKEN)
-        .header("content-encoding", "gzip")
+        .header("content-encoding", encoding)
         .body(body);
     request.send().await.expect("a response").status().as_u16()
 }
@@ -50,6 +54,23 @@ async fn stored(world: &World, subject: &str) -> usize {
         number += messages;
     }
     number
+}
+
+/// A body that nobody can read would be one dead letter, with all its records.
+#[tokio::test]
+async fn a_delivery_in_an_unknown_encoding_is_refused() {
+    let world = World::builder()
+        .env("ONLY", "http")
+        .start()
+        .await
+        .on_the_bus()
+        .await;
+    for encoding in ["zstd", "br", "gzip, br"] {
+        assert_eq!(post_as(&world, encoding, b"x".to_vec()).await, 415, "{encoding}");
+    }
+    let plain = record(1).to_string().into_bytes();
+    assert_eq!(post_as(&world, "identity", plain).await, 200);
+    assert_eq!(stored(&world, "*").await, 1);
 }
 
 #[tokio::test]

@@ -83,11 +83,23 @@ fn every_type_is_read() {
             "e3",
             saved_as("Dîner \"à\" deux"),
         ),
-        (deleted(), "e4", Kind::Deleted),
+        (deleted(), "e4", Kind::Deleted { owner: None }),
+        (
+            with(deleted(), "owner_id", Value::Null),
+            "e4",
+            Kind::Deleted { owner: None },
+        ),
+        (
+            with(deleted(), "owner_id", "auth0|abc"),
+            "e4",
+            Kind::Deleted {
+                owner: UserId::parse("auth0|abc").ok(),
+            },
+        ),
         (
             with(deleted(), "added_later", json!([1, {"deep": null}])),
             "e4",
-            Kind::Deleted,
+            Kind::Deleted { owner: None },
         ),
         (
             with(play(), "played_at", "1970-01-01T00:00:00Z"),

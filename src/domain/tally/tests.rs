@@ -42,7 +42,19 @@ fn saved(playlist: &str, by: &str) -> Event<'static> {
 }
 
 fn deleted(playlist: &str) -> Event<'static> {
-    event(playlist, Kind::Deleted)
+    event(playlist, Kind::Deleted { owner: None })
+}
+
+/// Whoever owns it.
+const DELETE: Step<'static> = Step::Delete { owner: None };
+
+fn deleted_by(playlist: &str, by: &str) -> Event<'static> {
+    event(
+        playlist,
+        Kind::Deleted {
+            owner: Some(owner(by)),
+        },
+    )
 }
 
 fn ids(raw: &[&str]) -> HashSet<String> {
@@ -105,7 +117,7 @@ fn a_batch_is_summed_up_in_order_of_playlist() {
         tally(&events),
         Tally {
             adds: vec![("a", 1), ("neg", -1), ("z", 1)],
-            lives: vec![("gone", vec![Step::Delete]), ("m", m)]
+            lives: vec![("gone", vec![DELETE]), ("m", m)]
         }
     );
     assert_eq!(tally(&[]), Tally::default());
@@ -128,21 +140,35 @@ fn the_state_of_a_playlist_follows_the_rules() {
         owner: by.map(|(owner, _)| owner.clone()),
         name: by.map(|(_, name)| name.to_owned()),
     };
-    let table: [(&[Step<'_>], Playlist); 8] = [
+    let (by_one, by_two) = (
+        Step::Delete { owner: Some(&one) },
+        Step::Delete { owner: Some(&two) },
+    );
+    let table: [(&[Step<'_>], Playlist); 12] = [
+        (&[Step::Add(5), by_one], state(5, false, None)),
+        (&[first, Step::Add(5), by_one], state(0, true, Some((&one, "x")))),
+        (
+            &[first, Step::Add(5), second, by_one, Step::Add(1)],
+            state(6, false, Some((&two, "y"))),
+        ),
+        (
+            &[first, Step::Add(5), second, by_two],
+            state(0, true, Some((&two, "y"))),
+        ),
         (&[], state(0, false, None)),
         (&[Step::Add(5)], state(5, false, None)),
         (&[Step::Add(-1)], state(-1, false, None)),
         (&[Step::Add(-1), Step::Add(1)], state(0, false, None)),
         (&[Step::Add(5), first, second], state(5, false, Some((&two, "y")))),
         (
-            &[first, Step::Add(5), Step::Delete, Step::Add(7)],
+            &[first, Step::Add(5), DELETE, Step::Add(7)],
             state(0, true, Some((&one, "x"))),
         ),
         (
-            &[first, Step::Add(5), Step::Delete, Step::Add(-7), second],
+            &[first, Step::Add(5), DELETE, Step::Add(-7), second],
             state(0, false, Some((&two, "y"))),
         ),
-        (&[Step::Delete, Step::Delete], state(0, true, None)),
+        (&[DELETE, DELETE], state(0, true, None)),
     ];
     for (steps, after) in table {
         assert_eq!(apply(Playlist::default(), steps), after, "{steps:?}");
@@ -243,7 +269,13 @@ impl World {
                     name,
                 };
             }
-            Kind::Deleted => (known.plays, known.deleted) = (0, true),
+            Kind::Deleted { owner } => {
+                if owner.is_none()
+                    || known.owner.as_ref().map(UserId::as_str) == owner.as_ref().map(UserId::as_str)
+                {
+                    (known.plays, known.deleted) = (0, true);
+                }
+            }
             Kind::Repeat => {}
         }
     }
@@ -309,6 +341,7 @@ fn any_event() -> impl Strategy<Value = Event<'static>> {
         6 => count(),
         1 => (0..4u8, 0..3u8).prop_map(|(playlist, by)| saved(&format!("p{playlist}"), &format!("u|{by}"))),
         1 => (0..4u8).prop_map(|playlist| deleted(&format!("p{playlist}"))),
+        1 => (0..4u8, 0..3u8).prop_map(|(playlist, by)| deleted_by(&format!("p{playlist}"), &format!("u|{by}"))),
     ]
 }
 

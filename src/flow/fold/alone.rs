@@ -38,7 +38,7 @@ impl Term<'_> {
         stop: &CancellationToken,
     ) -> Result<Settled, TermError> {
         let start = self.begin(hand).await?;
-        let mut careful = 0;
+        let (mut careful, mut watched) = (0, 0);
         let mut _turn: Option<MutexGuard<'_, ()>> = None;
         if start.starts >= CAREFUL_FROM && last_seq > hand.cursor.last_seq.unsigned_abs() {
             // What was in memory when the process ended: a batch that was written, and the next one.
@@ -55,7 +55,9 @@ impl Term<'_> {
             let at = hand.cursor.last_seq;
             let suspect = hand.progress.is_suspect(at);
             let refused = hand.progress.set_aside(at).map(str::to_owned);
-            if !suspect && !crashed && refused.is_none() && careful == 0 {
+            let last_try = hand.progress.is_last_try(at);
+            let reason_given = suspect || crashed || refused.is_some() || last_try;
+            if !reason_given && careful == 0 && watched == 0 {
                 break;
             }
             let stream = self.fold.source.stream();
@@ -69,19 +71,25 @@ impl Term<'_> {
             };
             let marked = careful > 0;
             careful = careful.saturating_sub(1);
+            watched = if suspect {
+                hand.progress.watch_more()
+            } else {
+                watched.saturating_sub(1)
+            };
             if std::mem::take(&mut crashed) {
                 let times = start.alone;
                 let detail = format!("{times} processes in a row ended while they folded it");
                 self.bury(hand, &stored, Reason::CrashedWorker, detail).await?;
             } else if let Some(why) = refused {
-                if !hand.progress.may_set_aside() {
-                    return Err(TermError::TooManyRefused(why));
-                }
                 self.bury(hand, &stored, Reason::RefusedByDatabase, why).await?;
             } else if let Some(fault) = stored.fault() {
                 self.bury(hand, &stored, Reason::Unparsable, fault).await?;
             } else {
-                self.fold_alone(hand, stored, last_seq, marked).await?;
+                match self.fold_alone(hand, stored, last_seq, marked).await {
+                    // Set aside at once: what made it wait may be over in a moment.
+                    Err(TermError::Store(_)) if last_try && hand.progress.set_aside(at).is_some() => {}
+                    folded => folded?,
+                }
             }
         }
         Ok(Settled::Done)
@@ -143,6 +151,7 @@ impl Term<'_> {
         detail: String,
     ) -> Result<(), TermError> {
         let stream = self.fold.source.stream();
+        let refused = reason == Reason::RefusedByDatabase;
         let (seq, reason) = (stored.seq.cast_signed(), reason.as_str());
         // Whatever it holds, the letter holds ASCII: every database takes that.
         let subject = stored.subject.escape_default().to_string();
@@ -169,12 +178,19 @@ impl Term<'_> {
             if !cursors::advance(&mut tx, &to).await? {
                 return Err(TermError::Refused);
             }
-            dead_letters::keep(&mut tx, stream, std::slice::from_ref(&letter)).await?;
+            let has_room = dead_letters::keep(&mut tx, stream, std::slice::from_ref(&letter)).await?;
+            if refused && !has_room {
+                // Nothing is wrong with so many messages, and without a letter they would be lost.
+                return Err(TermError::TooManyRefused(letter.detail.clone()));
+            }
             Ok(tx.commit().await.map_err(StoreError::from)?)
         };
-        tokio::time::timeout(super::COMMIT_TIMEOUT, write)
-            .await
-            .map_err(|_| TermError::CommitTimeout)??;
+        let written = tokio::time::timeout(super::COMMIT_TIMEOUT, write).await;
+        let written = written.unwrap_or(Err(TermError::CommitTimeout));
+        if matches!(written, Err(TermError::TooManyRefused(_))) {
+            hand.progress.no_room();
+        }
+        written?;
         error!(
             stream,
             seq, reason, "message {seq} of {stream} became a dead letter ({reason}): {}", letter.detail
@@ -182,7 +198,7 @@ impl Term<'_> {
         let was_suspect = hand.progress.is_suspect(hand.cursor.last_seq);
         (hand.cursor.last_seq, hand.cursor.last_stored_ns) = (seq, stored.stored_ns);
         hand.cursor.last_hash = to_hash;
-        hand.progress.buried(seq, was_suspect);
+        hand.progress.buried(seq, was_suspect, refused);
         let done = Done {
             messages: 1,
             rejected: vec![reason],
@@ -194,7 +210,11 @@ impl Term<'_> {
             pending: 0,
         };
         self.count(&done, &last, std::time::Duration::ZERO);
-        self.moved(hand.cursor);
+        if hand.progress.refuses_all() {
+            self.refused(hand.cursor);
+        } else {
+            self.moved(hand.cursor);
+        }
         Ok(())
     }
 }

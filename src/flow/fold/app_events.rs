@@ -201,7 +201,11 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
     for event in &mut read.events {
         if is_erased(event) {
             let has_owner = owned.remove(event.playlist.as_str());
-            event.kind = if has_owner { Kind::Deleted } else { Kind::Repeat };
+            event.kind = if has_owner {
+                Kind::Deleted { owner: None }
+            } else {
+                Kind::Repeat
+            };
             dropped += 1;
         } else if owner(event).is_some() {
             owned.insert(event.playlist.as_str().to_owned());

@@ -45,7 +45,8 @@ impl Term<'_> {
         };
         let why = match committed {
             Ok(done) => {
-                hand.progress.committed(hand.cursor.last_seq, started.elapsed());
+                hand.progress
+                    .committed(hand.cursor.last_seq, count, started.elapsed());
                 self.count(&done, &last, started.elapsed());
                 self.moved(hand.cursor);
                 return Ok(());
@@ -140,6 +141,16 @@ impl Term<'_> {
         if was_blocked || !self.told_ready.swap(true, Ordering::Relaxed) {
             self.fold.readiness.ready(self.fold.source.stage(), "active");
         }
+    }
+
+    /// The cursor has moved, past messages that Postgres refuses one after the other.
+    pub(super) fn refused(&self, cursor: &Cursor) {
+        self.pulse.at(cursor);
+        self.told_ready.store(false, Ordering::Relaxed);
+        self.fold.readiness.not_ready(
+            self.fold.source.stage(),
+            "Postgres refuses one message after the other, each alone; the log has the reason",
+        );
     }
 
     pub(super) fn count(&self, done: &Done, last: &Last, took: Duration) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::nominees::Read;
 use crate::domain::event::Kind;
 use crate::domain::horizon::Slice;
+use crate::domain::ids::UserId;
 use crate::store::{StoreError, Tx, event_ids, lives};
 
 /// What a batch changes of the lives of its playlists.
@@ -22,8 +23,12 @@ pub(super) struct Lives {
 impl Lives {
     /// Follows the lives of the playlists through the batch.
     pub(super) async fn read(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Self, StoreError> {
-        let matters =
-            |kind: &Kind<'_>| matches!(kind, Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted);
+        let matters = |kind: &Kind<'_>| {
+            matches!(
+                kind,
+                Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted { .. }
+            )
+        };
         let events = || read.events.iter().zip(&read.stored_ns);
         let mut found = Self::default();
         let playlists: BTreeSet<&str> = events()
@@ -46,17 +51,22 @@ impl Lives {
         for (event, stored_ns) in events() {
             let playlist = event.playlist.as_str();
             let life = match &event.kind {
-                Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted => {
+                Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted { .. } => {
                     now.entry(playlist.to_owned()).or_default()
                 }
                 Kind::Play | Kind::Repeat => continue,
             };
             match &event.kind {
-                Kind::Deleted => life.deleted = true,
-                Kind::Saved { .. } if life.deleted => {
-                    life.deleted = false;
-                    life.since_ns = Some(*stored_ns);
-                    found.begun.insert(playlist.to_owned(), *stored_ns);
+                Kind::Deleted { owner } => {
+                    let by = owner.as_ref().map(UserId::as_str);
+                    life.deleted |= by.is_none() || by == life.owner.as_deref();
+                }
+                Kind::Saved { owner, .. } => {
+                    life.owner = Some(owner.as_str().to_owned());
+                    if std::mem::take(&mut life.deleted) {
+                        life.since_ns = Some(*stored_ns);
+                        found.begun.insert(playlist.to_owned(), *stored_ns);
+                    }
                 }
                 Kind::Retraction { of } => {
                     let play = plays.get(of.as_str());
@@ -64,7 +74,7 @@ impl Lives {
                         found.past.insert(of.as_str().to_owned());
                     }
                 }
-                _ => {}
+                Kind::Play | Kind::Repeat => {}
             }
         }
         Ok(found)

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -122,15 +123,30 @@ impl Term<'_> {
             self.fold.source.stage(),
             format!("{what}; run `rolekeeper accept-stream {stream}`"),
         );
-        let mut accepted = self.fold.store.listen(Wake::Streams).await?;
+        let hint = Notify::new();
+        let mut hear = Box::pin(self.hear(&hint));
         while self.fold.store.open_loss(stream).await?.is_some() {
             held.check().await?;
             tokio::select! {
                 () = stop.cancelled() => break,
-                heard = accepted.heard() => heard?,
+                never = &mut hear => match never {},
+                () = hint.notified() => {}
                 () = tokio::time::sleep(STOPPED_POLL) => {}
             }
         }
         Ok(())
+    }
+
+    /// Passes on hints that a loss was accepted, for good. Without a connection for them, the table is looked at all the same.
+    async fn hear(&self, hint: &Notify) -> std::convert::Infallible {
+        loop {
+            if let Ok(mut waker) = self.fold.store.listen(Wake::Streams).await {
+                hint.notify_one();
+                while waker.heard().await.is_ok() {
+                    hint.notify_one();
+                }
+            }
+            tokio::time::sleep(STOPPED_POLL).await;
+        }
     }
 }

@@ -1,22 +1,24 @@
 //! What the terms of one fold learn from each other.
 //!
 //! Owns how large the next batch may be, and which message must be handled alone. Must never let one message that fails stop
-//! those behind it, and never blame messages for a database that refuses many. Pure but for the clock.
+//! those behind it, nor decide for itself that a letter has room. Pure.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::COMMIT_TIMEOUT;
-use crate::store::dead_letters::KEPT_PER_HOUR;
 use crate::store::{Cursor, Fault};
 
-/// Time-outs of a single message before it is set aside: a lock that is held for a while is not its fault.
-const TIMEOUTS_ALONE: u32 = 3;
+/// Time-outs of a single message before it is set aside, the last of them right before: a database that is slow for a while
+/// is not its fault.
+const TIMEOUTS_ALONE: u32 = 4;
+/// From so many refused messages in a row on, the database is taken to be at fault.
+const REFUSED_IN_A_ROW: u32 = 3;
+/// Most messages that are handled alone behind one at which a reader ended.
+const MOST_WATCHED: u32 = 512;
+/// A reader that folded so many messages has left the bad ones behind.
+const LEFT_BEHIND: usize = 1_000;
 /// Batches grow again while they take less than this share of the longest commit.
 const QUICK: u32 = 8;
-/// Refused messages are counted for so long.
-const WINDOW: Duration = Duration::from_hours(1);
 
 /// A message that failed although it was alone.
 #[derive(Clone, Debug)]
@@ -41,8 +43,12 @@ pub(super) struct Progress {
     ended_at: Option<i64>,
     idle_ends: u32,
     failing: bool,
-    refused: usize,
-    refused_since: Instant,
+    /// Messages set aside in a row because Postgres refused them.
+    refused: u32,
+    /// How many messages are handled alone behind the next one at which a reader ends, and how many were folded in batches
+    /// since the last one.
+    watched: u32,
+    in_batches: usize,
     /// The message that this process has marked as folded alone.
     pub(super) marked: Option<i64>,
 }
@@ -61,7 +67,8 @@ impl Progress {
             idle_ends: 0,
             failing: false,
             refused: 0,
-            refused_since: Instant::now(),
+            watched: 0,
+            in_batches: 0,
             marked: None,
         }
     }
@@ -150,18 +157,46 @@ impl Progress {
         }
     }
 
-    /// Counts a message that is set aside because Postgres does not take it. False when there are too many to blame them.
-    pub(super) fn may_set_aside(&mut self) -> bool {
-        if self.refused_since.elapsed() >= WINDOW {
-            (self.refused, self.refused_since) = (0, Instant::now());
-        }
-        self.refused += 1;
-        // As many as are kept whole, so that each can be published again.
-        self.refused <= KEPT_PER_HOUR
+    /// Whether the message right behind the cursor is set aside if it times out once more, which is then tried at once.
+    pub(super) fn is_last_try(&self, cursor: i64) -> bool {
+        let alone = self.alone.as_ref().filter(|alone| alone.cursor == cursor);
+        alone.is_some_and(|alone| {
+            matches!(alone.fault, Fault::TimedOut(_)) && alone.times + 1 == TIMEOUTS_ALONE
+        })
     }
 
-    /// A transaction was committed: the cursor is at `last`.
-    pub(super) fn committed(&mut self, last: i64, took: Duration) {
+    /// There is no room for the letter of the message right behind the cursor: it is tried again first.
+    pub(super) fn no_room(&mut self) {
+        self.alone = None;
+    }
+
+    /// Whether Postgres refused the last messages, each alone.
+    pub(super) fn refuses_all(&self) -> bool {
+        self.refused >= REFUSED_IN_A_ROW
+    }
+
+    /// How many messages behind one at which a reader ended are handled alone too: more from one to the next, since each
+    /// reader that ends costs as much time as many messages.
+    pub(super) fn watch_more(&mut self) -> u32 {
+        let many = std::mem::take(&mut self.in_batches) > LEFT_BEHIND;
+        self.watched = if many {
+            1
+        } else {
+            (self.watched * 2).clamp(1, MOST_WATCHED)
+        };
+        self.watched
+    }
+
+    /// A transaction of `count` messages was committed: the cursor is at `last`.
+    pub(super) fn committed(&mut self, last: i64, count: usize, took: Duration) {
+        if count > 1 {
+            self.in_batches = self.in_batches.saturating_add(count);
+        }
+        self.refused = 0;
+        self.moved(last, took);
+    }
+
+    fn moved(&mut self, last: i64, took: Duration) {
         (self.alone, self.ended_at) = (None, None);
         self.is_well();
         if self.most < self.full && last >= self.suspect && took < COMMIT_TIMEOUT / QUICK {
@@ -170,9 +205,11 @@ impl Progress {
     }
 
     /// A message was made a dead letter: the cursor is at `seq`. The next one may be like it.
-    pub(super) fn buried(&mut self, seq: i64, was_suspect: bool) {
-        self.committed(seq, Duration::ZERO);
+    pub(super) fn buried(&mut self, seq: i64, was_suspect: bool, refused: bool) {
+        self.moved(seq, Duration::ZERO);
         self.ended_at = was_suspect.then_some(seq);
+        self.refused = if refused { self.refused + 1 } else { 0 };
+        self.failing = self.refuses_all();
     }
 }
 
@@ -193,13 +230,13 @@ mod tests {
             if progress.set_aside(cursor).is_some() {
                 cursor += 1;
                 set_aside.push(cursor);
-                progress.buried(cursor, false);
+                progress.buried(cursor, false, true);
             } else if (cursor + 1..=last).contains(&bad) {
                 failures += 1;
                 progress.batch_failed(cursor, count, last, refused());
             } else {
                 cursor = last;
-                progress.committed(cursor, Duration::ZERO);
+                progress.committed(cursor, count, Duration::ZERO);
             }
         }
         (failures, set_aside)
@@ -217,11 +254,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_times_out_gets_three_tries() {
+    async fn a_message_that_times_out_gets_four_tries() {
         let mut progress = Progress::new(1);
-        for _ in 0..2 {
+        for tries in 1..TIMEOUTS_ALONE {
             progress.batch_failed(7, 1, 8, Fault::TimedOut("late".to_owned()));
             assert_eq!(progress.set_aside(7), None);
+            assert_eq!(progress.is_last_try(7), tries + 1 == TIMEOUTS_ALONE);
         }
         progress.batch_failed(7, 1, 8, Fault::TimedOut("late".to_owned()));
         assert_eq!(
@@ -234,16 +272,30 @@ mod tests {
     async fn a_slow_database_gets_small_batches_until_it_is_quick() {
         let mut progress = Progress::new(8);
         progress.batch_failed(0, 8, 8, Fault::TimedOut("late".to_owned()));
-        progress.committed(8, COMMIT_TIMEOUT / 2);
+        progress.committed(8, 4, COMMIT_TIMEOUT / 2);
         assert_eq!(progress.batch(), 4);
-        progress.committed(12, Duration::from_secs(1));
+        progress.committed(12, 4, Duration::from_secs(1));
         assert_eq!(progress.batch(), 8);
     }
 
-    #[tokio::test]
-    async fn a_database_that_refuses_everything_is_at_fault_itself() {
+    #[test]
+    fn a_database_that_refuses_all_is_not_well() {
         let mut progress = Progress::new(1);
-        assert!((0..KEPT_PER_HOUR).all(|_| progress.may_set_aside()));
-        assert!(!progress.may_set_aside());
+        for seq in 1..=3 {
+            assert!(!progress.is_failing());
+            progress.buried(seq, false, true);
+        }
+        assert!(progress.is_failing() && progress.refuses_all());
+        progress.committed(4, 1, Duration::ZERO);
+        assert!(!progress.is_failing() && !progress.refuses_all());
+    }
+
+    #[test]
+    fn more_messages_are_watched_as_long_as_readers_end() {
+        let mut progress = Progress::new(10);
+        let watched: Vec<_> = (0..12).map(|_| progress.watch_more()).collect();
+        assert_eq!(watched, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512, 512]);
+        progress.committed(9, LEFT_BEHIND + 1, Duration::ZERO);
+        assert_eq!(progress.watch_more(), 1);
     }
 }

@@ -50,8 +50,8 @@ pub(super) enum TermError {
     #[error(transparent)]
     Smaller(StoreError),
     #[error(
-        "Postgres refused more than 1,000 messages within an hour, each alone; that is a fault of the database, and no more \
-         are set aside: {0}"
+        "Postgres refused 1,000 messages within this hour, each alone; that is a fault of the database, and no more are set \
+         aside: {0}"
     )]
     TooManyRefused(String),
 }
@@ -64,7 +64,7 @@ impl TermError {
             Self::Bus(why) => why.shown(),
             Self::Read(why) => format!("reading: {}", why.shown()),
             Self::TooManyRefused(_) => {
-                "Postgres refused more than 1,000 messages within an hour, each alone; the log has the reason"
+                "Postgres refused 1,000 messages within this hour, each alone; the log has the reason"
                     .to_owned()
             }
             Self::Refused | Self::NoTransform | Self::CommitTimeout => self.to_string(),
@@ -127,6 +127,10 @@ impl<'f> Term<'f> {
         };
         let _trimming = trim::spawn(self.fold);
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
+            if let Some(cursor) = self.fold.store.cursor(self.fold.source.stream()).await? {
+                // What waits behind the loss is shown meanwhile.
+                self.pulse.at(&cursor);
+            }
             self.stopped(&loss, &mut held, stop).await?;
             return Ok(TermEnd::Stopped);
         }

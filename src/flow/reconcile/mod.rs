@@ -42,6 +42,7 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use super::accept::Accept;
 use super::announce::Announce;
+use super::limits::LimitsInForce;
 use super::patience::Patience;
 use super::silence::Silence;
 use super::sweep::Sweep;
@@ -51,7 +52,6 @@ use crate::bus::Bus;
 use crate::config::RestoreConfig;
 use crate::domain::brake::BrakeLimits;
 use crate::domain::display_name::DisplayName;
-use crate::domain::limits::Limits;
 use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
@@ -86,7 +86,7 @@ pub struct Reconcile {
     readiness: Readiness,
     rules: Arc<Rules>,
     changed: watch::Receiver<Arc<Rules>>,
-    limits: watch::Receiver<Limits>,
+    limits: LimitsInForce,
     fingerprint: String,
     writes: bool,
     default_name: Option<DisplayName>,
@@ -131,7 +131,7 @@ pub struct Parts {
     /// What is restored, and which roles are never added.
     pub restores: RestoreConfig,
     /// The limits in force, tightened by this worker's own.
-    pub limits: watch::Receiver<Limits>,
+    pub limits: LimitsInForce,
     /// The tenant and how gently it is treated.
     pub config: crate::config::ReconcileConfig,
 }
@@ -153,7 +153,7 @@ impl Reconcile {
             limits,
             config,
         } = parts;
-        let held = *limits.borrow();
+        let held = limits.now();
         let gate = Gate::new(config.auth0.plan, held.reserve());
         // None where the plan counts readings of the log apart from those of users.
         let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
@@ -254,7 +254,7 @@ impl Reconcile {
     async fn term(
         self: &Arc<Self>,
         patience: &mut Patience,
-        (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut watch::Receiver<Limits>),
+        (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
         // Before the lock: a worker that does not know the rules in force takes none, and is not ready.

@@ -10,7 +10,7 @@ impl Reconcile {
     /// The same under the rules and limits as they are now.
     pub(super) fn under_new_rules(&mut self) -> Arc<Self> {
         let rules = Arc::clone(&self.changed.borrow_and_update());
-        let limits = *self.limits.borrow_and_update();
+        let limits = self.limits.take_over();
         self.fingerprint = rules.fingerprint();
         self.sweep.rules = Arc::clone(&rules);
         self.walk.rules = Arc::clone(&rules);

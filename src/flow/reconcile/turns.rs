@@ -34,11 +34,14 @@ impl Reconcile {
         }
     }
 
-    /// Waits for a free hand, the end of a pause and leave to call. Returns also whether the next look is a probe.
+    /// Waits for a free hand, the end of a pause, leave to call and limits that are not too old. Returns also whether the next
+    /// look is a probe.
     pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         let probing = self.paused().await;
-        Some((slot, probing, self.gate.look().await))
+        let permit = self.gate.look().await;
+        self.limits.fresh().await?;
+        Some((slot, probing, permit))
     }
 
     /// Waits until a user may be due; users whom records alone nominated may be after `until_record_look`. False when other

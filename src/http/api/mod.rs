@@ -16,6 +16,7 @@ mod songs;
 mod text;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -58,6 +59,8 @@ pub struct ApiParts {
     pub requests_per_s: f64,
     /// Publishing writes a day a user may make, over all workers.
     pub publishes_per_day: u32,
+    /// Whether schema, key and tenant of the database were found to be this worker's own; nothing is served before.
+    pub prepared: Arc<AtomicBool>,
 }
 
 /// What every handler has. Cheap to clone.
@@ -71,6 +74,7 @@ struct Api {
     scopes: bool,
     quotas: Arc<Quotas>,
     publishes_per_day: u32,
+    prepared: Arc<AtomicBool>,
     /// The description, as it is served.
     description: Arc<str>,
 }
@@ -92,6 +96,7 @@ pub fn routes(parts: ApiParts) -> Router {
         scopes: parts.scopes,
         quotas: Arc::new(Quotas::new(parts.burst, parts.requests_per_s, Instant::now())),
         publishes_per_day: parts.publishes_per_day,
+        prepared: parts.prepared,
         description: text_of(&description).into(),
     };
     router
@@ -163,7 +168,12 @@ async fn count(State(api): State<Api>, path: MatchedPath, request: Request, next
         Method::DELETE => Some("DELETE"),
         _ => None,
     };
-    let response = next.run(request).await;
+    let response = if api.prepared.load(Ordering::Relaxed) {
+        next.run(request).await
+    } else {
+        Problem::unavailable("the worker has not checked yet that its database is the right one")
+            .into_response()
+    };
     let status = response.status();
     if let Some(method) = method.filter(|_| status != StatusCode::METHOD_NOT_ALLOWED) {
         let seconds = begun.elapsed().as_secs_f64();

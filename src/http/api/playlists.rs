@@ -140,7 +140,7 @@ pub(super) async fn delete(
     if !api.store.owns_playlist(&user, &playlist).await? {
         return Err(not_there());
     }
-    let published = publish(&api, &user, api.publish.deleted(&playlist)).await?;
+    let published = publish(&api, &user, api.publish.deleted(&user, &playlist)).await?;
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 

@@ -125,7 +125,7 @@ impl Problem {
         }
     }
 
-    fn unavailable(detail: &str) -> Self {
+    pub(super) fn unavailable(detail: &str) -> Self {
         Self {
             retry_after_s: Some(COME_BACK_S),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, detail)

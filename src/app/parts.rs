@@ -1,0 +1,78 @@
+//! Builds what speaks to the tenant, and the data API, from their configuration.
+//!
+//! Must never start a stage.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher};
+use crate::bus::Bus;
+use crate::config::{ApiConfig, Auth0Config};
+use crate::flow::publish::Publish;
+use crate::http::api::ApiParts;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// What the data API needs, and what fetches the tenant's keys for it.
+pub(super) fn data_api(
+    config: ApiConfig,
+    store: &Store,
+    bus: &Bus,
+    metrics: &Arc<Metrics>,
+) -> Result<(ApiParts, KeyFetcher)> {
+    let ApiConfig {
+        domain,
+        ca_file,
+        issuers,
+        audience,
+        scopes,
+        burst,
+        requests_per_s,
+        publishes_per_day,
+        cool_down,
+        genres,
+    } = config;
+    let options = BearerOptions {
+        domain,
+        issuers,
+        audience,
+        ca_file,
+        cool_down,
+    };
+    let (bearer, keys) = Bearer::new(options, Arc::clone(metrics))?;
+    let parts = ApiParts {
+        bearer,
+        store: store.clone(),
+        publish: Publish::new(bus.clone()),
+        metrics: Arc::clone(metrics),
+        genres,
+        scopes,
+        burst,
+        requests_per_s,
+        publishes_per_day,
+        prepared: Arc::default(),
+    };
+    Ok((parts, keys))
+}
+
+/// The client of the tenant.
+pub(super) fn client(config: &Auth0Config) -> Result<Client> {
+    let Auth0Config {
+        domain,
+        audience,
+        client_id,
+        credential,
+        ca_file,
+        timeout,
+        plan: _,
+    } = config;
+    Ok(Client::new(ClientOptions {
+        domain: domain.clone(),
+        audience: audience.clone(),
+        client_id: client_id.clone(),
+        credential: credential.clone(),
+        request_timeout: *timeout,
+        ca_file: ca_file.clone(),
+    })?)
+}

@@ -1,0 +1,147 @@
+//! Keeps the worker under the limits in force, and knows how old they are.
+//!
+//! Owns the reading of them. Must never depend on the rules, on their file or on a hint: `writes off` holds whatever else
+//! hangs.
+
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::domain::limits::{Limits, Own};
+use crate::lifecycle::Readiness;
+use crate::store::{Store, StoreError};
+
+const STAGE: &str = "limits";
+/// How often they are read although there was no hint.
+const READ_EVERY: Duration = Duration::from_secs(2);
+/// No look begins under limits that are older.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+
+/// Keeps one worker under the limits in force.
+#[derive(Clone, Debug)]
+pub struct LimitsKeeper {
+    store: Store,
+    own: Own,
+    readiness: Readiness,
+    limits: watch::Sender<Limits>,
+    read_at: watch::Sender<Instant>,
+}
+
+/// The limits in force, tightened by this worker's own, and when they were last read.
+#[derive(Clone, Debug)]
+pub struct LimitsInForce {
+    limits: watch::Receiver<Limits>,
+    read_at: watch::Receiver<Instant>,
+}
+
+impl LimitsKeeper {
+    /// For a worker with these limits of its own; nothing is read yet.
+    #[must_use]
+    pub fn new(store: Store, own: Own, readiness: Readiness) -> Self {
+        Self {
+            store,
+            own,
+            readiness,
+            limits: watch::Sender::new(Limits::default()),
+            read_at: watch::Sender::new(Instant::now()),
+        }
+    }
+
+    /// What is in force, now and later.
+    #[must_use]
+    pub fn subscribe(&self) -> LimitsInForce {
+        LimitsInForce {
+            limits: self.limits.subscribe(),
+            read_at: self.read_at.subscribe(),
+        }
+    }
+
+    /// Reads them once.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn read(&self) -> Result<(), StoreError> {
+        // What was in force when the answer came may be as old as the question.
+        let asked = Instant::now();
+        let limits = self.store.limits().await?.tightened(&self.own);
+        self.limits
+            .send_if_modified(|now| std::mem::replace(now, limits) != limits);
+        self.read_at.send_replace(asked);
+        self.readiness.ready(STAGE, "read");
+        Ok(())
+    }
+
+    /// Reads them on hints and on a timer, for good.
+    pub(super) async fn run(&self, hint: &Notify) -> std::convert::Infallible {
+        let mut failed = false;
+        loop {
+            match self.read().await {
+                Ok(()) => failed = false,
+                Err(why) => {
+                    self.readiness.not_ready(STAGE, why.shown());
+                    if failed {
+                        debug!("the limits in force cannot be read: {why}");
+                    } else {
+                        warn!("the limits in force cannot be read: {why}");
+                    }
+                    failed = true;
+                }
+            }
+            let _ = tokio::time::timeout(READ_EVERY, hint.notified()).await;
+        }
+    }
+}
+
+impl LimitsInForce {
+    /// The limits as they are now.
+    pub(super) fn now(&self) -> Limits {
+        *self.limits.borrow()
+    }
+
+    /// The same; [`Self::changed`] tells of later ones.
+    pub(super) fn take_over(&mut self) -> Limits {
+        *self.limits.borrow_and_update()
+    }
+
+    /// Waits until there are others than those that were taken over. Safe to cancel.
+    pub(super) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.limits.changed().await
+    }
+
+    /// Waits until the limits were read within the last 30 s; none where they are read no more. Safe to cancel.
+    pub(super) async fn fresh(&self) -> Option<()> {
+        let mut read_at = self.read_at.clone();
+        let fresh = |at: &Instant| at.elapsed() < FRESH_FOR;
+        if !fresh(&read_at.borrow()) {
+            warn!(
+                "the limits in force were not read for {} s; no user is looked at until they are",
+                FRESH_FOR.as_secs()
+            );
+        }
+        read_at.wait_for(fresh).await.ok().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_look_begins_under_limits_that_were_not_read_for_30_s() {
+        let read_at = watch::Sender::new(Instant::now());
+        let in_force = LimitsInForce {
+            limits: watch::Sender::new(Limits::default()).subscribe(),
+            read_at: read_at.subscribe(),
+        };
+        let is_fresh = || in_force.fresh().now_or_never();
+        assert_eq!(is_fresh(), Some(Some(())));
+        tokio::time::advance(FRESH_FOR).await;
+        assert_eq!(is_fresh(), None);
+        read_at.send_replace(Instant::now());
+        assert_eq!(is_fresh(), Some(Some(())));
+    }
+}

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::auth0::{Client, LogReader, Reader, Writer, canonical_domain};
+use crate::auth0::{Client, LogReader, Reader, SetupError, Writer, canonical_domain};
 use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{
-    BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig, RestoreConfig,
+    BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig, RestoreConfig, TenantConfig,
 };
 use crate::domain::event::Reason;
 use crate::flow::accept::Accept;
@@ -96,8 +96,7 @@ pub async fn serve(config: Config) -> Result<()> {
         erasure_key,
         grace_period,
     } = config;
-    let tenant = tenant.map(|tenant| canonical_domain(&tenant.domain, tenant.audience.as_deref()));
-    let tenant = tenant.transpose()?;
+    let tenant = tenant.as_ref().map(canonical).transpose()?;
     let mut serving = None;
     telemetry::log_panics();
     let lifecycle = Lifecycle::default();
@@ -148,24 +147,19 @@ pub async fn serve(config: Config) -> Result<()> {
         if let Some(config) = api {
             let (parts, keys) = data_api(config, &store.for_api(), &bus, &metrics)?;
             serving = Some(Arc::clone(&parts.prepared));
+            readiness.not_ready("start", "starting");
             lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
             routes = routes.merge(api::routes(parts));
         } else {
             info!("the data API is not served: API_AUDIENCE is not set");
         }
-        let stop = lifecycle.stopping();
-        lifecycle.spawn("http", http::serve(listener, routes, connections.public, stop));
+        let serve = http::serve(listener, routes, connections.public, lifecycle.stopping());
+        lifecycle.spawn("http", serve);
         // Without the bus it answers 503 itself, which makes Auth0 send again.
         readiness.ready_for_good("http", "listening");
     }
 
-    let mut deliveries = Vec::new();
-    if fold.is_some() {
-        // A message may end the connection it comes on: each fold reads on one of its own.
-        for _ in STREAMS {
-            deliveries.push(Bus::connect(&bus_config).await?);
-        }
-    }
+    let deliveries = deliveries(&bus_config, fold.is_some()).await?;
     let worker = Worker {
         fold,
         reconcile,
@@ -190,6 +184,19 @@ pub async fn serve(config: Config) -> Result<()> {
         End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
     }
+}
+
+fn canonical(tenant: &TenantConfig) -> Result<String, SetupError> {
+    canonical_domain(&tenant.domain, tenant.audience.as_deref())
+}
+
+/// A connection for each fold: a message may end the one that it comes on.
+async fn deliveries(config: &BusConfig, folds: bool) -> Result<Vec<Bus>> {
+    let mut deliveries = Vec::new();
+    for _ in STREAMS.iter().filter(|_| folds) {
+        deliveries.push(Bus::connect(config).await?);
+    }
+    Ok(deliveries)
 }
 
 /// Ends the worker when the first server that is connected is too old. A later one is checked by the folds, which then
@@ -268,15 +275,16 @@ impl Worker {
             if !prepare(&store, first, tenant.as_deref(), &readiness, &stop).await? {
                 return Ok(());
             }
+            if let Some(serving) = &serving {
+                serving.store(true, Ordering::Relaxed);
+            }
+            readiness.ready_for_good("start", "prepared");
         }
         if writes_facts {
             lifecycle.spawn("rules", keeper.run(stop.clone()));
         }
         if let Some(tenant) = tenant.filter(|_| writes_facts || serving.is_some()) {
             lifecycle.spawn("tenant", stay_bound(store.clone(), tenant, stop.clone()));
-        }
-        if let Some(serving) = serving {
-            serving.store(true, Ordering::Relaxed);
         }
         if let Some(FoldConfig {
             batch,

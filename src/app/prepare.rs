@@ -43,7 +43,6 @@ pub(super) async fn prepare(
         match prepared {
             Ok(()) => {
                 patience.succeeded();
-                readiness.ready_for_good("start", "prepared");
                 return Ok(true);
             }
             Err(RulesError::Store(

@@ -64,7 +64,7 @@ impl Store {
             listener.listen(wake.channel()).await?;
             Ok(Waker(listener))
         };
-        // The pool bounds the connection alone, and the server's own limit helps nobody when the network is silent.
+        // The pool bounds the connection alone, and the server's own limit does not help when the network is silent.
         let within = super::pool::ACQUIRE_TIMEOUT + LOCK_DEADLINE;
         let listening = tokio::time::timeout(within, listen).await;
         listening.unwrap_or(Err(StoreError::Postgres(sqlx::Error::PoolTimedOut)))

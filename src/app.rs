@@ -176,7 +176,11 @@ pub async fn serve(config: Config) -> Result<()> {
         lifecycle: lifecycle.clone(),
     };
     lifecycle.spawn("worker", worker.run());
-    match lifecycle.run(grace_period).await? {
+    ended(lifecycle.run(grace_period).await?)
+}
+
+fn ended(end: End) -> Result<()> {
+    match end {
         End::Clean => {
             info!("stopped");
             Ok(())

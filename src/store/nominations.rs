@@ -152,8 +152,8 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         "WITH nominated AS (
          INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
          SELECT named.user_id, named.urgency, named.observe, named.cause_event, named.cause_plays, named.cause_stored_at, rest.until,
-             -- a clock that was ahead when the profile was fetched delays no user
-             greatest(now(), least(u.fetched_at, now()) + $8::double precision * interval '1 second', rest.until)
+             -- a clock that was ahead when the profile was fetched delays no user; `least` would take now() for one never fetched
+             greatest(now(), CASE WHEN u.fetched_at > now() THEN now() ELSE u.fetched_at END + $8::double precision * interval '1 second', rest.until)
          FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[])
              AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, restless)
          CROSS JOIN LATERAL (SELECT CASE WHEN named.restless THEN now() + $9::double precision * interval '1 second' END AS until) AS rest

@@ -32,7 +32,7 @@ async fn every_act_of_an_operator_is_kept_with_who_and_why() {
     world.told(&["announce", "--from", "start"]).await;
     let row = |command: &str, arguments: Value, why: &str, outcome: &str| json!({"acted_by": "bob", "command": command, "arguments": arguments, "why": why, "outcome": outcome});
     let kept = acts(&world).await;
-    let role = json!({"role": "playlist_editor", "users": [ANN], "users_file": null, "all_known": false, "named": 1});
+    let role = json!({"role": "playlist_editor", "users": [ANN], "users_file": null, "all_known": false, "force": false, "named": 1});
     assert_eq!(kept[0], row("pause", json!({}), "moving", "paused"));
     assert_eq!(kept[1], row("resume", json!({}), "moved", "resumed"));
     assert_eq!((&kept[2]["arguments"], &kept[2]["why"]), (&role, &json!("hers")));

@@ -26,7 +26,6 @@ async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
         .expect("Postgres answers");
 }
 
-/// A race that is not settled: the last part of the sweep has its user read.
 /// A race whose writes are kept no longer: the sweep's last part ends it.
 async fn open_race(world: &World) {
     let race = "INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, found_at)

@@ -3,13 +3,12 @@
 //! Owns what is measured and in which order. Private servers and the real worker, all on loopback and on the same cores.
 //! Every run ends with a comparison of all counts with a count of its own; a run that counted wrong ends the bench.
 
-#[cfg(not(feature = "sandbox"))]
-#[path = "../shared/again.rs"]
-mod again;
 #[cfg(feature = "sandbox")]
 mod baseline;
 #[cfg(feature = "sandbox")]
 mod database;
+#[path = "../shared/entry.rs"]
+mod entry;
 #[cfg(feature = "sandbox")]
 mod field;
 #[cfg(feature = "sandbox")]
@@ -66,12 +65,11 @@ fn main() -> anyhow::Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some(peer::RUST_PEER) {
         return rust_peer::run().map(|()| ExitCode::SUCCESS);
     }
-    // cargo says this to a bench it runs as one; `cargo test --all-targets` does not.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        println!("a measurement of minutes, no test: run it by `cargo bench --bench pipe`");
-        return Ok(ExitCode::SUCCESS);
+    if entry::is_asked_for("pipe") {
+        bench()
+    } else {
+        Ok(ExitCode::SUCCESS)
     }
-    bench()
 }
 
 #[cfg(feature = "sandbox")]
@@ -82,5 +80,5 @@ async fn bench() -> anyhow::Result<ExitCode> {
 
 #[cfg(not(feature = "sandbox"))]
 fn bench() -> anyhow::Result<ExitCode> {
-    again::with_sandbox("pipe")
+    entry::with_sandbox("pipe")
 }

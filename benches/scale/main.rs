@@ -3,11 +3,10 @@
 //! Owns what is measured and in which order. Private servers, a stand-in tenant and the real worker for each size, all on
 //! loopback and on the same cores.
 
-#[cfg(not(feature = "sandbox"))]
-#[path = "../shared/again.rs"]
-mod again;
 #[cfg(feature = "sandbox")]
 mod cost;
+#[path = "../shared/entry.rs"]
+mod entry;
 #[cfg(feature = "sandbox")]
 #[path = "../shared/postgres.rs"]
 mod postgres;
@@ -28,12 +27,11 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
-    // cargo says this to a bench it runs as one; `cargo test --all-targets` does not.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        println!("a measurement of minutes, no test: run it by `cargo bench --bench scale`");
-        return Ok(ExitCode::SUCCESS);
+    if entry::is_asked_for("scale") {
+        bench()
+    } else {
+        Ok(ExitCode::SUCCESS)
     }
-    bench()
 }
 
 #[cfg(feature = "sandbox")]
@@ -44,5 +42,5 @@ async fn bench() -> anyhow::Result<ExitCode> {
 
 #[cfg(not(feature = "sandbox"))]
 fn bench() -> anyhow::Result<ExitCode> {
-    again::with_sandbox("scale")
+    entry::with_sandbox("scale")
 }

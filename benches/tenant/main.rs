@@ -4,13 +4,12 @@
 //! stand-in tenant and the real worker, all on loopback. Must never take a figure from the worker: calls are counted
 //! in the tenant's own log, roles are read at the tenant.
 
-#[cfg(not(feature = "sandbox"))]
-#[path = "../shared/again.rs"]
-mod again;
 #[cfg(feature = "sandbox")]
 mod counts;
 #[cfg(feature = "sandbox")]
 mod drain;
+#[path = "../shared/entry.rs"]
+mod entry;
 #[cfg(feature = "sandbox")]
 mod log;
 #[cfg(feature = "sandbox")]
@@ -27,12 +26,11 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
-    // cargo says this to a bench it runs as one; `cargo test --all-targets` does not.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        println!("a measurement of minutes, no test: run it by `cargo bench --bench tenant`");
-        return Ok(ExitCode::SUCCESS);
+    if entry::is_asked_for("tenant") {
+        bench()
+    } else {
+        Ok(ExitCode::SUCCESS)
     }
-    bench()
 }
 
 #[cfg(feature = "sandbox")]
@@ -43,5 +41,5 @@ async fn bench() -> anyhow::Result<ExitCode> {
 
 #[cfg(not(feature = "sandbox"))]
 fn bench() -> anyhow::Result<ExitCode> {
-    again::with_sandbox("tenant")
+    entry::with_sandbox("tenant")
 }

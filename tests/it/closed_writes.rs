@@ -71,6 +71,28 @@ async fn f47_revived(fault: Fault) {
     assert_eq!(left_open, Some(0));
 }
 
+/// A write of the role for Ann that the tenant never did, so long ago; its worker was killed.
+pub(crate) async fn unanswered(world: &World, ago: &str) {
+    // The tenant does nothing for a client that has gone.
+    let never = Fault::Delay(Duration::from_secs(30));
+    world.tenant.hold_fault(patches(), never);
+    world.earn(ANN, "pl_1").await;
+    let attempted = "SELECT count(*) FROM profile_writes";
+    world
+        .eventually("it is tried", async || world.number(attempted).await >= Some(1))
+        .await;
+    world.worker().kill9().await;
+    world.tenant.clear_faults();
+    let aged = format!(
+        "UPDATE profile_writes SET attempted_at = attempted_at - interval '{ago}';
+         UPDATE nominations SET lease_until = lease_until - interval '{ago}'"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(aged))
+        .execute(&world.db)
+        .await
+        .expect("Postgres answers");
+}
+
 #[tokio::test]
 async fn f47_a_write_that_got_429_revives_nothing() {
     f47_revived(Fault::status(429)).await;
@@ -86,22 +108,7 @@ async fn f47_a_write_that_got_502_and_was_not_applied_revives_nothing() {
 async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
     let world = World::builder().start().await;
     world.seed_user(ANN, &["base"]);
-    // The tenant does nothing for a client that has gone.
-    let never = Fault::Delay(Duration::from_secs(30));
-    world.tenant.hold_fault(patches(), never);
-    world.earn(ANN, "pl_1").await;
-    let attempted = "SELECT count(*) FROM profile_writes";
-    world
-        .eventually("it is tried", async || world.number(attempted).await >= Some(1))
-        .await;
-    world.worker().kill9().await;
-    world.tenant.clear_faults();
-    let aged = "UPDATE profile_writes SET attempted_at = attempted_at - interval '3 days';
-                UPDATE nominations SET lease_until = lease_until - interval '3 days'";
-    sqlx::raw_sql(aged)
-        .execute(&world.db)
-        .await
-        .expect("Postgres answers");
+    unanswered(&world, "3 days").await;
     edit(&world, &["base", ROLE]);
     world.start_worker().await;
     quiet(&world).await;

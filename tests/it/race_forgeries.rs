@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::closed_writes::unanswered;
 use crate::events::retraction;
 use crate::oracle::ROLE;
 use crate::world::{CLIENT, LOG_TOKEN, World};
@@ -83,23 +83,7 @@ async fn a_forged_record_takes_no_role_that_a_person_gave() {
 async fn a_forged_record_under_our_own_id_reopens_no_write() {
     let world = World::start().await;
     world.seed_user(ANN, &["base"]);
-    let patches = CallMatch::to(Endpoint::PatchUser).client(CLIENT);
-    world
-        .tenant
-        .hold_fault(patches, Fault::Delay(Duration::from_secs(30)));
-    world.earn(ANN, "pl_1").await;
-    let attempted = "SELECT count(*) FROM profile_writes";
-    world
-        .eventually("it is tried", async || world.number(attempted).await >= Some(1))
-        .await;
-    world.worker().kill9().await;
-    world.tenant.clear_faults();
-    let aged = "UPDATE profile_writes SET attempted_at = attempted_at - interval '1 hour';
-                UPDATE nominations SET lease_until = lease_until - interval '1 hour'";
-    sqlx::raw_sql(aged)
-        .execute(&world.db)
-        .await
-        .expect("Postgres answers");
+    unanswered(&world, "1 hour").await;
     let by_hand = json!({"app_metadata": {"roles": ["base", ROLE]}});
     world.tenant.dashboard_edit(ANN, by_hand).expect("an edit");
     world.start_worker().await;

@@ -1,13 +1,10 @@
 //! A race that was dealt with under rules which have changed since.
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
-use serde_json::json;
-
 use crate::events::{Sent, plays, retraction, saved};
 use crate::oracle::ROLE;
-use crate::restores::stream_logs;
+use crate::restores::{overwritten, stream_logs};
 use crate::rules_many::{RulesFile, rule};
-use crate::world::{CLIENT, World};
+use crate::world::World;
 
 const ANN: &str = "auth0|ann";
 
@@ -25,23 +22,7 @@ async fn world(roles: &[&str]) -> (World, RulesFile) {
 
 /// Our write that follows upon `events` leaves `ours`, over another client's write of `theirs`; the race ends with `merged`.
 async fn race(world: &World, events: &[Sent], [theirs, ours, merged]: [&[&str]; 3]) {
-    let late = CallMatch::to(Endpoint::PatchUser).client(CLIENT);
-    let delay = Fault::Delay(std::time::Duration::from_millis(300));
-    world.tenant.fault_once(late, delay);
-    world.publish(events).await;
-    world
-        .eventually("our write is on its way", async || {
-            world.tenant.faults_waiting() == 0
-        })
-        .await;
-    let patch = json!({"app_metadata": {"roles": theirs}});
-    world
-        .tenant
-        .edit_by_other_client("crm", ANN, patch)
-        .expect("an edit");
-    world
-        .eventually("our write overwrites theirs", async || world.roles(ANN) == ours)
-        .await;
+    overwritten(world, ANN, world.publish(events), [theirs, ours]).await;
     world.quiet().await;
     assert_eq!(world.roles(ANN), merged);
 }

@@ -24,10 +24,27 @@ pub(crate) async fn stream_logs(world: &World) {
 /// The user earns the role, and between our read and our write another client makes the roles `theirs`.
 pub(crate) async fn race(world: &World, user: &str, theirs: &[&str]) {
     world.seed_user(user, &["mentor"]);
+    let playlist = user.replace("auth0|", "pl_");
+    overwritten(
+        world,
+        user,
+        world.earn(user, &playlist),
+        [theirs, &["mentor", ROLE]],
+    )
+    .await;
+}
+
+/// Our write that follows upon `begun` leaves `ours`, over another client's write of `theirs`.
+pub(crate) async fn overwritten(
+    world: &World,
+    user: &str,
+    begun: impl Future<Output = ()>,
+    [theirs, ours]: [&[&str]; 2],
+) {
     let late = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(user);
     let delay = Fault::Delay(Duration::from_millis(300));
     world.tenant.fault_once(late, delay);
-    world.earn(user, &user.replace("auth0|", "pl_")).await;
+    begun.await;
     world
         .eventually("our write is on its way", async || {
             world.tenant.faults_waiting() == 0
@@ -39,9 +56,7 @@ pub(crate) async fn race(world: &World, user: &str, theirs: &[&str]) {
         .edit_by_other_client("crm", user, patch)
         .expect("an edit");
     world
-        .eventually("our write overwrites theirs", async || {
-            world.roles(user) == ["mentor", ROLE]
-        })
+        .eventually("our write overwrites theirs", async || world.roles(user) == ours)
         .await;
 }
 

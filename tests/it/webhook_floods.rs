@@ -71,12 +71,7 @@ async fn f53_many_deliveries_hold_up_no_other_publisher() {
 
 #[tokio::test]
 async fn f53_a_body_of_very_many_pieces_takes_little_memory() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().listening().await;
     let worker = world.worker();
     let body = format!("[{}]", vec!["{}"; 1 << 18].join(","));
     let delivery = tokio::time::timeout(RESPONSE_WITHIN, worker.post_logs(LOG_TOKEN, body)).await;
@@ -88,13 +83,7 @@ async fn f53_a_body_of_very_many_pieces_takes_little_memory() {
 
 #[tokio::test]
 async fn f53_deliveries_beyond_the_cap_on_connections_wait() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .env("OPEN_FILES", 1_024)
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().env("OPEN_FILES", 1_024).listening().await;
     let worker = world.worker();
     let deliveries = futures_util::future::join_all(
         (0..1_500_u32).map(|n| worker.post_logs(LOG_TOKEN, records(n * 10..n * 10 + 10))),

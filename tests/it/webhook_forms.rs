@@ -59,12 +59,7 @@ async fn stored(world: &World, subject: &str) -> usize {
 /// A body that nobody can read would be one dead letter, with all its records.
 #[tokio::test]
 async fn a_delivery_in_an_unknown_encoding_is_refused() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().listening().await;
     for encoding in ["zstd", "br", "gzip, br"] {
         assert_eq!(post_as(&world, encoding, b"x".to_vec()).await, 415, "{encoding}");
     }
@@ -77,11 +72,8 @@ async fn a_delivery_in_an_unknown_encoding_is_refused() {
 async fn case09_a_token_is_taken_with_and_without_bearer() {
     let old = "the-token-before-this-one";
     let world = World::builder()
-        .env("ONLY", "http")
         .env("LOG_STREAM_TOKEN_OLD", old)
-        .start()
-        .await
-        .on_the_bus()
+        .listening()
         .await;
     let worker = world.worker();
     for token in [bare(), old] {
@@ -104,12 +96,7 @@ async fn case09_a_token_is_taken_with_and_without_bearer() {
 
 #[tokio::test]
 async fn case15_values_one_behind_another_are_stored() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().listening().await;
     let record = |n| record(n).to_string();
     let pretty = |n| serde_json::to_string_pretty(&self::record(n)).expect("JSON");
     let bodies = [
@@ -146,12 +133,7 @@ async fn case15_values_one_behind_another_are_stored() {
 
 #[tokio::test]
 async fn f53_gzip_is_decoded_within_the_bound() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().listening().await;
     let lines: Vec<String> = (0..50).map(|n| record(n).to_string()).collect();
     assert_eq!(post_gzip(&world, gzip(lines.join("\n").as_bytes())).await, 200);
     assert_eq!(stored(&world, "s").await, 50);

@@ -43,12 +43,7 @@ async fn deliver(address: &str, sent: &AtomicUsize, mut gate: watch::Receiver<bo
 /// Half of them wait outside until the others are stored, and a small one waits for none of them.
 #[tokio::test]
 async fn deliveries_that_are_large_together_are_taken_in_turns() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().listening().await;
     let worker = world.worker();
     let address = worker.address("LISTEN").await;
     let (sent, (gate, closed)) = (AtomicUsize::new(0), watch::channel(false));
@@ -81,12 +76,7 @@ async fn deliveries_that_are_large_together_are_taken_in_turns() {
 /// A sender that is told to come again learns when.
 #[tokio::test]
 async fn a_delivery_that_is_not_stored_is_told_when_to_come_again() {
-    let world = World::builder()
-        .env("ONLY", "http")
-        .start()
-        .await
-        .on_the_bus()
-        .await;
+    let world = World::builder().listening().await;
     let worker = world.worker();
     world.nats.lock().await.stop().await.expect("it stops");
     world

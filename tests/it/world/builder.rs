@@ -120,6 +120,11 @@ impl Builder {
         self.own_postgres()
     }
 
+    /// Starts everything, with workers that only listen, and waits until the last one is connected to the bus.
+    pub(crate) async fn listening(self) -> World {
+        self.env("ONLY", "http").start().await.on_the_bus().await
+    }
+
     /// Starts everything.
     pub(crate) async fn start(mut self) -> World {
         // reqwest asks for a provider of TLS even for plain HTTP; an error says there is one already.

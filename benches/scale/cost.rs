@@ -1,4 +1,4 @@
-//! What is done at each size costs: CPU of worker, Postgres and nats-server, and time.
+//! The cost of one kind of work at each size: CPU of worker, Postgres and nats-server, and time.
 //!
 //! Owns the figures of one kind, and the goal: much the same at the largest size as at the smallest.
 

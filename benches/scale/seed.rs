@@ -36,7 +36,7 @@ pub(crate) async fn users(url: &str, users: u32) -> Result<()> {
     sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, users, assignments")
         .execute(&mut db)
         .await?;
-    // What the filling wrote must not be paid for by a measurement.
+    // A measurement must not pay for the writes of the filling.
     sqlx::raw_sql("CHECKPOINT").execute(&mut db).await?;
     Ok(db.close().await?)
 }

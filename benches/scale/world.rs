@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::{postgres, process, seed};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
+const DATABASE: &str = "scale";
 const CLIENT: &str = "role-changer";
 const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
@@ -57,7 +58,7 @@ impl World {
         );
         let postgres = postgres::server().await?;
         let (nats, tenant) = (Nats::start().await?, tenant(crossings).await?);
-        let url = postgres.create_database("scale").await?;
+        let url = postgres.create_database(DATABASE).await?;
         let mut settings =
             worker::settings(&url, &nats.url(), &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
         // The most there can be: no limit is in the way.
@@ -110,11 +111,20 @@ impl World {
         Ok(())
     }
 
+    /// Returns once the processes of Postgres behind the worker's connections have ended too: giving back their maps of a
+    /// large `shared_buffers` costs each of them milliseconds, which belong to no start.
     pub(crate) async fn stop_worker(&mut self) -> Result<()> {
-        match self.worker.take() {
-            Some(mut worker) => worker.stop().await,
-            None => Ok(()),
+        let Some(mut worker) = self.worker.take() else {
+            return Ok(());
+        };
+        worker.stop().await?;
+        let postgres = self.postgres.pid().context("Postgres does not run")?;
+        let deadline = Instant::now() + WITHIN;
+        while serves_connections(postgres)? {
+            anyhow::ensure!(Instant::now() < deadline, "connections outlive the worker");
+            sleep(LOOK_EVERY).await;
         }
+        Ok(())
     }
 
     /// Prometheus asks once.
@@ -200,6 +210,15 @@ impl World {
     fn worker(&self) -> Result<&Worker> {
         self.worker.as_ref().context("no worker")
     }
+}
+
+/// True while a process of this Postgres serves the database. Postgres is not asked: that would be a connection too.
+fn serves_connections(postgres: u32) -> Result<bool> {
+    let children = std::fs::read_to_string(format!("/proc/{postgres}/task/{postgres}/children"))?;
+    Ok(children.split_whitespace().any(|pid| {
+        let title = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&title).contains(&format!(" {DATABASE} "))
+    }))
 }
 
 /// A tenant without a rate limit, with those who will cross.

@@ -111,16 +111,17 @@ impl World {
         Ok(())
     }
 
-    /// Returns once the processes of Postgres behind the worker's connections have ended too: giving back their maps of a
-    /// large `shared_buffers` costs each of them milliseconds, which belong to no start.
+    /// Returns once Postgres has also ended the processes behind the worker's connections: to unmap a large
+    /// `shared_buffers` costs each of them milliseconds, which belong to no start.
     pub(crate) async fn stop_worker(&mut self) -> Result<()> {
         let Some(mut worker) = self.worker.take() else {
             return Ok(());
         };
-        worker.stop().await?;
         let postgres = self.postgres.pid().context("Postgres does not run")?;
+        let served = connections(postgres)?;
+        worker.stop().await?;
         let deadline = Instant::now() + WITHIN;
-        while serves_connections(postgres)? {
+        while served.iter().any(|pid| Path::new("/proc").join(pid).exists()) {
             anyhow::ensure!(Instant::now() < deadline, "connections outlive the worker");
             sleep(LOOK_EVERY).await;
         }
@@ -212,13 +213,15 @@ impl World {
     }
 }
 
-/// True while a process of this Postgres serves the database. Postgres is not asked: that would be a connection too.
-fn serves_connections(postgres: u32) -> Result<bool> {
+/// The processes of this Postgres that serve the database. Postgres is not asked: that would be one more of them.
+fn connections(postgres: u32) -> Result<Vec<String>> {
     let children = std::fs::read_to_string(format!("/proc/{postgres}/task/{postgres}/children"))?;
-    Ok(children.split_whitespace().any(|pid| {
+    let serves = |pid: &&str| {
         let title = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&title).contains(&format!(" {DATABASE} "))
-    }))
+    };
+    let serving = children.split_whitespace().filter(serves);
+    Ok(serving.map(str::to_owned).collect())
 }
 
 /// A tenant without a rate limit, with those who will cross.

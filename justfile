@@ -11,14 +11,14 @@ check:
 # What to run while working: format, lints, tests of the pure core and the floors.
 quick:
     cargo fmt
-    SQLX_OFFLINE=true cargo clippy --all-targets --features sandbox -- -D warnings
-    SQLX_OFFLINE=true cargo test --features sandbox --lib
-    SQLX_OFFLINE=true cargo test --features sandbox --test it floors
+    SQLX_OFFLINE=true cargo clippy --all-targets -- -D warnings
+    SQLX_OFFLINE=true cargo test --lib
+    SQLX_OFFLINE=true cargo test --test it floors
 
 # Writes .sqlx after a query or a migration changed.
 prepare:
     deploy/install.sh test
-    deploy/with-postgres.sh cargo sqlx prepare -- --all-targets --features sandbox
+    deploy/with-postgres.sh cargo sqlx prepare -- --all-targets
 
 # The worker, its servers and sample traffic on this machine.
 sandbox *arguments:

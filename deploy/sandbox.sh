@@ -14,7 +14,7 @@ export PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
   if [ ! -x target/release/rolekeeper ]; then
     echo "sandbox: building rolekeeper; from cold that is a few minutes on 2 cores" >&2
   fi
-  SQLX_OFFLINE=true cargo build --locked --release --features sandbox --target-dir target
+  SQLX_OFFLINE=true cargo build --locked --release --target-dir target
 )
 export NATS_SERVER_BIN="${NATS_SERVER_BIN:-$checkout/.tools/nats/bin/nats-server}"
 exec "$checkout/target/release/rolekeeper" sandbox "$@"

@@ -29,7 +29,7 @@ if [ "${#filters[@]}" = 0 ]; then
 fi
 
 deploy/install.sh test || exit 1
-cargo test --quiet --locked --features sandbox --no-run || exit 1
+cargo test --quiet --locked --no-run || exit 1
 
 passed=0
 failed=0
@@ -37,7 +37,7 @@ for ((round = 1; round <= rounds; round++)); do
   printf '\n== round %s of %s ==\n' "$round" "$rounds"
   output="$(mktemp)"
   timeout --kill-after=30s "$ROUND_LIMIT" \
-    cargo test --quiet --locked --features sandbox --test it -- "${filters[@]}" 2>&1 | tee "$output"
+    cargo test --quiet --locked --test it -- "${filters[@]}" 2>&1 | tee "$output"
   ended="${PIPESTATUS[0]}"
   counts="$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' "$output")"
   rm -f "$output"

@@ -24,12 +24,11 @@ pub mod bus;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod domain;
 pub mod flow;
 pub mod http;
 pub mod lifecycle;
 pub mod metrics;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+
+pub use rolekeeper_domain as domain;

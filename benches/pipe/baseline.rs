@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rolekeeper::sandbox::servers::Nats;
+use rolekeeper_sandbox::servers::Nats;
 
 use crate::latency::Times;
 use crate::latency_world::World;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
-use rolekeeper::sandbox::servers::{Nats, Postgres};
-use rolekeeper::sandbox::traffic::{LINE, ROLE};
-use rolekeeper::sandbox::worker::{self, Worker};
+use rolekeeper_sandbox::servers::{Nats, Postgres};
+use rolekeeper_sandbox::traffic::{LINE, ROLE};
+use rolekeeper_sandbox::worker::{self, Worker};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::sleep;
 

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use rolekeeper::sandbox::servers::Nats;
-use rolekeeper::sandbox::worker;
+use rolekeeper_sandbox::servers::Nats;
+use rolekeeper_sandbox::worker;
 
 use crate::pipe::{self, Drained};
 use crate::run::{Ground, PROGRAM};

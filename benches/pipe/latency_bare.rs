@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use async_nats::jetstream::Context;
-use rolekeeper::sandbox::traffic::management::Management;
-use rolekeeper::sandbox::traffic::stream::APP_EVENTS;
+use rolekeeper_sandbox::traffic::management::Management;
+use rolekeeper_sandbox::traffic::stream::APP_EVENTS;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 

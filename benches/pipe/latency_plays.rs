@@ -64,7 +64,7 @@ pub(crate) async fn publish(jetstream: &Context, events: Vec<Outgoing>) -> Resul
             }
             let mut headers = HeaderMap::new();
             headers.insert(NATS_MESSAGE_ID, event.id.as_str());
-            let (called, called_at) = (Instant::now(), rolekeeper::sandbox::now());
+            let (called, called_at) = (Instant::now(), rolekeeper_sandbox::now());
             let ack = jetstream.publish_with_headers(event.subject, headers, event.body.into());
             sent.send((called, called_at, ack.await?))?;
         }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Zipf};
-use rolekeeper::sandbox::traffic::LINE;
+use rolekeeper_sandbox::traffic::LINE;
 
 use crate::database::{PLAYS_BEFORE, owner_id};
 use crate::latency_plays::{Outgoing, PER_SECOND};

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{self, Context};
-use rolekeeper::sandbox::servers::Nats;
-use rolekeeper::sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
-use rolekeeper::sandbox::traffic::ROLE;
-use rolekeeper::sandbox::traffic::stream::Streams;
-use rolekeeper::sandbox::traffic::{others, rest};
-use rolekeeper::sandbox::worker::{self, Worker};
+use rolekeeper_sandbox::servers::Nats;
+use rolekeeper_sandbox::tenant::{Call, Client, Endpoint, LogStream, Tenant, TenantOptions};
+use rolekeeper_sandbox::traffic::ROLE;
+use rolekeeper_sandbox::traffic::stream::Streams;
+use rolekeeper_sandbox::traffic::{others, rest};
+use rolekeeper_sandbox::worker::{self, Worker};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};

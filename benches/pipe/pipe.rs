@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::path::Path;
 
 use anyhow::Result;
-use rolekeeper::sandbox::worker::Worker;
+use rolekeeper_sandbox::worker::Worker;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use rolekeeper::sandbox::servers::{Nats, Postgres};
+use rolekeeper_sandbox::servers::{Nats, Postgres};
 
 use crate::stream::Filled;
 use crate::table::Table;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use rolekeeper::sandbox::servers::Nats;
-use rolekeeper::sandbox::tenant::{Client, Tenant, TenantOptions};
-use rolekeeper::sandbox::worker::{self, Worker};
+use rolekeeper_sandbox::servers::Nats;
+use rolekeeper_sandbox::tenant::{Client, Tenant, TenantOptions};
+use rolekeeper_sandbox::worker::{self, Worker};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 

@@ -10,7 +10,7 @@ use async_nats::jetstream::{self, Context, stream};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Zipf};
-use rolekeeper::sandbox::traffic::stream::APP_EVENTS;
+use rolekeeper_sandbox::traffic::stream::APP_EVENTS;
 
 /// How unevenly playlists are played: with 1 the second is played half as often as the first, and so on.
 pub(crate) const ZIPF: f64 = 1.07;

@@ -3,25 +3,18 @@
 //! Owns what is measured and in which order. Private servers, a stand-in tenant and the real worker for each size, all on
 //! loopback and on the same cores.
 
-#[cfg(feature = "sandbox")]
 mod cost;
 #[path = "../shared/entry.rs"]
 mod entry;
-#[cfg(feature = "sandbox")]
 #[path = "../shared/postgres.rs"]
 mod postgres;
-#[cfg(feature = "sandbox")]
 #[path = "../shared/process.rs"]
 mod process;
-#[cfg(feature = "sandbox")]
 mod run;
-#[cfg(feature = "sandbox")]
 mod seed;
-#[cfg(feature = "sandbox")]
 #[path = "../shared/table.rs"]
 #[expect(dead_code, reason = "here every goal is a most")]
 mod table;
-#[cfg(feature = "sandbox")]
 mod world;
 
 use std::process::ExitCode;
@@ -34,13 +27,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-#[cfg(feature = "sandbox")]
 #[tokio::main]
 async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
 
-#[cfg(not(feature = "sandbox"))]
-fn bench() -> anyhow::Result<ExitCode> {
-    entry::with_sandbox("scale")
-}

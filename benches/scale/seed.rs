@@ -4,7 +4,7 @@
 //! moment ago. Must never leave a table out that grows with users.
 
 use anyhow::Result;
-use rolekeeper::sandbox::traffic::{LINE, ROLE};
+use rolekeeper_sandbox::traffic::{LINE, ROLE};
 use sqlx::{Connection as _, PgConnection};
 
 /// Playlists in a block of those with as many plays as is their number in it.

@@ -3,7 +3,7 @@
 //! Owns its settings: it keeps its durability; only its memory and the distance of checkpoints are set, as an operator would.
 
 use anyhow::Result;
-use rolekeeper::sandbox::servers::{Postgres, PostgresStop};
+use rolekeeper_sandbox::servers::{Postgres, PostgresStop};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// A Postgres with the memory of a small server of its own.

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::Result;
-use rolekeeper::sandbox::now;
-use rolekeeper::sandbox::servers::Postgres;
-use rolekeeper::sandbox::traffic::LINE;
-use rolekeeper::sandbox::traffic::cast::{Kind, Playlist, User};
-use rolekeeper::sandbox::traffic::event::Event;
+use rolekeeper_sandbox::now;
+use rolekeeper_sandbox::servers::Postgres;
+use rolekeeper_sandbox::traffic::LINE;
+use rolekeeper_sandbox::traffic::cast::{Kind, Playlist, User};
+use rolekeeper_sandbox::traffic::event::Event;
 use serde_json::json;
 
 use crate::log::Calls;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use rolekeeper::sandbox::servers::Postgres;
-use rolekeeper::sandbox::tenant::Tenant;
+use rolekeeper_sandbox::servers::Postgres;
+use rolekeeper_sandbox::tenant::Tenant;
 
 use crate::counts::Owner;
 use crate::log::Calls;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{Call, Endpoint, Tenant};
+use rolekeeper_sandbox::tenant::{Call, Endpoint, Tenant};
 
 /// Calls of one client of the Management API.
 #[derive(Clone, Debug)]

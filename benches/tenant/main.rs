@@ -4,23 +4,15 @@
 //! stand-in tenant and the real worker, all on loopback. Must never take a figure from the worker: calls are counted
 //! in the tenant's own log, roles are read at the tenant.
 
-#[cfg(feature = "sandbox")]
 mod counts;
-#[cfg(feature = "sandbox")]
 mod drain;
 #[path = "../shared/entry.rs"]
 mod entry;
-#[cfg(feature = "sandbox")]
 mod log;
-#[cfg(feature = "sandbox")]
 mod other_client;
-#[cfg(feature = "sandbox")]
 mod plain;
-#[cfg(feature = "sandbox")]
 mod run;
-#[cfg(feature = "sandbox")]
 mod table;
-#[cfg(feature = "sandbox")]
 mod world;
 
 use std::process::ExitCode;
@@ -33,13 +25,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-#[cfg(feature = "sandbox")]
 #[tokio::main]
 async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
 
-#[cfg(not(feature = "sandbox"))]
-fn bench() -> anyhow::Result<ExitCode> {
-    entry::with_sandbox("tenant")
-}

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rolekeeper::sandbox::tenant::Tenant;
-use rolekeeper::sandbox::traffic::management::Management;
+use rolekeeper_sandbox::tenant::Tenant;
+use rolekeeper_sandbox::traffic::management::Management;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use reqwest::{Response, StatusCode};
-use rolekeeper::sandbox::tenant::Tenant;
-use rolekeeper::sandbox::traffic::ROLE;
-use rolekeeper::sandbox::traffic::management::Management;
+use rolekeeper_sandbox::tenant::Tenant;
+use rolekeeper_sandbox::traffic::ROLE;
+use rolekeeper_sandbox::traffic::management::Management;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -79,7 +79,7 @@ async fn retried(api: &Management, user: &str, patch: Option<&Value>) -> Option<
 
 fn wait(answer: &Response, retry: u32) -> Duration {
     let header = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse::<f64>().ok();
-    let now = rolekeeper::sandbox::now().unix_timestamp_nanos() as f64 / 1e9;
+    let now = rolekeeper_sandbox::now().unix_timestamp_nanos() as f64 / 1e9;
     let until_reset = header("x-ratelimit-reset")
         .map(|reset| reset - now)
         .filter(|wait| *wait > 0.0);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Parser;
-use rolekeeper::sandbox::servers::Postgres;
+use rolekeeper_sandbox::servers::Postgres;
 
 use crate::counts::{self, Counts};
 use crate::drain::{Contender, Drain, Drained};

@@ -18,8 +18,6 @@ mod parked;
 mod pause;
 mod requeue;
 mod rules;
-#[cfg(feature = "sandbox")]
-mod sandbox;
 mod skip;
 mod tenant;
 
@@ -85,20 +83,6 @@ enum Command {
     Erase(erase::EraseArgs),
     /// Print the description of the data API (OpenAPI 3.1)
     Openapi(openapi::OpenapiArgs),
-    /// Run the whole system with private servers, a stand-in tenant and sample traffic
-    #[cfg(feature = "sandbox")]
-    Sandbox(sandbox::SandboxArgs),
-}
-
-impl Cli {
-    /// What is logged. The sandbox talks to a person by itself, and its worker has a log of its own.
-    fn level(&self) -> &str {
-        match self.command {
-            #[cfg(feature = "sandbox")]
-            Command::Sandbox(_) if self.log.log_level == "info" => "warn",
-            _ => &self.log.log_level,
-        }
-    }
 }
 
 /// Runs the command given on the command line.
@@ -119,7 +103,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    telemetry::start(&cli.log.log_format, cli.level()).map_err(anyhow::Error::msg)?;
+    telemetry::start(&cli.log.log_format, &cli.log.log_level).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         match cli.command {
@@ -142,8 +126,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,
-            #[cfg(feature = "sandbox")]
-            Command::Sandbox(args) => return sandbox::run(args).await,
         }
         Ok(ExitCode::SUCCESS)
     });

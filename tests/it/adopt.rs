@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use rolekeeper::sandbox::tenant::Endpoint::PatchUser;
+use rolekeeper_sandbox::tenant::Endpoint::PatchUser;
 
 use crate::events::{plays, retraction};
 use crate::oracle::ROLE;

@@ -1,7 +1,7 @@
 //! What an answer of Auth0 is about: one user, who is parked while all others go on, or the tenant, for whom the stage waits.
 
-use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper::sandbox::tenant::{CallMatch, Fault, ProfileLimit, TenantOptions};
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{CallMatch, Fault, ProfileLimit, TenantOptions};
 use serde_json::json;
 
 use crate::events::{retraction, saved};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rolekeeper::auth0::{CallError, Client, ClientOptions, LaterWhy, Outcome, Reader, Writer};
 use rolekeeper::config::ClientCredential;
-use rolekeeper::domain::ids::UserId;
-use rolekeeper::sandbox::tenant::{self, Call, CallMatch, Endpoint, Fault, Tenant, TenantOptions};
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_sandbox::tenant::{self, Call, CallMatch, Endpoint, Fault, Tenant, TenantOptions};
 use serde_json::json;
 use tokio::time::Instant;
 

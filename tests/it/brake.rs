@@ -1,6 +1,6 @@
 //! A mass of changes waits for a person, and a person can stop everything.
 
-use rolekeeper::sandbox::servers::folder::Folder;
+use rolekeeper_sandbox::servers::folder::Folder;
 
 use crate::events::{Sent, play, plays, retraction, saved};
 use crate::oracle::ROLE;

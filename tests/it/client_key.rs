@@ -12,8 +12,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rolekeeper::auth0::{self, CallError, ClientOptions, Profile, Reader};
 use rolekeeper::config::{ClientCredential, ClientKey};
-use rolekeeper::domain::ids::UserId;
-use rolekeeper::sandbox::tenant::{Client, Endpoint, PublicKey, Tenant, TenantOptions};
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_sandbox::tenant::{Client, Endpoint, PublicKey, Tenant, TenantOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -181,7 +181,7 @@ async fn the_tenant_takes_an_assertion_once_and_only_if_all_of_it_is_right() {
         let signature = encode(&key.sign(signed.as_bytes()).unwrap());
         format!("{signed}.{signature}")
     };
-    let now = rolekeeper::sandbox::now().unix_timestamp();
+    let now = rolekeeper_sandbox::now().unix_timestamp();
     let (header, claims) = (
         json!({"alg": "RS256"}),
         json!({

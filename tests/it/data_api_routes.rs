@@ -176,7 +176,7 @@ async fn playlists_go_through_the_stream_and_open_the_editors_side() {
     assert_eq!(status, 202);
     let published = json!({"type": "playlist_saved", "event_id": event, "playlist_id": playlist, "owner_id": ANNA, "name": "Road \u{1f697}"});
     let expected = (
-        format!("playlists.{}", rolekeeper::domain::event::partition(playlist)),
+        format!("playlists.{}", rolekeeper_domain::event::partition(playlist)),
         event.as_str().expect("an id").to_owned(),
         published,
     );

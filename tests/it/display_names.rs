@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rolekeeper::domain::display_name::DisplayName;
-use rolekeeper::domain::ids::UserId;
-use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper::sandbox::tenant::{Call, CallMatch, Fault};
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{Call, CallMatch, Fault};
 use rolekeeper::store::Store;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
@@ -648,7 +648,7 @@ async fn a_wish_does_not_disturb_the_end_of_a_grace() {
     let world = by_default().workers(0).start().await;
     let store = store(&world);
     seed(&world, ANN, &json!({"displayName": "Old"}));
-    let rules = rolekeeper::sandbox::servers::folder::Folder::new("rules").expect("a folder");
+    let rules = rolekeeper_sandbox::servers::folder::Folder::new("rules").expect("a folder");
     let path = rules.path().join("rules.toml");
     let rule = "[[rule]]\nrole = \"playlist_editor\"\ngrant_at = 100\nrevoke_below = 100\ngrace = \"3s\"\n";
     std::fs::write(&path, rule).expect("written");

@@ -5,7 +5,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use rolekeeper::sandbox::tenant::TenantOptions;
+use rolekeeper_sandbox::tenant::TenantOptions;
 
 use crate::events::{Sent, deleted, play, plays, poison, retraction, saved};
 use crate::proxy::Lose;

@@ -8,7 +8,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, SubjectTransform};
 
 use crate::events::{Sent, play, plays, poison, retraction, saved};
 use crate::world::{APP_EVENTS, World, text};
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 const LOSS: &str = "rolekeeper_stream_loss{stream=\"APP_EVENTS\"}";
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use rolekeeper::sandbox::servers::PostgresStop;
+use rolekeeper_sandbox::servers::PostgresStop;
 
 use crate::events::{Sent, play, plays, saved};
 use crate::world::{APP_EVENTS, Worker, World, poll};

@@ -1,7 +1,7 @@
 //! What a fold's reader takes of the server, and gives back.
 
 use futures_util::TryStreamExt as _;
-use rolekeeper::sandbox::servers::NatsOptions;
+use rolekeeper_sandbox::servers::NatsOptions;
 
 use crate::events::{Sent, play, plays, poison, saved};
 use crate::world::{APP_EVENTS, World};

@@ -1,6 +1,6 @@
 //! Managed roles that another client gives or takes away: each has a row of its own, and is not taken for ours.
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
 
 use crate::oracle::ROLE;

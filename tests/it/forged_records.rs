@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{Actor, Endpoint};
+use rolekeeper_sandbox::tenant::{Actor, Endpoint};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

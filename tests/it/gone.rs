@@ -1,7 +1,7 @@
 //! Users whom Auth0 does not know: only its own word counts, nothing is forgotten at once, and a mass of them is held.
 
-use rolekeeper::sandbox::tenant::Endpoint::ReadUser;
-use rolekeeper::sandbox::tenant::{CallMatch, Fault};
+use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
+use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
 use crate::events::retraction;

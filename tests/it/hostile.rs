@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper::sandbox::tenant::{CallMatch, Client, Fault, ProfileLimit, TenantOptions};
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{CallMatch, Client, Fault, ProfileLimit, TenantOptions};
 use serde_json::{Value, json};
 
 use crate::display_names::{store, wish};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Actor;
-use rolekeeper::sandbox::traffic::management::Management;
-use rolekeeper::sandbox::traffic::others;
+use rolekeeper_sandbox::tenant::Actor;
+use rolekeeper_sandbox::traffic::management::Management;
+use rolekeeper_sandbox::traffic::others;
 use serde_json::json;
 
 use crate::events::{Sent, plays, retraction, saved};

@@ -11,7 +11,7 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use rolekeeper::sandbox::traffic::log_file::LogFile;
+use rolekeeper_sandbox::traffic::log_file::LogFile;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Client, Endpoint, Fault, RatePlan, TenantOptions};
+use rolekeeper_sandbox::tenant::{CallMatch, Client, Endpoint, Fault, RatePlan, TenantOptions};
 use serde_json::json;
 
 use crate::events::retraction;

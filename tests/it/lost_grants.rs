@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 use crate::events::{plays, retraction, saved};
 use crate::world::World;

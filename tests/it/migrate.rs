@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Compression, Config, DiscardPolicy, Republish, StorageType};
-use rolekeeper::sandbox::servers::NatsOptions;
+use rolekeeper_sandbox::servers::NatsOptions;
 
 use crate::events::{plays, saved};
 use crate::world::{APP_EVENTS, World, text};
@@ -154,7 +154,7 @@ async fn partitions_are_those_of_nats_server() {
     let mut seen = std::collections::BTreeSet::new();
     for (seq, id) in (1..).zip(&ids) {
         let stored = stream.get_raw_message(seq).await.expect("a message");
-        let partition = rolekeeper::domain::event::partition(id);
+        let partition = rolekeeper_domain::event::partition(id);
         assert_eq!(stored.subject.as_str(), format!("plays.{partition}"), "{id}");
         seen.insert(partition);
     }

@@ -1,6 +1,6 @@
 //! Display names have a share of the calls, and no more.
 
-use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 
 use crate::display_names::{store, wish};
 use crate::world::World;

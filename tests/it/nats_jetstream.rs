@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use rolekeeper::sandbox::servers::{Nats, NatsOptions, free_port};
+use rolekeeper_sandbox::servers::{Nats, NatsOptions, free_port};
 
 use crate::nats_options::{migrate, server, users, works};
 use crate::world::{LOG_TOKEN, World};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nkeys::KeyPair;
-use rolekeeper::sandbox::servers::Nats;
+use rolekeeper_sandbox::servers::Nats;
 use tempfile::TempDir;
 
 use crate::nats_jwt::Operator;

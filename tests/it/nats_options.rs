@@ -1,6 +1,6 @@
 //! Servers of their own for stories about options of NATS: each wants a login, TLS or a permission.
 
-use rolekeeper::sandbox::servers::{Nats, NatsOptions};
+use rolekeeper_sandbox::servers::{Nats, NatsOptions};
 
 use crate::world::{World, text};
 

@@ -1,6 +1,6 @@
 //! Which versions of nats-server are taken: the oldest supported one works, an older one is refused with a sentence.
 
-use rolekeeper::sandbox::servers::{NatsOptions, oldest_nats_server};
+use rolekeeper_sandbox::servers::{NatsOptions, oldest_nats_server};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{
+use rolekeeper_sandbox::tenant::{
     Call, CallMatch, Client, Endpoint, Fault, Rate, RatePlan, Tenant, TenantOptions,
 };
 use serde_json::{Value, json};

@@ -238,7 +238,7 @@ async fn logs_are_json_and_hold_no_secret() {
             worker.count("rolekeeper_reconcile_paused").await == Some(1)
         })
         .await;
-    let client = rolekeeper::sandbox::tenant::Client::new(crate::world::CLIENT, "hunter2-auth0");
+    let client = rolekeeper_sandbox::tenant::Client::new(crate::world::CLIENT, "hunter2-auth0");
     world.tenant.register_client(client);
     world.settled().await;
     assert_eq!(worker.post_logs(LOG_TOKEN, r#"{"type":"fsa"}"#).await, Some(200));

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rolekeeper::sandbox::tenant::{Actor, Tenant, Version};
+use rolekeeper_sandbox::tenant::{Actor, Tenant, Version};
 use serde_json::{Value, json};
 
 use crate::events::Sent;

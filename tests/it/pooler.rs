@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rolekeeper::sandbox::servers::Process;
-use rolekeeper::sandbox::servers::folder::{self, Folder};
+use rolekeeper_sandbox::servers::Process;
+use rolekeeper_sandbox::servers::folder::{self, Folder};
 
 use crate::world::poll;
 

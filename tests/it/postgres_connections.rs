@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rolekeeper::domain::ids::{Token, UserId};
+use rolekeeper_domain::ids::{Token, UserId};
 use rolekeeper::store::Store;
 use secrecy::SecretString;
 

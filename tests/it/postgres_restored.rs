@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use rolekeeper::sandbox::servers::{Postgres, PostgresStop};
+use rolekeeper_sandbox::servers::{Postgres, PostgresStop};
 
 use crate::events::{plays, retraction, saved};
 use crate::oracle::ROLE;

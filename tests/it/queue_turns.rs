@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Endpoint::ReadUser;
-use rolekeeper::sandbox::tenant::TenantOptions;
+use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
+use rolekeeper_sandbox::tenant::TenantOptions;
 use serde_json::json;
 
 use crate::events::{play, plays, retraction, saved};

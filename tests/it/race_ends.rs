@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault, LogStream};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault, LogStream};
 use serde_json::json;
 
 use crate::events::retraction;

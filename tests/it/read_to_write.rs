@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper::sandbox::tenant::{CallMatch, Fault, Rate, RatePlan, TenantOptions};
-use rolekeeper::sandbox::traffic::management::Management;
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{CallMatch, Fault, Rate, RatePlan, TenantOptions};
+use rolekeeper_sandbox::traffic::management::Management;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;

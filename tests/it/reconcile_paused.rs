@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Endpoint::Token;
-use rolekeeper::sandbox::tenant::{Call, CallMatch, Client, Fault, TenantOptions};
+use rolekeeper_sandbox::tenant::Endpoint::Token;
+use rolekeeper_sandbox::tenant::{Call, CallMatch, Client, Fault, TenantOptions};
 
 use crate::events::{plays, saved};
 use crate::oracle::ROLE;

@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use rolekeeper::sandbox::tenant::ProfileLimit;
+use rolekeeper_sandbox::tenant::ProfileLimit;
 use serde_json::{Value, json};
 
 use crate::events::{plays, retraction, saved};
@@ -169,7 +169,7 @@ async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile()
 
 #[tokio::test]
 async fn a_profile_that_auth0_finds_too_large_is_parked_with_its_reason() {
-    let options = rolekeeper::sandbox::tenant::TenantOptions {
+    let options = rolekeeper_sandbox::tenant::TenantOptions {
         profile_limit: ProfileLimit {
             warned_above: 10 << 10,
             refused_above: 12 << 10,

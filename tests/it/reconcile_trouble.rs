@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper::sandbox::tenant::{Call, CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{Call, CallMatch, Endpoint, Fault};
 use serde_json::json;
 
 use crate::oracle::ROLE;
@@ -63,7 +63,7 @@ async fn a_tenant_that_says_429_for_long_costs_no_attempts_and_few_calls() {
 
 #[tokio::test]
 async fn rate_headers_that_lie_do_no_harm() {
-    let now = rolekeeper::sandbox::now().unix_timestamp();
+    let now = rolekeeper_sandbox::now().unix_timestamp();
     let lies = [
         limited(&[
             ("x-ratelimit-reset", now + 2),
@@ -117,7 +117,7 @@ async fn a_bucket_that_is_empty_for_ever_and_a_reset_a_year_ahead_only_slow_it_d
     world.settled().await;
     world.tenant.clear_faults();
 
-    let next_year = rolekeeper::sandbox::now().unix_timestamp() + 365 * 86_400;
+    let next_year = rolekeeper_sandbox::now().unix_timestamp() + 365 * 86_400;
     world.seed_user("auth0|eve", &[]);
     let read = CallMatch::to(ReadUser).user("auth0|eve");
     world

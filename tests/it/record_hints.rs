@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::Endpoint;
+use rolekeeper_sandbox::tenant::Endpoint;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Client, Endpoint, Fault, LogStream};
+use rolekeeper_sandbox::tenant::{CallMatch, Client, Endpoint, Fault, LogStream};
 use serde_json::{Value, json};
 
 use crate::oracle::ROLE;

@@ -1,6 +1,6 @@
 //! Rules that change, that wait, and that meet people's own changes.
 
-use rolekeeper::sandbox::tenant::{Actor, Endpoint};
+use rolekeeper_sandbox::tenant::{Actor, Endpoint};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use time::OffsetDateTime;

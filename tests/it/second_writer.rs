@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 

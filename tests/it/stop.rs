@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 use crate::events::{Sent, play, plays, saved};
 use crate::world::World;

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use rolekeeper::sandbox::tenant::CallMatch;
-use rolekeeper::sandbox::tenant::Endpoint::PatchUser;
-use rolekeeper::sandbox::tenant::Fault;
+use rolekeeper_sandbox::tenant::CallMatch;
+use rolekeeper_sandbox::tenant::Endpoint::PatchUser;
+use rolekeeper_sandbox::tenant::Fault;
 use sqlx::PgExecutor;
 
 use crate::events::{plays, retraction, saved};

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use reqwest::Method;
-use rolekeeper::sandbox::tenant::{Client, Tenant, TenantOptions};
+use rolekeeper_sandbox::tenant::{Client, Tenant, TenantOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

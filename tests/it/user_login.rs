@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Method;
-use rolekeeper::sandbox::tenant::{APP_CLIENT, Action, TenantOptions};
+use rolekeeper_sandbox::tenant::{APP_CLIENT, Action, TenantOptions};
 use serde_json::{Value, json};
 
 use crate::data_api::AUDIENCE;

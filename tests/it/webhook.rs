@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{Format, LogStream};
+use rolekeeper_sandbox::tenant::{Format, LogStream};
 use serde_json::{Value, json};
 
 use crate::world::{LOG_TOKEN, World};

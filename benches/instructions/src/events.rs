@@ -2,7 +2,7 @@
 //!
 //! Owns the mix. Must never come out differently: no randomness but a sequence of its own.
 
-use crate::domain::event::partition;
+use rolekeeper_domain::event::partition;
 
 /// Events of one transaction.
 pub const BATCH: u64 = 10_000;

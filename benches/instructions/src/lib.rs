@@ -2,13 +2,11 @@
 //!
 //! Owns those calls, in one function. Must never hold a copy of the core.
 
-#[path = "../../../src/domain/mod.rs"]
-pub mod domain;
 pub mod events;
 
 use std::collections::HashSet;
 
-use domain::{event, tally};
+use rolekeeper_domain::{event, tally};
 use events::Message;
 
 /// One batch from its bytes to what it changes; answers how many playlists it changes. As the fold does it, and as if no

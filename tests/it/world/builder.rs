@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream;
-use rolekeeper::sandbox::servers::folder::Folder;
-use rolekeeper::sandbox::servers::{Nats, NatsOptions, Postgres};
-use rolekeeper::sandbox::tenant::{Client, Tenant, TenantOptions};
+use rolekeeper_sandbox::servers::folder::Folder;
+use rolekeeper_sandbox::servers::{Nats, NatsOptions, Postgres};
+use rolekeeper_sandbox::tenant::{Client, Tenant, TenantOptions};
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::OnceCell;
 

@@ -17,9 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream;
-use rolekeeper::sandbox::servers::folder::Folder;
-use rolekeeper::sandbox::servers::{Nats, Postgres};
-use rolekeeper::sandbox::tenant::{Endpoint, Tenant};
+use rolekeeper_sandbox::servers::folder::Folder;
+use rolekeeper_sandbox::servers::{Nats, Postgres};
+use rolekeeper_sandbox::tenant::{Endpoint, Tenant};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -217,7 +217,7 @@ impl World {
 
     /// Writes the workers have sent to the tenant so far.
     pub(crate) fn patches(&self) -> usize {
-        let is_patch = |call: &&rolekeeper::sandbox::tenant::Call| call.endpoint == Endpoint::PatchUser;
+        let is_patch = |call: &&rolekeeper_sandbox::tenant::Call| call.endpoint == Endpoint::PatchUser;
         self.tenant
             .with_calls(|calls| calls.iter().filter(is_patch).count())
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rolekeeper::sandbox::traffic::rest;
-use rolekeeper::sandbox::traffic::stream::Streams;
+use rolekeeper_sandbox::traffic::rest;
+use rolekeeper_sandbox::traffic::stream::Streams;
 use sqlx::Row as _;
 use time::OffsetDateTime;
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use rolekeeper::sandbox::tenant::{Actor, Call, Endpoint, LogStream};
+use rolekeeper_sandbox::tenant::{Actor, Call, Endpoint, LogStream};
 use serde_json::Value;
 use sqlx::Row as _;
 

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rolekeeper::sandbox::servers::Process;
-use rolekeeper::sandbox::servers::folder::{self, Folder};
+use rolekeeper_sandbox::servers::Process;
+use rolekeeper_sandbox::servers::folder::{self, Folder};
 use serde_json::Value;
 
 use super::poll;

@@ -1,0 +1,149 @@
+//! The bytes of one message become fields, not yet looked at.
+//!
+//! Owns the names of the fields and what is said of a payload that is no JSON object. Must never copy what it can borrow.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_path_to_error::Segment;
+
+use super::{MAX_EVENT_BYTES, Reason, Reject, bad_value, excerpt};
+use crate::json_text::replace_lone_surrogates;
+
+mod plain;
+
+/// Every field of every event type. One name has one type in all of them, so a field is checked for being
+/// text even in an event that has no use for it.
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub(super) struct Raw<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) event_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) playlist_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) retracts: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) listener_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) song_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) played_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) owner_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+}
+
+/// A string that borrows from the payload unless it has escapes. Serde borrows a bare `Cow` field when told
+/// to, but not one inside an `Option`; this type stands between the two.
+#[derive(Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl Raw<'_> {
+    fn into_owned(self) -> Raw<'static> {
+        let owned = |text: Option<Text<'_>>| text.map(|text| Text(Cow::Owned(text.0.into_owned())));
+        Raw {
+            kind: owned(self.kind),
+            event_id: owned(self.event_id),
+            playlist_id: owned(self.playlist_id),
+            retracts: owned(self.retracts),
+            listener_id: owned(self.listener_id),
+            song_id: owned(self.song_id),
+            played_at: owned(self.played_at),
+            reason: owned(self.reason),
+            owner_id: owned(self.owner_id),
+            name: owned(self.name),
+        }
+    }
+}
+
+/// The payload as JSON fields.
+pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
+    if payload.len() > MAX_EVENT_BYTES {
+        let fault = format!("expected at most {MAX_EVENT_BYTES} bytes, got {}", payload.len());
+        return Err(Reject::new(Reason::Oversized, "payload", fault));
+    }
+    let text = std::str::from_utf8(payload)
+        .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))?;
+    if let Some(raw) = plain::read(text) {
+        return Ok(raw);
+    }
+    // Serde would also take an array, its elements as the fields in order.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => Reject::new(Reason::WrongType, "payload", "expected a JSON object"),
+            Err(error) => Reject::new(Reason::NotJson, "payload", error),
+        });
+    }
+    serde_json::from_str(text).or_else(|error| repaired(text).unwrap_or_else(|| Err(diagnose(text, &error))))
+}
+
+/// The fields of a payload in which halves of surrogate pairs were replaced: they spoil a name, not the event. None if there
+/// were none, or something else is wrong too.
+fn repaired<'a>(text: &str) -> Option<Result<Raw<'a>, Reject>> {
+    let Cow::Owned(text) = replace_lone_surrogates(text) else {
+        return None;
+    };
+    let raw = serde_json::from_str::<Raw<'_>>(&text).ok()?.into_owned();
+    let users = [("owner_id", &raw.owner_id), ("listener_id", &raw.listener_id)];
+    for (field, value) in users {
+        // A replaced half is no part of an id: it would name somebody else.
+        if let Some(Text(id)) = value
+            && id.contains(char::REPLACEMENT_CHARACTER)
+        {
+            return Some(Err(bad_value(field, "expected whole characters", id)));
+        }
+    }
+    Some(Ok(raw))
+}
+
+/// Names the field that `error` is about, by reading again and keeping track of the place.
+fn diagnose(text: &str, error: &serde_json::Error) -> Reject {
+    let mut again = serde_json::Deserializer::from_str(text);
+    let field = match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut again) {
+        Err(located) if matches!(located.path().iter().next(), Some(Segment::Map { .. })) => {
+            excerpt(&located.path().to_string())
+        }
+        // About the object as a whole, or about what follows it.
+        _ => "payload".to_owned(),
+    };
+    let fault = error.to_string();
+    let reason = if !error.is_data() {
+        Reason::NotJson
+    } else if fault.starts_with("duplicate field") {
+        Reason::DuplicateField
+    } else {
+        Reason::WrongType
+    };
+    Reject::new(reason, &field, fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        for playlist in ["esc\\u0061ped", "escaped"] {
+            let payload = format!(r#"{{"type":"play","event_id":"plain","playlist_id":"{playlist}"}}"#);
+            let raw = read(payload.as_bytes()).unwrap();
+            let of_payload = payload.as_bytes().as_ptr_range();
+            match raw.event_id.unwrap().0 {
+                Cow::Borrowed(id) => assert!(of_payload.contains(&id.as_ptr())),
+                Cow::Owned(id) => panic!("{id} was copied"),
+            }
+            assert!(matches!(raw.kind.unwrap().0, Cow::Borrowed("play")));
+            let id = raw.playlist_id.unwrap().0;
+            assert_eq!(id, "escaped");
+            assert_eq!(matches!(id, Cow::Owned(_)), playlist != id, "{payload}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! All that one write of ours does to a profile, as a value.
+//!
+//! Owns the body of the PATCH. Must never name a key that does not change, and never produce an empty `app_metadata`
+//! or `user_metadata` (Auth0 takes that as "delete everything").
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::display_name::{Naming, SeenName};
+use super::plan::{Plan, SeenRoles};
+
+/// What is to be written to one user. Prints itself as `+role -role, wished display name`, without the name.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    plan: Plan,
+    mends: bool,
+    naming: Option<Naming>,
+}
+
+impl Patch {
+    /// The changes of `plan`, which starts from a list whose other entries are to change if it `mends`, and a name.
+    #[must_use]
+    pub fn new(plan: Plan, mends: bool, naming: Option<Naming>) -> Self {
+        Self { plan, mends, naming }
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.roles().is_none() && self.naming.is_none()
+    }
+
+    /// What happens to owned roles.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The whole array of roles, if it is to be written.
+    #[must_use]
+    pub fn roles(&self) -> Option<&[String]> {
+        (self.mends || !self.plan.is_empty()).then(|| self.plan.roles_after())
+    }
+
+    /// The display name, if one is to be written.
+    #[must_use]
+    pub fn naming(&self) -> Option<&Naming> {
+        self.naming.as_ref()
+    }
+
+    /// The body of the PATCH. Only the keys that change are named, so that Auth0's first-level merge keeps all others
+    /// (Auth0 docs, manage-metadata-api).
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = Map::new();
+        if let Some(roles) = self.roles() {
+            body.insert("app_metadata".to_owned(), json!({ "roles": roles }));
+        }
+        if let Some(naming) = &self.naming {
+            let metadata = json!({ "displayName": naming.name.as_str() });
+            body.insert("user_metadata".to_owned(), metadata);
+        }
+        Value::Object(body)
+    }
+
+    /// Whether a profile with these roles and this name shows what was written.
+    #[must_use]
+    pub fn is_shown_by(&self, roles: &SeenRoles, name: &SeenName) -> bool {
+        let same_roles = |wrote: &[String]| matches!(roles, SeenRoles::List(list) if list == wrote);
+        let same_name = |wrote: &Naming| matches!(name, SeenName::Is(is) if is == wrote.name.as_str());
+        self.roles().is_none_or(same_roles) && self.naming().is_none_or(same_name)
+    }
+}
+
+impl fmt::Display for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return write!(f, "{}", self.plan);
+        }
+        let roles = (!self.plan.is_empty()).then(|| self.plan.to_string());
+        let mended = self.mends.then(|| "roles of others mended".to_owned());
+        let name = self.naming.as_ref().map(ToString::to_string);
+        let parts: Vec<String> = [roles, mended, name].into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::display_name::{DisplayName, NamedBy};
+    use crate::plan::{Want, plan};
+
+    fn planned(seen: &[&str], wanted: bool) -> Plan {
+        let seen = SeenRoles::List(seen.iter().map(|role| (*role).to_owned()).collect());
+        let want = Want {
+            role: "editor",
+            wanted,
+            adopted: true,
+        };
+        plan(&seen, &[want]).unwrap()
+    }
+
+    fn naming(name: &str, by: NamedBy) -> Naming {
+        let name = DisplayName::parse(name).unwrap();
+        Naming { name, by }
+    }
+
+    #[test]
+    fn table_of_bodies() {
+        let grant = || planned(&["x"], true);
+        let none = || planned(&["x"], false);
+        let roles = json!({ "app_metadata": { "roles": ["x", "editor"] } });
+        let both = json!({
+            "app_metadata": { "roles": ["x", "editor"] },
+            "user_metadata": { "displayName": "user" },
+        });
+        for (patch, body, shown) in [
+            (Patch::new(none(), false, None), json!({}), "in step"),
+            (Patch::new(grant(), false, None), roles, "+editor"),
+            (
+                Patch::new(grant(), false, Some(naming("user", NamedBy::Default))),
+                both,
+                "+editor, default display name",
+            ),
+            (
+                Patch::new(none(), false, Some(naming("Ann", NamedBy::Wish))),
+                json!({ "user_metadata": { "displayName": "Ann" } }),
+                "wished display name",
+            ),
+            (
+                Patch::new(none(), true, None),
+                json!({ "app_metadata": { "roles": ["x"] } }),
+                "roles of others mended",
+            ),
+            (
+                // The last role leaves an empty array, not an empty object.
+                Patch::new(planned(&["editor"], false), false, None),
+                json!({ "app_metadata": { "roles": [] } }),
+                "-editor",
+            ),
+        ] {
+            assert_eq!((patch.body(), patch.to_string().as_str()), (body, shown));
+            assert_eq!(patch.is_empty(), shown == "in step", "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_answer_must_show_what_was_written_and_nothing_else_is_asked_of_it() {
+        let list = |roles: &[&str]| SeenRoles::List(roles.iter().map(|role| (*role).to_owned()).collect());
+        let named = |name: &str| SeenName::Is(name.to_owned());
+        let name_only = Patch::new(planned(&["x"], false), false, Some(naming("Ann", NamedBy::Wish)));
+        assert!(name_only.is_shown_by(&list(&["others", "changed"]), &named("Ann")));
+        assert!(!name_only.is_shown_by(&list(&["x"]), &named("Bob")));
+        assert!(!name_only.is_shown_by(&list(&["x"]), &SeenName::Missing));
+        let roles_only = Patch::new(planned(&["x"], true), false, None);
+        assert!(roles_only.is_shown_by(&list(&["x", "editor"]), &SeenName::Odd));
+        assert!(!roles_only.is_shown_by(&list(&["editor", "x"]), &SeenName::Missing));
+    }
+}

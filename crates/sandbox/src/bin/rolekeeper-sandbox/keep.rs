@@ -1,0 +1,57 @@
+//! What to poke at while everything is kept running.
+//!
+//! Owns the list of addresses and a few commands that show something.
+
+use super::world::{CLIENT, SECRET, TOKEN, World};
+use rolekeeper_sandbox::traffic::LINE;
+use rolekeeper_sandbox::traffic::cast::Cast;
+
+/// Addresses and commands.
+pub(super) fn guide(world: &World, cast: &Cast) -> String {
+    let near = cast.one_short().first();
+    let (playlist, owner) = near.map_or(("", ""), |near| {
+        (near.id.as_str(), cast.users[near.owner].id.as_str())
+    });
+    let (webhook, ops) = (&world.worker.webhook, &world.worker.ops);
+    let (nats, database, tenant) = (world.nats.url(), &world.database_url, world.tenant.base_url());
+    let log = world.worker.log_path();
+    format!(
+        r#"
+Everything goes on running until Ctrl-C; then nothing of it is left.
+  webhook         {webhook}
+  metrics         {ops}/metrics
+  health          {ops}/healthz and {ops}/readyz
+  NATS            {nats}
+  Postgres        {database}
+  tenant          {tenant}
+  worker's log    {log}
+
+Things to try
+  # what the worker says of itself
+  curl -s {ops}/readyz; curl -s {ops}/metrics | grep -v '^#'
+
+  # who got or lost the role, and why
+  psql {database} \
+    -c 'SELECT user_id, change, plays, event_id, completed_at FROM role_changes ORDER BY 5 DESC LIMIT 9'
+
+  # one more play for {owner}, who has {short}: the role follows
+  # (nats: the command line of NATS, natscli)
+  nats -s {nats} pub plays.{playlist} -H Nats-Msg-Id:by-hand-1 '{{"type":"play",
+    "event_id":"by-hand-1","playlist_id":"{playlist}","listener_id":"{owner}",
+    "song_id":"s_7","played_at":"2026-11-23T10:00:00Z"}}'
+
+  # a log record, as Auth0 would post it
+  curl -si {webhook} -H 'Authorization: {TOKEN}' \
+    -d '{{"log_id":"by-hand-1","data":{{"type":"s","user_id":"{owner}"}}}}'
+
+  # the user as the tenant has it
+  TOKEN=$(curl -s {tenant}/oauth/token -d grant_type=client_credentials \
+    -d client_id={CLIENT} -d client_secret={SECRET} \
+    -d audience={tenant}/api/v2/ | cut -d'"' -f4)
+  curl -s -H "Authorization: Bearer $TOKEN" '{tenant}/api/v2/users/{encoded}'
+"#,
+        log = log.display(),
+        short = LINE - 1,
+        encoded = owner.replace('|', "%7C"),
+    )
+}

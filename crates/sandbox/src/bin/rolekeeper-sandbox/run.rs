@@ -1,0 +1,260 @@
+//! The run: what happens, in phases, and what each waits for.
+//!
+//! Owns pace and order: users are there before, then plays, logins and sign-ups come in; once every role is
+//! given, the support desk gives roles of its own and plays are taken back; then everything comes to rest.
+//! What the worker says of itself serves to know when to go on, never to judge.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval, sleep};
+
+use super::progress::{Figures, Progress};
+use super::world::{CLIENT, TOKEN, World};
+use rolekeeper_sandbox::now;
+use rolekeeper_sandbox::tenant::{ApiError, Endpoint};
+use rolekeeper_sandbox::traffic::cast::{Cast, Kind};
+use rolekeeper_sandbox::traffic::event::Event;
+use rolekeeper_sandbox::traffic::http::{self, Metrics};
+use rolekeeper_sandbox::traffic::log_file::LogFile;
+use rolekeeper_sandbox::traffic::others::{Others, holds};
+use rolekeeper_sandbox::traffic::publish::Publisher;
+use rolekeeper_sandbox::traffic::script::{Act, Script};
+use rolekeeper_sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
+use rolekeeper_sandbox::traffic::tally::Tally;
+
+/// Over which time plays come in, and over which they are taken back.
+const PLAYING: Duration = Duration::from_secs(40);
+const TAKING_BACK: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Users who get another role by hand before plays are taken back.
+const DESK_ROLES: usize = 12;
+
+/// A run and what it knows by itself.
+#[derive(Debug)]
+pub(super) struct Run<'w> {
+    world: &'w mut World,
+    cast: &'w Cast,
+    deadline: Instant,
+    publisher: Publisher,
+    streams: Streams,
+    http: http::Worker,
+    phase: &'static str,
+    pub(super) progress: Progress,
+    /// The count of what was published.
+    pub(super) tally: Tally,
+    /// What belongs to others.
+    pub(super) others: Others,
+    /// What was still missing at the deadline.
+    pub(super) late: Option<String>,
+}
+
+impl<'w> Run<'w> {
+    pub(super) async fn new(
+        world: &'w mut World,
+        cast: &'w Cast,
+        progress: Progress,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let url = world.nats.url();
+        Ok(Self {
+            publisher: Publisher::connect(&url).await?,
+            streams: Streams::connect(&url).await?,
+            http: http::Worker::new()?,
+            phase: "starting",
+            tally: Tally::default(),
+            others: Others::new(cast),
+            late: None,
+            world,
+            cast,
+            deadline,
+            progress,
+        })
+    }
+
+    /// Everything, to its end or the deadline.
+    pub(super) async fn everything(&mut self, seed: u64, logs: Option<&LogFile>) -> Result<()> {
+        for user in self.cast.users.iter().filter(|user| user.kind != Kind::Newcomer) {
+            accepted(self.world.tenant.seed_user(&user.id, user.profile.clone()))?;
+        }
+        self.world.stream_logs(seed)?;
+        if let Some(logs) = logs {
+            self.progress
+                .say(&format!("{} log records from the file", logs.records.len()));
+            let webhook = &self.world.worker.webhook;
+            self.http.post_logs(webhook, TOKEN, &logs.records).await?;
+        }
+        let mut script = Script::new(self.cast, seed, now());
+        let saves: Vec<&Event> = script.saves.iter().collect();
+        self.publish(&saves).await?;
+        let acts = std::mem::take(&mut script.acts);
+        self.act("plays come in", &acts, PLAYING).await?;
+        if !self.settle("roles are given", false).await? {
+            return Ok(());
+        }
+        self.desk_roles()?;
+        let back = script.take_back(self.cast);
+        let back: Vec<Act> = back
+            .into_iter()
+            .map(|event| Act::Publish(Box::new(event)))
+            .collect();
+        self.act("plays are taken back", &back, TAKING_BACK).await?;
+        self.settle("the last log records arrive", true).await?;
+        self.progress.end();
+        Ok(())
+    }
+
+    async fn publish(&mut self, events: &[&Event]) -> Result<()> {
+        let seqs = self.publisher.send(events).await?;
+        for (event, seq) in events.iter().zip(seqs) {
+            self.tally.take(event, seq);
+        }
+        Ok(())
+    }
+
+    /// Does what the script says, evenly over some time.
+    async fn act(&mut self, phase: &'static str, acts: &[Act], over: Duration) -> Result<()> {
+        self.phase = phase;
+        let ticks = usize::try_from(over.as_millis() / TICK.as_millis())?;
+        let mut every = interval(TICK);
+        for acts in acts.chunks(acts.len().div_ceil(ticks).max(1)) {
+            every.tick().await;
+            self.world.worker.still_runs()?;
+            anyhow::ensure!(Instant::now() < self.deadline, "time was up while {phase}");
+            let events: Vec<&Event> = acts.iter().filter_map(Act::event).collect();
+            self.publish(&events).await?;
+            for act in acts {
+                self.deed(act)?;
+            }
+            self.show().await;
+        }
+        Ok(())
+    }
+
+    fn deed(&mut self, act: &Act) -> Result<()> {
+        let tenant = &self.world.tenant;
+        match act {
+            Act::Publish(_) => {}
+            Act::Login(user) => accepted(tenant.login(&self.cast.users[*user].id))?,
+            Act::SignUp(user) => {
+                let user = &self.cast.users[*user];
+                accepted(tenant.create_user(&user.id, user.profile.clone()))?;
+            }
+            Act::DeskEdit(user, ticket) => {
+                let user = &self.cast.users[*user].id;
+                accepted(tenant.dashboard_edit(user, json!({"app_metadata": {"ticket": ticket}})))?;
+                self.others.set(user, "ticket", ticket.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives another role to some who just got theirs and to some who did not, as a person at a desk does it:
+    /// reads the list and writes it back with one more.
+    fn desk_roles(&mut self) -> Result<()> {
+        let (above, exactly) = self.cast.crossing();
+        let crossing = above.iter().take(DESK_ROLES / 3);
+        let chosen = crossing
+            .chain(exactly.iter().take(DESK_ROLES / 3))
+            .chain(self.cast.one_short().iter().take(DESK_ROLES / 3));
+        for playlist in chosen {
+            let user = &self.cast.users[playlist.owner].id;
+            let profile = self.world.tenant.user(user).context("a user is missing")?;
+            let mut roles = profile["app_metadata"]["roles"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            roles.push("verified_artist".into());
+            let patch = json!({"app_metadata": {"roles": roles}});
+            accepted(self.world.tenant.dashboard_edit(user, patch))?;
+            self.others.add_role(user, "verified_artist");
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is missing; false when the deadline comes first.
+    async fn settle(&mut self, phase: &'static str, all: bool) -> Result<bool> {
+        self.phase = phase;
+        loop {
+            self.world.worker.still_runs()?;
+            let missing = self.missing(all).await?;
+            if missing.is_empty() {
+                return Ok(true);
+            }
+            if Instant::now() >= self.deadline {
+                self.late = Some(missing.join("; "));
+                return Ok(false);
+            }
+            self.show().await;
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What is still to come, in words; with `all`, also what no role depends on.
+    async fn missing(&self, all: bool) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        let mut note = |count: u64, what: &str| {
+            if count > 0 {
+                missing.push(format!("{count} {what}"));
+            }
+        };
+        let metrics = self.metrics().await;
+        note(
+            self.tally.last_seq.saturating_sub(metrics.read(APP_EVENTS)),
+            "app events not read",
+        );
+        let out_of_step = self.tally.crossings.iter().filter(|crossing| {
+            let user = self.world.tenant.user(&crossing.user).unwrap_or_default();
+            holds(user.get("app_metadata")) != self.tally.holders.contains(&crossing.user)
+        });
+        note(
+            out_of_step.count() as u64,
+            "users whose role is not what it should be",
+        );
+        if all {
+            note(
+                self.world.tenant.undelivered() as u64,
+                "log records not delivered",
+            );
+            let stored = self.streams.last_seq(AUTH0_LOGS).await?;
+            note(
+                stored.saturating_sub(metrics.read(AUTH0_LOGS)),
+                "log records not read",
+            );
+            note(metrics.waiting(), "users not looked at");
+        }
+        Ok(missing)
+    }
+
+    /// The worker's metrics; empty ones while it does not answer.
+    async fn metrics(&self) -> Metrics {
+        let url = format!("{}/metrics", self.world.worker.ops);
+        self.http.metrics(&url).await.unwrap_or_default()
+    }
+
+    async fn show(&mut self) {
+        if !self.progress.due() {
+            return;
+        }
+        let metrics = self.metrics().await;
+        let written = self.world.tenant.with_calls(|calls| {
+            let ours = calls.iter().filter(|call| call.client.as_deref() == Some(CLIENT));
+            ours.filter(|call| call.endpoint == Endpoint::PatchUser && call.applied)
+                .count()
+        });
+        self.progress.show(&Figures {
+            phase: self.phase,
+            published: self.tally.last_seq,
+            counted: metrics.read(APP_EVENTS),
+            written: written as u64,
+            waiting: metrics.waiting(),
+        });
+    }
+}
+
+fn accepted(answer: Result<Value, ApiError>) -> Result<()> {
+    let answer = answer.map(drop);
+    answer.map_err(|error| anyhow::anyhow!("the tenant refused what the script does: {error:?}"))
+}

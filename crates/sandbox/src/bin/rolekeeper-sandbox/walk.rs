@@ -1,0 +1,194 @@
+//! One user's walk through the app: from the sign-up to the role, and to its loss.
+//!
+//! Owns the story and what each step must bring. It has a world of its own, so that the counts of the traffic know nothing
+//! of it. Must never go on behind a step that did not come true.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::world::{AUDIENCE, NAMESPACE, World};
+use rolekeeper_sandbox::now;
+use rolekeeper_sandbox::tenant::Tenant;
+use rolekeeper_sandbox::traffic::app::{App, Said, Tokens};
+use rolekeeper_sandbox::traffic::cast::{Kind, User};
+use rolekeeper_sandbox::traffic::event::Event;
+use rolekeeper_sandbox::traffic::publish::Publisher;
+use rolekeeper_sandbox::traffic::{LINE, ROLE};
+
+const EMAIL: &str = "ann@example.com";
+const PASSWORD: &str = "correct horse battery staple";
+/// Longest that one step may take.
+const STEP_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The user and the app in her hand.
+struct Walk<'w> {
+    tenant: &'w Tenant,
+    app: App,
+    publisher: Publisher,
+    id: String,
+}
+
+/// Walks; prints what was answered, step by step.
+pub(super) async fn walk(world: &World) -> Result<()> {
+    let app = App::new(&world.tenant.base_url(), &world.worker.api, AUDIENCE)?;
+    let publisher = Publisher::connect(&world.nats.url()).await?;
+    println!("\nOne user's walk");
+    let user = app.sign_up(EMAIL, PASSWORD).await?;
+    let id = format!("auth0|{}", user.body["_id"].as_str().unwrap_or_default());
+    step("signs up", is(&user, 200)?, &id);
+    let walk = Walk {
+        tenant: &world.tenant,
+        app,
+        publisher,
+        id,
+    };
+    let tokens = walk.comes_in().await?;
+    let playlist = walk.makes_a_playlist(&tokens).await?;
+    let tokens = walk.earns_the_role(&tokens, &playlist).await?;
+    walk.loses_it(&tokens, &playlist).await
+}
+
+impl Walk<'_> {
+    async fn comes_in(&self) -> Result<Tokens> {
+        let tokens = self.log_in("user", &Value::Null).await?;
+        let me = self.app.get(&tokens, "/me").await?;
+        ensure!(me.body["greeting"] == "USER", "greeted otherwise: {}", me.body);
+        step("asks GET /me", is(&me, 200)?, "greeted USER");
+        let wish = json!({"displayName": "Ann"});
+        let wished = self.app.put(&tokens, "/displayName", &wish).await?;
+        step("PUT /displayName Ann", is(&wished, 202)?, "a wish so far");
+        self.until("the name is written", |user| {
+            user["user_metadata"]["displayName"] == "Ann"
+        })
+        .await?;
+        Ok(tokens)
+    }
+
+    async fn makes_a_playlist(&self, tokens: &Tokens) -> Result<String> {
+        let made = self
+            .app
+            .post(tokens, "/playlists", &json!({"name": "Road trip"}))
+            .await?;
+        let playlist = made.body["playlist_id"].as_str().unwrap_or_default().to_owned();
+        step("POST /playlists", is(&made, 202)?, &playlist);
+        let refused = self.feature(tokens, &playlist).await?;
+        step("PUT /playlists/featured", is(&refused, 403)?, "not an editor");
+        Ok(playlist)
+    }
+
+    async fn earns_the_role(&self, tokens: &Tokens, playlist: &str) -> Result<Tokens> {
+        let listener = listener();
+        let plays: Vec<Event> = (0..LINE)
+            .map(|number| Event::play(format!("walk_{number}"), playlist, &listener, now()))
+            .collect();
+        self.publisher.send(&plays.iter().collect::<Vec<_>>()).await?;
+        self.until("100 plays: the role is there", |user| {
+            roles(user) == json!([ROLE])
+        })
+        .await?;
+        let deadline = Instant::now() + STEP_WITHIN;
+        while self.app.get(tokens, "/me").await?.body["greeting"] != "EDITOR" {
+            ensure!(Instant::now() < deadline, "never greeted EDITOR");
+            sleep(LOOK_EVERY).await;
+        }
+        let tokens = self.log_in("Ann", &json!([ROLE])).await?;
+        step("asks GET /me", 200, "greeted EDITOR");
+        let featured = self.feature(&tokens, playlist).await?;
+        step("PUT /playlists/featured", is(&featured, 204)?, "featured");
+        Ok(tokens)
+    }
+
+    async fn loses_it(&self, tokens: &Tokens, playlist: &str) -> Result<()> {
+        let back = Event::retraction("walk_back".into(), playlist, "walk_7", &listener(), now());
+        self.publisher.send(&[&back]).await?;
+        self.until("1 play retracted: the role is gone", |user| {
+            roles(user) == json!([])
+        })
+        .await?;
+        let deadline = Instant::now() + STEP_WITHIN;
+        // The token is still the one that claims the role.
+        let refused = loop {
+            let said = self.feature(tokens, playlist).await?;
+            if said.status == 403 {
+                break said;
+            }
+            ensure!(Instant::now() < deadline, "featuring was never refused");
+            sleep(LOOK_EVERY).await;
+        };
+        step(
+            "PUT /playlists/featured",
+            is(&refused, 403)?,
+            "not an editor any more",
+        );
+        self.log_in("Ann", &json!([])).await?;
+        println!();
+        Ok(())
+    }
+
+    /// Logs in; the ID token must say this.
+    async fn log_in(&self, name: &str, roles: &Value) -> Result<Tokens> {
+        let tokens = self.app.log_in(EMAIL, PASSWORD).await?;
+        let claim = |name: &str| &tokens.id[format!("{NAMESPACE}/{name}")];
+        let said = format!(
+            "token: displayName {}, roles {}",
+            claim("displayName"),
+            claim("roles")
+        );
+        ensure!(
+            claim("displayName") == name && claim("roles") == roles,
+            "expected {name} and {roles}; {said}"
+        );
+        step("logs in", 200, &said);
+        Ok(tokens)
+    }
+
+    async fn feature(&self, tokens: &Tokens, playlist: &str) -> Result<Said> {
+        let body = json!({"playlist_id": playlist});
+        self.app.put(tokens, "/playlists/featured", &body).await
+    }
+
+    /// Waits until the user at the tenant is so, and says how long it took.
+    async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !self.tenant.user(&self.id).is_some_and(|user| is_so(&user)) {
+            ensure!(
+                began.elapsed() < STEP_WITHIN,
+                "not within {STEP_WITHIN:?}: {what}"
+            );
+            sleep(LOOK_EVERY).await;
+        }
+        let took = format!("at the tenant after {} ms", began.elapsed().as_millis());
+        println!("  {what:<36}      {took}");
+        Ok(())
+    }
+}
+
+fn roles(user: &Value) -> Value {
+    user["app_metadata"]["roles"].clone()
+}
+
+fn listener() -> User {
+    User {
+        id: "auth0|listener".into(),
+        kind: Kind::Member,
+        profile: json!({}),
+    }
+}
+
+fn is(said: &Said, status: u16) -> Result<u16> {
+    ensure!(
+        said.status == status,
+        "expected {status}, answered {}: {}",
+        said.status,
+        said.body
+    );
+    Ok(status)
+}
+
+fn step(what: &str, status: u16, said: &str) {
+    println!("  {what:<36} {status}  {said}");
+}

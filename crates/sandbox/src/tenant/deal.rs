@@ -1,0 +1,99 @@
+//! Does what a request asks, as far as its fault lets it.
+//!
+//! Owns the step from a decision to the changed state and the logged call, under one lock.
+
+use super::Shared;
+use super::answer::{Admitted, Answer, Asked, Outcome, log};
+use super::calls::{Actor, Endpoint, log_id};
+use super::faults::Fault;
+use super::state::{Grant, State};
+use super::{authentication, logs_api, users_api};
+use rand::RngExt as _;
+
+/// Does what is asked, unless the fault forbids it, and logs the call.
+pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer {
+    let Admitted { grant, rate, fault } = admitted;
+    let mut guard = shared.lock();
+    let state = &mut *guard;
+    let apply = !matches!(fault, Some(Fault::AnsweredButNotApplied));
+    let (mut answer, outcome) = match &fault {
+        Some(Fault::Status { code, headers, body }) => (
+            Answer::new(*code, headers.clone(), body.clone()),
+            Outcome::default(),
+        ),
+        Some(Fault::HtmlPage(code)) => (Answer::new(*code, vec![], None), Outcome::default()),
+        Some(Fault::ConnectionReset) => (Answer::new(0, vec![], None), Outcome::default()),
+        _ => match &grant {
+            Some(grant) => manage(shared, state, asked, grant, apply),
+            None => authentication::act(shared, state, asked, apply),
+        },
+    };
+    // Recorded 4xx answers carry no rate headers; 429 is documented to.
+    let success = answer.status.is_some_and(|status| status < 400 || status == 429);
+    if success {
+        answer.headers.splice(0..0, rate);
+    }
+    if matches!(fault, Some(Fault::ConnectionReset | Fault::AppliedButUnanswered)) {
+        answer.status = None;
+    }
+    let client = grant.as_ref().map(|grant| grant.client.as_str());
+    log(state, asked, client, answer.status, fault.as_ref(), &outcome);
+    answer.fault = fault;
+    drop(guard);
+    shared.logged.notify_one();
+    answer
+}
+
+/// One call of the Management API.
+fn manage(
+    shared: &Shared,
+    state: &mut State,
+    asked: &Asked,
+    grant: &Grant,
+    apply: bool,
+) -> (Answer, Outcome) {
+    let now = crate::now();
+    if asked.endpoint == Endpoint::ReadLogs {
+        let base = asked.issuer(&shared.options);
+        let answer = match logs_api::decide(&state.outbox, &asked.query, &grant.scopes, &base, now) {
+            Ok((logs, next)) => {
+                let link = next.map(|next| ("link".to_owned(), format!("<{next}>; rel=\"next\"")));
+                Answer::new(200, link.into_iter().collect(), Some(logs))
+            }
+            Err(error) => Answer::refused(&error),
+        };
+        return (answer, Outcome::default());
+    }
+    if asked.endpoint == Endpoint::ReadLog {
+        let log_id = log_id(&asked.path).unwrap_or_default();
+        let answer = match logs_api::one(&state.outbox, log_id, &grant.scopes, now) {
+            Ok(record) => Answer::new(200, vec![], Some(record)),
+            Err(error) => Answer::refused(&error),
+        };
+        return (answer, Outcome::default());
+    }
+    let new_id = format!("{:024x}", state.rng.random::<u128>() >> 32);
+    let request = users_api::Request {
+        endpoint: asked.endpoint,
+        user_id: asked.user_id.as_deref(),
+        query: &asked.query,
+        body: &asked.body,
+        scopes: &grant.scopes,
+        new_id: &new_id,
+        now,
+        limit: shared.options.profile_limit,
+    };
+    let reply = match users_api::decide(&state.users, &request) {
+        Ok(reply) => reply,
+        Err(error) => return (Answer::refused(&error), Outcome::default()),
+    };
+    let mut outcome = Outcome::default();
+    if let Some(change) = reply.change {
+        outcome.user_id = Some(change.user_id().to_owned());
+        if apply {
+            outcome.applied = true;
+            state.commit(&change, Actor::Client(grant.client.clone()), now, &shared.options);
+        }
+    }
+    (Answer::new(reply.status, vec![], reply.body), outcome)
+}

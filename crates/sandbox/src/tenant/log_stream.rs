@@ -1,0 +1,128 @@
+//! The log stream: posts the tenant's records to a webhook.
+//!
+//! Owns formats, batches, attempts. At least once: a batch is tried up to `attempts` times and then lost,
+//! noted as a health error. Not documented by Auth0 and therefore choices: any 2xx is success, the time
+//! between attempts, the time-out, the size of a batch.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Shared;
+use super::outbox::{Next, Pending};
+
+/// The three forms of a body (Auth0 docs, custom-log-streams).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One record a line.
+    #[default]
+    JsonLines,
+    /// `[record, …]`
+    JsonArray,
+    /// `{"logs": [record, …]}`
+    JsonObject,
+}
+
+/// Where records go and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogStream {
+    /// The webhook.
+    pub url: String,
+    /// The whole value of the `Authorization` header, verbatim.
+    pub authorization: String,
+    /// Form of the body.
+    pub format: Format,
+    /// From a record's making to its first delivery.
+    pub delay: RangeInclusive<Duration>,
+    /// Most records a body.
+    pub batch: usize,
+    /// Probability that a delivered record is delivered once more, after another delay.
+    pub twice: f64,
+    /// Each record has a delay of its own and a batch is mixed; otherwise the order is kept.
+    pub shuffle: bool,
+    /// Of delays, repeats and order.
+    pub seed: u64,
+    /// How often a batch is tried.
+    pub attempts: u32,
+    /// Between two attempts.
+    pub between_attempts: Duration,
+    /// Longest wait for an answer.
+    pub timeout: Duration,
+}
+
+impl LogStream {
+    /// JSON lines without delay, in order, once; up to 100 a batch, three attempts one second apart.
+    #[must_use]
+    pub fn to(url: impl Into<String>, authorization: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            authorization: authorization.into(),
+            format: Format::default(),
+            delay: Duration::ZERO..=Duration::ZERO,
+            batch: 100,
+            twice: 0.0,
+            shuffle: false,
+            seed: 0,
+            attempts: 3,
+            between_attempts: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Delivers for ever.
+pub(super) async fn run(shared: Arc<Shared>, generation: u64, stream: LogStream, client: reqwest::Client) {
+    loop {
+        let next = shared.lock().outbox.next(generation, Instant::now());
+        match next {
+            Next::Post(batch) => {
+                let error = deliver(&client, &stream, &batch).await.err();
+                let error = error.map(|(status, message)| (crate::now(), status, message));
+                shared.lock().outbox.settle(generation, error);
+            }
+            Next::WaitUntil(at) => tokio::select! {
+                () = sleep_until(at) => {}
+                () = shared.logged.notified() => {}
+            },
+            Next::Idle => shared.logged.notified().await,
+        }
+    }
+}
+
+/// One batch to its end; the error is that of the last attempt.
+async fn deliver(
+    client: &reqwest::Client,
+    stream: &LogStream,
+    batch: &[Pending],
+) -> Result<(), (Option<u16>, String)> {
+    let body = body(stream.format, batch);
+    let mut failure = (None, "no attempt was allowed".to_owned());
+    for attempt in 0..stream.attempts {
+        if attempt > 0 {
+            sleep(stream.between_attempts).await;
+        }
+        let request = client
+            .post(&stream.url)
+            .timeout(stream.timeout)
+            .header("authorization", &stream.authorization)
+            .header("content-type", "application/json")
+            .body(body.clone());
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            Ok(answer) => failure = (Some(answer.status().as_u16()), answer.status().to_string()),
+            Err(error) => failure = (None, error.to_string()),
+        }
+    }
+    Err(failure)
+}
+
+fn body(format: Format, batch: &[Pending]) -> String {
+    let records: Vec<&str> = batch.iter().map(|record| record.json.as_str()).collect();
+    match format {
+        Format::JsonLines => records.join("\n"),
+        Format::JsonArray => format!("[{}]", records.join(",")),
+        Format::JsonObject => format!("{{\"logs\":[{}]}}", records.join(",")),
+    }
+}

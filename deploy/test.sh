@@ -66,7 +66,6 @@ part "shell scripts" shellcheck .ci/run deploy/*.sh scripts/*.sh
 part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
 part "inside Auth0" timeout --kill-after=30s "$NODE_TEST_LIMIT" node --test --test-reporter=spec tests/auth0/*.test.mjs
 part "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-part "clippy, without sandbox" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 part "instructions an event" deploy/instructions.sh
 part "SQL against the schema" sql_cache
 part "build the tests" cargo test --quiet --locked --no-run

@@ -22,7 +22,6 @@ use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{
     BusConfig, Config, DatabaseConfig, FoldConfig, HttpConfig, ReconcileConfig, RestoreConfig, TenantConfig,
 };
-use crate::domain::event::Reason;
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
 use crate::flow::limits::LimitsKeeper;
@@ -38,6 +37,7 @@ use crate::store::{InClear, Store, StoreError};
 use crate::telemetry;
 use parts::{client, data_api};
 use prepare::{prepare, stay_bound};
+use rolekeeper_domain::event::Reason;
 
 /// Connects to Postgres as configured; connections are made when needed.
 ///

@@ -10,7 +10,7 @@
 //!
 //! The modules are floors. In reading order, lowest first; a floor uses only those below it:
 //!
-//! - [`domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
+//! - [`rolekeeper_domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
 //! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf.
 //! - [`auth0`], [`bus`], [`store`] talk: one outside system each, never to each other.
 //! - [`flow`] does: accept, fold, reconcile, sweep, announce.
@@ -30,5 +30,3 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;
-
-pub use rolekeeper_domain as domain;

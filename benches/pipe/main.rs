@@ -37,7 +37,7 @@ mod table;
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
-        if std::env::args().nth(1).as_deref() == Some(peer::RUST_PEER) {
+    if std::env::args().nth(1).as_deref() == Some(peer::RUST_PEER) {
         return rust_peer::run().map(|()| ExitCode::SUCCESS);
     }
     if entry::is_asked_for("pipe") {
@@ -51,4 +51,3 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
-

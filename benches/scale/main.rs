@@ -31,4 +31,3 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
-

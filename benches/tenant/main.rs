@@ -29,4 +29,3 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn bench() -> anyhow::Result<ExitCode> {
     run::all(clap::Parser::parse()).await
 }
-

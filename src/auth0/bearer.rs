@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::client::{SetupError, build_http, parse_domain};
 use super::jwks::{self, FETCH_TIMEOUT, KeyFetcher, Keys, NoKey};
 use super::signature;
-use crate::domain::ids::UserId;
 use crate::metrics::Metrics;
+use rolekeeper_domain::ids::UserId;
 
 /// How far the clocks of the tenant and this machine may be apart, in seconds.
 const LEEWAY_S: u64 = 10;

@@ -18,7 +18,7 @@ use super::rate;
 use super::reply::{Reply, Write};
 use super::token::Tokens;
 use crate::config::ClientCredential;
-use crate::domain::pacer::RateHeaders;
+use rolekeeper_domain::pacer::RateHeaders;
 
 /// A call makes at most this many HTTP exchanges, each of at most the request timeout: token, call, and both
 /// again after a 401. A caller that waits for somebody else's token may wait one more.

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::domain::schedule::{DENIED_AT_MOST, Ended, UNCLEAR_AT_MOST};
+use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, UNCLEAR_AT_MOST};
 
 #[cfg(test)]
 mod tests;

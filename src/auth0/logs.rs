@@ -16,7 +16,7 @@ use super::client::Client;
 use super::error::{CallError, LaterWhy, Outcome};
 use super::reply::Reply;
 use super::users::RESERVED;
-use crate::domain::date;
+use rolekeeper_domain::date;
 
 /// Most records a page.
 pub const MAX_TAKE: u32 = 100;

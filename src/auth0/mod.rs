@@ -32,4 +32,4 @@ pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use reply::Reply;
 pub use users::{Profile, Reader, Writer};
 
-pub use crate::domain::pacer::RateHeaders;
+pub use rolekeeper_domain::pacer::RateHeaders;

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::error::{looks_like_html, presentable};
-use crate::domain::json_text::replace_lone_surrogates;
+use rolekeeper_domain::json_text::replace_lone_surrogates;
 
 /// Objects at Auth0 whose members are read one by one where they cannot be read together.
 const OPENED: [&str; 2] = ["app_metadata", "user_metadata"];

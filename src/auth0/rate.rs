@@ -8,8 +8,8 @@ use std::time::Duration;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use time::OffsetDateTime;
 
-use crate::domain::date;
-use crate::domain::pacer::RateHeaders;
+use rolekeeper_domain::date;
+use rolekeeper_domain::pacer::RateHeaders;
 
 /// What `headers` say about the bucket.
 pub(super) fn read(headers: &HeaderMap) -> RateHeaders {

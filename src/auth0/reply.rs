@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::error::{CallError, LaterWhy, Outcome};
 use super::token::NoToken;
-use crate::domain::pacer::RateHeaders;
+use rolekeeper_domain::pacer::RateHeaders;
 
 /// What came of a call, and what its reply said about the rate limit.
 #[derive(Debug)]

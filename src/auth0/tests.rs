@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::token::Tokens;
 use super::*;
 use crate::config::ClientCredential;
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 const SECRET: &str = "c1ient-s3cret";
 /// Longer than any answer of the scripted server takes, unless it is silent on purpose.

@@ -17,10 +17,10 @@ use super::client::Client;
 use super::error::{CallError, LaterWhy, Outcome};
 use super::profile_text;
 use super::reply::{Reply, Write};
-use crate::domain::date;
-use crate::domain::display_name::SeenName;
-use crate::domain::ids::UserId;
-use crate::domain::plan::SeenRoles;
+use rolekeeper_domain::date;
+use rolekeeper_domain::display_name::SeenName;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::plan::SeenRoles;
 
 /// All but the unreserved characters of RFC 3986, 2.3.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::bus::{APP_EVENTS, Bus, From, Which};
-use crate::domain::act::Act;
-use crate::domain::date;
 use crate::flow::fold::promoted;
 use crate::store::{Cursor, Loss, Store, Wake};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::date;
 
 /// The fold goes on right behind its cursor, and drops repeats for one duplicate window.
 pub(super) async fn run(

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
-use crate::domain::ids::UserId;
 use crate::store::Store;
+use rolekeeper_domain::ids::UserId;
 
 /// Users typed on the command line that the act names.
 const NAMED_AT_MOST: usize = 100;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
-use crate::domain::date;
+use rolekeeper_domain::date;
 
 /// Sends announced changes of roles again, for a stream `ROLE_CHANGES` that lost them. Those that the stream still holds
 /// come a second time, under the same message ids.

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
-use crate::domain::act::Act;
-use crate::domain::brake::{GONE_WINDOW, word};
-use crate::domain::plan::Change;
 use crate::store::gone::GoneBrake;
 use crate::store::{BrakeState, Store};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::brake::{GONE_WINDOW, word};
+use rolekeeper_domain::plan::Change;
 
 /// Shows what is held, unless told what to do with it.
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ErasureArgs};
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 /// Removes everything that is kept about the user and drops what names them later. It cannot be undone. Delete the user at
 /// Auth0 first.

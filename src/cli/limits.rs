@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ByArgs, DatabaseArgs};
-use crate::domain::limits::Limit;
 use crate::store::Store;
+use rolekeeper_domain::limits::Limit;
 
 /// Shows the limits that hold for all workers, and what workers tighten by their own settings, unless told to set one.
 #[derive(Args, Debug)]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 /// They are looked at next, as if they had never failed; a display name that was refused is sent again. Exit code 1
 /// when none of those named was parked.

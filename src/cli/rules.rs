@@ -10,10 +10,10 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
-use crate::domain::act::Act;
-use crate::domain::rule::Versioned;
-use crate::domain::rule::offer::{Verdict, changes};
 use crate::store::{OfferedBy, Store, StoreError};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::rule::Versioned;
+use rolekeeper_domain::rule::offer::{Verdict, changes};
 
 /// Shows the rules in force, or puts others in force.
 #[derive(Args, Debug)]

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::app;
 use crate::bus::{STREAMS, Which};
 use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
-use crate::domain::event::Reason;
 use crate::store::{Cursor, DeadLetter, Store, Wake};
+use rolekeeper_domain::event::Reason;
 
 /// A fold that works moves its cursor within so long while a message waits.
 const WATCHED_FOR: Duration = Duration::from_secs(5);

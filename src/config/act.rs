@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// Which operator acts.
 #[derive(Args, Clone, Debug)]

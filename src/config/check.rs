@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use crate::domain::display_name::DisplayName;
+use rolekeeper_domain::display_name::DisplayName;
 
 /// Shortest token of the log stream.
 const MIN_TOKEN_BYTES: usize = 16;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::check::Check;
 use super::{DatabaseArgs, DatabaseConfig, Faults};
-use crate::domain::erasure::ErasureKey;
+use rolekeeper_domain::erasure::ErasureKey;
 
 const SETTING: &str = "ERASURE_KEY";
 const EXPECTED: &str = "32 bytes or more in hex or base64, such as `openssl rand -hex 32` makes";

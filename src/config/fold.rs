@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::check::Check;
 use super::trim::TrimConfig;
-use crate::domain::horizon::Horizon;
-use crate::domain::tenant::TenantName;
+use rolekeeper_domain::horizon::Horizon;
+use rolekeeper_domain::tenant::TenantName;
 
 const LONGEST: Duration = Duration::from_hours(24 * 90);
 

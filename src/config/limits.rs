@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::args::Auth0Args;
 use super::check::Check;
-use crate::domain::limits::{Limit, Own};
+use rolekeeper_domain::limits::{Limit, Own};
 
 /// How many changes may happen before a person must look, where that is less than `rolekeeper limits` shows.
 #[derive(Args, Clone, Debug)]

@@ -47,10 +47,10 @@ pub use tenant::{TenantArgs, TenantConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 pub use trim::{TrimArgs, TrimConfig};
 
-use crate::domain::display_name::DisplayName;
-use crate::domain::erasure::ErasureKey;
-use crate::domain::limits::Own;
-use crate::domain::pacer::RatePlan;
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::erasure::ErasureKey;
+use rolekeeper_domain::limits::Own;
+use rolekeeper_domain::pacer::RatePlan;
 
 /// How to reach Postgres.
 #[derive(Clone, Debug)]

@@ -5,15 +5,15 @@
 use clap::Args;
 
 use super::check::Check;
-use crate::domain::brake::Limits;
-use crate::domain::forbidden::ForbiddenRoles;
+use rolekeeper_domain::brake::Limits;
+use rolekeeper_domain::forbidden::ForbiddenRoles;
 
 /// Which roles are never added.
 #[derive(Args, Clone, Debug)]
 pub struct ForbiddenArgs {
     /// Roles that are never added to a user, by no rule and no restore, separated by commas; upper and lower case are the
     /// same. `none` forbids nothing
-    #[arg(long, env = "FORBIDDEN_ROLES", default_value = crate::domain::forbidden::DEFAULT)]
+    #[arg(long, env = "FORBIDDEN_ROLES", default_value = rolekeeper_domain::forbidden::DEFAULT)]
     pub forbidden_roles: String,
 }
 

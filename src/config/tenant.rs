@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Auth0Args;
 use super::check::Check;
-use crate::domain::tenant::TenantName;
+use rolekeeper_domain::tenant::TenantName;
 
 /// What the tenant is called.
 #[derive(Args, Clone, Debug)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::bus::{Bus, PublishError, Unstored};
-use crate::domain::log_batch::{self, UNREADABLE};
+use rolekeeper_domain::log_batch::{self, UNREADABLE};
 
 /// Subjects of the tenant's log.
 const PREFIX: &str = "auth0.logs.";

@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::forgotten::{self, Forgotten};
 use super::patience::Patience;
 use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
-use crate::domain::announcement::Announcement;
 use crate::metrics::Metrics;
 use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
+use rolekeeper_domain::announcement::Announcement;
 
 /// Rows read at once; they are sent one by one all the same.
 const ROWS: i64 = 100;

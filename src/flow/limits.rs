@@ -9,9 +9,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::domain::limits::{Limits, Own};
 use crate::lifecycle::Readiness;
 use crate::store::{Store, StoreError};
+use rolekeeper_domain::limits::{Limits, Own};
 
 const STAGE: &str = "limits";
 /// How often they are read although there was no hint.

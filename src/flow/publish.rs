@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::bus::{Bus, Unstored};
 
 pub use crate::bus::PublishError as NotPublished;
-use crate::domain::ids::{Token, UserId};
-use crate::domain::name::Name;
+use rolekeeper_domain::ids::{Token, UserId};
+use rolekeeper_domain::name::Name;
 
 /// The way of playlists onto the bus.
 #[derive(Clone, Debug)]

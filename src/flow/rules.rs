@@ -14,14 +14,14 @@ use tracing::{error, info, warn};
 
 use super::limits::LimitsKeeper;
 use super::rules_file::RulesFile;
-use crate::domain::act::Act;
-use crate::domain::forbidden::ForbiddenRoles;
-use crate::domain::limits::Own;
-use crate::domain::rule::offer::{self, Verdict};
-use crate::domain::rule::{Rules, Versioned};
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{OfferedBy, Store, StoreError, Wake, Worker};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::forbidden::ForbiddenRoles;
+use rolekeeper_domain::limits::Own;
+use rolekeeper_domain::rule::offer::{self, Verdict};
+use rolekeeper_domain::rule::{Rules, Versioned};
 
 /// How often the file is read, and Postgres asked although there was no hint. The file is small, and reading sees what a
 /// watch on a mounted volume may not.
@@ -267,7 +267,7 @@ pub fn this_worker(own: Own) -> Worker {
         id: uuid::Uuid::now_v7(),
         name: format!("{}/{}", host.trim(), std::process::id()),
         release: env!("CARGO_PKG_VERSION"),
-        rules_format: crate::domain::rule::FORMAT,
+        rules_format: rolekeeper_domain::rule::FORMAT,
         own,
     }
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
-use crate::domain::rule::Rules;
-use crate::domain::schedule::PARKED_FOR;
 use crate::metrics::Metrics;
 use crate::store::display_names::NAMES_APART;
 use crate::store::race_ends::Ended;
 use crate::store::{Kept, RaceOutcome, Store, StoreError};
+use rolekeeper_domain::rule::Rules;
+use rolekeeper_domain::schedule::PARKED_FOR;
 
 /// Verifications in the queue at once, at least; they come last and must not bury what is urgent.
 const VERIFICATIONS: i64 = 200;

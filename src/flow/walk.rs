@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
-use crate::domain::rule::Rules;
-use crate::domain::schedule::PARKED_FOR;
 use crate::store::{Compare, Store, StoreError};
+use rolekeeper_domain::rule::Rules;
+use rolekeeper_domain::schedule::PARKED_FOR;
 
 /// The longest a round may take.
 const ROUND: Duration = Duration::from_hours(24);

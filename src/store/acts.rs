@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// An act as it was kept.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Wake, acts};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// Where the stream ended when the last change was marked.
 #[derive(Clone, Debug)]

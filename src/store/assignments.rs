@@ -5,7 +5,7 @@
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake, acts};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// Users that one transaction takes over.
 const ADOPTED_AT_ONCE: usize = 2_000;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
-use crate::domain::plan::Change;
+use rolekeeper_domain::plan::Change;
 
 /// How long a count of the holders may serve: it reads all changes of the window.
 const HOLDERS_SERVE: Duration = Duration::from_mins(1);

@@ -4,7 +4,7 @@
 //! compare-and-swap of [`super::at_once`].
 
 use super::{DeadLetter, Store, StoreError, Tx, acts, at_once, dead_letters};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// Where a stream's fold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

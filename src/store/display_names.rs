@@ -7,8 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Nominate, Store, StoreError, Tx, Urgency, erasures, nominations};
-use crate::domain::display_name::DisplayName;
-use crate::domain::ids::UserId;
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::ids::UserId;
 
 /// What is kept of one user's display name beside the profile, as it stands in the table. Who holds the user's nomination
 /// has every wish it was raised for.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::display_names::{Kept, NAMES_APART};
 use super::{Assignment, Facts, OpenChange, StoreError, Tx};
-use crate::domain::plan::Change;
+use rolekeeper_domain::plan::Change;
 
 /// What is known of one user.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::{Store, StoreError, Tx, acts, person};
-use crate::domain::act::Act;
-use crate::domain::erasure::{ErasureKey, Hash, pseudonym};
-use crate::domain::ids::UserId;
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
+use rolekeeper_domain::ids::UserId;
 
 /// What an erasure found.
 #[derive(Clone, Copy, Debug)]

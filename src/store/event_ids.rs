@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{Held, StoreError, Tx};
-use crate::domain::horizon::Slice;
+use rolekeeper_domain::horizon::Slice;
 
 /// How long making or dropping a slice waits for somebody who reads the table.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";

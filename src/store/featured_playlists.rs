@@ -4,7 +4,7 @@
 //! never show another user's or a deleted one.
 
 use super::{Store, StoreError, erasures};
-use crate::domain::ids::{Token, UserId};
+use rolekeeper_domain::ids::{Token, UserId};
 
 /// A playlist as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

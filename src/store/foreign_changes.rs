@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::{Claim, StoreError, Tx};
-use crate::domain::rule::Rule;
+use rolekeeper_domain::rule::Rule;
 
 /// Of these open changes of a user, which look saw done, those that no write of ours can have made. What was decided more than
 /// a day ago is left out: its writes may be forgotten.

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::held_by::GONE_HELD;
 use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations, release};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// How long what is known of a user is kept after Auth0 has said that the user is no more.
 const KEPT: Duration = Duration::from_hours(30 * 24);

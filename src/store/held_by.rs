@@ -2,7 +2,7 @@
 //!
 //! Owns the marks in `nominations.held` and `nominations.held_last`. Must never hold anyone itself.
 
-use crate::domain::plan::Change;
+use rolekeeper_domain::plan::Change;
 
 /// The mark of users held by the brake on users who are gone.
 pub(super) const GONE_HELD: &str = "brake_gone";

@@ -6,8 +6,8 @@
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Wake, acts, walk};
-use crate::domain::act::Act;
-use crate::domain::limits::{Limit, Limits};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::limits::{Limit, Limits};
 
 /// A limit as it was set.
 #[derive(Clone, Debug)]

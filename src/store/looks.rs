@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::nominations::{BY_RECORD, Cause, LOOKS_APART, Order, REST, REST_AT_MOST};
 use super::{HeldBy, StoreError, Tx, Wake};
-use crate::domain::ids::UserId;
-use crate::domain::plan::Change;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::plan::Change;
 
 /// A user taken in hand.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Owns these reads. Must never write: reconcile and the fold do.
 
 use super::{Store, StoreError};
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 impl Store {
     /// The owned roles that the user's profile had when it was last read or written.

@@ -73,7 +73,6 @@ use serde::Deserialize as _;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::domain::erasure::ErasureKey;
 pub use acts::Acted;
 pub use announced_end::AnnouncedEnd;
 pub use assignments::{Assignment, Seen};
@@ -103,6 +102,7 @@ pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, RaceOutcome, Theirs};
 pub use retention::Kept;
 pub use role_changes::{OpenChange, Restored};
+use rolekeeper_domain::erasure::ErasureKey;
 pub use rules_in_force::{InForce, OfferedBy};
 use session::Session;
 pub use songs::Song;

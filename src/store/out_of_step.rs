@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{StoreError, Tx};
-use crate::domain::rule::{Measure, Revoke, Rules};
+use rolekeeper_domain::rule::{Measure, Revoke, Rules};
 
 /// How often users whom Auth0 does not know are asked for at least, while their playlists have enough plays.
 const GONE_AT_LEAST_EVERY: Duration = Duration::from_hours(30 * 24);

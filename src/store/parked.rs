@@ -9,7 +9,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Wake, acts};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// Users that an act names.
 const NAMED_AT_MOST: usize = 100;

@@ -6,7 +6,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake, acts, forgotten};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// What is stopped.
 #[derive(Clone, Debug)]

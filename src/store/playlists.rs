@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use time::OffsetDateTime;
 
 use super::{Held, StoreError, Tx};
-use crate::domain::ids::UserId;
-use crate::domain::tally::Playlist;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::tally::Playlist;
 
 /// A playlist that has an owner, right after plays were added.
 #[derive(Debug)]

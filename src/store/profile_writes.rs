@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
-use crate::domain::merge::{OurWrite, State, Window};
+use rolekeeper_domain::merge::{OurWrite, State, Window};
 
 /// Newest writes of one user that are reckoned with.
 const MOST: i64 = 100;

@@ -4,7 +4,7 @@
 //! another message.
 
 use super::{Cursor, Held, Store, StoreError, Wake, acts, nominations};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 impl Store {
     /// Accepts the loss that stands on `stream`: the stream made at `created_ns` goes on right behind `cursor`, and what it

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Store, StoreError, erasures};
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 /// Rows removed at each write at most: more than a write adds, so the table does not grow with time.
 const FORGOTTEN_AT_ONCE: i64 = 5;

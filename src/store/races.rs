@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, Wake, string_list, unknown_writes};
-use crate::domain::merge::{OurWrite, State};
+use rolekeeper_domain::merge::{OurWrite, State};
 
 /// Newest writes of others to one user that are reckoned with.
 const MOST: i64 = 200;

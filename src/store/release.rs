@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::brakes::marks;
 use super::{Store, StoreError, Tx, Wake, acts};
-use crate::domain::act::Act;
-use crate::domain::plan::Change;
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plan::Change;
 
 /// Attempts to lock all held users before the last one waits for whoever has one of them.
 pub(super) const ATTEMPTS: u32 = 40;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{BrakeState, Store, StoreError, Tx, Wake, acts, string_list};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// The brake on restores, locked until the transaction ends.
 #[derive(Debug)]

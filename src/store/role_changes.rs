@@ -7,9 +7,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Claim, Store, StoreError, Tx};
-use crate::domain::announcement::Announcement;
-use crate::domain::plan::Change;
-use crate::domain::rule::Rule;
+use rolekeeper_domain::announcement::Announcement;
+use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::rule::Rule;
 
 /// A change that was decided and of which nobody knows yet whether it was done.
 #[derive(Clone, Debug)]

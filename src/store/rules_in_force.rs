@@ -5,9 +5,9 @@
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake, acts, walk, workers};
-use crate::domain::act::Act;
-use crate::domain::rule::offer::{self, Standing, Verdict};
-use crate::domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::rule::offer::{self, Standing, Verdict};
+use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
 
 /// Recorded of rules that no file asked for.
 const BUILT_IN: &str = "built-in";

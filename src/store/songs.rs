@@ -3,8 +3,8 @@
 //! Owns whose song is whose. Must never answer or remove another user's.
 
 use super::{Store, StoreError, erasures};
-use crate::domain::ids::{Token, UserId};
-use crate::domain::name::Name;
+use rolekeeper_domain::ids::{Token, UserId};
+use rolekeeper_domain::name::Name;
 
 /// A song of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]

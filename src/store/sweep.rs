@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Store, StoreError, Wake};
-use crate::domain::rule::Rules;
+use rolekeeper_domain::rule::Rules;
 
 /// Users that one transaction makes due again.
 const SLICE: i64 = 2_000;

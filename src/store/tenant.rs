@@ -4,7 +4,7 @@
 //! for one whose role may be taken away.
 
 use super::{Lock, Store, StoreError, acts};
-use crate::domain::act::Act;
+use rolekeeper_domain::act::Act;
 
 /// Rows changed in one transaction of a move.
 const SLICE: i64 = 5_000;

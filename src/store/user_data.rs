@@ -3,7 +3,7 @@
 //! Owns the favourite genre. Must never judge it: what is offered comes from the configuration.
 
 use super::{Store, StoreError, erasures};
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 impl Store {
     /// The genre the user likes best; none until one was chosen.

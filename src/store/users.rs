@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
-use crate::domain::local_copy::{LocalCopy, kept_profile};
+use rolekeeper_domain::local_copy::{LocalCopy, kept_profile};
 
 /// How a user stands whom a record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

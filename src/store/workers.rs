@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx};
-use crate::domain::limits::{Limit, Own};
+use rolekeeper_domain::limits::{Limit, Own};
 
 /// A worker that has not been seen for so many seconds is taken for gone: three signs of life were missed.
 const LIVES_S: f64 = 30.0;

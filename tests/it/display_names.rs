@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use rolekeeper::store::Store;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper_sandbox::tenant::{Call, CallMatch, Fault};
-use rolekeeper::store::Store;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rolekeeper_domain::ids::{Token, UserId};
 use rolekeeper::store::Store;
+use rolekeeper_domain::ids::{Token, UserId};
 use secrecy::SecretString;
 
 use crate::data_api::DataApi;

@@ -6,8 +6,8 @@ pub mod events;
 
 use std::collections::HashSet;
 
-use rolekeeper_domain::{event, tally};
 use events::Message;
+use rolekeeper_domain::{event, tally};
 
 /// One batch from its bytes to what it changes; answers how many playlists it changes. As the fold does it, and as if no
 /// retraction had come before.

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use super::nominees::Touched;
 use super::numbers::Numbers;
-use crate::domain::rule::{Measure, Rules};
-use crate::domain::tally::Playlist;
 use crate::store::{Counted, StoreError, Tx, playlists};
+use rolekeeper_domain::rule::{Measure, Rules};
+use rolekeeper_domain::tally::Playlist;
 
 /// Adds to playlists that were only played. Answers those with an owner to whom it can matter: all of them where a rule adds
 /// up all playlists, else those whose count came across a line.

@@ -12,9 +12,9 @@ use super::filling::{Batch, Last};
 use super::term::{Term, TermError};
 use super::{CHECK_EVERY, Done};
 use crate::bus::{Stored, Which};
-use crate::domain::event::Reason;
 use crate::store::cursors::{self, Move};
 use crate::store::{DeadLetter, Held, StoreError, dead_letters, fold_starts};
+use rolekeeper_domain::event::Reason;
 
 /// A message that was folded alone when so many processes in a row ended is the cause.
 const CRASHES: i32 = 3;

@@ -11,15 +11,15 @@ use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::numbers::Numbers;
 use super::{Done, Message, adds, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
-use crate::domain::erasure::ErasureKey;
-use crate::domain::event::{self, Event, Kind, Reject};
-use crate::domain::horizon::Slice;
-use crate::domain::rule::{Measure, Rules};
-use crate::domain::tally::{self, Playlist, Tally};
 use crate::store::cursors::Move;
 use crate::store::{
     DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, nominations, owner_totals, playlists,
 };
+use rolekeeper_domain::erasure::ErasureKey;
+use rolekeeper_domain::event::{self, Event, Kind, Reject};
+use rolekeeper_domain::horizon::Slice;
+use rolekeeper_domain::rule::{Measure, Rules};
+use rolekeeper_domain::tally::{self, Playlist, Tally};
 
 /// Largest batch, in messages, that goes in one trip. There the trips are what takes the time; in a larger one it is the
 /// rows, which are read twice that way.

@@ -10,17 +10,17 @@ use uuid::Uuid;
 
 use super::{Done, Message, at, dead_letter};
 use crate::bus::AUTH0_LOGS;
-use crate::domain::erasure::ErasureKey;
-use crate::domain::event::{Reason, Reject};
-use crate::domain::local_copy::LocalCopy;
-use crate::domain::log_batch::UNREADABLE;
-use crate::domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
-use crate::domain::tenant::TenantName;
 use crate::store::users::Known;
 use crate::store::{
     DeadLetter, ForeignWrite, Nominate, OwnRecord, OwnWrite, StoreError, Tx, Urgency, assignments,
     dead_letters, erasures, nominations, profile_writes, races, users,
 };
+use rolekeeper_domain::erasure::ErasureKey;
+use rolekeeper_domain::event::{Reason, Reject};
+use rolekeeper_domain::local_copy::LocalCopy;
+use rolekeeper_domain::log_batch::UNREADABLE;
+use rolekeeper_domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
+use rolekeeper_domain::tenant::TenantName;
 
 /// How much Auth0's clock may be behind Postgres': an answer counts as later than a record only if it is so by more.
 const CLOCKS_APART: time::Duration = time::Duration::minutes(1);

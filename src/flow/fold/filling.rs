@@ -10,8 +10,8 @@ use super::app_events;
 use super::follow::{Follow, Jump};
 use super::{Message, Source};
 use crate::bus::{Bus, ReadError, Reader};
-use crate::domain::horizon::message_hash;
 use crate::store::Cursor;
+use rolekeeper_domain::horizon::message_hash;
 
 /// Messages taken and parsed at a stretch before a commit under way gets its turn: some tens of microseconds. Each of its
 /// trips to Postgres would wait for longer ones.

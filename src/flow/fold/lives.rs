@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::nominees::Read;
-use crate::domain::event::Kind;
-use crate::domain::horizon::Slice;
-use crate::domain::ids::UserId;
 use crate::store::{StoreError, Tx, event_ids, lives};
+use rolekeeper_domain::event::Kind;
+use rolekeeper_domain::horizon::Slice;
+use rolekeeper_domain::ids::UserId;
 
 /// What a batch changes of the lives of its playlists.
 #[derive(Debug, Default)]

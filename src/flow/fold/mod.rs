@@ -37,15 +37,15 @@ use uuid::Uuid;
 use super::patience::Patience;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message, ReadError};
 use crate::config::TrimConfig;
-use crate::domain::event::Reject;
-use crate::domain::horizon::Horizon;
-use crate::domain::rule::Rules;
-use crate::domain::tenant::TenantName;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, DeadLetter, Lock, Store};
 pub use other_tenant::OtherTenant;
 use progress::Progress;
+use rolekeeper_domain::event::Reject;
+use rolekeeper_domain::horizon::Horizon;
+use rolekeeper_domain::rule::Rules;
+use rolekeeper_domain::tenant::TenantName;
 use term::{Term, TermEnd, TermError};
 use watch::Pulse;
 
@@ -235,7 +235,7 @@ impl fmt::Display for Source {
 
 /// Unix nanoseconds as a date; a time outside the calendar is clamped to 1970.
 fn at(unix_ns: i64) -> OffsetDateTime {
-    crate::domain::date::of_unix_ns(unix_ns)
+    rolekeeper_domain::date::of_unix_ns(unix_ns)
 }
 
 /// A message that could not be read, to be kept.

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Message, at};
-use crate::domain::event::Event;
-use crate::domain::ids::UserId;
-use crate::domain::rule::{Measure, Rules};
-use crate::domain::tally::{self, Crossing, Playlist};
 use crate::store::{Cause, Nominate, Urgency};
+use rolekeeper_domain::event::Event;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::rule::{Measure, Rules};
+use rolekeeper_domain::tally::{self, Crossing, Playlist};
 
 /// The events of a batch, each with when the stream stored it. Free of the messages they came in, which are many times
 /// as large; only where ids are remembered does each keep its own.

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::{error, info};
 
-use crate::domain::tenant::{LastRecords, TenantName};
 use crate::metrics::TenantLogMetrics;
+use rolekeeper_domain::tenant::{LastRecords, TenantName};
 
 /// What came so far, of this worker's fold.
 #[derive(Debug, Default)]

@@ -11,9 +11,9 @@ use super::Source;
 use super::commit::Hand;
 use super::term::Term;
 use crate::bus::{APP_EVENTS, Bus, BusError, From, Message, ReadError, Which};
-use crate::domain::event;
-use crate::domain::horizon::{self, Horizon};
 use crate::store::{Cursor, Store, StoreError, event_ids, promoted};
+use rolekeeper_domain::event;
+use rolekeeper_domain::horizon::{self, Horizon};
 
 /// Messages whose ids are kept in one transaction.
 const AT_ONCE: usize = 5_000;

@@ -7,9 +7,9 @@ use tracing::warn;
 
 use super::Message;
 use super::nominees::Read;
-use crate::domain::event::{Reason, Reject};
-use crate::domain::horizon::{self, Horizon, Slice};
 use crate::store::{Held, StoreError, Tx, event_ids};
+use rolekeeper_domain::event::{Reason, Reject};
+use rolekeeper_domain::horizon::{self, Horizon, Slice};
 
 /// What a message is to the ids that are known.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -21,9 +21,9 @@ use super::progress::Progress;
 use super::watch::{LOOK_EVERY, Pulse};
 use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, STOPPED_POLL, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
-use crate::domain::rule::Rules;
 use crate::flow::patience::Patience;
 use crate::store::{Cursor, StoreError};
+use rolekeeper_domain::rule::Rules;
 
 /// Longest wait for the note that a term ended in order.
 const END_WITHIN: Duration = Duration::from_secs(2);

@@ -13,10 +13,10 @@ use tracing::{debug, error, info, warn};
 use super::term::TermError;
 use super::{Fold, Source};
 use crate::bus::{Room, Which};
-use crate::domain::horizon::Horizon;
-use crate::domain::trim::{Growth, Seen};
 use crate::flow::patience::Patience;
 use crate::store::{Kept, Trimmable};
+use rolekeeper_domain::horizon::Horizon;
+use rolekeeper_domain::trim::{Growth, Seen};
 
 /// How often a stream is trimmed at most; sooner where the floor is shorter than a quarter of an hour.
 const TRIM_EVERY: Duration = Duration::from_mins(1);

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use super::standing::Standing;
-use crate::domain::plan::{Change, Plan, SeenRoles};
-use crate::domain::rule::Manual;
 use crate::store::{Claim, OpenChange, StoreError, Tx, foreign_changes, role_changes};
+use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
+use rolekeeper_domain::rule::Manual;
 
 impl Reconcile {
     /// Counts a change that a look saw done.

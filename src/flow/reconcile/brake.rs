@@ -8,9 +8,9 @@ use tracing::{debug, error, warn};
 use super::Reconcile;
 use super::leave::{Engaged, Leave};
 use super::standing::Standing;
-use crate::domain::brake::{Verdict, word};
-use crate::domain::plan::{Change, Plan, SeenRoles, plan};
 use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, looks};
+use rolekeeper_domain::brake::{Verdict, word};
+use rolekeeper_domain::plan::{Change, Plan, SeenRoles, plan};
 
 /// The kinds of changes of one user that are held.
 #[derive(Debug, Default)]

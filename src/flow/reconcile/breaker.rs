@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::pacer::Kind;
+use rolekeeper_domain::pacer::Kind;
 
 /// Different users that are refused in a row, for one reason and with no other answer between, before the tenant and not the
 /// users are taken to be at fault.

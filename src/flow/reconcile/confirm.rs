@@ -13,13 +13,13 @@ use tracing::{debug, error, warn};
 
 use super::permit::Gate;
 use crate::auth0::{CallError, LogReader, Reply};
-use crate::domain::log_record::{self, LogRecord, Tells, WrittenRoles};
-use crate::domain::pacer::Kind;
-use crate::domain::schedule::MAX_FLOOR;
 use crate::flow::backoff::base_delay;
 use crate::metrics::Metrics;
 use crate::store::confirmations::{Asked, Verdict};
 use crate::store::{RaceOutcome, Store, StoreError};
+use rolekeeper_domain::log_record::{self, LogRecord, Tells, WrittenRoles};
+use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// How often the queue is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -22,13 +22,13 @@ use tracing::{debug, error, info, warn};
 use super::permit::{Gate, Permit};
 use crate::auth0::{CallError, LaterWhy, LogReader, MAX_TAKE, Page, Record, Reply};
 use crate::config::GapFillerConfig;
-use crate::domain::log_record::{self, Tells};
-use crate::domain::pacer::Kind;
-use crate::domain::schedule::MAX_FLOOR;
 use crate::flow::accept::Accept;
 use crate::flow::backoff::base_delay;
 use crate::metrics::Metrics;
 use crate::store::{Checkpoint, Store, StoreError};
+use rolekeeper_domain::log_record::{self, Tells};
+use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// Between two pages while it is behind: half of the 100 readings a minute of the smallest plan that counts them apart.
 const PAGE_PAUSE: Duration = Duration::from_millis(1_200);

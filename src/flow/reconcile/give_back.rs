@@ -13,11 +13,11 @@ use super::Reconcile;
 use super::breaker::{Breaker, Closing, STOPPED, Stop};
 use super::look::LookError;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders, Reply};
-use crate::domain::pacer::Kind;
-use crate::domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 use crate::flow::backoff::base_delay;
 use crate::store::looks::Failed;
 use crate::store::{Claim, StoreError, looks};
+use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 
 /// How much longer than until the next probe a user waits that failed while the stage had to stop: other users are probed
 /// with first.

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::Reconcile;
 use super::standing::Standing;
 use crate::auth0::Profile;
-use crate::domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
-use crate::domain::plan::Change;
 use crate::store::role_changes::Reason;
 use crate::store::{Claim, HeldBy, StoreError, Tx, gone, looks, role_changes, users};
+use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
+use rolekeeper_domain::plan::Change;
 
 impl Reconcile {
     /// Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are announced as revoked.

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
 use crate::store::races::KnownRaces;
 use crate::store::{Race, Restored, Theirs};
+use rolekeeper_domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
 
 /// All writes to one user's roles that may matter, those of others as far as `theirs` goes.
 pub(super) struct History {

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::Reconcile;
 use super::standing::Standing;
-use crate::domain::brake::{Brake, Verdict, judge};
-use crate::domain::plan::Change;
 use crate::store::{Claim, StoreError, Tx, brakes};
+use rolekeeper_domain::brake::{Brake, Verdict, judge};
+use rolekeeper_domain::plan::Change;
 
 /// How long a count of changes serves those who do not expect to make one.
 const COUNT_SERVES: Duration = Duration::from_secs(1);

@@ -17,12 +17,12 @@ use super::race::{self, Races};
 use super::read::Read;
 use super::standing::Standing;
 use crate::auth0::{CallError, Profile, RateHeaders};
-use crate::domain::patch::Patch;
-use crate::domain::plan::{Change, plan};
-use crate::domain::schedule::DENIED_AT_MOST;
 use crate::flow::backoff::base_delay;
 use crate::store::nominations::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
+use rolekeeper_domain::patch::Patch;
+use rolekeeper_domain::plan::{Change, plan};
+use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
 /// Why a look did not come to its end.
 #[derive(Debug, thiserror::Error)]

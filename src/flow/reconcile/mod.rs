@@ -50,9 +50,6 @@ use super::walk::Walk;
 use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
 use crate::bus::Bus;
 use crate::config::RestoreConfig;
-use crate::domain::brake::BrakeLimits;
-use crate::domain::display_name::DisplayName;
-use crate::domain::rule::Rules;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
@@ -61,6 +58,9 @@ use confirm::Confirm;
 use gaps::GapFiller;
 use look::{Begun, LookError};
 use permit::Gate;
+use rolekeeper_domain::brake::BrakeLimits;
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::rule::Rules;
 
 const STAGE: &str = "reconcile";
 /// How long a worker waits for the rules in force that it has not read yet.

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use crate::auth0::{CallError, Profile};
-use crate::domain::display_name::{NamedBy, Naming, SeenName, naming};
 use crate::flow::backoff::base_delay;
 use crate::store::display_names::Kept;
 use crate::store::{Claim, Nominate, StoreError, Tx, Urgency, display_names, looks, nominations};
+use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
 
 /// A name to write.
 #[derive(Debug)]

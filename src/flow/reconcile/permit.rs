@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::pacer::{self, Kind, Pacer, RateHeaders, RatePlan, Unused};
+use rolekeeper_domain::pacer::{self, Kind, Pacer, RateHeaders, RatePlan, Unused};
 
 /// The one way to a permit.
 #[derive(Debug)]

@@ -15,10 +15,6 @@ use super::history::History;
 use super::standing::Standing;
 use super::{Reconcile, lease_for};
 use crate::auth0::{CallError, Outcome, Profile};
-use crate::domain::date;
-use crate::domain::merge::{Pair, Reckoning, State};
-use crate::domain::patch::Patch;
-use crate::domain::plan::{Change, SeenRoles};
 use crate::flow::sweep::RACE_PATIENCE;
 use crate::store::profile_writes::{Bounds, ReadBefore};
 use crate::store::races::KnownRaces;
@@ -26,6 +22,10 @@ use crate::store::{
     Claim, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
     role_changes, unknown_writes,
 };
+use rolekeeper_domain::date;
+use rolekeeper_domain::merge::{Pair, Reckoning, State};
+use rolekeeper_domain::patch::Patch;
+use rolekeeper_domain::plan::{Change, SeenRoles};
 
 /// Records, newest first, that Auth0 is asked for at once because a managed role may have been changed by what they tell of.
 const ASKED_AT_ONCE: usize = 20;

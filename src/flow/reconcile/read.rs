@@ -10,7 +10,7 @@ use super::look::{LookError, Taken};
 use super::permit::Permit;
 use super::slow::WRITE_WITHIN;
 use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
-use crate::domain::pacer::Kind;
+use rolekeeper_domain::pacer::Kind;
 
 /// A profile as it was read.
 pub(super) struct Read {

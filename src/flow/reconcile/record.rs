@@ -10,11 +10,11 @@ use super::look::{ToWrite, keep};
 use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
-use crate::domain::patch::Patch;
 use crate::store::{
     Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, looks, nominations,
     role_changes,
 };
+use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
     /// Records a look that wrote nothing.

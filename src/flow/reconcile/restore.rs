@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use super::race::Races;
-use crate::domain::brake::{Brake, Verdict, judge};
-use crate::domain::merge::State;
-use crate::domain::plan::SeenRoles;
 use crate::store::{Claim, OpenChange, Restored, StoreError, Tx, restores, role_changes};
+use rolekeeper_domain::brake::{Brake, Verdict, judge};
+use rolekeeper_domain::merge::State;
+use rolekeeper_domain::plan::SeenRoles;
 
 impl Reconcile {
     /// What of a restore may be written: a role that is forbidden and not there is left out, and reported.

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Reconcile;
-use crate::domain::schedule::{Ended, Next, next};
 use crate::flow::backoff::base_delay;
 use crate::store::{Claim, StoreError, looks};
+use rolekeeper_domain::schedule::{Ended, Next, next};
 
 /// Longest time from the answer of a read to its write. Another client that writes in between is overwritten, so it
 /// must be short; a healthy Postgres needs some hundredths of a second.

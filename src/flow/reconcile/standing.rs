@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::domain::forbidden::ForbiddenRoles;
-use crate::domain::plan::{Change, SeenRoles, Want};
-use crate::domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
 use crate::store::display_names::Kept;
 use crate::store::{Assignment, Dossier, Facts, OpenChange, Seen, StoreError, Tx, dossier};
+use rolekeeper_domain::forbidden::ForbiddenRoles;
+use rolekeeper_domain::plan::{Change, SeenRoles, Want};
+use rolekeeper_domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
 
 /// A user's standing under the rules in force.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use super::Reconcile;
 use super::look::{LookError, ToWrite};
 use super::permit::Permit;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
-use crate::domain::pacer::Kind;
-use crate::domain::patch::Patch;
 use crate::store::Claim;
+use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
     /// Sends what was decided, and records what came of it.

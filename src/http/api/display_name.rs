@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::problem::Problem;
 use super::request::{Body, User};
-use crate::domain::display_name::DisplayName;
+use rolekeeper_domain::display_name::DisplayName;
 
 /// What the caller is called.
 #[derive(Debug, Serialize, ToSchema)]

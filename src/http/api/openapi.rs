@@ -14,9 +14,9 @@ use utoipa::openapi::{
 
 use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::request::scope_of;
-use crate::domain::display_name::MAX_DISPLAY_NAME_CHARS;
-use crate::domain::event::MAX_NAME_CHARS;
-use crate::domain::name::NAME_PATTERN;
+use rolekeeper_domain::display_name::MAX_DISPLAY_NAME_CHARS;
+use rolekeeper_domain::event::MAX_NAME_CHARS;
+use rolekeeper_domain::name::NAME_PATTERN;
 
 /// Version of the interface, not of the program: its first number is raised when clients must change.
 const VERSION: &str = "2.0.0";
@@ -47,12 +47,12 @@ pub(super) fn frame() -> OpenApi {
         .build()
 }
 
-/// A name as [`crate::domain::name::Name`] takes it.
+/// A name as [`rolekeeper_domain::name::Name`] takes it.
 pub(super) fn name() -> Object {
     text(MAX_NAME_CHARS)
 }
 
-/// A name as [`crate::domain::display_name::DisplayName`] takes it.
+/// A name as [`rolekeeper_domain::display_name::DisplayName`] takes it.
 pub(super) fn display_name() -> Object {
     text(MAX_DISPLAY_NAME_CHARS)
 }

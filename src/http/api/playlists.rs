@@ -15,9 +15,9 @@ use super::me::EDITOR;
 use super::problem::{Code, PROBLEM_JSON, Problem, ProblemBody};
 use super::request::{Body, Id, Page, PageQuery, User};
 use super::{Api, text};
-use crate::domain::ids::{Token, UserId};
-use crate::domain::name::Name;
 use crate::flow::publish::{NotPublished, Published};
+use rolekeeper_domain::ids::{Token, UserId};
+use rolekeeper_domain::name::Name;
 
 /// Most playlists of one user that come through here. Those on their way to the fold are not counted yet.
 const MAX_PLAYLISTS: i64 = 1_000;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::ids::UserId;
+use rolekeeper_domain::ids::UserId;
 
 /// Users remembered at once in each of the two generations, some 10 MB in all. Should more come within the time
 /// that a used-up quota needs to fill, the longest ago are forgotten, and begin anew.

@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::problem::{Code, Problem};
 use crate::auth0::Refusal;
-use crate::domain::ids::{Token, UserId};
+use rolekeeper_domain::ids::{Token, UserId};
 
 /// Largest body, in bytes; the largest that is needed has a name of 256 characters, each written as an escape.
 pub(super) const MAX_BODY_BYTES: usize = 16 << 10;

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::Api;
 use super::problem::{PROBLEM_JSON, Problem, ProblemBody};
 use super::request::{Body, Id, Page, PageQuery, User};
-use crate::domain::ids::Token;
-use crate::domain::name::Name;
+use rolekeeper_domain::ids::Token;
+use rolekeeper_domain::name::Name;
 
 /// Most songs of one user.
 const MAX_SONGS: i64 = 10_000;

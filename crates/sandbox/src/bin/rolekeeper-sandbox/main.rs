@@ -25,10 +25,10 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
-use rolekeeper_sandbox::traffic::cast::Cast;
-use rolekeeper_sandbox::traffic::log_file::LogFile;
 use evidence::{Ask, Evidence};
 use progress::Progress;
+use rolekeeper_sandbox::traffic::cast::Cast;
+use rolekeeper_sandbox::traffic::log_file::LogFile;
 use run::Run;
 use world::World;
 

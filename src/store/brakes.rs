@@ -174,11 +174,13 @@ impl Locked {
     /// Engages the brake: from here on every change of its kind is held.
     pub async fn engage(&self, tx: &mut Tx<'_>, changes: i64) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE brakes SET engaged_at = now(), changes = $2 WHERE change = $1",
+            // Unlike a claim, a brake that was reported as engaged must outlive a crash: the commit waits for the disk as usual.
+            r#"UPDATE brakes SET engaged_at = now(), changes = $2 WHERE change = $1
+               RETURNING set_config('synchronous_commit', (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'), true) AS commit"#,
             self.change.as_str(),
             changes
         )
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
         Ok(())
     }

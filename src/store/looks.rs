@@ -93,7 +93,9 @@ pub async fn claim(
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
                n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.urgency, now() AS "asked_at!",
-               (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!""#,
+               (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!",
+               -- the attempt need not wait for the disk: after a crash that loses the claim the user is due again
+               set_config('synchronous_commit', 'off', true) AS commit""#,
         lease,
         lease_for.as_secs_f64(),
         rules,

@@ -1,4 +1,5 @@
-//! What an answer of Auth0 is about: one user, who is parked while all others go on, or the tenant, for whom the stage waits.
+//! The scope of a response of Auth0: one user, who is parked while all others continue, or the tenant, for which the
+//! stage waits.
 
 use rolekeeper::sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper::sandbox::tenant::{CallMatch, Fault, ProfileLimit, TenantOptions};
@@ -12,7 +13,7 @@ const PAUSED: &str = "rolekeeper_reconcile_paused";
 const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
 const PARKED: &str = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
 
-/// Seeds a user and earns the role.
+/// Seeds a user who earns the role.
 async fn earn(world: &World, user: &str) {
     world.seed_user(user, &["mentor"]);
     world.earn(user, &user[6..]).await;
@@ -242,7 +243,7 @@ async fn a_row_that_postgres_refuses_parks_its_user_alone() {
 #[tokio::test]
 async fn a_row_that_cannot_be_read_stops_nobody_else() {
     let world = World::builder().workers(0).start().await;
-    // A sum beyond all bounds, which only this user's snapshot meets.
+    // A sum beyond the range of its type, which only this user's snapshot has.
     let events = [saved("s1", "pl_a", "auth0|bad"), saved("s2", "pl_b", "auth0|bad")];
     world.start_worker().await;
     world.publish(&events).await;

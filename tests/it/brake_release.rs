@@ -1,4 +1,4 @@
-//! An operator lets go of a brake while folds and looks are at work: nobody waits for each other in a circle.
+//! An operator releases a brake while folds and attempts run: no deadlock occurs.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn run(tx: &mut Transaction<'static, Postgres>, statement: &'static str) -
     sqlx::query(statement).execute(&mut **tx).await.map(|_| ())
 }
 
-/// As a fold that nominates Ann and then Bob, and as a look that has Bob and asks for the brake.
+/// Like a fold that enqueues Ann and then Bob, and like an attempt that has Bob and checks the brake.
 #[tokio::test]
 async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     let world = World::builder().workers(0).start().await;
@@ -57,7 +57,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     let (released, ()) = tokio::join!(release, others);
     let said = String::from_utf8_lossy(&released.stdout).into_owned();
     assert!(said.contains("1 users released"), "{said}");
-    // Bob waits, was not looked at, and so does not pass.
+    // Bob waits without an attempt, and so does not pass.
     assert!(
         said.contains("1 more wait that were not held: they count anew"),
         "{said}"
@@ -66,7 +66,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     assert_eq!(world.number(left).await, Some(0));
 }
 
-/// Events about users who are held have them decided anew; the brake is dropped for them all the same.
+/// Events for held users cause a new decision; the drop of the brake nevertheless includes them all.
 #[tokio::test]
 async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     let world = World::builder()

@@ -1,4 +1,5 @@
-//! A write of ours that was not applied is over once that is seen; one change has one row, whichever worker's clock named it.
+//! A write of ours that was not applied is closed once an attempt sees that; one change has one row, for any worker's
+//! clock.
 
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ fn edit(world: &World, roles: &[&str]) {
         .expect("an edit");
 }
 
-/// A revoke of ours meets `fault`, is made again, and later another client gives `admin` and takes it away; its first record
-/// has come, its second has not, and we look.
+/// A revoke of ours meets `fault` and is repeated; later another client grants `admin` and revokes it. Its first record
+/// has arrived, its second has not, and an attempt runs.
 async fn f47_revived(fault: Fault) {
     let world = World::builder()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -71,9 +72,9 @@ async fn f47_revived(fault: Fault) {
     assert_eq!(left_open, Some(0));
 }
 
-/// A write of the role for Ann that the tenant never did, so long ago; its worker was killed.
+/// A write of the role for Ann that the tenant never applied, at that time; its worker was killed.
 pub(crate) async fn unanswered(world: &World, ago: &str) {
-    // The tenant does nothing for a client that has gone.
+    // The tenant does nothing for a client that has disconnected.
     let never = Fault::Delay(Duration::from_secs(30));
     world.tenant.hold_fault(patches(), never);
     world.earn(ANN, "pl_1").await;
@@ -103,7 +104,7 @@ async fn f47_a_write_that_got_502_and_was_not_applied_revives_nothing() {
     f47_revived(Fault::status(502)).await;
 }
 
-/// The worker died after a write that was not applied, and is started days later.
+/// The worker died after a write that was not applied, and starts again days later.
 #[tokio::test]
 async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
     let world = World::builder().start().await;
@@ -120,14 +121,14 @@ async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
     );
 }
 
-/// A revoke is done and its answer lost; another client edits the user before we look again.
+/// A revoke is applied and its response lost; another client edits the user before the next attempt.
 #[tokio::test]
 async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     world.seed_user(ANN, &["base"]);
     world.earn(ANN, "pl_1").await;
     quiet(&world).await;
-    // Records come after the look that follows the settle time of three seconds.
+    // Records arrive after the attempt that follows the settle delay of three seconds.
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let delay = Duration::from_millis(4_500)..=Duration::from_millis(4_500);
     let stream = LogStream {
@@ -163,7 +164,7 @@ async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
         .await;
 }
 
-/// A worker whose clock is an hour ahead writes, is refused, and dies; another one goes on.
+/// A worker whose clock is an hour ahead writes, is refused, and dies; another one continues.
 #[tokio::test]
 async fn a_change_has_one_row_although_workers_clocks_differ() {
     let world = World::builder()

@@ -1,4 +1,4 @@
-//! An erasure beside many dead letters, and a playlist that is saved for a person who was erased.
+//! An erasure beside many dead letters, and a playlist that is saved for an erased user.
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -13,7 +13,7 @@ const LETTERS: &str = "INSERT INTO dead_letters (stream, stream_seq, subject, re
     UNION ALL SELECT 'APP_EVENTS', 1, 'plays.1', 'unreadable', 'd', 'auth0|6132829445244d0069782a78', 30, now(),
         now() - interval '2 days'";
 
-/// Letters are looked through before anything is locked that others wait for.
+/// The erasure searches dead letters before it locks rows that other sessions wait for.
 #[tokio::test]
 async fn an_erasure_beside_many_letters_holds_up_no_fold() {
     let world = World::builder()

@@ -1,17 +1,17 @@
-//! Keeps the floors: which part of `src/` may use which other part and which crates, and a few rules of the house that
-//! no lint knows. It owns the two tables below and reads text only; it must never need the code to compile.
+//! Enforces the floors: which part of `src/` may use which other part and which crates, and a few rules of the project
+//! that no lint knows. It owns the two tables below and reads text only; it must never need the code to compile.
 //!
-//! How it reads: comments and the contents of strings are blanked, the rest is cut into words and signs, `use` trees are
-//! flattened, and every path that starts at `crate`, at a `super` that reaches the root, or at a crate's name is looked up.
-//! What it cannot see: a type that reaches a floor as a value or through a re-export under another name, and names put
-//! together by macros.
+//! Method: comments and the contents of strings are blanked, the rest is cut into words and signs, `use` trees are
+//! flattened, and every path that starts at `crate`, at a `super` that reaches the root, or at a crate's name is looked
+//! up. It cannot see a type that reaches a floor as a value or through a re-export under another name, and names built
+//! by macros.
 
 use std::{fs, path::Path};
 
 const GROUND: &[&str] = &["clock", "config", "lifecycle", "metrics", "telemetry"];
 const ADAPTERS: &[&str] = &["auth0", "bus", "store"];
 
-/// What a part of `src/` may use besides itself; `None` for a part that has no floor.
+/// The parts that a part of `src/` may use besides itself; `None` for a part that has no floor.
 fn may_use(part: &str) -> Option<Vec<&'static str>> {
     let domain: &[&str] = &["domain"];
     Some(match part {
@@ -19,7 +19,7 @@ fn may_use(part: &str) -> Option<Vec<&'static str>> {
         "clock" | "config" | "lifecycle" | "metrics" | "telemetry" => domain.to_vec(),
         "auth0" | "bus" | "store" => [domain, GROUND].concat(),
         "flow" => [domain, GROUND, ADAPTERS].concat(),
-        // Not the bus: what arrives over HTTP goes to the stream through `flow::accept`.
+        // Not the bus: requests over HTTP reach the stream through `flow::accept`.
         "http" => [domain, GROUND, &["auth0", "store", "flow"]].concat(),
         "app" => [domain, GROUND, ADAPTERS, &["flow", "http"]].concat(),
         "cli" => [domain, GROUND, ADAPTERS, &["flow", "http", "app"]].concat(),
@@ -36,7 +36,7 @@ fn may_use(part: &str) -> Option<Vec<&'static str>> {
     })
 }
 
-/// Crates that one place alone may name: (crate, where under `src/`).
+/// Crates that only one place may name: (crate, where under `src/`).
 const ONE_PLACE: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("reqwest", &["auth0/"]),
@@ -49,7 +49,8 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("backoff", &["flow/backoff.rs"]),
 ];
 
-/// The dependencies that `domain` may name: data and arithmetic, nothing that reads a clock, a die or the world.
+/// The dependencies that `domain` may name: data and arithmetic, nothing that reads a clock, a random source or the
+/// outside.
 const PURE: &[&str] = &[
     "arrayvec",
     "bytes",
@@ -68,7 +69,7 @@ const PURE: &[&str] = &[
     "uuid",
 ];
 
-/// Ends of paths that read a clock or a die although their crate is pure.
+/// Ends of paths that read a clock or a random source although their crate is pure.
 const IMPURE_ENDS: &[&str] = &[
     "Instant",
     "SystemTime",
@@ -94,7 +95,7 @@ fn every_file_keeps_its_floor() {
     let mut faults = Vec::new();
     let mut parts = Vec::new();
     for (path, text) in files(&root.join("src")) {
-        // Unit tests may read samples and serve scripted answers.
+        // Unit tests may read samples and serve scripted responses.
         if path.ends_with("/tests.rs") || path.contains("/tests/") {
             continue;
         }
@@ -107,7 +108,7 @@ fn every_file_keeps_its_floor() {
         let house = house_faults(&path, &text, false).into_iter();
         faults.extend(house.map(|fault| format!("tests/{path}: {fault}")));
     }
-    // A scan that finds nothing to scan must not pass.
+    // A scan without any file must not pass.
     let others: &[&str] = &["domain", "flow", "http", "app", "cli", "sandbox", "main", "lib"];
     for part in [GROUND, ADAPTERS, others].concat() {
         assert!(parts.iter().any(|seen| seen == part), "no `{part}` to check");
@@ -118,7 +119,7 @@ fn every_file_keeps_its_floor() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-/// Made-up snippets: file | text (⏎ ends a line) | part of the one fault expected, nothing for none.
+/// Invented snippets: file | text (⏎ ends a line) | part of the one expected fault, empty for none.
 const SNIPPETS: &str = r##"
 # Floors
 domain/plan.rs | use crate::store::users; | `domain` uses `store`
@@ -239,7 +240,7 @@ fn the_house_rules_see_what_they_must() {
     );
 }
 
-/// What `text`, at `path` under `src/`, uses against the tables.
+/// The uses in `text`, at `path` under `src/`, that the tables forbid.
 fn floor_faults(path: &str, text: &str, dependencies: &[String]) -> Vec<String> {
     let words = words(&blank(text));
     let part = part(path);
@@ -318,7 +319,7 @@ fn is_impure(path: &[String]) -> bool {
     std || path.len() > 1 && path.iter().any(|name| IMPURE_ENDS.contains(&name.as_str()))
 }
 
-/// The rules that have nothing to do with floors. The length binds `src/` only.
+/// The rules that do not concern floors. The length limit holds for `src/` only.
 fn house_faults(path: &str, text: &str, in_src: bool) -> Vec<String> {
     let mut faults = Vec::new();
     if !text.starts_with("//!") {
@@ -346,7 +347,7 @@ fn house_faults(path: &str, text: &str, in_src: bool) -> Vec<String> {
     faults
 }
 
-/// The part a file belongs to: its top folder or file; the one command that may use the sandbox is a part of its own.
+/// The part of a file: its top folder or file; the one command that may use the sandbox is a part of its own.
 fn part(path: &str) -> String {
     if path == "cli/sandbox.rs" || path.starts_with("cli/sandbox/") {
         return "cli/sandbox".to_owned();
@@ -355,15 +356,15 @@ fn part(path: &str) -> String {
     top.trim_end_matches(".rs").to_owned()
 }
 
-/// How many modules deep a file is: `app.rs` and `flow/mod.rs` 1, `flow/fold.rs` 2.
+/// Depth of a file in modules: `app.rs` and `flow/mod.rs` 1, `flow/fold.rs` 2.
 fn depth(path: &str) -> usize {
     path.trim_end_matches("/mod.rs").split('/').count()
 }
 
 struct Read {
-    /// Every path, its head first: `crate::…` for what starts at the root by whatever spelling.
+    /// Every path, its head first: `crate::…` for every path that starts at the root, in any spelling.
     paths: Vec<Vec<String>>,
-    /// Names that stand for modules of this crate here, so that they are not taken for crates.
+    /// Names of modules of this crate, so that they do not count as crates.
     locals: Vec<String>,
 }
 
@@ -419,7 +420,8 @@ fn read_paths(words: &[String], file_depth: usize) -> Read {
     read
 }
 
-/// Whether the `::` before the word at `at` continues a path (`a::b`, `<T>::b`) instead of starting one (`::b`).
+/// Returns true if the `::` before the word at `at` continues a path (`a::b`, `<T>::b`) instead of starting one
+/// (`::b`).
 fn starts_in_middle(words: &[String], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).map_or("", |at| words[at].as_str());
     match before(2) {
@@ -429,7 +431,7 @@ fn starts_in_middle(words: &[String], at: usize) -> bool {
     }
 }
 
-/// Files a path under its head: supers that reach the root become `crate`, shorter ones are this floor's own.
+/// Records a path under its head: supers that reach the root become `crate`, shorter ones are this floor's own.
 fn add(read: &mut Read, mut path: Vec<String>, levels: usize, imported: bool) {
     let supers = path
         .iter()
@@ -453,7 +455,7 @@ fn add(read: &mut Read, mut path: Vec<String>, levels: usize, imported: bool) {
     read.paths.push(path);
 }
 
-/// Flattens the `use` tree at `at` into whole paths; returns where it ends. An alias is the path's last name as well.
+/// Flattens the `use` tree at `at` into whole paths; returns its end. An alias is also the path's last name.
 fn flatten(words: &[String], mut at: usize, stem: &[String], flat: &mut Vec<Vec<String>>) -> usize {
     let mut path = stem.to_vec();
     let mut branched = false;

@@ -1,4 +1,4 @@
-//! What a fold's reader takes of the server, and gives back.
+//! The server's resources that a fold's reader uses, and releases.
 
 use futures_util::TryStreamExt as _;
 use rolekeeper::sandbox::servers::NatsOptions;
@@ -14,7 +14,7 @@ async fn consumers(world: &World) -> usize {
     names.len()
 }
 
-/// A Postgres that is full at each move of a cursor, and counts how often.
+/// A Postgres that is full at each move of a cursor, with a count of these failures.
 const FULL: &str = "
     CREATE SEQUENCE tries;
     CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,7 +66,7 @@ async fn a10_large_messages_are_pulled_by_their_bytes() {
     let poisons: Vec<Sent> = (0..200)
         .map(|n| poison(&format!("p{n}"), "pl_1", large.clone(), "oversized"))
         .collect();
-    // Not all at once: the server takes 64 MiB of unread answers and requests.
+    // Not all at once: the server accepts 64 MiB of unread responses and requests.
     for some in poisons.chunks(20) {
         world.publish(some).await;
     }

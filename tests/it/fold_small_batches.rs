@@ -1,4 +1,4 @@
-//! Batches so small that cursor and counts move in one statement.
+//! Batches that are small enough for the fast path, which moves cursor and counts in one statement.
 
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn single_plays_count_make_playlists_and_carry_owners_over_the_line() {
     );
 }
 
-/// What the statement read of a playlist is not what it adds to, when somebody erased its owner in between.
+/// The statement does not add to a playlist whose owner was erased since it was read.
 #[tokio::test]
 async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
     let world = World::start().await;
@@ -55,7 +55,7 @@ async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
         .await;
     world.settled().await;
 
-    // As an erasure does it.
+    // Like an erasure.
     let mut erasure = world.db.begin().await.expect("Postgres answers");
     sqlx::query("UPDATE playlists SET owner_id = NULL, name = NULL, plays = 0, deleted = true WHERE owner_id = 'auth0|ann'")
         .execute(&mut *erasure)

@@ -1,4 +1,4 @@
-//! Managed roles that another client gives or takes away: each has a row of its own, and is not taken for ours.
+//! Managed roles that another client gives or removes: each has a row of its own, and does not count as ours.
 
 use rolekeeper::sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Users whom Auth0 does not know: only its own word counts, nothing is forgotten at once, and a mass of them is held.
+//! Users that Auth0 does not know: only its own error counts, no data is forgotten at once, and a mass of them is held.
 
 use rolekeeper::sandbox::tenant::Endpoint::ReadUser;
 use rolekeeper::sandbox::tenant::{CallMatch, Fault};
@@ -40,7 +40,7 @@ async fn holder(world: &World, user: &str) {
         .await;
 }
 
-/// A day passes: every holder is verified anew.
+/// A day passes: every holder is verified again.
 async fn a_day_passes(world: &World) {
     let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
     sqlx::query(aged)
@@ -49,7 +49,7 @@ async fn a_day_passes(world: &World) {
         .expect("Postgres answers");
 }
 
-/// The holder falls below the threshold and loses the role: it is ours to take.
+/// The holder falls below the threshold and loses the role: it is adopted.
 async fn is_ours_to_take(world: &World, user: &str) {
     let playlist = &user[6..];
     world
@@ -218,7 +218,7 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
     is_ours_to_take(&world, "auth0|u3").await;
 }
 
-/// While users are held another one gets a role.
+/// While users are held another user gets a role.
 async fn holder_beside(world: &World) {
     world.seed_user("auth0|eve", &["mentor"]);
     world.earn("auth0|eve", "eve").await;
@@ -229,7 +229,7 @@ async fn holder_beside(world: &World) {
         .await;
 }
 
-/// Nobody holds a role here; the playlists alone would have her asked for each day.
+/// No user holds a role here; only the playlists cause her daily read.
 #[tokio::test]
 async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
     let world = sweeping().start().await;

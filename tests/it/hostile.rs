@@ -1,5 +1,5 @@
-//! Users and answers that would do harm: a name that is refused again and again, refusals that would stop everyone else, records
-//! without end, and profiles of others or without the roles that are there.
+//! Hostile users and responses: a name that is refused repeatedly, refusals that would stop all other users, endless
+//! records, and profiles of other users or without their roles.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const FAILED: &str = "SELECT count(*) FROM nominations WHERE failure = 'bad_answ
 const WAITS: &str =
     "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL";
 
-/// Ann holds the role, and her profile has room for no name.
+/// Ann holds the role, and her profile has no room for a name.
 async fn no_room_for_a_name() -> World {
     let options = TenantOptions {
         profile_limit: ProfileLimit {
@@ -112,7 +112,7 @@ async fn wishes_without_end_with_refusals_hold_back_no_role() {
         })
         .await;
     assert!(world.calls_to(PatchUser) <= 3, "{}", world.calls_to(PatchUser));
-    // What was left out is written later.
+    // The omitted name is written later.
     world
         .count_is("the newest wish waits for its minute", WAITS, 1)
         .await;

@@ -1,4 +1,4 @@
-//! F5: a worker freezes when its write is on its way. Another one takes over; then the write comes after all.
+//! F5: a worker freezes while its write is in flight. Another one takes over; then the write arrives.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::rules_many::{RulesFile, rule};
 use crate::world::{CLIENT, Worker, World};
 
 const ANN: &str = "auth0|ann";
-/// Past every timeout of a frozen holder's session, and its lease.
+/// After every timeout of a frozen holder's session, and its lease.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
-/// How often we left Ann with the role, or without it.
+/// The number of times that we left Ann with the role, or without it.
 fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());
     let history = world.tenant.history(ANN);
@@ -25,14 +25,14 @@ fn written(world: &World, with_role: bool) -> usize {
         .count()
 }
 
-/// A worker that reconciles, whose way to the tenant can be long.
+/// A worker that reconciles, with an adjustable delay to the tenant.
 struct Sleeper {
     worker: Worker,
     way: Proxy,
 }
 
 impl Sleeper {
-    /// Its write is done, and it goes on.
+    /// Its write is done, and it continues.
     async fn wakes(&self, world: &World) {
         let before = world.tenant.history(ANN).len();
         self.way.let_go();
@@ -71,8 +71,8 @@ async fn world(more: &[(&str, String)]) -> (World, Sleeper) {
     (world, Sleeper { worker, way })
 }
 
-/// Publishes what makes `sleeper` write, and freezes it before that arrives. Returns the worker that is to take over, which hears
-/// the tenant's log.
+/// Publishes the events that make `sleeper` write, and freezes it before the write arrives. Returns the worker that
+/// will take over, which receives the tenant's log.
 async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sent]) -> Worker {
     let before = world.tenant.history(ANN).len();
     let held = sleeper.way.held();
@@ -89,7 +89,7 @@ async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sen
     heir
 }
 
-/// Waits until the heir has looked at Ann.
+/// Waits until the second worker has made an attempt for Ann.
 async fn taken_over(world: &World) {
     world
         .eventually_within(TAKEN_OVER_WITHIN, "the heir has looked", async || {
@@ -113,7 +113,7 @@ async fn a_late_grant_goes_again_also_where_others_changed_the_list() {
     taken_over(&world).await;
 
     sleeper.wakes(&world).await;
-    // No answer was read that says when the write was done: the role of others is reported, not restored.
+    // No response with the time of the write was read: the role of the other client is reported, not restored.
     let reported = "SELECT count(*) FROM races WHERE outcome = 'unconfirmed'";
     world
         .eventually("its late write comes, and our role goes again", async || {
@@ -178,7 +178,7 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
 }
 
-/// A worker of the version before noted its writes without saying that nobody has recorded them.
+/// A worker of the version before stored its writes without the mark that their result is not recorded.
 #[tokio::test]
 async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
     let world = World::builder().env("ONLY", "http,fold").start().await;
@@ -207,7 +207,7 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
         .await;
 }
 
-/// No log stream tells of it, and the look that followed up was over before it came.
+/// No log stream reports it, and the attempt that followed up ended before it arrived.
 #[tokio::test]
 async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
     let (world, sleeper) = world(&[("SWEEP_INTERVAL_S", "1".to_owned())]).await;
@@ -240,7 +240,7 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
         .execute(&world.db)
         .await
         .expect("Postgres answers");
-    // No record says that it is ours, so it is shown as one given by hand.
+    // No record shows that the role is ours, so it counts as given by hand.
     let seen = "SELECT count(*) FROM assignments WHERE held AND NOT adopted";
     world
         .eventually("it is seen", async || world.number(seen).await == Some(1))

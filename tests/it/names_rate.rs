@@ -12,7 +12,7 @@ async fn run(world: &World, statement: &'static str) {
     run.await.expect("Postgres answers");
 }
 
-/// One user who wishes all the time costs one write a minute, and the newest wish is the one written.
+/// A user with continuous name requests costs one write a minute, and the newest request is written.
 #[tokio::test]
 async fn m4_one_user_has_one_name_written_a_minute() {
     let world = World::start().await;
@@ -39,7 +39,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
     world.is_named(ANN, "Ann 5").await;
     world.settled().await;
     assert_eq!(world.calls_to(PatchUser), 2);
-    // Old marks go.
+    // Old marks are removed.
     run(
         &world,
         "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'",
@@ -52,7 +52,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
         .await;
 }
 
-/// Thirty users wish at once on a small plan; a holder's verification does not wait for all of them.
+/// Thirty users request names at once on a small plan; a holder's verification does not wait for all of them.
 #[tokio::test]
 async fn m4_no_number_of_names_keeps_drift_from_being_found() {
     let world = World::builder()

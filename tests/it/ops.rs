@@ -1,4 +1,4 @@
-//! What operators see: metrics, health, logs.
+//! Output for operators: metrics, health, logs.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -26,7 +26,7 @@ fn series(metrics: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What `promtool check metrics` has to say; empty when it is content.
+/// The output of `promtool check metrics`; empty when it finds nothing.
 async fn promtool(metrics: &str) -> String {
     let mut command = tokio::process::Command::new("promtool");
     command
@@ -44,7 +44,7 @@ async fn promtool(metrics: &str) -> String {
     said
 }
 
-/// A bit of everything that is counted: every fifth user gets the role, every fortieth loses it again.
+/// Some of everything that is counted: every fifth user gets the role, every fortieth loses it again.
 async fn traffic(world: &World, users: u32) {
     for n in 0..users {
         let (user, list) = (format!("auth0|u{n}"), format!("pl_{n}"));

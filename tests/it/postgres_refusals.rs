@@ -1,4 +1,4 @@
-//! A database user who lacks a right.
+//! A database user without a required right.
 
 use crate::world::{World, text};
 

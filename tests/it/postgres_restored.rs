@@ -1,4 +1,5 @@
-//! F59: a Postgres restored from a backup: what it forgot is reported, and roles granted since are ours again.
+//! F59: after a restore of Postgres from a backup, the missing changes are reported, and roles granted since are ours
+//! again.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -31,7 +32,7 @@ async fn earn(world: &World, numbers: std::ops::Range<u32>) {
         .await;
 }
 
-/// One play of each of these users' playlists is taken back.
+/// One retraction for each of these users' playlists.
 async fn fall(world: &World, numbers: std::ops::Range<u32>) {
     for n in numbers {
         let retraction = retraction(&format!("r{n}"), &format!("p{n}-7"), &format!("pl_{n}"));
@@ -44,7 +45,7 @@ fn holders(world: &World, numbers: std::ops::Range<u32>) -> usize {
     numbers.filter(holds).count()
 }
 
-/// Copies the files of a stopped server; answers where the copy lies.
+/// Copies the files of a stopped server; returns the path of the copy.
 fn copy(postgres: &Postgres) -> PathBuf {
     let to = postgres.data_dir().with_file_name("backup");
     let done = Command::new("cp")
@@ -64,7 +65,7 @@ async fn back_up(world: &World) -> PathBuf {
     backup
 }
 
-/// Puts the copy back; `meanwhile` happens while Postgres is away.
+/// Restores the copy; `meanwhile` happens while Postgres is away.
 async fn restore(world: &World, backup: &PathBuf, meanwhile: impl Future<Output = ()>) {
     let mut postgres = world.postgres().await;
     postgres.stop(PostgresStop::Fast).await.expect("it stops");

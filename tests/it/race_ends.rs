@@ -1,4 +1,5 @@
-//! Races that no look can conclude: the account is another one, the user is gone, or what is needed is kept no longer.
+//! Races that no attempt can conclude: the account is another one, the user is gone, or the needed rows are no longer
+//! kept.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ async fn sql(world: &World, statement: &'static str) {
         .expect("Postgres answers");
 }
 
-/// A race that stays open: no record tells how the profile became what it is.
+/// A race that stays open: no record explains the profile.
 async fn open_race(world: &World) {
     stream_logs(world).await;
     race(world, ANN, &["mentor", "vip"]).await;
@@ -33,8 +34,8 @@ async fn open_race(world: &World) {
     world.quiet().await;
 }
 
-/// Our revoke overwrites another client's `vip`, and the account is deleted and made anew before the records come; Auth0 was
-/// asked in between if it was `seen`.
+/// Our revoke overwrites another client's `vip`, and the account is deleted and created again before the records
+/// arrive; Auth0 was read in between if it was `seen`.
 async fn made_anew(seen: bool) {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
@@ -84,7 +85,7 @@ async fn made_anew(seen: bool) {
     let anew = json!({"app_metadata": {"roles": []}});
     world.tenant.create_user(ANN, anew).expect("a sign-up");
     world.quiet().await;
-    // Ten minutes later nothing more has come.
+    // Ten minutes later no further record has arrived.
     sql(
         &world,
         "UPDATE races SET found_at = found_at - interval '10 minutes'",

@@ -1,4 +1,4 @@
-//! What reconciling does when the tenant is in trouble: limits, errors, lost answers, gone users.
+//! Reconciling while the tenant is in trouble: limits, errors, lost responses, users who are gone.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const LIMITED: [&str; 2] = [
     r#"rolekeeper_auth0_calls_total{call="patch_user",result="limited"}"#,
 ];
 
-/// Impatient, so that a call without an answer is soon over.
+/// A short timeout, so that a call without a response ends soon.
 fn impatient() -> Builder {
     World::builder()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -55,7 +55,7 @@ async fn a_tenant_that_says_429_for_long_costs_no_attempts_and_few_calls() {
         world.settled().await;
         assert_eq!(world.roles(user), ["mentor", ROLE]);
         let calls = world.calls_of(user);
-        // Held for 1 s, then 2 s: nobody hammers.
+        // The stage waits 1 s, then 2 s, so calls do not accumulate.
         assert!(calls.len() <= 8, "{calls:?}");
     }
     assert_eq!(world.attempts_noted().await, 0);
@@ -217,7 +217,7 @@ async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
         assert!(!endpoints[3..].contains(&PatchUser), "{endpoints:?}");
         let confirmed = ("granted".to_owned(), Some("confirmed".to_owned()));
         assert_eq!(world.audit_of(user).await, [confirmed]);
-        // Not looked at before a write that is late could have arrived.
+        // No attempt before a late write could have arrived.
         assert!(
             gaps(&world.calls_of(user))[1] >= 2.9,
             "{:?}",
@@ -281,7 +281,7 @@ async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gon
         .eventually("both are done", async || world.is_quiet().await)
         .await;
 
-    // Three sweeps later, nobody has asked for them again.
+    // Three sweeps later there was no further call for them.
     for _ in 0..3 {
         let unset = "UPDATE assignments SET wanted = false WHERE user_id = 'auth0|eve'";
         sqlx::query(unset)

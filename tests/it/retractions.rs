@@ -1,4 +1,4 @@
-//! Plays that are taken back: for how long that is remembered, and what becomes of a count below 0.
+//! Retractions: how long they are remembered, and counts below 0.
 
 use crate::events::{deleted, plays, retraction, saved};
 use crate::world::{World, text};
@@ -70,8 +70,8 @@ async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
         .await;
 }
 
-/// With remembered ids, a play that was counted in an earlier life, or not at all since the playlist was deleted, is not
-/// taken away from the life of today.
+/// With remembered ids, a retraction of a play that was counted in an earlier life, or not at all since the playlist
+/// was deleted, does not lower the present count.
 #[tokio::test]
 async fn retractions_of_an_earlier_life_change_nothing() {
     let world = World::builder()
@@ -105,7 +105,7 @@ async fn retractions_of_an_earlier_life_change_nothing() {
         .eventually("all is folded", async || world.number(folded).await == Some(61))
         .await;
     assert_eq!(world.number(PLAYS).await, Some(7));
-    // Ahead of its play, a retraction still counts.
+    // A retraction that comes before its play still counts.
     world.publish(&retract("late", 0..1)).await;
     world.publish(&plays("late", "pl_1", 0..1)).await;
     world

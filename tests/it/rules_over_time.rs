@@ -1,4 +1,4 @@
-//! Rules that change, that wait, and that meet people's own changes.
+//! Rules that change, rules that wait, and changes by hand.
 
 use rolekeeper::sandbox::tenant::{Actor, Endpoint};
 use serde_json::{Value, json};
@@ -14,14 +14,14 @@ fn user(name: &str) -> String {
     format!("auth0|{name}")
 }
 
-/// A world with this file, in which nobody waits long for the sweep.
+/// A world with this file and a short interval of the sweep.
 async fn world(file: &RulesFile) -> World {
     let builder = World::builder().env("RULES_FILE", file.path().display());
     builder.env("SWEEP_INTERVAL_S", 1).start().await
 }
 
 impl World {
-    /// A mentor whose playlist `pl_<name>` gets so many plays, with ids from `<name>-0` on.
+    /// A mentor whose playlist `pl_<name>` gets this number of plays, with ids from `<name>-0` on.
     pub(crate) async fn played(&self, name: &str, count: u32) {
         self.seed_user(&user(name), &["mentor"]);
         let list = format!("pl_{name}");
@@ -30,7 +30,7 @@ impl World {
             .await;
     }
 
-    /// Takes the plays with these numbers back.
+    /// Retracts the plays with these numbers.
     pub(crate) async fn retracted(&self, name: &str, numbers: std::ops::Range<u32>) {
         let list = format!("pl_{name}");
         let one = |n| retraction(&format!("r-{name}-{n}"), &format!("{name}-{n}"), &list);
@@ -51,14 +51,14 @@ impl World {
         .await;
     }
 
-    /// Since when the user has been below the line, as long as the role is kept all the same.
+    /// The time since which the user is below the threshold while the role is kept.
     async fn below_since(&self, name: &str) -> Option<OffsetDateTime> {
         let row = sqlx::query("SELECT below_since FROM assignments WHERE user_id = $1 AND role = $2");
         let row = row.bind(user(name)).bind(ROLE).fetch_optional(&self.db).await;
         row.expect("Postgres answers")?.get("below_since")
     }
 
-    /// Waits until that is known.
+    /// Waits until that time is recorded.
     async fn fell(&self, name: &str) -> OffsetDateTime {
         self.eventually("the fall is noted", async || {
             self.below_since(name).await.is_some()
@@ -69,7 +69,7 @@ impl World {
             .expect("the role is kept for long enough")
     }
 
-    /// When the worker gave and took the role, by the tenant's own history.
+    /// The times at which the worker granted and revoked the role, by the tenant's own history.
     fn changes(&self, name: &str) -> Vec<oracle::Change> {
         oracle::changes(&self.tenant, CLIENT, &user(name))
     }
@@ -91,7 +91,7 @@ pub(crate) fn line_is(rules: &[Value], line: i64) -> bool {
         .any(|rule| rule["role"] == ROLE && rule["grant_at"] == line)
 }
 
-/// F23: the line moves up and down again, and in between the role leaves the file.
+/// F23: the threshold moves up and down again, and in between the role leaves the file.
 #[tokio::test]
 async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_left() {
     let hundred = rule(ROLE, 100, 100, "");
@@ -128,7 +128,7 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
     world
         .rules_in_force("the role has left the file", |rules| !line_is(rules, 150))
         .await;
-    // One more, one less, one for ever, and a person's own wish: nobody minds.
+    // One role more, one less, one permanent, and one by hand: rolekeeper changes none of them.
     world.publish(&plays("more", "pl_new", 0..100)).await;
     world.retracted("high", 0..60).await;
     world.publish(&[deleted("gone", "pl_top")]).await;
@@ -145,7 +145,7 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
     assert_eq!(world.patches(), before + 2 + 5);
 }
 
-/// The role goes when the grace is over, without an event; whoever comes back in time keeps it.
+/// The role is revoked when the grace is over, without an event; a user who returns in time keeps it.
 #[tokio::test]
 async fn grace_ends_on_time_without_an_event_and_a_return_ends_it_too() {
     let grace = time::Duration::seconds(4);
@@ -186,7 +186,8 @@ async fn grace_ends_on_time_without_an_event_and_a_return_ends_it_too() {
     );
 }
 
-/// A role just granted is kept for a while although it is not earned any more; one held for long goes at once.
+/// A role that was just granted is kept for a while although it is no longer earned; one held for long is revoked at
+/// once.
 #[tokio::test]
 async fn a_role_is_kept_for_the_least_time_after_its_grant() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "min_hold = \"8s\""));
@@ -211,7 +212,7 @@ async fn a_role_is_kept_for_the_least_time_after_its_grant() {
     );
 }
 
-/// A kill inside the grace neither ends it, nor begins it anew.
+/// A kill inside the grace neither ends it, nor starts it again.
 #[tokio::test]
 async fn grace_outlives_a_kill() {
     let grace = time::Duration::seconds(10);
@@ -230,7 +231,7 @@ async fn grace_outlives_a_kill() {
     assert!(went < grace * 2, "begun anew: gone after {went}");
 }
 
-/// A rule that changes counts for those who are inside its old grace too.
+/// A changed rule also holds for users who are inside its old grace.
 #[tokio::test]
 async fn a_shorter_grace_counts_for_those_who_wait_already() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "grace = \"1h\""));
@@ -247,7 +248,7 @@ async fn a_shorter_grace_counts_for_those_who_wait_already() {
 const LEFT: &str = "rolekeeper_roles_taken_away_total{answer=\"left\"}";
 const RESTORED: &str = "rolekeeper_roles_taken_away_total{answer=\"restored\"}";
 
-/// A world in which Ann has earned the role and a person takes it away.
+/// A world in which Ann has earned the role and another client removes it.
 async fn taken_away(manual: &str) -> (World, RulesFile) {
     let file = RulesFile::new(&rule(ROLE, 100, 100, manual));
     let world = world(&file).await;
@@ -268,7 +269,7 @@ async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
         .eventually("it is told", async || world.worker().count(LEFT).await == Some(1))
         .await;
     world.quiet().await;
-    // Neither one more play, nor a sweep, nor another worker brings it back.
+    // Neither one more play, nor a sweep, nor another worker restores it.
     world.publish(&plays("more", "pl_ann", 0..1)).await;
     world.worker().kill9().await;
     let worker = world.start_worker().await;

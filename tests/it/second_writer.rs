@@ -108,7 +108,7 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
             world.number(asked).await == Some(1)
         })
         .await;
-    // Ten minutes later it does not know the record either.
+    // Ten minutes later it still does not know the record.
     let aged = "UPDATE foreign_writes SET asked_at = asked_at - interval '10 minutes', ask_at = now() WHERE ask_at IS NOT NULL";
     sqlx::raw_sql(aged)
         .execute(&world.db)
@@ -129,7 +129,7 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
     );
 }
 
-/// Our write is applied and its answer is lost, or says that it was refused: its record is none of another program.
+/// Our write is applied and its response is lost, or reports a refusal: its record is not from another program.
 #[tokio::test]
 async fn unanswered_and_refused_writes_of_ours_stop_nothing() {
     let world = World::start().await;

@@ -107,7 +107,7 @@ async fn a_long_transaction_is_seen_with_what_it_leaves() {
         .await;
 }
 
-/// Enough rows between two users that no slice has both.
+/// Enough rows between two users that no partition has both.
 const FAR_APART: &str = "INSERT INTO pause DEFAULT VALUES;
     INSERT INTO playlists (playlist_id, plays, owner_id) VALUES ('pl_a', 100, 'auth0|a'), ('pl_z', 100, 'auth0|z');
     INSERT INTO playlists (playlist_id, plays, owner_id)
@@ -118,7 +118,7 @@ async fn a_sweep_that_waits_holds_up_no_fold() {
     let world = World::builder().workers(0).start().await;
     let mut other = connection(&world).await;
     run(&mut other, FAR_APART).await;
-    // The sweep waits to learn what becomes of this row.
+    // The sweep waits for the end of this row's transaction.
     run(
         &mut other,
         "BEGIN; INSERT INTO nominations (user_id, urgency) VALUES ('auth0|z', 1)",

@@ -1,4 +1,4 @@
-//! What the sweep costs, and what one failing part of it may stop: nothing else.
+//! The cost of the sweep, and the effect of one failing part: the other parts continue.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::world::World;
 const ANN: &str = "auth0|ann";
 /// Writes of ours without a record, as on a first day without a log stream.
 const OLD_WRITES: usize = 60_000;
-/// How long a sweep over them may take on a busy machine.
+/// The longest time of a sweep over them on a busy machine.
 const SWEPT_WITHIN: Duration = Duration::from_secs(15);
 
 async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
@@ -26,7 +26,7 @@ async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
         .expect("Postgres answers");
 }
 
-/// A race whose writes are kept no longer: the sweep's last part ends it.
+/// A race whose writes are no longer kept: the sweep's last part ends it.
 async fn open_race(world: &World) {
     let race = "INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, found_at)
                 VALUES (gen_random_uuid(), 'auth0|raced', gen_random_uuid(), 'r', '[]', '[]', '[]', '[]', now(), now() - interval '1 hour')";
@@ -97,7 +97,7 @@ async fn a_part_of_the_sweep_that_fails_stops_neither_the_rest_nor_attempts() {
             worker.count(failures).await >= Some(2)
         })
         .await;
-    // The parts before it and behind it work, and so do attempts.
+    // The parts before and after it work, and so do attempts.
     run(&world.db, "UPDATE assignments SET wanted = false").await;
     let mended = "SELECT count(*) FROM assignments WHERE wanted";
     world
@@ -118,7 +118,7 @@ async fn a_part_of_the_sweep_that_fails_stops_neither_the_rest_nor_attempts() {
     );
 }
 
-/// What the counters say and what is there, side by side.
+/// The counters and the actual numbers, side by side.
 const COUNTED: &str = "SELECT count(*) FROM (
     SELECT counter, sum(value) AS value FROM (SELECT * FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS c GROUP BY counter
 ) AS c JOIN (
@@ -169,7 +169,7 @@ async fn dead_letters_go_after_thirty_days_and_not_before() {
     run(&world.db, letters).await;
     run(&world.db, totals).await;
     world.start_worker().await;
-    // An hour of each day was not over yet when they were made.
+    // One hour of each day was not over yet at their creation.
     world
         .eventually("those of thirty days are left", async || {
             let letters = world.number("SELECT max(stream_seq) FROM dead_letters").await;

@@ -1,10 +1,10 @@
-//! A term ends while a user is being claimed.
+//! A leadership ends while a user is being claimed.
 
 use std::time::Duration;
 
 use crate::world::World;
 
-/// Commits of a claim wait for a lock of the test's.
+/// Commits of a claim wait for a lock of the test.
 const HOLD_CLAIMS: &str = "CREATE FUNCTION hold_claim() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock(18); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER hold_claim AFTER UPDATE OF lease ON nominations DEFERRABLE INITIALLY DEFERRED
@@ -12,7 +12,7 @@ const HOLD_CLAIMS: &str = "CREATE FUNCTION hold_claim() RETURNS trigger LANGUAGE
 const CLAIMING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-/// The lease is 970 s; the user does not wait it out.
+/// The lease is 970 s; the user does not wait for its end.
 #[tokio::test]
 async fn l18_a_claim_at_the_end_of_a_term_gets_its_look() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 120).start().await;

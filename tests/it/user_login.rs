@@ -1,7 +1,7 @@
-//! Users who sign up and log in at the stand-in tenant, and the tokens they come to the data API with.
+//! Users who sign up and log in at the stand-in tenant, and their tokens for the data API.
 //!
-//! Owns the story from the first token to the claim of a role and its loss. Every answer is the tenant's or the API's own,
-//! over HTTP.
+//! Owns the story from the first token to the claim of a role and its loss. Every response is the tenant's or the API's
+//! own, over HTTP.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -65,7 +65,7 @@ impl App {
         self.post("/oauth/token", body).await
     }
 
-    /// Both tokens of a login that asks for roles.
+    /// Both tokens of a login that requests roles.
     async fn tokens(&self) -> (String, String) {
         let (status, body) = self
             .log_in(EMAIL, PASSWORD, "openid roles read:app write:app")
@@ -96,7 +96,7 @@ impl App {
     }
 }
 
-/// What a token says, unchecked: whether it is believed is the API's to show.
+/// The claims of a token, unchecked: the API decides about its validity.
 fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).expect("three parts");
     let json = BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64url");
@@ -202,7 +202,7 @@ async fn a_new_signing_key_is_believed_without_a_restart_and_the_one_before_stil
     let believed = async || me(&after).await == 200;
     app.world.eventually("the new key is believed", believed).await;
     assert_eq!(me(&before).await, 200);
-    // The first key is withdrawn by the next rotation.
+    // The next rotation withdraws the first key.
     app.world.tenant.rotate_signing_key().expect("a key");
     let (_, newest) = app.tokens().await;
     let believed = async || me(&newest).await == 200;
@@ -210,7 +210,7 @@ async fn a_new_signing_key_is_believed_without_a_restart_and_the_one_before_stil
     assert_eq!(me(&before).await, 401);
 }
 
-/// Each request of a flood waits for Postgres, in the worker that folds, reconciles and answers probes.
+/// Each request of a flood waits for Postgres, in the worker that folds, reconciles and serves probes.
 #[tokio::test]
 async fn m14_a_flood_of_slow_requests_holds_up_no_role_and_no_probe() {
     let app = App::start().await;

@@ -9,8 +9,8 @@ use super::World;
 use crate::events::Sent;
 
 impl World {
-    /// Publishes `sent` on `subject`, as given, with `headers` behind the version line, and waits until the stream has it.
-    /// Returns its sequence.
+    /// Publishes `sent` on `subject`, unchanged, with `headers` after the version line, and waits until the stream has
+    /// it. Returns its sequence.
     pub(crate) async fn publish_raw(&self, subject: &[u8], headers: &[u8], sent: Sent) -> u64 {
         let seq = self.send_raw(subject, headers, &sent.payload).await;
         self.oracle().stored(seq, sent);

@@ -43,7 +43,7 @@ async fn f49_what_is_denied_for_one_user_parks_that_user_alone() {
     for n in 0..5 {
         let good = format!("auth0|good{n}");
         world
-            .eventually("others go on", async || world.roles(&good) == ["mentor", ROLE])
+            .eventually("others continue", async || world.roles(&good) == ["mentor", ROLE])
             .await;
     }
     assert_eq!(world.worker().count(OPENED).await, Some(0));
@@ -227,14 +227,14 @@ async fn a_row_that_postgres_refuses_parks_its_user_alone() {
     sqlx::query(refuse)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     earn(&world, "auth0|bad").await;
     earn(&world, "auth0|good").await;
     world
         .eventually("one is parked", async || world.number(PARKED).await == Some(1))
         .await;
     world
-        .eventually("the other goes on", async || {
+        .eventually("the other continues", async || {
             world.roles("auth0|good") == ["mentor", ROLE]
         })
         .await;
@@ -261,7 +261,7 @@ async fn a_row_that_cannot_be_read_stops_nobody_else() {
     sqlx::query(overflow)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("that user is parked", async || {
             world.number(PARKED).await == Some(1)
@@ -269,7 +269,7 @@ async fn a_row_that_cannot_be_read_stops_nobody_else() {
         .await;
     earn(&world, "auth0|good").await;
     world
-        .eventually("the other goes on", async || {
+        .eventually("the other continues", async || {
             world.roles("auth0|good") == ["mentor", ROLE]
         })
         .await;

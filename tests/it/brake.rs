@@ -111,8 +111,8 @@ async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
     assert!((engaged - 1.0).abs() < 0.1, "the metric says {engaged}");
     // Later users wait with them; a user who earns the role again does not.
     world.publish(&[play("again", "pl_0")]).await;
-    world.count_is("one is in step again", HELD, 11).await;
-    world.count_is("nobody else waits", DUE, 0).await;
+    world.count_is("one is up to date again", HELD, 11).await;
+    world.count_is("no other user waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(12)), (before, 12));
 
     let released = world.told(&["brake", "release", "revokes"]).await;
@@ -152,8 +152,8 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
 
     let dropped = world.told(&["brake", "drop", "revokes"]).await;
     assert!(dropped.contains("12 users dropped"), "{dropped}");
-    world.count_is("nobody is held", HELD, 0).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user is held", HELD, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
 
     // A sweep that finds the one user whose role it may revoke does not change the others.
@@ -163,7 +163,7 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
     world
         .eventually("the sweep takes it from one", async || world.holders(12) == 11)
         .await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), before + 13);
 }
 
@@ -187,7 +187,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
             world.holders(500) == 500
         })
         .await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     let calls = || world.tenant.with_calls(<[_]>::len);
     let (patches, called) = (world.patches(), calls());
 
@@ -220,8 +220,8 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     line(1);
     world.start_worker().await;
     world.told(&["brake", "release", "revokes"]).await;
-    world.count_is("nobody is held", HELD, 0).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user is held", HELD, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(500)), (patches, 500));
 }
 
@@ -257,8 +257,8 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     let shown = world.told(&["brake"]).await;
     assert!(shown.contains("auth0|u8  +playlist_editor"), "{shown}");
     world.told(&["brake", "drop", "grants"]).await;
-    world.count_is("nobody is held", HELD, 0).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user is held", HELD, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), 0);
 
     // A sweep that finds the one user without a suppressed grant does not change the others.
@@ -272,18 +272,18 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     world.publish(&fallen([6])).await;
     world
         .count_is(
-            "one is below the line",
+            "one is below the threshold",
             "SELECT count(*) FROM assignments WHERE NOT wanted",
             1,
         )
         .await;
     world.publish(&[play("anew", "pl_6")]).await;
     world
-        .eventually("it is granted to who earned it anew", async || {
+        .eventually("it is granted to the user who earned it again", async || {
             world.holders(9) == 2
         })
         .await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), 2);
 }
 
@@ -349,7 +349,7 @@ async fn looks_at_once_do_not_slip_past_together() {
         .await;
     gate.rollback().await.expect("an open gate");
     world.count_is("the rest is held", HELD, 9).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.holders(12), 9);
 }
 

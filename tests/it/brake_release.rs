@@ -25,7 +25,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     sqlx::raw_sql(HELD)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let mut fold = world.db.begin().await.expect("a transaction");
     let mut look = world.db.begin().await.expect("a transaction");
     run(
@@ -102,14 +102,14 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     let again: Vec<_> = users[..3].iter().map(|user| fall(user, 8)).collect();
     world.publish(&again).await;
     let fallen = "SELECT count(*) FROM nominations WHERE cause_event LIKE 'r8-%'";
-    world.count_is("they are below the line again", fallen, 3).await;
+    world.count_is("they are below the threshold again", fallen, 3).await;
     let shown = world.told(&["brake"]).await;
     assert!(shown.contains("6 held, 0 more wait"), "{shown}");
     let dropped = world.told(&["brake", "drop", "revokes"]).await;
     assert!(dropped.contains("6 users dropped"), "{dropped}");
     world.told(&["resume"]).await;
     world
-        .count_is("no one waits", "SELECT count(*) FROM nominations", 0)
+        .count_is("no user waits", "SELECT count(*) FROM nominations", 0)
         .await;
     for user in &users {
         assert_eq!(world.roles(user), [ROLE], "{user}");

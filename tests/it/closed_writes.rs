@@ -45,7 +45,7 @@ async fn f47_revived(fault: Fault) {
     world.tenant.fault_once(patches(), fault);
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
-        .eventually("the second revoke is answered", async || {
+        .eventually("the second revoke has a response", async || {
             world.roles(ANN) == ["base"]
         })
         .await;
@@ -67,7 +67,7 @@ async fn f47_revived(fault: Fault) {
     assert_eq!(
         world.roles(ANN),
         ["base", ROLE],
-        "admin was taken away on purpose"
+        "admin was removed on purpose"
     );
     assert_eq!(left_open, Some(0));
 }
@@ -91,7 +91,7 @@ pub(crate) async fn unanswered(world: &World, ago: &str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(aged))
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_change_has_one_row_although_workers_clocks_differ() {
     sqlx::query(ahead)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.start_worker().await;
     quiet(&world).await;
     assert_eq!(world.roles(ANN), ["base", ROLE]);
@@ -195,11 +195,11 @@ async fn a_change_has_one_row_although_workers_clocks_differ() {
     sqlx::query(due)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually_within(
             Duration::from_secs(20),
-            "the user is looked at again",
+            "the user gets another attempt",
             async || world.calls_to(Endpoint::ReadUser) > reads,
         )
         .await;

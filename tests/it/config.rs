@@ -253,7 +253,7 @@ async fn log_settings_and_ports_in_use_are_named_too() {
 async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
     let world = World::builder().workers(0).start().await;
     let emptied = sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
-    emptied.execute(&world.db).await.expect("Postgres answers");
+    emptied.execute(&world.db).await.expect("Postgres responds");
     let refused = async |says: &str| {
         let worker = world.spawn_worker_with(&[]);
         let ended = worker.wait(Duration::from_secs(20)).await;
@@ -275,7 +275,7 @@ async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
     sqlx::query(newer)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     refused("start a newer binary").await;
     assert!(!world.command(&["migrate"]).await.status.success());
 }

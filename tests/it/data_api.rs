@@ -298,7 +298,7 @@ impl DataApi {
     }
 
     pub(crate) async fn got(request: reqwest::RequestBuilder) -> Got {
-        let answer = request.send().await.expect("the API answers");
+        let answer = request.send().await.expect("the API responds");
         Got {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),

@@ -371,7 +371,7 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
         .await
         .expect("nats-server starts");
     api.world
-        .eventually("it goes on", async || make().await.status == 202)
+        .eventually("it continues", async || make().await.status == 202)
         .await;
 
     api.world.postgres_proxy().refuse();
@@ -380,7 +380,7 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
     assert_eq!(api.get(ANNA, "/genres").await.status, 200);
     api.world.postgres_proxy().restore();
     api.world
-        .eventually("it goes on", async || make().await.status == 202)
+        .eventually("it continues", async || make().await.status == 202)
         .await;
     let stored = events(&api).await.len();
     api.world

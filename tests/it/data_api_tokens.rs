@@ -213,7 +213,7 @@ async fn keys_are_rotated_without_a_restart() {
     // The old one is revoked, and disappears with the next fetch.
     api.keys.has(&[("ec", &ec)]);
     let gone = async || {
-        status(&api, &ec.token(&ec.header("nobody's"), &claims)).await;
+        status(&api, &ec.token(&ec.header("unknown"), &claims)).await;
         status(&api, &api.token(USER)).await == 401
     };
     api.world.eventually("the old key is gone", gone).await;

@@ -35,11 +35,11 @@ pub(crate) async fn wish(store: &Store, user: &str, name: &str) {
     store
         .wish_display_name(&id(user), &name)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 async fn shown(store: &Store, user: &str) -> Option<String> {
-    store.display_name(&id(user)).await.expect("Postgres answers")
+    store.display_name(&id(user)).await.expect("Postgres responds")
 }
 
 impl World {
@@ -73,7 +73,7 @@ impl World {
             UPDATE nominations SET due_at = now() WHERE urgency = 2 AND lease IS NULL AND due_at > now() + interval '2 seconds'";
         self.eventually(&format!("{user} is named {name}"), async || {
             let passed = sqlx::raw_sql(passes).execute(&self.db).await;
-            passed.expect("Postgres answers");
+            passed.expect("Postgres responds");
             self.metadata(user)["displayName"] == name
         })
         .await;
@@ -226,7 +226,7 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
     // An unchanged name causes a read and no write.
     wish(&store, ANN, "Ann 19").await;
     world
-        .eventually("the wish has come true", async || {
+        .eventually("the request is applied", async || {
             world.is_named_a_minute_later(ANN, "Ann 19").await;
             world.open_names().await.is_empty()
         })
@@ -318,7 +318,7 @@ async fn a_wish_made_while_an_older_one_is_written_is_written_too() {
     wish(&store, ANN, "First").await;
     world.is_named(ANN, "First").await;
     wish(&store, ANN, "Second").await;
-    assert_eq!(world.open_names().await.len(), 1, "the first is not answered yet");
+    assert_eq!(world.open_names().await.len(), 1, "the first has no response yet");
     world.is_named_a_minute_later(ANN, "Second").await;
     world.quiet().await;
     assert_eq!(
@@ -383,7 +383,7 @@ async fn a_worker_that_dies_with_a_name_on_its_way_leaves_it_to_the_next() {
     sqlx::query("UPDATE nominations SET lease_until = now()")
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.start_worker().await;
     world.is_named("auth0|bob", "Bob").await;
     world.quiet().await;
@@ -400,17 +400,17 @@ async fn a_name_whose_answer_is_lost_is_seen_and_not_sent_again() {
         world
             .tenant
             .fault_once(CallMatch::to(PatchUser).user(user), fault);
-        wish(&store, user, "Somebody").await;
+        wish(&store, user, "Sam").await;
     }
     world
-        .eventually("the wishes have come true", async || {
+        .eventually("the requests are applied", async || {
             world.open_names().await.is_empty()
         })
         .await;
     world.quiet().await;
     for user in [ANN, "auth0|bob"] {
         assert_eq!(world.endpoints_of(user), [ReadUser, PatchUser, ReadUser]);
-        assert_eq!(world.metadata(user)["displayName"], "Somebody");
+        assert_eq!(world.metadata(user)["displayName"], "Sam");
     }
 }
 
@@ -495,7 +495,7 @@ async fn a_refused_name_gives_way_to_the_next_wish_and_is_tried_again_after_a_da
     sqlx::query("UPDATE display_names SET refused_at = refused_at - interval '25 hours'")
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.is_named_a_minute_later("auth0|bob", "Later").await;
     world
         .eventually("nothing is left", async || world.open_names().await.is_empty())
@@ -548,7 +548,7 @@ async fn in_shadow_mode_a_wish_stays_until_writes_are_on() {
     shadow.sigterm(Duration::from_secs(10)).await;
     world.start_worker().await;
     world
-        .eventually("both wishes have come true", async || {
+        .eventually("both requests are applied", async || {
             world.open_names().await.is_empty()
         })
         .await;
@@ -595,13 +595,13 @@ async fn a_wish_of_a_user_who_is_gone_is_kept_and_not_sent() {
         .eventually("the write is sent", async || world.tenant.faults_waiting() == 0)
         .await;
     assert!(world.tenant.delete_user(ANN));
-    wish(&store, "auth0|nobody", "Nobody").await;
+    wish(&store, "auth0|unknown", "Unknown").await;
     world
         .eventually("both users are marked", async || {
             world.number("SELECT count(*) FROM gone_users").await == Some(2)
         })
         .await;
-    assert_eq!(world.endpoints_of("auth0|nobody"), [ReadUser]);
+    assert_eq!(world.endpoints_of("auth0|unknown"), [ReadUser]);
     assert_eq!(world.open_names().await.len(), 2);
     let gone = world
         .number("SELECT count(*) FROM users WHERE gone_at IS NOT NULL")
@@ -672,7 +672,7 @@ async fn a_wish_does_not_disturb_the_end_of_a_grace() {
     assert_eq!(
         world.roles(ANN),
         ["mentor", ROLE],
-        "the grace is not over by a wish"
+        "a name request does not end the grace"
     );
     world
         .eventually("the role goes in its time", async || {

@@ -31,7 +31,7 @@ pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
     let tables = sqlx::query(tables)
         .fetch_all(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let mut named = BTreeMap::new();
     for table in &tables {
         let table: &str = table.get(0);
@@ -40,7 +40,7 @@ pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
              WHERE t::text LIKE '%' || $1 || '%' OR t::text LIKE '%' || encode(convert_to($1, 'UTF8'), 'hex') || '%'"
         );
         let count = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(BARE);
-        let count: i64 = count.fetch_one(&world.db).await.expect("Postgres answers");
+        let count: i64 = count.fetch_one(&world.db).await.expect("Postgres responds");
         if count > 0 {
             named.insert(table.to_owned(), count);
         }
@@ -141,7 +141,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         .expect("a sign-up");
     quiet(&world).await;
     assert_eq!(named(&world).await, BTreeMap::new());
-    assert_eq!(world.calls_of(ANN).len(), calls, "nobody asks for her");
+    assert_eq!(world.calls_of(ANN).len(), calls, "no call is made for her");
     let worker = world.worker();
     let dropped = async |stream: &str| {
         worker
@@ -211,12 +211,12 @@ async fn erased_during(endpoint: Endpoint) {
     assert_eq!(named(&world).await, BTreeMap::new());
     // Bob's attempt comes after hers: with one attempt at a time, hers has ended then.
     world
-        .eventually("the call was answered", async || calls().await == 1)
+        .eventually("the call had a response", async || calls().await == 1)
         .await;
     world.seed_user(BOB, &[]);
     world.earn(BOB, "pl_2").await;
     world
-        .eventually("others go on", async || world.roles(BOB) == ["playlist_editor"])
+        .eventually("others continue", async || world.roles(BOB) == ["playlist_editor"])
         .await;
     assert_eq!(
         world.worker().sigterm(Duration::from_secs(30)).await.code(),
@@ -305,12 +305,12 @@ async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
 async fn a_batch_under_way_ends_before_the_erasure() {
     let world = world().env("ONLY", "http,fold").start().await;
     // The batch has read which users are erased, and now waits for this lock to enqueue the second of its users.
-    let mut other = world.db.begin().await.expect("Postgres answers");
+    let mut other = world.db.begin().await.expect("Postgres responds");
     let nominate = "INSERT INTO nominations (user_id, urgency) VALUES ('auth0|bob', 2)";
     sqlx::query(nominate)
         .execute(&mut *other)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let record = |id: &str, user: &str| json!({"type": "s", "log_id": id, "user_id": user, "date": "2026-11-23T10:00:00.000Z"});
     let both = json!([record("1", ANN), record("2", BOB)]).to_string();
     assert_eq!(world.worker().post_logs(LOG_TOKEN, both).await, Some(200));
@@ -328,9 +328,9 @@ async fn a_batch_under_way_ends_before_the_erasure() {
         let erasure = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
             AND query LIKE 'LOCK TABLE stream_cursors%'";
         world
-            .eventually("the erasure waits behind it", async || waits(erasure).await)
+            .eventually("the erasure waits for it", async || waits(erasure).await)
             .await;
-        other.rollback().await.expect("Postgres answers");
+        other.rollback().await.expect("Postgres responds");
     };
     tokio::join!(erasing, letting_go);
     assert_eq!(
@@ -351,7 +351,7 @@ async fn a_change_that_was_not_announced_yet_is_announced_of_nobody() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(rows))
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     erase(&world).await;
     world.start_worker().await;
     let waiting = "SELECT count(*) FROM role_changes WHERE announced_at IS NULL";
@@ -403,7 +403,7 @@ async fn the_key_must_be_there_and_the_same() {
     let worker = world.worker();
     assert!(
         erase(KEY).await.status.success(),
-        "whom nobody knows can be erased, too"
+        "an unknown user can be erased, too"
     );
     refused(&erase(OTHER_KEY).await, "another key");
     let record = json!({"type": "s", "user_id": ANN, "date": "2026-11-23T10:00:00.000Z"}).to_string();
@@ -461,7 +461,7 @@ async fn a_person_can_see_what_is_kept() {
     let letters = shown["tables"]["dead_letters"].to_string();
     assert!(letters.contains("xxxx"), "{letters}");
 
-    let unknown = export("auth0|nobody").await;
+    let unknown = export("auth0|unknown").await;
     assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(1), 0));
-    assert!(text(&unknown).contains("auth0|nobody: nothing is kept"));
+    assert!(text(&unknown).contains("auth0|unknown: nothing is kept"));
 }

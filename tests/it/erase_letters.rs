@@ -22,14 +22,14 @@ async fn an_erasure_beside_many_letters_holds_up_no_fold() {
         .start()
         .await;
     let url = world.setting("DATABASE_URL");
-    let mut other = PgConnection::connect(&url).await.expect("Postgres answers");
+    let mut other = PgConnection::connect(&url).await.expect("Postgres responds");
     for statement in [
         LETTERS,
         "BEGIN",
         "SELECT 1 FROM dead_letters WHERE stream_seq = 1 FOR UPDATE",
     ] {
         let done = sqlx::raw_sql(statement).execute(&mut other).await;
-        done.expect("Postgres answers");
+        done.expect("Postgres responds");
     }
     let waits = "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%dead_letters%'";
@@ -47,7 +47,7 @@ async fn an_erasure_beside_many_letters_holds_up_no_fold() {
             })
             .await;
         let done = sqlx::raw_sql("ROLLBACK").execute(&mut other).await;
-        done.expect("Postgres answers");
+        done.expect("Postgres responds");
     };
     let (erased, ()) = tokio::join!(world.command(&["erase", ANN]), meanwhile);
     assert!(erased.status.success(), "{}", text(&erased));
@@ -67,7 +67,7 @@ async fn a_playlist_saved_for_an_erased_person_is_no_one_elses() {
     let erased = world.command(&["erase", ANN]).await;
     assert!(erased.status.success(), "{}", text(&erased));
     world.publish(&[saved("s2", "pl_1", ANN)]).await;
-    world.eventually("it is taken away", async || !holds()).await;
+    world.eventually("it is revoked", async || !holds()).await;
     let of_ann = "SELECT count(*) FROM playlists WHERE owner_id LIKE '%6132829445244d0069782a78%'";
     assert_eq!(world.number(of_ann).await, Some(0));
 }

@@ -128,12 +128,12 @@ async fn old_slices_are_dropped_and_their_ids_forgotten() {
         world.publish(&[play(&format!("later-{turn}"), "pl_2")]).await;
         (world.number(known).await == Some(0)).then_some(())
     });
-    assert!(forgotten.await.is_some(), "the first slice still stands");
+    assert!(forgotten.await.is_some(), "the first partition still exists");
     let tables = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";
     assert!(world.number(tables).await.is_some_and(|count| count <= 7));
     world.publish(&[again(&event, 1)]).await;
     world
-        .eventually("a copy behind the horizon counts", async || {
+        .eventually("a copy after the dedup window counts", async || {
             world.number(PLAYS).await == Some(2)
         })
         .await;

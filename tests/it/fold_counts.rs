@@ -213,7 +213,7 @@ async fn counts_do_not_depend_on_remembered_numbers() {
             .await;
     }
     for round in 0..3 {
-        for playlist in ["ann", "bob", "cid", "dan", "nobody"] {
+        for playlist in ["ann", "bob", "cid", "dan", "unknown"] {
             let name = format!("{playlist}-{round}");
             world.publish(&plays(&name, playlist, 0..30)).await;
         }
@@ -229,7 +229,7 @@ async fn counts_do_not_depend_on_remembered_numbers() {
     .execute(&world.db)
     .await
     .expect("other numbers");
-    for playlist in ["ann", "bob", "cid", "dan", "nobody"] {
+    for playlist in ["ann", "bob", "cid", "dan", "unknown"] {
         world
             .publish(&plays(&format!("{playlist}-last"), playlist, 0..10))
             .await;

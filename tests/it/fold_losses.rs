@@ -88,7 +88,7 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
     let command = "rolekeeper accept-stream APP_EVENTS";
     let tells = |line: &String| line.contains(&told) && line.contains(command);
     world
-        .eventually("the log tells", async || worker.messages().iter().any(tells))
+        .eventually("the log reports it", async || worker.messages().iter().any(tells))
         .await;
     let (status, why) = worker.get("/readyz/fold_app_events").await.unwrap();
     assert!(
@@ -105,7 +105,7 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
     assert_eq!(world.roles("auth0|ann"), ["mentor", "playlist_editor"]);
     assert!(
         cursor(world).await < next || kind != "overtaken",
-        "nothing is folded behind a loss"
+        "nothing is folded after a loss"
     );
 
     // An operator first stops the cause that removes events.
@@ -121,7 +121,7 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
         "{said}"
     );
     world
-        .eventually("no loss stands", async || worker.count(LOSS).await == Some(0))
+        .eventually("no loss is open", async || worker.count(LOSS).await == Some(0))
         .await;
     world.publish(&plays("after", "pl_2", 0..20)).await;
     world.publish(&[poison("p2", "pl_1", "{", "not_json")]).await;
@@ -329,7 +329,7 @@ async fn fold_18_one_look_is_not_a_loss() {
         if looks {
             let worker = world.worker();
             world
-                .eventually("it looks like a loss", async || {
+                .eventually("it seems to be a loss", async || {
                     worker.messages().iter().any(looks_rewound)
                 })
                 .await;
@@ -474,7 +474,7 @@ async fn an_accepted_loss_is_seen_without_a_hint() {
         .await;
     let accept = world.command(&["accept-stream", APP_EVENTS, "--yes"]).await;
     assert!(accept.status.success(), "{}", text(&accept));
-    world.count_is("it goes on", CURSOR, 15).await;
+    world.count_is("it continues", CURSOR, 15).await;
 }
 
 const CURSOR: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";

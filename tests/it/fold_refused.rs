@@ -96,7 +96,7 @@ async fn a_lock_of_another_client_makes_no_dead_letter() {
     lock.execute(&mut *other).await.unwrap();
     world.publish(&plays("a", "pl_1", 0..5)).await;
     world
-        .eventually("it is told that it waits", async || {
+        .eventually("the log reports the wait", async || {
             worker.log().contains("lock timeout")
         })
         .await;

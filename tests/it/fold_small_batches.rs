@@ -56,11 +56,11 @@ async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
     world.settled().await;
 
     // Like an erasure.
-    let mut erasure = world.db.begin().await.expect("Postgres answers");
+    let mut erasure = world.db.begin().await.expect("Postgres responds");
     sqlx::query("UPDATE playlists SET owner_id = NULL, name = NULL, plays = 0, deleted = true WHERE owner_id = 'auth0|ann'")
         .execute(&mut *erasure)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.publish(&[play("a2", "pl_1")]).await;
     world
         .eventually("the fold waits for the playlist", async || {
@@ -69,7 +69,7 @@ async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
             world.number(waits).await == Some(1)
         })
         .await;
-    erasure.commit().await.expect("Postgres answers");
+    erasure.commit().await.expect("Postgres responds");
     one_play(&world, "a3", "pl_2").await;
     assert_eq!(
         world.rows(COUNTS).await,

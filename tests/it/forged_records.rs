@@ -115,7 +115,7 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
     assert_eq!(worker.post_logs(LOG_TOKEN, body).await, Some(200));
     let count = i64::try_from(records.len()).expect("some records");
     world
-        .eventually("all are looked at", async || looked_at(&world, count).await)
+        .eventually("all had an attempt", async || looked_at(&world, count).await)
         .await;
     only_ours(&world);
     world
@@ -128,7 +128,7 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("all is judged", async || world.is_quiet().await)
         .await;

@@ -46,7 +46,7 @@ async fn a_day_passes(world: &World) {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 /// The holder falls below the threshold and loses the role: it is adopted.
@@ -75,7 +75,7 @@ async fn f48_gateway_404_forgets_nothing() {
     world.earn("auth0|bob", "bob").await;
     let failed = "SELECT count(*) FROM nominations WHERE failure = 'bad_answer'";
     world
-        .eventually("both looks failed", async || {
+        .eventually("both attempts failed", async || {
             world.number(failed).await == Some(2)
         })
         .await;
@@ -110,7 +110,7 @@ async fn f48_a_user_deleted_with_a_role_is_announced_and_kept() {
     sqlx::query(old)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.start_worker_with(&[("SWEEP_INTERVAL_S", "1")]).await;
     world.workers()[0]
         .sigterm(std::time::Duration::from_secs(10))
@@ -130,7 +130,7 @@ async fn f48_the_same_account_known_again_is_as_before() {
     world.tenant.fault_once(read, inexistent());
     a_day_passes(&world).await;
     world
-        .eventually("she is taken for gone", async || {
+        .eventually("she counts as gone", async || {
             world.number(MARKS).await == Some(1)
         })
         .await;
@@ -223,7 +223,7 @@ async fn holder_beside(world: &World) {
     world.seed_user("auth0|eve", &["mentor"]);
     world.earn("auth0|eve", "eve").await;
     world
-        .eventually("others go on", async || {
+        .eventually("others continue", async || {
             world.roles("auth0|eve") == ["mentor", ROLE]
         })
         .await;
@@ -237,7 +237,7 @@ async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
     let asked = |times: usize| world.calls_to(ReadUser) == times;
     let is_asked = async |times: usize| {
         world
-            .eventually("she was asked for", async || {
+            .eventually("she was read again", async || {
                 asked(times) && world.is_quiet().await
             })
             .await;
@@ -250,7 +250,7 @@ async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
     let last = async |asked: &str, since: &str| {
         let aged = "UPDATE users SET gone_at = now() - $1::interval, gone_since = now() - $2::interval";
         let aged = sqlx::query(aged).bind(asked.to_owned()).bind(since.to_owned());
-        aged.execute(&world.db).await.expect("Postgres answers");
+        aged.execute(&world.db).await.expect("Postgres responds");
     };
     is_asked(1).await;
     last("25 hours", "25 hours").await;

@@ -65,13 +65,13 @@ async fn names_refused_in_turn_hold_back_no_revoke() {
     assert_eq!(writes, 2, "the name once, then the role alone");
     wish(&store(&world), ANN, "Ann").await;
     world
-        .count_is("the next wish waits for its minute", WAITS, 1)
+        .count_is("the next request waits for its minute", WAITS, 1)
         .await;
     let later = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE nominations SET due_at = now()";
     sqlx::raw_sql(later)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.is_named(ANN, "Ann").await;
 }
 
@@ -114,7 +114,7 @@ async fn wishes_without_end_with_refusals_hold_back_no_role() {
     assert!(world.calls_to(PatchUser) <= 3, "{}", world.calls_to(PatchUser));
     // The omitted name is written later.
     world
-        .count_is("the newest wish waits for its minute", WAITS, 1)
+        .count_is("the newest request waits for its minute", WAITS, 1)
         .await;
 }
 
@@ -219,7 +219,7 @@ async fn a_profile_of_someone_else_is_no_answer() {
     world.tenant.hold_fault(CallMatch::to(ReadUser), someone_else);
     world.earn("auth0|eve", "pl_1").await;
     world
-        .eventually("the answer is judged", async || {
+        .eventually("the response is judged", async || {
             world.number(FAILED).await == Some(1) || world.patches() > 0
         })
         .await;
@@ -243,7 +243,7 @@ async fn a_token_without_the_scope_for_roles_is_not_used() {
             worker.count(PAUSED).await == Some(1) || world.patches() > 0
         })
         .await;
-    let (status, said) = worker.get("/readyz/reconcile").await.expect("an answer");
+    let (status, said) = worker.get("/readyz/reconcile").await.expect("a response");
     assert!(
         status == 503 && said.contains("read:users_app_metadata"),
         "{status} {said}"
@@ -273,7 +273,7 @@ async fn roles_that_are_not_shown_any_more_are_not_written_over() {
     let before = world.patches();
     world.publish(&[play("again", "pl_1")]).await;
     world
-        .eventually("the answer is judged", async || {
+        .eventually("the response is judged", async || {
             world.number(FAILED).await == Some(1) || world.patches() > before
         })
         .await;

@@ -92,7 +92,7 @@ async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sen
 /// Waits until the second worker has made an attempt for Ann.
 async fn taken_over(world: &World) {
     world
-        .eventually_within(TAKEN_OVER_WITHIN, "the heir has looked", async || {
+        .eventually_within(TAKEN_OVER_WITHIN, "the second worker made an attempt", async || {
             world.is_quiet().await
         })
         .await;
@@ -189,14 +189,14 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
     sqlx::query(noted)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let before = Management::connect(&world.tenant, CLIENT, "secret").await;
     let patch = json!({"app_metadata": {"roles": [ROLE]}});
     let written = before.expect("a token").user(ANN, Some(&patch)).await;
-    assert_eq!(written.expect("an answer").status(), 200);
+    assert_eq!(written.expect("a response").status(), 200);
     world
         .eventually(
-            "its record is folded, and the user is to be looked at",
+            "its record is folded, and the user is queued",
             async || {
                 let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
                     WHERE p.followed_up_at IS NOT NULL AND f.ask_at IS NOT NULL";
@@ -233,13 +233,13 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
         .await
         .expect("a token");
     let patch = json!({"app_metadata": {"roles": ["mentor", ROLE]}});
-    let late = late.user(ANN, Some(&patch)).await.expect("an answer");
+    let late = late.user(ANN, Some(&patch)).await.expect("a response");
     assert_eq!(late.status(), 200);
     let aged = "UPDATE profile_writes SET attempted_at = attempted_at - interval '25 hours'";
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     // No record shows that the role is ours, so it counts as given by hand.
     let seen = "SELECT count(*) FROM assignments WHERE held AND NOT adopted";
     world

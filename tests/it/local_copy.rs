@@ -308,10 +308,10 @@ async fn make_rows(world: &World, users: &[Value]) {
     sqlx::raw_sql(emptied)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let made = "INSERT INTO users (user_id, fetched_at, asked_at) SELECT id, '0001-01-01', '0001-01-01' FROM UNNEST($1::text[]) AS id";
     let made = sqlx::query(made).bind(&users).execute(&world.db).await;
-    made.expect("Postgres answers");
+    made.expect("Postgres responds");
 }
 
 /// A record under another id: a second copy that passes the bus must not count a second time. Every record gets an

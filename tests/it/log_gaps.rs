@@ -141,7 +141,7 @@ async fn a_lost_place_is_told_and_all_that_is_kept_is_read() {
         sqlx::raw_sql(age)
             .execute(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         world.tenant.expire_logs(refused);
         sign_up(&world, 0..5);
         world
@@ -268,7 +268,7 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
     world.connect_log_stream().await;
     sign_up(&world, 2..3);
     world
-        .eventually("it is heard again", async || said("delivers again") == 1)
+        .eventually("its deliveries are noticed again", async || said("delivers again") == 1)
         .await;
     assert_eq!(said("has delivered nothing for 2 s"), 1);
     assert!(

@@ -102,7 +102,7 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     sqlx::query(over)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     worker.kill9().await;
     world.start_worker().await;
     world.publish(&plays("c", "pl_1", 0..1)).await;

@@ -9,7 +9,7 @@ const ANN: &str = "auth0|ann";
 
 async fn run(world: &World, statement: &'static str) {
     let run = sqlx::raw_sql(statement).execute(&world.db);
-    run.await.expect("Postgres answers");
+    run.await.expect("Postgres responds");
 }
 
 /// A user with continuous name requests costs one write a minute, and the newest request is written.
@@ -24,7 +24,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
         wish(&store, ANN, &format!("Ann {n}")).await;
         world
             .count_is(
-                "the wish waits for its minute",
+                "the request waits for its minute",
                 "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL",
                 1,
             )
@@ -69,7 +69,7 @@ async fn m4_no_number_of_names_keeps_drift_from_being_found() {
     for n in 0..30 {
         let user = format!("auth0|u{n}");
         world.seed_user(&user, &[]);
-        wish(&store, &user, "Somebody").await;
+        wish(&store, &user, "Sam").await;
     }
     run(
         &world,

@@ -21,7 +21,7 @@ async fn in_domain(domain: &str, more: String) -> Nats {
 async fn has_streams(nats: &Nats) -> bool {
     let client = async_nats::connect(nats.url())
         .await
-        .expect("nats-server answers");
+        .expect("nats-server responds");
     jetstream::new(client).get_stream("APP_EVENTS").await.is_ok()
 }
 

@@ -13,7 +13,7 @@ use crate::world::{LOG_TOKEN, Worker, World};
 const NEWEST_MESSAGE: &str = "rolekeeper_stream_last_message_timestamp_seconds";
 
 async fn metrics(worker: &Worker) -> String {
-    let (status, text) = worker.get("/metrics").await.expect("the ops listener answers");
+    let (status, text) = worker.get("/metrics").await.expect("the ops listener responds");
     assert_eq!(status, 200);
     text
 }
@@ -138,7 +138,7 @@ async fn a_standby_is_ready_and_takes_over() {
             worker.get("/readyz/announce").await.map(|(status, _)| status),
             Some(404)
         );
-        let all = worker.get("/readyz").await.expect("an answer");
+        let all = worker.get("/readyz").await.expect("a response");
         assert!(all.0 == 200 && all.1.matches(how).count() == 3, "{all:?}");
     }
     first.kill9().await;
@@ -287,7 +287,7 @@ async fn l2_readiness_shows_no_error_of_the_database() {
     world
         .eventually("it is not ready", async || !worker.is_ready().await)
         .await;
-    let (_, text) = worker.get("/readyz").await.expect("an answer");
+    let (_, text) = worker.get("/readyz").await.expect("a response");
     assert!(
         text.contains("not ready: Postgres is unavailable; the log has the reason\n"),
         "{text}"
@@ -316,7 +316,7 @@ async fn l2_readiness_shows_no_error_of_the_bus() {
                 .is_some_and(|(_, text)| text.contains(shown))
         })
         .await;
-    let (_, text) = worker.get("/readyz").await.expect("an answer");
+    let (_, text) = worker.get("/readyz").await.expect("a response");
     let told = ["JetStream:", "timed out", "127.0.0.1"];
     assert!(!told.iter().any(|detail| text.contains(detail)), "{text}");
 }

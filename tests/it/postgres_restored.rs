@@ -85,7 +85,7 @@ async fn f59_roles_granted_since_the_backup_are_ours_again() {
 
     let worker = world.worker();
     world
-        .eventually("the metric tells", async || {
+        .eventually("the metric shows it", async || {
             worker.count(FORGOTTEN).await == Some(10)
         })
         .await;
@@ -97,7 +97,7 @@ async fn f59_roles_granted_since_the_backup_are_ours_again() {
         })
         .await;
     assert_eq!((holders(&world, 0..2), holders(&world, 7..12)), (2, 5));
-    assert_eq!(world.patches(), 12 + 5, "no role that is earned was taken away");
+    assert_eq!(world.patches(), 12 + 5, "no earned role was revoked");
     assert_eq!(
         world.number("SELECT count(*) FROM forgotten_holders").await,
         Some(0)

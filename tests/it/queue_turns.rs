@@ -86,7 +86,7 @@ async fn adopt_and_an_attempt_lock_in_one_order() {
     sqlx::query(queued)
         .execute(&world.db)
         .await
-        .expect("a nomination");
+        .expect("a queue entry");
     let mut attempt = world.db.begin().await.expect("a transaction");
     let lock = "SELECT FROM nominations WHERE user_id = 'auth0|ann' FOR UPDATE";
     sqlx::query(lock).execute(&mut *attempt).await.expect("a lock");

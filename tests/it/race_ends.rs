@@ -19,7 +19,7 @@ async fn sql(world: &World, statement: &'static str) {
     sqlx::raw_sql(statement)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 /// A race that stays open: no record explains the profile.
@@ -69,7 +69,7 @@ async fn made_anew(seen: bool) {
         .await;
     let answered = "SELECT count(*) FROM nominations";
     world
-        .eventually("its answer is read", async || {
+        .eventually("its response is read", async || {
             world.number(answered).await == Some(0)
         })
         .await;

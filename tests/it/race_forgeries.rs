@@ -34,7 +34,7 @@ fn last_write(world: &World) -> OffsetDateTime {
 async fn unknown(world: &World, records: i64) {
     let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS'";
     world
-        .eventually("it is folded and looked at", async || {
+        .eventually("it is folded and had an attempt", async || {
             world.number(folded).await >= Some(records)
                 && world.number("SELECT count(*) FROM nominations").await == Some(0)
         })
@@ -43,7 +43,7 @@ async fn unknown(world: &World, records: i64) {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.quiet().await;
 }
 
@@ -117,13 +117,13 @@ async fn records_with_very_many_roles_hold_up_no_other_user() {
         let kept = "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped) VALUES ($1, $2, $3, $4, false)";
         let kept = sqlx::query(kept).bind(ANN).bind(format!("kept{n}")).bind(at);
         let kept = kept.bind(json!(roles)).execute(&world.db).await;
-        kept.expect("Postgres answers");
+        kept.expect("Postgres responds");
     }
     let anew = "INSERT INTO nominations (user_id, urgency, observe) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
     sqlx::query(anew)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.seed_user("auth0|bob", &[]);
     world.earn("auth0|bob", "pl_2").await;
     world

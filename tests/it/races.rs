@@ -41,14 +41,14 @@ impl Other {
     }
 
     async fn read(&self, user: &str) -> Vec<String> {
-        let answer = self.0.user(user, None).await.expect("an answer");
+        let answer = self.0.user(user, None).await.expect("a response");
         let user: Value = answer.json().await.expect("JSON");
         serde_json::from_value(user["app_metadata"]["roles"].clone()).expect("a list of roles")
     }
 
     async fn write(&self, user: &str, roles: &[String]) {
         let patch = json!({"app_metadata": {"roles": roles}});
-        let answer = self.0.user(user, Some(&patch)).await.expect("an answer");
+        let answer = self.0.user(user, Some(&patch)).await.expect("a response");
         assert_eq!(answer.status(), 200);
     }
 
@@ -132,7 +132,7 @@ async fn quiet(world: &World) {
     world
         .eventually_within(
             Duration::from_mins(1),
-            "all is folded and nobody is due",
+            "all is folded and no user is due",
             async || world.is_quiet().await,
         )
         .await;
@@ -224,7 +224,7 @@ async fn a_race_that_no_record_explains_is_left_to_a_person() {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("it is given up", async || races(&world, "unresolved").await > 0.0)
         .await;
@@ -309,7 +309,7 @@ async fn a_write_that_was_not_applied_is_found_when_records_of_later_ones_come()
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("the role is there", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
@@ -343,7 +343,7 @@ async fn an_import_has_every_holder_looked_at_and_a_kill_only_pauses_that() {
         Some(200)
     );
     world
-        .eventually("some are looked at", async || {
+        .eventually("some had an attempt", async || {
             world.calls_to(Endpoint::ReadUser) > reads + 5
         })
         .await;
@@ -351,7 +351,7 @@ async fn an_import_has_every_holder_looked_at_and_a_kill_only_pauses_that() {
     world.start_worker().await;
     let stale = "SELECT count(*) FROM assignments WHERE verified_at <= (SELECT told_at FROM verify_anew)";
     world
-        .eventually("all are looked at", async || world.number(stale).await == Some(0))
+        .eventually("all had an attempt", async || world.number(stale).await == Some(0))
         .await;
     let looks = world.calls_to(Endpoint::ReadUser) - reads;
     // The users in flight at the kill are read again, and no others.
@@ -401,7 +401,7 @@ async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
         let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {open}")))
             .fetch_one(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         assert_eq!(open, 0, "seed {seed}");
     }
     let races = [

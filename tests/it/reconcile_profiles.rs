@@ -65,7 +65,7 @@ async fn up_and_down(world: &World, cases: &[Case]) {
 
 async fn quiet(world: &World) {
     world
-        .eventually("nobody is due", async || world.is_quiet().await)
+        .eventually("no user is due", async || world.is_quiet().await)
         .await;
 }
 
@@ -96,7 +96,7 @@ async fn check(world: &World, case: &Case, roles: Vec<String>) {
         assert_eq!(
             (writes, world.tenant.history(user).len()),
             (0, 1),
-            "{user} is not ours to mend"
+            "{user} is left to the operator"
         );
         let why = "SELECT user_id, last_error FROM nominations WHERE parked_at IS NOT NULL";
         let parked = world.rows(why).await;

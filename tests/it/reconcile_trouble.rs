@@ -243,14 +243,14 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("the role is there", async || {
             world.roles("auth0|ann") == ["mentor", ROLE]
         })
         .await;
     world
-        .eventually("it is in step", async || world.is_quiet().await)
+        .eventually("it is up to date", async || world.is_quiet().await)
         .await;
     assert_eq!(
         world.endpoints_of("auth0|ann"),
@@ -275,7 +275,7 @@ async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gon
         })
         .await;
     assert!(world.tenant.delete_user("auth0|ann"));
-    world.earn("auth0|nobody", "pl_2").await;
+    world.earn("auth0|unknown", "pl_2").await;
     world.earn("auth0|eve", "pl_3").await;
     world
         .eventually("both are done", async || world.is_quiet().await)
@@ -287,19 +287,19 @@ async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gon
         sqlx::query(unset)
             .execute(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         let mended = "SELECT count(*) FROM assignments WHERE wanted";
         world
             .eventually("a sweep has been", async || world.number(mended).await == Some(1))
             .await;
     }
     assert_eq!(world.endpoints_of("auth0|ann"), [ReadUser, PatchUser]);
-    assert_eq!(world.endpoints_of("auth0|nobody"), [ReadUser]);
+    assert_eq!(world.endpoints_of("auth0|unknown"), [ReadUser]);
     assert_eq!(
         world.audit_of("auth0|ann").await,
         [("granted".to_owned(), Some("gone".to_owned()))]
     );
-    assert!(world.audit_of("auth0|nobody").await.is_empty());
+    assert!(world.audit_of("auth0|unknown").await.is_empty());
     let tombstones = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL AND profile IS NULL";
     assert_eq!(world.number(tombstones).await, Some(2));
 }

@@ -47,7 +47,7 @@ async fn f46_a_record_dated_ahead_does_not_freeze_the_copy() {
     let user = world.tenant.user(ANN).expect("there");
     let right = json!({"plan": "gold", "email": user["email"], "roles": ["vip", "playlist_editor"]});
     world
-        .eventually("the copy is as Auth0 answers", async || {
+        .eventually("the copy equals the response of Auth0", async || {
             world.rows(copy).await == [right.clone()]
         })
         .await;
@@ -228,7 +228,7 @@ async fn f56_an_import_is_one_mark_and_auth0_roles_are_none() {
     let anew =
         "SELECT count(*) FROM assignments, verify_anew WHERE verified_at > before AND before > '-infinity'";
     world
-        .eventually("the holder was verified anew", async || {
+        .eventually("the holder was verified again", async || {
             world.number(anew).await == Some(1)
         })
         .await;

@@ -247,7 +247,7 @@ async fn a_brake_that_engages_is_told_once_it_is_committed() {
     sqlx::raw_sql(fails_once)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     stream_logs(&world).await;
     race(&world, ANN, &["mentor", "vip"]).await;
     world

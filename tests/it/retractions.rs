@@ -9,7 +9,7 @@ const BELOW_ZERO: &str = "rolekeeper_retractions_below_zero_total";
 
 async fn run(world: &World, statement: &'static str) {
     let done = sqlx::query(statement).execute(&world.db).await;
-    done.expect("Postgres answers");
+    done.expect("Postgres responds");
 }
 
 #[tokio::test]

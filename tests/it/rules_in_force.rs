@@ -156,7 +156,7 @@ async fn f51_a_first_start_with_a_broken_file_waits_until_it_is_mended() {
         .await;
     assert_eq!(world.number("SELECT count(*) FROM rules_in_force").await, Some(0));
     broken.write_as_is(&("version = 4\n".to_owned() + &rule(ROLE, 3, 3, "")));
-    world.line_in_force("the mended file is in force", 3).await;
+    world.line_in_force("the corrected file is in force", 3).await;
     world.works_under(&worker, 4).await;
 }
 

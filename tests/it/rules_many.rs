@@ -73,7 +73,7 @@ impl World {
 
     /// Waits until all is folded and no user is due.
     pub(crate) async fn quiet(&self) {
-        self.eventually_within(AFTER_A_KILL, "nobody is due", async || self.is_quiet().await)
+        self.eventually_within(AFTER_A_KILL, "no user is due", async || self.is_quiet().await)
             .await;
     }
 }

@@ -55,7 +55,7 @@ impl World {
     async fn below_since(&self, name: &str) -> Option<OffsetDateTime> {
         let row = sqlx::query("SELECT below_since FROM assignments WHERE user_id = $1 AND role = $2");
         let row = row.bind(user(name)).bind(ROLE).fetch_optional(&self.db).await;
-        row.expect("Postgres answers")?.get("below_since")
+        row.expect("Postgres responds")?.get("below_since")
     }
 
     /// Waits until that time is recorded.
@@ -81,7 +81,7 @@ impl World {
 
     async fn postgres_now(&self) -> OffsetDateTime {
         let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.db);
-        now.await.expect("Postgres answers")
+        now.await.expect("Postgres responds")
     }
 }
 
@@ -118,7 +118,7 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
         .holders_are("those between lose it", &all, &["high", "top"])
         .await;
     world.quiet().await;
-    assert_eq!(world.patches(), before + 2, "nobody else is written to");
+    assert_eq!(world.patches(), before + 2, "no other user is written");
     let unasked = world
         .rows("SELECT 1 FROM role_changes WHERE change = 'revoked' AND event_id IS NULL")
         .await;
@@ -135,7 +135,7 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
     world.publish(&plays("more-low", "pl_low", 0..100)).await;
     world.quiet().await;
     world.holders_are("all as it was", &all, &["high", "top"]).await;
-    assert_eq!(world.patches(), before + 2, "nobody is written to");
+    assert_eq!(world.patches(), before + 2, "no user is written");
 
     file.write(&hundred);
     world
@@ -228,7 +228,7 @@ async fn grace_outlives_a_kill() {
     world.gone("ann").await;
     let went = world.changes("ann")[1].at - fell;
     assert!(went >= grace, "gone after {went}");
-    assert!(went < grace * 2, "begun anew: gone after {went}");
+    assert!(went < grace * 2, "started again: gone after {went}");
 }
 
 /// A changed rule also holds for users who are inside its old grace.
@@ -266,7 +266,7 @@ async fn taken_away(manual: &str) -> (World, RulesFile) {
 async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
     let (world, _file) = taken_away("manual = \"alert\"").await;
     world
-        .eventually("it is told", async || world.worker().count(LEFT).await == Some(1))
+        .eventually("it is reported", async || world.worker().count(LEFT).await == Some(1))
         .await;
     world.quiet().await;
     // Neither one more play, nor a sweep, nor another worker restores it.
@@ -279,7 +279,7 @@ async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
     edited.expect("an edit");
     let asked = sqlx::query("UPDATE assignments SET verified_at = NULL WHERE user_id = $1");
     let asked = asked.bind(user("ann")).execute(&world.db).await;
-    assert_eq!(asked.expect("Postgres answers").rows_affected(), 1);
+    assert_eq!(asked.expect("Postgres responds").rows_affected(), 1);
     world
         .eventually("the sweep had the profile read again", async || {
             world.endpoints_of(&user("ann")).len() > looked
@@ -292,13 +292,13 @@ async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
         calls.iter().filter(|call| **call == Endpoint::PatchUser).count()
     };
     assert_eq!(patches(&world), 1, "the grant and nothing else");
-    assert_eq!(worker.count(LEFT).await, Some(0), "told once");
+    assert_eq!(worker.count(LEFT).await, Some(0), "reported once");
 
     world.retracted("ann", 0..2).await;
     world.quiet().await;
     assert_eq!(patches(&world), 1, "nothing is there to be taken");
     world.publish(&plays("anew", "pl_ann", 0..1)).await;
-    world.holders_are("it is earned anew", &["ann"], &["ann"]).await;
+    world.holders_are("it is earned again", &["ann"], &["ann"]).await;
     world.settled().await;
     assert_eq!(patches(&world), 2);
 }

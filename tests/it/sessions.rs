@@ -21,7 +21,7 @@ async fn l1_a_standby_asks_for_its_locks_on_the_sessions_it_has() {
             let rows = sqlx::query(ASKED)
                 .fetch_all(&world.db)
                 .await
-                .expect("Postgres answers");
+                .expect("Postgres responds");
             for row in rows {
                 let (session, asked): (String, String) = (row.get("session"), row.get("asked"));
                 questions.insert((session.clone(), asked));

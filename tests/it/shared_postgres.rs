@@ -10,12 +10,12 @@ const FOLDED: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EV
 
 async fn connection(world: &World) -> PgConnection {
     let url = world.setting("DATABASE_URL");
-    PgConnection::connect(&url).await.expect("Postgres answers")
+    PgConnection::connect(&url).await.expect("Postgres responds")
 }
 
 async fn run(connection: &mut PgConnection, statement: &'static str) {
     let done = sqlx::raw_sql(statement).execute(connection).await;
-    done.expect("Postgres answers");
+    done.expect("Postgres responds");
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_sweep_that_waits_holds_up_no_fold() {
         .await;
     world.publish(&[retraction("r", "p-1", "pl_a")]).await;
     world
-        .eventually("a user whom the sweep found is folded", async || {
+        .eventually("a user that the sweep found is folded", async || {
             world.number(FOLDED).await == Some(1)
         })
         .await;

@@ -23,7 +23,7 @@ async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
             let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
             let before = world.number(folded).await;
             world
-                .eventually("the fold goes on", async || world.number(folded).await > before)
+                .eventually("the fold continues", async || world.number(folded).await > before)
                 .await;
             let status = world.worker().sigterm(IN_TIME).await;
             assert_eq!(status.code(), Some(0));
@@ -82,7 +82,7 @@ async fn a_second_sigterm_does_not_wait() {
     let worker = world.worker();
     worker.send(Signal::SIGTERM);
     let heard = async || worker.messages().iter().any(|line| line.starts_with("SIGTERM"));
-    world.eventually("the first is heard", heard).await;
+    world.eventually("the worker handles the first", heard).await;
     assert_eq!(worker.ended(), None);
     let status = worker.sigterm(Duration::from_secs(2)).await;
     assert_eq!(status.code(), Some(1));

@@ -23,7 +23,7 @@ async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
     sqlx::query(statement)
         .execute(db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 /// A race whose writes are no longer kept: the sweep's last part ends it.
@@ -47,7 +47,7 @@ async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
             "{n:08x}-0000-7000-8000-000000000000\tauth0|u{n}\t[]\t[]\tt\tt"
         );
     }
-    let mut connection = world.db.acquire().await.expect("Postgres answers");
+    let mut connection = world.db.acquire().await.expect("Postgres responds");
     let copy =
         "COPY profile_writes (write_id, user_id, read_roles, wrote_roles, answered, recorded) FROM STDIN";
     let mut copy = connection.copy_in_raw(copy).await.expect("a table");

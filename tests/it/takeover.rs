@@ -50,7 +50,7 @@ async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
         workers.remove(active).kill9().await;
         let killed = Instant::now();
         world
-            .eventually_within(TAKEOVER_WITHIN, "somebody is active again", async || {
+            .eventually_within(TAKEOVER_WITHIN, "a worker is active again", async || {
                 all_active(&workers).await
             })
             .await;

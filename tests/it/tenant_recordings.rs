@@ -109,7 +109,7 @@ async fn recorded_calls_are_answered_as_recorded() {
         }
     }
     say(&format!(
-        "recordings: {} of {} calls answered as recorded",
+        "recordings: {} of {} calls with the recorded response",
         replayed - wrong.len(),
         recorded.len()
     ));
@@ -158,7 +158,7 @@ impl Replay {
         let answer: Value = request
             .send()
             .await
-            .expect("an answer")
+            .expect("a response")
             .json()
             .await
             .expect("JSON");

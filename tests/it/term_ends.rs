@@ -20,7 +20,7 @@ async fn l18_a_claim_at_the_end_of_a_term_gets_its_look() {
     sqlx::raw_sql(HOLD_CLAIMS)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let mut gate = world.db.begin().await.expect("a transaction");
     let close = sqlx::query("SELECT pg_advisory_xact_lock(18)");
     close.execute(&mut *gate).await.expect("a lock");

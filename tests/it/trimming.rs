@@ -100,7 +100,7 @@ async fn f52_what_the_duplicate_window_needs_stays_though_full() {
     let worker = world.start_worker().await;
     let taken = fill(&world, "n").await;
     world
-        .eventually("the metric tells", async || worker.count(FULL).await == Some(1))
+        .eventually("the metric shows it", async || worker.count(FULL).await == Some(1))
         .await;
     world.settled().await;
     assert_eq!(held(&world).await.0, 1);
@@ -154,7 +154,7 @@ async fn f52_what_is_not_folded_stays_though_full() {
     world.eventually("the fold is stopped", tells).await;
     fill(&world, "waits").await;
     world
-        .eventually("the metric tells", async || stopped.count(FULL).await == Some(1))
+        .eventually("the metric shows it", async || stopped.count(FULL).await == Some(1))
         .await;
     assert_eq!(held(&world).await.0, 20);
     let accepted = "UPDATE stream_losses SET accepted_at = now()";
@@ -221,7 +221,7 @@ async fn a_stream_that_denies_purges_runs_untrimmed_and_says_so() {
     let worker = world.start_worker().await;
     let untrimmed = "rolekeeper_stream_untrimmed{stream=\"APP_EVENTS\"}";
     world
-        .eventually("the metric tells", async || {
+        .eventually("the metric shows it", async || {
             worker.count(untrimmed).await == Some(1)
         })
         .await;
@@ -229,7 +229,7 @@ async fn a_stream_that_denies_purges_runs_untrimmed_and_says_so() {
     world.publish(&large("n", 0..100)).await;
     world.settled().await;
     world
-        .eventually("the forecast tells", async || {
+        .eventually("the forecast shows it", async || {
             worker.metric(FORECAST).await < 3_600.0
         })
         .await;

@@ -49,7 +49,7 @@ impl App {
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let request = self.http.post(format!("{}{path}", self.world.tenant.base_url()));
-        let answer = request.json(&body).send().await.expect("the tenant answers");
+        let answer = request.json(&body).send().await.expect("the tenant responds");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
@@ -83,7 +83,7 @@ impl App {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.expect("the API answers");
+        let answer = request.send().await.expect("the API responds");
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("a body");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
@@ -179,7 +179,7 @@ async fn who_may_not_come_in_is_told_as_auth0_tells_it() {
     assert_eq!(app.sign_up().await.0, 200);
     let (status, taken) = app.sign_up().await;
     assert_eq!((status, &taken["code"]), (400, &json!("user_exists")));
-    for (name, password) in [(EMAIL, "wrong"), ("nobody@example.com", PASSWORD)] {
+    for (name, password) in [(EMAIL, "wrong"), ("unknown@example.com", PASSWORD)] {
         let (status, body) = app.log_in(name, password, "openid").await;
         let wrong = json!({"error": "invalid_grant", "error_description": "Wrong email or password."});
         assert_eq!((status, body), (403, wrong));

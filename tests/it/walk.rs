@@ -21,7 +21,7 @@ impl World {
         sqlx::raw_sql(statement)
             .execute(&self.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
     }
 
     /// Users without an earlier attempt, and a pause so that they stay in the queue.

@@ -55,7 +55,7 @@ fn once(kind: &str, records: &[Value]) -> BTreeMap<(String, Vec<u8>), u32> {
 
 async fn post(world: &World, body: impl Into<reqwest::Body>) -> u16 {
     let status = world.worker().post_logs(LOG_TOKEN, body).await;
-    status.expect("the webhook answers")
+    status.expect("the webhook responds")
 }
 
 /// Reasons and numbers of the dead letters of the tenant's log.
@@ -139,7 +139,7 @@ async fn only_the_two_tokens_open_the_door() {
         .body(body.clone())
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     assert_eq!(bare.status(), 401);
     // Without a token the webhook does not even read the body, so this client's connection ends with the response.
     let large = http.post(&url).body("x".repeat(1 << 20)).send().await;

@@ -26,7 +26,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// The settings of a world.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "wishes of a story, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings of a story")]
 pub(crate) struct Builder {
     workers: usize,
     env: Vec<(String, String)>,
@@ -156,7 +156,7 @@ impl Builder {
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(Duration::from_secs(5))
             .max_ack_inflight(2 * IN_FLIGHT)
-            .build(client.await.expect("nats-server answers"));
+            .build(client.await.expect("nats-server responds"));
         self.tenant.clients = vec![Client::new(CLIENT, "secret")];
         let tenant = Tenant::start(self.tenant).await.expect("the tenant starts");
         let postgres_port = postgres_proxy.as_ref().map_or(postgres.port(), Proxy::port);

@@ -179,7 +179,7 @@ impl World {
     pub(crate) async fn set_limit(&self, name: &str, value: f64) {
         let set = "INSERT INTO limits (name, value, set_by, why) VALUES ($1, $2, 'world', 'a story')";
         let set = sqlx::query(set).bind(name).bind(value).execute(&self.db);
-        set.await.expect("Postgres answers");
+        set.await.expect("Postgres responds");
     }
 
     /// Runs a command of the binary to its end.

@@ -23,7 +23,7 @@ impl World {
 
     /// The same with another limit on the wait.
     pub(crate) async fn settled_within(&self, within: Duration) {
-        self.eventually_within(within, "all is folded and nobody is due", async || {
+        self.eventually_within(within, "all is folded and no user is due", async || {
             self.is_quiet().await
         })
         .await;
@@ -79,7 +79,7 @@ impl World {
     /// Playlists with a wrong count. A default row counts as a missing one.
     async fn wrong_counts(&self, expected: &Expected) -> Vec<String> {
         let rows = sqlx::query("SELECT playlist_id, plays, deleted, owner_id FROM playlists");
-        let rows = rows.fetch_all(&self.db).await.expect("Postgres answers");
+        let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let playlist = |row: &sqlx::postgres::PgRow| Playlist {
             plays: row.get("plays"),
             deleted: row.get("deleted"),
@@ -103,7 +103,7 @@ impl World {
     async fn wrong_dead_letters(&self, expected: &Expected) -> Vec<String> {
         let kept =
             sqlx::query("SELECT stream_seq, reason, detail FROM dead_letters WHERE stream = 'APP_EVENTS'");
-        let kept = kept.fetch_all(&self.db).await.expect("Postgres answers");
+        let kept = kept.fetch_all(&self.db).await.expect("Postgres responds");
         let total =
             "SELECT coalesce(sum(total), 0)::bigint FROM dead_letter_totals WHERE stream = 'APP_EVENTS'";
         let total = self.number(total).await;
@@ -130,7 +130,7 @@ impl World {
             "SELECT user_id, change, decided_at, completed_at FROM role_changes
              WHERE completed_at IS NOT NULL AND role = 'playlist_editor' ORDER BY change_id",
         );
-        let rows = rows.fetch_all(&self.db).await.expect("Postgres answers");
+        let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let mut by_user: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for row in rows {
             let change = Change {

@@ -75,7 +75,7 @@ impl World {
             .bind(user)
             .fetch_all(&self.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         rows.iter()
             .map(|row| (row.get("change"), row.get("outcome")))
             .collect()
@@ -101,7 +101,7 @@ impl World {
         sqlx::raw_sql(note)
             .execute(&self.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
     }
 
     /// The maximum number of failed attempts in a row of any user.

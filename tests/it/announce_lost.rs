@@ -58,7 +58,9 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     world.jetstream.create_stream(config).await.expect("made again");
     earns(&world, 4).await;
     world
-        .eventually("the metric shows it", async || worker.count(LOST).await == Some(1))
+        .eventually("the metric shows it", async || {
+            worker.count(LOST).await == Some(1)
+        })
         .await;
     let tells = |line: &String| line.contains("made again") && line.contains("rolekeeper announce");
     assert!(worker.messages().iter().any(tells));

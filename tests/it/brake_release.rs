@@ -102,7 +102,9 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     let again: Vec<_> = users[..3].iter().map(|user| fall(user, 8)).collect();
     world.publish(&again).await;
     let fallen = "SELECT count(*) FROM nominations WHERE cause_event LIKE 'r8-%'";
-    world.count_is("they are below the threshold again", fallen, 3).await;
+    world
+        .count_is("they are below the threshold again", fallen, 3)
+        .await;
     let shown = world.told(&["brake"]).await;
     assert!(shown.contains("6 held, 0 more wait"), "{shown}");
     let dropped = world.told(&["brake", "drop", "revokes"]).await;

@@ -64,11 +64,7 @@ async fn f47_revived(fault: Fault) {
         })
         .await;
     quiet(&world).await;
-    assert_eq!(
-        world.roles(ANN),
-        ["base", ROLE],
-        "admin was removed on purpose"
-    );
+    assert_eq!(world.roles(ANN), ["base", ROLE], "admin was removed on purpose");
     assert_eq!(left_open, Some(0));
 }
 

@@ -216,7 +216,9 @@ async fn erased_during(endpoint: Endpoint) {
     world.seed_user(BOB, &[]);
     world.earn(BOB, "pl_2").await;
     world
-        .eventually("others continue", async || world.roles(BOB) == ["playlist_editor"])
+        .eventually("others continue", async || {
+            world.roles(BOB) == ["playlist_editor"]
+        })
         .await;
     assert_eq!(
         world.worker().sigterm(Duration::from_secs(30)).await.code(),

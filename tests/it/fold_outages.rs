@@ -66,7 +66,9 @@ async fn a_bus_that_is_killed_in_the_middle_loses_and_doubles_nothing() {
                 .await;
             let further = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
             world
-                .eventually("the fold continues", async || world.number(further).await > before)
+                .eventually("the fold continues", async || {
+                    world.number(further).await > before
+                })
                 .await;
             let mut nats = world.nats.lock().await;
             nats.kill().await.unwrap();
@@ -226,7 +228,9 @@ async fn connections_to_postgres_may_be_cut_in_waves() {
         let before = world.number(further).await;
         world.publish(some).await;
         world
-            .eventually("the fold continues", async || world.number(further).await > before)
+            .eventually("the fold continues", async || {
+                world.number(further).await > before
+            })
             .await;
         world.postgres_proxy().cut();
     }

@@ -92,9 +92,11 @@ async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sen
 /// Waits until the second worker has made an attempt for Ann.
 async fn taken_over(world: &World) {
     world
-        .eventually_within(TAKEN_OVER_WITHIN, "the second worker made an attempt", async || {
-            world.is_quiet().await
-        })
+        .eventually_within(
+            TAKEN_OVER_WITHIN,
+            "the second worker made an attempt",
+            async || world.is_quiet().await,
+        )
         .await;
 }
 
@@ -195,15 +197,12 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
     let written = before.expect("a token").user(ANN, Some(&patch)).await;
     assert_eq!(written.expect("a response").status(), 200);
     world
-        .eventually(
-            "its record is folded, and the user is queued",
-            async || {
-                let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
+        .eventually("its record is folded, and the user is queued", async || {
+            let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
                     WHERE p.followed_up_at IS NOT NULL AND f.ask_at IS NOT NULL";
-                let nominated = "SELECT count(*) FROM nominations WHERE observe";
-                world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
-            },
-        )
+            let nominated = "SELECT count(*) FROM nominations WHERE observe";
+            world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
+        })
         .await;
 }
 

@@ -268,7 +268,9 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
     world.connect_log_stream().await;
     sign_up(&world, 2..3);
     world
-        .eventually("its deliveries are noticed again", async || said("delivers again") == 1)
+        .eventually("its deliveries are noticed again", async || {
+            said("delivers again") == 1
+        })
         .await;
     assert_eq!(said("has delivered nothing for 2 s"), 1);
     assert!(

@@ -120,7 +120,9 @@ async fn a_stream_without_its_transform_stops_the_fold() {
         let ready = worker.get("/readyz/fold_app_events").await;
         ready.is_some_and(|(status, why)| status == 503 && why.contains("rolekeeper migrate"))
     };
-    world.eventually("the fold names the command that repairs it", tells).await;
+    world
+        .eventually("the fold names the command that repairs it", tells)
+        .await;
     assert_eq!(world.number("SELECT count(*) FROM playlists").await, Some(0));
     migrate(&world, &[], &[]).await;
     // Earlier messages have the id as token, later ones the partition.

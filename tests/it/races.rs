@@ -351,7 +351,9 @@ async fn an_import_has_every_holder_looked_at_and_a_kill_only_pauses_that() {
     world.start_worker().await;
     let stale = "SELECT count(*) FROM assignments WHERE verified_at <= (SELECT told_at FROM verify_anew)";
     world
-        .eventually("all had an attempt", async || world.number(stale).await == Some(0))
+        .eventually("all had an attempt", async || {
+            world.number(stale).await == Some(0)
+        })
         .await;
     let looks = world.calls_to(Endpoint::ReadUser) - reads;
     // The users in flight at the kill are read again, and no others.

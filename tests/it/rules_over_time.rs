@@ -266,7 +266,9 @@ async fn taken_away(manual: &str) -> (World, RulesFile) {
 async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
     let (world, _file) = taken_away("manual = \"alert\"").await;
     world
-        .eventually("it is reported", async || world.worker().count(LEFT).await == Some(1))
+        .eventually("it is reported", async || {
+            world.worker().count(LEFT).await == Some(1)
+        })
         .await;
     world.quiet().await;
     // Neither one more play, nor a sweep, nor another worker restores it.

@@ -24,7 +24,9 @@ async fn a_full_stream_of_events_refuses_publishers_and_loses_nothing_it_took() 
     let worker = world.worker();
     let headroom = "rolekeeper_stream_headroom_ratio{stream=\"APP_EVENTS\"}";
     world
-        .eventually("the metric shows it", async || worker.metric(headroom).await < 0.05)
+        .eventually("the metric shows it", async || {
+            worker.metric(headroom).await < 0.05
+        })
         .await;
 
     // With new room, publishers continue under the ids that were refused.

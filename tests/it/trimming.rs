@@ -100,7 +100,9 @@ async fn f52_what_the_duplicate_window_needs_stays_though_full() {
     let worker = world.start_worker().await;
     let taken = fill(&world, "n").await;
     world
-        .eventually("the metric shows it", async || worker.count(FULL).await == Some(1))
+        .eventually("the metric shows it", async || {
+            worker.count(FULL).await == Some(1)
+        })
         .await;
     world.settled().await;
     assert_eq!(held(&world).await.0, 1);
@@ -154,7 +156,9 @@ async fn f52_what_is_not_folded_stays_though_full() {
     world.eventually("the fold is stopped", tells).await;
     fill(&world, "waits").await;
     world
-        .eventually("the metric shows it", async || stopped.count(FULL).await == Some(1))
+        .eventually("the metric shows it", async || {
+            stopped.count(FULL).await == Some(1)
+        })
         .await;
     assert_eq!(held(&world).await.0, 20);
     let accepted = "UPDATE stream_losses SET accepted_at = now()";

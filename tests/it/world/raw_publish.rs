@@ -29,7 +29,11 @@ impl World {
         server.write_all(&all).await.expect("NATS reads");
         let mut lines = BufReader::new(server).lines();
         loop {
-            let line = lines.next_line().await.expect("NATS responds").expect("a response");
+            let line = lines
+                .next_line()
+                .await
+                .expect("NATS responds")
+                .expect("a response");
             assert!(!line.starts_with("-ERR"), "{line}");
             if let Some((_, rest)) = line.split_once("\"seq\":") {
                 let digits = rest.split(|c: char| !c.is_ascii_digit()).next();

@@ -143,7 +143,7 @@ async fn adopt_takes_a_role_that_no_rule_names_for_a_slip() {
         "{}",
         text(&output)
     );
-    assert!(text(&output).contains(ROLE), "it says which there are");
+    assert!(text(&output).contains(ROLE), "it lists the known roles");
     assert_eq!(world.number("SELECT count(*) FROM assignments").await, Some(0));
     let output = world.command(&[&slip[..], &["--force"]].concat()).await;
     assert!(output.status.success(), "{}", text(&output));

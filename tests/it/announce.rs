@@ -277,7 +277,7 @@ async fn a_full_stream_makes_changes_wait() {
         })
         .await;
     assert!(worker.metric("rolekeeper_unannounced_role_changes").await > 0.0);
-    assert!(worker.is_ready().await, "roles are written all the same");
+    assert!(worker.is_ready().await, "roles are written nevertheless");
     let migrate = world
         .command_with(&["migrate"], &[("ROLE_CHANGES_MAX_MIB", "16")])
         .await;

@@ -36,7 +36,7 @@ async fn f49_what_is_denied_for_one_user_parks_that_user_alone() {
         earn(&world, &format!("auth0|good{n}")).await;
     }
     world
-        .eventually("all who are denied are parked", async || {
+        .eventually("all denied users are parked", async || {
             world.number(PARKED).await == Some(5)
         })
         .await;

@@ -161,7 +161,7 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
         "UPDATE assignments SET adopted = true WHERE user_id = 'auth0|u4' AND role = 'playlist_editor'";
     sqlx::query(adopt).execute(&world.db).await.expect("an update");
     world
-        .eventually("the sweep takes it from one", async || world.holders(12) == 11)
+        .eventually("the sweep revokes it from one", async || world.holders(12) == 11)
         .await;
     world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), before + 13);
@@ -364,7 +364,7 @@ async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     world.worker().kill9().await;
     let worker = world.start_worker().await;
     world
-        .eventually("the worker says so", async || {
+        .eventually("the worker reports it", async || {
             let answer = worker.get("/readyz/reconcile").await;
             answer == Some((200, "reconcile: paused by a person\n".to_owned()))
         })

@@ -49,7 +49,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
         );
         let asked = tokio::time::timeout(Duration::from_secs(5), asks).await;
         asked.expect("the brake is free").expect("a lock");
-        look.commit().await.expect("the look ends");
+        look.commit().await.expect("the attempt ends");
         let bob = "UPDATE nominations SET generation = generation + 1 WHERE user_id = 'auth0|bob'";
         run(&mut fold, bob).await.expect("no deadlock");
         fold.commit().await.expect("the fold ends");
@@ -98,7 +98,7 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
         let list = &user[6..];
         world.publish(&[play(&format!("again-{list}"), list)]).await;
     }
-    world.count_is("three wait for a look", held, 3).await;
+    world.count_is("three wait for an attempt", held, 3).await;
     let again: Vec<_> = users[..3].iter().map(|user| fall(user, 8)).collect();
     world.publish(&again).await;
     let fallen = "SELECT count(*) FROM nominations WHERE cause_event LIKE 'r8-%'";

@@ -78,7 +78,7 @@ async fn what_the_bus_did_not_take_is_not_charged() {
         .await
         .expect("nats-server starts");
     let made = async || make(&api, ANNA).await.status == 202;
-    api.world.eventually("it is taken again", made).await;
+    api.world.eventually("it is accepted again", made).await;
     assert_eq!(make(&api, ANNA).await.status, 202);
     assert_eq!(make(&api, ANNA).await.status, 429);
 }

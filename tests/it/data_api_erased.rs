@@ -59,7 +59,7 @@ async fn an_erased_user_leaves_nothing_in_the_apps_data_and_is_refused() {
         assert_eq!((status, got.code().as_str()), (403, code), "{path}");
     }
     let quiet = async || world.is_quiet().await;
-    world.eventually("what was under way has ended", quiet).await;
+    world.eventually("in-flight calls have ended", quiet).await;
     assert_eq!(named(world).await, BTreeMap::new());
     assert_eq!(api.get(ANN, "/songs").await.text, "[]");
 }

@@ -362,7 +362,7 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
         .stop()
         .await
         .expect("nats-server stops");
-    api.world.eventually("it says so", unavailable).await;
+    api.world.eventually("it reports it", unavailable).await;
     api.world
         .nats
         .lock()
@@ -376,7 +376,7 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
 
     api.world.postgres_proxy().refuse();
     api.world.postgres_proxy().cut();
-    api.world.eventually("it says so", unavailable).await;
+    api.world.eventually("it reports it", unavailable).await;
     assert_eq!(api.get(ANNA, "/genres").await.status, 200);
     api.world.postgres_proxy().restore();
     api.world
@@ -384,7 +384,7 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
         .await;
     let stored = events(&api).await.len();
     api.world
-        .eventually("what was taken is counted", async || {
+        .eventually("stored messages are counted", async || {
             listed(&api, ANNA).await.len() == stored
         })
         .await;

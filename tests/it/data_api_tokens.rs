@@ -243,7 +243,7 @@ async fn a_key_server_in_trouble_stops_nobody_who_is_known() {
             assert_ne!(status(&api, &unknown).await, 200);
             api.keys.fetches() > before
         };
-        api.world.eventually("keys are asked for", asked).await;
+        api.world.eventually("keys are requested", asked).await;
         // The same while a slow fetch is in flight.
         let begun = Instant::now();
         assert_eq!(status(&api, &api.token(USER)).await, 200, "{status_code} {body}");
@@ -342,6 +342,8 @@ async fn l14_keys_that_are_late_at_the_start_are_fetched_soon() {
     assert_eq!(status(&api, &token).await, 503);
     keys.has(&[("rsa", &api.rsa)]);
     api.world
-        .eventually("the token is taken", async || status(&api, &token).await == 200)
+        .eventually("the token is accepted", async || {
+            status(&api, &token).await == 200
+        })
         .await;
 }

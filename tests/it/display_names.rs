@@ -338,7 +338,7 @@ async fn wishes_made_during_a_look_cost_no_further_look() {
         .fault_once(CallMatch::to(ReadUser), Fault::Delay(Duration::from_millis(700)));
     wish(&store, ANN, "Ann 0").await;
     world
-        .eventually("the look is under way", async || {
+        .eventually("the attempt is in flight", async || {
             let leased = "SELECT count(*) FROM nominations WHERE lease IS NOT NULL";
             world.number(leased).await == Some(1)
         })
@@ -675,7 +675,7 @@ async fn a_wish_does_not_disturb_the_end_of_a_grace() {
         "a name request does not end the grace"
     );
     world
-        .eventually("the role goes in its time", async || {
+        .eventually("the role is revoked on time", async || {
             world.roles(ANN) == ["mentor"]
         })
         .await;

@@ -203,7 +203,7 @@ async fn erased_during(endpoint: Endpoint) {
         "SELECT count(*) FROM nominations WHERE lease IS NOT NULL"
     };
     world
-        .eventually("the call is on its way", async || {
+        .eventually("the call is in flight", async || {
             world.number(leased).await == Some(1)
         })
         .await;

@@ -35,7 +35,7 @@ async fn an_erasure_beside_many_letters_holds_up_no_fold() {
          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%dead_letters%'";
     let meanwhile = async {
         world
-            .eventually("it has come to the letter", async || {
+            .eventually("it has reached the dead letter", async || {
                 world.number(waits).await == Some(1)
             })
             .await;

@@ -142,7 +142,7 @@ fn waited_quietly(worker: &Worker) {
         .iter()
         .filter(|line| line.ends_with("; trying again"))
         .count();
-    assert!((1..30).contains(&waits), "said {waits} times that it waits");
+    assert!((1..30).contains(&waits), "reported the wait {waits} times");
 }
 
 /// F9: Postgres stops in every possible way, while events arrive.

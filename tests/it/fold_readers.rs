@@ -29,7 +29,7 @@ async fn case_25_terms_leave_no_consumer_behind() {
     sqlx::raw_sql(FULL).execute(&world.db).await.unwrap();
     world.publish(&[play("second", "pl_1")]).await;
     world
-        .eventually("five terms have ended", async || {
+        .eventually("five leaderships have ended", async || {
             world.number("SELECT last_value FROM tries").await >= Some(5)
         })
         .await;

@@ -138,7 +138,7 @@ async fn f55_a_message_at_three_crashes_is_a_dead_letter() {
         let worker = world.spawn_worker_with(&[]);
         let past = "SELECT count(*) FROM dead_letters";
         world
-            .eventually("it folds the bad one, or is past it", async || {
+            .eventually("it folds the bad one, or a later one", async || {
                 world.number(hangs).await > Some(0) || world.number(past).await > Some(0)
             })
             .await;
@@ -153,7 +153,7 @@ async fn f55_a_message_at_three_crashes_is_a_dead_letter() {
                      WHERE datname = current_database() AND application_name = 'rolekeeper'";
         sqlx::raw_sql(ended).execute(&world.db).await.unwrap();
         world
-            .eventually("the session is gone", async || {
+            .eventually("the session has ended", async || {
                 world.number(hangs).await == Some(0)
             })
             .await;

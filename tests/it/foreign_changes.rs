@@ -33,7 +33,7 @@ async fn what_another_client_gives_and_takes_has_rows() {
     world.settled().await;
     edit(&world, &["mentor"]);
     world
-        .eventually("it is given back", async || world.roles(ANN) == ["mentor", ROLE])
+        .eventually("it is requeued", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
     world
         .eventually("all is folded", async || world.is_quiet().await)

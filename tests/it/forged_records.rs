@@ -119,7 +119,7 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
         .await;
     only_ours(&world);
     world
-        .eventually("the tenant is asked", async || {
+        .eventually("the tenant got a request", async || {
             world.calls_to(Endpoint::ReadLog) >= ASKED.len()
         })
         .await;

@@ -60,7 +60,7 @@ async fn is_ours_to_take(world: &World, user: &str) {
         )])
         .await;
     world
-        .eventually("the role is taken", async || world.roles(user) == ["mentor"])
+        .eventually("the role is revoked", async || world.roles(user) == ["mentor"])
         .await;
 }
 
@@ -192,7 +192,7 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
     a_day_passes(&world).await;
     let held = "SELECT count(*) FROM nominations WHERE held = 'brake_gone'";
     world
-        .eventually("those beyond ten are held", async || {
+        .eventually("users beyond ten are held", async || {
             (world.number(held).await, world.number(MARKS).await) == (Some(5), Some(10))
         })
         .await;

@@ -59,7 +59,7 @@ async fn names_refused_in_turn_hold_back_no_revoke() {
         .eventually("the role is gone", async || world.roles(ANN) == ["mentor"])
         .await;
     world
-        .count_is("the look ends", "SELECT count(*) FROM nominations", 0)
+        .count_is("the attempt ends", "SELECT count(*) FROM nominations", 0)
         .await;
     let writes = world.calls_to(PatchUser);
     assert_eq!(writes, 2, "the name once, then the role alone");
@@ -146,9 +146,7 @@ async fn refused_revokes_of_a_few_stop_no_one_else() {
             world.roles("auth0|good") == ["mentor", ROLE]
         })
         .await;
-    world
-        .count_is("those who are refused are parked", PARKED, 8)
-        .await;
+    world.count_is("refused users are parked", PARKED, 8).await;
     assert_eq!(worker.count(PAUSED).await, Some(0));
 }
 
@@ -197,7 +195,7 @@ async fn records_without_end_keep_no_role() {
     };
     flood();
     world
-        .count_is("records come", "SELECT count(*) FROM nominations", 1)
+        .count_is("records arrive", "SELECT count(*) FROM nominations", 1)
         .await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world

@@ -37,7 +37,7 @@ impl Sleeper {
         let before = world.tenant.history(ANN).len();
         self.way.let_go();
         world
-            .eventually("its late write comes", async || {
+            .eventually("its late write arrives", async || {
                 world.tenant.history(ANN).len() > before
             })
             .await;
@@ -79,7 +79,7 @@ async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sen
     sleeper.way.hold(b"PATCH /");
     world.publish(events).await;
     world
-        .eventually("a write is on its way", async || sleeper.way.held() > held)
+        .eventually("a write is in flight", async || sleeper.way.held() > held)
         .await;
     sleeper.worker.sigstop();
     assert_eq!(world.tenant.history(ANN).len(), before, "it froze too late");
@@ -108,7 +108,9 @@ async fn a_late_grant_goes_again_also_where_others_changed_the_list() {
     assert_eq!(written(&world, true), 1, "the heir gave the role");
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
     world
-        .eventually("the heir takes the role", async || written(&world, false) == 1)
+        .eventually("the second worker revokes the role", async || {
+            written(&world, false) == 1
+        })
         .await;
     let by_hand = json!({"app_metadata": {"roles": ["mentor", "staff"]}});
     world.tenant.dashboard_edit(ANN, by_hand).expect("an edit");
@@ -118,9 +120,10 @@ async fn a_late_grant_goes_again_also_where_others_changed_the_list() {
     // No response with the time of the write was read: the role of the other client is reported, not restored.
     let reported = "SELECT count(*) FROM races WHERE outcome = 'unconfirmed'";
     world
-        .eventually("its late write comes, and our role goes again", async || {
-            written(&world, true) == 2 && world.roles(ANN) == ["mentor"] && world.is_quiet().await
-        })
+        .eventually(
+            "its late write arrives, and our role is revoked again",
+            async || written(&world, true) == 2 && world.roles(ANN) == ["mentor"] && world.is_quiet().await,
+        )
         .await;
     assert_eq!(world.number(reported).await, Some(1));
     assert!(heir.is_active("reconcile").await);
@@ -139,7 +142,7 @@ async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
 
     sleeper.wakes(&world).await;
     world
-        .eventually("its late write comes", async || written(&world, true) == 1)
+        .eventually("its late write arrives", async || written(&world, true) == 1)
         .await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor"]);
@@ -154,7 +157,7 @@ async fn a_late_grant_that_nobody_lived_to_record_goes_again() {
 
     sleeper.wakes(&world).await;
     world
-        .eventually("its late write comes", async || written(&world, true) == 1)
+        .eventually("its late write arrives", async || written(&world, true) == 1)
         .await;
     sleeper.worker.kill9().await;
     world.settled().await;
@@ -174,7 +177,7 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
 
     sleeper.wakes(&world).await;
     world
-        .eventually("its late write comes", async || written(&world, false) == 1)
+        .eventually("its late write arrives", async || written(&world, false) == 1)
         .await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
@@ -213,7 +216,7 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
     sleeper.way.hold(b"PATCH /");
     world.publish(&plays("a", "pl_1", 99..100)).await;
     world
-        .eventually("a write is on its way", async || sleeper.way.held() > 0)
+        .eventually("a write is in flight", async || sleeper.way.held() > 0)
         .await;
     sleeper.worker.kill9().await;
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
@@ -221,7 +224,7 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
     world
         .eventually_within(
             TAKEN_OVER_WITHIN,
-            "the write is taken for one that never came",
+            "the write counts as never applied",
             async || {
                 let closed = "SELECT count(*) FROM profile_writes WHERE closed = 'not_seen'";
                 world.number(closed).await == Some(1) && world.is_quiet().await

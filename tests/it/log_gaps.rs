@@ -104,13 +104,13 @@ async fn what_the_stream_dropped_is_read_once_also_across_a_kill() {
     world.earn("auth0|u5", "pl_5").await;
     world.earn("auth0|u6", "pl_6").await;
     world
-        .eventually("roles come without the log", async || {
+        .eventually("roles are written without the log", async || {
             world.roles("auth0|u5") == ["playlist_editor"]
         })
         .await;
     world.publish(&[retraction("r1", "pl_6-7", "pl_6")]).await;
     world
-        .eventually("the gap filler is on its way", async || {
+        .eventually("the gap filler is running", async || {
             users_known(&world).await > 20
         })
         .await;
@@ -145,7 +145,7 @@ async fn a_lost_place_is_told_and_all_that_is_kept_is_read() {
         world.tenant.expire_logs(refused);
         sign_up(&world, 0..5);
         world
-            .eventually("what is kept is read", async || users_known(&world).await == 5)
+            .eventually("the kept data is read", async || users_known(&world).await == 5)
             .await;
         let said = |message: &String| message.contains("has lost its place in the tenant's log");
         let told = world.worker().messages().into_iter().filter(said).count();
@@ -173,7 +173,7 @@ async fn without_the_scope_it_says_so_once_and_roles_go_on() {
         })
         .await;
     world
-        .eventually("it tries again", async || world.calls_to(Endpoint::ReadLogs) > 2)
+        .eventually("it retries", async || world.calls_to(Endpoint::ReadLogs) > 2)
         .await;
     assert!(worker.metric("rolekeeper_reconcile_paused").await < 0.5);
     let said = |message: &String| message.contains("may not read the tenant's log");
@@ -181,7 +181,7 @@ async fn without_the_scope_it_says_so_once_and_roles_go_on() {
     world.tenant.register_client(Client::new(CLIENT, "secret"));
     sign_up(&world, 0..1);
     world
-        .eventually("it may read again", async || worker.metric(REFUSED).await < 0.5)
+        .eventually("it can read again", async || worker.metric(REFUSED).await < 0.5)
         .await;
 }
 
@@ -264,7 +264,7 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
     world
         .eventually("the gap filler has read", async || users_known(&world).await == 2)
         .await;
-    assert!(silent(1.0).await, "the gap filler is taken for the stream");
+    assert!(silent(1.0).await, "the gap filler counts as the stream");
     world.connect_log_stream().await;
     sign_up(&world, 2..3);
     world

@@ -108,7 +108,7 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     world.publish(&plays("c", "pl_1", 0..1)).await;
     let ids = "SELECT count(*) FROM event_id_slices";
     world
-        .eventually("the ids go", async || world.number(ids).await == Some(0))
+        .eventually("the ids are removed", async || world.number(ids).await == Some(0))
         .await;
     assert_eq!(world.number(PLAYS).await, Some(101));
 }

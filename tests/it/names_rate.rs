@@ -48,7 +48,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
     world.start_worker_with(&[("SWEEP_INTERVAL_S", "1")]).await;
     world.workers()[0].kill9().await;
     world
-        .count_is("marks go", "SELECT count(*) FROM display_name_writes", 0)
+        .count_is("marks are removed", "SELECT count(*) FROM display_name_writes", 0)
         .await;
 }
 

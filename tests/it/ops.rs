@@ -87,7 +87,7 @@ async fn metrics_are_well_formed_complete_from_the_start_and_do_not_grow_with_us
     let is_new = |series: &&String| !first.contains(*series) && !series.starts_with(NEWEST_MESSAGE);
     let then_all = series(&then);
     let new: Vec<_> = then_all.iter().filter(is_new).collect();
-    assert!(new.is_empty(), "series that were not there at the start: {new:?}");
+    assert!(new.is_empty(), "series missing at the start: {new:?}");
     for (series, value) in [
         (
             r#"rolekeeper_role_changes_total{change="granted",outcome="written"}"#,

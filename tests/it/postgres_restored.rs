@@ -92,7 +92,7 @@ async fn f59_roles_granted_since_the_backup_are_ours_again() {
     let tells = |line: &String| line.contains("10 role changes") && line.contains("restored from a backup");
     assert!(worker.messages().iter().any(tells));
     world
-        .eventually("those who fell lose the role", async || {
+        .eventually("users below the threshold lose the role", async || {
             holders(&world, 2..7) == 0
         })
         .await;
@@ -140,7 +140,7 @@ async fn f59_an_empty_database_takes_no_role_away_until_told() {
     let resumed = world.command(&["resume", "--why", "it is the right one"]).await;
     assert!(resumed.status.success(), "{}", text(&resumed));
     world
-        .eventually("the role goes", async || holders(&world, 0..1) == 0)
+        .eventually("the role is revoked", async || holders(&world, 0..1) == 0)
         .await;
     assert_eq!(holders(&world, 1..2), 1);
 }

@@ -53,7 +53,7 @@ async fn made_anew(seen: bool) {
         .fault_once(late, Fault::Delay(Duration::from_millis(300)));
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
-        .eventually("our write is on its way", async || {
+        .eventually("our write is in flight", async || {
             world.tenant.faults_waiting() == 0
         })
         .await;
@@ -172,7 +172,7 @@ async fn a_record_that_auth0_never_answers_about_is_given_up() {
     race(&world, ANN, &["mentor", "vip"]).await;
     let failed = "SELECT count(*) FROM foreign_writes WHERE asks > 0";
     world
-        .eventually("it was asked for", async || world.number(failed).await == Some(1))
+        .eventually("it was requested", async || world.number(failed).await == Some(1))
         .await;
     let aged = "UPDATE foreign_writes SET asked_at = asked_at - interval '25 hours', ask_at = now() WHERE ask_at IS NOT NULL";
     sql(&world, aged).await;

@@ -56,7 +56,7 @@ async fn a_forged_record_takes_no_role_that_a_person_gave() {
     world.quiet().await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
-        .eventually("the role is taken", async || world.roles(ANN) == ["staff"])
+        .eventually("the role is revoked", async || world.roles(ANN) == ["staff"])
         .await;
     world.quiet().await;
     let between = last_write(&world) + Duration::from_millis(1);

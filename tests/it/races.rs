@@ -154,7 +154,7 @@ async fn race(world: &World, theirs: &[&str]) -> Other {
         .fault_once(late, Fault::Delay(Duration::from_millis(500)));
     world.earn(ANN, "pl_1").await;
     world
-        .eventually("our write is on its way", async || {
+        .eventually("our write is in flight", async || {
             world.tenant.faults_waiting() == 0
         })
         .await;

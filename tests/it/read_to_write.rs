@@ -38,7 +38,7 @@ async fn slow_postgres_after_a_read_costs_no_role_of_others() {
     let edited = world.tenant.edit_by_other_client("crm", ANN, theirs);
     edited.expect("an edit");
     world
-        .eventually_within(Duration::from_mins(1), "written, or given back", async || {
+        .eventually_within(Duration::from_mins(1), "written, or requeued", async || {
             world.patches() > 0 || world.attempts_noted().await > 0
         })
         .await;

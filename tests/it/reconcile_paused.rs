@@ -34,7 +34,7 @@ async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), 
     breaks(&world);
     twenty_earn(&world, "ann").await;
     world
-        .eventually("the stage is paused", async || {
+        .eventually("the circuit breaker is open", async || {
             worker.count(PAUSED).await == Some(1)
         })
         .await;
@@ -120,7 +120,7 @@ async fn a_wrong_audience_pauses_the_stage_until_a_worker_has_the_right_one() {
     world.earn("auth0|ann", "pl_1").await;
     let worker = world.worker();
     world
-        .eventually("the stage is paused", async || {
+        .eventually("the circuit breaker is open", async || {
             worker.count(PAUSED).await == Some(1)
         })
         .await;

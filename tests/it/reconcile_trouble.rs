@@ -235,7 +235,7 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
         .fault_once(CallMatch::to(PatchUser), Fault::AnsweredButNotApplied);
     world.earn("auth0|ann", "pl_1").await;
     world
-        .eventually("it is taken for done", async || world.is_quiet().await)
+        .eventually("it counts as done", async || world.is_quiet().await)
         .await;
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
     // A day later.
@@ -270,7 +270,7 @@ async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gon
     world.earn("auth0|ann", "pl_1").await;
     let decided = "SELECT count(*) FROM role_changes WHERE attempted_at IS NOT NULL";
     world
-        .eventually("the write is on its way", async || {
+        .eventually("the write is in flight", async || {
             world.number(decided).await == Some(1)
         })
         .await;

@@ -82,7 +82,7 @@ async fn f46_no_record_changes_roles_plan_or_flags_of_the_copy() {
     let email = "SELECT count(*) FROM users WHERE fields #>> '{email,value}' = 'm@example.com' AND last_login_at <= now()
         AND (fields #>> '{email,at}')::timestamptz <= now()";
     world
-        .eventually("an e-mail is taken from a record", async || {
+        .eventually("a record changes an e-mail", async || {
             world.number(email).await == Some(1)
         })
         .await;
@@ -116,7 +116,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
         post(&world, some).await;
     }
     world
-        .eventually("all wait for a look", async || {
+        .eventually("all wait for an attempt", async || {
             world
                 .number("SELECT count(*) FROM nominations WHERE urgency = 3")
                 .await
@@ -128,7 +128,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
     let bound = (usual * 2).max(Duration::from_secs(1));
     assert!(meanwhile <= bound, "{meanwhile:?}, usually {usual:?}");
     world
-        .eventually("some were asked for", async || {
+        .eventually("some were read", async || {
             world.calls_to(Endpoint::ReadUser) > 100
         })
         .await;
@@ -142,7 +142,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
     // A quarter of 200 a second, and a quarter of the burst.
     let most = 50.0 * began.elapsed().as_secs_f64() + 25.0 + 1.0;
     let reads = u32::try_from(reads).expect("a small number");
-    assert!(f64::from(reads) <= most, "{reads} reads, {most} may be");
+    assert!(f64::from(reads) <= most, "{reads} reads, at most {most}");
     let rows = "SELECT count(*) FROM users WHERE user_id LIKE 'auth0|invented%'";
     assert_eq!(world.number(rows).await, Some(0));
 }

@@ -46,7 +46,7 @@ pub(crate) async fn overwritten(
     world.tenant.fault_once(late, delay);
     begun.await;
     world
-        .eventually("our write is on its way", async || {
+        .eventually("our write is in flight", async || {
             world.tenant.faults_waiting() == 0
         })
         .await;
@@ -251,7 +251,7 @@ async fn a_brake_that_engages_is_told_once_it_is_committed() {
     stream_logs(&world).await;
     race(&world, ANN, &["mentor", "vip"]).await;
     world
-        .eventually("the second try holds it", async || {
+        .eventually("the second attempt holds it", async || {
             world.number("SELECT count(*) FROM races WHERE held").await == Some(1)
         })
         .await;
@@ -276,13 +276,13 @@ async fn a_gateway_that_denies_once_costs_no_restore() {
     world.tenant.hold_fault(CallMatch::to(Endpoint::ReadLog), denied);
     race(&world, ANN, &["mentor", "vip"]).await;
     world
-        .eventually("the log may not be read", async || {
+        .eventually("the log cannot be read", async || {
             world.calls_to(Endpoint::ReadLog) > 0
         })
         .await;
     world.tenant.clear_faults();
     world
-        .eventually("the role of others is restored", async || {
+        .eventually("the role of the other client is restored", async || {
             world.roles(ANN) == ["vip", "mentor", ROLE] || world.roles(ANN) == ["mentor", "vip", ROLE]
         })
         .await;

@@ -30,7 +30,9 @@ async fn retractions_go_after_the_streams_age_and_not_before() {
     .await;
     world.start_worker().await;
     world
-        .eventually("the old ones go", async || world.number(LEFT).await == Some(1))
+        .eventually("the old ones are removed", async || {
+            world.number(LEFT).await == Some(1)
+        })
         .await;
     world.publish(&[retraction("r", "p-1", "pl_1")]).await;
     world

@@ -60,7 +60,7 @@ impl World {
 
     /// Waits until that time is recorded.
     async fn fell(&self, name: &str) -> OffsetDateTime {
-        self.eventually("the fall is noted", async || {
+        self.eventually("the fall is recorded", async || {
             self.below_since(name).await.is_some()
         })
         .await;
@@ -75,8 +75,10 @@ impl World {
     }
 
     async fn gone(&self, name: &str) {
-        self.eventually("the role goes by itself", async || !self.has(name, ROLE))
-            .await;
+        self.eventually("the role is revoked without an event", async || {
+            !self.has(name, ROLE)
+        })
+        .await;
     }
 
     async fn postgres_now(&self) -> OffsetDateTime {
@@ -283,7 +285,7 @@ async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
     let asked = asked.bind(user("ann")).execute(&world.db).await;
     assert_eq!(asked.expect("Postgres responds").rows_affected(), 1);
     world
-        .eventually("the sweep had the profile read again", async || {
+        .eventually("the sweep caused another read of the profile", async || {
             world.endpoints_of(&user("ann")).len() > looked
         })
         .await;

@@ -104,7 +104,7 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
     assert_eq!(world.worker().post_logs(LOG_TOKEN, body).await, Some(200));
     let asked = "SELECT count(*) FROM foreign_writes WHERE own AND asks > 0";
     world
-        .eventually("the tenant is asked once", async || {
+        .eventually("the tenant got one request", async || {
             world.number(asked).await == Some(1)
         })
         .await;

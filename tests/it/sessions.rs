@@ -17,7 +17,7 @@ async fn l1_a_standby_asks_for_its_locks_on_the_sessions_it_has() {
     let world = World::builder().workers(2).start().await;
     let (mut sessions, mut questions) = (BTreeSet::new(), BTreeSet::new());
     world
-        .eventually("it has asked some times", async || {
+        .eventually("it has asked several times", async || {
             let rows = sqlx::query(ASKED)
                 .fetch_all(&world.db)
                 .await

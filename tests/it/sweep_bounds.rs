@@ -61,16 +61,12 @@ async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
     let began = Instant::now();
     let worker = world.start_worker().await;
     world
-        .eventually_within(
-            SWEPT_WITHIN,
-            "the last part of the sweep is through",
-            async || {
-                world
-                    .number("SELECT count(*) FROM races WHERE outcome = 'unresolved'")
-                    .await
-                    == Some(1)
-            },
-        )
+        .eventually_within(SWEPT_WITHIN, "the last part of the sweep has ended", async || {
+            world
+                .number("SELECT count(*) FROM races WHERE outcome = 'unresolved'")
+                .await
+                == Some(1)
+        })
         .await;
     println!("swept {OLD_WRITES} writes after {:?}", began.elapsed());
     world.earn(ANN, "pl_1").await;
@@ -171,7 +167,7 @@ async fn dead_letters_go_after_thirty_days_and_not_before() {
     world.start_worker().await;
     // One hour of each day was not over yet at their creation.
     world
-        .eventually("those of thirty days are left", async || {
+        .eventually("the ones of thirty days are left", async || {
             let letters = world.number("SELECT max(stream_seq) FROM dead_letters").await;
             letters == Some(719) && world.number("SELECT count(*) FROM dead_letter_totals").await <= Some(720)
         })
@@ -217,7 +213,7 @@ async fn a_user_held_by_one_brake_loses_another_role_when_its_time_is_over() {
         .await;
     world.publish(&[retraction("r1", "a-1", "pl_1")]).await;
     world
-        .eventually("the other role goes when its grace is over", async || {
+        .eventually("the other role is revoked when its grace is over", async || {
             world.roles(ANN) == ["mentor"] && world.number(held).await == Some(1)
         })
         .await;

@@ -86,7 +86,7 @@ async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
     let heir = world.start_worker().await;
     let frozen = Instant::now();
     world
-        .eventually_within(FROZEN_WITHIN, "the heir is active", async || {
+        .eventually_within(FROZEN_WITHIN, "the second worker is active", async || {
             all_active(std::slice::from_ref(&heir)).await
         })
         .await;

@@ -28,7 +28,7 @@ async fn l18_a_claim_at_the_end_of_a_term_gets_its_look() {
     world.earn("auth0|ann", "pl_1").await;
     world.count_is("she is being claimed", CLAIMING, 1).await;
     world
-        .told(&["limits", "set", "reserve", "0.1", "--why", "ends the term"])
+        .told(&["limits", "set", "reserve", "0.1", "--why", "ends the leadership"])
         .await;
     let taken = "SELECT count(*) FROM workers WHERE seen_at > (SELECT max(set_at) FROM limits)";
     world

@@ -197,7 +197,9 @@ async fn f52_a_durable_consumer_is_waited_for_while_there_is_room() {
             .expect("acknowledged");
     }
     world
-        .eventually("what was acknowledged goes", async || held(&world).await.0 == 31)
+        .eventually("acknowledged messages are removed", async || {
+            held(&world).await.0 == 31
+        })
         .await;
     // When the room is needed, messages without an acknowledgement are removed too.
     world.publish(&large("more", 0..205)).await;

@@ -200,13 +200,13 @@ async fn a_new_signing_key_is_believed_without_a_restart_and_the_one_before_stil
     let header = |token: &str| token.split('.').next().map(str::to_owned);
     assert_ne!(header(&before), header(&after));
     let believed = async || me(&after).await == 200;
-    app.world.eventually("the new key is believed", believed).await;
+    app.world.eventually("the new key is accepted", believed).await;
     assert_eq!(me(&before).await, 200);
     // The next rotation withdraws the first key.
     app.world.tenant.rotate_signing_key().expect("a key");
     let (_, newest) = app.tokens().await;
     let believed = async || me(&newest).await == 200;
-    app.world.eventually("the newest key is believed", believed).await;
+    app.world.eventually("the newest key is accepted", believed).await;
     assert_eq!(me(&before).await, 401);
 }
 

@@ -69,7 +69,7 @@ async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
         world.publish(&some.concat()).await;
     }
     world.count_is("the round ends", OPEN, 0).await;
-    world.count_is("everyone is found", NOMINATED, MANY).await;
+    world.count_is("all users are found", NOMINATED, MANY).await;
     world
         .eventually("all is folded", async || {
             world
@@ -122,7 +122,7 @@ async fn a_round_that_fails_ends_no_term_and_holds_up_no_role() {
     world.run_sql("ALTER TABLE walk RENAME TO walk_away").await;
     let failed = |line: &String| line.contains("it is tried again");
     world
-        .eventually("it is said", async || worker.messages().iter().any(failed))
+        .eventually("it is logged", async || worker.messages().iter().any(failed))
         .await;
     world.played("ann", 100).await;
     world.holders_are("roles are written", &["ann"], &["ann"]).await;

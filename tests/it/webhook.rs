@@ -281,7 +281,7 @@ async fn without_the_bus_it_says_503_and_stays_ready_to_say_so() {
         .start_again()
         .await
         .expect("nats-server starts");
-    let sent = world.eventually("it takes records again", async || {
+    let sent = world.eventually("it accepts records again", async || {
         post(&world, lines(&records(3..8))).await == 200
     });
     sent.await;

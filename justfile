@@ -1,4 +1,4 @@
-# Owns short names for the ways of working here; what they do stands in deploy/.
+# Owns short names for common tasks; the scripts are in deploy/.
 
 # Lists the names.
 default:
@@ -8,7 +8,7 @@ default:
 check:
     deploy/test.sh
 
-# What to run while working: format, lints, tests of the pure core and the floors.
+# Quick checks while working: format, lints, tests of the pure core and the floors.
 quick:
     cargo fmt
     SQLX_OFFLINE=true cargo clippy --all-targets -- -D warnings

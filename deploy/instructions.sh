@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Owns the count of instructions that an event takes from its bytes to the sums of its batch (parse and tally), and its
-# comparison with the figure on record. A count does not depend on what else the machine does. It does depend on the
-# compiler, the processor's kind and the C library (whose malloc is a part of it), so these stand beside the figure.
+# comparison with the figure on record. The count does not depend on other load of the machine. It depends on the
+# compiler, the processor's kind and the C library (whose malloc is a part of it), so the record contains these too.
 #
 #   deploy/instructions.sh           counts and compares: exits 1 when it is more than 5 % above the record
-#   deploy/instructions.sh count     prints the count and, where it can be compared, the one on record
-#   deploy/instructions.sh record    counts and writes the record, for a growth that is worth it, a gain, a new compiler
+#   deploy/instructions.sh count     prints the count and, if comparable, the recorded one
+#   deploy/instructions.sh record    counts and writes the record, after a justified growth, a gain, or a new compiler
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:$HOME/.cargo/bin"
 
 RECORD=benches/instructions/record.txt
-# Two runs of one program differ far less: only by the seed of std's hash maps.
+# Two runs of one program differ far less, only by the seed of std's hash maps.
 PERCENT_MORE=5
 
 say() { printf 'instructions: %s\n' "$*" >&2; }
@@ -19,7 +19,7 @@ recorded() { sed -n "s/^$1 = //p" "$RECORD"; }
 compiler() { rustc -vV | sed -n "s/^$1: //p"; }
 c_library() { getconf GNU_LIBC_VERSION 2>/dev/null || echo other; }
 
-# Instructions of the whole program with so many passes.
+# Prints the instructions of the whole program with the given number of passes.
 collected() {
   local said
   said="$(env -i valgrind --tool=callgrind --callgrind-out-file=/dev/null "$PROGRAM" "$1" 2>&1 >/dev/null)"
@@ -29,7 +29,7 @@ collected() {
   }
 }
 
-# Start, making the events and end are the same with one pass and with two.
+# The start, the creation of the events and the end are the same with one pass and with two.
 count() {
   local events once twice
   events="$("$PROGRAM" 0 | cut -d' ' -f1)"
@@ -73,14 +73,14 @@ if [ "${1:-compare}" = compare ]; then
     say "not compared: rustc $release for $target here, the record is about $(recorded rustc) for $(recorded target)"
     exit 0
   fi
-  # Else a new pin would switch the check off without a word.
+  # Otherwise a new pin would disable the check silently.
   if [ "$release" != "$(recorded rustc)" ]; then
     say "the record was made with rustc $(recorded rustc): run \`deploy/instructions.sh record\` and commit it with the new pin"
     exit 1
   fi
 fi
 cargo build --quiet --release --locked --package rolekeeper-instructions
-# Cargo alone knows where it builds to.
+# Only Cargo knows its target folder.
 PROGRAM="$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/rolekeeper-instructions"
 here="$(count)"
 case "${1:-compare}" in

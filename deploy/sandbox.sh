@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Owns the way from a fresh checkout to a look at rolekeeper at work: installs what is missing, builds, and runs
+# Owns the way from a fresh checkout to a running rolekeeper: installs missing programs, builds, and runs
 # `rolekeeper-sandbox` with the arguments given (`--logs FILE`, `--keep`; see `deploy/sandbox.sh --help`). The optimised
-# build, because what is shown are times; from cold it is no slower to build than the other.
+# build, because the output shows times; a cold build takes no longer than the other.
 set -euo pipefail
-# Arguments may name files from where the caller stands.
+# Arguments may name files relative to the caller's folder.
 checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
 
@@ -12,7 +12,7 @@ export PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
 (
   cd "$checkout"
   if [ ! -x target/release/rolekeeper-sandbox ]; then
-    echo "sandbox: building rolekeeper; from cold that is a few minutes on 2 cores" >&2
+    echo "sandbox: building rolekeeper; a cold build takes a few minutes on 2 cores" >&2
   fi
   SQLX_OFFLINE=true cargo build --locked --release --bins --target-dir target
 )

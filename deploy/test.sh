@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Owns the checks: installs what is missing, runs every part, also after one failed, and prints at the end what passed
+# Owns the checks: installs missing programs, runs every part, also after a failed one, and prints at the end which passed
 # and how many minutes each took. Exits 1 if any part failed. Cheap parts come first. CI and `just check` run this file.
 #
-# SAMPLES_DIR, if set, names a folder of recorded tenant data that some tests read; they say so where it is not set.
+# SAMPLES_DIR, if set, names a folder of recorded tenant data that some tests read; they say so if it is not set.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
-# Builds read .sqlx; that it is right is a part of its own.
+# Builds read .sqlx; a part of its own checks it.
 export SQLX_OFFLINE=true
-# What a test needs and does not find is a failure here, where it was just installed.
+# A missing program is a failure here, because this script just installed it.
 export CI=true
 # The tests run against the current nats-server, and a smoke part against the oldest supported one.
 export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
 export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
 
-# A test that hangs must not hold the machine: the longest run seen is far below.
+# A test that hangs must not block the machine: the longest known run is far shorter.
 TEST_LIMIT=35m
 NODE_TEST_LIMIT=4m
 
@@ -51,7 +51,7 @@ row() { printf '%-28s  %-6s  %7s\n' "$1" "$2" "$(($3 / 60)).$((($3 % 60) * 10 / 
 # shellcheck disable=SC2317 # called by `part`
 sql_cache() {
   local output
-  # Unused entries are only a warning there; here the folder is exactly what the code asks.
+  # Unused entries are only a warning there; here the folder must match the queries exactly.
   output="$(deploy/with-postgres.sh cargo sqlx prepare --check -- --all-targets 2>&1)" || {
     printf '%s\n' "$output"
     echo "the queries and .sqlx differ: run \`just prepare\` and commit .sqlx"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Owns a throw-away PostgreSQL: starts one in a temporary folder, reachable by a Unix socket only, applies migrations/,
-# runs the command with DATABASE_URL set, and removes everything, also after a signal. Nothing in it is worth keeping,
+# runs the command with DATABASE_URL set, and removes everything, also after a signal. Its data is temporary,
 # so it does not wait for the disk. It never touches a cluster of the system.
 #
 #   deploy/with-postgres.sh COMMAND [ARGUMENTS…]
@@ -39,8 +39,8 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# PostgreSQL refuses to run as root, and it must not outlive this script: it is stopped as well when
-# that is killed (only the folder stays then).
+# PostgreSQL refuses to run as root, and it must not outlive this script: it also stops when
+# the script is killed (only the folder stays then).
 as_server=(setpriv --pdeathsig INT)
 if [ "$(id -u)" = 0 ]; then
   chown postgres: "$folder"
@@ -70,7 +70,7 @@ cargo sqlx migrate run --source migrations >"$folder/migrate.log" 2>&1 || {
   cat "$folder/migrate.log" >&2
   exit 1
 }
-# In the background, because a signal is seen between commands only: a `wait` ends at once.
+# In the background, because the shell handles a signal only between commands: a `wait` ends at once.
 "$@" <&0 &
 command=$!
 wait "$command"

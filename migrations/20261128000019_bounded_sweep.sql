@@ -1,28 +1,28 @@
--- What the sweep and the gauges cost follows what changes, not how many users there are: counters, and indexes for each of
--- their questions. A worker of the version before knows none of it; the triggers count what it changes too.
+-- The cost of the sweep and the gauges follows the number of changes, not of users: counters, and an index for each of
+-- their queries. A worker of the version before knows none of it; the triggers count its changes too.
 SET LOCAL lock_timeout = '5s';
 
 CREATE TABLE counters (
     counter text COLLATE "C" PRIMARY KEY,
     value   bigint NOT NULL
 );
-COMMENT ON TABLE counters IS 'Sums of counter_changes. Five rows, written by the worker that reconciles, once a second; never removed. An older copy that is restored fits the tables restored with it.';
-COMMENT ON COLUMN counters.counter IS 'holdings_adopted and holdings_unadopted: rows of assignments that are held. users_held and users_adopted: users with at least one such row, or one that is adopted. nominations: rows of nominations.';
-COMMENT ON COLUMN counters.value IS 'How many, without the rows of counter_changes that are still there.';
+COMMENT ON TABLE counters IS 'Sums of counter_changes. Five rows, written by the worker that reconciles, once a second; never removed. A restored older copy matches the tables restored with it.';
+COMMENT ON COLUMN counters.counter IS 'holdings_adopted and holdings_unadopted: held rows of assignments. users_held and users_adopted: users with at least one such row, or one that is adopted. nominations: rows of nominations.';
+COMMENT ON COLUMN counters.value IS 'The count, without the remaining rows of counter_changes.';
 
 CREATE TABLE counter_changes (
     change_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     counter   text COLLATE "C" NOT NULL,
     change    bigint NOT NULL
 );
-COMMENT ON TABLE counter_changes IS 'Changes of counters, inserted in the transaction that makes them, so that no two transactions update one row. Written by triggers; the worker that reconciles adds them to counters and removes them once a second, so at most some thousands are there while one is at work.';
+COMMENT ON TABLE counter_changes IS 'Changes of counters, inserted in the transaction that makes them, so that two transactions never update one row. Written by triggers; the worker that reconciles adds them to counters and removes them once a second, so there are some thousand rows at most while such a worker runs.';
 COMMENT ON COLUMN counter_changes.change_id IS 'Number of the change.';
 COMMENT ON COLUMN counter_changes.counter IS 'As in counters.';
-COMMENT ON COLUMN counter_changes.change IS 'How many more; negative for fewer.';
+COMMENT ON COLUMN counter_changes.change IS 'Difference; negative for a decrease.';
 
 -- Each kind of statement has a trigger of its own, because each has other transition tables. One statement never inserts one
 -- row of a user and updates another.
--- `moved` is what a statement added (by = 1) and removed (by = -1). Runs after the statement: assignments are as they are now.
+-- `moved` has the rows that a statement added (by = 1) and removed (by = -1). It runs after the statement, so assignments are current.
 CREATE TYPE holding AS (user_id text, held boolean, adopted boolean, by integer);
 COMMENT ON TYPE holding IS 'A row of assignments that a statement added (by = 1) or removed (by = -1).';
 CREATE FUNCTION count_holdings(moved holding[]) RETURNS void LANGUAGE sql AS $$
@@ -47,7 +47,7 @@ CREATE FUNCTION count_holdings(moved holding[]) RETURNS void LANGUAGE sql AS $$
     ) AS counted(counter, change)
     WHERE change <> 0
 $$;
-COMMENT ON FUNCTION count_holdings IS 'Notes in counter_changes what these rows of assignments change.';
+COMMENT ON FUNCTION count_holdings IS 'Writes to counter_changes the differences that these rows of assignments make.';
 
 CREATE FUNCTION count_assignments() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -68,7 +68,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION count_assignments IS 'Trigger: keeps the counters of holders.';
+COMMENT ON FUNCTION count_assignments IS 'Trigger: updates the counters of holders.';
 CREATE TRIGGER assignments_added AFTER INSERT ON assignments REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION count_assignments();
 CREATE TRIGGER assignments_changed AFTER UPDATE ON assignments REFERENCING OLD TABLE AS removed NEW TABLE AS added
@@ -85,7 +85,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION count_nominations IS 'Trigger: keeps the counter of nominations.';
+COMMENT ON FUNCTION count_nominations IS 'Trigger: updates the counter of nominations.';
 CREATE TRIGGER nominations_added AFTER INSERT ON nominations REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION count_nominations();
 CREATE TRIGGER nominations_removed AFTER DELETE ON nominations REFERENCING OLD TABLE AS removed
@@ -99,21 +99,21 @@ UNION ALL SELECT 'users_held', count(DISTINCT user_id) FROM assignments WHERE he
 UNION ALL SELECT 'users_adopted', count(DISTINCT user_id) FROM assignments WHERE held AND adopted
 UNION ALL SELECT 'nominations', count(*) FROM nominations;
 
--- The holders verified longest ago, of each role.
+-- The holders with the oldest verification, of each role.
 CREATE INDEX assignments_verified ON assignments (role, (coalesce(verified_at, '-infinity'::timestamptz))) WHERE held OR wanted;
--- Users parked for longest.
+-- The users parked for the longest time.
 CREATE INDEX nominations_parked ON nominations (parked_at) WHERE parked_at IS NOT NULL;
--- Writes without an answer; writes that records told of; and the oldest, to be forgotten.
+-- Writes without a response; writes that records reported; and the oldest, to be removed.
 CREATE INDEX profile_writes_unanswered ON profile_writes (attempted_at) WHERE completed_at IS NULL AND followed_up_at IS NULL;
 CREATE INDEX profile_writes_told ON profile_writes (attempted_at) WHERE completed_at IS NOT NULL AND followed_up_at IS NOT NULL;
 CREATE INDEX profile_writes_attempted ON profile_writes (attempted_at);
--- What is kept for a while only.
+-- Rows with a retention.
 CREATE INDEX dead_letters_kept ON dead_letters (kept_at);
 CREATE INDEX races_settled ON races (settled_at) WHERE settled_at IS NOT NULL;
 
 ALTER TABLE nominations ADD COLUMN held_until timestamptz;
 CREATE INDEX nominations_held_until ON nominations (held_until) WHERE held_until IS NOT NULL;
-COMMENT ON COLUMN nominations.held_until IS 'When a held user is decided anew although no operator has acted: the end of a time that another rule gave. Null when there is none, or the user is not held. Written by reconcile.';
-COMMENT ON TABLE dead_letters IS 'Messages that could not be read, kept for an operator for 30 days; capped per reason and hour, see dead_letter_totals. Written by the fold, removed by the sweep; at most 24,000 rows a day, stream and reason.';
-COMMENT ON TABLE dead_letter_totals IS 'How many messages could not be read, by reason and hour, for 30 days; also those past the cap on dead_letters. Written by the fold, removed by the sweep; at most 24 rows a day, stream and reason.';
-COMMENT ON TABLE races IS 'Writes of other clients that fell between our read and our write, and what was done about them; kept for 90 days after they were settled. Written by reconcile, removed by the sweep.';
+COMMENT ON COLUMN nominations.held_until IS 'Time at which a held user is decided again without the operator: the end of a period of another rule. Null when there is none, or the user is not held. Written by reconcile.';
+COMMENT ON TABLE dead_letters IS 'Messages that could not be read, kept for the operator for 30 days; capped per reason and hour, see dead_letter_totals. Written by the fold, removed by the sweep; at most 24,000 rows a day, stream and reason.';
+COMMENT ON TABLE dead_letter_totals IS 'How many messages could not be read, by reason and hour, for 30 days; also those beyond the cap on dead_letters. Written by the fold, removed by the sweep; at most 24 rows a day, stream and reason.';
+COMMENT ON TABLE races IS 'Writes of other clients between our read and our write, and how each case ended; kept for 90 days after the settlement. Written by reconcile, removed by the sweep.';

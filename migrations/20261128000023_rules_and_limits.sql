@@ -1,5 +1,5 @@
--- The database is the authority on rules and limits: versions, the written canonical form, who is alive, and how far
--- users were compared with the rules. Workers of the version before go on: they read `fingerprint` alone.
+-- The database is the authority on rules and limits: versions, the written canonical form, the running workers, and how far
+-- users were compared with the rules. Workers of the version before continue: they read `fingerprint` alone.
 SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE rules_in_force
@@ -11,20 +11,20 @@ ALTER TABLE rules_in_force
     ADD COLUMN totals_kept boolean NOT NULL DEFAULT false,
     ADD COLUMN totals_generation bigint NOT NULL DEFAULT 0;
 UPDATE rules_in_force SET totals_kept = rules @> '[{"of": "all_playlists"}]';
-COMMENT ON TABLE rules_in_force IS 'The rules that every worker works under; one row, made by the first worker that starts. Written by a worker whose RULES_FILE has a higher version, and by `rolekeeper rules apply`. Never removed. A restored older copy has older rules: the next worker with a newer RULES_FILE puts them in force again.';
-COMMENT ON COLUMN rules_in_force.fingerprint IS 'SHA-256 of `canonical`; fold commits only under the rules that this names.';
+COMMENT ON TABLE rules_in_force IS 'The rules that every worker uses; one row, created by the first worker that starts. Written by a worker whose RULES_FILE has a higher version, and by `rolekeeper rules apply`. Never removed. A restored older copy has older rules: the next worker with a newer RULES_FILE activates that again.';
+COMMENT ON COLUMN rules_in_force.fingerprint IS 'SHA-256 of `canonical`; the fold commits only under the rules with this fingerprint.';
 COMMENT ON COLUMN rules_in_force.rules IS 'The rules as JSON, for operators. Rolekeeper reads it only while `canonical` is null.';
-COMMENT ON COLUMN rules_in_force.since IS 'When they were put in force.';
-COMMENT ON COLUMN rules_in_force.version IS 'Version of the rules; 0 for the built-in rule and for a file without a version. Only a higher one takes their place.';
-COMMENT ON COLUMN rules_in_force.format IS 'Format of `canonical`. A worker that does not know it stands back.';
+COMMENT ON COLUMN rules_in_force.since IS 'Time of their activation.';
+COMMENT ON COLUMN rules_in_force.version IS 'Version of the rules; 0 for the built-in rule and for a file without a version. Only a higher one replaces them.';
+COMMENT ON COLUMN rules_in_force.format IS 'Format of `canonical`. A worker that does not know it waits.';
 COMMENT ON COLUMN rules_in_force.needs_release IS 'The first release that knows this format.';
-COMMENT ON COLUMN rules_in_force.canonical IS 'The rules in their written canonical form (a rules file: rules by role, defaults left out); null until a worker of this version has taken over rules of the version before.';
-COMMENT ON COLUMN rules_in_force.put_by IS 'What put them in force: `built-in`, `RULES_FILE` or `rules apply`; null for the version before.';
+COMMENT ON COLUMN rules_in_force.canonical IS 'The rules in their written canonical form (a rules file: rules by role, defaults left out); null until a worker of this version has converted rules of the version before.';
+COMMENT ON COLUMN rules_in_force.put_by IS 'Source of their activation: `built-in`, `RULES_FILE` or `rules apply`; null for the version before.';
 COMMENT ON COLUMN rules_in_force.totals_kept IS 'A rule measures all playlists together, so the fold keeps owner_totals.';
-COMMENT ON COLUMN rules_in_force.totals_generation IS 'Raised when owner_totals begins to be kept anew: rows of an older generation say nothing.';
+COMMENT ON COLUMN rules_in_force.totals_generation IS 'Raised when a rule starts to measure owner_totals again: rows of an older generation do not count.';
 
 ALTER TABLE owner_totals ADD COLUMN generation bigint NOT NULL DEFAULT 0;
-COMMENT ON COLUMN owner_totals.generation IS 'rules_in_force.totals_generation when the row was summed up; a row of another generation is as good as none.';
+COMMENT ON COLUMN owner_totals.generation IS 'rules_in_force.totals_generation when the row was summed up; a row of another generation counts as missing.';
 
 CREATE TABLE walk (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -38,17 +38,17 @@ CREATE TABLE walk (
     wanted_at   timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz
 );
-COMMENT ON TABLE walk IS 'How far the comparison of facts with decisions has come; one row. Written by the worker that reconciles, and by whatever puts rules in force. Never removed. A restored older copy compares some users again, or fewer until the next round.';
+COMMENT ON TABLE walk IS 'Progress of the comparison of facts with decisions; one row. Written by the worker that reconciles, and by each activation of rules. Never removed. A restored older copy compares some users again, or fewer until the next round.';
 COMMENT ON COLUMN walk.only_row IS 'Keeps the table at one row.';
 COMMENT ON COLUMN walk.rules IS 'Fingerprint of the rules that users are compared with.';
-COMMENT ON COLUMN walk.changed IS 'The round is wanted because rules or limits changed, and is made at once; false for the rounds that the sweep makes all the time.';
-COMMENT ON COLUMN walk.writes IS 'Roles were written when the round began; false in shadow mode.';
+COMMENT ON COLUMN walk.changed IS 'The round is due because rules or limits changed, and runs at once; false for the regular rounds of the sweep.';
+COMMENT ON COLUMN walk.writes IS 'Writes were on when the round began; false in shadow mode.';
 COMMENT ON COLUMN walk.position IS 'Last user id that was compared; empty at the start of a round.';
-COMMENT ON COLUMN walk.slices IS 'Slices of this round so far.';
-COMMENT ON COLUMN walk.last_slices IS 'Slices of the last whole round; 0 before the first.';
-COMMENT ON COLUMN walk.nominated IS 'Users of this round so far that were out of step.';
-COMMENT ON COLUMN walk.wanted_at IS 'Since when this round is wanted.';
-COMMENT ON COLUMN walk.finished_at IS 'When the last whole round ended; null while the round after a change has not ended.';
+COMMENT ON COLUMN walk.slices IS 'Partitions of this round so far.';
+COMMENT ON COLUMN walk.last_slices IS 'Partitions of the last whole round; 0 before the first.';
+COMMENT ON COLUMN walk.nominated IS 'Users of this round so far who were not up to date.';
+COMMENT ON COLUMN walk.wanted_at IS 'Time since which this round is due.';
+COMMENT ON COLUMN walk.finished_at IS 'End of the last whole round; null while the round after a change has not ended.';
 
 CREATE TABLE workers (
     worker_id    uuid PRIMARY KEY,
@@ -59,13 +59,13 @@ CREATE TABLE workers (
     started_at   timestamptz NOT NULL DEFAULT now(),
     seen_at      timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE workers IS 'Workers that fold or reconcile; one row a process, written by itself every 10 s and removed at its stop, or by another a day after its last sign of life. A restored older copy names workers that are gone: they count for 30 s.';
-COMMENT ON COLUMN workers.worker_id IS 'UUIDv7 made at the start of the process.';
+COMMENT ON TABLE workers IS 'Workers that fold or reconcile; one row per process, written by the process every 10 s and removed at its stop, or by another worker a day after its last sign of life. A restored older copy names ended workers: they count for 30 s.';
+COMMENT ON COLUMN workers.worker_id IS 'UUIDv7 from the start of the process.';
 COMMENT ON COLUMN workers.name IS 'Host and process id, for operators.';
 COMMENT ON COLUMN workers.release IS 'Version of the binary.';
 COMMENT ON COLUMN workers.rules_format IS 'Newest format of rules that it knows.';
 COMMENT ON COLUMN workers.own_limits IS 'The limits of its own settings, by name; they only tighten those of table limits.';
-COMMENT ON COLUMN workers.started_at IS 'When the process began.';
+COMMENT ON COLUMN workers.started_at IS 'Start of the process.';
 COMMENT ON COLUMN workers.seen_at IS 'Its last sign of life.';
 
 CREATE TABLE limits (
@@ -77,13 +77,13 @@ CREATE TABLE limits (
     set_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX limits_by_name ON limits (name, set_id);
-COMMENT ON TABLE limits IS 'What may be written at Auth0, and how much; the newest row of each name holds, older ones are kept as the record. Written by `migrate` and by `rolekeeper limits set`: some rows a year. Never removed. A restored older copy has older limits.';
+COMMENT ON TABLE limits IS 'The limits on writes at Auth0; the newest row of each name holds, older ones are kept as history. Written by `migrate` and by `rolekeeper limits set`: some rows a year. Never removed. A restored older copy has older limits.';
 COMMENT ON COLUMN limits.set_id IS 'Order of the rows.';
 COMMENT ON COLUMN limits.name IS 'Name of the limit: writes, brake_revokes, brake_revokes_share, brake_grants, brake_grants_share, brake_window_s, reserve.';
 COMMENT ON COLUMN limits.value IS 'Its value; writes is 1 for on and 0 for off.';
-COMMENT ON COLUMN limits.set_by IS 'Which operator set it.';
-COMMENT ON COLUMN limits.why IS 'Why.';
-COMMENT ON COLUMN limits.set_at IS 'When.';
+COMMENT ON COLUMN limits.set_by IS 'The operator who set it.';
+COMMENT ON COLUMN limits.why IS 'The reason.';
+COMMENT ON COLUMN limits.set_at IS 'Time of the change.';
 INSERT INTO limits (name, value, set_by, why) VALUES
     ('writes', 1, 'migrate', 'default'),
     ('brake_revokes', 10, 'migrate', 'default'),

@@ -1,5 +1,5 @@
--- The audit: what operators did, what other clients did to managed roles, and rows that are only added to. What the running
--- role may not do itself is done by functions of the migrating role. Workers of the version before go on as they did.
+-- The audit: actions of operators, changes of managed roles by other clients, and append-only rows. Functions of the migrating
+-- role do the writes that the running role may not do itself. Workers of the version before work as before.
 SET LOCAL lock_timeout = '5s';
 
 CREATE TABLE operator_acts (
@@ -13,17 +13,17 @@ CREATE TABLE operator_acts (
     outcome   text NOT NULL
 );
 CREATE INDEX operator_acts_resumed ON operator_acts (acted_at) WHERE command = 'resume';
-COMMENT ON TABLE operator_acts IS 'What operators did: one row an act, written by the command in the transaction of the act; some a day. Never removed, and never changed but for the pseudonym of an erased person. A restored older copy lacks the acts since.';
+COMMENT ON TABLE operator_acts IS 'Actions of operators: one row per action, written by the command in the transaction of the action; some a day. Never removed, and never changed except for the pseudonym of an erased user. A restored older copy lacks the later actions.';
 COMMENT ON COLUMN operator_acts.act_id IS 'Order of the rows.';
-COMMENT ON COLUMN operator_acts.acted_at IS 'When, by Postgres'' clock.';
-COMMENT ON COLUMN operator_acts.acted_by IS 'Which operator, as --as says, or the system''s user and host. A worker that put its RULES_FILE in force, or stopped the writes, is named by host and process.';
-COMMENT ON COLUMN operator_acts.db_user IS 'The role that was logged in at Postgres.';
+COMMENT ON COLUMN operator_acts.acted_at IS 'Time of the action, by Postgres'' clock.';
+COMMENT ON COLUMN operator_acts.acted_by IS 'The operator, from --as, or the system''s user and host. A worker that activated its RULES_FILE, or stopped the writes, has its host and process here.';
+COMMENT ON COLUMN operator_acts.db_user IS 'The role of the Postgres session.';
 COMMENT ON COLUMN operator_acts.command IS 'The command, such as `brake release`.';
-COMMENT ON COLUMN operator_acts.arguments IS 'What it was told, without secrets; an erased person by the pseudonym.';
-COMMENT ON COLUMN operator_acts.why IS 'Why, as --why says; null where the operator gave no reason.';
-COMMENT ON COLUMN operator_acts.outcome IS 'What came of it.';
+COMMENT ON COLUMN operator_acts.arguments IS 'Its arguments, without secrets; an erased user by the pseudonym.';
+COMMENT ON COLUMN operator_acts.why IS 'The reason, from --why; null if the operator gave none.';
+COMMENT ON COLUMN operator_acts.outcome IS 'Its result.';
 
--- Wider than the old checks, so every row there meets them: NOT VALID spares the scan.
+-- Wider than the old checks, so every existing row satisfies them: NOT VALID avoids the scan.
 ALTER TABLE role_changes
     DROP CONSTRAINT role_changes_change_check,
     ADD CONSTRAINT role_changes_change_check
@@ -31,12 +31,12 @@ ALTER TABLE role_changes
     DROP CONSTRAINT role_changes_outcome_check,
     ADD CONSTRAINT role_changes_outcome_check
         CHECK (outcome IN ('written', 'confirmed', 'superseded', 'gone', 'shadow', 'answered', 'left')) NOT VALID;
-COMMENT ON TABLE role_changes IS 'The audit: each change of a role, decided before it is attempted and completed after, and each change of a managed role that another client made. Rows are never removed; a trigger lets each column be filled once, in the order attempted, completed, announced.';
-COMMENT ON COLUMN role_changes.change IS 'granted, revoked: a managed role, by rolekeeper; restored, removed: a role of another client, brought back or taken out again because a write of ours had overwritten that client''s change; given, taken: a managed role, by another client, as a look saw it.';
-COMMENT ON COLUMN role_changes.outcome IS 'written: our write was answered; confirmed: seen at a later look; superseded: no longer wanted and not seen, or another client made the change, confirmed all the same if its write turns out to be done later; gone: the user is no more; shadow: decided with writes off. Of given and taken: answered: the look that saw it changed the role back; left: it did not. Null while open.';
-COMMENT ON COLUMN role_changes.decided_at IS 'When it was decided, before any call; of given and taken: when it was seen.';
-COMMENT ON COLUMN role_changes.client_id IS 'Of a restore: the client whose change is brought back. Of given and taken: the client that the newest fitting record names, which is a hint; null where no record tells.';
-COMMENT ON COLUMN role_changes.log_id IS 'Of a restore: the confirmed record of that change in the tenant''s log. Of given and taken: the record that client_id is from.';
+COMMENT ON TABLE role_changes IS 'The audit: each change of a role, decided before the attempt and completed after it, and each change of a managed role that another client made. Rows are never removed; a trigger lets each column be filled once, in the order attempted, completed, announced.';
+COMMENT ON COLUMN role_changes.change IS 'granted, revoked: a managed role, by rolekeeper; restored, removed: a role of another client, restored or removed again because our write overwrote that client''s change; given, taken: a managed role, by another client, as an attempt saw it.';
+COMMENT ON COLUMN role_changes.outcome IS 'written: Auth0 responded to our write; confirmed: a later attempt saw it; superseded: no longer wanted and not seen, or another client made the change, confirmed nevertheless if its write turns out to be done later; gone: Auth0 no longer knows the user; shadow: decided with writes off. Of given and taken: answered: the attempt that saw it changed the role back; left: it did not. Null while open.';
+COMMENT ON COLUMN role_changes.decided_at IS 'Time of the decision, before any call; of given and taken: the time at which it was seen.';
+COMMENT ON COLUMN role_changes.client_id IS 'Of a restore: the client whose change is restored. Of given and taken: the client that the newest matching record names, which is a hint; null without a record.';
+COMMENT ON COLUMN role_changes.log_id IS 'Of a restore: the confirmed record of that change in the tenant''s log. Of given and taken: the record that client_id comes from.';
 
 CREATE FUNCTION guard_audit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -47,7 +47,7 @@ COMMENT ON FUNCTION guard_audit IS 'Trigger: refuses to remove rows.';
 CREATE TRIGGER role_changes_stay BEFORE DELETE OR TRUNCATE ON role_changes FOR EACH STATEMENT EXECUTE FUNCTION guard_audit();
 CREATE TRIGGER operator_acts_stay BEFORE DELETE OR TRUNCATE ON operator_acts FOR EACH STATEMENT EXECUTE FUNCTION guard_audit();
 
--- Columns of later versions are covered: what is not named may not change.
+-- Columns of later versions are covered: a column that is not named here cannot change.
 CREATE FUNCTION guard_role_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     filled text[] := ARRAY['user_id', 'attempted_at', 'completed_at', 'outcome', 'write_id', 'announced_at'];
@@ -60,7 +60,7 @@ BEGIN
             THEN 'user_id takes the pseudonym of an erased person, and nothing else'
         WHEN NEW.attempted_at IS DISTINCT FROM OLD.attempted_at AND (OLD.outcome IS NOT NULL OR NEW.attempted_at IS NULL)
             THEN 'attempted_at is set while the change is open'
-        -- What was given up and then done all the same is completed; nothing else is opened again.
+        -- A change that was given up and then done nevertheless is completed; nothing else is opened again.
         WHEN (NEW.outcome, NEW.completed_at, NEW.write_id) IS DISTINCT FROM (OLD.outcome, OLD.completed_at, OLD.write_id)
             AND NEW.outcome IS NOT DISTINCT FROM OLD.outcome
             THEN 'completed_at and write_id are set together with the outcome'
@@ -77,7 +77,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-COMMENT ON FUNCTION guard_role_change IS 'Trigger: lets each column be filled once and in order, and an erased person be replaced by the pseudonym.';
+COMMENT ON FUNCTION guard_role_change IS 'Trigger: permits that each column is filled once and in order, and that the pseudonym replaces an erased user.';
 CREATE TRIGGER role_changes_fill BEFORE UPDATE ON role_changes FOR EACH ROW EXECUTE FUNCTION guard_role_change();
 
 CREATE FUNCTION guard_operator_act() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -90,7 +90,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-COMMENT ON FUNCTION guard_operator_act IS 'Trigger: lets an erased person be replaced by the pseudonym, and nothing else.';
+COMMENT ON FUNCTION guard_operator_act IS 'Trigger: permits that the pseudonym replaces an erased user, and nothing else.';
 CREATE TRIGGER operator_acts_fixed BEFORE UPDATE ON operator_acts FOR EACH ROW EXECUTE FUNCTION guard_operator_act();
 
 CREATE FUNCTION erase_from_audit(person text, pseudonym text, spellings text[]) RETURNS bigint
@@ -109,15 +109,15 @@ BEGIN
     WHERE position(to_jsonb(person)::text IN arguments::text) > 0;
     GET DIAGNOSTICS acts = ROW_COUNT;
     FOREACH spelling IN ARRAY spellings LOOP
-        -- The whole id, not the beginning of another one.
+        -- Only the whole id, not the beginning of another one.
         spelling := '(?<![[:alnum:]])' || regexp_replace(spelling, '([^[:alnum:]])', '\\\1', 'g') || '(?![[:alnum:]_-])';
         UPDATE operator_acts SET why = regexp_replace(why, spelling, pseudonym, 'g') WHERE why ~ spelling;
     END LOOP;
     RETURN changes + acts;
 END $$;
-COMMENT ON FUNCTION erase_from_audit IS 'Replaces an erased person by the pseudonym in role_changes and operator_acts; answers how many rows that were. Runs as the migrating role, since the running role may not change these columns.';
+COMMENT ON FUNCTION erase_from_audit IS 'Replaces an erased user by the pseudonym in role_changes and operator_acts; returns the number of these rows. Runs as the migrating role, since the running role may not change these columns.';
 
--- Partitions are made and dropped by the role that owns the table.
+-- Only the role that owns the table can create and drop partitions.
 CREATE FUNCTION make_event_id_slice(first bigint, behind bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO event_id_slices (slice_from, slice_to) VALUES (first, behind);
@@ -126,27 +126,27 @@ BEGIN
         format('Ids of events that the stream stored from Unix second %s up to %s.', first, behind));
     EXECUTE format('ALTER TABLE event_ids ATTACH PARTITION event_ids_%s FOR VALUES IN (%s)', first, first);
 END $$;
-COMMENT ON FUNCTION make_event_id_slice IS 'Makes a slice of event_ids. Runs as the migrating role, which owns the table.';
+COMMENT ON FUNCTION make_event_id_slice IS 'Creates a partition of event_ids. Runs as the migrating role, which owns the table.';
 
 CREATE FUNCTION drop_event_id_slice(first bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     DELETE FROM event_id_slices WHERE slice_from = first;
     EXECUTE format('DROP TABLE event_ids_%s', first);
 END $$;
-COMMENT ON FUNCTION drop_event_id_slice IS 'Drops a slice of event_ids with all ids in it. Runs as the migrating role, which owns the table.';
+COMMENT ON FUNCTION drop_event_id_slice IS 'Drops a partition of event_ids with all its ids. Runs as the migrating role, which owns the table.';
 
--- Writes under our own client id that are none of ours, and what stops then.
+-- Writes under our own client id that we did not make, and the stop of all writes that they cause.
 ALTER TABLE foreign_writes ADD COLUMN own boolean NOT NULL DEFAULT false;
 CREATE INDEX foreign_writes_own ON foreign_writes (user_id, asked_at) WHERE own;
-COMMENT ON COLUMN foreign_writes.own IS 'The record names our own client id, and profile_writes knows no such write: Auth0 is asked at once, and a record that it confirms stops the writes. Nothing is restored for its sake.';
-COMMENT ON COLUMN foreign_writes.log_id IS 'log_id by which Auth0 can be asked for the record; null where it cannot confirm one: no log_id, or an event of Event Streams.';
-COMMENT ON COLUMN foreign_writes.asked_at IS 'When the record was first to be confirmed, because a look needed it, or because it names our own client id; null while neither was so.';
+COMMENT ON COLUMN foreign_writes.own IS 'The record names our own client id, and profile_writes has no matching write: Auth0 is asked at once, and a confirmed record stops the writes. It causes no restore.';
+COMMENT ON COLUMN foreign_writes.log_id IS 'log_id of the request to Auth0 for the record; null if Auth0 cannot confirm it: no log_id, or an event of Event Streams.';
+COMMENT ON COLUMN foreign_writes.asked_at IS 'Time at which the record first had to be confirmed, because an attempt needed it, or because it names our own client id; null before.';
 
 ALTER TABLE pause ADD COLUMN unknown_write boolean NOT NULL DEFAULT false;
-COMMENT ON TABLE pause IS 'A row while looks and writes are stopped on all workers; counting goes on. Written by `rolekeeper pause`, and by the worker that reconciles when another program writes under our client id; removed by `rolekeeper resume`.';
-COMMENT ON COLUMN pause.unknown_write IS 'Auth0 confirmed a write under our own client id that is not in profile_writes: a second rolekeeper, a restored database, or a script with our credentials. `resume` wants a reason then.';
+COMMENT ON TABLE pause IS 'A row while attempts and writes are stopped on all workers; counting continues. Written by `rolekeeper pause`, and by the worker that reconciles when another program writes under our client id; removed by `rolekeeper resume`.';
+COMMENT ON COLUMN pause.unknown_write IS 'Auth0 confirmed a write under our own client id that is not in profile_writes: a second rolekeeper, a restored database, or a script with our credentials. `resume` then requires a reason.';
 
--- Whatever the schema is called; and nobody can put a table of their own before it.
+-- For any name of the schema; and no other role can place a table of its own before it.
 DO $$
 DECLARE
     definer text;
@@ -158,7 +158,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Roles that were given rights on these tables keep only what running needs, see deploy/postgres/roles.sql.
+-- Roles with rights on these tables keep only the rights that a worker needs, see deploy/postgres/roles.sql.
 DO $$
 DECLARE
     grantee name;

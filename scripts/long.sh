@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Owns what the checks have no time for: the integration tests of faults, at sizes that take longer, so many rounds one
-# after the other. Prints at the end `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
+# Owns the tests that take too long for the checks: the integration tests of faults, at larger sizes, for several
+# rounds. Prints at the end `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
 #   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once and takeover
 #
-# The oracle of each test is its own; chance (seeds, order, timing) differs from round to round.
+# Each test has its own oracle; seeds, order and timing differ from round to round.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
@@ -12,10 +12,10 @@ export SQLX_OFFLINE=true
 export CI=true
 export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
 export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
-# Tests that have a larger size take it.
+# Tests with a larger size use it.
 export LONG_TESTS=1
 
-# A round that hangs must not hold the machine.
+# A round that hangs must not block the machine.
 ROUND_LIMIT=90m
 
 rounds=3
@@ -43,7 +43,7 @@ for ((round = 1; round <= rounds; round++)); do
   rm -f "$output"
   read -r ok bad <<<"${counts:-0 0}"
   if [ "$ok" = 0 ] || { [ "$ended" != 0 ] && [ "$bad" = 0 ]; }; then
-    echo "round $round did not come to its end (exit $ended)"
+    echo "round $round did not finish (exit $ended)"
     bad=$((bad + 1))
   fi
   passed=$((passed + ok))

@@ -53,7 +53,7 @@ pub(crate) struct Sizes {
     /// Seconds for which the worker is watched at rest
     #[arg(long, default_value_t = 15)]
     pub(crate) idle_seconds: u64,
-    /// Measure the worker beside this one instead: another binary of rolekeeper, with the sandbox in it
+    /// Measure the worker beside this one instead: another binary of rolekeeper
     #[arg(long, value_name = "BINARY", conflicts_with = "only")]
     baseline: Option<PathBuf>,
     /// The parts to measure

@@ -1,8 +1,8 @@
-# What rolekeeper needs in an Auth0 tenant, for Terraform. Owns the least that works: one machine-to-machine
+# The resources of rolekeeper in an Auth0 tenant, for Terraform. Owns the minimum: one machine-to-machine
 # application, one API with two scopes, one log stream, one post-login Action and its place in the flow. tenant.yaml
-# says the same for the Auth0 Deploy CLI.
+# has the same for the Auth0 Deploy CLI.
 #
-# The provider takes AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (of Terraform's own application) from the
+# The provider reads AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (of Terraform's own application) from the
 # environment.
 
 terraform {
@@ -16,12 +16,12 @@ terraform {
 }
 
 variable "auth0_domain" {
-  description = "The tenant's canonical domain, also where it has a custom one"
+  description = "The tenant's canonical domain, also if it has a custom one"
   type        = string
 }
 
 variable "rolekeeper_host" {
-  description = "Where Auth0 reaches the webhook: a host with a publicly trusted certificate"
+  description = "Host of the webhook for Auth0, with a publicly trusted certificate"
   type        = string
 }
 
@@ -38,12 +38,12 @@ variable "api_audience" {
 }
 
 variable "claim_namespace" {
-  description = "An address of your own before the claims' names, such as https://music.example.com; it need not answer"
+  description = "An address of your own before the claims' names, such as https://music.example.com; it does not have to respond"
   type        = string
 }
 
 variable "default_display_name" {
-  description = "For users who have none, such as user"
+  description = "Display name for users without one, such as user"
   type        = string
 }
 
@@ -53,19 +53,19 @@ variable "claim_roles" {
 }
 
 variable "claim_clients" {
-  description = "Client ids of the applications whose tokens may show them, separated by commas; * for all that ask, third-party ones too"
+  description = "Client ids of the applications whose tokens may show them, separated by commas; * for all that request it, third-party ones too"
   type        = string
 }
 
 variable "gap_filler" {
-  description = "Whether rolekeeper may read the tenant's log, for the gap filler"
+  description = "true lets rolekeeper read the tenant's log, for the gap filler"
   type        = bool
   default     = false
 }
 
 resource "auth0_client" "rolekeeper" {
   name            = "rolekeeper"
-  description     = "Keeps app_metadata.roles in step. Reads and changes users, nothing else."
+  description     = "Keeps app_metadata.roles up to date. Reads and changes users, nothing else."
   app_type        = "non_interactive"
   is_first_party  = true
   oidc_conformant = true
@@ -90,8 +90,8 @@ resource "auth0_client_grant" "rolekeeper" {
       "update:users",
       "read:users_app_metadata",
       "update:users_app_metadata",
-      # Recommended: they confirm a record before another client's role is restored. Without them such cases are only
-      # reported.
+      # Recommended: they confirm a record before rolekeeper restores another client's role. Without them rolekeeper only
+      # reports these cases.
       "read:logs",
       "read:logs_users",
     ],
@@ -99,7 +99,7 @@ resource "auth0_client_grant" "rolekeeper" {
   ))
 }
 
-# The data API. An app asks for these scopes at the login: openid read:app write:app.
+# The data API. An app requests these scopes at the login: openid read:app write:app.
 resource "auth0_resource_server" "rolekeeper" {
   count       = var.api_audience == "" ? 0 : 1
   name        = "rolekeeper data API"
@@ -113,12 +113,12 @@ resource "auth0_resource_server_scopes" "rolekeeper" {
 
   scopes {
     name        = "read:app"
-    description = "Read what the app keeps of the user"
+    description = "Read the app's data of the user"
   }
 
   scopes {
     name        = "write:app"
-    description = "Change what the app keeps of the user"
+    description = "Change the app's data of the user"
   }
 }
 
@@ -126,7 +126,7 @@ resource "auth0_log_stream" "rolekeeper" {
   name = "rolekeeper"
   type = "http"
 
-  # What rolekeeper reads: sign-ups, logins, writes through the Management API, changes by the users themselves.
+  # The records that rolekeeper reads: sign-ups, logins, writes through the Management API, changes by the users themselves.
   filters = [
     { type = "category", name = "auth.signup.success" },
     { type = "category", name = "auth.login.success" },
@@ -153,7 +153,7 @@ resource "auth0_action" "rolekeeper" {
     version = "v3"
   }
 
-  # Settings rather than secrets, so the state may show them, and a changed value is seen.
+  # Settings rather than secrets, so the state can show them, and Terraform sees a changed value.
   secrets {
     name  = "CLAIM_NAMESPACE"
     value = var.claim_namespace
@@ -175,7 +175,7 @@ resource "auth0_action" "rolekeeper" {
   }
 }
 
-# Goes to the end of the flow; other Actions stay. Where the flow is listed by auth0_trigger_actions, add it there
+# The Action goes to the end of the flow; other Actions stay. If auth0_trigger_actions lists the flow, add it there
 # instead: the two resources exclude each other.
 resource "auth0_trigger_action" "rolekeeper" {
   trigger      = "post-login"

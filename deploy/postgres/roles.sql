@@ -1,15 +1,15 @@
 -- Owns the two roles of rolekeeper at Postgres: rolekeeper_migrate owns the schema and runs `rolekeeper migrate`;
 -- rolekeeper_run runs `rolekeeper serve` and all other commands, with the rights they need and no more. It must never
--- give rolekeeper_run a way to change or remove what stands in the audit, or to change the schema.
+-- give rolekeeper_run a way to change or remove rows of the audit, or to change the schema.
 --
 --   psql -v ON_ERROR_STOP=1 -d DATABASE -f deploy/postgres/roles.sql
 --
 -- Run it as a superuser, or as a role that may create roles and owns the database, before the first `migrate` or later;
--- it is safe to repeat. The schema (`public`, or the first of the search path) must be rolekeeper's alone: all that is in
--- it goes to rolekeeper_migrate. Then give both a password: \password rolekeeper_migrate, \password rolekeeper_run.
+-- it is safe to repeat. The schema (`public`, or the first of the search path) must be rolekeeper's alone: the
+-- script gives everything in it to rolekeeper_migrate. Then give both a password: \password rolekeeper_migrate, \password rolekeeper_run.
 
 BEGIN;
--- Two runs in two databases make the same roles.
+-- Two runs in two databases create the same roles.
 SELECT pg_advisory_xact_lock(hashtext('rolekeeper roles'));
 
 DO $$
@@ -24,7 +24,7 @@ BEGIN
         END IF;
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), made);
     END LOOP;
-    -- To hand tables over to a role, and to set its defaults, one must be a member of it.
+    -- Only a member of a role can give tables to it, and set its defaults.
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AND NOT pg_has_role('rolekeeper_migrate', 'MEMBER') THEN
         EXECUTE format('GRANT rolekeeper_migrate TO %I', current_user);
     END IF;
@@ -33,7 +33,7 @@ BEGIN
     EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO rolekeeper_migrate', schema);
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO rolekeeper_run', schema);
 
-    -- What an earlier `migrate` made under another role.
+    -- Objects that an earlier `migrate` created under another role.
     FOR thing IN
         SELECT format('TABLE %I.%I', schema, relname) AS named FROM pg_class
         WHERE relnamespace = schema::regnamespace AND relkind IN ('r', 'p') AND relowner <> 'rolekeeper_migrate'::regrole
@@ -53,7 +53,7 @@ BEGIN
         EXECUTE format('ALTER %s OWNER TO rolekeeper_migrate', thing.named);
     END LOOP;
 
-    -- What is there, and what later migrations make.
+    -- Existing objects, and objects of later migrations.
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO rolekeeper_run', schema);
     EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO rolekeeper_run', schema);
     EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO rolekeeper_run', schema);
@@ -64,7 +64,7 @@ BEGIN
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE rolekeeper_migrate IN SCHEMA %I
         GRANT EXECUTE ON FUNCTIONS TO rolekeeper_run', schema);
 
-    -- The audit is only added to. Before the first `migrate` there is none; the migration that makes it does the same.
+    -- The audit is append-only. Before the first `migrate` there is none; its migration does the same.
     IF to_regclass('operator_acts') IS NOT NULL THEN
         REVOKE UPDATE, DELETE, TRUNCATE ON role_changes, operator_acts, limits FROM rolekeeper_run;
         GRANT UPDATE (attempted_at, completed_at, outcome, write_id, announced_at) ON role_changes TO rolekeeper_run;

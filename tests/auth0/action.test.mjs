@@ -1,4 +1,4 @@
-// The post-login Action of deploy/auth0/ as a table: what the event says, what the login leaves. Needs nothing but node.
+// The post-login Action of deploy/auth0/ as a table: the event, and the result of the login. Needs only node.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -186,7 +186,7 @@ function* pairs(list) {
   }
 }
 
-// Puts a value at a place, if what the place is in is still there.
+// Sets a value at a path, if its parent still exists.
 function put(event, place, value) {
   const path = place.split(".");
   const last = path.pop();

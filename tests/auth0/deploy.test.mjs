@@ -1,6 +1,6 @@
 // The files of deploy/auth0/ as the tools read them: the unmodified Auth0 Deploy CLI imports tenant.yaml into a recording
-// tenant, Terraform reads main.tf, and both files say the same. The CLI is in .tools/auth0, where
-// `deploy/install.sh test` puts it. Must never pass in silence where a tool is missing: that is said, and with CI=true the
+// tenant, Terraform reads main.tf, and both files define the same. `deploy/install.sh test` installs
+// the CLI into .tools/auth0. Must never pass silently without a tool: the test prints that, and with CI=true the
 // CLI's absence is a failure.
 
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ const PACKAGES = here("../../.tools/auth0/node_modules/");
 const CLI = `${PACKAGES}auth0-deploy-cli/lib/index.js`;
 const ACTION = readFileSync(`${FOLDER}actions/rolekeeper/code.js`, "utf8");
 
-// What the worker calls (src/auth0/users.rs, src/auth0/logs.rs) needs, and not one scope more.
+// The scopes for the worker's calls (src/auth0/users.rs, src/auth0/logs.rs), and no further ones.
 const SCOPES = [
   "read:users",
   "update:users",
@@ -32,7 +32,7 @@ const FILTERS = ["auth.signup.success", "auth.login.success", "management.succes
 
 const VALUES = {
   ROLEKEEPER_HOST: "roles.example.com",
-  // Dollar signs mean something to a replacement that is done wrong.
+  // Dollar signs have a meaning in a wrong replacement.
   LOG_STREAM_TOKEN: "Bearer $&$1-token",
   API_AUDIENCE: "https://api.music.example.com",
   CLAIM_NAMESPACE: "https://music.example.com",
@@ -40,7 +40,7 @@ const VALUES = {
   CLAIM_ROLES: "playlist_editor, dj",
   CLAIM_CLIENTS: "*",
 };
-// Mostly the CLI compiling its own schema, twice; seen: 20 s on two busy cores.
+// Mostly for the CLI, which compiles its own schema twice; measured: 20 s on two busy cores.
 const BOUND_MS = 120_000;
 
 const cliIsThere = existsSync(CLI);
@@ -175,7 +175,7 @@ test("main.tf says what tenant.yaml says", { skip: !cliIsThere }, () => {
   assert.equal(text(is("auth0_trigger_action"), "display_name"), bound.display_name);
 });
 
-// Terraform's provider is needed for `validate`, and it is downloaded by `terraform init`, once: a test does not do that.
+// Terraform's provider is needed for `validate`, and `terraform init` downloads it once: a test does not do that.
 test("terraform reads main.tf", (context) => {
   const terraform = (...args) => spawnSync("terraform", [`-chdir=${FOLDER}`, ...args], { encoding: "utf8", timeout: BOUND_MS });
   const skip = (what) => {
@@ -192,7 +192,7 @@ test("terraform reads main.tf", (context) => {
   assert.equal(valid.status, 0, valid.stdout + valid.stderr);
 });
 
-// What stands between the braces behind `head`.
+// Returns the text between the braces after `head`.
 function block(source, head) {
   const from = source.indexOf(`${head} {`);
   assert.notEqual(from, -1, head);
@@ -212,7 +212,7 @@ function texts(source, key) {
   return lists(new RegExp(`^\\s+${key}\\s+= (\\[.*\\])$`, "m").exec(source)?.[1] ?? "")[0];
 }
 
-// Each list of texts in `source`.
+// Returns each list of texts in `source`.
 function lists(source) {
   return [...source.matchAll(/\[([^\]]*)\]/g)].map(([, inner]) => [...inner.matchAll(/"([^"]*)"/g)].map(([, text]) => text));
 }

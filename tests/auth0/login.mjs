@@ -1,5 +1,5 @@
-// One login with a post-login Action, as Auth0 documents it: claims with restricted names are left out in silence, the
-// metadata that was set is one update at the end, and what the Action is shown does not change meanwhile. Owns no
+// One login with a post-login Action, as Auth0 documents it: Auth0 silently omits claims with restricted names, makes one
+// update of the metadata at the end, and does not change the event meanwhile. Owns no
 // expectation about the Action. Must never be kinder than Auth0.
 
 // "Create custom claims": these names without a namespace, and namespaces below Auth0's own domains, do nothing.
@@ -11,7 +11,7 @@ const RESERVED_NAMESPACE = /^https?:\/\/([^/]*\.)?(auth0\.com|webtask\.io|webtas
 
 const shown = (name) => !RESTRICTED.has(name) && !RESERVED_NAMESPACE.test(name);
 
-// Runs the Action and returns what the login leaves: the claims of both tokens, the one update of the user (null without
+// Runs the Action and returns the result of the login: the claims of both tokens, the one update of the user (null without
 // one), and every call. Refuses, as a login does, when the Action throws.
 export async function login(action, event) {
   const calls = [];

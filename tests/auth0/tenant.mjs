@@ -1,5 +1,5 @@
-// A tenant without content that answers the Auth0 Deploy CLI and records what it is asked to create. Owns the answers'
-// form, as the Management API has it. Must never correct what it is sent: the tests judge that.
+// An empty tenant that responds to the Auth0 Deploy CLI and records the objects to create. Owns the form of the responses,
+// as the Management API has it. Must never correct a request: the tests judge it.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -7,7 +7,7 @@ import https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-// Kind: key of the list in an answer (log streams come bare), key of an item's id.
+// Kind: key of the list in a response (log streams have none), key of an item's id.
 const KINDS = {
   "/api/v2/clients": ["clients", "client_id"],
   "/api/v2/client-grants": ["client_grants", "id"],
@@ -18,7 +18,7 @@ const KINDS = {
 };
 const BINDINGS = /^\/api\/v2\/actions\/triggers\/([^/]+)\/bindings$/;
 
-// Starts one on a free port of this machine. `writes` grows with each call that is not a GET; `stop` ends it.
+// Starts a tenant on a free port of this machine. `writes` grows with each call that is not a GET; `stop` ends it.
 export async function startTenant() {
   const folder = mkdtempSync(join(tmpdir(), "rolekeeper-tenant-"));
   const certificate = join(folder, "certificate.pem");
@@ -73,7 +73,7 @@ export async function startTenant() {
   return { domain: `localhost:${server.address().port}`, certificate, writes, unknown, stop };
 }
 
-// The kind that a path names, and the id behind it.
+// Returns the kind that a path names, and the id after it.
 function split(path) {
   const kind = Object.keys(KINDS).find((kind) => path === kind || path.startsWith(`${kind}/`));
   return [kind, kind && path.slice(kind.length + 1).split("/")[0] || undefined];

@@ -1,4 +1,4 @@
-//! The audit: what operators did is kept with who and why, and no row is changed or removed.
+//! The audit: every action of an operator is kept with its operator and reason, and no row is changed or removed.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use crate::world::World;
 
 const ANN: &str = "auth0|ann";
 
-/// Who did what, why, and what came of it, oldest first; `migrate` left out.
+/// Operator, command, reason and result of each action, oldest first; without `migrate`.
 async fn acts(world: &World) -> Vec<Value> {
     let acts = "SELECT acted_by, command, arguments, why, outcome FROM operator_acts WHERE command <> 'migrate' ORDER BY act_id";
     world.rows(acts).await
 }
 
-/// What Postgres says to a statement; empty when it does it.
+/// Postgres' error for a statement; empty when it succeeds.
 async fn refusal(world: &World, statement: &'static str) -> String {
     let done = sqlx::raw_sql(statement).execute(&world.db).await;
     done.err().map_or_else(String::new, |error| error.to_string())

@@ -1,4 +1,4 @@
-//! The first day at a tenant that has editors already, and shadow mode.
+//! The first day at a tenant that already has editors, and shadow mode.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use crate::world::{World, text};
 const UNADOPTED: &str = r#"rolekeeper_role_holders{adoption="unadopted"}"#;
 const ADOPTED: &str = r#"rolekeeper_role_holders{adoption="adopted"}"#;
 
-/// Editors whom the old script made, and of whose plays nothing is known.
+/// Editors that the old script created, without any known plays.
 async fn old_editors(world: &World, number: usize) -> Vec<String> {
     let users: Vec<String> = (0..number).map(|n| format!("auth0|old{n}")).collect();
     for user in &users {
@@ -35,7 +35,7 @@ async fn old_editors_are_counted_and_left_alone() {
         (Some(20), Some(0))
     );
 
-    // Plays that do not reach the line are no reason to take the role; nor is one that falls from it.
+    // Plays below the threshold are no reason to revoke the role; nor is a fall below it.
     for (n, user) in users.iter().enumerate().take(5) {
         let list = format!("pl_{n}");
         world
@@ -52,7 +52,7 @@ async fn old_editors_are_counted_and_left_alone() {
     world.settled().await;
     assert_eq!((world.patches(), world.api_calls()), (0, 20));
 
-    // One who earns it is ours from then on, without a write; and loses it by the rules.
+    // A user who earns it is adopted from then on, without a write, and loses it by the rules.
     world.earn(&users[7], "pl_earned").await;
     world.settled().await;
     assert_eq!((world.patches(), worker.count(ADOPTED).await), (0, Some(1)));
@@ -92,7 +92,7 @@ async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
     world.settled().await;
     assert_eq!(holders(), 8);
 
-    // Somebody who earns it keeps it, whoever is taken over.
+    // A user who earns the role keeps it, also after an adoption.
     world.earn(&users[5], "pl_5").await;
     world.settled().await;
     let (ok, said) = adopt(&["--all-known"]).await;
@@ -125,7 +125,7 @@ async fn adopt_refuses_what_it_cannot_mean() {
         );
     }
     assert_eq!(world.number("SELECT count(*) FROM assignments").await, Some(0));
-    // A role that no rule names is nobody's to take.
+    // Rolekeeper may not revoke a role that no rule names.
     let output = world
         .command(&["adopt", "--role", "mentor", "--user", "auth0|ann"])
         .await;
@@ -143,7 +143,7 @@ async fn adopt_takes_a_role_that_no_rule_names_for_a_slip() {
         "{}",
         text(&output)
     );
-    assert!(text(&output).contains(ROLE), "it says which there are");
+    assert!(text(&output).contains(ROLE), "it lists the known roles");
     assert_eq!(world.number("SELECT count(*) FROM assignments").await, Some(0));
     let output = world.command(&[&slip[..], &["--force"]].concat()).await;
     assert!(output.status.success(), "{}", text(&output));
@@ -168,10 +168,10 @@ async fn shadow_mode_decides_and_audits_and_writes_nothing_until_it_is_switched_
             world.number(audited).await == Some(3) && world.is_quiet().await
         })
         .await;
-    // Bob falls again: there is nothing to take from him yet.
+    // Bob falls again: he has no role to revoke yet.
     world.publish(&[retraction("r", "bob-1", "bob")]).await;
     world
-        .eventually("nobody is due", async || world.is_quiet().await)
+        .eventually("no user is due", async || world.is_quiet().await)
         .await;
     let open = "SELECT count(*) FROM role_changes WHERE outcome IS DISTINCT FROM 'shadow'";
     assert_eq!(

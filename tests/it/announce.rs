@@ -1,4 +1,4 @@
-//! Others are told of role changes: each once, in order, whatever ends in between.
+//! Role changes are announced: each once, in order, after any restart of workers and servers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::oracle;
 use crate::world::{CLIENT, World, text};
 
 const STREAM: &str = "ROLE_CHANGES";
-/// Longest time for everything to be announced, servers and workers being restarted meanwhile.
+/// Longest time until everything is announced, while servers and workers restart.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(90);
 
 /// A message of the stream.
@@ -39,13 +39,13 @@ async fn told(world: &World) -> Vec<Told> {
     told
 }
 
-/// How many messages the stream holds; none while it does not answer.
+/// Number of messages in the stream; none while it does not respond.
 async fn count(world: &World) -> Option<u64> {
     let stream = world.jetstream.get_stream(STREAM).await.ok()?;
     Some(stream.cached_info().state.messages)
 }
 
-/// Waits until the stream holds `messages` more than it does, at most `within`.
+/// Waits until the stream has `messages` more than now, at most `within`.
 async fn told_more(world: &World, messages: u64, within: Duration) {
     let deadline = Instant::now() + within;
     let goal = count(world).await.unwrap_or_default() + messages;
@@ -67,7 +67,7 @@ async fn all_told(world: &World) {
         .await;
 }
 
-/// Without the window in which the server knows a repeat by its id.
+/// Without the window in which the server recognises a repeated id.
 async fn forget_message_ids(world: &World) {
     let stream = world.jetstream.get_stream(STREAM).await.expect("the stream");
     let mut config = stream.cached_info().config.clone();
@@ -75,8 +75,8 @@ async fn forget_message_ids(world: &World) {
     world.jetstream.update_stream(config).await.expect("an update");
 }
 
-/// Completed changes as an earlier version left them: ids in no order, completed one after the other,
-/// revokes and grants of each user by turns.
+/// Completed changes from an earlier version: ids in no order, completed one after the other, revokes and grants of
+/// each user in turn.
 async fn history(world: &World, rows: i32) {
     let insert = sqlx::query(
         "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, completed_at, outcome)
@@ -87,7 +87,7 @@ async fn history(world: &World, rows: i32) {
     insert.bind(rows).execute(&world.db).await.expect("rows");
 }
 
-/// Ids of the audit in the order to announce them.
+/// Ids of the audit in the order of announcement.
 async fn ids_by_completion(world: &World) -> Vec<String> {
     let ids = world
         .rows("SELECT change_id FROM role_changes WHERE completed_at IS NOT NULL ORDER BY completed_at")
@@ -111,7 +111,7 @@ async fn harm_bus(world: &World) {
 
 #[tokio::test]
 async fn each_change_is_announced_once_in_order_although_worker_and_bus_are_killed() {
-    // A short lease: what a killed worker had in hand is looked at again soon.
+    // A short lease: the in-flight user of a killed worker is due again soon.
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     let users: Vec<String> = (0..30).map(|n| format!("auth0|u{n}")).collect();
     for (n, user) in users.iter().enumerate() {
@@ -227,7 +227,7 @@ async fn a_worker_that_slept_announces_nothing_again() {
     forget_message_ids(&world).await;
     let only = [("ONLY", "reconcile")];
     let sleeper = world.start_worker_with(&only).await;
-    // The session of the worker that holds the lock; nobody else's, the server is shared.
+    // The session of the worker that holds the lock, and no other session, since the server is shared.
     let holder = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 3
                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let cut =
@@ -277,7 +277,7 @@ async fn a_full_stream_makes_changes_wait() {
         })
         .await;
     assert!(worker.metric("rolekeeper_unannounced_role_changes").await > 0.0);
-    assert!(worker.is_ready().await, "roles are written all the same");
+    assert!(worker.is_ready().await, "roles are written nevertheless");
     let migrate = world
         .command_with(&["migrate"], &[("ROLE_CHANGES_MAX_MIB", "16")])
         .await;
@@ -301,7 +301,7 @@ async fn what_is_only_decided_is_not_announced() {
         .await;
     world.worker().kill9().await;
     world.start_worker_with(&[("AUTH0_WRITES", "on")]).await;
-    // Nobody is due until the new worker has looked at what was only decided.
+    // No user is due until the new worker has started an attempt for every change that was only decided.
     world
         .eventually("the role is written", async || world.patches() == 1)
         .await;
@@ -312,7 +312,7 @@ async fn what_is_only_decided_is_not_announced() {
     assert_eq!(outcomes, [&json!("written")]);
 }
 
-/// What somebody else published there, with headers that no library parses, stops no announcement.
+/// A message of another client, with headers that no library parses, stops no announcement.
 #[tokio::test]
 async fn f44_a_strange_message_at_the_end_stops_no_announcement() {
     let world = World::builder().workers(0).start().await;

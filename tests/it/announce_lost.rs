@@ -1,4 +1,4 @@
-//! F59: a stream ROLE_CHANGES that lost announced changes is noticed, and they are sent again when told to.
+//! F59: rolekeeper notices a stream ROLE_CHANGES that lost announced changes, and `announce` sends them again.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::events::{plays, saved};
 use crate::world::{World, text};
 
 const STREAM: &str = "ROLE_CHANGES";
-/// The shortest duplicate window that nats-server takes.
+/// The shortest duplicate window that nats-server accepts.
 const WINDOW: Duration = Duration::from_millis(100);
 const LOST: &str = "rolekeeper_role_changes_lost";
 
@@ -52,13 +52,15 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
         .cached_info()
         .config
         .clone();
-    // What is sent again comes within the usual window here.
+    // Changes that are sent again arrive within the usual window here.
     config.duplicate_window = WINDOW;
     world.jetstream.delete_stream(STREAM).await.expect("deleted");
     world.jetstream.create_stream(config).await.expect("made again");
     earns(&world, 4).await;
     world
-        .eventually("the metric tells", async || worker.count(LOST).await == Some(1))
+        .eventually("the metric shows it", async || {
+            worker.count(LOST).await == Some(1)
+        })
         .await;
     let tells = |line: &String| line.contains("made again") && line.contains("rolekeeper announce");
     assert!(worker.messages().iter().any(tells));
@@ -84,7 +86,7 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     earns(&world, 5).await;
     let waiting = "SELECT count(*) FROM announce_again";
     assert_eq!(world.number(waiting).await, Some(0));
-    // A worker that starts looks at the end, and finds it in order.
+    // A worker checks the end of the stream at its start, and finds it in order.
     world.worker().kill9().await;
     let worker = world.start_worker().await;
     earns(&world, 6).await;

@@ -1,4 +1,5 @@
-//! The order of announcements: of one user always that of the changes; of several users that in which they became visible.
+//! The order of announcements: for one user always the order of the changes; for several users the order in which they
+//! became visible.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ async fn announced(world: &World, changes: u64) -> Vec<String> {
     users
 }
 
-/// A change is completed, by Postgres' clock, before its transaction commits: one that commits late comes late.
+/// Postgres' clock completes a change before its transaction commits: a change that commits late is announced late.
 #[tokio::test]
 async fn a6_a_change_that_commits_late_is_announced_late_and_not_lost() {
     let world = World::start().await;

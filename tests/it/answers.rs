@@ -1,4 +1,5 @@
-//! What an answer of Auth0 is about: one user, who is parked while all others go on, or the tenant, for whom the stage waits.
+//! The scope of a response of Auth0: one user, who is parked while all others continue, or the tenant, for which the
+//! stage waits.
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper_sandbox::tenant::{CallMatch, Fault, ProfileLimit, TenantOptions};
@@ -12,7 +13,7 @@ const PAUSED: &str = "rolekeeper_reconcile_paused";
 const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
 const PARKED: &str = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
 
-/// Seeds a user and earns the role.
+/// Seeds a user who earns the role.
 async fn earn(world: &World, user: &str) {
     world.seed_user(user, &["mentor"]);
     world.earn(user, &user[6..]).await;
@@ -35,14 +36,14 @@ async fn f49_what_is_denied_for_one_user_parks_that_user_alone() {
         earn(&world, &format!("auth0|good{n}")).await;
     }
     world
-        .eventually("all who are denied are parked", async || {
+        .eventually("all denied users are parked", async || {
             world.number(PARKED).await == Some(5)
         })
         .await;
     for n in 0..5 {
         let good = format!("auth0|good{n}");
         world
-            .eventually("others go on", async || world.roles(&good) == ["mentor", ROLE])
+            .eventually("others continue", async || world.roles(&good) == ["mentor", ROLE])
             .await;
     }
     assert_eq!(world.worker().count(OPENED).await, Some(0));
@@ -226,14 +227,14 @@ async fn a_row_that_postgres_refuses_parks_its_user_alone() {
     sqlx::query(refuse)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     earn(&world, "auth0|bad").await;
     earn(&world, "auth0|good").await;
     world
         .eventually("one is parked", async || world.number(PARKED).await == Some(1))
         .await;
     world
-        .eventually("the other goes on", async || {
+        .eventually("the other continues", async || {
             world.roles("auth0|good") == ["mentor", ROLE]
         })
         .await;
@@ -242,7 +243,7 @@ async fn a_row_that_postgres_refuses_parks_its_user_alone() {
 #[tokio::test]
 async fn a_row_that_cannot_be_read_stops_nobody_else() {
     let world = World::builder().workers(0).start().await;
-    // A sum beyond all bounds, which only this user's snapshot meets.
+    // A sum beyond the range of its type, which only this user's snapshot has.
     let events = [saved("s1", "pl_a", "auth0|bad"), saved("s2", "pl_b", "auth0|bad")];
     world.start_worker().await;
     world.publish(&events).await;
@@ -260,7 +261,7 @@ async fn a_row_that_cannot_be_read_stops_nobody_else() {
     sqlx::query(overflow)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("that user is parked", async || {
             world.number(PARKED).await == Some(1)
@@ -268,7 +269,7 @@ async fn a_row_that_cannot_be_read_stops_nobody_else() {
         .await;
     earn(&world, "auth0|good").await;
     world
-        .eventually("the other goes on", async || {
+        .eventually("the other continues", async || {
             world.roles("auth0|good") == ["mentor", ROLE]
         })
         .await;

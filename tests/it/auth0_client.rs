@@ -1,7 +1,7 @@
 //! The worker's Auth0 client against the stand-in tenant, over https as against Auth0.
 //!
-//! Owns what needs both: trust, and how the client proves who it is. Must never look into the client: what it
-//! returned and what the tenant saw is all that counts.
+//! Owns tests that need both sides: trust, and the client's authentication. Must never inspect the client's internals:
+//! only its results and the tenant's observations count.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn tenant() -> Tenant {
     tenant
 }
 
-/// How a worker is told of this tenant: a host, without a scheme.
+/// The address of this tenant for a worker: a host, without a scheme.
 fn options(tenant: &Tenant) -> ClientOptions {
     ClientOptions {
         domain: tenant.base_url().replace("https://", ""),
@@ -41,7 +41,7 @@ fn options(tenant: &Tenant) -> ClientOptions {
     }
 }
 
-/// Until when a write may be sent that is sent now.
+/// Deadline of a write that is sent now.
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(2)
 }

@@ -1,4 +1,4 @@
-//! A mass of changes waits for a person, and a person can stop everything.
+//! A mass of changes waits for the operator, and the operator can stop everything.
 
 use rolekeeper_sandbox::servers::folder::Folder;
 
@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// Users held by a brake.
 const HELD: &str = "SELECT count(*) FROM nominations WHERE held LIKE 'brake%'";
-/// Users who wait to be looked at.
+/// Users who wait for an attempt.
 const DUE: &str = "SELECT count(*) FROM nominations WHERE held IS NULL AND parked_at IS NULL";
 
 fn user(n: u32) -> String {
@@ -27,13 +27,13 @@ fn earned(users: u32) -> Vec<Sent> {
     (0..users).flat_map(of).collect()
 }
 
-/// One play less for each of these users.
+/// One retraction for each of these users.
 fn fallen(users: impl IntoIterator<Item = u32>) -> Vec<Sent> {
     let retract = |n: u32| retraction(&format!("r-{n}"), &format!("p{n}-7"), &format!("pl_{n}"));
     users.into_iter().map(retract).collect()
 }
 
-/// A world with these settings, and users who do not hold the role.
+/// A world with these settings, and users without the role.
 async fn world(users: u32, env: &[(&str, &str)]) -> World {
     let mut builder = World::builder().workers(0);
     for (name, value) in env {
@@ -54,7 +54,7 @@ async fn world(users: u32, env: &[(&str, &str)]) -> World {
 }
 
 impl World {
-    /// Runs a command that must succeed; answers what it printed.
+    /// Runs a command that must succeed; returns its output.
     pub(crate) async fn told(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).await;
         let error = String::from_utf8_lossy(&output.stderr);
@@ -67,7 +67,7 @@ impl World {
             .await;
     }
 
-    /// Publishes while nothing is written, so that `due` users come before anybody looks; then goes on.
+    /// Publishes while writes are paused, so that `due` users are queued before any attempt; then resumes.
     async fn publish_at_once(&self, events: &[Sent], due: i64) {
         self.told(&["pause"]).await;
         self.publish(events).await;
@@ -102,17 +102,17 @@ async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
     );
     assert!(shown.contains("grants: not engaged"), "{shown}");
 
-    // A crash changes nothing, and the sweep leaves held users alone.
+    // A crash changes nothing, and the sweep does not change held users.
     world.worker().kill9().await;
     let worker = world.start_worker().await;
     let engaged = worker
         .metric("rolekeeper_brake_engaged{change=\"revoked\"}")
         .await;
     assert!((engaged - 1.0).abs() < 0.1, "the metric says {engaged}");
-    // Whoever comes later waits with them; whoever earns it again does not.
+    // Later users wait with them; a user who earns the role again does not.
     world.publish(&[play("again", "pl_0")]).await;
-    world.count_is("one is in step again", HELD, 11).await;
-    world.count_is("nobody else waits", DUE, 0).await;
+    world.count_is("one is up to date again", HELD, 11).await;
+    world.count_is("no other user waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(12)), (before, 12));
 
     let released = world.told(&["brake", "release", "revokes"]).await;
@@ -122,7 +122,7 @@ async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
     let passed =
         "SELECT count(*) FROM role_changes WHERE released AND outcome = 'written' AND change = 'revoked'";
     assert_eq!(world.number(passed).await, Some(11));
-    // Those do not count towards the next one.
+    // These do not count towards the next one.
     world.publish(&[retraction("r-again", "p0-8", "pl_0")]).await;
     world.settled().await;
     assert_eq!(world.holders(12), 0);
@@ -146,24 +146,24 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
     world.worker().kill9().await;
     world.start_worker_with(&env).await;
     world.count_is("all are held", HELD, 12).await;
-    // The other half of the change goes through.
+    // The other half of the change passes.
     assert_eq!(world.roles(&user(3)), ["mentor", ROLE, "starter"]);
     assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
 
     let dropped = world.told(&["brake", "drop", "revokes"]).await;
     assert!(dropped.contains("12 users dropped"), "{dropped}");
-    world.count_is("nobody is held", HELD, 0).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user is held", HELD, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
 
-    // A sweep that finds the one it may take the role from leaves the others alone.
+    // A sweep that finds the one user whose role it may revoke does not change the others.
     let adopt =
         "UPDATE assignments SET adopted = true WHERE user_id = 'auth0|u4' AND role = 'playlist_editor'";
     sqlx::query(adopt).execute(&world.db).await.expect("an update");
     world
-        .eventually("the sweep takes it from one", async || world.holders(12) == 11)
+        .eventually("the sweep revokes it from one", async || world.holders(12) == 11)
         .await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), before + 13);
 }
 
@@ -171,7 +171,7 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
 async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_killed() {
     let file = RulesFile::new(&rule(ROLE, 1, 1, ""));
     let line = |line: i64| file.write(&rule(ROLE, line, line, ""));
-    // A short timeout, so that the lease of a killed look is short.
+    // A short timeout, so that the lease of a killed attempt is short.
     let rules = file.path().display().to_string();
     let world = world(500, &[("RULES_FILE", &rules), ("AUTH0_TIMEOUT_S", "1")]).await;
     let earn = |n: u32| {
@@ -187,7 +187,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
             world.holders(500) == 500
         })
         .await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     let calls = || world.tenant.with_calls(<[_]>::len);
     let (patches, called) = (world.patches(), calls());
 
@@ -199,14 +199,14 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
         .await;
     worker.kill9().await;
     let worker = world.start_worker().await;
-    // Those in hand when it was killed come back when their lease ends.
+    // Its in-flight users return to the queue when their leases end.
     world
         .eventually_within(std::time::Duration::from_mins(1), "all are held", async || {
             world.number(HELD).await == Some(500)
         })
         .await;
     assert_eq!((world.patches(), world.holders(500)), (patches, 500));
-    // Those who came after the brake had engaged cost no call.
+    // Users who came after the brake had engaged cost no call.
     assert!(calls() - called <= 40, "{} calls", calls() - called);
     let said = worker.messages();
     assert!(
@@ -215,13 +215,13 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
         "{said:?}"
     );
 
-    // The rule is put right: what is released is decided anew, and nothing is written.
+    // After a corrected rule, released users are decided again, and nothing is written.
     worker.kill9().await;
     line(1);
     world.start_worker().await;
     world.told(&["brake", "release", "revokes"]).await;
-    world.count_is("nobody is held", HELD, 0).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user is held", HELD, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!((world.patches(), world.holders(500)), (patches, 500));
 }
 
@@ -237,7 +237,7 @@ async fn a_rule_typed_wrong_takes_no_role_of_a_small_tenant() {
     world.told(&["rules", "apply", &path]).await;
     world.count_is("all are held", HELD, 30).await;
     assert_eq!((world.patches(), world.holders(30)), (before, 30));
-    // Ten a window need nobody.
+    // Ten per window need no operator.
     wrong.write(&rule(ROLE, 100, 100, ""));
     world.told(&["rules", "apply", &path]).await;
     world.told(&["brake", "release", "revokes"]).await;
@@ -257,33 +257,33 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     let shown = world.told(&["brake"]).await;
     assert!(shown.contains("auth0|u8  +playlist_editor"), "{shown}");
     world.told(&["brake", "drop", "grants"]).await;
-    world.count_is("nobody is held", HELD, 0).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user is held", HELD, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), 0);
 
-    // A sweep that finds the one who is not overruled leaves the others alone.
+    // A sweep that finds the one user without a suppressed grant does not change the others.
     let forgiven = "UPDATE assignments SET overruled = false WHERE user_id = 'auth0|u4'";
     sqlx::query(forgiven).execute(&world.db).await.expect("an update");
     world
         .eventually("the sweep grants it to one", async || world.holders(9) == 1)
         .await;
-    // More plays do not earn it anew; falling below and coming back does.
+    // More plays do not earn it again; a fall below the threshold and a return do.
     world.publish(&[play("more", "pl_5")]).await;
     world.publish(&fallen([6])).await;
     world
         .count_is(
-            "one is below the line",
+            "one is below the threshold",
             "SELECT count(*) FROM assignments WHERE NOT wanted",
             1,
         )
         .await;
     world.publish(&[play("anew", "pl_6")]).await;
     world
-        .eventually("it is granted to who earned it anew", async || {
+        .eventually("it is granted to the user who earned it again", async || {
             world.holders(9) == 2
         })
         .await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), 2);
 }
 
@@ -306,7 +306,7 @@ async fn below_the_share_nothing_is_held() {
     world.publish_at_once(&fallen(0..4), 4).await;
     world.settled().await;
     assert_eq!((world.number(HELD).await, world.holders(8)), (Some(0), 4));
-    // The fifth inside the window is more than half of those who held it at its start.
+    // The fifth inside the window is more than half of the holders at its start.
     world.publish(&fallen(4..5)).await;
     world.count_is("the fifth is held", HELD, 1).await;
     assert_eq!(world.holders(8), 4);
@@ -333,10 +333,10 @@ async fn looks_at_once_do_not_slip_past_together() {
     world.told(&["pause"]).await;
     world.publish(&fallen(0..12)).await;
     world.count_is("all of them wait", DUE, 12).await;
-    // Nobody knows what they wait for, so only what was decided counts.
+    // These changes have no known reason yet, so only the decided ones count.
     let hide = "UPDATE nominations SET urgency = 2";
     sqlx::query(hide).execute(&world.db).await.expect("an update");
-    // No decision can be written down until the brake has let pass as many as it does.
+    // No decision is recorded until the brake has permitted its full number.
     let mut gate = world.db.begin().await.expect("a transaction");
     let close = sqlx::query("LOCK TABLE role_changes IN SHARE MODE");
     close.execute(&mut *gate).await.expect("a lock");
@@ -349,7 +349,7 @@ async fn looks_at_once_do_not_slip_past_together() {
         .await;
     gate.rollback().await.expect("an open gate");
     world.count_is("the rest is held", HELD, 9).await;
-    world.count_is("nobody waits", DUE, 0).await;
+    world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.holders(12), 9);
 }
 
@@ -364,7 +364,7 @@ async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     world.worker().kill9().await;
     let worker = world.start_worker().await;
     world
-        .eventually("the worker says so", async || {
+        .eventually("the worker reports it", async || {
             let answer = worker.get("/readyz/reconcile").await;
             answer == Some((200, "reconcile: paused by a person\n".to_owned()))
         })

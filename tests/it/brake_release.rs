@@ -1,4 +1,4 @@
-//! An operator lets go of a brake while folds and looks are at work: nobody waits for each other in a circle.
+//! An operator releases a brake while folds and attempts run: no deadlock occurs.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ async fn run(tx: &mut Transaction<'static, Postgres>, statement: &'static str) -
     sqlx::query(statement).execute(&mut **tx).await.map(|_| ())
 }
 
-/// As a fold that nominates Ann and then Bob, and as a look that has Bob and asks for the brake.
+/// Like a fold that enqueues Ann and then Bob, and like an attempt that has Bob and checks the brake.
 #[tokio::test]
 async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     let world = World::builder().workers(0).start().await;
     sqlx::raw_sql(HELD)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let mut fold = world.db.begin().await.expect("a transaction");
     let mut look = world.db.begin().await.expect("a transaction");
     run(
@@ -49,7 +49,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
         );
         let asked = tokio::time::timeout(Duration::from_secs(5), asks).await;
         asked.expect("the brake is free").expect("a lock");
-        look.commit().await.expect("the look ends");
+        look.commit().await.expect("the attempt ends");
         let bob = "UPDATE nominations SET generation = generation + 1 WHERE user_id = 'auth0|bob'";
         run(&mut fold, bob).await.expect("no deadlock");
         fold.commit().await.expect("the fold ends");
@@ -57,7 +57,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     let (released, ()) = tokio::join!(release, others);
     let said = String::from_utf8_lossy(&released.stdout).into_owned();
     assert!(said.contains("1 users released"), "{said}");
-    // Bob waits, was not looked at, and so does not pass.
+    // Bob waits without an attempt, and so does not pass.
     assert!(
         said.contains("1 more wait that were not held: they count anew"),
         "{said}"
@@ -66,7 +66,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     assert_eq!(world.number(left).await, Some(0));
 }
 
-/// Events about users who are held have them decided anew; the brake is dropped for them all the same.
+/// Events for held users cause a new decision; the drop of the brake nevertheless includes them all.
 #[tokio::test]
 async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     let world = World::builder()
@@ -98,18 +98,20 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
         let list = &user[6..];
         world.publish(&[play(&format!("again-{list}"), list)]).await;
     }
-    world.count_is("three wait for a look", held, 3).await;
+    world.count_is("three wait for an attempt", held, 3).await;
     let again: Vec<_> = users[..3].iter().map(|user| fall(user, 8)).collect();
     world.publish(&again).await;
     let fallen = "SELECT count(*) FROM nominations WHERE cause_event LIKE 'r8-%'";
-    world.count_is("they are below the line again", fallen, 3).await;
+    world
+        .count_is("they are below the threshold again", fallen, 3)
+        .await;
     let shown = world.told(&["brake"]).await;
     assert!(shown.contains("6 held, 0 more wait"), "{shown}");
     let dropped = world.told(&["brake", "drop", "revokes"]).await;
     assert!(dropped.contains("6 users dropped"), "{dropped}");
     world.told(&["resume"]).await;
     world
-        .count_is("no one waits", "SELECT count(*) FROM nominations", 0)
+        .count_is("no user waits", "SELECT count(*) FROM nominations", 0)
         .await;
     for user in &users {
         assert_eq!(world.roles(user), [ROLE], "{user}");

@@ -1,8 +1,8 @@
-//! A private key in place of the client's secret (`private_key_jwt`): what the worker takes for a key, what it
-//! signs, and what the stand-in tenant takes for a signature.
+//! A private key instead of the client's secret (`private_key_jwt`): the keys that the worker accepts, its assertions,
+//! and the signatures that the stand-in tenant accepts.
 //!
-//! Owns the keys of the tests, made by openssl as Auth0's documentation tells people to. The tenant checks what
-//! the worker signs by code of its own.
+//! Owns the keys of the tests, made by openssl as in Auth0's documentation. The tenant verifies the worker's signatures
+//! with code of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -111,7 +111,7 @@ async fn a_key_in_either_form_earns_tokens() {
     for (file, key_id) in [(keys.file(), None), (keys.pkcs1_file(), Some("key-1"))] {
         let client = client(&tenant, &file, key_id);
         read(&client).await.unwrap();
-        // A second token takes a second assertion: the tenant accepts none twice.
+        // A second token needs a second assertion: the tenant accepts none twice.
         tenant.revoke_tokens("worker");
         read(&client).await.unwrap();
     }
@@ -135,7 +135,7 @@ async fn a_key_that_the_tenant_does_not_take_stops_everyone() {
         ..TenantOptions::default()
     };
     let here = tenant(options()).await;
-    // What is signed is for the domain that is called, so a tenant of another name must refuse it.
+    // The assertion is for the domain of the call, so a tenant of another name must refuse it.
     let elsewhere = tenant(TenantOptions {
         audience: Some("https://music.eu.auth0.com/api/v2/".to_owned()),
         ..options()
@@ -232,7 +232,7 @@ async fn the_tenant_takes_an_assertion_once_and_only_if_all_of_it_is_right() {
     );
 }
 
-/// Asks for a token; the assertion alone says for whom.
+/// Requests a token; only the assertion identifies the client.
 async fn ask(tenant: &Tenant, assertion: &str) -> (u16, Value) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -250,7 +250,7 @@ async fn ask(tenant: &Tenant, assertion: &str) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// What `serve` complains of, started with these settings beside good ones.
+/// Faults that `serve` reports when started with these settings beside valid ones.
 fn faults(settings: &[(&str, &str)]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_rolekeeper"))
         .args(["serve", "--only", "reconcile"])
@@ -260,7 +260,7 @@ fn faults(settings: &[(&str, &str)]) -> String {
             ("NATS_URL", "nats://127.0.0.1:1"),
             ("AUTH0_DOMAIN", "music.eu.auth0.com"),
             ("AUTH0_CLIENT_ID", "worker"),
-            // A fault besides, so that it never starts, not even if it wrongly found nothing else.
+            // One further fault, so that it never starts, not even if it wrongly found no other.
             ("AUTH0_WRITES", "perhaps"),
         ])
         .envs(settings.iter().copied())

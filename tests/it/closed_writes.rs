@@ -1,4 +1,5 @@
-//! A write of ours that was not applied is over once that is seen; one change has one row, whichever worker's clock named it.
+//! A write of ours that was not applied is closed once an attempt sees that; one change has one row, for any worker's
+//! clock.
 
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ fn edit(world: &World, roles: &[&str]) {
         .expect("an edit");
 }
 
-/// A revoke of ours meets `fault`, is made again, and later another client gives `admin` and takes it away; its first record
-/// has come, its second has not, and we look.
+/// A revoke of ours meets `fault` and is repeated; later another client grants `admin` and revokes it. Its first record
+/// has arrived, its second has not, and an attempt runs.
 async fn f47_revived(fault: Fault) {
     let world = World::builder()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -44,7 +45,7 @@ async fn f47_revived(fault: Fault) {
     world.tenant.fault_once(patches(), fault);
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
-        .eventually("the second revoke is answered", async || {
+        .eventually("the second revoke has a response", async || {
             world.roles(ANN) == ["base"]
         })
         .await;
@@ -63,17 +64,13 @@ async fn f47_revived(fault: Fault) {
         })
         .await;
     quiet(&world).await;
-    assert_eq!(
-        world.roles(ANN),
-        ["base", ROLE],
-        "admin was taken away on purpose"
-    );
+    assert_eq!(world.roles(ANN), ["base", ROLE], "admin was removed on purpose");
     assert_eq!(left_open, Some(0));
 }
 
-/// A write of the role for Ann that the tenant never did, so long ago; its worker was killed.
+/// A write of the role for Ann that the tenant never applied, at that time; its worker was killed.
 pub(crate) async fn unanswered(world: &World, ago: &str) {
-    // The tenant does nothing for a client that has gone.
+    // The tenant does nothing for a client that has disconnected.
     let never = Fault::Delay(Duration::from_secs(30));
     world.tenant.hold_fault(patches(), never);
     world.earn(ANN, "pl_1").await;
@@ -90,7 +87,7 @@ pub(crate) async fn unanswered(world: &World, ago: &str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(aged))
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 #[tokio::test]
@@ -103,7 +100,7 @@ async fn f47_a_write_that_got_502_and_was_not_applied_revives_nothing() {
     f47_revived(Fault::status(502)).await;
 }
 
-/// The worker died after a write that was not applied, and is started days later.
+/// The worker died after a write that was not applied, and starts again days later.
 #[tokio::test]
 async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
     let world = World::builder().start().await;
@@ -120,14 +117,14 @@ async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
     );
 }
 
-/// A revoke is done and its answer lost; another client edits the user before we look again.
+/// A revoke is applied and its response lost; another client edits the user before the next attempt.
 #[tokio::test]
 async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     world.seed_user(ANN, &["base"]);
     world.earn(ANN, "pl_1").await;
     quiet(&world).await;
-    // Records come after the look that follows the settle time of three seconds.
+    // Records arrive after the attempt that follows the settle delay of three seconds.
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let delay = Duration::from_millis(4_500)..=Duration::from_millis(4_500);
     let stream = LogStream {
@@ -163,7 +160,7 @@ async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
         .await;
 }
 
-/// A worker whose clock is an hour ahead writes, is refused, and dies; another one goes on.
+/// A worker whose clock is an hour ahead writes, is refused, and dies; another one continues.
 #[tokio::test]
 async fn a_change_has_one_row_although_workers_clocks_differ() {
     let world = World::builder()
@@ -185,7 +182,7 @@ async fn a_change_has_one_row_although_workers_clocks_differ() {
     sqlx::query(ahead)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.start_worker().await;
     quiet(&world).await;
     assert_eq!(world.roles(ANN), ["base", ROLE]);
@@ -194,11 +191,11 @@ async fn a_change_has_one_row_although_workers_clocks_differ() {
     sqlx::query(due)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually_within(
             Duration::from_secs(20),
-            "the user is looked at again",
+            "the user gets another attempt",
             async || world.calls_to(Endpoint::ReadUser) > reads,
         )
         .await;

@@ -1,4 +1,4 @@
-//! Settings that are wrong, and a world that is not there yet.
+//! Wrong settings, and servers that are not there yet.
 
 use std::io::Write as _;
 use std::process::Output;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::proxy::Proxy;
 use crate::world::{World, text};
 
-/// Settings that would do, of servers that are not there.
+/// Valid settings, of servers that are not there.
 const GOOD: [(&str, &str); 8] = [
     ("DATABASE_URL", "postgres://postgres:hunter2@127.0.0.1:9/none"),
     ("NATS_URL", "nats://127.0.0.1:9"),
@@ -19,7 +19,7 @@ const GOOD: [(&str, &str); 8] = [
     ("OPS_LISTEN", "127.0.0.1:0"),
 ];
 
-/// Setting, its wrong value, and a part of what is expected.
+/// Setting, its wrong value, and a part of the expected fault.
 const WRONG: [(&str, &str, &str); 45] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
@@ -108,7 +108,7 @@ const WRONG: [(&str, &str, &str); 45] = [
     ("ONLY", ",", "http,fold,reconcile"),
 ];
 
-/// Starts a worker whose settings are wrong; it must end by itself.
+/// Starts a worker with wrong settings; it must end by itself.
 async fn serve(wrong: &[(&str, &str)]) -> Output {
     run(&["serve"], wrong).await
 }
@@ -125,7 +125,7 @@ async fn run(arguments: &[&str], wrong: &[(&str, &str)]) -> Output {
     output.expect("the binary runs")
 }
 
-/// The lines that name faults. Nothing has been started, and no secret is shown.
+/// The lines that name faults. The worker has started nothing, and shows no secret.
 fn faults(output: &Output) -> Vec<String> {
     let said = text(output);
     assert!(
@@ -140,7 +140,7 @@ fn faults(output: &Output) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Whether the line is about the setting; some are about two that do not go together.
+/// Returns true if the line is about the setting; some lines are about two contradicting settings.
 fn names(line: &str, setting: &str) -> bool {
     let about = line.split_once(": ").map(|(about, _)| about).unwrap_or_default();
     about.split(", ").any(|name| name == setting)
@@ -171,7 +171,7 @@ async fn each_fault_is_one_line_with_setting_value_and_what_is_expected() {
 async fn all_faults_are_shown_at_once() {
     let mut wrong: Vec<(&str, &str)> = vec![];
     for (setting, value, _) in WRONG {
-        // Without stages there is nothing more to check, and with a key no secret is missed.
+        // Without stages there is nothing more to check, and with a key no secret is missing.
         let last = wrong.last().is_none_or(|(last, _)| *last != setting);
         if last && setting != "ONLY" && !setting.starts_with("AUTH0_CLIENT_KEY") {
             wrong.push((setting, value));
@@ -253,7 +253,7 @@ async fn log_settings_and_ports_in_use_are_named_too() {
 async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
     let world = World::builder().workers(0).start().await;
     let emptied = sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
-    emptied.execute(&world.db).await.expect("Postgres answers");
+    emptied.execute(&world.db).await.expect("Postgres responds");
     let refused = async |says: &str| {
         let worker = world.spawn_worker_with(&[]);
         let ended = worker.wait(Duration::from_secs(20)).await;
@@ -275,12 +275,12 @@ async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
     sqlx::query(newer)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     refused("start a newer binary").await;
     assert!(!world.command(&["migrate"]).await.status.success());
 }
 
-/// Starts a worker while something is away: it tries `often`, says so once, and works when it is there.
+/// Starts a worker while a server is away: it tries `often`, reports that once, and works when the server is there.
 async fn waits_for(world: World, what: &str, often: usize, proxy: impl Fn(&World) -> &Proxy) {
     proxy(&world).refuse();
     let before = proxy(&world).refused();
@@ -312,7 +312,7 @@ async fn waits_for(world: World, what: &str, often: usize, proxy: impl Fn(&World
         loud.map(str::to_owned).collect::<Vec<_>>()
     };
     let lines = said(&worker);
-    // Two folds and the start each wait on their own, and say so once each.
+    // Two folds and the start each wait separately, and each reports it once.
     assert!((1..=3).contains(&lines.len()), "{lines:#?}");
     assert!(
         lines
@@ -338,7 +338,7 @@ async fn a_start_without_postgres_waits_for_it() {
 #[tokio::test]
 async fn a_start_without_nats_waits_for_it() {
     let world = World::builder().workers(0).nats_proxy().start().await;
-    // Every quarter of a second each of three connections, every five seconds somebody who needs one.
+    // Each of three connections every quarter of a second, and every five seconds a stage that needs one.
     waits_for(world, "JetStream", 150, World::nats_proxy).await;
 }
 

@@ -1,4 +1,4 @@
-//! Settings that are there and empty, as `${NAME:-}` in a compose file leaves them.
+//! Empty settings, as `${NAME:-}` in a compose file leaves them.
 
 use std::time::Duration;
 

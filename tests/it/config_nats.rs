@@ -1,12 +1,12 @@
-//! Options of NATS that are wrong, or do not go together.
+//! Wrong or contradicting options of NATS.
 
 use crate::nats_options::{file, migrate};
 use crate::world::World;
 
-/// Settings, what they are told by, and a part of the way out.
+/// Settings, the name in the fault, and a part of the remedy.
 type Case<'t> = (&'t [(&'t str, &'t str)], &'t str, &'t str);
 
-/// What the faults of a `migrate` with these settings say.
+/// The faults that a `migrate` with these settings reports.
 async fn faults(world: &World, env: &[(&str, &str)]) -> Vec<String> {
     let (migrated, said) = migrate(world, env).await;
     assert!(!migrated && !said.contains("hunter2"), "{env:?}: {said}");

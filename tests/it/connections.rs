@@ -1,4 +1,4 @@
-//! Clients that send half a request, nothing at all, or go away before the response.
+//! Clients that send half a request or nothing, or disconnect before the response.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::data_api::DataApi;
 use crate::world::{LOG_TOKEN, World, size};
 
-/// Connects and sends this much.
+/// Connects and sends these bytes.
 async fn send(address: &str, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(text.as_bytes()).await.expect("it is written");
@@ -31,7 +31,7 @@ async fn f54_half_sent_requests_do_not_hold_up_a_stop() {
             open.push(send(&address, text).await);
         }
     }
-    // The one whose response is read shows that the others have been accepted.
+    // The connection whose response is read shows that the others have been accepted.
     assert_eq!(worker.get("/healthz").await.map(|(status, _)| status), Some(200));
     let status = worker.sigterm(Duration::from_secs(6)).await;
     assert_eq!(status.code(), Some(0));
@@ -63,7 +63,7 @@ async fn f54_silent_connections_stop_nothing_else() {
     world
         .eventually("it is ready", async || worker.is_ready().await)
         .await;
-    // Each is closed in its turn, none of them by a reset.
+    // Each is closed in order, none of them by a reset.
     let ended = tokio::time::timeout(Duration::from_secs(15), silent[0].read_u8()).await;
     let ended = ended
         .expect("a silent connection is closed")

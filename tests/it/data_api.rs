@@ -1,6 +1,6 @@
-//! The data API as an app sees it: a key server that signs tokens, and a worker that only listens.
+//! The data API from the app's side: a key server that signs tokens, and a worker that only listens.
 //!
-//! Owns the keys of the tests. Tokens are put together by hand and signed by ring, so that they can be wrong in
+//! Owns the keys of the tests. The tests build tokens by hand and sign them with ring, so that a token can be wrong in
 //! every way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::client_key::KeyPair;
 use crate::world::{Builder, Worker, World};
 
-/// The `aud` that the worker asks for.
+/// The `aud` that the worker requires.
 pub(crate) const AUDIENCE: &str = "https://api.music.example";
 /// Seconds between two fetches of keys.
 pub(crate) const COOL_DOWN: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ impl SigningKey {
         format!("{message}.{}", encoded(&self.sign(message.as_bytes())))
     }
 
-    /// What a good token's header is.
+    /// The header of a valid token.
     pub(crate) fn header(&self, id: &str) -> Value {
         json!({"alg": self.algorithm(), "typ": "at+jwt", "kid": id})
     }
@@ -124,7 +124,7 @@ pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// What the key server answers.
+/// The response of the key server.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -132,7 +132,7 @@ pub(crate) struct Answer {
     pub(crate) delay: Duration,
 }
 
-/// Serves public keys, and counts who asks.
+/// Serves public keys, and counts requests.
 #[derive(Clone)]
 pub(crate) struct KeyServer {
     pub(crate) url: String,
@@ -194,7 +194,7 @@ async fn serve(State(server): State<KeyServer>) -> (StatusCode, String) {
     )
 }
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: u16,
@@ -212,7 +212,7 @@ impl Got {
         value.unwrap_or_default()
     }
 
-    /// The `code` of a problem, whose form is checked too.
+    /// The `code` of a problem; this checks the problem's form too.
     pub(crate) fn code(&self) -> String {
         assert_eq!(
             self.header("content-type"),
@@ -240,13 +240,13 @@ impl DataApi {
         Self::start_in(World::builder(), &[]).await
     }
 
-    /// The worker that listens has these settings besides, and no secret of Auth0's.
+    /// The worker that listens has these settings as well, and no secret of Auth0.
     pub(crate) async fn start_in(builder: Builder, env: &[(&str, &str)]) -> Self {
         let world = builder.start().await;
         let rsa = SigningKey::rsa();
         let keys = KeyServer::start(&[("rsa", &rsa)]).await;
         let cool_down = COOL_DOWN.as_secs().to_string();
-        // The key server stands for the tenant's custom domain.
+        // The key server acts as the tenant's custom domain.
         let audience = format!("{}/api/v2/", world.tenant.base_url());
         let mut all = vec![
             ("AUTH0_AUDIENCE", audience.as_str()),
@@ -274,7 +274,7 @@ impl DataApi {
         }
     }
 
-    /// The claims of a good token.
+    /// The claims of a valid token.
     pub(crate) fn claims(&self, user: &str) -> Value {
         let now = rolekeeper::clock::now().unix_timestamp();
         json!({"iss": format!("{}/", self.keys.url), "aud": [AUDIENCE, "https://t.example/userinfo"], "sub": user,
@@ -285,7 +285,7 @@ impl DataApi {
         self.rsa.token(&self.rsa.header("rsa"), &self.claims(user))
     }
 
-    /// Asks with a token, and a JSON body where there is one.
+    /// Sends a request with a token, and a JSON body if there is one.
     pub(crate) async fn ask(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> Got {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         if !token.is_empty() {
@@ -298,7 +298,7 @@ impl DataApi {
     }
 
     pub(crate) async fn got(request: reqwest::RequestBuilder) -> Got {
-        let answer = request.send().await.expect("the API answers");
+        let answer = request.send().await.expect("the API responds");
         Got {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),

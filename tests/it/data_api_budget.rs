@@ -1,4 +1,4 @@
-//! Publishing writes of one user: so many a day, over all workers.
+//! Publishing writes of one user: a limit per day, over all workers.
 
 use axum::http::StatusCode;
 use reqwest::Method;
@@ -36,7 +36,7 @@ async fn publishing_writes_have_a_budget_of_the_day() {
         Some(0),
         "old budgets are removed bit by bit"
     );
-    // Deleted ones count: five were asked for, on another worker too.
+    // Deleted ones count: five were requested, on another worker too.
     let audience = format!("{}/api/v2/", api.world.tenant.base_url());
     let env = [
         ("ONLY", "http"),
@@ -50,7 +50,7 @@ async fn publishing_writes_have_a_budget_of_the_day() {
         api.url = format!("http://{address}");
         let refused = make(&api, ANNA).await;
         assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
-        // A quarter of a day until the next, less what the test took.
+        // A quarter of a day until the next, less the duration of the test.
         let wait: u32 = refused.header("retry-after").parse().expect("seconds");
         assert!((21_000..=21_601).contains(&wait), "{wait}");
     }
@@ -78,7 +78,7 @@ async fn what_the_bus_did_not_take_is_not_charged() {
         .await
         .expect("nats-server starts");
     let made = async || make(&api, ANNA).await.status == 202;
-    api.world.eventually("it is taken again", made).await;
+    api.world.eventually("it is accepted again", made).await;
     assert_eq!(make(&api, ANNA).await.status, 202);
     assert_eq!(make(&api, ANNA).await.status, 429);
 }

@@ -1,7 +1,7 @@
-//! The description of the data API: the file in `docs/`, what a worker serves, and what schemathesis finds.
+//! The description of the data API: the file in `docs/`, the worker's own, and the findings of schemathesis.
 //!
-//! Owns that the three agree with the code. Must never pass in silence where schemathesis is missing: with
-//! `CI=true` that is a failure, elsewhere it is said.
+//! Owns the agreement of the three with the code. Must never pass silently without schemathesis: with `CI=true` that is
+//! a failure, otherwise the test prints it.
 
 use std::io::Write as _;
 use std::path::Path;

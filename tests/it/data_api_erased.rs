@@ -1,4 +1,4 @@
-//! The data API and people who were erased: it keeps nothing of them, and says so.
+//! The data API and erased users: it keeps no data of them, and responds with that error.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ async fn an_erased_user_leaves_nothing_in_the_apps_data_and_is_refused() {
     let erased = world.command(&["erase", ANN]).await;
     assert!(erased.status.success(), "{}", text(&erased));
     for (path, status, got) in written().await {
-        // Whose role went with the rest is no editor; that is asked first.
+        // An erased user is no longer an editor; the data API checks the erasure first.
         let code = if path == "/playlists/featured" {
             "not_an_editor"
         } else {
@@ -59,7 +59,7 @@ async fn an_erased_user_leaves_nothing_in_the_apps_data_and_is_refused() {
         assert_eq!((status, got.code().as_str()), (403, code), "{path}");
     }
     let quiet = async || world.is_quiet().await;
-    world.eventually("what was under way has ended", quiet).await;
+    world.eventually("in-flight calls have ended", quiet).await;
     assert_eq!(named(world).await, BTreeMap::new());
     assert_eq!(api.get(ANN, "/songs").await.text, "[]");
 }

@@ -1,6 +1,6 @@
-//! What users ask and tell: every route, what it refuses, and that nobody sees another's data.
+//! Requests of users: every route, its refusals, and that no user sees another's data.
 //!
-//! Owns the comparison with what stands in the stream and the tables; the API's own word is not enough.
+//! Owns the comparison with the stream and the tables; the API's own response is not enough.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -220,7 +220,7 @@ async fn playlists_go_through_the_stream_and_open_the_editors_side() {
         204
     );
     assert_eq!(listed(&api, ANNA).await[0]["featured"], true);
-    // Not even an editor features another's.
+    // Not even an editor can feature another user's playlist.
     api.world.publish(&[saved("s", "pl_bert", BERT)]).await;
     api.world
         .eventually("his is listed", async || !listed(&api, BERT).await.is_empty())
@@ -362,7 +362,7 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
         .stop()
         .await
         .expect("nats-server stops");
-    api.world.eventually("it says so", unavailable).await;
+    api.world.eventually("it reports it", unavailable).await;
     api.world
         .nats
         .lock()
@@ -371,20 +371,20 @@ async fn without_bus_or_database_it_says_503_and_goes_on_later() {
         .await
         .expect("nats-server starts");
     api.world
-        .eventually("it goes on", async || make().await.status == 202)
+        .eventually("it continues", async || make().await.status == 202)
         .await;
 
     api.world.postgres_proxy().refuse();
     api.world.postgres_proxy().cut();
-    api.world.eventually("it says so", unavailable).await;
+    api.world.eventually("it reports it", unavailable).await;
     assert_eq!(api.get(ANNA, "/genres").await.status, 200);
     api.world.postgres_proxy().restore();
     api.world
-        .eventually("it goes on", async || make().await.status == 202)
+        .eventually("it continues", async || make().await.status == 202)
         .await;
     let stored = events(&api).await.len();
     api.world
-        .eventually("what was taken is counted", async || {
+        .eventually("stored messages are counted", async || {
             listed(&api, ANNA).await.len() == stored
         })
         .await;

@@ -1,6 +1,6 @@
-//! Who gets in: tokens that are wrong in every way, keys that change, and a key server in trouble.
+//! Access: tokens that are wrong in every way, keys that change, and a key server in trouble.
 //!
-//! Owns the refusals. How often keys are fetched is counted at the key server, not asked of the worker.
+//! Owns the refusals. The key server counts the fetches of keys; the worker's own count is not used.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn without(claims: &Value, name: &str) -> Value {
     claims
 }
 
-/// HS256 under the public key, in the forms in which an attacker has it.
+/// HS256 under the public key, in the forms that an attacker has.
 fn confused(api: &DataApi) -> Vec<String> {
     let (n, e) = api.rsa.numbers();
     let message = unsigned(
@@ -203,17 +203,17 @@ async fn keys_are_rotated_without_a_restart() {
     let new = ec.token(&ec.header("ec"), &api.claims(USER));
     let taken = async || status(&api, &new).await == 200;
     api.world.eventually("the new key is known", taken).await;
-    // The key of one does not open for the algorithm of the other.
+    // A key of one algorithm is not accepted for the other.
     let claims = api.claims(USER);
     assert_eq!(
         status(&api, &api.rsa.token(&api.rsa.header("ec"), &claims)).await,
         401
     );
     assert_eq!(status(&api, &ec.token(&ec.header("rsa"), &claims)).await, 401);
-    // The old one is revoked, and gone with the next fetch.
+    // The old one is revoked, and disappears with the next fetch.
     api.keys.has(&[("ec", &ec)]);
     let gone = async || {
-        status(&api, &ec.token(&ec.header("nobody's"), &claims)).await;
+        status(&api, &ec.token(&ec.header("unknown"), &claims)).await;
         status(&api, &api.token(USER)).await == 401
     };
     api.world.eventually("the old key is gone", gone).await;
@@ -243,8 +243,8 @@ async fn a_key_server_in_trouble_stops_nobody_who_is_known() {
             assert_ne!(status(&api, &unknown).await, 200);
             api.keys.fetches() > before
         };
-        api.world.eventually("keys are asked for", asked).await;
-        // While the slow one is asked, too.
+        api.world.eventually("keys are requested", asked).await;
+        // The same while a slow fetch is in flight.
         let begun = Instant::now();
         assert_eq!(status(&api, &api.token(USER)).await, 200, "{status_code} {body}");
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
@@ -342,6 +342,8 @@ async fn l14_keys_that_are_late_at_the_start_are_fetched_soon() {
     assert_eq!(status(&api, &token).await, 503);
     keys.has(&[("rsa", &api.rsa)]);
     api.world
-        .eventually("the token is taken", async || status(&api, &token).await == 200)
+        .eventually("the token is accepted", async || {
+            status(&api, &token).await == 200
+        })
         .await;
 }

@@ -1,4 +1,4 @@
-//! Display names: the default for who has none, and what users wish to be called.
+//! Display names: the default for users without one, and requested names.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn by_default() -> Builder {
     World::builder().env("DEFAULT_DISPLAY_NAME", "user")
 }
 
-/// The database as the data API sees it.
+/// The database from the data API's side.
 pub(crate) fn store(world: &World) -> Store {
     let url = world.db.connect_options().to_url_lossy().to_string();
     Store::new(&url.clone().into(), &url.into()).expect("an address")
@@ -35,11 +35,11 @@ pub(crate) async fn wish(store: &Store, user: &str, name: &str) {
     store
         .wish_display_name(&id(user), &name)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
 async fn shown(store: &Store, user: &str) -> Option<String> {
-    store.display_name(&id(user)).await.expect("Postgres answers")
+    store.display_name(&id(user)).await.expect("Postgres responds")
 }
 
 impl World {
@@ -73,7 +73,7 @@ impl World {
             UPDATE nominations SET due_at = now() WHERE urgency = 2 AND lease IS NULL AND due_at > now() + interval '2 seconds'";
         self.eventually(&format!("{user} is named {name}"), async || {
             let passed = sqlx::raw_sql(passes).execute(&self.db).await;
-            passed.expect("Postgres answers");
+            passed.expect("Postgres responds");
             self.metadata(user)["displayName"] == name
         })
         .await;
@@ -85,7 +85,7 @@ impl World {
     }
 }
 
-/// A seeded user with this `user_metadata`, and other things that nobody may touch.
+/// A seeded user with this `user_metadata`, and other data that no write may change.
 fn seed(world: &World, user: &str, metadata: &Value) {
     let mut profile = json!({"app_metadata": {"roles": ["mentor"], "plan": "gold"}});
     if !metadata.is_null() {
@@ -110,7 +110,7 @@ async fn who_has_no_name_gets_the_default_in_the_same_write_as_the_role() {
     let metadata = json!({"color": "blue", "nested": {"a": [1]}, "displayName": "user"});
     assert_eq!(world.metadata(ANN), metadata);
 
-    // Named once, never again.
+    // The user is named once, and never again.
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world.settled().await;
     let revoke = json!({"app_metadata": {"roles": ["mentor"]}});
@@ -138,7 +138,7 @@ async fn a_new_user_is_named_by_one_write_and_its_echo_costs_no_call() {
     let writes = world.number("SELECT count(*) FROM profile_writes").await;
     assert_eq!(writes, Some(0), "no write of roles");
 
-    // A write of both comes back too.
+    // A write of both is also recorded in the tenant's log.
     let bob = "auth0|bob";
     seed(&world, bob, &Value::Null);
     world.earn(bob, "pl_1").await;
@@ -223,10 +223,10 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
     assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann 19"));
     assert!(world.open_names().await.is_empty());
 
-    // The same again is looked up and not written.
+    // An unchanged name causes a read and no write.
     wish(&store, ANN, "Ann 19").await;
     world
-        .eventually("the wish has come true", async || {
+        .eventually("the request is applied", async || {
             world.is_named_a_minute_later(ANN, "Ann 19").await;
             world.open_names().await.is_empty()
         })
@@ -265,7 +265,7 @@ async fn a_wish_and_a_change_of_role_are_one_write_without_a_default() {
 
 #[tokio::test]
 async fn a_wish_comes_behind_grants_and_before_new_users() {
-    // One look at a time.
+    // One attempt at a time.
     let world = World::builder()
         .env("AUTH0_PLAN", "2:20")
         .env("AUTH0_RESERVE", 0)
@@ -303,7 +303,7 @@ async fn a_wish_comes_behind_grants_and_before_new_users() {
         .filter_map(|call| call.user_id)
         .collect();
     assert_eq!(reads[0], "auth0|bob", "{reads:?}");
-    // Every fourth look leaves names to the end.
+    // Every fourth attempt leaves names to the end.
     assert!(reads[1..3].contains(&ANN.to_owned()), "{reads:?}");
     assert_eq!(reads.len(), 7, "{reads:?}");
 }
@@ -318,7 +318,7 @@ async fn a_wish_made_while_an_older_one_is_written_is_written_too() {
     wish(&store, ANN, "First").await;
     world.is_named(ANN, "First").await;
     wish(&store, ANN, "Second").await;
-    assert_eq!(world.open_names().await.len(), 1, "the first is not answered yet");
+    assert_eq!(world.open_names().await.len(), 1, "the first has no response yet");
     world.is_named_a_minute_later(ANN, "Second").await;
     world.quiet().await;
     assert_eq!(
@@ -338,7 +338,7 @@ async fn wishes_made_during_a_look_cost_no_further_look() {
         .fault_once(CallMatch::to(ReadUser), Fault::Delay(Duration::from_millis(700)));
     wish(&store, ANN, "Ann 0").await;
     world
-        .eventually("the look is under way", async || {
+        .eventually("the attempt is in flight", async || {
             let leased = "SELECT count(*) FROM nominations WHERE lease IS NOT NULL";
             world.number(leased).await == Some(1)
         })
@@ -379,11 +379,11 @@ async fn a_worker_that_dies_with_a_name_on_its_way_leaves_it_to_the_next() {
         .await;
     world.worker().kill9().await;
     assert_eq!(world.open_names().await.len(), 2);
-    // Later, when the leases have run out.
+    // Later, after the end of the leases.
     sqlx::query("UPDATE nominations SET lease_until = now()")
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.start_worker().await;
     world.is_named("auth0|bob", "Bob").await;
     world.quiet().await;
@@ -400,17 +400,17 @@ async fn a_name_whose_answer_is_lost_is_seen_and_not_sent_again() {
         world
             .tenant
             .fault_once(CallMatch::to(PatchUser).user(user), fault);
-        wish(&store, user, "Somebody").await;
+        wish(&store, user, "Sam").await;
     }
     world
-        .eventually("the wishes have come true", async || {
+        .eventually("the requests are applied", async || {
             world.open_names().await.is_empty()
         })
         .await;
     world.quiet().await;
     for user in [ANN, "auth0|bob"] {
         assert_eq!(world.endpoints_of(user), [ReadUser, PatchUser, ReadUser]);
-        assert_eq!(world.metadata(user)["displayName"], "Somebody");
+        assert_eq!(world.metadata(user)["displayName"], "Sam");
     }
 }
 
@@ -445,7 +445,7 @@ async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
     assert_eq!(writes[2], without);
     assert_eq!(shown(&store, ANN).await.as_deref(), Some("Old"));
 
-    // It waits for a person, and holds nothing up meanwhile.
+    // It waits for the operator, and delays nothing meanwhile.
     let parked = world.done(&["parked", "--json"]).await;
     assert!(
         parked.contains("display name: ") && parked.contains("400"),
@@ -478,7 +478,7 @@ async fn a_refused_name_gives_way_to_the_next_wish_and_is_tried_again_after_a_da
     }
     wish(&store, ANN, "Bad").await;
     wish(&store, "auth0|bob", "Later").await;
-    // The default is refused to Eve.
+    // The tenant refuses the default for Eve.
     world.earn("auth0|eve", "pl_1").await;
     world
         .eventually("all three are refused", async || {
@@ -488,20 +488,20 @@ async fn a_refused_name_gives_way_to_the_next_wish_and_is_tried_again_after_a_da
         .await;
     world.settled().await;
     assert_eq!(world.metadata("auth0|eve"), Value::Null);
-    // The default would most likely be refused too.
+    // The tenant would most likely refuse the default too.
     assert_eq!(world.metadata("auth0|bob"), Value::Null);
     wish(&store, ANN, "Good").await;
     world.is_named_a_minute_later(ANN, "Good").await;
     sqlx::query("UPDATE display_names SET refused_at = refused_at - interval '25 hours'")
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.is_named_a_minute_later("auth0|bob", "Later").await;
     world
         .eventually("nothing is left", async || world.open_names().await.is_empty())
         .await;
     world.quiet().await;
-    // What is Eve's own is looked at when there is a reason to.
+    // Eve's own name is examined only when there is a reason for an attempt.
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world.settled().await;
     assert_eq!(world.metadata("auth0|eve")["displayName"], "user");
@@ -540,7 +540,7 @@ async fn in_shadow_mode_a_wish_stays_until_writes_are_on() {
     let shadow = world.start_worker_with(&[("AUTH0_WRITES", "off")]).await;
     world.earn(ANN, "pl_1").await;
     wish(&store, ANN, "Ann").await;
-    // Nothing but a wish.
+    // Only a name request.
     wish(&store, "auth0|bob", "Bob").await;
     world.quiet().await;
     assert_eq!((world.patches(), world.open_names().await.len()), (0, 2));
@@ -548,7 +548,7 @@ async fn in_shadow_mode_a_wish_stays_until_writes_are_on() {
     shadow.sigterm(Duration::from_secs(10)).await;
     world.start_worker().await;
     world
-        .eventually("both wishes have come true", async || {
+        .eventually("both requests are applied", async || {
             world.open_names().await.is_empty()
         })
         .await;
@@ -586,7 +586,7 @@ async fn a_wish_of_a_user_who_is_gone_is_kept_and_not_sent() {
     let world = World::start().await;
     let store = store(&world);
     seed(&world, ANN, &Value::Null);
-    // Gone between read and write.
+    // The user is gone between read and write.
     world
         .tenant
         .fault_once(CallMatch::to(PatchUser), Fault::Delay(Duration::from_millis(500)));
@@ -595,18 +595,18 @@ async fn a_wish_of_a_user_who_is_gone_is_kept_and_not_sent() {
         .eventually("the write is sent", async || world.tenant.faults_waiting() == 0)
         .await;
     assert!(world.tenant.delete_user(ANN));
-    wish(&store, "auth0|nobody", "Nobody").await;
+    wish(&store, "auth0|unknown", "Unknown").await;
     world
         .eventually("both users are marked", async || {
             world.number("SELECT count(*) FROM gone_users").await == Some(2)
         })
         .await;
-    assert_eq!(world.endpoints_of("auth0|nobody"), [ReadUser]);
+    assert_eq!(world.endpoints_of("auth0|unknown"), [ReadUser]);
     assert_eq!(world.open_names().await.len(), 2);
     let gone = world
         .number("SELECT count(*) FROM users WHERE gone_at IS NOT NULL")
         .await;
-    // There is no copy of either, and a tombstone is of a copy, or of the owner of a playlist.
+    // Neither has a local copy, and a tombstone belongs to a copy, or to the owner of a playlist.
     assert_eq!(gone, Some(0));
 }
 
@@ -636,7 +636,7 @@ async fn a_name_alone_is_no_race_for_roles() {
     assert_eq!(world.roles(ANN), ["mentor", ROLE, "judge"]);
     assert_eq!(world.number("SELECT count(*) FROM races").await, Some(0));
     assert_eq!(world.writes_to(ANN)[1..], [name_patch("Ann")]);
-    // One look for their write, none for ours.
+    // One attempt for their write, none for ours.
     assert_eq!(
         world.endpoints_of(ANN),
         [ReadUser, PatchUser, ReadUser, PatchUser, ReadUser]
@@ -672,10 +672,10 @@ async fn a_wish_does_not_disturb_the_end_of_a_grace() {
     assert_eq!(
         world.roles(ANN),
         ["mentor", ROLE],
-        "the grace is not over by a wish"
+        "a name request does not end the grace"
     );
     world
-        .eventually("the role goes in its time", async || {
+        .eventually("the role is revoked on time", async || {
             world.roles(ANN) == ["mentor"]
         })
         .await;

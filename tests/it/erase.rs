@@ -1,4 +1,4 @@
-//! People who are erased: nothing of them is left in any table, and nothing brings them back.
+//! Erased users: no table has data of them, and nothing restores it.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -14,7 +14,7 @@ use crate::world::{Builder, LOG_TOKEN, World, text};
 
 pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
-/// Whom nobody may find afterwards; the part behind the bar is as telling as the whole.
+/// The id that must not be found afterwards; the part after the bar identifies the user as well as the whole.
 pub(crate) const ANN: &str = "auth0|6132829445244d0069782a78";
 const BARE: &str = "6132829445244d0069782a78";
 const BOB: &str = "auth0|bob";
@@ -25,13 +25,13 @@ fn world() -> Builder {
         .env("SWEEP_INTERVAL_S", 1)
 }
 
-/// How many rows of each table name the person: every table there is, every column, also inside bytes.
+/// Counts the rows of each table that name the user: every table, every column, also inside bytes.
 pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
     let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
     let tables = sqlx::query(tables)
         .fetch_all(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let mut named = BTreeMap::new();
     for table in &tables {
         let table: &str = table.get(0);
@@ -40,7 +40,7 @@ pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
              WHERE t::text LIKE '%' || $1 || '%' OR t::text LIKE '%' || encode(convert_to($1, 'UTF8'), 'hex') || '%'"
         );
         let count = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(BARE);
-        let count: i64 = count.fetch_one(&world.db).await.expect("Postgres answers");
+        let count: i64 = count.fetch_one(&world.db).await.expect("Postgres responds");
         if count > 0 {
             named.insert(table.to_owned(), count);
         }
@@ -60,7 +60,7 @@ async fn erase(world: &World) -> Output {
     output
 }
 
-/// Ann and Bob have done all there is to do, and somebody sent rubbish about Ann.
+/// Ann and Bob have used every feature, and another client sent broken records about Ann.
 async fn lived_in() -> World {
     let world = world().start().await;
     world.connect_log_stream().await;
@@ -122,7 +122,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
     let audit = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%' AND length(user_id) = 71";
     assert_eq!(world.number(audit).await, Some(1), "the audit stays");
 
-    // Everything that names her once more, and plays of what was hers.
+    // All messages that name her a second time, and plays of her former playlists.
     world.tenant.login(ANN).expect("a login");
     let mut late = vec![saved("late-1", "pl_ann", ANN), saved("late-2", "pl_new", ANN)];
     late.extend(plays("late", "pl_ann", 0..150));
@@ -141,7 +141,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         .expect("a sign-up");
     quiet(&world).await;
     assert_eq!(named(&world).await, BTreeMap::new());
-    assert_eq!(world.calls_of(ANN).len(), calls, "nobody asks for her");
+    assert_eq!(world.calls_of(ANN).len(), calls, "no call is made for her");
     let worker = world.worker();
     let dropped = async |stream: &str| {
         worker
@@ -158,7 +158,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         AND ((playlist_id = 'pl_ann' AND deleted AND plays = 0) OR (playlist_id = 'pl_new' AND plays = 3))";
     assert_eq!(world.number(playlists).await, Some(2));
 
-    // By hand, too.
+    // The same by a command.
     let adopted = world
         .command(&["adopt", "--role", "playlist_editor", "--user", ANN])
         .await;
@@ -169,7 +169,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         .await;
     assert_eq!(world.calls_of(ANN).len(), calls);
 
-    // Whoever saves the playlist next begins at 0, and all others go on as before.
+    // The next user who saves the playlist starts at 0, and all others continue as before.
     assert_eq!(bobs().await, bob);
     let mut next = vec![saved("next", "pl_ann", BOB)];
     next.extend(plays("next", "pl_ann", 0..5));
@@ -180,7 +180,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
     assert!(text(&erase(&world).await).contains("erased again"));
 }
 
-/// Erases Ann while a call about her is under way, lets it end, and looks.
+/// Erases Ann while a call for her is in flight, lets it end, and checks the result.
 async fn erased_during(endpoint: Endpoint) {
     let world = world().env("AUTH0_TIMEOUT_S", 20).start().await;
     world.connect_log_stream().await;
@@ -203,20 +203,22 @@ async fn erased_during(endpoint: Endpoint) {
         "SELECT count(*) FROM nominations WHERE lease IS NOT NULL"
     };
     world
-        .eventually("the call is on its way", async || {
+        .eventually("the call is in flight", async || {
             world.number(leased).await == Some(1)
         })
         .await;
     erase(&world).await;
     assert_eq!(named(&world).await, BTreeMap::new());
-    // Bob's turn comes behind hers: with one look at a time, hers has ended then.
+    // Bob's attempt comes after hers: with one attempt at a time, hers has ended then.
     world
-        .eventually("the call was answered", async || calls().await == 1)
+        .eventually("the call had a response", async || calls().await == 1)
         .await;
     world.seed_user(BOB, &[]);
     world.earn(BOB, "pl_2").await;
     world
-        .eventually("others go on", async || world.roles(BOB) == ["playlist_editor"])
+        .eventually("others continue", async || {
+            world.roles(BOB) == ["playlist_editor"]
+        })
         .await;
     assert_eq!(
         world.worker().sigterm(Duration::from_secs(30)).await.code(),
@@ -304,13 +306,13 @@ async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
 #[tokio::test]
 async fn a_batch_under_way_ends_before_the_erasure() {
     let world = world().env("ONLY", "http,fold").start().await;
-    // The batch has looked who was erased, and now waits for this to nominate the second of its users.
-    let mut other = world.db.begin().await.expect("Postgres answers");
+    // The batch has read which users are erased, and now waits for this lock to enqueue the second of its users.
+    let mut other = world.db.begin().await.expect("Postgres responds");
     let nominate = "INSERT INTO nominations (user_id, urgency) VALUES ('auth0|bob', 2)";
     sqlx::query(nominate)
         .execute(&mut *other)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let record = |id: &str, user: &str| json!({"type": "s", "log_id": id, "user_id": user, "date": "2026-11-23T10:00:00.000Z"});
     let both = json!([record("1", ANN), record("2", BOB)]).to_string();
     assert_eq!(world.worker().post_logs(LOG_TOKEN, both).await, Some(200));
@@ -328,9 +330,9 @@ async fn a_batch_under_way_ends_before_the_erasure() {
         let erasure = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
             AND query LIKE 'LOCK TABLE stream_cursors%'";
         world
-            .eventually("the erasure waits behind it", async || waits(erasure).await)
+            .eventually("the erasure waits for it", async || waits(erasure).await)
             .await;
-        other.rollback().await.expect("Postgres answers");
+        other.rollback().await.expect("Postgres responds");
     };
     tokio::join!(erasing, letting_go);
     assert_eq!(
@@ -351,7 +353,7 @@ async fn a_change_that_was_not_announced_yet_is_announced_of_nobody() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(rows))
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     erase(&world).await;
     world.start_worker().await;
     let waiting = "SELECT count(*) FROM role_changes WHERE announced_at IS NULL";
@@ -399,11 +401,11 @@ async fn the_key_must_be_there_and_the_same() {
         text(&odd)
     );
 
-    // A worker that runs without the key stops folding what it could not judge, and says so.
+    // A worker that runs without the key stops folding messages that it cannot check, and reports it.
     let worker = world.worker();
     assert!(
         erase(KEY).await.status.success(),
-        "whom nobody knows can be erased, too"
+        "an unknown user can be erased, too"
     );
     refused(&erase(OTHER_KEY).await, "another key");
     let record = json!({"type": "s", "user_id": ANN, "date": "2026-11-23T10:00:00.000Z"}).to_string();
@@ -461,7 +463,7 @@ async fn a_person_can_see_what_is_kept() {
     let letters = shown["tables"]["dead_letters"].to_string();
     assert!(letters.contains("xxxx"), "{letters}");
 
-    let unknown = export("auth0|nobody").await;
+    let unknown = export("auth0|unknown").await;
     assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(1), 0));
-    assert!(text(&unknown).contains("auth0|nobody: nothing is kept"));
+    assert!(text(&unknown).contains("auth0|unknown: nothing is kept"));
 }

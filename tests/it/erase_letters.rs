@@ -1,4 +1,4 @@
-//! An erasure beside many dead letters, and a playlist that is saved for a person who was erased.
+//! An erasure beside many dead letters, and a playlist that is saved for an erased user.
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -13,7 +13,7 @@ const LETTERS: &str = "INSERT INTO dead_letters (stream, stream_seq, subject, re
     UNION ALL SELECT 'APP_EVENTS', 1, 'plays.1', 'unreadable', 'd', 'auth0|6132829445244d0069782a78', 30, now(),
         now() - interval '2 days'";
 
-/// Letters are looked through before anything is locked that others wait for.
+/// The erasure searches dead letters before it locks rows that other sessions wait for.
 #[tokio::test]
 async fn an_erasure_beside_many_letters_holds_up_no_fold() {
     let world = World::builder()
@@ -22,20 +22,20 @@ async fn an_erasure_beside_many_letters_holds_up_no_fold() {
         .start()
         .await;
     let url = world.setting("DATABASE_URL");
-    let mut other = PgConnection::connect(&url).await.expect("Postgres answers");
+    let mut other = PgConnection::connect(&url).await.expect("Postgres responds");
     for statement in [
         LETTERS,
         "BEGIN",
         "SELECT 1 FROM dead_letters WHERE stream_seq = 1 FOR UPDATE",
     ] {
         let done = sqlx::raw_sql(statement).execute(&mut other).await;
-        done.expect("Postgres answers");
+        done.expect("Postgres responds");
     }
     let waits = "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%dead_letters%'";
     let meanwhile = async {
         world
-            .eventually("it has come to the letter", async || {
+            .eventually("it has reached the dead letter", async || {
                 world.number(waits).await == Some(1)
             })
             .await;
@@ -47,7 +47,7 @@ async fn an_erasure_beside_many_letters_holds_up_no_fold() {
             })
             .await;
         let done = sqlx::raw_sql("ROLLBACK").execute(&mut other).await;
-        done.expect("Postgres answers");
+        done.expect("Postgres responds");
     };
     let (erased, ()) = tokio::join!(world.command(&["erase", ANN]), meanwhile);
     assert!(erased.status.success(), "{}", text(&erased));
@@ -67,7 +67,7 @@ async fn a_playlist_saved_for_an_erased_person_is_no_one_elses() {
     let erased = world.command(&["erase", ANN]).await;
     assert!(erased.status.success(), "{}", text(&erased));
     world.publish(&[saved("s2", "pl_1", ANN)]).await;
-    world.eventually("it is taken away", async || !holds()).await;
+    world.eventually("it is revoked", async || !holds()).await;
     let of_ann = "SELECT count(*) FROM playlists WHERE owner_id LIKE '%6132829445244d0069782a78%'";
     assert_eq!(world.number(of_ann).await, Some(0));
 }

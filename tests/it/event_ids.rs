@@ -1,6 +1,6 @@
-//! Events that come again after the stream's own duplicate window: counted twice, or once with a horizon.
+//! Events repeated after the stream's own duplicate window: counted twice, or once with a dedup window.
 //!
-//! Here each copy has a message id of its own, so that the bus takes it for new, as it does behind the window.
+//! Here each copy has a message id of its own, so that the bus accepts it, as it does after the window.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn world(horizon: &str) -> World {
     world.env("FOLD_BATCH", 50).start().await
 }
 
-/// The same event once more, under another message id.
+/// The same event again, under another message id.
 fn again(event: &Sent, turn: u32) -> Sent {
     Sent {
         id: format!("{}-copy-{turn}", event.id),
@@ -91,7 +91,7 @@ async fn another_event_under_a_known_id_is_kept_for_a_person() {
         .await;
     let folded = async || world.number(FOLDED).await == Some(6);
     world.eventually("all is folded", folded).await;
-    // In a later batch the same, and an old deletion that must not come true again.
+    // The same in a later batch, and an old deletion that must not take effect again.
     world
         .publish(&[
             again(&other, 3),
@@ -128,12 +128,12 @@ async fn old_slices_are_dropped_and_their_ids_forgotten() {
         world.publish(&[play(&format!("later-{turn}"), "pl_2")]).await;
         (world.number(known).await == Some(0)).then_some(())
     });
-    assert!(forgotten.await.is_some(), "the first slice still stands");
+    assert!(forgotten.await.is_some(), "the first partition still exists");
     let tables = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";
     assert!(world.number(tables).await.is_some_and(|count| count <= 7));
     world.publish(&[again(&event, 1)]).await;
     world
-        .eventually("a copy behind the horizon counts", async || {
+        .eventually("a copy after the dedup window counts", async || {
             world.number(PLAYS).await == Some(2)
         })
         .await;

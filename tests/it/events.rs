@@ -1,7 +1,6 @@
-//! What app servers publish, as bytes and ids; and what a broken one might.
+//! Messages of app servers, as bytes and ids, and broken variants of them.
 //!
-//! Owns the wire form as the contract states it, written out by hand so that it does not agree with the worker's
-//! mistakes.
+//! Owns the wire form of the contract, written out by hand so that it does not repeat the worker's mistakes.
 
 use std::ops::Range;
 
@@ -14,7 +13,7 @@ pub(crate) struct Sent {
     pub(crate) id: String,
     pub(crate) subject: String,
     pub(crate) payload: Vec<u8>,
-    /// The reason for which it must end in the dead letters; none for a good one.
+    /// The reason with which it must become a dead letter; none for a valid one.
     pub(crate) poison: Option<&'static str>,
 }
 
@@ -57,7 +56,7 @@ pub(crate) fn plays(name: &str, playlist: &str, numbers: Range<u32>) -> Vec<Sent
     numbers.map(|n| play(&format!("{name}-{n}"), playlist)).collect()
 }
 
-/// Takes the play `of` back.
+/// Retracts the play `of`.
 pub(crate) fn retraction(id: &str, of: &str, playlist: &str) -> Sent {
     let json = json!({
         "type": "play_retracted", "event_id": id, "retracts": of, "playlist_id": playlist,
@@ -66,7 +65,7 @@ pub(crate) fn retraction(id: &str, of: &str, playlist: &str) -> Sent {
     Sent::new(id, format!("plays.{playlist}"), &json)
 }
 
-/// The playlist is `owner`'s from now on.
+/// Gives the playlist to `owner`.
 pub(crate) fn saved(id: &str, playlist: &str, owner: &str) -> Sent {
     let json = json!({
         "type": "playlist_saved", "event_id": id, "playlist_id": playlist, "owner_id": owner, "name": "Road trip",
@@ -74,13 +73,13 @@ pub(crate) fn saved(id: &str, playlist: &str, owner: &str) -> Sent {
     Sent::new(id, format!("playlists.{playlist}"), &json)
 }
 
-/// The playlist is gone.
+/// Deletes the playlist.
 pub(crate) fn deleted(id: &str, playlist: &str) -> Sent {
     let json = json!({"type": "playlist_deleted", "event_id": id, "playlist_id": playlist});
     Sent::new(id, format!("playlists.{playlist}"), &json)
 }
 
-/// The playlist is gone, if it is still this owner's.
+/// Deletes the playlist if this user still owns it.
 pub(crate) fn deleted_by(id: &str, playlist: &str, owner: &str) -> Sent {
     let json = json!({
         "type": "playlist_deleted", "event_id": id, "playlist_id": playlist, "owner_id": owner,
@@ -88,7 +87,7 @@ pub(crate) fn deleted_by(id: &str, playlist: &str, owner: &str) -> Sent {
     Sent::new(id, format!("playlists.{playlist}"), &json)
 }
 
-/// Bytes that nobody can read, on a subject of `playlist`; `reason` is what the dead letter must say.
+/// Unreadable bytes, on a subject of `playlist`; `reason` is the reason of the dead letter.
 pub(crate) fn poison(id: &str, playlist: &str, payload: impl Into<Vec<u8>>, reason: &'static str) -> Sent {
     Sent {
         id: id.to_owned(),

@@ -3,10 +3,10 @@
 //! That `crates/domain` names no crate with IO in it, and that `crates/sandbox` does not know the worker, their manifests
 //! say, and these are checked here.
 //!
-//! How it reads: comments and the contents of strings are blanked, the rest is cut into words and signs, `use` trees are
-//! flattened, and every path that starts at `crate`, at a `super` that reaches the root, or at a crate's name is looked up.
-//! What it cannot see: a type that reaches a floor as a value or through a re-export under another name, and names put
-//! together by macros.
+//! Method: comments and the contents of strings are blanked, the rest is cut into words and signs, `use` trees are
+//! flattened, and every path that starts at `crate`, at a `super` that reaches the root, or at a crate's name is looked
+//! up. It cannot see a type that reaches a floor as a value or through a re-export under another name, and names built
+//! by macros.
 
 use std::{fs, path::Path};
 
@@ -29,7 +29,7 @@ fn may_use(part: &str) -> Option<Vec<&'static str>> {
     })
 }
 
-/// Crates that one place alone may name: (crate, where under `src/`).
+/// Crates that only one place may name: (crate, where under `src/`).
 const ONE_PLACE: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("reqwest", &["auth0/"]),
@@ -60,7 +60,7 @@ const PURE: &[&str] = &[
     "uuid",
 ];
 
-/// Ends of paths that read a clock or a die although their crate is pure.
+/// Ends of paths that read a clock or a random source although their crate is pure.
 const IMPURE_ENDS: &[&str] = &[
     "Instant",
     "SystemTime",
@@ -104,7 +104,7 @@ fn every_file_keeps_its_floor() {
         let house = house_faults(&path, &text, false).into_iter();
         faults.extend(house.map(|fault| format!("tests/{path}: {fault}")));
     }
-    // A scan that finds nothing to scan must not pass.
+    // A scan without any file must not pass.
     let others: &[&str] = &["domain", "flow", "http", "app", "cli", "sandbox", "main", "lib"];
     for part in [GROUND, ADAPTERS, others].concat() {
         assert!(parts.iter().any(|seen| seen == part), "no `{part}` to check");
@@ -320,7 +320,7 @@ fn is_impure(path: &[String]) -> bool {
     std || path.len() > 1 && path.iter().any(|name| IMPURE_ENDS.contains(&name.as_str()))
 }
 
-/// The rules that have nothing to do with floors. The length binds `src/` only.
+/// The rules that do not concern floors. The length limit holds for `src/` only.
 fn house_faults(path: &str, text: &str, in_src: bool) -> Vec<String> {
     let mut faults = Vec::new();
     if !text.starts_with("//!") {
@@ -354,15 +354,15 @@ fn part(path: &str) -> String {
     top.trim_end_matches(".rs").to_owned()
 }
 
-/// How many modules deep a file is: `app.rs` and `flow/mod.rs` 1, `flow/fold.rs` 2.
+/// Depth of a file in modules: `app.rs` and `flow/mod.rs` 1, `flow/fold.rs` 2.
 fn depth(path: &str) -> usize {
     path.trim_end_matches("/mod.rs").split('/').count()
 }
 
 struct Read {
-    /// Every path, its head first: `crate::…` for what starts at the root by whatever spelling.
+    /// Every path, its head first: `crate::…` for every path that starts at the root, in any spelling.
     paths: Vec<Vec<String>>,
-    /// Names that stand for modules of this crate here, so that they are not taken for crates.
+    /// Names of modules of this crate, so that they do not count as crates.
     locals: Vec<String>,
 }
 
@@ -418,7 +418,8 @@ fn read_paths(words: &[String], file_depth: usize) -> Read {
     read
 }
 
-/// Whether the `::` before the word at `at` continues a path (`a::b`, `<T>::b`) instead of starting one (`::b`).
+/// Returns true if the `::` before the word at `at` continues a path (`a::b`, `<T>::b`) instead of starting one
+/// (`::b`).
 fn starts_in_middle(words: &[String], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).map_or("", |at| words[at].as_str());
     match before(2) {
@@ -428,7 +429,7 @@ fn starts_in_middle(words: &[String], at: usize) -> bool {
     }
 }
 
-/// Files a path under its head: supers that reach the root become `crate`, shorter ones are this floor's own.
+/// Records a path under its head: supers that reach the root become `crate`, shorter ones are this floor's own.
 fn add(read: &mut Read, mut path: Vec<String>, levels: usize, imported: bool) {
     let supers = path
         .iter()
@@ -452,7 +453,7 @@ fn add(read: &mut Read, mut path: Vec<String>, levels: usize, imported: bool) {
     read.paths.push(path);
 }
 
-/// Flattens the `use` tree at `at` into whole paths; returns where it ends. An alias is the path's last name as well.
+/// Flattens the `use` tree at `at` into whole paths; returns its end. An alias is also the path's last name.
 fn flatten(words: &[String], mut at: usize, stem: &[String], flat: &mut Vec<Vec<String>>) -> usize {
     let mut path = stem.to_vec();
     let mut branched = false;

@@ -1,4 +1,4 @@
-//! What events do to counts and roles when nothing breaks.
+//! The effect of events on counts and roles without any fault.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn a_role_comes_at_the_hundredth_play_and_goes_with_a_retraction() {
     assert_eq!(world.roles("auth0|bob"), ["mentor"]);
     assert_eq!(world.patches(), 1);
 
-    // Everything again under the same ids, and a restart: nothing new to write.
+    // All events again under the same ids, and a restart: no new write.
     world.publish(&plays("a", "pl_1", 0..100)).await;
     world.worker().kill9().await;
     world.start_worker().await;
@@ -51,7 +51,7 @@ async fn repeats_count_once_also_across_a_restart() {
     );
 }
 
-/// F2: inside the window the first of an id counts, whatever comes under it later.
+/// F2: inside the window the first event of an id counts, whatever event comes under it later.
 #[tokio::test]
 async fn the_first_payload_of_an_id_counts() {
     let world = World::start().await;
@@ -82,7 +82,7 @@ async fn retractions_count_once_each_in_any_order_and_never_show_below_zero() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
-    // Ahead of its play, twice under two ids, and of a play that never comes.
+    // Retractions before the play, twice under two ids, and of a play that never comes.
     let early = [("r1", "a-0"), ("r2", "a-0"), ("r3", "never"), ("r4", "a-1")];
     let early = early.map(|(id, of)| retraction(id, of, "pl_1"));
     world.publish(&early).await;
@@ -98,7 +98,7 @@ async fn retractions_count_once_each_in_any_order_and_never_show_below_zero() {
     assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
     let shown = world.number("SELECT min(plays) FROM role_changes").await;
     assert_eq!((world.number(plays).await, shown), (Some(100), Some(100)));
-    // A playlist of whose plays more are taken back than ever came.
+    // A playlist with more retractions than plays.
     world
         .publish(&[saved("s2", "pl_2", "auth0|ann"), retraction("r6", "x", "pl_2")])
         .await;
@@ -121,7 +121,7 @@ fn plays_of_ann(numbers: std::ops::Range<u32>) -> Vec<Sent> {
     plays("a", "pl_1", numbers)
 }
 
-/// A user who deletes what is another user's by the time the event is folded.
+/// A user deletes a playlist that belongs to another user by the time the event is folded.
 #[tokio::test]
 async fn a_deletion_by_an_earlier_owner_deletes_nothing() {
     let world = World::builder().env("DEDUP_HORIZON", "1h").start().await;
@@ -146,7 +146,7 @@ async fn a_playlist_at_the_line_changes_hands_and_goes() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.seed_user("auth0|bob", &[]);
-    // Plays before the owner is known decide as soon as it is.
+    // Plays before the owner is known decide once the owner is known.
     world.publish(&plays("a", "pl_1", 0..100)).await;
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
     world.settled().await;
@@ -201,7 +201,8 @@ async fn counts_do_not_depend_on_dates() {
     assert_eq!(world.number(named).await, Some(4));
 }
 
-/// The worker remembers numbers of playlists; the database may have given them to others since, as an older copy has.
+/// The worker remembers numbers of playlists; the database, restored from an older copy, may have given them to other
+/// playlists.
 #[tokio::test]
 async fn counts_do_not_depend_on_remembered_numbers() {
     let world = World::start().await;
@@ -212,13 +213,13 @@ async fn counts_do_not_depend_on_remembered_numbers() {
             .await;
     }
     for round in 0..3 {
-        for playlist in ["ann", "bob", "cid", "dan", "nobody"] {
+        for playlist in ["ann", "bob", "cid", "dan", "unknown"] {
             let name = format!("{playlist}-{round}");
             world.publish(&plays(&name, playlist, 0..30)).await;
         }
     }
     world.settled().await;
-    // Gone, unknown, new, and one (ann) with the number that another (dan) had.
+    // Deleted, unknown, new, and one (ann) with the number of another (dan).
     sqlx::raw_sql(
         "UPDATE playlists SET number = NULL WHERE playlist_id IN ('ann', 'bob', 'cid');
          UPDATE playlists SET number = 1000001 WHERE playlist_id = 'dan';
@@ -228,7 +229,7 @@ async fn counts_do_not_depend_on_remembered_numbers() {
     .execute(&world.db)
     .await
     .expect("other numbers");
-    for playlist in ["ann", "bob", "cid", "dan", "nobody"] {
+    for playlist in ["ann", "bob", "cid", "dan", "unknown"] {
         world
             .publish(&plays(&format!("{playlist}-last"), playlist, 0..10))
             .await;

@@ -1,4 +1,4 @@
-//! Each event counts exactly once, wherever the fold is interrupted.
+//! Each event counts exactly once, for any interruption of the fold.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PLAYS: u32 = 200_000;
 const PLAYLISTS: u32 = 2_000;
 const USERS: u32 = 300;
 const KILLS: u32 = 30;
-/// A repeat follows its original at most this far behind, well inside the duplicate window.
+/// A repeat follows its original after at most this many messages, well inside the duplicate window.
 const REPEATED_WITHIN: usize = 5_000;
 
 /// `SEED` from the environment, or a new one; printed, so that a failure can be repeated.
@@ -30,7 +30,7 @@ fn owner(rng: &mut StdRng) -> String {
     format!("auth0|user-{}", rng.random_range(0..USERS))
 }
 
-/// Plays around the line for each playlist, and everything that may happen between them.
+/// Plays around the threshold for each playlist, and all other events between them.
 fn traffic(rng: &mut StdRng) -> Vec<Sent> {
     let playlist = |n: u32| format!("pl_{n}");
     let mut events = Vec::with_capacity(230_000);
@@ -43,7 +43,7 @@ fn traffic(rng: &mut StdRng) -> Vec<Sent> {
             &playlist(rng.random_range(0..PLAYLISTS)),
         ));
         let (which, any) = (rng.random_range(0..1_000), rng.random_range(0..PLAYLISTS));
-        // Of a play that was, is to come, or never comes; now and then the same one again.
+        // A retraction of a past play, of a later one, or of one that never comes; sometimes the same one again.
         let of = format!("play-{}", rng.random_range(0..PLAYS + 1_000));
         events.extend(match which {
             0..20 => Some(retraction(&format!("retraction-{n}"), &of, &playlist(any))),
@@ -71,7 +71,7 @@ fn traffic(rng: &mut StdRng) -> Vec<Sent> {
     events
 }
 
-/// Each event twice, the second time somewhat later, in between the others.
+/// Each event twice, the second time somewhat later, between the others.
 fn each_twice(rng: &mut StdRng, events: Vec<Sent>) -> Vec<Sent> {
     let repeats = events.clone().into_iter().enumerate();
     let repeats = repeats.map(|(at, event)| (at + rng.random_range(1..REPEATED_WITHIN), 1, event));
@@ -85,12 +85,12 @@ fn each_twice(rng: &mut StdRng, events: Vec<Sent>) -> Vec<Sent> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_kills_lose_and_double_nothing() {
     let mut rng = seeded();
-    // A look that was killed is taken up again when its lease ends: 18 s at this timeout.
+    // A killed attempt is repeated when its lease ends: 18 s at this timeout.
     let world = World::builder()
         .env("AUTH0_TIMEOUT_S", 1)
         .env("SWEEP_INTERVAL_S", 5)
         .env("FOLD_BATCH", 100);
-    // Slow enough an answer that kills meet writes on their way.
+    // Responses are slow enough that kills meet in-flight writes.
     let tenant = TenantOptions {
         latency: Duration::ZERO..=Duration::from_millis(30),
         ..TenantOptions::default()
@@ -101,7 +101,7 @@ async fn thirty_kills_lose_and_double_nothing() {
     }
     let once = traffic(&mut rng);
     let events = each_twice(&mut rng, once);
-    // A share of them for each worker, so that a fast machine has not folded all before the first kills.
+    // A share of the events for each worker, so that a fast machine has not folded all before the first kills.
     let shares = tokio::sync::Semaphore::new(0);
     let publishing = async {
         for share in events.chunks(events.len().div_ceil(KILLS as usize)) {
@@ -114,7 +114,7 @@ async fn thirty_kills_lose_and_double_nothing() {
         for _ in 0..KILLS {
             let worker = world.spawn_worker_with(&[]);
             shares.add_permits(1);
-            // Not a wait for something: the moment of the kill is the dice's.
+            // Not a wait for a condition: the moment of the kill is random.
             tokio::time::sleep(Duration::from_millis(rng.random_range(50..1_600))).await;
             worker.kill9().await;
             folded_at_kill.insert(
@@ -131,14 +131,14 @@ async fn thirty_kills_lose_and_double_nothing() {
         "published and killed in {:?}; cursors at the kills: {folded_at_kill:?}",
         started.elapsed()
     );
-    // Otherwise this would not be about kills in the middle of the fold.
+    // Otherwise the kills would not hit the middle of the fold.
     assert!(folded_at_kill.len() > 10, "the kills hit at {folded_at_kill:?}");
     world.start_worker().await;
     world.settled_within(Duration::from_secs(90)).await;
     println!("settled after {:?}", started.elapsed());
 }
 
-/// F4: the fold's COMMIT, or the answer to it, is lost with the connection.
+/// F4: the fold's COMMIT, or the response to it, is lost with the connection.
 #[tokio::test]
 async fn a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
     let world = World::builder()

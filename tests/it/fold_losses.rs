@@ -1,4 +1,4 @@
-//! F8: whatever makes events of a stream go missing stops the fold, says so, and holds revokes until accepted.
+//! F8: every kind of lost events stops the fold, is reported, and holds revokes until it is accepted.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 const LOSS: &str = "rolekeeper_stream_loss{stream=\"APP_EVENTS\"}";
 
-/// A stream as `migrate` makes it, but one that can be purged and messages deleted from.
+/// A stream as `migrate` creates it, except that it can be purged and messages can be deleted.
 fn unguarded(max_messages: i64, discard: DiscardPolicy) -> Config {
     Config {
         name: APP_EVENTS.into(),
@@ -28,8 +28,8 @@ fn unguarded(max_messages: i64, discard: DiscardPolicy) -> Config {
     }
 }
 
-/// A world whose stream has no guards, with ann, who holds the role for 100 plays and is about to lose it: her
-/// revoke is due, but the tenant does not answer.
+/// A world whose stream has no guards, with ann, who holds the role for 100 plays and is about to lose it: her revoke
+/// is due, but the tenant does not respond.
 async fn ann_is_about_to_lose_the_role() -> World {
     let world = World::builder().workers(0).env("FOLD_BATCH", 10).start().await;
     world.jetstream.delete_stream(APP_EVENTS).await.unwrap();
@@ -64,7 +64,7 @@ async fn ann_is_about_to_lose_the_role() -> World {
     world
 }
 
-/// In order, so that nobody is left in hand.
+/// In this order, so that no user stays in flight.
 async fn stop(world: &World) {
     let status = world.worker().sigterm(Duration::from_secs(20)).await;
     assert!(status.success(), "{status}");
@@ -77,7 +77,8 @@ async fn cursor(world: &World) -> u64 {
     seq.unwrap_or_default().unsigned_abs()
 }
 
-/// The loss stands and is told, ann keeps the role; accepted, the fold goes on at `next` and ann loses it.
+/// The loss is open and reported, and ann keeps the role; after the acceptance the fold continues at `next` and ann
+/// loses it.
 async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
     let worker = world.worker();
     world
@@ -87,7 +88,7 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
     let command = "rolekeeper accept-stream APP_EVENTS";
     let tells = |line: &String| line.contains(&told) && line.contains(command);
     world
-        .eventually("the log tells", async || worker.messages().iter().any(tells))
+        .eventually("the log reports it", async || worker.messages().iter().any(tells))
         .await;
     let (status, why) = worker.get("/readyz/fold_app_events").await.unwrap();
     assert!(
@@ -104,10 +105,10 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
     assert_eq!(world.roles("auth0|ann"), ["mentor", "playlist_editor"]);
     assert!(
         cursor(world).await < next || kind != "overtaken",
-        "nothing is folded behind a loss"
+        "nothing is folded after a loss"
     );
 
-    // What a person does first: end what takes events away.
+    // An operator first stops the cause that removes events.
     if kind == "overtaken" {
         let unlimited = unguarded(-1, DiscardPolicy::New);
         world.jetstream.update_stream(unlimited).await.unwrap();
@@ -120,7 +121,7 @@ async fn is_held_until_accepted(world: &World, kind: &str, next: u64) {
         "{said}"
     );
     world
-        .eventually("no loss stands", async || worker.count(LOSS).await == Some(0))
+        .eventually("no loss is open", async || worker.count(LOSS).await == Some(0))
         .await;
     world.publish(&plays("after", "pl_2", 0..20)).await;
     world.publish(&[poison("p2", "pl_1", "{", "not_json")]).await;
@@ -142,7 +143,7 @@ async fn a_stream_that_was_made_again() {
     let migrated = world.command(&["migrate"]).await;
     assert!(migrated.status.success(), "{}", text(&migrated));
     world.oracle().another_stream();
-    // At the place where the old stream had a dead letter, the new one has one too.
+    // The new stream has a dead letter at the same place as the old one.
     world.publish(&plays("new", "pl_3", 0..102)).await;
     world.publish(&[poison("p1", "pl_3", "{", "not_json")]).await;
     is_held_until_accepted(&world, "recreated", 1).await;
@@ -177,7 +178,7 @@ async fn retention_that_overtook_the_cursor_before_the_start() {
         .update_stream(unguarded(10, DiscardPolicy::Old))
         .await
         .unwrap();
-    // One more play comes while the fold is stopped, and retention takes one more.
+    // One more play comes while the fold is stopped, and retention removes one more.
     world.oracle().lost(104..125);
     world.spawn_worker_with(&[]);
     is_held_until_accepted(&world, "overtaken", 125).await;
@@ -193,7 +194,7 @@ async fn retention_that_overtakes_a_worker_that_sleeps() {
         .unwrap();
     let worker = world.worker();
     worker.sigstop();
-    // More than the reader has asked for; what it has asked for is on its way and not lost.
+    // More than the reader has requested; requested messages are in flight and not lost.
     world.publish(&plays("lost", "pl_3", 0..3_000)).await;
     worker.sigcont();
     world
@@ -202,7 +203,7 @@ async fn retention_that_overtakes_a_worker_that_sleeps() {
     let (reached, first) = (cursor(&world).await, 104 + 3_000 - 1_000);
     assert!((104..200).contains(&reached), "folded up to {reached}");
     world.oracle().lost(reached + 1..first);
-    // One more play comes while the fold is stopped, and retention takes one more.
+    // One more play comes while the fold is stopped, and retention removes one more.
     world.oracle().lost([first]);
     is_held_until_accepted(&world, "overtaken", first + 1).await;
 }
@@ -239,11 +240,11 @@ async fn a_store_restored_from_an_older_copy_that_has_grown_past_the_cursor() {
     sqlx::query(loss).execute(&world.db).await.unwrap();
     world.publish(&plays("other", "pl_4", 0..50)).await;
     world.spawn_worker_with(&[]);
-    // 30 of the new ones stand where folded ones stood; none of them was folded.
+    // 30 of the new ones have sequences of folded ones; none of them was folded.
     is_held_until_accepted(&world, "replaced", 104).await;
 }
 
-/// Copies the store, has `more` folded, and brings the copy back.
+/// Copies the store, lets `more` be folded, and restores the copy.
 async fn restored(world: &World, more: &[Sent]) {
     let mut nats = world.nats.lock().await;
     let store = nats.store_dir().to_path_buf();
@@ -276,7 +277,7 @@ fn copy_folder(from: &Path, to: &Path) {
     assert!(status.success());
 }
 
-/// A loss of the other stream holds revokes as well: a missing record may have said why not.
+/// A loss of the other stream also holds revokes: a missing record may contain a reason against them.
 #[tokio::test]
 async fn a_loss_of_the_log_stream_holds_revokes_and_not_the_fold_of_plays() {
     let world = World::start().await;
@@ -303,7 +304,7 @@ async fn a_loss_of_the_log_stream_holds_revokes_and_not_the_fold_of_plays() {
     assert!(world.roles("auth0|ann").is_empty());
 }
 
-/// What looks like a loss while a store is being restored is none once it is there.
+/// An apparent loss during the restore of a store is none once the store is there.
 #[tokio::test]
 async fn fold_18_one_look_is_not_a_loss() {
     let world = World::start().await;
@@ -328,7 +329,7 @@ async fn fold_18_one_look_is_not_a_loss() {
         if looks {
             let worker = world.worker();
             world
-                .eventually("it looks like a loss", async || {
+                .eventually("it seems to be a loss", async || {
                     worker.messages().iter().any(looks_rewound)
                 })
                 .await;
@@ -366,7 +367,7 @@ async fn fold_12_two_rewinds_in_a_row_count_nothing_twice() {
         nats.start_again().await.unwrap();
         drop(nats);
         world.oracle().another_stream();
-        // As found by the fold, which is another test's story.
+        // As the fold records it, which another test covers.
         let found = "INSERT INTO stream_losses (stream, kind, detail) VALUES ('APP_EVENTS', 'rewound', 'by the test')";
         sqlx::query(found).execute(&world.db).await.unwrap();
         let accepted = world.command(&["accept-stream", APP_EVENTS]).await;
@@ -413,7 +414,7 @@ async fn fold_11_events_that_are_there_are_given_up_only_on_purpose() {
     assert_eq!(cursor(&world).await, 25);
 }
 
-/// A stream made again out of a copy holds events that were folded before: they are as old as those.
+/// A stream created from a copy has events that were folded before: their store times are as old.
 #[tokio::test]
 async fn a_stream_that_was_copied_wants_to_be_told_where_to_go_on() {
     let world = World::start().await;
@@ -422,7 +423,7 @@ async fn a_stream_that_was_copied_wants_to_be_told_where_to_go_on() {
     world.jetstream.delete_stream(APP_EVENTS).await.unwrap();
     assert!(world.command(&["migrate"]).await.status.success());
     world.oracle().another_stream();
-    // A message stored, by the stream's clock, before the newest one that was folded.
+    // A message stored, by the stream's clock, before the newest folded one.
     world.publish(&[play("a-19", "pl_1")]).await;
     world.oracle().lost([1]);
     let later = "UPDATE stream_cursors SET newest_stored_ns = last_stored_ns + 3600000000000 WHERE stream = 'APP_EVENTS'";
@@ -445,7 +446,7 @@ async fn a_stream_that_was_copied_wants_to_be_told_where_to_go_on() {
     world.settled().await;
 }
 
-/// A worker that starts while a loss stands shows what waits, and sees the acceptance although no hint comes.
+/// A worker that starts while a loss is open shows the waiting messages, and sees the acceptance without a hint.
 #[tokio::test]
 async fn an_accepted_loss_is_seen_without_a_hint() {
     let world = World::builder().workers(0).postgres_proxy().start().await;
@@ -473,7 +474,7 @@ async fn an_accepted_loss_is_seen_without_a_hint() {
         .await;
     let accept = world.command(&["accept-stream", APP_EVENTS, "--yes"]).await;
     assert!(accept.status.success(), "{}", text(&accept));
-    world.count_is("it goes on", CURSOR, 15).await;
+    world.count_is("it continues", CURSOR, 15).await;
 }
 
 const CURSOR: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";

@@ -1,4 +1,4 @@
-//! What the fold does while NATS or Postgres is away, slow, or drops connections.
+//! The behaviour of the fold while NATS or Postgres is away, slow, or drops connections.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_worker_waits_for_a_bus_that_is_not_there_yet() {
         .await;
     assert_eq!(says("/healthz").await, Some(200));
     assert_eq!(worker.count("rolekeeper_bus_up").await, Some(0));
-    // What a log stream would be told meanwhile: send it again.
+    // The response to a log stream meanwhile: send it again.
     assert_eq!(
         worker
             .post_logs(crate::world::LOG_TOKEN, "{\"type\":\"s\"}")
@@ -66,7 +66,9 @@ async fn a_bus_that_is_killed_in_the_middle_loses_and_doubles_nothing() {
                 .await;
             let further = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
             world
-                .eventually("the fold goes on", async || world.number(further).await > before)
+                .eventually("the fold continues", async || {
+                    world.number(further).await > before
+                })
                 .await;
             let mut nats = world.nats.lock().await;
             nats.kill().await.unwrap();
@@ -85,7 +87,7 @@ async fn connections_to_the_bus_may_be_cut_in_waves() {
     world.seed_user("auth0|ann", &[]);
     for part in &story(5) {
         world.publish(part).await;
-        // The worker is back with all of its three before the next wave; otherwise five cuts were one.
+        // The worker has all of its three connections again before the next wave; otherwise five cuts would be one.
         let connections = world.nats_proxy().connections() + 3;
         world.nats_proxy().cut();
         world
@@ -133,17 +135,17 @@ async fn a_consumer_that_is_deleted_behind_its_back_is_made_again_at_the_cursor(
     world.settled().await;
 }
 
-/// Waiting is said now and then, not at every attempt.
+/// The log reports the wait at intervals, not at every attempt.
 fn waited_quietly(worker: &Worker) {
     let messages = worker.messages();
     let waits = messages
         .iter()
         .filter(|line| line.ends_with("; trying again"))
         .count();
-    assert!((1..30).contains(&waits), "said {waits} times that it waits");
+    assert!((1..30).contains(&waits), "reported the wait {waits} times");
 }
 
-/// F9: Postgres stops in every way there is, while events come.
+/// F9: Postgres stops in every possible way, while events arrive.
 #[tokio::test]
 async fn postgres_may_stop_crash_and_drop_everybody() {
     let world = World::builder()
@@ -178,7 +180,7 @@ async fn postgres_may_stop_crash_and_drop_everybody() {
     waited_quietly(&worker);
 }
 
-/// F9: Postgres only reads for a while, as one that was not promoted yet does after a failover.
+/// F9: Postgres only reads for a while, as after a failover without a promotion yet.
 #[tokio::test]
 async fn a_postgres_that_only_reads_is_waited_for() {
     let world = World::builder()
@@ -226,7 +228,9 @@ async fn connections_to_postgres_may_be_cut_in_waves() {
         let before = world.number(further).await;
         world.publish(some).await;
         world
-            .eventually("the fold goes on", async || world.number(further).await > before)
+            .eventually("the fold continues", async || {
+                world.number(further).await > before
+            })
             .await;
         world.postgres_proxy().cut();
     }

@@ -1,4 +1,4 @@
-//! F25: what nobody can read goes to the dead letters, by name, and the rest goes on.
+//! F25: unreadable messages become dead letters with the name of the field, and the rest continues.
 
 use serde_json::json;
 
@@ -136,7 +136,7 @@ async fn a_flood_of_poison_is_counted_and_kept_up_to_the_cap() {
         .collect();
     world.publish(&flood).await;
     world.publish(&[play("good", "pl_1")]).await;
-    // The oracle wants all 1,500 in the totals.
+    // The oracle expects all 1,500 in the totals.
     world.settled().await;
     let kept = world.number("SELECT count(*) FROM dead_letters").await;
     let hours = world.number("SELECT count(*) FROM dead_letter_totals").await;

@@ -1,4 +1,4 @@
-//! What a fold's reader takes of the server, and gives back.
+//! The server's resources that a fold's reader uses, and releases.
 
 use futures_util::TryStreamExt as _;
 use rolekeeper_sandbox::servers::NatsOptions;
@@ -14,7 +14,7 @@ async fn consumers(world: &World) -> usize {
     names.len()
 }
 
-/// A Postgres that is full at each move of a cursor, and counts how often.
+/// A Postgres that is full at each move of a cursor, with a count of these failures.
 const FULL: &str = "
     CREATE SEQUENCE tries;
     CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -29,7 +29,7 @@ async fn case_25_terms_leave_no_consumer_behind() {
     sqlx::raw_sql(FULL).execute(&world.db).await.unwrap();
     world.publish(&[play("second", "pl_1")]).await;
     world
-        .eventually("five terms have ended", async || {
+        .eventually("five leaderships have ended", async || {
             world.number("SELECT last_value FROM tries").await >= Some(5)
         })
         .await;
@@ -66,7 +66,7 @@ async fn a10_large_messages_are_pulled_by_their_bytes() {
     let poisons: Vec<Sent> = (0..200)
         .map(|n| poison(&format!("p{n}"), "pl_1", large.clone(), "oversized"))
         .collect();
-    // Not all at once: the server takes 64 MiB of unread answers and requests.
+    // Not all at once: the server accepts 64 MiB of unread responses and requests.
     for some in poisons.chunks(20) {
         world.publish(some).await;
     }

@@ -1,11 +1,11 @@
-//! F55: one message that Postgres does not take, or that ends processes, stops none behind it.
+//! F55: one message that Postgres refuses, or that ends processes, stops no later one.
 
 use std::time::Duration;
 
 use crate::events::{Sent, play, plays, saved};
 use crate::world::{World, poll, size, text};
 
-/// Makes Postgres do something when a play of the playlist `bad` is counted.
+/// Makes Postgres fail when a play of the playlist `bad` is counted.
 async fn at_a_bad_play(world: &World, what: &str) {
     let sql = format!(
         "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -49,7 +49,7 @@ async fn f55_one_row_that_postgres_refuses_is_found_by_halves() {
     assert_eq!(kept[0]["size_bytes"], size);
 }
 
-/// A fault of the database refuses everything: no message goes without its letter, however often a worker starts.
+/// A fault of the database refuses everything: every message has its dead letter, for any number of starts.
 #[tokio::test]
 async fn no_refused_message_goes_without_its_letter() {
     let world = World::builder().workers(0).env("FOLD_BATCH", 4).start().await;
@@ -72,7 +72,7 @@ async fn no_refused_message_goes_without_its_letter() {
             .await;
         worker.kill9().await;
         let (kept, at) = (world.number(letters).await, world.number(cursor).await);
-        // Two an hour.
+        // Two per hour.
         assert!(kept == at && at <= Some(4), "{kept:?} letters of {at:?} messages");
     }
     let kept = world.number(letters).await;
@@ -85,7 +85,7 @@ async fn no_refused_message_goes_without_its_letter() {
     assert_eq!(world.number(letters).await, kept);
 }
 
-/// What waits for a lock of another client waits, for as long as it takes.
+/// A message that waits for a lock of another client waits as long as the lock lasts.
 #[tokio::test]
 async fn a_lock_of_another_client_makes_no_dead_letter() {
     let world = without_a_worker(10).await;
@@ -96,7 +96,7 @@ async fn a_lock_of_another_client_makes_no_dead_letter() {
     lock.execute(&mut *other).await.unwrap();
     world.publish(&plays("a", "pl_1", 0..5)).await;
     world
-        .eventually("it is told that it waits", async || {
+        .eventually("the log reports the wait", async || {
             worker.log().contains("lock timeout")
         })
         .await;
@@ -113,7 +113,7 @@ async fn a_lock_of_another_client_makes_no_dead_letter() {
 #[tokio::test]
 async fn f55_a_batch_that_takes_too_long_is_halved() {
     let world = without_a_worker(200).await;
-    // As a statement timeout says it.
+    // The error of a statement timeout.
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
          BEGIN IF (SELECT count(*) FROM fresh) > 60 THEN RAISE EXCEPTION 'late' USING ERRCODE = '57014'; END IF; RETURN NULL; END $$;
          CREATE TRIGGER slow_i AFTER INSERT ON playlists REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION slow()";
@@ -138,7 +138,7 @@ async fn f55_a_message_at_three_crashes_is_a_dead_letter() {
         let worker = world.spawn_worker_with(&[]);
         let past = "SELECT count(*) FROM dead_letters";
         world
-            .eventually("it folds the bad one, or is past it", async || {
+            .eventually("it folds the bad one, or a later one", async || {
                 world.number(hangs).await > Some(0) || world.number(past).await > Some(0)
             })
             .await;
@@ -148,12 +148,12 @@ async fn f55_a_message_at_three_crashes_is_a_dead_letter() {
         worker.kill9().await;
         kills += 1;
         assert!(kills < 6, "{kills} processes ended");
-        // Its session holds the lock until it notices.
+        // Its session holds the lock until it notices the end.
         let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                      WHERE datname = current_database() AND application_name = 'rolekeeper'";
         sqlx::raw_sql(ended).execute(&world.db).await.unwrap();
         world
-            .eventually("the session is gone", async || {
+            .eventually("the session has ended", async || {
                 world.number(hangs).await == Some(0)
             })
             .await;
@@ -162,11 +162,11 @@ async fn f55_a_message_at_three_crashes_is_a_dead_letter() {
     assert!(kills >= 4, "once in a batch at least, three times alone");
 }
 
-/// A fold that no rule helps: not ready, its lag grows, and one command goes past the message.
+/// A fold that cannot help itself: it is not ready, its lag grows, and one command skips the message.
 #[tokio::test]
 async fn fold_27_a_blocked_fold_is_seen_and_can_be_skipped() {
     let world = World::builder().workers(0).start().await;
-    // Not a fault of the message, as far as Postgres says.
+    // By Postgres' error, not a fault of the message.
     at_a_bad_play(&world, "RAISE EXCEPTION 'full' USING ERRCODE = '53100'").await;
     world.publish(&with_a_bad_one("p", 4, 2, "skipped")).await;
     let worker = world.spawn_worker_with(&[("FOLD_BATCH", "1")]);

@@ -1,4 +1,4 @@
-//! Batches so small that cursor and counts move in one statement.
+//! Batches that are small enough for the fast path, which moves cursor and counts in one statement.
 
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn single_plays_count_make_playlists_and_carry_owners_over_the_line() {
     );
 }
 
-/// What the statement read of a playlist is not what it adds to, when somebody erased its owner in between.
+/// The statement does not add to a playlist whose owner was erased since it was read.
 #[tokio::test]
 async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
     let world = World::start().await;
@@ -55,12 +55,12 @@ async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
         .await;
     world.settled().await;
 
-    // As an erasure does it.
-    let mut erasure = world.db.begin().await.expect("Postgres answers");
+    // Like an erasure.
+    let mut erasure = world.db.begin().await.expect("Postgres responds");
     sqlx::query("UPDATE playlists SET owner_id = NULL, name = NULL, plays = 0, deleted = true WHERE owner_id = 'auth0|ann'")
         .execute(&mut *erasure)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.publish(&[play("a2", "pl_1")]).await;
     world
         .eventually("the fold waits for the playlist", async || {
@@ -69,7 +69,7 @@ async fn a_playlist_erased_while_its_play_is_counted_takes_none() {
             world.number(waits).await == Some(1)
         })
         .await;
-    erasure.commit().await.expect("Postgres answers");
+    erasure.commit().await.expect("Postgres responds");
     one_play(&world, "a3", "pl_2").await;
     assert_eq!(
         world.rows(COUNTS).await,

@@ -3,8 +3,9 @@
 use crate::events::{Sent, play, plays, saved};
 use crate::world::{LOG_TOKEN, World, size};
 
-/// (Subject, headers, reason of the dead letter; none for a play that counts.) The stream's transform gives every subject a
-/// partition, so that an odd one is legible by the time it is read, and mostly of another partition than the playlist's.
+/// (Subject, headers, reason of the dead letter; none for a play that counts.) The stream's transform gives every
+/// subject a partition, so an odd one is readable when it arrives, and usually in another partition than the
+/// playlist's.
 const POISONS: [(&[u8], &[u8], Option<&str>); 5] = [
     (b"plays.pl_1", b"X-Name: caf\xe9\r\n", Some("unparsable")),
     (b"plays.pl_\xff", b"A: b\r\n", Some("subject_mismatch")),
@@ -14,10 +15,10 @@ const POISONS: [(&[u8], &[u8], Option<&str>); 5] = [
         Some("subject_mismatch"),
     ),
     (b"plays.pl_1\0x", b"A: b\r\n", NUL_IN_SUBJECT),
-    // A line without a colon: the library takes the connection for broken, although nothing is wrong with the play.
+    // A line without a colon: the library closes the connection, although the play itself is valid.
     (b"plays.pl_1", b"no colon\r\n", None),
 ];
-/// nats-server takes it for the same partition as the playlist's.
+/// nats-server assigns it to the same partition as the playlist's.
 const NUL_IN_SUBJECT: Option<&str> = None;
 
 async fn publish(world: &World, name: &str, number: usize) -> u64 {
@@ -30,7 +31,7 @@ async fn publish(world: &World, name: &str, number: usize) -> u64 {
     world.publish_raw(subject, headers, sent).await
 }
 
-/// A worker with nothing but ann's playlist.
+/// A worker with only ann's playlist.
 async fn ann() -> World {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
@@ -64,7 +65,7 @@ async fn f44_what_cannot_be_parsed_is_one_dead_letter_each() {
     );
 }
 
-/// Each ends a reader; those behind it are taken one by one, so that a flood of them is soon through.
+/// Each ends a reader; the worker takes the following ones one by one, so a flood of them passes quickly.
 #[tokio::test]
 async fn many_malformed_headers_end_few_readers() {
     let world = World::builder().workers(0).start().await;
@@ -94,7 +95,7 @@ async fn f44_a_poison_may_be_the_end_of_the_stream_at_a_restart() {
                 world.number(cursor).await == Some(seq.cast_signed())
             })
             .await;
-        // Not in order: the next start has the message at the cursor to compare with.
+        // Not a regular stop: the next start has the message at the cursor to compare with.
         world.worker().kill9().await;
         world.spawn_worker_with(&[]);
     }

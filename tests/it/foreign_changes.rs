@@ -1,4 +1,4 @@
-//! Managed roles that another client gives or takes away: each has a row of its own, and is not taken for ours.
+//! Managed roles that another client gives or removes: each has a row of its own, and does not count as ours.
 
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn what_another_client_gives_and_takes_has_rows() {
     world.settled().await;
     edit(&world, &["mentor"]);
     world
-        .eventually("it is given back", async || world.roles(ANN) == ["mentor", ROLE])
+        .eventually("it is requeued", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
     world
         .eventually("all is folded", async || world.is_quiet().await)

@@ -1,4 +1,4 @@
-//! F46: whoever can post a record to the webhook, or publish one, changes no role of another client with it.
+//! F46: a client that can post a record to the webhook, or publish one, cannot change a role of another client with it.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::oracle::ROLE;
 use crate::world::{CLIENT, LOG_TOKEN, World};
 
-/// The variants for which the tenant is asked: those whose time lies between our read and our write, and the one under our own
-/// client id.
+/// The variants that cause a request to the tenant: those with a time between our read and our write, and the one under
+/// our own client id.
 const ASKED: [&str; 5] = ["adds", "removes", "other-tenant", "wrong-id", "own-client"];
 /// All variants.
 const ALL: [&str; 11] = [
@@ -36,7 +36,7 @@ fn text(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).expect("a date")
 }
 
-/// When we wrote the user's roles, by the tenant's clock.
+/// Time of our write of the user's roles, by the tenant's clock.
 fn written_at(world: &World, user: &str) -> OffsetDateTime {
     let by_us = Actor::Client(CLIENT.to_owned());
     let history = world.tenant.history(user);
@@ -47,7 +47,7 @@ fn written_at(world: &World, user: &str) -> OffsetDateTime {
         .at
 }
 
-/// The record of a PATCH as the tenant's log has it, of one millisecond before our write.
+/// The record of a PATCH in the form of the tenant's log, dated one millisecond before our write.
 fn forged(world: &World, variant: &str) -> Value {
     let user = user(variant);
     let wrote = written_at(world, &user);
@@ -76,7 +76,7 @@ fn forged(world: &World, variant: &str) -> Value {
                 json!({"method": "post", "path": "/api/v2/roles/rol_admin/users", "body": {"users": [user]}});
         }
         "no-log-id" => return json!({"data": data}),
-        // The id of a record that the tenant has, of another deed.
+        // The id of a record that the tenant has, of another action.
         "wrong-id" => return json!({"log_id": world.tenant.logged()[0].log_id, "data": data}),
         "event" => {
             let now = json!({"user_id": user, "updated_at": date, "app_metadata": {"roles": roles}});
@@ -87,14 +87,14 @@ fn forged(world: &World, variant: &str) -> Value {
     json!({"log_id": id, "data": data})
 }
 
-/// Whether all records are folded and all users were looked at for their sake.
+/// Returns true if all records are folded and all their users had an attempt.
 async fn looked_at(world: &World, records: i64) -> bool {
     let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS'";
     let due = "SELECT count(*) FROM nominations";
     world.number(folded).await >= Some(records) && world.number(due).await == Some(0)
 }
 
-/// Fails the test if anything but our own role was written.
+/// Fails the test if any role but our own was written.
 fn only_ours(world: &World) {
     for variant in ALL {
         assert_eq!(world.roles(&user(variant)), ["mentor", ROLE], "{variant}");
@@ -115,20 +115,20 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
     assert_eq!(worker.post_logs(LOG_TOKEN, body).await, Some(200));
     let count = i64::try_from(records.len()).expect("some records");
     world
-        .eventually("all are looked at", async || looked_at(&world, count).await)
+        .eventually("all had an attempt", async || looked_at(&world, count).await)
         .await;
     only_ours(&world);
     world
-        .eventually("the tenant is asked", async || {
+        .eventually("the tenant got a request", async || {
             world.calls_to(Endpoint::ReadLog) >= ASKED.len()
         })
         .await;
-    // Ten minutes later it does not know them either.
+    // Ten minutes later it still does not know them.
     let aged = "UPDATE foreign_writes SET asked_at = asked_at - interval '10 minutes', ask_at = now() WHERE ask_at IS NOT NULL";
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("all is judged", async || world.is_quiet().await)
         .await;

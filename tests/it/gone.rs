@@ -1,4 +1,4 @@
-//! Users whom Auth0 does not know: only its own word counts, nothing is forgotten at once, and a mass of them is held.
+//! Users that Auth0 does not know: only its own error counts, no data is forgotten at once, and a mass of them is held.
 
 use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
 use rolekeeper_sandbox::tenant::{CallMatch, Fault};
@@ -40,16 +40,16 @@ async fn holder(world: &World, user: &str) {
         .await;
 }
 
-/// A day passes: every holder is verified anew.
+/// A day passes: every holder is verified again.
 async fn a_day_passes(world: &World) {
     let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
-/// The holder falls below the threshold and loses the role: it is ours to take.
+/// The holder falls below the threshold and loses the role: it is adopted.
 async fn is_ours_to_take(world: &World, user: &str) {
     let playlist = &user[6..];
     world
@@ -60,7 +60,7 @@ async fn is_ours_to_take(world: &World, user: &str) {
         )])
         .await;
     world
-        .eventually("the role is taken", async || world.roles(user) == ["mentor"])
+        .eventually("the role is revoked", async || world.roles(user) == ["mentor"])
         .await;
 }
 
@@ -75,7 +75,7 @@ async fn f48_gateway_404_forgets_nothing() {
     world.earn("auth0|bob", "bob").await;
     let failed = "SELECT count(*) FROM nominations WHERE failure = 'bad_answer'";
     world
-        .eventually("both looks failed", async || {
+        .eventually("both attempts failed", async || {
             world.number(failed).await == Some(2)
         })
         .await;
@@ -110,7 +110,7 @@ async fn f48_a_user_deleted_with_a_role_is_announced_and_kept() {
     sqlx::query(old)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.start_worker_with(&[("SWEEP_INTERVAL_S", "1")]).await;
     world.workers()[0]
         .sigterm(std::time::Duration::from_secs(10))
@@ -130,7 +130,7 @@ async fn f48_the_same_account_known_again_is_as_before() {
     world.tenant.fault_once(read, inexistent());
     a_day_passes(&world).await;
     world
-        .eventually("she is taken for gone", async || {
+        .eventually("she counts as gone", async || {
             world.number(MARKS).await == Some(1)
         })
         .await;
@@ -192,7 +192,7 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
     a_day_passes(&world).await;
     let held = "SELECT count(*) FROM nominations WHERE held = 'brake_gone'";
     world
-        .eventually("those beyond ten are held", async || {
+        .eventually("users beyond ten are held", async || {
             (world.number(held).await, world.number(MARKS).await) == (Some(5), Some(10))
         })
         .await;
@@ -218,18 +218,18 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
     is_ours_to_take(&world, "auth0|u3").await;
 }
 
-/// While users are held another one gets a role.
+/// While users are held another user gets a role.
 async fn holder_beside(world: &World) {
     world.seed_user("auth0|eve", &["mentor"]);
     world.earn("auth0|eve", "eve").await;
     world
-        .eventually("others go on", async || {
+        .eventually("others continue", async || {
             world.roles("auth0|eve") == ["mentor", ROLE]
         })
         .await;
 }
 
-/// Nobody holds a role here; the playlists alone would have her asked for each day.
+/// No user holds a role here; only the playlists cause her daily read.
 #[tokio::test]
 async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
     let world = sweeping().start().await;
@@ -237,7 +237,7 @@ async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
     let asked = |times: usize| world.calls_to(ReadUser) == times;
     let is_asked = async |times: usize| {
         world
-            .eventually("she was asked for", async || {
+            .eventually("she was read again", async || {
                 asked(times) && world.is_quiet().await
             })
             .await;
@@ -250,7 +250,7 @@ async fn l7_a_user_who_stays_gone_is_asked_for_less_and_less() {
     let last = async |asked: &str, since: &str| {
         let aged = "UPDATE users SET gone_at = now() - $1::interval, gone_since = now() - $2::interval";
         let aged = sqlx::query(aged).bind(asked.to_owned()).bind(since.to_owned());
-        aged.execute(&world.db).await.expect("Postgres answers");
+        aged.execute(&world.db).await.expect("Postgres responds");
     };
     is_asked(1).await;
     last("25 hours", "25 hours").await;

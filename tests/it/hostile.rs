@@ -1,5 +1,5 @@
-//! Users and answers that would do harm: a name that is refused again and again, refusals that would stop everyone else, records
-//! without end, and profiles of others or without the roles that are there.
+//! Hostile users and responses: a name that is refused repeatedly, refusals that would stop all other users, endless
+//! records, and profiles of other users or without their roles.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const FAILED: &str = "SELECT count(*) FROM nominations WHERE failure = 'bad_answ
 const WAITS: &str =
     "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL";
 
-/// Ann holds the role, and her profile has room for no name.
+/// Ann holds the role, and her profile has no room for a name.
 async fn no_room_for_a_name() -> World {
     let options = TenantOptions {
         profile_limit: ProfileLimit {
@@ -59,19 +59,19 @@ async fn names_refused_in_turn_hold_back_no_revoke() {
         .eventually("the role is gone", async || world.roles(ANN) == ["mentor"])
         .await;
     world
-        .count_is("the look ends", "SELECT count(*) FROM nominations", 0)
+        .count_is("the attempt ends", "SELECT count(*) FROM nominations", 0)
         .await;
     let writes = world.calls_to(PatchUser);
     assert_eq!(writes, 2, "the name once, then the role alone");
     wish(&store(&world), ANN, "Ann").await;
     world
-        .count_is("the next wish waits for its minute", WAITS, 1)
+        .count_is("the next request waits for its minute", WAITS, 1)
         .await;
     let later = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE nominations SET due_at = now()";
     sqlx::raw_sql(later)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.is_named(ANN, "Ann").await;
 }
 
@@ -112,9 +112,9 @@ async fn wishes_without_end_with_refusals_hold_back_no_role() {
         })
         .await;
     assert!(world.calls_to(PatchUser) <= 3, "{}", world.calls_to(PatchUser));
-    // What was left out is written later.
+    // The omitted name is written later.
     world
-        .count_is("the newest wish waits for its minute", WAITS, 1)
+        .count_is("the newest request waits for its minute", WAITS, 1)
         .await;
 }
 
@@ -146,9 +146,7 @@ async fn refused_revokes_of_a_few_stop_no_one_else() {
             world.roles("auth0|good") == ["mentor", ROLE]
         })
         .await;
-    world
-        .count_is("those who are refused are parked", PARKED, 8)
-        .await;
+    world.count_is("refused users are parked", PARKED, 8).await;
     assert_eq!(worker.count(PAUSED).await, Some(0));
 }
 
@@ -197,7 +195,7 @@ async fn records_without_end_keep_no_role() {
     };
     flood();
     world
-        .count_is("records come", "SELECT count(*) FROM nominations", 1)
+        .count_is("records arrive", "SELECT count(*) FROM nominations", 1)
         .await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
@@ -219,7 +217,7 @@ async fn a_profile_of_someone_else_is_no_answer() {
     world.tenant.hold_fault(CallMatch::to(ReadUser), someone_else);
     world.earn("auth0|eve", "pl_1").await;
     world
-        .eventually("the answer is judged", async || {
+        .eventually("the response is judged", async || {
             world.number(FAILED).await == Some(1) || world.patches() > 0
         })
         .await;
@@ -243,7 +241,7 @@ async fn a_token_without_the_scope_for_roles_is_not_used() {
             worker.count(PAUSED).await == Some(1) || world.patches() > 0
         })
         .await;
-    let (status, said) = worker.get("/readyz/reconcile").await.expect("an answer");
+    let (status, said) = worker.get("/readyz/reconcile").await.expect("a response");
     assert!(
         status == 503 && said.contains("read:users_app_metadata"),
         "{status} {said}"
@@ -273,7 +271,7 @@ async fn roles_that_are_not_shown_any_more_are_not_written_over() {
     let before = world.patches();
     world.publish(&[play("again", "pl_1")]).await;
     world
-        .eventually("the answer is judged", async || {
+        .eventually("the response is judged", async || {
             world.number(FAILED).await == Some(1) || world.patches() > before
         })
         .await;

@@ -1,4 +1,4 @@
-//! F5: a worker freezes when its write is on its way. Another one takes over; then the write comes after all.
+//! F5: a worker freezes while its write is in flight. Another one takes over; then the write arrives.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::rules_many::{RulesFile, rule};
 use crate::world::{CLIENT, Worker, World};
 
 const ANN: &str = "auth0|ann";
-/// Past every timeout of a frozen holder's session, and its lease.
+/// After every timeout of a frozen holder's session, and its lease.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
-/// How often we left Ann with the role, or without it.
+/// The number of times that we left Ann with the role, or without it.
 fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());
     let history = world.tenant.history(ANN);
@@ -25,19 +25,19 @@ fn written(world: &World, with_role: bool) -> usize {
         .count()
 }
 
-/// A worker that reconciles, whose way to the tenant can be long.
+/// A worker that reconciles, with an adjustable delay to the tenant.
 struct Sleeper {
     worker: Worker,
     way: Proxy,
 }
 
 impl Sleeper {
-    /// Its write is done, and it goes on.
+    /// Its write is done, and it continues.
     async fn wakes(&self, world: &World) {
         let before = world.tenant.history(ANN).len();
         self.way.let_go();
         world
-            .eventually("its late write comes", async || {
+            .eventually("its late write arrives", async || {
                 world.tenant.history(ANN).len() > before
             })
             .await;
@@ -71,15 +71,15 @@ async fn world(more: &[(&str, String)]) -> (World, Sleeper) {
     (world, Sleeper { worker, way })
 }
 
-/// Publishes what makes `sleeper` write, and freezes it before that arrives. Returns the worker that is to take over, which hears
-/// the tenant's log.
+/// Publishes the events that make `sleeper` write, and freezes it before the write arrives. Returns the worker that
+/// will take over, which receives the tenant's log.
 async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sent]) -> Worker {
     let before = world.tenant.history(ANN).len();
     let held = sleeper.way.held();
     sleeper.way.hold(b"PATCH /");
     world.publish(events).await;
     world
-        .eventually("a write is on its way", async || sleeper.way.held() > held)
+        .eventually("a write is in flight", async || sleeper.way.held() > held)
         .await;
     sleeper.worker.sigstop();
     assert_eq!(world.tenant.history(ANN).len(), before, "it froze too late");
@@ -89,12 +89,14 @@ async fn freeze_before_the_write(world: &World, sleeper: &Sleeper, events: &[Sen
     heir
 }
 
-/// Waits until the heir has looked at Ann.
+/// Waits until the second worker has made an attempt for Ann.
 async fn taken_over(world: &World) {
     world
-        .eventually_within(TAKEN_OVER_WITHIN, "the heir has looked", async || {
-            world.is_quiet().await
-        })
+        .eventually_within(
+            TAKEN_OVER_WITHIN,
+            "the second worker made an attempt",
+            async || world.is_quiet().await,
+        )
         .await;
 }
 
@@ -106,19 +108,22 @@ async fn a_late_grant_goes_again_also_where_others_changed_the_list() {
     assert_eq!(written(&world, true), 1, "the heir gave the role");
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
     world
-        .eventually("the heir takes the role", async || written(&world, false) == 1)
+        .eventually("the second worker revokes the role", async || {
+            written(&world, false) == 1
+        })
         .await;
     let by_hand = json!({"app_metadata": {"roles": ["mentor", "staff"]}});
     world.tenant.dashboard_edit(ANN, by_hand).expect("an edit");
     taken_over(&world).await;
 
     sleeper.wakes(&world).await;
-    // No answer was read that says when the write was done: the role of others is reported, not restored.
+    // No response with the time of the write was read: the role of the other client is reported, not restored.
     let reported = "SELECT count(*) FROM races WHERE outcome = 'unconfirmed'";
     world
-        .eventually("its late write comes, and our role goes again", async || {
-            written(&world, true) == 2 && world.roles(ANN) == ["mentor"] && world.is_quiet().await
-        })
+        .eventually(
+            "its late write arrives, and our role is revoked again",
+            async || written(&world, true) == 2 && world.roles(ANN) == ["mentor"] && world.is_quiet().await,
+        )
         .await;
     assert_eq!(world.number(reported).await, Some(1));
     assert!(heir.is_active("reconcile").await);
@@ -137,7 +142,7 @@ async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
 
     sleeper.wakes(&world).await;
     world
-        .eventually("its late write comes", async || written(&world, true) == 1)
+        .eventually("its late write arrives", async || written(&world, true) == 1)
         .await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor"]);
@@ -152,7 +157,7 @@ async fn a_late_grant_that_nobody_lived_to_record_goes_again() {
 
     sleeper.wakes(&world).await;
     world
-        .eventually("its late write comes", async || written(&world, true) == 1)
+        .eventually("its late write arrives", async || written(&world, true) == 1)
         .await;
     sleeper.worker.kill9().await;
     world.settled().await;
@@ -172,13 +177,13 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
 
     sleeper.wakes(&world).await;
     world
-        .eventually("its late write comes", async || written(&world, false) == 1)
+        .eventually("its late write arrives", async || written(&world, false) == 1)
         .await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
 }
 
-/// A worker of the version before noted its writes without saying that nobody has recorded them.
+/// A worker of the version before stored its writes without the mark that their result is not recorded.
 #[tokio::test]
 async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
     let world = World::builder().env("ONLY", "http,fold").start().await;
@@ -189,32 +194,29 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
     sqlx::query(noted)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let before = Management::connect(&world.tenant, CLIENT, "secret").await;
     let patch = json!({"app_metadata": {"roles": [ROLE]}});
     let written = before.expect("a token").user(ANN, Some(&patch)).await;
-    assert_eq!(written.expect("an answer").status(), 200);
+    assert_eq!(written.expect("a response").status(), 200);
     world
-        .eventually(
-            "its record is folded, and the user is to be looked at",
-            async || {
-                let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
+        .eventually("its record is folded, and the user is queued", async || {
+            let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
                     WHERE p.followed_up_at IS NOT NULL AND f.ask_at IS NOT NULL";
-                let nominated = "SELECT count(*) FROM nominations WHERE observe";
-                world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
-            },
-        )
+            let nominated = "SELECT count(*) FROM nominations WHERE observe";
+            world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
+        })
         .await;
 }
 
-/// No log stream tells of it, and the look that followed up was over before it came.
+/// No log stream reports it, and the attempt that followed up ended before it arrived.
 #[tokio::test]
 async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
     let (world, sleeper) = world(&[("SWEEP_INTERVAL_S", "1".to_owned())]).await;
     sleeper.way.hold(b"PATCH /");
     world.publish(&plays("a", "pl_1", 99..100)).await;
     world
-        .eventually("a write is on its way", async || sleeper.way.held() > 0)
+        .eventually("a write is in flight", async || sleeper.way.held() > 0)
         .await;
     sleeper.worker.kill9().await;
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
@@ -222,7 +224,7 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
     world
         .eventually_within(
             TAKEN_OVER_WITHIN,
-            "the write is taken for one that never came",
+            "the write counts as never applied",
             async || {
                 let closed = "SELECT count(*) FROM profile_writes WHERE closed = 'not_seen'";
                 world.number(closed).await == Some(1) && world.is_quiet().await
@@ -233,14 +235,14 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
         .await
         .expect("a token");
     let patch = json!({"app_metadata": {"roles": ["mentor", ROLE]}});
-    let late = late.user(ANN, Some(&patch)).await.expect("an answer");
+    let late = late.user(ANN, Some(&patch)).await.expect("a response");
     assert_eq!(late.status(), 200);
     let aged = "UPDATE profile_writes SET attempted_at = attempted_at - interval '25 hours'";
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
-    // No record says that it is ours, so it is shown as one given by hand.
+        .expect("Postgres responds");
+    // No record shows that the role is ours, so it counts as given by hand.
     let seen = "SELECT count(*) FROM assignments WHERE held AND NOT adopted";
     world
         .eventually("it is seen", async || world.number(seen).await == Some(1))

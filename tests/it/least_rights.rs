@@ -1,4 +1,5 @@
-//! Least rights: one role migrates and another runs at Postgres, and one user a kind of program publishes at nats-server.
+//! Least rights: one role migrates and another runs at Postgres, and each kind of program has its own user at
+//! nats-server.
 
 use std::time::Duration;
 
@@ -14,13 +15,13 @@ use crate::world::{PASSWORD, World, roles};
 
 const ANN: &str = "auth0|ann";
 
-/// What Postgres says to the running role; empty when it does it.
+/// Postgres' error for the running role; empty on success.
 async fn refusal(run: &mut PgConnection, statement: &'static str) -> String {
     let done = sqlx::raw_sql(statement).execute(&mut *run).await;
     done.err().map_or_else(String::new, |error| error.to_string())
 }
 
-/// A client as the program of that kind connects.
+/// A client with the connection of that kind of program.
 async fn client(world: &World, user: &str, inbox: &str) -> async_nats::Client {
     let url = world.nats.lock().await.url();
     let options = ConnectOptions::with_user_and_password(user.into(), PASSWORD.into());
@@ -79,7 +80,7 @@ async fn the_running_role_changes_neither_audit_nor_schema() {
     world.seed_user(ANN, &[]);
     world.earn(ANN, "pl_1").await;
     world.settled().await;
-    // Repeated once all is there, as an operator may do.
+    // A second run with everything in place, as an operator may do.
     let admin = world.postgres().await.url("postgres");
     let database = world
         .setting("DATABASE_URL")

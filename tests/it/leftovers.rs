@@ -1,4 +1,4 @@
-//! Servers and workers that tests start leave nothing behind, however their owner ends.
+//! Servers and workers that tests start leave nothing behind, for any end of their owner.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::world::{World, poll};
 
-/// Set for the child that owns a world and gets killed.
+/// The mark of the child that owns a world and gets killed.
 const OWNER: &str = "ROLEKEEPER_TEST_OWNS_A_WORLD";
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn an_owner_that_is_killed_leaves_no_process_and_no_folder() {
     );
 }
 
-/// Starts everything there is, tells, and waits to be killed.
+/// Starts every server and a worker, reports it, and waits for the kill.
 async fn own_a_world() {
     let world = World::builder().own_postgres().start().await;
     let (nats, postgres) = (world.nats.lock().await, world.postgres().await);

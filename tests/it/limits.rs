@@ -5,7 +5,7 @@ use crate::world::{World, text};
 const WRITES: &str = "rolekeeper_writes_enabled";
 const SHADOW: &str = "SELECT count(*) FROM role_changes WHERE outcome = 'shadow'";
 
-/// A standby of another deployment has `AUTH0_WRITES=on`: what the operator set holds all the same.
+/// A standby of another deployment has `AUTH0_WRITES=on`: the operator's limit holds nevertheless.
 #[tokio::test]
 async fn writes_that_are_off_in_the_database_are_off_for_all_workers() {
     let world = World::builder()
@@ -55,7 +55,7 @@ async fn a_worker_tightens_limits_and_loosens_none() {
     world.played("ann", 100).await;
     world.count_is("it is decided", SHADOW, 1).await;
     assert_eq!(worker.count(WRITES).await, Some(0));
-    // Its settings are gone with it.
+    // Its settings end with it.
     worker.kill9().await;
     world.start_worker().await;
     world.holders_are("it is written", &["ann"], &["ann"]).await;

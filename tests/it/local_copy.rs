@@ -1,8 +1,9 @@
-//! What the tenant's log alone changes of the local copy of users: the same from any order, number and form of the records,
-//! and equal to what a computation of its own says.
+//! The changes of the local copy of users from the tenant's log alone: the same for any order, number and form of the
+//! records, and equal to the result of a separate computation.
 //!
-//! The records are those of `$SAMPLES_DIR/logs`, recorded from live tenants and not part of this project, and a few made up
-//! here for what no recording shows. Where the variable is not set, only the latter are used, and the test says so.
+//! The records are those of `$SAMPLES_DIR/logs`, recorded from live tenants and not part of this project, and a few
+//! invented here for cases that no recording has. Without the variable only the latter are used, and the test prints
+//! that.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,10 +19,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::world::{LOG_TOKEN, World};
 
-/// Values as a log stream that masks or hashes would send them.
+/// Values of a log stream that masks or hashes.
 const MASKED: [&str; 3] = ["m***@example.com", "********", "99e9d85137db46ef"];
 
-/// All records there are.
+/// All available records.
 fn records() -> Vec<Value> {
     let mut records = made_up();
     let Some(folder) = std::env::var_os("SAMPLES_DIR") else {
@@ -48,8 +49,8 @@ fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "local_copy: {what}");
 }
 
-/// What no recording shows: events of Event Streams, masked fields, changes by hand, a return after a deletion, records without
-/// a date.
+/// Cases that no recording has: events of Event Streams, masked fields, changes by hand, a return after a deletion,
+/// records without a date.
 fn made_up() -> Vec<Value> {
     let user = |id: &str, updated_at: &str, more: Value| {
         let mut user = json!({"user_id": id, "created_at": "2024-01-01T00:00:00.000Z", "updated_at": updated_at,
@@ -91,7 +92,7 @@ fn made_up() -> Vec<Value> {
             "app_metadata": {"roles": ["mentor", "vip"], "plan": "gold"}, "user_metadata": {"displayName": "Ann A."}, "logins_count": 3, "last_login": "2024-01-01T12:00:00.000Z"}),
             ),
         ),
-        // Masked, newer than all: it changes the picture and nothing else.
+        // Masked, newer than all: it changes only the picture.
         event(
             "user.updated",
             "2024-01-03T00:00:00.100Z",
@@ -139,7 +140,8 @@ fn made_up() -> Vec<Value> {
     ]
 }
 
-/// What one record says, worked out by hand: user, the fields that a record may say with their date, last login.
+/// The content of one record, worked out by hand: user, the fields that a record may change with their date, last
+/// login.
 #[derive(Default)]
 struct Statement {
     user: String,
@@ -216,12 +218,12 @@ fn plain_ones(told: &[(&str, &Value)]) -> Vec<(String, Value)> {
     plain.flatten().collect()
 }
 
-/// What of a user a record may say.
+/// The fields of a user that a record may change.
 fn three(user: &Value) -> Vec<(String, Value)> {
     plain_ones(&["email", "name", "picture"].map(|name| (name, &user[name])))
 }
 
-/// A user created, deleted or patched; nothing for any other resource.
+/// A user created, deleted or patched; none for any other resource.
 fn management_write(said: &mut Statement, details: &Value) -> Option<()> {
     let (request, answer) = (&details["request"], &details["response"]["body"]);
     let id = request["path"].as_str()?.strip_prefix("/api/v2/users")?;
@@ -246,7 +248,7 @@ fn whole(said: &mut Statement, user: &Value) {
     said.fields = three(user);
 }
 
-/// The newest of some dated values. Two with one date must be the same, or the samples cannot tell which is right.
+/// The newest of some dated values. Two with one date must be equal, or the samples cannot decide which is right.
 fn newest<T: PartialEq + std::fmt::Debug>(values: impl Iterator<Item = (i64, T)>) -> Option<(i64, T)> {
     let mut newest: Option<(i64, T)> = None;
     for (at, value) in values {
@@ -259,7 +261,7 @@ fn newest<T: PartialEq + std::fmt::Debug>(values: impl Iterator<Item = (i64, T)>
     newest
 }
 
-/// The table as it must be.
+/// The expected table.
 fn expected(records: &[Value]) -> Vec<Value> {
     let mut by_user: BTreeMap<String, Vec<Statement>> = BTreeMap::new();
     for said in records.iter().filter_map(statement) {
@@ -284,7 +286,7 @@ fn expected(records: &[Value]) -> Vec<Value> {
     by_user.iter().map(row).collect()
 }
 
-/// The table as it is, dates in microseconds.
+/// The actual table, dates in microseconds.
 async fn table(world: &World) -> Vec<Value> {
     let rows = world.rows(
         "SELECT user_id, fields, profile, (extract(epoch FROM last_login_at) * 1000000)::bigint AS last_login_at, gone_at
@@ -299,21 +301,21 @@ async fn table(world: &World) -> Vec<Value> {
     rows
 }
 
-/// Rows for these users as an answer long ago would have made them: records make none.
+/// Rows for these users as an old response would have created them: records create none.
 async fn make_rows(world: &World, users: &[Value]) {
     let users: Vec<&str> = users.iter().filter_map(|row| row["user_id"].as_str()).collect();
     let emptied = "TRUNCATE users, nominations";
     sqlx::raw_sql(emptied)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let made = "INSERT INTO users (user_id, fetched_at, asked_at) SELECT id, '0001-01-01', '0001-01-01' FROM UNNEST($1::text[]) AS id";
     let made = sqlx::query(made).bind(&users).execute(&world.db).await;
-    made.expect("Postgres answers");
+    made.expect("Postgres responds");
 }
 
-/// A record under another id: what comes a second time past the bus must not count a second time either. Ids are made up
-/// for all, since some samples share one.
+/// A record under another id: a second copy that passes the bus must not count a second time. Every record gets an
+/// invented id, since some samples share one.
 fn renamed(record: &Value, id: &str) -> Value {
     let mut record = record.clone();
     let event = record.get("specversion").is_some();
@@ -389,7 +391,7 @@ async fn the_table_is_the_same_from_any_order_number_and_form_of_the_records() {
         for body in &bodies {
             assert_eq!(worker.post_logs(LOG_TOKEN, body.clone()).await, Some(200));
         }
-        // And the same again, which the bus knows.
+        // The same again, which the bus recognises.
         assert_eq!(worker.post_logs(LOG_TOKEN, bodies[0].clone()).await, Some(200));
         folded(&world).await;
         let is = table(&world).await;

@@ -1,4 +1,4 @@
-//! What the log stream dropped is read from the tenant's log, and its silence is told of.
+//! The worker reads records that the log stream dropped from the tenant's log, and reports the stream's silence.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn filling() -> Builder {
         .env("LOG_GAP_FILLER_DELAY_S", 1)
 }
 
-/// Ids of all messages in AUTH0_LOGS, as often as they are there.
+/// Ids of all messages in AUTH0_LOGS, with repetitions.
 async fn stored(world: &World) -> Vec<String> {
     let stream = world.jetstream.get_stream("AUTH0_LOGS").await;
     let stream = stream.expect("the stream is there");
@@ -43,7 +43,7 @@ fn logged(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether the stream holds every record of the tenant's log but these, each once.
+/// Returns true if the stream has every record of the tenant's log except these, each once.
 async fn holds_all_but(world: &World, known_missing: &BTreeSet<String>) -> bool {
     let stored = stored(world).await;
     let once: BTreeSet<String> = stored.iter().cloned().collect();
@@ -51,7 +51,7 @@ async fn holds_all_but(world: &World, known_missing: &BTreeSet<String>) -> bool 
     once == logged(world).difference(known_missing).cloned().collect()
 }
 
-/// A person there before, so that the log is not empty, and the checkpoint behind what was logged for them.
+/// An existing user, so that the log is not empty, and a checkpoint after that user's records.
 async fn begun(world: &World) -> BTreeSet<String> {
     world
         .tenant
@@ -76,7 +76,7 @@ fn sign_up(world: &World, users: std::ops::Range<u32>) {
     }
 }
 
-/// Users who were read, or whom a record has enqueued to be.
+/// Users who were read, or were enqueued by a record to be read.
 async fn users_known(world: &World) -> i64 {
     let count = world
         .number(
@@ -89,7 +89,7 @@ async fn users_known(world: &World) -> i64 {
 
 #[tokio::test]
 async fn what_the_stream_dropped_is_read_once_also_across_a_kill() {
-    // A short timeout makes short leases: those of the killed worker must run out.
+    // A short timeout makes short leases: those of the killed worker must end.
     let world = filling()
         .env("SWEEP_INTERVAL_S", 1)
         .env("AUTH0_TIMEOUT_S", 1)
@@ -104,13 +104,13 @@ async fn what_the_stream_dropped_is_read_once_also_across_a_kill() {
     world.earn("auth0|u5", "pl_5").await;
     world.earn("auth0|u6", "pl_6").await;
     world
-        .eventually("roles come without the log", async || {
+        .eventually("roles are written without the log", async || {
             world.roles("auth0|u5") == ["playlist_editor"]
         })
         .await;
     world.publish(&[retraction("r1", "pl_6-7", "pl_6")]).await;
     world
-        .eventually("the gap filler is on its way", async || {
+        .eventually("the gap filler is running", async || {
             users_known(&world).await > 20
         })
         .await;
@@ -136,16 +136,16 @@ async fn a_lost_place_is_told_and_all_that_is_kept_is_read() {
     for refused in [true, false] {
         let world = filling().start().await;
         begun(&world).await;
-        // Old enough to be lost where Auth0 answers with nothing.
+        // Old enough to be lost if Auth0 returns nothing.
         let age = "UPDATE log_checkpoint SET record_at = now() - interval '3 days'";
         sqlx::raw_sql(age)
             .execute(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         world.tenant.expire_logs(refused);
         sign_up(&world, 0..5);
         world
-            .eventually("what is kept is read", async || users_known(&world).await == 5)
+            .eventually("the kept data is read", async || users_known(&world).await == 5)
             .await;
         let said = |message: &String| message.contains("has lost its place in the tenant's log");
         let told = world.worker().messages().into_iter().filter(said).count();
@@ -173,7 +173,7 @@ async fn without_the_scope_it_says_so_once_and_roles_go_on() {
         })
         .await;
     world
-        .eventually("it tries again", async || world.calls_to(Endpoint::ReadLogs) > 2)
+        .eventually("it retries", async || world.calls_to(Endpoint::ReadLogs) > 2)
         .await;
     assert!(worker.metric("rolekeeper_reconcile_paused").await < 0.5);
     let said = |message: &String| message.contains("may not read the tenant's log");
@@ -181,7 +181,7 @@ async fn without_the_scope_it_says_so_once_and_roles_go_on() {
     world.tenant.register_client(Client::new(CLIENT, "secret"));
     sign_up(&world, 0..1);
     world
-        .eventually("it may read again", async || worker.metric(REFUSED).await < 0.5)
+        .eventually("it can read again", async || worker.metric(REFUSED).await < 0.5)
         .await;
 }
 
@@ -199,7 +199,7 @@ async fn trouble_at_the_tenant_is_waited_out() {
         world.tenant.fault_once(CallMatch::to(Endpoint::ReadLogs), what);
     }
     sign_up(&world, 0..12);
-    // Five failures in a row are 15 to 31 s of waiting by themselves.
+    // Five failures in a row alone take 15 to 31 s of waiting.
     world
         .eventually_within(Duration::from_mins(1), "all is read", async || {
             users_known(&world).await == 12
@@ -255,7 +255,7 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
         let metric = "rolekeeper_log_stream_silent";
         (world.worker().metric(metric).await - expected).abs() < 0.5
     };
-    // The gap filler reads what happens, and that is not the stream.
+    // The gap filler reads the records, and that does not count as a delivery of the stream.
     begun(&world).await;
     sign_up(&world, 0..2);
     world
@@ -264,11 +264,13 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
     world
         .eventually("the gap filler has read", async || users_known(&world).await == 2)
         .await;
-    assert!(silent(1.0).await, "the gap filler is taken for the stream");
+    assert!(silent(1.0).await, "the gap filler counts as the stream");
     world.connect_log_stream().await;
     sign_up(&world, 2..3);
     world
-        .eventually("it is heard again", async || said("delivers again") == 1)
+        .eventually("its deliveries are noticed again", async || {
+            said("delivers again") == 1
+        })
         .await;
     assert_eq!(said("has delivered nothing for 2 s"), 1);
     assert!(
@@ -285,7 +287,7 @@ async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
         .await;
 }
 
-/// One answer of a gateway says nothing of the place in the tenant's log.
+/// One response of a gateway does not change the place in the tenant's log.
 #[tokio::test]
 async fn a_gateways_404_loses_no_place() {
     let world = filling().start().await;

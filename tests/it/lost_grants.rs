@@ -1,4 +1,4 @@
-//! A role we granted is ours to take away, also when nobody got to record the grant.
+//! A role that we granted is adopted, also when no worker recorded the grant.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use crate::events::{plays, retraction, saved};
 use crate::world::World;
 
-/// Ann earns the role; answers once the tenant has done `what` with the write.
+/// Ann earns the role; returns once the tenant has done `what` with the write.
 async fn write_goes_wrong(world: &World, what: Fault) {
     world.seed_user("auth0|ann", &["mentor"]);
     world.tenant.fault_once(CallMatch::to(Endpoint::PatchUser), what);

@@ -1,9 +1,9 @@
-//! The real binary against real servers and a stand-in tenant, and the rules of the house.
+//! The real binary against real servers and a stand-in tenant, and the rules of the project.
 //!
-//! In reading order: [`world`] is where a story is told, [`events`] what app servers say in it, [`oracle`] what
-//! must come of it, [`proxy`] what breaks in between. The other modules are the stories, by subject.
+//! In reading order: [`world`] is the place of a story, [`events`] are the messages of app servers, [`oracle`] computes
+//! the expected result, [`proxy`] breaks connections. The other modules are the stories, by subject.
 
-// `cfg(test)` is always set here; it tells clippy that helpers are tests too.
+// `cfg(test)` is always set here; with it clippy treats helpers as tests.
 #[cfg(test)]
 mod events;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `migrate` does to streams that are there: guards in order, and nothing else.
+//! The effect of `migrate` on existing streams: it corrects guards, and nothing else.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn config(world: &World) -> Config {
     stream.cached_info().config.clone()
 }
 
-/// Runs `migrate` and answers what it printed.
+/// Runs `migrate` and returns its output.
 async fn migrate(world: &World, arguments: &[&str], env: &[(&str, &str)]) -> String {
     let arguments = [&["migrate"], arguments].concat();
     let output = world.command_with(&arguments, env).await;
@@ -23,7 +23,7 @@ async fn migrate(world: &World, arguments: &[&str], env: &[(&str, &str)]) -> Str
     text(&output)
 }
 
-/// As an operator edits it: wider limits, and settings that `migrate` does not know of.
+/// An operator's edit: wider limits, and settings that `migrate` does not know.
 fn widened(mut config: Config) -> Config {
     config.max_bytes = 20 << 30;
     config.max_age = 90 * DAY;
@@ -62,7 +62,7 @@ async fn migrate_leaves_what_an_operator_widened() {
     );
     assert_eq!(config(&world).await, before);
 
-    // Without a setting the stream's own limits stay, without a word.
+    // Without a setting the stream's own limits stay, without output.
     let unset = [("APP_EVENTS_MAX_MIB", ""), ("APP_EVENTS_MAX_AGE_D", "")];
     assert!(!migrate(&world, &[], &unset).await.contains("stays"));
     assert_eq!(config(&world).await, before);
@@ -105,7 +105,8 @@ async fn migrate_brings_the_guards_in_order() {
     assert_eq!(after.max_bytes, edited.max_bytes);
 }
 
-/// The stream has no transform: nothing is folded, nothing becomes a dead letter, and the command that mends it is named.
+/// The stream has no transform: nothing is folded, nothing becomes a dead letter, and the log names the command that
+/// repairs it.
 #[tokio::test]
 async fn a_stream_without_its_transform_stops_the_fold() {
     let world = World::builder().workers(0).start().await;
@@ -119,16 +120,18 @@ async fn a_stream_without_its_transform_stops_the_fold() {
         let ready = worker.get("/readyz/fold_app_events").await;
         ready.is_some_and(|(status, why)| status == 503 && why.contains("rolekeeper migrate"))
     };
-    world.eventually("the fold tells what mends it", tells).await;
+    world
+        .eventually("the fold names the command that repairs it", tells)
+        .await;
     assert_eq!(world.number("SELECT count(*) FROM playlists").await, Some(0));
     migrate(&world, &[], &[]).await;
-    // Messages from before have the id as token, those from now on the partition.
+    // Earlier messages have the id as token, later ones the partition.
     world.publish(&plays("after", "pl_1", 0..50)).await;
     world.settled().await;
     assert_eq!(world.number("SELECT count(*) FROM dead_letters").await, Some(0));
 }
 
-/// The worker's partition of an id is the one nats-server puts into the subject.
+/// The worker's partition of an id equals the one that nats-server puts into the subject.
 #[tokio::test]
 async fn partitions_are_those_of_nats_server() {
     let world = World::builder().workers(0).start().await;

@@ -1,4 +1,4 @@
-//! A mirror that takes the place of APP_EVENTS: the fold goes on without loss, and repeats count once.
+//! A mirror replaces APP_EVENTS: the fold continues without loss, and repeats count once.
 
 use async_nats::jetstream::stream::{Config, Source};
 
@@ -15,7 +15,7 @@ async fn config(world: &World) -> Config {
     stream.cached_info().config.clone()
 }
 
-/// Makes a mirror of the stream `of`, and waits until it holds as much.
+/// Creates a mirror of the stream `of`, and waits until it has all messages.
 async fn mirror(world: &World, like: &Config, name: &str, of: &str) {
     let mut origin = world.jetstream.get_stream(of).await.expect("the origin");
     let end = origin.info().await.expect("its state").state.last_sequence;
@@ -64,7 +64,7 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
         .eventually("all is folded", async || world.number(FOLDED).await == Some(61))
         .await;
     let like = config(&world).await;
-    // Over two mirrors, since a server has one stream of a name; two domains would need one.
+    // Over two mirrors, since a server has one stream of a name; with two domains one would suffice.
     mirror(&world, &like, "ELSEWHERE", APP_EVENTS).await;
     let elsewhere = Config {
         name: "ELSEWHERE".to_owned(),
@@ -81,9 +81,9 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     assert_eq!(config(&world).await.subject_transform, like.subject_transform);
     let (accepted, said) = accept(&world).await;
     assert!(accepted && said.contains("61 ids"), "{said}");
-    // What came before it was accepted, and what comes after.
+    // Messages from before and after the acceptance.
     let again = first[..10].iter().map(|event| Sent {
-        // As a stream that knows no ids of before takes it.
+        // Like a stream that knows no earlier ids.
         id: format!("{}-again", event.id),
         ..event.clone()
     });
@@ -92,23 +92,23 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     let counted = async || world.number(PLAYS).await == Some(100);
     world.eventually("each counts once", counted).await;
     let worker = world.worker();
-    // What the stream itself still knew by its id was not stored.
+    // The stream did not store messages whose id it still knew.
     let stored = world.number(FOLDED).await.unwrap_or_default() - 61 - 40;
     assert!((10..=40).contains(&stored), "{stored}");
     assert_eq!(worker.count(DROPPED).await, Some(stored));
 
-    // Once the window has passed, the stream alone drops them.
+    // After the window the stream alone drops them.
     let over = "UPDATE stream_cursors SET repeats_until_ns = 1 WHERE stream = 'APP_EVENTS'";
     sqlx::query(over)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     worker.kill9().await;
     world.start_worker().await;
     world.publish(&plays("c", "pl_1", 0..1)).await;
     let ids = "SELECT count(*) FROM event_id_slices";
     world
-        .eventually("the ids go", async || world.number(ids).await == Some(0))
+        .eventually("the ids are removed", async || world.number(ids).await == Some(0))
         .await;
     assert_eq!(world.number(PLAYS).await, Some(101));
 }

@@ -9,10 +9,10 @@ const ANN: &str = "auth0|ann";
 
 async fn run(world: &World, statement: &'static str) {
     let run = sqlx::raw_sql(statement).execute(&world.db);
-    run.await.expect("Postgres answers");
+    run.await.expect("Postgres responds");
 }
 
-/// One user who wishes all the time costs one write a minute, and the newest wish is the one written.
+/// A user with continuous name requests costs one write a minute, and the newest request is written.
 #[tokio::test]
 async fn m4_one_user_has_one_name_written_a_minute() {
     let world = World::start().await;
@@ -24,7 +24,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
         wish(&store, ANN, &format!("Ann {n}")).await;
         world
             .count_is(
-                "the wish waits for its minute",
+                "the request waits for its minute",
                 "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL",
                 1,
             )
@@ -39,7 +39,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
     world.is_named(ANN, "Ann 5").await;
     world.settled().await;
     assert_eq!(world.calls_to(PatchUser), 2);
-    // Old marks go.
+    // Old marks are removed.
     run(
         &world,
         "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'",
@@ -48,11 +48,11 @@ async fn m4_one_user_has_one_name_written_a_minute() {
     world.start_worker_with(&[("SWEEP_INTERVAL_S", "1")]).await;
     world.workers()[0].kill9().await;
     world
-        .count_is("marks go", "SELECT count(*) FROM display_name_writes", 0)
+        .count_is("marks are removed", "SELECT count(*) FROM display_name_writes", 0)
         .await;
 }
 
-/// Thirty users wish at once on a small plan; a holder's verification does not wait for all of them.
+/// Thirty users request names at once on a small plan; a holder's verification does not wait for all of them.
 #[tokio::test]
 async fn m4_no_number_of_names_keeps_drift_from_being_found() {
     let world = World::builder()
@@ -69,7 +69,7 @@ async fn m4_no_number_of_names_keeps_drift_from_being_found() {
     for n in 0..30 {
         let user = format!("auth0|u{n}");
         world.seed_user(&user, &[]);
-        wish(&store, &user, "Somebody").await;
+        wish(&store, &user, "Sam").await;
     }
     run(
         &world,

@@ -1,4 +1,4 @@
-//! Where JetStream is, where its responses come, and what a user may not do there.
+//! The location of JetStream, the subjects of its responses, and missing permissions there.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ async fn in_domain(domain: &str, more: String) -> Nats {
 async fn has_streams(nats: &Nats) -> bool {
     let client = async_nats::connect(nats.url())
         .await
-        .expect("nats-server answers");
+        .expect("nats-server responds");
     jetstream::new(client).get_stream("APP_EVENTS").await.is_ok()
 }
 
@@ -33,7 +33,7 @@ async fn case_13_the_hubs_streams_are_used_through_a_leaf() {
     let remote = format!("leafnodes {{ remotes: [ {{ url: \"nats-leaf://127.0.0.1:{port}\" }} ] }}\n");
     let leaf = in_domain("leaf", remote).await;
     let url = leaf.url();
-    // A leaf needs a moment for its connection to the hub.
+    // A leaf needs some time for its connection to the hub.
     let env = [("NATS_URL", &*url), ("NATS_JETSTREAM_DOMAIN", "hub")];
     world
         .eventually("the leaf is connected", async || migrate(&world, &env).await.0)
@@ -95,7 +95,7 @@ async fn m16_commands_name_the_permission_that_is_missing() {
     }
 }
 
-/// Lines for a user who may not publish to these subjects.
+/// Configuration lines of a user without permission to publish to these subjects.
 fn denying(subjects: &[&str]) -> NatsOptions {
     let list = subjects.iter().map(|subject| format!("\"{subject}\""));
     let list = list.collect::<Vec<_>>().join(", ");

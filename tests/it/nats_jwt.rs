@@ -1,4 +1,4 @@
-//! JWTs of NATS as its own tools make them: an operator, one account with JetStream, users of it.
+//! JWTs of NATS from its own tools: an operator, one account with JetStream, users of it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ impl Operator {
         }
     }
 
-    /// What a server has to know of them.
+    /// The configuration of a server for them.
     pub(crate) fn config(&self) -> String {
         let operator = jwt(
             &self.key,
@@ -49,7 +49,7 @@ impl Operator {
         )
     }
 
-    /// The credentials file of a new user, for so long or for good.
+    /// The credentials file of a new user, with an expiry or without.
     pub(crate) fn user(&self, lasts: Option<Duration>) -> String {
         let key = KeyPair::new_user();
         let claims = json!({"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1});

@@ -1,4 +1,4 @@
-//! How a worker logs in at NATS.
+//! Logins of a worker at NATS.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Servers of their own for stories about options of NATS: each wants a login, TLS or a permission.
+//! Separate servers for stories about options of NATS: each requires a login, TLS or a permission.
 
 use rolekeeper_sandbox::servers::{Nats, NatsOptions};
 
@@ -20,7 +20,7 @@ pub(crate) fn users(permissions: &str) -> String {
     )
 }
 
-/// What `migrate` says with these settings, and whether it succeeded.
+/// The output of `migrate` with these settings, and its success.
 pub(crate) async fn migrate(world: &World, env: &[(&str, &str)]) -> (bool, String) {
     let output = world.command_with(&["migrate"], env).await;
     (output.status.success(), text(&output))
@@ -41,7 +41,7 @@ pub(crate) async fn works(world: &World, env: &[(&str, &str)]) {
         .await;
 }
 
-/// A file with this content, in a folder that goes with the test.
+/// A file with this content, in a folder that is removed with the test.
 pub(crate) fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
     let path = folder.path().join(name);
     std::fs::write(&path, content).expect("written");

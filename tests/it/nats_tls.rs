@@ -1,4 +1,4 @@
-//! TLS towards NATS, with a certificate authority of its own.
+//! TLS to NATS, with a certificate authority of its own.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::nats_options::{file, migrate, server, works};
 use crate::world::World;
 
-/// Files of an authority, and of two certificates by it.
+/// Files of an authority, and of two certificates from it.
 struct Files {
     folder: TempDir,
     ca: String,

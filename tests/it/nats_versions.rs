@@ -1,4 +1,4 @@
-//! Which versions of nats-server are taken: the oldest supported one works, an older one is refused with a sentence.
+//! Accepted versions of nats-server: the oldest supported one works, an older one is refused with a clear error.
 
 use rolekeeper_sandbox::servers::{NatsOptions, oldest_nats_server};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -63,7 +63,7 @@ async fn an_older_nats_server_is_refused_with_a_sentence() {
     world.settled().await;
 }
 
-/// Greets as nats-server 2.9.10 does, answers pings and nothing else; ends with the test.
+/// Greets as nats-server 2.9.10 does, responds only to pings; ends with the test.
 async fn old_server() -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();

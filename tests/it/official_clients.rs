@@ -1,8 +1,8 @@
 //! Auth0's own clients for Node and Python, unmodified, against the stand-in tenant over https.
 //!
-//! Owns what they must see and how often the tenant must hear of them. Their programs are in `tests/sdk/`,
-//! their packages in `.tools/sdk/`, where `deploy/install.sh test` puts them. Must never pass in silence where
-//! they are missing: with `CI=true` that is a failure, elsewhere it is said.
+//! Owns the expected results and the expected number of requests at the tenant. Their programs are in `tests/sdk/`,
+//! their packages in `.tools/sdk/`, installed by `deploy/install.sh test`. Must never pass silently without them: with
+//! `CI=true` that is a failure, otherwise the test prints it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use crate::client_key::KeyPair;
 
-/// The calls take some ten seconds, most of it waiting as they are told to.
+/// The calls take some ten seconds, most of it waiting as the headers require.
 const BOUND: Duration = Duration::from_mins(2);
 
 #[tokio::test]
@@ -50,7 +50,7 @@ fn program(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(path)
 }
 
-/// What runs the client, if it is installed.
+/// The program that runs the client, if it is installed.
 fn command(what: &str, program: &Path, needed: &Path) -> Option<Command> {
     let runs = std::process::Command::new(program)
         .arg("--version")
@@ -70,7 +70,7 @@ fn command(what: &str, program: &Path, needed: &Path) -> Option<Command> {
     None
 }
 
-/// Runs the client's program and compares what it saw, and what the tenants heard, with how it is at Auth0.
+/// Runs the client's program and compares its results, and the tenants' requests, with Auth0's behaviour.
 async fn works_and_waits(mut command: Command, trust: &[&str]) {
     let keys = KeyPair::new();
     let (tenant, limited) = (tenant(RatePlan::Unlimited).await, tenant(SMALL).await);
@@ -98,12 +98,12 @@ async fn works_and_waits(mut command: Command, trust: &[&str]) {
     check_calls_of_the_limited(&limited);
 }
 
-/// Two calls at once and two more every five seconds: the third in a row is too many, and until the bucket is
-/// full again, which is when the clients are told to come back, takes longer than any wait of their own choice.
+/// Two calls at once and two more every five seconds: the third in a row is too many. The bucket is full again at the
+/// time that the headers name, which is later than any wait of the clients' own choice.
 const SMALL: RatePlan = RatePlan::Global(Rate::new(2, 0.4));
-/// The longest first wait of either client where no header tells it one: 1 s and a tenth.
+/// The longest first wait of either client without a header: 1 s and a tenth.
 const OWN_CHOICE: f64 = 1.1;
-/// Timers of milliseconds may ring one too early.
+/// Timers of milliseconds may fire one too early.
 const EARLY: f64 = 0.01;
 
 async fn tenant(plan: RatePlan) -> Tenant {
@@ -122,7 +122,7 @@ async fn tenant(plan: RatePlan) -> Tenant {
     tenant
 }
 
-/// One user for whom it is always 429, and one whose change comes through at the third try.
+/// One user who always gets 429, and one whose change succeeds at the third attempt.
 fn order_faults(tenant: &Tenant) {
     let too_many = |retry_after: &str| Fault::Status {
         code: 429,
@@ -160,7 +160,7 @@ fn both(one: &Tenant, other: &Tenant) -> tempfile::NamedTempFile {
     file
 }
 
-/// What both programs must print.
+/// The expected output of both programs.
 fn expected() -> Value {
     let roles = |roles: &[&str]| json!({"roles": roles});
     let error = |error: &str, status: u16, code: Option<&str>, message: &str| {
@@ -215,7 +215,7 @@ fn check_calls(tenant: &Tenant) {
         [200, 400]
     );
     assert_eq!(statuses(&of(Endpoint::ReadUser, Some("auth0|nobody"))), [404]);
-    // Two tries after the first, as told a second apart.
+    // Two attempts after the first, a second apart as the header requires.
     let limited = of(Endpoint::ReadUser, Some("auth0|limited"));
     assert_eq!(statuses(&limited), [429; 3]);
     assert!(
@@ -223,7 +223,7 @@ fn check_calls(tenant: &Tenant) {
         "{:?}",
         waits(&limited)
     );
-    // Writes are tried again too: first as told, then as they choose.
+    // The clients retry writes too: first as the header requires, then at their own choice.
     let unlucky = of(Endpoint::PatchUser, Some("auth0|unlucky"));
     assert_eq!(statuses(&unlucky), [429, 503, 200]);
     assert!(waits(&unlucky)[0] >= 2.0 - EARLY, "{:?}", waits(&unlucky));

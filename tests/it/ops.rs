@@ -1,4 +1,4 @@
-//! What operators see: metrics, health, logs.
+//! Output for operators: metrics, health, logs.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::world::{LOG_TOKEN, Worker, World};
 const NEWEST_MESSAGE: &str = "rolekeeper_stream_last_message_timestamp_seconds";
 
 async fn metrics(worker: &Worker) -> String {
-    let (status, text) = worker.get("/metrics").await.expect("the ops listener answers");
+    let (status, text) = worker.get("/metrics").await.expect("the ops listener responds");
     assert_eq!(status, 200);
     text
 }
@@ -26,7 +26,7 @@ fn series(metrics: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What `promtool check metrics` has to say; empty when it is content.
+/// The output of `promtool check metrics`; empty when it finds nothing.
 async fn promtool(metrics: &str) -> String {
     let mut command = tokio::process::Command::new("promtool");
     command
@@ -44,7 +44,7 @@ async fn promtool(metrics: &str) -> String {
     said
 }
 
-/// A bit of everything that is counted: every fifth user gets the role, every fortieth loses it again.
+/// Some of everything that is counted: every fifth user gets the role, every fortieth loses it again.
 async fn traffic(world: &World, users: u32) {
     for n in 0..users {
         let (user, list) = (format!("auth0|u{n}"), format!("pl_{n}"));
@@ -87,7 +87,7 @@ async fn metrics_are_well_formed_complete_from_the_start_and_do_not_grow_with_us
     let is_new = |series: &&String| !first.contains(*series) && !series.starts_with(NEWEST_MESSAGE);
     let then_all = series(&then);
     let new: Vec<_> = then_all.iter().filter(is_new).collect();
-    assert!(new.is_empty(), "series that were not there at the start: {new:?}");
+    assert!(new.is_empty(), "series missing at the start: {new:?}");
     for (series, value) in [
         (
             r#"rolekeeper_role_changes_total{change="granted",outcome="written"}"#,
@@ -138,7 +138,7 @@ async fn a_standby_is_ready_and_takes_over() {
             worker.get("/readyz/announce").await.map(|(status, _)| status),
             Some(404)
         );
-        let all = worker.get("/readyz").await.expect("an answer");
+        let all = worker.get("/readyz").await.expect("a response");
         assert!(all.0 == 200 && all.1.matches(how).count() == 3, "{all:?}");
     }
     first.kill9().await;
@@ -287,7 +287,7 @@ async fn l2_readiness_shows_no_error_of_the_database() {
     world
         .eventually("it is not ready", async || !worker.is_ready().await)
         .await;
-    let (_, text) = worker.get("/readyz").await.expect("an answer");
+    let (_, text) = worker.get("/readyz").await.expect("a response");
     assert!(
         text.contains("not ready: Postgres is unavailable; the log has the reason\n"),
         "{text}"
@@ -316,7 +316,7 @@ async fn l2_readiness_shows_no_error_of_the_bus() {
                 .is_some_and(|(_, text)| text.contains(shown))
         })
         .await;
-    let (_, text) = worker.get("/readyz").await.expect("an answer");
+    let (_, text) = worker.get("/readyz").await.expect("a response");
     let told = ["JetStream:", "timed out", "127.0.0.1"];
     assert!(!told.iter().any(|detail| text.contains(detail)), "{text}");
 }

@@ -1,6 +1,7 @@
-//! Says what must be: counts, roles, audit and dead letters, from what was published and what the tenant saw.
+//! Computes the expected counts, roles, audit and dead letters, from the published events and the tenant's
+//! observations.
 //!
-//! Owns a model of the contract in a few dozen lines. Must never use the worker's code, nor ask the worker.
+//! Owns a model of the contract in a few dozen lines. Must never use the worker's code, nor query the worker.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::events::Sent;
 
-/// The role the only rule names, and where its line is.
+/// The role of the only rule, and its threshold.
 pub(crate) const ROLE: &str = "playlist_editor";
 const LINE: i64 = 100;
 
-/// Everything published, by the stream it went to (a stream made again is another one) and its sequence there.
+/// All published messages, by their stream (a stream that was created again is another one) and their sequence in it.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     stream: u32,
@@ -21,7 +22,7 @@ pub(crate) struct Oracle {
     by_id: HashMap<String, u64>,
 }
 
-/// One playlist as it must be.
+/// One expected playlist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Playlist {
     pub(crate) plays: i64,
@@ -29,7 +30,7 @@ pub(crate) struct Playlist {
     pub(crate) owner: Option<String>,
 }
 
-/// What must be.
+/// The expected state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) playlists: BTreeMap<String, Playlist>,
@@ -45,7 +46,7 @@ pub(crate) struct Change {
 }
 
 impl Oracle {
-    /// The stream acknowledged a message. The first of an id counts; a repeat must be given the first's place.
+    /// The stream acknowledged a message. The first of an id counts; a repeat must get the first one's place.
     pub(crate) fn stored(&mut self, seq: u64, sent: Sent) {
         let first = *self.by_id.entry(sent.id.clone()).or_insert(seq);
         assert_eq!(
@@ -56,7 +57,7 @@ impl Oracle {
         self.stored.entry((self.stream, seq)).or_insert(sent);
     }
 
-    /// From now on sequences are those of another stream, which knows no ids.
+    /// From now on sequences belong to another stream, which knows no ids.
     pub(crate) fn another_stream(&mut self) {
         self.stream += 1;
         self.by_id.clear();
@@ -103,7 +104,7 @@ impl Oracle {
                 _ => {}
             }
         }
-        // A playlist nothing is known of is like one without events.
+        // A playlist without information equals one without events.
         expected
             .playlists
             .retain(|_, playlist| *playlist != Playlist::default());
@@ -112,7 +113,7 @@ impl Oracle {
 }
 
 impl Expected {
-    /// Whether the user must hold the role.
+    /// Returns true if the user must hold the role.
     pub(crate) fn earns(&self, user: &str) -> bool {
         let mut own = self
             .playlists
@@ -122,7 +123,8 @@ impl Expected {
     }
 }
 
-/// How `app_metadata` of a user differs from what must be: what others last left there, and the role if earned.
+/// The difference between a user's `app_metadata` and the expected one: other clients' last values, and the role if
+/// earned.
 pub(crate) fn wrong_roles(tenant: &Tenant, client: &str, expected: &Expected, user: &str) -> Option<String> {
     let history = tenant.history(user);
     let left = history.iter().rev().find(|version| !is_by(version, client))?;
@@ -133,7 +135,7 @@ pub(crate) fn wrong_roles(tenant: &Tenant, client: &str, expected: &Expected, us
     let others = roles(left).into_iter().filter(|role| role != ROLE);
     let others: Vec<String> = others.collect();
     let (mine, kept): (Vec<_>, Vec<_>) = roles(now).into_iter().partition(|role| role == ROLE);
-    // Somebody who held it before anybody looked, and does not earn it, keeps it until adopted.
+    // A user who held the role before the first attempt, and does not earn it, keeps it until adopted.
     let unadopted = roles(&history[0]).iter().any(|role| role == ROLE);
     let earned = expected.earns(user);
     let right = kept == others
@@ -143,7 +145,7 @@ pub(crate) fn wrong_roles(tenant: &Tenant, client: &str, expected: &Expected, us
     (!right).then(|| format!("{user}: earns the role: {earned}, others left {left:?}, now {now:?}"))
 }
 
-/// What the worker's client did to the role of one user, oldest first.
+/// The changes of one user's role by the worker's client, oldest first.
 pub(crate) fn changes(tenant: &Tenant, client: &str, user: &str) -> Vec<Change> {
     let history = tenant.history(user);
     let holds = |version: &Version| roles(version).iter().any(|role| role == ROLE);
@@ -157,8 +159,8 @@ pub(crate) fn changes(tenant: &Tenant, client: &str, user: &str) -> Vec<Change> 
         .collect()
 }
 
-/// How the completed audit rows of a user (with when they were decided and completed) differ from the changes the
-/// tenant saw: each must have exactly one, decided before it and completed after.
+/// The differences between the completed audit rows of a user (with the times of decision and completion) and the
+/// changes at the tenant: each change must have exactly one row, decided before it and completed after.
 pub(crate) fn wrong_audit(seen: &[Change], rows: &[(Change, time::OffsetDateTime)]) -> Option<String> {
     let explains = |(seen, (row, completed)): (&Change, &(Change, time::OffsetDateTime))| {
         row.granted == seen.granted && row.at <= seen.at && *completed >= seen.at

@@ -1,11 +1,11 @@
-//! Users who need a person: shown with the reason, and due again when the person says so.
+//! Users who wait for the operator: shown with the reason, and due again when the operator requeues them.
 
 use serde_json::{Value, json};
 
 use crate::events::{plays, saved};
 use crate::world::{World, text};
 
-/// What the command prints, as objects.
+/// The output of the command, as objects.
 async fn parked(world: &World, arguments: &[&str]) -> Vec<Value> {
     let all = [&["parked", "--json"], arguments].concat();
     let output = world.command(&all).await;

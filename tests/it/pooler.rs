@@ -31,7 +31,7 @@ impl Pooler {
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
         let config = folder.path().join("pgbouncer.ini");
-        // Started by root, it wants to become another user.
+        // Started by root, it requires another user to switch to.
         let user = if nix::unistd::Uid::effective().is_root() {
             "user = nobody\n"
         } else {

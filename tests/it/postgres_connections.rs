@@ -1,4 +1,4 @@
-//! What a worker does when its connections to Postgres go silent, or lead to a server that only reads.
+//! The behaviour of a worker when its connections to Postgres go silent, or lead to a server that only reads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,10 +11,11 @@ use crate::data_api::DataApi;
 use crate::events::{plays, saved};
 use crate::world::{LOG_TOKEN, World};
 
-/// From a healthy Postgres on, everything is at work again within this time.
+/// Time from a healthy Postgres until every stage works again.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(40);
 
-/// The fold, the leader, the announcer and the standby are all cut off without a reset; new connections go through.
+/// The fold, the active reconciler, the announcer and the standby are all cut off without a reset; new connections
+/// pass.
 #[tokio::test]
 async fn f41_a_silent_postgres_is_left_within_40_s() {
     let world = World::builder().postgres_proxy().workers(2).start().await;
@@ -39,7 +40,7 @@ async fn f41_a_silent_postgres_is_left_within_40_s() {
         .await;
 }
 
-/// The webhook needs NATS alone; the data API is back within the time, and so is what the records caused.
+/// The webhook needs only NATS; the data API returns within the time, and so do the effects of the records.
 #[tokio::test]
 async fn f41_a_silent_postgres_is_no_matter_to_the_webhook() {
     let api = DataApi::start_in(World::builder().postgres_proxy(), &[]).await;
@@ -67,7 +68,7 @@ async fn f41_a_silent_postgres_is_no_matter_to_the_webhook() {
     api.world.settled_within(AT_WORK_WITHIN).await;
 }
 
-/// Sessions that exist only read, as those of a demoted primary do; new ones write.
+/// Existing sessions only read, as those of a demoted primary do; new ones write.
 #[tokio::test]
 async fn f42_sessions_that_only_read_are_replaced() {
     let world = World::builder().own_postgres().postgres_proxy().start().await;
@@ -107,7 +108,8 @@ async fn f42_sessions_that_only_read_are_replaced() {
         .await;
 }
 
-/// A caller that lets go at any moment of a transaction leaves no connection inside one, where later writes are lost.
+/// A caller that is cancelled at any moment of a transaction leaves no connection inside one, where later writes are
+/// lost.
 #[tokio::test]
 async fn f43_a_caller_that_lets_go_leaves_no_transaction() {
     let world = World::builder().workers(0).postgres_proxy().start().await;

@@ -1,4 +1,4 @@
-//! F60: PgBouncer between the worker and Postgres, as the operator's guide offers it.
+//! F60: PgBouncer between the worker and Postgres, as the operator's guide describes it.
 
 use crate::events::{plays, saved};
 use crate::pooler::Pooler;

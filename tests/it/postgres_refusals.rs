@@ -1,4 +1,4 @@
-//! A database user who lacks a right.
+//! A database user without a required right.
 
 use crate::world::{World, text};
 
@@ -17,7 +17,7 @@ async fn m16_a_missing_right_in_postgres_names_the_table() {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
             .execute(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
     }
     let url = database.replace("postgres@", &format!("{user}@"));
     let env = [("DATABASE_URL", url.as_str())];
@@ -31,7 +31,7 @@ async fn m16_a_missing_right_in_postgres_names_the_table() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(granted))
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let worker = world.spawn_worker_with(&env);
     world
         .eventually("the worker names the table", async || {

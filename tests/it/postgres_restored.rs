@@ -1,4 +1,5 @@
-//! F59: a Postgres restored from a backup: what it forgot is reported, and roles granted since are ours again.
+//! F59: after a restore of Postgres from a backup, the missing changes are reported, and roles granted since are ours
+//! again.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -31,7 +32,7 @@ async fn earn(world: &World, numbers: std::ops::Range<u32>) {
         .await;
 }
 
-/// One play of each of these users' playlists is taken back.
+/// One retraction for each of these users' playlists.
 async fn fall(world: &World, numbers: std::ops::Range<u32>) {
     for n in numbers {
         let retraction = retraction(&format!("r{n}"), &format!("p{n}-7"), &format!("pl_{n}"));
@@ -44,7 +45,7 @@ fn holders(world: &World, numbers: std::ops::Range<u32>) -> usize {
     numbers.filter(holds).count()
 }
 
-/// Copies the files of a stopped server; answers where the copy lies.
+/// Copies the files of a stopped server; returns the path of the copy.
 fn copy(postgres: &Postgres) -> PathBuf {
     let to = postgres.data_dir().with_file_name("backup");
     let done = Command::new("cp")
@@ -64,7 +65,7 @@ async fn back_up(world: &World) -> PathBuf {
     backup
 }
 
-/// Puts the copy back; `meanwhile` happens while Postgres is away.
+/// Restores the copy; `meanwhile` happens while Postgres is away.
 async fn restore(world: &World, backup: &PathBuf, meanwhile: impl Future<Output = ()>) {
     let mut postgres = world.postgres().await;
     postgres.stop(PostgresStop::Fast).await.expect("it stops");
@@ -84,19 +85,19 @@ async fn f59_roles_granted_since_the_backup_are_ours_again() {
 
     let worker = world.worker();
     world
-        .eventually("the metric tells", async || {
+        .eventually("the metric shows it", async || {
             worker.count(FORGOTTEN).await == Some(10)
         })
         .await;
     let tells = |line: &String| line.contains("10 role changes") && line.contains("restored from a backup");
     assert!(worker.messages().iter().any(tells));
     world
-        .eventually("those who fell lose the role", async || {
+        .eventually("users below the threshold lose the role", async || {
             holders(&world, 2..7) == 0
         })
         .await;
     assert_eq!((holders(&world, 0..2), holders(&world, 7..12)), (2, 5));
-    assert_eq!(world.patches(), 12 + 5, "no role that is earned was taken away");
+    assert_eq!(world.patches(), 12 + 5, "no earned role was revoked");
     assert_eq!(
         world.number("SELECT count(*) FROM forgotten_holders").await,
         Some(0)
@@ -139,7 +140,7 @@ async fn f59_an_empty_database_takes_no_role_away_until_told() {
     let resumed = world.command(&["resume", "--why", "it is the right one"]).await;
     assert!(resumed.status.success(), "{}", text(&resumed));
     world
-        .eventually("the role goes", async || holders(&world, 0..1) == 0)
+        .eventually("the role is revoked", async || holders(&world, 0..1) == 0)
         .await;
     assert_eq!(holders(&world, 1..2), 1);
 }

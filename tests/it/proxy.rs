@@ -1,7 +1,7 @@
-//! A TCP proxy between the worker and one server: what a network does to a connection.
+//! A TCP proxy between the worker and one server, which simulates network faults.
 //!
-//! Owns cutting, refusing, delaying, holding, going silent, and losing the answer to a COMMIT. Must never change a byte it
-//! passes on.
+//! Owns cutting, refusing, delaying, holding, going silent, and losing the response to a COMMIT. Must never change a
+//! byte that it forwards.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,12 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Where a COMMIT gets lost.
+/// The place where a COMMIT is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lose {
-    /// The server never sees it.
+    /// The server never receives it.
     Commit,
-    /// The server has answered it; the client never hears.
+    /// The server has responded; the client never receives the response.
     Answer,
 }
 
@@ -34,9 +34,9 @@ struct Shared {
     holding: Mutex<Option<&'static [u8]>>,
     held: AtomicUsize,
     lose: Mutex<Option<Lose>>,
-    /// Cancelled by a cut; a fresh one follows.
+    /// A cut cancels it; a new one follows.
     cut: Mutex<CancellationToken>,
-    /// Cancelled when connections go silent; a fresh one follows.
+    /// The silence of connections cancels it; a new one follows.
     silent: Mutex<CancellationToken>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Passes connections on to `server`, on a free port of 127.0.0.1.
+    /// Forwards connections to `server`, on a free port of 127.0.0.1.
     pub(crate) async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -73,7 +73,7 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Connections passed on so far.
+    /// Connections forwarded so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
     }
@@ -83,12 +83,12 @@ impl Proxy {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// Resets every connection; new ones are welcome.
+    /// Resets every connection; new ones are accepted.
     pub(crate) fn cut(&self) {
         std::mem::take(&mut *self.shared.cut()).cancel();
     }
 
-    /// Every connection goes silent and stays open, as when a host or a route is lost; new ones are welcome.
+    /// Every connection goes silent and stays open, as after the loss of a host or a route; new ones are accepted.
     pub(crate) fn go_silent(&self) {
         std::mem::take(&mut *self.shared.silent()).cancel();
     }
@@ -99,29 +99,29 @@ impl Proxy {
         self.cut();
     }
 
-    /// Takes connections again, without delay.
+    /// Accepts connections again, without delay.
     pub(crate) fn restore(&self) {
         self.shared.refusing.store(false, Ordering::Relaxed);
         self.delay(Duration::ZERO);
     }
 
-    /// From now on each answer of the server takes this much longer.
+    /// From now on each response of the server takes this much longer.
     pub(crate) fn delay(&self, delay: Duration) {
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self.shared.delay_ms.store(delay, Ordering::Relaxed);
     }
 
-    /// The next COMMIT on any connection is lost as told, and its connection with it.
+    /// The next COMMIT on any connection is lost at the given place, and its connection with it.
     pub(crate) fn lose_next_commit(&self, what: Lose) {
         *self.shared.lose() = Some(what);
     }
 
-    /// Whether that has happened.
+    /// Returns true if that has happened.
     pub(crate) fn has_lost_it(&self) -> bool {
         self.shared.lose().is_none()
     }
 
-    /// Requests with these bytes wait on their way to the server, until [`Self::let_go`].
+    /// Requests with these bytes wait before the server, until [`Self::let_go`].
     pub(crate) fn hold(&self, bytes: &'static [u8]) {
         *self.shared.holding() = Some(bytes);
     }
@@ -131,12 +131,12 @@ impl Proxy {
         self.shared.held.load(Ordering::Relaxed)
     }
 
-    /// Passes on what is held, also where the client is gone.
+    /// Forwards the held bytes, also if the client has disconnected.
     pub(crate) fn let_go(&self) {
         *self.shared.holding() = None;
     }
 
-    /// Answers of the server that said COMMIT and were kept from the client.
+    /// Responses of the server to COMMIT that the client did not receive.
     pub(crate) fn answers_lost(&self) -> usize {
         self.shared.answers_lost.load(Ordering::Relaxed)
     }
@@ -172,7 +172,7 @@ impl Shared {
 
     async fn connection(&self, client: TcpStream, server: SocketAddr) {
         let (cut, silent) = (self.cut().clone(), self.silent().clone());
-        // A zero linger makes the close a reset, as when a host or a firewall goes.
+        // A zero linger makes the close a reset, as after the loss of a host or at a firewall.
         let _ = client.set_zero_linger();
         if self.refusing.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Turns in the queue: a count that flaps, a user who is written all the time, and holders taken over by hand.
+//! Order in the queue: a count that flaps, a user who is written continuously, and holders adopted by hand.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn a_client_that_writes_one_user_all_the_time_costs_a_read_a_second() {
     assert!(gaps(&reads).iter().all(|gap| *gap >= 0.9), "{:?}", gaps(&reads));
 }
 
-/// Reconcile locks nominations before assignments; so does `adopt`, or one of the two would be ended by Postgres.
+/// Reconcile locks queue entries before assignments; `adopt` does the same, or Postgres would end one of the two.
 #[tokio::test]
 async fn adopt_and_an_attempt_lock_in_one_order() {
     let world = World::builder().workers(0).start().await;
@@ -86,7 +86,7 @@ async fn adopt_and_an_attempt_lock_in_one_order() {
     sqlx::query(queued)
         .execute(&world.db)
         .await
-        .expect("a nomination");
+        .expect("a queue entry");
     let mut attempt = world.db.begin().await.expect("a transaction");
     let lock = "SELECT FROM nominations WHERE user_id = 'auth0|ann' FOR UPDATE";
     sqlx::query(lock).execute(&mut *attempt).await.expect("a lock");

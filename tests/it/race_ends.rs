@@ -1,4 +1,5 @@
-//! Races that no look can conclude: the account is another one, the user is gone, or what is needed is kept no longer.
+//! Races that no attempt can conclude: the account is another one, the user is gone, or the needed rows are no longer
+//! kept.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ async fn sql(world: &World, statement: &'static str) {
     sqlx::raw_sql(statement)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
-/// A race that stays open: no record tells how the profile became what it is.
+/// A race that stays open: no record explains the profile.
 async fn open_race(world: &World) {
     stream_logs(world).await;
     race(world, ANN, &["mentor", "vip"]).await;
@@ -33,8 +34,8 @@ async fn open_race(world: &World) {
     world.quiet().await;
 }
 
-/// Our revoke overwrites another client's `vip`, and the account is deleted and made anew before the records come; Auth0 was
-/// asked in between if it was `seen`.
+/// Our revoke overwrites another client's `vip`, and the account is deleted and created again before the records
+/// arrive; Auth0 was read in between if it was `seen`.
 async fn made_anew(seen: bool) {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
@@ -52,7 +53,7 @@ async fn made_anew(seen: bool) {
         .fault_once(late, Fault::Delay(Duration::from_millis(300)));
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
-        .eventually("our write is on its way", async || {
+        .eventually("our write is in flight", async || {
             world.tenant.faults_waiting() == 0
         })
         .await;
@@ -68,7 +69,7 @@ async fn made_anew(seen: bool) {
         .await;
     let answered = "SELECT count(*) FROM nominations";
     world
-        .eventually("its answer is read", async || {
+        .eventually("its response is read", async || {
             world.number(answered).await == Some(0)
         })
         .await;
@@ -84,7 +85,7 @@ async fn made_anew(seen: bool) {
     let anew = json!({"app_metadata": {"roles": []}});
     world.tenant.create_user(ANN, anew).expect("a sign-up");
     world.quiet().await;
-    // Ten minutes later nothing more has come.
+    // Ten minutes later no further record has arrived.
     sql(
         &world,
         "UPDATE races SET found_at = found_at - interval '10 minutes'",
@@ -171,7 +172,7 @@ async fn a_record_that_auth0_never_answers_about_is_given_up() {
     race(&world, ANN, &["mentor", "vip"]).await;
     let failed = "SELECT count(*) FROM foreign_writes WHERE asks > 0";
     world
-        .eventually("it was asked for", async || world.number(failed).await == Some(1))
+        .eventually("it was requested", async || world.number(failed).await == Some(1))
         .await;
     let aged = "UPDATE foreign_writes SET asked_at = asked_at - interval '25 hours', ask_at = now() WHERE ask_at IS NOT NULL";
     sql(&world, aged).await;

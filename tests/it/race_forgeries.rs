@@ -1,4 +1,4 @@
-//! Records that anyone may post: they are cheap, and no role that a person gave is taken for ours on their word.
+//! Forged records: they cost little, and they never turn a role that was given by hand into ours.
 
 use std::time::Duration;
 
@@ -25,16 +25,16 @@ async fn post(world: &World, (log_id, client): (&str, &str), at: OffsetDateTime,
     assert_eq!(world.worker().post_logs(LOG_TOKEN, record).await, Some(200));
 }
 
-/// When the last write to Ann was done.
+/// The time of the last write to Ann.
 fn last_write(world: &World) -> OffsetDateTime {
     world.tenant.history(ANN).last().expect("a write").at
 }
 
-/// The tenant has not known the records for ten minutes, and all that follows is done.
+/// The tenant has not known the records for ten minutes, and all consequences are done.
 async fn unknown(world: &World, records: i64) {
     let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS'";
     world
-        .eventually("it is folded and looked at", async || {
+        .eventually("it is folded and had an attempt", async || {
             world.number(folded).await >= Some(records)
                 && world.number("SELECT count(*) FROM nominations").await == Some(0)
         })
@@ -43,7 +43,7 @@ async fn unknown(world: &World, records: i64) {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.quiet().await;
 }
 
@@ -56,7 +56,7 @@ async fn a_forged_record_takes_no_role_that_a_person_gave() {
     world.quiet().await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
-        .eventually("the role is taken", async || world.roles(ANN) == ["staff"])
+        .eventually("the role is revoked", async || world.roles(ANN) == ["staff"])
         .await;
     world.quiet().await;
     let between = last_write(&world) + Duration::from_millis(1);
@@ -78,7 +78,7 @@ async fn a_forged_record_takes_no_role_that_a_person_gave() {
     assert_eq!(adopted.await, Some(0));
 }
 
-/// The worker died before its write was applied, and a record says that it was.
+/// The worker died before its write was applied, and a record claims that it was applied.
 #[tokio::test]
 async fn a_forged_record_under_our_own_id_reopens_no_write() {
     let world = World::start().await;
@@ -102,7 +102,7 @@ async fn a_forged_record_under_our_own_id_reopens_no_write() {
     assert_eq!(world.number(closed).await, Some(1));
 }
 
-/// Two records with very many roles, and two more that a version before has kept.
+/// Two records with very many roles, and two more that an earlier version has stored.
 #[tokio::test]
 async fn records_with_very_many_roles_hold_up_no_other_user() {
     let world = World::start().await;
@@ -117,13 +117,13 @@ async fn records_with_very_many_roles_hold_up_no_other_user() {
         let kept = "INSERT INTO foreign_writes (user_id, record_id, written_at, roles, wiped) VALUES ($1, $2, $3, $4, false)";
         let kept = sqlx::query(kept).bind(ANN).bind(format!("kept{n}")).bind(at);
         let kept = kept.bind(json!(roles)).execute(&world.db).await;
-        kept.expect("Postgres answers");
+        kept.expect("Postgres responds");
     }
     let anew = "INSERT INTO nominations (user_id, urgency, observe) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
     sqlx::query(anew)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.seed_user("auth0|bob", &[]);
     world.earn("auth0|bob", "pl_2").await;
     world

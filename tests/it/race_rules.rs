@@ -1,4 +1,4 @@
-//! A race that was dealt with under rules which have changed since.
+//! A race under rules that have changed since.
 
 use crate::events::{Sent, plays, retraction, saved};
 use crate::oracle::ROLE;
@@ -8,7 +8,7 @@ use crate::world::World;
 
 const ANN: &str = "auth0|ann";
 
-/// Until its second version the rules name a role `beta` too.
+/// Until its second version the rules also name a role `beta`.
 async fn world(roles: &[&str]) -> (World, RulesFile) {
     let rules = RulesFile::new(&(rule(ROLE, 5, 5, "") + &rule("beta", 2, 2, "")));
     let world = World::builder()
@@ -20,14 +20,14 @@ async fn world(roles: &[&str]) -> (World, RulesFile) {
     (world, rules)
 }
 
-/// Our write that follows upon `events` leaves `ours`, over another client's write of `theirs`; the race ends with `merged`.
+/// Our write after `events` leaves `ours`, over another client's write of `theirs`; the race ends with `merged`.
 async fn race(world: &World, events: &[Sent], [theirs, ours, merged]: [&[&str]; 3]) {
     overwritten(world, ANN, world.publish(events), [theirs, ours]).await;
     world.quiet().await;
     assert_eq!(world.roles(ANN), merged);
 }
 
-/// The rules name `beta` no more, and Ann earns the other role.
+/// The rules no longer name `beta`, and Ann earns the other role.
 async fn without_beta(world: &World, rules: &RulesFile) {
     rules.write(&rule(ROLE, 5, 5, ""));
     let path = rules.path().display().to_string();

@@ -1,7 +1,7 @@
 //! Another client writes the same roles at the same time.
 //!
-//! The other client reads, thinks and writes over real HTTP, as any client of the tenant does; it overwrites what we
-//! wrote in between as we overwrite what it wrote. It keeps a list of what it meant to change.
+//! The other client reads, waits and writes over real HTTP, as any client of the tenant does; it overwrites our write
+//! in between as we overwrite its write. It keeps a list of its intended changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,11 +22,11 @@ use crate::world::{CLIENT, LOG_TOKEN, World, size};
 const OTHER: &str = "crm";
 const OTHER_SECRET: &str = "other-secret";
 const ANN: &str = "auth0|ann";
-/// Most runs that are added until both kinds of races have been seen.
+/// Maximum number of further runs until both kinds of races have occurred.
 const MORE_RUNS: u64 = 40;
 /// Seeds that `scripts/long.sh` adds.
 const MORE_SEEDS: u32 = 20;
-/// Roles that the other client gives and takes.
+/// Roles that the other client gives and removes.
 const THEIRS: [&str; 4] = ["mentor", "beta", "vip", "staff"];
 
 /// Another client of the Management API.
@@ -41,18 +41,18 @@ impl Other {
     }
 
     async fn read(&self, user: &str) -> Vec<String> {
-        let answer = self.0.user(user, None).await.expect("an answer");
+        let answer = self.0.user(user, None).await.expect("a response");
         let user: Value = answer.json().await.expect("JSON");
         serde_json::from_value(user["app_metadata"]["roles"].clone()).expect("a list of roles")
     }
 
     async fn write(&self, user: &str, roles: &[String]) {
         let patch = json!({"app_metadata": {"roles": roles}});
-        let answer = self.0.user(user, Some(&patch)).await.expect("an answer");
+        let answer = self.0.user(user, Some(&patch)).await.expect("a response");
         assert_eq!(answer.status(), 200);
     }
 
-    /// Turns one role of its own over, as it stood when it read; answers which, and whether it is given now.
+    /// Toggles one role of its own, from the state that it read; returns that role and its new state.
     async fn turn_over(&self, user: &str, rng: &mut StdRng) -> (&'static str, bool) {
         let mut roles = self.read(user).await;
         let role = *THEIRS.choose(rng).expect("some roles");
@@ -68,14 +68,14 @@ impl Other {
     }
 }
 
-/// What one user was through, and what must be in the end.
+/// The history of one user, and the expected end.
 struct Story {
     user: String,
     turns: usize,
     must_hold: BTreeSet<String>,
 }
 
-/// Connects the tenant's log to the worker, as late as `delay` says, out of order, and some of it twice.
+/// Connects the tenant's log to the worker, with the given `delay`, out of order, and partly duplicated.
 async fn stream_logs(world: &World, delay: std::ops::RangeInclusive<u64>, seed: u64) {
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let stream = LogStream {
@@ -88,7 +88,7 @@ async fn stream_logs(world: &World, delay: std::ops::RangeInclusive<u64>, seed: 
     world.tenant.stream_logs(stream).expect("a runtime");
 }
 
-/// The other client at work on one user until the end.
+/// The other client works on one user until the end.
 async fn meddle(other: Other, user: String, mut rng: StdRng, until: Instant) -> Story {
     let mut must_hold = BTreeSet::from(["mentor".to_owned()]);
     let mut turns = 0;
@@ -109,7 +109,7 @@ async fn meddle(other: Other, user: String, mut rng: StdRng, until: Instant) -> 
     }
 }
 
-/// Plays cross the line and are taken back, at each of the users, until the end.
+/// Plays cross the threshold and are retracted, for each of the users, until the end.
 async fn cross(world: &World, users: usize, mut rng: StdRng, until: Instant) {
     let mut round = 0;
     while Instant::now() < until {
@@ -127,18 +127,18 @@ async fn cross(world: &World, users: usize, mut rng: StdRng, until: Instant) {
     }
 }
 
-/// Waits until all is folded and nobody is due.
+/// Waits until all is folded and no user is due.
 async fn quiet(world: &World) {
     world
         .eventually_within(
             Duration::from_mins(1),
-            "all is folded and nobody is due",
+            "all is folded and no user is due",
             async || world.is_quiet().await,
         )
         .await;
 }
 
-/// How many races ended so.
+/// The number of races with this outcome.
 async fn races(world: &World, outcome: &str) -> f64 {
     let series = format!("rolekeeper_races_total{{outcome=\"{outcome}\"}}");
     world.worker().metric(&series).await
@@ -154,7 +154,7 @@ async fn race(world: &World, theirs: &[&str]) -> Other {
         .fault_once(late, Fault::Delay(Duration::from_millis(500)));
     world.earn(ANN, "pl_1").await;
     world
-        .eventually("our write is on its way", async || {
+        .eventually("our write is in flight", async || {
             world.tenant.faults_waiting() == 0
         })
         .await;
@@ -166,7 +166,7 @@ async fn race(world: &World, theirs: &[&str]) -> Other {
 #[tokio::test]
 async fn what_another_client_wrote_between_our_read_and_our_write_is_brought_back() {
     let world = World::start().await;
-    // Records come when all is written.
+    // Records arrive after all writes.
     stream_logs(&world, 1_000..=1_500, 1).await;
     race(&world, &["beta", "vip"]).await;
     world
@@ -219,12 +219,12 @@ async fn a_race_that_no_record_explains_is_left_to_a_person() {
             .await,
         Some(1)
     );
-    // Ten minutes later no record has come.
+    // Ten minutes later no record has arrived.
     let aged = "UPDATE races SET found_at = found_at - interval '10 minutes'";
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("it is given up", async || races(&world, "unresolved").await > 0.0)
         .await;
@@ -309,7 +309,7 @@ async fn a_write_that_was_not_applied_is_found_when_records_of_later_ones_come()
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("the role is there", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
@@ -343,7 +343,7 @@ async fn an_import_has_every_holder_looked_at_and_a_kill_only_pauses_that() {
         Some(200)
     );
     world
-        .eventually("some are looked at", async || {
+        .eventually("some had an attempt", async || {
             world.calls_to(Endpoint::ReadUser) > reads + 5
         })
         .await;
@@ -351,14 +351,16 @@ async fn an_import_has_every_holder_looked_at_and_a_kill_only_pauses_that() {
     world.start_worker().await;
     let stale = "SELECT count(*) FROM assignments WHERE verified_at <= (SELECT told_at FROM verify_anew)";
     world
-        .eventually("all are looked at", async || world.number(stale).await == Some(0))
+        .eventually("all had an attempt", async || {
+            world.number(stale).await == Some(0)
+        })
         .await;
     let looks = world.calls_to(Endpoint::ReadUser) - reads;
-    // Those in hand at the kill are read again, and nobody else.
+    // The users in flight at the kill are read again, and no others.
     assert!((HOLDERS..=HOLDERS + 16).contains(&looks), "{looks}");
 }
 
-/// One seeded run of F16; answers how many races ended as merged, with nothing lost, and unresolved.
+/// One seeded run of F16; returns how many races ended as merged, with nothing lost, and unresolved.
 async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
     const USERS: usize = 6;
     let mut rng = StdRng::seed_from_u64(seed);
@@ -401,7 +403,7 @@ async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
         let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {open}")))
             .fetch_one(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         assert_eq!(open, 0, "seed {seed}");
     }
     let races = [
@@ -422,7 +424,8 @@ async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
     races
 }
 
-/// How a user differs from what the other client meant and the plays earn.
+/// The difference between a user's roles and the intended ones: the other client's changes, and the role if the plays
+/// earn it.
 fn wrong(world: &World, story: &Story) -> Option<String> {
     let Story {
         user,
@@ -465,7 +468,7 @@ async fn runs(seeds: std::ops::Range<u64>, delay: std::ops::RangeInclusive<u64>)
     let mut all = [0.0; 3];
     let end = seeds.end + u64::from(size(0, MORE_SEEDS));
     for seed in seeds.start..end + MORE_RUNS {
-        // That a write of ours undoes another is chance, and rare: where none has, some more runs.
+        // Our write rarely overwrites another, by chance: if none did, further runs follow.
         if seed >= end && all[0] > 0.0 && all[1] > 0.0 {
             break;
         }

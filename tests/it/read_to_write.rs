@@ -1,4 +1,4 @@
-//! Between our read of a profile and our write: other clients write too, and what we read grows old.
+//! Between our read of a profile and our write other clients write too, and the read data becomes old.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use crate::oracle::ROLE;
 use crate::world::{CLIENT, World};
 
 const ANN: &str = "auth0|ann";
-/// Each answer of Postgres takes so long: longer than a profile may wait between our read and our write.
+/// The delay of each response of Postgres: longer than a profile may wait between our read and our write.
 const SLOW: Duration = Duration::from_millis(2_300);
 
-/// Orders a slow answer to the next read of Ann, lets her earn the role, and returns while that answer is on its way.
+/// Orders a slow response to the next read of Ann, lets her earn the role, and returns while that response is in
+/// flight.
 async fn being_read(world: &World) {
     world.seed_user(ANN, &["mentor"]);
     let slow = Fault::DelayedAnswer(Duration::from_millis(700));
@@ -37,7 +38,7 @@ async fn slow_postgres_after_a_read_costs_no_role_of_others() {
     let edited = world.tenant.edit_by_other_client("crm", ANN, theirs);
     edited.expect("an edit");
     world
-        .eventually_within(Duration::from_mins(1), "written, or given back", async || {
+        .eventually_within(Duration::from_mins(1), "written, or requeued", async || {
             world.patches() > 0 || world.attempts_noted().await > 0
         })
         .await;
@@ -48,7 +49,7 @@ async fn slow_postgres_after_a_read_costs_no_role_of_others() {
     assert_eq!((world.patches(), world.number(late).await), (1, Some(0)));
 }
 
-/// A client that takes nearly all that the tenant allows, until it is dropped.
+/// A client that uses nearly the whole rate limit of the tenant, until it is dropped.
 async fn takes_most_of_it(world: &World) -> JoinSet<()> {
     world.seed_user("auth0|theirs", &[]);
     let client = Management::connect(&world.tenant, CLIENT, "secret").await;

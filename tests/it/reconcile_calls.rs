@@ -1,4 +1,4 @@
-//! What reconciling costs at the tenant: only what it must.
+//! The calls of reconciling at the tenant: only the necessary ones.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ async fn a_role_change_costs_two_calls_and_the_same_standing_again_none() {
     world.settled().await;
     assert_eq!(world.endpoints_of("auth0|ann"), [ReadUser, PatchUser]);
 
-    // A second playlist reaches the line and the first falls back: nominated twice, in step and just verified.
+    // A second playlist reaches the threshold and the first falls below it: the user is enqueued twice, up to date and
+    // just verified.
     world.earn("auth0|ann", "pl_2").await;
     world.settled().await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
@@ -36,7 +37,7 @@ async fn a_role_change_costs_two_calls_and_the_same_standing_again_none() {
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
 }
 
-/// Starts a user below the line; answers 10,000 events over the line and back.
+/// Starts a user below the threshold; returns 10,000 events that cross it in both directions.
 async fn flapper(world: &World) -> Vec<Sent> {
     world.seed_user("auth0|ann", &["mentor"]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
@@ -50,7 +51,7 @@ async fn flapper(world: &World) -> Vec<Sent> {
     (0..5_000).flat_map(there_and_back).collect()
 }
 
-/// The read of a profile takes as long as it does at Auth0.
+/// The read of a profile takes as long as at Auth0.
 fn tenant_far_away() -> TenantOptions {
     TenantOptions {
         latency: Duration::from_millis(30)..=Duration::from_millis(90),
@@ -68,7 +69,7 @@ async fn ten_thousand_flaps_cost_two_calls_at_most_and_end_right() {
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
     let (calls, took) = (world.calls_of("auth0|ann").len(), began.elapsed());
     println!("{calls} calls for 10,000 flaps in {took:?}");
-    // A look is at most two calls, and a user who finds no rest is looked at every ten seconds all the same.
+    // An attempt has at most two calls, and a user who keeps flapping still gets an attempt every ten seconds.
     let looks = 1 + usize::try_from(took.as_secs() / 10).expect("seconds");
     assert!(calls <= 2 * looks, "{:?}", world.endpoints_of("auth0|ann"));
 }

@@ -1,4 +1,4 @@
-//! When nobody can work: credentials, scopes and tokens that are refused pause the stage, and it resumes by itself.
+//! The circuit breaker: refused credentials, scopes and tokens stop the stage, and it resumes by itself.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::world::{CLIENT, World, gaps};
 
 const PAUSED: &str = "rolekeeper_reconcile_paused";
 
-/// Twenty users reach the line.
+/// Twenty users reach the threshold.
 async fn twenty_earn(world: &World, name: &str) {
     for n in 0..20 {
         let (user, list) = (format!("auth0|{name}{n}"), format!("{name}_{n}"));
@@ -23,7 +23,7 @@ async fn twenty_earn(world: &World, name: &str) {
     }
 }
 
-/// Breaks the credentials, lets twenty users reach the line, mends them, and looks at what happened in between.
+/// Breaks the credentials, lets twenty users reach the threshold, repairs them, and checks the calls in between.
 async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), mends: impl Fn(&World)) {
     let worker = world.worker();
     world.note_attempts().await;
@@ -34,7 +34,7 @@ async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), 
     breaks(&world);
     twenty_earn(&world, "ann").await;
     world
-        .eventually("the stage is paused", async || {
+        .eventually("the circuit breaker is open", async || {
             worker.count(PAUSED).await == Some(1)
         })
         .await;
@@ -89,7 +89,7 @@ async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
         world.tenant.register_client(client);
         world.tenant.revoke_tokens(CLIENT);
     };
-    // Tokens keep the scopes they were issued with: only a new one will do.
+    // Tokens keep the scopes of their issue: only a new one works.
     let mends = |world: &World| world.tenant.register_client(Client::new(CLIENT, "secret"));
     paused_and_mended(World::start().await, "Insufficient scope", breaks, mends).await;
 }
@@ -120,7 +120,7 @@ async fn a_wrong_audience_pauses_the_stage_until_a_worker_has_the_right_one() {
     world.earn("auth0|ann", "pl_1").await;
     let worker = world.worker();
     world
-        .eventually("the stage is paused", async || {
+        .eventually("the circuit breaker is open", async || {
             worker.count(PAUSED).await == Some(1)
         })
         .await;
@@ -159,7 +159,7 @@ async fn a_token_is_refreshed_once_for_everybody_before_and_after_its_end() {
         "{first} tokens, then {}, {refused} calls were refused",
         world.calls_to(Token) - first
     );
-    // Whatever was in hand with the revoked token is refused once, and then goes on with one new token.
+    // The in-flight calls with the revoked token are refused once, and then continue with one new token.
     assert!(refused <= 16 && world.attempts_noted().await == 0);
     let lifetimes = gaps(&world.tenant.calls()).iter().sum::<f64>() / 2.7;
     let bound = 2 + format!("{lifetimes:.0}").parse::<usize>().expect("a number");

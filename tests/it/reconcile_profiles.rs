@@ -1,4 +1,4 @@
-//! Profiles as real tenants have them: odd, large, incomplete. Only the owned role may change in one.
+//! Profiles of real tenants: odd, large, incomplete. Only the managed role may change in one.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -10,17 +10,17 @@ use crate::events::{plays, retraction, saved};
 use crate::oracle::ROLE;
 use crate::world::World;
 
-/// One user, as it was and as it must be.
+/// One user, with the initial and the expected state.
 struct Case {
     user: String,
     before: Value,
-    /// Roles before; none where there is no list of strings.
+    /// Roles before; none if there is no list of strings.
     roles: Option<Vec<String>>,
-    /// Whether somebody must look at it instead of us.
+    /// True if the operator must repair it.
     parked: bool,
 }
 
-/// Seeds a user with this profile, who is about to reach the line.
+/// Seeds a user with this profile, who is about to reach the threshold.
 async fn seed(world: &World, n: usize, profile: Value) -> Case {
     let (user, list) = (format!("auth0|u{n}"), format!("pl_{n}"));
     let roles = profile["app_metadata"].get("roles").cloned();
@@ -39,7 +39,7 @@ async fn seed(world: &World, n: usize, profile: Value) -> Case {
     }
 }
 
-/// Everybody reaches the line, and then everybody falls below it: each profile is as it was but for the role.
+/// All users reach the threshold, and then all fall below it: each profile is unchanged except for the role.
 async fn up_and_down(world: &World, cases: &[Case]) {
     for n in 0..cases.len() {
         world
@@ -65,11 +65,11 @@ async fn up_and_down(world: &World, cases: &[Case]) {
 
 async fn quiet(world: &World) {
     world
-        .eventually("nobody is due", async || world.is_quiet().await)
+        .eventually("no user is due", async || world.is_quiet().await)
         .await;
 }
 
-/// Roles of the user at the line and below it.
+/// Roles of the user at the threshold and below it.
 fn with_and_without(case: &Case) -> (Vec<String>, Vec<String>) {
     let roles = case.roles.clone().unwrap_or_default();
     let without = roles.iter().filter(|role| *role != ROLE).cloned().collect();
@@ -96,7 +96,7 @@ async fn check(world: &World, case: &Case, roles: Vec<String>) {
         assert_eq!(
             (writes, world.tenant.history(user).len()),
             (0, 1),
-            "{user} is not ours to mend"
+            "{user} is left to the operator"
         );
         let why = "SELECT user_id, last_error FROM nominations WHERE parked_at IS NOT NULL";
         let parked = world.rows(why).await;
@@ -155,7 +155,7 @@ async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile()
         worker.count(r#"rolekeeper_nominations{state="parked"}"#).await,
         Some(1)
     );
-    // More events do not wake it: nothing has changed about the reason.
+    // More events do not cause an attempt: the reason still exists.
     world
         .publish(&[retraction("r", "p-1", "pl_0"), crate::events::play("q", "pl_0")])
         .await;
@@ -201,7 +201,7 @@ async fn a_profile_that_auth0_finds_too_large_is_parked_with_its_reason() {
     assert_eq!(world.calls_of(&refused.user).len(), 2, "asked once");
 }
 
-/// Anything JSON can be, with keys that Auth0 takes.
+/// Any JSON value, with keys that Auth0 accepts.
 fn anything(rng: &mut StdRng, depth: u32) -> Value {
     match rng.random_range(0..if depth == 0 { 5 } else { 7 }) {
         0 => rng.random_range(-9..9_000_000_000_i64).into(),

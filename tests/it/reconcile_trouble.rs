@@ -1,4 +1,4 @@
-//! What reconciling does when the tenant is in trouble: limits, errors, lost answers, gone users.
+//! Reconciling while the tenant is in trouble: limits, errors, lost responses, users who are gone.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const LIMITED: [&str; 2] = [
     r#"rolekeeper_auth0_calls_total{call="patch_user",result="limited"}"#,
 ];
 
-/// Impatient, so that a call without an answer is soon over.
+/// A short timeout, so that a call without a response ends soon.
 fn impatient() -> Builder {
     World::builder()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -55,7 +55,7 @@ async fn a_tenant_that_says_429_for_long_costs_no_attempts_and_few_calls() {
         world.settled().await;
         assert_eq!(world.roles(user), ["mentor", ROLE]);
         let calls = world.calls_of(user);
-        // Held for 1 s, then 2 s: nobody hammers.
+        // The stage waits 1 s, then 2 s, so calls do not accumulate.
         assert!(calls.len() <= 8, "{calls:?}");
     }
     assert_eq!(world.attempts_noted().await, 0);
@@ -217,7 +217,7 @@ async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
         assert!(!endpoints[3..].contains(&PatchUser), "{endpoints:?}");
         let confirmed = ("granted".to_owned(), Some("confirmed".to_owned()));
         assert_eq!(world.audit_of(user).await, [confirmed]);
-        // Not looked at before a write that is late could have arrived.
+        // No attempt before a late write could have arrived.
         assert!(
             gaps(&world.calls_of(user))[1] >= 2.9,
             "{:?}",
@@ -235,7 +235,7 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
         .fault_once(CallMatch::to(PatchUser), Fault::AnsweredButNotApplied);
     world.earn("auth0|ann", "pl_1").await;
     world
-        .eventually("it is taken for done", async || world.is_quiet().await)
+        .eventually("it counts as done", async || world.is_quiet().await)
         .await;
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
     // A day later.
@@ -243,14 +243,14 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
     sqlx::query(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world
         .eventually("the role is there", async || {
             world.roles("auth0|ann") == ["mentor", ROLE]
         })
         .await;
     world
-        .eventually("it is in step", async || world.is_quiet().await)
+        .eventually("it is up to date", async || world.is_quiet().await)
         .await;
     assert_eq!(
         world.endpoints_of("auth0|ann"),
@@ -270,36 +270,36 @@ async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gon
     world.earn("auth0|ann", "pl_1").await;
     let decided = "SELECT count(*) FROM role_changes WHERE attempted_at IS NOT NULL";
     world
-        .eventually("the write is on its way", async || {
+        .eventually("the write is in flight", async || {
             world.number(decided).await == Some(1)
         })
         .await;
     assert!(world.tenant.delete_user("auth0|ann"));
-    world.earn("auth0|nobody", "pl_2").await;
+    world.earn("auth0|unknown", "pl_2").await;
     world.earn("auth0|eve", "pl_3").await;
     world
         .eventually("both are done", async || world.is_quiet().await)
         .await;
 
-    // Three sweeps later, nobody has asked for them again.
+    // Three sweeps later there was no further call for them.
     for _ in 0..3 {
         let unset = "UPDATE assignments SET wanted = false WHERE user_id = 'auth0|eve'";
         sqlx::query(unset)
             .execute(&world.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         let mended = "SELECT count(*) FROM assignments WHERE wanted";
         world
             .eventually("a sweep has been", async || world.number(mended).await == Some(1))
             .await;
     }
     assert_eq!(world.endpoints_of("auth0|ann"), [ReadUser, PatchUser]);
-    assert_eq!(world.endpoints_of("auth0|nobody"), [ReadUser]);
+    assert_eq!(world.endpoints_of("auth0|unknown"), [ReadUser]);
     assert_eq!(
         world.audit_of("auth0|ann").await,
         [("granted".to_owned(), Some("gone".to_owned()))]
     );
-    assert!(world.audit_of("auth0|nobody").await.is_empty());
+    assert!(world.audit_of("auth0|unknown").await.is_empty());
     let tombstones = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL AND profile IS NULL";
     assert_eq!(world.number(tombstones).await, Some(2));
 }

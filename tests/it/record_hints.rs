@@ -1,5 +1,5 @@
-//! A record of the tenant's log is a hint: forged, odd, of another tenant or by the thousand, it changes no roles, plan or
-//! flags, keeps nobody waiting and stops nothing.
+//! A record of the tenant's log is a hint: a forged, odd or foreign record, or thousands of them, changes no roles,
+//! plan or flags, delays no user and stops nothing.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn post(world: &World, records: &[Value]) {
     assert_eq!(posted, Some(200));
 }
 
-/// An event of Event Streams about Ann, dated far ahead.
+/// An event of Event Streams about Ann, with a date far in the future.
 fn forged(id: &str) -> Value {
     let object = json!({"user_id": ANN, "created_at": "2024-01-01T00:00:00Z", "updated_at": "9999-12-30T00:00:00Z",
         "email": "mallory@example.com", "email_verified": true, "blocked": false,
@@ -47,7 +47,7 @@ async fn f46_a_record_dated_ahead_does_not_freeze_the_copy() {
     let user = world.tenant.user(ANN).expect("there");
     let right = json!({"plan": "gold", "email": user["email"], "roles": ["vip", "playlist_editor"]});
     world
-        .eventually("the copy is as Auth0 answers", async || {
+        .eventually("the copy equals the response of Auth0", async || {
             world.rows(copy).await == [right.clone()]
         })
         .await;
@@ -59,7 +59,7 @@ async fn f46_no_record_changes_roles_plan_or_flags_of_the_copy() {
     let world = World::start().await;
     an_editor(&world).await;
     world.worker().kill9().await;
-    // Without the stage that asks Auth0 again, what the records say stands.
+    // Without the stage that reads Auth0 again, the values of the records stay.
     world.start_worker_with(&[("ONLY", "http,fold")]).await;
     let before = world
         .rows("SELECT profile, fields - 'email' AS fields, gone_at FROM users")
@@ -82,7 +82,7 @@ async fn f46_no_record_changes_roles_plan_or_flags_of_the_copy() {
     let email = "SELECT count(*) FROM users WHERE fields #>> '{email,value}' = 'm@example.com' AND last_login_at <= now()
         AND (fields #>> '{email,at}')::timestamptz <= now()";
     world
-        .eventually("an e-mail is taken from a record", async || {
+        .eventually("a record changes an e-mail", async || {
             world.number(email).await == Some(1)
         })
         .await;
@@ -116,7 +116,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
         post(&world, some).await;
     }
     world
-        .eventually("all wait for a look", async || {
+        .eventually("all wait for an attempt", async || {
             world
                 .number("SELECT count(*) FROM nominations WHERE urgency = 3")
                 .await
@@ -124,11 +124,11 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
         })
         .await;
     let meanwhile = crossing("auth0|meanwhile", "pl_meanwhile").await;
-    // Below what a person sees the busy machine decides, not the queue.
+    // Below a perceptible delay the load of the machine decides, not the queue.
     let bound = (usual * 2).max(Duration::from_secs(1));
     assert!(meanwhile <= bound, "{meanwhile:?}, usually {usual:?}");
     world
-        .eventually("some were asked for", async || {
+        .eventually("some were read", async || {
             world.calls_to(Endpoint::ReadUser) > 100
         })
         .await;
@@ -142,7 +142,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
     // A quarter of 200 a second, and a quarter of the burst.
     let most = 50.0 * began.elapsed().as_secs_f64() + 25.0 + 1.0;
     let reads = u32::try_from(reads).expect("a small number");
-    assert!(f64::from(reads) <= most, "{reads} reads, {most} may be");
+    assert!(f64::from(reads) <= most, "{reads} reads, at most {most}");
     let rows = "SELECT count(*) FROM users WHERE user_id LIKE 'auth0|invented%'";
     assert_eq!(world.number(rows).await, Some(0));
 }
@@ -228,14 +228,14 @@ async fn f56_an_import_is_one_mark_and_auth0_roles_are_none() {
     let anew =
         "SELECT count(*) FROM assignments, verify_anew WHERE verified_at > before AND before > '-infinity'";
     world
-        .eventually("the holder was verified anew", async || {
+        .eventually("the holder was verified again", async || {
             world.number(anew).await == Some(1)
         })
         .await;
     world.settled().await;
     let told = "SELECT count(*) FROM verify_anew WHERE before <= told_at";
     assert_eq!(world.number(told).await, Some(1));
-    // Five imports within the hour are verified once, or twice where the sweep came between them.
+    // Five imports within the hour are verified once, or twice if the sweep came between them.
     assert!((1..=2).contains(&(world.calls_to(Endpoint::ReadUser) - reads)));
 }
 
@@ -274,7 +274,7 @@ async fn f45_a_playlist_with_a_cut_name_has_an_owner() {
     let mut cut = saved("cut", "pl_cut", ANN);
     let payload = String::from_utf8_lossy(&cut.payload).replace("Road trip", "DJ \\ud83d");
     cut.payload = payload.into_bytes();
-    // Past the oracle, which reads JSON as serde does.
+    // Not through the oracle, which reads JSON as serde does.
     let stored = world.try_publish(&cut).await.expect("nats-server is there");
     stored.await.expect("it is stored");
     world.publish(&plays("play", "pl_cut", 0..100)).await;

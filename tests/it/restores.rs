@@ -1,4 +1,4 @@
-//! Roles of other clients that come back: under which conditions, how many, and what is kept of it.
+//! Restored roles of other clients: the conditions, their number, and their rows.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::world::{CLIENT, LOG_TOKEN, World, text};
 
 const ANN: &str = "auth0|ann";
 
-/// Records come when all is written.
+/// Records arrive after all writes.
 pub(crate) async fn stream_logs(world: &World) {
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let delay = Duration::from_millis(700)..=Duration::from_millis(900);
@@ -34,7 +34,7 @@ pub(crate) async fn race(world: &World, user: &str, theirs: &[&str]) {
     .await;
 }
 
-/// Our write that follows upon `begun` leaves `ours`, over another client's write of `theirs`.
+/// Our write after `begun` leaves `ours`, over another client's write of `theirs`.
 pub(crate) async fn overwritten(
     world: &World,
     user: &str,
@@ -46,7 +46,7 @@ pub(crate) async fn overwritten(
     world.tenant.fault_once(late, delay);
     begun.await;
     world
-        .eventually("our write is on its way", async || {
+        .eventually("our write is in flight", async || {
             world.tenant.faults_waiting() == 0
         })
         .await;
@@ -159,7 +159,7 @@ async fn f46_a_forbidden_role_is_never_restored() {
         told.iter().any(|line| line.contains("FORBIDDEN_ROLES lists")),
         "{told:?}"
     );
-    // One that is there stays, and goes when its owner takes it away.
+    // An existing one stays, and leaves when its owner removes it.
     let file =
         Value::from("[[rule]]\nrole = \"admin\"\nof = \"best_playlist\"\ngrant_at = 1\nrevoke_below = 1\n");
     let path = std::env::temp_dir().join(format!("forbidden-{}.toml", std::process::id()));
@@ -236,7 +236,7 @@ async fn f46_what_the_operator_drops_is_not_restored() {
     );
 }
 
-/// The first transaction that engages the brake is rolled back: what it decided did not happen, and is not told.
+/// The first transaction that engages the brake is rolled back: its decision has no effect, and is not logged.
 #[tokio::test]
 async fn a_brake_that_engages_is_told_once_it_is_committed() {
     let world = World::builder().env("BRAKE_RESTORES", 0).start().await;
@@ -247,11 +247,11 @@ async fn a_brake_that_engages_is_told_once_it_is_committed() {
     sqlx::raw_sql(fails_once)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     stream_logs(&world).await;
     race(&world, ANN, &["mentor", "vip"]).await;
     world
-        .eventually("the second try holds it", async || {
+        .eventually("the second attempt holds it", async || {
             world.number("SELECT count(*) FROM races WHERE held").await == Some(1)
         })
         .await;
@@ -263,7 +263,7 @@ async fn a_brake_that_engages_is_told_once_it_is_committed() {
     assert_eq!(told.count(), 1);
 }
 
-/// Something between us and Auth0 denies one reading of the log: that is no word of Auth0's about scopes.
+/// A gateway denies one read of the log: that is no response of Auth0 about scopes.
 #[tokio::test]
 async fn a_gateway_that_denies_once_costs_no_restore() {
     let world = World::start().await;
@@ -276,13 +276,13 @@ async fn a_gateway_that_denies_once_costs_no_restore() {
     world.tenant.hold_fault(CallMatch::to(Endpoint::ReadLog), denied);
     race(&world, ANN, &["mentor", "vip"]).await;
     world
-        .eventually("the log may not be read", async || {
+        .eventually("the log cannot be read", async || {
             world.calls_to(Endpoint::ReadLog) > 0
         })
         .await;
     world.tenant.clear_faults();
     world
-        .eventually("the role of others is restored", async || {
+        .eventually("the role of the other client is restored", async || {
             world.roles(ANN) == ["vip", "mentor", ROLE] || world.roles(ANN) == ["mentor", "vip", ROLE]
         })
         .await;

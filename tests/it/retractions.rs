@@ -1,4 +1,4 @@
-//! Plays that are taken back: for how long that is remembered, and what becomes of a count below 0.
+//! Retractions: how long they are remembered, and counts below 0.
 
 use crate::events::{deleted, plays, retraction, saved};
 use crate::world::{World, text};
@@ -9,7 +9,7 @@ const BELOW_ZERO: &str = "rolekeeper_retractions_below_zero_total";
 
 async fn run(world: &World, statement: &'static str) {
     let done = sqlx::query(statement).execute(&world.db).await;
-    done.expect("Postgres answers");
+    done.expect("Postgres responds");
 }
 
 #[tokio::test]
@@ -30,7 +30,9 @@ async fn retractions_go_after_the_streams_age_and_not_before() {
     .await;
     world.start_worker().await;
     world
-        .eventually("the old ones go", async || world.number(LEFT).await == Some(1))
+        .eventually("the old ones are removed", async || {
+            world.number(LEFT).await == Some(1)
+        })
         .await;
     world.publish(&[retraction("r", "p-1", "pl_1")]).await;
     world
@@ -70,8 +72,8 @@ async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
         .await;
 }
 
-/// With remembered ids, a play that was counted in an earlier life, or not at all since the playlist was deleted, is not
-/// taken away from the life of today.
+/// With remembered ids, a retraction of a play that was counted in an earlier life, or not at all since the playlist
+/// was deleted, does not lower the present count.
 #[tokio::test]
 async fn retractions_of_an_earlier_life_change_nothing() {
     let world = World::builder()
@@ -105,7 +107,7 @@ async fn retractions_of_an_earlier_life_change_nothing() {
         .eventually("all is folded", async || world.number(folded).await == Some(61))
         .await;
     assert_eq!(world.number(PLAYS).await, Some(7));
-    // Ahead of its play, a retraction still counts.
+    // A retraction that comes before its play still counts.
     world.publish(&retract("late", 0..1)).await;
     world.publish(&plays("late", "pl_1", 0..1)).await;
     world

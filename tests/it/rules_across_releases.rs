@@ -1,4 +1,4 @@
-//! Rules of a later release, and what a worker of the release before writes.
+//! Rules of a later release, and the writes of a worker of the release before.
 
 use crate::rules_in_force::{file, world};
 
@@ -23,7 +23,7 @@ async fn f51_a_worker_that_does_not_know_the_format_stands_back() {
     world
         .eventually("it holds no lock", async || world.number(locks).await == Some(0))
         .await;
-    // Rules that it knows, under a higher version, bring it back.
+    // Known rules under a higher version make it active again.
     let known = file(5, 6);
     let (done, said) = world.rules(&["apply", &known.path().display().to_string()]).await;
     assert!(done, "{said}");
@@ -43,7 +43,7 @@ async fn f51_what_the_release_before_writes_does_not_stand() {
         .holders_are("two are enough still", &["ann"], &["ann"])
         .await;
     world.works_under(&worker, 3).await;
-    // The first worker of this release takes over what the one before had put in force.
+    // The first worker of this release converts the rules that the one before had activated.
     let before = "UPDATE rules_in_force SET canonical = NULL, put_by = NULL, version = 0, fingerprint = 'f',
                   rules = '[{\"role\": \"playlist_editor\", \"of\": \"all_playlists\", \"grant_at\": 1, \"revoke_below\": 1,
                              \"min_hold\": \"0s\", \"grace\": \"1day\", \"revoke\": \"on\", \"manual\": \"restore\"}]'";

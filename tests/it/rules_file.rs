@@ -26,12 +26,12 @@ async fn a_changed_rules_file_is_taken_over_and_a_bad_one_is_refused() {
         })
         .await;
     world.quiet().await;
-    world.holders_are("the old rule goes on", &both, &both).await;
+    world.holders_are("the old rule stays", &both, &both).await;
 
     file.write(&rule("playlist_editor", 3, 3, ""));
     world.holders_are(two, &both, &["bob"]).await;
     world
-        .eventually("the file is refused no more", async || {
+        .eventually("the file is accepted", async || {
             world.worker().count(REFUSED).await == Some(0)
         })
         .await;

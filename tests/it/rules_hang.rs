@@ -1,4 +1,4 @@
-//! A rules file, or a hint, that hangs: rules and limits are read all the same, and the worker ends.
+//! A rules file, or a hint, that hangs: the worker still reads rules and limits, and can end.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const WRITES: &str = "rolekeeper_writes_enabled";
 const REFUSED: &str = "rolekeeper_rules_refused";
 const OFF: [&str; 5] = ["limits", "set", "writes", "off", "--why=moving"];
 
-/// Puts a pipe that has no writer where the file was.
+/// Replaces the file by a pipe without a writer.
 fn hang(path: &std::path::Path) {
     std::fs::remove_file(path).unwrap();
     let made = Command::new("mkfifo").arg(path).status().unwrap();

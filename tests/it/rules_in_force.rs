@@ -1,4 +1,4 @@
-//! Workers with older, newer, no and broken rules files: all of them work under the rules in force.
+//! Workers with older, newer, missing and broken rules files: all of them use the rules in force.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::world::{Worker, World, text};
 const REFUSED: &str = "rolekeeper_rules_refused";
 const VERSION: &str = "rolekeeper_rules_version";
 
-/// A rules file as it is, with this version, or none at 0.
+/// A rules file with this content and version, or without a version at 0.
 pub(crate) fn file(version: u32, line: i64) -> RulesFile {
     let file = RulesFile::new("");
     let head = if version == 0 {
@@ -22,7 +22,7 @@ pub(crate) fn file(version: u32, line: i64) -> RulesFile {
     file
 }
 
-/// A world without workers, in which nothing waits long for the sweep.
+/// A world without workers, with a short interval of the sweep.
 pub(crate) async fn world() -> World {
     World::builder()
         .workers(0)
@@ -42,7 +42,7 @@ impl World {
             .await;
     }
 
-    /// Waits until the worker works under rules of this version, in all its stages or as their standby.
+    /// Waits until the worker uses rules of this version, in all its active or standby stages.
     pub(crate) async fn works_under(&self, worker: &Worker, version: i64) {
         self.eventually("it works under the rules in force", async || {
             worker.count(VERSION).await == Some(version) && worker.is_ready().await
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// Each worker is ready as soon as it starts, and works under the newest rules when it is alone.
+/// Each worker is ready as soon as it starts, and uses the newest rules when it is alone.
 #[tokio::test]
 async fn f51_workers_of_all_files_work_under_the_newest_rules() {
     let world = world().await;
@@ -123,7 +123,7 @@ async fn f51_other_content_under_the_same_version_is_refused_by_name() {
     assert_eq!(worker.count(REFUSED).await, Some(0));
 }
 
-/// The built-in rule makes way for a file without a version, that one for none of its kind.
+/// A file without a version replaces the built-in rule, and no file without a version replaces that one.
 #[tokio::test]
 async fn f51_a_file_without_a_version_never_replaces_another() {
     let world = world().await;
@@ -140,7 +140,7 @@ async fn f51_a_file_without_a_version_never_replaces_another() {
     world.line_in_force("with a version it is put in force", 5).await;
 }
 
-/// With nothing in force, a broken file must not make the built-in rule decide.
+/// While no rules are in force, a broken file must not make the built-in rule decide.
 #[tokio::test]
 async fn f51_a_first_start_with_a_broken_file_waits_until_it_is_mended() {
     let world = world().await;
@@ -156,7 +156,7 @@ async fn f51_a_first_start_with_a_broken_file_waits_until_it_is_mended() {
         .await;
     assert_eq!(world.number("SELECT count(*) FROM rules_in_force").await, Some(0));
     broken.write_as_is(&("version = 4\n".to_owned() + &rule(ROLE, 3, 3, "")));
-    world.line_in_force("the mended file is in force", 3).await;
+    world.line_in_force("the corrected file is in force", 3).await;
     world.works_under(&worker, 4).await;
 }
 

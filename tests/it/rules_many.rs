@@ -1,6 +1,6 @@
 //! Several rules at once, among them rules over all of a user's playlists.
 //!
-//! Owns a model that takes one event at a time, and so knows which one carried whom over which line.
+//! Owns a model that processes one event at a time, and so knows which event moved which user across which threshold.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::events::{Sent, deleted, play, plays, retraction, saved};
 use crate::world::World;
 
-/// A worker that was killed may have had a user in hand: the lease runs out first.
+/// A killed worker may have had a user in flight: first the lease must end.
 const AFTER_A_KILL: Duration = Duration::from_mins(1);
 
 /// A rules file in a folder of its own.
@@ -61,7 +61,7 @@ pub(crate) fn rule(role: &str, grant_at: i64, revoke_below: i64, more: &str) -> 
 }
 
 impl World {
-    /// Waits until the rules in force are such.
+    /// Waits until the rules in force meet the condition.
     pub(crate) async fn rules_in_force(&self, what: &str, are: impl Fn(&[Value]) -> bool) {
         self.eventually(what, async || {
             let rows = self.rows("SELECT rules FROM rules_in_force").await;
@@ -71,19 +71,19 @@ impl World {
         .await;
     }
 
-    /// Waits until all is folded and nobody is due.
+    /// Waits until all is folded and no user is due.
     pub(crate) async fn quiet(&self) {
-        self.eventually_within(AFTER_A_KILL, "nobody is due", async || self.is_quiet().await)
+        self.eventually_within(AFTER_A_KILL, "no user is due", async || self.is_quiet().await)
             .await;
     }
 }
 
-/// A line of the model: role, whether over all playlists, granted at, revoked below.
+/// A rule of the model: role, over all playlists or not, granted at, revoked below.
 type Line = (&'static str, bool, i64, i64);
-/// User, role, whether granted, event.
+/// User, role, granted or not, event.
 type Flip = (String, String, bool, String);
 
-/// What must be, event by event.
+/// The expected state, event by event.
 #[derive(Debug)]
 struct Model {
     lines: Vec<Line>,
@@ -164,7 +164,7 @@ impl Model {
             .collect()
     }
 
-    /// Fails unless totals and roles are as they must be.
+    /// Fails unless totals and roles are as expected.
     async fn compare(&self, world: &World, users: &[&str]) {
         let rows = world.rows("SELECT user_id, plays FROM owner_totals WHERE generation = (SELECT totals_generation FROM rules_in_force)").await;
         let total = |user: &str| {
@@ -217,8 +217,8 @@ async fn world(file: &RulesFile, users: &[&str]) -> World {
 const ANN: &str = "auth0|ann";
 const BOB: &str = "auth0|bob";
 
-/// What happens to Ann and Bob, step by step; in each a user crosses a line of a rule at most once, so it is
-/// known which event each change must name.
+/// The steps of Ann and Bob; in each step a user crosses a threshold of a rule at most once, so the event of each
+/// change is known.
 fn story() -> Vec<Vec<Sent>> {
     let retract = |numbers: std::ops::Range<u32>| {
         numbers
@@ -254,7 +254,7 @@ fn story() -> Vec<Vec<Sent>> {
         vec![saved("move-1", "pl_a1", BOB)],
         // Bob 179.
         retract(0..60),
-        // The same again counts nothing.
+        // A repeat counts nothing.
         retract(0..60),
         // Bob 94, Ann 150.
         [vec![deleted("gone-1", "pl_b1")], plays("a3", "pl_a3", 2..91)].concat(),
@@ -262,7 +262,7 @@ fn story() -> Vec<Vec<Sent>> {
         plays("a1", "pl_a1", 90..100),
         // The same playlist is Ann's now: 250.
         vec![saved("move-2", "pl_a1", ANN)],
-        // A deleted one comes back empty, takes its plays from nothing, and moves.
+        // A deleted one is saved again at 0, gets a retraction below 0, and moves.
         [
             vec![saved("back", "pl_b1", BOB)],
             plays("b1x", "pl_b1", 0..50),
@@ -272,7 +272,7 @@ fn story() -> Vec<Vec<Sent>> {
     ]
 }
 
-/// F21 and several rules: each user has the roles of each rule, and each change names the event that made it.
+/// F21 and several rules: each user has the roles of each rule, and each change names its event.
 #[tokio::test]
 async fn each_of_several_rules_is_kept_and_each_change_names_its_event() {
     let rules = [
@@ -315,7 +315,8 @@ async fn each_of_several_rules_is_kept_and_each_change_names_its_event() {
     );
 }
 
-/// F21: a playlist at the line moves, and is played on before anybody counts it: the move did it, not the plays.
+/// F21: a playlist at the threshold moves, and is played before the fold reads the move: the move is the cause, not the
+/// plays.
 #[tokio::test]
 async fn a_move_at_the_line_is_named_although_plays_follow_it() {
     let file = RulesFile::new(&rule("playlist_editor", 100, 100, ""));
@@ -323,7 +324,7 @@ async fn a_move_at_the_line_is_named_although_plays_follow_it() {
     let mut model = Model::new(&[("playlist_editor", false, 100, 100)]);
     let start = [vec![saved("s1", "pl_1", ANN)], plays("p", "pl_1", 0..100)].concat();
     let there = [vec![saved("move-1", "pl_1", BOB)], plays("q", "pl_1", 0..5)].concat();
-    // Below the line it is Bob's still, back at it already Ann's.
+    // Below the threshold it is still Bob's, back at it already Ann's.
     let mut back: Vec<Sent> = (0..6)
         .map(|n| retraction(&format!("r-{n}"), &format!("p-{n}"), "pl_1"))
         .collect();
@@ -351,7 +352,7 @@ async fn a_move_at_the_line_is_named_although_plays_follow_it() {
     }
 }
 
-/// Events without plan: plays and retractions, moves and deletions, of few playlists and few owners.
+/// Random events: plays and retractions, moves and deletions, of few playlists and few owners.
 fn storm(random: &mut StdRng, number: &mut u32, users: &[&str], count: usize) -> Vec<Sent> {
     let lists = ["pl_0", "pl_1", "pl_2", "pl_3", "pl_4", "pl_5"];
     let mut events = vec![];
@@ -363,7 +364,7 @@ fn storm(random: &mut StdRng, number: &mut u32, users: &[&str], count: usize) ->
         events.push(match random.random_range(0..1000) {
             0..8 => saved(&id, list, owner),
             8..10 => deleted(&id, list),
-            // Some of them of plays that come later, of another playlist, or that were taken back before.
+            // Some retractions are of later plays, of another playlist, or of plays that were already retracted.
             10..300 => retraction(&id, &format!("e-{}", random.random_range(1..n + 50)), list),
             _ => play(&id, list),
         });
@@ -371,8 +372,8 @@ fn storm(random: &mut StdRng, number: &mut u32, users: &[&str], count: usize) ->
     events
 }
 
-/// Totals are kept from the switch on, whatever is counted meanwhile; and no change names an event that did not
-/// carry its user over the line.
+/// Totals are kept from the switch on, also during counting; and no change names an event that did not move its user
+/// across the threshold.
 #[tokio::test]
 async fn a_rule_over_all_playlists_that_is_switched_on_later_counts_everything() {
     let users = ["auth0|u0", "auth0|u1", "auth0|u2", "auth0|u3"];
@@ -390,7 +391,7 @@ async fn a_rule_over_all_playlists_that_is_switched_on_later_counts_everything()
     before.extend(storm(&mut random, &mut number, &users, 3_000));
     world.publish(&before).await;
     all.extend(before);
-    // On, off and on again, and one kill, while it goes on.
+    // On, off and on again, and one kill, while events continue.
     for (round, (text, rules)) in [(&both, 2), (&far, 1), (&both, 2)].into_iter().enumerate() {
         file.write(text);
         let is_so = "SELECT jsonb_array_length(rules)::bigint FROM rules_in_force";
@@ -420,7 +421,7 @@ async fn a_rule_over_all_playlists_that_is_switched_on_later_counts_everything()
     model.compare(&world, &users).await;
     println!("{} events, {} crossings", all.len(), model.flips.len());
     for (user, role, up, event) in audited(&world).await {
-        // One that the switch itself made names none.
+        // A change by the switch itself names none.
         let Some(event) = event else { continue };
         let flip = (user, role, up, event);
         assert!(model.flips.contains(&flip), "{flip:?} is no crossing");

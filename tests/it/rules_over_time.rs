@@ -1,4 +1,4 @@
-//! Rules that change, that wait, and that meet people's own changes.
+//! Rules that change, rules that wait, and changes by hand.
 
 use rolekeeper_sandbox::tenant::{Actor, Endpoint};
 use serde_json::{Value, json};
@@ -14,14 +14,14 @@ fn user(name: &str) -> String {
     format!("auth0|{name}")
 }
 
-/// A world with this file, in which nobody waits long for the sweep.
+/// A world with this file and a short interval of the sweep.
 async fn world(file: &RulesFile) -> World {
     let builder = World::builder().env("RULES_FILE", file.path().display());
     builder.env("SWEEP_INTERVAL_S", 1).start().await
 }
 
 impl World {
-    /// A mentor whose playlist `pl_<name>` gets so many plays, with ids from `<name>-0` on.
+    /// A mentor whose playlist `pl_<name>` gets this number of plays, with ids from `<name>-0` on.
     pub(crate) async fn played(&self, name: &str, count: u32) {
         self.seed_user(&user(name), &["mentor"]);
         let list = format!("pl_{name}");
@@ -30,7 +30,7 @@ impl World {
             .await;
     }
 
-    /// Takes the plays with these numbers back.
+    /// Retracts the plays with these numbers.
     pub(crate) async fn retracted(&self, name: &str, numbers: std::ops::Range<u32>) {
         let list = format!("pl_{name}");
         let one = |n| retraction(&format!("r-{name}-{n}"), &format!("{name}-{n}"), &list);
@@ -51,16 +51,16 @@ impl World {
         .await;
     }
 
-    /// Since when the user has been below the line, as long as the role is kept all the same.
+    /// The time since which the user is below the threshold while the role is kept.
     async fn below_since(&self, name: &str) -> Option<OffsetDateTime> {
         let row = sqlx::query("SELECT below_since FROM assignments WHERE user_id = $1 AND role = $2");
         let row = row.bind(user(name)).bind(ROLE).fetch_optional(&self.db).await;
-        row.expect("Postgres answers")?.get("below_since")
+        row.expect("Postgres responds")?.get("below_since")
     }
 
-    /// Waits until that is known.
+    /// Waits until that time is recorded.
     async fn fell(&self, name: &str) -> OffsetDateTime {
-        self.eventually("the fall is noted", async || {
+        self.eventually("the fall is recorded", async || {
             self.below_since(name).await.is_some()
         })
         .await;
@@ -69,19 +69,21 @@ impl World {
             .expect("the role is kept for long enough")
     }
 
-    /// When the worker gave and took the role, by the tenant's own history.
+    /// The times at which the worker granted and revoked the role, by the tenant's own history.
     fn changes(&self, name: &str) -> Vec<oracle::Change> {
         oracle::changes(&self.tenant, CLIENT, &user(name))
     }
 
     async fn gone(&self, name: &str) {
-        self.eventually("the role goes by itself", async || !self.has(name, ROLE))
-            .await;
+        self.eventually("the role is revoked without an event", async || {
+            !self.has(name, ROLE)
+        })
+        .await;
     }
 
     async fn postgres_now(&self) -> OffsetDateTime {
         let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.db);
-        now.await.expect("Postgres answers")
+        now.await.expect("Postgres responds")
     }
 }
 
@@ -91,7 +93,7 @@ pub(crate) fn line_is(rules: &[Value], line: i64) -> bool {
         .any(|rule| rule["role"] == ROLE && rule["grant_at"] == line)
 }
 
-/// F23: the line moves up and down again, and in between the role leaves the file.
+/// F23: the threshold moves up and down again, and in between the role leaves the file.
 #[tokio::test]
 async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_left() {
     let hundred = rule(ROLE, 100, 100, "");
@@ -118,7 +120,7 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
         .holders_are("those between lose it", &all, &["high", "top"])
         .await;
     world.quiet().await;
-    assert_eq!(world.patches(), before + 2, "nobody else is written to");
+    assert_eq!(world.patches(), before + 2, "no other user is written");
     let unasked = world
         .rows("SELECT 1 FROM role_changes WHERE change = 'revoked' AND event_id IS NULL")
         .await;
@@ -128,14 +130,14 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
     world
         .rules_in_force("the role has left the file", |rules| !line_is(rules, 150))
         .await;
-    // One more, one less, one for ever, and a person's own wish: nobody minds.
+    // One role more, one less, one permanent, and one by hand: rolekeeper changes none of them.
     world.publish(&plays("more", "pl_new", 0..100)).await;
     world.retracted("high", 0..60).await;
     world.publish(&[deleted("gone", "pl_top")]).await;
     world.publish(&plays("more-low", "pl_low", 0..100)).await;
     world.quiet().await;
     world.holders_are("all as it was", &all, &["high", "top"]).await;
-    assert_eq!(world.patches(), before + 2, "nobody is written to");
+    assert_eq!(world.patches(), before + 2, "no user is written");
 
     file.write(&hundred);
     world
@@ -145,7 +147,7 @@ async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_le
     assert_eq!(world.patches(), before + 2 + 5);
 }
 
-/// The role goes when the grace is over, without an event; whoever comes back in time keeps it.
+/// The role is revoked when the grace is over, without an event; a user who returns in time keeps it.
 #[tokio::test]
 async fn grace_ends_on_time_without_an_event_and_a_return_ends_it_too() {
     let grace = time::Duration::seconds(4);
@@ -186,7 +188,8 @@ async fn grace_ends_on_time_without_an_event_and_a_return_ends_it_too() {
     );
 }
 
-/// A role just granted is kept for a while although it is not earned any more; one held for long goes at once.
+/// A role that was just granted is kept for a while although it is no longer earned; one held for long is revoked at
+/// once.
 #[tokio::test]
 async fn a_role_is_kept_for_the_least_time_after_its_grant() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "min_hold = \"8s\""));
@@ -211,7 +214,7 @@ async fn a_role_is_kept_for_the_least_time_after_its_grant() {
     );
 }
 
-/// A kill inside the grace neither ends it, nor begins it anew.
+/// A kill inside the grace neither ends it, nor starts it again.
 #[tokio::test]
 async fn grace_outlives_a_kill() {
     let grace = time::Duration::seconds(10);
@@ -227,10 +230,10 @@ async fn grace_outlives_a_kill() {
     world.gone("ann").await;
     let went = world.changes("ann")[1].at - fell;
     assert!(went >= grace, "gone after {went}");
-    assert!(went < grace * 2, "begun anew: gone after {went}");
+    assert!(went < grace * 2, "started again: gone after {went}");
 }
 
-/// A rule that changes counts for those who are inside its old grace too.
+/// A changed rule also holds for users who are inside its old grace.
 #[tokio::test]
 async fn a_shorter_grace_counts_for_those_who_wait_already() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "grace = \"1h\""));
@@ -247,7 +250,7 @@ async fn a_shorter_grace_counts_for_those_who_wait_already() {
 const LEFT: &str = "rolekeeper_roles_taken_away_total{answer=\"left\"}";
 const RESTORED: &str = "rolekeeper_roles_taken_away_total{answer=\"restored\"}";
 
-/// A world in which Ann has earned the role and a person takes it away.
+/// A world in which Ann has earned the role and another client removes it.
 async fn taken_away(manual: &str) -> (World, RulesFile) {
     let file = RulesFile::new(&rule(ROLE, 100, 100, manual));
     let world = world(&file).await;
@@ -265,10 +268,12 @@ async fn taken_away(manual: &str) -> (World, RulesFile) {
 async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
     let (world, _file) = taken_away("manual = \"alert\"").await;
     world
-        .eventually("it is told", async || world.worker().count(LEFT).await == Some(1))
+        .eventually("it is reported", async || {
+            world.worker().count(LEFT).await == Some(1)
+        })
         .await;
     world.quiet().await;
-    // Neither one more play, nor a sweep, nor another worker brings it back.
+    // Neither one more play, nor a sweep, nor another worker restores it.
     world.publish(&plays("more", "pl_ann", 0..1)).await;
     world.worker().kill9().await;
     let worker = world.start_worker().await;
@@ -278,9 +283,9 @@ async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
     edited.expect("an edit");
     let asked = sqlx::query("UPDATE assignments SET verified_at = NULL WHERE user_id = $1");
     let asked = asked.bind(user("ann")).execute(&world.db).await;
-    assert_eq!(asked.expect("Postgres answers").rows_affected(), 1);
+    assert_eq!(asked.expect("Postgres responds").rows_affected(), 1);
     world
-        .eventually("the sweep had the profile read again", async || {
+        .eventually("the sweep caused another read of the profile", async || {
             world.endpoints_of(&user("ann")).len() > looked
         })
         .await;
@@ -291,13 +296,13 @@ async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
         calls.iter().filter(|call| **call == Endpoint::PatchUser).count()
     };
     assert_eq!(patches(&world), 1, "the grant and nothing else");
-    assert_eq!(worker.count(LEFT).await, Some(0), "told once");
+    assert_eq!(worker.count(LEFT).await, Some(0), "reported once");
 
     world.retracted("ann", 0..2).await;
     world.quiet().await;
     assert_eq!(patches(&world), 1, "nothing is there to be taken");
     world.publish(&plays("anew", "pl_ann", 0..1)).await;
-    world.holders_are("it is earned anew", &["ann"], &["ann"]).await;
+    world.holders_are("it is earned again", &["ann"], &["ann"]).await;
     world.settled().await;
     assert_eq!(patches(&world), 2);
 }

@@ -74,7 +74,7 @@ async fn a_second_writer_with_our_client_id_stops_the_writes() {
         .told(&["resume", "--why", "the script has a client of its own"])
         .await;
     world
-        .eventually("it goes on", async || {
+        .eventually("it continues", async || {
             world.roles("auth0|cid") == [ROLE] && worker.is_ready().await
         })
         .await;
@@ -91,7 +91,7 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
         let user = if n < 20 {
             "ann".to_owned()
         } else {
-            format!("nobody{n}")
+            format!("unknown{n}")
         };
         let body = json!({"app_metadata": {"roles": [format!("admin{n}")]}});
         let request =
@@ -104,16 +104,16 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
     assert_eq!(world.worker().post_logs(LOG_TOKEN, body).await, Some(200));
     let asked = "SELECT count(*) FROM foreign_writes WHERE own AND asks > 0";
     world
-        .eventually("the tenant is asked once", async || {
+        .eventually("the tenant got one request", async || {
             world.number(asked).await == Some(1)
         })
         .await;
-    // Ten minutes later it does not know the record either.
+    // Ten minutes later it still does not know the record.
     let aged = "UPDATE foreign_writes SET asked_at = asked_at - interval '10 minutes', ask_at = now() WHERE ask_at IS NOT NULL";
     sqlx::raw_sql(aged)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     let judged = "SELECT count(*) FROM foreign_writes WHERE verdict = 'unknown'";
     world
         .eventually("it is judged", async || world.number(judged).await == Some(1))
@@ -121,7 +121,7 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
     world.seed_user("auth0|cid", &[]);
     world.earn("auth0|cid", "pl_cid").await;
     world
-        .eventually("writes go on", async || world.roles("auth0|cid") == [ROLE])
+        .eventually("writes continue", async || world.roles("auth0|cid") == [ROLE])
         .await;
     assert_eq!(
         (world.number(STOPPED).await, world.number(asked).await),
@@ -129,7 +129,7 @@ async fn a_forged_record_under_our_client_id_stops_nothing() {
     );
 }
 
-/// Our write is applied and its answer is lost, or says that it was refused: its record is none of another program.
+/// Our write is applied and its response is lost, or reports a refusal: its record is not from another program.
 #[tokio::test]
 async fn unanswered_and_refused_writes_of_ours_stop_nothing() {
     let world = World::start().await;
@@ -150,7 +150,7 @@ async fn unanswered_and_refused_writes_of_ours_stop_nothing() {
     sqlx::raw_sql(refused)
         .execute(&world.db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
     world.worker().sigterm(Duration::from_secs(10)).await;
     // Reads the tenant's log from its beginning.
     let filler = [

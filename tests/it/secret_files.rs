@@ -1,4 +1,4 @@
-//! Secrets in files, and what is said of addresses that go in clear.
+//! Secrets in files, and the warnings for addresses without TLS.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const SECRETS: [&str; 9] = [
     "LOG_STREAM_TOKEN_OLD",
     "ERASURE_KEY",
 ];
-/// Settings whose name looks like one and that hold none.
+/// Settings with a similar name that hold no secret.
 const NONE: [&str; 3] = ["AUTH0_CLIENT_KEY_ID", "API_KEYS_COOL_DOWN_S", "NATS_TLS"];
 
 const ERASURE_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -135,7 +135,7 @@ async fn m16_a_file_that_is_no_secret_is_told_with_its_path() {
 #[tokio::test]
 async fn m16_an_address_without_tls_is_warned_of_once() {
     let world = World::builder().workers(0).start().await;
-    // Another host by its name, and this one by what it leads to.
+    // Another host by its name, and this one by its target.
     let elsewhere = world.setting("DATABASE_URL").replace("127.0.0.1", "0.0.0.0");
     let nats = server("authorization { users: [ {user: u, password: hunter2} ] }").await;
     let nats = nats_with_user(&nats.url());

@@ -1,4 +1,4 @@
-//! What a standby costs Postgres.
+//! The cost of a standby at Postgres.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use sqlx::Row as _;
 
 use crate::world::World;
 
-/// Sessions that have asked for a lock last, and when: process, start, newest question.
+/// Sessions whose last statement requested a lock: process, start, newest statement.
 const ASKED: &str =
     "SELECT pid || ' ' || backend_start AS session, query_start::text AS asked FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()";
 
-/// It asks for three locks again and again, on the same three sessions.
+/// It requests three locks repeatedly, on the same three sessions.
 #[tokio::test]
 async fn l1_a_standby_asks_for_its_locks_on_the_sessions_it_has() {
     let world = World::builder().workers(2).start().await;
     let (mut sessions, mut questions) = (BTreeSet::new(), BTreeSet::new());
     world
-        .eventually("it has asked some times", async || {
+        .eventually("it has asked several times", async || {
             let rows = sqlx::query(ASKED)
                 .fetch_all(&world.db)
                 .await
-                .expect("Postgres answers");
+                .expect("Postgres responds");
             for row in rows {
                 let (session, asked): (String, String) = (row.get("session"), row.get("asked"));
                 questions.insert((session.clone(), asked));
@@ -30,6 +30,6 @@ async fn l1_a_standby_asks_for_its_locks_on_the_sessions_it_has() {
             questions.len() >= 24
         })
         .await;
-    // The three of the standby, and those of the other worker that have held a lock and asked nothing since.
+    // The three of the standby, and those of the other worker that have held a lock and sent no statement since.
     assert!(sessions.len() <= 6, "{sessions:?}");
 }

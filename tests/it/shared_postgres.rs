@@ -10,12 +10,12 @@ const FOLDED: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EV
 
 async fn connection(world: &World) -> PgConnection {
     let url = world.setting("DATABASE_URL");
-    PgConnection::connect(&url).await.expect("Postgres answers")
+    PgConnection::connect(&url).await.expect("Postgres responds")
 }
 
 async fn run(connection: &mut PgConnection, statement: &'static str) {
     let done = sqlx::raw_sql(statement).execute(connection).await;
-    done.expect("Postgres answers");
+    done.expect("Postgres responds");
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_long_transaction_is_seen_with_what_it_leaves() {
         .await;
 }
 
-/// Enough rows between two users that no slice has both.
+/// Enough rows between two users that no partition has both.
 const FAR_APART: &str = "INSERT INTO pause DEFAULT VALUES;
     INSERT INTO playlists (playlist_id, plays, owner_id) VALUES ('pl_a', 100, 'auth0|a'), ('pl_z', 100, 'auth0|z');
     INSERT INTO playlists (playlist_id, plays, owner_id)
@@ -118,7 +118,7 @@ async fn a_sweep_that_waits_holds_up_no_fold() {
     let world = World::builder().workers(0).start().await;
     let mut other = connection(&world).await;
     run(&mut other, FAR_APART).await;
-    // The sweep waits to learn what becomes of this row.
+    // The sweep waits for the end of this row's transaction.
     run(
         &mut other,
         "BEGIN; INSERT INTO nominations (user_id, urgency) VALUES ('auth0|z', 1)",
@@ -131,7 +131,7 @@ async fn a_sweep_that_waits_holds_up_no_fold() {
         .await;
     world.publish(&[retraction("r", "p-1", "pl_a")]).await;
     world
-        .eventually("a user whom the sweep found is folded", async || {
+        .eventually("a user that the sweep found is folded", async || {
             world.number(FOLDED).await == Some(1)
         })
         .await;

@@ -1,4 +1,4 @@
-//! F28: how a worker stops.
+//! F28: the stop of a worker.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::world::World;
 /// Well inside the grace period of 25 s.
 const IN_TIME: Duration = Duration::from_secs(15);
 
-/// SIGTERM again and again in the middle of a fold: exit 0 each time, and the next one goes on where it ended.
+/// SIGTERM repeatedly in the middle of a fold: exit 0 each time, and the next one continues at the same place.
 #[tokio::test]
 async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
     let world = World::builder().env("FOLD_BATCH", 50).start().await;
@@ -23,7 +23,7 @@ async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
             let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
             let before = world.number(folded).await;
             world
-                .eventually("the fold goes on", async || world.number(folded).await > before)
+                .eventually("the fold continues", async || world.number(folded).await > before)
                 .await;
             let status = world.worker().sigterm(IN_TIME).await;
             assert_eq!(status.code(), Some(0));
@@ -34,7 +34,7 @@ async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
     world.settled().await;
 }
 
-/// What is in hand is finished: the write that waits for the tenant's answer is recorded before the end.
+/// In-flight work is finished: the write that waits for the tenant's response is recorded before the end.
 #[tokio::test]
 async fn sigterm_while_a_role_is_written_waits_for_the_answer_and_its_record() {
     let world = World::start().await;
@@ -57,12 +57,12 @@ async fn sigterm_while_a_role_is_written_waits_for_the_answer_and_its_record() {
     );
     let status = world.worker().sigterm(IN_TIME).await;
     assert_eq!(status.code(), Some(0));
-    // Nobody runs any more, and nothing is left to do.
+    // No worker runs any more, and nothing is left to do.
     world.settled().await;
     assert_eq!(world.patches(), 1);
 }
 
-/// A second signal ends it at once, and its exit says that something was in hand.
+/// A second signal ends it at once, and its exit code reports in-flight work.
 #[tokio::test]
 async fn a_second_sigterm_does_not_wait() {
     let world = World::builder()
@@ -82,7 +82,7 @@ async fn a_second_sigterm_does_not_wait() {
     let worker = world.worker();
     worker.send(Signal::SIGTERM);
     let heard = async || worker.messages().iter().any(|line| line.starts_with("SIGTERM"));
-    world.eventually("the first is heard", heard).await;
+    world.eventually("the worker handles the first", heard).await;
     assert_eq!(worker.ended(), None);
     let status = worker.sigterm(Duration::from_secs(2)).await;
     assert_eq!(status.code(), Some(1));

@@ -1,4 +1,4 @@
-//! F32: a stream that is full refuses what is new, and whoever publishes hears of it.
+//! F32: a full stream refuses new messages, and the publisher gets an error.
 
 use crate::events::{Sent, play, plays};
 use crate::world::{LOG_TOKEN, World};
@@ -24,10 +24,12 @@ async fn a_full_stream_of_events_refuses_publishers_and_loses_nothing_it_took() 
     let worker = world.worker();
     let headroom = "rolekeeper_stream_headroom_ratio{stream=\"APP_EVENTS\"}";
     world
-        .eventually("the metric tells", async || worker.metric(headroom).await < 0.05)
+        .eventually("the metric shows it", async || {
+            worker.metric(headroom).await < 0.05
+        })
         .await;
 
-    // Room is made, and publishers go on under the ids that were refused.
+    // With new room, publishers continue under the ids that were refused.
     let widened = world
         .command_with(&["migrate"], &[("APP_EVENTS_MAX_MIB", "8")])
         .await;

@@ -1,4 +1,4 @@
-//! What the sweep costs, and what one failing part of it may stop: nothing else.
+//! The cost of the sweep, and the effect of one failing part: the other parts continue.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -16,17 +16,17 @@ use crate::world::World;
 const ANN: &str = "auth0|ann";
 /// Writes of ours without a record, as on a first day without a log stream.
 const OLD_WRITES: usize = 60_000;
-/// How long a sweep over them may take on a busy machine.
+/// The longest time of a sweep over them on a busy machine.
 const SWEPT_WITHIN: Duration = Duration::from_secs(15);
 
 async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
     sqlx::query(statement)
         .execute(db)
         .await
-        .expect("Postgres answers");
+        .expect("Postgres responds");
 }
 
-/// A race whose writes are kept no longer: the sweep's last part ends it.
+/// A race whose writes are no longer kept: the sweep's last part ends it.
 async fn open_race(world: &World) {
     let race = "INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, found_at)
                 VALUES (gen_random_uuid(), 'auth0|raced', gen_random_uuid(), 'r', '[]', '[]', '[]', '[]', now(), now() - interval '1 hour')";
@@ -47,7 +47,7 @@ async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
             "{n:08x}-0000-7000-8000-000000000000\tauth0|u{n}\t[]\t[]\tt\tt"
         );
     }
-    let mut connection = world.db.acquire().await.expect("Postgres answers");
+    let mut connection = world.db.acquire().await.expect("Postgres responds");
     let copy =
         "COPY profile_writes (write_id, user_id, read_roles, wrote_roles, answered, recorded) FROM STDIN";
     let mut copy = connection.copy_in_raw(copy).await.expect("a table");
@@ -61,16 +61,12 @@ async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
     let began = Instant::now();
     let worker = world.start_worker().await;
     world
-        .eventually_within(
-            SWEPT_WITHIN,
-            "the last part of the sweep is through",
-            async || {
-                world
-                    .number("SELECT count(*) FROM races WHERE outcome = 'unresolved'")
-                    .await
-                    == Some(1)
-            },
-        )
+        .eventually_within(SWEPT_WITHIN, "the last part of the sweep has ended", async || {
+            world
+                .number("SELECT count(*) FROM races WHERE outcome = 'unresolved'")
+                .await
+                == Some(1)
+        })
         .await;
     println!("swept {OLD_WRITES} writes after {:?}", began.elapsed());
     world.earn(ANN, "pl_1").await;
@@ -97,7 +93,7 @@ async fn a_part_of_the_sweep_that_fails_stops_neither_the_rest_nor_attempts() {
             worker.count(failures).await >= Some(2)
         })
         .await;
-    // The parts before it and behind it work, and so do attempts.
+    // The parts before and after it work, and so do attempts.
     run(&world.db, "UPDATE assignments SET wanted = false").await;
     let mended = "SELECT count(*) FROM assignments WHERE wanted";
     world
@@ -118,7 +114,7 @@ async fn a_part_of_the_sweep_that_fails_stops_neither_the_rest_nor_attempts() {
     );
 }
 
-/// What the counters say and what is there, side by side.
+/// The counters and the actual numbers, side by side.
 const COUNTED: &str = "SELECT count(*) FROM (
     SELECT counter, sum(value) AS value FROM (SELECT * FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS c GROUP BY counter
 ) AS c JOIN (
@@ -169,9 +165,9 @@ async fn dead_letters_go_after_thirty_days_and_not_before() {
     run(&world.db, letters).await;
     run(&world.db, totals).await;
     world.start_worker().await;
-    // An hour of each day was not over yet when they were made.
+    // One hour of each day was not over yet at their creation.
     world
-        .eventually("those of thirty days are left", async || {
+        .eventually("the ones of thirty days are left", async || {
             let letters = world.number("SELECT max(stream_seq) FROM dead_letters").await;
             letters == Some(719) && world.number("SELECT count(*) FROM dead_letter_totals").await <= Some(720)
         })
@@ -217,7 +213,7 @@ async fn a_user_held_by_one_brake_loses_another_role_when_its_time_is_over() {
         .await;
     world.publish(&[retraction("r1", "a-1", "pl_1")]).await;
     world
-        .eventually("the other role goes when its grace is over", async || {
+        .eventually("the other role is revoked when its grace is over", async || {
             world.roles(ANN) == ["mentor"] && world.number(held).await == Some(1)
         })
         .await;

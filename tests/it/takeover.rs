@@ -1,15 +1,15 @@
-//! Who is active, when workers die, freeze and come back.
+//! Which worker is active when workers die, freeze and return.
 
 use std::time::{Duration, Instant};
 
 use crate::events::{plays, retraction, saved};
 use crate::world::{Worker, World};
 
-/// The stages of which one worker at a time is active.
+/// The stages with one active worker at a time.
 const STAGES: [&str; 3] = ["fold_app_events", "fold_auth0_logs", "reconcile"];
-/// A worker that died is replaced within a second or so; without that it would be the 25 s of a lost session.
+/// A dead worker is replaced within about a second; without that it would be the 25 s of a lost session.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(5);
-/// Past every timeout of a frozen holder's session.
+/// After every timeout of a frozen holder's session.
 const FROZEN_WITHIN: Duration = Duration::from_secs(45);
 
 async fn all_active(workers: &[Worker]) -> bool {
@@ -25,7 +25,7 @@ async fn all_active(workers: &[Worker]) -> bool {
     true
 }
 
-/// F5: one of four dies after another, whatever it is active in.
+/// F5: four workers die one after another, each in its active stages.
 #[tokio::test]
 async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
     let world = World::builder()
@@ -50,7 +50,7 @@ async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
         workers.remove(active).kill9().await;
         let killed = Instant::now();
         world
-            .eventually_within(TAKEOVER_WITHIN, "somebody is active again", async || {
+            .eventually_within(TAKEOVER_WITHIN, "a worker is active again", async || {
                 all_active(&workers).await
             })
             .await;
@@ -61,7 +61,7 @@ async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
     assert_eq!(world.roles("auth0|ann"), ["mentor", "playlist_editor"]);
 }
 
-/// F5: the active worker freezes with a transaction open, longer than every timeout, and comes back.
+/// F5: the active worker freezes with a transaction open, longer than every timeout, and continues.
 #[tokio::test]
 async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
     let world = World::builder().postgres_proxy().start().await;
@@ -71,7 +71,7 @@ async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
     world.settled().await;
     let sleeper = world.worker();
 
-    // Slow answers, so that it freezes inside a transaction.
+    // Slow responses, so that it freezes inside a transaction.
     world.postgres_proxy().delay(Duration::from_millis(300));
     world.publish(&plays("a", "pl_1", 90..105)).await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -86,7 +86,7 @@ async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
     let heir = world.start_worker().await;
     let frozen = Instant::now();
     world
-        .eventually_within(FROZEN_WITHIN, "the heir is active", async || {
+        .eventually_within(FROZEN_WITHIN, "the second worker is active", async || {
             all_active(std::slice::from_ref(&heir)).await
         })
         .await;

@@ -1,4 +1,4 @@
-//! The database belongs to one tenant: another one is refused, until an operator moves it.
+//! The database belongs to one tenant: another one is refused, until an operator moves the database.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn f48_a_worker_of_another_tenant_is_refused_at_the_start() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(text(&world.command(&["tenant"]).await).trim(), here);
-    // Neither has a worker without the tenant's settings anything to do with it.
+    // A worker without the tenant's settings cannot use it either.
     let plain = [
         ELSEWHERE,
         ("ONLY", "fold"),
@@ -40,7 +40,7 @@ async fn f48_a_worker_of_another_tenant_is_refused_at_the_start() {
 
 const API: (&str, &str) = ("API_AUDIENCE", "https://api.example.com");
 
-/// Tokens of another tenant would name its users, and records of it others.
+/// Tokens and records of another tenant would name that tenant's users.
 #[tokio::test]
 async fn a_worker_without_reconciler_is_of_its_tenant_too() {
     let world = World::start().await;

@@ -1,10 +1,9 @@
-//! The stand-in tenant held against recorded calls on the users of live tenants.
+//! The stand-in tenant compared with recorded calls on the users of live tenants.
 //!
-//! Owns the replay: each recorded request is sent in its place, and the answer must have the recorded status,
-//! content type and body, where only what a tenant makes up (ids, times, hashes) may differ. The recordings are
-//! those of `$SAMPLES_DIR/http/mgmt-users-recordings.json`, extracted from the test suites of
-//! auth0/terraform-provider-auth0 and auth0/go-auth0; they are not part of this project. Where the variable is
-//! not set, this test says so and has nothing to hold the tenant against.
+//! Owns the replay: each recorded request is sent in its place, and the response must have the recorded status, content
+//! type and body; only values that a tenant generates (ids, times, hashes) may differ. The recordings are those of
+//! `$SAMPLES_DIR/http/mgmt-users-recordings.json`, extracted from the test suites of auth0/terraform-provider-auth0 and
+//! auth0/go-auth0; they are not part of this project. Without the variable the test prints that and compares nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 /// One call of a live tenant.
 #[derive(Deserialize)]
 struct Recorded {
-    /// With `file`, what was recorded together; calls of one recording stand in their order.
+    /// With `file`, the name of the recording; calls of one recording are in their order.
     repo: String,
     file: String,
     id: u64,
@@ -50,7 +49,7 @@ impl Recorded {
             .1
     }
 
-    /// The user in the path, as written there.
+    /// The user in the path, in its original spelling.
     fn user(&self) -> Option<&str> {
         let path = self.target().split('?').next().unwrap_or_default();
         path.strip_prefix("/users/")?.split('/').next()
@@ -65,7 +64,7 @@ impl Recorded {
         format!("{} {path}", self.request.method)
     }
 
-    /// Why the tenant need not answer this as recorded; `None` for what is replayed.
+    /// The reason why the tenant does not have to respond as recorded; `None` for replayed calls.
     fn left_out(&self) -> Option<&'static str> {
         let body: Value = serde_json::from_str(&self.response.body).unwrap_or_default();
         match self.endpoint().split_once("{id}/") {
@@ -110,7 +109,7 @@ async fn recorded_calls_are_answered_as_recorded() {
         }
     }
     say(&format!(
-        "recordings: {} of {} calls answered as recorded",
+        "recordings: {} of {} calls with the recorded response",
         replayed - wrong.len(),
         recorded.len()
     ));
@@ -121,7 +120,7 @@ async fn recorded_calls_are_answered_as_recorded() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// To the terminal also when the test passes: the harness keeps only what is printed by macros.
+/// Printed to the terminal also when the test passes: the harness captures only the output of macros.
 fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }
@@ -131,7 +130,7 @@ struct Replay {
     tenant: Tenant,
     http: reqwest::Client,
     token: String,
-    /// Ids of the live tenant's users, as they are called here.
+    /// Ids of the live tenant's users, mapped to the ids here.
     ids: HashMap<String, String>,
 }
 
@@ -159,7 +158,7 @@ impl Replay {
         let answer: Value = request
             .send()
             .await
-            .expect("an answer")
+            .expect("a response")
             .json()
             .await
             .expect("JSON");
@@ -211,8 +210,8 @@ impl Replay {
         same("body", &self.comparable(&seen), &self.comparable(&expected))
     }
 
-    /// What a user of the live tenant is called here. One who was made by a call that was not recorded, and
-    /// whom a deletion shows to have been there, is made now.
+    /// The id here of a user of the live tenant. A user who was created by a call that was not recorded, and whose
+    /// deletion shows the existence, is created now.
     fn meet(&mut self, written: &str, recorded: &Recorded) -> String {
         let there = written.replace("%7C", "|");
         if !self.ids.contains_key(&there) && recorded.request.method == "DELETE" {
@@ -222,7 +221,7 @@ impl Replay {
         self.ids.get(&there).cloned().unwrap_or(there)
     }
 
-    /// The value with everything that a tenant makes up replaced by what it is.
+    /// The value with every generated part replaced by its kind.
     fn comparable(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => self.comparable_text(text).into(),

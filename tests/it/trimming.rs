@@ -1,4 +1,4 @@
-//! F52: what is folded leaves its stream, and nothing else does.
+//! F52: folded messages are removed from their stream, and no others.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const FULL: &str = "rolekeeper_stream_full{stream=\"APP_EVENTS\"}";
 const TRIMMED: &str = "rolekeeper_stream_trimmed_messages_total{stream=\"APP_EVENTS\"}";
 const FORECAST: &str = "rolekeeper_stream_full_in_seconds{stream=\"APP_EVENTS\"}";
 
-/// A stream of one MiB, and a worker that need not wait long before it trims.
+/// A stream of one MiB, and a worker with a short delay before it trims.
 fn small() -> Builder {
     World::builder()
         .workers(0)
@@ -29,7 +29,7 @@ async fn set_duplicate_window(world: &World, window: Duration) {
     world.jetstream.update_stream(config).await.expect("an edit");
 }
 
-/// Sequence of the first message, and bytes held.
+/// Sequence of the first message, and size in bytes.
 async fn held(world: &World) -> (u64, u64) {
     let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
     let state = &stream.cached_info().state;
@@ -44,7 +44,7 @@ fn large(name: &str, numbers: std::ops::Range<u32>) -> Vec<Sent> {
         .collect()
 }
 
-/// Publishes until the stream refuses; answers how many it took.
+/// Publishes until the stream refuses; returns the number of stored messages.
 async fn fill(world: &World, name: &str) -> u32 {
     for (n, event) in (0..).zip(large(name, 0..400)) {
         match world.try_publish(&event).await.expect("connected").await {
@@ -80,7 +80,7 @@ async fn f52_a_stream_kept_nearly_full_refuses_no_one() {
     assert!(worker.metric(TRIMMED).await > 1_900.0);
     assert_eq!(worker.count(FULL).await, Some(0));
     assert_eq!(world.number("SELECT count(*) FROM stream_losses").await, Some(0));
-    // The cursor's own message stays, also once all is old: a new worker goes on from it.
+    // The cursor's own message stays, also when all messages are old: a new worker continues from it.
     assert!(worker.sigterm(Duration::from_secs(20)).await.success());
     world.start_worker_with(&[("KEEP_FOLDED", "0s")]).await;
     let last = world
@@ -100,12 +100,14 @@ async fn f52_what_the_duplicate_window_needs_stays_though_full() {
     let worker = world.start_worker().await;
     let taken = fill(&world, "n").await;
     world
-        .eventually("the metric tells", async || worker.count(FULL).await == Some(1))
+        .eventually("the metric shows it", async || {
+            worker.count(FULL).await == Some(1)
+        })
         .await;
     world.settled().await;
     assert_eq!(held(&world).await.0, 1);
     assert_eq!(worker.count(TRIMMED).await, Some(0));
-    // The server rebuilds its table of ids from what is stored.
+    // The server rebuilds its table of ids from the stored messages.
     world.nats.lock().await.kill().await.expect("nats-server ends");
     world
         .nats
@@ -154,7 +156,9 @@ async fn f52_what_is_not_folded_stays_though_full() {
     world.eventually("the fold is stopped", tells).await;
     fill(&world, "waits").await;
     world
-        .eventually("the metric tells", async || stopped.count(FULL).await == Some(1))
+        .eventually("the metric shows it", async || {
+            stopped.count(FULL).await == Some(1)
+        })
         .await;
     assert_eq!(held(&world).await.0, 20);
     let accepted = "UPDATE stream_losses SET accepted_at = now()";
@@ -193,9 +197,11 @@ async fn f52_a_durable_consumer_is_waited_for_while_there_is_room() {
             .expect("acknowledged");
     }
     world
-        .eventually("what was acknowledged goes", async || held(&world).await.0 == 31)
+        .eventually("acknowledged messages are removed", async || {
+            held(&world).await.0 == 31
+        })
         .await;
-    // The room is needed: what no one acknowledged goes too.
+    // When the room is needed, messages without an acknowledgement are removed too.
     world.publish(&large("more", 0..205)).await;
     world
         .eventually("room is made", async || worker.metric(TRIMMED).await > 40.0)
@@ -221,7 +227,7 @@ async fn a_stream_that_denies_purges_runs_untrimmed_and_says_so() {
     let worker = world.start_worker().await;
     let untrimmed = "rolekeeper_stream_untrimmed{stream=\"APP_EVENTS\"}";
     world
-        .eventually("the metric tells", async || {
+        .eventually("the metric shows it", async || {
             worker.count(untrimmed).await == Some(1)
         })
         .await;
@@ -229,7 +235,7 @@ async fn a_stream_that_denies_purges_runs_untrimmed_and_says_so() {
     world.publish(&large("n", 0..100)).await;
     world.settled().await;
     world
-        .eventually("the forecast tells", async || {
+        .eventually("the forecast shows it", async || {
             worker.metric(FORECAST).await < 3_600.0
         })
         .await;

@@ -1,7 +1,7 @@
-//! Users who sign up and log in at the stand-in tenant, and the tokens they come to the data API with.
+//! Users who sign up and log in at the stand-in tenant, and their tokens for the data API.
 //!
-//! Owns the story from the first token to the claim of a role and its loss. Every answer is the tenant's or the API's own,
-//! over HTTP.
+//! Owns the story from the first token to the claim of a role and its loss. Every response is the tenant's or the API's
+//! own, over HTTP.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -49,7 +49,7 @@ impl App {
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let request = self.http.post(format!("{}{path}", self.world.tenant.base_url()));
-        let answer = request.json(&body).send().await.expect("the tenant answers");
+        let answer = request.json(&body).send().await.expect("the tenant responds");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
@@ -65,7 +65,7 @@ impl App {
         self.post("/oauth/token", body).await
     }
 
-    /// Both tokens of a login that asks for roles.
+    /// Both tokens of a login that requests roles.
     async fn tokens(&self) -> (String, String) {
         let (status, body) = self
             .log_in(EMAIL, PASSWORD, "openid roles read:app write:app")
@@ -83,7 +83,7 @@ impl App {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.expect("the API answers");
+        let answer = request.send().await.expect("the API responds");
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("a body");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
@@ -96,7 +96,7 @@ impl App {
     }
 }
 
-/// What a token says, unchecked: whether it is believed is the API's to show.
+/// The claims of a token, unchecked: the API decides about its validity.
 fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).expect("three parts");
     let json = BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64url");
@@ -179,7 +179,7 @@ async fn who_may_not_come_in_is_told_as_auth0_tells_it() {
     assert_eq!(app.sign_up().await.0, 200);
     let (status, taken) = app.sign_up().await;
     assert_eq!((status, &taken["code"]), (400, &json!("user_exists")));
-    for (name, password) in [(EMAIL, "wrong"), ("nobody@example.com", PASSWORD)] {
+    for (name, password) in [(EMAIL, "wrong"), ("unknown@example.com", PASSWORD)] {
         let (status, body) = app.log_in(name, password, "openid").await;
         let wrong = json!({"error": "invalid_grant", "error_description": "Wrong email or password."});
         assert_eq!((status, body), (403, wrong));
@@ -200,17 +200,17 @@ async fn a_new_signing_key_is_believed_without_a_restart_and_the_one_before_stil
     let header = |token: &str| token.split('.').next().map(str::to_owned);
     assert_ne!(header(&before), header(&after));
     let believed = async || me(&after).await == 200;
-    app.world.eventually("the new key is believed", believed).await;
+    app.world.eventually("the new key is accepted", believed).await;
     assert_eq!(me(&before).await, 200);
-    // The first key is withdrawn by the next rotation.
+    // The next rotation withdraws the first key.
     app.world.tenant.rotate_signing_key().expect("a key");
     let (_, newest) = app.tokens().await;
     let believed = async || me(&newest).await == 200;
-    app.world.eventually("the newest key is believed", believed).await;
+    app.world.eventually("the newest key is accepted", believed).await;
     assert_eq!(me(&before).await, 401);
 }
 
-/// Each request of a flood waits for Postgres, in the worker that folds, reconciles and answers probes.
+/// Each request of a flood waits for Postgres, in the worker that folds, reconciles and serves probes.
 #[tokio::test]
 async fn m14_a_flood_of_slow_requests_holds_up_no_role_and_no_probe() {
     let app = App::start().await;

@@ -1,11 +1,11 @@
-//! Users whom a change of rules affects are found slice by slice.
+//! The sweep finds users that a change of rules affects, partition by partition.
 
 use crate::erase::KEY;
 use crate::events::{plays, saved};
 use crate::rules_many::{RulesFile, rule};
 use crate::world::World;
 
-/// Users with two playlists at 6 and 7 plays each: more than four slices of them.
+/// Users with two playlists at 6 and 7 plays each: more than four partitions of them.
 const MANY: i64 = 12_000;
 const NOMINATED: &str = "SELECT count(*) FROM nominations";
 const OPEN: &str = "SELECT count(*) FROM walk WHERE changed";
@@ -21,12 +21,12 @@ impl World {
         sqlx::raw_sql(statement)
             .execute(&self.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
     }
 
-    /// Users nobody has asked for yet, and a pause so that they stay in the queue.
+    /// Users without an earlier attempt, and a pause so that they stay in the queue.
     async fn with_many_owners() -> Self {
-        // Rounds but those after a change come too late to be seen.
+        // Rounds that do not follow a change come too late for the test.
         let world = Self::builder()
             .workers(0)
             .env("SWEEP_INTERVAL_S", 3_600)
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-/// Totals begin to be kept while plays come in, and are exact without a fold that stands still.
+/// A new rule starts the totals while plays arrive, and they are exact without a stop of the fold.
 #[tokio::test]
 async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
     let world = World::with_many_owners().await;
@@ -69,7 +69,7 @@ async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
         world.publish(&some.concat()).await;
     }
     world.count_is("the round ends", OPEN, 0).await;
-    world.count_is("everyone is found", NOMINATED, MANY).await;
+    world.count_is("all users are found", NOMINATED, MANY).await;
     world
         .eventually("all is folded", async || {
             world
@@ -122,7 +122,7 @@ async fn a_round_that_fails_ends_no_term_and_holds_up_no_role() {
     world.run_sql("ALTER TABLE walk RENAME TO walk_away").await;
     let failed = |line: &String| line.contains("it is tried again");
     world
-        .eventually("it is said", async || worker.messages().iter().any(failed))
+        .eventually("it is logged", async || worker.messages().iter().any(failed))
         .await;
     world.played("ann", 100).await;
     world.holders_are("roles are written", &["ann"], &["ann"]).await;
@@ -136,7 +136,7 @@ async fn a_round_that_fails_ends_no_term_and_holds_up_no_role() {
     );
 }
 
-/// Nobody finds an erased person's id in the position of a round; it goes on behind the user before.
+/// The position of a round contains no erased user's id; the round continues after the user before.
 #[tokio::test]
 async fn the_position_of_a_round_names_no_erased_person() {
     let world = World::builder().workers(0).env("ERASURE_KEY", KEY).start().await;
@@ -151,7 +151,7 @@ async fn the_position_of_a_round_names_no_erased_person() {
     assert_eq!(position[0]["position"], "auth0|ann");
 }
 
-/// A user who is in the queue when all is compared is not missed, whatever becomes of the queue meanwhile.
+/// A user who is in the queue during the comparison is not missed, whatever happens to the queue meanwhile.
 #[tokio::test]
 async fn a12_a_user_in_the_queue_is_not_taken_for_missed() {
     let world = World::builder()

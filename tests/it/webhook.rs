@@ -1,4 +1,4 @@
-//! What the webhook does with whatever is posted to it.
+//! The webhook's reaction to any posted body.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::world::{LOG_TOKEN, World};
 
 const OLD_TOKEN: &str = "the-token-before-this-one";
 
-/// One record as a stream carries it.
+/// One record in the form of a log stream.
 fn record(n: u32, kind: &str, user: &str) -> Value {
     let log_id = format!("90020261123100000000{n:036}");
     let data = json!({"log_id": log_id, "type": kind, "user_id": user, "date": "2026-11-23T10:00:00.000Z",
@@ -29,7 +29,7 @@ fn lines(records: &[Value]) -> String {
     lines.join("\n")
 }
 
-/// Everything in the stream of tenant logs: subject and payload, as often as it is there.
+/// All messages in the stream of tenant logs: subject and payload, with repetitions.
 async fn stored(world: &World) -> BTreeMap<(String, Vec<u8>), u32> {
     let stream = world
         .jetstream
@@ -47,7 +47,7 @@ async fn stored(world: &World) -> BTreeMap<(String, Vec<u8>), u32> {
     stored
 }
 
-/// What must be in the stream when each of these records is there exactly once.
+/// The expected content of the stream when it has each of these records exactly once.
 fn once(kind: &str, records: &[Value]) -> BTreeMap<(String, Vec<u8>), u32> {
     let one = |record: &Value| ((format!("auth0.logs.{kind}"), record.to_string().into_bytes()), 1);
     records.iter().map(one).collect()
@@ -55,7 +55,7 @@ fn once(kind: &str, records: &[Value]) -> BTreeMap<(String, Vec<u8>), u32> {
 
 async fn post(world: &World, body: impl Into<reqwest::Body>) -> u16 {
     let status = world.worker().post_logs(LOG_TOKEN, body).await;
-    status.expect("the webhook answers")
+    status.expect("the webhook responds")
 }
 
 /// Reasons and numbers of the dead letters of the tenant's log.
@@ -89,7 +89,7 @@ async fn a_batch_in_any_form_order_and_number_is_stored_once() {
         }
         batch.reverse();
     }
-    // One by one, the second half of an earlier batch with something new, and Windows' line ends.
+    // One by one, the second half of an earlier batch with a new record, and Windows' line ends.
     assert_eq!(post(&world, batch[3].to_string()).await, 200);
     assert_eq!(
         post(&world, lines(&records(40..60)).replace('\n', "\r\n\r\n")).await,
@@ -139,9 +139,9 @@ async fn only_the_two_tokens_open_the_door() {
         .body(body.clone())
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     assert_eq!(bare.status(), 401);
-    // Without a token not even the body is read, so this client's connection ends with the answer.
+    // Without a token the webhook does not even read the body, so this client's connection ends with the response.
     let large = http.post(&url).body("x".repeat(1 << 20)).send().await;
     assert!(large.map_or(true, |answer| answer.status() == 401));
     assert!(stored(&world).await.is_empty());
@@ -167,7 +167,7 @@ async fn large_bodies_are_taken_and_only_beyond_the_bound_refused() {
     assert_eq!(post(&world, body).await, 200);
     assert_eq!(stored(&world).await, once("sapi", &batch));
 
-    // One record that no message can hold is kept as far as one can, and shown as a dead letter.
+    // One record that is too large for a message is kept in part, and shown as a dead letter.
     let mut giant = record(9_999, "sapi", "");
     giant["data"]["details"] = json!({"pad": "y".repeat(5 << 20)});
     assert_eq!(post(&world, giant.to_string()).await, 200);
@@ -194,7 +194,7 @@ async fn after_a_good_token_nothing_is_judged_and_nothing_lost() {
         "data": {"object": {"user_id": "auth0|c"}}});
     let odd_type =
         json!({"log_id": "9002", "data": {"log_id": "9002", "type": "a.b>*", "user_id": "auth0|d"}});
-    // Body, then where its pieces must lie.
+    // Body, then the expected place of its pieces.
     let table: Vec<(Vec<u8>, Vec<&str>)> = vec![
         (vec![], vec![]),
         (b"  \n \r\n".to_vec(), vec![]),
@@ -231,7 +231,7 @@ async fn after_a_good_token_nothing_is_judged_and_nothing_lost() {
     let mut expected: BTreeMap<String, u32> = BTreeMap::new();
     for (body, subjects) in &table {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-        // Twice, since the sender may.
+        // Twice, since the sender may repeat.
         for _ in 0..2 {
             assert_eq!(post(&world, body.clone()).await, 200, "{shown}");
         }
@@ -281,7 +281,7 @@ async fn without_the_bus_it_says_503_and_stays_ready_to_say_so() {
         .start_again()
         .await
         .expect("nats-server starts");
-    let sent = world.eventually("it takes records again", async || {
+    let sent = world.eventually("it accepts records again", async || {
         post(&world, lines(&records(3..8))).await == 200
     });
     sent.await;
@@ -315,7 +315,7 @@ async fn the_tenants_own_stream_late_twice_and_mixed_tells_each_thing_once() {
     let logged = world.tenant.logged_count();
     assert!(world.tenant.delivered_log_ids().len() > logged && world.tenant.stream_errors().is_empty());
     assert_eq!((stored(&world).await.len(), logged), (120, 120));
-    // Each new user was read once; once more where a record came while that was going on.
+    // Each new user was read once, or twice if a record came during the read.
     assert!(
         (60..=90).contains(&world.api_calls()),
         "{} calls",

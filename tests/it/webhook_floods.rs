@@ -1,4 +1,4 @@
-//! Deliveries that are large, many at once, or made to use up memory.
+//! Deliveries that are large, numerous, or made to use up memory.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How senders other than a log stream deliver: Event Streams, and forwarders that join or compress records.
+//! Deliveries of senders other than a log stream: Event Streams, and forwarders that join or compress records.
 
 use std::io::Write as _;
 
@@ -56,7 +56,7 @@ async fn stored(world: &World, subject: &str) -> usize {
     number
 }
 
-/// A body that nobody can read would be one dead letter, with all its records.
+/// An unreadable body would be one dead letter, with all its records.
 #[tokio::test]
 async fn a_delivery_in_an_unknown_encoding_is_refused() {
     let world = World::builder().listening().await;
@@ -119,7 +119,7 @@ async fn case15_values_one_behind_another_are_stored() {
         (stored(&world, "s").await, stored(&world, "unreadable").await),
         (14, 0)
     );
-    // What is cut or broken in a batch is kept apart, and costs no other record.
+    // A truncated or broken part of a batch is kept apart, and costs no other record.
     let cut = format!("[{},{}", record(14), &record(15)[..60]);
     let broken = format!("{{\"logs\":[{},{{\"log_id\":,}},{}]}}", record(16), record(17));
     for body in [cut, broken] {
@@ -138,7 +138,7 @@ async fn f53_gzip_is_decoded_within_the_bound() {
     assert_eq!(post_gzip(&world, gzip(lines.join("\n").as_bytes())).await, 200);
     assert_eq!(stored(&world, "s").await, 50);
     assert_eq!(post_gzip(&world, gzip(&vec![b' '; 17 << 20])).await, 413);
-    // What is not gzip, whatever its header says, is kept as it came.
+    // A body that is not gzip, despite its header, is kept unchanged.
     assert_eq!(post_gzip(&world, b"not gzip".to_vec()).await, 200);
     assert_eq!(stored(&world, "unreadable").await, 1);
 }

@@ -8,12 +8,12 @@ use tokio::sync::watch;
 
 use crate::world::{LOG_TOKEN, World};
 
-/// As large as a body may be.
+/// The maximum size of a body.
 const BYTES: usize = 16 << 20;
 const DELIVERIES: usize = 16;
 
-/// Sends all of a delivery but its end, waits for the gate, and answers the status of the response; none where the worker told it
-/// to come again, and closed, before it had sent all.
+/// Sends all of a delivery but its end, waits for the gate, and returns the status of the response; none if the worker
+/// responded before all was sent, and closed.
 async fn deliver(address: &str, sent: &AtomicUsize, mut gate: watch::Receiver<bool>) -> Option<String> {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     let head = format!(
@@ -40,7 +40,7 @@ async fn deliver(address: &str, sent: &AtomicUsize, mut gate: watch::Receiver<bo
     Some(response.split(' ').nth(1).unwrap_or_default().to_owned())
 }
 
-/// Half of them wait outside until the others are stored, and a small one waits for none of them.
+/// Half of them wait until the others are stored, and a small one waits for none of them.
 #[tokio::test]
 async fn deliveries_that_are_large_together_are_taken_in_turns() {
     let world = World::builder().listening().await;
@@ -61,7 +61,7 @@ async fn deliveries_that_are_large_together_are_taken_in_turns() {
         gate.send_replace(true);
     };
     let (statuses, ()) = tokio::join!(all, opened);
-    // On a slow machine one may have been told to come again.
+    // On a slow machine one may have got a 503.
     let told = |status: &Option<String>| {
         status
             .as_ref()
@@ -73,7 +73,7 @@ async fn deliveries_that_are_large_together_are_taken_in_turns() {
     assert!(peak < 200, "{peak} MiB");
 }
 
-/// A sender that is told to come again learns when.
+/// A sender that gets a 503 also gets the time for its retry.
 #[tokio::test]
 async fn a_delivery_that_is_not_stored_is_told_when_to_come_again() {
     let world = World::builder().listening().await;

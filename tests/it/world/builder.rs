@@ -1,4 +1,4 @@
-//! How a world is made.
+//! Setup of a world.
 //!
 //! Owns the settings of a worker in a test, and the one Postgres that tests share.
 
@@ -18,15 +18,15 @@ use super::publish::IN_FLIGHT;
 use super::{CLIENT, LOG_TOKEN, World, text};
 use crate::proxy::Proxy;
 
-/// One Postgres for all tests that do it no harm; ends with the process, see `sandbox::servers`.
+/// One Postgres for all tests that do not damage it; ends with the process, see `sandbox::servers`.
 static SHARED_POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
-/// Of every user at nats-server, where it asks for one.
+/// The password of every user at nats-server, if it requires one.
 pub(crate) const PASSWORD: &str = "p0123456789abcdef";
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
-/// How a world is to be.
+/// The settings of a world.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "wishes of a story, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings of a story")]
 pub(crate) struct Builder {
     workers: usize,
     env: Vec<(String, String)>,
@@ -40,12 +40,12 @@ pub(crate) struct Builder {
 }
 
 impl Default for Builder {
-    /// One worker, no limits at the tenant, everything reached directly.
+    /// One worker, no limits at the tenant, all connections direct.
     fn default() -> Self {
         Self {
             workers: 1,
             env: vec![],
-            // Nothing is left to other clients, and few stories are about the brake.
+            // No share of the rate is left to other clients, and few stories concern the brake.
             limits: vec![("reserve", 0.0), ("brake_revokes", 100.0)],
             tenant: TenantOptions::default(),
             nats: NatsOptions::default(),
@@ -58,7 +58,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Workers that are started with the world; they are ready when it is.
+    /// Workers that start with the world; they are ready when it is.
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -80,31 +80,31 @@ impl Builder {
         self
     }
 
-    /// How the tenant behaves; its clients are set by the world.
+    /// Behaviour of the tenant; the world sets its clients.
     pub(crate) fn tenant(mut self, options: TenantOptions) -> Self {
         self.tenant = options;
         self
     }
 
-    /// What differs in nats-server.
+    /// Different settings of nats-server.
     pub(crate) fn nats(mut self, options: NatsOptions) -> Self {
         self.nats = options;
         self
     }
 
-    /// A Postgres of its own, for a test that harms it.
+    /// A Postgres of its own, for a test that damages it.
     pub(crate) fn own_postgres(mut self) -> Self {
         self.own_postgres = true;
         self
     }
 
-    /// Workers reach Postgres through a proxy.
+    /// Workers connect to Postgres through a proxy.
     pub(crate) fn postgres_proxy(mut self) -> Self {
         self.postgres_proxy = true;
         self
     }
 
-    /// Workers reach NATS through a proxy.
+    /// Workers connect to NATS through a proxy.
     pub(crate) fn nats_proxy(mut self) -> Self {
         self.nats_proxy = true;
         self
@@ -116,7 +116,7 @@ impl Builder {
         let passwords = ["MIGRATE", "ROLEKEEPER", "APP", "MAILER"].map(password);
         self.nats.config = Some((deployed("nats/nats-server.conf"), passwords.into()));
         self.least_rights = true;
-        // Roles are the whole server's.
+        // Roles belong to the whole server.
         self.own_postgres()
     }
 
@@ -127,7 +127,7 @@ impl Builder {
 
     /// Starts everything.
     pub(crate) async fn start(mut self) -> World {
-        // reqwest asks for a provider of TLS even for plain HTTP; an error says there is one already.
+        // reqwest needs a provider of TLS even for plain HTTP; an error means that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let database = format!("world_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let own = if self.own_postgres {
@@ -156,7 +156,7 @@ impl Builder {
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(Duration::from_secs(5))
             .max_ack_inflight(2 * IN_FLIGHT)
-            .build(client.await.expect("nats-server answers"));
+            .build(client.await.expect("nats-server responds"));
         self.tenant.clients = vec![Client::new(CLIENT, "secret")];
         let tenant = Tenant::start(self.tenant).await.expect("the tenant starts");
         let postgres_port = postgres_proxy.as_ref().map_or(postgres.port(), Proxy::port);
@@ -224,7 +224,7 @@ impl Builder {
     }
 }
 
-/// How the test itself connects to NATS.
+/// The test's own connection to NATS.
 fn login(least_rights: bool) -> async_nats::ConnectOptions {
     if least_rights {
         async_nats::ConnectOptions::with_user_and_password("rolekeeper_migrate".into(), PASSWORD.into())
@@ -238,7 +238,7 @@ pub(crate) fn deployed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
 }
 
-/// Makes the two roles in a database, as an operator does.
+/// Creates the two roles in a database, as an operator does.
 pub(crate) async fn roles(url: &str) {
     let mut psql = tokio::process::Command::new("psql");
     psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f"]);

@@ -1,7 +1,7 @@
 //! The world of one test: a database, a nats-server, a tenant, and workers.
 //!
-//! Owns starting them, publishing, waiting for conditions and the final comparison with the oracle. Must never
-//! wait a fixed time, and never let a worker's death go unnoticed.
+//! Owns starting them, publishing, waiting for conditions and the final comparison with the oracle. Must never wait a
+//! fixed time, and never miss a worker's death.
 
 mod builder;
 mod publish;
@@ -32,7 +32,7 @@ pub(crate) use worker::Worker;
 
 /// The worker's client at the tenant.
 pub(crate) const CLIENT: &str = "rolekeeper-m2m";
-/// What the log stream sends as Authorization.
+/// The Authorization header of the log stream.
 pub(crate) const LOG_TOKEN: &str = "Bearer log-stream-token-0123456789";
 /// The streams, by name.
 pub(crate) const APP_EVENTS: &str = "APP_EVENTS";
@@ -49,14 +49,14 @@ pub(crate) fn size(usual: u32, long: u32) -> u32 {
     }
 }
 
-/// Where tests take place. Everything in it ends with it.
+/// The place of a test. Everything in it ends with it.
 #[derive(Debug)]
 pub(crate) struct World {
-    /// The tenant; seed users here, order faults here, look at calls and histories here.
+    /// The tenant; tests seed users here, order faults, and read calls and histories.
     pub(crate) tenant: Tenant,
-    /// This test's own server; behind a lock, so that a test can harm it while it publishes.
+    /// This test's own server; behind a lock, so that a test can damage it while it publishes.
     pub(crate) nats: tokio::sync::Mutex<Nats>,
-    /// This test's own Postgres, where it asked for one.
+    /// This test's own Postgres, if requested.
     own_postgres: Option<tokio::sync::Mutex<Postgres>>,
     postgres_proxy: Option<Proxy>,
     nats_proxy: Option<Proxy>,
@@ -66,7 +66,7 @@ pub(crate) struct World {
     pub(crate) jetstream: jetstream::Context,
     oracle: Mutex<Oracle>,
     env: Vec<(String, String)>,
-    /// The binary is of a release that keeps neither limits nor the comparison of users in the database.
+    /// The binary belongs to a release that keeps neither limits nor the comparison of users in the database.
     before_limits: bool,
     http: reqwest::Client,
     workers: Mutex<Vec<Worker>>,
@@ -83,12 +83,12 @@ impl World {
         Builder::default()
     }
 
-    /// What was published and must be; settle a harm here when the test lost messages on purpose.
+    /// The published events and the expected state; a test that lost messages on purpose corrects it here.
     pub(crate) fn oracle(&self) -> MutexGuard<'_, Oracle> {
         self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This test's own Postgres; the builder must have been asked for one.
+    /// This test's own Postgres; the builder must have requested one.
     pub(crate) async fn postgres(&self) -> tokio::sync::MutexGuard<'_, Postgres> {
         self.own_postgres
             .as_ref()
@@ -97,12 +97,12 @@ impl World {
             .await
     }
 
-    /// Between the workers and Postgres; the builder must have been asked for it.
+    /// Between the workers and Postgres; the builder must have requested it.
     pub(crate) fn postgres_proxy(&self) -> &Proxy {
         self.postgres_proxy.as_ref().expect("built with postgres_proxy")
     }
 
-    /// Between the workers and NATS; the builder must have been asked for it.
+    /// Between the workers and NATS; the builder must have requested it.
     pub(crate) fn nats_proxy(&self) -> &Proxy {
         self.nats_proxy.as_ref().expect("built with nats_proxy")
     }
@@ -155,13 +155,13 @@ impl World {
         worker
     }
 
-    /// What a setting of every command and worker is.
+    /// The value of a setting of every command and worker.
     pub(crate) fn setting(&self, name: &str) -> String {
         let of_name = self.env.iter().rfind(|(setting, _)| setting == name);
         of_name.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    /// Sets the limits of a world that is being built. A binary of a release before them has settings of the worker instead.
+    /// Sets the limits of a new world. A binary of a release before them has settings of the worker instead.
     async fn set_limits(&mut self, limits: Vec<(&'static str, f64)>) {
         let there = "SELECT count(*) FROM pg_class WHERE relname IN ('limits', 'walk')";
         self.before_limits = self.number(there).await == Some(0);
@@ -179,7 +179,7 @@ impl World {
     pub(crate) async fn set_limit(&self, name: &str, value: f64) {
         let set = "INSERT INTO limits (name, value, set_by, why) VALUES ($1, $2, 'world', 'a story')";
         let set = sqlx::query(set).bind(name).bind(value).execute(&self.db);
-        set.await.expect("Postgres answers");
+        set.await.expect("Postgres responds");
     }
 
     /// Runs a command of the binary to its end.
@@ -198,7 +198,7 @@ impl World {
             .expect("the binary runs")
     }
 
-    /// A user of the tenant with these roles, there before anybody looked.
+    /// A user of the tenant with these roles, who exists before the first attempt.
     pub(crate) fn seed_user(&self, user: &str, roles: &[&str]) {
         let profile = json!({"app_metadata": {"roles": roles, "plan": "gold"}});
         self.tenant
@@ -215,7 +215,7 @@ impl World {
         serde_json::from_value(roles.unwrap_or_default()).unwrap_or_default()
     }
 
-    /// Writes the workers have sent to the tenant so far.
+    /// Writes that the workers have sent to the tenant so far.
     pub(crate) fn patches(&self) -> usize {
         let is_patch = |call: &&rolekeeper_sandbox::tenant::Call| call.endpoint == Endpoint::PatchUser;
         self.tenant
@@ -234,12 +234,12 @@ impl Drop for World {
     }
 }
 
-/// The binary under test: the one just built, or `ROLEKEEPER_BIN`, so that stories can be told to an older one.
+/// The binary under test: the one just built, or `ROLEKEEPER_BIN`, so that the stories can test an older one.
 pub(crate) fn binary() -> PathBuf {
     std::env::var_os("ROLEKEEPER_BIN").map_or_else(|| env!("CARGO_BIN_EXE_rolekeeper").into(), PathBuf::from)
 }
 
-/// What a command printed.
+/// The output of a command.
 pub(crate) fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&both).into_owned()

@@ -1,4 +1,4 @@
-//! Publishing as an app server does: under an id, again until the stream has it.
+//! Publishes as an app server does: under an id, repeated until the stream has it.
 
 use async_nats::jetstream::context::{PublishAckFuture, PublishError};
 use async_nats::jetstream::message::PublishMessage;
@@ -8,19 +8,19 @@ use super::World;
 use super::wait::{WITHIN, poll};
 use crate::events::Sent;
 
-/// Messages published before their acknowledgements are awaited.
+/// Messages published before the wait for their acknowledgements.
 pub(super) const IN_FLIGHT: usize = 1_000;
 
 impl World {
-    /// Publishes events in order and waits until all are stored. One whose acknowledgement does not come is
-    /// published again under its id, as a publisher would.
+    /// Publishes events in order and waits until all are stored. An event without an acknowledgement is published again
+    /// under its id, as a publisher would.
     pub(crate) async fn publish(&self, events: &[Sent]) {
         for some in events.chunks(IN_FLIGHT) {
             let mut acks = Vec::with_capacity(some.len());
             for event in some {
                 acks.push(self.try_publish(event).await);
             }
-            // All at once: each waits its own time for an answer that a dead server does not give.
+            // All at once: each waits separately for a response that a dead server does not send.
             let acks = acks.into_iter().map(async |ack| ack.ok()?.await.ok());
             for (event, ack) in some.iter().zip(join_all(acks).await) {
                 match ack {
@@ -44,7 +44,7 @@ impl World {
         );
     }
 
-    /// Publishes one event and tells of it no one: neither waits, nor does the oracle know.
+    /// Publishes one event silently: the caller does not wait, and the oracle does not know it.
     pub(crate) async fn try_publish(&self, event: &Sent) -> Result<PublishAckFuture, PublishError> {
         let message = PublishMessage::build()
             .payload(event.payload.clone().into())

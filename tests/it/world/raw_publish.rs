@@ -9,8 +9,8 @@ use super::World;
 use crate::events::Sent;
 
 impl World {
-    /// Publishes `sent` on `subject`, as given, with `headers` behind the version line, and waits until the stream has it.
-    /// Returns its sequence.
+    /// Publishes `sent` on `subject`, unchanged, with `headers` after the version line, and waits until the stream has
+    /// it. Returns its sequence.
     pub(crate) async fn publish_raw(&self, subject: &[u8], headers: &[u8], sent: Sent) -> u64 {
         let seq = self.send_raw(subject, headers, &sent.payload).await;
         self.oracle().stored(seq, sent);
@@ -29,7 +29,11 @@ impl World {
         server.write_all(&all).await.expect("NATS reads");
         let mut lines = BufReader::new(server).lines();
         loop {
-            let line = lines.next_line().await.expect("NATS answers").expect("an answer");
+            let line = lines
+                .next_line()
+                .await
+                .expect("NATS responds")
+                .expect("a response");
             assert!(!line.starts_with("-ERR"), "{line}");
             if let Some((_, rest)) = line.split_once("\"seq\":") {
                 let digits = rest.split(|c: char| !c.is_ascii_digit()).next();

@@ -1,4 +1,4 @@
-//! The end of a story: nothing is left to do, and everything is as the oracle says.
+//! The end of a story: nothing is left to do, and everything equals the oracle's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,19 +11,19 @@ use time::OffsetDateTime;
 use super::{CLIENT, World};
 use crate::oracle::{self, Change, Expected, Playlist};
 
-/// Differences shown; the first ones tell enough.
+/// Number of differences to print; the first ones are enough.
 const SHOWN: usize = 12;
 
 impl World {
-    /// Waits until all is folded and nobody is due, then compares counts, roles, audit and dead letters with
-    /// what must be.
+    /// Waits until all is folded and no user is due, then compares counts, roles, audit and dead letters with the
+    /// expected state.
     pub(crate) async fn settled(&self) {
         self.settled_within(Duration::from_secs(30)).await;
     }
 
-    /// The same with another bound on the waiting.
+    /// The same with another limit on the wait.
     pub(crate) async fn settled_within(&self, within: Duration) {
-        self.eventually_within(within, "all is folded and nobody is due", async || {
+        self.eventually_within(within, "all is folded and no user is due", async || {
             self.is_quiet().await
         })
         .await;
@@ -36,11 +36,12 @@ impl World {
         );
     }
 
-    /// Whether nothing is left to do; not while nats-server or Postgres is away. Parked and held users may wait.
+    /// Returns true if nothing is left to do; false while nats-server or Postgres is away. Parked and held users may
+    /// wait.
     pub(crate) async fn is_quiet(&self) -> bool {
         let only = self.setting("ONLY");
         let walks = !self.before_limits && (only.is_empty() || only.contains("reconcile"));
-        // First: what a round finds is in the queue when it ends.
+        // First, because the users that a round finds are in the queue when it ends.
         if walks && self.number("SELECT count(*) FROM walk WHERE changed").await != Some(0) {
             return false;
         }
@@ -50,7 +51,7 @@ impl World {
             .unwrap_or(false)
     }
 
-    /// Everything that is not as the oracle says.
+    /// All differences from the oracle's state.
     pub(crate) async fn differences(&self) -> Vec<String> {
         let expected = self.oracle().expected();
         let mut wrong = self.wrong_counts(&expected).await;
@@ -75,10 +76,10 @@ impl World {
         wrong
     }
 
-    /// Playlists that are counted otherwise than they must be. One at the default is as good as none.
+    /// Playlists with a wrong count. A default row counts as a missing one.
     async fn wrong_counts(&self, expected: &Expected) -> Vec<String> {
         let rows = sqlx::query("SELECT playlist_id, plays, deleted, owner_id FROM playlists");
-        let rows = rows.fetch_all(&self.db).await.expect("Postgres answers");
+        let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let playlist = |row: &sqlx::postgres::PgRow| Playlist {
             plays: row.get("plays"),
             deleted: row.get("deleted"),
@@ -102,7 +103,7 @@ impl World {
     async fn wrong_dead_letters(&self, expected: &Expected) -> Vec<String> {
         let kept =
             sqlx::query("SELECT stream_seq, reason, detail FROM dead_letters WHERE stream = 'APP_EVENTS'");
-        let kept = kept.fetch_all(&self.db).await.expect("Postgres answers");
+        let kept = kept.fetch_all(&self.db).await.expect("Postgres responds");
         let total =
             "SELECT coalesce(sum(total), 0)::bigint FROM dead_letter_totals WHERE stream = 'APP_EVENTS'";
         let total = self.number(total).await;
@@ -123,13 +124,13 @@ impl World {
         wrong
     }
 
-    /// The completed audit rows of each user, in order of decision, with when they were completed.
+    /// The completed audit rows of each user, in order of decision, with the times of completion.
     pub(crate) async fn audit(&self) -> BTreeMap<String, Vec<(Change, OffsetDateTime)>> {
         let rows = sqlx::query(
             "SELECT user_id, change, decided_at, completed_at FROM role_changes
              WHERE completed_at IS NOT NULL AND role = 'playlist_editor' ORDER BY change_id",
         );
-        let rows = rows.fetch_all(&self.db).await.expect("Postgres answers");
+        let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let mut by_user: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for row in rows {
             let change = Change {

@@ -1,6 +1,6 @@
-//! What a story asks of the tenant's side: which calls were made for whom, and what became of profiles.
+//! A story's queries to the tenant's side: the calls for each user, and the resulting profiles.
 //!
-//! Owns reading the tenant's call log and histories, and the audit beside them. Must never ask the worker.
+//! Owns reading the tenant's call log and histories, and the audit beside them. Must never query the worker.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use sqlx::Row as _;
 use super::{CLIENT, LOG_TOKEN, World};
 use crate::events::{plays, saved};
 
-/// A change of the role as the audit has it: granted or revoked, and its outcome.
+/// A change of the role in the audit: granted or revoked, and its outcome.
 pub(crate) type Audited = (String, Option<String>);
 
 impl World {
-    /// The user saves the playlist and it gets a hundred plays, under ids made from the playlist's.
+    /// The user saves the playlist and it gets a hundred plays, under ids derived from the playlist's.
     pub(crate) async fn earn(&self, user: &str, playlist: &str) {
         let mut events = vec![saved(&format!("{playlist}-saved"), playlist, user)];
         events.extend(plays(playlist, playlist, 0..100));
@@ -41,7 +41,7 @@ impl World {
             .with_calls(|calls| calls.iter().filter(|call| call.endpoint == endpoint).count())
     }
 
-    /// Calls of the Management API, whoever made them.
+    /// Calls of the Management API, of any client.
     pub(crate) fn api_calls(&self) -> usize {
         self.tenant.with_calls(|calls| {
             calls
@@ -51,7 +51,7 @@ impl World {
         })
     }
 
-    /// Writes of the worker that left `app_metadata` as it was.
+    /// Writes of the worker that did not change `app_metadata`.
     pub(crate) fn idle_writes(&self) -> Vec<String> {
         let ours = Actor::Client(CLIENT.to_owned());
         let mut idle = vec![];
@@ -75,14 +75,13 @@ impl World {
             .bind(user)
             .fetch_all(&self.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
         rows.iter()
             .map(|row| (row.get("change"), row.get("outcome")))
             .collect()
     }
 
-    /// The tenant's log reaches the worker's webhook from now on, each record some time after it was made, as
-    /// at Auth0, only sooner.
+    /// The tenant's log reaches the worker's webhook from now on, each record after a delay, as at Auth0, but sooner.
     pub(crate) async fn connect_log_stream(&self) {
         let url = format!("http://{}/auth0/logs", self.worker().address("LISTEN").await);
         let stream = LogStream {
@@ -92,7 +91,7 @@ impl World {
         self.tenant.stream_logs(stream).expect("a webhook");
     }
 
-    /// From now on notes each failed attempt that is written down for a user, see [`Self::attempts_noted`].
+    /// From now on records each failed attempt of a user, see [`Self::attempts_noted`].
     pub(crate) async fn note_attempts(&self) {
         let note = "CREATE TABLE attempts_noted (user_id text NOT NULL, attempts integer NOT NULL);
             CREATE FUNCTION note_attempts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -102,16 +101,16 @@ impl World {
         sqlx::raw_sql(note)
             .execute(&self.db)
             .await
-            .expect("Postgres answers");
+            .expect("Postgres responds");
     }
 
-    /// The most failed attempts in a row that any user had.
+    /// The maximum number of failed attempts in a row of any user.
     pub(crate) async fn attempts_noted(&self) -> i64 {
         let most = self.number("SELECT coalesce(max(attempts), 0)::bigint FROM attempts_noted");
         most.await.expect("attempts are noted")
     }
 
-    /// A user without `updated_at` and `app_metadata.roles`: what nobody but the user's own tools may change.
+    /// A user without `updated_at` and `app_metadata.roles`: the part that only the user's own tools may change.
     pub(crate) fn beside_roles(&self, user: &str) -> Value {
         let mut profile = self.tenant.user(user).unwrap_or_default();
         if let Some(profile) = profile.as_object_mut() {

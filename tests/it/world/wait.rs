@@ -1,4 +1,4 @@
-//! Waiting for conditions, with a bound, and showing what there is when one does not come true.
+//! Waits for conditions, with a limit, and prints the state when one does not become true.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use tokio::time::Instant;
 
 use super::World;
 
-/// How long a condition may take to come true.
+/// The longest wait for a condition.
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
-/// How often it is looked at.
+/// The interval of its checks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl World {
-    /// Waits until the condition is true; fails the test, with what can be seen, when that takes over 30 s.
+    /// Waits until the condition is true; fails the test, with the visible state, after 30 s.
     pub(crate) async fn eventually(&self, what: &str, condition: impl AsyncFnMut() -> bool) {
         self.eventually_within(WITHIN, what, condition).await;
     }
 
-    /// The same with another bound.
+    /// The same with another limit.
     pub(crate) async fn eventually_within(
         &self,
         within: Duration,
@@ -35,7 +35,7 @@ impl World {
         };
     }
 
-    /// Fails the test if a worker ended that nobody ended.
+    /// Fails the test if a worker ended that the test did not end.
     pub(crate) fn check_workers(&self) {
         for worker in self.workers() {
             if let Some(status) = worker.died() {
@@ -44,12 +44,12 @@ impl World {
         }
     }
 
-    /// The single number a query answers; none while Postgres does not.
+    /// The single number of a query's result; none while Postgres does not respond.
     pub(crate) async fn number(&self, query: &'static str) -> Option<i64> {
         sqlx::query_scalar(query).fetch_one(&self.db).await.ok()
     }
 
-    /// Rows as JSON, for messages and for looking at columns by name.
+    /// Rows as JSON, for messages and for access to columns by name.
     pub(crate) async fn rows(&self, query: &'static str) -> Vec<Value> {
         let rows = format!("SELECT to_jsonb(r) FROM ({query}) AS r");
         let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(rows))
@@ -58,7 +58,7 @@ impl World {
         rows.unwrap_or_default()
     }
 
-    /// What a person wants to see when a test fails.
+    /// The state to print when a test fails.
     async fn state(&self) -> String {
         let mut text = String::new();
         for (what, query) in [
@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-/// Looks again and again until there is an answer.
+/// Repeats the query until there is a result.
 pub(crate) async fn poll<T>(within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + within;
     loop {

@@ -1,7 +1,6 @@
 //! One worker: the real binary as a child process.
 //!
-//! Owns its signals, its log file and what its ops listener says. It ends with the world's folder, however the
-//! test ends.
+//! Owns its signals, its log file and its ops listener. It ends with the world's folder, for any end of the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ use super::poll;
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time until the listeners are there.
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
-/// A worker that is stopped or busy does not answer; do not wait for it long.
+/// A worker that is stopped or busy does not respond; the wait for it is short.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
 /// A started worker; a clone is the same worker.
@@ -92,7 +91,7 @@ impl Worker {
         self.wait(KILLED_WITHIN).await;
     }
 
-    /// SIGTERM; answers how it ended. Fails the test if that takes longer than `within`.
+    /// SIGTERM; returns the exit status. Fails the test if that takes longer than `within`.
     pub(crate) async fn sigterm(&self, within: Duration) -> ExitStatus {
         self.send(Signal::SIGTERM);
         self.wait(within).await
@@ -105,7 +104,7 @@ impl Worker {
             .expect("a signal to our own child");
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub(crate) fn sigcont(&self) {
         self.process()
             .signal(Signal::SIGCONT)
@@ -141,7 +140,7 @@ impl Worker {
         (!self.0.may_end.load(Ordering::Relaxed)).then_some(ended)
     }
 
-    /// Everything it has logged.
+    /// The whole log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.0.log).unwrap_or_default()
     }
@@ -167,7 +166,7 @@ impl Worker {
             .collect()
     }
 
-    /// Where a listener listens, by its setting.
+    /// The address of a listener, by its setting.
     pub(crate) async fn address(&self, setting: &str) -> String {
         let found = poll(LISTENS_WITHIN, async || {
             if let Some(status) = self.ended() {
@@ -188,26 +187,26 @@ impl Worker {
         found.unwrap_or_else(|| panic!("{} does not listen\n{}", self.name(), self.log_tail(40)))
     }
 
-    /// GET from the ops listener; none when it does not answer.
+    /// GET from the ops listener; none when it does not respond.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
         let url = format!("http://{}{path}", self.address("OPS_LISTEN").await);
         let answer = self.0.http.get(url).timeout(ANSWERS_WITHIN).send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
-    /// Whether `/readyz` says 200.
+    /// Returns true if `/readyz` responds 200.
     pub(crate) async fn is_ready(&self) -> bool {
         self.get("/readyz").await.is_some_and(|(status, _)| status == 200)
     }
 
-    /// Whether the stage works, rather than stands by.
+    /// Returns true if the stage works, rather than stands by.
     pub(crate) async fn is_active(&self, stage: &str) -> bool {
         let answer = self.get(&format!("/readyz/{stage}")).await;
         answer.is_some_and(|(_, text)| text == format!("{stage}: active\n"))
     }
 
-    /// A metric by its name and labels as printed, such as `rolekeeper_fold_active{stream="APP_EVENTS"}`. NaN,
-    /// which no comparison likes, when the worker does not answer.
+    /// A metric by its name and labels as printed, such as `rolekeeper_fold_active{stream="APP_EVENTS"}`. NaN, which
+    /// fails every comparison, when the worker does not respond.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let Some((_, text)) = self.get("/metrics").await else {
             return f64::NAN;
@@ -221,7 +220,7 @@ impl Worker {
         value.parse().expect("the value of a metric")
     }
 
-    /// A metric that counts whole things; none when the worker does not answer.
+    /// A metric that is an integer; none when the worker does not respond.
     pub(crate) async fn count(&self, series: &str) -> Option<i64> {
         let value = self.metric(series).await;
         value
@@ -229,7 +228,7 @@ impl Worker {
             .then(|| format!("{value:.0}").parse().expect("a whole number"))
     }
 
-    /// Most memory it ever had, in MiB.
+    /// Its peak memory, in MiB.
     pub(crate) fn peak_memory_mib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running worker");
         let line = status
@@ -243,7 +242,7 @@ impl Worker {
             >> 10
     }
 
-    /// Posts to its webhook; the status, none when it does not answer.
+    /// Posts to its webhook; the status, none when it does not respond.
     pub(crate) async fn post_logs(&self, token: &str, body: impl Into<reqwest::Body>) -> Option<u16> {
         let url = format!("http://{}/auth0/logs", self.address("LISTEN").await);
         let request = self.0.http.post(url).header("authorization", token).body(body);

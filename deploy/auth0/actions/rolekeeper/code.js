@@ -1,16 +1,16 @@
-// What runs inside Auth0 at each login (post-login Action): shows in the tokens what the profile says, and gives a
-// display name to who has none. Owns the two claims. Must never write roles (rolekeeper alone does: Auth0 replaces the
-// list whole, so of two writers one would lose), and must never throw, since that would refuse the login.
+// The post-login Action, which Auth0 runs at each login: it copies the profile's roles into the tokens, and gives a
+// display name to a user without one. Owns the two claims. Must never write roles (only rolekeeper does: Auth0 replaces
+// the whole list, so one of two writers would lose), and must never throw, since that would refuse the login.
 //
 // Secrets of the Action, which deploy/auth0/tenant.yaml and main.tf fill in:
 //   CLAIM_NAMESPACE       an http or https address of your own, before the claims' names; without it there are no claims
-//   DEFAULT_DISPLAY_NAME  for who has none; without it nobody is given one
+//   DEFAULT_DISPLAY_NAME  for users without a name; without it no user gets one
 //   CLAIM_ROLES           roles that tokens show, separated by commas or spaces; without it, or with *, all
 //   CLAIM_CLIENTS         client ids whose tokens show roles, separated likewise; without it, or with *, those of all
-//                         applications that ask, third-party ones too
+//                         applications that request it, third-party ones too
 //
 // Claims:
-//   <namespace>/roles        ID and access token, when the scope `roles` is asked for: `app_metadata.roles`, if it is a
+//   <namespace>/roles        ID and access token, when the scope `roles` is requested: `app_metadata.roles`, if it is a
 //                            list of strings, as far as CLAIM_ROLES and CLAIM_CLIENTS allow
 //   <namespace>/displayName  ID token: `user_metadata.displayName`, or the default on the very first login
 
@@ -52,7 +52,7 @@ function roles(event, api, namespace, secrets) {
   api.accessToken.setCustomClaim(`${namespace}/roles`, shown);
 }
 
-// Whether a name is on the list. A value that is no text allows nothing.
+// Returns true if a name is on the list. A value that is not a text allows nothing.
 function allowed(names) {
   if (names === undefined || names === "*") {
     return () => true;
@@ -73,7 +73,7 @@ function requestedScopes(event) {
   return new Set([...list(event?.transaction?.requested_scopes), ...granted]);
 }
 
-// Without the slash at the end, or null where Auth0 would leave the claims out.
+// Returns the namespace without the final slash, or null if Auth0 would leave the claims out.
 function namespaceFrom(value) {
   if (typeof value !== "string" || !/^https?:\/\//.test(value) || !URL.canParse(value)) {
     return null;

@@ -238,7 +238,7 @@ impl Metrics {
             ),
             stream_loss: maker.gauges(
                 "rolekeeper_stream_loss",
-                "1 while a loss is recorded for the stream and stops its fold; `rolekeeper accept-loss` goes on",
+                "1 while a loss is recorded for the stream and stops its fold; `rolekeeper accept-stream` goes on",
                 STREAM,
             ),
             auth0_calls: maker.counter(

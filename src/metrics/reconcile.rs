@@ -41,7 +41,7 @@ impl ReconcileMetrics {
         metrics
     }
 
-    /// Shows the series of these parts of the sweep from the start.
+    /// Creates the series of these parts of the sweep at 0.
     pub fn sweep_parts<'a>(&self, parts: impl IntoIterator<Item = &'a str>) {
         for part in parts {
             self.sweep_failures.with_label_values(&[part]);

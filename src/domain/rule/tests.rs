@@ -137,8 +137,8 @@ fn each_bad_file_names_the_fault() {
             "format 2: this release",
         ),
         (with("colour=1"), "line 5: unknown field `colour`"),
-        (with("grace=\"soon\""), "\"soon\" is no span of time"),
-        (with("grace=\"-5s\""), "\"-5s\" is no span of time"),
+        (with("grace=\"soon\""), "\"soon\" is no duration"),
+        (with("grace=\"-5s\""), "\"-5s\" is no duration"),
         (with("min_hold=90"), "line 5: invalid type"),
         (with("revoke=\"off\""), "line 5: unknown variant `off`"),
         (
@@ -146,7 +146,7 @@ fn each_bad_file_names_the_fault() {
             "line 3: invalid type",
         ),
         ("[[rule]]\nrole=\"a\"\nrevoke_below=5\n".to_owned(), "grant_at"),
-        (two.to_owned(), "a second rule for the same role"),
+        (two.to_owned(), "another rule has the same role"),
     ] {
         let faults = Versioned::parse(&text).unwrap_err().to_string();
         assert!(faults.contains(part), "{faults:?} lacks {part:?}");

@@ -103,7 +103,7 @@ impl Locked {
     /// the urgency of this kind of change. Stops counting at `enough`.
     pub async fn changing(&self, tx: &mut Tx<'_>, users: &[String], enough: i64) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"-- Materialized, or the limit below makes the planner walk the audit by user.
+            r#"-- Materialized, or the limit below makes the planner read the audit by user.
                WITH decided AS MATERIALIZED (
                    SELECT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released AND r.reason IS NULL

@@ -276,7 +276,7 @@ async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
         .execute(&world.db)
         .await
         .expect("Postgres answers");
-    refused("start a newer binary").await;
+    refused("use a newer binary").await;
     assert!(!world.command(&["migrate"]).await.status.success());
 }
 

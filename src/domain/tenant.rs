@@ -105,7 +105,7 @@ mod tests {
         last.push(true);
         assert!(last.mostly_others(), "501 of 1,000");
         last.push(false);
-        assert!(!last.mostly_others(), "the oldest is no more among them");
+        assert!(!last.mostly_others(), "the oldest record no longer counts");
         (0..5_000).for_each(|_| last.push(false));
         assert_eq!((last.count, last.others.len()), (0, JUDGED));
     }

@@ -25,7 +25,7 @@ pub struct Gauges {
     pub names_waiting: i64,
     /// Display names that Auth0 refused.
     pub names_refused: i64,
-    /// Unadopted holders, from whom no role is revoked.
+    /// Unadopted holders; their roles are never revoked.
     pub unadopted: i64,
     /// Adopted holders.
     pub adopted: i64,

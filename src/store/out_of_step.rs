@@ -23,7 +23,7 @@ pub struct Compare<'r> {
     pub gone_for: Duration,
 }
 
-/// Enqueues users behind `from` and up to `to` for whom a rule's decision differs from the stored one.
+/// Enqueues users behind `from` and up to `to` if a rule's decision differs from the stored one.
 pub(super) async fn nominate(
     tx: &mut Tx<'_>,
     compare: &Compare<'_>,

@@ -36,7 +36,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
-        // The comparison continues behind the previous user, whom it has compared.
+        // The comparison continues behind the previous user, who is already compared.
         sqlx::query!(
             "UPDATE walk SET position = coalesce(greatest(
                  (SELECT max(owner_id) FROM playlists WHERE owner_id < $1), (SELECT max(user_id) FROM assignments WHERE user_id < $1)), '')

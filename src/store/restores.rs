@@ -154,7 +154,7 @@ impl Store {
     }
 }
 
-/// What becomes of the roles, as `+role` and `-role`.
+/// The changes of the roles, as `+role` and `-role`.
 fn signed(found: &[String], merged: &[String]) -> Vec<String> {
     let added = merged.iter().filter(|role| !found.contains(role));
     let removed = found.iter().filter(|role| !merged.contains(role));
@@ -162,7 +162,7 @@ fn signed(found: &[String], merged: &[String]) -> Vec<String> {
     added.chain(removed.map(|role| format!("-{role}"))).collect()
 }
 
-/// Lets go of the brake if it is engaged; its count begins anew.
+/// Releases the brake if it is engaged; its count restarts.
 async fn let_go(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let let_go = sqlx::query!(
         "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()

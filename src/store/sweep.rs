@@ -56,7 +56,7 @@ impl Store {
         }
     }
 
-    /// Makes held users due: those held for a stream's loss once no loss is recorded, and those for whom a rule's
+    /// Makes held users due: those held for a stream's loss once no loss is recorded, and those with a rule whose
     /// decision changes now.
     pub async fn wake_held(&self) -> Result<(), StoreError> {
         loop {

@@ -1,10 +1,10 @@
 //! The canonical text form of rules.
 //!
 //! Owns the text behind the fingerprint. It must never change for rules that an earlier release could write: all
-//! workers under the same rules have the same fingerprint, whatever their release. The form is a rules file: `format =
-//! 1`, then the rules by role, one field per line in the order below. Fields at their default are left out. Durations
-//! are in whole seconds (`"90s"`) or else in nanoseconds (`"1500000000ns"`). A field of a later release is added at the
-//! end of a rule, and left out at its default.
+//! workers under the same rules have the same fingerprint, whatever their release. The form is a rules file:
+//! `format = 1`, then the rules by role, one field per line in the order below. Fields at their default are left out.
+//! Durations are in whole seconds (`"90s"`) or else in nanoseconds (`"1500000000ns"`). A field of a later release is
+//! added at the end of a rule, and left out at its default.
 
 use std::fmt::Write as _;
 use std::time::Duration;

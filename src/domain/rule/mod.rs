@@ -48,7 +48,7 @@ pub enum Revoke {
     Never,
 }
 
-/// What happens when another client removed a role that the user still earns.
+/// Reaction to a role that another client removed although the user still earns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Manual {
@@ -83,7 +83,7 @@ pub struct Rule {
     /// Whether the role is revoked at all.
     #[serde(default)]
     pub revoke: Revoke,
-    /// What happens when another client removed the role.
+    /// Reaction to the removal of the role by another client.
     #[serde(default)]
     pub manual: Manual,
 }

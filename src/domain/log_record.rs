@@ -61,7 +61,7 @@ pub enum Tells {
         /// The new user.
         user: UserId<'static>,
     },
-    /// Another client created or changed this user.
+    /// A client created or changed this user.
     Written {
         /// The changed user, not the actor.
         user: UserId<'static>,

@@ -118,7 +118,7 @@ mod tests {
             "user_metadata": { "displayName": "user" },
         });
         for (patch, body, shown) in [
-            (Patch::new(none(), false, None), json!({}), "in step"),
+            (Patch::new(none(), false, None), json!({}), "up to date"),
             (Patch::new(grant(), false, None), roles, "+editor"),
             (
                 Patch::new(grant(), false, Some(naming("user", NamedBy::Default))),
@@ -143,7 +143,7 @@ mod tests {
             ),
         ] {
             assert_eq!((patch.body(), patch.to_string().as_str()), (body, shown));
-            assert_eq!(patch.is_empty(), shown == "in step", "{shown}");
+            assert_eq!(patch.is_empty(), shown == "up to date", "{shown}");
         }
     }
 

@@ -119,7 +119,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.changes.is_empty() {
-            return f.write_str("in step");
+            return f.write_str("up to date");
         }
         for (index, (role, change)) in self.changes.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
@@ -151,12 +151,12 @@ mod tests {
     fn table_of_plans() {
         for (seen, wants, shown, after) in [
             (SeenRoles::Missing, want(true, false), "+editor", vec!["editor"]),
-            (SeenRoles::Missing, want(false, true), "in step", vec![]),
+            (SeenRoles::Missing, want(false, true), "up to date", vec![]),
             (list(&["x"]), want(true, false), "+editor", vec!["x", "editor"]),
             (
                 list(&["editor", "x"]),
                 want(true, true),
-                "in step",
+                "up to date",
                 vec!["editor", "x"],
             ),
             (
@@ -166,7 +166,7 @@ mod tests {
                 vec!["x"],
             ),
             (list(&["editor"]), want(false, true), "-editor", vec![]),
-            (list(&["editor"]), want(false, false), "in step", vec!["editor"]),
+            (list(&["editor"]), want(false, false), "up to date", vec!["editor"]),
             (
                 list(&["x", "x"]),
                 want(true, false),

@@ -278,7 +278,7 @@ fn string_list(
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
-        .map_err(|error| StoreError::Settings(format!("not understood: {error}")))?;
+        .map_err(|error| StoreError::Settings(format!("invalid: {error}")))?;
     Ok(options
         .application_name("rolekeeper")
         // A pooler refuses a parameter that it does not keep for each client.

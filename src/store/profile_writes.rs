@@ -139,9 +139,9 @@ pub async fn refused(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
 }
 
 /// Settles the writes without a response by the profile in an attempt's GET. Completes the newest write that produced
-/// this profile, if the profile changed within the time in which an unanswered write arrives; logins in between do not
-/// matter, or their time is taken as the write's. Closes all other writes whose time was over when the attempt began:
-/// they were not applied. The caller holds the lock on the user's row in the queue.
+/// this profile, if the profile changed within the time in which an unanswered write arrives. A login since then also
+/// changes `updated_at`, and its time is taken as the write's. Closes all other writes whose time was over when the
+/// attempt began: they were not applied. The caller holds the lock on the user's row in the queue.
 pub async fn settle(
     tx: &mut Tx<'_>,
     user: &str,

@@ -31,14 +31,14 @@ impl Store {
                    SELECT race_id, CASE
                        WHEN EXISTS (SELECT FROM gone_users g WHERE g.user_id = r.user_id) THEN 'Auth0 does not know the user'
                        WHEN NOT EXISTS (SELECT FROM profile_writes p WHERE p.write_id = r.write_id)
-                           THEN 'our write is kept no longer'
+                           THEN 'our write is no longer stored'
                        WHEN NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.record_id = r.record_id)
-                           THEN 'their record is kept no longer'
+                           THEN 'the record of the other client is no longer stored'
                        -- a queued user may wait for Auth0 or for the operator
                        WHEN NOT r.held AND r.found_at < now() - $1::double precision * interval '1 second'
                            AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = r.user_id)
                            AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.ask_at IS NOT NULL)
-                           THEN 'no look has concluded it in time'
+                           THEN 'no attempt concluded it in time'
                    END AS why
                    FROM races r WHERE outcome IS NULL
                ), over AS (

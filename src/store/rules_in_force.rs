@@ -123,7 +123,7 @@ impl Store {
         {
             return Ok(Verdict::Refused(format!(
                 "the rules have format {FORMAT}, which the running worker {unaware} does not know. Start release \
-                 {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, which makes it stand back"
+                 {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, after which that worker waits"
             )));
         }
         put(&mut tx, offered, by.as_str(), standing.as_ref()).await?;
@@ -143,7 +143,7 @@ impl Store {
     /// Whether the rules with this fingerprint are in force.
     ///
     /// # Errors
-    /// [`StoreError::RulesFormat`] if other rules of an unknown format are.
+    /// [`StoreError::RulesFormat`] if the rules in force have an unknown format.
     pub async fn rules_are_in_force(&self, fingerprint: &str) -> Result<bool, StoreError> {
         let row = sqlx::query!("SELECT fingerprint, version, format, needs_release FROM rules_in_force");
         let Some(row) = row.fetch_optional(&self.pool).await? else {

@@ -94,7 +94,7 @@ fn write(copy: &mut LocalCopy, record: &Object<'_>, user: &UserId<'_>, at: Offse
         None => copy.record(asked.as_ref().unwrap_or(&Map::new()), at),
     }
     let weighs = |body: Map<String, Value>| body.keys().any(|name| !OF_NO_WEIGHT.contains(&name.as_str()));
-    // A newly created user is read from the creation itself.
+    // A creation causes no read of its own: any later read shows the user as created.
     !is_creation(details.as_ref()) && asked.is_none_or(weighs)
 }
 

@@ -42,7 +42,7 @@ impl TenantLogMetrics {
             ),
             filled: maker.counter(
                 "rolekeeper_log_gap_filler_records_total",
-                "Log records that the gap filler read: missed by the log stream, known already, or skipped as too old",
+                "Log records that the gap filler read: missed by the log stream, known already, or skipped as old and without effect",
                 &["kind"],
             ),
             refused: maker.gauge(

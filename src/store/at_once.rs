@@ -50,7 +50,7 @@ pub(super) async fn move_and_count(
                  AND (SELECT count(*) FILTER (WHERE stays) FROM played) = cardinality($1)
                RETURNING 1
            ), counted AS (
-               -- erased after it was read: the newest row is deleted
+               -- only the newest row shows a playlist that was erased after the read: it is deleted
                UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
                FROM played d WHERE p.playlist_id = d.playlist_id AND EXISTS (SELECT FROM moved)
            )

@@ -159,11 +159,7 @@ fn check_listening(raw: &mut Raw<'_>) -> Result<(), Reject> {
     if played_at::is_time(&played_at) {
         Ok(())
     } else {
-        Err(bad_value(
-            "played_at",
-            "expected a time in RFC 3339",
-            &played_at,
-        ))
+        Err(bad_value("played_at", "expected a time in RFC 3339", &played_at))
     }
 }
 

@@ -166,7 +166,12 @@ mod tests {
                 vec!["x"],
             ),
             (list(&["editor"]), want(false, true), "-editor", vec![]),
-            (list(&["editor"]), want(false, false), "up to date", vec!["editor"]),
+            (
+                list(&["editor"]),
+                want(false, false),
+                "up to date",
+                vec!["editor"],
+            ),
             (
                 list(&["x", "x"]),
                 want(true, false),

@@ -65,10 +65,7 @@ mod tests {
 
     use super::*;
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the reference for the fast path"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the reference for the fast path")]
     fn library(text: &str) -> bool {
         OffsetDateTime::parse(text, &Rfc3339).is_ok()
     }

@@ -633,7 +633,9 @@ fn plans_are_read_as_they_are_written() {
 fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     let none = RateHeaders::default();
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
-    let permit = pacer.take_look(Duration::ZERO).expect("the first attempt finds out");
+    let permit = pacer
+        .take_look(Duration::ZERO)
+        .expect("the first attempt finds out");
     for _ in 0..4 {
         pacer.limited(Duration::ZERO, UNIX_0, Kind::Read, &none);
     }

@@ -1,6 +1,6 @@
-//! Everything Prometheus sees.
+//! All Prometheus metrics of the worker.
 //!
-//! Owns names, help texts and labels. Labels are closed sets, and their series stand at 0 from the start.
+//! Owns names, help texts and labels. Labels are closed sets, and their series start at 0.
 //! Must never use a user id, a playlist, a role or an error text as a label.
 
 mod api;
@@ -23,106 +23,106 @@ pub use room::RoomMetrics;
 pub use rules::RulesMetrics;
 pub use tenant_log::TenantLogMetrics;
 
-/// Label of a metric that exists once a stream.
+/// Label of a metric that has one series per stream.
 const STREAM: &str = "stream";
 
-/// All metrics of one process, on a registry of their own.
+/// All metrics of one process, on their own registry.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Webhook requests by how they were answered.
+    /// Webhook requests by response.
     pub webhook_requests: IntCounterVec,
-    /// Log records stored by the webhook.
+    /// Log records that the webhook stored.
     pub webhook_records: IntCounterVec,
     /// Messages folded, by stream.
     pub folded: IntCounterVec,
-    /// Messages that could not be read, by stream and reason.
+    /// Messages that could not be folded, by stream and reason.
     pub dead_letters: IntCounterVec,
-    /// Messages dropped because they name an erased person, by stream.
+    /// Messages dropped because they name an erased user, by stream.
     pub erased_dropped: IntCounterVec,
-    /// App events dropped because their id was counted before.
+    /// App events dropped because their id was already counted.
     pub repeats_dropped: IntCounter,
-    /// Readers that had to start again at the cursor.
+    /// Restarts of a reader at the cursor.
     pub reader_restarts: IntCounterVec,
-    /// Time a fold's transaction took.
+    /// Duration of one transaction of a fold.
     pub fold_seconds: HistogramVec,
     /// 1 while this worker folds the stream.
     pub fold_active: IntGaugeVec,
-    /// Messages behind the cursor.
+    /// Messages behind the cursor, not yet folded.
     pub fold_lag_messages: IntGaugeVec,
-    /// Age of the oldest message that waits.
+    /// Age of the oldest message that is not yet folded.
     pub fold_lag_seconds: GaugeVec,
     /// Share of the stream's size limit that is free.
     pub stream_headroom: GaugeVec,
-    /// When the newest message of the stream was stored.
+    /// Time at which the newest message of the stream was stored.
     pub stream_last_message: GaugeVec,
-    /// 1 while a loss stands.
+    /// 1 while a recorded loss stops the fold.
     pub stream_loss: IntGaugeVec,
     /// Calls to Auth0 by kind and result.
     pub auth0_calls: IntCounterVec,
     /// Changes of roles by kind and outcome.
     pub role_changes: IntCounterVec,
-    /// Display names written, by why.
+    /// Display names written, by source.
     pub display_names: IntCounterVec,
     /// Display names that wait to be written, or were refused.
     pub display_names_open: IntGaugeVec,
-    /// Changes of roles known to be in the stream that announces them.
+    /// Role changes that are known to be stored in `ROLE_CHANGES`.
     pub announced: IntCounter,
-    /// Completed changes that are not announced yet.
+    /// Completed role changes that are not announced yet.
     pub unannounced: IntGauge,
-    /// Earned roles that somebody took away, by what was done about it.
+    /// Earned roles that another client removed, by what was done about it.
     pub taken_away: IntCounterVec,
     /// 1 while the rules file cannot be used.
     pub rules_refused: IntGauge,
     /// The rules in force.
     pub rules: RulesMetrics,
-    /// Races with other clients by how they ended.
+    /// Races with other clients, by outcome.
     pub races: IntCounterVec,
-    /// From the store of the event that carried a user over to the written role.
+    /// Time from the stored event that crossed the threshold to the written role.
     pub role_lag: Histogram,
     /// 1 while this worker reconciles.
     pub reconcile_active: IntGauge,
-    /// 1 while reconcile waits for a token, or for credentials or scopes to be mended.
+    /// 1 while the circuit breaker is open.
     pub reconcile_paused: IntGauge,
-    /// Times it began to wait so.
+    /// Times the circuit breaker opened.
     pub breaker_opened: IntCounter,
-    /// Changes of roles that Auth0 refused to write, by kind.
+    /// Role changes that Auth0 refused to write, by kind.
     pub role_writes_refused: IntCounterVec,
     /// 1 when roles are written, 0 in shadow mode.
     pub writes_enabled: IntGauge,
     /// 1 while a brake holds changes of its kind.
     pub brake_engaged: IntGaugeVec,
-    /// 1 while a person has paused the writing.
+    /// 1 while the operator has paused rolekeeper.
     pub paused: IntGauge,
-    /// 1 while the writing is paused because another program writes under our client id.
+    /// 1 while writes are stopped because another program writes under our client id.
     pub unknown_write: IntGauge,
-    /// Users in the queue by state.
+    /// Users in the work queue, by state.
     pub nominations: IntGaugeVec,
-    /// Seconds the longest-due user has been due.
+    /// Time since the longest-due user became due, in seconds.
     pub oldest_due: Gauge,
-    /// Holders of owned roles, ours to take it from or not.
+    /// Holders of managed roles, adopted or not.
     pub holders: IntGaugeVec,
-    /// 1 while Postgres answers the scrape.
+    /// 1 while Postgres responds to the scrape.
     pub database_up: IntGauge,
     /// 1 while NATS is connected.
     pub bus_up: IntGauge,
-    /// Faults of the program that one request, one user or a stage met.
+    /// Panics that ended a request, an attempt or a stage.
     pub panics: IntCounter,
     /// Deliveries of the log stream that wait for memory.
     pub webhook_waiting: IntGauge,
-    /// A fold that stands still.
+    /// A fold that makes no progress.
     pub fold: FoldMetrics,
     /// The data API.
     pub api: ApiMetrics,
     /// The tenant's log: its stream, and the gap filler.
     pub tenant_log: TenantLogMetrics,
-    /// Room in the streams.
+    /// Free space in the streams.
     pub room: RoomMetrics,
-    /// Attempts in vain, and the sweep.
+    /// Reads without a write, and the sweep.
     pub reconcile: ReconcileMetrics,
 }
 
-/// Makes metrics and registers them; a name used twice is a fault of ours that every start would show.
+/// Makes metrics and registers them. A duplicate name is a bug that every start would show.
 struct Maker(Registry);
 
 impl Maker {
@@ -169,16 +169,16 @@ impl Metrics {
         ];
         let fold_time = HistogramOpts::new(
             "rolekeeper_fold_transaction_seconds",
-            "Time one transaction of the fold took",
+            "Duration of one transaction of the fold",
         );
         let role_lag = HistogramOpts::new(
             "rolekeeper_role_lag_seconds",
-            "Time from the store of the event that carried a user over the line to the written role",
+            "Time from the stored event with which a count crossed a threshold to the written role",
         );
         let metrics = Self {
             webhook_requests: maker.counter(
                 "rolekeeper_webhook_requests_total",
-                "Log stream requests by answer",
+                "Deliveries of the log stream, by response",
                 &["answer"],
             ),
             webhook_records: maker.counter(
@@ -193,17 +193,17 @@ impl Metrics {
             ),
             dead_letters: maker.counter(
                 "rolekeeper_dead_letters_total",
-                "Messages that could not be read",
+                "Messages that could not be folded and were kept as dead letters, by reason",
                 &[STREAM, "reason"],
             ),
             erased_dropped: maker.counter(
                 "rolekeeper_erased_dropped_total",
-                "Messages dropped because they name a person who was erased",
+                "Messages dropped because they name an erased user",
                 &[STREAM],
             ),
             repeats_dropped: maker.keep(IntCounter::with_opts(Opts::new(
                 "rolekeeper_repeats_dropped_total",
-                "App events dropped because they were counted before, inside DEDUP_HORIZON",
+                "App events dropped as duplicates: the same event was counted before, inside DEDUP_HORIZON",
             ))),
             reader_restarts: maker.counter(
                 "rolekeeper_reader_restarts_total",
@@ -218,7 +218,7 @@ impl Metrics {
             ),
             fold_lag_messages: maker.gauges(
                 "rolekeeper_fold_lag_messages",
-                "Messages the fold is behind; of the active worker",
+                "Messages stored in the stream and not yet folded; of the active worker",
                 STREAM,
             ),
             fold_lag_seconds: maker.floats(
@@ -228,32 +228,32 @@ impl Metrics {
             ),
             stream_headroom: maker.floats(
                 "rolekeeper_stream_headroom_ratio",
-                "Free share of the stream's size limit; of the active worker",
+                "Free share of the stream's size limit, 0 to 1; of the active worker",
                 STREAM,
             ),
             stream_last_message: maker.floats(
                 "rolekeeper_stream_last_message_timestamp_seconds",
-                "When the newest message of the stream was stored, Unix seconds; of the active worker",
+                "Time at which the newest message of the stream was stored, Unix seconds; of the active worker",
                 STREAM,
             ),
             stream_loss: maker.gauges(
                 "rolekeeper_stream_loss",
-                "1 while a loss of the stream stands and its fold is stopped",
+                "1 while a loss is recorded for the stream and stops its fold; `rolekeeper accept-stream` goes on",
                 STREAM,
             ),
             auth0_calls: maker.counter(
                 "rolekeeper_auth0_calls_total",
-                "Calls to the Management API",
+                "Calls to the Management API, by call and result",
                 &["call", "result"],
             ),
             role_changes: maker.counter(
                 "rolekeeper_role_changes_total",
-                "Changes of roles",
+                "Role changes, by change and outcome",
                 &["change", "outcome"],
             ),
             display_names: maker.counter(
                 "rolekeeper_display_names_written_total",
-                "Display names written: by default, or as the user wished",
+                "Display names written: by default, or as the user requested",
                 &["by"],
             ),
             display_names_open: maker.gauges(
@@ -263,40 +263,40 @@ impl Metrics {
             ),
             announced: maker.keep(IntCounter::with_opts(Opts::new(
                 "rolekeeper_announced_total",
-                "Changes of roles announced in the stream ROLE_CHANGES",
+                "Role changes announced in the stream ROLE_CHANGES",
             ))),
             unannounced: maker.gauge(
                 "rolekeeper_unannounced_role_changes",
-                "Completed changes of roles that are not announced yet",
+                "Completed role changes that are not announced yet",
             ),
             taken_away: maker.counter(
                 "rolekeeper_roles_taken_away_total",
-                "Earned roles found taken away by somebody else",
+                "Managed roles found removed by another client although the user still earns them; answer: restored, or left removed",
                 &["answer"],
             ),
             rules_refused: maker.gauge(
                 "rolekeeper_rules_refused",
-                "1 while this worker's rules file has a fault, or the version of the rules in force and other content",
+                "1 while this worker's rules file is invalid, or has the version of the rules in force but other content",
             ),
             rules: RulesMetrics::new(&maker),
             races: maker.counter(
                 "rolekeeper_races_total",
-                "Writes of other clients between our read and our write, by what became of them",
+                "Writes of other clients between our read and our write, by outcome",
                 &["outcome"],
             ),
             role_lag: maker.keep(Histogram::with_opts(role_lag.buckets(lag))),
             reconcile_active: maker.gauge("rolekeeper_reconcile_active", "1 while this worker reconciles"),
             reconcile_paused: maker.gauge(
                 "rolekeeper_reconcile_paused",
-                "1 while reconcile waits: no token, credentials or scopes refused, or many users refused in a row",
+                "1 while the circuit breaker is open: no token, credentials or scopes refused, or many users in a row refused",
             ),
             breaker_opened: maker.keep(IntCounter::with_opts(Opts::new(
                 "rolekeeper_circuit_breaker_opened_total",
-                "Times that reconcile paused because Auth0's answers were about all users",
+                "Times the circuit breaker opened because Auth0's responses concerned all users",
             ))),
             role_writes_refused: maker.counter(
                 "rolekeeper_role_writes_refused_total",
-                "Changes of roles that Auth0 refused to write",
+                "Role changes that Auth0 refused to write",
                 &["change"],
             ),
             writes_enabled: maker.gauge(
@@ -305,36 +305,36 @@ impl Metrics {
             ),
             brake_engaged: maker.gauges(
                 "rolekeeper_brake_engaged",
-                "1 while the brake holds all such changes until a person releases or drops them",
+                "1 while the brake holds all changes of this kind until `rolekeeper brake release` or `rolekeeper brake drop`",
                 "change",
             ),
             paused: maker.gauge(
                 "rolekeeper_paused",
-                "1 while a person has paused looks and writes",
+                "1 while `rolekeeper pause` stops attempts and writes; `rolekeeper resume` goes on",
             ),
             unknown_write: maker.gauge(
                 "rolekeeper_stopped_by_unknown_write",
-                "1 while looks and writes are stopped because another program writes under our client id; `rolekeeper resume --why` goes on",
+                "1 while attempts and writes are stopped because another program writes under our client id; `rolekeeper resume --why` goes on",
             ),
-            nominations: maker.gauges("rolekeeper_nominations", "Users in the queue", "state"),
+            nominations: maker.gauges("rolekeeper_nominations", "Users in the work queue, by state", "state"),
             oldest_due: maker.keep(Gauge::with_opts(Opts::new(
                 "rolekeeper_oldest_due_nomination_seconds",
-                "How long the longest-due user has been due",
+                "Time since the longest-due user in the work queue became due",
             ))),
             holders: maker.gauges(
                 "rolekeeper_role_holders",
-                "Users seen to hold an owned role; unadopted ones are left alone",
+                "Holders of managed roles; rolekeeper never takes a role from unadopted ones",
                 "adoption",
             ),
-            database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres answered this scrape"),
+            database_up: maker.gauge("rolekeeper_database_up", "1 when Postgres responded to this scrape"),
             bus_up: maker.gauge("rolekeeper_bus_up", "1 while NATS is connected"),
             panics: maker.keep(IntCounter::with_opts(Opts::new(
                 "rolekeeper_panics_total",
-                "Faults of the program that ended a request, a look or a stage; the log has each",
+                "Panics that ended a request, an attempt or a stage; the log has each",
             ))),
             webhook_waiting: maker.gauge(
                 "rolekeeper_webhook_waiting",
-                "Deliveries of the log stream that wait until others have left the memory for their bodies",
+                "Deliveries of the log stream that wait for memory for their bodies",
             ),
             fold: FoldMetrics::new(&maker, streams),
             api: ApiMetrics::new(&maker),

@@ -1,25 +1,25 @@
-//! What Prometheus sees of the data API.
+//! Metrics of the data API.
 //!
-//! Owns names, help texts and labels of its metrics. Must never use as a label what a request says: routes are
-//! the templates, methods and statuses closed sets.
+//! Owns names, help texts and labels of its metrics. Must never use a value of a request as a label: routes are
+//! templates, methods and statuses are closed sets.
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec};
 
 use super::Maker;
 
-/// Kinds of answers, as labels.
+/// Classes of response status, as label values.
 const STATUSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
-/// Metrics of the data API; without series until it is served.
+/// Metrics of the data API. They have no series until the API is served.
 #[derive(Debug)]
 pub struct ApiMetrics {
-    /// Requests by route, method and kind of answer.
+    /// Requests by route, method and status class.
     requests: IntCounterVec,
-    /// Time an answer took, by route.
+    /// Time to respond, by route.
     seconds: HistogramVec,
-    /// Requests that no user sent, by reason.
+    /// Requests refused because they carry no valid token of a user, by reason.
     pub refused_tokens: IntCounterVec,
-    /// Fetches of the tenant's keys by result.
+    /// Fetches of the tenant's public keys, by result.
     pub key_fetches: IntCounterVec,
 }
 
@@ -34,7 +34,7 @@ impl ApiMetrics {
             seconds: maker.keep(HistogramVec::new(
                 HistogramOpts::new(
                     "rolekeeper_api_request_seconds",
-                    "Time from a request's head to its answer, for requests of the data API",
+                    "Time from the head of a request of the data API to its response",
                 )
                 .buckets(vec![
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -43,18 +43,18 @@ impl ApiMetrics {
             )),
             refused_tokens: maker.counter(
                 "rolekeeper_api_refused_tokens_total",
-                "Requests of the data API without a user's token, by reason; unavailable: the tenant's keys could not be had",
+                "Requests of the data API without a valid token of a user, by reason; unavailable: the tenant's keys could not be fetched",
                 &["reason"],
             ),
             key_fetches: maker.counter(
                 "rolekeeper_api_key_fetches_total",
-                "Fetches of the tenant's public keys; after one that is not ok the keys known stay in use",
+                "Fetches of the tenant's public keys, by result; after a failed one the known keys stay in use",
                 &["result"],
             ),
         }
     }
 
-    /// Makes the series of an API that is served: its routes and methods, and why tokens are refused.
+    /// Creates the series of a served API: its routes and methods, and the reasons to refuse a token.
     pub fn create_series(&self, routes: &[(String, &'static str)], refusals: &[&str]) {
         for (route, method) in routes {
             self.seconds.with_label_values(&[route]);
@@ -71,7 +71,7 @@ impl ApiMetrics {
         }
     }
 
-    /// Counts an answer; route and method are of those that are served.
+    /// Counts a response; `route` and `method` are among those that are served.
     pub fn answered(&self, route: &str, method: &str, status: u16, seconds: f64) {
         let status = match status {
             ..400 => STATUSES[0],

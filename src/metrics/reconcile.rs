@@ -1,4 +1,4 @@
-//! What Prometheus sees of attempts and of the sweep.
+//! Metrics of attempts and of the sweep.
 //!
 //! Owns names and help texts of its metrics. Must never have a user or a role as a label.
 
@@ -6,10 +6,10 @@ use prometheus::{Gauge, IntCounterVec};
 
 use super::Maker;
 
-/// Attempts that came to nothing, and the sweep.
+/// Reads without a write, and the sweep.
 #[derive(Debug)]
 pub struct ReconcileMetrics {
-    /// Reads that no write followed although one was due, by why.
+    /// Reads that no write followed although a change was due, by cause.
     pub in_vain: IntCounterVec,
     /// Failures of the sweep, by part.
     pub sweep_failures: IntCounterVec,
@@ -22,17 +22,17 @@ impl ReconcileMetrics {
         let metrics = Self {
             in_vain: maker.counter(
                 "rolekeeper_reads_in_vain_total",
-                "Profiles read whose write was not sent: slow, more than 2 s had passed; nothing_left, the tenant's rate limit was used up",
+                "Profiles read whose write was not sent; slow: more than 2 s passed since the read, nothing_left: the tenant's rate limit was used up",
                 &["why"],
             ),
             sweep_failures: maker.counter(
                 "rolekeeper_sweep_failures_total",
-                "Parts of the sweep that failed; the log names the error, and the next sweep tries again",
+                "Failures of the sweep, by part; the log names the error, and the next sweep retries",
                 &["part"],
             ),
             oldest_verification: maker.float(
                 "rolekeeper_oldest_verification_seconds",
-                "Time since the holder verified longest ago was verified; 0 without holders",
+                "Age of the oldest verification of a holder; 0 without holders",
             ),
         };
         for why in ["slow", "nothing_left"] {
@@ -41,7 +41,7 @@ impl ReconcileMetrics {
         metrics
     }
 
-    /// Shows the series of these parts of the sweep from the start.
+    /// Creates the series of these parts of the sweep at 0.
     pub fn sweep_parts<'a>(&self, parts: impl IntoIterator<Item = &'a str>) {
         for part in parts {
             self.sweep_failures.with_label_values(&[part]);

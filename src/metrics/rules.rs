@@ -1,4 +1,4 @@
-//! What Prometheus sees of the rules in force, and of the rounds that compare users with them.
+//! Metrics of the rules in force, and of the walks that compare users with them.
 //!
 //! Owns names and help texts of its metrics. Must never name a rule or a role.
 
@@ -6,16 +6,16 @@ use prometheus::{Gauge, IntGauge};
 
 use super::Maker;
 
-/// Rules and rounds.
+/// Rules and walks.
 #[derive(Debug)]
 pub struct RulesMetrics {
-    /// Version of the rules that this worker works under.
+    /// Version of the rules that this worker uses.
     pub version: IntGauge,
-    /// 1 while users affected by a change are still looked for.
+    /// 1 while a change of rules or limits is not yet compared with all users.
     pub walk_open: IntGauge,
-    /// Since when the round under way is wanted.
+    /// Time at which the current walk was requested.
     pub walk_wanted_at: Gauge,
-    /// Slices of users that were compared in the round under way.
+    /// Slices of users that the current walk has compared.
     pub walk_slices: IntGauge,
 }
 
@@ -24,19 +24,19 @@ impl RulesMetrics {
         Self {
             version: maker.gauge(
                 "rolekeeper_rules_version",
-                "Version of the rules that this worker works under; 0 for rules without one",
+                "Version of the rules that this worker uses; 0 for rules without a version",
             ),
             walk_open: maker.gauge(
                 "rolekeeper_rules_walk_open",
-                "1 while not all users were compared with changed rules or limits yet",
+                "1 while a change of rules or limits is not yet compared with all users",
             ),
             walk_wanted_at: maker.float(
                 "rolekeeper_walk_wanted_timestamp_seconds",
-                "When the comparison of all users with the rules that is under way was asked for, Unix seconds; 0 before the first",
+                "Time at which the current comparison of all users with the rules was requested, Unix seconds; 0 before the first",
             ),
             walk_slices: maker.gauge(
                 "rolekeeper_walk_slices",
-                "Slices of users that were compared with the rules in the round under way",
+                "Slices of users compared with the rules in the current comparison",
             ),
         }
     }

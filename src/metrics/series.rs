@@ -1,11 +1,11 @@
-//! The series that are there from the start.
+//! The series that exist from the start.
 //!
-//! Owns which labels each metric has. Must never leave out a series that an alert may name.
+//! Owns the label values of each metric. Must never omit a series that an alert may name.
 
 use super::Metrics;
 
 impl Metrics {
-    /// Series that were never touched would be missing, and an alert on them silent.
+    /// Creates every series at 0, since an alert on a missing series never fires.
     pub(super) fn create_series(&self, streams: &[&str], reasons: &[&str]) {
         for stream in streams {
             self.folded.with_label_values(&[stream]);

@@ -1,27 +1,27 @@
-//! What Prometheus sees of the way of the tenant's log to us.
+//! Metrics of the tenant's log on its way to rolekeeper.
 //!
-//! Owns names and help texts of its metrics. The fold counts in it what records say.
+//! Owns names and help texts of its metrics. The fold counts here which records name another tenant.
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts};
 
 use super::Maker;
 
-/// The log stream's silence, and the gap filler.
+/// Deliveries of the log stream, and the gap filler.
 #[derive(Debug)]
 pub struct TenantLogMetrics {
-    /// When the log stream last delivered, Unix seconds.
+    /// Time of the last delivery of the log stream, Unix seconds.
     pub delivered_at: Gauge,
-    /// 1 while it has been silent for too long.
+    /// 1 while the log stream has delivered nothing for too long.
     pub silent: IntGauge,
-    /// Date of the last record the gap filler took.
+    /// Date of the last record that the gap filler took.
     pub read_to: Gauge,
-    /// Records that the gap filler took, by whether we had them.
+    /// Records that the gap filler took, by whether they were known.
     pub filled: IntCounterVec,
     /// 1 while Auth0 does not let the gap filler read.
     pub refused: IntGauge,
     /// Records dropped because they name another tenant.
     pub other_tenant: IntCounter,
-    /// 1 while most of the last records do.
+    /// 1 while most of the latest records name another tenant.
     pub mostly_other_tenant: IntGauge,
 }
 
@@ -30,19 +30,19 @@ impl TenantLogMetrics {
         let metrics = Self {
             delivered_at: maker.float(
                 "rolekeeper_log_stream_last_delivery_timestamp_seconds",
-                "When Auth0's log stream last delivered to any worker, Unix seconds",
+                "Time of the last delivery of Auth0's log stream to any worker, Unix seconds",
             ),
             silent: maker.gauge(
                 "rolekeeper_log_stream_silent",
-                "1 while Auth0's log stream has been silent for longer than LOG_STREAM_SILENT_AFTER_S",
+                "1 while Auth0's log stream has delivered nothing for longer than LOG_STREAM_SILENT_AFTER_S",
             ),
             read_to: maker.float(
                 "rolekeeper_log_gap_filler_read_to_timestamp_seconds",
-                "Date of the last log record the gap filler took, Unix seconds; 0 before the first",
+                "Date of the last log record that the gap filler took, Unix seconds; 0 before the first",
             ),
             filled: maker.counter(
                 "rolekeeper_log_gap_filler_records_total",
-                "Log records the gap filler read: missed by the log stream, known already, or old and of no use",
+                "Log records that the gap filler read: missed by the log stream, known already, or skipped as old and without effect",
                 &["kind"],
             ),
             refused: maker.gauge(

@@ -1,6 +1,6 @@
-//! Table `operator_acts`: what operators did.
+//! Table `operator_acts`: acts of operators.
 //!
-//! Owns that an act and its row are one transaction. Must never change a row or remove one; a trigger refuses both.
+//! Owns that an act and its row share one transaction. Must never change or remove a row; a trigger refuses both.
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -8,26 +8,26 @@ use time::OffsetDateTime;
 use super::{Store, StoreError, Tx};
 use rolekeeper_domain::act::Act;
 
-/// An act as it was kept.
+/// A stored act.
 #[derive(Clone, Debug)]
 pub struct Acted {
-    /// When.
+    /// Time of the act.
     pub at: OffsetDateTime,
-    /// Which operator.
+    /// Name of the operator.
     pub by: String,
     /// The role that was logged in at Postgres.
     pub db_user: String,
     /// The command.
     pub command: String,
-    /// What it was told.
+    /// The arguments of the command.
     pub arguments: Value,
-    /// Why.
+    /// The operator's reason.
     pub why: Option<String>,
-    /// What came of it.
+    /// The result of the act.
     pub outcome: String,
 }
 
-/// Keeps an act with what came of it.
+/// Stores an act with its result.
 pub(super) async fn keep(tx: &mut Tx<'_>, act: &Act, outcome: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO operator_acts (acted_by, command, arguments, why, outcome) VALUES ($1, $2, $3, $4, $5)",
@@ -43,7 +43,7 @@ pub(super) async fn keep(tx: &mut Tx<'_>, act: &Act, outcome: &str) -> Result<()
 }
 
 impl Store {
-    /// Keeps an act that changed something by other means than one transaction.
+    /// Stores an act whose change did not happen in one transaction.
     pub async fn acted(&self, act: &Act, outcome: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         keep(&mut tx, act, outcome).await?;

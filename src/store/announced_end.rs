@@ -1,8 +1,8 @@
-//! Tables `announced_end` and `announce_again`: where ROLE_CHANGES ended when the last change was marked, and what is sent
-//! again.
+//! Tables `announced_end` and `announce_again`: the end of ROLE_CHANGES when the last change was marked, and the
+//! changes to send again.
 //!
-//! Owns that a stream which lost announced changes is known to have. Must never take that back before a person has had
-//! them sent again.
+//! Owns the knowledge that a stream lost announced changes. Must never clear it before the operator has them sent
+//! again.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -10,21 +10,21 @@ use uuid::Uuid;
 use super::{Store, StoreError, Wake, acts};
 use rolekeeper_domain::act::Act;
 
-/// Where the stream ended when the last change was marked.
+/// The end of the stream when the last change was marked.
 #[derive(Clone, Debug)]
 pub struct AnnouncedEnd {
-    /// When the stream was made, Unix nanoseconds.
+    /// Time at which the stream was created, Unix nanoseconds.
     pub created_ns: i64,
     /// Sequence of the change.
     pub seq: i64,
-    /// The change.
+    /// Id of the change.
     pub change_id: Uuid,
-    /// What was found to be lost, while no person has acted.
+    /// The detected loss, until the operator has acted.
     pub lost: Option<String>,
 }
 
 impl Store {
-    /// Where the stream ended when the last change was marked; none before the first.
+    /// The end of the stream when the last change was marked; `None` before the first.
     pub async fn announced_end(&self) -> Result<Option<AnnouncedEnd>, StoreError> {
         let row = sqlx::query_as!(
             AnnouncedEnd,
@@ -33,7 +33,8 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
-    /// Notes that the stream lacks announced changes, and where announcing goes on: behind `seq`, where `change` lies. What was noted first stays.
+    /// Stores that the stream lacks announced changes, and where announcing continues: behind `seq`, the position of
+    /// `change`. An earlier entry stays.
     pub async fn announcements_lost(
         &self,
         what: &str,
@@ -54,7 +55,7 @@ impl Store {
         Ok(())
     }
 
-    /// Has all changes completed since `from` sent again, in their order; answers how many.
+    /// Requests that all changes completed since `from` are sent again, in their order; returns the number.
     pub async fn announce_again(&self, from: OffsetDateTime, act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let again = sqlx::query!(

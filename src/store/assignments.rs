@@ -1,56 +1,56 @@
-//! Table `assignments`: what was decided and seen of each owned role.
+//! Table `assignments`: decisions and seen state of each managed role.
 //!
-//! Owns adoption: which holders are ours to take a role from. Must never mark a holder adopted on its own.
+//! Owns adoption: from which holders a role may be revoked. Must never adopt a holder by itself.
 
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake, acts};
 use rolekeeper_domain::act::Act;
 
-/// Users that one transaction takes over.
+/// Users adopted in one transaction.
 const ADOPTED_AT_ONCE: usize = 2_000;
 
-/// What we know of one role of one user.
+/// Stored state of one role of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
 pub struct Assignment {
     /// The role.
     pub role: String,
-    /// What the rules last said.
+    /// The last decision of the rules.
     pub wanted: bool,
     /// Whether the profile had it when last read or written.
     pub held: bool,
-    /// Ours to take away.
+    /// Rolekeeper may revoke it.
     pub adopted: bool,
-    /// Since when `held` is what it is.
+    /// Time of the last change of `held`.
     pub since: OffsetDateTime,
-    /// Since when the user has been below the line while the role is kept.
+    /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
-    /// A person took the role away, or dropped its grant from the brake, and it is left so.
+    /// Another client removed the role, or the operator dropped its grant from the brake, and it is left so.
     pub overruled: bool,
-    /// Whether that was verified recently.
+    /// Whether it was verified recently.
     pub fresh: bool,
 }
 
-/// What a look found and decided of one role.
+/// Result of an attempt for one role.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
 pub struct Seen<'a> {
     /// The role.
     pub role: &'a str,
-    /// What the rules say.
+    /// The decision of the rules.
     pub wanted: bool,
     /// Whether the profile has it.
     pub held: bool,
-    /// Ours to take away.
+    /// Rolekeeper may revoke it.
     pub adopted: bool,
-    /// Since when the user has been below the line while the role is kept.
+    /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
-    /// A person took the role away and it is left so.
+    /// Another client removed the role and it is left so.
     pub overruled: bool,
 }
 
-/// Writes what a look saw or wrote, and that it was verified just now.
+/// Stores the result of an attempt, with the current time as its verification.
 pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, below_since, overruled, verified_at)
@@ -72,7 +72,7 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
     Ok(())
 }
 
-/// Writes what was decided without a look.
+/// Stores a decision made without reading the profile.
 pub async fn decided(
     tx: &mut Tx<'_>,
     user: &str,
@@ -93,7 +93,7 @@ pub async fn decided(
     Ok(())
 }
 
-/// Writes what was decided without a look and is not done; also for a role of which nothing is known.
+/// Stores a decision made without reading the profile and not done yet; also for an unknown role.
 pub async fn awaited(
     tx: &mut Tx<'_>,
     user: &str,
@@ -115,8 +115,8 @@ pub async fn awaited(
     Ok(())
 }
 
-/// Asks for a look at everybody who holds an owned role, when the time comes: one mark, whatever their number. The sweep takes
-/// it up, however often it is set meanwhile.
+/// Requests the verification of every holder: one mark, whatever their number. The sweep handles it when due, however
+/// often it is set meanwhile.
 pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO verify_anew (told_at) VALUES (now()) ON CONFLICT (only_row) DO UPDATE SET told_at = excluded.told_at"
@@ -127,9 +127,9 @@ pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 }
 
 impl Store {
-    /// Takes holders of a role over: from now on it is ours to take from them. All known unadopted holders
-    /// when `users` is none, otherwise these users, known or not. They are looked at next. In slices, each in a
-    /// transaction of its own. Returns how many.
+    /// Adopts holders of a role: rolekeeper may revoke it from now on. Applies to all known unadopted holders if
+    /// `users` is `None`, otherwise to these users, known or not. Enqueues them. Works in slices, each in its own
+    /// transaction. Returns the number of users.
     pub async fn adopt(&self, role: &str, users: Option<&[String]>, act: &Act) -> Result<u64, StoreError> {
         let mut adopted = 0;
         if let Some(users) = users {
@@ -177,7 +177,7 @@ impl Store {
                 restless: false,
             })
             .collect();
-        // Nominations first, as reconcile locks them.
+        // Locks the queue first, in the same order as reconcile.
         super::nominations::nominate(&mut tx, &mut looks).await?;
         let adopted = sqlx::query!(
             "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)

@@ -1,19 +1,19 @@
-//! The cursor and the counts of plays, moved in one statement.
+//! The fast path of the fold: the cursor and the counts of plays, moved in one statement.
 //!
-//! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the caller believes
-//! it to be, move it without the counts, nor take plays after which anybody has to be looked at.
+//! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the caller
+//! expects it, move it without the counts, nor be used when a play could change a role.
 
 use super::cursors::Move;
 use super::tx::DEADLINE;
 use super::{Held, StoreError, Tx};
 
 impl Held {
-    /// Moves the cursor and adds plays to playlists, in one trip: the statement is its own transaction. False, with nothing
-    /// changed, when the cursor must not move (see [`super::cursors::advance`]), when a playlist is not there yet, or when the
-    /// count of one with an owner would come across one of the `lines` (ascending).
+    /// Moves the cursor and adds plays to playlists in one round trip: the statement is its own transaction. Returns
+    /// false and changes nothing if the cursor must not move (see [`super::cursors::advance`]), if a playlist does not
+    /// exist yet, or if the count of a playlist with an owner would cross one of the `lines` (thresholds, ascending).
     ///
     /// # Errors
-    /// Postgres does not answer. Whether the cursor moved is then known to Postgres only.
+    /// Postgres does not respond. Only Postgres knows then whether the cursor moved.
     pub async fn count_at_once(
         &mut self,
         to: &Move<'_>,
@@ -25,10 +25,10 @@ impl Held {
     }
 }
 
-/// The same on any connection; with no playlists, the cursor alone.
+/// The same on any connection; without playlists it moves only the cursor.
 ///
-/// What a batch would do is read before the cursor is compared. That is safe: who else counted meanwhile has moved the cursor
-/// in the same transaction, and the comparison sees the newest cursor.
+/// The statement reads the counts before it compares the cursor. That is safe: another fold that counted meanwhile
+/// moved the cursor in the same transaction, and the comparison sees the newest cursor.
 pub(super) async fn move_and_count(
     tx: &mut Tx<'_>,
     to: &Move<'_>,
@@ -50,7 +50,7 @@ pub(super) async fn move_and_count(
                  AND (SELECT count(*) FILTER (WHERE stays) FROM played) = cardinality($1)
                RETURNING 1
            ), counted AS (
-               -- erased since it was read: deleted, as the newest row says
+               -- only the newest row shows a playlist that was erased after the read: it is deleted
                UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
                FROM played d WHERE p.playlist_id = d.playlist_id AND EXISTS (SELECT FROM moved)
            )

@@ -1,7 +1,7 @@
-//! Table `brakes`: what stops a mass of changes until a person acts.
+//! Table `brakes`: holds a mass of changes until the operator acts.
 //!
-//! Owns the lock that makes deciders of one direction come one after the other, and the counting. Must never
-//! let go of a held user without a person, and never decide itself whether a brake engages.
+//! Owns the lock that serializes decisions of one kind, and the count. Must never release a held user without the
+//! operator, nor decide itself whether a brake engages.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use time::OffsetDateTime;
 use super::{Store, StoreError, Tx};
 use rolekeeper_domain::plan::Change;
 
-/// How long a count of the holders may serve: it reads all changes of the window.
+/// How long a count of the holders is cached, since it reads all changes of the window.
 const HOLDERS_SERVE: Duration = Duration::from_mins(1);
 
 /// A brake, locked until the transaction ends.
 #[derive(Debug)]
 pub struct Locked {
     change: Change,
-    /// All changes of its kind are held.
+    /// Whether all changes of its kind are held.
     pub engaged: bool,
-    /// Only what was decided after this counts: the start of the window, or when a person last let go.
+    /// Only later decisions count: the start of the window, or the last release by the operator.
     since: OffsetDateTime,
 }
 
-/// What a person sees of a brake.
+/// State of a brake, as the operator sees it.
 #[derive(Debug)]
 pub struct BrakeState {
-    /// Since when it is engaged.
+    /// Time since which it is engaged; `None` if it is not.
     pub engaged_at: Option<OffsetDateTime>,
-    /// Users who would have changed when it engaged, of how many holders.
+    /// Number of users that would have changed when it engaged, and number of holders.
     pub counted: Option<(i64, i64)>,
-    /// Users who are held, and those who were until an event had them decided anew, which waits.
+    /// Held users, including those enqueued again by an event since, whose attempt waits.
     pub held: i64,
-    /// Users who wait and have not been looked at.
+    /// Queued users without an attempt so far.
     pub waiting: i64,
-    /// The first of those held, with the roles that would change.
+    /// The first held users, with the roles that would change.
     pub first: Vec<(String, Vec<String>)>,
 }
 
-/// How users held by one brake are marked, and how those held by both are.
+/// Marks of users held by one brake, and of those held by both.
 pub(super) fn marks(change: Change) -> [&'static str; 2] {
     let one = match change {
         Change::Granted => "brake_grants",
@@ -47,12 +47,12 @@ pub(super) fn marks(change: Change) -> [&'static str; 2] {
     [one, "brake_both"]
 }
 
-/// Locks the brake of one direction. Whoever needs both takes grants first.
+/// Locks the brake of one kind of change. A caller that needs both locks grants first.
 pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
     let row = sqlx::query!(
         r#"SELECT engaged_at IS NOT NULL AS "engaged!",
                greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
-               -- A plan made without knowing where the window starts would walk the whole audit.
+               -- A plan made without the start of the window would read the whole audit.
                set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
            FROM brakes WHERE change = $1 FOR UPDATE"#,
         change.as_str(),
@@ -66,7 +66,7 @@ pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
     })
 }
 
-/// How the brake of one direction stands, without a lock.
+/// State of the brake of one kind of change, without a lock.
 pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
     let row = sqlx::query!(
         r#"SELECT engaged_at IS NOT NULL AS "engaged!",
@@ -84,7 +84,7 @@ pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
     })
 }
 
-/// Which brakes are engaged; they stay so until the transaction ends.
+/// The engaged brakes; they stay engaged until the transaction ends.
 pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     let engaged = sqlx::query_scalar!(
         "SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked') ORDER BY change FOR SHARE"
@@ -93,17 +93,17 @@ pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
     Ok(engaged.iter().map(|text| change(text)).collect())
 }
 
-/// A change as it stands in the table.
+/// A change from its value in the table.
 pub(super) fn change(text: &str) -> Change {
     Change::to(text == "granted")
 }
 
 impl Locked {
-    /// Users who change inside the window, these among them: decided already, or waiting to be looked at under
-    /// the urgency of this direction. Counts no further than `enough`.
+    /// Number of users that change inside the window, these included: decided already, or waiting for an attempt under
+    /// the urgency of this kind of change. Stops counting at `enough`.
     pub async fn changing(&self, tx: &mut Tx<'_>, users: &[String], enough: i64) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"-- Materialized, or the limit below makes the planner walk the audit by user.
+            r#"-- Materialized, or the limit below makes the planner read the audit by user.
                WITH decided AS MATERIALIZED (
                    SELECT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released AND r.reason IS NULL
@@ -116,10 +116,10 @@ impl Locked {
                    UNION
                    (SELECT n.user_id FROM nominations n
                     WHERE n.urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      -- also those who wait a moment or back off; not those whose timer runs
+                      -- including delayed and backed-off users, but not running timers
                       AND (n.due_at <= now() + $5::double precision * interval '1 second' OR n.attempts > 0)
                       AND n.parked_at IS NULL AND n.held IS NULL
-                      -- only what is adopted can be taken away
+                      -- only adopted roles can be revoked
                       AND CASE WHEN $1 = 'revoked'
                           THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
                           ELSE NOT n.pass_grants END
@@ -135,8 +135,7 @@ impl Locked {
         Ok(count.fetch_one(&mut *tx).await?)
     }
 
-    /// Users who held a role at the start of the window; for revokes, one that is ours to take away. May be a
-    /// minute old.
+    /// Number of users that held a role at the start of the window; for revokes, an adopted one. May be a minute old.
     pub async fn holders(&self, tx: &mut Tx<'_>) -> Result<i64, StoreError> {
         let serves = sqlx::query_scalar!(
             "SELECT holders FROM brakes WHERE change = $1 AND counted_at > now() - $2::double precision * interval '1 second'",
@@ -161,7 +160,7 @@ impl Locked {
                )
                UPDATE brakes SET counted_at = now(), holders = greatest(0,
                    coalesce((SELECT sum(value) FROM counted), 0)
-                   -- who lost it inside the window held it at its start, and who was granted it did not
+                   -- a user that lost it inside the window held it at its start, and a user that was granted it did not
                    + CASE WHEN $1 = 'granted' THEN -(SELECT count(*) FROM holds WHERE now)
                        ELSE (SELECT count(*) FROM holds WHERE NOT now) END)::bigint
                WHERE change = $1 RETURNING holders AS "holders!""#,
@@ -187,7 +186,7 @@ impl Locked {
 }
 
 impl Store {
-    /// How a brake stands, with at most `show` of the users it holds.
+    /// State of a brake, with at most `show` of the users it holds.
     pub async fn brake(&self, change: Change, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let marks = marks(change);

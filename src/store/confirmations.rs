@@ -1,7 +1,6 @@
-//! Table `foreign_writes`, from the side of Auth0's word: which records are to be confirmed, and what it said.
+//! Table `foreign_writes`: records to confirm at Auth0, and Auth0's verdicts.
 //!
-//! Owns the queue of records that Auth0 is asked for. Must never ask for one that no look needs, and never take a verdict
-//! back.
+//! Owns the queue of records to confirm. Must never request a record that no attempt needs, nor change a verdict.
 
 use std::time::Duration;
 
@@ -12,52 +11,52 @@ use super::{
     Nominate, Store, StoreError, Tx, Urgency, nominations, pause, profile_writes, races, string_list,
 };
 
-/// A record that Auth0 is to confirm.
+/// A record that Auth0 must confirm.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Whose roles it says were written.
+    /// The user whose roles were written.
     pub user: String,
-    /// What tells the record from others of the user.
+    /// Unique name of the record among those of the user.
     pub record: String,
-    /// By which Auth0 knows it.
+    /// Id of the record at Auth0.
     pub log_id: String,
     /// The client that wrote.
     pub client: Option<String>,
-    /// The record's own date.
+    /// The date of the record itself.
     pub dated: Option<OffsetDateTime>,
-    /// When the write was done.
+    /// Time of the write.
     pub at: OffsetDateTime,
-    /// The whole roles array.
+    /// The whole array of roles after the write.
     pub roles: Vec<String>,
-    /// All of `app_metadata` was deleted.
+    /// The write deleted all of `app_metadata`.
     pub wiped: bool,
-    /// How often Auth0 was asked before.
+    /// Number of earlier requests to Auth0.
     pub asks: u32,
-    /// How long ago it was first to be asked.
+    /// Time since the first request was due.
     pub waited: Duration,
-    /// It names our own client id, and is none of our completed writes.
+    /// The record names our own client id, and matches no completed write of ours.
     pub own: bool,
-    /// The write of ours without an answer that it may tell of.
+    /// Our write without a response that the record may describe.
     pub write: Option<Uuid>,
 }
 
-/// What Auth0 said of a record.
+/// Auth0's verdict on a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It returned the same record.
+    /// Auth0 returned the same record.
     Confirmed,
-    /// It does not know it.
+    /// Auth0 does not know the record.
     Unknown,
-    /// It returned another one.
+    /// Auth0 returned a record with other content.
     Differs,
-    /// Our client may not read the log.
+    /// Our client has no permission to read the log.
     NoScope,
-    /// It answered nothing of use for too long.
+    /// Auth0 returned no usable response for too long.
     Unanswered,
 }
 
 impl Verdict {
-    /// As it stands in the table.
+    /// The value in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,16 +69,16 @@ impl Verdict {
     }
 }
 
-/// What came of a verdict.
+/// Effect of a verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Judged {
-    /// Races that are settled because their record is not confirmed.
+    /// Number of races settled because their record is not confirmed.
     pub unconfirmed: u64,
-    /// Looks and writes are stopped from here on.
+    /// Attempts and writes are stopped from now on.
     pub stopped: bool,
 }
 
-/// Has Auth0 asked for records of a user, unless it is being asked already.
+/// Requests the confirmation of a user's records, unless it is pending already.
 pub async fn ask(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE foreign_writes SET asked_at = now(), ask_at = now()
@@ -94,7 +93,7 @@ pub async fn ask(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<(), St
 }
 
 impl Store {
-    /// Records that Auth0 is to be asked for now, at most `most`.
+    /// Records to request from Auth0 now, at most `most`.
     pub async fn records_to_confirm(&self, most: i64) -> Result<Vec<Asked>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT user_id, record_id, log_id AS "log_id!", client_id, dated_at, written_at, roles, wiped, asks, own, write_id,
@@ -123,7 +122,7 @@ impl Store {
             .collect()
     }
 
-    /// Has Auth0 asked again for a record after a while.
+    /// Requests a record again after a delay.
     pub async fn confirm_later(&self, asked: &Asked, after: Duration) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE foreign_writes SET asks = asks + 1, ask_at = now() + $3::double precision * interval '1 second'
@@ -137,8 +136,8 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what Auth0 said of a record, and nominates its user once nothing more is asked. A race whose record is not
-    /// confirmed is settled as such; a write under our own client id that is none of ours stops all writes.
+    /// Stores the verdict on a record, and enqueues its user once no other confirmation is pending. Settles a race
+    /// whose record is not confirmed as such; an unknown write under our own client id stops all writes.
     pub async fn judged(&self, asked: &Asked, verdict: Verdict) -> Result<Judged, StoreError> {
         let mut tx = self.begin().await?;
         let rest = sqlx::query_scalar!(
@@ -147,7 +146,7 @@ impl Store {
             asked.user,
             asked.record
         );
-        // None: the user was erased meanwhile.
+        // `None`: the user was erased meanwhile.
         let Some(rest) = rest.fetch_optional(&mut tx).await? else {
             return Ok(Judged::default());
         };
@@ -159,7 +158,7 @@ impl Store {
                 cause: None,
                 restless: false,
             }];
-            // Nominations first, as reconcile locks them.
+            // Locks the queue first, in the same order as reconcile.
             nominations::nominate(&mut tx, &mut look).await?;
         }
         sqlx::query!(

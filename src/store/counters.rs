@@ -1,15 +1,15 @@
-//! Tables `counters` and `counter_changes`: how many there are, without counting.
+//! Tables `counters` and `counter_changes`: numbers of rows, without counting them.
 //!
-//! Owns the summing. Must never update a row that a stage's transaction needs: triggers insert changes, and one worker
+//! Owns the sums. Must never update a row that a stage's transaction needs: triggers insert changes, and one worker
 //! adds them up.
 
 use super::{Store, StoreError};
 
-/// Changes that are added up in one transaction.
+/// Changes added up in one transaction.
 const AT_ONCE: i64 = 10_000;
 
 impl Store {
-    /// Adds up changes of counters. Returns whether there may be more.
+    /// Adds up changes of counters. Returns whether more may be left.
     pub async fn sum_counters(&self) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let summed = sqlx::query_scalar!(
@@ -29,7 +29,7 @@ impl Store {
         Ok(summed == AT_ONCE)
     }
 
-    /// Users who hold a role.
+    /// Number of users who hold a role.
     pub async fn holders(&self) -> Result<i64, StoreError> {
         let holders = sqlx::query_scalar!(
             r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = 'users_held'), 0)

@@ -1,26 +1,26 @@
-//! Table `cursor_marks`: where the cursor of a stream stood, once a minute.
+//! Table `cursor_marks`: the position of a stream's cursor, once a minute.
 //!
-//! Owns the judgement of what was committed long enough ago. Must never answer by a mark of another stream of the same
-//! name, nor by one from before the cursor was set by hand.
+//! Owns the decision which messages were committed long enough ago. Must never use a mark of another stream with the
+//! same name, nor one from before an operator set the cursor.
 
 use std::time::Duration;
 
 use super::{Cursor, Store, StoreError};
 
-/// Up to which sequence messages may go, as far as Postgres can tell.
+/// The messages that may be removed, as far as Postgres knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Trimmable {
-    /// Where the fold stands.
+    /// The cursor of the fold.
     pub cursor: Cursor,
-    /// Last sequence that may go when room is needed.
+    /// Last sequence that may be removed when space is needed.
     pub if_needed: Option<i64>,
-    /// Last sequence that is older than folded messages are kept.
+    /// Last sequence older than the retention of folded messages.
     pub by_age: Option<i64>,
 }
 
 impl Store {
-    /// Notes where the cursor stands, unless it stood there before. Marks of messages before `first_seq`, of another
-    /// stream and of an earlier epoch are removed.
+    /// Stores the position of the cursor if it has moved. Removes marks of messages before `first_seq`, of another
+    /// stream and of an earlier epoch.
     pub async fn mark_cursor(&self, stream: &str, first_seq: i64) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO cursor_marks (stream, created_ns, epoch, last_seq, last_stored_ns)
@@ -43,8 +43,8 @@ impl Store {
         Ok(())
     }
 
-    /// What was committed longer than `floor` ago: of it, what the stream stored before `young_ns` may go when room is
-    /// needed, and what it stored before `old_ns` is old. None before the first start of the fold.
+    /// The messages committed longer than `floor` ago: those stored before `young_ns` may be removed when space is
+    /// needed, and those stored before `old_ns` are old. `None` before the first start of the fold.
     pub async fn trimmable(
         &self,
         stream: &str,

@@ -1,59 +1,60 @@
-//! Tables `stream_cursors` and `stream_losses`: how far each stream is folded, and what went missing.
+//! Tables `stream_cursors` and `stream_losses`: how far each stream is folded, and its losses.
 //!
-//! Owns what is known of a stream, and what a move of its cursor hangs on. Must never move one of a fold but by the
-//! compare-and-swap of [`super::at_once`].
+//! Owns the state of a stream, and the conditions for a move of its cursor. Must never move the cursor of a fold except
+//! by the compare-and-swap of [`super::at_once`].
 
 use super::{DeadLetter, Store, StoreError, Tx, acts, at_once, dead_letters};
 use rolekeeper_domain::act::Act;
 
-/// Where a stream's fold stands.
+/// The cursor of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// When the stream was made, Unix nanoseconds.
+    /// Time at which the stream was created, Unix nanoseconds.
     pub created_ns: i64,
-    /// Sequence of the last message folded; 0 for none.
+    /// Sequence of the last folded message; 0 for none.
     pub last_seq: i64,
-    /// When the stream stored it, Unix nanoseconds; 0 when none was read.
+    /// Time at which the stream stored that message, Unix nanoseconds; 0 if none was read.
     pub last_stored_ns: i64,
-    /// Raised whenever the cursor is set by hand.
+    /// Raised whenever an operator sets the cursor.
     pub epoch: i64,
-    /// Store time of the newest message folded before the cursor was last set by hand, Unix nanoseconds; never lowered.
+    /// Store time of the newest message folded before an operator last set the cursor, Unix nanoseconds; never lowered.
     pub newest_stored_ns: i64,
-    /// Hash of the message at `last_seq`; none when none was read.
+    /// Hash of the message at `last_seq`; `None` if none was read.
     pub last_hash: Option<i64>,
-    /// Messages stored before this, Unix nanoseconds, may repeat earlier ones: a mirror was promoted. 0 when none was.
+    /// Messages stored before this time, Unix nanoseconds, may duplicate earlier ones, because a mirror was promoted. 0
+    /// without a promotion.
     pub repeats_until_ns: i64,
-    /// That stream's duplicate window, in seconds.
+    /// Duplicate window of the promoted stream, in seconds.
     pub repeats_window_s: i64,
 }
 
 impl Cursor {
-    /// Store time of the newest message ever folded, Unix nanoseconds; 0 when none was.
+    /// Store time of the newest message ever folded, Unix nanoseconds; 0 for none.
     #[must_use]
     pub fn newest_folded_ns(&self) -> i64 {
         self.newest_stored_ns.max(self.last_stored_ns)
     }
 }
 
-/// What happened to a stream.
+/// Kind of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossKind {
-    /// Deleted and made again.
+    /// The stream was deleted and created again.
     Recreated,
-    /// Its newest message lies before the cursor: an older copy was restored.
+    /// The newest message lies before the cursor: an older copy was restored.
     Rewound,
-    /// Emptied beyond the cursor.
+    /// The stream was emptied beyond the cursor.
     Purged,
     /// Retention, or a partial purge, removed messages that were not folded yet.
     Overtaken,
-    /// Messages in the middle are gone.
+    /// Messages in the middle are missing.
     Hole,
-    /// The message at the cursor is another one than was folded.
+    /// The message at the cursor is not the folded one.
     Replaced,
 }
 
 impl LossKind {
-    /// As it stands in the table.
+    /// The value in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,17 +68,17 @@ impl LossKind {
     }
 }
 
-/// A loss that stands.
+/// A recorded loss that stops the fold.
 #[derive(Clone, Debug)]
 pub struct Loss {
-    /// What happened.
+    /// Kind of the loss.
     pub kind: String,
-    /// What was expected and what was found.
+    /// The expected and the actual state.
     pub detail: String,
 }
 
 impl Store {
-    /// Where the fold of `stream` stands; none before its first start.
+    /// The cursor of `stream`; `None` before its first start.
     pub async fn cursor(&self, stream: &str) -> Result<Option<Cursor>, StoreError> {
         let row = sqlx::query_as!(
             Cursor,
@@ -88,7 +89,7 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
-    /// Writes the first cursor of a stream. Whoever comes second finds the first one's.
+    /// Writes the first cursor of a stream, unless there is one.
     pub async fn first_cursor(&self, stream: &str, created_ns: i64, last_seq: i64) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO stream_cursors (stream, created_ns, last_seq, last_stored_ns)
@@ -102,7 +103,7 @@ impl Store {
         Ok(())
     }
 
-    /// The loss that stands on `stream`, if one does.
+    /// The recorded loss of `stream`, if any.
     pub async fn open_loss(&self, stream: &str) -> Result<Option<Loss>, StoreError> {
         let row = sqlx::query_as!(
             Loss,
@@ -112,8 +113,8 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
-    /// Accepts the loss that stands on `stream`: the fold goes on right after `last_seq` of the stream made at
-    /// `created_ns`, and revokes that waited for this are due. Answers false when no loss stands.
+    /// Accepts the loss of `stream`: the fold continues right after `last_seq` of the stream created at `created_ns`,
+    /// and the revokes held for the loss become due. Returns false without a loss.
     pub async fn accept_loss(
         &self,
         stream: &str,
@@ -152,8 +153,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Makes the message right behind `from` a dead letter by hand, and moves the cursor past it. Returns false when the
-    /// cursor is no longer there. A worker that folds the same message cannot commit any more.
+    /// Makes the message right behind `from` a dead letter, and moves the cursor past it. Returns false if the cursor
+    /// has moved. A worker that is folding the same message can no longer commit.
     pub async fn skip(
         &self,
         stream: &str,
@@ -184,11 +185,11 @@ impl Store {
     }
 }
 
-/// Writes a loss down that was judged by the cursor `at`, unless one stands already. From here on the stream's fold is
-/// stopped. Returns false, with nothing written, when the cursor is another one by now.
+/// Records a loss that was found at the cursor `at`, unless one is recorded. The fold of the stream is stopped from
+/// then on. Returns false and writes nothing if the cursor has changed.
 ///
 /// # Errors
-/// Postgres does not answer.
+/// Postgres does not respond.
 pub async fn report_loss(
     tx: &mut Tx<'_>,
     stream: &str,
@@ -219,28 +220,28 @@ pub async fn report_loss(
     Ok(true)
 }
 
-/// Where a cursor is to go, and what must hold for it.
+/// A move of a cursor with its conditions.
 #[derive(Clone, Copy, Debug)]
 pub struct Move<'m> {
-    /// Whose cursor.
+    /// The stream.
     pub stream: &'m str,
-    /// Where the caller believes it to be.
+    /// The cursor as the caller expects it.
     pub from: &'m Cursor,
-    /// Sequence of the last message folded with it.
+    /// Sequence of the last message folded in this move.
     pub last_seq: i64,
-    /// When the stream stored that one, Unix nanoseconds.
+    /// Time at which the stream stored that message, Unix nanoseconds.
     pub last_stored_ns: i64,
-    /// Hash of that one.
+    /// Hash of that message.
     pub last_hash: Option<i64>,
-    /// Fingerprint of the rules that it was folded by.
+    /// Fingerprint of the rules used by the fold.
     pub rules: &'m str,
 }
 
-/// Moves the cursor, first statement of a fold's transaction. False when the cursor is not where the caller
-/// believes it to be, or other rules are in force: then nothing may be committed.
+/// Moves the cursor, as the first statement of a fold's transaction. Returns false if the cursor is not where the
+/// caller expects it, or other rules are in force: then the caller must not commit.
 ///
 /// # Errors
-/// Postgres does not answer.
+/// Postgres does not respond.
 pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
     at_once::move_and_count(tx, to, &[], &[], &[]).await
 }

@@ -1,6 +1,6 @@
-//! Tables `dead_letters` and `dead_letter_totals`: messages that were not folded, kept for an operator.
+//! Tables `dead_letters` and `dead_letter_totals`: messages that were not folded, stored for the operator.
 //!
-//! Owns the cap. Must never let a flood of poison fill the disk, and never lose count of it.
+//! Owns the cap. Must never let a flood of invalid messages fill the disk, nor lose their number.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,35 +8,35 @@ use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
 
-/// How much of a message is kept.
+/// Stored part of a message, in bytes.
 pub const KEPT_BYTES: usize = 4 << 10;
-/// How many are kept per stream, reason and hour; the rest is only counted.
+/// Maximum number stored per stream, reason and hour; the rest is only counted.
 pub const KEPT_PER_HOUR: usize = 1_000;
 
 /// A message that was not folded.
 #[derive(Clone, Debug)]
 pub struct DeadLetter<'a> {
-    /// Its sequence in the stream.
+    /// Sequence in the stream.
     pub seq: i64,
-    /// Subject it was published on.
+    /// Subject in the stream.
     pub subject: &'a str,
-    /// Closed reason.
+    /// Reason from the closed list.
     pub reason: &'static str,
-    /// Names the field.
+    /// Description of the fault, with the field.
     pub detail: String,
     /// The beginning of the payload.
     pub payload: &'a [u8],
     /// Bytes of the whole payload.
     pub size: usize,
-    /// When the stream stored it, Unix nanoseconds.
+    /// Time at which the stream stored it, Unix nanoseconds.
     pub stored_ns: i64,
 }
 
-/// Keeps the letters of one batch, up to the cap, and counts all of them. Two trips, however many they are. Answers whether
-/// there was room for all.
+/// Stores the letters of one batch, up to the cap, and counts all of them, in two round trips. Returns whether there
+/// was space for all.
 ///
 /// # Errors
-/// Postgres does not answer, or refuses.
+/// Postgres does not respond, or refuses.
 pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> Result<bool, StoreError> {
     if letters.is_empty() {
         return Ok(true);
@@ -72,7 +72,7 @@ pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> 
 }
 
 async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> Result<(), StoreError> {
-    // Postgres' text takes no NUL: a subject may hold one, and a detail quotes what came.
+    // Postgres' text refuses NUL: a subject may contain one, and a detail quotes the message.
     let text = |text: &str| text.replace('\0', "\u{fffd}");
     let subjects: Vec<String> = letters.iter().map(|letter| text(letter.subject)).collect();
     let details: Vec<String> = letters.iter().map(|letter| text(&letter.detail)).collect();
@@ -90,7 +90,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
     sqlx::query!(
         "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
          SELECT $1, * FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::timestamptz[])
-         ON CONFLICT DO NOTHING -- folded again on purpose, after a loss was accepted at an earlier message",
+         ON CONFLICT DO NOTHING -- folded again after a loss was accepted at an earlier message",
         stream,
         &seqs,
         &subjects,
@@ -105,7 +105,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
     Ok(())
 }
 
-/// Unix nanoseconds as a date; a time outside the calendar is clamped to 1970.
+/// Unix nanoseconds as a date; a time outside the calendar becomes 1970.
 fn stored_at(unix_ns: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -1,13 +1,13 @@
-//! Table `playlists`: counts below 0, where more plays were taken back than were counted.
+//! Table `playlists`: counts below 0, after more retractions than counted plays.
 //!
-//! Owns finding and forgiving them. Must never change a count that is shown: one below 0 is shown as 0.
+//! Owns finding them and setting them to 0. Must never change a count that is shown: one below 0 is shown as 0.
 
 use super::{Store, StoreError, Tx};
 
-/// Playlists that one transaction looks at.
+/// Playlists handled in one transaction.
 const SLICE: i64 = 10_000;
 
-/// How many of these playlists have a count below 0.
+/// Number of these playlists with a count below 0.
 pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, StoreError> {
     let below = sqlx::query_scalar!(
         r#"SELECT count(*) AS "below!" FROM playlists WHERE playlist_id = ANY($1::text[]) AND plays < 0"#,
@@ -17,8 +17,8 @@ pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, Stor
 }
 
 impl Store {
-    /// Sets these playlists to 0, all of them where none are named, if they are below it; answers how many were. In slices,
-    /// each in a transaction of its own.
+    /// Sets to 0 the counts below 0 of these playlists, or of all if none are named; returns the number of changed
+    /// playlists. Works in slices, each in its own transaction.
     pub async fn forgive(&self, playlists: Option<&[String]>) -> Result<u64, StoreError> {
         if let Some(playlists) = playlists {
             return self.forgive_some(playlists).await;

@@ -1,6 +1,6 @@
-//! Table `display_names`: what users wish to be called, and names that Auth0 refused.
+//! Table `display_names`: display names that users requested, and names that Auth0 refused.
 //!
-//! Owns which wish is the newest. Must never take a newer wish for done, and never lose one that was not written.
+//! Owns which request is the newest. Must never mark a newer request as done, nor lose one that was not written.
 
 use std::time::Duration;
 
@@ -10,40 +10,41 @@ use super::{Nominate, Store, StoreError, Tx, Urgency, erasures, nominations};
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::ids::UserId;
 
-/// What is kept of one user's display name beside the profile, as it stands in the table. Who holds the user's nomination
-/// has every wish it was raised for.
+/// Stored state of one user's display name beside the profile. A caller that holds the lock on the user's row in the
+/// queue sees every request that enqueued the user.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    /// The newest wish that has not come true, and its id.
+    /// The newest request that is not done, and its id.
     pub wish: Option<(Uuid, String)>,
-    /// Auth0 refused a name of the user: none is to be sent for a while, or until the user wishes for another.
+    /// Auth0 refused a name of the user: none is sent for a while, or until the user requests another.
     pub refused: bool,
-    /// That was less than [`NAMES_APART`] ago, of this wish or of an older one: what is written next goes without a name.
+    /// The refusal was less than [`NAMES_APART`] ago, for this request or an older one: the next write goes without a
+    /// name.
     pub refused_just_now: bool,
-    /// How long until a name alone is reason enough for another write.
+    /// Time until a name alone may cause another write.
     pub rest: Option<Duration>,
 }
 
 impl Kept {
-    /// Whether a wish of the user is to be written.
+    /// Whether a requested name must be written.
     #[must_use]
     pub fn is_to_be_written(&self) -> bool {
         self.wish.is_some() && !self.refused
     }
 
-    /// Whether no name is to be sent now.
+    /// Whether no name may be sent now.
     #[must_use]
     pub fn waits(&self) -> bool {
         self.refused || (self.refused_just_now && self.rest.is_some())
     }
 
-    /// Whether a wish was left out of what a look wrote, and is to be written later.
+    /// Whether an attempt left out a requested name, to be written later.
     #[must_use]
     pub fn is_left_out(&self) -> bool {
         self.is_to_be_written() && self.waits()
     }
 
-    /// The wish.
+    /// The requested name.
     pub fn wish(&self) -> Result<Option<Wish>, StoreError> {
         let Some((id, wished)) = &self.wish else {
             return Ok(None);
@@ -57,19 +58,20 @@ impl Kept {
     }
 }
 
-/// What a user wishes to be called.
+/// A display name that the user requested.
 #[derive(Clone, Debug)]
 pub struct Wish {
-    /// Tells this wish from later ones.
+    /// Unique id of this request.
     pub id: Uuid,
     /// The name.
     pub name: DisplayName,
 }
 
-/// Least time between two writes that one user's wishes alone ask for. The newest wish is shown at once, and is the one written.
+/// Minimum time between two writes caused by one user's requests alone. The newest requested name is shown at once, and
+/// it is the one written.
 pub const NAMES_APART: Duration = Duration::from_mins(1);
 
-/// This wish has come true. A newer one stays.
+/// Marks this request as done. A newer one stays.
 pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH noted AS (
@@ -84,7 +86,8 @@ pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), St
     Ok(())
 }
 
-/// Auth0 refused a write with this name, for this reason. The wish stays. A wish that is newer than `wish` was not refused.
+/// Stores that Auth0 refused a write with this name, and the reason. The request stays. A request newer than `wish` was
+/// not refused.
 pub async fn refuse(
     tx: &mut Tx<'_>,
     user: &str,
@@ -110,7 +113,7 @@ pub async fn refuse(
     Ok(())
 }
 
-/// Lets names be sent again that were refused to one of these users, or to anyone when `users` is none. Answers whose.
+/// Allows names again that were refused for these users, or for all users if `users` is `None`. Returns the users.
 pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
     let refused = sqlx::query_scalar!(
         "SELECT user_id FROM display_names
@@ -127,7 +130,7 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
         restless: false,
     };
     let mut looks: Vec<Nominate> = refused.iter().map(look).collect();
-    // Nominations first, as reconcile locks them.
+    // Locks the queue first, in the same order as reconcile.
     nominations::nominate(tx, &mut looks).await?;
     sqlx::query!(
         "WITH noted AS (
@@ -145,20 +148,21 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
 }
 
 impl Store {
-    /// Keeps what the user wishes to be called, instead of any earlier wish, and nominates the user. It is written to
-    /// the profile by reconcile.
+    /// Stores the name that the user requests, in place of any earlier request, and enqueues the user. Reconcile writes
+    /// it to the profile.
     pub async fn wish_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         let mut look = [Nominate {
             user: user.as_str().to_owned(),
             urgency: Urgency::DisplayName,
-            // The wish itself makes a look read the profile; a look under way has done so.
+            // The request itself makes an attempt read the profile; a running attempt has done so.
             observe: false,
             cause: None,
             restless: false,
         }];
-        // Nominations first, as reconcile locks them: of two wishes the one that waits for this lock is the newer.
+        // Locks the queue first, in the same order as reconcile. Of two requests, the one that waits for this lock is
+        // the newer.
         nominations::nominate(&mut tx, &mut look).await?;
         sqlx::query!(
             "INSERT INTO display_names (user_id, wish_id, wished, wished_at) VALUES ($1, $2, $3, clock_timestamp())
@@ -173,8 +177,8 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// What the user is called: as they wish, unless Auth0 refused that, else as the profile had it when it was last
-    /// read. None if they are called nothing, or what is no text.
+    /// The display name of the user: the requested one unless Auth0 refused it, else the one in the last read profile.
+    /// `None` if there is none, or no text.
     pub async fn display_name(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let name = sqlx::query_scalar!(
             r#"SELECT coalesce(
@@ -187,8 +191,8 @@ impl Store {
         Ok(name.fetch_one(&self.pool).await?)
     }
 
-    /// Lets names be sent again that were refused longer than `after` ago, and, with `writes`, nominates users whose
-    /// wish waits although nobody would look at them: it was made in shadow mode, say. Answers how many.
+    /// Allows names again that were refused longer than `after` ago, and, with `writes`, enqueues users whose requested
+    /// name would otherwise not be written, such as one from shadow mode. Returns the number.
     pub async fn sweep_display_names(&self, writes: bool, after: Duration) -> Result<u64, StoreError> {
         sqlx::query!(
             "DELETE FROM display_names
@@ -211,7 +215,7 @@ impl Store {
         let waiting = sqlx::query_scalar!(
             "SELECT user_id FROM display_names d WHERE wished IS NOT NULL AND refused IS NULL
                AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = d.user_id)
-               -- a timer, or changes that are held, are no turn
+               -- a timer or held changes do not replace an attempt
                AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = d.user_id AND n.held IS NULL
                    AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"
         );

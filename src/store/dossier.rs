@@ -1,8 +1,9 @@
-//! All that is known of one user when a look decides, in one statement: each trip to Postgres is a part of how long the
-//! user waits for a role.
+//! The snapshot of one user for a decision, read in one statement, since each round trip to Postgres delays the user's
+//! role.
 //!
-//! Owns that question over the tables of facts, decisions, wishes and writes. Must never be asked before the user's
-//! nomination is locked: what was nominated for is committed with it, and only a later statement is sure to see it.
+//! Owns this read over the tables of facts, decisions, requested names and writes. Must never run before the user's row
+//! in the queue is locked: the facts behind an enqueueing are committed with it, and only a later statement is sure to
+//! see them.
 
 use std::time::Duration;
 
@@ -12,33 +13,33 @@ use super::display_names::{Kept, NAMES_APART};
 use super::{Assignment, Facts, OpenChange, StoreError, Tx};
 use rolekeeper_domain::plan::Change;
 
-/// What is known of one user.
+/// The snapshot of one user.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub struct Dossier {
-    /// What the user's playlists add up to.
+    /// Counts of the user's playlists.
     pub facts: Facts,
-    /// What was decided and seen of each owned role.
+    /// Decisions and seen state of each managed role.
     pub assignments: Vec<Assignment>,
-    /// Changes that were decided, and of which nobody knows whether they were done, oldest first.
+    /// Decided changes with an unknown result, oldest first.
     pub open: Vec<OpenChange>,
-    /// What the user wishes to be called.
+    /// The requested display name.
     pub names: Kept,
-    /// A write of ours to the roles was not answered, or no look has recorded what came of it.
+    /// A write of ours to the roles has no response, or no attempt has recorded its result.
     pub unrecorded: bool,
     /// Other clients wrote the user's roles.
     pub foreign_writes: bool,
-    /// A stream's loss stands, or the database lacks much of what was announced.
+    /// A stream's loss is recorded, or the database lacks much of what was announced.
     pub loss: bool,
-    /// Brakes that were engaged just now. No lock keeps them so.
+    /// Brakes engaged at the time of the read; no lock keeps them engaged.
     pub engaged: Vec<Change>,
-    /// Somebody was erased for good, perhaps this user.
+    /// At least one user was erased, perhaps this one.
     pub erasures: bool,
-    /// When Auth0 said that it does not know the user, while that mark stands.
+    /// Time at which Auth0 reported the user as deleted, while that mark stands.
     pub gone_at: Option<OffsetDateTime>,
 }
 
-/// Reads all of it; assignments are fresh when verified within `verify_after`.
+/// Reads the snapshot; assignments are fresh if verified within `verify_after`.
 pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Dossier, StoreError> {
     let row = sqlx::query!(
         r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",

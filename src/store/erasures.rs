@@ -1,6 +1,6 @@
-//! Tables `erasures` and `erasure_key`: people who were erased for good.
+//! Tables `erasures` and `erasure_key`: erased users.
 //!
-//! Owns that nothing comes back. Must never keep an id here, and never compute a hash while nobody was erased.
+//! Owns that no erased data returns. Must never store an id here, nor compute a hash while no user was erased.
 
 use std::collections::HashSet;
 
@@ -11,19 +11,19 @@ use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
 
-/// What an erasure found.
+/// Result of an erasure.
 #[derive(Clone, Copy, Debug)]
 pub struct Erased {
-    /// Rows that were removed or made anonymous.
+    /// Number of rows removed or made anonymous.
     pub rows: u64,
-    /// The person had been erased before.
+    /// The user had been erased before.
     pub before: bool,
 }
 
-/// Of these users, those who were erased. While nobody was, this is one look at an empty table.
+/// The erased users among these. While no user was erased, this reads an empty table.
 ///
 /// # Errors
-/// Somebody was erased, and the key is missing or another one.
+/// A user was erased, and the key is missing or another one.
 pub async fn among(
     tx: &mut Tx<'_>,
     key: Option<&ErasureKey>,
@@ -50,8 +50,8 @@ pub async fn among(
         .collect())
 }
 
-/// Removes what has come back of a user who was erased: somebody wrote it who began before, or named the user by hand.
-/// Answers whether the user is an erased one.
+/// Removes data that has returned of an erased user: from a writer that began before the erasure, or a command that
+/// names the user. Returns whether the user is erased.
 pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<bool, StoreError> {
     if !among(tx, key, &[user]).await?.contains(user) {
         return Ok(false);
@@ -62,11 +62,11 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
     Ok(true)
 }
 
-/// Refuses to keep anything of a user who was erased. An erasure that begins later waits for this transaction, and
-/// removes what it wrote. Call it before anything else is locked.
+/// Refuses to store data of an erased user. An erasure that begins later waits for this transaction, and removes its
+/// rows. Call it before any other lock is taken.
 ///
 /// # Errors
-/// [`StoreError::Erased`], or that nobody can tell without the key.
+/// [`StoreError::Erased`], or the missing key that the check needs.
 pub(super) async fn refuse(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
         .execute(&mut *tx)
@@ -86,7 +86,7 @@ async fn check_value(tx: &mut Tx<'_>) -> Result<Option<Vec<u8>>, StoreError> {
 fn fitting<'k>(key: Option<&'k ErasureKey>, check_value: &[u8]) -> Result<&'k ErasureKey, StoreError> {
     let wrong = |what: &str| {
         StoreError::ErasureKey(format!(
-            "ERASURE_KEY: {what}; people were erased here, and only with the key of that time can it be told who. Set it \
+            "ERASURE_KEY: {what}; users were erased here, and only the key of that time identifies them. Set it \
              to the value that `rolekeeper erase` was run with"
         ))
     };
@@ -94,28 +94,28 @@ fn fitting<'k>(key: Option<&'k ErasureKey>, check_value: &[u8]) -> Result<&'k Er
     if key.check_value() == check_value {
         Ok(key)
     } else {
-        Err(wrong("another key than people were erased with"))
+        Err(wrong("not the key that users were erased with"))
     }
 }
 
 impl Store {
-    /// The same store, which tells erased people by this key.
+    /// The same store, with the key that identifies erased users.
     #[must_use]
     pub fn with_erasure_key(mut self, key: Option<ErasureKey>) -> Self {
         self.erasure_key = key;
         self
     }
 
-    /// The key that tells erased people.
+    /// The key that identifies erased users.
     #[must_use]
     pub fn erasure_key(&self) -> Option<&ErasureKey> {
         self.erasure_key.as_ref()
     }
 
-    /// Refuses to begin when people were erased and this worker cannot tell who.
+    /// Refuses to start if users were erased and this worker cannot identify them.
     ///
     /// # Errors
-    /// The key is missing or another one, or Postgres is not there.
+    /// The key is missing or another one, or Postgres is unreachable.
     pub async fn check_erasure_key(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         if let Some(check_value) = check_value(&mut tx).await? {
@@ -124,22 +124,22 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses a user who was erased.
+    /// Refuses an erased user.
     ///
     /// # Errors
-    /// [`StoreError::Erased`], or that nobody can tell without the key.
+    /// [`StoreError::Erased`], or the missing key that the check needs.
     pub async fn refuse_erased(&self, user: &UserId<'_>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         refuse(&mut tx, self.erasure_key(), user.as_str()).await
     }
 
-    /// Erases a person for good: first from the dead letters, which are many, then all else in one transaction. The act names
-    /// the pseudonym.
+    /// Erases a user: first from the dead letters, which are many, then from all other tables in one transaction. The
+    /// act names the pseudonym.
     ///
     /// # Errors
-    /// Others were erased with another key, or Postgres refused; then nothing was changed.
+    /// Other users were erased with another key, or Postgres refused; then nothing was changed.
     pub async fn erase(&self, user: &str, key: &ErasureKey, act: &Act) -> Result<Erased, StoreError> {
-        // Before anything is removed: that the key fits.
+        // Checks the key before anything is removed.
         let mut tx = self.begin().await?;
         if let Some(check_value) = check_value(&mut tx).await? {
             fitting(Some(key), &check_value)?;
@@ -147,7 +147,7 @@ impl Store {
         drop(tx);
         let letters = self.forget_letters(user).await?;
         let mut tx = self.begin().await?;
-        // A batch that is being folded ends first, and the next one begins behind us: it finds who was erased.
+        // A running batch of the fold ends first; the next one starts after this lock and finds the erased user.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
             .execute(&mut tx)
             .await?;
@@ -172,7 +172,7 @@ impl Store {
             arguments: json!({"person": pseudonym}),
             ..act.clone()
         };
-        // Before the person goes: the reason may name them.
+        // Before the user is removed, since the reason may name the user.
         acts::keep(&mut tx, &act, if before { "erased again" } else { "erased" }).await?;
         let rows = person::erase(&mut tx, user, &pseudonym).await?;
         tx.commit().await?;

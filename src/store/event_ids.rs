@@ -1,17 +1,17 @@
-//! Tables `event_ids` and `event_id_slices`: ids of counted events, in slices of time.
+//! Tables `event_ids` and `event_id_slices`: ids of counted events, in partitions by time.
 //!
-//! Owns how ids are looked up and kept, and the slices' coming and going. Must never delete a row: a slice is dropped as a
-//! whole, once all of it is old.
+//! Owns the lookup and storage of ids, and the creation and removal of partitions. Must never delete a row: a whole
+//! partition is dropped once all of it is old.
 
 use std::collections::HashMap;
 
 use super::{Held, StoreError, Tx};
 use rolekeeper_domain::horizon::Slice;
 
-/// How long making or dropping a slice waits for somebody who reads the table.
+/// Longest wait for readers of the table when a partition is created or dropped.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 
-/// The slices there are, oldest first.
+/// The existing partitions, oldest first.
 pub async fn slices(held: &mut Held) -> Result<Vec<Slice>, StoreError> {
     let mut tx = held.begin().await?;
     let slices = slices_now(&mut tx).await?;
@@ -28,7 +28,7 @@ pub async fn slices_now(tx: &mut Tx<'_>) -> Result<Vec<Slice>, StoreError> {
     Ok(slices.fetch_all(&mut *tx).await?)
 }
 
-/// Makes a slice. Attached, not created in place: that waits for no reader.
+/// Creates a partition. It is attached, not created in place, so that it waits for no reader.
 pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
     make_now(&mut tx, slice).await?;
@@ -44,7 +44,7 @@ pub async fn make_now(tx: &mut Tx<'_>, slice: &Slice) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Drops a slice with all ids in it.
+/// Drops a partition with all its ids.
 pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
     sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut tx).await?;
@@ -54,7 +54,7 @@ pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError
     Ok(tx.commit().await?)
 }
 
-/// Which of `ids` are known in these slices, with the hash of the payload they came with.
+/// The known ids among `ids` in these partitions, with the hash of the payload that they came with.
 pub async fn known(
     tx: &mut Tx<'_>,
     slices: &[i64],
@@ -72,7 +72,7 @@ pub async fn known(
     Ok(rows.into_iter().map(|row| (row.event_id, row.payload)).collect())
 }
 
-/// When the stream stored those of `ids` that are known in these slices, Unix nanoseconds.
+/// The times at which the stream stored the known ids among `ids` in these partitions, Unix nanoseconds.
 pub async fn stored(
     tx: &mut Tx<'_>,
     slices: &[i64],
@@ -91,7 +91,7 @@ pub async fn stored(
         .collect())
 }
 
-/// Keeps ids that are known in none of the slices; sorted, so that pages are touched in order.
+/// Stores ids that are in no partition yet; sorted, so that pages are touched in order.
 pub async fn keep(
     tx: &mut Tx<'_>,
     slices: &[i64],
@@ -111,7 +111,7 @@ pub async fn keep(
     Ok(())
 }
 
-/// Keeps ids of events that were counted before; those that are known stay as they are.
+/// Stores ids of events that were counted before; known ids stay unchanged.
 pub async fn keep_counted(
     tx: &mut Tx<'_>,
     slices: &[i64],

@@ -1,11 +1,11 @@
-//! What a failed statement says about the rows that it was to write.
+//! The cause of a failed statement: the written rows or the database.
 //!
-//! Owns which SQLSTATEs mean that the rows are at fault, or that they were too many. Must never blame rows for a database that is away,
-//! full, read-only, shutting down or without a table.
+//! Owns the SQLSTATEs that mean a fault of the rows, or too many of them. Must never blame rows for a database that is
+//! unreachable, full, read-only, shutting down or without a table.
 
 use super::StoreError;
 
-/// A fault that a smaller transaction may not have.
+/// A fault that a smaller transaction may avoid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Postgres refused a value.
@@ -15,7 +15,7 @@ pub enum Fault {
 }
 
 impl StoreError {
-    /// The fault of what was to be written, if it may be one.
+    /// The fault of the written rows, if they may be the cause.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         let Self::Postgres(error) = self else {
@@ -29,11 +29,11 @@ impl StoreError {
     }
 }
 
-/// SQLSTATE of a right that the user lacks.
+/// SQLSTATE of a missing permission.
 const NO_RIGHT: &str = "42501";
 
 impl StoreError {
-    /// What Postgres says of a right that the user lacks: it names the table, and no user.
+    /// Postgres' message about a missing permission: it names the table, and no user.
     pub(super) fn lacks_right(&self) -> Option<&str> {
         match self {
             Self::Postgres(error) => lacks_right(error),
@@ -47,7 +47,7 @@ fn lacks_right(error: &sqlx::Error) -> Option<&str> {
     (said.code()? == NO_RIGHT).then(|| said.message())
 }
 
-/// What to do about an error, to be put behind it; empty where the error says it.
+/// The remedy of an error, to append to its text; empty if the text includes it.
 pub(super) fn remedy(error: &sqlx::Error) -> &'static str {
     match lacks_right(error) {
         Some(_) => "; grant this right to the user of DATABASE_URL and DATABASE_DIRECT_URL",
@@ -60,7 +60,7 @@ fn fault(code: &str, message: &str) -> Option<Fault> {
         // query_canceled by the statement timeout.
         "57014" => Some(Fault::TimedOut(message.to_owned())),
         _ => match code.get(..2)? {
-            // Cardinality, data exception, integrity constraint, program limit, PL/pgSQL's RAISE.
+            // Cardinality, data exception, integrity constraint, program limit, RAISE of PL/pgSQL.
             "21" | "22" | "23" | "54" | "P0" => Some(Fault::Refused(format!("{message} (SQLSTATE {code})"))),
             _ => None,
         },
@@ -77,7 +77,8 @@ mod tests {
             assert!(matches!(fault(code, "no"), Some(Fault::Refused(_))), "{code}");
         }
         assert!(matches!(fault("57014", "late"), Some(Fault::TimedOut(_))));
-        // Shutdown, read-only, disk full, no table, no right, no connection, deadlock, unserialisable, a lock of another.
+        // Shutdown, read-only, disk full, no table, no permission, no connection, deadlock, serialization failure, lock
+        // of another client.
         for code in [
             "57P01", "25006", "53100", "42P01", "42501", "08006", "40P01", "40001", "55P03",
         ] {

@@ -1,7 +1,7 @@
-//! Table `featured_playlists`, and what the data API reads of `playlists`.
+//! Table `featured_playlists`, and the data API's reads of `playlists`.
 //!
-//! Owns what a user sees of their own playlists. Must never write `playlists`, which the fold does alone, and
-//! never show another user's or a deleted one.
+//! Owns a user's view of the user's own playlists. Must never write `playlists`, which only the fold does, nor show a
+//! deleted playlist or one of another user.
 
 use super::{Store, StoreError, erasures};
 use rolekeeper_domain::ids::{Token, UserId};
@@ -9,9 +9,9 @@ use rolekeeper_domain::ids::{Token, UserId};
 /// A playlist as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPlaylist {
-    /// Its id.
+    /// The playlist id.
     pub playlist_id: String,
-    /// As last saved.
+    /// The name as last saved.
     pub name: String,
     /// Plays, never below 0.
     pub plays: i64,
@@ -20,7 +20,7 @@ pub struct OwnPlaylist {
 }
 
 impl Store {
-    /// The playlists of a user behind `after`, in order of id: `limit` at most.
+    /// The playlists of a user behind `after`, in order of id, at most `limit`.
     pub async fn own_playlists(
         &self,
         user: &UserId<'_>,
@@ -42,7 +42,7 @@ impl Store {
         Ok(playlists.fetch_all(&self.pool).await?)
     }
 
-    /// How many playlists the user has.
+    /// Number of the user's playlists.
     pub async fn own_playlists_count(&self, user: &UserId<'_>) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
@@ -51,7 +51,7 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Whether the playlist is there and the user's.
+    /// Whether the playlist exists and belongs to the user.
     pub async fn owns_playlist(&self, user: &UserId<'_>, playlist: &Token<'_>) -> Result<bool, StoreError> {
         let owns = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM playlists
@@ -72,7 +72,8 @@ impl Store {
         Ok(best.fetch_one(&self.pool).await?)
     }
 
-    /// Features a playlist of the user in place of any other; answers false if it is not there or not theirs.
+    /// Features a playlist of the user in place of any other; returns false if it does not exist or belongs to another
+    /// user.
     pub async fn feature(&self, user: &UserId<'_>, playlist: &Token<'_>) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;

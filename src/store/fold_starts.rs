@@ -1,25 +1,25 @@
-//! Table `fold_starts`: starts of a fold that have not ended in order.
+//! Table `fold_starts`: starts of a fold without a regular end.
 //!
-//! Owns what tells a message that ends the process from one that only was there. Must never be written once a batch: a
-//! start and an end each write it once, and a fold of single messages once a message.
+//! Owns the distinction between a message that ends the process and one that was only nearby. Must never be written
+//! once per batch: a start and an end each write it once, and a fold of single messages once per message.
 
 use uuid::Uuid;
 
 use super::{StoreError, Tx};
 
-/// What a start finds.
+/// State found at a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Processes in a row that started at this cursor, this one too.
+    /// Consecutive processes that started at this cursor, including this one.
     pub starts: i32,
-    /// Processes in a row that ended while they folded the message right behind the cursor alone.
+    /// Consecutive processes that ended while they folded only the message right behind the cursor.
     pub alone: i32,
 }
 
-/// Notes that the process `run` begins to fold `stream` behind `last_seq`.
+/// Stores that the process `run` begins to fold `stream` behind `last_seq`.
 ///
 /// # Errors
-/// Postgres does not answer.
+/// Postgres does not respond.
 pub async fn begin(tx: &mut Tx<'_>, stream: &str, last_seq: i64, run: Uuid) -> Result<Start, StoreError> {
     let start = sqlx::query_as!(
         Start,
@@ -39,10 +39,10 @@ pub async fn begin(tx: &mut Tx<'_>, stream: &str, last_seq: i64, run: Uuid) -> R
     Ok(start.fetch_one(&mut *tx).await?)
 }
 
-/// Notes that the message `seq` is about to be folded alone.
+/// Stores that the message `seq` is about to be folded alone.
 ///
 /// # Errors
-/// Postgres does not answer.
+/// Postgres does not respond.
 pub async fn alone(tx: &mut Tx<'_>, stream: &str, seq: i64) -> Result<(), StoreError> {
     let marked = sqlx::query!(
         "UPDATE fold_starts SET alone = CASE WHEN alone_seq = $2 THEN alone + 1 ELSE 1 END, alone_seq = $2, started_at = now()
@@ -54,10 +54,10 @@ pub async fn alone(tx: &mut Tx<'_>, stream: &str, seq: i64) -> Result<(), StoreE
     Ok(())
 }
 
-/// Notes that the process `run` has ended its fold in order: its start counts no more.
+/// Stores that the process `run` has ended its fold regularly: its start no longer counts.
 ///
 /// # Errors
-/// Postgres does not answer.
+/// Postgres does not respond.
 pub async fn end(tx: &mut Tx<'_>, stream: &str, run: Uuid) -> Result<(), StoreError> {
     let ended = sqlx::query!(
         "DELETE FROM fold_starts WHERE stream = $1 AND run = $2",

@@ -1,6 +1,7 @@
-//! Table `role_changes`, rows `given` and `taken`: managed roles that another client gave or took away, as a look saw it.
+//! Table `role_changes`, rows `given` and `taken`: managed roles that another client added or removed, as seen by an
+//! attempt.
 //!
-//! Owns that each such change has one row. Must never take a change of ours for another client's: one that a write of ours
+//! Owns that each such change has one row. Must never attribute our change to another client: a change that our write
 //! may have made is ours.
 
 use uuid::Uuid;
@@ -8,8 +9,8 @@ use uuid::Uuid;
 use super::{Claim, StoreError, Tx};
 use rolekeeper_domain::rule::Rule;
 
-/// Of these open changes of a user, which look saw done, those that no write of ours can have made. What was decided more than
-/// a day ago is left out: its writes may be forgotten.
+/// The open changes of a user, seen done by an attempt, that no write of ours can have made. Leaves out decisions older
+/// than a day, whose writes may no longer be stored.
 pub async fn not_ours(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
     if ids.is_empty() {
         return Ok(vec![]);
@@ -26,8 +27,8 @@ pub async fn not_ours(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<Vec<U
     Ok(rows.fetch_all(&mut *tx).await?)
 }
 
-/// Writes down that another client gave a managed role (`held`) or took it away, where the assignment that an earlier look left
-/// says otherwise, and no row of it is there since that look. The client is the one that the newest fitting record names.
+/// Stores that another client added a managed role (`held`) or removed it, if the assignment of an earlier attempt says
+/// otherwise, and no row was stored since that attempt. The client is the one of the newest matching record.
 pub async fn seen(
     tx: &mut Tx<'_>,
     claim: &Claim,

@@ -1,32 +1,32 @@
-//! Tables `forgotten_changes` and `forgotten_holders`: role changes that ROLE_CHANGES tells of and the audit does not know.
+//! Tables `forgotten_changes` and `forgotten_holders`: role changes in ROLE_CHANGES that the audit does not know.
 //!
-//! Owns how far the stream was compared with the audit, and what came of it. Must never take a message of the stream for a
-//! fact: it says which users Auth0 is asked about, and whose role is ours if Auth0 answers that they hold it.
+//! Owns the progress of the comparison of the stream with the audit, and its result. Must never treat a message of the
+//! stream as a fact: it names users to read at Auth0, and roles to adopt if Auth0 shows that they hold them.
 
 use uuid::Uuid;
 
 use super::nominations::{self, Nominate, Urgency};
 use super::{Store, StoreError, Tx, Wake};
 
-/// Users that one transaction queues.
+/// Users queued in one transaction.
 const SLICE: i64 = 500;
 
-/// How far the comparison is, and what it found.
+/// Progress and result of the comparison.
 #[derive(Clone, Debug)]
 pub struct ForgottenChanges {
-    /// When the stream that is read was made, Unix nanoseconds.
+    /// Time at which the compared stream was created, Unix nanoseconds.
     pub created_ns: i64,
-    /// Last sequence that was compared.
+    /// Last compared sequence.
     pub read_to: i64,
     /// Last sequence to compare.
     pub until: i64,
-    /// Changes that the audit does not know, until the operator has resumed.
+    /// Number of changes that the audit does not know, until the operator resumes.
     pub unknown: i64,
-    /// No role is taken away until the operator has resumed.
+    /// No role is revoked until the operator resumes.
     pub holds: bool,
 }
 
-/// A change of a role, as a message of the stream tells it.
+/// A role change in a message of the stream.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// Sequence of the message.
@@ -37,12 +37,12 @@ pub struct Told {
     pub user: String,
     /// The role.
     pub role: String,
-    /// Granted; else revoked.
+    /// Granted; otherwise revoked.
     pub granted: bool,
 }
 
 impl Store {
-    /// How far the comparison is; none where none was ever needed.
+    /// Progress of the comparison; `None` if none was ever needed.
     pub async fn forgotten(&self) -> Result<Option<ForgottenChanges>, StoreError> {
         let row = sqlx::query_as!(
             ForgottenChanges,
@@ -60,8 +60,8 @@ impl Store {
         Ok(known.fetch_one(&self.pool).await?)
     }
 
-    /// Begins to compare the stream made at `created_ns` behind `read_to` up to `until`, or goes on with that; with `holds`
-    /// no role is taken away until the operator has resumed.
+    /// Starts or continues the comparison of the stream created at `created_ns`, behind `read_to` up to `until`; with
+    /// `holds` no role is revoked until the operator resumes.
     pub async fn compare_changes(
         &self,
         created_ns: i64,
@@ -85,8 +85,8 @@ impl Store {
         Ok(row.fetch_one(&self.pool).await?)
     }
 
-    /// Notes what the messages up to `read_to` tell: those that the audit knows are marked as announced, of the others the
-    /// users are kept. Answers how far the comparison is now.
+    /// Stores the result for the messages up to `read_to`: known changes are marked as announced, and the users of
+    /// unknown ones are stored. Returns the progress.
     pub async fn compared(&self, read_to: i64, told: &[Told]) -> Result<ForgottenChanges, StoreError> {
         let ids: Vec<Uuid> = told.iter().map(|one| one.change_id).collect();
         let mut tx = self.begin().await?;
@@ -120,7 +120,7 @@ impl Store {
         Ok(row)
     }
 
-    /// The comparison found nothing that the audit lacks: no role is held for it.
+    /// Stores that the audit lacks no change: no revoke is held for the comparison.
     pub async fn nothing_forgotten(&self) -> Result<(), StoreError> {
         sqlx::query!("UPDATE forgotten_changes SET holds = false WHERE unknown = 0")
             .execute(&self.pool)
@@ -128,14 +128,14 @@ impl Store {
         Ok(())
     }
 
-    /// Whether users wait to be queued.
+    /// Whether users are still to be queued.
     pub async fn has_forgotten_holders(&self) -> Result<bool, StoreError> {
         let waits = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM forgotten_holders) AS "waits!""#);
         Ok(waits.fetch_one(&self.pool).await?)
     }
 
-    /// Queues some of the users: a role whose last message tells of a grant is ours to take away, if Auth0 answers that the
-    /// user holds it. Answers how many; none are left after 0.
+    /// Queues some of the users: a role whose last message is a grant is adopted if Auth0 shows that the user holds it.
+    /// Returns the number of users; 0 when none are left.
     pub async fn queue_forgotten_holders(&self) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query!(
@@ -154,7 +154,7 @@ impl Store {
             })
             .collect();
         looks.dedup_by(|one, other| one.user == other.user);
-        // Nominations first, as reconcile locks them.
+        // Locks the queue first, in the same order as reconcile.
         nominations::nominate(&mut tx, &mut looks).await?;
         let granted = || rows.iter().filter(|row| row.granted);
         let users: Vec<&str> = granted().map(|row| row.user_id.as_str()).collect();
@@ -186,7 +186,7 @@ impl Store {
     }
 }
 
-/// Of each user and role the last message counts.
+/// The last message of each user and role counts.
 async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&Told]) -> Result<(), StoreError> {
     let users: Vec<&str> = unknown.iter().map(|one| one.user.as_str()).collect();
     let roles: Vec<&str> = unknown.iter().map(|one| one.role.as_str()).collect();
@@ -208,13 +208,13 @@ async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&Told]) -> Result<(), StoreErr
     Ok(())
 }
 
-/// How many changes are not known, where the operator has not resumed since; none where nothing is to be resumed.
+/// Number of unknown changes if the operator has not resumed since; `None` if nothing is to be resumed.
 pub(super) async fn standing(tx: &mut Tx<'_>) -> Result<Option<i64>, StoreError> {
     let unknown = sqlx::query_scalar!("SELECT unknown FROM forgotten_changes WHERE unknown > 0 OR holds");
     Ok(unknown.fetch_optional(&mut *tx).await?)
 }
 
-/// The operator has looked: roles are taken away again.
+/// The operator resumes: revokes are allowed again.
 pub(super) async fn resume(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!("UPDATE forgotten_changes SET unknown = 0, holds = false, noticed_at = NULL")
         .execute(&mut *tx)

@@ -1,63 +1,63 @@
-//! Figures computed when Prometheus asks.
+//! Values computed at a scrape of Prometheus.
 //!
-//! Owns the queries behind gauges. Must stay cheap: each reads a small table, a counter, or an index range as long as the
-//! work that waits.
+//! Owns the queries behind gauges. Must stay cheap: each reads a small table, a counter, or an index range as long as
+//! the queue.
 
 use super::nominations::REST_AT_MOST;
 use super::{Store, StoreError};
 
-/// What the tables say right now.
+/// Current values from the tables.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
-    /// Users due and not in hand.
+    /// Due users without a running attempt.
     pub due: i64,
-    /// Users who wait for their time after a failure or a settle time.
+    /// Users due later, after a failure or a settle time.
     pub waiting: i64,
-    /// Users in hand.
+    /// Users with a running attempt.
     pub leased: i64,
-    /// Users parked for a person.
+    /// Users parked for the operator.
     pub parked: i64,
     /// Users with changes that are held.
     pub held: i64,
-    /// Seconds the longest-due user has been due.
+    /// Time since the longest-due user became due, in seconds.
     pub oldest_due_s: f64,
-    /// Wishes for a display name that wait to be written.
+    /// Requested display names that are not written yet.
     pub names_waiting: i64,
     /// Display names that Auth0 refused.
     pub names_refused: i64,
-    /// Holders that are not ours to take a role from.
+    /// Unadopted holders; their roles are never revoked.
     pub unadopted: i64,
-    /// Holders that are.
+    /// Adopted holders.
     pub adopted: i64,
-    /// Completed changes that were not announced yet.
+    /// Completed changes that are not announced yet.
     pub unannounced: i64,
-    /// Age of the oldest open transaction that may be seen, in seconds.
+    /// Age of the oldest visible open transaction, in seconds.
     pub oldest_transaction_s: f64,
-    /// Versions of the cursors' rows that cannot be removed.
+    /// Row versions of the cursors that cannot be removed.
     pub cursor_versions: i64,
-    /// Streams whose loss stands.
+    /// Streams with a recorded loss.
     pub losses: Vec<String>,
-    /// Changes whose brake is engaged.
+    /// Kinds of changes whose brake is engaged.
     pub brakes: Vec<String>,
-    /// The writing is paused.
+    /// Whether attempts and writes are stopped.
     pub paused: bool,
-    /// It is, because another program writes under our client id.
+    /// Whether they are stopped because another program writes under our client id.
     pub unknown_write: bool,
-    /// How far users are compared with the rules.
+    /// Progress of the comparison of users with the rules.
     pub walked: Option<super::Walked>,
-    /// When the log stream last delivered, Unix seconds.
+    /// Time of the last delivery of the log stream, Unix seconds.
     pub log_delivered_at_s: f64,
-    /// The log stream has been silent for too long.
+    /// Whether the log stream has delivered nothing for too long.
     pub log_silent: bool,
-    /// Date of the last record the gap filler took, Unix seconds; 0 when it took none.
+    /// Date of the last record that the gap filler took, Unix seconds; 0 for none.
     pub log_read_to_s: f64,
 }
 
 impl Store {
-    /// Reads all figures.
+    /// Reads all values.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
-        // The due ones and those in hand are an index range a level, and parked and held ones have indexes of their own.
-        // The rest waits: timers, of which there may be as many as users.
+        // Due users and those with a running attempt are one index range per urgency; parked and held users have their
+        // own indexes. The rest are timers, possibly as many as users.
         let queue = sqlx::query!(
             r#"SELECT due.due AS "due!", due.leased AS "leased!", parked.parked AS "parked!", held.held AS "held!",
                    greatest(0, total.total - due.due - due.leased - parked.parked - held.held) AS "waiting!", due.oldest AS "oldest!"
@@ -68,7 +68,7 @@ impl Store {
                    FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
                    CROSS JOIN LATERAL (
                        SELECT lease, due_at FROM nominations
-                       -- an event may move a user in hand as far as a rest lasts
+                       -- an event may delay a user with a running attempt by the debounce
                        WHERE urgency = level.urgency AND due_at <= now() + $1::double precision * interval '1 second'
                          AND parked_at IS NULL AND held IS NULL
                    ) AS n
@@ -93,7 +93,7 @@ impl Store {
         let holders = sqlx::query!(
             r#"WITH counted AS (
                    SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes
-                   -- of users who are gone all is kept, but they hold nothing
+                   -- the data of deleted users is kept, but they hold no roles
                    UNION ALL SELECT CASE WHEN a.adopted THEN 'holdings_adopted' ELSE 'holdings_unadopted' END, -1::bigint
                    FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
                )
@@ -110,7 +110,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        // Transactions of other users show only with the right pg_read_all_stats; what they leave behind always does.
+        // Transactions of other database users are visible only with pg_read_all_stats; their effects always are.
         let held_up = sqlx::query!(
             r#"SELECT coalesce((SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
                        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL), 0)
@@ -158,7 +158,7 @@ impl Store {
         })
     }
 
-    /// Fails when Postgres does not answer.
+    /// Fails if Postgres does not respond.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#)
             .fetch_one(&self.pool)

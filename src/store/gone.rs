@@ -1,7 +1,7 @@
-//! Tables `gone_users` and `gone_brake`: users whom Auth0 does not know any more, and the brake on a mass of them.
+//! Tables `gone_users` and `gone_brake`: users deleted at Auth0, and the brake on a mass of them.
 //!
-//! Owns the mark, what is kept under it and for how long. Must never forget an assignment or a wish of a user whose mark is
-//! younger than its retention, unless another account has taken the id.
+//! Owns the mark, and the data kept under it and its retention. Must never remove an assignment or a requested name of
+//! a user whose mark is younger than its retention, unless another account has the id.
 
 use std::time::Duration;
 
@@ -11,38 +11,38 @@ use super::held_by::GONE_HELD;
 use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations, release};
 use rolekeeper_domain::act::Act;
 
-/// How long what is known of a user is kept after Auth0 has said that the user is no more.
+/// Retention of a user's data after Auth0 has reported the user as deleted.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Marks removed in one step.
 const SLICE: i64 = 500;
-/// Users counted one by one; beyond that Postgres' own statistics serve.
+/// Maximum number of users counted exactly; beyond it Postgres' own statistics are used.
 const COUNTED: i64 = 20_000;
-/// How long a count of known users serves.
+/// How long a count of known users is cached.
 const KNOWN_SERVE: Duration = Duration::from_mins(1);
 
 /// The brake, locked until the transaction ends.
 #[derive(Debug)]
 pub struct Locked {
-    /// Users who are gone are held.
+    /// Whether deletions are held.
     pub engaged: bool,
-    /// Only what was marked after this counts.
+    /// Only later marks count.
     since: OffsetDateTime,
 }
 
-/// What an operator sees of the brake.
+/// State of the brake, as the operator sees it.
 #[derive(Debug)]
 pub struct GoneBrake {
-    /// Since when it is engaged.
+    /// Time since which it is engaged; `None` if it is not.
     pub engaged_at: Option<OffsetDateTime>,
-    /// Users who would have been gone when it engaged, of how many known ones.
+    /// Number of users that would have been marked when it engaged, and number of known users.
     pub counted: Option<(i64, i64)>,
-    /// Users who are held.
+    /// Number of held users.
     pub held: i64,
-    /// The first of them.
+    /// The first held users.
     pub first: Vec<String>,
 }
 
-/// Whether Auth0 has answered for the user before, or a role was seen, and no mark stands.
+/// Whether Auth0 has responded for the user before, or a role was seen, and no mark stands.
 pub async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     let known = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM gone_users WHERE user_id = $1)
@@ -69,7 +69,7 @@ pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreErro
 }
 
 impl Locked {
-    /// Known users who were marked inside the window; counts no further than `enough`.
+    /// Number of known users marked inside the window; stops counting at `enough`.
     pub async fn gone(&self, tx: &mut Tx<'_>, enough: i64) -> Result<i64, StoreError> {
         let gone = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM (
@@ -80,7 +80,7 @@ impl Locked {
         Ok(gone.fetch_one(&mut *tx).await?)
     }
 
-    /// How many users are known, as of the last minute: counted up to a bound, estimated beyond it.
+    /// Number of known users, at most a minute old: counted up to a bound, estimated beyond it.
     pub async fn known(&self, tx: &mut Tx<'_>) -> Result<i64, StoreError> {
         let serves = sqlx::query_scalar!(
             "SELECT known FROM gone_brake WHERE counted_at > now() - $1::double precision * interval '1 second'",
@@ -99,7 +99,7 @@ impl Locked {
         Ok(known.fetch_one(&mut *tx).await?)
     }
 
-    /// Engages the brake: from here on users who are gone are held.
+    /// Engages the brake: from here on deletions are held.
     pub async fn engage(&self, tx: &mut Tx<'_>, users: i64) -> Result<(), StoreError> {
         sqlx::query!("UPDATE gone_brake SET engaged_at = now(), users = $1", users)
             .execute(&mut *tx)
@@ -115,8 +115,8 @@ pub async fn is_engaged(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     Ok(engaged.fetch_one(&mut *tx).await?)
 }
 
-/// Marks a user, as of the date of Auth0's answer, and has the next verification wait its time. Answers whether no mark
-/// stood before.
+/// Marks a user as of the date of Auth0's response, and delays the next verification. Returns whether no mark stood
+/// before.
 pub async fn mark(
     tx: &mut Tx<'_>,
     user: &str,
@@ -141,7 +141,7 @@ pub async fn mark(
     Ok(fresh)
 }
 
-/// Takes the mark away: the same account is known again.
+/// Removes the mark: Auth0 knows the same account again.
 pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user)
         .execute(&mut *tx)
@@ -149,8 +149,8 @@ pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets what was kept of the account that had the id before: another one, made at `created_at`, has it now. Writes of ours
-/// stay, so that a record that comes late is known for their echo; looks reckon with none from before the account.
+/// Removes the data of the previous account of the id; another account, created at `created_at`, has it now. Our writes
+/// stay, so that a late record is recognized as their echo; attempts ignore writes from before the account.
 pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1),
@@ -167,7 +167,7 @@ pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) ->
 }
 
 impl Store {
-    /// How the brake stands, with at most `show` of the users it holds.
+    /// State of the brake, with at most `show` of the users it holds.
     pub async fn gone_brake(&self, show: i64) -> Result<GoneBrake, StoreError> {
         let row = sqlx::query!(
             r#"SELECT engaged_at, users, known,
@@ -187,8 +187,8 @@ impl Store {
         })
     }
 
-    /// Lets go of the brake, and lets exactly the users that it holds pass: Auth0 is asked for them again. So it is for those
-    /// who were marked in the `window` before it engaged. Answers how many were held; none when it was not engaged.
+    /// Releases the brake and lets exactly the held users pass: each is read at Auth0 again. The same holds for users
+    /// marked in the `window` before it engaged. Returns the number of held users; `None` if the brake was not engaged.
     pub async fn release_gone(&self, window: Duration, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some((mut tx, engaged_at, users)) = self.let_go_of_gone().await? else {
             return Ok(None);
@@ -204,7 +204,7 @@ impl Store {
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
         Wake::Nominations.send(&mut tx).await?;
         tx.commit().await?;
-        // Apart, without the brake: their looks may have them, and wait for it.
+        // Separate transactions without the brake: attempts may have these users claimed and wait for it.
         let mut tx = self.begin().await?;
         let marked = sqlx::query_scalar!(
             "SELECT user_id FROM gone_users WHERE marked_at > $1::timestamptz - $2::double precision * interval '1 second'",
@@ -226,13 +226,13 @@ impl Store {
         Ok(Some(released))
     }
 
-    /// Lets go of the engaged brake; answers since when it was engaged, and the users that it holds, all of them locked.
+    /// Releases the engaged brake; returns the time since which it was engaged, and the held users, all locked.
     async fn let_go_of_gone(&self) -> Result<Option<(Tx<'static>, OffsetDateTime, Vec<String>)>, StoreError> {
         let mut attempt = 1;
         loop {
             let mut tx = self.begin().await?;
             release::lock_held(&mut tx, &[GONE_HELD]).await?;
-            // Waits for looks that hold its lock, so that what they hold is seen by the statements that follow.
+            // Waits for attempts that hold the brake's lock, so that the following statements see what they held.
             let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
             let Some(engaged_at) = engaged.fetch_one(&mut tx).await? else {
                 return Ok(None);
@@ -254,7 +254,7 @@ impl Store {
         }
     }
 
-    /// Forgets users who have been gone for longer than they are kept, one slice; users in the queue wait for the next.
+    /// Removes users deleted for longer than the retention, one slice; queued users wait for the next slice.
     pub async fn forget_gone(&self) -> Result<u64, StoreError> {
         let forgotten = sqlx::query!(
             "WITH old AS (

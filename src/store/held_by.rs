@@ -1,22 +1,22 @@
-//! Why a user waits for a person.
+//! The reason why a user is held for the operator.
 //!
-//! Owns the marks in `nominations.held` and `nominations.held_last`. Must never hold anyone itself.
+//! Owns the marks in `nominations.held` and `nominations.held_last`. Must never hold a user itself.
 
 use rolekeeper_domain::plan::Change;
 
-/// The mark of users held by the brake on users who are gone.
+/// Mark of users held by the brake on deleted users.
 pub(super) const GONE_HELD: &str = "brake_gone";
 
-/// What keeps changes of a user until a person acts.
+/// Reason why changes of a user are held until the operator acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBy {
-    /// A stream's loss stands: revokes wait.
+    /// A stream's loss is recorded: revokes are held.
     StreamLoss,
-    /// The brake of these changes is engaged.
+    /// The brake on these changes is engaged.
     Brake(Change),
-    /// Both brakes are.
+    /// Both brakes are engaged.
     BothBrakes,
-    /// The brake on users who are gone is engaged.
+    /// The brake on deleted users is engaged.
     GoneBrake,
 }
 

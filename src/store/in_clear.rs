@@ -1,6 +1,6 @@
 //! Whether Postgres may be reached without TLS.
 //!
-//! Owns which addresses that is said of: those of another host. Must never show more of an address than its host.
+//! Owns the selection of these addresses: those of another host. Must never show more of an address than its host.
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
@@ -10,11 +10,11 @@ use crate::config::is_this_host;
 /// An address that may be reached without TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InClear {
-    /// The setting that has it.
+    /// The setting that contains it.
     pub setting: &'static str,
     /// The host.
     pub host: String,
-    /// Its `sslmode`, which is `prefer` where none is set.
+    /// Its `sslmode`, `prefer` if none is set.
     pub mode: &'static str,
 }
 

@@ -1,7 +1,7 @@
-//! Table `limits`: what may be written at Auth0, and how much.
+//! Table `limits`: limits on writes at Auth0.
 //!
-//! Owns that the newest row of a name holds, and that older ones stay as the record. Must never know what a worker's own
-//! settings say.
+//! Owns that the newest row of a name applies, and that older rows stay as a record. Must never know a worker's own
+//! settings.
 
 use time::OffsetDateTime;
 
@@ -9,23 +9,23 @@ use super::{Store, StoreError, Wake, acts, walk};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::limits::{Limit, Limits};
 
-/// A limit as it was set.
+/// A limit as set by an operator.
 #[derive(Clone, Debug)]
 pub struct SetLimit {
-    /// Which one.
+    /// The limit.
     pub limit: Limit,
     /// Its value.
     pub value: f64,
-    /// Which operator set it.
+    /// Name of the operator.
     pub set_by: String,
-    /// Why.
+    /// The operator's reason.
     pub why: String,
-    /// When.
+    /// Time at which it was set.
     pub set_at: OffsetDateTime,
 }
 
 impl Store {
-    /// The limits that hold, each with its record.
+    /// The current limits, each with its record.
     pub async fn set_limits(&self) -> Result<Vec<SetLimit>, StoreError> {
         let rows = sqlx::query!(
             "SELECT DISTINCT ON (name) name, value, set_by, why, set_at FROM limits ORDER BY name, set_id DESC"
@@ -33,7 +33,7 @@ impl Store {
         let mut rows = rows.fetch_all(&self.pool).await?;
         let mut found = Vec::new();
         for limit in Limit::ALL {
-            // A name of a later release is none of ours.
+            // A name of a later release is ignored.
             if let Some(at) = rows.iter().position(|row| row.name == limit.as_str()) {
                 let row = rows.swap_remove(at);
                 found.push(SetLimit {
@@ -48,7 +48,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The values that hold for all workers.
+    /// The values that apply to all workers.
     pub async fn limits(&self) -> Result<Limits, StoreError> {
         let mut limits = Limits::default();
         for set in self.set_limits().await? {
@@ -57,8 +57,8 @@ impl Store {
         Ok(limits)
     }
 
-    /// Sets a limit; workers take it over within seconds. Where roles are written again, users for whom something was
-    /// decided meanwhile are looked for at once.
+    /// Sets a limit; workers use it within seconds. If writes are turned on again, a walk searches at once for users
+    /// with decisions made meanwhile.
     pub async fn set_limit(&self, limit: Limit, value: f64, act: &Act) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(

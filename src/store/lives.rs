@@ -1,23 +1,24 @@
-//! Columns `deleted`, `saved_again_ns` and `owner_id` of `playlists`: which life a playlist is in.
+//! Columns `deleted`, `saved_again_ns` and `owner_id` of `playlists`: the lifecycle of a playlist.
 //!
-//! Owns when a life after a deletion began. Must never be asked for a batch without retractions, saves and deletions.
+//! Owns the start of a life after a deletion. Must never be used for a batch without retractions, saves and deletions.
 
 use std::collections::HashMap;
 
 use super::{StoreError, Tx};
 
-/// The life of a playlist.
+/// The current life of a playlist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
-    /// It is deleted.
+    /// The playlist is deleted.
     pub deleted: bool,
-    /// When the stream stored the message that saved it after a deletion, Unix nanoseconds; none in its first life.
+    /// Time at which the stream stored the message that saved it after a deletion, Unix nanoseconds; `None` in its
+    /// first life.
     pub since_ns: Option<i64>,
-    /// Whose it is, once it was saved.
+    /// The owner, once the playlist was saved.
     pub owner: Option<String>,
 }
 
-/// The lives of these playlists; one that is not known is in its first. They stay locked until the transaction ends.
+/// The lives of these playlists; an unknown playlist is in its first. The rows stay locked until the transaction ends.
 pub async fn of(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<HashMap<String, Life>, StoreError> {
     let rows = sqlx::query!(
         "SELECT playlist_id, deleted, saved_again_ns, owner_id FROM playlists
@@ -41,7 +42,7 @@ pub async fn of(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<HashMap<String, L
         .collect())
 }
 
-/// Notes when lives began, of playlists in order of their ids.
+/// Stores the starts of lives, for playlists in order of their ids.
 pub async fn begun(tx: &mut Tx<'_>, playlists: &[&str], since_ns: &[i64]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE playlists p SET saved_again_ns = l.since_ns FROM UNNEST($1::text[], $2::bigint[]) AS l(playlist_id, since_ns)

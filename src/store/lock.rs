@@ -1,7 +1,7 @@
-//! Who is active: a session advisory lock on a connection of its own.
+//! Leadership: a session advisory lock on a separate connection.
 //!
-//! Owns the lock numbers, which differ from schema to schema. Must never be what correctness rests on: the cursor's compare-and-swap and the
-//! lease are; the lock only keeps the others from working for nothing.
+//! Owns the lock numbers, which differ between schemas. Must never be required for correctness, which rests on the
+//! cursor's compare-and-swap and the lease; the lock only saves other workers useless work.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::session::{LOCK_DEADLINE, Session};
 use super::{Store, StoreError, Tx};
 
-/// First half of every lock number; the ASCII letters "role".
+/// First half of every lock number: the ASCII letters "role".
 const NAMESPACE: i32 = 0x726f_6c65;
 
-/// How often a holder shows that it lives.
+/// How often the active worker checks that its session is alive.
 pub const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// What can be held by one worker at a time.
+/// Work that one worker does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
     /// Folding APP_EVENTS.
@@ -26,15 +26,15 @@ pub enum Lock {
     Reconcile,
 }
 
-/// A held lock. It is held as long as the session lives; dropping the session gives it up.
-/// Work done on it is done by the holder, or fails.
+/// A held lock. It lasts as long as the session; dropping the session releases it. Work on this session is done by the
+/// active worker, or fails.
 #[derive(Debug)]
 pub struct Held {
     pub(super) session: Session,
 }
 
 impl Store {
-    /// Takes the lock if no other worker has it. A standby keeps its session and asks on it again.
+    /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.
     pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
         let waiting = self.waiting().remove(&lock);
         let mut session = match waiting {
@@ -46,7 +46,8 @@ impl Store {
             Lock::FoldAuth0Logs => 2,
             Lock::Reconcile => 3,
         };
-        // Advisory locks are of the database; two deployments in schemas of one database must not wait for each other.
+        // Advisory locks belong to the database; two deployments in schemas of one database must not wait for each
+        // other.
         let taken = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_lock($1, CASE coalesce(current_schema(), 'public') WHEN 'public' THEN $2::int
                    ELSE ((current_schema()::text::regnamespace::oid::bigint * 4 + $2) % 2147483647)::int END) AS "taken!""#,
@@ -66,13 +67,13 @@ impl Store {
 }
 
 impl Held {
-    /// Begins a transaction that only the holder of the lock can commit.
+    /// Begins a transaction that only the active worker can commit.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
         self.session.begin().await
     }
 
-    /// Fails if the session, and with it the lock, is gone, or if Postgres does not respond within 5 s. A holder calls
-    /// this at least every [`CHECK_EVERY`], also when there is nothing to do.
+    /// Fails if the session, and with it the lock, is gone, or if Postgres does not respond within 5 s. The active
+    /// worker calls this at least every [`CHECK_EVERY`], even when idle.
     pub async fn check(&mut self) -> Result<(), StoreError> {
         sqlx::query_scalar!(r#"SELECT 1 AS "alive!""#)
             .fetch_one(&mut self.session.once(LOCK_DEADLINE))

@@ -1,7 +1,7 @@
-//! Table `nominations`, from the side of a look: a user taken in hand, and how that ends.
+//! Table `nominations` during an attempt: claim, lease and result.
 //!
-//! Owns the lease. Must never end a look for somebody who has lost it, nor drop a nomination that came while the
-//! look was under way.
+//! Owns the lease. Must never record the result of an attempt that lost its lease, nor drop an enqueueing that happened
+//! during the attempt.
 
 use std::time::Duration;
 
@@ -13,51 +13,51 @@ use super::{HeldBy, StoreError, Tx, Wake};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::Change;
 
-/// A user taken in hand.
+/// A user claimed by an attempt.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
 pub struct Claim {
-    /// Who.
+    /// The user id.
     pub user: UserId<'static>,
-    /// Names the look.
+    /// Id of the attempt.
     pub lease: Uuid,
-    /// Generation when it was taken.
+    /// Generation at the claim.
     pub generation: i64,
     /// The profile must be read.
     pub observe: bool,
-    /// What carried the user over, where an event did.
+    /// The event that caused it, if any.
     pub cause: Option<Cause>,
-    /// Failed looks before this one.
+    /// Failed attempts before this one.
     pub attempts: i32,
-    /// What the last of them has in common with others that failed for the same reason.
+    /// Code of the last failure, equal for failures with the same cause.
     pub failure: Option<String>,
-    /// How long the user had been due, milliseconds.
+    /// Time for which the user had been due, in milliseconds.
     pub queued_ms: i64,
-    /// When it was taken, by Postgres' clock: whatever Auth0 answers to the look was asked for later.
+    /// Time of the claim, by Postgres' clock: every request of the attempt is later.
     pub asked_at: OffsetDateTime,
-    /// The urgency it was taken under.
+    /// Urgency at the claim.
     pub urgency: i16,
-    /// Nothing but records of the tenant's log asked for the look.
+    /// The attempt was caused only by records of the tenant's log.
     pub by_record: bool,
-    /// A person has let revokes of this user pass the brake.
+    /// The operator released revokes of this user from the brake.
     pub pass_revokes: bool,
-    /// The same for grants.
+    /// The operator released grants of this user from the brake.
     pub pass_grants: bool,
-    /// The same for being gone.
+    /// The operator released the deletion of this user from the brake.
     pub pass_gone: bool,
 }
 
-/// The failure of a look whose answer could not be understood.
+/// Failure code for an unintelligible response.
 pub const ILLEGIBLE: &str = "bad_answer";
 
 impl Claim {
-    /// Whether the last look failed for an answer that could not be understood, so that less is asked for now.
+    /// Whether the last attempt failed because of an unintelligible response, so that this one requests less.
     #[must_use]
     pub fn was_illegible(&self) -> bool {
         self.attempts > 0 && self.failure.as_deref() == Some(ILLEGIBLE)
     }
 
-    /// Whether a person has let such a change of this user pass the brake.
+    /// Whether the operator released this kind of change of the user from the brake.
     #[must_use]
     pub fn passes(&self, change: Change) -> bool {
         match change {
@@ -67,8 +67,8 @@ impl Claim {
     }
 }
 
-/// Takes the most urgent due user in hand for `lease_for`; users whom records alone nominated only with `by_record`. None when
-/// nobody is due, when other rules than `rules` are in force, or while a person has paused the writing.
+/// Claims the most urgent due user for `lease_for`; users enqueued by records alone only with `by_record`. `None` if no
+/// user is due, if the rules in force are not `rules`, or while the operator has paused rolekeeper.
 pub async fn claim(
     tx: &mut Tx<'_>,
     lease: Uuid,
@@ -80,7 +80,7 @@ pub async fn claim(
         r#"WITH pick AS (
                SELECT due.* FROM UNNEST($6::smallint[]) AS level(urgency)
                CROSS JOIN LATERAL (
-                   -- one short index range a level: users who wait for later do not have to be passed over
+                   -- one short index range per urgency: users due later are not scanned
                    SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
                    WHERE n.urgency = level.urgency AND (level.urgency <> $4 OR $5) AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
                      AND (n.lease IS NULL OR n.lease_until < now())
@@ -130,21 +130,21 @@ pub async fn claim(
     }))
 }
 
-/// What a look that still has its user finds in the queue.
+/// State of the queue for an attempt that still has its lease.
 #[derive(Debug)]
 pub struct Ours {
-    /// Generation now.
+    /// Current generation.
     pub generation: i64,
-    /// A fresh look was asked for meanwhile, and the user has not waited too long for one: other clients that write without
-    /// end do not keep a role from being taken.
+    /// A fresh read was requested meanwhile, and the user has not waited too long for one: other clients that write
+    /// without end do not block a revoke.
     pub look_again: bool,
-    /// What carried the user over by now; an event may have done so while the profile was read.
+    /// The event that caused the attempt by now; it may have come while the profile was read.
     pub cause: Option<Cause>,
-    /// An event did, and the user has not waited too long for its count to come to rest.
+    /// An event caused another enqueueing, and the user's debounce has not reached its maximum.
     pub restless: bool,
 }
 
-/// Locks the nomination if the look `lease` still has it.
+/// Locks the user's row in the queue if the attempt still has its lease.
 pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT generation, observe, cause_event, cause_plays, cause_stored_at,
@@ -167,7 +167,7 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
     }))
 }
 
-/// Gives a user back whose count went to and fro while the profile was read: to be looked at when that is over.
+/// Requeues a user whose count oscillated while the profile was read, due after the debounce.
 pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
@@ -184,8 +184,8 @@ pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends a look: the user is in step as of `generation`, until `again_at` if that is given. If somebody
-/// nominated meanwhile, the user stays due.
+/// Ends an attempt: the user is up to date as of `generation`, until `again_at` if that is given. A user enqueued
+/// meanwhile stays due.
 pub async fn finish(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -197,7 +197,7 @@ pub async fn finish(
         "WITH ours AS (
              SELECT user_id FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe
          ), timed AS (
-             -- kept as a timer: the decision will be another one then
+             -- kept as a timer: the decision changes at that time
              UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
                  due_at = $4, nominated_at = $4, rest_until = NULL, anew_since = NULL, held_last = NULL,
                  cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
@@ -229,7 +229,7 @@ pub async fn finish(
     Ok(())
 }
 
-/// Gives a user back, to be looked at again after `wait`. The next look reads the profile if this one meant to.
+/// Requeues a user, due after `wait`. The next attempt reads the profile if this one meant to.
 pub async fn again(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -254,10 +254,10 @@ pub async fn again(
     Ok(())
 }
 
-/// Gives a user back whose profile may have changed after it was read: to be read again a moment later, so that a
-/// client that writes without end does not have one user read in a tight circle.
+/// Requeues a user whose profile may have changed after the read. The delay prevents a tight loop of reads while
+/// another client writes without end.
 pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
-    // As a rest: the next record must not bring the read forward.
+    // Like the debounce: the next record must not bring the read forward.
     sqlx::query!(
         "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, anew_since = coalesce(anew_since, now()),
              rest_until = now() + $3::double precision * interval '1 second',
@@ -272,17 +272,17 @@ pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError>
     Ok(())
 }
 
-/// How a look failed.
+/// Failure of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed<'a> {
-    /// In words.
+    /// The reason as text.
     pub why: &'a str,
-    /// What it has in common with others that failed for the same reason.
+    /// Code that is equal for failures with the same cause.
     pub code: Option<&'a str>,
 }
 
-/// Gives a user back whose look failed, to be looked at again after `wait`. The next look reads the profile. One that is not
-/// counted is not the user's fault.
+/// Requeues a user whose attempt failed, due after `wait`. The next attempt reads the profile. A failure that is not
+/// counted was not caused by the user's state.
 pub async fn failed(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -308,7 +308,8 @@ pub async fn failed(
     Ok(())
 }
 
-/// Counts a failure for a user that is not in hand, because what is stored of the user cannot be read. Parked after `most`.
+/// Counts a failure for a user without a claim, because stored data of the user is invalid. Parks the user after `most`
+/// failures.
 pub async fn stumbled(
     tx: &mut Tx<'_>,
     user: &str,
@@ -332,12 +333,12 @@ pub async fn stumbled(
     Ok(())
 }
 
-/// Parks a user until the profile changes or a day has passed; an operator can see why. `code`: what the failure has in
-/// common with those of other users.
+/// Parks a user until the profile changes or a day has passed, with a reason for the operator. `code` is equal for
+/// failures with the same cause.
 pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
-             -- what an operator let pass was this change; the next one may be another
+             -- the operator released this change; the next one may be another
              pass_revokes = false, pass_grants = false,
              attempts = attempts + 1, last_error = $3, failure = $4, failed_at = now()
          WHERE user_id = $1 AND lease = $2",
@@ -351,8 +352,8 @@ pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>)
     Ok(())
 }
 
-/// Ends a look as of `generation`, with changes that wait for a person. If somebody nominated meanwhile, the user
-/// stays due. At `again_at` the user is decided anew all the same: another rule says something else then.
+/// Ends an attempt as of `generation`, with changes that wait for the operator. A user enqueued meanwhile stays due. At
+/// `again_at` the user is evaluated again anyway, because a rule changes its decision then.
 pub async fn hold(
     tx: &mut Tx<'_>,
     claim: &Claim,

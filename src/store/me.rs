@@ -1,4 +1,4 @@
-//! What the data API tells a user about themselves, out of `assignments` and `users`.
+//! The data API's reads about the calling user, from `assignments` and `users`.
 //!
 //! Owns these reads. Must never write: reconcile and the fold do.
 
@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use rolekeeper_domain::ids::UserId;
 
 impl Store {
-    /// The owned roles that the user's profile had when it was last read or written.
+    /// The managed roles that the user's profile had when last read or written.
     pub async fn roles_held(&self, user: &UserId<'_>) -> Result<Vec<String>, StoreError> {
         let roles = sqlx::query_scalar!(
             "SELECT role FROM assignments WHERE user_id = $1 AND held
@@ -16,8 +16,8 @@ impl Store {
         Ok(roles.fetch_all(&self.pool).await?)
     }
 
-    /// The subscription plan, `app_metadata.plan`, as Auth0 last answered, never as a record has it; none where
-    /// there is none, or what is no text.
+    /// The subscription plan, `app_metadata.plan`, from Auth0's last response, never from a record; `None` if there is
+    /// none, or no text.
     pub async fn plan(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let plan = sqlx::query_scalar!(
             "SELECT profile #>> '{app_metadata,plan}' FROM users

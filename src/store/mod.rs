@@ -1,7 +1,7 @@
-//! Talks to Postgres, and to nothing else. One file a table or pair of tables.
+//! All access to Postgres, one file per table or pair of tables.
 //!
-//! Owns every query. Must never hold a transaction or a pooled connection while somebody calls another
-//! system, and never decide: what to write comes in as values.
+//! Owns every query. Must never hold a transaction or a pooled connection during a call to another system, and never
+//! decide: the values to write are arguments.
 
 mod acts;
 mod announced_end;
@@ -112,66 +112,65 @@ pub use wake::{Wake, Waker};
 pub use walk::{Slice, Walked};
 pub use workers::{Alive, Worker};
 
-/// Compiled in once; tests and `migrate` use the same.
+/// Embedded once; tests and `migrate` use the same.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// Connections of the stages' pool; the stages are few and their transactions short.
+/// Connections in the pool of the stages, which are few and have short transactions.
 const STAGE_CONNECTIONS: u32 = 8;
-/// Connections of the data API's pool: a flood of requests waits for these, and holds up no stage.
+/// Connections in the pool of the data API: a flood of requests waits for these and delays no stage.
 const API_CONNECTIONS: u32 = 6;
-/// Connections for metrics and health.
+/// Connections in the pool for metrics and health.
 const OPS_CONNECTIONS: u32 = 2;
 
-/// Postgres. Cheap to clone.
+/// Access to Postgres. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
     pooled: PgConnectOptions,
     direct: PgConnectOptions,
-    /// Sessions that asked for a lock another worker has; asked on again.
+    /// Sessions waiting for a lock that another worker has; the next attempt uses the same session.
     waiting: Arc<Mutex<BTreeMap<Lock, Session>>>,
     erasure_key: Option<ErasureKey>,
 }
 
-/// Why Postgres could not do what was asked.
+/// Error of a database operation.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address cannot be used; trying again will not help.
+    /// The address is invalid; a retry does not help.
     #[error("DATABASE_URL or DATABASE_DIRECT_URL: {0}")]
     Settings(String),
-    /// Postgres is not there, refused, or broke off.
+    /// Postgres is unreachable, refused, or closed the connection.
     #[error("Postgres: {0}{remedy}", remedy = fault::remedy(.0))]
     Postgres(#[from] sqlx::Error),
-    /// The schema and this binary do not belong together.
+    /// The schema does not fit this binary.
     #[error("{0}")]
     Schema(String),
-    /// People were erased with a key that this worker does not have; the text names the setting.
+    /// Users were erased with a key that this worker does not have; the text names the setting.
     #[error("{0}")]
     ErasureKey(String),
-    /// The rules in force have a format that this release does not know; the text names the release that does.
+    /// This release does not know the format of the rules in force; the text names the release that does.
     #[error("{0}")]
     RulesFormat(String),
-    /// The user was erased for good: nothing is kept of them any more.
+    /// The user was erased: no data of the user may be stored.
     #[error("the user was erased")]
     Erased,
-    /// The database belongs to another tenant than the one configured; the text names both, and the remedy.
+    /// The database belongs to another tenant; the text names both, and the remedy.
     #[error("{0}")]
     Tenant(String),
-    /// A stored value cannot be what we wrote.
-    #[error("table {table}, column {column}: {value:?} is not understood")]
+    /// A stored value is not one that rolekeeper writes.
+    #[error("table {table}, column {column}: {value:?} is invalid")]
     Inconsistent {
         /// The table.
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// What stands there.
+        /// The stored value.
         value: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same would fail again however often it is tried: a value that Postgres does not take, or one that is stored
-    /// and cannot be understood.
+    /// Whether every retry would fail in the same way: Postgres refuses a value, or a stored value is invalid.
     #[must_use]
     pub fn is_about_the_data(&self) -> bool {
         matches!(self, Self::Inconsistent { .. }) || matches!(self.fault(), Some(Fault::Refused(_)))
@@ -179,10 +178,10 @@ impl StoreError {
 }
 
 impl Store {
-    /// Prepares a pool; connects when it is first needed.
+    /// Prepares a pool, which connects at its first use.
     ///
     /// # Errors
-    /// An address that cannot be parsed.
+    /// An invalid address.
     pub fn new(url: &SecretString, direct_url: &SecretString) -> Result<Self, StoreError> {
         let (pooled, direct) = (options(url)?, options(direct_url)?);
         let pooler = url.expose_secret() != direct_url.expose_secret();
@@ -195,13 +194,13 @@ impl Store {
         })
     }
 
-    /// The same with a pool of its own for the data API.
+    /// The same store with a separate pool for the data API.
     #[must_use]
     pub fn for_api(&self) -> Self {
         self.with_pool_of(API_CONNECTIONS)
     }
 
-    /// The same with a pool of its own for metrics and health.
+    /// The same store with a separate pool for metrics and health.
     #[must_use]
     pub fn for_ops(&self) -> Self {
         self.with_pool_of(OPS_CONNECTIONS)
@@ -217,7 +216,7 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
-    /// Applies the migrations that are missing; answers how many.
+    /// Applies the missing migrations; returns their number.
     ///
     /// # Errors
     /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
@@ -231,7 +230,7 @@ impl Store {
         Ok(self.applied().await?.len().saturating_sub(before))
     }
 
-    /// Migrations that were applied, by version.
+    /// Versions of the applied migrations.
     async fn applied(&self) -> Result<Vec<i64>, StoreError> {
         let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
         if !there.fetch_one(&self.pool).await? {
@@ -243,10 +242,10 @@ impl Store {
         Ok(applied.fetch_all(&self.pool).await?)
     }
 
-    /// Refuses a schema that this binary does not belong to.
+    /// Refuses a schema that does not fit this binary.
     ///
     /// # Errors
-    /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is not there.
+    /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is unreachable.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
         let applied = self.applied().await?;
         let needed: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
@@ -257,14 +256,14 @@ impl Store {
         }
         if let Some(newer) = applied.iter().find(|version| !needed.contains(version)) {
             return Err(StoreError::Schema(format!(
-                "the schema has migration {newer}, newer than this binary knows; start a newer binary"
+                "the schema has migration {newer}, which this binary does not know; use a newer binary"
             )));
         }
         Ok(())
     }
 }
 
-/// A stored list of texts.
+/// Parses a stored list of texts.
 fn string_list(
     table: &'static str,
     column: &'static str,
@@ -279,9 +278,9 @@ fn string_list(
 
 fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
-        .map_err(|error| StoreError::Settings(format!("not understood: {error}")))?;
+        .map_err(|error| StoreError::Settings(format!("invalid: {error}")))?;
     Ok(options
         .application_name("rolekeeper")
-        // A pooler refuses what it does not keep for each client.
+        // A pooler refuses a parameter that it does not keep for each client.
         .extra_float_digits(None))
 }

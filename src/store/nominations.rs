@@ -1,7 +1,7 @@
-//! Table `nominations`: users somebody should look at.
+//! Table `nominations`: the work queue of users.
 //!
-//! Owns who gets into the queue and when: one row a user, a generation that moves with each nomination. Must never
-//! lose a nomination that comes while a look is under way.
+//! Owns the entry into the queue and its time: one row per user, with a generation that each enqueueing raises. Must
+//! never lose an enqueueing that happens during an attempt.
 
 use std::time::Duration;
 
@@ -9,37 +9,37 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
 
-/// Least time from one look to the next. One user whose count goes up and down without end must not use up
-/// the calls of all others.
+/// Minimum time between two attempts on one user. A user whose count oscillates without end must not use up the calls
+/// of all others.
 pub(super) const LOOKS_APART: Duration = Duration::from_secs(1);
 
-/// How long a user is left alone whose count goes to and fro across a line: whatever is written now is likely to be
-/// undone by the next event. Far longer than the read of a profile, far shorter than anybody waits for a role.
+/// Debounce: delay before an attempt on a user whose count oscillates around a threshold, since the next event would
+/// likely undo its write. It is far longer than the read of a profile, and far shorter than users wait for a role.
 pub(super) const REST: Duration = Duration::from_secs(2);
 
-/// Longest such rest since the first nomination: who goes to and fro for ever is looked at all the same.
+/// Maximum debounce since the user was enqueued: a user whose count always oscillates still gets an attempt.
 pub(super) const REST_AT_MOST: Duration = Duration::from_secs(10);
 
-/// What comes first when there are more users than calls.
+/// Priority in the queue when there are more users than calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// A role may have to go.
+    /// A role may have to be revoked.
     Revoke = 0,
-    /// A role may be due.
+    /// A role may have to be granted.
     Grant = 1,
-    /// The user wishes to be called something else, and waits at a screen.
+    /// The user requested a display name, and waits for it.
     DisplayName = 2,
-    /// A record of the tenant's log alone: nobody has looked at the user yet, or another client may have written. Looks of this
-    /// kind have a share of the rate at most, so that no number of records keeps others waiting.
+    /// A record of the tenant's log alone: the user was never read, or another client may have written. These attempts
+    /// get at most a fixed share of the rate, so that no number of records delays other users.
     NewUser = 3,
-    /// Only to verify.
+    /// Verification only.
     Verify = 4,
 }
 
-/// The urgency of users whom records alone nominated.
+/// The urgency of users enqueued by records alone.
 pub(super) const BY_RECORD: i16 = Urgency::NewUser as i16;
 
-/// Whose turn it is among users who wait for less than a role.
+/// Order among users who wait for less than a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Display names, then records, then verifications.
@@ -48,14 +48,14 @@ pub enum Order {
     RecordsFirst,
     /// Verifications first, and display names last.
     VerificationsFirst,
-    /// For a probe, while calls fail: this urgency first. Every urgency has its turn, or users who fail again and again would be
-    /// the only ones that are tried.
+    /// For a probe while calls fail: this urgency first. Each urgency gets its turn, or the only probes would be users
+    /// whose attempts always fail.
     Probe(i16),
 }
 
 impl Order {
-    /// The order of the look with this number: every fourth leaves display names to the end, so that no number of them keeps
-    /// drift from being found.
+    /// The order for the attempt with this number. Every fourth attempt puts display names last, so that no number of
+    /// them prevents verifications.
     #[must_use]
     pub fn of(number: u64) -> Self {
         match number % 8 {
@@ -65,7 +65,7 @@ impl Order {
         }
     }
 
-    /// The urgencies, roles first but for probes.
+    /// The urgencies in order; roles come first except for probes.
     pub(super) fn levels(self) -> [i16; 5] {
         match self {
             Self::ByUrgency => [0, 1, 2, 3, 4],
@@ -80,14 +80,14 @@ impl Order {
     }
 }
 
-/// The event that carried a user over a line.
+/// The event with which a count crossed a threshold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// Event id.
     pub event: String,
-    /// Plays of the playlist right after it.
+    /// Plays of the playlist after the event.
     pub plays: i64,
-    /// When the stream stored it.
+    /// Time at which the stream stored the event.
     pub stored_at: OffsetDateTime,
 }
 
@@ -105,32 +105,32 @@ impl Cause {
     }
 }
 
-/// One nomination.
+/// A user to enqueue.
 #[derive(Clone, Debug)]
 pub struct Nominate {
-    /// Who.
+    /// The user id.
     pub user: String,
-    /// How urgent.
+    /// The priority.
     pub urgency: Urgency,
-    /// The profile must be read even if our own records say the user is in step; wakes a parked user too.
+    /// The profile must be read even if the stored state is up to date; also makes a parked user due.
     pub observe: bool,
-    /// What carried the user over, where an event did.
+    /// The event that caused it, if any.
     pub cause: Option<Cause>,
-    /// The count went to and fro across a line: left to rest before anybody looks.
+    /// The count oscillates around a threshold: the attempt is debounced.
     pub restless: bool,
 }
 
-/// Most users that one transaction of an operator makes due again.
+/// Maximum number of users that one transaction of an operator makes due.
 const RELEASED_AT_ONCE: i64 = 1_000;
 
-/// Nominates users; more urgent wins, earlier wins. A user who backs off after a failure keeps the delay, one who
-/// was looked at just now waits a moment, and one who is restless waits until that is over, within bounds. The hint goes
-/// with them, in one statement.
+/// Enqueues users; the higher urgency and the earlier time win. A user in retry delay keeps the delay, a user with a
+/// recent attempt waits for the minimum distance, and a flapping user is debounced, within bounds. The NOTIFY is part
+/// of the same statement.
 pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
     if wanted.is_empty() {
         return Ok(());
     }
-    // In one order everywhere, so that two folds cannot lock each other out.
+    // The same order everywhere prevents deadlocks between folds.
     wanted.sort_by(|a, b| a.user.cmp(&b.user));
     let users: Vec<&str> = wanted.iter().map(|one| one.user.as_str()).collect();
     let urgencies: Vec<i16> = wanted.iter().map(|one| one.urgency as i16).collect();
@@ -152,7 +152,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         "WITH nominated AS (
          INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
          SELECT named.user_id, named.urgency, named.observe, named.cause_event, named.cause_plays, named.cause_stored_at, rest.until,
-             -- a clock that was ahead when the profile was fetched delays no user; `least` would take now() for one never fetched
+             -- A clock that was ahead at the fetch delays no user. Without a fetch, `least` would return now().
              greatest(now(), CASE WHEN u.fetched_at > now() THEN now() ELSE u.fetched_at END + $8::double precision * interval '1 second', rest.until)
          FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[])
              AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, restless)
@@ -171,14 +171,14 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
              due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at
                  WHEN excluded.rest_until IS NULL THEN greatest(least(n.due_at, excluded.due_at), n.rest_until)
                  ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
-             -- a timer ends with the first nomination: from then on the user waits
+             -- the first enqueueing replaces a timer
              nominated_at = least(n.nominated_at, now()),
-             -- what an operator let pass was another change than the one that comes after a failure
+             -- the operator released this change, not the next one after a failure
              pass_revokes = n.pass_revokes AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
              pass_grants = n.pass_grants AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
-             -- a parked user waits for a person, or for the profile to change
+             -- a parked user waits for the operator, or for a change of the profile
              parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
-             -- a held user is decided anew: what was held may not be due any more, and what is new may pass
+             -- a held user is evaluated again: the held change may be void, and a new one may pass
              held = NULL, held_until = NULL
          )
          SELECT pg_notify($11, '')",
@@ -199,7 +199,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
     Ok(())
 }
 
-/// Makes users due again who were held for the loss of a stream: the first ones. The sweep finds the others, slice by slice,
+/// Makes users due who were held because of a stream's loss, up to a limit. The sweep finds the others slice by slice,
 /// so that an operator's transaction stays short however many are held.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
@@ -214,11 +214,11 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 }
 
 impl Store {
-    /// How long until the next user is due; none when nobody waits. Users whom records alone nominated count only with
-    /// `by_record`; a lease that runs out is found by looking anyway.
+    /// Time until the next user is due; `None` if none waits. Users enqueued by records alone count only with
+    /// `by_record`; polling finds expired leases.
     pub async fn next_due(&self, by_record: bool) -> Result<Option<Duration>, StoreError> {
         let seconds = sqlx::query_scalar!(
-            // one short index range a level: a hundred thousand who wait must not be read each time
+            // one short index range per urgency: a hundred thousand waiting users must not be read each time
             "SELECT extract(epoch FROM min(next.due_at) - now())::double precision
              FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
              CROSS JOIN LATERAL (

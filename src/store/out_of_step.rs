@@ -1,29 +1,29 @@
 //! Users of a slice whose facts and decisions differ.
 //!
-//! Owns who is out of step under given rules. Must never lock a user whom a look has in hand.
+//! Owns the comparison with given rules. Must never lock a user with a running attempt.
 
 use std::time::Duration;
 
 use super::{StoreError, Tx};
 use rolekeeper_domain::rule::{Measure, Revoke, Rules};
 
-/// How often users whom Auth0 does not know are asked for at least, while their playlists have enough plays.
+/// Longest interval between reads of a deleted user whose playlists have enough plays.
 const GONE_AT_LEAST_EVERY: Duration = Duration::from_hours(30 * 24);
 
-/// What a slice is compared under.
+/// Conditions of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Compare<'r> {
     /// The rules.
     pub rules: &'r Rules,
-    /// Their fingerprint.
+    /// Fingerprint of the rules.
     pub fingerprint: &'r str,
-    /// False in shadow mode: what was decided and not written is in order then.
+    /// False in shadow mode: unwritten decisions are accepted then.
     pub writes: bool,
-    /// Users whom Auth0 does not know are asked for again after so long at the earliest, and then after twice as long each time.
+    /// Shortest time before a deleted user is read again; the interval doubles each time.
     pub gone_for: Duration,
 }
 
-/// Nominates users behind `from` and up to `to` for whom a rule says something else than was decided.
+/// Enqueues users behind `from` and up to `to` if a rule's decision differs from the stored one.
 pub(super) async fn nominate(
     tx: &mut Tx<'_>,
     compare: &Compare<'_>,
@@ -47,11 +47,11 @@ pub(super) async fn nominate(
              SELECT owner_id AS user_id, max(plays) AS best, sum(greatest(plays, 0))::bigint AS total
              FROM playlists WHERE owner_id > $8 AND owner_id <= $9 AND NOT deleted GROUP BY owner_id
          ), above AS (
-             -- a user below the lower line is the same as one without plays
+             -- a user below the lower threshold is equivalent to one without plays
              SELECT o.user_id, r.role, CASE WHEN r.totals THEN o.total ELSE o.best END AS plays
              FROM owner o JOIN rule r ON CASE WHEN r.totals THEN o.total ELSE o.best END >= r.revoke_below
          ), decided AS (
-             -- of users who are gone all is kept as it was; they are asked for when they are verified
+             -- the data of deleted users is kept as it was; verification reads them again
              SELECT user_id, role, wanted, held, adopted, overruled,
                  EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id) AS gone
              FROM assignments a WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])
@@ -59,7 +59,7 @@ pub(super) async fn nominate(
              SELECT user_id, CASE WHEN above.plays IS NULL OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS urgency
              FROM above FULL JOIN decided d USING (user_id, role) JOIN rule r USING (role)
              WHERE (above.plays >= r.grant_at AND d.wanted IS NOT TRUE AND NOT EXISTS (
-                       -- after as long as they are known to be gone
+                       -- after as long as they have been known as deleted
                        SELECT FROM users u WHERE u.user_id = above.user_id AND NOT $10
                            AND u.gone_at > now() - least($11::double precision * interval '1 second',
                                greatest(u.gone_at - u.gone_since, $7::double precision * interval '1 second'))))
@@ -69,10 +69,10 @@ pub(super) async fn nominate(
          )
          INSERT INTO nominations (user_id, urgency)
          SELECT user_id, min(urgency)::smallint FROM out
-         -- who is in the queue as of what was compared is not missed, also if a look ends meanwhile
+         -- a user queued before the comparison is not missed, even if an attempt ends meanwhile
          WHERE NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = out.user_id)
          GROUP BY user_id ORDER BY user_id
-         -- not even locked: a look may hold its row, and wait for one that holds another
+         -- not even locked: an attempt may hold the row, and wait for one that holds another
          ON CONFLICT (user_id) DO NOTHING",
         &roles as &[&str],
         &grant_at,
@@ -89,7 +89,7 @@ pub(super) async fn nominate(
     Ok(nominated.execute(&mut *tx).await?.rows_affected())
 }
 
-/// Makes users of the slice due who only wait for the end of a time that a rule gave them; answers how many.
+/// Makes users of the slice due whose timer was set by a rule; returns their number.
 pub(super) async fn wake_timers(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<u64, StoreError> {
     let woken = sqlx::query!(
         "UPDATE nominations SET due_at = now(), nominated_at = now() WHERE user_id IN (

@@ -1,14 +1,14 @@
 //! Table `owner_totals`: plays of all of a user's playlists together.
 //!
-//! Owns how sums follow counts. Must be kept by the fold alone, in the transaction that moves the counts. A row counts only
-//! while its generation is that of the rules in force; where there is none, the fold sums the user's playlists up the first
-//! time that it touches one, and the round after a change of rules sums up those that it does not touch.
+//! Owns how sums follow counts. Must be written only by the fold, in the transaction that moves the counts. A row is
+//! valid only while its generation is that of the rules in force. Where there is none, the fold sums the user's
+//! playlists the first time that it changes one, and the walk after a change of rules sums the rest.
 
 use super::{StoreError, Tx};
 
-/// Adds to the totals of users, in order of id, after their playlists were changed in the same transaction; answers each
-/// total after that. A user without a row of this generation is summed up. That is exact although the round may write the
-/// row first: it sees nothing of this transaction, and a sum takes the place of what it wrote.
+/// Adds to the totals of users, in order of id, after their playlists were changed in the same transaction; returns
+/// each new total. A user without a row of this generation is summed up. That is exact even if the walk writes the row
+/// first: the walk sees nothing of this transaction, and the sum replaces its row.
 pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = sqlx::query!(
         "INSERT INTO owner_totals AS t (user_id, plays, generation)
@@ -16,7 +16,7 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
              CASE WHEN known.user_id IS NOT NULL THEN d.delta ELSE (
                  SELECT coalesce(sum(greatest(p.plays, 0)), 0)::bigint FROM playlists p
                  WHERE p.owner_id = d.user_id AND NOT p.deleted) END,
-             -- no generation has this number: it says that `plays` is a difference
+             -- no generation has this number: it marks `plays` as a difference
              CASE WHEN known.user_id IS NOT NULL THEN -1 ELSE r.totals_generation END
          FROM UNNEST($1::text[], $2::bigint[]) AS d(user_id, delta)
          CROSS JOIN rules_in_force r
@@ -36,7 +36,7 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
         .collect())
 }
 
-/// Sums up the users behind `from` and up to `to` who have no row of this generation, beside a fold that goes on.
+/// Sums up the users behind `from` and up to `to` who have no row of this generation, concurrently with the fold.
 pub(super) async fn fill(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO owner_totals AS t (user_id, plays, generation)

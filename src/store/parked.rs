@@ -1,7 +1,7 @@
-//! Parked users, and refused display names, for a person: who waits since when and why, and making them due again.
+//! Parked users and refused display names for the operator: since when and why, and making them due again.
 //!
-//! Owns the view on `nominations` and `display_names` that a person works with. Must never wake somebody who is not parked: who backs off
-//! or is in hand keeps that.
+//! Owns the operator's view of `nominations` and `display_names`. Must never make a user due who is not parked: a retry
+//! delay or a running attempt stays.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use time::OffsetDateTime;
 use super::{Store, StoreError, Wake, acts};
 use rolekeeper_domain::act::Act;
 
-/// Users that an act names.
+/// Maximum number of users named in an act.
 const NAMED_AT_MOST: usize = 100;
 
-/// A user nobody looks at until a person, a change of the profile or a day's end wakes them.
+/// A user without attempts until the operator, a change of the profile or the end of a day makes the user due.
 #[derive(Clone, Debug)]
 pub struct Parked {
     /// Auth0 user id.
     pub user: String,
-    /// Since when.
+    /// Time since which the user is parked.
     pub since: OffsetDateTime,
-    /// Failed looks in a row, the one that parked included.
+    /// Consecutive failed attempts, including the one that parked the user.
     pub attempts: i32,
-    /// What that look said.
+    /// The reason given by that attempt.
     pub why: String,
 }
 
@@ -42,7 +42,7 @@ impl Store {
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// How many entries [`Self::parked`] has in all.
+    /// Number of entries of [`Self::parked`].
     pub async fn count_parked(&self) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT (SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL)
@@ -51,8 +51,8 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Makes users due now, as if they had never failed, whose last look failed with one of these codes inside the last
-    /// `within`: parked, or waiting to be looked at again. Answers which.
+    /// Makes users due now, with no failures counted, whose last attempt failed with one of these codes within
+    /// `within`: parked or in retry delay. Returns the users.
     pub async fn wake_failed(&self, codes: &[String], within: Duration) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
         let woken = sqlx::query_scalar!(
@@ -74,8 +74,8 @@ impl Store {
         Ok(woken)
     }
 
-    /// Makes parked users due now, as if they had never failed, and lets refused display names be sent again; their
-    /// profiles are read. All of them when `users` is none. Answers who was parked, or refused.
+    /// Makes parked users due now, with no failures counted, and allows refused display names again; their profiles are
+    /// read. Applies to all users if `users` is `None`. Returns the users that were parked or refused.
     pub async fn requeue(&self, users: Option<&[String]>, act: &Act) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
         let mut requeued = sqlx::query_scalar!(
@@ -92,7 +92,7 @@ impl Store {
             }
         }
         if !requeued.is_empty() {
-            // Those who were not parked stay unnamed: they may have been erased.
+            // Users that were not parked stay unnamed: they may have been erased.
             let named: &[String] = if users.is_some() { &requeued } else { &[] };
             let named = &named[..named.len().min(NAMED_AT_MOST)];
             let act = Act {

@@ -1,6 +1,7 @@
-//! Table `pause`: looks and writes are stopped, by an operator or because another program writes under our client id.
+//! Table `pause`: attempts and writes are stopped, by an operator or because another program writes under our client
+//! id.
 //!
-//! Owns the row that says so; the claim of `nominations` obeys it. Must never touch what is in hand.
+//! Owns this row, which the claim in `nominations` obeys. Must never touch running attempts.
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -8,32 +9,33 @@ use time::OffsetDateTime;
 use super::{Store, StoreError, Tx, Wake, acts, forgotten};
 use rolekeeper_domain::act::Act;
 
-/// What is stopped.
+/// A stop of attempts and writes.
 #[derive(Clone, Debug)]
 pub struct Paused {
-    /// Since when.
+    /// Time since which they are stopped.
     pub since: OffsetDateTime,
-    /// Why.
+    /// The operator's reason.
     pub reason: Option<String>,
     /// Auth0 confirmed a write under our own client id that is not ours.
     pub unknown_write: bool,
 }
 
-/// How `resume` ended.
+/// Result of `resume`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resumed {
-    /// It goes on.
+    /// Attempts and writes go on.
     Yes,
     /// Nothing was stopped.
     NotPaused,
-    /// Another program writes under our client id, and the operator gave no reason to go on.
+    /// Another program writes under our client id, and the operator gave no reason to resume.
     NeedsReason,
-    /// So many announced role changes are not known to this database, and the operator gave no reason to go on.
+    /// This many announced role changes are unknown to this database, and the operator gave no reason to resume.
     Forgotten(i64),
 }
 
-/// Stops looks and writes, since Auth0 confirmed a write of `user`'s roles under our client id that is not ours. Not for a
-/// write from before the last `resume`, nor in shadow mode. Answers whether they are stopped now and were not before.
+/// Stops attempts and writes, since Auth0 confirmed a write of `user`'s roles under our client id that is not ours.
+/// Ignores a write from before the last `resume`, and does nothing in shadow mode. Returns whether they are stopped now
+/// and were not before.
 pub(super) async fn stop(
     tx: &mut Tx<'_>,
     user: &str,
@@ -72,14 +74,14 @@ pub(super) async fn stop(
 }
 
 impl Store {
-    /// What is stopped; none when nothing is.
+    /// The current stop; `None` if nothing is stopped.
     pub async fn paused(&self) -> Result<Option<Paused>, StoreError> {
         let row = sqlx::query_as!(Paused, "SELECT since, reason, unknown_write FROM pause");
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
-    /// Stops looks and writes. Answers how many users are in hand and come to their end; none when it was
-    /// stopped already (a new reason is kept).
+    /// Stops attempts and writes. Returns the number of attempts in flight, which finish; `None` if they were stopped
+    /// already (a new reason is stored).
     pub async fn pause(&self, reason: Option<&str>, act: &Act) -> Result<Option<i64>, StoreError> {
         let mut tx = self.begin().await?;
         let fresh = sqlx::query_scalar!(
@@ -104,7 +106,7 @@ impl Store {
         Ok(fresh.then_some(in_hand))
     }
 
-    /// Goes on.
+    /// Resumes attempts and writes.
     pub async fn resume(&self, act: &Act) -> Result<Resumed, StoreError> {
         let mut tx = self.begin().await?;
         let forgotten = forgotten::standing(&mut tx).await?;

@@ -1,7 +1,7 @@
-//! Everything that is kept about one person, in all tables.
+//! All stored data of one user, in all tables.
 //!
-//! Owns the two lists, what is shown and what is removed: a table that names a person must stand in both. Must never leave
-//! a person's id behind.
+//! Owns the two lists of tables, for export and for erasure: a table that names a user must be in both. Must never
+//! leave a user's id behind.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
 
-/// Shortest id at the identity provider that is looked for by itself in messages; a shorter one is found in too many.
+/// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
+/// too many.
 const MIN_BARE_ID_BYTES: usize = 16;
 
-/// Dead letters that are looked through in one transaction.
+/// Dead letters searched in one transaction.
 const LETTERS_AT_ONCE: i64 = 2_000;
-/// How far back letters are looked through once more under the lock: longer than the slices take, and than a batch of the
-/// fold that was under way.
+/// Age of the letters searched again under the lock: longer than the slices take, and than a running batch of the fold.
 const LETTERS_MEANWHILE: Duration = Duration::from_mins(15);
 
-/// Removes all of a person; `pseudonym` stands in the audit from now on. Answers how many rows that were.
+/// Removes all data of a user; the audit names `pseudonym` from then on. Returns the number of rows.
 pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Result<u64, StoreError> {
     let named = spellings(user);
     let queries = [
-        // First, as reconcile locks it: a look that has the person in hand ends before, or finds its lease gone.
+        // First, in the same order as reconcile: an attempt on this user ends before, or finds its lease gone.
         sqlx::query!("DELETE FROM nominations WHERE user_id = $1", user),
-        // Nobody's now, and deleted: late plays of it change nothing. Whoever saves it again owns it, from 0.
+        // The playlist has no owner and is deleted: late plays change nothing. The next user who saves it owns it, from
+        // 0.
         sqlx::query!(
             "UPDATE playlists SET owner_id = NULL, name = NULL, plays = 0, deleted = true WHERE owner_id = $1",
             user
@@ -35,7 +36,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
-        // The comparison goes on behind the user before, whom it has compared.
+        // The comparison continues behind the previous user, who is already compared.
         sqlx::query!(
             "UPDATE walk SET position = coalesce(greatest(
                  (SELECT max(owner_id) FROM playlists WHERE owner_id < $1), (SELECT max(user_id) FROM assignments WHERE user_id < $1)), '')
@@ -51,7 +52,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM user_data WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM featured_playlists WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM publish_budgets WHERE user_id = $1", user),
-        // The others went before, see `forget_letters`; these came meanwhile.
+        // `forget_letters` removed the others before; these came meanwhile.
         sqlx::query!(
             "DELETE FROM dead_letters
              WHERE kept_at > now() - $2::double precision * interval '1 second' AND EXISTS (
@@ -66,7 +67,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     for query in queries {
         rows += query.execute(&mut *tx).await?.rows_affected();
     }
-    // The audit stays, under the pseudonym; what is open will not be done.
+    // The audit stays, under the pseudonym; open changes will not be done.
     let spelled: Vec<String> = named
         .iter()
         .map(|id| String::from_utf8_lossy(id).into_owned())
@@ -82,14 +83,14 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
 }
 
 impl Store {
-    /// Removes what the dead letters have of a person, in slices and without a lock that others wait for: there may be
-    /// millions. Returns how many went. What comes while it works is left to [`erase`].
+    /// Removes the data of a user from the dead letters, in slices and without blocking others, since there may be
+    /// millions. Returns the number of removed letters. Letters that arrive meanwhile are left to [`erase`].
     pub(super) async fn forget_letters(&self, user: &str) -> Result<u64, StoreError> {
         let named = spellings(user);
         let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
         loop {
             let mut tx = self.begin().await?;
-            // A slice ends at a time, not inside one: letters of one batch have the same.
+            // A slice ends between two times, since the letters of one batch have the same time.
             let until = sqlx::query_scalar!(
                 "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS slice",
                 after,
@@ -112,7 +113,7 @@ impl Store {
         }
     }
 
-    /// All rows that are kept about a person, by table.
+    /// All stored rows of a user, by table.
     pub async fn export(&self, user: &str) -> Result<Map<String, Value>, StoreError> {
         let named = spellings(user);
         let rows = sqlx::query!(
@@ -150,7 +151,7 @@ impl Store {
         Ok(tables)
     }
 
-    /// Dead letters that name a person, read in slices.
+    /// Dead letters that name a user, read in slices.
     async fn letters_naming(&self, named: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
         let (mut after, mut letters) = (OffsetDateTime::UNIX_EPOCH, Vec::new());
         loop {
@@ -178,8 +179,8 @@ impl Store {
     }
 }
 
-/// How a message that nobody could read may name a person: as it is, inside JSON, inside a URL; and all of that by the id
-/// without its provider, as Auth0's records of a deletion have it.
+/// The forms in which an unparsed message may name a user: plain, inside JSON, inside a URL; and each of these for the
+/// id without its provider, as in Auth0's records of a deletion.
 fn spellings(user: &str) -> Vec<Vec<u8>> {
     let bare = user.rsplit_once('|').map(|(_, bare)| bare);
     let bare = bare.filter(|bare| bare.len() >= MIN_BARE_ID_BYTES);
@@ -226,7 +227,7 @@ mod tests {
         }
         assert!(
             !spellings("auth0|ann").contains(&b"ann".to_vec()),
-            "too short to mean one person"
+            "too short to name one user"
         );
         assert!(spellings("samlp|x|a.b@c").contains(&b"samlp%7Cx%7Ca.b%40c".to_vec()));
         assert!(spellings("auth0|a\"b").contains(&b"auth0|a\\\"b".to_vec()));

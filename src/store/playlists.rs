@@ -1,6 +1,6 @@
 //! Tables `playlists` and `retractions`: the counts.
 //!
-//! Owns how counts are written. Must never read before it adds: on the hot path a batch is one update.
+//! Owns the writing of counts. Must never read before it adds: on the hot path a batch is one update.
 
 use std::collections::HashSet;
 
@@ -10,38 +10,38 @@ use super::{Held, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
 
-/// A playlist that has an owner, right after plays were added.
+/// A playlist with an owner, after plays were added.
 #[derive(Debug)]
 pub struct Counted {
-    /// The playlist.
+    /// The playlist id.
     pub playlist: String,
     /// Plays after the batch.
     pub plays: i64,
-    /// By how much the batch changed them.
+    /// Change of the plays by the batch.
     pub delta: i64,
     /// Its owner.
     pub owner: UserId<'static>,
 }
 
-/// What became of plays that were added by number.
+/// Result of adding plays by surrogate key.
 #[derive(Debug)]
 pub struct Numbered {
-    /// How many playlists were found under their number.
+    /// Number of playlists found under their key.
     pub found: usize,
-    /// Those to be looked at.
+    /// Playlists whose owner may have to be queued.
     pub counted: Vec<Counted>,
 }
 
-/// What became of plays that were added by id.
+/// Result of adding plays by id.
 #[derive(Debug)]
 pub struct Named {
-    /// The playlists that were there, by their index in what was asked, each with its number.
+    /// The existing playlists, by their index in the request, each with its key.
     pub found: Vec<(usize, i64)>,
-    /// Those to be looked at.
+    /// Playlists whose owner may have to be queued.
     pub counted: Vec<Counted>,
 }
 
-/// Writes down which plays were retracted; answers those that were not before.
+/// Stores the retracted plays; returns those that were not retracted before.
 pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<String>, StoreError> {
     let fresh = sqlx::query_scalar!(
         "INSERT INTO retractions (retracted_id) SELECT UNNEST($1::text[])
@@ -51,9 +51,9 @@ pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<Stri
     Ok(fresh.fetch_all(&mut *tx).await?.into_iter().collect())
 }
 
-/// Adds plays to playlists by number, in order of number so that pages are touched in order. Where `lines` are given
-/// (ascending), only playlists whose count came across one are answered, else all with an owner. A number that is not that
-/// playlist's changes nothing. A deleted playlist takes none.
+/// Adds plays to playlists by surrogate key, in order of key so that pages are touched in order. With `lines`
+/// (thresholds, ascending), returns only playlists whose count crossed one, else all with an owner. A key of another
+/// playlist changes nothing. A deleted playlist takes no plays.
 pub async fn add_by_number(
     tx: &mut Tx<'_>,
     numbers: &[i64],
@@ -70,7 +70,7 @@ pub async fn add_by_number(
                    AND ($4::bigint[] IS NULL OR width_bucket(p.plays, $4) <> width_bucket(p.plays - d.delta, $4))
                THEN p.owner_id END AS matters_to
            )
-           -- one row whatever the batch: most playlists matter to nobody
+           -- one row however large the batch is: most playlists need no further work
            SELECT count(*) AS "found!",
                coalesce(array_agg(place) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "places!: Vec<i64>",
                coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
@@ -88,7 +88,7 @@ pub async fn add_by_number(
     })
 }
 
-/// The playlists at these places (from 1 on) of what was asked, with what was answered for each.
+/// The playlists at these positions (from 1) of the request, with the result for each.
 fn counted(
     (playlists, deltas): (&[&str], &[i64]),
     places: &[i64],
@@ -108,12 +108,12 @@ fn counted(
     counted.collect()
 }
 
-/// Postgres' places, from 1 on, as indexes.
+/// Converts Postgres' positions, from 1, to indexes.
 fn indexes(places: &[i64]) -> impl Iterator<Item = usize> {
     places.iter().filter_map(|place| usize::try_from(place - 1).ok())
 }
 
-/// Which of these playlists, by index, do not have this number.
+/// The playlists, by index, that do not have this key.
 pub async fn misnumbered(
     tx: &mut Tx<'_>,
     numbers: &[i64],
@@ -129,7 +129,7 @@ pub async fn misnumbered(
     Ok(indexes(&places).collect())
 }
 
-/// The same by id, in order of id. One without a number gets it.
+/// Adds plays by id, in order of id. A playlist without a key gets one.
 pub async fn add_by_id(
     tx: &mut Tx<'_>,
     playlists: &[&str],
@@ -164,8 +164,8 @@ pub async fn add_by_id(
     })
 }
 
-/// Makes playlists that nothing was known of, without an owner; answers each with its number. Nobody else makes any
-/// meanwhile: whoever folds has locked the cursor.
+/// Creates unknown playlists without an owner; returns the key of each. No other fold creates any meanwhile, since the
+/// caller has locked the cursor.
 pub async fn insert(
     tx: &mut Tx<'_>,
     playlists: &[&str],
@@ -184,7 +184,7 @@ pub async fn insert(
         .collect())
 }
 
-/// Whether Postgres refused a number as taken: the sequence is behind, as after a logical replication that left it out.
+/// Whether Postgres refused a key as taken: the sequence is behind, as after a logical replication without sequences.
 #[must_use]
 pub fn is_number_taken(why: &StoreError) -> bool {
     let StoreError::Postgres(sqlx::Error::Database(said)) = why else {
@@ -193,7 +193,7 @@ pub fn is_number_taken(why: &StoreError) -> bool {
     said.constraint() == Some("playlists_number")
 }
 
-/// Moves the sequence of numbers behind the largest one that is given.
+/// Moves the sequence of keys behind the largest one in use.
 pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
     let mut tx = held.begin().await?;
     let largest = sqlx::query_scalar!(r#"SELECT mend_playlist_numbers() AS "largest!""#);
@@ -202,8 +202,8 @@ pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
     Ok(largest)
 }
 
-/// The state of playlists before a batch that saves or deletes them, in the order asked; the default for
-/// one that is not known. They stay locked until the transaction ends.
+/// The state of playlists before a batch that saves or deletes them, in the requested order; the default for an unknown
+/// one. The rows stay locked until the transaction ends.
 pub async fn before(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<Vec<Playlist>, StoreError> {
     let rows = sqlx::query!(
         "SELECT playlist_id, plays, deleted, owner_id, name FROM playlists
@@ -229,7 +229,7 @@ pub async fn before(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<Vec<Playlist>
         .collect())
 }
 
-/// Writes the state of playlists after such a batch.
+/// Writes the state of playlists after a batch that saves or deletes them.
 pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(), StoreError> {
     let ids: Vec<&str> = playlists.iter().map(|(id, _)| *id).collect();
     let plays: Vec<i64> = playlists.iter().map(|(_, playlist)| playlist.plays).collect();
@@ -258,14 +258,14 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(),
     Ok(())
 }
 
-/// What a user's playlists add up to, and when that was read.
+/// Counts of a user's playlists, and the time of the read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Plays of the most played playlist, never below 0.
     pub best: i64,
     /// Plays of all playlists together.
     pub total: i64,
-    /// By Postgres' clock.
+    /// Current time by Postgres' clock.
     pub now: OffsetDateTime,
 }
 

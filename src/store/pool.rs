@@ -1,7 +1,7 @@
 //! Pooled connections: each serves one unit of work at a time.
 //!
-//! Owns how a connection is lent and how it comes back. Must never give one back that may be inside a transaction, only
-//! reads, or does not respond: such a one is closed.
+//! Owns lending and returning a connection. Must never return to the pool a connection that may be inside a
+//! transaction, is read-only, or does not respond: it is closed instead.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
 
 use super::tx::{State, Tx, in_time};
 
-/// Longest wait for a connection out of the pool.
+/// Longest wait for a connection from the pool.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A pooled connection that served so recently is taken without asking first whether it still lives: the question would be
-/// one more trip to Postgres each time. If it is gone after all, that is an error like any while a statement runs.
+/// A pooled connection used this recently is not pinged first, which would cost a round trip to Postgres each time. A
+/// closed connection then causes an error, as it would during a statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
-/// Longest that a connection may take to come back; one that does not respond is closed.
+/// Longest time to return a connection; one that does not respond is closed.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A pool. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     connections: PgPool,
-    /// Whether a pooler in transaction mode may lie between: each statement is then unnamed and in a transaction.
+    /// Whether a pooler in transaction mode may be in between: each statement is then unnamed and in a transaction.
     pooler: bool,
 }
 
 impl Pool {
-    /// Prepares a pool; connects when it is first needed.
+    /// Prepares a pool, which connects at its first use.
     pub(super) fn new(options: PgConnectOptions, most: u32, pooler: bool) -> Self {
         let connections = PgPoolOptions::new()
             .max_connections(most)
@@ -57,7 +57,7 @@ impl Pool {
         Self { connections, pooler }
     }
 
-    /// Whether a pooler in transaction mode may lie between.
+    /// Whether a pooler in transaction mode may be in between.
     pub(super) fn behind_pooler(&self) -> bool {
         self.pooler
     }
@@ -67,7 +67,7 @@ impl Pool {
         self.lend().await?.begin().await
     }
 
-    /// A connection for single statements; behind a pooler they are one transaction.
+    /// A connection for single statements; behind a pooler they form one transaction.
     async fn once(&self) -> Result<Tx<'static>, sqlx::Error> {
         let tx = self.lend().await?;
         if self.pooler { tx.begin().await } else { Ok(tx) }
@@ -83,10 +83,10 @@ impl Pool {
     }
 }
 
-/// A connection while it serves a unit of work.
+/// A connection during a unit of work.
 #[derive(Debug)]
 pub(super) struct Lent {
-    /// There until it is dropped.
+    /// `None` only after the drop.
     connection: Option<PoolConnection<Postgres>>,
     state: State,
 }
@@ -119,7 +119,7 @@ impl Drop for Lent {
                 drop(connection.detach());
                 return;
             }
-            // Dropped half-way, it is closed and its place in the pool is free again.
+            // If the return is cancelled, the connection is closed and its slot in the pool is free again.
             let _ = tokio::time::timeout(RETURN_TIMEOUT, connection.return_to_pool()).await;
         });
     }

@@ -1,8 +1,8 @@
-//! Table `profile_writes`: each PATCH of ours.
+//! Table `profile_writes`: every PATCH that rolekeeper sends.
 //!
-//! Owns what we know of our own writes: sent, done, closed, told of. Their order is that of Postgres' clock. Must never take
-//! a record for the echo of a write that nobody has seen completed, nor complete one that was closed because of what a
-//! profile shows later.
+//! Owns the state of our writes: sent, done, closed, recorded in the tenant's log. They are ordered by Postgres' clock.
+//! Must never treat a record as the echo of a write that was not seen completed, nor complete a write that was closed
+//! because of a later profile.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,63 +14,63 @@ use uuid::Uuid;
 use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
 use rolekeeper_domain::merge::{OurWrite, State, Window};
 
-/// Newest writes of one user that are reckoned with.
+/// Maximum number of a user's newest writes considered.
 const MOST: i64 = 100;
-/// Writes that are followed up in one transaction.
+/// Writes followed up in one transaction.
 const FOLLOW_UP_SLICE: i64 = 2_000;
-/// When a user is looked at once more whose write was closed because a look did not see it.
+/// Delay of another attempt on a user whose write was closed because an attempt did not see it.
 const LOOK_LATE_AFTER: Duration = Duration::from_hours(24);
-/// How far the date of a record may lie from the profile's own time. Pairs of records about one deed were dated
-/// up to 28 ms apart.
+/// Maximum distance between the date of a record and the profile's own time. Pairs of records about one action were
+/// dated up to 28 ms apart.
 const DATE_SLACK: Duration = Duration::from_secs(2);
-/// How far Auth0's clock and Postgres' may be apart.
+/// Maximum difference between Auth0's clock and Postgres' clock.
 const CLOCKS_APART: Duration = Duration::from_secs(10);
 
-/// What our GET showed before a write.
+/// The profile as our GET showed it before a write.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadBefore<'a> {
     /// `app_metadata.roles`.
     pub roles: &'a [String],
     /// The profile's `updated_at`.
     pub updated_at: Option<OffsetDateTime>,
-    /// `Date` of the GET's answer.
+    /// `Date` of the response to the GET.
     pub date: Option<OffsetDateTime>,
 }
 
-/// How long what may take.
+/// Time limits of a write.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// An unanswered write arrives within this, or does not.
+    /// Within this time an unanswered write arrives, or never.
     pub settle: Duration,
-    /// A look has its user for this long: it began so long before its lease ends.
+    /// Duration of a lease: an attempt began this long before its lease ends.
     pub lease: Duration,
 }
 
-/// A write that the tenant's log says was made under our own client id.
+/// A write under our own client id, by the tenant's log.
 #[derive(Clone, Debug)]
 pub struct OwnRecord {
-    /// Whose profile.
+    /// The user whose profile was written.
     pub user: String,
-    /// The whole roles array as it was written.
+    /// The whole array of roles after the write.
     pub roles: Vec<String>,
-    /// When, by Auth0's clock.
+    /// Time of the write, by Auth0's clock.
     pub at: Option<OffsetDateTime>,
-    /// `at` is the profile's own `updated_at`, not the record's date.
+    /// Whether `at` is the profile's own `updated_at`, not the record's date.
     pub exact: bool,
 }
 
-/// What a record under our own client id is.
+/// Meaning of a record under our own client id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnWrite {
     /// The echo of this completed write.
     Echo(Uuid),
-    /// This write of ours, whose answer nobody has read.
+    /// This write of ours, whose response was not read.
     Unread(Uuid),
-    /// None of ours: somebody else uses our credentials.
+    /// No write of ours: another program uses our credentials.
     Unknown,
 }
 
-/// Notes a write that is about to be sent; answers its id.
+/// Stores a write that is about to be sent; returns its id.
 pub async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
@@ -96,7 +96,7 @@ pub async fn attempt(
     Ok(id)
 }
 
-/// Forgets a write that was noted and is known to have changed nothing: it was not sent, or refused by the rate limit.
+/// Removes a stored write that changed nothing: it was not sent, or refused by the rate limit.
 pub async fn without_effect(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "DELETE FROM profile_writes WHERE write_id = $1 AND completed_at IS NULL AND NOT answered",
@@ -107,8 +107,8 @@ pub async fn without_effect(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Notes that a write was answered, when it was done by Auth0's clock, and whether its look still records it. False when
-/// the write is not known any more.
+/// Stores that a write got a response, its time by Auth0's clock, and whether its attempt still records the result.
+/// Returns false if the write is no longer stored.
 pub async fn answered(
     tx: &mut Tx<'_>,
     write: Uuid,
@@ -126,7 +126,7 @@ pub async fn answered(
     Ok(noted.execute(&mut *tx).await?.rows_affected() == 1)
 }
 
-/// Closes a write that Auth0 refused, so that it certainly changed nothing.
+/// Closes a write that Auth0 refused: it changed nothing.
 pub async fn refused(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE profile_writes SET closed = 'refused', followed_up_at = coalesce(followed_up_at, now())
@@ -138,10 +138,10 @@ pub async fn refused(tx: &mut Tx<'_>, write: Uuid) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Settles the writes without an answer by what a look's GET showed. The newest that left the profile so is completed, if the
-/// profile became so within the time in which an unanswered write arrives; no login comes between, or its time is taken for
-/// the write's. All others whose time was over when the look began were not applied, and are closed. Call it while the
-/// user's nomination is locked.
+/// Settles the writes without a response by the profile in an attempt's GET. Completes the newest write that produced
+/// this profile, if the profile changed within the time in which an unanswered write arrives. A login since then also
+/// changes `updated_at`, and its time is taken as the write's. Closes all other writes whose time was over when the
+/// attempt began: they were not applied. The caller holds the lock on the user's row in the queue.
 pub async fn settle(
     tx: &mut Tx<'_>,
     user: &str,
@@ -153,7 +153,7 @@ pub async fn settle(
              SELECT w.write_id, w.attempted_at,
                  w.wrote_roles = $2 AND w.read_updated_at < $3 AND (w.wrote_updated_at IS NOT NULL
                      OR $3 <= w.attempted_at + ($4::double precision + $6::double precision) * interval '1 second') AS done,
-                 -- told of by a record, it was applied, and something else has changed the profile since
+                 -- a record reports it, so it was applied, and another write has changed the profile since
                  w.wrote_updated_at IS NULL AND w.attempted_at + $4::double precision * interval '1 second'
                      < n.lease_until - $5::double precision * interval '1 second' AS over
              FROM profile_writes w JOIN nominations n USING (user_id)
@@ -178,7 +178,8 @@ pub async fn settle(
     Ok(())
 }
 
-/// Notes that a look recorded what became of the owned roles, by all writes of a user up to this moment of Auth0's clock.
+/// Stores that an attempt recorded the resulting managed roles, for all writes of a user up to this time of Auth0's
+/// clock.
 pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE profile_writes SET recorded = true WHERE user_id = $1 AND NOT recorded AND wrote_updated_at <= $2",
@@ -190,7 +191,7 @@ pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Res
     Ok(())
 }
 
-/// Says of each record what it is.
+/// Returns the meaning of each record.
 pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<OwnWrite>, StoreError> {
     let users: Vec<&str> = records.iter().map(|record| record.user.as_str()).collect();
     let roles: Vec<Value> = records
@@ -217,7 +218,7 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
                WHERE p.user_id = told.user_id AND p.wrote_roles = told.roles AND p.closed IS DISTINCT FROM 'refused'
                ORDER BY echo DESC, answered, attempted_at DESC LIMIT 1
            ) AS w
-           -- an answered write was done when its answer says, and not a second time
+           -- a write with a response was done at the time of the response, and not a second time
            WHERE w.echo OR NOT w.answered"#,
         &users as &[&str],
         &roles,
@@ -239,8 +240,7 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
     Ok(known)
 }
 
-/// Keeps what records told of writes of ours: that they were done; and when, where no answer said so (the write,
-/// and that time).
+/// Stores that records reported our writes as done; also the time of each (write and time) where no response gave one.
 pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
@@ -249,10 +249,10 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
     let ats: Vec<Option<OffsetDateTime>> = writes.iter().map(|(_, at)| *at).collect();
     sqlx::query!(
         "UPDATE profile_writes p SET followed_up_at = coalesce(p.followed_up_at, now()),
-             -- done later than a look took it to be: what that one recorded was another write's doing
+             -- done later than an attempt assumed: that attempt recorded the result of another write
              recorded = p.recorded AND (p.answered OR told.at IS NULL OR coalesce(told.at <= p.wrote_updated_at, false)),
              wrote_updated_at = CASE WHEN p.answered THEN p.wrote_updated_at ELSE coalesce(told.at, p.wrote_updated_at) END,
-             -- a frozen worker's write came after the look that did not see it
+             -- a frozen worker's write came after the attempt that did not see it
              closed = CASE WHEN told.at IS NULL THEN p.closed END
          FROM UNNEST($1::uuid[], $2::timestamptz[]) AS told(write_id, at) WHERE p.write_id = told.write_id",
         &ids,
@@ -263,7 +263,7 @@ pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) ->
     Ok(())
 }
 
-/// The newest writes of a user of which it is known when they were done, newest first.
+/// The newest writes of a user with a known time, newest first.
 pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since,
@@ -287,7 +287,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
             };
             let managed = match (row.managed, row.mends_since) {
                 (Some(managed), _) => managed,
-                // Of a version that did not keep it; all that it changed, it changed as managed.
+                // Stored by an older release without this value; all of its changes were of managed roles.
                 (None, None) => difference(&read.roles, &wrote.roles),
                 (None, Some(_)) => vec![],
             };
@@ -306,7 +306,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
         .collect()
 }
 
-/// Roles that only one of the lists has.
+/// Roles in only one of the lists.
 fn difference(one: &[String], other: &[String]) -> Vec<String> {
     let gone = one.iter().filter(|role| !other.contains(role));
     let new = other.iter().filter(|role| !one.contains(role));
@@ -314,8 +314,8 @@ fn difference(one: &[String], other: &[String]) -> Vec<String> {
 }
 
 impl Store {
-    /// Queues users whose write has an unknown result: no answer was read, or no record came although one came for
-    /// a later write. `settle` after they were sent, and once for each. Returns how many.
+    /// Queues users whose write has an unknown result: no response was read, or no record came although one came for a
+    /// later write. Each is queued once, `settle` after it was sent. Returns the number of users.
     pub async fn follow_up_writes(&self, settle: Duration) -> Result<u64, StoreError> {
         let mut users = 0;
         loop {
@@ -327,14 +327,14 @@ impl Store {
         }
     }
 
-    /// The same for the oldest of them. Returns how many writes, and how many users.
+    /// Follows up the oldest of these writes. Returns the number of writes and of users.
     async fn follow_up_slice(&self, settle: Duration) -> Result<(u64, u64), StoreError> {
         let mut tx = self.begin().await?;
         let asked = sqlx::query!(
             r#"WITH settled AS MATERIALIZED (
                    SELECT now() - $1::double precision * interval '1 second' AS before
                ), told AS MATERIALIZED (
-                   -- the newest write that a record told of: computed once, it does not depend on the user
+                   -- the newest write with a record: computed once, since it does not depend on the user
                    SELECT attempted_at AS newest FROM profile_writes
                    WHERE completed_at IS NOT NULL AND followed_up_at IS NOT NULL
                      AND followed_up_at < (SELECT before FROM settled)
@@ -351,7 +351,7 @@ impl Store {
                       AND EXISTS (SELECT FROM told)
                     ORDER BY attempted_at LIMIT $2)
                    UNION ALL
-                   -- what a look did not see may have been held up on its way for longer than anything should be
+                   -- a write that an attempt did not see may have been delayed on its way
                    (SELECT write_id, user_id FROM profile_writes
                     WHERE closed = 'not_seen' AND looked_late_at IS NULL
                       AND attempted_at < now() - $3::double precision * interval '1 second'
@@ -377,7 +377,7 @@ impl Store {
                 restless: false,
             })
             .collect();
-        // Nominations first, as reconcile locks them.
+        // Locks the queue first, in the same order as reconcile.
         nominations::nominate(&mut tx, &mut looks).await?;
         let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
         sqlx::query!(

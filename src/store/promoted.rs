@@ -1,15 +1,15 @@
-//! Columns `repeats_until_ns` and `repeats_window_s` of `stream_cursors`: a mirror that took the place of its stream.
+//! Columns `repeats_until_ns` and `repeats_window_s` of `stream_cursors`: a mirror that replaced its stream.
 //!
-//! Owns that the cursor goes on in the promoted stream, and for how long repeats are dropped. Must never move the cursor to
-//! another message.
+//! Owns that the cursor continues in the promoted stream, and how long duplicates are dropped. Must never move the
+//! cursor to another message.
 
 use super::{Cursor, Held, Store, StoreError, Wake, acts, nominations};
 use rolekeeper_domain::act::Act;
 
 impl Store {
-    /// Accepts the loss that stands on `stream`: the stream made at `created_ns` goes on right behind `cursor`, and what it
-    /// stores before `until_ns` is compared with the ids of the `window_s` seconds before. Revokes that waited are due.
-    /// Answers false, with nothing done, when no loss stands or the cursor is another one by now.
+    /// Accepts the loss of `stream`: the stream created at `created_ns` continues right behind `cursor`, and messages
+    /// that it stores before `until_ns` are compared with the ids of the `window_s` seconds before. Revokes held for
+    /// the loss become due. Returns false and does nothing without a loss, or if the cursor has changed.
     pub async fn accept_promoted(
         &self,
         stream: &str,
@@ -48,7 +48,7 @@ impl Store {
     }
 }
 
-/// One duplicate window has passed: the stream itself drops repeats from now on.
+/// One duplicate window has passed: the stream itself drops duplicates from now on.
 pub async fn repeats_are_over(held: &mut Held, stream: &str) -> Result<(), StoreError> {
     let mut tx = held.begin().await?;
     sqlx::query!(

@@ -1,6 +1,6 @@
-//! Table `races`, from the side of its end: races that no look can conclude any more, and what belongs to one account only.
+//! Table `races`: ends races that no attempt can conclude any more, and removes data of a former tenant.
 //!
-//! Owns which of them are over. Must never end one that a look may still conclude.
+//! Owns the conditions for that. Must never end a race that an attempt may still conclude.
 
 use std::time::Duration;
 
@@ -13,32 +13,32 @@ const SLICE: i64 = 500;
 /// A race that was ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// Whose.
+    /// The user.
     pub user: String,
-    /// `log_id` of their record, or what else tells it from others.
+    /// `log_id` of the other client's record, or another unique name.
     pub record: String,
-    /// Why no look can conclude it.
+    /// The reason why no attempt can conclude it.
     pub why: String,
 }
 
 impl Store {
-    /// Settles races as unresolved that no look can conclude: the user is gone, our write or their record is kept no longer, or
-    /// looks have not concluded it within `deadline`, as in shadow mode. Of one that the brake holds the last does not count.
-    /// One slice; call it until it answers none.
+    /// Settles races as unresolved that no attempt can conclude: the user is deleted, our write or the other client's
+    /// record is no longer stored, or attempts have not concluded it within `deadline`, as in shadow mode. The last
+    /// reason does not apply to a race held by the brake. Handles one slice; call it until it returns none.
     pub async fn end_races(&self, deadline: Duration) -> Result<Vec<Ended>, StoreError> {
         let ended = sqlx::query!(
             r#"WITH open AS (
                    SELECT race_id, CASE
                        WHEN EXISTS (SELECT FROM gone_users g WHERE g.user_id = r.user_id) THEN 'Auth0 does not know the user'
                        WHEN NOT EXISTS (SELECT FROM profile_writes p WHERE p.write_id = r.write_id)
-                           THEN 'our write is kept no longer'
+                           THEN 'our write is no longer stored'
                        WHEN NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.record_id = r.record_id)
-                           THEN 'their record is kept no longer'
-                       -- who waits for a look may be waiting for Auth0, or for an operator
+                           THEN 'the record of the other client is no longer stored'
+                       -- a queued user may wait for Auth0 or for the operator
                        WHEN NOT r.held AND r.found_at < now() - $1::double precision * interval '1 second'
                            AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = r.user_id)
                            AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.ask_at IS NOT NULL)
-                           THEN 'no look has concluded it in time'
+                           THEN 'no attempt concluded it in time'
                    END AS why
                    FROM races r WHERE outcome IS NULL
                ), over AS (
@@ -61,7 +61,7 @@ impl Store {
         Ok(ended.collect())
     }
 
-    /// Forgets all writes and races: they are another tenant's.
+    /// Removes all writes and races of the former tenant.
     pub(super) async fn forget_writes(&self, held: &mut Held) -> Result<(), StoreError> {
         loop {
             held.check().await?;

@@ -1,7 +1,7 @@
-//! Tables `foreign_writes` and `races`: what other clients wrote to roles, and what became of it where we wrote
-//! at the same time.
+//! Tables `foreign_writes` and `races`: writes of other clients to roles, and the results of races between them and our
+//! writes.
 //!
-//! Owns what is kept of both, and for how long. Must never remove a race (erasing its user does), and never settle one twice.
+//! Owns the retention of both. Must never remove a race (only erasing its user does), nor settle one twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,61 +13,61 @@ use uuid::Uuid;
 use super::{Store, StoreError, Tx, Wake, string_list, unknown_writes};
 use rolekeeper_domain::merge::{OurWrite, State};
 
-/// Newest writes of others to one user that are reckoned with.
+/// Maximum number of other clients' newest writes considered per user.
 const MOST: i64 = 200;
-/// Characters of all their lists of roles together, as JSON.
+/// Maximum size of all their lists of roles together, in characters of JSON.
 const MOST_CHARACTERS: i64 = 65_536;
-/// The same of one list; a longer one, which a version before may have kept, counts as not told of.
+/// Maximum size of one list, in characters. A longer one, which an older release may have stored, counts as unknown.
 const LONGEST_LIST: i32 = 20_000;
 
-/// A write to roles by another client, as a record tells of it.
+/// A write to roles by another client, as a record describes it.
 #[derive(Clone, Debug)]
 pub struct ForeignWrite {
-    /// Whose profile.
+    /// The user whose profile was written.
     pub user: String,
-    /// `log_id`, or what else tells the record from others.
+    /// `log_id`, or another unique name of the record.
     pub record: String,
-    /// When, by Auth0's clock.
+    /// Time of the write, by Auth0's clock.
     pub at: OffsetDateTime,
-    /// The whole roles array as they wrote it.
+    /// The whole array of roles after the write.
     pub roles: Vec<String>,
-    /// They deleted all of `app_metadata`.
+    /// The write deleted all of `app_metadata`.
     pub wiped: bool,
-    /// By which Auth0 can confirm the record; none where it cannot, or where the write is not another client's.
+    /// Id by which Auth0 can confirm the record; `None` if it cannot, or if the write is not another client's.
     pub log_id: Option<String>,
-    /// The client that wrote, as the record says.
+    /// The client that wrote, by the record.
     pub client: Option<String>,
-    /// The record's own date.
+    /// The date of the record itself.
     pub dated: Option<OffsetDateTime>,
-    /// The record names our own client id, and no completed write of ours is known that it may tell of.
+    /// The record names our own client id, and matches no completed write of ours.
     pub own: bool,
-    /// The write of ours without an answer that it may tell of.
+    /// Our write without a response that the record may describe.
     pub write: Option<Uuid>,
 }
 
-/// A write of another client as far as it is known.
+/// A known write of another client.
 #[derive(Clone, Debug)]
 pub struct Theirs {
-    /// `log_id`, or what else tells the record from others.
+    /// `log_id`, or another unique name of the record.
     pub record: String,
-    /// What they wrote.
+    /// State after the write.
     pub state: State,
-    /// By which Auth0 can confirm the record, and the client it names.
+    /// Id by which Auth0 can confirm the record.
     pub log_id: Option<String>,
-    /// The client that wrote, as the record says.
+    /// The client that wrote, by the record.
     pub client: Option<String>,
     /// Auth0 returned the same record.
     pub confirmed: bool,
 }
 
-/// How a race ended.
+/// Outcome of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RaceOutcome {
-    /// What the other client meant was brought back.
+    /// The other client's change was restored.
     Merged,
-    /// It stands.
+    /// The profile already is as the other client intended.
     NothingLost,
-    /// The profile had become what no record tells of: left to a person.
+    /// No record explains the profile: left to the operator.
     Unresolved,
     /// Auth0 did not confirm the record: nothing was written.
     Unconfirmed,
@@ -76,7 +76,7 @@ pub enum RaceOutcome {
 }
 
 impl RaceOutcome {
-    /// All of them: the label values of the metric.
+    /// Every outcome: the label values of the metric.
     pub const ALL: [Self; 5] = [
         Self::Merged,
         Self::NothingLost,
@@ -85,7 +85,7 @@ impl RaceOutcome {
         Self::Dropped,
     ];
 
-    /// As it stands in the table and in the metric.
+    /// The value in the table and in the metric.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,39 +98,39 @@ impl RaceOutcome {
     }
 }
 
-/// A race to be noted.
+/// A race to store.
 #[derive(Clone, Copy, Debug)]
 pub struct Race<'a> {
-    /// Our write's id.
+    /// Id of our write.
     pub write: Uuid,
     /// Our write.
     pub ours: &'a OurWrite,
-    /// Their record.
+    /// The other client's record.
     pub record: &'a str,
-    /// What they wrote.
+    /// State after the other client's write.
     pub theirs: &'a State,
-    /// The profile when it was looked into.
+    /// The profile when the race was examined.
     pub found: &'a State,
-    /// The roles that bring their intention back.
+    /// The roles after restoring the other client's change.
     pub merged: Option<&'a [String]>,
-    /// The brake holds that; else it is about to be sent.
+    /// The brake holds the restore; otherwise it is about to be sent.
     pub held: bool,
 }
 
-/// What is known of the races of one user.
+/// Known races of one user.
 #[derive(Debug, Default)]
 pub struct KnownRaces {
-    /// Pairs of our write and their record that are settled.
+    /// Settled pairs of our write and the other client's record.
     pub settled: BTreeSet<(Uuid, String)>,
-    /// The profile as it was when a race was last left to a person.
+    /// Time of the profile when a race was last left to the operator.
     pub given_up_at: Option<OffsetDateTime>,
-    /// An open race was found longer ago than a record may take.
+    /// An open race is older than the longest wait for a record.
     pub overdue: bool,
-    /// The operator has released an open race from the brake.
+    /// The operator released an open race from the brake.
     pub released: bool,
 }
 
-/// Keeps writes of others. A record that is delivered twice is kept once.
+/// Stores writes of other clients. A record delivered twice is stored once.
 pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
@@ -173,8 +173,8 @@ pub async fn note(tx: &mut Tx<'_>, writes: &[ForeignWrite]) -> Result<(), StoreE
     Ok(())
 }
 
-/// The newest writes of others to a user's roles, newest first. A record that Auth0 does not know, or knows otherwise, is
-/// none.
+/// The newest writes of other clients to a user's roles, newest first. Records that Auth0 does not know, or knows with
+/// other content, are left out.
 pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT record_id, written_at, roles, client_id, verdict IS NOT DISTINCT FROM 'confirmed' AND NOT own AS "confirmed!",
@@ -209,7 +209,7 @@ pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreErr
         .collect()
 }
 
-/// What is known of a user's races; `patience` is how long a missing record is waited for.
+/// The known races of a user; `patience` is the longest wait for a missing record.
 pub async fn known(tx: &mut Tx<'_>, user: &str, patience: Duration) -> Result<KnownRaces, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT write_id, record_id, outcome, found_updated_at, released,
@@ -237,7 +237,7 @@ pub async fn known(tx: &mut Tx<'_>, user: &str, patience: Duration) -> Result<Kn
     Ok(known)
 }
 
-/// Notes races of a user: new ones are found now, open ones found earlier are brought up to date.
+/// Stores races of a user: adds new ones with the current time and updates open ones.
 pub async fn found(tx: &mut Tx<'_>, user: &str, races: &[Race<'_>]) -> Result<(), StoreError> {
     for race in races {
         sqlx::query!(
@@ -265,7 +265,7 @@ pub async fn found(tx: &mut Tx<'_>, user: &str, races: &[Race<'_>]) -> Result<()
     Ok(())
 }
 
-/// Settles these open races of a user: Auth0 did not confirm their records.
+/// Settles these open races of a user as unconfirmed: Auth0 did not confirm their records.
 pub async fn unconfirmed(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<u64, StoreError> {
     let settled = sqlx::query!(
         "UPDATE races SET settled_at = now(), outcome = 'unconfirmed'
@@ -276,8 +276,8 @@ pub async fn unconfirmed(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Resul
     Ok(settled.execute(&mut *tx).await?.rows_affected())
 }
 
-/// Settles all open races of a user: those for which something was sent as merged, the others as `otherwise`.
-/// Answers how each ended.
+/// Settles all open races of a user: those with a sent restore as merged, the others as `otherwise`. Returns the
+/// outcome of each.
 pub async fn settle(
     tx: &mut Tx<'_>,
     user: &str,
@@ -300,15 +300,15 @@ pub async fn settle(
 }
 
 impl Store {
-    /// Nominates users with a race that has been open for longer than `patience`, unless Auth0 is being asked for its
-    /// record.
+    /// Enqueues users with a race that has been open for longer than `patience`, unless the confirmation of its record
+    /// is pending.
     pub async fn sweep_races(&self, patience: Duration) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(
             "INSERT INTO nominations (user_id, urgency, observe)
              SELECT DISTINCT user_id, 1::smallint, true FROM races
              WHERE outcome IS NULL AND NOT held AND found_at < now() - $1::double precision * interval '1 second'
-               -- the answer nominates the user
+               -- the confirmation enqueues the user
                AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = races.user_id AND f.ask_at IS NOT NULL)
              ORDER BY 1
              ON CONFLICT (user_id) DO NOTHING",

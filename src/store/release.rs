@@ -1,8 +1,8 @@
-//! Letting go of a brake: what it held passes, or is given up.
+//! Releases a brake: the held changes pass, or are dropped.
 //!
-//! Owns the order of locks: nominations before the brake, as folds and looks take them, or one operator's command and two of
-//! them could wait for each other. Must never let go of a brake and leave a user held, nor
-//! miss one who is held but for an event that came a moment before.
+//! Owns the order of locks: the queue before the brake, as in folds and attempts, or an operator's command could
+//! deadlock with them. Must never release a brake and leave a user held, nor miss a user who is no longer marked as
+//! held only because of a very recent event.
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use super::{Store, StoreError, Tx, Wake, acts};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::Change;
 
-/// Attempts to lock all held users before the last one waits for whoever has one of them.
+/// Attempts to lock all held users; the last one waits for the other transactions.
 pub(super) const ATTEMPTS: u32 = 40;
-/// Time between two of them: others lock a user for as long as one transaction takes.
+/// Time between two attempts; other transactions lock a user only briefly.
 pub(super) const ATTEMPTS_APART: Duration = Duration::from_millis(50);
 
-/// Locks the users held under these marks, and those who were until another event had them decided anew, in the order in which folds lock them. Call it before the brake is locked.
+/// Locks the users held under these marks, and those enqueued again by another event since, in the same order as folds.
+/// Call it before the brake is locked.
 pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), StoreError> {
     let held = sqlx::query!(
         "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
@@ -26,8 +27,8 @@ pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), Sto
     Ok(())
 }
 
-/// The users held under these marks, once the brake is locked and no more can be held. None when another transaction has one
-/// of them: it may wait for the brake.
+/// The users held under these marks, once the brake is locked and no more can be held. `None` if another transaction
+/// has one of them locked, since it may wait for the brake.
 pub(super) async fn all_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<Option<Vec<String>>, StoreError> {
     let locked = sqlx::query_scalar!(
         "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[]) ORDER BY user_id FOR UPDATE SKIP LOCKED",
@@ -43,8 +44,8 @@ pub(super) async fn all_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<Option<V
 }
 
 impl Store {
-    /// Lets go of a brake, and lets exactly the users that it holds pass: they are decided anew. Answers how
-    /// many; none when the brake was not engaged.
+    /// Releases a brake and lets exactly the held users pass: they are evaluated again. Returns their number; `None` if
+    /// the brake was not engaged.
     pub async fn release_brake(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some((mut tx, users)) = self.let_go(change).await? else {
             return Ok(None);
@@ -65,9 +66,8 @@ impl Store {
         Ok(Some(released))
     }
 
-    /// Lets go of a brake and gives up for good what it holds: holders are no longer adopted, grants are
-    /// overruled. They are looked at once more, last of all. Answers how many; none when the brake was not
-    /// engaged.
+    /// Releases a brake and drops the held changes: holders are no longer adopted, grants are overruled. These users
+    /// get another attempt, with the lowest priority. Returns their number; `None` if the brake was not engaged.
     pub async fn drop_braked(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some((mut tx, users)) = self.let_go(change).await? else {
             return Ok(None);
@@ -95,8 +95,8 @@ impl Store {
         Ok(Some(users.len() as u64))
     }
 
-    /// Lets go of an engaged brake; its count begins anew. Answers the users that it holds, all of them locked. Waits for
-    /// deciders that hold its lock, so that what they hold is among them.
+    /// Releases an engaged brake, whose count restarts. Returns the held users, all locked. Waits for transactions that
+    /// hold the brake's lock, so that their held users are included.
     async fn let_go(&self, change: Change) -> Result<Option<(Tx<'static>, Vec<String>)>, StoreError> {
         let marks = marks(change);
         let mut attempt = 1;

@@ -1,8 +1,8 @@
-//! Table `brakes`, row `restored`: what stops a mass of restores until the operator acts, and the table `races`, whose rows it
-//! holds.
+//! Table `brakes`, row `restored`: holds a mass of restores until the operator acts; and the held rows of table
+//! `races`.
 //!
-//! Owns the lock, the counting and the ways out of this brake. Must never keep a user from being looked at: only the roles
-//! of other clients are held. A look that needs other brakes too locks this one first.
+//! Owns the lock, the count and the release of this brake. Must never prevent an attempt: it holds only the roles of
+//! other clients. An attempt that needs other brakes too locks this one first.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use rolekeeper_domain::act::Act;
 /// The brake on restores, locked until the transaction ends.
 #[derive(Debug)]
 pub struct Locked {
-    /// All restores are held.
+    /// Whether all restores are held.
     pub engaged: bool,
-    /// Only what was decided after this counts.
+    /// Only later decisions count.
     since: OffsetDateTime,
 }
 
@@ -36,7 +36,7 @@ pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreErro
 }
 
 impl Locked {
-    /// Users whose roles of other clients are restored inside the window, `user` among them.
+    /// Number of users, `user` included, whose roles of other clients are restored inside the window.
     pub async fn restored(&self, tx: &mut Tx<'_>, user: &str) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM (
@@ -65,7 +65,7 @@ impl Locked {
 }
 
 impl Store {
-    /// How the brake on restores stands, with at most `show` of the users it holds.
+    /// State of the brake on restores, with at most `show` of the users it holds.
     pub async fn restores_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query!(
@@ -97,12 +97,12 @@ impl Store {
         })
     }
 
-    /// Lets go of the brake on restores, and lets exactly what it holds pass: it is decided anew. Answers for how many users;
-    /// none when the brake was not engaged.
+    /// Releases the brake on restores and lets exactly the held ones pass: they are evaluated again. Returns the number
+    /// of users; `None` if the brake was not engaged.
     pub async fn release_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
         let (mut tx, released) = loop {
             let mut tx = self.begin().await?;
-            // Nominations first, as folds and looks lock them.
+            // Locks the queue first, in the same order as folds and attempts.
             let nominated = sqlx::query_scalar!(
                 "INSERT INTO nominations AS n (user_id, urgency, observe)
                  SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
@@ -119,7 +119,7 @@ impl Store {
             if !missed.fetch_one(&mut tx).await? {
                 break (tx, nominated.len() as u64);
             }
-            // A look held one more while the brake was waited for.
+            // An attempt held another restore while this waited for the brake.
         };
         sqlx::query!("UPDATE races SET released = true WHERE held AND outcome IS NULL")
             .execute(&mut tx)
@@ -130,11 +130,11 @@ impl Store {
         Ok(Some(released))
     }
 
-    /// Lets go of the brake on restores and gives up for good what it holds. Answers for how many users; none when the brake
-    /// was not engaged.
+    /// Releases the brake on restores and drops the held ones. Returns the number of users; `None` if the brake was not
+    /// engaged.
     pub async fn drop_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
-        // Before the brake, as looks lock them.
+        // Locks races before the brake, in the same order as attempts.
         sqlx::query!("SELECT race_id FROM races WHERE held AND outcome IS NULL ORDER BY race_id FOR UPDATE")
             .fetch_all(&mut tx)
             .await?;
@@ -154,7 +154,7 @@ impl Store {
     }
 }
 
-/// What becomes of the roles, as `+role` and `-role`.
+/// The changes of the roles, as `+role` and `-role`.
 fn signed(found: &[String], merged: &[String]) -> Vec<String> {
     let added = merged.iter().filter(|role| !found.contains(role));
     let removed = found.iter().filter(|role| !merged.contains(role));
@@ -162,7 +162,7 @@ fn signed(found: &[String], merged: &[String]) -> Vec<String> {
     added.chain(removed.map(|role| format!("-{role}"))).collect()
 }
 
-/// Lets go of the brake if it is engaged; its count begins anew.
+/// Releases the brake if it is engaged; its count restarts.
 async fn let_go(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let let_go = sqlx::query!(
         "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()

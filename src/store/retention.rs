@@ -1,36 +1,36 @@
-//! What is kept for a while only, and goes.
+//! Removes data after its retention.
 //!
-//! Owns the removal, in slices: no statement of it locks many rows or runs long. Must never remove what is still needed
-//! to decide, or what an operator has not had time to look at.
+//! Owns the removal, in slices: no statement locks many rows or runs long. Must never remove data that is still needed
+//! for a decision, or that an operator has not had time to read.
 
 use std::time::Duration;
 
 use super::{Store, StoreError};
 
-/// Rows that one transaction removes.
+/// Rows removed in one transaction.
 const SLICE: i64 = 5_000;
 
-/// What is removed once it is old.
+/// Data with a retention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Writes of ours.
+    /// Our writes.
     OwnWrites,
-    /// Writes of others.
+    /// Writes of other clients.
     ForeignWrites,
-    /// When display names were written.
+    /// Times at which display names were written.
     NameWrites,
-    /// Races that are settled.
+    /// Settled races.
     Races,
-    /// Messages that could not be read.
+    /// Messages that could not be folded.
     DeadLetters,
-    /// How many those were.
+    /// Numbers of dead letters.
     DeadLetterTotals,
-    /// Ids of plays that were taken back.
+    /// Ids of retracted plays.
     Retractions,
 }
 
 impl Store {
-    /// Removes what has been kept for longer than `kept`. Returns how many rows.
+    /// Removes rows older than `kept`. Returns their number.
     pub async fn forget(&self, what: Kept, kept: Duration) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {

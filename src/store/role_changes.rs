@@ -1,7 +1,7 @@
 //! Table `role_changes`: the audit.
 //!
-//! Owns the life of an audit row: decided, attempted, completed or closed, announced. Must never remove one, never
-//! complete one that was not seen or answered, and never call one announced that the stream is not known to hold.
+//! Owns the states of an audit row: decided, attempted, completed or closed, announced. Must never remove a row,
+//! complete one without a response or a sighting, nor mark one as announced before the stream is known to hold it.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,33 +11,33 @@ use rolekeeper_domain::announcement::Announcement;
 use rolekeeper_domain::plan::Change;
 use rolekeeper_domain::rule::Rule;
 
-/// A change that was decided and of which nobody knows yet whether it was done.
+/// A decided change with an unknown result.
 #[derive(Clone, Debug)]
 pub struct OpenChange {
-    /// The row.
+    /// Id of the row.
     pub id: Uuid,
     /// The role.
     pub role: String,
-    /// Granted or restored; else revoked or removed.
+    /// Granted or restored; otherwise revoked or removed.
     pub granted: bool,
-    /// Restored or removed: a role of another client.
+    /// A restore or removal of a role of another client.
     pub restore: bool,
 }
 
-/// A role of another client that comes back, or goes again, because a write of ours had overwritten that client's change.
+/// A role of another client that is restored or removed again, because our write had overwritten that client's change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// The role.
     pub role: String,
-    /// It comes back; else it goes.
+    /// Whether the role is restored; otherwise it is removed.
     pub added: bool,
-    /// Whose change that was.
+    /// The client that made the change.
     pub client: Option<String>,
-    /// The confirmed record of it.
+    /// The confirmed record of that change.
     pub log_id: Option<String>,
 }
 
-/// The changes of a user that are open.
+/// The open changes of a user.
 pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreError> {
     let rows = sqlx::query_as!(
         OpenChange,
@@ -48,7 +48,7 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
     Ok(rows.fetch_all(&mut *tx).await?)
 }
 
-/// Writes down a decision whose write is about to be sent. With `shadow` it is closed at once: nothing will be written.
+/// Stores a decision whose write is about to be sent. With `shadow` it is closed at once, since nothing is written.
 pub async fn decide(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -78,7 +78,7 @@ pub async fn decide(
     Ok(id)
 }
 
-/// Writes down that a role of another client is about to be restored.
+/// Stores that a role of another client is about to be restored.
 pub async fn decide_restore(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -103,10 +103,10 @@ pub async fn decide_restore(
     Ok(id)
 }
 
-/// Why a role changed without a decision of a rule.
+/// Reason for a role change without a decision of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The user was deleted at Auth0, and so the role is gone.
+    /// The user was deleted at Auth0, and the role with it.
     UserDeleted,
     /// Auth0 knows the user again, with the role.
     UserReturned,
@@ -121,8 +121,8 @@ impl Reason {
     }
 }
 
-/// Writes down a change of a role that was seen done, and that no write of ours made. A return only where the deletion stands
-/// as the newest row. Answers whether it was written.
+/// Stores a role change that was seen done and that no write of ours made. A return is stored only if the newest row is
+/// the deletion. Returns whether it was stored.
 pub async fn witness(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -155,7 +155,7 @@ pub async fn witness(
     Ok(written.fetch_optional(&mut *tx).await?.is_some())
 }
 
-/// Writes down that the write of rows that were open before is about to be sent.
+/// Stores that the write of open rows is about to be sent again.
 pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -170,7 +170,7 @@ pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Completes rows as `written`: our write, where roles were written, was answered.
+/// Completes rows as `written`: Auth0 responded to our write, where roles were written.
 pub async fn written(tx: &mut Tx<'_>, ids: &[Uuid], write: Option<Uuid>) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -190,8 +190,8 @@ pub async fn written(tx: &mut Tx<'_>, ids: &[Uuid], write: Option<Uuid>) -> Resu
     Ok(())
 }
 
-/// Completes rows as `confirmed`: a later look saw them done. By the newest write since the decision whose answer nobody has
-/// read: what is learned of that write later is the same change.
+/// Completes rows as `confirmed`: a later attempt saw them done. Assigns them to the newest write since the decision
+/// whose response was not read: later news about that write is the same change.
 pub async fn confirmed(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -215,8 +215,8 @@ pub async fn confirmed(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<(), 
     Ok(())
 }
 
-/// Completes the change of a role that `write` made after other looks had dealt with its row: as that row if it was given up,
-/// else as another one of the same decision. False when the row was completed by this very write before.
+/// Completes the change made by `write` after other attempts had handled its row: in that row if it was given up, else
+/// in a new row of the same decision. Returns false if this write had completed the row before.
 pub async fn done_late(
     tx: &mut Tx<'_>,
     user: &str,
@@ -269,7 +269,7 @@ pub async fn close(tx: &mut Tx<'_>, ids: &[Uuid], outcome: &str) -> Result<(), S
     Ok(())
 }
 
-/// Whether the newest row of the user and role is this very change, decided with writes off.
+/// Whether the newest row of the user and role is this change, decided in shadow mode.
 pub async fn is_shadowed(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -287,10 +287,10 @@ pub async fn is_shadowed(
 }
 
 impl Store {
-    /// Completed changes of managed roles that were not announced, at most `most`, in the order to announce them: that of their
-    /// completion by Postgres' clock. Rows complete out of the order of their ids, and a row may show up behind
-    /// later ones that committed first, so none is passed over for its place. The changes of one user are made
-    /// one after the other, each completed before the next is decided, so theirs is the order of the changes.
+    /// Completed changes of managed roles that are not announced, at most `most`, in the order of their announcement:
+    /// by completion, by Postgres' clock. Rows complete out of the order of their ids, and a row may become visible
+    /// behind later ones that committed first, so the position of a row never excludes it. Each change of a user is
+    /// completed before the next is decided, so this is also the order of one user's changes.
     pub async fn unannounced(&self, most: i64) -> Result<Vec<Announcement>, StoreError> {
         let rows = sqlx::query_as!(
             Announcement,
@@ -312,8 +312,8 @@ impl Store {
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// Marks a change that the stream is known to hold, at sequence `seq` where that is known, and remembers it as the
-    /// stream's end. False when it was marked already, or is not known here.
+    /// Marks a change as announced that the stream is known to hold, at sequence `seq` if known, and stores it as the
+    /// stream's end. Returns false if it was marked before, or is unknown.
     pub async fn announced(
         &self,
         change: Uuid,
@@ -342,7 +342,7 @@ impl Store {
         Ok(marked)
     }
 
-    /// A change that was to be sent again was sent.
+    /// Stores that a change was sent again.
     pub async fn sent_again(&self, change: Uuid) -> Result<(), StoreError> {
         sqlx::query!("DELETE FROM announce_again WHERE change_id = $1", change)
             .execute(&self.pool)

@@ -1,6 +1,7 @@
-//! Table `rules_in_force`: the rules that every worker works under.
+//! Table `rules_in_force`: the rules that every worker uses.
 //!
-//! Owns how they are read and put in force. Must never let older rules in, nor others without a round that finds whom they affect.
+//! Owns their reading and activation. Must never activate older rules, nor other rules without a walk that finds the
+//! affected users.
 
 use time::OffsetDateTime;
 
@@ -9,32 +10,32 @@ use rolekeeper_domain::act::Act;
 use rolekeeper_domain::rule::offer::{self, Standing, Verdict};
 use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
 
-/// Recorded of rules that no file asked for.
+/// Recorded source of rules that came from no file.
 const BUILT_IN: &str = "built-in";
 
 /// The rules in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
-    /// Their version; 0 when they have none.
+    /// Version of the rules; 0 without one.
     pub version: i64,
     /// The rules.
     pub rules: Rules,
-    /// What put them in force; none for the release before.
+    /// The file or command that put them in force; `None` for an earlier release.
     pub put_by: Option<String>,
-    /// Since when.
+    /// Time since which they are in force.
     pub since: OffsetDateTime,
 }
 
-/// Where an offer comes from.
+/// Source of offered rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfferedBy {
-    /// Nothing was in force, and no file says otherwise.
+    /// No rules were in force, and there is no file.
     BuiltIn,
     /// `RULES_FILE` of a worker.
     File,
-    /// `rolekeeper rules apply`; with `force`, although live workers do not know the format.
+    /// `rolekeeper rules apply`; with `force`, even if live workers do not know the format.
     Command {
-        /// Whether workers that do not know the format may be left standing back.
+        /// Whether workers that do not know the format may be left waiting.
         force: bool,
     },
 }
@@ -50,7 +51,7 @@ impl OfferedBy {
 }
 
 impl InForce {
-    /// As an offer is judged by them.
+    /// The form that offered rules are compared with.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing {
@@ -62,10 +63,10 @@ impl InForce {
 }
 
 impl Store {
-    /// The rules in force; none before the first worker's start.
+    /// The rules in force; `None` before the first worker's start.
     ///
     /// # Errors
-    /// [`StoreError::RulesFormat`] when this release does not know their format.
+    /// [`StoreError::RulesFormat`] if this release does not know their format.
     pub async fn rules_in_force(&self) -> Result<Option<InForce>, StoreError> {
         for attempt in 0.. {
             let row = sqlx::query!(
@@ -94,7 +95,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Puts rules that are offered in force, where their version allows it; answers what became of them.
+    /// Puts the offered rules in force if their version allows it; returns the decision.
     pub async fn offer_rules(
         &self,
         offered: &Versioned,
@@ -102,7 +103,7 @@ impl Store {
         act: Option<&Act>,
     ) -> Result<Verdict, StoreError> {
         let mut tx = self.begin().await?;
-        // So that two offers cannot both find an empty table.
+        // Prevents two offers from both finding an empty table.
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
             .execute(&mut tx)
             .await?;
@@ -122,7 +123,7 @@ impl Store {
         {
             return Ok(Verdict::Refused(format!(
                 "the rules have format {FORMAT}, which the running worker {unaware} does not know. Start release \
-                 {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, which makes it stand back"
+                 {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, after which that worker waits"
             )));
         }
         put(&mut tx, offered, by.as_str(), standing.as_ref()).await?;
@@ -142,7 +143,7 @@ impl Store {
     /// Whether the rules with this fingerprint are in force.
     ///
     /// # Errors
-    /// [`StoreError::RulesFormat`] when others are, of a format that this release does not know.
+    /// [`StoreError::RulesFormat`] if the rules in force have an unknown format.
     pub async fn rules_are_in_force(&self, fingerprint: &str) -> Result<bool, StoreError> {
         let row = sqlx::query!("SELECT fingerprint, version, format, needs_release FROM rules_in_force");
         let Some(row) = row.fetch_optional(&self.pool).await? else {
@@ -152,8 +153,8 @@ impl Store {
         Ok(row.fingerprint == fingerprint)
     }
 
-    /// Writes the canonical form where a worker of the release before has written without it, or past it: then the
-    /// canonical form, which it does not know, stays in force.
+    /// Writes the canonical form where a worker of an earlier release has written without it or changed the rules
+    /// beside it. The canonical form, which that release does not know, stays in force.
     async fn mend_rules(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
@@ -171,7 +172,7 @@ impl Store {
         match row.canonical {
             Some(text) if fingerprint(&text) == standing.fingerprint => return Ok(()),
             Some(text) => {
-                // Meanwhile totals were kept by other rules, or not at all.
+                // Meanwhile totals were kept under other rules, or not at all.
                 sqlx::query!(
                     "UPDATE rules_in_force SET totals_generation = totals_generation + 1, fingerprint = $1",
                     fingerprint(&text)
@@ -206,7 +207,8 @@ impl Store {
     }
 }
 
-/// Puts rules in force, and asks for the round that finds whom they affect. Small whatever the number of users.
+/// Puts rules in force, and requests the walk that finds the affected users. The transaction is small, whatever the
+/// number of users.
 async fn put(
     tx: &mut Tx<'_>,
     offered: &Versioned,
@@ -236,7 +238,7 @@ async fn put(
     .execute(&mut *tx)
     .await?;
     if before.is_none_or(|before| before.fingerprint != fingerprint) {
-        // A fold under the old rules that has not committed yet must not: it would miss what the new ones ask for.
+        // A fold under the old rules that has not committed must fail: it would miss users that the new rules affect.
         sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")
             .execute(&mut *tx)
             .await?;

@@ -1,7 +1,7 @@
-//! Connections of their own, outside the pools: for locks, for LISTEN, and for `migrate`.
+//! Separate connections, outside the pools: for locks, for LISTEN, and for `migrate`.
 //!
-//! Owns how a session is opened and what it is set to. Must never go through a pooler in transaction mode: there a lock
-//! belongs to a connection that another client is given next.
+//! Owns the opening of a session and its settings. Must never go through a pooler in transaction mode, where a lock
+//! belongs to a connection that another client gets next.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::pool::ACQUIRE_TIMEOUT;
 use super::tx::{DEADLINE, State, Tx};
 use super::{Store, StoreError};
 
-/// Longest wait for the response to a statement that only asks about a lock.
+/// Longest wait for the response to a statement about a lock.
 pub(super) const LOCK_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a session that holds a lock is set to. A worker whose host is gone, or that is frozen, loses it, and so its lock,
-/// within 30 s.
+/// Settings of a session that holds a lock. A worker that is frozen or whose host is gone loses the session, and its
+/// lock, within 30 s.
 const LOCK_SETTINGS: &str = "
     SET statement_timeout = '20s';
-    -- Well below it: who waits for a lock is told so, and not blamed for being slow.
+    -- Well below that: a wait for a lock ends with a lock timeout, not with a statement timeout.
     SET lock_timeout = '5s';
     SET tcp_keepalives_idle = 5;
     SET tcp_keepalives_interval = 5;
@@ -27,16 +27,16 @@ const LOCK_SETTINGS: &str = "
     SET tcp_user_timeout = 20000;
     SET idle_session_timeout = 25000;
     SET idle_in_transaction_session_timeout = 25000;
-    -- A plan is kept while tables grow from nothing to millions of rows: rows are always looked up, one by one.
+    -- A plan is kept while tables grow from nothing to millions of rows: rows are always looked up one by one.
     SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off;
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
     SET enable_material = off;
-    -- The costs that the settings above pretend would have it compile every statement.
+    -- The costs that the settings above pretend would make it compile every statement.
     SET jit = off";
 
-/// A connection of its own, outside the pool.
+/// A separate connection, outside the pool.
 #[derive(Debug)]
 pub(super) struct Session {
     connection: PgConnection,
@@ -63,7 +63,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Single statements that each must be answered within `deadline`.
+    /// Single statements, each with `deadline` for its response.
     pub(super) fn once(&mut self, deadline: Duration) -> Tx<'_> {
         Tx::session(self, deadline)
     }
@@ -84,17 +84,17 @@ impl Session {
 }
 
 impl Store {
-    /// Refuses an address behind which sessions are not sessions: a pooler in transaction mode, or a server whose advisory
-    /// locks hold nothing back.
+    /// Refuses an address behind which sessions do not work: a pooler in transaction mode, or a server whose advisory
+    /// locks have no effect.
     ///
     /// # Errors
-    /// It is such an address; the text names the remedy. Or Postgres is not there.
+    /// The address is of that kind; the text names the remedy. Or Postgres is unreachable.
     pub async fn check_sessions(&self) -> Result<(), StoreError> {
         let mut one = Session::open(&self.direct).await?;
         let mut other = Session::open(&self.direct).await?;
         let number = i64::from(std::process::id()) << 32 | i64::from(rand::random::<u32>());
         let mut both = false;
-        // A pooler mostly, not always, hands out the connection that came back last.
+        // A pooler usually, not always, lends the connection that was returned last.
         for _ in 0..3 {
             let first = try_lock(&mut one, number).await?;
             let second = try_lock(&mut other, number).await?;
@@ -118,7 +118,7 @@ impl Store {
 }
 
 async fn try_lock(session: &mut Session, number: i64) -> Result<bool, StoreError> {
-    // Unnamed and unchecked at compile time: a pooler may lie between.
+    // Unnamed and unchecked at compile time: a pooler may be in between.
     let taken = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
         .bind(number)
         .persistent(false);

@@ -1,7 +1,7 @@
-//! What a client without rights may see of an error.
+//! The public part of an error, for a client without permissions.
 //!
-//! Owns the text for `/readyz`. Must never show what Postgres or a driver said: that goes to the log. A right that
-//! is missing is shown, since its table's name tells nothing of the data.
+//! Owns the text for `/readyz`. Must never show a message of Postgres or a driver, which goes to the log. A missing
+//! permission is shown, since its table's name reveals no data.
 
 use super::StoreError;
 
@@ -15,7 +15,7 @@ impl StoreError {
         match self {
             Self::Postgres(_) => "Postgres is unavailable; the log has the reason".to_owned(),
             Self::Inconsistent { table, column, .. } => {
-                format!("table {table}, column {column}: a value is not understood; the log has it")
+                format!("table {table}, column {column}: a value is invalid; the log has it")
             }
             Self::Settings(_) => {
                 "DATABASE_URL or DATABASE_DIRECT_URL cannot be used; the log has the reason".to_owned()

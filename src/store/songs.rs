@@ -1,6 +1,6 @@
-//! Table `songs`: what users added through the data API.
+//! Table `songs`: songs that users added through the data API.
 //!
-//! Owns whose song is whose. Must never answer or remove another user's.
+//! Owns the owner of a song. Must never return or remove a song of another user.
 
 use super::{Store, StoreError, erasures};
 use rolekeeper_domain::ids::{Token, UserId};
@@ -9,14 +9,14 @@ use rolekeeper_domain::name::Name;
 /// A song of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Song {
-    /// Its id.
+    /// The song id.
     pub song_id: String,
-    /// As the user named it.
+    /// The name that the user gave.
     pub songname: String,
 }
 
 impl Store {
-    /// The songs of a user behind `after`, in order of id: `limit` at most.
+    /// The songs of a user behind `after`, in order of id, at most `limit`.
     pub async fn songs(
         &self,
         user: &UserId<'_>,
@@ -33,7 +33,7 @@ impl Store {
         Ok(songs.fetch_all(&self.pool).await?)
     }
 
-    /// Adds a song, unless the user has `most` already; answers whether it was added.
+    /// Adds a song unless the user already has `most`; returns whether it was added.
     pub async fn add_song(
         &self,
         user: &UserId<'_>,
@@ -43,7 +43,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
-        // One at a time for each user, or several at once would pass the bound together.
+        // Serializes the additions of one user; concurrent ones could exceed the limit together.
         sqlx::query!(
             r#"SELECT pg_advisory_xact_lock(hashtextextended('songs of ' || $1::text, 0)) AS "locked!: ()""#,
             user.as_str()
@@ -64,7 +64,7 @@ impl Store {
         Ok(added.rows_affected() == 1)
     }
 
-    /// Removes a song of the user; answers whether it was there.
+    /// Removes a song of the user; returns whether it existed.
     pub async fn remove_song(&self, user: &UserId<'_>, song: &Token<'_>) -> Result<bool, StoreError> {
         let removed = sqlx::query!(
             "DELETE FROM songs WHERE song_id = $2 AND user_id = $1",

@@ -1,20 +1,21 @@
-//! What the sweep asks of the queue, of the audit and of assignments: one small transaction a part.
+//! The sweep's queries on the queue, the audit and assignments: one small transaction per part.
 //!
-//! Owns the timers that no event wakes. Must never scan all users, nor hold rows of one part while another one works.
+//! Owns the timers that no event wakes. Must never scan all users, nor hold locks of one part while another one runs.
 
 use std::time::Duration;
 
 use super::{Store, StoreError, Wake};
 use rolekeeper_domain::rule::Rules;
 
-/// Users that one transaction makes due again.
+/// Users made due in one transaction.
 const SLICE: i64 = 2_000;
-/// Least time between two imports that make verifications void: holders are verified once for all imports of that time.
+/// Minimum time between two imports that invalidate verifications: holders are verified once for all imports of that
+/// time.
 const IMPORTS_APART: Duration = Duration::from_hours(1);
 
 impl Store {
-    /// Nominates users with changes that were decided and left over, `settle` after their last attempt. A change is as
-    /// urgent as any of its direction. Returns how many.
+    /// Enqueues users with decided changes that are still open, `settle` after their last attempt. Such a change has
+    /// the urgency of its kind. Returns the number of users.
     pub async fn sweep_left_over(&self, settle: Duration) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let nominated = sqlx::query!(
@@ -33,7 +34,7 @@ impl Store {
         Ok(nominated)
     }
 
-    /// Makes users due again who have been parked for longer than `after`.
+    /// Makes users due who have been parked for longer than `after`.
     pub async fn wake_parked(&self, after: Duration) -> Result<(), StoreError> {
         loop {
             let mut tx = self.begin().await?;
@@ -55,8 +56,8 @@ impl Store {
         }
     }
 
-    /// Makes held users due again: those held for the loss of a stream once none stands, and those for whom a rule says
-    /// something else from now on.
+    /// Makes held users due: those held for a stream's loss once no loss is recorded, and those with a rule whose
+    /// decision changes now.
     pub async fn wake_held(&self) -> Result<(), StoreError> {
         loop {
             let mut tx = self.begin().await?;
@@ -81,8 +82,8 @@ impl Store {
         }
     }
 
-    /// Nominates at most `most` holders whose last verification is older than `verify_after`, oldest first, unless as
-    /// many are waiting already. Returns how many.
+    /// Enqueues at most `most` holders whose last verification is older than `verify_after`, oldest first, unless as
+    /// many are already waiting. Returns the number of users.
     pub async fn sweep_paid(
         &self,
         rules: &Rules,
@@ -91,7 +92,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
         let mut tx = self.begin().await?;
-        // An import makes older verifications void: at most once an hour, however many there are.
+        // An import invalidates older verifications: at most once an hour, however many imports there are.
         sqlx::query!(
             "UPDATE verify_anew SET before = told_at WHERE told_at > before AND before < now() - $1::double precision * interval '1 second'",
             IMPORTS_APART.as_secs_f64()
@@ -109,8 +110,8 @@ impl Store {
                      SELECT a.user_id, coalesce(a.verified_at, '-infinity'::timestamptz) AS verified FROM assignments a
                      WHERE a.role = of.role AND (a.held OR a.wanted)
                        AND coalesce(a.verified_at, '-infinity'::timestamptz) < (SELECT verified FROM void)
-                       -- who is parked or held, or waits for a turn, must not stand before the others for ever; a timer
-                       -- (nominated for a time to come, and by nobody since) is no turn
+                       -- a parked, held or queued user must not block the others forever; a timer (enqueued for a later
+                       -- time, by no event since) does not count as queued
                        AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = a.user_id
                            AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL OR n.observe))
                      ORDER BY coalesce(a.verified_at, '-infinity'::timestamptz) LIMIT (SELECT left_over FROM room)
@@ -134,8 +135,8 @@ impl Store {
         Ok(nominated)
     }
 
-    /// Age of the oldest verification of a holder of these rules' roles; none without holders. A holder that was never
-    /// verified counts from when the role was seen.
+    /// Age of the oldest verification of a holder of these rules' roles; `None` without holders. For a holder that was
+    /// never verified, the age since the role was seen.
     pub async fn oldest_verification(&self, rules: &Rules) -> Result<Option<Duration>, StoreError> {
         let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
         let mut tx = self.begin().await?;

@@ -1,7 +1,7 @@
 //! Table `tenant`: the Auth0 tenant that this database belongs to.
 //!
-//! Owns the binding. Must never bind a database anew unless an operator says so, and then leave no holder of the old tenant
-//! for one whose role may be taken away.
+//! Owns the binding. Must never rebind a database without an operator, nor then leave a holder of the old tenant
+//! adopted.
 
 use super::{Lock, Store, StoreError, acts};
 use rolekeeper_domain::act::Act;
@@ -10,13 +10,13 @@ use rolekeeper_domain::act::Act;
 const SLICE: i64 = 5_000;
 
 impl Store {
-    /// The tenant's canonical domain; none before the first one is known.
+    /// The tenant's canonical domain; `None` until the first one is known.
     pub async fn tenant(&self) -> Result<Option<String>, StoreError> {
         let domain = sqlx::query_scalar!("SELECT domain FROM tenant");
         Ok(domain.fetch_optional(&self.pool).await?)
     }
 
-    /// Refuses another tenant than the one that the database belongs to. Answers whether it belongs to one.
+    /// Refuses a tenant other than the one that the database belongs to. Returns whether it belongs to one.
     pub async fn check_tenant(&self, domain: &str) -> Result<bool, StoreError> {
         match self.tenant().await? {
             None => Ok(false),
@@ -41,8 +41,9 @@ impl Store {
         Ok(())
     }
 
-    /// Gives the database to another tenant: all holders are unadopted and unverified, nobody is taken for gone, changes
-    /// that are open are closed, and known writes and races are forgotten. Answers how many assignments there are; none while a worker reconciles.
+    /// Moves the database to another tenant: all holders become unadopted and unverified, no user counts as deleted,
+    /// open changes are closed, and known writes and races are removed. Returns the number of assignments; `None` while
+    /// a worker reconciles.
     pub async fn move_tenant(&self, domain: &str, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some(mut held) = self.try_lock(Lock::Reconcile).await? else {
             return Ok(None);

@@ -1,6 +1,7 @@
-//! Tables `log_checkpoint` and `log_deliveries`: how far the tenant's log was read, and when it last came by itself.
+//! Tables `log_checkpoint` and `log_deliveries`: how far the tenant's log was read, and the last delivery of the log
+//! stream.
 //!
-//! Owns their one row each. Must never hold anything of a record but its id and date.
+//! Owns their one row each. Must never store more of a record than its id and date.
 
 use std::time::Duration;
 
@@ -8,40 +9,40 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError};
 
-/// How far the gap filler has read.
+/// The gap filler's checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Id of the last record taken.
     pub log_id: String,
-    /// Its date by Auth0, where it has one.
+    /// Date of that record by Auth0, if it has one.
     pub record_at: Option<OffsetDateTime>,
 }
 
-/// What became of the log stream's deliveries.
+/// State of the log stream's deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// As before.
+    /// Unchanged.
     Same,
-    /// Silent for too long.
+    /// No delivery for too long.
     Silent {
-        /// The last delivery; before the first, when this began to be noted.
+        /// The last delivery; before the first one, the time at which monitoring began.
         since: OffsetDateTime,
     },
-    /// They come again.
+    /// Deliveries have resumed.
     Again {
-        /// The last delivery before the silence.
+        /// The last delivery before the gap.
         since: OffsetDateTime,
     },
 }
 
 impl Store {
-    /// How far the gap filler has read; none before its first start.
+    /// The gap filler's checkpoint; `None` before its first start.
     pub async fn log_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         let row = sqlx::query_as!(Checkpoint, "SELECT log_id, record_at FROM log_checkpoint");
         Ok(row.fetch_optional(&self.pool).await?)
     }
 
-    /// Reading goes on behind this record.
+    /// Stores this record as the checkpoint.
     pub async fn put_log_checkpoint(&self, at: &Checkpoint) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO log_checkpoint (log_id, record_at) VALUES ($1, $2)
@@ -55,7 +56,7 @@ impl Store {
         Ok(())
     }
 
-    /// The log stream has delivered just now.
+    /// Stores that the log stream delivered now.
     pub async fn note_delivery(&self) -> Result<(), StoreError> {
         sqlx::query!("UPDATE log_deliveries SET last_at = greatest(last_at, now())")
             .execute(&self.pool)
@@ -63,8 +64,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the log stream has fallen silent, or come back, since this was last asked by anyone; `after` is how
-    /// long it may be silent.
+    /// Returns whether the deliveries of the log stream stopped or resumed since the last call of any worker; `after`
+    /// is the longest allowed time without one.
     pub async fn hear(&self, after: Duration) -> Result<Hearing, StoreError> {
         let silent = sqlx::query_scalar!(
             r#"UPDATE log_deliveries SET silent_since = last_at

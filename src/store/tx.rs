@@ -1,8 +1,8 @@
-//! A unit of work on one connection to Postgres: statements that each have a deadline.
+//! A unit of work on one connection to Postgres: statements with a deadline each.
 //!
-//! Owns what is known of the connection between two statements. A future that is dropped half-way, or a statement that
-//! is not answered in time, leaves the connection in an unknown state: it is closed, and its transaction with it. Must
-//! never let a connection serve another unit while it may be inside a transaction.
+//! Owns the known state of the connection between two statements. A cancelled future, or a statement without a response
+//! in time, leaves the connection in an unknown state: it is closed, and its transaction with it. Must never let a
+//! connection serve another unit while it may be inside a transaction.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use sqlx::{Either, Execute, Executor, PgConnection, Postgres, SqlStr};
 use super::pool::Lent;
 use super::session::Session;
 
-/// Longest wait for a response to one statement. The server ends it after 20 s, unless the server or the network to it is
-/// silent.
+/// Longest wait for a response to one statement. The server ends a statement after 20 s, unless the server or the
+/// network is silent.
 pub(super) const DEADLINE: Duration = Duration::from_secs(25);
-/// Begins a transaction and bounds its statements in one message, where the connection itself is not ours to set.
+/// Begins a transaction and limits its statements in one message, where we cannot change the connection's settings.
 const BEGIN_BOUNDED: &str = "BEGIN; SET LOCAL statement_timeout = '20s'";
 
-/// What is known of a connection.
+/// Known state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Between two statements, outside a transaction.
     Idle,
     /// Between two statements, inside a transaction.
     Open,
-    /// A statement is in flight, or was left in flight: nothing is known.
+    /// A statement is in flight, or was cancelled in flight: the state is unknown.
     InFlight,
 }
 
@@ -38,9 +38,9 @@ pub(super) enum State {
 pub struct Tx<'c> {
     on: On<'c>,
     deadline: Duration,
-    /// Statements get no name, since another one may be behind the pooler when they come again.
+    /// Statements are unnamed, since the next one may reach another connection behind the pooler.
     unnamed: bool,
-    /// A statement failed inside the transaction, which Postgres rolls back whatever is said next.
+    /// A statement failed inside the transaction, so Postgres rolls it back in any case.
     failed: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'c> Tx<'c> {
         let bounded = self.unnamed;
         let (connection, state) = self.on.parts();
         let begin = match (*state, bounded) {
-            // Left behind by a unit that was dropped between two statements.
+            // A unit dropped between two statements left the transaction open.
             (State::Open, _) => "ROLLBACK; BEGIN",
             (_, false) => "BEGIN",
             (_, true) => BEGIN_BOUNDED,
@@ -88,8 +88,8 @@ impl<'c> Tx<'c> {
     /// Commits the transaction, if one was begun.
     ///
     /// # Errors
-    /// Postgres refused, or a statement had failed: nothing was committed. Without a response, what became of it is known
-    /// to Postgres only.
+    /// Postgres refused, or a statement had failed: nothing was committed. Without a response, only Postgres knows the
+    /// result.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         if self.failed {
             return Err(sqlx::Error::Protocol(
@@ -119,7 +119,7 @@ impl On<'_> {
     }
 }
 
-/// Does a statement, and knows of the connection afterwards what can be known.
+/// Runs a statement with a deadline, and tracks the state of the connection.
 pub(super) async fn in_time<T>(
     deadline: Duration,
     state: &mut State,
@@ -148,8 +148,8 @@ fn timed_out(why: &str) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
 }
 
-/// Whether Postgres itself said no, and would say something else to another statement on the same connection. Not so for
-/// a server that only reads (a former primary) or shuts down: there the connection is to be replaced.
+/// Whether Postgres itself refused, and would accept another statement on the same connection. Not for a server that is
+/// read-only (a former primary) or shutting down: there the connection must be replaced.
 fn leaves_connection_usable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
@@ -237,7 +237,7 @@ impl<'c> Executor<'c> for &'c mut Tx<'_> {
     }
 }
 
-/// A query whose statement gets no name.
+/// A query with an unnamed statement.
 pub(super) struct Unnamed<E>(pub(super) E);
 
 impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {

@@ -1,21 +1,21 @@
-//! Table `foreign_writes`, records under our own client id: which of them Auth0 is asked for, of what may be none of our writes
-//! and of what may be one without an answer.
+//! Table `foreign_writes`, records under our own client id: selects those that Auth0 must confirm because they may not
+//! describe a write of ours, or may describe one without a response.
 //!
-//! Owns the bounds that keep forged records cheap. Must never ask whether a write is another's that may be one
-//! of ours.
+//! Owns the bounds that keep forged records cheap. Must never treat as unknown a record that may describe a write of
+//! ours.
 
 use super::{StoreError, Tx, string_list};
 
-/// Records under our own client id that Auth0 is asked for at one time.
+/// Maximum number of records under our own client id with a pending confirmation.
 const PENDING_AT_MOST: i64 = 10;
-/// Records that Auth0 is asked for about one write without an answer.
+/// Maximum number of records confirmed for one write without a response.
 const ASKED_OF_A_WRITE: i64 = 5;
 
-/// Has Auth0 asked for these records, at most one an hour of a user, and only where
-/// - Auth0 has answered for the user before, so that invented ids cost nothing;
+/// Requests the confirmation of these records, at most one per hour for a user, and only if
+/// - Auth0 has responded for the user before, so that invented ids cost nothing;
 /// - `profile_writes` would still hold a write of ours: it keeps eight days;
-/// - the database was bound to the tenant before the write: what came before is not ours;
-/// - no write of ours left the same roles around that time, however it ended: its answer may have been wrong.
+/// - the database was bound to the tenant before the write, since earlier writes are not ours;
+/// - no write of ours left the same roles around that time, however it ended: its response may have been wrong.
 pub(super) async fn ask(tx: &mut Tx<'_>, users: &[&str], records: &[&str]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE foreign_writes f SET asked_at = now(), ask_at = now()
@@ -46,8 +46,8 @@ pub(super) async fn ask(tx: &mut Tx<'_>, users: &[&str], records: &[&str]) -> Re
     Ok(())
 }
 
-/// Has Auth0 asked for those of these records that may tell of a write of ours without an answer: what they say of it counts
-/// once Auth0 confirms them.
+/// Requests the confirmation of those records that may describe a write of ours without a response; they count once
+/// Auth0 confirms them.
 pub(super) async fn ask_of_ours(tx: &mut Tx<'_>, users: &[&str], records: &[&str]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE foreign_writes f SET asked_at = now(), ask_at = now()
@@ -65,7 +65,8 @@ pub(super) async fn ask_of_ours(tx: &mut Tx<'_>, users: &[&str], records: &[&str
     Ok(())
 }
 
-/// What writes of a user left, by records that Auth0 is being asked for because they may tell of writes of ours without an answer.
+/// Roles after writes of a user, by records with a pending confirmation that may describe our writes without a
+/// response.
 pub async fn pending(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Vec<String>>, StoreError> {
     let rows = sqlx::query_scalar!(
         "SELECT roles FROM foreign_writes WHERE user_id = $1 AND write_id IS NOT NULL AND ask_at IS NOT NULL",

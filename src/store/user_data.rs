@@ -1,12 +1,12 @@
-//! Table `user_data`: what users chose through the data API and Auth0 need not know.
+//! Table `user_data`: choices of users in the data API that Auth0 does not need.
 //!
-//! Owns the favourite genre. Must never judge it: what is offered comes from the configuration.
+//! Owns the favourite genre. Must never validate it: the allowed values come from the configuration.
 
 use super::{Store, StoreError, erasures};
 use rolekeeper_domain::ids::UserId;
 
 impl Store {
-    /// The genre the user likes best; none until one was chosen.
+    /// The user's favourite genre; `None` until one was chosen.
     pub async fn favourite_genre(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let genre = sqlx::query_scalar!(
             "SELECT favourite_genre FROM user_data WHERE user_id = $1",
@@ -15,7 +15,7 @@ impl Store {
         Ok(genre.fetch_optional(&self.pool).await?)
     }
 
-    /// The user has chosen.
+    /// Stores the user's choice.
     pub async fn choose_genre(&self, user: &UserId<'_>, genre: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;

@@ -1,7 +1,7 @@
 //! Table `users`: the local copy of the tenant's users.
 //!
-//! Owns how a copy is stored, and that a row begins with an answer of Auth0: a record about an invented id leaves nothing. Must
-//! never write a copy that was not merged with what is there: the row stays locked from the reading to the writing.
+//! Owns the storage of a copy, and that a row begins with a response of Auth0: a record with an invented id stores
+//! nothing. Must never write a copy without merging the stored one; the row stays locked from the read to the write.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,17 +11,17 @@ use time::OffsetDateTime;
 use super::{StoreError, Tx};
 use rolekeeper_domain::local_copy::{LocalCopy, kept_profile};
 
-/// How a user stands whom a record names.
+/// State of a user that a record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// No answer has shown the profile yet, or Auth0 did not know the user when it was asked: a record that names them says
-    /// that Auth0 may know them by now.
+    /// The profile was never read, or Auth0 last reported the user as deleted: a record suggests that Auth0 may know
+    /// the user by now.
     pub to_read: bool,
-    /// When the newest answer was asked for.
+    /// Request time of the newest response.
     pub asked_at: Option<OffsetDateTime>,
 }
 
-/// Of these users, those we keep a copy of.
+/// The users among these that have a local copy.
 pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Known>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT user_id, asked_at, asked_at IS NULL OR gone_at IS NOT NULL AS "to_read!"
@@ -39,8 +39,8 @@ pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Kn
     Ok(known.collect())
 }
 
-/// Merges what records say into the copies that are there and not of users who are gone, in order of user id: one statement
-/// locks and reads, one writes those that change.
+/// Merges profile data of records into the existing copies, except of deleted users, in order of user id. One statement
+/// locks and reads, one writes the changed copies.
 pub async fn merge(tx: &mut Tx<'_>, mut said: BTreeMap<String, LocalCopy>) -> Result<(), StoreError> {
     said.retain(|_, copy| !copy.is_empty());
     if said.is_empty() {
@@ -77,7 +77,7 @@ pub async fn merge(tx: &mut Tx<'_>, mut said: BTreeMap<String, LocalCopy>) -> Re
     Ok(())
 }
 
-/// Whether the profile that was kept last had anything in `app_metadata.roles`.
+/// Whether the last stored profile had any value in `app_metadata.roles`.
 pub async fn had_roles(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     let had = sqlx::query_scalar!(
         r#"SELECT coalesce(profile #> '{app_metadata,roles}' NOT IN ('[]', 'null'), false) AS "had!" FROM users WHERE user_id = $1"#,
@@ -86,7 +86,7 @@ pub async fn had_roles(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> 
     Ok(had.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
-/// Keeps a profile that Auth0 answered with, asked at `asked_at` by Postgres' clock.
+/// Stores a profile from Auth0's response to a request at `asked_at`, by Postgres' clock.
 pub async fn fetched(
     tx: &mut Tx<'_>,
     user: &str,
@@ -120,7 +120,8 @@ pub async fn fetched(
     Ok(())
 }
 
-/// Notes that Auth0 knows the user, asked at `asked_at`, whose profile could be read in part only: what is kept of it stays.
+/// Stores that Auth0 knows the user, by a request at `asked_at`, although only a part of the profile could be read: the
+/// stored copy stays.
 pub async fn found(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
@@ -134,8 +135,8 @@ pub async fn found(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Res
     Ok(())
 }
 
-/// Notes that Auth0 does not know the user, asked at `asked_at` by Postgres' clock. What was kept goes, a tombstone stays, but
-/// only of a user of whom a copy or a playlist is there.
+/// Stores that Auth0 reports the user as deleted, by a request at `asked_at`, by Postgres' clock. Removes the copy and
+/// keeps a tombstone, but only for a user with a copy or a playlist.
 pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO users (user_id, first_seen_at)
@@ -166,15 +167,15 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
     Ok(())
 }
 
-/// A row that is there.
+/// A stored row.
 #[derive(Debug, Default)]
 struct Row {
     copy: LocalCopy,
-    /// The newest answer was that Auth0 does not know the user.
+    /// By the newest response the user is deleted.
     gone: bool,
 }
 
-/// Reads the rows that are there. They stay locked until the transaction ends.
+/// Reads the existing rows and locks them until the transaction ends.
 async fn lock(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Row>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT user_id, fields, last_login_at, asked_at, gone_at IS NOT NULL AS "gone!" FROM users

@@ -1,6 +1,6 @@
-//! NOTIFY and LISTEN: hints to look sooner.
+//! NOTIFY and LISTEN: hints that make a stage poll sooner.
 //!
-//! Owns the channels. Must never carry data: whoever hears a hint reads the tables, and a timer looks anyway.
+//! Owns the channels. Must never carry data: a receiver reads the tables, and a timer polls anyway.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use sqlx::postgres::PgListener;
 use super::session::LOCK_DEADLINE;
 use super::{Store, StoreError, Tx};
 
-/// How often a connection that hears nothing is asked whether it still lives.
+/// Interval between checks of a connection without notifications.
 const CHECK_EVERY: Duration = Duration::from_secs(15);
 
-/// What there is to look at.
+/// Subject of a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// A user was nominated, or is due again.
+    /// A user was enqueued, or is due again.
     Nominations,
-    /// A stream's cursor was set by hand.
+    /// An operator set a stream's cursor.
     Streams,
-    /// A change of a role was completed.
+    /// A role change was completed.
     RoleChanges,
     /// Other rules or limits are in force.
     Rules,
@@ -45,7 +45,7 @@ impl Wake {
     }
 }
 
-/// Hears hints on a connection of its own.
+/// Receives hints on a separate connection.
 #[derive(Debug)]
 pub struct Waker(PgListener);
 
@@ -53,7 +53,7 @@ impl Store {
     /// Listens for one kind of hint.
     ///
     /// # Errors
-    /// Postgres refuses, or does not answer in time.
+    /// Postgres refuses, or does not respond in time.
     pub async fn listen(&self, wake: Wake) -> Result<Waker, StoreError> {
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(1)
@@ -64,7 +64,7 @@ impl Store {
             listener.listen(wake.channel()).await?;
             Ok(Waker(listener))
         };
-        // The pool bounds the connection alone, and the server's own limit does not help when the network is silent.
+        // The pool limits only the connecting, and the server's own limit does not help when the network is silent.
         let within = super::pool::ACQUIRE_TIMEOUT + LOCK_DEADLINE;
         let listening = tokio::time::timeout(within, listen).await;
         listening.unwrap_or(Err(StoreError::Postgres(sqlx::Error::PoolTimedOut)))
@@ -72,10 +72,10 @@ impl Store {
 }
 
 impl Waker {
-    /// Waits for a hint; asks Postgres in between whether it is still there.
+    /// Waits for a hint; checks the connection in between.
     ///
     /// # Errors
-    /// The connection is gone: hints may have been missed, look now and listen again.
+    /// The connection is gone: hints may have been missed, so the caller must poll now and listen again.
     pub async fn heard(&mut self) -> Result<(), StoreError> {
         loop {
             match tokio::time::timeout(CHECK_EVERY, self.0.try_recv()).await {

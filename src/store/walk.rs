@@ -1,6 +1,6 @@
 //! Table `walk`: the comparison of facts with decisions, slice by slice.
 //!
-//! Owns how far the rounds are. Must never look at more than one slice in a transaction, nor at a table as a whole: users are
+//! Owns the progress of the walks. Must never read more than one slice in a transaction, nor a whole table: users are
 //! taken in the order of their ids, by index.
 
 use time::OffsetDateTime;
@@ -8,38 +8,38 @@ use time::OffsetDateTime;
 use super::out_of_step::{self, Compare};
 use super::{Store, StoreError, Tx, Wake, owner_totals};
 
-/// Rows of playlists, and of assignments, that one slice reads; more only where one user has more.
+/// Rows of playlists, and of assignments, read per slice; more only if one user has more.
 const SLICE_ROWS: i64 = 5_000;
 
-/// What a slice did.
+/// Result of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// Belongs to the round after a change of rules or limits.
+    /// Belongs to the walk after a change of rules or limits.
     pub changed: bool,
-    /// Was the last of its round.
+    /// Was the last slice of its walk.
     pub ended: bool,
-    /// Users of it that were nominated.
+    /// Number of enqueued users of the slice.
     pub nominated: u64,
-    /// Users of the whole round so far that were nominated.
+    /// Number of enqueued users of the whole walk so far.
     pub nominated_in_round: i64,
-    /// Slices of the last whole round.
+    /// Slices of the last complete walk.
     pub last_slices: i64,
 }
 
-/// How far the rounds are.
+/// Progress of the walks.
 #[derive(Clone, Debug)]
 pub struct Walked {
-    /// The round after a change has not ended yet.
+    /// The walk after a change has not ended yet.
     pub changed: bool,
-    /// Last user that was compared; empty at the start of a round.
+    /// Last compared user; empty at the start of a walk.
     pub position: String,
-    /// Slices of this round so far, and of the last whole one.
+    /// Slices of this walk so far, and of the last complete one.
     pub slices: (i64, i64),
-    /// Since when this round is wanted.
+    /// Time at which this walk was requested.
     pub wanted_at: OffsetDateTime,
 }
 
-/// Asks for a round at once; under rules with this fingerprint, or those of the last round.
+/// Requests a walk at once, under rules with this fingerprint, or those of the last walk.
 pub(super) async fn want(tx: &mut Tx<'_>, fingerprint: Option<&str>) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO walk (rules, changed, writes)
@@ -55,18 +55,18 @@ pub(super) async fn want(tx: &mut Tx<'_>, fingerprint: Option<&str>) -> Result<(
 }
 
 impl Store {
-    /// Compares the next slice of users; nominates those whose facts and decisions differ, with `writes` also those whose
-    /// role is not what was decided. None, with nothing done, when other rules are in force.
+    /// Compares the next slice of users; enqueues those whose facts and decisions differ, with `writes` also those
+    /// whose role differs from the decision. Returns `None` and does nothing if other rules are in force.
     pub async fn walk_slice(&self, compare: &Compare<'_>) -> Result<Option<Slice>, StoreError> {
         let mut tx = self.begin().await?;
-        // As `erasures::refuse`: an erasure that begins later removes what is written here.
+        // As in `erasures::refuse`: an erasure that begins later removes the rows written here.
         sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
             .execute(&mut tx)
             .await?;
         let row = sqlx::query!(
             r#"SELECT rules, changed, writes, position, slices, last_slices, nominated,
-                   -- Slices are found by index, whatever the planner knows of the tables; the costs that this pretends would
-                   -- have it compile every statement.
+                   -- Finds slices by index, whatever the planner knows of the tables; its pretended costs would
+                   -- otherwise make it compile every statement.
                    set_config('enable_seqscan', 'off', true) AS a, set_config('plan_cache_mode', 'force_custom_plan', true) AS b,
                    set_config('jit', 'off', true) AS c
                FROM walk FOR UPDATE"#
@@ -79,7 +79,7 @@ impl Store {
         if row.rules != compare.fingerprint {
             return Ok(None);
         }
-        // What was in order in shadow mode may be due now: from the start.
+        // A difference that was accepted in shadow mode may be due now, so the walk restarts.
         let anew = compare.writes && !row.writes;
         let changed = row.changed || anew;
         let from = if anew { "" } else { row.position.as_str() };
@@ -127,8 +127,8 @@ impl Store {
         }))
     }
 
-    /// Has users looked at once more whom a worker has in hand: it may have begun under what was in force before. One by one,
-    /// and with no transaction open, so that no lock is held while another is waited for.
+    /// Requests another attempt on users with a running attempt, which may have begun under the previous rules or
+    /// limits. One by one and without an open transaction, so that no lock is held while waiting for another.
     async fn look_again(&self, in_hand: Vec<String>) -> Result<(), StoreError> {
         for user in in_hand {
             sqlx::query!(
@@ -141,7 +141,7 @@ impl Store {
         Ok(())
     }
 
-    /// How far the rounds are; none before the first.
+    /// Progress of the walks; `None` before the first.
     pub async fn walked(&self) -> Result<Option<Walked>, StoreError> {
         let row = sqlx::query!("SELECT changed, position, slices, last_slices, wanted_at FROM walk");
         Ok(row.fetch_optional(&self.pool).await?.map(|row| Walked {
@@ -153,7 +153,7 @@ impl Store {
     }
 }
 
-/// Users of the slice whom a worker has in hand.
+/// Users of the slice with a running attempt.
 async fn users_in_hand(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<String>, StoreError> {
     let in_hand = sqlx::query_scalar!(
         "SELECT user_id FROM nominations WHERE user_id > $1 AND user_id <= $2 AND lease IS NOT NULL",
@@ -163,7 +163,7 @@ async fn users_in_hand(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<Stri
     Ok(in_hand.fetch_all(&mut *tx).await?)
 }
 
-/// The last user id of the slice behind `from`, and whether it is the last slice; no id when nothing is left.
+/// The last user id of the slice behind `from`, and whether the slice is the last; no id if no user is left.
 async fn end_of_slice(tx: &mut Tx<'_>, from: &str) -> Result<(Option<String>, bool), StoreError> {
     let row = sqlx::query!(
         r#"SELECT least(

@@ -1,7 +1,7 @@
-//! Table `workers`: the workers that live, and what they know.
+//! Table `workers`: the live workers, with their release and own limits.
 //!
-//! Owns the signs of life. Must never be what correctness rests on: it keeps rules from being put in force that would make
-//! workers stand back, and shows their own limits.
+//! Owns the heartbeats. Must never be required for correctness: it prevents the activation of rules that running
+//! workers do not know, and shows the workers' own limits.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -9,37 +9,37 @@ use uuid::Uuid;
 use super::{Store, StoreError, Tx};
 use rolekeeper_domain::limits::{Limit, Own};
 
-/// A worker that has not been seen for so many seconds is taken for gone: three signs of life were missed.
+/// Seconds after which a worker without a heartbeat counts as gone: three heartbeats were missed.
 const LIVES_S: f64 = 30.0;
 
-/// A worker, as it describes itself.
+/// A worker's description of itself.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Made at the start of the process.
+    /// Id created at the start of the process.
     pub id: Uuid,
     /// Host and process id.
     pub name: String,
     /// Version of the binary.
     pub release: &'static str,
-    /// Newest format of rules that it knows.
+    /// Newest rules format that it knows.
     pub rules_format: i32,
-    /// Limits of its own settings.
+    /// Limits from its own settings.
     pub own: Own,
 }
 
-/// A worker that lives, as another one or a command sees it.
+/// A live worker, as other workers and commands see it.
 #[derive(Clone, Debug)]
 pub struct Alive {
     /// Host and process id.
     pub name: String,
     /// Version of the binary.
     pub release: String,
-    /// Limits of its own settings.
+    /// Limits from its own settings.
     pub own: Own,
 }
 
 impl Store {
-    /// A sign of life. Removes rows of workers that ended long ago without saying so.
+    /// Stores a heartbeat. Removes rows of workers that ended long ago without removing theirs.
     pub async fn worker_lives(&self, worker: &Worker) -> Result<(), StoreError> {
         let Worker {
             id,
@@ -67,7 +67,7 @@ impl Store {
         Ok(())
     }
 
-    /// The worker has ended.
+    /// Removes a worker that has ended.
     pub async fn worker_ends(&self, id: Uuid) -> Result<(), StoreError> {
         sqlx::query!("DELETE FROM workers WHERE worker_id = $1", id)
             .execute(&self.pool)
@@ -75,7 +75,7 @@ impl Store {
         Ok(())
     }
 
-    /// The workers that live.
+    /// The live workers.
     pub async fn workers_alive(&self) -> Result<Vec<Alive>, StoreError> {
         let rows = sqlx::query!(
             "SELECT name, release, own_limits FROM workers
@@ -96,7 +96,7 @@ impl Store {
     }
 }
 
-/// A living worker that does not know this format of rules, if there is one.
+/// A live worker that does not know this rules format, if any.
 pub(super) async fn unaware_of(tx: &mut Tx<'_>, format: i32) -> Result<Option<String>, StoreError> {
     let unaware = sqlx::query_scalar!(
         r#"SELECT name || ' (release ' || release || ')' AS "name!" FROM workers

@@ -212,7 +212,7 @@ async fn every_fault_of_a_rules_file_is_named_with_its_place() {
         ),
         (
             "[[rule]]\nrole = \"a\"\ngrant_at = 1\nrevoke_below = 1\n[[rule]]\nrole = \"a\"\ngrant_at = 2\nrevoke_below = 1",
-            "second rule for the same role",
+            "another rule has the same role",
         ),
         ("[[rule", "line 1"),
         ("version = 0", "version: expected 1 or more"),
@@ -276,7 +276,7 @@ async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
         .execute(&world.db)
         .await
         .expect("Postgres responds");
-    refused("start a newer binary").await;
+    refused("use a newer binary").await;
     assert!(!world.command(&["migrate"]).await.status.success());
 }
 

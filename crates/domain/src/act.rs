@@ -1,18 +1,18 @@
-//! What an operator does, as the audit keeps it.
+//! An act of an operator, as the audit keeps it.
 //!
-//! Owns the value. Must never hold a secret: a command puts in what it was told, setting by setting.
+//! Owns the value. Must never hold a secret: a command passes only the named settings that it was called with.
 
 use serde_json::Value;
 
 /// An act of an operator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// Which operator.
+    /// Name of the operator.
     pub by: String,
     /// The command.
     pub command: &'static str,
-    /// What it was told: an object, without secrets.
+    /// The arguments of the command: an object, without secrets.
     pub arguments: Value,
-    /// Why.
+    /// The operator's reason.
     pub why: Option<String>,
 }

@@ -1,39 +1,39 @@
-//! What others are told of a role change: subject and payload.
+//! The announcement of a role change: subject and payload.
 //!
-//! Owns the schema of the payload and the form of the subject, both contracts with consumers. Must never leave out
-//! what tells one change from another, and never name a change that was not completed.
+//! Owns the schema of the payload and the form of the subject, both contracts with consumers. Must never omit a field
+//! that distinguishes two changes, and never announce a change that was not completed.
 
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A completed change of a role, as consumers read it: the fields of the JSON payload, in their order.
+/// A completed role change as consumers read it: the fields of the JSON payload, in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Announcement {
     /// Row of the audit; the same in every repeat of this announcement.
     pub change_id: Uuid,
     /// Auth0 user id.
     pub user_id: String,
-    /// The entry of `app_metadata.roles`, as it is.
+    /// The unchanged entry of `app_metadata.roles`.
     pub role: String,
     /// `granted` or `revoked`.
     pub change: String,
-    /// What the rule measured when it was decided.
+    /// The count that the rule compared at the decision.
     pub plays: i64,
-    /// The rule that decided, with its lines.
+    /// The rule that decided, with its thresholds.
     pub rule: Value,
-    /// Event that carried the user over the line; null where another cause did.
+    /// Event with which the count crossed the threshold; null for any other cause.
     pub event_id: Option<String>,
-    /// When it was decided, before any call.
+    /// Time of the decision, before any call.
     #[serde(with = "time::serde::rfc3339")]
     pub decided_at: OffsetDateTime,
-    /// When it was known to be done.
+    /// Time at which the change was known to be done.
     #[serde(with = "time::serde::rfc3339")]
     pub completed_at: OffsetDateTime,
-    /// `written`: the write was answered; `confirmed`: seen at a later look.
+    /// `written`: Auth0 responded to the write; `confirmed`: a later attempt saw the change.
     pub outcome: String,
-    /// Why, where no rule decided it: `user_deleted`, `user_returned`.
+    /// Reason of a change that no rule decided: `user_deleted`, `user_returned`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -45,17 +45,17 @@ impl Announcement {
         format!("roles.{}.{}", token(&self.role), self.change)
     }
 
-    /// The payload, JSON.
+    /// The payload as JSON.
     ///
     /// # Errors
-    /// A date outside the years 0 to 9999, which Postgres' clock does not give.
+    /// A date outside the years 0 to 9999, which the clock of Postgres does not return.
     pub fn payload(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }
 }
 
-/// A role as one token of a subject: any character outside `[A-Za-z0-9_-]` becomes `_`. Two roles may share a
-/// token; the payload tells them apart.
+/// A role as one token of a subject: any character outside `[A-Za-z0-9_-]` becomes `_`. Two roles may share a token;
+/// the payload distinguishes them.
 fn token(role: &str) -> String {
     let plain = |one: char| one.is_ascii_alphanumeric() || one == '_' || one == '-';
     role.chars()

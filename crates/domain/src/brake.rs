@@ -1,63 +1,63 @@
-//! When a mass of changes is stopped until a person has looked.
+//! Decides when a mass of changes is held until the operator acts.
 //!
-//! Owns the decision: more than a number and more than a share of the holders. Must never let a change pass
-//! because counting was cut short.
+//! Owns the decision: more than a number and more than a share of the holders. Must never let a change pass because the
+//! count ended early.
 
 use std::time::Duration;
 
 use super::plan::Change;
 
-/// What one direction may do inside the window before it is braked: whoever wants more must exceed both.
+/// Limits of one kind of change inside the window. The brake engages when both are exceeded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Users that may change, however few hold a role.
+    /// Number of users that may change, however few hold a role.
     pub number: i64,
-    /// Share of the holders that may change, 0 to 1.
+    /// Share of the holders that may change, from 0 to 1.
     pub share: f64,
 }
 
-/// How many known users may be gone inside [`GONE_WINDOW`] before an operator has to look.
+/// Limits on the known users that Auth0 reports as deleted inside [`GONE_WINDOW`] before the brake engages.
 pub const GONE: Limits = Limits {
     number: 10,
     share: 0.01,
 };
-/// How long a user who is gone counts.
+/// Time for which a deleted user counts.
 pub const GONE_WINDOW: Duration = Duration::from_mins(10);
 
-/// The limits of both directions, and the window they hold for.
+/// The limits of both kinds of changes, and their window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrakeLimits {
-    /// For revokes.
+    /// Limits of revokes.
     pub revokes: Limits,
-    /// For grants.
+    /// Limits of grants.
     pub grants: Limits,
-    /// How long a decided change counts.
+    /// Time for which a decided change counts.
     pub window: Duration,
 }
 
-/// How a brake stands for one user.
+/// State of a brake for one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brake {
-    /// A person has let this user pass.
+    /// The operator released this user.
     Released,
-    /// It is engaged.
+    /// The brake is engaged.
     Engaged,
-    /// It is not: the limits decide.
+    /// The brake is not engaged: the limits decide.
     Free,
 }
 
-/// What becomes of a change.
+/// Decision about a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on.
+    /// The change goes on.
     Pass,
-    /// It waits for a person.
+    /// The change is held for the operator.
     Hold,
-    /// So does it, and everything of its kind from here on.
+    /// The change is held, and so are all further changes of its kind.
     Engage,
 }
 
-/// What a person calls the changes of one direction.
+/// The operator's word for the changes of one kind.
 #[must_use]
 pub fn word(change: Change) -> &'static str {
     match change {
@@ -67,7 +67,7 @@ pub fn word(change: Change) -> &'static str {
 }
 
 impl BrakeLimits {
-    /// The limits of one direction.
+    /// The limits of one kind of change.
     #[must_use]
     pub fn of(&self, change: Change) -> Limits {
         match change {
@@ -78,15 +78,15 @@ impl BrakeLimits {
 }
 
 impl Limits {
-    /// Users beyond which counting tells nothing more. Without the number of holders this is where it begins to
-    /// matter.
+    /// Number of changes at which counting may stop. Without the number of holders, it is the number from which the
+    /// holders must be counted.
     #[must_use]
     pub fn enough(self, holders: Option<i64>) -> i64 {
         let of_holders = holders.map_or(0, |holders| self.share_of(holders));
         self.number.max(of_holders).saturating_add(1)
     }
 
-    /// Most users that are not more than the share.
+    /// Largest number of users that does not exceed the share.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a share of a count of rows, rounded down, is a count of rows"
@@ -100,8 +100,8 @@ impl Limits {
     }
 }
 
-/// Judges a change: `changes` users, this one among them, would change inside the window, out of `holders` who
-/// held a role at its start.
+/// Judges a change: `changes` users, this one included, would change inside the window, and `holders` held a role at
+/// its start.
 #[must_use]
 pub fn judge(limits: Limits, brake: Brake, changes: i64, holders: i64) -> Verdict {
     match brake {
@@ -175,7 +175,7 @@ mod tests {
             let whole = judge(limits, Brake::Free, changes, holders);
             let cut = changes.min(limits.enough(Some(holders)));
             prop_assert_eq!(judge(limits, Brake::Free, cut, holders), whole);
-            // Below the first cut the holders need not be counted.
+            // Up to this number of changes the holders need not be counted.
             if changes < limits.enough(None) {
                 prop_assert_eq!(whole, Verdict::Pass);
             }

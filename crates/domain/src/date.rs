@@ -1,8 +1,8 @@
-//! Dates from outside: texts in records, profiles, headers and events, and the bus' store times.
+//! Parses untrusted dates: texts in records, profiles, headers and events, and the bus' store times.
 //!
-//! Owns which of them is a date at all: one that in UTC lies in the years 1 to 9999, which Postgres, its driver and RFC 3339 can all
-//! write. The driver panics on any other, and a panic ends the process. Must never return such a date, nor panic itself; no other
-//! place may parse a date from outside.
+//! Owns the valid range: the years 1 to 9999 in UTC, which Postgres, its driver and RFC 3339 can all represent. The
+//! driver panics on any other date, and a panic ends the process. Must never return a date outside it, nor panic
+//! itself; no other place may parse an untrusted date.
 
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::macros::datetime;
@@ -11,28 +11,28 @@ use time::{OffsetDateTime, UtcOffset};
 const FIRST: OffsetDateTime = datetime!(0001-01-01 0:00 UTC);
 const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59.999_999 UTC);
 
-/// The date that a text of RFC 3339 says, if it is one.
+/// Parses an RFC 3339 date.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the range is judged here")]
 pub fn of_text(text: &str) -> Option<OffsetDateTime> {
     whole_micros(OffsetDateTime::parse(text, &Rfc3339).ok()?)
 }
 
-/// The date that a header says (RFC 9110 writes dates as RFC 2822 does), if it is one.
+/// Parses the date of a header (RFC 9110 writes dates as RFC 2822 does).
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the range is judged here")]
 pub fn of_header(text: &str) -> Option<OffsetDateTime> {
     whole_micros(OffsetDateTime::parse(text, &Rfc2822).ok()?)
 }
 
-/// The date of Unix nanoseconds; the nearest one there is for a time outside the calendar.
+/// The date of Unix nanoseconds, limited to the calendar.
 #[must_use]
 pub fn of_unix_ns(ns: i64) -> OffsetDateTime {
     let exact = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ns)).ok();
     exact.and_then(whole_micros).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// The date in UTC and in whole microseconds, which is all that Postgres keeps; none for one outside the range.
+/// The date in UTC and whole microseconds, the precision of Postgres; `None` outside the range.
 #[must_use]
 pub fn whole_micros(at: OffsetDateTime) -> Option<OffsetDateTime> {
     let at = at.checked_to_offset(UtcOffset::UTC)?;
@@ -81,7 +81,7 @@ mod tests {
         ) {
             let text = format!("{year:04}-{rest}");
             if let Some(date) = of_text(&text) {
-                // As the driver and serde write it.
+                // The driver and serde write it in this form.
                 prop_assert_eq!(date.checked_to_offset(UtcOffset::UTC), Some(date));
                 let written = date.format(&Rfc3339).unwrap();
                 prop_assert_eq!(of_text(&written), Some(date));

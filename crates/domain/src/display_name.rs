@@ -1,19 +1,19 @@
-//! What a user is called: `user_metadata.displayName`.
+//! The display name of a user: `user_metadata.displayName`.
 //!
-//! Owns what a name may be and which one, if any, is to be written. Must never give the default to a user who has
-//! anything there, and never let a NUL or another control character through: Postgres' `text` refuses NUL.
+//! Owns the valid form of a name and which name, if any, must be written. Must never give the default to a user who has
+//! any value there, and never accept NUL or another control character: Postgres' `text` refuses NUL.
 
 use std::fmt;
 
-/// Longest display name, in characters. A profile at Auth0 holds 10 KB in all.
+/// Maximum length of a display name, in characters. A whole profile at Auth0 holds 10 KB.
 pub const MAX_DISPLAY_NAME_CHARS: usize = 100;
 
-/// A display name that may be written: 1 to 100 characters, not only blanks, no control characters.
+/// A valid display name: 1 to 100 characters, not only blanks, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplayName(String);
 
 impl DisplayName {
-    /// Accepts `raw` as it stands if it is well formed; otherwise says what is expected.
+    /// Accepts `raw` unchanged if it is valid; otherwise returns the expected form.
     pub fn parse(raw: impl Into<String>) -> Result<Self, &'static str> {
         let raw = raw.into();
         let well_formed = !raw.trim().is_empty()
@@ -33,28 +33,28 @@ impl DisplayName {
     }
 }
 
-/// `user_metadata.displayName` as a profile showed it.
+/// `user_metadata.displayName` as a profile shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenName {
     /// No `user_metadata`, or no `displayName` in it, or null.
     Missing,
-    /// A text, also an empty one.
+    /// A text, possibly empty.
     Is(String),
-    /// Anything else. The user has something there: it is not overwritten but by a wish.
+    /// Any other value. It is overwritten only by a name that the user requested.
     Odd,
 }
 
-/// Why a name is written.
+/// Source of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NamedBy {
-    /// The user had none.
+    /// The user had no name.
     Default,
-    /// The user said so.
+    /// The user requested the name.
     Wish,
 }
 
 impl NamedBy {
-    /// As a label.
+    /// The label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,12 +64,12 @@ impl NamedBy {
     }
 }
 
-/// A name that is to be written. Prints itself without the name, which is the user's own affair.
+/// A name to write. Prints without the name, which is private data of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Naming {
     /// The name.
     pub name: DisplayName,
-    /// Why.
+    /// Source of the name.
     pub by: NamedBy,
 }
 
@@ -77,13 +77,13 @@ impl fmt::Display for Naming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.by {
             NamedBy::Default => "default display name",
-            NamedBy::Wish => "wished display name",
+            NamedBy::Wish => "requested display name",
         })
     }
 }
 
-/// The name to write to a profile that shows `seen`: the wish unless it is there already, else the default if there
-/// is nothing. While a name is `refused` none is sent: another would most likely be refused too, and hold up the roles
+/// The name to write to a profile that shows `seen`: the requested name unless it is already there, else the default if
+/// there is none. While a name is `refused` none is sent: another would most likely be refused too, and delay the roles
 /// that are written with it.
 #[must_use]
 pub fn naming(
@@ -149,7 +149,7 @@ mod tests {
             (there("Bob"), Some(&wish), Some(&default), false, wish_is),
             (SeenName::Odd, Some(&wish), None, false, wish_is),
             (there("Ann"), Some(&wish), Some(&default), false, None),
-            // While one is refused, no other is tried.
+            // While a name is refused, no other name is sent.
             (there("Bob"), Some(&wish), Some(&default), true, None),
             (SeenName::Missing, Some(&wish), Some(&default), true, None),
             (SeenName::Missing, None, Some(&default), true, None),

@@ -1,7 +1,7 @@
-//! The keyed hash by which erased people are known.
+//! The keyed hash that identifies erased users.
 //!
-//! Owns the form of the key and of the hash. Must never show the key, nor let the hash be had without it: an id is short
-//! and of a known form, so a plain hash of it could be guessed.
+//! Owns the form of the key and of the hash. Must never show the key, nor allow a hash without it: an id is short and
+//! has a known form, so a plain hash could be guessed.
 
 use std::fmt;
 
@@ -9,22 +9,22 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use sha2::digest::generic_array::GenericArray;
 
-/// Shortest key, in bytes: as long as the hash.
+/// Minimum length of a key, in bytes: the length of the hash.
 pub const MIN_KEY_BYTES: usize = 32;
 
-/// What is hashed to tell one key from another; ids are hashed behind another word.
+/// Input of the hash that identifies a key; ids are hashed with another prefix.
 const CHECK: &[u8] = b"check";
 const USER: &[u8] = b"user ";
 
 /// HMAC-SHA-256 (RFC 2104, FIPS 198-1).
 pub type Hash = [u8; 32];
 
-/// The key that people are erased with.
+/// The key for the hashes of erased users.
 #[derive(Clone)]
 pub struct ErasureKey(Hmac<Sha256>);
 
 impl ErasureKey {
-    /// Takes the bytes of a key; nothing when they are too few.
+    /// A key from its bytes; `None` if they are too few.
     #[must_use]
     pub fn new(key: &[u8]) -> Option<Self> {
         let long = key.len() >= MIN_KEY_BYTES;
@@ -37,7 +37,7 @@ impl ErasureKey {
         self.digest(&[USER, user.as_bytes()])
     }
 
-    /// Tells this key from others without telling anything of it.
+    /// Identifies this key without revealing it.
     #[must_use]
     pub fn check_value(&self) -> Hash {
         self.digest(&[CHECK])
@@ -58,7 +58,7 @@ impl fmt::Debug for ErasureKey {
     }
 }
 
-/// What stands in the audit in place of an erased id: `erased:` and the hash in hex.
+/// The replacement of an erased id in the audit: `erased:` and the hash in hex.
 #[must_use]
 pub fn pseudonym(hash: &Hash) -> String {
     format!("erased:{:x}", GenericArray::from(*hash))
@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_the_standard_and_hangs_on_the_key() {
-        // RFC 4231, test case 1, is shorter than our least key; its arithmetic is checked through the long form, case 6.
+        // The key of RFC 4231, test case 1, is shorter than our minimum; case 6, with a long key, covers its
+        // arithmetic.
         let key = ErasureKey::new(&[0xaa; 131]).unwrap();
         let text: &[u8] = b"Test Using Larger Than Block-Size Key - Hash Key First";
         assert!(pseudonym(&key.digest(&[text])).starts_with("erased:60e431591ee0b67f0d8a26aacbf5b77f"));

@@ -1,7 +1,7 @@
-//! App events: the bytes of one message become an [`Event`], or a [`Reject`] that says why not.
+//! Parses an app event: the bytes of one message become an [`Event`], or a [`Reject`] with the reason.
 //!
-//! Owns the contract of `APP_EVENTS`: field names, types, limits, subjects. Must never panic on any input,
-//! copy what it can borrow, nor let a time stamp of the publisher influence what is counted.
+//! Owns the contract of `APP_EVENTS`: field names, types, limits, subjects. Must never panic on any input, copy what it
+//! can borrow, nor let a timestamp of the publisher influence a count.
 
 use std::borrow::Cow;
 
@@ -19,9 +19,9 @@ pub use reject::{Reason, Reject};
 pub(super) use reject::{bad_value, excerpt};
 pub use subject::{PARTITIONS, partition};
 
-/// Largest payload of an app event, in bytes: twice what the contract needs with every character escaped.
+/// Maximum payload of an app event, in bytes: twice the size of the largest event with every character escaped.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
-/// Longest name of a playlist, in characters.
+/// Maximum length of a playlist's name, in characters.
 pub const MAX_NAME_CHARS: usize = 256;
 
 /// Subject prefix of plays and retractions; the partition of the playlist's id follows.
@@ -29,46 +29,46 @@ const PLAYS: &str = "plays.";
 /// Subject prefix of playlists saved and deleted; the partition of the playlist's id follows.
 const PLAYLISTS: &str = "playlists.";
 
-/// Something that happened to one playlist. Ids and names borrow from the payload where JSON allows it.
+/// One event of a playlist. Ids and names borrow from the payload where JSON allows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// The publisher's id of this event.
     pub id: Token<'a>,
-    /// The playlist it happened to.
+    /// The playlist that the event concerns.
     pub playlist: Token<'a>,
-    /// What happened.
+    /// The type of the event with its data.
     pub kind: Kind<'a>,
 }
 
-/// What happened to the playlist.
+/// The types of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// A song of it was played.
     Play,
-    /// The play with the id `of` does not count after all.
+    /// The play with the id `of` no longer counts.
     Retraction {
         /// Id of the retracted play; it may not have arrived yet.
         of: Token<'a>,
     },
-    /// It was created, renamed, given to another owner, or brought back.
+    /// The playlist was created, renamed, given to another owner, or restored.
     Saved {
-        /// Whose playlist it is from now on.
+        /// The new owner.
         owner: UserId<'a>,
-        /// How it is called from now on.
+        /// The new name.
         name: Cow<'a, str>,
     },
-    /// It is gone and takes no plays until it is saved again.
+    /// The playlist is deleted and takes no plays until it is saved again.
     Deleted {
-        /// Deleted only if it is this user's then; whoever owns it without one.
+        /// Deletes only a playlist of this user; without a user, a playlist of any owner.
         owner: Option<UserId<'a>>,
     },
-    /// A retraction of a play that was retracted before: changes nothing. Never parsed, see
+    /// A duplicate retraction of the same play: it changes nothing. It is never parsed, see
     /// [`super::tally::void_repeats`].
     Repeat,
 }
 
 impl Event<'_> {
-    /// The same event, free of the payload it was parsed from.
+    /// The same event without borrows from its payload.
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         Event {
@@ -90,7 +90,7 @@ impl Event<'_> {
     }
 }
 
-/// Reads one message. `subject` is the one it has in the stream, where the playlist's id has become its partition.
+/// Parses one message. `subject` is its subject in the stream, where the partition replaces the playlist's id.
 pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> {
     let mut raw = raw::read(payload)?;
     let (prefix, kind) = kind(&mut raw)?;
@@ -102,7 +102,7 @@ pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> 
             Reason::SubjectMismatch,
             "playlist_id",
             format_args!(
-                "\"{playlist}\" is of partition {}, it came on the subject \"{}\"",
+                "\"{playlist}\" is in partition {}, but came on the subject \"{}\"",
                 partition(playlist.as_str()),
                 excerpt(subject)
             ),
@@ -118,7 +118,7 @@ pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> 
     }
 }
 
-/// What happened, and under which subject prefix it belongs.
+/// The type of the event, and the subject prefix where it belongs.
 fn kind<'a>(raw: &mut Raw<'a>) -> Result<(&'static str, Kind<'a>), Reject> {
     match required("type", raw.kind.take())?.as_ref() {
         "play" => {
@@ -145,13 +145,13 @@ fn kind<'a>(raw: &mut Raw<'a>) -> Result<(&'static str, Kind<'a>), Reject> {
             Ok((PLAYLISTS, Kind::Deleted { owner }))
         }
         unknown => {
-            let fault = format!("no event type \"{}\" is known", excerpt(unknown));
+            let fault = format!("unknown event type \"{}\"", excerpt(unknown));
             Err(Reject::new(Reason::UnknownType, "type", fault))
         }
     }
 }
 
-/// Who listened to what and when: part of the contract, so it has to be right, though no count needs it.
+/// Checks listener, song and time of a play. They are part of the contract, although no count needs them.
 fn check_listening(raw: &mut Raw<'_>) -> Result<(), Reject> {
     user_id("listener_id", raw.listener_id.take())?;
     token("song_id", raw.song_id.take())?;
@@ -159,11 +159,7 @@ fn check_listening(raw: &mut Raw<'_>) -> Result<(), Reject> {
     if played_at::is_time(&played_at) {
         Ok(())
     } else {
-        Err(bad_value(
-            "played_at",
-            "expected a time as in RFC 3339",
-            &played_at,
-        ))
+        Err(bad_value("played_at", "expected a time in RFC 3339", &played_at))
     }
 }
 

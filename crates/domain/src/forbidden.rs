@@ -1,21 +1,21 @@
-//! Roles that this program never adds to a user.
+//! Roles that rolekeeper never grants.
 //!
-//! Owns the list, and the refusal of rules that name one of them. Must never keep such a role from being left as it is or
-//! taken out again: only adding is forbidden.
+//! Owns the list, and the refusal of rules that name one of them. Must never prevent such a role from being kept or
+//! removed: only granting is forbidden.
 
 use super::rule::Versioned;
 
-/// What is forbidden unless the setting says otherwise.
+/// The forbidden roles unless the setting says otherwise.
 pub const DEFAULT: &str = "admin,owner,superadmin";
-/// The setting that forbids nothing.
+/// The value of the setting that forbids no role.
 const NONE: &str = "none";
 
-/// The list; upper and lower case are the same.
+/// The list of forbidden roles, compared without case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForbiddenRoles(Vec<String>);
 
 impl ForbiddenRoles {
-    /// Reads names separated by commas; an empty text is the default, `none` forbids nothing.
+    /// Parses names separated by commas. An empty text is the default, `none` forbids no role.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
@@ -28,16 +28,16 @@ impl ForbiddenRoles {
         Self(names.map(str::to_lowercase).collect())
     }
 
-    /// Whether the role is never added.
+    /// Whether granting the role is forbidden.
     #[must_use]
     pub fn has(&self, role: &str) -> bool {
         self.0.contains(&role.to_lowercase())
     }
 
-    /// Reads a rules file.
+    /// Parses a rules file.
     ///
     /// # Errors
-    /// What is wrong with it, or the rule whose role is forbidden.
+    /// The faults of the file, or the rule whose role is forbidden.
     pub fn parse_rules(&self, text: &str) -> Result<Versioned, String> {
         let file = Versioned::parse(text).map_err(|faults| faults.to_string())?;
         for rule in file.rules.as_slice() {

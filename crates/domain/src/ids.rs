@@ -1,7 +1,7 @@
 //! Identifiers: parsed once at the edge, trusted afterwards.
 //!
-//! Owns what a well-formed id is. Must never let a NUL or another control character through: Postgres'
-//! `text` refuses NUL, so one such id would poison a whole batch.
+//! Owns the valid form of an id. Must never accept NUL or another control character: Postgres' `text` refuses NUL, so
+//! one invalid id would fail a whole batch.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,12 +10,12 @@ use kept::Kept;
 
 mod kept;
 
-/// Longest event, playlist or song id, in bytes.
+/// Maximum length of an event, playlist or song id, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 64;
-/// Longest user id, in bytes.
+/// Maximum length of a user id, in bytes.
 pub const MAX_USER_ID_BYTES: usize = 255;
 
-/// Which bytes a token may hold.
+/// The bytes that a token may contain.
 const OF_TOKENS: [bool; 256] = {
     let mut of_tokens = [false; 256];
     let mut byte = 0_u8;
@@ -26,21 +26,21 @@ const OF_TOKENS: [bool; 256] = {
     of_tokens
 };
 
-/// An event, playlist or song id: `[A-Za-z0-9_-]{1,64}`, so that it is also a NATS subject token.
+/// An event, playlist or song id: `[A-Za-z0-9_-]{1,64}`, which is also a valid NATS subject token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token<'a>(Kept<'a>);
 
-/// An Auth0 user id such as `auth0|abc`: 1 to 255 bytes without control characters. It may hold several
-/// `|` and characters such as `@`, `.`, `+` or a space.
+/// An Auth0 user id like `auth0|abc`: 1 to 255 bytes without control characters. It may contain several `|` and
+/// characters like `@`, `.`, `+` or a space.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId<'a>(Cow<'a, str>);
 
 impl<'a> Token<'a> {
-    /// Accepts `raw` if it is well formed; otherwise says what is expected.
+    /// Accepts `raw` if it is valid; otherwise returns the expected form.
     pub fn parse(raw: impl Into<Cow<'a, str>>) -> Result<Self, &'static str> {
         let raw = raw.into();
         let well_formed = (1..=MAX_TOKEN_BYTES).contains(&raw.len())
-            // Every byte is looked at, so that the loop has no early way out and is unrolled.
+            // The loop checks every byte without an early exit, so that the compiler can unroll it.
             && raw
                 .bytes()
                 .fold(true, |so_far, byte| so_far & OF_TOKENS[usize::from(byte)]);
@@ -57,7 +57,7 @@ impl<'a> Token<'a> {
         self.0.as_str()
     }
 
-    /// The same id, free of the buffer it was parsed from.
+    /// The same id without borrows from its buffer.
     #[must_use]
     pub fn into_owned(self) -> Token<'static> {
         Token(self.0.into_owned())
@@ -65,7 +65,7 @@ impl<'a> Token<'a> {
 }
 
 impl<'a> UserId<'a> {
-    /// Accepts `raw` if it is well formed; otherwise says what is expected.
+    /// Accepts `raw` if it is valid; otherwise returns the expected form.
     pub fn parse(raw: impl Into<Cow<'a, str>>) -> Result<Self, &'static str> {
         let raw = raw.into();
         if (1..=MAX_USER_ID_BYTES).contains(&raw.len()) && !has_control(&raw) {
@@ -81,16 +81,16 @@ impl<'a> UserId<'a> {
         &self.0
     }
 
-    /// The same id, free of the buffer it was parsed from.
+    /// The same id without borrows from its buffer.
     #[must_use]
     pub fn into_owned(self) -> UserId<'static> {
         UserId(Cow::Owned(self.0.into_owned()))
     }
 }
 
-/// Whether `text` holds a control character.
+/// Whether `text` contains a control character.
 pub(super) fn has_control(text: &str) -> bool {
-    // Almost all text is plain ASCII, and bytes are quicker to look at than characters.
+    // Almost all text is plain ASCII, and bytes are faster to check than characters.
     let plain = text
         .bytes()
         .fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'));

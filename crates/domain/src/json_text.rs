@@ -1,9 +1,10 @@
-//! JSON text from outside, made legible before it is parsed.
+//! Repairs untrusted JSON text before it is parsed.
 //!
-//! Owns what one odd value may spoil: itself. Half of a surrogate pair (`JavaScript` cuts texts between UTF-16 units, and
-//! `JSON.stringify` then writes an escape such as `\ud83d` that stands for no character), a number beyond f64, and nesting
-//! beyond all use make serde refuse a whole document. Must never change the length of a text, so that offsets into a repaired
-//! text are offsets into the original, nor return a value that is nested more deeply than serde reads back.
+//! Owns the damage that one invalid value may do: it affects only itself. Serde refuses a whole document because of
+//! half a surrogate pair (`JavaScript` cuts texts between UTF-16 units, and `JSON.stringify` then writes an escape like
+//! `\ud83d` that is no character), a number beyond f64, or extreme nesting. Must never change the length of a text, so
+//! that offsets into a repaired text are offsets into the original, nor return a value nested more deeply than serde
+//! can parse again.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,22 +12,22 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// Deepest nesting that is kept of a document that serde refuses as a whole; serde itself reads 127 levels.
+/// Maximum nesting that is kept of a document that serde refuses as a whole; serde itself reads 127 levels.
 const DEEPEST: usize = 100;
-/// How far down a document odd values are looked for; an odd value below spoils the member around it.
+/// Levels of a document in which invalid values are searched; a deeper invalid value affects the member around it.
 const LEVELS: usize = 16;
 
-/// What takes the place of half a pair; an escape, and as long as the one that it replaces.
+/// Replacement of half a pair: an escape with the same length.
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";
 
-/// The same JSON text with each lone surrogate escape replaced by the escape of U+FFFD. Borrows where nothing is to be replaced.
-/// A text that is no JSON stays no JSON.
+/// The same JSON text with each lone surrogate escape replaced by the escape of U+FFFD. Borrows if there is nothing to
+/// replace. A text that is no JSON stays invalid.
 #[must_use]
 pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     let mut repaired: Option<Vec<u8>> = None;
     let bytes = json.as_bytes();
     let mut at = 0;
-    // A backslash stands inside strings only, and an escaped one is passed over together with what follows it.
+    // A backslash occurs only inside strings. An escaped backslash is skipped together with the next character.
     while let Some(found) = bytes[at..].iter().position(|&byte| byte == b'\\') {
         at += found;
         at += match (unit_at(bytes, at), unit_at(bytes, at + 6)) {
@@ -43,13 +44,13 @@ pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     }
     match repaired.map(String::from_utf8) {
         Some(Ok(text)) => Cow::Owned(text),
-        // ASCII in place of ASCII cannot spoil a text.
+        // ASCII replaced by ASCII leaves valid UTF-8.
         Some(Err(_)) | None => Cow::Borrowed(json),
     }
 }
 
-/// The members of a JSON object. A member that serde refuses is left out; as an element of a list it becomes null. None if the
-/// text is no object. Lone surrogates have to be replaced before.
+/// The members of a JSON object. A member that serde refuses is left out; as an element of a list it becomes null.
+/// `None` if the text is no object. Lone surrogates must be replaced first.
 #[must_use]
 pub fn object(json: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(json).ok().or_else(|| members(json, 0))
@@ -83,7 +84,7 @@ fn legible(json: &str, level: usize) -> Option<Value> {
     }
 }
 
-/// How many lists and objects lie inside each other, at the deepest place of a JSON text.
+/// Maximum nesting of lists and objects in a JSON text.
 fn nesting(json: &str) -> usize {
     let (mut now, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
@@ -102,7 +103,7 @@ fn nesting(json: &str) -> usize {
     deepest
 }
 
-/// The UTF-16 unit that the escape at `at` stands for; none if no `\u` escape stands there.
+/// The UTF-16 unit of the escape at `at`; `None` if there is no `\u` escape.
 fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
     let [b'\\', b'u', digits @ ..] = bytes.get(at..at + 6)? else {
         return None;

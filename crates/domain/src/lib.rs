@@ -1,5 +1,5 @@
-//! Decides. Everything here is pure: no IO, no async, no clock, no randomness, no logging; time and
-//! chance come in as arguments, results go out as values.
+//! Decisions. Everything here is pure: no IO, no async, no clock, no randomness, no logging. Time and randomness are
+//! arguments; results are values.
 
 pub mod act;
 pub mod announcement;

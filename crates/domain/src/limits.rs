@@ -1,7 +1,7 @@
-//! What may be written at Auth0, and how much: limits that hold for all workers.
+//! Limits on writes at Auth0, which apply to all workers.
 //!
-//! Owns names, ranges and defaults, and which of two values is the tighter one. Must never let a worker's own setting
-//! loosen what holds for all.
+//! Owns names, ranges and defaults, and which of two values is tighter. Must never let a worker's own setting loosen a
+//! limit of all workers.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use super::pacer::MAX_RESERVE;
 pub enum Limit {
     /// Whether anything is written: 1 for on, 0 for shadow mode.
     Writes,
-    /// Users who may lose a role inside the window, however few hold one.
+    /// Number of users that may lose a role inside the window, however few hold one.
     BrakeRevokes,
-    /// Share of the holders who may lose a role inside the window.
+    /// Share of the holders that may lose a role inside the window.
     BrakeRevokesShare,
-    /// Users who may get a role inside the window, however few hold one.
+    /// Number of users that may get a role inside the window, however few hold one.
     BrakeGrants,
-    /// How many may get a role inside the window, as a share of those who hold one.
+    /// Number of users that may get a role inside the window, as a share of the holders.
     BrakeGrantsShare,
-    /// Seconds for which a change counts towards the brake.
+    /// Time for which a change counts towards the brake, in seconds.
     BrakeWindowS,
     /// Share of the tenant's rate limit left to other clients.
     Reserve,
 }
 
 impl Limit {
-    /// Each of them, in the order in which they are shown.
+    /// Every limit, in display order.
     pub const ALL: [Self; 7] = [
         Self::Writes,
         Self::BrakeRevokes,
@@ -39,7 +39,7 @@ impl Limit {
         Self::Reserve,
     ];
 
-    /// Its name, in the table and on the command line.
+    /// Name of the limit, in the table and on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Limit {
         }
     }
 
-    /// The limit of this name.
+    /// The limit with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|limit| limit.as_str() == name)
@@ -70,10 +70,10 @@ impl Limit {
         }
     }
 
-    /// Reads a value.
+    /// Parses a value.
     ///
     /// # Errors
-    /// What is expected instead.
+    /// The expected form of the value.
     pub fn parse(self, text: &str) -> Result<f64, &'static str> {
         let whole = |range: std::ops::RangeInclusive<u32>| {
             let number = text.trim().parse::<u32>().ok();
@@ -98,7 +98,7 @@ impl Limit {
         }
     }
 
-    /// A value, as it is read.
+    /// A value in the form that `parse` accepts.
     #[must_use]
     pub fn show(self, value: f64) -> String {
         match self {
@@ -108,7 +108,7 @@ impl Limit {
         }
     }
 
-    /// The tighter of two values: longer windows and larger reserves, else the smaller one.
+    /// The tighter of two values: the longer window, the larger reserve, else the smaller value.
     #[must_use]
     pub fn tighter(self, one: f64, other: f64) -> f64 {
         match self {
@@ -118,11 +118,11 @@ impl Limit {
     }
 }
 
-/// A value of each limit.
+/// One value for each limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits([f64; 7]);
 
-/// The limits of a worker's own settings, where it has any.
+/// The limits that a worker's own settings give.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Own([Option<f64>; 7]);
 
@@ -143,7 +143,7 @@ impl FromIterator<(Limit, f64)> for Own {
 }
 
 impl Own {
-    /// Those that are set.
+    /// The limits with a value.
     pub fn iter(&self) -> impl Iterator<Item = (Limit, f64)> {
         let all = Limit::ALL.into_iter().zip(self.0);
         all.filter_map(|(limit, value)| Some((limit, value?)))
@@ -151,18 +151,18 @@ impl Own {
 }
 
 impl Limits {
-    /// Sets one.
+    /// Sets one limit.
     pub fn set(&mut self, limit: Limit, value: f64) {
         self.0[limit as usize] = value;
     }
 
-    /// The value of one.
+    /// The value of one limit.
     #[must_use]
     pub fn get(&self, limit: Limit) -> f64 {
         self.0[limit as usize]
     }
 
-    /// With a worker's own settings, which only tighten.
+    /// Tightens the limits by a worker's own settings.
     #[must_use]
     pub fn tightened(mut self, own: &Own) -> Self {
         for (limit, value) in own.iter() {
@@ -171,7 +171,7 @@ impl Limits {
         self
     }
 
-    /// Whether anything is written.
+    /// Whether writes are enabled.
     #[must_use]
     pub fn writes(&self) -> bool {
         self.get(Limit::Writes) > 0.0

@@ -1,10 +1,10 @@
-//! What is known of one user, put together from records and from answers of the Management API.
+//! The local copy of one user, built from records and from responses of the Management API.
 //!
-//! Owns which source is believed: rank comes before date. An answer replaces all that was said before it was asked for. A record
-//! is a hint: one that is newer than the last answer changes e-mail, name, picture and the last login, and nothing else; roles,
-//! plan, flags and whatever opens a feature come from answers alone. Merging is commutative, associative and idempotent, so
-//! neither the order nor the number of records matters. Must never let what says nothing (missing, null, empty, masked)
-//! overwrite what is known.
+//! Owns the precedence of sources: rank comes before date. A response replaces everything with a date before its
+//! request. A record is a hint: if it is newer than the last response it changes e-mail, name, picture and the last
+//! login, and nothing else; roles, plan, flags and anything that unlocks a feature come from responses alone. Merging
+//! is commutative, associative and idempotent, so neither the order nor the number of records matters. Must never let
+//! an empty value (missing, null, empty, masked) overwrite a known one.
 
 use std::collections::BTreeMap;
 
@@ -21,31 +21,31 @@ mod values;
 pub use values::kept_profile;
 use values::{OF_RECORDS, Source};
 
-/// What was said, and when that was so.
+/// A value with its date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The value; never null.
     pub value: Value,
-    /// The date of the source, in whole microseconds: a record's own by Auth0's clock, but at most when its stream stored it; of an
-    /// answer, when it was asked for, by Postgres' clock.
+    /// The date of the source, in whole microseconds. For a record: its own date by Auth0's clock, but at most the time
+    /// at which its stream stored it. For a response: the time of the request, by Postgres' clock.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
 
-/// The local copy of one user, or the part of it that one source tells.
+/// The local copy of one user, or the part of it that one source contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalCopy {
-    /// What is known, by name: `email`, `email_verified`, `name`, `nickname`, `username`, `phone_number`,
+    /// The known values by name: `email`, `email_verified`, `name`, `nickname`, `username`, `phone_number`,
     /// `phone_verified`, `picture`, `created_at`, `logins_count`, `connection`, `strategy`, `roles`, `display_name`.
     pub fields: BTreeMap<String, Said>,
     /// Newest login.
     pub last_login_at: Option<OffsetDateTime>,
-    /// When the newest answer was asked for, by Postgres' clock; none while there is none.
+    /// Request time of the newest response, by Postgres' clock; `None` without a response.
     pub asked_at: Option<OffsetDateTime>,
 }
 
 impl LocalCopy {
-    /// Both together: the newer answer, and of what is newer than it, field by field, the newest.
+    /// Merges both: the newer response, and for each field the newest value after it.
     #[must_use]
     pub fn merge(mut self, mut other: Self) -> Self {
         let asked_at = self.asked_at.max(other.asked_at);
@@ -64,7 +64,8 @@ impl LocalCopy {
         self
     }
 
-    /// What a record says, dated at most `stored`, when its stream stored it: a record cannot tell of what is to come.
+    /// The profile data of a record, dated at most `stored`, the time at which its stream stored it, since no record
+    /// can describe the future.
     #[must_use]
     pub fn at_most(mut self, stored: OffsetDateTime) -> Self {
         for said in self.fields.values_mut() {
@@ -74,15 +75,15 @@ impl LocalCopy {
         self
     }
 
-    /// What is known now that Auth0 showed the user, asked at `asked_at`. A copy that knows of no answer has nothing that is to be
-    /// kept; an answer that was asked for before the last one changes nothing.
+    /// The copy after Auth0 showed the user, requested at `asked_at`. A copy without a response keeps nothing; a
+    /// response requested before the last one changes nothing.
     #[must_use]
     pub fn answered(self, profile: &Map<String, Value>, asked_at: OffsetDateTime) -> Self {
         self.replaced(asked_at, |answer, at| {
             for (name, value) in values::fields_of(profile, Source::Answer) {
                 answer.say(name, Some(value), at);
             }
-            // A user without the key has no roles, and that is known then.
+            // A user without the key is known to have no roles.
             if values::has_no_roles(profile) {
                 answer.say("roles", Some(Value::Array(vec![])), at);
             }
@@ -90,7 +91,7 @@ impl LocalCopy {
         })
     }
 
-    /// What is known now that Auth0 said that it does not know the user, asked at `asked_at`: nothing.
+    /// The copy after Auth0 responded, to a request at `asked_at`, that the user does not exist: empty.
     #[must_use]
     pub fn unknown(self, asked_at: OffsetDateTime) -> Self {
         let mut gone = self.replaced(asked_at, |_, _| {});
@@ -100,7 +101,7 @@ impl LocalCopy {
         gone
     }
 
-    /// An answer in place of what was said before it was asked for.
+    /// Replaces everything dated before the request with the response.
     fn replaced(mut self, asked_at: OffsetDateTime, fill: impl FnOnce(&mut Self, OffsetDateTime)) -> Self {
         let at = whole_micros(asked_at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let mut answer = Self {
@@ -109,33 +110,33 @@ impl LocalCopy {
         };
         fill(&mut answer, at);
         if self.asked_at.is_none() {
-            // Put together by rules that let records say anything, also of the future.
+            // Such a copy was built by older code, which let records set any field, also with future dates.
             self = Self::default();
         }
         self.merge(answer)
     }
 
-    /// Takes from a part of a user, as of `at`, what a record may say.
+    /// Takes the fields that a record may set from a part of a user, as of `at`.
     pub(super) fn record(&mut self, user: &Map<String, Value>, at: OffsetDateTime) {
         for (name, value) in values::fields_of(user, Source::Record) {
             self.say(name, Some(value), at);
         }
     }
 
-    /// Takes one text as of `at`, if it says anything and a record may say it.
+    /// Takes one text as of `at`, if it is not empty and a record may set it.
     pub(super) fn record_text(&mut self, name: &str, text: &str, at: OffsetDateTime) {
         if OF_RECORDS.contains(&name) {
             self.say(name, values::text_value(name, text, Source::Record), at);
         }
     }
 
-    /// A profile's own `updated_at`.
+    /// `updated_at` of a profile.
     #[must_use]
     pub fn date_of(profile: &Map<String, Value>) -> Option<OffsetDateTime> {
         values::date_in(profile, "updated_at")
     }
 
-    /// Whether it says nothing at all.
+    /// Whether the copy has no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -150,8 +151,8 @@ impl LocalCopy {
     }
 }
 
-/// The newer of two; of two with one date the longer text, then the later one in the alphabet: any rule will do, as long as
-/// all orders of arrival come to the same end.
+/// The newer of two values. With equal dates the longer text wins, then the alphabetically later one: any rule works if
+/// the result does not depend on the order of arrival.
 fn newer(known: Option<Said>, said: Said) -> Said {
     let Some(known) = known else {
         return said;

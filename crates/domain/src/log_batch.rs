@@ -1,7 +1,7 @@
-//! A webhook body becomes the records in it.
+//! Splits a webhook body into its records.
 //!
-//! Owns how the body tells its own form and which subject and message id each record gets. Must never panic,
-//! judge a record, change a byte of one, nor lose one: what cannot be split goes on whole, as unreadable.
+//! Owns the detection of a body's form, and the subject and message id of each record. Must never panic, judge a
+//! record, change a byte of one, nor lose one: a part that cannot be split is forwarded whole, as unreadable.
 
 use std::borrow::Cow;
 
@@ -16,26 +16,26 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-/// Subject token of records whose type cannot be one.
+/// Subject token of records whose type is no valid token.
 pub const OTHER: &str = "other";
-/// Subject token of `CloudEvents` from Event Streams, whatever their type: those types hold dots.
+/// Subject token of `CloudEvents` from Event Streams, whatever their type, since these types contain dots.
 pub const EVENT: &str = "event";
-/// Subject token of what is no record at all; it ends in the dead letters.
+/// Subject token of a piece that is no record; it becomes a dead letter.
 pub const UNREADABLE: &str = "unreadable";
 
-/// Longest type that becomes a subject token, in bytes.
+/// Maximum length of a type used as a subject token, in bytes.
 const MAX_TYPE_BYTES: usize = 64;
-/// Longest id of a record that becomes a message id, in bytes. Auth0's are 56.
+/// Maximum length of a record's id used as a message id, in bytes. Auth0's have 56.
 const MAX_ID_BYTES: usize = 128;
 
 /// One message for the stream of tenant logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
-    /// A record byte for byte as it was sent, or what could not be read as one.
+    /// A record byte for byte as sent, or a piece that is no record.
     pub bytes: &'a [u8],
-    /// Where it goes.
+    /// Subject of the message.
     pub subject: Subject,
-    /// What the bus drops repeats by: the record's own id, or else the SHA-256 of the bytes in hex.
+    /// Id by which the bus drops duplicates: the record's own id, or else the SHA-256 of the bytes in hex.
     pub message_id: String,
 }
 
@@ -50,7 +50,7 @@ impl Subject {
         &self.0
     }
 
-    /// A record's type, if it can be a token and is none of ours.
+    /// A record's type, if it is a valid token and none of the reserved ones.
     fn of_type(kind: Option<String>) -> Self {
         let fits = |kind: &String| {
             (1..=MAX_TYPE_BYTES).contains(&kind.len())
@@ -63,13 +63,13 @@ impl Subject {
     }
 }
 
-/// Splits a body into its records, in their order, one at a time: nothing but a position is held.
+/// Splits a body into its records, in order, one at a time; it holds only a position.
 ///
 /// The forms are those of Auth0's log streams and Event Streams: an array; `{"logs":[…]}`; JSON Lines; one record; one
-/// `CloudEvent`. Forwarders put JSON values one behind another, with blanks, commas, line ends or RFC 7464's separator
-/// between them, or pretty printed. A record is `{"log_id","data":{…}}` or flat. What is no object, or broken, is an
-/// unreadable piece of its own, and spoils no other. An empty body or batch gives nothing; a body in which nothing can
-/// be read gives itself as one unreadable piece.
+/// `CloudEvent`. Forwarders concatenate JSON values, with blanks, commas, line ends or RFC 7464's separator between
+/// them, or pretty print them. A record is `{"log_id","data":{…}}` or flat. A value that is no object or is broken
+/// becomes one unreadable piece and affects no other. An empty body or batch has no pieces; a body in which nothing can
+/// be parsed is one unreadable piece.
 #[must_use]
 pub fn split(body: &[u8]) -> Pieces<'_> {
     let text = masked(body);
@@ -87,10 +87,10 @@ pub fn split(body: &[u8]) -> Pieces<'_> {
 #[derive(Debug)]
 pub struct Pieces<'a> {
     body: &'a [u8],
-    /// The body, of the same length.
+    /// The body as text of the same length.
     text: Cow<'a, str>,
     scan: Scan,
-    /// Nothing can be read: the body is one piece.
+    /// Nothing can be parsed: the body is one piece.
     whole: bool,
 }
 
@@ -145,8 +145,8 @@ fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// The body as text of the same length. Bytes that are not UTF-8 are masked, so that they spoil only the
-/// record they are in, and halves of surrogate pairs are replaced.
+/// The body as text of the same length. Bytes that are not UTF-8 are masked, so that they affect only their own record,
+/// and halves of surrogate pairs are replaced.
 fn masked(body: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(body) {
         return replace_lone_surrogates(text);

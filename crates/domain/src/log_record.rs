@@ -1,8 +1,8 @@
-//! What one stored record of the tenant's logs tells us.
+//! Parses one stored record of the tenant's log.
 //!
-//! Owns the reading of Auth0's log records (Auth0 docs, log event schemas) and of the user events of Event
-//! Streams. A record is a hint to look at a user, never the state of one: it may come late, twice, out of
-//! order or not at all. Must never refuse a record for a type or a shape of details that it does not know.
+//! Owns the reading of Auth0's log records (Auth0 docs, log event schemas) and of the user events of Event Streams. A
+//! record is a hint to read a user, never the state of a user: it may come late, twice, out of order or not at all.
+//! Must never refuse a record because its type or the shape of its details is unknown.
 
 use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
@@ -23,64 +23,64 @@ pub use says::Says;
 pub use written::WrittenRoles;
 use written::{changed_roles, requested_roles};
 
-/// Longest type, client id or role that is taken from a record, in bytes.
+/// Maximum length of a type, client id or role taken from a record, in bytes.
 const MAX_TEXT_BYTES: usize = 255;
 
-/// What is of use in a record.
+/// The parts of a record that rolekeeper uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
-    /// What tells the record from others; nothing if it does not say so.
+    /// Unique id of the record; `None` if the record has none.
     pub log_id: Option<String>,
-    /// Auth0's code for what happened (`s`, `sapi`, …), or the type of a `CloudEvent` (`user.updated`).
+    /// Auth0's event code (`s`, `sapi`, …), or the type of a `CloudEvent` (`user.updated`).
     pub kind: String,
-    /// When it happened by the record itself; nothing if it does not say so legibly.
+    /// Time of the event by the record itself; `None` if missing or invalid.
     pub date: Option<OffsetDateTime>,
-    /// The client by whose token it was done.
+    /// The client whose token was used.
     pub client_id: Option<String>,
-    /// `updated_at` of the user right after a write, where the record shows it: on the same clock as the profile's
-    /// own, and the same value. The record's `date` is some milliseconds later.
+    /// `updated_at` of the user right after a write, where the record shows it. It has the same clock and the same
+    /// value as `updated_at` of the profile; the record's `date` is some milliseconds later.
     pub updated_at: Option<OffsetDateTime>,
-    /// What follows for users.
+    /// Effect of the record on users.
     pub tells: Tells,
-    /// What it says about its user; nothing for a record without a date.
+    /// Profile data of the user in the record; `None` for a record without a date.
     pub says: Option<Says>,
-    /// The tenant that it names, if it names one.
+    /// The tenant that the record names, if any.
     pub tenant: Option<String>,
 }
 
-/// What a record tells of users.
+/// Effect of a record on users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tells {
-    /// The user logged in, with a person at the screen.
+    /// The user logged in interactively.
     Login {
-        /// Who.
+        /// The user who logged in.
         user: UserId<'static>,
     },
     /// The user signed up, or was created.
     SignUp {
-        /// Who.
+        /// The new user.
         user: UserId<'static>,
     },
-    /// Somebody created or changed this user.
+    /// A client created or changed this user.
     Written {
-        /// Who was changed, which is not who changed it.
+        /// The changed user, not the actor.
         user: UserId<'static>,
-        /// What became of the roles.
+        /// The effect on the roles.
         roles: WrittenRoles,
     },
-    /// The user is gone.
+    /// The user was deleted.
     Deleted {
-        /// Who.
+        /// The deleted user.
         user: UserId<'static>,
     },
-    /// Users were imported, of whom the record gives no list: anyone may be among them.
+    /// Users were imported; the record does not list them, so every user may be affected.
     ManyWritten,
-    /// Nothing of ours.
+    /// The record has no effect on users.
     Other,
 }
 
 impl LogRecord {
-    /// The user it is about, if it names one.
+    /// The user that the record concerns, if it names one.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         let told = match &self.tells {
@@ -95,8 +95,8 @@ impl LogRecord {
     }
 }
 
-/// Reads one record: in an envelope, flat, or a `CloudEvent`. Refused is what is no object, says no type, or
-/// names a user by what cannot be an id.
+/// Parses one record: in an envelope, flat, or a `CloudEvent`. Refuses a payload that is no object, has no type, or
+/// names a user by an invalid id.
 pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
     let text = std::str::from_utf8(payload)
         .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))?;
@@ -142,7 +142,7 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
     })
 }
 
-/// An event of Event Streams. Its `data.object` is the user as it is after the change.
+/// Parses an event of Event Streams. Its `data.object` is the user after the change.
 fn cloud_event(top: &Object<'_>) -> Result<LogRecord, Reject> {
     let kind = kind(top)?;
     let data = top.object("data");
@@ -196,7 +196,7 @@ fn kind(record: &Object<'_>) -> Result<String, Reject> {
     }
 }
 
-/// The user in the member `name`; nothing if it is absent, null or empty, as it often is.
+/// The user in the member `name`; `None` if it is absent, null or empty, which is common.
 fn user(record: &Object<'_>, name: &str) -> Result<Option<UserId<'static>>, Reject> {
     if record.get(name).is_none() {
         return Ok(None);
@@ -212,7 +212,8 @@ fn user(record: &Object<'_>, name: &str) -> Result<Option<UserId<'static>>, Reje
         .map_err(|expected| bad_value(name, expected, &id))
 }
 
-/// The user that a text names. A replaced half of a surrogate pair is no part of an id: it would name somebody else.
+/// The user with this id. A replaced half of a surrogate pair is no valid part of an id: the id would be that of
+/// another user.
 fn subject(id: String) -> Result<UserId<'static>, &'static str> {
     if id.contains(char::REPLACEMENT_CHARACTER) {
         return Err("expected whole characters");
@@ -220,8 +221,8 @@ fn subject(id: String) -> Result<UserId<'static>, &'static str> {
     UserId::parse(id)
 }
 
-/// Who is gone by a record of type `sdu`. Its `user_id` is usually empty; the description then reads
-/// `user_id: …`, an id without its provider, which is the strategy.
+/// The user deleted by a record of type `sdu`. Its `user_id` is usually empty; the description is then `user_id: …`, an
+/// id without its provider, and the provider is the strategy.
 fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
     let stated = record.text("user_id").filter(|id| !id.is_empty());
     if let Some(whole) = stated.as_ref().filter(|id| id.contains('|')) {
@@ -236,7 +237,7 @@ fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
                 .to_owned(),
         )
     };
-    // Text behind the id, which the form seen so far does not have, must not become a part of it.
+    // Text behind the id must not become a part of it. The known form has no such text.
     let id = stated
         .or_else(described)
         .filter(|id| !id.is_empty() && !id.contains(char::is_whitespace))?;
@@ -255,8 +256,8 @@ fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
     subject(whole).ok()
 }
 
-/// What a write through the Management API did. The record's own `user_id` is the actor; the subject is in
-/// the path, or in the answer if the user was created.
+/// The effect of a write through the Management API. The record's own `user_id` is the actor. The changed user is in
+/// the path, or in the response if the user was created.
 fn management_write(record: &Object<'_>) -> Option<Tells> {
     let details = record.object("details")?;
     let request = details.object("request")?;
@@ -283,12 +284,12 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
                 roles,
             })
         }
-        // Linking joins two profiles, unlinking parts them; what becomes of the metadata is not documented.
+        // Linking joins two profiles and unlinking separates them; Auth0 does not document the effect on the metadata.
         (_, ["users", id, "identities", ..]) => Some(Tells::Written {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,
         }),
-        // Auth0's own roles (`roles/{id}/users`) are no part of the metadata.
+        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata.
         ("post", ["jobs", "users-imports"]) => Some(Tells::ManyWritten),
         _ => None,
     }

@@ -1,12 +1,12 @@
-//! What other clients meant by their writes, where one of ours may have undone it.
+//! Three-way merge of role writes: what other clients intended where one of our writes may have overwritten theirs.
 //!
-//! `app_metadata.roles` is one value that the last writer replaces whole; Auth0 has no conditional write. A
-//! write of another client between our read and our write is lost by ours, and a write of theirs after ours may
-//! rest on what they read before it. This module puts all known writes in the tenant's own order and works out
-//! how the roles would stand had ours touched nothing but the owned roles.
+//! `app_metadata.roles` is one value that each writer replaces whole; Auth0 has no conditional write. Our write
+//! overwrites a write of another client that falls between our read and our write. A write of another client after ours
+//! may be based on a read before ours. This module orders all known writes by the tenant's clock and derives the roles
+//! as if our writes had touched only managed roles.
 //!
-//! Owns that reckoning. Must never count on a write that no record told of: where what is seen is not the
-//! outcome of the writes known, it says so and nothing else.
+//! Owns this resolution. Must never assume a write without a record: where the profile is not the result of the known
+//! writes, it reports only that.
 
 mod lists;
 mod owned;
@@ -21,83 +21,85 @@ use time::{Duration, OffsetDateTime};
 use lists::{Split, follows, mended, moved, stepped};
 pub use window::Window;
 
-/// Longest time that another client is taken to need between its read and the write that rests on it. The
-/// official clients wait at most a minute before they repeat a write that was limited.
+/// Longest time assumed between another client's read and the write based on it. The official clients wait at most a
+/// minute before they repeat a write that was rate limited.
 pub const STALE_AFTER: Duration = Duration::minutes(1);
-/// How far back writes are reckoned with beside those of an unsettled race: far enough for a write that rests
-/// on something older than a race which was settled meanwhile.
+/// How far back writes are included beside those of an unsettled race. It is long enough for a write based on a state
+/// before a race that was settled meanwhile.
 const LOOK_BACK: Duration = Duration::minutes(10);
-/// Roles that are compared in one reckoning at most: some tens of milliseconds. Beyond it nothing is explained, as if a record
-/// were missing.
+/// Maximum number of roles compared in one resolution, which takes some tens of milliseconds. Beyond it nothing is
+/// explained, as if a record were missing.
 const MOST_COMPARED: usize = 4_000_000;
 
-/// The roles of one user at one moment of the tenant's own clock.
+/// The roles of one user at one time of the tenant's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// `updated_at` of the profile.
     pub at: OffsetDateTime,
-    /// `app_metadata.roles`; none is as good as an empty list.
+    /// `app_metadata.roles`; a missing value counts as an empty list.
     pub roles: Vec<String>,
 }
 
-/// A write of ours that is known to have been done.
+/// A write of ours that Auth0 is known to have applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OurWrite {
-    /// What the profile showed when it was planned.
+    /// The profile as read before the write was planned.
     pub read: State,
-    /// What it made of the profile.
+    /// The profile after the write.
     pub wrote: State,
-    /// Roles that it gave or took away because the rules of then managed them. That was no change of an entry of others,
-    /// whatever the rules are by now.
+    /// Roles that the write granted or revoked because the rules of that time managed them. These were no changes to
+    /// entries of other clients, even if the current rules differ.
     pub managed: Vec<String>,
-    /// From when on writes were reckoned with, if it changed entries of others.
+    /// Start of the writes considered, if this write restored or removed entries of other clients.
     pub mends_since: Option<OffsetDateTime>,
-    /// A look has recorded what it made of the owned roles. Not so if it was done when its look had been overtaken.
+    /// Whether an attempt recorded the resulting managed roles. False if the attempt had lost its lease when the write
+    /// was done.
     pub recorded: bool,
-    /// When another client's write may have been lost by it, by Auth0's own answers; none where they do not say, and
-    /// then nothing is restored for its sake.
+    /// Time range in which this write may have overwritten another client's write, by Auth0's own responses. `None` if
+    /// they do not tell it; then nothing is restored because of this write.
     pub window: Option<Window>,
 }
 
-/// One of ours and one of theirs, by their places in [`Known`].
+/// Indexes in [`Known`] of one write of ours and one write of another client.
 pub type Pair = (usize, usize);
 
-/// All writes to one user's roles that we know of, in any order.
+/// All known writes to one user's roles, in any order.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
-    /// Ours.
+    /// Our writes.
     pub ours: &'a [OurWrite],
-    /// Those of all other clients.
+    /// Writes of all other clients.
     pub theirs: &'a [State],
-    /// Races that were dealt with before.
+    /// Races that were settled before.
     pub settled: &'a BTreeSet<Pair>,
-    /// The roles that are ours to change.
+    /// The managed roles.
     pub owned: &'a [&'a str],
 }
 
-/// What the known writes say of a profile.
+/// Result of comparing the known writes with a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reckoning {
-    /// Unsettled races: a write of theirs between our read and our write, also by Auth0's own answers to both.
+    /// Unsettled races: a write of another client lies between our read and our write, also by Auth0's own responses to
+    /// both.
     pub races: Vec<Pair>,
-    /// Told of by a record alone: a write of theirs that Auth0's answers to our own calls do not place between them.
+    /// Races by records alone: Auth0's responses to our calls do not place the other client's write between them.
     pub suspected: Vec<Pair>,
-    /// From here on the last known write is the newest: the profile has not changed since.
+    /// The profile has not changed since the last known write.
     pub still: bool,
-    /// The profile is the outcome of the writes known.
+    /// The profile is the result of the known writes.
     pub explained: bool,
-    /// The whole list as it should stand, owned roles as they are, where a race of ours made a difference.
+    /// The whole list as it should be, with managed roles unchanged, where a race with our write made a difference.
     pub mended: Option<Vec<String>>,
-    /// From when on writes were reckoned with; of use with what was mended.
+    /// Start of the writes considered; to be stored with a restoring write.
     pub since: Option<OffsetDateTime>,
-    /// Owned roles that came back, or went again, because another client wrote what it had read before we changed
-    /// them: nobody gave them or took them away on purpose.
+    /// Managed roles that another client reverted by a write based on a read before our change. The other client did
+    /// not change them on purpose.
     pub undone: Vec<String>,
-    /// Owned roles that are as they are by a write of ours, by its place, of which no look has recorded that.
+    /// Managed roles set by a write of ours, with its index, that no attempt has recorded.
     pub late: Vec<(String, usize)>,
 }
 
-/// Reckons with all known writes what became of the profile `seen`.
+/// Resolves how the profile `seen` came about from all known writes.
 #[must_use]
 pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
     let known = Clean::of(known, seen);
@@ -142,54 +144,54 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
     }
 }
 
-/// What was known, without what cannot be as it was told.
+/// The known writes, corrected where a record cannot be right.
 struct Clean<'a> {
     ours: &'a [OurWrite],
-    /// As they were told.
+    /// Writes of other clients as recorded.
     told: &'a [State],
-    /// None for a record of our own write under another name.
+    /// Corrected writes of other clients; `None` for a record that is a write of ours.
     theirs: Vec<Option<State>>,
     settled: &'a BTreeSet<Pair>,
     owned: &'a [&'a str],
-    /// Roles that were compared so far.
+    /// Roles compared so far.
     compared: Cell<usize>,
 }
 
-/// A state that the profile was in.
+/// One state of the profile.
 struct Version<'a> {
     at: OffsetDateTime,
     roles: &'a [String],
     split: Split<'a>,
-    /// The entries of others as they would stand here had our writes touched owned roles only.
+    /// The entries of other clients as they would be here if our writes had touched only managed roles.
     intended: Vec<&'a str>,
     by: By,
 }
 
-/// How a version came about.
+/// Origin of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
-    /// We wrote it, with the write at this place.
+    /// Our write with this index.
     Us(usize),
-    /// Another client wrote it, resting on the version at this place; none is known for the first.
+    /// Another client wrote it, based on the version with this index; `None` if no earlier version is known.
     Them(Option<usize>),
-    /// No record told of it, or not yet.
+    /// No record of the write has arrived.
     Nobody,
 }
 
-/// What is known to have happened at a moment.
+/// A known event at one time.
 enum Happened<'a> {
-    /// Another client wrote this.
+    /// Another client wrote this state.
     Theirs(&'a State),
-    /// We wrote.
+    /// We sent the write with this index.
     Ours(usize),
-    /// We read, for this write of ours.
+    /// We read the profile for the write with this index.
     Read(usize),
 }
 
 impl<'a> Clean<'a> {
     fn of(known: &Known<'a>, seen: &State) -> Self {
         let clean = |theirs: &State| {
-            // All of them were done before the profile was read; a record without the profile's own time has a
+            // All of these writes precede the read of the profile. A record that lacks the profile's own time has a
             // date that is some milliseconds late.
             let theirs = State {
                 at: theirs.at.min(seen.at),
@@ -208,8 +210,8 @@ impl<'a> Clean<'a> {
         }
     }
 
-    /// All pairs of which theirs came between our read and our write by the times of records and profiles, settled or not. A
-    /// write at the very time that our read shows was read by us.
+    /// All pairs, settled or not, in which the other client's write lies between our read and our write by the times of
+    /// records and profiles. Our read saw a write with the same time.
     fn overlaps(&self) -> impl Iterator<Item = Pair> {
         self.ours.iter().enumerate().flat_map(move |(ours, write)| {
             let within = |theirs: &State| write.read.at < theirs.at && theirs.at <= write.wrote.at;
@@ -220,13 +222,13 @@ impl<'a> Clean<'a> {
         })
     }
 
-    /// Whether Auth0's own answers to our calls place theirs between them.
+    /// Whether Auth0's own responses to our calls place the other client's write between them.
     fn in_window(&self, (ours, theirs): Pair) -> bool {
         let window = self.ours[ours].window;
         window.is_some_and(|window| window.contains(self.told[theirs].at))
     }
 
-    /// From when on writes matter; none if none of ours is known.
+    /// Start of the writes to consider; `None` if no write of ours is known.
     fn since(&self, races: &[Pair]) -> Option<OffsetDateTime> {
         let ours = self.ours.iter().map(|ours| ours.wrote.at).max()?;
         let theirs = self.theirs.iter().flatten().map(|theirs| theirs.at).max();
@@ -236,7 +238,7 @@ impl<'a> Clean<'a> {
             .min();
         let recent = theirs.map_or(ours, |theirs| theirs.max(ours)) - LOOK_BACK;
         let mut since = unsettled.map_or(recent, |unsettled| unsettled.min(recent));
-        // What a mending rests on is reckoned with as long as the mending is.
+        // The writes that a restoring write was based on count as long as that write does.
         while let Some(earlier) = self.mendings_since(since).filter(|earlier| *earlier < since) {
             since = earlier;
         }
@@ -248,7 +250,7 @@ impl<'a> Clean<'a> {
         reckoned.filter_map(|ours| ours.mends_since).min()
     }
 
-    /// All that happened since then, in order, and what came of it.
+    /// All versions from `since` on, in order, each with what it was based on.
     fn versions<'s>(&'s self, since: OffsetDateTime, seen: &'s State) -> Vec<Version<'s>> {
         let mut versions: Vec<Version<'s>> = Vec::new();
         for (at, happened) in self.happened(since, seen) {
@@ -261,7 +263,7 @@ impl<'a> Clean<'a> {
                 Happened::Read(ours) => {
                     let roles = &self.ours[ours].read.roles;
                     if last.is_none_or(|last| last.roles != roles) {
-                        // Somebody wrote, and no record told of it, or not yet.
+                        // Another client wrote, and no record of it has arrived.
                         let split = Split::of(roles, self.owned);
                         let intended = went_on(last, &split, roles);
                         versions.push(Version {
@@ -274,8 +276,8 @@ impl<'a> Clean<'a> {
                     }
                 }
                 Happened::Ours(ours) => {
-                    // Entries of others that it changed, it changed for what is reckoned with here again, and
-                    // perhaps with more of it known.
+                    // Entries of other clients that our write changed are derived here again, perhaps with more known
+                    // writes.
                     let OurWrite { wrote, managed, .. } = &self.ours[ours];
                     let intended = last.map_or_else(Vec::new, |last| last.intended.clone());
                     let split = Split::of(&wrote.roles, self.owned);
@@ -297,8 +299,8 @@ impl<'a> Clean<'a> {
         versions
     }
 
-    /// In the tenant's order. Its clock has milliseconds: of two writes in the same one, ours comes last, unless
-    /// a read shows theirs.
+    /// All events in the tenant's order. Its clock has milliseconds: of two writes in the same millisecond ours is
+    /// last, unless a read shows the other.
     fn happened<'s>(&'s self, since: OffsetDateTime, seen: &'s State) -> Vec<(OffsetDateTime, Happened<'s>)> {
         let ours = || self.ours.iter().filter(|ours| ours.wrote.at >= since);
         let theirs = || self.theirs.iter().flatten().filter(|theirs| theirs.at >= since);
@@ -331,7 +333,7 @@ impl<'a> Clean<'a> {
         all.into_iter().map(|(at, _, happened)| (at, happened)).collect()
     }
 
-    /// A write of theirs: what it changed, against what it rests on.
+    /// The version after another client's write: its change relative to the version it was based on.
     fn theirs_after<'s>(&'s self, versions: &[Version<'s>], theirs: &'s State) -> Version<'s> {
         let split = Split::of(&theirs.roles, self.owned);
         let base = self.base(versions, theirs, &split);
@@ -345,10 +347,10 @@ impl<'a> Clean<'a> {
         }
     }
 
-    /// Which version a write of theirs rests on. Our writes change owned roles, and others carry these along
-    /// unchanged: a version with the owned roles that they wrote is one that they may have read. Of several it is
-    /// the one from which theirs is the smallest step, best in its order, and of these the newest. A write that is
-    /// no step from any of them changed owned roles on purpose, and rests on what was there.
+    /// Index of the version that another client's write was based on. Other clients carry managed roles along
+    /// unchanged, so a version with the same managed roles is one that they may have read. Of several candidates the
+    /// one with the smallest difference wins, then one whose order fits, then the newest. A write that differs from
+    /// none of them changed managed roles on purpose and was based on the newest version.
     fn base(&self, versions: &[Version<'_>], theirs: &State, split: &Split<'_>) -> Option<usize> {
         let newest = versions.len().checked_sub(1)?;
         let stood_until = |place: usize| versions.get(place + 1).map_or(theirs.at, |next| next.at);
@@ -378,13 +380,13 @@ impl<'a> Clean<'a> {
         Some(best.unwrap_or(newest))
     }
 
-    /// Whether there is work left to spend.
+    /// Whether the limit of compared roles is not reached yet.
     fn affordable(&self) -> bool {
         self.compared.get() <= MOST_COMPARED
     }
 }
 
-/// What is intended after `roles`, that split so, followed upon `before`, of which it is the whole difference.
+/// The intended entries after `roles` (split as `split`) followed `before`.
 fn went_on<'s>(before: Option<&Version<'s>>, split: &Split<'s>, roles: &'s [String]) -> Vec<&'s str> {
     match before {
         None => moved(&[], &Split::default(), (split, roles)),

@@ -1,23 +1,23 @@
-//! Names that users give: to a song, to a playlist.
+//! Names that users give to songs and playlists.
 //!
-//! Owns what such a name may be. Must never let a NUL or another control character through: Postgres' `text`
-//! refuses NUL, and a name is shown to others.
+//! Owns the valid form of a name. Must never accept NUL or another control character: Postgres' `text` refuses NUL, and
+//! other users see the name.
 
 use super::event::MAX_NAME_CHARS;
 
-/// What is expected, for whoever sent something else.
+/// The expected form, for error messages.
 const EXPECTED: &str = "expected 1 to 256 characters, not only blanks and none of them a control character";
 
-/// The same as a regular expression of ECMA 262; the length is stated beside it.
+/// The expected form as a regular expression of ECMA 262; the length is stated beside it.
 pub const NAME_PATTERN: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
-/// A name: 1 to 256 characters, not only blanks, no control characters.
+/// A valid name: 1 to 256 characters, not only blanks, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
 impl Name {
-    /// Accepts `raw` as it stands if it is well formed; otherwise says what is expected.
+    /// Accepts `raw` unchanged if it is valid; otherwise returns the expected form.
     pub fn parse(raw: impl Into<String>) -> Result<Self, &'static str> {
         let raw = raw.into();
         let well_formed = !raw.trim().is_empty()

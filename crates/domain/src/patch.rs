@@ -1,7 +1,7 @@
-//! All that one write of ours does to a profile, as a value.
+//! One write of ours to a profile, as a value.
 //!
-//! Owns the body of the PATCH. Must never name a key that does not change, and never produce an empty `app_metadata`
-//! or `user_metadata` (Auth0 takes that as "delete everything").
+//! Owns the body of the PATCH. Must never name a key that does not change, and never produce an empty `app_metadata` or
+//! `user_metadata`, which Auth0 takes as "delete everything".
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::display_name::{Naming, SeenName};
 use super::plan::{Plan, SeenRoles};
 
-/// What is to be written to one user. Prints itself as `+role -role, wished display name`, without the name.
+/// The changes to write to one user. Prints as `+role -role, requested display name`, without the name itself.
 #[derive(Clone, Debug)]
 pub struct Patch {
     plan: Plan,
@@ -19,7 +19,8 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// The changes of `plan`, which starts from a list whose other entries are to change if it `mends`, and a name.
+    /// The changes of `plan` and a name. With `mends`, the plan starts from a list that restores entries of other
+    /// clients.
     #[must_use]
     pub fn new(plan: Plan, mends: bool, naming: Option<Naming>) -> Self {
         Self { plan, mends, naming }
@@ -31,25 +32,25 @@ impl Patch {
         self.roles().is_none() && self.naming.is_none()
     }
 
-    /// What happens to owned roles.
+    /// The changes of managed roles.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The whole array of roles, if it is to be written.
+    /// The whole array of roles, if it must be written.
     #[must_use]
     pub fn roles(&self) -> Option<&[String]> {
         (self.mends || !self.plan.is_empty()).then(|| self.plan.roles_after())
     }
 
-    /// The display name, if one is to be written.
+    /// The display name, if one must be written.
     #[must_use]
     pub fn naming(&self) -> Option<&Naming> {
         self.naming.as_ref()
     }
 
-    /// The body of the PATCH. Only the keys that change are named, so that Auth0's first-level merge keeps all others
+    /// The body of the PATCH. It names only keys that change, so Auth0's merge at the first level keeps all others
     /// (Auth0 docs, manage-metadata-api).
     #[must_use]
     pub fn body(&self) -> Value {
@@ -64,7 +65,7 @@ impl Patch {
         Value::Object(body)
     }
 
-    /// Whether a profile with these roles and this name shows what was written.
+    /// Whether a profile with these roles and this name shows the result of this write.
     #[must_use]
     pub fn is_shown_by(&self, roles: &SeenRoles, name: &SeenName) -> bool {
         let same_roles = |wrote: &[String]| matches!(roles, SeenRoles::List(list) if list == wrote);
@@ -79,7 +80,7 @@ impl fmt::Display for Patch {
             return write!(f, "{}", self.plan);
         }
         let roles = (!self.plan.is_empty()).then(|| self.plan.to_string());
-        let mended = self.mends.then(|| "roles of others mended".to_owned());
+        let mended = self.mends.then(|| "roles of other clients restored".to_owned());
         let name = self.naming.as_ref().map(ToString::to_string);
         let parts: Vec<String> = [roles, mended, name].into_iter().flatten().collect();
         f.write_str(&parts.join(", "))
@@ -117,7 +118,7 @@ mod tests {
             "user_metadata": { "displayName": "user" },
         });
         for (patch, body, shown) in [
-            (Patch::new(none(), false, None), json!({}), "in step"),
+            (Patch::new(none(), false, None), json!({}), "up to date"),
             (Patch::new(grant(), false, None), roles, "+editor"),
             (
                 Patch::new(grant(), false, Some(naming("user", NamedBy::Default))),
@@ -127,22 +128,22 @@ mod tests {
             (
                 Patch::new(none(), false, Some(naming("Ann", NamedBy::Wish))),
                 json!({ "user_metadata": { "displayName": "Ann" } }),
-                "wished display name",
+                "requested display name",
             ),
             (
                 Patch::new(none(), true, None),
                 json!({ "app_metadata": { "roles": ["x"] } }),
-                "roles of others mended",
+                "roles of other clients restored",
             ),
             (
-                // The last role leaves an empty array, not an empty object.
+                // Removing the last role leaves an empty array, not an empty object.
                 Patch::new(planned(&["editor"], false), false, None),
                 json!({ "app_metadata": { "roles": [] } }),
                 "-editor",
             ),
         ] {
             assert_eq!((patch.body(), patch.to_string().as_str()), (body, shown));
-            assert_eq!(patch.is_empty(), shown == "in step", "{shown}");
+            assert_eq!(patch.is_empty(), shown == "up to date", "{shown}");
         }
     }
 

@@ -1,18 +1,18 @@
-//! The difference between the owned roles a user should hold and the roles seen at Auth0, as a value.
+//! The difference between the managed roles a user should hold and the roles seen at Auth0, as a value.
 //!
-//! Owns which entries of `app_metadata.roles` may change. Must never touch an entry no rule names, and never plan
-//! over a `roles` value that it does not understand.
+//! Owns which entries of `app_metadata.roles` may change. Must never touch an entry that no rule names, nor plan over a
+//! `roles` value of an unknown form.
 
 use std::fmt;
 
-/// `app_metadata.roles` as a profile showed it.
+/// `app_metadata.roles` as a profile shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenRoles {
     /// No `app_metadata`, or no `roles` in it, or null.
     Missing,
-    /// An array of strings, as it stood.
+    /// An array of strings, unchanged.
     List(Vec<String>),
-    /// Anything else, with what it was; never to be overwritten.
+    /// Any other value, with its type; never overwritten.
     Odd(String),
 }
 
@@ -24,34 +24,34 @@ impl SeenRoles {
     }
 }
 
-/// What is wanted of one owned role.
+/// The wanted state of one managed role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want<'a> {
-    /// The owned role.
+    /// The managed role.
     pub role: &'a str,
     /// Whether the rules say the user should hold it.
     pub wanted: bool,
-    /// Whether it is ours to take away.
+    /// Whether rolekeeper may revoke it.
     pub adopted: bool,
 }
 
-/// What happens to a role.
+/// Kind of a role change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// The role is added.
     Granted,
-    /// The role is taken away.
+    /// The role is removed.
     Revoked,
 }
 
 impl Change {
-    /// The change after which a role is held, or is not.
+    /// The change that leads to holding the role, or to not holding it.
     #[must_use]
     pub fn to(held: bool) -> Self {
         if held { Self::Granted } else { Self::Revoked }
     }
 
-    /// As it stands in the audit.
+    /// The value in the audit.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,17 +61,17 @@ impl Change {
     }
 }
 
-/// The difference for one user. Prints itself as `+role -role`.
+/// The changes for one user. Prints as `+role -role`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     changes: Vec<(String, Change)>,
     roles_after: Vec<String>,
 }
 
-/// Plans the smallest change that brings the owned roles in step.
+/// Plans the smallest change that gives the user the wanted managed roles.
 ///
 /// # Errors
-/// What `roles` is, when it is not an array of strings: then a person must look.
+/// The type of `roles` if it is not an array of strings; then the operator must act.
 pub fn plan(seen: &SeenRoles, wants: &[Want<'_>]) -> Result<Plan, String> {
     let mut roles_after = match seen {
         SeenRoles::Missing => Vec::new(),
@@ -103,13 +103,13 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// What changes, in the order of the rules.
+    /// The changes, in the order of the rules.
     #[must_use]
     pub fn changes(&self) -> &[(String, Change)] {
         &self.changes
     }
 
-    /// The whole array as it will stand.
+    /// The whole array after the change.
     #[must_use]
     pub fn roles_after(&self) -> &[String] {
         &self.roles_after
@@ -119,7 +119,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.changes.is_empty() {
-            return f.write_str("in step");
+            return f.write_str("up to date");
         }
         for (index, (role, change)) in self.changes.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
@@ -151,12 +151,12 @@ mod tests {
     fn table_of_plans() {
         for (seen, wants, shown, after) in [
             (SeenRoles::Missing, want(true, false), "+editor", vec!["editor"]),
-            (SeenRoles::Missing, want(false, true), "in step", vec![]),
+            (SeenRoles::Missing, want(false, true), "up to date", vec![]),
             (list(&["x"]), want(true, false), "+editor", vec!["x", "editor"]),
             (
                 list(&["editor", "x"]),
                 want(true, true),
-                "in step",
+                "up to date",
                 vec!["editor", "x"],
             ),
             (
@@ -166,7 +166,12 @@ mod tests {
                 vec!["x"],
             ),
             (list(&["editor"]), want(false, true), "-editor", vec![]),
-            (list(&["editor"]), want(false, false), "in step", vec!["editor"]),
+            (
+                list(&["editor"]),
+                want(false, false),
+                "up to date",
+                vec!["editor"],
+            ),
             (
                 list(&["x", "x"]),
                 want(true, false),
@@ -215,7 +220,7 @@ mod tests {
             };
             let planned = plan(&SeenRoles::List(seen.clone()), &wants).unwrap();
             prop_assert_eq!(foreign(planned.roles_after()), foreign(&seen));
-            // A plan applied twice is nothing.
+            // A plan applied twice changes nothing more.
             let again = plan(&SeenRoles::List(planned.roles_after().to_vec()), &wants).unwrap();
             prop_assert!(again.is_empty());
         }

@@ -1,93 +1,94 @@
-//! When a user is looked at again after a look has ended.
+//! Decides when a user is due again after an attempt.
 //!
-//! Owns the rules of patience, sorted by who acts next. Must never drop work: a wait has a cap, the number of
-//! attempts has none.
+//! Owns the retry delays, sorted by who acts next. Must never drop work: a delay has a cap, the number of attempts has
+//! none.
 
 use std::time::Duration;
 
-/// Longest wait that a `Retry-After` or another floor can ask for; beyond it, asking once an hour is gentler
-/// on everybody than trusting a header.
+/// Longest delay that a `Retry-After` or another floor can request. Beyond it, one request per hour is gentler than
+/// trusting a header.
 pub const MAX_FLOOR: Duration = Duration::from_hours(1);
-/// A parked user is looked at again after this, in case that somebody mended it at Auth0 and no record came.
+/// A parked user is due again after this time, in case the operator repaired the user at Auth0 and no record arrived.
 pub const PARKED_FOR: Duration = Duration::from_hours(24);
-/// Attempts with an answer that cannot be understood after which the user is parked: some fifteen minutes in all.
+/// Attempts with an unintelligible response after which the user is parked: about fifteen minutes in all.
 pub const UNCLEAR_AT_MOST: u32 = 10;
-/// Attempts that were denied access, or failed for what is stored of the user, after which the user is parked.
+/// Attempts that were denied access, or failed because of stored data of the user, after which the user is parked.
 pub const DENIED_AT_MOST: u32 = 3;
-/// A paused stage probes no oftener than this.
+/// Shortest delay between probes while the circuit breaker is open.
 pub const MIN_PROBE: Duration = Duration::from_secs(5);
-/// A paused stage probes at least this often, so that it is back within a minute of being mended.
+/// Longest delay between probes while the circuit breaker is open, so that it closes within a minute of the repair.
 pub const MAX_PROBE: Duration = Duration::from_mins(1);
 
-/// How a look at a user ended, sorted by who acts next.
+/// Result of an attempt, sorted by who acts next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Nobody: in step, or the user is gone.
+    /// No action is needed: the user is up to date or deleted.
     Settled,
-    /// Nobody: the rate limit was used up.
+    /// Rolekeeper retries: the rate limit was used up.
     Limited,
-    /// Nobody: the same may do later.
+    /// Rolekeeper retries: the same call may succeed later.
     Later,
-    /// Perhaps nobody: what came was no answer, or may pass. An operator, once it has come `most` times in a row.
+    /// Rolekeeper retries: the response was unintelligible or the fault may be temporary. The operator acts after
+    /// `most` attempts in a row.
     Doubtful {
-        /// In words.
+        /// The reason as text.
         reason: String,
         /// Attempts after which the user is parked.
         most: u32,
     },
-    /// A person must look at this one user.
+    /// The operator must act on this one user.
     Refused {
-        /// In words.
+        /// The reason as text.
         reason: String,
     },
-    /// Everyone stops: no token, or credentials or scope refused.
+    /// All attempts stop: no token, or credentials or scope refused.
     Stopped {
-        /// In words.
+        /// The reason as text.
         reason: String,
     },
 }
 
-/// What happens to the nomination.
+/// The next state of the queued user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is done.
+    /// The user leaves the queue.
     Done,
-    /// It is due again.
+    /// The user is due again.
     Again {
-        /// From now.
+        /// Delay from now.
         after: Duration,
         /// Whether the next base delay is longer.
         counts_as_attempt: bool,
     },
-    /// It waits for a person, or for the profile to change, or for `wake_after`.
+    /// The user waits for the operator, for a change of the profile, or for `wake_after`.
     Parked {
-        /// Shown to the person.
+        /// The reason, shown to the operator.
         reason: String,
-        /// From now.
+        /// Delay from now.
         wake_after: Duration,
     },
-    /// It stays due as it is, and the whole stage rests: no attempt is used up.
+    /// The user stays due and the circuit breaker opens; no attempt is used up.
     StagePaused {
-        /// Shown to the person.
+        /// The reason, shown to the operator.
         reason: String,
-        /// From now until one probe is made.
+        /// Delay from now to the next probe.
         probe_after: Duration,
     },
 }
 
-/// Says when to look again.
+/// Decides when the next attempt is due.
 ///
-/// `failures`: failed attempts in a row, this one included.
-/// `base` is the base delay of this attempt: 1 s, 2 s, 4 s … 512 s, then 15 min for ever (of this probe, for
-/// [`Ended::Stopped`]). `jitter` is a random number in `[0, 1)`. `floor` is what the wait may not fall short
-/// of: `Retry-After`, or the time in which a write without an answer can still arrive.
+/// `failures`: consecutive failed attempts, this one included. `base` is the base delay of this attempt: 1 s, 2 s, 4 s
+/// … 512 s, then always 15 min (of this probe, for [`Ended::Stopped`]). `jitter` is a random number in `[0, 1)`.
+/// `floor` is the minimum of the delay: `Retry-After`, or the time in which a write without a response can still
+/// arrive.
 ///
-/// The wait is 50 % to 100 % of `base`: users that failed together come back apart, and yet each wait is at
-/// least as long as the one before. The rate limit is no failure: it uses no attempt, so its wait does not
-/// grow here; the pacer holds everybody back as long as it must.
+/// The delay is 50 % to 100 % of `base`: users that failed together become due apart, and yet each delay is at least as
+/// long as the previous one. The rate limit is no failure and uses no attempt, so its delay does not grow here; the
+/// pacer holds all attempts as long as necessary.
 #[must_use]
 pub fn next(ended: Ended, failures: u32, base: Duration, jitter: f64, floor: Option<Duration>) -> Next {
-    // A NaN is clamped to itself, and would make the product panic.
+    // `clamp` keeps a NaN, and the product would panic.
     let jitter = if jitter.is_nan() {
         1.0
     } else {

@@ -1,8 +1,8 @@
-//! From events to deltas: what a batch changes in the counts and lives of playlists.
+//! Sums a batch of events into changes of the playlists' counts and lifecycle.
 //!
-//! Owns the rules of a playlist's state. [`apply`] is the one place that knows them; a store that adds a
-//! delta on its own may do so only where [`Tally::adds`] says what it has to respect. Must never decide
-//! whether an event arrived before: the cursor and the table of retractions do.
+//! Owns the rules of a playlist's state, in [`apply`] alone. A store that adds an increment by itself must respect the
+//! conditions at [`Tally::adds`]. Must never decide whether an event is a duplicate: the cursor and the table of
+//! retractions do.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -14,27 +14,27 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-/// What is known of one playlist. One that nothing is known of is [`Playlist::default`].
+/// State of one playlist; an unknown playlist is [`Playlist::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Playlist {
-    /// Plays less retractions; below 0 while a retraction waits for its play. See [`Playlist::shown`].
+    /// Plays minus retractions; below 0 while a retraction waits for its play. See [`Playlist::shown`].
     pub plays: i64,
-    /// It takes no plays until it is saved again.
+    /// A deleted playlist takes no plays until it is saved again.
     pub deleted: bool,
-    /// Whose it is, once it was saved. Outlives its deletion.
+    /// The owner, once the playlist was saved. Stays after a deletion.
     pub owner: Option<UserId<'static>>,
-    /// How it is called, once it was saved. Outlives its deletion.
+    /// The name, once the playlist was saved. Stays after a deletion.
     pub name: Option<String>,
 }
 
 impl Playlist {
-    /// The count as anyone may see it: never below 0.
+    /// The public count, never below 0.
     #[must_use]
     pub fn shown(&self) -> i64 {
         self.plays.max(0)
     }
 
-    /// What it adds to the plays of all of a user's playlists: nothing to those of another, or when deleted.
+    /// The playlist's part of the plays of all playlists of `owner`; 0 if it has another owner or is deleted.
     #[must_use]
     pub fn share_of(&self, user: &str) -> i64 {
         let theirs = !self.deleted && self.owner.as_ref().is_some_and(|owner| owner.as_str() == user);
@@ -51,7 +51,7 @@ impl Playlist {
         match *step {
             Step::Add(delta) if !self.deleted => self.plays += delta,
             Step::Add(_) => {}
-            // A deleted playlist has no plays, so one that comes back starts at 0.
+            // A deleted playlist has no plays, so a playlist that is saved again starts at 0.
             Step::Save { owner, name } => {
                 self.deleted = false;
                 self.owner = Some(owner.clone().into_owned());
@@ -70,46 +70,46 @@ impl Playlist {
 /// One change of one playlist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'e> {
-    /// Plays less retractions. Nothing to a deleted playlist.
+    /// Plays minus retractions; no effect on a deleted playlist.
     Add(i64),
-    /// Alive, with this owner and name.
+    /// The playlist exists, with this owner and name.
     Save {
-        /// The owner from now on.
+        /// The new owner.
         owner: &'e UserId<'e>,
-        /// The name from now on.
+        /// The new name.
         name: &'e str,
     },
-    /// Deleted, without plays.
+    /// The playlist is deleted and loses its plays.
     Delete {
-        /// Only if it is this user's; whoever owns it without one.
+        /// Deletes only a playlist of this user; without a user, a playlist of any owner.
         owner: Option<&'e UserId<'e>>,
     },
 }
 
-/// What a batch changes, each playlist in one of the two lists, both in order of playlist id (so that two
-/// transactions lock rows in the same order).
+/// The changes of a batch. Each playlist is in one of the two lists. Both are in order of playlist id, so that two
+/// transactions lock rows in the same order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally<'e> {
-    /// Playlists that were only played or retracted, and by how much their count changes. Never 0: plays that
-    /// were all retracted change nothing, and an unknown playlist needs no row for them. To be added unless
-    /// the playlist is deleted; an unknown one starts from 0 plays.
+    /// Playlists with plays and retractions only, and the change of their count. Never 0: plays that were all retracted
+    /// change nothing, and an unknown playlist needs no row for them. The store adds the change unless the playlist is
+    /// deleted; an unknown playlist starts at 0 plays.
     pub adds: Vec<(&'e str, i64)>,
-    /// Playlists that were saved or deleted, with all their steps in order; neighbouring adds are one.
+    /// Playlists that were saved or deleted, with all steps in order; adjacent increments are summed.
     pub lives: Vec<(&'e str, Vec<Step<'e>>)>,
 }
 
-/// The last event of a batch that carried a playlist into another zone.
+/// The last event of a batch that moved a count into another band between thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crossing {
-    /// Which of the events it was.
+    /// Index of the event in the batch.
     pub index: usize,
-    /// How many plays the playlist showed after it.
+    /// Plays shown after the event.
     pub plays: i64,
-    /// How often the zone changed up to it, from one event to the next: more than once is to and fro.
+    /// Number of band changes up to this event; more than one means the count oscillates around a threshold.
     pub times: usize,
 }
 
-/// The ids of the retracted plays, each once, in order of appearance. The store tells which are new.
+/// The ids of the retracted plays, each once, in order of appearance. The store reports which of them are new.
 #[must_use]
 pub fn retracted<'e>(events: &'e [Event<'_>]) -> Vec<&'e Token<'e>> {
     let mut seen = HashSet::new();
@@ -120,8 +120,7 @@ pub fn retracted<'e>(events: &'e [Event<'_>]) -> Vec<&'e Token<'e>> {
     of.filter(|of| seen.insert(of.as_str())).collect()
 }
 
-/// Leaves one retraction for each of the `fresh` ids, the first in the batch, and turns all others into
-/// [`Kind::Repeat`].
+/// Keeps the first retraction of each `fresh` id and turns all other retractions into [`Kind::Repeat`].
 pub fn void_repeats(events: &mut [Event<'_>], fresh: &HashSet<String, impl BuildHasher>) {
     let mut awaited: HashSet<&str> = fresh.iter().map(String::as_str).collect();
     for event in events {
@@ -133,7 +132,7 @@ pub fn void_repeats(events: &mut [Event<'_>], fresh: &HashSet<String, impl Build
     }
 }
 
-/// Sums up a batch whose repeats are voided.
+/// Sums up a batch whose duplicate retractions are voided.
 #[must_use]
 pub fn tally<'e>(events: &'e [Event<'_>]) -> Tally<'e> {
     let mut tally = Tally::default();
@@ -175,8 +174,8 @@ pub fn apply(before: Playlist, steps: &[Step<'_>]) -> Playlist {
     playlist
 }
 
-/// The last event at which `zone` of `playlist` changed, or nothing if after all of them the zone is the one
-/// it was `before`: who went there and back has not crossed.
+/// The last event at which the band (`zone`) of `playlist` changed. `None` if the final band equals the band `before`:
+/// a count that came back has not crossed.
 pub fn last_crossing(
     events: &[Event<'_>],
     playlist: &str,
@@ -208,8 +207,8 @@ pub fn last_crossing(
     last.filter(|_| zone_now != zone_before)
 }
 
-/// The last event at which `zone` of the plays of all of an owner's playlists together changed, or nothing if
-/// after all of them it is what it was at `total_before`. `before` holds every playlist that the batch names.
+/// The last event at which the band (`zone`) of the sum over all playlists of `owner` changed. `None` if the final band
+/// is that of `total_before`. `before` holds every playlist that the batch names.
 pub fn last_total_crossing(
     events: &[Event<'_>],
     owner: &str,
@@ -241,7 +240,7 @@ pub fn last_total_crossing(
     last.filter(|_| zone(total) != zone(total_before))
 }
 
-/// What an event does to its playlist, if anything.
+/// The change that an event makes to its playlist, if any.
 fn step<'e>(kind: &'e Kind<'_>) -> Option<Step<'e>> {
     match kind {
         Kind::Play => Some(Step::Add(1)),

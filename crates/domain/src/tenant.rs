@@ -1,13 +1,13 @@
-//! Which tenant a record comes from.
+//! Identifies the tenant of a record.
 //!
-//! Owns the name by which a tenant's records name it, and the question whether most records name another. Must never learn the
-//! name from a record: whoever can send one could then choose it.
+//! Owns the name of the tenant in its records, and the check whether most records name another tenant. Must never learn
+//! the name from a record: the sender of a record could choose it.
 
 use std::collections::VecDeque;
 
-/// Domains of Auth0's own, in which the first label is the tenant's name. A custom domain says nothing about it.
+/// Auth0's own domains, whose first label is the tenant's name. A custom domain does not contain the name.
 const CANONICAL: &str = ".auth0.com";
-/// How many records back it is judged whether most name another tenant.
+/// Number of latest records that the check covers.
 const JUDGED: usize = 1_000;
 
 /// The name of our own tenant.
@@ -15,7 +15,7 @@ const JUDGED: usize = 1_000;
 pub struct TenantName(String);
 
 impl TenantName {
-    /// The name as an operator wrote it; none for one that no tenant can have.
+    /// The name as the operator wrote it; `None` if no tenant can have it.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
         let fits = (1..=63).contains(&raw.len())
@@ -25,7 +25,7 @@ impl TenantName {
         fits.then(|| Self(raw.to_ascii_lowercase()))
     }
 
-    /// The name that a canonical domain has in it, such as `music` of `music.eu.auth0.com`.
+    /// The name in a canonical domain, like `music` in `music.eu.auth0.com`.
     #[must_use]
     pub fn of_domain(domain: &str) -> Option<Self> {
         let host = domain.split_once("://").map_or(domain, |(_, rest)| rest);
@@ -39,14 +39,14 @@ impl TenantName {
         &self.0
     }
 
-    /// Whether a record that names `tenant` is of another one. A record that names none is taken.
+    /// Whether a record with this `tenant` belongs to another tenant. A record without a tenant is accepted.
     #[must_use]
     pub fn is_other(&self, tenant: Option<&str>) -> bool {
         tenant.is_some_and(|named| !named.eq_ignore_ascii_case(&self.0))
     }
 }
 
-/// The last records, and how many of them named another tenant.
+/// The latest records, and how many of them named another tenant.
 #[derive(Debug, Default)]
 pub struct LastRecords {
     others: VecDeque<bool>,
@@ -54,7 +54,7 @@ pub struct LastRecords {
 }
 
 impl LastRecords {
-    /// Takes the next record, of another tenant or not.
+    /// Adds the next record.
     pub fn push(&mut self, other: bool) {
         self.others.push_back(other);
         self.count += usize::from(other);
@@ -63,7 +63,7 @@ impl LastRecords {
         }
     }
 
-    /// Whether more than half of them named another tenant.
+    /// Whether more than half of the latest records named another tenant.
     #[must_use]
     pub fn mostly_others(&self) -> bool {
         self.count > JUDGED / 2
@@ -105,7 +105,7 @@ mod tests {
         last.push(true);
         assert!(last.mostly_others(), "501 of 1,000");
         last.push(false);
-        assert!(!last.mostly_others(), "the oldest is no more among them");
+        assert!(!last.mostly_others(), "the oldest record no longer counts");
         (0..5_000).for_each(|_| last.push(false));
         assert_eq!((last.count, last.others.len()), (0, JUDGED));
     }

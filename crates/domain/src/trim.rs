@@ -1,15 +1,15 @@
-//! Which messages of a stream may go, and when the stream will be full.
+//! Decides which messages of a stream may be removed, and forecasts when the stream is full.
 //!
-//! Owns the arithmetic of trimming. Must never name a message that is not folded, nor the cursor's own. Pure.
+//! Owns the arithmetic of trimming. Must never name a message that is not folded, nor the message at the cursor. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Share of the room below which trimming no longer waits for messages to be old.
+/// Free share of the size limit below which trimming no longer waits for messages to be old.
 const LOW: f64 = 0.25;
-/// Share of the room that is free after such a trim, so that not every round has to.
+/// Free share after such a trim, so that not every round must trim.
 const FREED: f64 = 0.375;
-/// Rounds that the forecast looks back on.
+/// Number of past rounds that the forecast uses.
 const ROUNDS: usize = 15;
 
 /// A stream as trimming sees it.
@@ -23,20 +23,20 @@ pub struct Seen {
     pub messages: u64,
     /// Bytes held.
     pub bytes: u64,
-    /// Most bytes it may hold; none for no limit.
+    /// Size limit in bytes; `None` for no limit.
     pub max_bytes: Option<u64>,
-    /// The cursor's own message.
+    /// Sequence of the message at the cursor.
     pub cursor: u64,
-    /// Last sequence that may go when room is needed: committed, and stored, long enough ago.
+    /// Last sequence that may be removed when space is needed: committed, and stored, long enough ago.
     pub if_needed: Option<u64>,
-    /// Last sequence that is older than folded messages are kept.
+    /// Last sequence older than the retention of folded messages.
     pub by_age: Option<u64>,
-    /// Last sequence that every durable consumer has acknowledged; none without such consumers.
+    /// Last sequence that every durable consumer has acknowledged; `None` without such consumers.
     pub acknowledged: Option<u64>,
 }
 
 impl Seen {
-    /// The first sequence that stays, where anything goes.
+    /// The first sequence to keep; `None` if nothing may be removed.
     #[must_use]
     pub fn first_to_stay(&self) -> Option<u64> {
         let by_age = self.after(self.by_age);
@@ -47,14 +47,14 @@ impl Seen {
         (first > self.first_seq).then_some(first)
     }
 
-    /// Share of the room that is left; none for no limit.
+    /// Free share of the size limit; `None` for no limit.
     #[must_use]
     pub fn left(&self) -> Option<f64> {
         let most = self.max_bytes? as f64;
         Some((1.0 - self.bytes as f64 / most).max(0.0))
     }
 
-    /// Bytes that would stay, however much room is needed.
+    /// Bytes that must stay, however much space is needed.
     #[must_use]
     pub fn held_bytes(&self) -> f64 {
         let first = self.after(self.if_needed).max(self.first_seq);
@@ -78,7 +78,7 @@ impl Seen {
         self.after(self.if_needed).min(self.first_seq + messages)
     }
 
-    /// The sequence behind `seq`; the cursor's own at most, which proves that this is the stream we know.
+    /// The sequence behind `seq`, at most the cursor's. The message at the cursor proves the identity of the stream.
     fn after(&self, seq: Option<u64>) -> u64 {
         seq.map_or(0, |seq| (seq + 1).min(self.cursor))
     }
@@ -88,12 +88,12 @@ impl Seen {
     }
 }
 
-/// How what must stay grows.
+/// Growth of the messages that must stay.
 #[derive(Debug, Default)]
 pub struct Growth(VecDeque<(Duration, f64)>);
 
 impl Growth {
-    /// Seconds until `held` bytes, at this time, have become `most` at the rate of the last rounds; infinite while they do not
+    /// Seconds until `held` bytes have grown to `most`, at the rate of the last rounds; infinite while they do not
     /// grow.
     pub fn full_in_seconds(&mut self, at: Duration, held: f64, most: Option<u64>) -> f64 {
         if self.0.len() > ROUNDS {

@@ -1,21 +1,21 @@
-//! Whether a text is a time as in RFC 3339.
+//! Checks whether a text is an RFC 3339 time.
 //!
-//! Owns that question alone: no count needs the time itself. Must never answer otherwise than the library's parser.
+//! Owns this check alone: no count needs the time itself. Must never differ from the library's parser.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Whether `text` is a time as in RFC 3339, as the library reads it.
+/// Whether `text` is an RFC 3339 time, as the library parses it.
 #[expect(
     clippy::disallowed_methods,
-    reason = "asks only whether it is one, and keeps none"
+    reason = "checks the form only, and keeps no date"
 )]
 pub(super) fn is_time(text: &str) -> bool {
     is_usual(text.as_bytes()) || OffsetDateTime::parse(text, &Rfc3339).is_ok()
 }
 
-/// Whether `text` is a time in the form that app servers send, such as `2026-11-23T10:00:00.123Z`, on a day that every
-/// month has. The library takes several times as long to find that out, and almost every event has one.
+/// Whether `text` is a time in the form that app servers send, like `2026-11-23T10:00:00.123Z`, on a day that every
+/// month has. The library needs several times as long for this check, and almost every event has a time.
 fn is_usual(text: &[u8]) -> bool {
     let [
         y1,
@@ -65,10 +65,7 @@ mod tests {
 
     use super::*;
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what the shorter way is measured against"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the reference for the fast path")]
     fn library(text: &str) -> bool {
         OffsetDateTime::parse(text, &Rfc3339).is_ok()
     }

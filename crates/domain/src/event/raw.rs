@@ -1,6 +1,7 @@
-//! The bytes of one message become fields, not yet looked at.
+//! Parses the bytes of one message into fields, without checking them.
 //!
-//! Owns the names of the fields and what is said of a payload that is no JSON object. Must never copy what it can borrow.
+//! Owns the names of the fields and the errors for a payload that is no JSON object. Must never copy what it can
+//! borrow.
 
 use std::borrow::Cow;
 
@@ -13,8 +14,8 @@ use crate::json_text::replace_lone_surrogates;
 
 mod plain;
 
-/// Every field of every event type. One name has one type in all of them, so a field is checked for being
-/// text even in an event that has no use for it.
+/// Every field of every event type. A name has the same type in all of them, so a field must be text even in an event
+/// that does not use it.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Raw<'a> {
@@ -40,8 +41,8 @@ pub(super) struct Raw<'a> {
     pub(super) name: Option<Text<'a>>,
 }
 
-/// A string that borrows from the payload unless it has escapes. Serde borrows a bare `Cow` field when told
-/// to, but not one inside an `Option`; this type stands between the two.
+/// A string that borrows from the payload unless it has escapes. Serde can borrow a bare `Cow` field, but not one
+/// inside an `Option`; this type makes that possible.
 #[derive(Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
@@ -65,7 +66,7 @@ impl Raw<'_> {
     }
 }
 
-/// The payload as JSON fields.
+/// Parses the payload as JSON fields.
 pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
     if payload.len() > MAX_EVENT_BYTES {
         let fault = format!("expected at most {MAX_EVENT_BYTES} bytes, got {}", payload.len());
@@ -76,7 +77,7 @@ pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
     if let Some(raw) = plain::read(text) {
         return Ok(raw);
     }
-    // Serde would also take an array, its elements as the fields in order.
+    // Serde would also accept an array and take its elements as the fields in order.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => Reject::new(Reason::WrongType, "payload", "expected a JSON object"),
@@ -86,8 +87,8 @@ pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
     serde_json::from_str(text).or_else(|error| repaired(text).unwrap_or_else(|| Err(diagnose(text, &error))))
 }
 
-/// The fields of a payload in which halves of surrogate pairs were replaced: they spoil a name, not the event. None if there
-/// were none, or something else is wrong too.
+/// The fields of a payload after half surrogate pairs were replaced: they damage a name, but the event is usable.
+/// `None` if the payload has none, or has another fault too.
 fn repaired<'a>(text: &str) -> Option<Result<Raw<'a>, Reject>> {
     let Cow::Owned(text) = replace_lone_surrogates(text) else {
         return None;
@@ -95,7 +96,7 @@ fn repaired<'a>(text: &str) -> Option<Result<Raw<'a>, Reject>> {
     let raw = serde_json::from_str::<Raw<'_>>(&text).ok()?.into_owned();
     let users = [("owner_id", &raw.owner_id), ("listener_id", &raw.listener_id)];
     for (field, value) in users {
-        // A replaced half is no part of an id: it would name somebody else.
+        // A replaced half is no valid part of an id: the id would be that of another playlist or user.
         if let Some(Text(id)) = value
             && id.contains(char::REPLACEMENT_CHARACTER)
         {
@@ -105,14 +106,14 @@ fn repaired<'a>(text: &str) -> Option<Result<Raw<'a>, Reject>> {
     Some(Ok(raw))
 }
 
-/// Names the field that `error` is about, by reading again and keeping track of the place.
+/// Names the field that caused `error`, by parsing again with the path tracked.
 fn diagnose(text: &str, error: &serde_json::Error) -> Reject {
     let mut again = serde_json::Deserializer::from_str(text);
     let field = match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut again) {
         Err(located) if matches!(located.path().iter().next(), Some(Segment::Map { .. })) => {
             excerpt(&located.path().to_string())
         }
-        // About the object as a whole, or about what follows it.
+        // The error concerns the object as a whole, or text after it.
         _ => "payload".to_owned(),
     };
     let fault = error.to_string();

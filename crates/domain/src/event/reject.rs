@@ -1,24 +1,24 @@
-//! Why a message ends in the dead letters.
+//! The reasons for which a message becomes a dead letter.
 //!
-//! Owns the closed list of reasons and how a refusal is worded. Must never repeat more of a payload than a
-//! short, escaped part: it is shown to people and stored.
+//! Owns the closed list of reasons and the wording of a refusal. Must never repeat more of a payload than a short,
+//! escaped part, since the text is shown to operators and stored.
 
 use std::fmt;
 
-/// Most characters of somebody else's text that a detail repeats.
+/// Maximum number of characters of a message that a detail repeats.
 const EXCERPT_CHARS: usize = 32;
 
-/// Why a message was not understood. Goes to the dead letters as it is.
+/// The reason a message was refused. The dead letter stores it unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.as_str())]
 pub struct Reject {
-    /// What kind of fault it is.
+    /// Kind of the fault.
     pub reason: Reason,
-    /// Names the field and what was expected; of the value it shows a short, escaped part at most.
+    /// Names the field and the expected value; shows at most a short, escaped part of the actual value.
     pub detail: String,
 }
 
-/// The kinds of fault a message can have. Closed, so that it may be a metric's label.
+/// The kinds of faults of a message. The list is closed, so a kind may be a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Longer than the contract allows.
@@ -29,27 +29,27 @@ pub enum Reason {
     NotJson,
     /// A required field is absent or null.
     MissingField,
-    /// A field is there twice, so that it is open which one is meant.
+    /// A field occurs twice, so its value is ambiguous.
     DuplicateField,
     /// A field, or the whole payload, has another JSON type than expected.
     WrongType,
-    /// A field of the right type holds what it must not hold.
+    /// A field of the right type has an invalid value.
     BadValue,
-    /// An event of a type that the contract does not have.
+    /// The contract has no such event type.
     UnknownType,
-    /// The subject names another playlist, or belongs to another type.
+    /// The subject names another playlist, or belongs to another event type.
     SubjectMismatch,
-    /// It came on the subject for what the webhook could not split.
+    /// The webhook could not split the delivery and published it on a separate subject.
     Unreadable,
-    /// Another event was counted under its id before.
+    /// Another event was already counted under its id.
     IdReused,
-    /// Its subject or its headers hold bytes that no delivery can carry.
+    /// The subject or the headers hold bytes that no delivery can carry.
     Unparsable,
-    /// Postgres refused to take it, or did not finish with it in time.
+    /// Postgres refused the message, or did not finish with it in time.
     RefusedByDatabase,
-    /// It was being folded at three ends of a process in a row.
+    /// The process ended three times in a row while it folded this message.
     CrashedWorker,
-    /// An operator skipped it.
+    /// The operator skipped the message.
     Skipped,
 }
 
@@ -97,7 +97,7 @@ impl Reason {
 }
 
 impl Reject {
-    /// A rejection because of `field`, of which `fault` says what is wrong.
+    /// A rejection because of `field`; `fault` describes the fault.
     #[must_use]
     pub fn new(reason: Reason, field: &str, fault: impl fmt::Display) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Reject {
     }
 }
 
-/// A rejection of `value`, of which the detail shows the beginning.
+/// A rejection of `value`; the detail shows its beginning.
 pub(crate) fn bad_value(field: &str, expected: &str, value: &str) -> Reject {
     Reject::new(
         Reason::BadValue,
@@ -116,7 +116,7 @@ pub(crate) fn bad_value(field: &str, expected: &str, value: &str) -> Reject {
     )
 }
 
-/// The beginning of `text`, escaped so that it can stand in a log line or a column.
+/// The beginning of `text`, escaped so that it fits into a log line or a column.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut chars = text.chars();
     let mut shown: String = chars

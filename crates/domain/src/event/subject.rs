@@ -1,12 +1,12 @@
-//! Which subject an event of a playlist lies under in the stream.
+//! The subject of a playlist's event in the stream.
 //!
-//! Owns the partition of an id: the same function that the stream's subject transform has. Must never accept an event
-//! under the subject of another partition; it finds faults of publishers and is no permission.
+//! Owns the partition of an id, computed by the same function as the stream's subject transform. Must never accept an
+//! event under the subject of another partition. The check finds faults of publishers and is no authorization.
 
-/// Partitions of the stream; a change makes every stored message a fault.
+/// Number of partitions of the stream. Changing it makes every stored message a fault.
 pub const PARTITIONS: u32 = 64;
 
-/// Partition of an id, as nats-server's `{{partition(64,…)}}` has it: FNV-1a of 32 bits, modulo 64.
+/// Partition of an id, equal to nats-server's `{{partition(64,…)}}`: 32-bit FNV-1a, modulo 64.
 #[must_use]
 pub fn partition(id: &str) -> u32 {
     let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
@@ -15,8 +15,8 @@ pub fn partition(id: &str) -> u32 {
     hash % PARTITIONS
 }
 
-/// Whether the last token of a subject is that of `id`: its partition, or the id itself in messages that were stored
-/// before the stream had its transform.
+/// Whether the last token of a subject belongs to `id`: its partition, or the id itself in messages stored before the
+/// stream had its transform.
 pub(super) fn is_of(token: &str, id: &str) -> bool {
     if token.len() > 2 {
         return token == id;
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn partitions_are_those_of_nats_server() {
-        // As nats-server 2.15.1 stored them.
+        // Values as nats-server 2.15.1 stored them.
         for (id, expected) in [("pl_42", 32), ("pl_1", 25), ("a", 44), ("0", 47)] {
             assert_eq!(partition(id), expected, "{id}");
         }

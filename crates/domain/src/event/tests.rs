@@ -1,4 +1,4 @@
-//! What is read, what is refused, and which field a refusal names.
+//! Accepted events, refused events, and the field that a refusal names.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ fn refused(subject: &str, payload: &[u8]) -> Reject {
     parse(subject, payload).expect_err(&String::from_utf8_lossy(payload))
 }
 
-/// Asserts that `event` is refused for `reason` and that the detail opens with the field's name.
+/// Asserts that `event` is refused for `reason` and that the detail begins with the field's name.
 fn assert_refused(event: &Value, reason: Reason, field: &str) {
     let reject = refused(&subject_of(event), event.to_string().as_bytes());
     assert_eq!(reject.reason, reason, "{event}: {reject}");
@@ -269,7 +269,7 @@ fn payloads_that_are_no_event_are_refused_with_the_place() {
             Reason::DuplicateField,
             "payload: duplicate field `event_id`",
         ),
-        // Read on: the first field that is missing is told.
+        // The text is parsed; the first missing field is reported.
         (surrogate.as_bytes(), Reason::MissingField, "listener_id: "),
         (
             b"{\"type\":\"play\",\"song_id\":\"a\0b\"}",

@@ -1,6 +1,7 @@
-//! The text of a token: borrowed from its payload, or kept beside the event itself.
+//! The text of a token: borrowed from its payload, or stored in the event itself.
 //!
-//! Owns where the bytes lie. Must never show it: two texts with the same characters are equal, wherever they lie.
+//! Owns the storage of the bytes. Must never expose it: two texts with the same characters are equal, however they are
+//! stored.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,13 +9,13 @@ use std::hash::{Hash, Hasher};
 
 use arrayvec::ArrayString;
 
-/// Longest text that needs no allocation of its own: a UUID with a short prefix. A longer one is kept all the same.
+/// Longest text that needs no allocation: a UUID with a short prefix. A longer text is allocated.
 const INLINE_BYTES: usize = 40;
 
 #[derive(Clone, Debug)]
 pub(super) enum Kept<'a> {
     Borrowed(&'a str),
-    /// A batch holds many thousands of ids, so that allocating and freeing each would cost more than reading it did.
+    /// A batch holds many thousands of ids, and allocating and freeing each would cost more than parsing it did.
     Inline(ArrayString<INLINE_BYTES>),
     Long(Box<str>),
 }

@@ -1,4 +1,4 @@
-//! Merging under any order, and what is believed.
+//! Merging in any order, and the precedence of sources.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -12,7 +12,7 @@ fn at(second: i64) -> OffsetDateTime {
     datetime!(2026-11-23 10:00 UTC) + Duration::seconds(second)
 }
 
-/// What a record says; it must have a date and name a user.
+/// The profile data of a record, which must have a date and name a user.
 fn says(record: &Value) -> log_record::Says {
     let read = log_record::parse(record.to_string().as_bytes()).unwrap();
     read.says.unwrap_or_else(|| panic!("{record}"))
@@ -32,7 +32,7 @@ fn profile(email: &str) -> Map<String, Value> {
     profile.as_object().unwrap().clone()
 }
 
-/// A record's part, or an answer, dated within a few seconds, so that dates collide.
+/// The data of a record, or a response, dated within a few seconds, so that dates collide.
 fn any_copy() -> impl Strategy<Value = LocalCopy> {
     let second = 0..6_i64;
     let field = (0..3_usize, second.clone(), 0..3_u8);
@@ -244,7 +244,7 @@ fn an_answer_replaces_what_was_said_before_it_was_asked_for() {
     };
     let read = LocalCopy::default().answered(&profile("a@b.c"), at(5));
     let late = read.clone().merge(login(5, "late@b.c"));
-    assert_eq!(late, read, "a record of the same moment was seen by the answer");
+    assert_eq!(late, read, "the response includes a record of the same time");
     let newer = read.clone().merge(login(6, "new@b.c"));
     assert_eq!(
         (value(&newer, "email"), newer.last_login_at),
@@ -257,9 +257,9 @@ fn an_answer_replaces_what_was_said_before_it_was_asked_for() {
     assert_eq!(
         (value(&without, "email"), without.last_login_at),
         (None, None),
-        "what the answer lacks is not there"
+        "a field missing in the response is removed"
     );
-    // A row of before answers were dated: nothing of it is kept, also what was dated ahead.
+    // A row from before responses were dated: nothing of it is kept, not even future dates.
     let old = LocalCopy {
         asked_at: None,
         ..login(9_999, "frozen@b.c")

@@ -1,15 +1,16 @@
-//! What in a user's profile, or in a record's text, says something.
+//! The usable values in a user's profile or in a record.
 //!
-//! Owns what counts as masked and what is never kept. Must never take a masked value for a real one.
+//! Owns the detection of masked values and the list of fields that are never kept. Must never take a masked value for a
+//! real one.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::date;
 
-/// Longest text that is kept as a field, in bytes; links to pictures are the longest in use.
+/// Maximum length of a text field, in bytes; links to pictures are the longest in use.
 const MAX_BYTES: usize = 4096;
-/// Fields that are texts, by their names in a profile.
+/// Text fields, by their names in a profile.
 const TEXTS: [&str; 7] = [
     "email",
     "name",
@@ -19,23 +20,23 @@ const TEXTS: [&str; 7] = [
     "picture",
     "created_at",
 ];
-/// Fields that a record may say; all others come from answers alone.
+/// Fields that a record may set; all others come from responses alone.
 pub(super) const OF_RECORDS: [&str; 3] = ["email", "name", "picture"];
 /// Fields that Auth0's log streams may mask or hash (Auth0 docs, log streams, "PII obfuscation").
 const MASKABLE: [&str; 2] = ["email", "name"];
-/// What a profile has that is nobody's business here: where people log in from, and their tokens.
+/// Members of a profile that are never kept: addresses and tokens.
 const NOT_KEPT: [&str; 4] = ["last_ip", "access_token", "access_token_secret", "refresh_token"];
 
-/// Who shows a profile.
+/// Source of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The Management API itself: nothing is masked.
+    /// A response of the Management API, which masks nothing.
     Answer,
-    /// A record, in which fields may be masked or hashed.
+    /// A record, which may mask or hash fields.
     Record,
 }
 
-/// The fields that a user tells, by our names; of a record those that a record may say.
+/// The fields of a user, by our names; from a record only those that a record may set.
 pub(super) fn fields_of(user: &Map<String, Value>, source: Source) -> Vec<(&'static str, Value)> {
     let texts = TEXTS.into_iter().map(|name| {
         let text = user.get(name).and_then(Value::as_str);
@@ -74,7 +75,7 @@ pub(super) fn fields_of(user: &Map<String, Value>, source: Source) -> Vec<(&'sta
         .collect()
 }
 
-/// Whether a whole user shows that there are no roles.
+/// Whether a complete profile shows that the user has no roles.
 pub(super) fn has_no_roles(user: &Map<String, Value>) -> bool {
     let missing = |value: Option<&Value>| value.is_none_or(Value::is_null);
     match user.get("app_metadata") {
@@ -89,22 +90,22 @@ fn roles_value(roles: &Value) -> Option<Value> {
     names.iter().all(Value::is_string).then(|| without_nul(roles))
 }
 
-/// A text as the field `name`, if it says anything.
+/// A text as the field `name`, if it is usable.
 pub(super) fn text_value(name: &str, text: &str, source: Source) -> Option<Value> {
     let says = !text.trim().is_empty() && text.len() <= MAX_BYTES;
     let masked = source == Source::Record && MASKABLE.contains(&name) && is_masked(name, text);
     (says && !masked).then(|| without_nul(&Value::String(text.to_owned())))
 }
 
-/// Whether a log stream has hidden the text: behind asterisks, or as an xxHash in hex (8, 16 or 32 digits). A real name of
-/// that form is not believed in a record either; the profile itself will tell it.
+/// Whether a log stream has hidden the text: behind asterisks, or as an xxHash in hex (8, 16 or 32 digits). A real name
+/// of that form in a record is ignored too; the profile itself provides it.
 fn is_masked(name: &str, text: &str) -> bool {
     let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let hashed = matches!(text.len(), 8 | 16 | 32) && hex(text) && !text.starts_with('+');
     text.contains("**") || hashed || (name == "email" && !text.contains('@'))
 }
 
-/// An answer's user as the profile to keep.
+/// The user in a response, as the profile to keep.
 #[must_use]
 pub fn kept_profile(user: &Map<String, Value>) -> Value {
     let mut kept = user.clone();
@@ -126,13 +127,13 @@ fn drop_secrets(object: &mut Map<String, Value>) {
     object.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
 }
 
-/// The date in a member, if it is one.
+/// The date in a member, if it is valid.
 pub(super) fn date_in(object: &Map<String, Value>, name: &str) -> Option<OffsetDateTime> {
     let text = object.get(name)?.as_str()?;
     date::of_text(text)
 }
 
-/// Postgres' jsonb takes no NUL inside a string; a profile is other people's text.
+/// Removes NUL, which Postgres' jsonb refuses inside a string: a profile is untrusted input.
 fn without_nul(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace('\0', "\u{fffd}")),

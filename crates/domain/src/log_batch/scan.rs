@@ -1,7 +1,7 @@
-//! Finds the JSON values of a body, one behind another, whatever stands between them.
+//! Finds the concatenated JSON values of a body, whatever separates them.
 //!
-//! Owns where a value begins and ends, and how much a broken one spoils. Must never read what a value means beyond what
-//! tells a batch from a record, never hold more than a position, and never take more than linear time.
+//! Owns the bounds of a value, and how much of the body a broken value affects. Must never interpret a value beyond the
+//! difference between a batch and a record, never hold more than a position, and never take more than linear time.
 
 use std::ops::Range;
 
@@ -10,27 +10,27 @@ use serde_json::value::RawValue;
 
 use crate::log_record::Object;
 
-/// How often each byte of a body may be read in attempts that fail; after that a value must end on its own line.
+/// How often each byte of a body may be read in failed attempts; after that a value must end on its own line.
 const ATTEMPTS: usize = 8;
-/// Separates texts of RFC 7464.
+/// Separator of RFC 7464.
 const RECORD_SEPARATOR: u8 = 0x1e;
 
-/// A place in a text.
+/// A position in a text.
 #[derive(Debug)]
 pub(super) struct Scan {
     at: usize,
     end: usize,
-    /// Where the scan goes on behind a batch, while it is inside one.
+    /// Where the scan continues after the current batch; `None` outside a batch.
     behind_batch: Option<Range<usize>>,
-    /// Arrays that are open.
+    /// Number of open arrays.
     depth: usize,
-    /// A batch that broke off was entered, whose closing brace may follow.
+    /// The scan has entered a truncated batch, whose closing brace may follow.
     broken_batch: bool,
-    /// Bytes that failing attempts may still read.
+    /// Bytes that failed attempts may still read.
     spare: usize,
-    /// The end of the line that was looked for last.
+    /// The last line end found.
     line_end: usize,
-    /// An object or a whole array was seen.
+    /// The scan found an object or a whole array.
     read: bool,
 }
 
@@ -49,14 +49,14 @@ impl Scan {
         }
     }
 
-    /// Whether `text` holds an object or a whole array at all.
+    /// Whether `text` contains an object or a whole array.
     pub(super) fn reads(text: &str) -> bool {
         let mut scan = Self::new(text);
         while !scan.read && scan.next(text).is_some() {}
         scan.read
     }
 
-    /// The next value, or what could not be read as one.
+    /// The next value, or the next unreadable piece.
     pub(super) fn next(&mut self, text: &str) -> Option<Range<usize>> {
         loop {
             self.skip_separators(text);
@@ -111,7 +111,7 @@ impl Scan {
         }
     }
 
-    /// The value that begins at `start`, if there is one.
+    /// The value that begins at `start`, if it is valid.
     fn value<'t>(&mut self, text: &'t str, start: usize) -> Option<&'t str> {
         let end = if self.spare == 0 {
             self.line_end(text, start)
@@ -129,8 +129,8 @@ impl Scan {
         }
     }
 
-    /// What cannot be read as a value: to the next record on its line, or to the end of the line; an object that was
-    /// written over several lines, to the end of those.
+    /// The unreadable piece: up to the next record on its line, or the end of the line; for an object over several
+    /// lines, up to the end of those.
     fn broken(&mut self, text: &str) -> Range<usize> {
         let start = self.at;
         let is_object = text.as_bytes()[start] == b'{';
@@ -155,7 +155,7 @@ impl Scan {
         start..start + broken.len()
     }
 
-    /// The end of the line that `start` is on; looked for once a line, since a line may hold the whole body.
+    /// The end of the line of `start`. It is searched once per line, since one line may be the whole body.
     fn line_end(&mut self, text: &str, start: usize) -> usize {
         if self.line_end <= start || self.line_end > self.end {
             let rest = &text.as_bytes()[start..self.end];
@@ -164,7 +164,7 @@ impl Scan {
         self.line_end
     }
 
-    /// Where a whole record begins, behind another value, within a part of the text.
+    /// Start of a whole record behind another value, within a part of the text.
     fn record_in(&mut self, text: &str, part: Range<usize>) -> Option<usize> {
         memchr::memchr_iter(b'{', &text.as_bytes()[part.clone()])
             .map(|at| part.start + at)
@@ -176,17 +176,17 @@ impl Scan {
     }
 }
 
-/// What JSON takes for white space.
+/// Whether JSON treats the byte as white space.
 pub(super) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Length of the line breaks that `rest` begins with.
+/// Length of the line breaks at the beginning of `rest`.
 fn breaks(rest: &str) -> usize {
     rest.len() - rest.trim_start_matches(['\n', '\r']).len()
 }
 
-/// How far the parser came before it failed.
+/// Number of bytes that the parser read before it failed.
 fn bytes_read(rest: &str, error: &serde_json::Error) -> usize {
     if error.is_eof() {
         return rest.len();
@@ -200,7 +200,7 @@ fn bytes_read(rest: &str, error: &serde_json::Error) -> usize {
     (lines + error.column()).clamp(1, rest.len())
 }
 
-/// Where in `{"logs":[…]}` the records are. An object that is a record itself is no batch.
+/// The range of the records in `{"logs":[…]}`. An object that is a record itself is no batch.
 fn batch(object: &str) -> Option<Range<usize>> {
     memchr::memmem::find(object.as_bytes(), b"\"logs\"")?;
     let top = Object::parse(object).ok()?;
@@ -223,7 +223,7 @@ fn opening_of_batch(rest: &str) -> Option<usize> {
     Some(rest.len() - left.len())
 }
 
-/// Whether an object has the id that every record has; what is part of a record does not.
+/// Whether an object has the id that every record has, and no part of a record has.
 fn is_record(object: &str) -> bool {
     Object::parse(object).is_ok_and(|top| {
         ["log_id", "_id", "specversion"]

@@ -1,4 +1,4 @@
-//! Every form a body can have, and that what goes in comes out.
+//! Every form of a body, and that no byte is lost.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -134,7 +134,7 @@ fn a_broken_record_spoils_only_itself() {
     );
 }
 
-/// Bodies that make a parser read the rest of the body again and again.
+/// Bodies that make a parser read the rest of the body repeatedly.
 #[test]
 fn f53_no_body_takes_more_than_linear_time() {
     let begun = std::time::Instant::now();
@@ -286,17 +286,17 @@ fn record() -> impl Strategy<Value = String> {
     })
 }
 
-/// A line that opens with `!`, as no record does.
+/// A line that begins with `!`, as no record does.
 fn bad_line() -> impl Strategy<Value = String> {
     "![a-z{}:,\"\\[\\]]{0,20}"
 }
 
-/// What may stand between two lines.
+/// Separators between two lines.
 fn line_break() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["\n", "\r\n", "\n\n", "\r\n \t\r\n"])
 }
 
-/// Parts of JSON in no order.
+/// Parts of JSON in random order.
 fn rubble() -> impl Strategy<Value = Vec<u8>> {
     let parts: Vec<&[u8]> = vec![
         b"[",
@@ -333,7 +333,7 @@ fn assert_sound(body: &[u8]) -> Result<(), TestCaseError> {
             .position(|window| window == piece.bytes);
         prop_assert!(
             !piece.bytes.is_empty() && start.is_some(),
-            "pieces are parts of the body in their order"
+            "pieces are parts of the body in order"
         );
         rest = &rest[start.unwrap() + piece.bytes.len()..];
         let subject = piece.subject.as_str();

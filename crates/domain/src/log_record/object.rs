@@ -1,22 +1,22 @@
-//! A JSON object read one member at a time.
+//! Reads a JSON object one member at a time.
 //!
-//! Owns tolerance: a member in a shape nobody expected, with a lone surrogate or nested thousands deep,
-//! spoils nothing but itself. Must never know what a member means, except where a record keeps its fields.
+//! Owns the tolerance for invalid members: an unexpected shape, a lone surrogate or nesting thousands deep affects only
+//! that member. Must never know the meaning of a member, except where a record keeps its fields.
 
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-/// The members of a JSON object, each unread. Of members with one name the last one stands.
+/// The members of a JSON object, not parsed yet. Of members with the same name the last one counts.
 pub(crate) struct Object<'a>(HashMap<String, &'a RawValue>);
 
 impl<'a> Object<'a> {
-    /// Reads `json`, which has to be one object and nothing else.
+    /// Reads `json`, which must be exactly one object.
     pub(crate) fn parse(json: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json).map(Self)
     }
 
-    /// Whether there is a member `name`, be it null.
+    /// Whether the member `name` exists, even as null.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -25,7 +25,7 @@ impl<'a> Object<'a> {
         self.0.is_empty()
     }
 
-    /// The JSON of the member `name`, unless that is absent or null.
+    /// The JSON of the member `name`; `None` if it is absent or null.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0
             .get(name)
@@ -48,7 +48,7 @@ impl<'a> Object<'a> {
         self.has("specversion")
     }
 
-    /// The log record inside an envelope `{"log_id","data":{…}}`; nothing if this object is the record.
+    /// The log record inside an envelope `{"log_id","data":{…}}`; `None` if this object is the record itself.
     pub(crate) fn enveloped(&self) -> Option<Self> {
         if self.get("type").is_some() {
             None

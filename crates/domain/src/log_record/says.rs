@@ -1,8 +1,8 @@
-//! What a record says about its user: the part of the local copy that it tells, and whether the profile is worth reading for
-//! the rest.
+//! Profile data in a record: the part of the local copy that it contains, and whether the rest must be read from the
+//! profile.
 //!
-//! Owns where in a record a field stands. Must never say anything for a record without a date: it is a hint to look, and
-//! no more.
+//! Owns the position of each field in a record. Must never use a record without a date as profile data: it is only a
+//! hint to read the user.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -13,7 +13,7 @@ use crate::ids::UserId;
 use crate::json_text;
 use crate::local_copy::LocalCopy;
 
-/// Members of a request that change nothing which only an answer may tell.
+/// Members of a request that change nothing which must be read from Auth0's response.
 const OF_NO_WEIGHT: [&str; 5] = ["name", "picture", "password", "connection", "client_id"];
 /// Members of a user that each login changes.
 const OF_LOGINS: [&str; 5] = [
@@ -24,18 +24,18 @@ const OF_LOGINS: [&str; 5] = [
     "identities",
 ];
 
-/// A user, and what a record says of them.
+/// A user with the profile data of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Says {
-    /// Who.
+    /// The user that the record describes.
     pub user: UserId<'static>,
-    /// What.
+    /// The profile data of the record.
     pub copy: LocalCopy,
-    /// The record tells of a change that only an answer may bring into the copy.
+    /// Whether the record reports a change that only Auth0's response may bring into the copy.
     pub ask: bool,
 }
 
-/// What a log record says; `tells` is what was read of it before.
+/// The profile data of a log record; `tells` is its parsed effect.
 pub(super) fn of_record(record: &Object<'_>, tells: &Tells) -> Option<Says> {
     let at = date(record, "date")?;
     let mut copy = LocalCopy::default();
@@ -47,7 +47,7 @@ pub(super) fn of_record(record: &Object<'_>, tells: &Tells) -> Option<Says> {
         }
         Tells::SignUp { user } => {
             came_as(&mut copy, record, at);
-            // The body is what a visitor sent.
+            // The body is input of an unauthenticated visitor.
             let body = record.object("details").and_then(|details| map(&details, "body"));
             copy.record(&body.unwrap_or_default(), at);
             (user.clone(), false)
@@ -60,7 +60,7 @@ pub(super) fn of_record(record: &Object<'_>, tells: &Tells) -> Option<Says> {
     Some(Says { user, copy, ask })
 }
 
-/// What an event of Event Streams says: `data.object` is the user as it is after the change.
+/// The profile data of an event of Event Streams: `data.object` is the user after the change.
 pub(super) fn of_event(top: &Object<'_>, tells: &Tells) -> Option<Says> {
     let at = date(top, "time")?;
     let mut copy = LocalCopy::default();
@@ -79,8 +79,8 @@ pub(super) fn of_event(top: &Object<'_>, tells: &Tells) -> Option<Says> {
     Some(Says { user, copy, ask })
 }
 
-/// A write through the Management API: the user where the answer shows it, else what was asked for. Answers whether it changed
-/// what only an answer may tell.
+/// A write through the Management API: the user where the response shows it, else the request. Returns whether it
+/// changed a value that must be read from Auth0's response.
 fn write(copy: &mut LocalCopy, record: &Object<'_>, user: &UserId<'_>, at: OffsetDateTime) -> bool {
     let details = record.object("details");
     let body = |side: &str| details.as_ref()?.object(side).and_then(|side| map(&side, "body"));
@@ -94,7 +94,7 @@ fn write(copy: &mut LocalCopy, record: &Object<'_>, user: &UserId<'_>, at: Offse
         None => copy.record(asked.as_ref().unwrap_or(&Map::new()), at),
     }
     let weighs = |body: Map<String, Value>| body.keys().any(|name| !OF_NO_WEIGHT.contains(&name.as_str()));
-    // Whoever is read after a creation is read as created.
+    // A creation causes no read of its own: any later read shows the user as created.
     !is_creation(details.as_ref()) && asked.is_none_or(weighs)
 }
 
@@ -104,7 +104,7 @@ fn is_creation(details: Option<&Object<'_>>) -> bool {
     path.is_some_and(|path| path.trim_end_matches('/').ends_with("/users"))
 }
 
-/// Whether two states of a user differ in what only an answer may tell.
+/// Whether two states of a user differ in a value that must be read from Auth0's response.
 fn differ(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
     let of_weight = |name: &&String| {
         let name = name.as_str();
@@ -114,7 +114,7 @@ fn differ(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
     names.any(|name| before.get(name) != now.get(name))
 }
 
-/// Changes by the user's own hand that have a record of their own.
+/// Changes by the user that have their own type of record.
 fn changed(copy: &mut LocalCopy, record: &Object<'_>, at: OffsetDateTime) -> Option<UserId<'static>> {
     let kind = record.text("type")?;
     if !["sce", "scu", "scpn", "sv"].contains(&kind.as_str()) {
@@ -133,7 +133,7 @@ fn changed(copy: &mut LocalCopy, record: &Object<'_>, at: OffsetDateTime) -> Opt
     Some(user)
 }
 
-/// Under which name the user came in: an address, a number or a username, as the connection has it.
+/// The identifier of the login: an address, a number or a username, as the connection defines it.
 fn came_as(copy: &mut LocalCopy, record: &Object<'_>, at: OffsetDateTime) {
     let name = clean_text(record, "user_name");
     if let Some(email) = name.filter(|name| name.contains('@') && !name.contains(char::is_whitespace)) {

@@ -1,4 +1,4 @@
-//! Records as Auth0 writes them, and as they might come.
+//! Records as Auth0 writes them, and malformed ones.
 
 use std::collections::BTreeSet;
 
@@ -280,7 +280,7 @@ fn a_deletion_tells_its_subject_where_it_can() {
             None,
         ),
         (
-            json!({"description": "user_id: 61 by someone", "strategy": "auth0"}),
+            json!({"description": "user_id: 61 by an admin", "strategy": "auth0"}),
             None,
         ),
         (json!({"description": "user_id: ", "strategy": "auth0"}), None),
@@ -410,8 +410,8 @@ fn a_record_that_cannot_be_read_is_refused_by_field() {
     }
 }
 
-/// Real records, where the folder that holds them is named: each is read, and told apart by its description,
-/// which the reading does not use.
+/// Real records, from the folder in `SAMPLES_DIR`: each is parsed and compared with its description, which the parser
+/// does not use.
 #[test]
 fn recorded_records_are_understood() {
     let Ok(folder) = std::env::var("SAMPLES_DIR") else {

@@ -1,30 +1,30 @@
-//! What a write did to a user's roles, as far as the record of it tells.
+//! The effect of a write on a user's roles, as far as its record shows.
 //!
-//! Owns the reading of `app_metadata` in requests and in Event Streams. Must never guess: what it cannot
-//! tell is [`WrittenRoles::Unknown`].
+//! Owns the reading of `app_metadata` in requests and in Event Streams. Must never guess: an unclear effect is
+//! [`WrittenRoles::Unknown`].
 
 use super::is_clean;
 use super::object::Object;
 
-/// Roles in a list at most. Auth0 bounds a profile at 10 KB, everything in it together; of names of 17 letters so many fill it.
+/// Maximum number of roles in a list. Auth0 limits a whole profile to 10 KB, which 500 names of 17 letters fill.
 const MAX_ROLES: usize = 500;
-/// Bytes of a list at most, as JSON: 10 KB, and room for the allowance above it of which Auth0 tells no figure.
+/// Maximum size of a list as JSON, in bytes: 10 KB, plus the allowance above it of which Auth0 publishes no figure.
 const MAX_LIST_BYTES: usize = 16 * 1024;
 
-/// What a write did to `app_metadata.roles`.
+/// The effect of a write on `app_metadata.roles`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrittenRoles {
-    /// It left them as they were.
+    /// The roles did not change.
     Untouched,
-    /// They are these now; an empty list also if the key was removed.
+    /// The new roles; an empty list also if the key was removed.
     Set(Vec<String>),
-    /// It sent an empty `app_metadata`, by which Auth0 deletes everything in it.
+    /// The write sent an empty `app_metadata`, by which Auth0 deletes all of its content.
     Wiped,
-    /// It cannot be told, or is more than a profile may hold.
+    /// The effect is unclear, or the list is larger than a profile allows.
     Unknown,
 }
 
-/// What a request with this body did to the roles. Auth0 merges `app_metadata` by its first level.
+/// The effect of a request with this body. Auth0 merges `app_metadata` at its first level.
 pub(super) fn requested_roles(body: Option<&Object<'_>>) -> WrittenRoles {
     match body {
         None => WrittenRoles::Unknown,
@@ -38,7 +38,7 @@ pub(super) fn requested_roles(body: Option<&Object<'_>>) -> WrittenRoles {
     }
 }
 
-/// What happened to the roles between two states of a user, the earlier of which may be unknown.
+/// The effect on the roles between two states of a user; the earlier state may be unknown.
 pub(super) fn changed_roles(before: Option<&Object<'_>>, now: &Object<'_>) -> WrittenRoles {
     // A user without metadata has no such key.
     let roles = |user: &Object<'_>| match user.get("app_metadata") {
@@ -52,8 +52,8 @@ pub(super) fn changed_roles(before: Option<&Object<'_>>, now: &Object<'_>) -> Wr
     }
 }
 
-/// The roles in `app_metadata`; nothing if they are something else than a list of names, or longer than any list of a profile:
-/// what is compared with all other lists of the user must be short.
+/// The roles in `app_metadata`; `None` if they are not a list of names, or longer than a profile allows. All lists of a
+/// user are compared with each other, so each must be short.
 fn listed_roles(metadata: &Object<'_>) -> Option<Vec<String>> {
     let Some(json) = metadata.get("roles") else {
         return Some(Vec::new());

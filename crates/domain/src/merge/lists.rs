@@ -1,11 +1,11 @@
-//! Steps from one list of roles to another.
+//! Differences between lists of roles.
 //!
-//! Owns the comparing of lists, by sorted sets: a list may have hundreds of roles, and hundreds of lists are compared. Must
-//! never change the order of entries that stay.
+//! Owns the comparison of lists. It uses sorted sets, since a list may have hundreds of roles and hundreds of lists are
+//! compared. Must never change the order of entries that stay.
 
 use std::collections::BTreeSet;
 
-/// The roles of a list, those of ours apart from those of others.
+/// The roles of one list, managed roles apart from entries of other clients.
 #[derive(Debug, Default)]
 pub(super) struct Split<'a> {
     pub(super) owned: BTreeSet<&'a str>,
@@ -21,7 +21,7 @@ impl<'a> Split<'a> {
         Self { owned, foreign }
     }
 
-    /// How many entries of others differ.
+    /// Number of entries of other clients that differ.
     pub(super) fn steps_to(&self, after: &Self) -> usize {
         self.foreign.symmetric_difference(&after.foreign).count()
     }
@@ -31,9 +31,8 @@ impl<'a> Split<'a> {
     }
 }
 
-/// `now` with the entries of others as they were intended: what they took away goes, what they added comes
-/// back. None if that changes nothing. What comes back stands first: others append, so what they write next shows
-/// whether they had read it.
+/// `now` with the entries of other clients as `intended`; `None` if nothing changes. Restored entries come first: other
+/// clients append, so their next write shows whether they had read the restored ones.
 pub(super) fn mended(now: &[String], intended: &[&str], owned: &[&str]) -> Option<Vec<String>> {
     let (held, meant): (BTreeSet<&str>, BTreeSet<&str>) = (
         now.iter().map(String::as_str).collect(),
@@ -46,13 +45,13 @@ pub(super) fn mended(now: &[String], intended: &[&str], owned: &[&str]) -> Optio
     (after != now).then_some(after)
 }
 
-/// Whether `after`, that splits so, is `before` with entries taken out and others appended, which is how most clients write.
+/// Whether `after` is `before` with entries removed and others appended, which is how most clients write.
 pub(super) fn follows(before: &[String], after: &[String], split: &Split<'_>) -> bool {
     let kept: Vec<&String> = before.iter().filter(|role| split.has(role)).collect();
     kept.len() <= after.len() && kept.iter().zip(after).all(|(kept, role)| *kept == role)
 }
 
-/// Entries of others: `entries` after the step from `before` to `roles`, that split so.
+/// The entries of other clients: `entries` after the change from `before` to `roles`, given with its split.
 pub(super) fn moved<'a>(
     entries: &[&'a str],
     before: &Split<'_>,
@@ -69,7 +68,8 @@ pub(super) fn moved<'a>(
     moved
 }
 
-/// Entries of others after a write of ours that changed these roles, which were managed then, and left the list so.
+/// The entries of other clients after a write of ours that left the list as `split` and changed these roles, managed at
+/// that time.
 pub(super) fn stepped<'a>(
     mut entries: Vec<&'a str>,
     changed: impl Iterator<Item = &'a str>,

@@ -1,11 +1,11 @@
-//! Why an owned role is as it is.
+//! How a managed role got its current state.
 //!
-//! Owns telling what somebody meant from what a write did that rested on an older state. Must never take a role for ours
-//! that another client gave on purpose.
+//! Owns the distinction between a deliberate change and a write based on an older state. Must never treat as ours a
+//! role that another client granted on purpose.
 
 use super::{By, OurWrite, Version};
 
-/// Owned roles of which a write of theirs undid our change, resting on what was before it.
+/// Managed roles where another client's write, based on an older state, reverted our change.
 pub(super) fn undone(owned: &[&str], versions: &[Version<'_>]) -> Vec<String> {
     let is_undone = |role: &str| {
         let changed = last_changed(versions, role)?;
@@ -22,7 +22,7 @@ pub(super) fn undone(owned: &[&str], versions: &[Version<'_>]) -> Vec<String> {
     undone.map(|role| (*role).to_owned()).collect()
 }
 
-/// Owned roles that a write of ours made what they are, with its place, of which nobody has recorded that.
+/// Managed roles set by a write of ours, with its index, that no attempt has recorded.
 pub(super) fn late(owned: &[&str], ours: &[OurWrite], versions: &[Version<'_>]) -> Vec<(String, usize)> {
     let late = |role: &&str| {
         let By::Us(place) = versions[last_changed(versions, role)?].by else {
@@ -33,7 +33,7 @@ pub(super) fn late(owned: &[&str], ours: &[OurWrite], versions: &[Version<'_>]) 
     owned.iter().filter_map(late).collect()
 }
 
-/// The version from which on a role is as it is in the last one; none if it never was otherwise.
+/// Index of the version since which the role is as in the last one; `None` if it was never different.
 fn last_changed(versions: &[Version<'_>], role: &str) -> Option<usize> {
     let now = versions.last()?.holds(role);
     let otherwise = versions.iter().rposition(|version| version.holds(role) != now)?;

@@ -1,4 +1,4 @@
-//! Single races by hand, and a tenant where two clients write as they like.
+//! Single races by example, and a tenant where two clients write at random.
 
 use proptest::prelude::*;
 use time::macros::datetime;
@@ -8,7 +8,7 @@ use super::*;
 const OWNED: [&str; 1] = ["editor"];
 const NONE: BTreeSet<Pair> = BTreeSet::new();
 
-/// `ms` after some noon: roles separated by spaces.
+/// `ms` after a noon: roles separated by spaces.
 fn at(ms: i64, roles: &str) -> State {
     State {
         at: datetime!(2026-11-23 12:00 UTC) + Duration::milliseconds(ms),
@@ -52,10 +52,10 @@ fn what_they_wrote_between_our_read_and_our_write_comes_back() {
         ("x editor", "x editor y", "x", Some("y x")),
         ("x", "", "x editor", Some("editor")),
         ("x", "x", "x editor", None),
-        // Duplicates of theirs stay; what comes back comes once.
+        // Duplicates of other clients stay; a restored entry appears once.
         ("x x", "x x y y", "x x editor", Some("y x x editor")),
         ("x x", "x", "x x editor", None),
-        // The owned role is the plan's business.
+        // The managed role is left to the plan.
         ("x", "x editor", "x editor", None),
         ("x editor", "x", "x", None),
     ] {
@@ -84,7 +84,7 @@ fn a_write_outside_our_window_is_no_race() {
     }
 }
 
-/// The rules named `beta` when we wrote, and do not any more.
+/// The rules named `beta` at our write, and no longer do.
 #[test]
 fn what_we_changed_as_managed_is_ours_under_later_rules() {
     for (read, theirs, wrote, mended) in [
@@ -106,7 +106,7 @@ fn what_we_changed_as_managed_is_ours_under_later_rules() {
     }
 }
 
-/// As many writes as are reckoned with, and as many roles in theirs as are taken from the table.
+/// The maximum number of writes considered, with the maximum number of roles read from the table.
 #[test]
 fn a_reckoning_compares_a_bounded_number_of_roles() {
     let list = |from: usize, roles: usize| -> String {
@@ -180,10 +180,10 @@ fn what_no_record_tells_of_stops_the_reckoning() {
 fn a_later_write_of_theirs_is_read_against_what_it_rests_on() {
     let write = ours(at(0, "x"), at(20, "x editor"));
     let write = std::slice::from_ref(&write);
-    // It has our change: they had read ours, and never knew of y's loss.
+    // Their write has our change: they had read ours, and did not know that y was lost.
     let theirs = [at(10, "x y"), at(30, "x editor z")];
     assert_eq!(mends(write, &theirs, &theirs[1]).as_deref(), Some("y x editor z"));
-    // It has not: they had read their own, and took y away on purpose.
+    // Their write lacks our change: they had read their own, and removed y on purpose.
     let theirs = [at(10, "x y"), at(30, "x z")];
     assert_eq!(mends(write, &theirs, &theirs[1]), None);
     let theirs = [at(10, "x y"), at(30, "x y z")];
@@ -210,7 +210,7 @@ fn a_write_that_undoes_our_mending_undone_is_mended_again() {
     };
     let reckoning = reckon(&known, &theirs[1]);
     assert!(reckoning.races.is_empty() && reckoning.mended.is_some());
-    // Taken away after they saw it back, it stays away.
+    // Removed after they saw it restored, it stays removed.
     let theirs = [at(10, "x y"), at(50, "x editor")];
     assert_eq!(mends(&writes, &theirs, &theirs[1]), None);
 }
@@ -235,12 +235,12 @@ fn an_owned_role_that_comes_or_goes_with_a_stale_write_is_told_from_one_that_som
     let none = [""; 0];
     let revoke = ours(at(0, "x editor"), at(20, "x"));
     assert_eq!(undone(&revoke, at(30, "x editor y")), ["editor"]);
-    assert_eq!(undone(&revoke, at(30, "x editor")), none, "given by hand");
+    assert_eq!(undone(&revoke, at(30, "x editor")), none, "granted on purpose");
     assert_eq!(undone(&revoke, at(10 * 60_000, "x editor y")), none, "long after");
     assert_eq!(undone(&revoke, at(30, "x y")), none);
     let grant = ours(at(0, "x"), at(20, "x editor"));
     assert_eq!(undone(&grant, at(30, "x y")), ["editor"]);
-    assert_eq!(undone(&grant, at(30, "x")), none, "taken by hand");
+    assert_eq!(undone(&grant, at(30, "x")), none, "removed on purpose");
     assert_eq!(undone(&grant, at(30, "x y editor")), none);
 }
 
@@ -258,7 +258,7 @@ fn what_an_overtaken_look_of_ours_made_of_an_owned_role_nobody_meant() {
     let none = [""; 0];
     assert_eq!(made(&[], late("x", "x editor"), &[], "x editor"), ["editor"]);
     assert_eq!(made(&[], late("x editor", "x"), &[], "x"), ["editor"]);
-    // Given and taken meanwhile by the look that overtook it.
+    // Granted and revoked meanwhile by the attempt that overtook it.
     let meanwhile = [
         ours(at(0, "x"), at(20, "x editor")),
         ours(at(20, "x editor"), at(40, "x")),
@@ -267,18 +267,18 @@ fn what_an_overtaken_look_of_ours_made_of_an_owned_role_nobody_meant() {
         made(&meanwhile, late("x", "x editor"), &[], "x editor"),
         ["editor"]
     );
-    // It only did again what that one had done.
+    // It only repeated the change of that attempt.
     assert_eq!(
         made(&meanwhile[..1], late("x", "x editor"), &[], "x editor"),
         none
     );
-    // Somebody gave it by hand before it came.
+    // Another client granted it before our write.
     let by_hand = [at(45, "x editor")];
     assert_eq!(
         made(&meanwhile, late("x", "x editor"), &by_hand, "x editor"),
         none
     );
-    // Recorded, the role is what the records say.
+    // Once recorded, the role follows the records.
     let recorded = OurWrite {
         recorded: true,
         ..late("x", "x editor")
@@ -307,21 +307,21 @@ fn two_writes_in_one_millisecond_are_told_apart_by_what_is_read_next() {
         ),
         None
     );
-    // Read by our next write, with the owned role granted again.
+    // Our next write read it, and granted the managed role again.
     let next = ours(at(20, "x y"), at(40, "x y editor"));
     assert_eq!(mends(&[write, next], &[theirs], &at(40, "x y editor")), None);
 }
 
-/// What happens next at the tenant.
+/// The next action at the tenant.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// We look: read, and mend by the records that are there; a bit for each.
+    /// We read, and restore by the records that have arrived; one bit per record.
     WeRead { records: u32 },
-    /// We write what the last look planned, with the owned role turned over or not.
+    /// We write the plan of the last read, with the managed role toggled or not.
     WeWrite { toggles: bool },
-    /// They read.
+    /// The other client reads.
     TheyRead,
-    /// They write what they read last with this role turned over.
+    /// The other client writes its last read with this role toggled.
     TheyWrite(usize),
 }
 
@@ -344,7 +344,7 @@ fn toggle(roles: &mut Vec<String>, role: &str) {
     }
 }
 
-/// Whether one role of others makes the difference.
+/// Whether the lists differ in one role of other clients.
 fn is_toggle(before: &[String], after: &[String]) -> bool {
     let before: BTreeSet<&String> = before.iter().collect();
     let after: BTreeSet<&String> = after.iter().collect();
@@ -352,7 +352,7 @@ fn is_toggle(before: &[String], after: &[String]) -> bool {
     changed.next().is_some_and(|role| role.as_str() != "editor") && changed.next().is_none()
 }
 
-/// A tenant with one user, us, and one other client who knows what it wants.
+/// A tenant with one user, our client, and one other client with a known intention.
 struct Tenant {
     now: State,
     ours: Vec<OurWrite>,
@@ -360,9 +360,9 @@ struct Tenant {
     we_read: Option<(State, Reckoning)>,
     they_read: Option<Vec<String>>,
     intended: BTreeSet<String>,
-    /// What the profile became since they read.
+    /// States of the profile since the other client's read.
     since_they_read: Vec<Vec<String>>,
-    /// They wrote what would be as small a step from something newer than they had read.
+    /// The other client's write is an equally small change from a version newer than its read.
     ambiguous: bool,
 }
 
@@ -463,7 +463,7 @@ proptest! {
         for step in steps {
             tenant.take(step);
         }
-        // From the writes alone nobody could tell what they meant.
+        // The writes alone do not determine the intention.
         prop_assume!(!tenant.ambiguous);
         tenant.take(Step::WeRead { records: u32::MAX });
         tenant.take(Step::WeWrite { toggles: false });

@@ -1,11 +1,11 @@
-//! Between which moments another client's write may have been overwritten by one of ours.
+//! The time range in which our write may have overwritten another client's write.
 //!
-//! Owns the tolerance for what clocks and headers leave open. Must never rest on anything but Auth0's answers to our own
-//! calls: the profile's `updated_at` may be days old when it is read, and a record says of itself what it likes.
+//! Owns the tolerance for clocks and headers. Must never rely on anything but Auth0's responses to our own calls: the
+//! profile's `updated_at` may be days old at the read, and a record's times are unverified input.
 
 use time::{Duration, OffsetDateTime};
 
-/// The `Date` header has whole seconds, and a record's date trails the write by some milliseconds.
+/// The `Date` header has whole seconds, and a record's date is some milliseconds later than the write.
 const TOLERANCE: Duration = Duration::seconds(2);
 
 /// The time from our read to our write, by Auth0's clock.
@@ -16,17 +16,17 @@ pub struct Window {
 }
 
 impl Window {
-    /// From the `Date` of the GET's answer to the `updated_at` in the PATCH's answer.
+    /// From the `Date` of the response to the GET to the `updated_at` in the response to the PATCH.
     #[must_use]
     pub fn between(read: OffsetDateTime, wrote: OffsetDateTime) -> Self {
-        // Years 1 and 9999 have no room for a tolerance.
+        // Years 1 and 9999 leave no room for a tolerance.
         Self {
             from: read.checked_sub(TOLERANCE).unwrap_or(read),
             until: wrote.checked_add(TOLERANCE).unwrap_or(wrote),
         }
     }
 
-    /// Whether a write at this time may be one that ours overwrote.
+    /// Whether our write may have overwritten a write at this time.
     #[must_use]
     pub fn contains(&self, at: OffsetDateTime) -> bool {
         (self.from..=self.until).contains(&at)

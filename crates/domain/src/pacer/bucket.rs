@@ -1,49 +1,49 @@
-//! One bucket of the tenant as we picture it.
+//! The estimate of one of the tenant's token buckets.
 //!
-//! Owns the estimate of its level and its hold after a 429. Must never raise the estimate on the word of a
-//! header once it is confirmed: a reply may be old by the time it is read.
+//! Owns the estimated level and the hold after a 429. Must never raise a confirmed estimate because of a header: a
+//! response may be old when it is read.
 
 use std::time::Duration;
 
 use super::RateHeaders;
 use super::rate_plan::{MAX_LIMIT, MAX_RATE, MIN_RATE};
 
-/// Longest hold that `X-RateLimit-Reset` can ask for, as in Auth0's own SDKs.
+/// Longest hold that `X-RateLimit-Reset` can request, as in Auth0's own SDKs.
 pub const MAX_RESET_HOLD: Duration = Duration::from_mins(1);
-/// Longest hold that `Retry-After` can ask for.
+/// Longest hold that `Retry-After` can request.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// Hold after the first 429 in a row; doubled with each further one.
 const FIRST_HOLD: Duration = Duration::from_secs(1);
-/// Longest hold that the number of 429s alone leads to.
+/// Longest hold caused by the number of 429s alone.
 const LONGEST_STRIKE_HOLD: Duration = Duration::from_secs(30);
-/// Share of the rate that looks may have that records alone ask for: whoever can make up records must not keep others waiting.
+/// Share of the rate for attempts caused by records alone. A sender of forged records must not delay other users.
 const SHARE_OF_RECORDS: f64 = 0.25;
-/// Forgives the rounding of sums of fractions of a call.
+/// Tolerates the rounding of sums of fractions of a call.
 pub(super) const EPSILON: f64 = 1e-6;
 
-/// One bucket as we picture it.
+/// The estimate of one bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
     plan_burst: f64,
     plan_rate: f64,
-    /// Calls that one look takes from it.
+    /// Calls that one attempt takes from the bucket.
     look_cost: f64,
     reserve: f64,
-    /// Size, in calls: the plan's burst until a header says otherwise.
+    /// Size in calls: the plan's burst until a header reports another.
     limit: f64,
-    /// Calls in it that nobody has taken, as far as we know; a lower estimate.
+    /// Estimated calls left in the bucket; a lower bound.
     level: f64,
-    /// When `level` was true.
+    /// Time at which `level` was true.
     as_of: Duration,
-    /// Calls taken from `level` whose reply has not been read: the tenant may not have counted them yet.
+    /// Calls taken from `level` without a response yet: the tenant may not have counted them.
     unanswered: f64,
-    /// Calls that looks asked for by records alone may take of it.
+    /// Calls available to attempts caused by records alone.
     for_records: f64,
-    /// Whether a header has confirmed `level`; until then it is zero plus what came in.
+    /// Whether a header has confirmed `level`; until then it is zero plus the refill.
     confirmed: bool,
-    /// 429s in a row.
+    /// Consecutive 429s.
     strikes: u32,
-    /// No look before this.
+    /// No attempt starts before this time.
     pub(super) held_until: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Bucket {
         let burst = burst.clamp(look_cost, MAX_LIMIT);
         Self {
             plan_burst: burst,
-            // `max` once more, because it drops a NaN.
+            // The second `max` replaces a NaN.
             plan_rate: rate.clamp(MIN_RATE, MAX_RATE).max(MIN_RATE),
             look_cost,
             reserve,
@@ -71,7 +71,7 @@ impl Bucket {
         self.reserve = reserve;
     }
 
-    /// Whether leaving the reserve in the bucket would leave too little for a look.
+    /// Whether the reserve would leave too few calls in the bucket for an attempt.
     fn shared_by_rate(&self) -> bool {
         self.limit - self.look_cost < self.reserve * self.limit
     }
@@ -85,8 +85,8 @@ impl Bucket {
         }
     }
 
-    /// Calls a second that come in for us. A limit below the plan's says that the plan is a smaller one, so
-    /// its rate will be smaller too; a larger limit says nothing about the rate.
+    /// Calls per second available to us. A limit below the plan's means a smaller plan, so its rate is lowered too; a
+    /// larger limit says nothing about the rate.
     fn rate(&self) -> f64 {
         let ours = if self.shared_by_rate() {
             1.0 - self.reserve
@@ -113,7 +113,7 @@ impl Bucket {
         }
     }
 
-    /// Brings `level` up to `now`; nothing comes in while held, so that a hold ends with a careful start.
+    /// Refills `level` up to `now`. Nothing is added during a hold, so that the bucket starts low after it.
     pub(super) fn refill(&mut self, now: Duration) {
         let since = now.saturating_sub(self.as_of.max(self.held_until)).as_secs_f64();
         self.level = (self.level + since * self.rate()).min(self.limit);
@@ -122,13 +122,13 @@ impl Bucket {
         self.as_of = self.as_of.max(now);
     }
 
-    /// A look that is taken because there was none for long may find less than it costs: that is owed.
+    /// Takes the cost of an attempt. The level may become negative when an attempt is forced after a long wait.
     pub(super) fn pay_for_look(&mut self) {
         self.level = (self.level - self.look_cost).max(-self.look_cost);
         self.unanswered += self.look_cost;
     }
 
-    /// Until a look that records alone ask for has its share; also while the bucket itself is full.
+    /// Time until an attempt caused by records alone has its share; also while the bucket itself is full.
     pub(super) fn until_record_affordable(&self) -> Duration {
         let missing = self.look_cost - self.for_records;
         if missing <= EPSILON {
@@ -153,7 +153,7 @@ impl Bucket {
     pub(super) fn refund(&mut self, now: Duration) {
         self.refill(now);
         self.settle_one();
-        // The 429 that holds us has said that nothing is left, whatever was taken before.
+        // The 429 behind this hold has reported an empty bucket, whatever was taken before.
         if now >= self.held_until {
             self.level = (self.level + 1.0).min(self.limit);
         }
@@ -165,9 +165,9 @@ impl Bucket {
         self.adopt_limit(headers);
         let held = now < self.held_until;
         if let Some(remaining) = headers.remaining {
-            // Among what is left are the calls of ours that the tenant has not seen.
+            // The remaining calls include ours that the tenant has not counted yet.
             let seen = (f64::from(remaining).min(self.limit) - self.unanswered).max(0.0);
-            // A reply that was on its way when the 429 came says nothing about the time after the hold.
+            // A response sent before the 429 says nothing about the time after the hold.
             self.level = if self.confirmed || held {
                 self.level.min(seen)
             } else {
@@ -187,7 +187,7 @@ impl Bucket {
         self.level = 0.0;
         self.confirmed = false;
         if now >= self.held_until {
-            // Several 429s of calls that were on their way together are one.
+            // Several 429s of concurrent calls count as one.
             self.strikes = self.strikes.saturating_add(1);
         }
         let doublings = self.strikes.saturating_sub(1).min(5);

@@ -1,14 +1,13 @@
 //! The budget of calls to the tenant.
 //!
-//! Owns one worker's picture of the tenant's token buckets: filled by the plan, corrected by the headers of
-//! every reply. Must never trust a header further than the plan goes (it may lie, be missing, or come from a
-//! clock that is off), never wait without an end, and never starve: what looks empty for ever is tried once a
-//! refill.
+//! Owns one worker's estimate of the tenant's token buckets: filled by the plan, corrected by the headers of every
+//! response. Must never trust a header beyond the plan (it may be wrong, missing, or from a clock that is off), never
+//! wait without a limit, and never starve: a bucket that always looks empty is tried once per refill.
 //!
-//! A bucket holds at most its *limit* of calls and gains them steadily (Auth0 docs, rate-limit-policy). It
-//! belongs to all clients of the tenant, so a *reserve* is left in it for the others. That works by level: while
-//! nobody else calls, the whole rate is used. A bucket too small for that, such as the free plan's two calls,
-//! which one look empties, is shared by rate instead.
+//! A bucket holds at most its *limit* of calls and gains them steadily (Auth0 docs, rate-limit-policy). It is shared by
+//! all clients of the tenant, so a *reserve* is left in it for other clients. The reserve is a level: while no other
+//! client calls, the whole rate is used. A bucket too small for that, like the free plan's two calls, which one attempt
+//! empties, is shared by rate instead.
 
 mod bucket;
 mod rate_plan;
@@ -21,23 +20,23 @@ pub use bucket::{MAX_RESET_HOLD, MAX_RETRY_AFTER};
 pub use rate_plan::RatePlan;
 use scarcity::Scarcity;
 
-/// Largest share that the reserve may be; the rest keeps the worker alive.
+/// Maximum share of the reserve; the rest keeps the worker running.
 pub const MAX_RESERVE: f64 = 0.9;
 
-/// What a reply said about the bucket it was paid from; `None` where a header was absent or no number.
+/// Rate limit headers of a response; `None` where a header was absent or no number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateHeaders {
     /// `X-RateLimit-Limit`: size of the bucket, in calls.
     pub limit: Option<u32>,
     /// `X-RateLimit-Remaining`: calls left after this one.
     pub remaining: Option<u32>,
-    /// `X-RateLimit-Reset`: when the bucket is full again, in Unix seconds.
+    /// `X-RateLimit-Reset`: time at which the bucket is full again, in Unix seconds.
     pub reset_unix_s: Option<i64>,
-    /// `Retry-After`: how long to stay away.
+    /// `Retry-After`: time to wait.
     pub retry_after: Option<Duration>,
 }
 
-/// Which of the two calls of a look.
+/// One of the two calls of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The GET.
@@ -46,28 +45,28 @@ pub enum Kind {
     Write,
 }
 
-/// Leave for one look: one read and one write, paid for. Each of the two ends with [`Pacer::answered`] or
-/// [`Pacer::limited`], or goes back unused by [`Pacer::refund`].
+/// Permission for one attempt: one paid read and one paid write. Each of the two ends with [`Pacer::answered`] or
+/// [`Pacer::limited`], or returns unused by [`Pacer::refund`].
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
     taken_at: Duration,
-    /// When the look before this one was taken.
+    /// Start of the previous attempt.
     before: Option<Duration>,
-    /// It is for a look that records alone asked for.
+    /// Whether the attempt was caused by records alone.
     by_record: bool,
 }
 
-/// What of a permit was not used.
+/// The unused part of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unused {
     /// No call was made.
     Both,
-    /// The read was made, no write was needed.
+    /// The read was made and no write was needed.
     Write,
 }
 
-/// Says when the next look may be taken. All times `now` are of one monotonic clock.
+/// Decides when the next attempt may start. All times `now` are of one monotonic clock.
 #[derive(Debug)]
 pub struct Pacer {
     /// Pays for reads, and for writes too where the plan has one bucket.
@@ -78,7 +77,7 @@ pub struct Pacer {
 }
 
 impl Permit {
-    /// Whether the look is one that records alone asked for.
+    /// Whether the attempt was caused by records alone.
     #[must_use]
     pub fn is_by_record(&self) -> bool {
         self.by_record
@@ -86,11 +85,11 @@ impl Permit {
 }
 
 impl Pacer {
-    /// Starts without knowing how full the buckets are: one look finds out. `reserve` is the share of the
-    /// limit left for other clients, between 0 and [`MAX_RESERVE`].
+    /// Starts with unknown levels: one attempt determines them. `reserve` is the share of the limit left for other
+    /// clients, between 0 and [`MAX_RESERVE`].
     #[must_use]
     pub fn new(plan: RatePlan, reserve: f64, now: Duration) -> Self {
-        // `max` once more, because it drops a NaN.
+        // The second `max` replaces a NaN.
         let reserve = reserve.clamp(0.0, MAX_RESERVE).max(0.0);
         let (read, write) = plan.buckets();
         let look_cost = if write.is_some() { 1.0 } else { 2.0 };
@@ -103,7 +102,7 @@ impl Pacer {
         }
     }
 
-    /// From `now` on another share is left for other clients.
+    /// Changes the share for other clients from `now` on.
     pub fn set_reserve(&mut self, now: Duration, reserve: f64) {
         let reserve = reserve.clamp(0.0, MAX_RESERVE).max(0.0);
         for bucket in self.buckets() {
@@ -112,9 +111,9 @@ impl Pacer {
         }
     }
 
-    /// Takes a read and a write together, because the write follows the read without waiting. Otherwise says
-    /// how long to wait before asking again: at least a millisecond, at most the longer of [`MAX_RETRY_AFTER`]
-    /// and [`Self::refill_interval`].
+    /// Takes a read and a write together, because the write follows the read without waiting. Otherwise returns how
+    /// long to wait before the next call: at least a millisecond, at most the longer of [`MAX_RETRY_AFTER`] and
+    /// [`Self::refill_interval`].
     pub fn take_look(&mut self, now: Duration) -> Result<Permit, Duration> {
         self.buckets().for_each(|bucket| bucket.refill(now));
         let free_at = self
@@ -144,8 +143,8 @@ impl Pacer {
         })
     }
 
-    /// How long until a look may be taken that nothing but records of the tenant's log asked for; zero when it may be now. Those
-    /// looks get a quarter of the rate at most, and come out of the same buckets as all others.
+    /// Time until an attempt caused only by records of the tenant's log may start; zero if it may now. These attempts
+    /// get at most a quarter of the rate, and use the same buckets as all others.
     pub fn until_record_look(&mut self, now: Duration) -> Duration {
         self.buckets().for_each(|bucket| bucket.refill(now));
         let until = self.buckets().map(|bucket| bucket.until_record_affordable());
@@ -157,7 +156,7 @@ impl Pacer {
         }
     }
 
-    /// The look that `permit` was taken for is one that records alone asked for.
+    /// Marks the attempt of `permit` as caused by records alone.
     pub fn by_record(&mut self, permit: &mut Permit) {
         if !permit.by_record {
             permit.by_record = true;
@@ -165,7 +164,7 @@ impl Pacer {
         }
     }
 
-    /// Puts back what a look did not use.
+    /// Returns the unused part of an attempt.
     #[expect(clippy::needless_pass_by_value, reason = "a permit goes back once")]
     pub fn refund(&mut self, now: Duration, permit: Permit, unused: Unused) {
         let Permit {
@@ -188,10 +187,10 @@ impl Pacer {
         }
     }
 
-    /// Learns from the reply to a call, of any status but 429, or from the lack of one (then with default
-    /// headers). After a start and after a 429 the first reply sets the estimate; from then on headers only lower
-    /// it, because other clients spend too and a reply may be old. Calls of ours without a reply count as not yet
-    /// seen by the tenant.
+    /// Learns from the response to a call, of any status but 429, or from the lack of one (then with default headers).
+    /// After a start and after a 429 the first response sets the estimate. Later headers only lower it, because other
+    /// clients spend too and a response may be old. Our calls without a response count as not yet counted by the
+    /// tenant.
     pub fn answered(&mut self, now: Duration, kind: Kind, headers: &RateHeaders) {
         self.bucket(kind).answered(now, headers);
         if kind == Kind::Write {
@@ -200,15 +199,15 @@ impl Pacer {
         }
     }
 
-    /// Whether a write may follow a read that was answered with `headers`. It may not when the bucket that pays
-    /// for both has nothing left: the write would be refused, and the read was in vain. Then all looks are held,
-    /// longer from time to time, until the bucket has gained enough for both.
+    /// Whether a write may follow a read whose response had `headers`. It may not if the bucket that pays for both is
+    /// empty: the write would be refused and the read wasted. All attempts are then held, longer each time, until the
+    /// bucket has gained enough for both.
     pub fn write_may_follow(&mut self, now: Duration, headers: &RateHeaders) -> bool {
         if self.write.is_some() || headers.remaining != Some(0) {
             return true;
         }
         if now < self.read.held_until {
-            // Reads that were on their way together say it once.
+            // Concurrent reads report the same empty bucket once.
             return false;
         }
         let Some(hold) = self
@@ -221,24 +220,24 @@ impl Pacer {
         false
     }
 
-    /// Learns from a 429 and holds all looks: as long as the headers ask inside their caps, at least 1 s, 2 s,
-    /// 4 s … 30 s after that many 429s in a row. `unix_now_s` is what the reset is measured against.
+    /// Learns from a 429 and holds all attempts: as long as the headers ask within their caps, at least 1 s, 2 s, 4 s …
+    /// 30 s after that many consecutive 429s. `unix_now_s` is the time that the reset is compared with.
     pub fn limited(&mut self, now: Duration, unix_now_s: i64, kind: Kind, headers: &RateHeaders) {
         self.bucket(kind).limited(now, unix_now_s, headers);
         self.scarcity.refused();
-        // The hold was the wait: after it one look may find out at once.
+        // The hold replaces the wait, so one attempt may start right after it.
         self.last_look = None;
     }
 
-    /// Outside holds, at least one look is allowed in any span of this length: the time in which the emptiest
-    /// bucket fills, at the rate that is ours.
+    /// Outside holds, at least one attempt is allowed in any period of this length: the time in which the emptiest
+    /// bucket fills, at our rate.
     #[must_use]
     pub fn refill_interval(&self) -> Duration {
         let write = self.write.as_ref().map(Bucket::fill_time).unwrap_or_default();
         self.read.fill_time().max(write)
     }
 
-    /// The time in which the calls of one look come in.
+    /// The time in which the calls of one attempt refill.
     fn look_time(&self) -> Duration {
         self.read.look_time()
     }
@@ -262,7 +261,7 @@ impl Pacer {
     }
 }
 
-/// Rounds up: one who waits this long does not come too early, and nobody spins.
+/// Rounds up, so that a waiting caller is not early and does not spin.
 fn whole_millis(wait: Duration) -> Duration {
     Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }

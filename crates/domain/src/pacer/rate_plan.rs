@@ -1,51 +1,51 @@
 //! The rate limits of Auth0's plans.
 //!
-//! Owns their numbers and their names in the configuration. Must never hold what a tenant's headers said.
+//! Owns their numbers and their names in the configuration. Must never hold a value from a tenant's headers.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Largest limit believed, also from a header; ten times the largest public plan.
+/// Largest accepted limit, also from a header; ten times the largest public plan.
 pub(super) const MAX_LIMIT: f64 = 500.0;
-/// Slowest and fastest rate worked with, in calls a second: every wait has an end, and a length.
+/// Slowest and fastest rate used, in calls per second, so that every wait is finite and not zero.
 pub(super) const MIN_RATE: f64 = 0.1;
 pub(super) const MAX_RATE: f64 = 10_000.0;
 
-/// The tenant's limits on the users endpoints (Auth0 docs, rate-limit-configurations). Read from
-/// `free`, `self-service`, `enterprise`, `enterprise-nonprod` or `BURST:PER_SECOND`.
+/// The tenant's limits on the users endpoints (Auth0 docs, rate-limit-configurations). Parsed from `free`,
+/// `self-service`, `enterprise`, `enterprise-nonprod` or `BURST:PER_SECOND`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RatePlan {
-    /// 2 calls at once, 2 a second.
+    /// 2 calls at once, 2 per second.
     Free,
-    /// Essentials and Professional: reads 40 at once and 500 a minute, writes 20 at once and 200 a minute.
+    /// Essentials and Professional: reads 40 at once and 500 per minute, writes 20 at once and 200 per minute.
     SelfService,
-    /// Production on the public cloud: 50 at once, 16 a second.
+    /// Production on the public cloud: 50 at once, 16 per second.
     Enterprise,
-    /// Everything but production on the public cloud: 10 at once, 2 a second.
+    /// All but production on the public cloud: 10 at once, 2 per second.
     EnterpriseNonProd,
-    /// One bucket for everything, such as a private cloud's.
+    /// One bucket for all calls, as in a private cloud.
     Custom {
         /// Calls at once.
         burst: u32,
-        /// Calls a second.
+        /// Calls per second.
         per_second: f64,
     },
 }
 
 impl RatePlan {
-    /// Whether reading the tenant's log is paid from a bucket of its own, not from that of users.
+    /// Whether reading the tenant's log has a separate bucket from that of users.
     #[must_use]
     pub fn has_bucket_for_logs(self) -> bool {
         self == Self::SelfService
     }
 
-    /// Reads a second.
+    /// Reads per second.
     #[must_use]
     pub fn reads_per_second(self) -> f64 {
         self.buckets().0.1
     }
 
-    /// Burst and calls a second: of everything, or of reads and of writes.
+    /// Burst and calls per second: of all calls, or of reads and of writes.
     pub(super) fn buckets(self) -> ((f64, f64), Option<(f64, f64)>) {
         match self {
             Self::Free => ((2.0, 2.0), None),
@@ -72,7 +72,7 @@ impl FromStr for RatePlan {
                 let (burst, per_second) = custom.split_once(':').ok_or(EXPECTED)?;
                 let burst: u32 = burst.parse().map_err(|_| EXPECTED)?;
                 let per_second: f64 = per_second.parse().map_err(|_| EXPECTED)?;
-                // One look is two calls; the rest is what the pacer can work with.
+                // One attempt is two calls; the other bounds are the range of the pacer.
                 let usable = (2.0..=MAX_LIMIT).contains(&f64::from(burst))
                     && (MIN_RATE..=MAX_RATE).contains(&per_second);
                 if usable {

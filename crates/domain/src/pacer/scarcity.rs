@@ -1,20 +1,21 @@
-//! Looks at a tenant whose bucket other clients use up.
+//! Spaces attempts while other clients use up the tenant's bucket.
 //!
-//! Owns how far apart looks are kept then, so that the bucket gains what a whole look costs. Must never believe
-//! for ever that nothing is left: a header may lie.
+//! Owns the distance between attempts, which lets the bucket gain the calls of a whole attempt. Must never trust
+//! forever a header that reports an empty bucket: it may be wrong.
 
 use std::time::Duration;
 
-/// Reads in a row whose headers are believed when they say that nothing is left. After these the write is sent.
+/// Number of consecutive reads whose headers are trusted when they report an empty bucket. After these the write is
+/// sent.
 const BELIEVED: u32 = 3;
-/// Longest time that looks are kept apart.
+/// Longest distance between attempts.
 const LONGEST_APART: Duration = Duration::from_secs(30);
-/// That time in fills of the bucket: one that stays empty longer is not filled by more waiting.
+/// The same limit in fills of the bucket: longer waiting does not fill a bucket that is still empty.
 const FILLS_APART: u32 = 10;
-/// What remains of the time between looks after each write that was answered.
+/// Factor on the distance after each write that got a response.
 const EASING: f64 = 0.6;
 
-/// How scarce calls are.
+/// State of the distance between attempts.
 #[derive(Debug, Default)]
 pub(super) struct Scarcity {
     apart: Duration,
@@ -22,8 +23,8 @@ pub(super) struct Scarcity {
 }
 
 impl Scarcity {
-    /// A read left nothing for its write. Returns how long to hold all looks; none when the write is to be sent
-    /// all the same. `least` is the time in which a look's calls come in, `fill` that in which the bucket fills.
+    /// Called when a read left no call for its write. Returns how long to hold all attempts; `None` if the write must
+    /// be sent anyway. `least` is the time in which an attempt's calls refill, `fill` that in which the bucket fills.
     pub(super) fn nothing_left(&mut self, least: Duration, fill: Duration) -> Option<Duration> {
         if self.in_a_row >= BELIEVED {
             return None;
@@ -36,7 +37,7 @@ impl Scarcity {
         Some(self.apart)
     }
 
-    /// A write was answered. Returns how long to hold all looks.
+    /// Called when a write got a response. Returns how long to hold all attempts.
     pub(super) fn written(&mut self, least: Duration) -> Duration {
         self.in_a_row = 0;
         self.apart = self.apart.mul_f64(EASING);
@@ -46,7 +47,7 @@ impl Scarcity {
         self.apart
     }
 
-    /// A call was refused: looks come further apart, where they are kept apart already.
+    /// Called when a call was refused: increases the distance between attempts, if there is one.
     pub(super) fn refused(&mut self) {
         self.in_a_row = 0;
         self.apart = (self.apart * 2).min(LONGEST_APART);

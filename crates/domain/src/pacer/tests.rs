@@ -1,7 +1,7 @@
 //! The pacer against a simulated tenant.
 //!
-//! Owns a tenant's bucket, its other client and its lies, with latencies, in simulated time. Must never ask
-//! the pacer whether it kept its word: the tenant counts.
+//! Owns a tenant's bucket, its other client and its wrong headers, with latencies, in simulated time. Must never rely
+//! on the pacer's own state: the tenant counts.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -78,38 +78,38 @@ impl Dice {
     }
 }
 
-/// What happens in the simulated world; times are in nanoseconds, so that they have an order.
+/// Events of the simulated world; times are in nanoseconds, so that they are ordered.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// A free hand of the worker asks for a look.
+    /// An idle task of the worker requests an attempt.
     Ask,
     /// A call reaches the tenant.
     Arrives(usize, bool),
-    /// Its reply reaches the worker.
+    /// The response reaches the worker.
     Replied(usize, bool, bool),
     /// The other client calls.
     Other,
 }
 
-/// One run: the worker's hands look at users as fast as the pacer lets them.
+/// One run: the worker's tasks attempt users as fast as the pacer permits.
 struct World {
     plan: RatePlan,
     reserve: f64,
     hands: usize,
-    /// When there is something to do for the first time, in seconds.
+    /// Time at which work begins, in seconds.
     idle: f64,
-    /// Longest time from the worker to the tenant or back, in seconds.
+    /// Longest latency in each direction, in seconds.
     latency: f64,
-    /// How full the tenant's buckets are at the start, as a share.
+    /// Initial level of the tenant's buckets, as a share.
     full: f64,
-    /// Share of looks that need no write.
+    /// Share of attempts that need no write.
     in_step: f64,
-    /// Calls a second of the other client, which saves up this many.
+    /// Calls per second of the other client, and the number that it saves up.
     other: (f64, f64),
     seed: u64,
 }
 
-/// What the tenant counted.
+/// Counts of the tenant.
 #[derive(Debug, Default)]
 struct Counted {
     reads: u32,
@@ -212,7 +212,7 @@ impl World {
                         let arrival = now + dice.roll() * self.latency;
                         at(&mut queue, arrival, Event::Arrives(call, true));
                     } else {
-                        let permit = calls[call].0.take().expect("a look ends once");
+                        let permit = calls[call].0.take().expect("an attempt ends once");
                         if !is_write {
                             pacer.refund(time, permit, Unused::Write);
                         }
@@ -223,7 +223,7 @@ impl World {
                     let (rate, burst) = self.other;
                     other_saved = (other_saved + (now - other_as_of) * rate).min(burst);
                     other_as_of = now;
-                    // Spends in bursts: mostly nothing, sometimes all it has saved.
+                    // It calls in bursts: mostly nothing, sometimes all that it has saved up.
                     if dice.roll() < 0.5 {
                         while other_saved >= 1.0 {
                             other_saved -= 1.0;
@@ -238,7 +238,7 @@ impl World {
         counted
     }
 
-    /// Calls that the bucket which runs dry first would have paid for: those of a look, and of all looks.
+    /// Calls that the first empty bucket would have paid for: those of one attempt, and of all attempts.
     fn allowed_looks(&self, seconds: f64) -> f64 {
         let (read, write) = self.plan.buckets();
         match write {
@@ -275,7 +275,7 @@ fn alone_and_without_a_reserve_the_whole_rate_is_used_and_nothing_is_refused() {
 
 #[test]
 fn a_burst_that_has_been_saved_up_is_used() {
-    // 500 looks on the enterprise plan: 50 calls at once and 950 at 16 a second.
+    // 500 attempts on the enterprise plan: 50 calls at once and 950 at 16 per second.
     let counted = World {
         hands: 4,
         latency: 0.02,
@@ -290,7 +290,7 @@ fn a_burst_that_has_been_saved_up_is_used() {
 fn on_the_free_plan_the_rate_is_shared() {
     let counted = World::new(RatePlan::Free, 0.5, 7).run(HOUR);
     assert!((1790..=1801).contains(&counted.writes), "{counted:?}");
-    // A look that needs no write costs one call, not two.
+    // An attempt that needs no write costs one call, not two.
     let counted = World {
         in_step: 1.0,
         ..World::new(RatePlan::Free, 0.5, 7)
@@ -299,7 +299,7 @@ fn on_the_free_plan_the_rate_is_shared() {
     assert!((3580..=3602).contains(&counted.reads), "{counted:?}");
 }
 
-/// What the tenant counted, and the share of its rate that both of us used.
+/// The tenant's counts, and the share of its rate that both clients used.
 fn beside_another_in_its_half(plan: RatePlan, latency: f64, seed: u64, seconds: f64) -> (Counted, f64) {
     let (limit, rate) = plan.buckets().0;
     let other = (rate * 0.45, limit * 0.3);
@@ -335,7 +335,7 @@ proptest! {
         let calls = if split { counted.writes } else { counted.reads + counted.writes };
         let (read, write) = plan.buckets();
         let allowed = write.unwrap_or(read).1 * 600.0;
-        // With two buckets the one for reads may be the narrow one.
+        // With two buckets the one for reads may be the limit.
         let narrow = if split { f64::from(counted.reads) / (read.1 * 600.0) } else { 0.0 };
         prop_assert!((f64::from(calls) / allowed).max(narrow) >= 0.98, "{:?}", counted);
     }
@@ -349,7 +349,7 @@ proptest! {
         let (read, write) = plan.buckets();
         let (limit, rate) = write.unwrap_or(read);
         let look = if write.is_some() { 1.0 } else { 2.0 };
-        // Calls that were on their way came in for the tenant as late as that.
+        // Calls in flight refill with that delay for the tenant.
         let slack = look + rate * latency * 2.0 + 1.0;
         let kept = if limit - look < reserve * limit { 0.0 } else { reserve * limit };
         prop_assert!(counted.lowest >= kept - slack, "{:?}", counted);
@@ -369,7 +369,7 @@ proptest! {
         let (limit, rate) = plan.buckets().1.unwrap_or(plan.buckets().0);
         let world = World { other: (rate * 2.0, limit), full: 0.0, ..World::new(plan, 0.5, seed) };
         let counted = world.run(900.0);
-        // 429s in a row hold for up to 30 s each; two refills are at most 12 s.
+        // Consecutive 429s hold for up to 30 s each; two refills are at most 12 s.
         prop_assert!(counted.longest_pause <= 45.0, "{:?}", counted);
         prop_assert!(counted.reads >= 15, "{:?}", counted);
         prop_assert!(counted.questions <= counted.reads * 20, "{:?}", counted);
@@ -385,7 +385,7 @@ fn a_bucket_that_others_use_up_is_left_alone_until_it_holds_a_look() {
             ..World::new(plan, 0.0, 5)
         };
         let counted = world.run(HOUR);
-        // Two calls in five were refused while reads did not tell.
+        // Two of five calls were refused before reads reported the level.
         let calls = counted.reads + counted.writes;
         assert!(counted.limited * 5 <= calls, "{plan}: {counted:?}");
         let left = (plan.buckets().0.1 - theirs) * HOUR / 2.0;
@@ -423,7 +423,7 @@ fn any_plan() -> impl Strategy<Value = RatePlan> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the tenant says: every wait has an end inside its cap, is never nothing, and is enough.
+    /// For any response of the tenant, every wait is finite, within its cap, not zero, and sufficient.
     #[test]
     fn lies_do_no_harm(
         plan in any_plan(),
@@ -438,7 +438,7 @@ proptest! {
                 prop_assert!(wait >= Duration::from_millis(1) && wait <= longest, "{:?}", wait);
                 now += wait;
                 let again = pacer.take_look(now);
-                prop_assert!(again.is_ok(), "told to wait {:?} and then {:?}", wait, again);
+                prop_assert!(again.is_ok(), "waits {:?} and then {:?}", wait, again);
             }
             now += Duration::from_millis(took);
             let kind = if is_write { Kind::Write } else { Kind::Read };
@@ -450,7 +450,7 @@ proptest! {
         }
     }
 
-    /// Without a 429 there is at least one look a refill, whatever the replies claim is left.
+    /// Without a 429 there is at least one attempt per refill, whatever level the responses report.
     #[test]
     fn what_looks_empty_for_ever_is_still_tried_once_a_refill(plan in prop::sample::select(&PLANS[..]), reserve in 0.0_f64..1.0, remaining in 0_u32..2) {
         let mut now = Duration::ZERO;
@@ -470,7 +470,7 @@ proptest! {
     }
 }
 
-/// A pacer that is about to make its first call, and the hold after 429s in a row with `headers`.
+/// A pacer before its first call, and the hold after consecutive 429s with `headers`.
 fn holds(headers: &RateHeaders, count: usize) -> Vec<f64> {
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.5, Duration::ZERO);
     let mut now = Duration::ZERO;
@@ -529,12 +529,12 @@ fn an_hour_of_429s_is_asked_twice_a_minute_at_most_and_ends_with_the_first_answe
     };
     assert!(pacer.take_look(now).is_ok());
     pacer.answered(now, Kind::Read, &full);
-    assert!(pacer.take_look(now).is_ok(), "the bucket was said to be full");
+    assert!(pacer.take_look(now).is_ok(), "a header reported a full bucket");
     pacer.limited(now, UNIX_0, Kind::Read, &RateHeaders::default());
     assert_eq!(
         pacer.take_look(now).unwrap_err(),
         Duration::from_secs(1),
-        "the strikes are forgotten"
+        "the 429s no longer count"
     );
 }
 
@@ -545,7 +545,7 @@ fn at_the_start_one_look_finds_out_how_full_the_bucket_is() {
         assert!(pacer.take_look(Duration::ZERO).is_ok());
         assert!(
             pacer.take_look(Duration::ZERO).is_err(),
-            "one look, until it is answered"
+            "one attempt until its response"
         );
         let headers = RateHeaders {
             limit: Some(50),
@@ -557,7 +557,7 @@ fn at_the_start_one_look_finds_out_how_full_the_bucket_is() {
             .take_while(|_| pacer.take_look(Duration::ZERO).is_ok())
             .count()
     };
-    // 49 less the write to come is 48; 25 are kept.
+    // 49 less the following write is 48; 25 are kept.
     assert_eq!(
         (
             start(Some(49)),
@@ -571,7 +571,7 @@ fn at_the_start_one_look_finds_out_how_full_the_bucket_is() {
 
 #[test]
 fn the_first_reply_does_not_forget_the_calls_under_way() {
-    // After a quiet minute the bucket must be full, although no header has said so.
+    // After a quiet minute the bucket must be full, even without a header.
     let now = Duration::from_mins(1);
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
     let at_once = |pacer: &mut Pacer, most| (0..most).take_while(|_| pacer.take_look(now).is_ok()).count();
@@ -582,7 +582,7 @@ fn the_first_reply_does_not_forget_the_calls_under_way() {
         ..RateHeaders::default()
     };
     pacer.answered(now, Kind::Read, &headers);
-    // Of the 49 that are left, 31 are for the rest of the 16 looks.
+    // Of the 49 left, 31 are for the rest of the 16 attempts.
     assert_eq!(at_once(&mut pacer, 100), 9);
 }
 
@@ -612,7 +612,7 @@ fn what_was_not_used_goes_back() {
     for _ in 0..1000 {
         let permit = pacer
             .take_look(Duration::ZERO)
-            .expect("looks without a call cost nothing");
+            .expect("attempts without a call cost nothing");
         pacer.refund(Duration::ZERO, permit, Unused::Both);
     }
 }
@@ -633,11 +633,13 @@ fn plans_are_read_as_they_are_written() {
 fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     let none = RateHeaders::default();
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
-    let permit = pacer.take_look(Duration::ZERO).expect("the first look finds out");
+    let permit = pacer
+        .take_look(Duration::ZERO)
+        .expect("the first attempt finds out");
     for _ in 0..4 {
         pacer.limited(Duration::ZERO, UNIX_0, Kind::Read, &none);
     }
-    // A reply from before the 429 says nothing about the time after the hold.
+    // A response sent before the 429 says nothing about the time after the hold.
     let old = RateHeaders {
         remaining: Some(40),
         ..none
@@ -646,8 +648,8 @@ fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     pacer.refund(Duration::ZERO, permit, Unused::Write);
     let hold = Duration::from_secs(1);
     assert_eq!(pacer.take_look(Duration::ZERO).unwrap_err(), hold);
-    assert!(pacer.take_look(hold).is_ok(), "one look finds out");
-    // It is owed, so that the next needs four calls to come in, at 16 a second.
+    assert!(pacer.take_look(hold).is_ok(), "one attempt finds out");
+    // The attempt is owed, so the next one needs a refill of four calls, at 16 per second.
     assert_eq!(pacer.take_look(hold).unwrap_err(), Duration::from_millis(250));
     pacer.limited(hold, UNIX_0, Kind::Read, &none);
     assert_eq!(pacer.take_look(hold).unwrap_err(), hold * 2);

@@ -1,10 +1,10 @@
-//! The written canonical form of rules.
+//! The canonical text form of rules.
 //!
-//! Owns the text that the fingerprint is taken of. It must never change for rules that a release before could write: every
-//! worker under the same rules has the same fingerprint, whatever its release. The form is a rules file: `format = 1`, then
-//! the rules by role, each field on a line of its own in the order below, fields at their default left out, spans of time in
-//! whole seconds (`"90s"`) or else in nanoseconds (`"1500000000ns"`). A field of a later release is added at the end of a
-//! rule, and left out at its default.
+//! Owns the text behind the fingerprint. It must never change for rules that an earlier release could write: all
+//! workers under the same rules have the same fingerprint, whatever their release. The form is a rules file:
+//! `format = 1`, then the rules by role, one field per line in the order below. Fields at their default are left out.
+//! Durations are in whole seconds (`"90s"`) or else in nanoseconds (`"1500000000ns"`). A field of a later release is
+//! added at the end of a rule, and left out at its default.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub fn fingerprint(canonical: &str) -> String {
     })
 }
 
-/// A role as TOML text; control characters are refused before.
+/// A role as TOML text; control characters were refused earlier.
 fn quoted(role: &str) -> String {
     format!("\"{}\"", role.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -1,7 +1,7 @@
 //! The rules file.
 //!
-//! Owns its shape, and the wording of every fault in it. Must never let a rule through that grants and revokes
-//! at once.
+//! Owns the format of the file and the wording of every fault in it. Must never accept a rule that grants and revokes
+//! at the same count.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::{FORMAT, Rule, Rules};
 
-/// More rules than this are a mistake; it also keeps the count of lines in a byte.
+/// More rules than this are a mistake. The limit also keeps the number of thresholds within a byte.
 const MAX_RULES: usize = 100;
 
-/// What is wrong with a rules file, one line a fault.
+/// The faults of a rules file, one per line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleFaults(pub Vec<String>);
 
@@ -27,9 +27,9 @@ impl std::error::Error for RuleFaults {}
 /// The content of a rules file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned {
-    /// Its version; 0 when it has none.
+    /// Version of the file; 0 if it has none.
     pub version: i64,
-    /// Its rules.
+    /// Rules of the file.
     pub rules: Rules,
 }
 
@@ -43,31 +43,31 @@ struct File {
     rule: Vec<Rule>,
 }
 
-/// What a file of any format says of its format.
+/// The part of a file that is the same in every format.
 #[derive(Deserialize)]
 struct OfAnyFormat {
     format: Option<i64>,
 }
 
 impl Versioned {
-    /// Reads a rules file (TOML).
+    /// Parses a rules file (TOML).
     ///
     /// # Errors
-    /// Every fault at once, each with its place and the way out.
+    /// Every fault at once, each with its place and its remedy.
     pub fn parse(text: &str) -> Result<Self, RuleFaults> {
-        // First of all: a later format has fields that would read as faults here.
+        // The format comes first: fields of a later format would be reported as faults.
         if let Ok(OfAnyFormat { format: Some(format) }) = toml::from_str(text)
             && !(1..=i64::from(FORMAT)).contains(&format)
         {
             return Err(RuleFaults(vec![format!(
-                "format {format}: this release ({}) knows formats 1 to {FORMAT}; start a release that knows it",
+                "format {format}: this release ({}) knows formats 1 to {FORMAT}; use a newer release",
                 env!("CARGO_PKG_VERSION")
             )]));
         }
         let file: File = toml::from_str(text).map_err(|error| RuleFaults(vec![place(text, &error)]))?;
         if let Some(version) = file.version.filter(|version| *version < 1) {
             return Err(RuleFaults(vec![format!(
-                "version: expected 1 or more, got {version}; a file without a version leaves it out"
+                "version: expected 1 or more, got {version}; omit it for a file without a version"
             )]));
         }
         Ok(Self {
@@ -77,7 +77,7 @@ impl Versioned {
     }
 }
 
-/// Finds every fault in the rules of a file.
+/// Reports every fault in the rules of a file.
 pub(super) fn check(rules: &[Rule]) -> Result<(), RuleFaults> {
     let mut faults = Vec::new();
     if rules.is_empty() || rules.len() > MAX_RULES {
@@ -101,12 +101,12 @@ pub(super) fn check(rules: &[Rule]) -> Result<(), RuleFaults> {
         }
         if rule.grant_at < rule.revoke_below {
             faults.push(format!(
-                "{name}: grant_at ({}) is below revoke_below ({}): whoever is granted would lose it at once",
+                "{name}: grant_at ({}) is below revoke_below ({}): a granted role would be revoked at once",
                 rule.grant_at, rule.revoke_below
             ));
         }
         if rules[..index].iter().any(|earlier| earlier.role == rule.role) {
-            faults.push(format!("{name}: a second rule for the same role: keep one"));
+            faults.push(format!("{name}: another rule has the same role: keep one"));
         }
     }
     if faults.is_empty() {
@@ -116,7 +116,7 @@ pub(super) fn check(rules: &[Rule]) -> Result<(), RuleFaults> {
     }
 }
 
-/// The place in the file and the parser's word on it.
+/// The position in the file and the parser's message.
 fn place(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map_or(1, |span| {
         text[..span.start.min(text.len())].matches('\n').count() + 1
@@ -124,13 +124,13 @@ fn place(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}: {}", error.message())
 }
 
-/// A span of time in words: `90s`, `15m`, `2h`, `7days`.
+/// Durations as text: `90s`, `15m`, `2h`, `7days`.
 pub(super) mod span {
     use std::time::Duration;
 
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    /// Longer ones are a mistake, and would leave the calendar.
+    /// Longer durations are a mistake, and would exceed the calendar.
     const LONGEST: Duration = Duration::from_hours(24 * 3650);
 
     pub(in super::super) fn serialize<S: Serializer>(
@@ -148,7 +148,7 @@ pub(super) mod span {
             Ok(span) if span <= LONGEST => Ok(span),
             Ok(_) => Err(D::Error::custom(format!("\"{text}\" is longer than 3650days"))),
             Err(_) => Err(D::Error::custom(format!(
-                "\"{}\" is no span of time, expected one such as 90s, 15m, 2h or 7days",
+                "\"{}\" is no duration, expected one like 90s, 15m, 2h or 7days",
                 text.escape_debug()
             ))),
         }

@@ -1,7 +1,7 @@
-//! Rules: from what a user's playlists add up to, to the roles the user should hold, and why.
+//! Rules: which roles a user should hold, and why, from the counts of the user's playlists.
 //!
-//! Owns the decision. Must never know what Auth0 says: a decision is made from facts, from what was decided
-//! before, and from the time it is given.
+//! Owns the decision. Must never use what Auth0 shows: a decision follows from facts, the previous decision, and the
+//! time passed in.
 
 mod canonical;
 mod file;
@@ -17,16 +17,16 @@ use time::OffsetDateTime;
 pub use canonical::fingerprint;
 pub use file::{RuleFaults, Versioned};
 
-/// The newest format of rules that this release knows: raised with each field that an older release would not obey.
+/// The newest rules format that this release knows. Raised with each field that an older release would ignore.
 pub const FORMAT: i32 = 1;
-/// The first release that knows it.
+/// The first release that knows this format.
 pub const FORMAT_SINCE: &str = "0.1.0";
 
-/// The built-in rule: in force while no rules file was ever given.
+/// Role of the built-in rule, which is in force until the first rules file is.
 const DEFAULT_ROLE: &str = "playlist_editor";
 const DEFAULT_LINE: i64 = 100;
 
-/// What a rule measures of a user.
+/// The count that a rule compares with its thresholds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -37,74 +37,76 @@ pub enum Measure {
     AllPlaylists,
 }
 
-/// Whether a rule takes its role away.
+/// Whether a rule revokes its role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revoke {
-    /// It does, when a user falls below the line.
+    /// The role is revoked when a user falls below the threshold.
     #[default]
     On,
-    /// Once earned, the role stays.
+    /// A granted role stays.
     Never,
 }
 
-/// What happens when a person took away a role that was earned.
+/// Reaction to a role that another client removed although the user still earns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Manual {
-    /// It is granted again.
+    /// The role is granted again.
     #[default]
     Restore,
-    /// It is only told; the user gets it again after falling below the line and earning it anew.
+    /// The removal is only reported. The role is granted again once the user fell below the threshold and earned it
+    /// again.
     Alert,
 }
 
-/// One role and the lines at which it comes and goes.
+/// One role and the thresholds at which it is granted and revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// The entry of `app_metadata.roles` this rule owns.
+    /// The entry of `app_metadata.roles` that this rule manages.
     pub role: String,
-    /// What is measured.
+    /// The count that is compared.
     #[serde(default)]
     pub of: Measure,
-    /// At this many plays the role is due.
+    /// The role is granted at this many plays.
     pub grant_at: i64,
-    /// Below this many plays it goes. Lower than `grant_at`, it keeps a role that hovers around the line.
+    /// The role is revoked below this many plays. A value lower than `grant_at` keeps the role of a user whose count
+    /// oscillates.
     pub revoke_below: i64,
-    /// Kept at least this long once granted.
+    /// Minimum time that a granted role is kept.
     #[serde(default, with = "file::span")]
     pub min_hold: Duration,
-    /// How long a user must be below the line before the role goes.
+    /// Time for which a user must be below the threshold before the role is revoked.
     #[serde(default, with = "file::span")]
     pub grace: Duration,
-    /// Whether it goes at all.
+    /// Whether the role is revoked at all.
     #[serde(default)]
     pub revoke: Revoke,
-    /// What happens when a person took it away.
+    /// Reaction to the removal of the role by another client.
     #[serde(default)]
     pub manual: Manual,
 }
 
-/// What was decided of a role before.
+/// The previous decision about a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Before {
     /// The user should hold it.
     pub wanted: bool,
-    /// Since when the user holds it, or does not.
+    /// Time since which the user holds the role, or does not.
     pub since: OffsetDateTime,
-    /// Since when the user has been below the line, if so.
+    /// Time since which the user has been below the threshold, if so.
     pub below_since: Option<OffsetDateTime>,
 }
 
-/// What a rule says now.
+/// The current decision of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The user should hold the role.
     pub wanted: bool,
-    /// Since when the user has been below the line; only while the role is kept all the same.
+    /// Time since which the user has been below the threshold; only while the role is still kept.
     pub below_since: Option<OffsetDateTime>,
-    /// When it will say something else although nothing happens.
+    /// Time at which the decision changes without any event.
     pub again_at: Option<OffsetDateTime>,
 }
 
@@ -113,7 +115,7 @@ pub struct Decision {
 pub struct Rules(Vec<Rule>);
 
 impl Rule {
-    /// Decides at `now` (by the clock that `before` was written by). Between the lines the last decision stays.
+    /// Decides at `now`, by the clock that `before` was written with. Between the thresholds the last decision stays.
     #[must_use]
     pub fn decide(&self, plays: i64, before: Option<&Before>, now: OffsetDateTime) -> Decision {
         let decided = |wanted| Decision {
@@ -156,7 +158,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Rules as an older release stored them.
+    /// Checks rules that an older release stored.
     ///
     /// # Errors
     /// Every fault at once.
@@ -171,7 +173,8 @@ impl Rules {
         &self.0
     }
 
-    /// The rules in their written canonical form: a rules file that says the same. Order in the file does not matter.
+    /// The rules in canonical text form: a rules file with the same meaning. The order in the original file does not
+    /// matter.
     #[must_use]
     pub fn canonical(&self) -> String {
         canonical::text(&self.0)
@@ -189,7 +192,7 @@ impl Rules {
         self.0.iter().any(|rule| rule.of == Measure::AllPlaylists)
     }
 
-    /// The lines of the rules that measure `of`, ascending, each once.
+    /// The thresholds of the rules that measure `of`, ascending, without duplicates.
     #[must_use]
     pub fn lines(&self, of: Measure) -> Vec<i64> {
         let rules = self.0.iter().filter(|rule| rule.of == of);
@@ -201,8 +204,8 @@ impl Rules {
         lines
     }
 
-    /// How many lines of the rules that measure `of` are reached at `plays`. As long as this number stays, none
-    /// of them can come to another decision because of it, so nobody needs to look at the owner.
+    /// Number of thresholds that `plays` reaches, of the rules that measure `of`. While this number stays the same,
+    /// none of these rules changes its decision because of the count, so the owner is not queued.
     #[must_use]
     pub fn lines_reached(&self, of: Measure, plays: i64) -> u8 {
         let rules = self.0.iter().filter(|rule| rule.of == of);

@@ -1,35 +1,35 @@
-//! Whether rules that a file offers take the place of the rules in force.
+//! Decides whether the rules of a file replace the rules in force.
 //!
-//! Owns the order of rules: by version alone, never by who started last. Must never let older rules, or rules without a
-//! version, take the place of rules with one.
+//! Owns the order of rules: by version alone, never by the start time of a worker. Must never let older rules, or rules
+//! without a version, replace rules with one.
 
 use super::{Rules, Versioned};
 
-/// The rules in force, as far as an offer is judged by them.
+/// The rules in force, as far as the comparison needs them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Their version.
+    /// Version of the rules.
     pub version: i64,
-    /// Their fingerprint.
+    /// Fingerprint of the rules.
     pub fingerprint: String,
-    /// They are the built-in rule: no file asked for them.
+    /// Whether they are the built-in rule, which came from no file.
     pub built_in: bool,
 }
 
-/// What becomes of an offer.
+/// Decision about the rules of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It takes the place of the rules in force.
+    /// The offered rules replace the rules in force.
     PutInForce,
-    /// It is what is in force.
+    /// The offered rules are the rules in force.
     Same,
-    /// It has the version of the rules in force and other content. The text says what to do.
+    /// The file has the version of the rules in force and other content. The text names the remedy.
     Refused(String),
-    /// Newer rules are in force. The text says so.
+    /// Newer rules are in force. The text names both versions.
     Left(String),
 }
 
-/// Judges rules that a file offers.
+/// Compares the rules of a file with the rules in force.
 #[must_use]
 pub fn judge(offered: &Versioned, in_force: Option<&Standing>) -> Verdict {
     let Some(in_force) = in_force else {
@@ -51,16 +51,16 @@ pub fn judge(offered: &Versioned, in_force: Option<&Standing>) -> Verdict {
             ours.saturating_add(1)
         )),
         (0, theirs) => Verdict::Left(format!(
-            "the file has no version, and rules of version {theirs} are in force: the file is left alone"
+            "the file has no version, and rules of version {theirs} are in force: the file is ignored"
         )),
         (ours, theirs) => Verdict::Left(format!(
-            "the file has version {ours}, and rules of version {theirs} are in force: the file is left alone. To go back to \
+            "the file has version {ours}, and rules of version {theirs} are in force: the file is ignored. To go back to \
              its content, give it a version above {theirs}"
         )),
     }
 }
 
-/// What changes from rules to others, one line a fact; empty when they say the same.
+/// The differences from one set of rules to another, one line each; empty when both have the same meaning.
 #[must_use]
 pub fn changes(before: Option<&Rules>, after: &Rules) -> Vec<String> {
     let before = before.map_or(&[][..], Rules::as_slice);

@@ -1,4 +1,4 @@
-//! Rules at the line, over time, and in the file.
+//! Rules at the threshold, over time, and in the file.
 
 use proptest::prelude::*;
 use time::macros::datetime;
@@ -16,7 +16,7 @@ fn rule(grant_at: i64, revoke_below: i64) -> Rule {
     }
 }
 
-/// Held since an hour before noon.
+/// Held since one hour before noon.
 fn held(below_since: Option<OffsetDateTime>) -> Before {
     Before {
         wanted: true,
@@ -58,7 +58,7 @@ fn grace_and_hold_keep_a_role_and_say_until_when() {
         min_hold: minutes(90),
         ..rule(100, 100)
     };
-    // Held for an hour, below only now: the hold ends in 30 minutes, the grace in 10.
+    // Held for an hour, and below the threshold only now: the minimum hold ends in 30 minutes, the grace in 10.
     let first = patient.decide(99, Some(&held(None)), NOON);
     assert_eq!(
         first,
@@ -68,7 +68,7 @@ fn grace_and_hold_keep_a_role_and_say_until_when() {
             again_at: Some(NOON + minutes(30))
         }
     );
-    // The grace counts from the first time below, not from each look.
+    // The grace counts from the first time below, not from each attempt.
     let later = patient.decide(99, Some(&held(first.below_since)), NOON + minutes(29));
     assert_eq!((later.wanted, later.below_since), (true, Some(NOON)));
     assert!(
@@ -76,7 +76,7 @@ fn grace_and_hold_keep_a_role_and_say_until_when() {
             .decide(99, Some(&held(first.below_since)), NOON + minutes(30))
             .wanted
     );
-    // Back above the line, the clock starts anew.
+    // Above the threshold again, the time restarts.
     assert_eq!(
         patient
             .decide(100, Some(&held(Some(NOON))), NOON + minutes(5))
@@ -137,8 +137,8 @@ fn each_bad_file_names_the_fault() {
             "format 2: this release",
         ),
         (with("colour=1"), "line 5: unknown field `colour`"),
-        (with("grace=\"soon\""), "\"soon\" is no span of time"),
-        (with("grace=\"-5s\""), "\"-5s\" is no span of time"),
+        (with("grace=\"soon\""), "\"soon\" is no duration"),
+        (with("grace=\"-5s\""), "\"-5s\" is no duration"),
         (with("min_hold=90"), "line 5: invalid type"),
         (with("revoke=\"off\""), "line 5: unknown variant `off`"),
         (
@@ -146,7 +146,7 @@ fn each_bad_file_names_the_fault() {
             "line 3: invalid type",
         ),
         ("[[rule]]\nrole=\"a\"\nrevoke_below=5\n".to_owned(), "grant_at"),
-        (two.to_owned(), "a second rule for the same role"),
+        (two.to_owned(), "another rule has the same role"),
     ] {
         let faults = Versioned::parse(&text).unwrap_err().to_string();
         assert!(faults.contains(part), "{faults:?} lacks {part:?}");
@@ -173,7 +173,7 @@ fn the_fingerprint_follows_the_meaning() {
     assert_eq!(one.fingerprint().len(), 64);
 }
 
-/// Each release must write the same: all workers under the same rules have one fingerprint.
+/// Each release must write the same text: all workers under the same rules have one fingerprint.
 #[test]
 fn f51_the_canonical_form_leaves_defaults_out() {
     assert_eq!(

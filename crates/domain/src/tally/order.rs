@@ -1,14 +1,15 @@
 //! The events of a batch in order of playlist.
 //!
-//! Owns how ids are compared quickly. Must never order them otherwise than as texts: two transactions rely on one order.
+//! Owns the fast comparison of ids. Must never order ids differently from their text: two transactions rely on one
+//! order.
 
 use super::Event;
 
-/// An event beside the beginning of its playlist's id, by which most are told apart without looking further.
+/// An event with the beginning of its playlist's id; most ids differ there, so most comparisons need no more.
 type Ordered<'e, 'a> = (u64, &'e Event<'a>);
 
-/// The events in order of playlist, those of one playlist in the order they came in. The result of a tally has to be in
-/// order anyway; sorting all events at once costs less than a map and sorting what is in it.
+/// The events in order of playlist; those of one playlist keep their order. The tally must be in order anyway, and
+/// sorting all events at once costs less than a map and a sort of its entries.
 pub(super) fn by_playlist<'e, 'a>(events: &'e [Event<'a>]) -> Vec<Ordered<'e, 'a>> {
     let mut ordered: Vec<Ordered<'_, '_>> = events
         .iter()
@@ -22,7 +23,7 @@ pub(super) fn same_playlist((a, one): &Ordered<'_, '_>, (b, other): &Ordered<'_,
     a == b && one.playlist == other.playlist
 }
 
-/// The first eight bytes as a number, in the order of the texts. No id holds a NUL, so a shorter one comes first.
+/// The first eight bytes as a number that sorts like the text. No id contains NUL, so a shorter id comes first.
 fn beginning(id: &str) -> u64 {
     let id = id.as_bytes();
     let first = id.first_chunk().copied().unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! Batches against a reference that takes one event at a time and shares no code with the tally.
+//! Batches compared with a reference that handles one event at a time and shares no code with the tally.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn deleted(playlist: &str) -> Event<'static> {
     event(playlist, Kind::Deleted { owner: None })
 }
 
-/// Whoever owns it.
+/// A deletion for any owner.
 const DELETE: Step<'static> = Step::Delete { owner: None };
 
 fn deleted_by(playlist: &str, by: &str) -> Event<'static> {
@@ -242,7 +242,7 @@ fn the_crossing_is_the_last_change_of_zone() {
     );
 }
 
-/// The reference: everything known, one event at a time.
+/// The reference: the whole state, one event at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct World {
     playlists: BTreeMap<String, Playlist>,
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    /// The same through the tally, as the store does it.
+    /// The same through the tally, as the store uses it.
     fn fold(&mut self, batch: &[Event<'static>]) {
         let mut events = batch.to_vec();
         let fresh: HashSet<String> = retracted(&events)
@@ -301,7 +301,7 @@ impl World {
         }
     }
 
-    /// Without the playlists of which nothing is known: they need no row.
+    /// Without unknown playlists, which need no row.
     fn known(mut self) -> Self {
         self.playlists
             .retain(|_, playlist| *playlist != Playlist::default());

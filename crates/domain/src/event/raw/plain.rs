@@ -1,16 +1,16 @@
-//! A short way to the fields of an event that is written as nearly every publisher writes it.
+//! Fast parser for the form in which nearly every publisher writes an event.
 //!
-//! Owns what is plain: one flat object of strings without an escape. Must never read a payload otherwise than serde does,
-//! nor refuse one: what is not plain, or wrong, goes the long way.
+//! Owns the definition of that plain form: one flat object of strings without escapes. Must never parse a payload
+//! differently from serde, nor refuse one: every other payload goes to serde.
 
 use std::borrow::Cow;
 
 use super::{Raw, Text};
 
-/// The fields of `text`, if it is plain; nothing says no more than that serde has to look.
+/// The fields of `text` if it is plain; `None` means that serde must parse it.
 pub(super) fn read(text: &str) -> Option<Raw<'_>> {
-    // Without a backslash, every quote opens or closes a string. The loop has no early way out, so that it takes many
-    // bytes at a time.
+    // Without a backslash, every quote opens or closes a string. The loop has no early exit, so that the compiler can
+    // check many bytes at a time.
     let free_of_escapes = text
         .bytes()
         .fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'[' | b']'..));
@@ -22,7 +22,7 @@ pub(super) fn read(text: &str) -> Option<Raw<'_>> {
     loop {
         let (name, after) = to_quote(rest)?;
         let (value, after) = to_quote(either(after, ":\"", ": \"")?)?;
-        // The same field once more is for serde to refuse.
+        // Serde refuses a duplicate field.
         if let Some(field) = field(&mut raw, name)
             && field.replace(Text(Cow::Borrowed(value))).is_some()
         {
@@ -35,18 +35,18 @@ pub(super) fn read(text: &str) -> Option<Raw<'_>> {
     }
 }
 
-/// What stands before the next quote, and what after it.
+/// The text before the next quote, and the text after it.
 fn to_quote(text: &str) -> Option<(&str, &str)> {
     let quote = memchr::memchr(b'"', text.as_bytes())?;
     Some((&text[..quote], &text[quote + 1..]))
 }
 
-/// What follows the separator, as most publishers write it or as Python does, with a space.
+/// The text after the separator, as most publishers write it or with a space as Python does.
 fn either<'a>(text: &'a str, tight: &str, spaced: &str) -> Option<&'a str> {
     text.strip_prefix(tight).or_else(|| text.strip_prefix(spaced))
 }
 
-/// The place of a field that an event can have; others are ignored.
+/// The slot of a field that an event can have; other fields are ignored.
 fn field<'r, 'a>(raw: &'r mut Raw<'a>, name: &str) -> Option<&'r mut Option<Text<'a>>> {
     Some(match name {
         "type" => &mut raw.kind,

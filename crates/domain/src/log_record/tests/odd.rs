@@ -1,8 +1,8 @@
-//! Records with one odd value in them: it spoils nothing but itself, whatever it is and wherever it stands.
+//! Records with one invalid value: it affects only itself, whatever its form and place.
 
 use super::*;
 
-/// JSON of values that serde, Postgres or its driver cannot take.
+/// JSON of values that serde, Postgres or its driver refuses.
 fn odd_values() -> Vec<String> {
     let deep = format!("{}{}", "[".repeat(140), "]".repeat(140));
     let deeper = "{\"a\":".repeat(140) + "1" + &"}".repeat(140);
@@ -26,7 +26,7 @@ fn odd_values() -> Vec<String> {
     all
 }
 
-/// A write of another client; `odd` stands in one place of the answer, or in no place.
+/// A write of another client; `odd` is in one place of the response, or absent.
 fn write(odd: Option<(&str, &str)>) -> LogRecord {
     let mut user = json!({"user_id": "auth0|a", "email": "a@b.c", "name": "Ann", "picture": "https://x/y.png",
         "updated_at": "2026-11-23T10:00:00.000Z", "created_at": "2026-01-01T00:00:00.000Z",

@@ -1,9 +1,9 @@
-//! Looks that nothing but log records asked for: their share of the rate, and what it leaves to all others.
+//! Attempts caused only by log records: their share of the rate, and the rest for other attempts.
 
 use super::*;
 
-/// Takes record looks as often as there is leave for them, each a read alone, until `end`; answers how many, and how long
-/// another look would have had to wait at the worst, once the pacer knew the bucket.
+/// Takes record attempts as often as permitted, each with a read only, until `end`; returns their number, and the
+/// longest wait of another attempt once the pacer knew the bucket.
 fn flood(pacer: &mut Pacer, end: Duration, read_only: bool) -> (u32, Duration) {
     let (mut taken, mut worst, mut now) = (0, Duration::ZERO, Duration::ZERO);
     while now < end {
@@ -24,7 +24,7 @@ fn flood(pacer: &mut Pacer, end: Duration, read_only: bool) -> (u32, Duration) {
                 }
                 taken += 1;
                 if now > end / 2 {
-                    // Another look right behind it, which is then not used.
+                    // Another attempt right after it, which is not used.
                     match pacer.take_look(now) {
                         Ok(other) => pacer.refund(now, other, Unused::Both),
                         Err(wait) => worst = worst.max(wait),
@@ -51,7 +51,7 @@ fn record_looks_get_a_quarter_of_the_rate_and_delay_nobody() {
         let most = (reads_a_second * end.as_secs_f64() + burst) / 4.0 + 2.0;
         assert!(f64::from(taken) <= most, "{plan}: {taken} of {most}");
         assert!(f64::from(taken) >= most * 0.9 - 2.0, "{plan}: {taken} of {most}");
-        // A bucket that one look empties cannot hold another's; elsewhere nobody waits.
+        // A bucket that one attempt empties cannot hold another's calls; elsewhere no attempt waits.
         let bound = if plan == RatePlan::Free {
             Duration::from_secs(1)
         } else {

@@ -185,7 +185,7 @@ fn ended(end: End) -> Result<()> {
             info!("stopped");
             Ok(())
         }
-        End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
+        End::Cut => anyhow::bail!("stopped before all in-flight work was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
     }
 }

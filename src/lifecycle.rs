@@ -153,8 +153,8 @@ impl Lifecycle {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM: finishing what is in hand"),
-            _ = interrupt.recv() => info!("SIGINT: finishing what is in hand"),
+            _ = terminate.recv() => info!("SIGTERM: shutting down, finishing in-flight work"),
+            _ = interrupt.recv() => info!("SIGINT: shutting down, finishing in-flight work"),
             () = self.stopping.cancelled() => {}
         }
         self.stopping.cancel();
@@ -168,7 +168,7 @@ impl Lifecycle {
         if !finished {
             warn!(
                 stages = self.tracker.len(),
-                "not finished inside the grace period; what was in hand will be done again"
+                "the grace period ended before all work was finished; a worker repeats the unfinished work"
             );
         }
         Ok(match (self.crashed.load(Ordering::Relaxed), finished) {

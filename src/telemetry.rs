@@ -52,7 +52,7 @@ pub fn log_panics() {
         let message = panicked.payload_as_str().unwrap_or("no message");
         error!(
             place,
-            "a panic, which is a fault of the program: {message}. Please report it; the version and this line are enough"
+            "a panic, which is a fault of the program: {message}. Please report this line and the version"
         );
     }));
 }

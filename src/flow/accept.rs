@@ -26,7 +26,7 @@ pub enum NotStored {
     #[error(transparent)]
     Bus(#[from] PublishError),
     /// The bus was too slow.
-    #[error("not stored by JetStream within {} s", STORED_WITHIN.as_secs())]
+    #[error("JetStream did not store the delivery within {} s", STORED_WITHIN.as_secs())]
     Late,
 }
 

@@ -54,7 +54,7 @@ enum Broken {
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// A row cannot be put into words; said until a person has looked.
-    #[error("role change: {0}")]
+    #[error("the role change cannot be written as JSON: {0}")]
     Payload(#[from] serde_json::Error),
 }
 
@@ -151,7 +151,7 @@ impl Announce {
                 Ok(true) => None,
                 Ok(false) => lost(&known, end),
                 Err(why) => {
-                    debug!("the end of ROLE_CHANGES was not compared: {why}");
+                    debug!("the end of ROLE_CHANGES could not be compared with the audit: {why}");
                     return Ok(());
                 }
             },
@@ -160,7 +160,7 @@ impl Announce {
         if let Some(what) = &fresh {
             error!(
                 stream = ROLE_CHANGES,
-                "{what}. Changes of roles that were announced are missing there. To send them again: rolekeeper announce \
+                "{what}. Role changes that were announced are missing from it. To send them again: rolekeeper announce \
                  --from TIME"
             );
             let seq = end.seq.cast_signed();
@@ -222,7 +222,7 @@ impl Announce {
                 for difference in state.differences.iter().filter(|_| !named) {
                     warn!(
                         stream = ROLE_CHANGES,
-                        "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
+                        "the stream's configuration is wrong: {difference}; run `rolekeeper migrate`"
                     );
                 }
                 named = true;
@@ -232,7 +232,7 @@ impl Announce {
                 && let Ok(end) = self.bus.end(ROLE_CHANGES).await
                 && let Err(why) = self.compare(known, &end).await
             {
-                debug!("the end of ROLE_CHANGES was not compared: {why}");
+                debug!("the end of ROLE_CHANGES could not be compared with the audit: {why}");
             }
             tokio::time::sleep(WATCH_EVERY).await;
         }
@@ -260,18 +260,18 @@ fn lost(known: &AnnouncedEnd, end: &End) -> Option<String> {
     let seq = known.seq.unsigned_abs();
     if end.created_ns != known.created_ns {
         return Some(format!(
-            "the stream was made again, or is another one: it ends at {}, {seq} was announced in the one before",
+            "the stream was recreated, or is another one: it ends at {}, {seq} was announced in the previous one",
             end.seq
         ));
     }
     if end.seq < seq {
         return Some(format!(
-            "the stream ends at {}, {seq} was announced: an older copy was restored, or its last messages were lost",
+            "the stream ends at {}, but {seq} was announced: an older copy was restored, or the last messages were lost",
             end.seq
         ));
     }
     (end.seq == seq && change_of(end).is_some_and(|id| id != known.change_id))
-        .then(|| format!("message {seq} of the stream is another one than was announced"))
+        .then(|| format!("message {seq} of the stream differs from the announced one"))
 }
 
 /// The change that the last message tells of.
@@ -305,10 +305,10 @@ mod tests {
             assert_eq!(lost(&known, &good), None);
         }
         for (bad, told) in [
-            (end(2, 12, Some(change_id)), "made again"),
+            (end(2, 12, Some(change_id)), "recreated"),
             (end(1, 9, Some(change_id)), "older copy"),
             (end(1, 0, None), "older copy"),
-            (end(1, 10, Some(Uuid::now_v7())), "another one"),
+            (end(1, 10, Some(Uuid::now_v7())), "differs"),
         ] {
             assert!(
                 lost(&known, &bad).is_some_and(|what| what.contains(told)),

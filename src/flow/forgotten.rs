@@ -107,11 +107,11 @@ impl Forgotten {
     fn tell(&self, found: &ForgottenChanges) {
         self.show(Some(found));
         if found.unknown == 0 {
-            debug!("ROLE_CHANGES tells of no change that the audit does not know");
+            debug!("ROLE_CHANGES holds no change that the audit does not know");
             return;
         }
         let next = if found.holds {
-            "No role is taken away until `rolekeeper resume --why TEXT`: the database is empty, or much smaller than the stream"
+            "No role is revoked until `rolekeeper resume --why TEXT`: the database is empty, or much smaller than the stream"
         } else {
             "Their users are read at Auth0 once all events are counted again; `rolekeeper resume --why TEXT` ends this report"
         };
@@ -147,7 +147,7 @@ impl Forgotten {
                     }
                     info!(
                         users,
-                        "users whose role changes the audit had forgotten are read at Auth0"
+                        "queued the users whose role changes are missing from the audit; each is read at Auth0"
                     );
                 }
             }

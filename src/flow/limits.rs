@@ -116,7 +116,7 @@ impl LimitsInForce {
         let fresh = |at: &Instant| at.elapsed() < FRESH_FOR;
         if !fresh(&read_at.borrow()) {
             warn!(
-                "the limits in force were not read for {} s; no user is looked at until they are",
+                "the limits in force were not read for {} s; reconcile waits until they are",
                 FRESH_FOR.as_secs()
             );
         }

@@ -36,7 +36,7 @@ impl Patience {
     /// Notes a failure and waits until it is time to try again, or to stop.
     pub async fn wait(&mut self, why: &(dyn Display + Sync), stop: &CancellationToken) {
         if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            warn!(what = self.what, "{}: {why}; trying again", self.what);
+            warn!(what = self.what, "{}: {why}; retrying", self.what);
             self.said = Some(Instant::now());
         }
         let _ = stop

@@ -40,7 +40,7 @@ pub enum RulesError {
     Store(#[from] StoreError),
     /// The first start of all, with a file that cannot be used.
     #[error(
-        "RULES_FILE cannot be used, and no rules are in force yet: {0}. Mend the file, or start without it to work under the \
+        "RULES_FILE cannot be used, and no rules are in force yet: {0}. Fix the file, or start without it to work under the \
          built-in rule"
     )]
     NoRules(String),
@@ -223,7 +223,7 @@ impl RulesKeeper {
             match &text {
                 Some(why) if refused => error!(
                     file = %path,
-                    "RULES_FILE is refused, the rules in force go on: {why}"
+                    "RULES_FILE is refused, the rules in force stay: {why}"
                 ),
                 Some(why) => warn!(file = %path, "RULES_FILE: {why}"),
                 None => {}
@@ -254,7 +254,7 @@ async fn live(store: &Store, worker: &Worker) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(LIVES_EVERY).await;
         if let Err(why) = store.worker_lives(worker).await {
-            tracing::debug!("the sign of life was not taken: {why}");
+            tracing::debug!("the sign of life was not recorded: {why}");
         }
     }
 }

@@ -66,8 +66,8 @@ impl Silence {
                 Hearing::Same => {}
                 Hearing::Silent { since } => warn!(
                     %since,
-                    "Auth0's log stream has delivered nothing for {} s: look at its health in the Dashboard. Roles are \
-                     kept in step by the sweep meanwhile",
+                    "Auth0's log stream has delivered nothing for {} s: check its health in the Dashboard. The sweep \
+                     keeps roles up to date meanwhile",
                     after.as_secs()
                 ),
                 Hearing::Again { since } => info!(silent_since = %since, "Auth0's log stream delivers again"),

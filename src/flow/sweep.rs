@@ -126,7 +126,7 @@ impl Sweep {
                         .inc();
                     warn!(
                         part,
-                        "a part of the sweep failed: {why}; the other parts and the attempts go on"
+                        "a part of the sweep failed: {why}; the other parts and the attempts continue"
                     );
                 }
             }
@@ -139,7 +139,7 @@ impl Sweep {
             Part::LeftOver => {
                 let users = self.store.sweep_left_over(self.left_over_after).await?;
                 if users > 0 {
-                    warn!(users, "sweep queued users whose decided change was left over");
+                    warn!(users, "sweep queued users with an unfinished change");
                 }
                 Ok(())
             }
@@ -148,7 +148,7 @@ impl Sweep {
             Part::DisplayNames => {
                 let users = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
                 if users > 0 {
-                    info!(users, "sweep found wishes for a display name that waited");
+                    info!(users, "sweep queued users whose display name was not written yet");
                 }
                 Ok(())
             }
@@ -175,8 +175,8 @@ impl Sweep {
                 error!(
                     user.id = user,
                     record,
-                    "another client wrote roles between our read and our write, and no look can conclude what was lost: {why}. \
-                     Compare the profile with the tenant's log, and correct it by hand if a role is missing"
+                    "another client wrote roles between our read and our write, and no attempt can determine what was lost: \
+                     {why}. Compare the profile with the tenant's log, and correct it by hand if a role is missing"
                 );
             }
             if ended.is_empty() {
@@ -190,7 +190,7 @@ impl Sweep {
         for (what, kept) in FORGOTTEN {
             let rows = self.store.forget(what, kept).await?;
             if rows > 0 && what != Kept::NameWrites {
-                info!(rows, ?what, "sweep removed rows whose time is over");
+                info!(rows, ?what, "sweep removed expired rows");
             }
         }
         self.store.forget_gone().await?;
@@ -208,7 +208,7 @@ impl Sweep {
             .sweep_paid(&self.rules, self.verify_after, most)
             .await?;
         if users > 0 {
-            info!(users, "sweep nominated users for verification");
+            info!(users, "sweep queued users for verification");
         }
         let oldest = self.store.oldest_verification(&self.rules).await?;
         let gauge = &self.metrics.reconcile.oldest_verification;

@@ -43,7 +43,7 @@ impl Walk {
                     debug!("the comparison of facts with decisions failed again: {why}");
                 } else {
                     warn!(
-                        "a slice of the comparison of facts with decisions failed, it is tried again: {why}"
+                        "a slice of the comparison of facts with decisions failed; retrying: {why}"
                     );
                 }
                 failed = true;
@@ -71,7 +71,7 @@ impl Walk {
                     "all users were compared with the changed rules and limits"
                 );
             } else if !slice.changed && slice.nominated > 0 {
-                warn!(users = slice.nominated, "sweep found users out of step");
+                warn!(users = slice.nominated, "sweep queued users whose roles do not match the rules");
             }
             if slice.ended || (!slice.changed && done >= due(slice.last_slices, self.every)) {
                 break;

@@ -46,7 +46,7 @@ impl Term<'_> {
             info!(
                 stream = self.fold.source.stream(),
                 starts = start.starts,
-                "the process ended before it had folded anything from here on; folding {careful} messages one by one"
+                "an earlier process ended before it folded anything after this cursor; folding {careful} messages one by one"
             );
             _turn = Some(self.turn(hand.held).await?);
         }
@@ -78,7 +78,7 @@ impl Term<'_> {
             };
             if std::mem::take(&mut crashed) {
                 let times = start.alone;
-                let detail = format!("{times} processes in a row ended while they folded it");
+                let detail = format!("{times} processes in a row ended while they folded this message");
                 self.bury(hand, &stored, Reason::CrashedWorker, detail).await?;
             } else if let Some(why) = refused {
                 self.bury(hand, &stored, Reason::RefusedByDatabase, why).await?;

@@ -140,7 +140,7 @@ fn read(message: &Message) -> Result<LogRecord, Reject> {
         return Err(Reject::new(
             Reason::Unreadable,
             "body",
-            "could not be split into records",
+            "the delivery could not be split into records",
         ));
     }
     log_record::parse(message.payload())

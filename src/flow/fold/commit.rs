@@ -58,7 +58,7 @@ impl Term<'_> {
         {
             // Not the fault of any message.
             let largest = playlists::mend_numbers(hand.held).await?;
-            warn!("the sequence playlist_numbers was behind, and goes on behind {largest}: {fault}");
+            warn!("the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}");
             return Err(why);
         }
         let fault = match &why {
@@ -149,7 +149,7 @@ impl Term<'_> {
         self.told_ready.store(false, Ordering::Relaxed);
         self.fold.readiness.not_ready(
             self.fold.source.stage(),
-            "Postgres refuses one message after the other, each alone; the log has the reason",
+            "Postgres refuses several messages in a row, each on its own; the log has the reason",
         );
     }
 
@@ -165,7 +165,7 @@ impl Term<'_> {
             metrics.fold.below_zero.inc_by(done.below_zero);
             debug!(
                 playlists = done.below_zero,
-                "more plays were taken back than were counted"
+                "more plays were retracted than were counted"
             );
         }
         self.fold

@@ -17,7 +17,7 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
         return Err((
             LossKind::Recreated,
             format!(
-                "the stream was made again; {last} of the old one was the last folded, the new one holds {} messages",
+                "the stream was recreated; {last} was the last folded sequence of the old one, the new one holds {} messages",
                 state.messages
             ),
         ));
@@ -26,7 +26,7 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
         return Err((
             LossKind::Rewound,
             format!(
-                "the stream ends at {}, {last} was folded already: an older copy was restored",
+                "the stream ends at {}, but {last} is already folded: an older copy was restored",
                 state.last_seq
             ),
         ));
@@ -36,12 +36,12 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
         return Err(if state.messages == 0 {
             (
                 LossKind::Purged,
-                format!("the stream was emptied: {gone} messages after {last} are gone unfolded"),
+                format!("the stream was purged: {gone} messages after {last} were removed before they were folded"),
             )
         } else {
             (
                 LossKind::Overtaken,
-                format!("the stream begins at {first}: {gone} messages after {last} are gone unfolded"),
+                format!("the stream begins at {first}: {gone} messages after {last} were removed before they were folded"),
             )
         });
     }
@@ -55,7 +55,7 @@ pub(super) fn replaced(cursor: &Cursor, stored_ns: i64) -> Option<Lost> {
         return None;
     }
     let why = format!(
-        "message {} was stored at another time than the one folded",
+        "message {} has another store time than the folded message",
         cursor.last_seq
     );
     Some((LossKind::Replaced, why))
@@ -102,7 +102,7 @@ pub(super) fn name_jump(Jump { expected, got }: Jump, state: &StreamState) -> Lo
         (
             LossKind::Overtaken,
             format!(
-                "the stream begins at {}: {gone} messages from {expected} on are gone unfolded",
+                "the stream begins at {}: {gone} messages from {expected} on were removed before they were folded",
                 state.first_seq
             ),
         )

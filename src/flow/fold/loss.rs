@@ -72,8 +72,8 @@ impl Term<'_> {
         let mut agree = 0;
         loop {
             let Some((kind, detail)) = self.judge_all(cursor).await? else {
-                info!(stream, "what looked like a loss is none");
-                return Err(ReadError::Ended("messages seemed to be missing, and are not".to_owned()).into());
+                info!(stream, "the suspected loss is not confirmed: the stream has all messages");
+                return Err(ReadError::Ended("messages seemed to be missing, but the stream has all of them".to_owned()).into());
             };
             agree = if seen == Some(kind) { agree + 1 } else { 1 };
             seen = Some(kind);
@@ -89,11 +89,11 @@ impl Term<'_> {
             warn!(
                 stream,
                 kind = kind.as_str(),
-                "{suspicion}; looking again before it is taken for a loss"
+                "{suspicion}; checking again before it is recorded as a loss"
             );
             self.fold
                 .readiness
-                .not_ready(stage, format!("{suspicion}; looking again"));
+                .not_ready(stage, format!("{suspicion}; checking again"));
             held.check().await?;
             if stop
                 .run_until_cancelled(tokio::time::sleep(LOOK_AGAIN))

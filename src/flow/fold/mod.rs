@@ -185,7 +185,7 @@ impl Fold {
                     let messages = progress.batch();
                     info!(
                         stream = self.source.stream(),
-                        "Postgres refused a batch: {why}; trying again with {messages} messages at most"
+                        "Postgres refused a batch: {why}; retrying with {messages} messages at most"
                     );
                     Duration::ZERO
                 }
@@ -211,7 +211,7 @@ impl Fold {
         stop: &CancellationToken,
     ) {
         let stream = self.source.stream();
-        info!(stream, "{why}; starting again behind the cursor");
+        info!(stream, "{why}; restarting after the cursor");
         self.metrics.reader_restarts.with_label_values(&[stream]).inc();
         if let ReadError::BatchTooLarge(most) = why {
             progress.limit_pull(*most);

@@ -43,7 +43,7 @@ impl Numbers {
 
     fn place(&self, playlist: &str) -> (usize, u64) {
         let hash = self.hasher.hash_one(playlist);
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
         let place = hash as usize % PLACES;
         (place, hash >> (u64::BITS - TAG_BITS))
     }

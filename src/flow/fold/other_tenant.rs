@@ -19,8 +19,8 @@ impl OtherTenant {
     pub(super) fn begin(own: Option<&TenantName>) {
         if own.is_none() {
             info!(
-                "neither AUTH0_DOMAIN (a domain under auth0.com) nor AUTH0_TENANT_NAME says what this tenant is called: log records \
-                 of another tenant are not told apart and are taken; set AUTH0_TENANT_NAME"
+                "neither AUTH0_DOMAIN (a domain under auth0.com) nor AUTH0_TENANT_NAME names this tenant: log records \
+                 of another tenant cannot be recognised and are taken; set AUTH0_TENANT_NAME"
             );
         }
     }
@@ -41,8 +41,8 @@ impl OtherTenant {
         metrics.mostly_other_tenant.set(i64::from(now));
         if now && !before {
             error!(
-                "more than half of the last 1,000 log records name another tenant and were dropped: see which tenant's log stream \
-                 delivers here, and what AUTH0_DOMAIN or AUTH0_TENANT_NAME says"
+                "more than half of the last 1,000 log records name another tenant and were dropped: check which tenant's log \
+                 stream delivers here, and the values of AUTH0_DOMAIN and AUTH0_TENANT_NAME"
             );
         } else if before && !now {
             info!("most of the last 1,000 log records are of this tenant again");

@@ -140,7 +140,7 @@ impl Term<'_> {
         if self.fold.dedup_horizon.is_none() {
             for slice in event_ids::slices(hand.held).await? {
                 if let Err(why) = event_ids::drop_slice(hand.held, &slice).await {
-                    warn!("ids of events from before a mirror was promoted stay until the next batch: {why}");
+                    warn!("event ids from before the promotion were not removed, retrying after the next batch: {why}");
                     return Ok(());
                 }
             }
@@ -149,7 +149,7 @@ impl Term<'_> {
         hand.cursor.repeats_until_ns = 0;
         info!(
             stream = self.fold.source.stream(),
-            "the promoted stream drops repeats by itself from here on"
+            "the promoted stream drops duplicates by itself from now on"
         );
         Ok(())
     }

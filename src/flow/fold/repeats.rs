@@ -35,7 +35,7 @@ pub(super) async fn prepare(
         event_ids::make(held, &slice).await?;
         for old in slices.iter().filter(|slice| horizon.is_over(slice, oldest)) {
             if let Err(why) = event_ids::drop_slice(held, old).await {
-                warn!("old event ids stay until the next slice is made: {why}");
+                warn!("old event ids were not removed, retrying with the next partition: {why}");
                 break;
             }
         }

@@ -37,20 +37,20 @@ pub(super) enum TermError {
     Bus(#[from] BusError),
     #[error("reading {0}")]
     Read(#[from] ReadError),
-    #[error("the cursor is not where it was left, or other rules are in force; nothing was committed")]
+    #[error("the cursor was moved elsewhere, or other rules are in force; nothing was committed")]
     Refused,
     #[error(
         "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
          To go on: rolekeeper migrate"
     )]
     NoTransform,
-    #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
+    #[error("no response to a commit within {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
     /// Postgres refused the batch; the next one is smaller.
     #[error(transparent)]
     Smaller(StoreError),
     #[error(
-        "Postgres refused 1,000 messages within this hour, each alone; that is a fault of the database, and no more are set \
+        "Postgres refused 1,000 messages within this hour, each on its own; the database is at fault, and no more are set \
          aside: {0}"
     )]
     TooManyRefused(String),
@@ -64,7 +64,7 @@ impl TermError {
             Self::Bus(why) => why.shown(),
             Self::Read(why) => format!("reading: {}", why.shown()),
             Self::TooManyRefused(_) => {
-                "Postgres refused 1,000 messages within this hour, each alone; the log has the reason"
+                "Postgres refused 1,000 messages within this hour, each on its own; the log has the reason"
                     .to_owned()
             }
             Self::Refused | Self::NoTransform | Self::CommitTimeout => self.to_string(),
@@ -148,8 +148,8 @@ impl<'f> Term<'f> {
         let ended = self.active(&mut hand, patience, &state, stop).await;
         match tokio::time::timeout(END_WITHIN, self.end(hand.held)).await {
             Ok(Ok(())) => hand.progress.marked = None,
-            Ok(Err(why)) => debug!("the end of the term was not noted: {why}"),
-            Err(_) => debug!("the end of the term was not noted: no answer"),
+            Ok(Err(why)) => debug!("the end of the leadership was not recorded: {why}"),
+            Err(_) => debug!("the end of the leadership was not recorded: no response"),
         }
         ended
     }
@@ -266,7 +266,7 @@ impl<'f> Term<'f> {
         for difference in &state.differences {
             warn!(
                 stream,
-                "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
+                "the stream's configuration is wrong: {difference}; run `rolekeeper migrate`"
             );
         }
         self.fold.show_stream(&state);
@@ -293,7 +293,7 @@ impl<'f> Term<'f> {
         if before_first > 0 {
             warn!(
                 stream,
-                "first start: the stream begins at {}, what was before is not counted", state.first_seq
+                "first start: the stream begins at {}, earlier messages are not counted", state.first_seq
             );
         }
         self.fold

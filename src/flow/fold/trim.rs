@@ -61,7 +61,7 @@ impl Trim {
                 }
                 // The fold, which needs the stream as well, says so.
                 Err(TermError::Bus(why)) => {
-                    debug!("not trimmed: {why}");
+                    debug!("the stream was not trimmed: {why}");
                     tokio::time::sleep(every).await;
                 }
                 Err(why) => patience.wait(&why, &never).await,
@@ -123,7 +123,7 @@ impl Trim {
         let kept = room.max_age.saturating_add(horizon.max(room.duplicate_window));
         let rows = fold.store.forget(Kept::Retractions, kept).await?;
         if rows > 0 {
-            debug!(rows, "retractions that are older than the stream are forgotten");
+            debug!(rows, "removed retractions that are older than the stream");
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Trim {
         if room.state.denies_purge && untrimmed.get() == 0 {
             warn!(
                 stream,
-                "the stream has deny_purge and is not trimmed; `rolekeeper migrate` tells the way out"
+                "the stream has deny_purge and is not trimmed; `rolekeeper migrate` prints how to change that"
             );
         }
         untrimmed.set(i64::from(room.state.denies_purge));
@@ -185,7 +185,7 @@ impl Trim {
             error!(
                 stream,
                 "the stream is full and publishers are refused: {:.0} of {} bytes are not folded, or too young to be \
-                 removed. To make room: a larger limit for `rolekeeper migrate`",
+                 removed. To make room: `rolekeeper migrate` with a larger limit",
                 seen.held_bytes(),
                 room.state.max_bytes
             );

@@ -38,7 +38,7 @@ impl Reconcile {
             self.metrics.taken_away.with_label_values(&[answer]).inc();
             warn!(
                 user.id = user,
-                role, answer, "somebody took a role away that is earned"
+                role, answer, "a role the user qualifies for was removed by another client"
             );
             if manual == Manual::Alert {
                 left.push(role.to_owned());

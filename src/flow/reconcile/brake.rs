@@ -46,7 +46,7 @@ impl Braked {
         };
         let mut wants = standing.wants();
         wants.retain(|want| !held(want.role));
-        plan(seen, &wants).expect("these roles were planned over just now")
+        plan(seen, &wants).expect("these roles were part of the first plan")
     }
 }
 
@@ -133,7 +133,7 @@ impl Reconcile {
                 assignments::decided(tx, user, name, wanted, below_since).await?;
             }
         }
-        debug!(user.id = claim.user.as_str(), ?why, "held without a look");
+        debug!(user.id = claim.user.as_str(), ?why, "held without an attempt");
         looks::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
         Ok(true)
     }
@@ -153,7 +153,7 @@ impl Reconcile {
         };
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {
-            debug!(user.id = claim.user.as_str(), ?why, "changes wait for a person");
+            debug!(user.id = claim.user.as_str(), ?why, "changes wait for the operator");
             looks::hold(tx, claim, generation, why, standing.again_at()).await
         } else {
             // Let go of while we wrote the rest: nobody would release this user any more.
@@ -176,7 +176,7 @@ impl Reconcile {
                 users = changes,
                 holders,
                 "brake engaged: {what} for {changes} users inside {} s, of {holders} holders (limits: {} and {} %). All {what} \
-                 are held. To look: rolekeeper brake; then: rolekeeper brake release {what}, or rolekeeper brake drop {what}",
+                 are held. To inspect: rolekeeper brake; then: rolekeeper brake release {what}, or rolekeeper brake drop {what}",
                 self.brake.window.as_secs(),
                 limits.number,
                 limits.share * 100.0
@@ -190,7 +190,7 @@ impl Reconcile {
             let brake = self.store.brake(change, 0).await?;
             if let Some(since) = brake.engaged_at {
                 let (what, held) = (word(change), brake.held);
-                warn!(%since, held, "the brake on {what} is engaged, {held} users are held. To look: rolekeeper brake");
+                warn!(%since, held, "the brake on {what} is engaged, {held} users are held. To inspect: rolekeeper brake");
             }
         }
         Ok(())

@@ -72,11 +72,11 @@ impl Confirm {
             // Something in between may have said so; only Auth0's own word speaks of scopes, unless it stays so.
             Err(why) if why.is_denied() && asked.waited >= UNKNOWN_FOR => Verdict::NoScope,
             Err(why) if asked.waited >= GIVEN_UP_AFTER => {
-                warn!(log_id = asked.log_id, "the record is given up: {why}");
+                warn!(log_id = asked.log_id, "the record will not be confirmed: {why}");
                 Verdict::Unanswered
             }
             Err(why) => {
-                debug!(log_id = asked.log_id, "the record could not be asked for: {why}");
+                debug!(log_id = asked.log_id, "the record could not be requested: {why}");
                 return self.later(asked, rate.retry_after).await;
             }
         };
@@ -142,7 +142,7 @@ fn tell(asked: &Asked, verdict: Verdict) {
             log_id,
             ?client,
             ?theirs,
-            "Auth0 does not know a record that the log stream delivered: nothing is restored for its sake. Find out who \
+            "Auth0 does not know a record that the log stream delivered: nothing is restored because of it. Find out who \
              may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::Differs => error!(
@@ -150,7 +150,7 @@ fn tell(asked: &Asked, verdict: Verdict) {
             log_id,
             ?client,
             ?theirs,
-            "Auth0 has another record under this log_id than was delivered: nothing is restored for its sake. Find out \
+            "Auth0's record under this log_id differs from the delivered one: nothing is restored because of it. Find out \
              who may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::NoScope => warn!(
@@ -166,7 +166,7 @@ fn tell(asked: &Asked, verdict: Verdict) {
             log_id,
             ?client,
             ?theirs,
-            "Auth0 has answered nothing of use about a record for a day: nothing is restored for its sake. Compare the \
+            "Auth0 gave no usable response about a record for a day: nothing is restored because of it. Compare the \
              profile with the tenant's log by hand"
         ),
     }
@@ -202,14 +202,14 @@ fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
             user.id = user,
             log_id,
             ?roles,
-            "a record tells of a write under our own client id that this rolekeeper did not make, and our client may not read \
+            "a record reports a write under our own client id that this rolekeeper did not make, and our client may not read \
              the tenant's log: writes go on. Grant it the scopes read:logs and read:logs_users"
         ),
         Verdict::Unanswered => error!(
             user.id = user,
             log_id,
             ?roles,
-            "Auth0 has answered nothing of use about a record under our own client id for a day: it stops nothing. Look for \
+            "Auth0 gave no usable response about a record under our own client id for a day: it stops nothing. Look for \
              its log_id in the tenant's log"
         ),
     }

@@ -113,7 +113,7 @@ impl GapFiller {
             Err(why) => return self.begin_anew(&at, &why).await,
         };
         if page.is_empty() && self.is_lost(&at).await? {
-            let why = "nothing lies behind it, although the log has newer records";
+            let why = "no record follows it, although the log has newer records";
             return self.begin_anew(&at, why).await;
         }
         let now = crate::clock::now();
@@ -230,7 +230,7 @@ impl GapFiller {
                         self.metrics.tenant_log.refused.set(1);
                         error!(
                             "the gap filler may not read the tenant's log: {error}. Grant the client the scope \
-                             read:logs, or set LOG_GAP_FILLER=off. Everything else goes on; it tries again by itself"
+                             read:logs, or set LOG_GAP_FILLER=off. Everything else continues; the gap filler retries by itself"
                         );
                     }
                     CallError::Later {
@@ -240,14 +240,14 @@ impl GapFiller {
                         // A page may be too large for us: fewer records go into a smaller one.
                         course.take = (course.take / 10).max(1);
                         warn!(
-                            "the gap filler got no page: {error}; asking for {} records next",
+                            "the gap filler received no page: {error}; the next request asks for {} records",
                             course.take
                         );
                     }
-                    _ => debug!("the gap filler got no page: {error}"),
+                    _ => debug!("the gap filler received no page: {error}"),
                 }
             }
-            Trouble::Unstored(why) => debug!("the gap filler could not store: {why}"),
+            Trouble::Unstored(why) => debug!("the gap filler could not store the records: {why}"),
             Trouble::Lost | Trouble::Store(_) => {}
         }
         let jitter = rand::rng().random_range(0.5..1.0);

@@ -61,13 +61,13 @@ impl Reconcile {
                 return;
             }
             Err(LookError::Store(why)) if why.is_about_the_data() => {
-                let reason = format!("what is stored of the user cannot be kept: {why}");
+                let reason = format!("the user's data cannot be stored: {why}");
                 self.stumbled(claim, &why.to_string(), reason).await
             }
             Err(why @ LookError::Panicked) => self.stumbled(claim, &why.to_string(), why.to_string()).await,
             Err(LookError::Store(why)) => {
                 // The lease runs out by itself and the next look reads the profile.
-                warn!("look broken off: {why}; the user is looked at again when the lease ends");
+                warn!("attempt aborted: {why}; the user is retried when the lease ends");
                 return;
             }
             Err(LookError::TooLate) => self.read_again(claim).await,
@@ -83,7 +83,7 @@ impl Reconcile {
             }
         };
         if let Err(why) = written {
-            warn!("giving the user back failed: {why}; the user is looked at again when the lease ends");
+            warn!("requeueing the user failed: {why}; the user is retried when the lease ends");
         }
     }
 
@@ -145,7 +145,7 @@ impl Reconcile {
                 looks::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Parked { reason, .. } => {
-                error!("parked for a person: {reason}");
+                error!("parked for the operator: {reason}");
                 looks::park(&mut tx, claim, &reason, failed.code).await?;
             }
             Next::StagePaused { reason, probe_after } => {
@@ -177,7 +177,7 @@ impl Reconcile {
         };
         if let Some(users) = users {
             return Some(format!(
-                "{users} users in a row failed in the same way, so it is not their fault: {error}"
+                "{users} users in a row failed in the same way, so the cause is not a single user: {error}"
             ));
         }
         let other_says = error.is_denied() && kind == Kind::Read && !self.breaker().accepts_others(user);
@@ -214,14 +214,14 @@ impl Reconcile {
         let mut tx = self.store.begin().await?;
         match next(ended, failures, base_delay(failures), rand::random(), None) {
             Next::Parked { reason, .. } => {
-                error!("parked for a person: {reason}");
+                error!("parked for the operator: {reason}");
                 looks::park(&mut tx, claim, &reason, None).await?;
             }
             Next::Again { after, .. } => {
                 warn!(
                     attempt = failures,
                     again_in_s = after.as_secs_f64(),
-                    "look broken off: {why}"
+                    "attempt aborted: {why}"
                 );
                 let failed = Failed { why, code: None };
                 looks::failed(&mut tx, claim, after, failed, true).await?;
@@ -258,10 +258,10 @@ impl Reconcile {
         if opened {
             self.metrics.breaker_opened.inc();
             error!(
-                "reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended"
+                "reconcile is paused by the circuit breaker: {reason}. Nothing is lost; it resumes by itself once that is fixed"
             );
             self.readiness
-                .not_ready(super::STAGE, format!("paused: {reason}"));
+                .not_ready(super::STAGE, format!("circuit breaker open: {reason}"));
         }
         self.metrics.reconcile_paused.set(1);
     }
@@ -277,7 +277,7 @@ impl Reconcile {
             Ok(woken) => woken,
             Err(why) => {
                 warn!(
-                    "Auth0 accepts our calls again, but the users that failed could not be made due: {why}"
+                    "Auth0 accepts our calls again, but the users that failed could not be requeued: {why}"
                 );
                 return;
             }
@@ -287,7 +287,7 @@ impl Reconcile {
         }
         info!(
             users = woken.len(),
-            "Auth0 accepts our calls again, reconcile goes on"
+            "Auth0 accepts our calls again, reconcile continues"
         );
         self.breaker().close(woken);
         self.stand("active");

@@ -43,7 +43,7 @@ impl Reconcile {
         if fresh {
             info!(
                 user.id = user,
-                "Auth0 does not know the user any more; what is known of the user is kept for 30 days"
+                "Auth0 no longer knows the user; the user's data is kept for 30 days"
             );
         }
         Ok(())
@@ -64,7 +64,7 @@ impl Reconcile {
             gone::replace(tx, user, created_at).await?;
             info!(
                 user.id = user,
-                "Auth0 knows the id again, as an account made later: nothing of the one before is taken over"
+                "Auth0 knows the id again, as an account made later: nothing of the earlier account is taken over"
             );
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Reconcile {
             .await?;
         warn!(
             user.id = user,
-            "Auth0 knows the user again, as the same account: all is as it was before"
+            "Auth0 knows the user again, as the same account: the user's data is in use as before"
         );
         Ok(())
     }
@@ -127,8 +127,8 @@ impl Reconcile {
             error!(
                 users = gone,
                 known,
-                "brake engaged: gone. Auth0 says of {gone} users within {} min that it does not know them, of {known} that are \
-                 known. They are held as they are, other users go on. Check AUTH0_DOMAIN, then look: rolekeeper brake; if \
+                "brake engaged: gone. Within {} min Auth0 reported {gone} users as unknown, of {known} that are \
+                 known. They are held as they are, other users continue. Check AUTH0_DOMAIN, then: rolekeeper brake; if \
                  they are really deleted, or Auth0 knows them again: rolekeeper brake release gone",
                 GONE_WINDOW.as_secs() / 60
             );
@@ -141,7 +141,7 @@ impl Reconcile {
         let brake = self.store.gone_brake(0).await?;
         if let Some(since) = brake.engaged_at {
             let held = brake.held;
-            warn!(%since, held, "the brake on users who are gone is engaged, {held} users are held. To look: rolekeeper brake");
+            warn!(%since, held, "the brake on gone users is engaged, {held} users are held. To inspect: rolekeeper brake");
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ pub(super) enum LookError {
         rate: RateHeaders,
     },
     /// A fault of the program, met with this user.
-    #[error("a panic, which is a fault of the program; the log has it")]
+    #[error("a panic, which is a fault of the program; the log has the details")]
     Panicked,
     /// Too much time passed between the read and the write.
     #[error("the profile was read too long ago to write")]
@@ -106,9 +106,9 @@ impl Reconcile {
             }))),
             Err(why) if why.is_about_the_data() => {
                 // Of this user alone; the others must not wait for it.
-                warn!(user.id = claim.user.as_str(), "look not begun: {why}");
+                warn!(user.id = claim.user.as_str(), "attempt not started: {why}");
                 let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
-                let why = format!("what is stored of the user cannot be used: {why}");
+                let why = format!("the stored data of the user cannot be used: {why}");
                 let mut tx = self.store.begin().await?;
                 let (user, wait) = (claim.user.as_str(), base_delay(failures));
                 looks::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
@@ -207,7 +207,7 @@ impl Reconcile {
         let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
-                "somebody else has taken the user over; nothing written"
+                "another attempt has taken the user over; nothing was written"
             );
             return Ok(Decided::Nothing);
         };
@@ -243,7 +243,7 @@ impl Reconcile {
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
-                warn!(user.id = user, "parked for a person: {why}");
+                warn!(user.id = user, "parked for the operator: {why}");
                 keep(&mut tx, claim, profile).await?;
                 looks::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;

@@ -304,7 +304,7 @@ impl Reconcile {
         if all_dispatched {
             drop(dispatch);
         } else if let Err(why) = dispatch.await {
-            warn!("a user was perhaps claimed at the end of a term: {why}");
+            warn!("a user may have been claimed at the end of the leadership: {why}");
         }
         // What is in hand comes to its end: a write that was sent is recorded.
         while looks.join_next().await.is_some() {}

@@ -67,7 +67,7 @@ impl Reconcile {
         error!(
             user.id = user,
             by = naming.by.as_str(),
-            "a write with a display name was refused, and goes on without it: {why}"
+            "Auth0 refused a write with a display name, it is retried without the name: {why}"
         );
         self.wake.notify_one();
         Ok(())

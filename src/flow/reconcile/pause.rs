@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// Why the stage is not ready when another program writes.
 const UNKNOWN_WRITE: &str =
-    "writes are stopped: another program writes under our client id; rolekeeper resume --why TEXT goes on";
+    "writes are stopped: another program writes under our client id; to continue: rolekeeper resume --why TEXT";
 
 impl Reconcile {
     /// Waits until a person resumes; answers false at once when nobody has paused. Safe to cancel.
@@ -21,20 +21,20 @@ impl Reconcile {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
         warn!(
             since = %paused.since,
-            "paused by a person: {reason}. Counting goes on, nothing is written. To go on: rolekeeper resume"
+            "paused by the operator: {reason}. Counting goes on, nothing is written. To go on: rolekeeper resume"
         );
         while let Some(paused) = self.store.paused().await? {
             if paused.unknown_write {
                 self.readiness.not_ready(STAGE, UNKNOWN_WRITE);
             } else {
-                self.stand("paused by a person");
+                self.stand("paused by the operator");
             }
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(LOOK_ANYWAY) => {}
             }
         }
-        info!("resumed by a person");
+        info!("resumed by the operator");
         self.stand("active");
         Ok(true)
     }

@@ -304,7 +304,7 @@ impl Reconcile {
                     user.id = user, base = ?race.ours.read.roles, ours = ?race.ours.wrote.roles, theirs = ?race.theirs.roles,
                     found = ?race.found.roles,
                     "another client wrote roles between our read and our write, and no record tells how the profile became \
-                     what it is: compare, and mend it by hand"
+                     what it is: compare the profile with the tenant's log, and correct it by hand"
                 );
             }
             self.settle_races(tx, user, RaceOutcome::Unresolved).await?;

@@ -64,7 +64,7 @@ impl Reconcile {
             tx.commit().await?;
             warn!(
                 user.id = user,
-                "a write was done after another look had begun; the user is looked at again"
+                "a write was done after another attempt had started; the user is queued again"
             );
             return Ok(());
         }

@@ -23,7 +23,7 @@ impl Reconcile {
                 user.id = user,
                 roles = ?left_out,
                 "our write overwrote another client's change that added a role which FORBIDDEN_ROLES lists: it is not \
-                 restored. Add it by hand if it is meant"
+                 restored. Add it by hand if it is intended"
             );
         }
         permitted.into_iter().cloned().collect()
@@ -61,7 +61,7 @@ impl Reconcile {
             error!(
                 users,
                 "brake engaged: restores of other clients' roles for {users} users inside {} s (limit: {}). All restores are \
-                 held, everything else goes on. To look: rolekeeper brake; then: rolekeeper brake release restores, or \
+                 held, everything else continues. To inspect: rolekeeper brake; then: rolekeeper brake release restores, or \
                  rolekeeper brake drop restores",
                 self.brake.window.as_secs(),
                 self.restores.brake.number

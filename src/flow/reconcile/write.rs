@@ -40,7 +40,7 @@ impl Reconcile {
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
             // Answered 200, but the answer does not show what was written.
-            let detail = "the answer to the write shows something else than was written".to_owned();
+            let detail = "the response to the write does not show what was written".to_owned();
             let error = CallError::Later {
                 why: LaterWhy::BadAnswer,
                 outcome: Outcome::Unknown,
@@ -91,7 +91,7 @@ impl Reconcile {
                 user.id = claim.user.as_str(),
                 role,
                 change,
-                "Auth0 refused to write a role that is to be {change}: {why}. A profile above Auth0's limit of 10 KB may be \
+                "Auth0 refused to write a role change ({change}): {why}. A profile above Auth0's limit of 10 KB may be \
                  the cause; make it smaller, or write the role by hand, then: rolekeeper requeue --user ID"
             );
         }

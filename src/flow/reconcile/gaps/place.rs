@@ -34,7 +34,7 @@ impl GapFiller {
                 }
             }
         };
-        info!(log_id = log_id.log_id, "the gap filler begins behind this record");
+        info!(log_id = log_id.log_id, "the gap filler starts after this record");
         self.store.put_log_checkpoint(&log_id).await?;
         Ok(PAGE_PAUSE)
     }
@@ -43,8 +43,8 @@ impl GapFiller {
     pub(super) async fn begin_anew(&self, at: &Checkpoint, why: &str) -> Result<Duration, Trouble> {
         error!(
             log_id = at.log_id,
-            "the gap filler has lost its place in the tenant's log: {why}. It begins anew at the oldest record that the \
-             tenant keeps; what was dropped before that is left to the sweep"
+            "the gap filler has lost its place in the tenant's log: {why}. It starts again at the oldest record that the \
+             tenant keeps; the sweep makes up for older records that were dropped"
         );
         self.begin_at_the_oldest().await?;
         Err(Trouble::Lost)
@@ -59,7 +59,7 @@ impl GapFiller {
         self.store_records(&page, crate::clock::now()).await?;
         info!(
             log_id = page[0].log_id,
-            "the gap filler begins at the oldest record"
+            "the gap filler starts at the oldest record"
         );
         Ok(PAGE_PAUSE)
     }

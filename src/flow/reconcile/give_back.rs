@@ -1,7 +1,7 @@
-//! What happens to a user whose look did not come to its end.
+//! Handles a user whose attempt did not complete.
 //!
-//! Owns the sorting by who acts next: the user waits, the user is parked, or the whole stage rests. Must never use up
-//! attempts for what is not the user's fault, and never give up on a user in silence.
+//! Owns the sorting by what acts next: the user waits, the user is parked, or the whole stage stops. Must never use up
+//! attempts for failures that the user did not cause, and never give up on a user without a report.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::flow::backoff::base_delay;
 use crate::store::looks::Failed;
 use crate::store::{Claim, StoreError, looks};
 
-/// How much longer than until the next probe a user waits that failed while the stage had to stop: other users are probed
-/// with first.
+/// Extra delay, after the next probe, of a user that failed while the stage had to stop, so that other users are probed
+/// first.
 const OTHERS_FIRST: Duration = Duration::from_millis(500);
 
-/// A look that failed at Auth0.
+/// An attempt that failed at Auth0.
 struct Failure<'a> {
     claim: &'a Claim,
     began: Instant,
@@ -38,9 +38,9 @@ impl Reconcile {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a look: closes the breaker after a good one, gives the user back after any other. `last`: the last call that was
-    /// made, and whether Auth0 did what it asked. By that call alone the look is judged: a read that was accepted says
-    /// nothing of the write that was refused after it.
+    /// Ends an attempt: closes the breaker after a success, requeues the user after a failure. `last` is the last call
+    /// that was made, and whether Auth0 did what it asked. Only that call counts: an accepted read says nothing about
+    /// the write that was refused after it.
     pub(super) async fn give_back(
         &self,
         claim: &Claim,
@@ -66,7 +66,7 @@ impl Reconcile {
             }
             Err(why @ LookError::Panicked) => self.stumbled(claim, &why.to_string(), why.to_string()).await,
             Err(LookError::Store(why)) => {
-                // The lease runs out by itself and the next look reads the profile.
+                // The lease expires by itself, and the next attempt reads the profile.
                 warn!("attempt aborted: {why}; the user is retried when the lease ends");
                 return;
             }
@@ -114,7 +114,7 @@ impl Reconcile {
         self.put(failure, next).await
     }
 
-    /// What the user's wait may not fall short of.
+    /// The minimum delay of the user's next attempt.
     fn floor(&self, failure: &Failure<'_>) -> Option<Duration> {
         match failure.error {
             CallError::Later {
@@ -162,7 +162,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Whether what the user met is what any user would meet, and why.
+    /// Whether any user would meet this failure, and the reason.
     async fn is_the_tenants(&self, failure: &Failure<'_>) -> Option<String> {
         let Failure {
             claim, kind, error, ..
@@ -189,7 +189,7 @@ impl Reconcile {
         refused.map(|error| format!("Auth0 refuses to read any user: {error}"))
     }
 
-    /// Asks for a user that does not exist. Answers the error if even that is denied.
+    /// Asks for a user that does not exist. Returns the error if even that call is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
         let mut permit = self.gate.look().await;
         let Reply { result, rate, .. } = self.reader.get_nobody().await;
@@ -204,7 +204,8 @@ impl Reconcile {
         result.err().filter(stops)
     }
 
-    /// Counts a failure for what is stored of the user, or would be, or what we make of it; it would fail again at each look.
+    /// Counts a failure caused by the user's data, stored or to be stored, or by our handling of it; it would recur at
+    /// each attempt.
     async fn stumbled(&self, claim: &Claim, why: &str, reason: String) -> Result<(), StoreError> {
         let failures = failures(claim);
         let ended = Ended::Doubtful {
@@ -231,7 +232,7 @@ impl Reconcile {
         Ok(tx.commit().await?)
     }
 
-    /// Pauses the stage; loud once.
+    /// Opens the circuit breaker; logs an error only the first time.
     fn hold(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
         let Failure {
             claim,
@@ -266,12 +267,12 @@ impl Reconcile {
         self.metrics.reconcile_paused.set(1);
     }
 
-    /// Closes the breaker, once all who failed for what opened it are due again.
+    /// Closes the breaker, once all users that failed for its cause are due again.
     async fn close(&self, closing: Option<Closing>) {
         let Some(Closing { codes, failing_for }) = closing else {
             return;
         };
-        // The first may have been given back a moment before it was noted here.
+        // The first user may have been requeued a moment before the failure was noted here.
         let within = failing_for + super::lease_for(self.request_timeout);
         let woken = match self.store.wake_failed(&codes, within).await {
             Ok(woken) => woken,
@@ -296,7 +297,7 @@ impl Reconcile {
     }
 }
 
-/// Whether an answer came that was accepted in form alone: what it showed could not be used.
+/// Whether a response was accepted in form alone: its content could not be used.
 fn is_useless(ended: &Result<(), LookError>) -> bool {
     let bad = |error: &CallError| {
         matches!(
@@ -310,7 +311,7 @@ fn is_useless(ended: &Result<(), LookError>) -> bool {
     matches!(ended, Err(LookError::Call { error, .. }) if bad(error))
 }
 
-/// Failed looks of a user in a row, the one that just ended included.
+/// Consecutive failed attempts of a user, including the one that just ended.
 fn failures(claim: &Claim) -> u32 {
     u32::try_from(claim.attempts).unwrap_or(0).saturating_add(1)
 }

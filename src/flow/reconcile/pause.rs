@@ -1,19 +1,19 @@
-//! The writing is stopped, by an operator or because another program writes under our client id.
+//! The stop of all writes, by the operator or because another program writes under our client id.
 //!
-//! Owns waiting it out and saying so. Must never touch what is in hand: that comes to its end. The claim itself
-//! answers nobody while the pause stands, so nothing is begun however late this notices.
+//! Owns waiting for the end of the pause and reporting it. Must never touch attempts in flight: they complete. The
+//! claim itself returns no user while the pause stands, so no attempt starts even when this notices the pause late.
 
 use tracing::{info, warn};
 
 use super::{LOOK_ANYWAY, Reconcile, STAGE};
 use crate::store::StoreError;
 
-/// Why the stage is not ready when another program writes.
+/// Readiness message while another program writes.
 const UNKNOWN_WRITE: &str =
     "writes are stopped: another program writes under our client id; to continue: rolekeeper resume --why TEXT";
 
 impl Reconcile {
-    /// Waits until a person resumes; answers false at once when nobody has paused. Safe to cancel.
+    /// Waits until the operator resumes; returns false at once when no pause stands. Safe to cancel.
     pub(super) async fn paused_by_person(&self) -> Result<bool, StoreError> {
         let Some(paused) = self.store.paused().await? else {
             return Ok(false);
@@ -39,7 +39,7 @@ impl Reconcile {
         Ok(true)
     }
 
-    /// Ready either way, unless credentials are in doubt or Postgres is too slow to write.
+    /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.
     pub(super) fn stand(&self, how: &'static str) {
         if self.breaker().until().is_none() && !self.is_too_slow() {
             self.readiness.ready(STAGE, how);

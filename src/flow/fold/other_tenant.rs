@@ -1,7 +1,7 @@
-//! Records of another tenant, as the fold of AUTH0_LOGS meets them.
+//! Records of another tenant in the fold of AUTH0_LOGS.
 //!
-//! Owns what is counted and told of them. Must never decide what becomes of a record, nor count one before its batch is
-//! committed.
+//! Owns the count and the report of these records. Must never decide how a record is handled, nor count one before its
+//! batch is committed.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,12 +10,12 @@ use tracing::{error, info};
 use crate::domain::tenant::{LastRecords, TenantName};
 use crate::metrics::TenantLogMetrics;
 
-/// What came so far, of this worker's fold.
+/// The last records that this worker's fold took.
 #[derive(Debug, Default)]
 pub struct OtherTenant(Mutex<LastRecords>);
 
 impl OtherTenant {
-    /// Tells once, at the start, where records are not checked.
+    /// Reports once, at the start, if records are not checked.
     pub(super) fn begin(own: Option<&TenantName>) {
         if own.is_none() {
             info!(
@@ -25,7 +25,7 @@ impl OtherTenant {
         }
     }
 
-    /// Takes the records of a committed batch: for each whether it was dropped as another tenant's.
+    /// Takes the records of a committed batch: for each, whether it was dropped as another tenant's.
     pub(super) fn committed(&self, dropped: &[bool], metrics: &TenantLogMetrics) {
         if dropped.is_empty() {
             return;

@@ -4,11 +4,11 @@
 //!  Auth0 log stream ─▶ accept ─▶ AUTH0_LOGS ─┐
 //!  app servers ───────────────▶ APP_EVENTS ──┴▶ fold ─▶ Postgres ─▶ reconcile ─▶ Auth0 Management API
 //!                                                   facts, cursor,   │   ▲
-//!                                                   nominations      │   └─ sweep (timer nominates)
+//!                                                   work queue       │   └─ sweep (a timer enqueues users)
 //!                                                                    └─▶ audit ─▶ announce ─▶ ROLE_CHANGES
 //! ```
 //!
-//! The modules are floors. In reading order, lowest first; a floor uses only those below it:
+//! The modules are layers. In reading order, lowest first; a layer uses only those below it:
 //!
 //! - [`domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
 //! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf.

@@ -56,7 +56,7 @@ impl Reconcile {
     /// lock.
     ///
     /// # Errors
-    /// Returns a change that was not expected: the brake must be asked for it before the profile is read again.
+    /// A change was not expected: the brake must be asked for it before the profile is read again.
     pub(super) fn brake(
         &self,
         claim: &Claim,

@@ -12,8 +12,8 @@
 //!
 //! - [`domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
 //! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf.
-//! - [`auth0`], [`bus`], [`store`] talk: one outside system each, never to each other.
-//! - [`flow`] does: accept, fold, reconcile, sweep, announce.
+//! - [`auth0`], [`bus`], [`store`]: one outside system each, which never call each other.
+//! - [`flow`]: the stages accept, fold, reconcile, sweep, announce.
 //! - [`http`] listens.
 //! - [`app`] builds everything from the configuration and spawns the stages.
 //! - [`cli`] holds the commands.

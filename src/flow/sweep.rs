@@ -71,7 +71,7 @@ pub(super) enum Part {
     LeftOver,
     /// Parked users whose day is over.
     Parked,
-    /// Held users for whom a rule's decision has changed.
+    /// Held users with a rule decision that has changed.
     Held,
     /// Requested display names.
     DisplayNames,

@@ -47,7 +47,7 @@ fn store(config: &DatabaseConfig) -> Result<Store> {
     let store = Store::new(&config.url, &config.direct_url)?;
     for InClear { setting, host, mode } in store.in_clear() {
         warn!(
-            "{setting}: sslmode={mode} lets {host} be reached without TLS, with password and data in clear; add \
+            "{setting}: sslmode={mode} allows a connection to {host} without TLS, with password and data in clear; add \
              sslmode=verify-full (or require, which checks no certificate) to the URL"
         );
     }
@@ -71,7 +71,7 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
 pub async fn bus(config: &BusConfig) -> Result<Bus> {
     if let Some(host) = config.in_clear() {
         warn!(
-            "NATS_URL: {host} may be reached without TLS, and is then sent the password or token in clear; set \
+            "NATS_URL: {host} may be reached without TLS, which sends the password or token in clear; set \
              NATS_TLS=require, or tls:// in the URL"
         );
     }

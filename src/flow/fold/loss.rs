@@ -117,7 +117,7 @@ impl Term<'_> {
         error!(
             stream,
             kind = loss.kind,
-            "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
+            "the fold is stopped, revokes are held. {what}. To continue: rolekeeper accept-stream {stream}"
         );
         self.fold.readiness.not_ready(
             self.fold.source.stage(),

@@ -41,7 +41,7 @@ pub(super) enum TermError {
     Refused,
     #[error(
         "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
-         To go on: rolekeeper migrate"
+         To continue: rolekeeper migrate"
     )]
     NoTransform,
     #[error("no response to a commit within {COMMIT_TIMEOUT:?}")]

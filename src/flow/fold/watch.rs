@@ -199,7 +199,7 @@ mod tests {
             assert_eq!(beat.blocked, blocked, "{last_seq:?}");
             tokio::time::advance(Duration::from_secs(after)).await;
         }
-        assert!(!pulse.at(&cursor(5)), "a new term alone changes nothing");
+        assert!(!pulse.at(&cursor(5)), "a new leadership alone changes nothing");
         assert!(pulse.at(&cursor(6)), "the message was folded");
         let (beat, waits) = pulse.look(Some(9)).expect("this worker folds");
         assert_eq!((beat.blocked, waits), (false, Duration::ZERO));

@@ -253,7 +253,7 @@ mod tests {
         assert!(!accept(&mut breaker, Kind::Read));
         assert!(
             refused(&mut breaker, &["e"], "402"),
-            "a read says nothing of writes"
+            "an accepted read proves nothing about writes"
         );
         let stop = Stop {
             token: false,
@@ -266,7 +266,7 @@ mod tests {
         breaker.close(vec!["a".to_owned()]);
         assert!(
             !refused(&mut breaker, &["a", "b", "c", "d", "e"], "402"),
-            "a was woken"
+            "a was requeued"
         );
     }
 
@@ -295,7 +295,7 @@ mod tests {
             closing.is_some()
         };
         assert!(!reads("a", false) && !reads("z", true) && !reads("a", true));
-        assert!(reads("b", true), "no user is left that failed");
+        assert!(reads("b", true), "each failed user has succeeded");
         breaker.close(vec!["a".to_owned()]);
         breaker.accepted("a", Instant::now(), Kind::Read, false);
         assert!(breaker.woken.contains("a"));

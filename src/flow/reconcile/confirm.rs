@@ -145,8 +145,8 @@ fn tell(asked: &Asked, verdict: Verdict) {
             log_id,
             ?client,
             ?theirs,
-            "Auth0 does not know a record that the log stream delivered: nothing is restored because of it. Find out who \
-             may post to the webhook or publish to auth0.logs.*"
+            "Auth0 does not know a record that the log stream delivered: nothing is restored because of it. Find out \
+             which systems may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::Differs => error!(
             user.id = user,
@@ -154,7 +154,7 @@ fn tell(asked: &Asked, verdict: Verdict) {
             ?client,
             ?theirs,
             "Auth0's record under this log_id differs from the delivered one: nothing is restored because of it. Find out \
-             who may post to the webhook or publish to auth0.logs.*"
+             which systems may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::NoScope => warn!(
             user.id = user,
@@ -199,14 +199,14 @@ fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
             log_id,
             ?roles,
             "Auth0 does not confirm a record under our own client id that the log stream delivered: it stops nothing. Find out \
-             who may post to the webhook or publish to auth0.logs.*"
+             which systems may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::NoScope => warn!(
             user.id = user,
             log_id,
             ?roles,
             "a record reports a write under our own client id that this rolekeeper did not make, and our client may not read \
-             the tenant's log: writes go on. Grant it the scopes read:logs and read:logs_users"
+             the tenant's log: writes continue. Grant it the scopes read:logs and read:logs_users"
         ),
         Verdict::Unanswered => error!(
             user.id = user,

@@ -304,7 +304,7 @@ impl Reconcile {
         if all_dispatched {
             drop(dispatch);
         } else if let Err(why) = dispatch.await {
-            warn!("a user may have been claimed at the end of the leadership: {why}");
+            warn!("a user may still be claimed after this worker stopped reconciling: {why}");
         }
         // Attempts in flight complete, so that a write that was sent is recorded.
         while looks.join_next().await.is_some() {}

@@ -21,7 +21,7 @@ impl Reconcile {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
         warn!(
             since = %paused.since,
-            "paused by the operator: {reason}. Counting goes on, nothing is written. To go on: rolekeeper resume"
+            "paused by the operator: {reason}. Counting continues, nothing is written. To continue: rolekeeper resume"
         );
         while let Some(paused) = self.store.paused().await? {
             if paused.unknown_write {

@@ -282,7 +282,7 @@ impl Reconcile {
         error!(
             user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
             records = settled,
-            "the tenant's log says that another client wrote roles while we wrote, and Auth0 cannot confirm it: nothing is \
+            "a record says that another client wrote roles while we wrote, and Auth0 cannot confirm it: nothing is \
              restored. Compare the profile with the tenant's log, and correct it by hand if a role is missing"
         );
         Ok(())
@@ -304,8 +304,8 @@ impl Reconcile {
                 error!(
                     user.id = user, base = ?race.ours.read.roles, ours = ?race.ours.wrote.roles, theirs = ?race.theirs.roles,
                     found = ?race.found.roles,
-                    "another client wrote roles between our read and our write, and no record tells how the profile became \
-                     what it is: compare the profile with the tenant's log, and correct it by hand"
+                    "another client wrote roles between our read and our write, and no record explains the \
+                     profile's roles: compare the profile with the tenant's log, and correct it by hand"
                 );
             }
             self.settle_races(tx, user, RaceOutcome::Unresolved).await?;

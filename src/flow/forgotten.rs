@@ -19,8 +19,8 @@ use crate::store::{AnnouncedEnd, ForgottenChanges, Store, StoreError, Told};
 const SLICE: usize = 200;
 /// Interval at which waiting users are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A database that lacks more changes than this, and more than this fraction (1 / n) of the changes it knows, is much
-/// smaller than the stream.
+/// A database is much smaller than the stream when it lacks more changes than the first number, and more than one in
+/// so many of the changes that it knows (the second number).
 const MUCH_SMALLER: (i64, i64) = (10, 10);
 
 /// The comparison; runs where this worker announces.

@@ -42,9 +42,7 @@ impl Walk {
                 if failed {
                     debug!("the comparison of facts with decisions failed again: {why}");
                 } else {
-                    warn!(
-                        "a slice of the comparison of facts with decisions failed; retrying: {why}"
-                    );
+                    warn!("a slice of the comparison of facts with decisions failed; retrying: {why}");
                 }
                 failed = true;
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -71,7 +69,10 @@ impl Walk {
                     "all users were compared with the changed rules and limits"
                 );
             } else if !slice.changed && slice.nominated > 0 {
-                warn!(users = slice.nominated, "sweep queued users whose roles do not match the rules");
+                warn!(
+                    users = slice.nominated,
+                    "sweep queued users whose roles do not match the rules"
+                );
             }
             if slice.ended || (!slice.changed && done >= due(slice.last_slices, self.every)) {
                 break;

@@ -58,7 +58,9 @@ impl Term<'_> {
         {
             // No message caused this failure.
             let largest = playlists::mend_numbers(hand.held).await?;
-            warn!("the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}");
+            warn!(
+                "the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}"
+            );
             return Err(why);
         }
         let fault = match &why {

@@ -36,12 +36,16 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
         return Err(if state.messages == 0 {
             (
                 LossKind::Purged,
-                format!("the stream was purged: {gone} messages after {last} were removed before they were folded"),
+                format!(
+                    "the stream was purged: {gone} messages after {last} were removed before they were folded"
+                ),
             )
         } else {
             (
                 LossKind::Overtaken,
-                format!("the stream begins at {first}: {gone} messages after {last} were removed before they were folded"),
+                format!(
+                    "the stream begins at {first}: {gone} messages after {last} were removed before they were folded"
+                ),
             )
         });
     }

@@ -72,8 +72,14 @@ impl Term<'_> {
         let mut agree = 0;
         loop {
             let Some((kind, detail)) = self.judge_all(cursor).await? else {
-                info!(stream, "the suspected loss is not confirmed: the stream has all messages");
-                return Err(ReadError::Ended("messages seemed to be missing, but the stream has all of them".to_owned()).into());
+                info!(
+                    stream,
+                    "the suspected loss is not confirmed: the stream has all messages"
+                );
+                return Err(ReadError::Ended(
+                    "messages seemed to be missing, but the stream has all of them".to_owned(),
+                )
+                .into());
             };
             agree = if seen == Some(kind) { agree + 1 } else { 1 };
             seen = Some(kind);

@@ -140,7 +140,9 @@ impl Term<'_> {
         if self.fold.dedup_horizon.is_none() {
             for slice in event_ids::slices(hand.held).await? {
                 if let Err(why) = event_ids::drop_slice(hand.held, &slice).await {
-                    warn!("event ids from before the promotion were not removed, retrying after the next batch: {why}");
+                    warn!(
+                        "event ids from before the promotion were not removed, retrying after the next batch: {why}"
+                    );
                     return Ok(());
                 }
             }

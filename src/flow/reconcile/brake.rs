@@ -155,7 +155,11 @@ impl Reconcile {
         };
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {
-            debug!(user.id = claim.user.as_str(), ?why, "changes wait for the operator");
+            debug!(
+                user.id = claim.user.as_str(),
+                ?why,
+                "changes wait for the operator"
+            );
             looks::hold(tx, claim, generation, why, standing.again_at()).await
         } else {
             // The brake was released while the rest was written: no later release would reach this user.

@@ -9,8 +9,7 @@ use super::{LOOK_ANYWAY, Reconcile, STAGE};
 use crate::store::StoreError;
 
 /// Readiness message while another program writes.
-const UNKNOWN_WRITE: &str =
-    "writes are stopped: another program writes under our client id; to continue: rolekeeper resume --why TEXT";
+const UNKNOWN_WRITE: &str = "writes are stopped: another program writes under our client id; to continue: rolekeeper resume --why TEXT";
 
 impl Reconcile {
     /// Waits until the operator resumes; returns false at once when no pause stands. Safe to cancel.

@@ -298,7 +298,7 @@ impl Reconcile {
         read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
         self.tell_races(user, &write.races);
-        // The write's response is newer than this time.
+        // The response to the write counts as requested at this time.
         claim.asked_at = standing.now();
         Ok(Decided::Write(Box::new(write)))
     }

@@ -1,7 +1,7 @@
 //! Builds everything from the configuration and spawns the stages.
 //!
-//! Owns who gets what. Must never do a stage's work, and takes the configuration apart completely, so that a
-//! setting nobody uses does not compile.
+//! Owns the wiring. Must never do a stage's work. It destructures the configuration completely, so that an unused
+//! setting does not compile.
 
 mod parts;
 mod prepare;
@@ -39,15 +39,15 @@ use parts::{client, data_api};
 use prepare::{prepare, stay_bound};
 use rolekeeper_domain::event::Reason;
 
-/// Connects to Postgres as configured; connections are made when needed.
+/// Opens the pool for Postgres as configured; connections are made when needed.
 ///
 /// # Errors
-/// An address that cannot be used.
+/// An address cannot be used.
 fn store(config: &DatabaseConfig) -> Result<Store> {
     let store = Store::new(&config.url, &config.direct_url)?;
     for InClear { setting, host, mode } in store.in_clear() {
         warn!(
-            "{setting}: sslmode={mode} lets {host} be reached without TLS, with password and data in clear; add \
+            "{setting}: sslmode={mode} allows a connection to {host} without TLS, with password and data in clear; add \
              sslmode=verify-full (or require, which checks no certificate) to the URL"
         );
     }
@@ -57,7 +57,7 @@ fn store(config: &DatabaseConfig) -> Result<Store> {
 /// Connects a command to Postgres, and refuses an address that cannot keep locks.
 ///
 /// # Errors
-/// An address that cannot be used, or Postgres is not there.
+/// An address cannot be used, or Postgres is not reachable.
 pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
     let store = store(config)?;
     store.check_sessions().await?;
@@ -67,21 +67,21 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
 /// Connects to NATS as configured, in the background.
 ///
 /// # Errors
-/// Settings that cannot be used.
+/// A setting cannot be used.
 pub async fn bus(config: &BusConfig) -> Result<Bus> {
     if let Some(host) = config.in_clear() {
         warn!(
-            "NATS_URL: {host} may be reached without TLS, and is then sent the password or token in clear; set \
+            "NATS_URL: {host} may be reached without TLS, which sends the password or token in clear; set \
              NATS_TLS=require, or tls:// in the URL"
         );
     }
     Ok(Bus::connect(config).await?)
 }
 
-/// Runs a worker until it is told to stop.
+/// Runs a worker until the stop is requested.
 ///
 /// # Errors
-/// It could not start, or a stage ended by itself.
+/// The worker could not start, or a stage ended by itself.
 pub async fn serve(config: Config) -> Result<()> {
     let Config {
         database,
@@ -155,7 +155,7 @@ pub async fn serve(config: Config) -> Result<()> {
         }
         let serve = http::serve(listener, routes, connections.public, lifecycle.stopping());
         lifecycle.spawn("http", serve);
-        // Without the bus it answers 503 itself, which makes Auth0 send again.
+        // Without the bus the webhook responds 503, which makes Auth0 send again.
         readiness.ready_for_good("http", "listening");
     }
 
@@ -185,7 +185,7 @@ fn ended(end: End) -> Result<()> {
             info!("stopped");
             Ok(())
         }
-        End::Cut => anyhow::bail!("stopped before everything in hand was finished"),
+        End::Cut => anyhow::bail!("stopped before all in-flight work was finished"),
         End::Crash => anyhow::bail!("a stage ended by itself"),
     }
 }
@@ -194,7 +194,7 @@ fn canonical(tenant: &TenantConfig) -> Result<String, SetupError> {
     canonical_domain(&tenant.domain, tenant.audience.as_deref())
 }
 
-/// A connection for each fold: a message may end the one that it comes on.
+/// Opens a connection for each fold: a message may end the connection on which it comes.
 async fn deliveries(config: &BusConfig, folds: bool) -> Result<Vec<Bus>> {
     let mut deliveries = Vec::new();
     for _ in STREAMS.iter().filter(|_| folds) {
@@ -203,8 +203,8 @@ async fn deliveries(config: &BusConfig, folds: bool) -> Result<Vec<Bus>> {
     Ok(deliveries)
 }
 
-/// Ends the worker when the first server that is connected is too old. A later one is checked by the folds, which then
-/// stop and say so: a cluster under upgrade does not end its workers.
+/// Ends the worker when the first connected server is too old. The folds check a later one, stop and report it: a
+/// cluster under upgrade does not end its workers.
 async fn refuse_old_server(bus: Bus, stop: CancellationToken) -> Result<(), BusError> {
     if let Some(checked) = stop.run_until_cancelled(bus.wait_for_supported_server()).await {
         checked?;
@@ -213,7 +213,7 @@ async fn refuse_old_server(bus: Bus, stop: CancellationToken) -> Result<(), BusE
     Ok(())
 }
 
-/// Nobody who asks before a stage has begun may take the worker for ready.
+/// Marks every configured stage as not ready, so that `/readyz` fails until the stages have started.
 fn await_stages(readiness: &Readiness, folds: bool, reconciles: bool) {
     let folds = [Source::AppEvents.stage(), Source::Auth0Logs.stage()]
         .into_iter()
@@ -223,7 +223,7 @@ fn await_stages(readiness: &Readiness, folds: bool, reconciles: bool) {
     }
 }
 
-/// The stages that need Postgres: they start once it is there.
+/// The stages that need Postgres: they start once it is reachable.
 struct Worker {
     fold: Option<FoldConfig>,
     reconcile: Option<ReconcileConfig>,
@@ -237,7 +237,7 @@ struct Worker {
     client: Option<Client>,
     /// Canonical domain of the tenant, where the settings name one.
     tenant: Option<String>,
-    /// Told once the data API may be served.
+    /// Set once the data API may be served.
     serving: Option<Arc<AtomicBool>>,
     lifecycle: Lifecycle,
 }

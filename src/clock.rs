@@ -1,11 +1,11 @@
 //! The one place that reads the wall clock.
 //!
-//! Owns what time it is for logs, gauges and HTTP headers. Must never decide anything: counts do not depend
-//! on time, and timers compare with Postgres' clock.
+//! Owns the time for logs, gauges and HTTP headers. Must never decide: counts do not depend on time, and timers compare
+//! with Postgres' clock.
 
 use time::OffsetDateTime;
 
-/// Now, in UTC, by this machine's clock.
+/// The current time, in UTC, by this machine's clock.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,

@@ -4,16 +4,16 @@
 //!  Auth0 log stream ─▶ accept ─▶ AUTH0_LOGS ─┐
 //!  app servers ───────────────▶ APP_EVENTS ──┴▶ fold ─▶ Postgres ─▶ reconcile ─▶ Auth0 Management API
 //!                                                   facts, cursor,   │   ▲
-//!                                                   nominations      │   └─ sweep (timer nominates)
+//!                                                   work queue       │   └─ sweep (a timer enqueues users)
 //!                                                                    └─▶ audit ─▶ announce ─▶ ROLE_CHANGES
 //! ```
 //!
-//! The modules are floors. In reading order, lowest first; a floor uses only those below it:
+//! The modules are layers. In reading order, lowest first; a layer uses only those below it:
 //!
 //! - [`rolekeeper_domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
 //! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf.
-//! - [`auth0`], [`bus`], [`store`] talk: one outside system each, never to each other.
-//! - [`flow`] does: accept, fold, reconcile, sweep, announce.
+//! - [`auth0`], [`bus`], [`store`]: one outside system each, which never call each other.
+//! - [`flow`]: the stages accept, fold, reconcile, sweep, announce.
 //! - [`http`] listens.
 //! - [`app`] builds everything from the configuration and spawns the stages.
 //! - [`cli`] holds the commands.

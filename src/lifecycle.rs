@@ -1,7 +1,7 @@
 //! Start, stop and crash of the whole process.
 //!
-//! Owns signals, the two stop tokens and the tracker that every stage runs on. Must never let a stage end
-//! unnoticed: one that ends by itself is a crash, and the process exits non-zero.
+//! Owns signals, the two stop tokens and the tracker that every stage runs on. Must never let a stage end unnoticed: a
+//! stage that ends by itself is a crash, and the process exits non-zero.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -28,11 +28,11 @@ pub struct Lifecycle {
 /// Longest time without a sign of life after which a stage is no longer ready.
 const EXPIRES_AFTER: Duration = Duration::from_secs(30);
 
-/// Which stages are ready, for `/readyz`. Cheap to clone.
+/// The readiness of all stages, for `/readyz`. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Report>>>);
 
-/// What a stage last reported.
+/// The last report of a stage.
 #[derive(Clone, Debug)]
 struct Report {
     state: Result<&'static str, String>,
@@ -51,24 +51,24 @@ impl Report {
 }
 
 impl Readiness {
-    /// The stage does its work, or stands by to. It must report again within 30 s, by this or by [`Self::alive`].
+    /// Reports that the stage works, or stands by. It must report again within 30 s, by this or by [`Self::alive`].
     pub fn ready(&self, stage: &'static str, how: &'static str) {
         self.set(stage, Ok(how), true);
     }
 
-    /// The stage is ready from now on, whatever happens.
+    /// Reports that the stage is ready from now on, without expiry.
     pub fn ready_for_good(&self, stage: &'static str, how: &'static str) {
         self.set(stage, Ok(how), false);
     }
 
-    /// The stage is at work; how it stands has not changed.
+    /// Reports a sign of life; the state of the stage does not change.
     pub fn alive(&self, stage: &'static str) {
         if let Some(report) = self.lock().get_mut(stage) {
             report.at = Instant::now();
         }
     }
 
-    /// The stage cannot do its work, and why.
+    /// Reports that the stage cannot work, with the reason.
     pub fn not_ready(&self, stage: &'static str, why: impl Into<String>) {
         self.set(stage, Err(why.into()), false);
     }
@@ -82,7 +82,7 @@ impl Readiness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All stages of this worker and how they stand.
+    /// The state of all stages of this worker.
     #[must_use]
     pub fn stages(&self) -> BTreeMap<&'static str, Result<&'static str, String>> {
         let reports = self.lock();
@@ -96,16 +96,16 @@ impl Readiness {
 /// How the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Told to stop, and everything in hand was finished.
+    /// The stop was requested, and all in-flight work was finished.
     Clean,
-    /// Told to stop; something was still in hand when the grace period was over.
+    /// The stop was requested; work was still in flight when the grace period ended.
     Cut,
     /// A stage ended by itself.
     Crash,
 }
 
 impl Lifecycle {
-    /// Cancelled when the process is to take no more work.
+    /// Cancelled when the process takes no more work.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
@@ -119,7 +119,7 @@ impl Lifecycle {
     ) {
         let this = self.clone();
         let watched = async move {
-            // Nothing of the stage is used again.
+            // The state of a stage that panicked is not used again.
             let crashed = match AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(())) if this.stopping.is_cancelled() => false,
                 Ok(Ok(())) => {
@@ -144,8 +144,7 @@ impl Lifecycle {
             .spawn(watched.instrument(info_span!(parent: None, "stage", stage)));
     }
 
-    /// Waits for SIGTERM, SIGINT or a crash, then for the stages to end: `grace` at most, or until a second
-    /// signal.
+    /// Waits for SIGTERM, SIGINT or a crash, then for the stages to end: `grace` at most, or until a second signal.
     ///
     /// # Errors
     /// Signals cannot be caught here.
@@ -153,8 +152,8 @@ impl Lifecycle {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM: finishing what is in hand"),
-            _ = interrupt.recv() => info!("SIGINT: finishing what is in hand"),
+            _ = terminate.recv() => info!("SIGTERM: shutting down, finishing in-flight work"),
+            _ = interrupt.recv() => info!("SIGINT: shutting down, finishing in-flight work"),
             () = self.stopping.cancelled() => {}
         }
         self.stopping.cancel();
@@ -168,7 +167,7 @@ impl Lifecycle {
         if !finished {
             warn!(
                 stages = self.tracker.len(),
-                "not finished inside the grace period; what was in hand will be done again"
+                "the grace period ended before all work was finished; a worker repeats the unfinished work"
             );
         }
         Ok(match (self.crashed.load(Ordering::Relaxed), finished) {

@@ -1,4 +1,4 @@
-//! The binary: hands over to the commands.
+//! The binary: runs the commands.
 
 fn main() -> std::process::ExitCode {
     rolekeeper::cli::main()

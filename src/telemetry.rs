@@ -1,7 +1,7 @@
 //! Logs: text for people, JSON lines for machines.
 //!
-//! Owns how a log line looks and where it goes (standard error). Must never print a token, an e-mail address
-//! or a raw body: callers name fields, not payloads.
+//! Owns the format and the destination (standard error) of log lines. Must never print a token, an e-mail address or a
+//! raw body: callers name fields, not payloads.
 
 use std::io;
 use std::panic;
@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
-/// Others who log on their own account; a level for them in the setting comes later and wins. The NATS client
-/// logs every attempt to connect, where we say once a minute that we wait.
+/// Levels of dependencies with their own log lines; a level for them in the setting comes later and wins. The NATS
+/// client logs every attempt to connect, where our own line comes once a minute.
 const QUIET: &str = "async_nats=off,sqlx=warn,";
 
-/// Not even on request: the NATS client's connector prints addresses with their passwords.
+/// Never enabled, not even by the setting: the NATS client's connector prints addresses with their passwords.
 const NEVER: &str = ",async_nats::connector=off";
 
 /// Starts logging for the life of the process.
 ///
 /// # Errors
-/// A setting that is not understood, with what is expected.
+/// A setting is not understood; the error has the expected values.
 pub fn start(format: &str, level: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(format!("{QUIET}{level}{NEVER}"))
         .map_err(|_| format!("LOG_LEVEL: got \"{level}\", expected a level such as info or a filter such as info,rolekeeper=debug"))?;
@@ -41,10 +41,10 @@ pub fn start(format: &str, level: &str) -> Result<(), String> {
     started.map_err(|error| format!("logging cannot start: {error}"))
 }
 
-/// Panics of this process so far.
+/// Number of panics of this process so far.
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
-/// Logs each panic as an error, like everything else, and counts it.
+/// Logs each panic as an error, and counts it.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panicked| {
         PANICS.fetch_add(1, Ordering::Relaxed);
@@ -52,12 +52,12 @@ pub fn log_panics() {
         let message = panicked.payload_as_str().unwrap_or("no message");
         error!(
             place,
-            "a panic, which is a fault of the program: {message}. Please report it; the version and this line are enough"
+            "a panic, which is a fault of the program: {message}. Please report this line and the version"
         );
     }));
 }
 
-/// How many panics there were.
+/// The number of panics so far.
 #[must_use]
 pub fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Builds what speaks to the tenant, and the data API, from their configuration.
+//! Builds the tenant's clients, and the data API, from their configuration.
 //!
 //! Must never start a stage.
 
@@ -14,7 +14,7 @@ use crate::http::api::ApiParts;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// What the data API needs, and what fetches the tenant's keys for it.
+/// The dependencies of the data API, and the task that fetches the tenant's keys for it.
 pub(super) fn data_api(
     config: ApiConfig,
     store: &Store,

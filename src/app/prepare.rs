@@ -1,7 +1,7 @@
-//! What a worker does with Postgres before its stages start.
+//! Prepares Postgres access before a worker's stages start.
 //!
-//! Owns the waiting for Postgres, and what makes a start impossible. Must never let a stage start on a schema, a key or a
-//! tenant that is not its own, nor without rules to work under.
+//! Owns waiting for Postgres, and the conditions that make a start impossible. Must never let a stage start on a
+//! schema, a key or a tenant that is not its own, nor without rules in force.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::flow::rules::{RulesError, RulesKeeper};
 use crate::lifecycle::Readiness;
 use crate::store::{Store, StoreError};
 
-/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force, where
-/// it works under them. Returns false when told to stop before that.
+/// Waits for Postgres, checks the schema and the Auth0 tenant, where this worker has one, and reads the rules in force,
+/// where the worker needs them. Returns false when the stop is requested before that.
 pub(super) async fn prepare(
     store: &Store,
     mut keeper: Option<&mut RulesKeeper>,
@@ -62,7 +62,7 @@ pub(super) async fn prepare(
     Ok(false)
 }
 
-/// How often it is looked whether the database still belongs to this worker's tenant.
+/// Interval at which the worker checks that the database still belongs to its tenant.
 const CHECK_TENANT_EVERY: Duration = Duration::from_secs(10);
 
 /// Ends the worker when the database is bound to another tenant than its own.

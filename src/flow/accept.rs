@@ -1,7 +1,7 @@
-//! Takes what Auth0's log stream posts and stores it, record by record.
+//! Takes the deliveries of Auth0's log stream and stores them, record by record.
 //!
-//! Owns that nothing a sender was told is stored is ever lost. Must never judge a record: that is the fold's
-//! task, and a refusal would make Auth0 send the same batch for ever.
+//! Owns that a record acknowledged to the sender is never lost. Must never judge a record: that is the fold's task, and
+//! a refusal would make Auth0 send the same batch forever.
 
 use std::time::Duration;
 
@@ -12,11 +12,10 @@ use rolekeeper_domain::log_batch::{self, UNREADABLE};
 
 /// Subjects of the tenant's log.
 const PREFIX: &str = "auth0.logs.";
-/// What NATS adds to a message's payload: subject, id and their frame.
+/// Bytes that NATS adds to a message's payload: subject, id and their frame.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
-/// Longest time that storing one delivery may take; with the time for its body, its sender has the response within a
-/// minute.
+/// Longest time to store one delivery; with the time for its body, its sender has the response within a minute.
 pub const STORED_WITHIN: Duration = Duration::from_secs(25);
 
 /// A delivery is not known to be stored.
@@ -26,7 +25,7 @@ pub enum NotStored {
     #[error(transparent)]
     Bus(#[from] PublishError),
     /// The bus was too slow.
-    #[error("not stored by JetStream within {} s", STORED_WITHIN.as_secs())]
+    #[error("JetStream did not store the delivery within {} s", STORED_WITHIN.as_secs())]
     Late,
 }
 
@@ -34,14 +33,14 @@ pub enum NotStored {
 #[derive(Clone, Debug)]
 pub struct Accept(Bus);
 
-/// What one request held.
+/// The content of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
     /// Records stored.
     pub records: u64,
     /// Pieces stored that could not be split into records, or are too large for a message.
     pub unreadable: u64,
-    /// How many of both the stream had already.
+    /// Pieces of both kinds that the stream had already.
     pub known: u64,
 }
 
@@ -58,11 +57,11 @@ impl Accept {
         self.0.is_connected()
     }
 
-    /// Stores everything the body holds, piece by piece as it is split. Takes no longer than [`STORED_WITHIN`].
+    /// Stores all pieces of the body as they are split. Takes no longer than [`STORED_WITHIN`].
     ///
     /// # Errors
-    /// Not everything is known to be stored: the sender must send the body again. What was stored is known by
-    /// its id.
+    /// A piece is not known to be stored: the sender must send the body again. The stream knows the stored pieces by
+    /// their ids.
     pub async fn accept(&self, body: &Bytes) -> Result<Accepted, NotStored> {
         let stored = tokio::time::timeout(STORED_WITHIN, self.store(body)).await;
         Ok(stored.map_err(|_| NotStored::Late)??)
@@ -74,7 +73,7 @@ impl Accept {
         let mut delivery = self.0.delivery()?;
         let mut before = String::new();
         for piece in log_batch::split(body) {
-            // Splitting alone waits for nothing, and other tasks of this thread would wait for it.
+            // Splitting waits for no IO, so other tasks of this thread get their turn here.
             tokio::task::consume_budget().await;
             let whole = piece.bytes.len() <= longest;
             let subject = if whole { piece.subject.as_str() } else { UNREADABLE };
@@ -83,12 +82,12 @@ impl Accept {
             } else {
                 accepted.records += 1;
             }
-            // The stream would drop it: one id many times over costs no message each.
+            // The stream would drop the repeat: skipping it here saves a message for each repeated id.
             if piece.message_id == before {
                 accepted.known += 1;
                 continue;
             }
-            // A piece no message can hold is stored as far as one can; a dead letter keeps less than that.
+            // A piece that no message can hold is stored up to the limit; a dead letter keeps less than that.
             let payload = body.slice_ref(&piece.bytes[..piece.bytes.len().min(longest)]);
             before.clone_from(&piece.message_id);
             delivery

@@ -1,11 +1,11 @@
-//! Tells others of completed role changes, in the stream `ROLE_CHANGES`.
+//! Publishes completed role changes to the stream `ROLE_CHANGES`.
 //!
-//! Owns that each completed row of the audit is stored there once, the changes of one user in their order. A row is
-//! marked after its message was acknowledged, and the next is sent after the mark; so a worker that ends in between
-//! leaves one message without its mark, the stream's last, and whoever goes on marks it. Each message is stored only
-//! right behind the last one known, so a worker that slept while another took over is refused. The message id, the
-//! row's, guards once more inside the stream's duplicate window. Must never announce what was not completed, and
-//! never drop or skip a row: a stream that is full, missing or out of reach is waited for.
+//! Owns that each completed audit row is stored there once, the changes of one user in their order. A row is marked
+//! after its message was acknowledged, and the next is sent after the mark. So a worker that ends in between leaves one
+//! message without its mark, the stream's last, and the next worker marks it. Each message is stored only right behind
+//! the last known one, so a worker that slept while another took over is refused. The message id, which is the row's
+//! id, is a second guard inside the stream's duplicate window. Must never announce a change that was not completed, and
+//! never drop or skip a row: it waits for a stream that is full, missing or out of reach.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::metrics::Metrics;
 use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
 use rolekeeper_domain::announcement::Announcement;
 
-/// Rows read at once; they are sent one by one all the same.
+/// Rows read at once; they are still sent one by one.
 const ROWS: i64 = 100;
-/// How often the audit is looked at although nobody gave a hint.
+/// Interval at which the audit is polled without a notification.
 const LOOK_ANYWAY: Duration = Duration::from_secs(2);
-/// How often the stream itself is looked at.
+/// Interval at which the stream itself is checked.
 const WATCH_EVERY: Duration = Duration::from_secs(30);
 
 /// The announcer; runs where this worker reconciles.
@@ -37,24 +37,24 @@ pub(super) struct Announce {
     bus: Bus,
     metrics: Arc<Metrics>,
     forgotten: Forgotten,
-    /// A change was completed.
+    /// Signals that a change was completed.
     wake: Notify,
 }
 
-/// Why announcing broke off.
+/// The reason why announcing was interrupted.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    /// Postgres failed: the worker's term ends.
+    /// Postgres failed: the leadership ends.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stream cannot be read; tried again.
+    /// The stream cannot be read; retried.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// A change was not stored; tried again.
+    /// A change was not stored; retried.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A row cannot be put into words; said until a person has looked.
-    #[error("role change: {0}")]
+    /// A row cannot be serialized; logged until the operator has fixed it.
+    #[error("the role change cannot be written as JSON: {0}")]
     Payload(#[from] serde_json::Error),
 }
 
@@ -82,7 +82,7 @@ impl Announce {
         }
     }
 
-    /// Announces until told to stop; waits for the bus as long as it takes.
+    /// Announces until the stop is requested; waits for the bus as long as needed.
     ///
     /// # Errors
     /// Postgres failed.
@@ -106,12 +106,12 @@ impl Announce {
         }
     }
 
-    /// Announces what is completed, from the end of the stream on, until that end is not where it was thought to be.
+    /// Announces completed changes from the end of the stream on, until that end is not at its expected place.
     async fn follow(&self, patience: &mut Patience) -> Result<(), Broken> {
         let (created_ns, mut last) = self.find_end().await?;
         loop {
-            // Read after the end was known: what another worker stores from now on moves the end, and this one is
-            // refused.
+            // Read after the end is known: a message that another worker stores from now on moves the end, and this
+            // worker is refused.
             let rows = self.store.unannounced(ROWS).await?;
             if rows.is_empty() {
                 patience.succeeded();
@@ -120,8 +120,8 @@ impl Announce {
             for row in rows {
                 match self.announce(&row, created_ns, last).await? {
                     Appended::At(seq) => last = seq,
-                    // An attempt given up has arrived after all, or another worker is at it too: the rows in hand
-                    // may be announced already.
+                    // An attempt that was given up has arrived after all, or another worker announces too: the rows in
+                    // memory may be announced already.
                     Appended::Repeat => return Ok(()),
                 }
                 patience.succeeded();
@@ -129,9 +129,9 @@ impl Announce {
         }
     }
 
-    /// Where the stream ends. A row that was stored and not marked is marked here.
+    /// Returns where the stream ends. A row that was stored and not marked is marked here.
     async fn find_end(&self) -> Result<(i64, u64), Broken> {
-        // Read before the stream is: a change that is marked meanwhile lies behind.
+        // Read before the stream: a change that is marked meanwhile lies before its end.
         let known = self.store.announced_end().await?;
         let end = self.bus.end(ROLE_CHANGES).await?;
         self.forgotten.compare(known.as_ref(), &end).await?;
@@ -142,16 +142,16 @@ impl Announce {
         Ok((end.created_ns, end.seq))
     }
 
-    /// Notes and tells when the stream lacks what was announced. Announcing goes on: others wait for what is new.
+    /// Records and reports that the stream lacks announced changes. Announcing continues: readers wait for new changes.
     async fn compare(&self, known: Option<AnnouncedEnd>, end: &End) -> Result<(), StoreError> {
         let Some(known) = known else { return Ok(()) };
         let fresh = match lost(&known, end) {
-            // A mirror that was promoted was made at another time, and holds what was announced in its place.
+            // A promoted mirror has another creation time, and holds the announced change at the same place.
             Some(_) if end.created_ns != known.created_ns => match self.is_copy(&known).await {
                 Ok(true) => None,
                 Ok(false) => lost(&known, end),
                 Err(why) => {
-                    debug!("the end of ROLE_CHANGES was not compared: {why}");
+                    debug!("the end of ROLE_CHANGES could not be compared with the audit: {why}");
                     return Ok(());
                 }
             },
@@ -160,7 +160,7 @@ impl Announce {
         if let Some(what) = &fresh {
             error!(
                 stream = ROLE_CHANGES,
-                "{what}. Changes of roles that were announced are missing there. To send them again: rolekeeper announce \
+                "{what}. Role changes that were announced are missing from it. To send them again: rolekeeper announce \
                  --from TIME"
             );
             let seq = end.seq.cast_signed();
@@ -174,7 +174,7 @@ impl Announce {
         Ok(())
     }
 
-    /// Whether the stream holds the change that was marked last where the one before held it.
+    /// Whether the stream holds the last marked change at its old place.
     async fn is_copy(&self, known: &AnnouncedEnd) -> Result<bool, BusError> {
         let at = Which::At(known.seq.unsigned_abs());
         let there = self.bus.fetch(ROLE_CHANGES, at).await?;
@@ -208,8 +208,8 @@ impl Announce {
         Ok(())
     }
 
-    /// Shows how full the stream is, and once how it differs from what it must look like. That it cannot be looked
-    /// at is said by who has something to store.
+    /// Shows how full the stream is, and once how its configuration differs. An unreachable stream is reported by the
+    /// publishers.
     async fn watch(&self) -> Infallible {
         let mut named = false;
         loop {
@@ -222,23 +222,23 @@ impl Announce {
                 for difference in state.differences.iter().filter(|_| !named) {
                     warn!(
                         stream = ROLE_CHANGES,
-                        "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
+                        "the stream's configuration is wrong: {difference}; run `rolekeeper migrate`"
                     );
                 }
                 named = true;
             }
-            // A stream that is quiet shows a loss here.
+            // In a quiet stream a loss shows here.
             if let Ok(known) = self.store.announced_end().await
                 && let Ok(end) = self.bus.end(ROLE_CHANGES).await
                 && let Err(why) = self.compare(known, &end).await
             {
-                debug!("the end of ROLE_CHANGES was not compared: {why}");
+                debug!("the end of ROLE_CHANGES could not be compared with the audit: {why}");
             }
             tokio::time::sleep(WATCH_EVERY).await;
         }
     }
 
-    /// Waits for a hint, or a while.
+    /// Waits for a notification, or for the poll interval.
     async fn idle(&self) {
         tokio::select! {
             () = self.wake.notified() => {}
@@ -255,26 +255,26 @@ impl Announce {
     }
 }
 
-/// What the stream lacks of what was announced, in words.
+/// Describes which announced changes the stream lacks.
 fn lost(known: &AnnouncedEnd, end: &End) -> Option<String> {
     let seq = known.seq.unsigned_abs();
     if end.created_ns != known.created_ns {
         return Some(format!(
-            "the stream was made again, or is another one: it ends at {}, {seq} was announced in the one before",
+            "the stream was recreated, or is another one: it ends at {}, {seq} was announced in the previous one",
             end.seq
         ));
     }
     if end.seq < seq {
         return Some(format!(
-            "the stream ends at {}, {seq} was announced: an older copy was restored, or its last messages were lost",
+            "the stream ends at {}, but {seq} was announced: an older copy was restored, or the last messages were lost",
             end.seq
         ));
     }
     (end.seq == seq && change_of(end).is_some_and(|id| id != known.change_id))
-        .then(|| format!("message {seq} of the stream is another one than was announced"))
+        .then(|| format!("message {seq} of the stream differs from the announced one"))
 }
 
-/// The change that the last message tells of.
+/// The change that the last message announces.
 fn change_of(end: &End) -> Option<Uuid> {
     Uuid::parse_str(end.message_id.as_deref()?).ok()
 }
@@ -305,10 +305,10 @@ mod tests {
             assert_eq!(lost(&known, &good), None);
         }
         for (bad, told) in [
-            (end(2, 12, Some(change_id)), "made again"),
+            (end(2, 12, Some(change_id)), "recreated"),
             (end(1, 9, Some(change_id)), "older copy"),
             (end(1, 0, None), "older copy"),
-            (end(1, 10, Some(Uuid::now_v7())), "another one"),
+            (end(1, 10, Some(Uuid::now_v7())), "differs"),
         ] {
             assert!(
                 lost(&known, &bad).is_some_and(|what| what.contains(told)),

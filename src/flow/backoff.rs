@@ -1,8 +1,8 @@
 //! Base delays between attempts.
 //!
-//! Owns the use of the `backoff` crate; no other file may name it. The crate was asked for by name. Its upkeep
-//! has ended (RUSTSEC-2025-0012), which is borne because it is small, has no `unsafe`, touches no network, and
-//! one file can replace it. Must never add chance (`schedule` adds the jitter) and never give up.
+//! Owns the use of the `backoff` crate; no other file may name it. The crate was asked for by name. It is no longer
+//! maintained (RUSTSEC-2025-0012), which is accepted because it is small, has no `unsafe`, touches no network, and one
+//! file can replace it. Must never add randomness (`schedule` adds the jitter) and never give up.
 
 use std::time::Duration;
 
@@ -17,8 +17,7 @@ const LAST_STEP: u32 = 11;
 const FIRST_RECONNECT: Duration = Duration::from_millis(200);
 const LONGEST_RECONNECT: Duration = Duration::from_secs(10);
 
-/// The delay after the `attempt`-th attempt has failed, counted from 1: 1 s, 2 s, 4 s … 512 s, then 15 min
-/// for ever.
+/// The delay after the failure of the `attempt`-th attempt, counted from 1: 1 s, 2 s, 4 s … 512 s, then always 15 min.
 #[must_use]
 pub fn base_delay(attempt: u32) -> Duration {
     let mut steps = exponential(FIRST_DELAY, LONGEST_DELAY);
@@ -29,7 +28,7 @@ pub fn base_delay(attempt: u32) -> Duration {
     delay
 }
 
-/// The delays of a loop that reconnects: 200 ms, 400 ms … 6.4 s, then 10 s for ever.
+/// The delays of a loop that reconnects: 200 ms, 400 ms … 6.4 s, then always 10 s.
 #[derive(Debug)]
 pub struct Reconnect(ExponentialBackoff);
 
@@ -40,12 +39,12 @@ impl Reconnect {
         Self(exponential(FIRST_RECONNECT, LONGEST_RECONNECT))
     }
 
-    /// How long to wait before the next try.
+    /// The delay before the next attempt.
     pub fn next_delay(&mut self) -> Duration {
         step(&mut self.0, LONGEST_RECONNECT)
     }
 
-    /// Starts over, once connected.
+    /// Starts over after a successful connection.
     pub fn reset(&mut self) {
         self.0.reset();
     }
@@ -67,7 +66,7 @@ fn exponential(first: Duration, longest: Duration) -> ExponentialBackoff {
         .build()
 }
 
-/// The next delay in whole milliseconds: the crate adds up to a nanosecond of chance even when told not to.
+/// The next delay in whole milliseconds: the crate adds up to a nanosecond of randomness even with randomness off.
 fn step(steps: &mut ExponentialBackoff, longest: Duration) -> Duration {
     let delay = steps.next_backoff().unwrap_or(longest);
     Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))

@@ -1,8 +1,8 @@
-//! A Postgres that was restored from a backup, seen by what ROLE_CHANGES tells.
+//! Detects a Postgres that was restored from a backup by the messages of ROLE_CHANGES.
 //!
-//! Owns the comparison of the stream with the audit, slice by slice, and what follows from it: an error, a metric, and the
-//! users whom Auth0 is asked about. Must never take a role away, nor queue a user before the fold has counted again what
-//! the backup lacks: the role might be earned.
+//! Owns the comparison of the stream with the audit, slice by slice, and its consequences: an error, a metric, and the
+//! users to be read at Auth0. Must never revoke a role, nor queue a user before the fold has counted again the events
+//! that the backup lacks: the role might be earned.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,10 @@ use crate::store::{AnnouncedEnd, ForgottenChanges, Store, StoreError, Told};
 
 /// Messages that are compared in one transaction.
 const SLICE: usize = 200;
-/// How often users who wait are looked for.
+/// Interval at which waiting users are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A database that lacks more changes than this, and than this share of those it knows, is much smaller than the stream.
+/// A database is much smaller than the stream when it lacks more changes than the first number, and more than one in
+/// so many of the changes that it knows (the second number).
 const MUCH_SMALLER: (i64, i64) = (10, 10);
 
 /// The comparison; runs where this worker announces.
@@ -30,7 +31,7 @@ pub(super) struct Forgotten {
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// Why it broke off.
+/// The reason why the comparison was interrupted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     #[error(transparent)]
@@ -39,7 +40,7 @@ pub(super) enum Broken {
     Bus(#[from] BusError),
 }
 
-/// What is read of a message.
+/// The fields that are read from a message.
 #[derive(Deserialize)]
 struct Payload {
     change_id: Uuid,
@@ -49,8 +50,8 @@ struct Payload {
 }
 
 impl Forgotten {
-    /// Compares what the stream holds behind the last change that was marked, where that is more than the one change which
-    /// a worker that ended may have left unmarked.
+    /// Compares the messages behind the last marked change, where they are more than the one change that a worker which
+    /// ended may have left unmarked.
     pub(super) async fn compare(&self, known: Option<&AnnouncedEnd>, end: &End) -> Result<(), Broken> {
         let before = self.store.forgotten().await?;
         let until = end.seq.cast_signed();
@@ -63,7 +64,7 @@ impl Forgotten {
             Some(change) => self.store.knows_change(change).await?,
             None => false,
         };
-        // The usual ends: nothing, one message without its mark, or a stream whose changes were never marked here.
+        // The usual ends: no message, one message without its mark, or a stream whose changes were never marked here.
         let usual = until <= place || (last_is_known && (until == place + 1 || marked.is_none()));
         if usual && read.is_none_or(|read| read.read_to >= read.until) {
             self.show(before.as_ref());
@@ -84,7 +85,7 @@ impl Forgotten {
         Ok(())
     }
 
-    /// Reads the stream up to where it ended, slice by slice.
+    /// Reads the stream up to its former end, slice by slice.
     async fn read(&self, mut at: ForgottenChanges) -> Result<ForgottenChanges, Broken> {
         while at.read_to < at.until {
             let mut told = Vec::new();
@@ -107,11 +108,11 @@ impl Forgotten {
     fn tell(&self, found: &ForgottenChanges) {
         self.show(Some(found));
         if found.unknown == 0 {
-            debug!("ROLE_CHANGES tells of no change that the audit does not know");
+            debug!("ROLE_CHANGES holds no change that the audit does not know");
             return;
         }
         let next = if found.holds {
-            "No role is taken away until `rolekeeper resume --why TEXT`: the database is empty, or much smaller than the stream"
+            "No role is revoked until `rolekeeper resume --why TEXT`: the database is empty, or much smaller than the stream"
         } else {
             "Their users are read at Auth0 once all events are counted again; `rolekeeper resume --why TEXT` ends this report"
         };
@@ -129,7 +130,8 @@ impl Forgotten {
         self.metrics.room.changes_forgotten.set(unknown);
     }
 
-    /// Queues the users whom the audit has forgotten, once the fold has counted what lay in the stream when they were found.
+    /// Queues the users whose changes the audit lacks, once the fold has counted the events that lay in the stream when
+    /// they were found.
     ///
     /// # Errors
     /// Postgres failed.
@@ -147,7 +149,7 @@ impl Forgotten {
                     }
                     info!(
                         users,
-                        "users whose role changes the audit had forgotten are read at Auth0"
+                        "queued the users whose role changes are missing from the audit; each is read at Auth0"
                     );
                 }
             }
@@ -155,7 +157,7 @@ impl Forgotten {
         }
     }
 
-    /// Whether the fold has reached the end that the stream of plays had when this was asked first.
+    /// Whether the fold has reached the end that the stream of plays had at the first call.
     async fn is_counted(&self, awaited: &mut Option<StreamState>) -> Result<bool, StoreError> {
         let Ok(now) = self.bus.stream_state(APP_EVENTS).await else {
             return Ok(false);
@@ -173,7 +175,7 @@ impl Forgotten {
     }
 }
 
-/// What a message tells; none where it is not one of ours, or names a person who was erased.
+/// The change that a message announces; none where it is not one of our messages, or names an erased person.
 fn told_by(stored: &Stored) -> Option<Told> {
     let id = Uuid::parse_str(&stored.header("Nats-Msg-Id")?).ok()?;
     let Payload {

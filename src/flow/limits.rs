@@ -1,7 +1,7 @@
 //! Keeps the worker under the limits in force, and knows how old they are.
 //!
-//! Owns the reading of them. Must never depend on the rules, on their file or on a hint: `writes off` holds whatever else
-//! hangs.
+//! Owns reading the limits. Must never depend on the rules, on their file or on a notification: `writes off` takes
+//! effect even when other parts hang.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::store::{Store, StoreError};
 use rolekeeper_domain::limits::{Limits, Own};
 
 const STAGE: &str = "limits";
-/// How often they are read although there was no hint.
+/// Interval at which the limits are read without a notification.
 const READ_EVERY: Duration = Duration::from_secs(2);
-/// No look begins under limits that are older.
+/// No attempt starts under older limits.
 const FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// Keeps one worker under the limits in force.
@@ -29,7 +29,7 @@ pub struct LimitsKeeper {
     read_at: watch::Sender<Instant>,
 }
 
-/// The limits in force, tightened by this worker's own, and when they were last read.
+/// The limits in force, tightened by this worker's own, and the time of the last read.
 #[derive(Clone, Debug)]
 pub struct LimitsInForce {
     limits: watch::Receiver<Limits>,
@@ -37,7 +37,7 @@ pub struct LimitsInForce {
 }
 
 impl LimitsKeeper {
-    /// For a worker with these limits of its own; nothing is read yet.
+    /// Creates the keeper for a worker with its own limits; nothing is read yet.
     #[must_use]
     pub fn new(store: Store, own: Own, readiness: Readiness) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl LimitsKeeper {
         }
     }
 
-    /// What is in force, now and later.
+    /// The limits in force, now and later.
     #[must_use]
     pub fn subscribe(&self) -> LimitsInForce {
         LimitsInForce {
@@ -58,12 +58,12 @@ impl LimitsKeeper {
         }
     }
 
-    /// Reads them once.
+    /// Reads the limits once.
     ///
     /// # Errors
-    /// Postgres does not answer.
+    /// Postgres does not respond.
     pub async fn read(&self) -> Result<(), StoreError> {
-        // What was in force when the answer came may be as old as the question.
+        // The limits in the response may be as old as the query.
         let asked = Instant::now();
         let limits = self.store.limits().await?.tightened(&self.own);
         self.limits
@@ -73,7 +73,7 @@ impl LimitsKeeper {
         Ok(())
     }
 
-    /// Reads them on hints and on a timer, for good.
+    /// Reads the limits on notifications and on a timer, until dropped.
     pub(super) async fn run(&self, hint: &Notify) -> std::convert::Infallible {
         let mut failed = false;
         loop {
@@ -95,28 +95,29 @@ impl LimitsKeeper {
 }
 
 impl LimitsInForce {
-    /// The limits as they are now.
+    /// The current limits.
     pub(super) fn now(&self) -> Limits {
         *self.limits.borrow()
     }
 
-    /// The same; [`Self::changed`] tells of later ones.
+    /// The current limits; [`Self::changed`] reports later ones.
     pub(super) fn take_over(&mut self) -> Limits {
         *self.limits.borrow_and_update()
     }
 
-    /// Waits until there are others than those that were taken over. Safe to cancel.
+    /// Waits until the limits differ from those that were taken over. Safe to cancel.
     pub(super) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         self.limits.changed().await
     }
 
-    /// Waits until the limits were read within the last 30 s; none where they are read no more. Safe to cancel.
+    /// Waits until the limits were read within the last 30 s; returns none where they are no longer read. Safe to
+    /// cancel.
     pub(super) async fn fresh(&self) -> Option<()> {
         let mut read_at = self.read_at.clone();
         let fresh = |at: &Instant| at.elapsed() < FRESH_FOR;
         if !fresh(&read_at.borrow()) {
             warn!(
-                "the limits in force were not read for {} s; no user is looked at until they are",
+                "the limits in force were not read for {} s; reconcile waits until they are",
                 FRESH_FOR.as_secs()
             );
         }

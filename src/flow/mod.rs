@@ -1,5 +1,5 @@
-//! Does: accept, fold, reconcile, sweep, announce. A stage never calls another; the hand-off is a message or a row, so
-//! each can crash, restart and be tested alone.
+//! The stages: accept, fold, reconcile, sweep, announce. A stage never calls another; it hands over a message or a row,
+//! so each can crash, restart and be tested alone.
 
 pub mod accept;
 mod announce;

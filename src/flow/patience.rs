@@ -1,6 +1,6 @@
-//! Waiting for a dependency that is not there.
+//! Waits for a dependency that is not reachable.
 //!
-//! Owns how often that is said: at once, then once a minute. Must never give up, and never busy-loop.
+//! Owns how often that is logged: at once, then once a minute. Must never give up, and never busy-loop.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tracing::{info, warn};
 
 use super::backoff::Reconnect;
 
-/// A person wants to know that it still hangs, not to scroll past every attempt.
+/// The operator must see that it still waits, without a line for every attempt.
 const SAY_EVERY: Duration = Duration::from_mins(1);
 
-/// Waits longer from failure to failure, and says so once a minute.
+/// Waits with growing delays from failure to failure, and logs that once a minute.
 #[derive(Debug)]
 pub struct Patience {
     what: &'static str,
@@ -23,7 +23,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For attempts at `what`.
+    /// Creates the delays for attempts at `what`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
         Self {
@@ -33,10 +33,10 @@ impl Patience {
         }
     }
 
-    /// Notes a failure and waits until it is time to try again, or to stop.
+    /// Notes a failure and waits until the next attempt is due, or the stop is requested.
     pub async fn wait(&mut self, why: &(dyn Display + Sync), stop: &CancellationToken) {
         if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            warn!(what = self.what, "{}: {why}; trying again", self.what);
+            warn!(what = self.what, "{}: {why}; retrying", self.what);
             self.said = Some(Instant::now());
         }
         let _ = stop

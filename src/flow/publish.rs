@@ -1,7 +1,7 @@
-//! Publishes what users do to their playlists, as app servers do: an event each, under its id.
+//! Publishes changes of users to their playlists, as app servers do: one event each, under its id.
 //!
-//! Owns how such an event is written, by the contract of `domain::event`. Must never write a playlist itself: it
-//! is there, or gone, when the fold has taken the event.
+//! Owns the form of these events, by the contract of `domain::event`. Must never write a playlist itself: it exists, or
+//! is gone, once the fold has taken the event.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -16,10 +16,10 @@ use rolekeeper_domain::name::Name;
 #[derive(Clone, Debug)]
 pub struct Publish(Bus);
 
-/// What was stored.
+/// The event that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
-    /// The playlist it is about.
+    /// The playlist of the event.
     pub playlist_id: String,
     /// Id of the event, and of its message.
     pub event_id: String,
@@ -32,17 +32,17 @@ impl Publish {
         Self(bus)
     }
 
-    /// A new playlist of `owner`, with an id made here.
+    /// Publishes a new playlist of `owner`, with an id made here.
     ///
     /// # Errors
-    /// The event is not known to be stored. A playlist that comes nevertheless is the owner's to delete.
+    /// The event is not known to be stored. If the playlist appears nevertheless, the owner can delete it.
     pub async fn saved(&self, owner: &UserId<'_>, name: &Name) -> Result<Published, NotPublished> {
         let playlist = format!("pl_{}", Uuid::now_v7().simple());
         let saved = json!({"type": "playlist_saved", "owner_id": owner.as_str(), "name": name.as_str()});
         self.publish(playlist, saved).await
     }
 
-    /// The playlist is gone, if it is still `owner`'s when the event is folded.
+    /// Publishes a deletion. It takes effect if the playlist still belongs to `owner` when the event is folded.
     ///
     /// # Errors
     /// The event is not known to be stored; deleting again is safe.

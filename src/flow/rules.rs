@@ -1,8 +1,8 @@
 //! Keeps the worker under the rules and limits in force, which are those of Postgres.
 //!
-//! Owns the reading of them, the offer of this worker's rules file, and its signs of life. Must never let a file decide what
-//! this worker works under, nor keep it from working: a file that is broken, older or other than what is in force is named
-//! and left.
+//! Owns reading them, the offer of this worker's rules file, and its signs of life. Must never let a file decide which
+//! rules this worker uses, nor stop its work: a file that is broken, older or different from the rules in force is
+//! reported and left alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,31 +23,31 @@ use rolekeeper_domain::limits::Own;
 use rolekeeper_domain::rule::offer::{self, Verdict};
 use rolekeeper_domain::rule::{Rules, Versioned};
 
-/// How often the file is read, and Postgres asked although there was no hint. The file is small, and reading sees what a
-/// watch on a mounted volume may not.
+/// Interval at which the file is read, and Postgres queried without a notification. The file is small, and reading
+/// detects changes that a watch on a mounted volume may miss.
 const READ_EVERY: Duration = Duration::from_secs(2);
-/// How often this worker shows that it lives.
+/// Interval of this worker's signs of life.
 const LIVES_EVERY: Duration = Duration::from_secs(10);
-/// Longest wait for the note that this worker ends.
+/// Longest wait to record that this worker ends.
 const END_WITHIN: Duration = Duration::from_secs(2);
 const STAGE: &str = "rules";
 
-/// Why there are no rules to work under.
+/// The reason why there are no rules in force.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// Postgres does not answer, or has rules of a format that this release does not know.
+    /// Postgres does not respond, or has rules of a format that this release does not know.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The first start of all, with a file that cannot be used.
+    /// The very first start, with a file that cannot be used.
     #[error(
-        "RULES_FILE cannot be used, and no rules are in force yet: {0}. Mend the file, or start without it to work under the \
+        "RULES_FILE cannot be used, and no rules are in force yet: {0}. Fix the file, or start without it to work under the \
          built-in rule"
     )]
     NoRules(String),
 }
 
 impl RulesError {
-    /// What `/readyz` says.
+    /// The text for `/readyz`.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
@@ -66,27 +66,27 @@ pub struct RulesKeeper {
     pub file: Option<RulesFile>,
     /// Roles that no file may name.
     pub forbidden: ForbiddenRoles,
-    /// This worker, as the others see it.
+    /// This worker, as the other workers see it.
     pub worker: Worker,
-    /// Where rules and limits are in force.
+    /// Where the rules and limits in force are stored.
     pub store: Store,
-    /// Shows what is in force, and a file that was refused.
+    /// Shows the rules in force, and a file that was refused.
     pub metrics: Arc<Metrics>,
-    /// Tells the stages of the rules.
+    /// Passes the rules to the stages.
     pub rules: watch::Sender<Arc<Rules>>,
     /// Reads the limits, beside the rules.
     pub limits: LimitsKeeper,
-    /// How the stage stands.
+    /// Readiness of the stage.
     pub readiness: Readiness,
-    /// What was last said of the file.
+    /// The last logged state of the file.
     pub said: Option<String>,
 }
 
 impl RulesKeeper {
-    /// Offers the file, and reads what is in force.
+    /// Offers the file, and reads the rules and limits in force.
     ///
     /// # Errors
-    /// There are no rules to work under.
+    /// There are no rules in force.
     pub async fn first(&mut self) -> Result<(), RulesError> {
         self.store.worker_lives(&self.worker).await?;
         self.read().await?;
@@ -94,10 +94,10 @@ impl RulesKeeper {
         Ok(())
     }
 
-    /// Reads rules and limits again on hints and on a timer, each for itself, until told to stop.
+    /// Reads rules and limits on notifications and on a timer, independently, until the stop is requested.
     ///
     /// # Errors
-    /// None: what fails is tried again, and meanwhile the last rules hold.
+    /// None: every failure is retried, and meanwhile the last rules hold.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
         let (store, worker, limits) = (self.store.clone(), self.worker.clone(), self.limits.clone());
         let hints = [Notify::new(), Notify::new()];
@@ -108,7 +108,7 @@ impl RulesKeeper {
             never = limits.run(&hints[0]) => match never {},
             never = self.keep(&hints[1]) => match never {},
         }
-        // Without this it would be taken for alive for half a minute.
+        // Without this the worker would count as alive for another half minute.
         let _ = tokio::time::timeout(END_WITHIN, store.worker_ends(worker.id)).await;
         Ok(())
     }
@@ -135,7 +135,7 @@ impl RulesKeeper {
     async fn read(&mut self) -> Result<(), RulesError> {
         let offered = self.offered().await;
         let in_force = self.store.rules_in_force().await;
-        // Rules of a format that this release does not know can be replaced all the same.
+        // Rules of a format that this release does not know can still be replaced.
         let standing = match &in_force {
             Ok(in_force) => in_force.as_ref().map(crate::store::InForce::standing),
             Err(StoreError::RulesFormat(_)) => None,
@@ -178,7 +178,7 @@ impl RulesKeeper {
             in_force
         };
         let in_force = in_force.inspect_err(|_| {
-            // The stages end their terms: they find the same, say so, and stand back.
+            // The stages end their leadership: they find the same format, report it, and stand by.
             self.rules.send_modify(|_| {});
         })?;
         if let Some(in_force) = in_force {
@@ -192,7 +192,7 @@ impl RulesKeeper {
         Ok(())
     }
 
-    /// What this worker's file offers; or what is wrong with it.
+    /// The rules that this worker's file offers, or the fault of the file.
     async fn offered(&mut self) -> Result<Option<Versioned>, String> {
         let Some(file) = &mut self.file else {
             return Ok(None);
@@ -201,7 +201,7 @@ impl RulesKeeper {
         self.forbidden.parse_rules(&text).map(Some)
     }
 
-    /// Says what became of the file, once for each state of it.
+    /// Logs what happened to the file, once for each state of it.
     fn say(&mut self, verdict: Option<&Verdict>, offered: &Result<Option<Versioned>, String>) {
         let refused = matches!(verdict, Some(Verdict::Refused(_)));
         self.metrics.rules_refused.set(i64::from(refused));
@@ -223,7 +223,7 @@ impl RulesKeeper {
             match &text {
                 Some(why) if refused => error!(
                     file = %path,
-                    "RULES_FILE is refused, the rules in force go on: {why}"
+                    "RULES_FILE is refused, the rules in force stay: {why}"
                 ),
                 Some(why) => warn!(file = %path, "RULES_FILE: {why}"),
                 None => {}
@@ -233,12 +233,12 @@ impl RulesKeeper {
     }
 }
 
-/// Passes hints on, for good.
+/// Passes notifications on, until dropped.
 async fn hear(store: &Store, hints: &[Notify]) -> std::convert::Infallible {
     loop {
         if let Ok(mut waker) = store.listen(Wake::Rules).await {
             loop {
-                // The first is for what came before.
+                // The first pass covers changes from before the worker listened.
                 hints.iter().for_each(Notify::notify_one);
                 if waker.heard().await.is_err() {
                     break;
@@ -249,17 +249,17 @@ async fn hear(store: &Store, hints: &[Notify]) -> std::convert::Infallible {
     }
 }
 
-/// Shows that this worker lives, for good.
+/// Records signs of life of this worker, until dropped.
 async fn live(store: &Store, worker: &Worker) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(LIVES_EVERY).await;
         if let Err(why) = store.worker_lives(worker).await {
-            tracing::debug!("the sign of life was not taken: {why}");
+            tracing::debug!("the sign of life was not recorded: {why}");
         }
     }
 }
 
-/// This process, as the others see it.
+/// This process, as the other workers see it.
 #[must_use]
 pub fn this_worker(own: Own) -> Worker {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Reads the rules file of this worker.
 //!
-//! Owns how long that may take and how much is read. Must never wait for a file that hangs, nor have more than one thread
-//! that does: a pipe or a network file system may never return.
+//! Owns the time limit and the size limit. Must never wait for a file that hangs, nor have more than one thread that
+//! does: a read from a pipe or a network file system may never return.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Largest file that is read.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A rules file, and a reading of it that has not returned.
+/// A rules file, and a read of it that has not returned.
 #[derive(Debug)]
 pub struct RulesFile {
     path: PathBuf,
@@ -22,7 +22,7 @@ pub struct RulesFile {
 }
 
 impl RulesFile {
-    /// The file at this path.
+    /// Creates the reader of the file at this path.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path, reading: None }
@@ -32,7 +32,7 @@ impl RulesFile {
         &self.path
     }
 
-    /// The text of the file, or what is wrong with it. A reading that is late is waited for again the next time.
+    /// The text of the file, or its fault. The next call waits for a late read again.
     pub(super) async fn read(&mut self) -> Result<String, String> {
         let reading = self.reading.get_or_insert_with(|| {
             let path = self.path.clone();
@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_without_an_end_is_refused_by_its_size() {
-        // As text, zeros are as good as any.
+        // Zeros are valid text.
         let read = RulesFile::new("/dev/zero".into()).read().await;
         assert_eq!(read, Err("it is larger than 1048576 bytes".to_owned()));
     }

@@ -1,7 +1,7 @@
-//! Whether Auth0's log stream still delivers.
+//! Monitors whether Auth0's log stream still delivers.
 //!
-//! Owns the noting of deliveries, over all workers, and the two lines that say when they stop and when they come
-//! again. Must never hold up a delivery, nor count what the gap filler reads: it would hide the silence.
+//! Owns recording deliveries, over all workers, and the two log lines for the stop and the return of deliveries. Must
+//! never delay a delivery, nor count records that the gap filler reads: they would hide the silence.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use tracing::{debug, info, warn};
 
 use crate::store::{Hearing, Store, StoreError};
 
-/// A delivery is noted at once, the next ones no oftener than this: a busy stream must not cost a write each.
+/// A delivery is recorded at once, the next ones at most at this interval: a busy stream must not cost one write each.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// How often the silence is looked at, at most and at least.
+/// Shortest and longest interval at which the silence is checked.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
-/// Where deliveries are told of; cheap to clone.
+/// Takes notice of deliveries; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Heard(Arc<Notify>);
 
 impl Heard {
-    /// A delivery was stored. Returns at once.
+    /// Notes that a delivery was stored. Returns at once.
     pub fn note(&self) {
         self.0.notify_one();
     }
 
-    /// Writes down that there were deliveries, until told to stop.
+    /// Records deliveries in Postgres, until the stop is requested.
     ///
     /// # Errors
-    /// None: what could not be written is written later.
+    /// None: a failed record is written later.
     pub async fn run(self, store: Store, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
         let noting = async {
             loop {
@@ -47,16 +47,16 @@ impl Heard {
     }
 }
 
-/// Watches for silence; runs where this worker reconciles, so that one says it.
+/// Watches for silence; runs where this worker reconciles, so that only one worker reports it.
 #[derive(Clone, Debug)]
 pub(super) struct Silence {
     pub(super) store: Store,
-    /// How long the stream may be silent; none to watch nothing.
+    /// How long the stream may be silent; none disables the watch.
     pub(super) after: Option<Duration>,
 }
 
 impl Silence {
-    /// Says when the stream falls silent and when it is back.
+    /// Logs when the stream falls silent and when it is back.
     pub(super) async fn run(&self) -> Result<(), StoreError> {
         let Some(after) = self.after else {
             return std::future::pending().await;
@@ -66,8 +66,8 @@ impl Silence {
                 Hearing::Same => {}
                 Hearing::Silent { since } => warn!(
                     %since,
-                    "Auth0's log stream has delivered nothing for {} s: look at its health in the Dashboard. Roles are \
-                     kept in step by the sweep meanwhile",
+                    "Auth0's log stream has delivered nothing for {} s: check its health in the Dashboard. The sweep \
+                     keeps roles up to date meanwhile",
                     after.as_secs()
                 ),
                 Hearing::Again { since } => info!(silent_since = %since, "Auth0's log stream delivers again"),

@@ -1,8 +1,9 @@
-//! Finds anyone missed.
+//! Finds users that events missed.
 //!
-//! Owns the timer and the parts: the free ones wake what waits or was left over (facts are compared with decisions by
-//! [`super::walk`]), the paid one nominates holders whose verification has grown old, the last ones forget. Must never call
-//! Auth0 or decide: it only nominates. A part that fails stops neither the others nor the attempts.
+//! Owns the timer and the parts. The free parts queue users who wait or were left over (facts are compared with
+//! decisions by [`super::walk`]), the paid part queues holders whose verification is old, and the last ones remove old
+//! rows. Must never call Auth0 or decide: it only fills the queue. A part that fails stops neither the others nor the
+//! attempts.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,22 +19,22 @@ use crate::store::{Kept, RaceOutcome, Store, StoreError};
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;
 
-/// Verifications in the queue at once, at least; they come last and must not bury what is urgent.
+/// Minimum number of verifications in the queue at once; they come last and must not delay urgent users.
 const VERIFICATIONS: i64 = 200;
-/// Share of the tenant's rate that verifications may ask for.
+/// Share of the tenant's rate that verifications may use.
 const VERIFICATION_SHARE: f64 = 0.5;
-/// How many times as many as are due, so that a sweep that was late is made up for.
+/// Factor on the verifications that are due, so that a late sweep is made up for.
 const VERIFICATION_SLACK: f64 = 1.25;
 
-/// How long the record is waited for that explains what a profile has become. Records come seconds late.
+/// How long a record that explains the profile's state is awaited. Records come seconds late.
 pub(super) const RACE_PATIENCE: Duration = Duration::from_mins(5);
 
 const DAY: Duration = Duration::from_hours(24);
-/// When a race is given up that looks do not conclude.
+/// Age at which a race ends that no attempt concludes.
 const RACE_DEADLINE: Duration = DAY;
-/// What goes, and after how long. Our own writes: Auth0 pauses a log stream that has failed for seven days, and delivers
-/// what it holds when it is resumed. Writes of others: longer than what we did about them. Dead letters: as long as the
-/// streams keep their messages by default.
+/// The rows to remove, and their maximum age. Our own writes: Auth0 pauses a log stream that has failed for seven days,
+/// and delivers its records when it is resumed. Writes of other clients: longer than our reactions to them. Dead
+/// letters: as long as the streams keep their messages by default.
 const FORGOTTEN: [(Kept, Duration); 6] = [
     (Kept::OwnWrites, DAY.saturating_mul(8)),
     (Kept::ForeignWrites, DAY.saturating_mul(9)),
@@ -49,11 +50,11 @@ pub(super) struct Sweep {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     pub(super) rules: Arc<Rules>,
-    /// False in shadow mode: what was decided and not written is in order then.
+    /// False in shadow mode: a decided change without a write is correct then.
     pub(super) writes: bool,
     /// How long a read profile counts as verified.
     pub(super) verify_after: Duration,
-    /// How long a decided change may stay open before it is taken for left over: longer than any look.
+    /// How long a decided change may stay open before it counts as left over: longer than any attempt.
     pub(super) left_over_after: Duration,
     /// Time between two sweeps.
     pub(super) every: Duration,
@@ -64,17 +65,17 @@ pub(super) struct Sweep {
 /// A part of the sweep, as the metric names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// What grew old goes. First, so that the others find less.
+    /// Removes old rows. It is first, so that the other parts find less.
     Forget,
     /// Changes that were decided and left over.
     LeftOver,
     /// Parked users whose day is over.
     Parked,
-    /// Held users for whom a rule says something else by now.
+    /// Held users with a rule decision that has changed.
     Held,
-    /// Wishes for a display name.
+    /// Requested display names.
     DisplayNames,
-    /// Holders whose verification has grown old.
+    /// Holders whose verification is old.
     Verify,
     /// Writes whose result is unknown.
     Writes,
@@ -126,7 +127,7 @@ impl Sweep {
                         .inc();
                     warn!(
                         part,
-                        "a part of the sweep failed: {why}; the other parts and the attempts go on"
+                        "a part of the sweep failed: {why}; the other parts and the attempts continue"
                     );
                 }
             }
@@ -139,7 +140,7 @@ impl Sweep {
             Part::LeftOver => {
                 let users = self.store.sweep_left_over(self.left_over_after).await?;
                 if users > 0 {
-                    warn!(users, "sweep queued users whose decided change was left over");
+                    warn!(users, "sweep queued users with an unfinished change");
                 }
                 Ok(())
             }
@@ -148,7 +149,7 @@ impl Sweep {
             Part::DisplayNames => {
                 let users = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
                 if users > 0 {
-                    info!(users, "sweep found wishes for a display name that waited");
+                    info!(users, "sweep queued users whose display name was not written yet");
                 }
                 Ok(())
             }
@@ -164,7 +165,7 @@ impl Sweep {
         }
     }
 
-    /// Ends races that no look can conclude, loud, and wakes the rest.
+    /// Ends races that no attempt can conclude, with an error, and queues the users of the others.
     async fn races(&self) -> Result<(), StoreError> {
         loop {
             let ended = self.store.end_races(RACE_DEADLINE).await?;
@@ -175,8 +176,8 @@ impl Sweep {
                 error!(
                     user.id = user,
                     record,
-                    "another client wrote roles between our read and our write, and no look can conclude what was lost: {why}. \
-                     Compare the profile with the tenant's log, and correct it by hand if a role is missing"
+                    "another client wrote roles between our read and our write, and no attempt can determine what was lost: \
+                     {why}. Compare the profile with the tenant's log, and correct it by hand if a role is missing"
                 );
             }
             if ended.is_empty() {
@@ -190,7 +191,7 @@ impl Sweep {
         for (what, kept) in FORGOTTEN {
             let rows = self.store.forget(what, kept).await?;
             if rows > 0 && what != Kept::NameWrites {
-                info!(rows, ?what, "sweep removed rows whose time is over");
+                info!(rows, ?what, "sweep removed expired rows");
             }
         }
         self.store.forget_gone().await?;
@@ -208,7 +209,7 @@ impl Sweep {
             .sweep_paid(&self.rules, self.verify_after, most)
             .await?;
         if users > 0 {
-            info!(users, "sweep nominated users for verification");
+            info!(users, "sweep queued users for verification");
         }
         let oldest = self.store.oldest_verification(&self.rules).await?;
         let gauge = &self.metrics.reconcile.oldest_verification;
@@ -217,8 +218,8 @@ impl Sweep {
     }
 }
 
-/// How many verifications a sweep asks for: as many as come due from one to the next, `share` of all holders, within what
-/// the tenant allows in that time.
+/// Number of verifications that a sweep queues: as many as come due until the next sweep, `share` of all holders,
+/// within the tenant's rate for that time.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a share of a count of rows, rounded, is a count of rows"

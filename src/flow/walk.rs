@@ -1,7 +1,7 @@
 //! Compares all facts with all decisions, slice by slice.
 //!
-//! Owns how often: at once after a change of rules or limits, else a slice each time the sweep runs, so that small tables
-//! are compared whole each time and large ones once a day. Must never end its worker's term: what fails is tried again.
+//! Owns the pace: at once after a change of rules or limits, otherwise a slice at each sweep, so that small tables are
+//! compared whole each time and large ones once a day. Must never end the leadership: every failure is retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::store::{Compare, Store, StoreError};
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;
 
-/// The longest a round may take.
+/// The longest duration of a round.
 const ROUND: Duration = Duration::from_hours(24);
-/// How long a slice that failed is left before it is tried again.
+/// Delay before a failed slice is retried.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The rounds; run where this worker reconciles.
@@ -25,12 +25,12 @@ pub(super) struct Walk {
     pub(super) rules: Arc<Rules>,
     /// False in shadow mode.
     pub(super) writes: bool,
-    /// Time between two runs of the sweep.
+    /// Time between two sweeps.
     pub(super) every: Duration,
 }
 
 impl Walk {
-    /// Walks for ever.
+    /// Compares until dropped.
     pub(super) async fn run(&self) -> Result<(), StoreError> {
         let mut timer = tokio::time::interval(self.every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -42,9 +42,7 @@ impl Walk {
                 if failed {
                     debug!("the comparison of facts with decisions failed again: {why}");
                 } else {
-                    warn!(
-                        "a slice of the comparison of facts with decisions failed, it is tried again: {why}"
-                    );
+                    warn!("a slice of the comparison of facts with decisions failed; retrying: {why}");
                 }
                 failed = true;
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -53,7 +51,7 @@ impl Walk {
         }
     }
 
-    /// As many slices as are due; all of a round that a change asks for.
+    /// Compares as many slices as are due, or a whole round that a change requires.
     async fn walk(&self, fingerprint: &str) -> Result<(), StoreError> {
         let compare = Compare {
             rules: &self.rules,
@@ -62,7 +60,7 @@ impl Walk {
             gone_for: PARKED_FOR,
         };
         let mut done = 0;
-        // None: other rules are in force, and this term is about to end.
+        // None: other rules are in force, and this leadership is about to end.
         while let Some(slice) = self.store.walk_slice(&compare).await? {
             done += 1;
             if slice.changed && slice.ended {
@@ -71,7 +69,10 @@ impl Walk {
                     "all users were compared with the changed rules and limits"
                 );
             } else if !slice.changed && slice.nominated > 0 {
-                warn!(users = slice.nominated, "sweep found users out of step");
+                warn!(
+                    users = slice.nominated,
+                    "sweep queued users whose roles do not match the rules"
+                );
             }
             if slice.ended || (!slice.changed && done >= due(slice.last_slices, self.every)) {
                 break;
@@ -81,7 +82,7 @@ impl Walk {
     }
 }
 
-/// Slices to be made each time, so that a round of so many takes no longer than it may.
+/// Number of slices at each sweep with which a round of `slices` ends in time.
 fn due(slices: i64, every: Duration) -> u64 {
     let times = (ROUND.as_secs() / every.as_secs().max(1)).max(1);
     slices.unsigned_abs().div_ceil(times).max(1)

@@ -62,7 +62,7 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
             worker.count(LOST).await == Some(1)
         })
         .await;
-    let tells = |line: &String| line.contains("made again") && line.contains("rolekeeper announce");
+    let tells = |line: &String| line.contains("recreated") && line.contains("rolekeeper announce");
     assert!(worker.messages().iter().any(tells));
     let after = ids(&world).await;
     assert_eq!(after.len(), 1, "what is new is announced all the same");

@@ -366,7 +366,7 @@ async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     world
         .eventually("the worker reports it", async || {
             let answer = worker.get("/readyz/reconcile").await;
-            answer == Some((200, "reconcile: paused by a person\n".to_owned()))
+            answer == Some((200, "reconcile: paused by the operator\n".to_owned()))
         })
         .await;
     let paused = worker.metric("rolekeeper_paused").await;

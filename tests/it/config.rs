@@ -317,7 +317,7 @@ async fn waits_for(world: World, what: &str, often: usize, proxy: impl Fn(&World
     assert!(
         lines
             .iter()
-            .all(|line| line.contains("trying again") && line.contains(what)),
+            .all(|line| line.contains("retrying") && line.contains(what)),
         "{lines:#?}"
     );
     proxy(&world).restore();

@@ -140,7 +140,7 @@ fn waited_quietly(worker: &Worker) {
     let messages = worker.messages();
     let waits = messages
         .iter()
-        .filter(|line| line.ends_with("; trying again"))
+        .filter(|line| line.ends_with("; retrying"))
         .count();
     assert!((1..30).contains(&waits), "reported the wait {waits} times");
 }

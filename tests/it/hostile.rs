@@ -171,7 +171,7 @@ async fn a_write_scope_that_is_missing_is_mended_by_no_read() {
     let worker = world.worker();
     assert_eq!(worker.count(OPENED).await, Some(1));
     assert!(
-        !worker.log().contains("reconcile goes on"),
+        !worker.log().contains("reconcile continues"),
         "{}",
         worker.log_tail(10)
     );

@@ -122,7 +122,7 @@ async fn an_open_race_of_a_user_who_is_gone_is_ended_and_reported() {
         })
         .await;
     let told = world.worker().messages();
-    let reported = |line: &String| line.contains("no look can conclude what was lost");
+    let reported = |line: &String| line.contains("no attempt can determine what was lost");
     assert!(told.iter().any(reported), "{told:?}");
 }
 

@@ -232,7 +232,7 @@ async fn a_race_that_no_record_explains_is_left_to_a_person() {
     assert_eq!(world.roles(ANN), ["mentor", ROLE, "staff"], "not touched");
     let told = world.worker().messages();
     assert!(
-        told.iter().any(|line| line.contains("mend it by hand")),
+        told.iter().any(|line| line.contains("correct it by hand")),
         "{told:?}"
     );
 }

@@ -120,7 +120,7 @@ async fn a_round_that_fails_ends_no_term_and_holds_up_no_role() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     let worker = world.worker();
     world.run_sql("ALTER TABLE walk RENAME TO walk_away").await;
-    let failed = |line: &String| line.contains("it is tried again");
+    let failed = |line: &String| line.contains("failed; retrying");
     world
         .eventually("it is logged", async || worker.messages().iter().any(failed))
         .await;

@@ -1,7 +1,7 @@
-//! Plays and retractions of a batch into the counts.
+//! Adds the plays and retractions of a batch to the counts.
 //!
-//! Owns how a playlist is found: by its number where that is remembered, else by its id. Must never read before it adds, nor
-//! ask for playlists that matter to nobody.
+//! Owns how a playlist is found: by its number where that is remembered, otherwise by its id. Must never read before it
+//! adds, nor return playlists that cannot affect a user.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use crate::store::{Counted, StoreError, Tx, playlists};
 use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::Playlist;
 
-/// Adds to playlists that were only played. Answers those with an owner to whom it can matter: all of them where a rule adds
-/// up all playlists, else those whose count came across a line.
+/// Adds to playlists that were only played. Returns the playlists with an owner that this can affect: all of them where
+/// a rule sums all playlists, otherwise those whose count crossed a threshold.
 pub(super) async fn add(
     tx: &mut Tx<'_>,
     adds: &[(&str, i64)],
@@ -39,7 +39,7 @@ pub(super) async fn add(
     Ok(touched)
 }
 
-/// Adds by number. What is not found under its number is put to the `named` ones.
+/// Adds by number. Playlists that are not found under their number move to `named`.
 async fn by_number<'b>(
     tx: &mut Tx<'_>,
     mut numbered: Vec<(i64, &'b str, i64)>,
@@ -51,7 +51,7 @@ async fn by_number<'b>(
     let (ids, deltas): (Vec<&str>, Vec<i64>) = numbered.iter().map(|(_, id, delta)| (*id, *delta)).unzip();
     let added = playlists::add_by_number(tx, &numbers, &ids, &deltas, lines).await?;
     if added.found != numbered.len() {
-        // Remembered wrongly: another playlist's place, or the database is an older copy.
+        // The number is wrong: another playlist overwrote the place, or the database is an older copy.
         let wrong = playlists::misnumbered(tx, &numbers, &ids).await?;
         named.extend(wrong.into_iter().map(|index| (ids[index], deltas[index])));
         named.sort_unstable();
@@ -59,7 +59,7 @@ async fn by_number<'b>(
     Ok(added.counted.into_iter().map(touched).collect())
 }
 
-/// Adds by id, which are sorted, and makes those that are not there. Their numbers are remembered.
+/// Adds by id, in sorted order, and creates missing playlists. Their numbers are remembered.
 async fn by_id(
     tx: &mut Tx<'_>,
     named: Vec<(&str, i64)>,

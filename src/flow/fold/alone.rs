@@ -1,7 +1,8 @@
 //! Messages that are handled one at a time, before a reader is opened.
 //!
-//! Owns how a message that ends a reader, a transaction or the process is found and set aside, so that it stops nothing
-//! behind it. Must never set a message aside that was not tried alone, nor without a dead letter that says why.
+//! Owns the search for a message that ends a reader, a transaction or the process, and its removal from the way of the
+//! messages behind it. Must never set a message aside that was not tried alone, nor without a dead letter that states
+//! the reason.
 
 use tokio::sync::MutexGuard;
 use tokio_util::sync::CancellationToken;
@@ -16,14 +17,14 @@ use crate::store::cursors::{self, Move};
 use crate::store::{DeadLetter, Held, StoreError, dead_letters, fold_starts};
 use rolekeeper_domain::event::Reason;
 
-/// A message that was folded alone when so many processes in a row ended is the cause.
+/// Consecutive process ends during the fold of one message alone after which that message is the cause.
 const CRASHES: i32 = 3;
-/// From so many starts in a row at one cursor on, a message there ends the process: it is looked for.
+/// Consecutive starts at one cursor from which on a message there is suspected to end the process, and is searched for.
 const CAREFUL_FROM: i32 = 2;
 
-/// How it ended.
+/// The result of handling messages alone.
 pub(super) enum Settled {
-    /// Nothing is left that must be handled alone.
+    /// No message is left that must be handled alone.
     Done,
     /// Messages are missing right behind the cursor.
     Missing,
@@ -41,12 +42,12 @@ impl Term<'_> {
         let (mut careful, mut watched) = (0, 0);
         let mut _turn: Option<MutexGuard<'_, ()>> = None;
         if start.starts >= CAREFUL_FROM && last_seq > hand.cursor.last_seq.unsigned_abs() {
-            // What was in memory when the process ended: a batch that was written, and the next one.
+            // The messages in memory when the process ended: a batch being written, and the next one.
             careful = 2 * self.fold.batch;
             info!(
                 stream = self.fold.source.stream(),
                 starts = start.starts,
-                "the process ended before it had folded anything from here on; folding {careful} messages one by one"
+                "an earlier process ended before it folded anything after this cursor; folding {careful} messages one by one"
             );
             _turn = Some(self.turn(hand.held).await?);
         }
@@ -78,7 +79,7 @@ impl Term<'_> {
             };
             if std::mem::take(&mut crashed) {
                 let times = start.alone;
-                let detail = format!("{times} processes in a row ended while they folded it");
+                let detail = format!("{times} processes in a row ended while they folded this message");
                 self.bury(hand, &stored, Reason::CrashedWorker, detail).await?;
             } else if let Some(why) = refused {
                 self.bury(hand, &stored, Reason::RefusedByDatabase, why).await?;
@@ -86,7 +87,7 @@ impl Term<'_> {
                 self.bury(hand, &stored, Reason::Unparsable, fault).await?;
             } else {
                 match self.fold_alone(hand, stored, last_seq, marked).await {
-                    // Set aside at once: what made it wait may be over in a moment.
+                    // Set aside at once: the cause of the delay may be gone in a moment.
                     Err(TermError::Store(_)) if last_try && hand.progress.set_aside(at).is_some() => {}
                     folded => folded?,
                 }
@@ -95,7 +96,7 @@ impl Term<'_> {
         Ok(Settled::Done)
     }
 
-    /// Notes the start, so that the next one can tell whether this one ended in order.
+    /// Records the start, so that the next start can tell whether this one ended in order.
     async fn begin(&self, hand: &mut Hand<'_>) -> Result<fold_starts::Start, TermError> {
         let mut tx = hand.held.begin().await?;
         let stream = self.fold.source.stream();
@@ -104,14 +105,16 @@ impl Term<'_> {
         Ok(start)
     }
 
-    /// Notes that the term ended in order. Where Postgres does not take that, the next start is careful for nothing.
+    /// Records that the leadership ended in order. If Postgres does not accept that, the next start is careful without
+    /// need.
     pub(super) async fn end(&self, held: &mut Held) -> Result<(), StoreError> {
         let mut tx = held.begin().await?;
         fold_starts::end(&mut tx, self.fold.source.stream(), self.fold.process).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Waits until the other fold of this process is not searching: a process that ends then ends by our message.
+    /// Waits until the other fold of this process is not searching: a process that ends then ends because of our
+    /// message.
     async fn turn(&self, held: &mut Held) -> Result<MutexGuard<'_, ()>, TermError> {
         loop {
             match tokio::time::timeout(CHECK_EVERY, self.fold.search.lock()).await {
@@ -129,7 +132,7 @@ impl Term<'_> {
         marked: bool,
     ) -> Result<(), TermError> {
         let seq = stored.seq.cast_signed();
-        // Once a process: what fails in order is tried again by the same one.
+        // Marked once per process: an ordinary failure is retried by the same process.
         if marked && hand.progress.marked != Some(seq) {
             let mut tx = hand.held.begin().await?;
             fold_starts::alone(&mut tx, self.fold.source.stream(), seq).await?;
@@ -153,7 +156,7 @@ impl Term<'_> {
         let stream = self.fold.source.stream();
         let refused = reason == Reason::RefusedByDatabase;
         let (seq, reason) = (stored.seq.cast_signed(), reason.as_str());
-        // Whatever it holds, the letter holds ASCII: every database takes that.
+        // The letter holds ASCII, whatever the subject holds: every database accepts that.
         let subject = stored.subject.escape_default().to_string();
         let letter = DeadLetter {
             seq,
@@ -180,7 +183,7 @@ impl Term<'_> {
             }
             let has_room = dead_letters::keep(&mut tx, stream, std::slice::from_ref(&letter)).await?;
             if refused && !has_room {
-                // Nothing is wrong with so many messages, and without a letter they would be lost.
+                // So many messages cannot all be faulty, and without a letter they would be lost.
                 return Err(TermError::TooManyRefused(letter.detail.clone()));
             }
             Ok(tx.commit().await.map_err(StoreError::from)?)

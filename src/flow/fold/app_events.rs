@@ -1,7 +1,7 @@
-//! Plays and playlists: a batch of APP_EVENTS into counts and nominations.
+//! Folds plays and playlists: a batch of APP_EVENTS into counts and the work queue.
 //!
-//! Owns the order of the writes. Must never look at a playlist one by one on the hot path: plays are one
-//! update, whoever crossed a line is found in what it returns.
+//! Owns the order of the writes. Must never read playlists one by one on the hot path: plays are one update, and its
+//! returned rows show which owners crossed a threshold.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -21,20 +21,20 @@ use rolekeeper_domain::horizon::Slice;
 use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::{self, Playlist, Tally};
 
-/// Largest batch, in messages, that goes in one trip. There the trips are what takes the time; in a larger one it is the
-/// rows, which are read twice that way.
+/// Largest batch, in messages, that goes in one round trip. Up to this size the round trips take most of the time; in a
+/// larger batch the rows do, which are read twice that way.
 const AT_ONCE: usize = 100;
 
 /// A batch, parsed while the one before it is committed.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) read: Read,
-    /// What could not be read.
+    /// Messages that could not be read.
     dead: Vec<(Message, Reject)>,
 }
 
 impl Batch {
-    /// An empty one, with room for so many messages.
+    /// Creates an empty batch with room for this many messages.
     pub(super) fn with_room(room: usize) -> Self {
         Self {
             read: Read {
@@ -46,7 +46,7 @@ impl Batch {
         }
     }
 
-    /// Parses one message more. `keep` keeps it beside its event.
+    /// Parses one more message. With `keep` the message stays beside its event.
     pub(super) fn take(&mut self, message: Message, keep: bool) {
         match event::parse(message.subject(), message.payload()) {
             Ok(event) => {
@@ -67,8 +67,8 @@ impl Batch {
     }
 }
 
-/// Folds a small batch of nothing but plays together with the cursor, in one trip to Postgres. Nothing when it is not such a
-/// batch, or Postgres took none of it: then it goes the long way.
+/// Folds a small batch of plays alone together with the cursor, in one round trip to Postgres. Returns nothing when the
+/// batch is of another kind, or when Postgres took none of it: the batch then takes the long way.
 pub(super) async fn fold_at_once(
     held: &mut Held,
     to: &Move<'_>,
@@ -89,7 +89,7 @@ pub(super) async fn fold_at_once(
     }))
 }
 
-/// Folds one batch inside the cursor's transaction. Where ids are remembered, `slices` is where.
+/// Folds one batch inside the cursor's transaction. `slices` are the partitions where ids are remembered, if they are.
 pub(super) async fn fold(
     tx: &mut Tx<'_>,
     batch: Batch,
@@ -159,7 +159,7 @@ pub(super) async fn fold(
     })
 }
 
-/// How many of the playlists that a retraction names are below 0 now: it may only be ahead of its play.
+/// Number of retracted playlists that are below 0 now: a retraction may only be ahead of its play.
 async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     let retracted = read
         .events
@@ -173,8 +173,9 @@ async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     Ok(debts::below_zero(tx, &ids).await?.unsigned_abs())
 }
 
-/// Drops what names a person who was erased as an owner; returns how many. A playlist that has another owner is deleted by it:
-/// it is no longer theirs either. Only then does an event name a person who is kept.
+/// Drops events that name an erased person as an owner; returns their number. If the playlist has another owner, the
+/// event becomes a deletion: the playlist is no longer theirs either. Only in that case does an event name a user who
+/// is not erased.
 async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
         Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),

@@ -1,7 +1,8 @@
-//! The tenant's log: a batch of AUTH0_LOGS into the local copy of users, and into who is to be looked at.
+//! Folds the tenant's log: a batch of AUTH0_LOGS into the local copy of users and the work queue.
 //!
-//! Owns which record makes somebody look. A record is a hint, never the state. Must never nominate for the echo of our own
-//! write, or the worker would follow its own tail, nor take anything of a person who was erased, or of another tenant.
+//! Owns which record enqueues a user. A record is a hint, never the state. Must never enqueue a user for the echo of
+//! our own write, or the worker would react to itself without end, nor take data of an erased person or of another
+//! tenant.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,42 +23,43 @@ use rolekeeper_domain::log_batch::UNREADABLE;
 use rolekeeper_domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
 use rolekeeper_domain::tenant::TenantName;
 
-/// How much Auth0's clock may be behind Postgres': an answer counts as later than a record only if it is so by more.
+/// Allowed lag of Auth0's clock behind Postgres': a response counts as later than a record only if it is later by more
+/// than this.
 const CLOCKS_APART: time::Duration = time::Duration::minutes(1);
 
-/// What we are called at Auth0, as far as it is known.
+/// Our own names at Auth0, as far as they are known.
 #[derive(Clone, Copy)]
 pub(super) struct Own<'a> {
     /// Our own client id.
     pub(super) client: Option<&'a str>,
-    /// The tenant.
+    /// The name of the tenant.
     pub(super) tenant: Option<&'a TenantName>,
 }
 
-/// What a batch tells, by user.
+/// The effects of a batch, by user.
 #[derive(Default)]
 struct Told {
     /// Users who logged in or signed up.
     noticed: BTreeSet<String>,
-    /// Users whose roles somebody may have written.
+    /// Users whose roles another client may have written.
     drifted: BTreeSet<String>,
-    /// Roles that our own client wrote, by the record; with the record.
+    /// Roles that our own client wrote according to a record, with that record.
     ours: Vec<(Source, OwnRecord)>,
-    /// Writes of ours that a record told of.
+    /// Writes of ours that a record reported.
     done: Vec<Uuid>,
     /// Roles that other clients wrote.
     theirs: Vec<ForeignWrite>,
     /// Users that were deleted.
     deleted: BTreeSet<String>,
-    /// Many users were written and none is named.
+    /// A bulk change wrote many users and names none.
     many: bool,
-    /// Users of whom a record told what only an answer may bring into their copy, and when that was.
+    /// Users with a reported change that only a response may bring into their copy, and the time of the change.
     to_ask: BTreeMap<String, OffsetDateTime>,
-    /// What the records say about each user.
+    /// The data of the records about each user.
     said: BTreeMap<String, LocalCopy>,
 }
 
-/// What tells a record of a write from others, and by what Auth0 can confirm it.
+/// Identifies the record of a write, and the id by which Auth0 can confirm it.
 struct Source {
     id: String,
     at: Option<OffsetDateTime>,
@@ -96,7 +98,7 @@ pub(super) async fn fold(
         .collect();
     let named: Vec<&str> = named.iter().map(String::as_str).collect();
     let known = users::known(tx, &named).await?;
-    // Whom we keep a copy of was not erased.
+    // A user with a local copy cannot be an erased one.
     let unknown: Vec<&str> = named
         .into_iter()
         .filter(|user| !known.contains_key(*user))
@@ -112,16 +114,18 @@ pub(super) async fn fold(
         }
     }
     told.drop_echoes(tx).await?;
-    // Nominations first, as reconcile locks them: two transactions then wait for each other one way only.
+    // The queue first, in the order in which reconcile locks: so two transactions wait for each other in one direction
+    // only.
     nominations::nominate(tx, &mut told.looks(&known)).await?;
-    // Behind them: who reads these writes while it holds the nomination has all that it was nominated for.
+    // After the queue: an attempt that reads these writes while it holds the queue row sees all the reasons for the
+    // row.
     races::note(tx, &told.theirs).await?;
     let ours: Vec<(Uuid, Option<OffsetDateTime>)> = told.done.iter().map(|write| (*write, None)).collect();
     profile_writes::told(tx, &ours).await?;
     if told.many {
         assignments::verify_anew(tx).await?;
     }
-    // Somebody of whom there is no copy gets one when Auth0 answers.
+    // A user without a copy gets one when Auth0 responds.
     told.said.retain(|user, _| known.contains_key(user));
     users::merge(tx, told.said).await?;
     dead_letters::keep(tx, AUTH0_LOGS, &dead).await?;
@@ -140,7 +144,7 @@ fn read(message: &Message) -> Result<LogRecord, Reject> {
         return Err(Reject::new(
             Reason::Unreadable,
             "body",
-            "could not be split into records",
+            "the delivery could not be split into records",
         ));
     }
     log_record::parse(message.payload())
@@ -218,18 +222,18 @@ impl Told {
         }
     }
 
-    /// Who is to be looked at; `known` is what we kept before the batch.
+    /// Users to enqueue; `known` is the local copy before the batch.
     fn looks(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
         let mut looks: BTreeMap<&String, Urgency> = BTreeMap::new();
         for user in &self.drifted {
-            // Not a grant: the brake counts those that wait.
+            // Not with the urgency of a grant: the brake counts waiting grants.
             looks.insert(user, Urgency::NewUser);
         }
-        // Nobody to take a role from where we keep nothing.
+        // Without a local copy there is no role of ours to revoke.
         for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
             looks.entry(user).or_insert(Urgency::NewUser);
         }
-        // No copy to bring up to date either, and an answer of afterwards has it already.
+        // Without a copy nothing has to be updated, and a later response contains the change already.
         let behind = |known: &Known, at: OffsetDateTime| {
             known
                 .asked_at
@@ -250,9 +254,9 @@ impl Told {
             .collect()
     }
 
-    /// Another client wrote roles. A record without any time cannot be put in order, and is a hint only.
-    /// One under our own client id that we know nothing of is confirmed apart, and nothing is restored for its sake.
-    /// So is one that may tell of the write of ours `of`, which has no answer.
+    /// Notes that another client wrote roles. A record without a time cannot be ordered, and is only a hint. A record
+    /// under our own client id that matches none of our writes is confirmed separately, and nothing is restored because
+    /// of it. The same holds for a record that may report our write `of`, which has no response.
     fn wrote(
         &mut self,
         user: String,
@@ -274,8 +278,8 @@ impl Told {
         }));
     }
 
-    /// A write under our own client id that is not the echo of a completed write is one whose answer nobody has
-    /// read, or somebody else's: both want a look.
+    /// Handles writes under our own client id that are not the echo of a completed write: either our write has no
+    /// recorded response, or another program wrote. Both enqueue the user.
     async fn drop_echoes(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         if self.ours.is_empty() {
             return Ok(());

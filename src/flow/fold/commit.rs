@@ -1,7 +1,7 @@
-//! One batch into Postgres, and what a failure of it teaches.
+//! Commits one batch to Postgres, and draws conclusions from a failure.
 //!
-//! Owns the one transaction of cursor and facts. Must never commit facts without the cursor that explains them, nor try a
-//! batch that Postgres refuses again as large as it was.
+//! Owns the one transaction of cursor and facts. Must never commit facts without the cursor that explains them, nor
+//! retry a batch that Postgres refused at its old size.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
 use crate::store::cursors::{self, Move};
 use crate::store::{Cursor, Fault, Held, StoreError, playlists};
 
-/// What a term writes with.
+/// The state with which a leadership writes.
 pub(super) struct Hand<'t> {
     pub(super) held: &'t mut Held,
     pub(super) cursor: &'t mut Cursor,
@@ -26,7 +26,7 @@ pub(super) struct Hand<'t> {
 }
 
 impl Term<'_> {
-    /// Commits a batch, and does `meanwhile` as long as that takes. A fault of what was written makes the next batch
+    /// Commits a batch, and runs `meanwhile` until that is done. A failure caused by the batch makes the next batch
     /// smaller.
     pub(super) async fn write(
         &self,
@@ -56,9 +56,11 @@ impl Term<'_> {
         if let TermError::Store(fault) = &why
             && playlists::is_number_taken(fault)
         {
-            // Not the fault of any message.
+            // No message caused this failure.
             let largest = playlists::mend_numbers(hand.held).await?;
-            warn!("the sequence playlist_numbers was behind, and goes on behind {largest}: {fault}");
+            warn!(
+                "the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}"
+            );
             return Err(why);
         }
         let fault = match &why {
@@ -70,13 +72,13 @@ impl Term<'_> {
         hand.progress
             .batch_failed(before, count, last.seq.cast_signed(), fault.clone());
         match (why, fault) {
-            // The search for the one that is refused ends after some halves.
+            // Halving finds the refused message after a few batches.
             (TermError::Store(why), Fault::Refused(_)) => Err(TermError::Smaller(why)),
             (why, _) => Err(why),
         }
     }
 
-    /// Commits a batch: cursor first, then what it explains.
+    /// Commits a batch: the cursor first, then the facts that it explains.
     async fn commit(
         &self,
         held: &mut Held,
@@ -135,7 +137,7 @@ impl Term<'_> {
         Ok(done)
     }
 
-    /// The cursor has moved: a fold that was not ready is ready again.
+    /// Notes that the cursor has moved: a fold that was not ready is ready again.
     pub(super) fn moved(&self, cursor: &Cursor) {
         let was_blocked = self.pulse.at(cursor);
         if was_blocked || !self.told_ready.swap(true, Ordering::Relaxed) {
@@ -143,13 +145,13 @@ impl Term<'_> {
         }
     }
 
-    /// The cursor has moved, past messages that Postgres refuses one after the other.
+    /// Notes that the cursor has moved past messages that Postgres refuses in a row.
     pub(super) fn refused(&self, cursor: &Cursor) {
         self.pulse.at(cursor);
         self.told_ready.store(false, Ordering::Relaxed);
         self.fold.readiness.not_ready(
             self.fold.source.stage(),
-            "Postgres refuses one message after the other, each alone; the log has the reason",
+            "Postgres refuses several messages in a row, each on its own; the log has the reason",
         );
     }
 
@@ -165,7 +167,7 @@ impl Term<'_> {
             metrics.fold.below_zero.inc_by(done.below_zero);
             debug!(
                 playlists = done.below_zero,
-                "more plays were taken back than were counted"
+                "more plays were retracted than were counted"
             );
         }
         self.fold

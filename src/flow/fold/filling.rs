@@ -1,8 +1,8 @@
 //! The next batch, filled while the one before it is committed.
 //!
-//! Owns the reader, the check of every delivery and the parsing. Must never hand out a message that does not follow the one
-//! before it, nor more than a batch: how much waits in memory is bounded, in messages and in bytes, however long a commit
-//! takes.
+//! Owns the reader, the check of every delivery and the parsing. Must never hand out a message that does not follow the
+//! one before it, nor more than a batch: the messages in memory are bounded, in number and in bytes, however long a
+//! commit takes.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::bus::{Bus, ReadError, Reader};
 use crate::store::Cursor;
 use rolekeeper_domain::horizon::message_hash;
 
-/// Messages taken and parsed at a stretch before a commit under way gets its turn: some tens of microseconds. Each of its
-/// trips to Postgres would wait for longer ones.
+/// Messages parsed before yielding to the running commit: 64 take some tens of microseconds. More would delay each of
+/// its round trips to Postgres.
 const AT_A_STRETCH: usize = 64;
 
-/// A batch takes no further messages once these are so many bytes.
+/// A batch takes no further messages from this many bytes on.
 const MOST_BYTES: usize = 16 << 20;
 
-/// How long a message that waits in the stream may take to come before what is there is committed without it.
+/// Longest wait for a message that waits in the stream; after it, the messages at hand are committed without it.
 const STALLED_AFTER: Duration = Duration::from_millis(50);
 
-/// What is committed in one transaction.
+/// The messages that are committed in one transaction.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) content: Content,
@@ -33,7 +33,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// One message alone. `keep` keeps it beside its event.
+    /// A batch of one message alone. With `keep` the message stays beside its event.
     pub(super) fn single(source: Source, message: Message, keep: bool) -> Self {
         let last = Last::of(&message);
         let last_hash = Some(hash(&message));
@@ -46,7 +46,7 @@ impl Batch {
         }
     }
 
-    /// Its messages.
+    /// Number of its messages.
     pub(super) fn len(&self) -> usize {
         match &self.content {
             Content::AppEvents(batch) => batch.len(),
@@ -55,7 +55,7 @@ impl Batch {
     }
 }
 
-/// The messages of a batch, as their stream needs them.
+/// The messages of a batch, in the form that their stream needs.
 #[derive(Debug)]
 pub(super) enum Content {
     AppEvents(app_events::Batch),
@@ -90,11 +90,11 @@ impl Last {
     }
 }
 
-/// Why nothing more can be filled.
+/// The reason why filling stopped.
 #[derive(Debug)]
 pub(super) enum Ended {
     Read(ReadError),
-    /// A delivery did not follow.
+    /// A delivery did not follow the one before it.
     Broken(Jump),
 }
 
@@ -132,8 +132,8 @@ impl Filling {
         }
     }
 
-    /// Waits until there is something to commit, or nothing more will come. Safe to cancel. Where more than a batch waits in
-    /// the stream, goes on until the batch is full: a few large transactions cost far less than many small ones.
+    /// Waits until there is a message to commit, or no more will come. Safe to cancel. While more than a batch waits in
+    /// the stream, it continues until the batch is full: a few large transactions cost far less than many small ones.
     pub(super) async fn some(&mut self) {
         while self.last.is_none() && self.ended.is_none() {
             self.fill(self.most).await;
@@ -152,7 +152,7 @@ impl Filling {
         self.filled >= self.most || self.filled_bytes >= MOST_BYTES
     }
 
-    /// From the next batch on, this many messages at most.
+    /// Limits batches to this many messages, from the next batch on.
     pub(super) fn limit(&mut self, most: usize) {
         self.most = most;
     }
@@ -166,17 +166,17 @@ impl Filling {
         self.last.is_some_and(|last| last.pending > self.most as u64)
     }
 
-    /// Goes on filling until the batch is full, and then waits for ever. Safe to cancel.
+    /// Fills until the batch is full, and then waits forever. Safe to cancel.
     pub(super) async fn on(&mut self) {
         while !self.is_full() && self.ended.is_none() {
             self.fill(AT_A_STRETCH).await;
-            // The commit under way is often waiting for no more than its turn.
+            // Often the running commit only waits to be polled.
             tokio::task::yield_now().await;
         }
         std::future::pending::<()>().await;
     }
 
-    /// Hands out what there is to commit, and why nothing comes after it.
+    /// Returns the batch to commit, and the reason if no message comes after it.
     pub(super) fn take(&mut self) -> (Option<Batch>, Option<Ended>) {
         // The next batch is likely to be as large.
         let room = std::mem::take(&mut self.filled);
@@ -191,7 +191,7 @@ impl Filling {
         (batch, self.ended.take())
     }
 
-    /// Takes what has arrived, `most` messages of it at most, waiting for it if need be.
+    /// Takes the messages that have arrived, at most `most`; waits for one if there is none.
     async fn fill(&mut self, most: usize) {
         let most = most.min(self.most.saturating_sub(self.filled)).max(1);
         let most_bytes = MOST_BYTES.saturating_sub(self.filled_bytes);

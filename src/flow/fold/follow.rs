@@ -1,23 +1,23 @@
-//! Does what the stream delivers follow what was committed?
+//! Checks whether the deliveries of the stream follow the committed cursor.
 //!
-//! Owns the judgement of every sequence and store time. Must never take a message that does not follow, and
-//! never call a loss by the wrong name when the stream itself can tell. Pure.
+//! Owns the judgement of every sequence and store time. Must never accept a message that does not follow, and never
+//! give a loss the wrong name when the stream itself shows the right one. Pure.
 
 use crate::bus::StreamState;
 use crate::store::{Cursor, LossKind};
 
-/// A loss and its description for a person.
+/// A loss and its description for the operator.
 pub(super) type Lost = (LossKind, String);
 
-/// Whether the stream that says this of itself is the one whose cursor this is, with all that is not folded yet in it.
-/// Reading starts *behind* the cursor; the cursor's own message, where there is one, is compared by [`replaced`].
+/// Whether a stream with this state is the one to which the cursor belongs, with all messages that are not folded yet.
+/// Reading starts *behind* the cursor; the cursor's own message, where it exists, is compared by [`replaced`].
 pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
     let last = cursor.last_seq.unsigned_abs();
     if state.created_ns != cursor.created_ns {
         return Err((
             LossKind::Recreated,
             format!(
-                "the stream was made again; {last} of the old one was the last folded, the new one holds {} messages",
+                "the stream was recreated; {last} was the last folded sequence of the old one, the new one holds {} messages",
                 state.messages
             ),
         ));
@@ -26,7 +26,7 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
         return Err((
             LossKind::Rewound,
             format!(
-                "the stream ends at {}, {last} was folded already: an older copy was restored",
+                "the stream ends at {}, but {last} is already folded: an older copy was restored",
                 state.last_seq
             ),
         ));
@@ -36,26 +36,30 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
         return Err(if state.messages == 0 {
             (
                 LossKind::Purged,
-                format!("the stream was emptied: {gone} messages after {last} are gone unfolded"),
+                format!(
+                    "the stream was purged: {gone} messages after {last} were removed before they were folded"
+                ),
             )
         } else {
             (
                 LossKind::Overtaken,
-                format!("the stream begins at {first}: {gone} messages after {last} are gone unfolded"),
+                format!(
+                    "the stream begins at {first}: {gone} messages after {last} were removed before they were folded"
+                ),
             )
         });
     }
     Ok(())
 }
 
-/// Whether the message at the cursor is another one than was folded: `stored_ns` is when the stream stored it. A cursor that
-/// was set by hand knows no store time.
+/// Whether the message at the cursor differs from the folded one: `stored_ns` is the time at which the stream stored
+/// it. A cursor that was set by hand has no store time.
 pub(super) fn replaced(cursor: &Cursor, stored_ns: i64) -> Option<Lost> {
     if cursor.last_stored_ns == 0 || cursor.last_stored_ns == stored_ns {
         return None;
     }
     let why = format!(
-        "message {} was stored at another time than the one folded",
+        "message {} has another store time than the folded message",
         cursor.last_seq
     );
     Some((LossKind::Replaced, why))
@@ -83,8 +87,8 @@ impl Follow {
         }
     }
 
-    /// The next delivery has the sequence `seq`: the first one right behind the cursor, each other one right behind the one
-    /// before it.
+    /// Takes the next delivery with the sequence `seq`. The first delivery must come right behind the cursor, each
+    /// other one right behind the one before it.
     pub(super) fn step(&mut self, seq: u64) -> Result<(), Jump> {
         let expected = self.last_seq + 1;
         if seq != expected {
@@ -102,7 +106,7 @@ pub(super) fn name_jump(Jump { expected, got }: Jump, state: &StreamState) -> Lo
         (
             LossKind::Overtaken,
             format!(
-                "the stream begins at {}: {gone} messages from {expected} on are gone unfolded",
+                "the stream begins at {}: {gone} messages from {expected} on were removed before they were folded",
                 state.first_seq
             ),
         )
@@ -150,12 +154,12 @@ mod tests {
     #[test]
     fn a_stream_is_the_one_whose_cursor_this_is() {
         for (last, first_seq, last_seq, expected) in [
-            (0, 1, 0, Ok(())), // nothing was ever there
+            (0, 1, 0, Ok(())), // the stream was never used
             (0, 1, 9, Ok(())),
             (5, 1, 9, Ok(())),
             (5, 5, 9, Ok(())),
-            (5, 6, 9, Ok(())), // retention has removed it, nothing is missing
-            (5, 6, 5, Ok(())), // all folded, all expired
+            (5, 6, 9, Ok(())), // retention removed the folded message, no message is missing
+            (5, 6, 5, Ok(())), // all messages are folded and expired
             (5, 7, 9, Err(LossKind::Overtaken)),
             (5, 10, 9, Err(LossKind::Purged)),
             (5, 1, 4, Err(LossKind::Rewound)),

@@ -1,7 +1,7 @@
 //! Retractions of plays from an earlier life of their playlist, where event ids are remembered.
 //!
-//! Owns which retractions change nothing because of that: the count of that life went with its deletion. Must never void one
-//! of a play that is not known: it may be ahead of its play.
+//! Owns which retractions change nothing because the count of that life was deleted with it. Must never void the
+//! retraction of an unknown play: it may be ahead of its play.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -11,12 +11,12 @@ use rolekeeper_domain::event::Kind;
 use rolekeeper_domain::horizon::Slice;
 use rolekeeper_domain::ids::UserId;
 
-/// What a batch changes of the lives of its playlists.
+/// The changes of a batch to the lives of its playlists.
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     /// Retracted ids whose plays belong to an earlier life, or came while the playlist was deleted.
     pub(super) past: HashSet<String>,
-    /// Playlists that were saved again, and when.
+    /// Playlists that were saved again, with the time.
     begun: BTreeMap<String, i64>,
 }
 
@@ -80,7 +80,7 @@ impl Lives {
         Ok(found)
     }
 
-    /// Notes the lives that began, once their playlists are written.
+    /// Stores the lives that began, once their playlists are written.
     pub(super) async fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         if self.begun.is_empty() {
             return Ok(());

@@ -1,7 +1,7 @@
-//! Events that are gone before they were folded.
+//! Events that are lost before they were folded.
 //!
-//! Owns the judgement of stream and cursor, and the stop after a loss. Must never take one look for the truth: a stream that
-//! is being restored, or a new leader that has not read all it has, looks like a loss for a while.
+//! Owns the judgement of stream and cursor, and the stop after a loss. Must never rely on one check: a stream that is
+//! being restored, or a new leader that has not read all its messages, looks like a loss for a while.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use super::term::{Term, TermEnd, TermError};
 use crate::bus::{ReadError, StreamState, Which};
 use crate::store::{Cursor, Held, Loss, StoreError, Wake, cursors};
 
-/// Looks that must agree before a loss is recorded.
+/// Checks that must agree before a loss is recorded.
 const LOOKS: u32 = 3;
 /// Time between two of them.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 impl Term<'_> {
-    /// Judges by the cursor's own message, and by what the stream says of itself, whether this is the stream that was folded.
+    /// Judges by the cursor's own message, and by the stream's state, whether this is the stream that was folded.
     pub(super) async fn judge(
         &self,
         cursor: &Cursor,
@@ -39,7 +39,7 @@ impl Term<'_> {
             .bus
             .fetch(self.fold.source.stream(), Which::At(last))
             .await?;
-        // Without it, the first delivery must be the one right behind it.
+        // Without that message, the first delivery must be the one right behind it.
         Ok(at_cursor.and_then(|stored| follow::replaced(cursor, stored.stored_ns)))
     }
 
@@ -59,8 +59,8 @@ impl Term<'_> {
         Ok((got != expected).then(|| follow::name_jump(Jump { expected, got }, &state)))
     }
 
-    /// Something looks like a loss. Looks again until three looks in a row say the same, and records it; or ends the term
-    /// when one says that nothing is lost.
+    /// Checks a suspected loss until three checks in a row agree, and records it; or ends the leadership when a check
+    /// finds no loss.
     pub(super) async fn lose(
         &self,
         held: &mut Held,
@@ -72,8 +72,14 @@ impl Term<'_> {
         let mut agree = 0;
         loop {
             let Some((kind, detail)) = self.judge_all(cursor).await? else {
-                info!(stream, "what looked like a loss is none");
-                return Err(ReadError::Ended("messages seemed to be missing, and are not".to_owned()).into());
+                info!(
+                    stream,
+                    "the suspected loss is not confirmed: the stream has all messages"
+                );
+                return Err(ReadError::Ended(
+                    "messages seemed to be missing, but the stream has all of them".to_owned(),
+                )
+                .into());
             };
             agree = if seen == Some(kind) { agree + 1 } else { 1 };
             seen = Some(kind);
@@ -89,11 +95,11 @@ impl Term<'_> {
             warn!(
                 stream,
                 kind = kind.as_str(),
-                "{suspicion}; looking again before it is taken for a loss"
+                "{suspicion}; checking again before it is recorded as a loss"
             );
             self.fold
                 .readiness
-                .not_ready(stage, format!("{suspicion}; looking again"));
+                .not_ready(stage, format!("{suspicion}; checking again"));
             held.check().await?;
             if stop
                 .run_until_cancelled(tokio::time::sleep(LOOK_AGAIN))
@@ -117,7 +123,7 @@ impl Term<'_> {
         error!(
             stream,
             kind = loss.kind,
-            "fold is stopped, revokes are held. {what}. To go on: rolekeeper accept-stream {stream}"
+            "the fold is stopped, revokes are held. {what}. To continue: rolekeeper accept-stream {stream}"
         );
         self.fold.readiness.not_ready(
             self.fold.source.stage(),
@@ -137,7 +143,8 @@ impl Term<'_> {
         Ok(())
     }
 
-    /// Passes on hints that a loss was accepted, for good. Without a connection for them, the table is looked at all the same.
+    /// Passes on notifications that a loss was accepted, until dropped. Without a connection for them, the table is
+    /// polled all the same.
     async fn hear(&self, hint: &Notify) -> std::convert::Infallible {
         loop {
             if let Ok(mut waker) = self.fold.store.listen(Wake::Streams).await {

@@ -1,9 +1,9 @@
 //! Folds a stream into Postgres, each message exactly once.
 //!
-//! Owns the cursor's journey: lock, start behind the cursor, check every delivery, commit facts and cursor in one
-//! transaction. Whatever goes wrong ends the term, and the next term starts at the cursor Postgres has. Must
-//! never skip a message in silence: one that cannot be read or written becomes a dead letter, one that is gone stops the
-//! fold until an operator accepts the loss.
+//! Owns the way of the cursor: lock, start behind the cursor, check every delivery, commit facts and cursor in one
+//! transaction. Any failure ends the leadership, and the next one starts at the cursor in Postgres. Must never skip a
+//! message without a report: a message that cannot be read or written becomes a dead letter, and a lost message stops
+//! the fold until the operator accepts the loss.
 
 mod adds;
 mod alone;
@@ -49,14 +49,14 @@ use rolekeeper_domain::tenant::TenantName;
 use term::{Term, TermEnd, TermError};
 use watch::Pulse;
 
-/// How often a standby tries for the lock: a takeover takes this long at most after a clean exit.
+/// Interval at which a standby tries to take the lock: a takeover takes this long at most after a clean exit.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
-/// Longest one transaction may take; past it the connection is taken for dead.
+/// Longest duration of one transaction; past it the connection is taken for dead.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(90);
-/// How often a stopped fold looks whether its loss was accepted, and how often other rules are looked at.
+/// Interval at which a stopped fold checks whether its loss was accepted, and at which other rules are checked.
 const STOPPED_POLL: Duration = Duration::from_secs(2);
 
-/// Which stream is folded.
+/// The stream that is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Plays and playlists.
@@ -95,21 +95,21 @@ impl Source {
 /// The fold of one stream.
 #[derive(Clone, Debug)]
 pub struct Fold {
-    /// Which stream.
+    /// The stream to fold.
     pub source: Source,
-    /// Where facts go.
+    /// Where facts are stored.
     pub store: Store,
-    /// Where the stream is asked what it holds.
+    /// Connection for queries about the stream.
     pub bus: Bus,
-    /// Where messages come from: a connection of this fold alone, since a message may end it.
+    /// Connection for deliveries, of this fold alone since a message may end it.
     pub deliveries: Bus,
-    /// This process, for the count of those that ended while they folded one message.
+    /// Id of this process, to count the processes that ended while they folded one message.
     pub process: Uuid,
-    /// Held by the fold of this process that looks for the message which ends processes: one at a time.
+    /// Held by the fold of this process that searches for the message which ends processes: one at a time.
     pub search: Arc<Mutex<()>>,
-    /// What is counted as it happens.
+    /// Metrics of this worker.
     pub metrics: Arc<Metrics>,
-    /// How the stage stands.
+    /// Readiness of the stage.
     pub readiness: Readiness,
     /// The rules this worker knows; they may change while it runs.
     pub rules: tokio::sync::watch::Receiver<Arc<Rules>>,
@@ -121,32 +121,32 @@ pub struct Fold {
     pub trim: TrimConfig,
     /// Our own client id at Auth0, where it is known.
     pub own_client_id: Option<String>,
-    /// What the tenant's records call it, where it is known.
+    /// The tenant's name in its records, where it is known.
     pub tenant: Option<TenantName>,
-    /// Records of other tenants that came.
+    /// Counts records of other tenants.
     pub other_tenant: Arc<OtherTenant>,
 }
 
-/// What one transaction did, counted once it is committed.
+/// The effects of one transaction, counted once it is committed.
 #[derive(Debug, Default)]
 struct Done {
     messages: u64,
-    /// Those that were dropped because they name a person who was erased.
+    /// Messages dropped because they name an erased person.
     erased: u64,
-    /// Those that were dropped because they were counted before.
+    /// Messages dropped because they were counted before.
     repeats: u64,
     /// Playlists that a retraction left below 0.
     below_zero: u64,
-    /// For each record of the tenant's log whether it was dropped because it names another tenant.
+    /// For each record of the tenant's log, whether it was dropped because it names another tenant.
     other_tenant: Vec<bool>,
     rejected: Vec<&'static str>,
 }
 
 impl Fold {
-    /// Folds until told to stop.
+    /// Folds until the stop is requested.
     ///
     /// # Errors
-    /// None: whatever fails is tried again.
+    /// None: every failure is retried.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
         let (pulse, stage) = (Pulse::default(), self.source.stage());
         self.readiness.not_ready(stage, "starting");
@@ -154,7 +154,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Runs one term after the other.
+    /// Runs one leadership after the other.
     async fn terms(&self, pulse: &Pulse, stop: &CancellationToken) {
         let mut patience = Patience::new(self.source.stage());
         let mut progress = Progress::new(self.batch);
@@ -185,7 +185,7 @@ impl Fold {
                     let messages = progress.batch();
                     info!(
                         stream = self.source.stream(),
-                        "Postgres refused a batch: {why}; trying again with {messages} messages at most"
+                        "Postgres refused a batch: {why}; retrying with {messages} messages at most"
                     );
                     Duration::ZERO
                 }
@@ -201,8 +201,8 @@ impl Fold {
         self.forget_lag(pulse);
     }
 
-    /// Ordinary where messages were folded before: the server restarted, or a delivery was missed. Else the next reader may
-    /// end the same way, and waits longer each time.
+    /// Handles the end of a reader. It is ordinary where messages were folded before: the server restarted, or a
+    /// delivery was missed. Otherwise the next reader may end in the same way, and the delay grows each time.
     async fn reader_ended(
         &self,
         why: &ReadError,
@@ -211,7 +211,7 @@ impl Fold {
         stop: &CancellationToken,
     ) {
         let stream = self.source.stream();
-        info!(stream, "{why}; starting again behind the cursor");
+        info!(stream, "{why}; restarting after the cursor");
         self.metrics.reader_restarts.with_label_values(&[stream]).inc();
         if let ReadError::BatchTooLarge(most) = why {
             progress.limit_pull(*most);
@@ -238,7 +238,7 @@ fn at(unix_ns: i64) -> OffsetDateTime {
     rolekeeper_domain::date::of_unix_ns(unix_ns)
 }
 
-/// A message that could not be read, to be kept.
+/// The dead letter of a message that could not be read.
 fn dead_letter<'m>(message: &'m Message, reject: &Reject) -> DeadLetter<'m> {
     DeadLetter {
         seq: message.seq.cast_signed(),

@@ -1,7 +1,7 @@
-//! Who a batch of plays makes somebody look at.
+//! Users that a batch of plays enqueues.
 //!
-//! Owns the comparison of lines reached before and after, and the event that carried a user over. Must never
-//! nominate who cannot have come to another standing.
+//! Owns the comparison of the thresholds reached before and after, and the event that carried a user across. Must never
+//! enqueue a user whose evaluation cannot have changed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -13,8 +13,8 @@ use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::{self, Crossing, Playlist};
 
-/// The events of a batch, each with when the stream stored it. Free of the messages they came in, which are many times
-/// as large; only where ids are remembered does each keep its own.
+/// The events of a batch, each with the time at which the stream stored it. They do not hold their messages, which are
+/// many times as large; only where ids are remembered does each event keep its message.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) events: Vec<Event<'static>>,
@@ -23,7 +23,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Takes the messages out whose events `keep` does not want, by index, and their events with them.
+    /// Removes the messages whose events `keep` rejects, by index, and their events. Returns the messages.
     pub(super) fn retain(&mut self, keep: &[bool]) -> Vec<Message> {
         fn retain<T>(list: &mut Vec<T>, keep: &[bool]) -> Vec<T> {
             let (kept, out): (Vec<_>, Vec<_>) = std::mem::take(list)
@@ -39,14 +39,14 @@ impl Read {
     }
 }
 
-/// What a batch did to one playlist that has, or had, an owner.
+/// The effect of a batch on one playlist that has, or had, an owner.
 pub(super) struct Touched<'b> {
     pub(super) id: Cow<'b, str>,
     pub(super) before: Playlist,
     pub(super) after: Playlist,
 }
 
-/// Gathers users whose standing may have changed; one nomination a user, by the latest event.
+/// Collects users whose evaluation may have changed; one queue entry per user, with the latest event.
 pub(super) struct Nominees<'b> {
     read: &'b Read,
     rules: &'b Rules,
@@ -69,7 +69,7 @@ impl<'b> Nominees<'b> {
         let owner_after = after.owner.as_ref().map(UserId::as_str);
         let left = owner_before.filter(|_| owner_before != owner_after);
         for owner in [left, owner_after].into_iter().flatten() {
-            // Lines that the playlist reaches for this owner; none as long as it is another's.
+            // Thresholds that the playlist reaches for this owner; none while it belongs to another owner.
             let zone = |playlist: &Playlist| {
                 let theirs = playlist.owner.as_ref().is_some_and(|now| now.as_str() == owner);
                 if theirs && !playlist.deleted {
@@ -92,8 +92,8 @@ impl<'b> Nominees<'b> {
         }
     }
 
-    /// Compares for the rules that measure all playlists together: `totals` are owners with their total after
-    /// the batch, and by how much it changed.
+    /// Compares for the rules that measure all playlists together: `totals` are owners with their total after the
+    /// batch, and the change of it.
     pub(super) fn compare_totals(&mut self, totals: &[(String, i64, i64)], touched: &[Touched<'_>]) {
         let zone = |total| self.rules.lines_reached(Measure::AllPlaylists, total);
         let crossed: Vec<_> = totals
@@ -153,7 +153,7 @@ impl<'b> Nominees<'b> {
     }
 }
 
-/// By how much the total of each owner changes, in order of user id; nobody whose total stays.
+/// The change of each owner's total, in order of user id; without owners whose total stays.
 pub(super) fn total_deltas(touched: &[Touched<'_>]) -> BTreeMap<String, i64> {
     let mut deltas: BTreeMap<String, i64> = BTreeMap::new();
     for Touched { before, after, .. } in touched {

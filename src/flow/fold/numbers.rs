@@ -1,12 +1,12 @@
-//! Numbers of playlists, as far as they are remembered.
+//! Cache of playlist numbers.
 //!
-//! Owns a table of a fixed size. Must never be trusted: what it says is a hint, and Postgres compares the id as well.
+//! Owns a table of a fixed size. Must never be trusted: its content is a hint, and Postgres compares the id as well.
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Places, a power of two: 4 MiB in all. Those who are played most stay in theirs, or come back to it at once.
+/// Number of places, a power of two: 4 MiB in all. The most played playlists stay in their places, or return at once.
 const PLACES: usize = 1 << 19;
-/// The part of a place that tells one playlist from the others that belong there.
+/// The bits of a place that distinguish one playlist from the others that share the place.
 const TAG_BITS: u32 = 24;
 
 /// Remembers the number of the playlist that was last seen at each place.
@@ -16,7 +16,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Knows nobody.
+    /// Creates an empty cache.
     pub(super) fn new() -> Self {
         Self {
             places: vec![0; PLACES],
@@ -32,7 +32,7 @@ impl Numbers {
         known.then_some((kept >> TAG_BITS).cast_signed())
     }
 
-    /// Remembers a number. One too large for its place is left out.
+    /// Remembers a number. A number too large for its place is left out.
     pub(super) fn learn(&mut self, playlist: &str, number: i64) {
         let (place, tag) = self.place(playlist);
         let number = number.cast_unsigned();
@@ -43,7 +43,7 @@ impl Numbers {
 
     fn place(&self, playlist: &str) -> (usize, u64) {
         let hash = self.hasher.hash_one(playlist);
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
         let place = hash as usize % PLACES;
         (place, hash >> (u64::BITS - TAG_BITS))
     }

@@ -1,7 +1,7 @@
-//! Records of another tenant, as the fold of AUTH0_LOGS meets them.
+//! Records of another tenant in the fold of AUTH0_LOGS.
 //!
-//! Owns what is counted and told of them. Must never decide what becomes of a record, nor count one before its batch is
-//! committed.
+//! Owns the count and the report of these records. Must never decide how a record is handled, nor count one before its
+//! batch is committed.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,22 +10,22 @@ use tracing::{error, info};
 use crate::metrics::TenantLogMetrics;
 use rolekeeper_domain::tenant::{LastRecords, TenantName};
 
-/// What came so far, of this worker's fold.
+/// The last records that this worker's fold took.
 #[derive(Debug, Default)]
 pub struct OtherTenant(Mutex<LastRecords>);
 
 impl OtherTenant {
-    /// Tells once, at the start, where records are not checked.
+    /// Reports once, at the start, if records are not checked.
     pub(super) fn begin(own: Option<&TenantName>) {
         if own.is_none() {
             info!(
-                "neither AUTH0_DOMAIN (a domain under auth0.com) nor AUTH0_TENANT_NAME says what this tenant is called: log records \
-                 of another tenant are not told apart and are taken; set AUTH0_TENANT_NAME"
+                "neither AUTH0_DOMAIN (a domain under auth0.com) nor AUTH0_TENANT_NAME names this tenant: log records \
+                 of another tenant cannot be recognised and are taken; set AUTH0_TENANT_NAME"
             );
         }
     }
 
-    /// Takes the records of a committed batch: for each whether it was dropped as another tenant's.
+    /// Takes the records of a committed batch: for each, whether it was dropped as another tenant's.
     pub(super) fn committed(&self, dropped: &[bool], metrics: &TenantLogMetrics) {
         if dropped.is_empty() {
             return;
@@ -41,8 +41,8 @@ impl OtherTenant {
         metrics.mostly_other_tenant.set(i64::from(now));
         if now && !before {
             error!(
-                "more than half of the last 1,000 log records name another tenant and were dropped: see which tenant's log stream \
-                 delivers here, and what AUTH0_DOMAIN or AUTH0_TENANT_NAME says"
+                "more than half of the last 1,000 log records name another tenant and were dropped: check which tenant's log \
+                 stream delivers here, and the values of AUTH0_DOMAIN and AUTH0_TENANT_NAME"
             );
         } else if before && !now {
             info!("most of the last 1,000 log records are of this tenant again");

@@ -1,21 +1,21 @@
-//! What the terms of one fold learn from each other.
+//! The experience that one fold keeps from one leadership to the next.
 //!
-//! Owns how large the next batch may be, and which message must be handled alone. Must never let one message that fails stop
-//! those behind it, nor decide for itself that a letter has room. Pure.
+//! Owns the size of the next batch, and which message must be handled alone. Must never let one failing message stop
+//! those behind it, nor decide for itself that a dead letter has room. Pure.
 
 use std::time::Duration;
 
 use super::COMMIT_TIMEOUT;
 use crate::store::{Cursor, Fault};
 
-/// Time-outs of a single message before it is set aside, the last of them right before: a database that is slow for a while
-/// is not its fault.
+/// Time-outs of a single message before it is set aside, the last of them right before: a database that is slow for a
+/// while is not the message's fault.
 const TIMEOUTS_ALONE: u32 = 4;
-/// From so many refused messages in a row on, the database is taken to be at fault.
+/// Consecutive refused messages from which on the database is taken to be at fault.
 const REFUSED_IN_A_ROW: u32 = 3;
 /// Most messages that are handled alone behind one at which a reader ended.
 const MOST_WATCHED: u32 = 512;
-/// A reader that folded so many messages has left the bad ones behind.
+/// A reader that folded this many messages has passed the bad ones.
 const LEFT_BEHIND: usize = 1_000;
 /// Batches grow again while they take less than this share of the longest commit.
 const QUICK: u32 = 8;
@@ -29,24 +29,24 @@ struct Alone {
     times: u32,
 }
 
-/// How the fold of one stream gets on.
+/// The progress of one stream's fold.
 #[derive(Debug)]
 pub(super) struct Progress {
     full: usize,
     most: usize,
     pull: usize,
     epoch: i64,
-    /// Last sequence of the smallest batch that failed: what makes it fail lies there or before.
+    /// Last sequence of the smallest batch that failed: the cause lies at it or before.
     suspect: i64,
     alone: Option<Alone>,
-    /// Where the cursor was when a reader ended without moving it.
+    /// The cursor at which a reader ended without moving it.
     ended_at: Option<i64>,
     idle_ends: u32,
     failing: bool,
-    /// Messages set aside in a row because Postgres refused them.
+    /// Consecutive messages set aside because Postgres refused them.
     refused: u32,
-    /// How many messages are handled alone behind the next one at which a reader ends, and how many were folded in batches
-    /// since the last one.
+    /// Number of messages handled alone behind the next one at which a reader ends, and number of messages folded in
+    /// batches since the last one.
     watched: u32,
     in_batches: usize,
     /// The message that this process has marked as folded alone.
@@ -54,7 +54,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Batches of `full` messages at most.
+    /// Starts with batches of `full` messages at most.
     pub(super) fn new(full: usize) -> Self {
         Self {
             full,
@@ -73,7 +73,8 @@ impl Progress {
         }
     }
 
-    /// A term begins at this cursor. One that was set by hand may be anywhere: nothing is suspect there.
+    /// Notes that a leadership starts at this cursor. A cursor that was set by hand may be anywhere: no message there
+    /// is suspect.
     pub(super) fn opened(&mut self, cursor: &Cursor) {
         if self.epoch != cursor.epoch {
             (self.epoch, self.suspect) = (cursor.epoch, 0);
@@ -87,16 +88,16 @@ impl Progress {
 
     /// Most messages of one pull request.
     pub(super) fn pull(&self) -> usize {
-        // While a fault is searched for, readers come and go.
+        // While a fault is searched for, readers end often.
         self.pull.min(self.most.max(500))
     }
 
-    /// The server takes pull requests of so many messages only.
+    /// Notes that the server accepts pull requests of at most this many messages.
     pub(super) fn limit_pull(&mut self, most: usize) {
         self.pull = self.pull.min(most.max(1));
     }
 
-    /// A reader ended; the cursor was at `before` when it began, and is at `now`.
+    /// Notes that a reader ended; the cursor was at `before` when it started, and is at `now`.
     pub(super) fn reader_ended(&mut self, before: i64, now: i64) {
         if before == now {
             (self.ended_at, self.idle_ends) = (Some(now), self.idle_ends + 1);
@@ -105,7 +106,7 @@ impl Progress {
         }
     }
 
-    /// Readers in a row that ended without moving the cursor.
+    /// Consecutive readers that ended without moving the cursor.
     pub(super) fn idle_ends(&self) -> u32 {
         self.idle_ends
     }
@@ -115,27 +116,27 @@ impl Progress {
         self.ended_at == Some(cursor)
     }
 
-    /// There is no message behind the cursor, so none that a reader could have ended at.
+    /// Notes that there is no message behind the cursor, so none at which a reader could have ended.
     pub(super) fn nothing_there(&mut self) {
         self.ended_at = None;
     }
 
-    /// A term failed, whatever it was.
+    /// Notes that a leadership failed, for any reason.
     pub(super) fn failed(&mut self) {
         self.failing = true;
     }
 
-    /// Whether the last terms failed and nothing has gone well since.
+    /// Whether the last leaderships failed and no success followed.
     pub(super) fn is_failing(&self) -> bool {
         self.failing
     }
 
-    /// Nothing fails any more.
+    /// Notes that the fold works again.
     pub(super) fn is_well(&mut self) {
         (self.failing, self.idle_ends) = (false, 0);
     }
 
-    /// A batch of `count` messages behind `cursor`, up to `last`, was not committed.
+    /// Notes that a batch of `count` messages behind `cursor`, up to `last`, was not committed.
     pub(super) fn batch_failed(&mut self, cursor: i64, count: usize, last: i64, fault: Fault) {
         self.suspect = last;
         if count > 1 {
@@ -148,7 +149,7 @@ impl Progress {
         self.alone = Some(Alone { cursor, fault, times });
     }
 
-    /// Why the message right behind the cursor is to be set aside, if it is.
+    /// The reason to set aside the message right behind the cursor, if there is one.
     pub(super) fn set_aside(&self, cursor: i64) -> Option<&str> {
         let alone = self.alone.as_ref().filter(|alone| alone.cursor == cursor)?;
         match &alone.fault {
@@ -157,7 +158,7 @@ impl Progress {
         }
     }
 
-    /// Whether the message right behind the cursor is set aside if it times out once more, which is then tried at once.
+    /// Whether the next time-out sets aside the message right behind the cursor; that try comes at once.
     pub(super) fn is_last_try(&self, cursor: i64) -> bool {
         let alone = self.alone.as_ref().filter(|alone| alone.cursor == cursor);
         alone.is_some_and(|alone| {
@@ -165,18 +166,18 @@ impl Progress {
         })
     }
 
-    /// There is no room for the letter of the message right behind the cursor: it is tried again first.
+    /// Notes that there is no room for the letter of the message right behind the cursor: it is retried first.
     pub(super) fn no_room(&mut self) {
         self.alone = None;
     }
 
-    /// Whether Postgres refused the last messages, each alone.
+    /// Whether Postgres refused the last messages, each on its own.
     pub(super) fn refuses_all(&self) -> bool {
         self.refused >= REFUSED_IN_A_ROW
     }
 
-    /// How many messages behind one at which a reader ended are handled alone too: more from one to the next, since each
-    /// reader that ends costs as much time as many messages.
+    /// Number of messages behind one at which a reader ended that are handled alone too. It grows from one end to the
+    /// next, since each reader that ends costs as much time as many messages.
     pub(super) fn watch_more(&mut self) -> u32 {
         let many = std::mem::take(&mut self.in_batches) > LEFT_BEHIND;
         self.watched = if many {
@@ -187,7 +188,7 @@ impl Progress {
         self.watched
     }
 
-    /// A transaction of `count` messages was committed: the cursor is at `last`.
+    /// Notes that a transaction of `count` messages was committed: the cursor is at `last`.
     pub(super) fn committed(&mut self, last: i64, count: usize, took: Duration) {
         if count > 1 {
             self.in_batches = self.in_batches.saturating_add(count);
@@ -204,7 +205,7 @@ impl Progress {
         }
     }
 
-    /// A message was made a dead letter: the cursor is at `seq`. The next one may be like it.
+    /// Notes that a message became a dead letter: the cursor is at `seq`. The next message may be like it.
     pub(super) fn buried(&mut self, seq: i64, was_suspect: bool, refused: bool) {
         self.moved(seq, Duration::ZERO);
         self.ended_at = was_suspect.then_some(seq);

@@ -1,4 +1,4 @@
-//! A mirror that took the place of APP_EVENTS: its duplicate window began empty.
+//! A mirror that took the place of APP_EVENTS: its duplicate window started empty.
 //!
 //! Owns which ids are remembered for one window, and when that ends. Must never forget an id that a publisher may still
 //! repeat.
@@ -15,16 +15,16 @@ use crate::store::{Cursor, Store, StoreError, event_ids, promoted};
 use rolekeeper_domain::event;
 use rolekeeper_domain::horizon::{self, Horizon};
 
-/// Messages whose ids are kept in one transaction.
+/// Messages whose ids are stored in one transaction.
 const AT_ONCE: usize = 5_000;
 /// Bytes that are read at once.
 const BYTES_AT_ONCE: usize = 16 << 20;
-/// The shortest window that has slices.
+/// The shortest window that has partitions.
 const SHORTEST: Duration = Duration::from_secs(4);
-/// How often in a row reading may end without a message before it is given up.
+/// Consecutive reads without a message after which reading is given up.
 const ENDS_AT_MOST: u32 = 5;
 
-/// Why the ids could not be remembered.
+/// The reason why the ids could not be remembered.
 #[derive(Debug, thiserror::Error)]
 pub enum RememberError {
     /// Postgres failed.
@@ -38,8 +38,8 @@ pub enum RememberError {
     Read(#[from] ReadError),
 }
 
-/// Remembers the ids of the messages that the stream stored within `window` before the cursor's, so that the fold drops what
-/// is published again. Safe to repeat. Answers how many.
+/// Remembers the ids of the messages that the stream stored within `window` before the cursor's message, so that the
+/// fold drops messages that are published again. Safe to repeat. Returns their number.
 ///
 /// # Errors
 /// The stream cannot be read, or Postgres fails.
@@ -121,8 +121,8 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
 }
 
 impl Term<'_> {
-    /// How long ids are remembered behind this cursor: as the setting says, and while a promoted mirror's own window is not
-    /// full, for that window at least.
+    /// How long ids are remembered behind this cursor: as the setting says, and for at least one window while a
+    /// promoted mirror's own window is not full.
     pub(super) fn horizon(&self, cursor: &Cursor) -> Option<Horizon> {
         let set = self.fold.dedup_horizon;
         if self.fold.source != Source::AppEvents || cursor.repeats_until_ns <= cursor.last_stored_ns {
@@ -132,7 +132,7 @@ impl Term<'_> {
         set.max(horizon_of(window))
     }
 
-    /// Ends the dropping of repeats once the window is over, and drops the ids where no setting keeps them.
+    /// Ends the dedup once the window is over, and removes the ids where no setting keeps them.
     pub(super) async fn end_repeats(&self, hand: &mut Hand<'_>) -> Result<(), StoreError> {
         if hand.cursor.repeats_until_ns == 0 || self.horizon(hand.cursor) != self.fold.dedup_horizon {
             return Ok(());
@@ -140,7 +140,9 @@ impl Term<'_> {
         if self.fold.dedup_horizon.is_none() {
             for slice in event_ids::slices(hand.held).await? {
                 if let Err(why) = event_ids::drop_slice(hand.held, &slice).await {
-                    warn!("ids of events from before a mirror was promoted stay until the next batch: {why}");
+                    warn!(
+                        "event ids from before the promotion were not removed, retrying after the next batch: {why}"
+                    );
                     return Ok(());
                 }
             }
@@ -149,7 +151,7 @@ impl Term<'_> {
         hand.cursor.repeats_until_ns = 0;
         info!(
             stream = self.fold.source.stream(),
-            "the promoted stream drops repeats by itself from here on"
+            "the promoted stream drops duplicates by itself from now on"
         );
         Ok(())
     }
@@ -163,7 +165,7 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When the stream stored it, Unix seconds.
+/// Time at which the stream stored it, Unix seconds.
 fn second(stored_ns: i64) -> i64 {
     stored_ns.div_euclid(1_000_000_000)
 }

@@ -1,7 +1,7 @@
 //! Events that came again under their id after the stream's own duplicate window.
 //!
-//! Owns which copy counts: the first in the stream's order. Must never drop another event under a known id in silence: it is
-//! kept for a person.
+//! Owns which copy counts: the first in the stream's order. Must never drop a different event under a known id without
+//! a report: it is kept for the operator.
 
 use tracing::warn;
 
@@ -11,7 +11,7 @@ use crate::store::{Held, StoreError, Tx, event_ids};
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::{self, Horizon, Slice};
 
-/// What a message is to the ids that are known.
+/// The relation of a message to the known ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     New,
@@ -19,8 +19,9 @@ enum Verdict {
     Conflict,
 }
 
-/// Makes the slice that the batch needs and, whenever one is made, drops those that are over. Answers the slices in which
-/// the batch's ids are looked for. In transactions of its own: the batch's must not wait for readers of old ids.
+/// Makes the partition that the batch needs and, whenever one is made, drops the expired ones. Returns the partitions
+/// that are searched for the batch's ids. It uses transactions of its own: the batch's transaction must not wait for
+/// readers of old ids.
 pub(super) async fn prepare(
     held: &mut Held,
     horizon: Horizon,
@@ -35,7 +36,7 @@ pub(super) async fn prepare(
         event_ids::make(held, &slice).await?;
         for old in slices.iter().filter(|slice| horizon.is_over(slice, oldest)) {
             if let Err(why) = event_ids::drop_slice(held, old).await {
-                warn!("old event ids stay until the next slice is made: {why}");
+                warn!("old event ids were not removed, retrying with the next partition: {why}");
                 break;
             }
         }
@@ -45,8 +46,8 @@ pub(super) async fn prepare(
     Ok(slices)
 }
 
-/// Takes out of `read` what was counted before, and keeps the ids of the rest. Another event under a known id becomes a
-/// dead letter. Answers how many repeats there were.
+/// Removes events that were counted before from `read`, and stores the ids of the rest. A different event under a known
+/// id becomes a dead letter. Returns the number of repeats.
 pub(super) async fn drop_repeats(
     tx: &mut Tx<'_>,
     read: &mut Read,
@@ -77,7 +78,7 @@ pub(super) async fn drop_repeats(
     Ok(repeats)
 }
 
-/// A verdict for each event; ids of new ones are kept.
+/// Returns a verdict for each event; the ids of new ones are stored.
 async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Verdict>, StoreError> {
     let names: Vec<i64> = slices.iter().map(|slice| slice.from).collect();
     let mut order: Vec<usize> = (0..read.events.len()).collect();
@@ -115,7 +116,7 @@ async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Ver
     Ok(verdicts)
 }
 
-/// When the stream stored it, Unix seconds.
+/// Time at which the stream stored it, Unix seconds.
 fn second(stored_ns: i64) -> i64 {
     stored_ns.div_euclid(1_000_000_000)
 }

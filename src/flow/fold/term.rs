@@ -1,7 +1,7 @@
-//! One term as the worker that folds a stream.
+//! One leadership of the worker that folds a stream.
 //!
-//! Owns the order inside a term: rules, lock, loss, cursor, messages that are handled alone, reader, then batch after batch.
-//! Must never go on behind a gap, and never leave a consumer behind.
+//! Owns the order inside a leadership: rules, lock, loss, cursor, messages that are handled alone, reader, then batch
+//! after batch. Must never continue behind a gap, and never leave a consumer behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +25,10 @@ use crate::flow::patience::Patience;
 use crate::store::{Cursor, StoreError};
 use rolekeeper_domain::rule::Rules;
 
-/// Longest wait for the note that a term ended in order.
+/// Longest wait to record that a leadership ended in order.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why a term ended early.
+/// The reason why a leadership ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TermError {
     #[error(transparent)]
@@ -37,34 +37,34 @@ pub(super) enum TermError {
     Bus(#[from] BusError),
     #[error("reading {0}")]
     Read(#[from] ReadError),
-    #[error("the cursor is not where it was left, or other rules are in force; nothing was committed")]
+    #[error("the cursor was moved elsewhere, or other rules are in force; nothing was committed")]
     Refused,
     #[error(
         "the stream APP_EVENTS lacks its subject transform to 64 partitions, or has another one; nothing is folded. \
-         To go on: rolekeeper migrate"
+         To continue: rolekeeper migrate"
     )]
     NoTransform,
-    #[error("no answer to a commit in {COMMIT_TIMEOUT:?}")]
+    #[error("no response to a commit within {COMMIT_TIMEOUT:?}")]
     CommitTimeout,
     /// Postgres refused the batch; the next one is smaller.
     #[error(transparent)]
     Smaller(StoreError),
     #[error(
-        "Postgres refused 1,000 messages within this hour, each alone; that is a fault of the database, and no more are set \
+        "Postgres refused 1,000 messages within this hour, each on its own; the database is at fault, and no more are set \
          aside: {0}"
     )]
     TooManyRefused(String),
 }
 
 impl TermError {
-    /// What `/readyz` says.
+    /// The text for `/readyz`.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Store(why) | Self::Smaller(why) => why.shown(),
             Self::Bus(why) => why.shown(),
             Self::Read(why) => format!("reading: {}", why.shown()),
             Self::TooManyRefused(_) => {
-                "Postgres refused 1,000 messages within this hour, each alone; the log has the reason"
+                "Postgres refused 1,000 messages within this hour, each on its own; the log has the reason"
                     .to_owned()
             }
             Self::Refused | Self::NoTransform | Self::CommitTimeout => self.to_string(),
@@ -72,7 +72,7 @@ impl TermError {
     }
 }
 
-/// How a term ended in order.
+/// How a leadership ended in order.
 pub(super) enum TermEnd {
     Stopping,
     Standby,
@@ -80,15 +80,15 @@ pub(super) enum TermEnd {
     OtherRules,
 }
 
-/// One term: a fold under the rules of its time.
+/// One leadership: a fold under the rules of its time.
 pub(super) struct Term<'f> {
     pub(super) fold: &'f Fold,
     pub(super) pulse: &'f Pulse,
     pub(super) rules: Arc<Rules>,
     pub(super) fingerprint: String,
-    /// Whether this term was said to be ready.
+    /// Whether this leadership was reported as ready.
     pub(super) told_ready: AtomicBool,
-    /// Tells that the rules are other ones now.
+    /// Signals that the rules have changed.
     changed: watch::Receiver<Arc<Rules>>,
 }
 
@@ -106,7 +106,7 @@ impl<'f> Term<'f> {
         }
     }
 
-    /// One term as the holder of the lock.
+    /// Runs one leadership as the holder of the lock.
     pub(super) async fn run(
         mut self,
         progress: &mut Progress,
@@ -114,9 +114,9 @@ impl<'f> Term<'f> {
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
         let stage = self.fold.source.stage();
-        // Before the lock: a worker that does not know the rules in force takes none, and is not ready.
+        // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
         if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
-            // Others are, since a moment: this worker is about to read them.
+            // Other rules came into force a moment ago; this worker is about to read them.
             let _ = tokio::time::timeout(STOPPED_POLL, self.changed.changed()).await;
             return Ok(TermEnd::OtherRules);
         }
@@ -128,7 +128,7 @@ impl<'f> Term<'f> {
         let _trimming = trim::spawn(self.fold);
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
             if let Some(cursor) = self.fold.store.cursor(self.fold.source.stream()).await? {
-                // What waits behind the loss is shown meanwhile.
+                // The number of messages behind the loss is shown meanwhile.
                 self.pulse.at(&cursor);
             }
             self.stopped(&loss, &mut held, stop).await?;
@@ -148,13 +148,13 @@ impl<'f> Term<'f> {
         let ended = self.active(&mut hand, patience, &state, stop).await;
         match tokio::time::timeout(END_WITHIN, self.end(hand.held)).await {
             Ok(Ok(())) => hand.progress.marked = None,
-            Ok(Err(why)) => debug!("the end of the term was not noted: {why}"),
-            Err(_) => debug!("the end of the term was not noted: no answer"),
+            Ok(Err(why)) => debug!("the end of the leadership was not recorded: {why}"),
+            Err(_) => debug!("the end of the leadership was not recorded: no response"),
         }
         ended
     }
 
-    /// The part of a term in which messages are folded.
+    /// The part of a leadership in which messages are folded.
     async fn active(
         &mut self,
         hand: &mut Hand<'_>,
@@ -191,7 +191,7 @@ impl<'f> Term<'f> {
         let most = hand.progress.batch();
         let mut filling = Filling::new(self.fold.source, reader, hand.cursor, most, keep);
         let ended = self.follow(hand, &mut filling, patience, stop).await;
-        // Not on the connection of the deliveries, which may be what ended.
+        // Not on the connection of the deliveries, which may itself have ended.
         filling.close(&self.fold.bus).await;
         if let Err(TermError::Read(_)) = &ended {
             hand.progress.reader_ended(before, hand.cursor.last_seq);
@@ -199,7 +199,7 @@ impl<'f> Term<'f> {
         ended
     }
 
-    /// Batch after batch, until the reader or the term ends.
+    /// Folds batch after batch, until the reader or the leadership ends.
     async fn follow(
         &mut self,
         hand: &mut Hand<'_>,
@@ -226,7 +226,7 @@ impl<'f> Term<'f> {
                 self.write(hand, batch, filling.on()).await?;
                 self.end_repeats(hand).await?;
                 filling.limit(hand.progress.batch());
-                // Not before: a batch that can never be committed would be tried again without a pause.
+                // Not before: a batch that can never be committed would be retried without a delay.
                 patience.succeeded();
             }
             match ended {
@@ -249,7 +249,7 @@ impl<'f> Term<'f> {
                 if last_seq > hand.cursor.last_seq.unsigned_abs() {
                     return Err(ReadError::Behind(last_seq).into());
                 }
-                // Nothing waits, and the reader lives.
+                // No message waits, and the reader is alive.
                 hand.progress.is_well();
                 patience.succeeded();
                 self.told_ready.store(false, Ordering::Relaxed);
@@ -258,7 +258,7 @@ impl<'f> Term<'f> {
         }
     }
 
-    /// Finds the cursor and the stream's own account of itself.
+    /// Finds the cursor and the state of the stream.
     async fn open(&self) -> Result<(Cursor, StreamState), TermError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
@@ -266,7 +266,7 @@ impl<'f> Term<'f> {
         for difference in &state.differences {
             warn!(
                 stream,
-                "the stream is not as it must be: {difference}; run `rolekeeper migrate`"
+                "the stream's configuration is wrong: {difference}; run `rolekeeper migrate`"
             );
         }
         self.fold.show_stream(&state);
@@ -277,7 +277,7 @@ impl<'f> Term<'f> {
         Ok((cursor, state))
     }
 
-    /// Without its transform the stream would give every playlist a subject of its own.
+    /// Checks the transform: without it the stream would give every playlist a subject of its own.
     fn check_transform(&self, state: &StreamState) -> Result<(), TermError> {
         self.fold.bus.check_server()?;
         if self.fold.source == Source::AppEvents && !state.has_transform {
@@ -286,14 +286,14 @@ impl<'f> Term<'f> {
         Ok(())
     }
 
-    /// The cursor of a stream that was never folded: all that is in it is new.
+    /// The cursor of a stream that was never folded: all its messages are new.
     async fn first_cursor(&self, state: &StreamState) -> Result<Cursor, TermError> {
         let stream = self.fold.source.stream();
         let before_first = state.first_seq.max(1) - 1;
         if before_first > 0 {
             warn!(
                 stream,
-                "first start: the stream begins at {}, what was before is not counted", state.first_seq
+                "first start: the stream begins at {}, earlier messages are not counted", state.first_seq
             );
         }
         self.fold

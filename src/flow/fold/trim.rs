@@ -1,7 +1,8 @@
-//! Removes from a stream what was folded, so that it does not fill up with it.
+//! Removes folded messages from a stream, so that they do not fill it.
 //!
-//! Owns when that happens, and what is measured of the room that is left. Must never remove a message unless this stream is
-//! the one whose cursor Postgres has, nor one that a promoted replica may fold again or the duplicate window still needs.
+//! Owns when that happens, and the measurement of the remaining room. Must never remove a message unless this stream is
+//! the one to which the cursor in Postgres belongs, nor a message that a promoted replica may fold again or that the
+//! duplicate window still needs.
 
 use std::time::Duration;
 
@@ -18,16 +19,16 @@ use crate::store::{Kept, Trimmable};
 use rolekeeper_domain::horizon::Horizon;
 use rolekeeper_domain::trim::{Growth, Seen};
 
-/// How often a stream is trimmed at most; sooner where the floor is shorter than a quarter of an hour.
+/// Longest interval at which a stream is trimmed; shorter where the floor is shorter than a quarter of an hour.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
-/// Rounds in one floor: what may go is known as exactly as that.
+/// Rounds in one floor: this is the precision of the age of removed messages.
 const ROUNDS_A_FLOOR: u32 = 15;
-/// The shortest pause between two rounds.
+/// The shortest delay between two rounds.
 const SHORTEST: Duration = Duration::from_millis(20);
 /// Share of the room below which publishers are refused, or about to be.
 const FULL: f64 = 0.01;
 
-/// Trims while a fold holds its lock, and tells of the room also while the fold is stopped; dropped, it ends.
+/// Trims while a fold holds its lock, and reports the room also while the fold is stopped; ends when it is dropped.
 pub(super) fn spawn(fold: &Fold) -> JoinSet<()> {
     let trim = Trim {
         fold: fold.clone(),
@@ -50,7 +51,7 @@ struct Trim {
 impl Trim {
     async fn run(mut self) {
         let mut patience = Patience::new("trim");
-        // Ends with the term, which drops it.
+        // The leadership drops this task at its end.
         let never = CancellationToken::new();
         let every = (self.fold.trim.floor / ROUNDS_A_FLOOR).clamp(SHORTEST, TRIM_EVERY);
         loop {
@@ -59,9 +60,9 @@ impl Trim {
                     patience.succeeded();
                     tokio::time::sleep(every).await;
                 }
-                // The fold, which needs the stream as well, says so.
+                // The fold, which needs the stream as well, reports this.
                 Err(TermError::Bus(why)) => {
-                    debug!("not trimmed: {why}");
+                    debug!("the stream was not trimmed: {why}");
                     tokio::time::sleep(every).await;
                 }
                 Err(why) => patience.wait(&why, &never).await,
@@ -91,7 +92,7 @@ impl Trim {
         let Some(first) = seen.first_to_stay().filter(|_| !room.state.denies_purge) else {
             return Ok(());
         };
-        // While a loss stands a person may want to fold again what is still there.
+        // While a loss stands the operator may want to fold the remaining messages again.
         if self.fold.store.open_loss(stream).await?.is_none() && self.is_ours(&room, &known).await? {
             let removed = self.fold.bus.purge_before(stream, first).await?;
             self.fold
@@ -108,14 +109,14 @@ impl Trim {
         Ok(())
     }
 
-    /// A retraction is remembered for as long as the stream may hold a copy of it, or a publisher repeat it: the stream's age and
-    /// the time in which repeats are dropped.
+    /// Removes retractions. One is remembered for as long as the stream may hold a copy of it, or a publisher may
+    /// repeat it: the stream's age and the dedup window.
     async fn forget_retractions(&self, room: &Room) -> Result<(), TermError> {
         let fold = &self.fold;
         if fold.source != Source::AppEvents || room.max_age.is_zero() {
             return Ok(());
         }
-        // An operator who accepts a loss may have all of the stream folded again.
+        // After a loss the operator may accept that the whole stream is folded again.
         if fold.store.open_loss(fold.source.stream()).await?.is_some() {
             return Ok(());
         }
@@ -123,7 +124,7 @@ impl Trim {
         let kept = room.max_age.saturating_add(horizon.max(room.duplicate_window));
         let rows = fold.store.forget(Kept::Retractions, kept).await?;
         if rows > 0 {
-            debug!(rows, "retractions that are older than the stream are forgotten");
+            debug!(rows, "removed retractions that are older than the stream");
         }
         Ok(())
     }
@@ -144,15 +145,15 @@ impl Trim {
             by_age: known.by_age.map(i64::unsigned_abs),
             acknowledged: None,
         };
-        // Most rounds have nothing to remove, and consumers need not be listed.
+        // Most rounds remove nothing, so consumers need not be listed.
         if seen.first_to_stay().is_some() {
             seen.acknowledged = self.fold.bus.acknowledged(self.fold.source.stream()).await?;
         }
         Ok(seen)
     }
 
-    /// Whether the message at the cursor is the one that was folded: another stream, or an older copy of this one, holds
-    /// messages that were not.
+    /// Whether the message at the cursor is the folded one: another stream, or an older copy of this one, holds
+    /// messages that were not folded.
     async fn is_ours(&self, room: &Room, known: &Trimmable) -> Result<bool, TermError> {
         let cursor = &known.cursor;
         if room.state.created_ns != cursor.created_ns {
@@ -171,7 +172,7 @@ impl Trim {
         if room.state.denies_purge && untrimmed.get() == 0 {
             warn!(
                 stream,
-                "the stream has deny_purge and is not trimmed; `rolekeeper migrate` tells the way out"
+                "the stream has deny_purge and is not trimmed; `rolekeeper migrate` prints how to change that"
             );
         }
         untrimmed.set(i64::from(room.state.denies_purge));
@@ -185,7 +186,7 @@ impl Trim {
             error!(
                 stream,
                 "the stream is full and publishers are refused: {:.0} of {} bytes are not folded, or too young to be \
-                 removed. To make room: a larger limit for `rolekeeper migrate`",
+                 removed. To make room: `rolekeeper migrate` with a larger limit",
                 seen.held_bytes(),
                 room.state.max_bytes
             );
@@ -194,7 +195,7 @@ impl Trim {
     }
 }
 
-/// The time `span` before the server's now, Unix nanoseconds.
+/// The time `span` before the server's current time, Unix nanoseconds.
 fn before(room: &Room, span: Duration) -> i64 {
     room.now_ns
         .saturating_sub(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))

@@ -1,7 +1,7 @@
-//! How far the fold is behind, looked at from outside its terms.
+//! The lag of the fold, measured from outside its leaderships.
 //!
-//! Owns the gauges of lag and the readiness of a fold that moves no more. Must never depend on a commit or a delivery: it
-//! is what shows that there are none.
+//! Owns the gauges of lag and the readiness of a fold that no longer moves. Must never depend on a commit or a
+//! delivery: it shows their absence.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::{Fold, at};
 use crate::bus::StreamState;
 use crate::store::Cursor;
 
-/// How often the stream is asked where it ends.
+/// Interval at which the end of the stream is read.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(15);
-/// A fold that has not moved for so long while messages wait is not ready.
+/// A fold that has not moved for this long while messages wait is not ready.
 const BLOCKED_AFTER: Duration = Duration::from_secs(30);
 
-/// Where the fold is; nothing while another worker folds.
+/// The position of the fold; empty while another worker folds.
 #[derive(Debug, Default)]
 pub(super) struct Pulse(Mutex<Option<Beat>>);
 
@@ -28,7 +28,7 @@ struct Beat {
     stored_ns: i64,
     /// Since when messages are known to wait behind it.
     waiting_since: Option<Instant>,
-    /// Was said to be not ready.
+    /// Whether it was reported as not ready.
     blocked: bool,
 }
 
@@ -37,7 +37,7 @@ impl Pulse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The cursor is here. Returns whether the fold was said to be blocked before.
+    /// Notes the position of the cursor. Returns whether the fold was reported as blocked before.
     pub(super) fn at(&self, cursor: &Cursor) -> bool {
         let mut beat = self.lock();
         let before = beat.filter(|before| before.seq == cursor.last_seq);
@@ -51,24 +51,24 @@ impl Pulse {
         was_blocked && before.is_none()
     }
 
-    /// The stream ends here, as far as a term has seen.
+    /// Notes the end of the stream, as far as a leadership has seen it.
     pub(super) fn ends_at(&self, last_seq: u64) {
         self.look(Some(last_seq));
     }
 
-    /// This worker does not fold.
+    /// Notes that this worker does not fold.
     fn rest(&self) {
         *self.lock() = None;
     }
 
-    /// For how long messages have waited while the cursor stood still; none while this worker does not fold.
+    /// How long messages have waited while the cursor did not move; none while this worker does not fold.
     fn look(&self, last_seq: Option<u64>) -> Option<(Beat, Duration)> {
         let mut beat = self.lock();
         let beat = beat.as_mut()?;
         match last_seq {
             Some(last) if last <= beat.seq.unsigned_abs() => beat.waiting_since = None,
             Some(_) => drop(beat.waiting_since.get_or_insert_with(Instant::now)),
-            // What waited still waits, as far as anybody can tell.
+            // Without a new end, waiting messages are taken to wait still.
             None => {}
         }
         let waits = beat
@@ -81,7 +81,7 @@ impl Pulse {
 }
 
 impl Fold {
-    /// Looks at the end of the stream again and again, until told to stop.
+    /// Reads the end of the stream at each interval, until the stop is requested.
     pub(super) async fn watch(&self, pulse: &Pulse, stop: &CancellationToken) {
         while stop
             .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
@@ -156,7 +156,7 @@ impl Fold {
         }
     }
 
-    /// Another worker folds, or none: what this one knew of the lag is no longer true.
+    /// Clears the lag: another worker folds, or none, so the last value is no longer true.
     pub(super) fn forget_lag(&self, pulse: &Pulse) {
         let labels = &[self.source.stream()];
         pulse.rest();
@@ -199,7 +199,7 @@ mod tests {
             assert_eq!(beat.blocked, blocked, "{last_seq:?}");
             tokio::time::advance(Duration::from_secs(after)).await;
         }
-        assert!(!pulse.at(&cursor(5)), "a new term alone changes nothing");
+        assert!(!pulse.at(&cursor(5)), "a new leadership alone changes nothing");
         assert!(pulse.at(&cursor(6)), "the message was folded");
         let (beat, waits) = pulse.look(Some(9)).expect("this worker folds");
         assert_eq!((beat.blocked, waits), (false, Duration::ZERO));

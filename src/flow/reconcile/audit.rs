@@ -1,7 +1,7 @@
-//! Decisions into the audit.
+//! Writes decisions to the audit.
 //!
-//! Owns which row a change is decided in, and what becomes of rows that are open. Must never complete a row that
-//! was neither answered nor seen done.
+//! Owns in which row a change is decided, and how open rows end. Must never complete a row whose change was neither
+//! acknowledged by Auth0 nor seen in a profile.
 
 use tracing::warn;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
 use rolekeeper_domain::rule::Manual;
 
 impl Reconcile {
-    /// Counts a change that a look saw done.
+    /// Counts a change whose effect an attempt saw in the profile.
     pub(super) fn count_confirmed(&self, change: Change) {
         self.metrics
             .role_changes
@@ -21,7 +21,8 @@ impl Reconcile {
             .inc();
     }
 
-    /// Tells of roles that somebody took away although they are earned; answers those that are left so.
+    /// Reports roles that another client removed although the user qualifies for them. Returns the roles that stay
+    /// removed by the rule's policy.
     pub(super) fn taken_away(
         &self,
         user: &str,
@@ -38,7 +39,7 @@ impl Reconcile {
             self.metrics.taken_away.with_label_values(&[answer]).inc();
             warn!(
                 user.id = user,
-                role, answer, "somebody took a role away that is earned"
+                role, answer, "a role the user qualifies for was removed by another client"
             );
             if manual == Manual::Alert {
                 left.push(role.to_owned());
@@ -47,8 +48,8 @@ impl Reconcile {
         left
     }
 
-    /// Writes down which managed roles another client gave or took away: what the look saw differs from what an earlier one
-    /// left, and it is none of the changes of ours that are `done`.
+    /// Records which managed roles another client granted or removed: the attempt's profile differs from what an
+    /// earlier attempt left, and the difference is none of our own changes in `done`.
     async fn audit_foreign(
         &self,
         tx: &mut Tx<'_>,
@@ -72,8 +73,8 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Brings the audit in line with what was seen and what is planned; answers the rows of the plan. Unless writes are off,
-    /// they say that it is about to be written.
+    /// Brings the audit in line with the profile and the plan. Returns the rows of the plan. Unless writes are off,
+    /// these rows are marked as about to be written.
     pub(super) async fn audit(
         &self,
         tx: &mut Tx<'_>,
@@ -106,7 +107,7 @@ impl Reconcile {
         for (role, change) in plan.changes() {
             let granted = *change == Change::Granted;
             let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
-            // With writes off nothing will come of an open change: it is closed below.
+            // With writes off, an open change will not be written: it is closed below.
             if let Some(open) = undone.iter().find(same).filter(|_| self.writes) {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
@@ -116,7 +117,7 @@ impl Reconcile {
             let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
-            // In shadow mode the same decision is made at each look, and belongs into the audit once.
+            // In shadow mode each attempt makes the same decision; the audit has it once.
             let decided_before = !self.writes
                 && of
                     .known

@@ -1,4 +1,4 @@
-//! Which tenant the database belongs to.
+//! Binds the database to a tenant.
 //!
 //! Owns the moment of binding. Must never bind to a domain that has not granted a token.
 
@@ -8,7 +8,7 @@ use super::Reconcile;
 use crate::store::StoreError;
 
 impl Reconcile {
-    /// Binds the database to the tenant, once that has granted a token: a domain with a slip in it binds nothing.
+    /// Binds the database to the tenant once the tenant has granted a token. So a mistyped domain binds nothing.
     pub(super) async fn bind(&self) -> Result<(), StoreError> {
         if let Err(why) = self.reader.authorize().await {
             info!("the database is not bound to a tenant yet: {why}");

@@ -1,7 +1,8 @@
-//! What is kept back until a person acts: revokes while a stream's loss stands, and a mass of either kind.
+//! Changes that are held until the operator acts: revokes while a stream's loss stands, and a mass of changes of either
+//! kind.
 //!
-//! Owns the way a look ends whose changes are held; `leave` asks the brakes. Must never write what is held, and never
-//! hold what a person has just released.
+//! Owns the end of an attempt whose changes are held; `leave` asks the brakes. Must never write what is held, and never
+//! hold what the operator has just released.
 
 use tracing::{debug, error, warn};
 
@@ -15,7 +16,7 @@ use rolekeeper_domain::plan::{Change, Plan, SeenRoles, plan};
 /// The kinds of changes of one user that are held.
 #[derive(Debug, Default)]
 pub(super) struct Braked {
-    /// Revokes wait for a stream's loss.
+    /// Revokes are held because of a stream's loss.
     loss: bool,
     /// Changes whose brake is engaged.
     brakes: Vec<Change>,
@@ -35,7 +36,7 @@ impl Braked {
         }
     }
 
-    /// What is left of a plan when the held changes are taken out.
+    /// The rest of a plan without the held changes.
     pub(super) fn without_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
         if self.held_by().is_none() {
             return full;
@@ -46,15 +47,16 @@ impl Braked {
         };
         let mut wants = standing.wants();
         wants.retain(|want| !held(want.role));
-        plan(seen, &wants).expect("these roles were planned over just now")
+        plan(seen, &wants).expect("these roles were part of the first plan")
     }
 }
 
 impl Reconcile {
-    /// What of a plan is held, by the leave that was had before the profile was read. Takes no lock.
+    /// Determines which changes of a plan are held, by the permission obtained before the profile was read. Takes no
+    /// lock.
     ///
     /// # Errors
-    /// A change that was not expected, for which the brake must be asked before the profile is read again.
+    /// A change was not expected: the brake must be asked for it before the profile is read again.
     pub(super) fn brake(
         &self,
         claim: &Claim,
@@ -86,7 +88,7 @@ impl Reconcile {
         Ok(braked)
     }
 
-    /// Holds a user without a call, when our own records say that nothing is to be done but what is held anyway.
+    /// Holds a user without a call when our own records show that only held changes remain.
     pub(super) async fn hold_unseen(
         &self,
         tx: &mut Tx<'_>,
@@ -109,7 +111,7 @@ impl Reconcile {
         if !awaits().all(held) {
             return Ok(false);
         }
-        // From here on under their locks, so that nobody lets go of them before we are through.
+        // From here on under the brakes' locks, so that the operator cannot release them before this transaction ends.
         let engaged = brakes::engaged(tx).await?;
         let mut braked = Braked::default();
         for change in awaits() {
@@ -133,12 +135,12 @@ impl Reconcile {
                 assignments::decided(tx, user, name, wanted, below_since).await?;
             }
         }
-        debug!(user.id = claim.user.as_str(), ?why, "held without a look");
+        debug!(user.id = claim.user.as_str(), ?why, "held without an attempt");
         looks::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
         Ok(true)
     }
 
-    /// Ends a look as of `generation`: the user is in step, but for what is held.
+    /// Ends an attempt as of `generation`: the user is up to date apart from held changes.
     pub(super) async fn finish(
         &self,
         tx: &mut Tx<'_>,
@@ -153,10 +155,14 @@ impl Reconcile {
         };
         let engaged = brakes::engaged(tx).await?;
         if braked.brakes.iter().all(|change| engaged.contains(change)) {
-            debug!(user.id = claim.user.as_str(), ?why, "changes wait for a person");
+            debug!(
+                user.id = claim.user.as_str(),
+                ?why,
+                "changes wait for the operator"
+            );
             looks::hold(tx, claim, generation, why, standing.again_at()).await
         } else {
-            // Let go of while we wrote the rest: nobody would release this user any more.
+            // The brake was released while the rest was written: no later release would reach this user.
             self.wake.notify_one();
             looks::again(tx, claim, std::time::Duration::ZERO, true, None).await
         }
@@ -176,7 +182,7 @@ impl Reconcile {
                 users = changes,
                 holders,
                 "brake engaged: {what} for {changes} users inside {} s, of {holders} holders (limits: {} and {} %). All {what} \
-                 are held. To look: rolekeeper brake; then: rolekeeper brake release {what}, or rolekeeper brake drop {what}",
+                 are held. To inspect: rolekeeper brake; then: rolekeeper brake release {what}, or rolekeeper brake drop {what}",
                 self.brake.window.as_secs(),
                 limits.number,
                 limits.share * 100.0
@@ -184,13 +190,13 @@ impl Reconcile {
         }
     }
 
-    /// Says at the start of a term what still waits for a person.
+    /// Logs at the start of leadership which users still wait for the operator.
     pub(super) async fn remind(&self) -> Result<(), StoreError> {
         for change in [Change::Granted, Change::Revoked] {
             let brake = self.store.brake(change, 0).await?;
             if let Some(since) = brake.engaged_at {
                 let (what, held) = (word(change), brake.held);
-                warn!(%since, held, "the brake on {what} is engaged, {held} users are held. To look: rolekeeper brake");
+                warn!(%since, held, "the brake on {what} is engaged, {held} users are held. To inspect: rolekeeper brake");
             }
         }
         Ok(())

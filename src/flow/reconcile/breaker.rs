@@ -1,8 +1,8 @@
-//! The circuit breaker: stops the stage when answers say nothing of single users.
+//! The circuit breaker: stops the stage when responses say nothing about single users.
 //!
-//! Owns the judgement whether failures are about a user or about all: no token, a scope that is missing, or one kind of
-//! refusal for different users in a row. Must never open for what one user alone meets, and never forget which users failed
-//! before it opened: they are due again once it closes.
+//! Owns the judgement whether failures concern one user or all: no token, a missing scope, or one kind of refusal for
+//! different users in a row. Must never open for failures of one user alone, and never forget which users failed before
+//! it opened: they are due again once it closes.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -11,19 +11,20 @@ use tokio::time::Instant;
 
 use rolekeeper_domain::pacer::Kind;
 
-/// Different users that are refused in a row, for one reason and with no other answer between, before the tenant and not the
-/// users are taken to be at fault.
+/// Different users refused in a row, for one reason and without another response in between, after which the tenant and
+/// not the users is taken to be at fault.
 const REFUSED_IN_A_ROW: usize = 5;
-/// An accepted call this young shows that the tenant takes our calls.
+/// An accepted call this recent shows that the tenant accepts our calls.
 const ACCEPTED_JUST_NOW: Duration = Duration::from_secs(10);
-/// Refusals that are further apart are not in a row: few users are refused for what is theirs, now and then.
+/// Refusals further apart do not count as consecutive: a few users are refused from time to time for reasons of their
+/// own.
 const STREAK_ENDS_AFTER: Duration = Duration::from_mins(10);
-/// Users that are remembered as woken; those parked before it opened are far fewer.
+/// Limit of users remembered as requeued; users parked before the breaker opened are far fewer.
 const MOST_WOKEN: usize = 1_000;
-/// The failure of users that were put back because the stage had to stop.
+/// The failure code of users that were requeued because the stage had to stop.
 pub(super) const STOPPED: &str = "stopped";
 
-/// Failures in a row of one kind of call.
+/// Consecutive failures of one kind of call.
 #[derive(Debug)]
 struct Streak {
     code: String,
@@ -32,80 +33,81 @@ struct Streak {
     last: Instant,
 }
 
-/// The breaker is open: the stage rests, but for probes.
+/// The breaker is open: the stage makes no calls apart from probes.
 #[derive(Debug)]
 struct Open {
     since: Instant,
     until: Instant,
     probes: u32,
-    /// No token could be had: any answer closes it.
+    /// No token could be obtained: any response closes the breaker.
     token: bool,
-    /// The kind of call that failed: one that is accepted closes it.
+    /// The kind of call that failed: an accepted call of this kind closes the breaker.
     kind: Kind,
     codes: BTreeSet<String>,
-    /// When the first of these failures was.
+    /// Time of the first of these failures.
     failing_since: Instant,
-    /// Users that failed and have not been right since; once there is none, it closes.
+    /// Users that failed and have not succeeded since; the breaker closes once this is empty.
     users: HashSet<String>,
 }
 
-/// What to make due again when the breaker closes.
+/// The failures whose users are requeued when the breaker closes.
 #[derive(Debug)]
 pub(super) struct Closing {
-    /// The failures.
+    /// The failure codes.
     pub(super) codes: Vec<String>,
-    /// How long ago the first of them was.
+    /// Time since the first of these failures.
     pub(super) failing_for: Duration,
 }
 
-/// One stage's breaker.
+/// The breaker of one stage.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     open: Option<Open>,
     reads: Option<Streak>,
     writes: Option<Streak>,
-    /// Made due again when it last closed: if they fail once more it is their own fault.
+    /// Users requeued at the last close: a new failure of theirs is their own.
     woken: HashSet<String>,
     accepted: Option<(String, Instant)>,
-    /// The urgency of the user that was taken in hand last.
+    /// The urgency of the user taken last.
     taken: i16,
 }
 
 impl Breaker {
-    /// When the next probe may be made; none while it is closed.
+    /// Time of the next probe; none while the breaker is closed.
     pub(super) fn until(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.until)
     }
 
-    /// A user of this urgency was taken in hand.
+    /// Notes that a user of this urgency was taken.
     pub(super) fn taken(&mut self, urgency: i16) {
         self.taken = urgency;
     }
 
-    /// The urgency to begin the next probe with: the one after that of the last.
+    /// The urgency with which the next probe begins: the one after the urgency of the last probe.
     pub(super) fn next_probe(&self) -> i16 {
         self.taken + 1
     }
 
-    /// Probes that have failed.
+    /// Number of failed probes.
     pub(super) fn probes(&self) -> u32 {
         self.open.as_ref().map_or(0, |open| open.probes)
     }
 
-    /// Whether it is open and a look that `began` then is none of its probes: such a look neither closes nor prolongs it.
+    /// Whether the breaker is open and an attempt that `began` then is none of its probes. An earlier attempt neither
+    /// closes nor prolongs it.
     fn is_before(&self, began: Instant) -> bool {
         self.open.as_ref().is_some_and(|open| began < open.since)
     }
 
-    /// Another user's call was accepted just now.
+    /// Whether another user's call was accepted just now.
     pub(super) fn accepts_others(&self, user: &str) -> bool {
         self.accepted
             .as_ref()
             .is_some_and(|(other, at)| other != user && at.elapsed() < ACCEPTED_JUST_NOW)
     }
 
-    /// The last call of a look at `user` was accepted, which is `done` when it came to its end. Answers what has to be done for
-    /// the breaker to close, if it can.
+    /// Notes that the last call of an attempt at `user` was accepted; `done` says whether the attempt completed.
+    /// Returns what has to be done to close the breaker, if it can close.
     pub(super) fn accepted(&mut self, user: &str, began: Instant, kind: Kind, done: bool) -> Option<Closing> {
         if self.is_before(began) {
             return None;
@@ -126,7 +128,7 @@ impl Breaker {
         closes.then(|| self.closing()).flatten()
     }
 
-    /// Auth0 answered a call, whatever it said: there is a token.
+    /// Notes that Auth0 responded to a call, with any response: there is a token.
     pub(super) fn answered(&self, began: Instant) -> Option<Closing> {
         let token = self.open.as_ref().is_some_and(|open| open.token);
         (token && !self.is_before(began))
@@ -143,7 +145,8 @@ impl Breaker {
         })
     }
 
-    /// Closes; `woken` were made due again. Those of an earlier time that have not been right since stay remembered.
+    /// Closes the breaker; `woken` were requeued. Users of an earlier close that have not succeeded since stay
+    /// remembered.
     pub(super) fn close(&mut self, woken: Vec<String>) {
         let before = std::mem::take(&mut self.woken);
         *self = Self {
@@ -153,7 +156,8 @@ impl Breaker {
         };
     }
 
-    /// A call of `user` failed with `code`. Answers the number of users once so many have in a row that it must be the tenant.
+    /// Notes that a call of `user` failed with `code`. Returns the number of users once so many failed in a row that
+    /// the tenant must be the cause.
     pub(super) fn refused(&mut self, user: &str, kind: Kind, code: &str) -> Option<usize> {
         if self.woken.contains(user) {
             return None;
@@ -178,7 +182,7 @@ impl Breaker {
         (streak.users.len() >= REFUSED_IN_A_ROW).then_some(streak.users.len())
     }
 
-    /// Opens, or stays open after a probe that failed. Answers whether it was closed before.
+    /// Opens the breaker, or keeps it open after a failed probe. Returns whether it was closed before.
     pub(super) fn hold(&mut self, user: &str, began: Instant, stop: &Stop, probe_after: Duration) -> bool {
         let now = Instant::now();
         let before = self.is_before(began);
@@ -208,14 +212,14 @@ impl Breaker {
     }
 }
 
-/// What makes the stage stop.
+/// The reason why the stage stops.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// No token could be had.
+    /// No token could be obtained.
     pub(super) token: bool,
     /// The kind of call that failed.
     pub(super) kind: Kind,
-    /// What the failures have in common.
+    /// The code that the failures share.
     pub(super) code: Option<String>,
 }
 
@@ -249,7 +253,7 @@ mod tests {
         assert!(!accept(&mut breaker, Kind::Read));
         assert!(
             refused(&mut breaker, &["e"], "402"),
-            "a read says nothing of writes"
+            "an accepted read proves nothing about writes"
         );
         let stop = Stop {
             token: false,
@@ -262,7 +266,7 @@ mod tests {
         breaker.close(vec!["a".to_owned()]);
         assert!(
             !refused(&mut breaker, &["a", "b", "c", "d", "e"], "402"),
-            "a was woken"
+            "a was requeued"
         );
     }
 
@@ -291,7 +295,7 @@ mod tests {
             closing.is_some()
         };
         assert!(!reads("a", false) && !reads("z", true) && !reads("a", true));
-        assert!(reads("b", true), "no user is left that failed");
+        assert!(reads("b", true), "each failed user has succeeded");
         breaker.close(vec!["a".to_owned()]);
         breaker.accepted("a", Instant::now(), Kind::Read, false);
         assert!(breaker.woken.contains("a"));

@@ -1,8 +1,8 @@
-//! Asks Auth0 whether a record of its log is as it was told.
+//! Asks Auth0 whether a record of its log is as it was delivered.
 //!
-//! Owns the call, the comparison and the patience. A record that cannot be confirmed is reported, and nothing is restored
-//! for its sake. Must never hold a transaction across a call, never ask for a record that no look needs, and never ask
-//! faster than the tenant's log may be read.
+//! Owns the call, the comparison and the retries. A record that cannot be confirmed is reported, and nothing is
+//! restored because of it. Must never hold a transaction across a call, never ask for a record that no attempt needs,
+//! and never ask faster than the tenant's log may be read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +21,21 @@ use rolekeeper_domain::log_record::{self, LogRecord, Tells, WrittenRoles};
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
-/// How often the queue is looked at.
+/// Interval at which the queue of records is read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Records taken at once.
+/// Records taken in one read.
 const AT_ONCE: i64 = 16;
-/// Between two calls where the plan counts readings of the log apart: half of the 100 a minute of the smallest such plan.
+/// Delay between two calls where the plan counts log reads separately: half of the 100 a minute of the smallest such
+/// plan.
 const APART: Duration = Duration::from_millis(1_200);
-/// How long a record that Auth0 does not know is asked for again. It appears in the log some seconds after the write.
+/// Period in which a record that Auth0 does not know is requested again. A record appears in the log some seconds after
+/// the write.
 const UNKNOWN_FOR: Duration = Duration::from_mins(10);
-/// How long a record is asked for that Auth0 answers nothing of use about: longer than its outages.
+/// Period after which a record without a usable response is given up: longer than outages of Auth0.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
-/// Longest wait between two asks.
+/// Longest wait between two requests for a record.
 const ASK_AT_LEAST_EVERY: Duration = Duration::from_mins(1);
-/// Times are kept to the microsecond.
+/// Times are stored to the microsecond.
 const SAME_TIME: time::Duration = time::Duration::milliseconds(1);
 
 /// Confirms records; runs where this worker reconciles.
@@ -42,12 +44,12 @@ pub(super) struct Confirm {
     pub(super) store: Store,
     pub(super) logs: LogReader,
     pub(super) metrics: Arc<Metrics>,
-    /// None where the plan counts readings of the log apart from those of users.
+    /// None where the plan counts log reads separately from reads of users.
     pub(super) gate: Option<Arc<Gate>>,
 }
 
 impl Confirm {
-    /// Asks for ever.
+    /// Confirms records until dropped.
     pub(super) async fn run(&self) -> Result<(), StoreError> {
         loop {
             let due = self.store.records_to_confirm(AT_ONCE).await?;
@@ -60,7 +62,7 @@ impl Confirm {
         }
     }
 
-    /// Asks for one record and keeps what Auth0 says.
+    /// Asks for one record and stores Auth0's verdict.
     async fn confirm(&self, asked: &Asked) -> Result<(), StoreError> {
         let Reply { result, rate, .. } = self.call(&asked.log_id).await;
         let verdict = match result {
@@ -69,14 +71,15 @@ impl Confirm {
             Ok(None) if asked.waited >= UNKNOWN_FOR => Verdict::Unknown,
             Ok(None) => return self.later(asked, None).await,
             Err(CallError::Scope { .. }) => Verdict::NoScope,
-            // Something in between may have said so; only Auth0's own word speaks of scopes, unless it stays so.
+            // A proxy in between may have denied the call. Only Auth0 itself names scopes, so a bare denial counts only
+            // once it has lasted.
             Err(why) if why.is_denied() && asked.waited >= UNKNOWN_FOR => Verdict::NoScope,
             Err(why) if asked.waited >= GIVEN_UP_AFTER => {
-                warn!(log_id = asked.log_id, "the record is given up: {why}");
+                warn!(log_id = asked.log_id, "the record will not be confirmed: {why}");
                 Verdict::Unanswered
             }
             Err(why) => {
-                debug!(log_id = asked.log_id, "the record could not be asked for: {why}");
+                debug!(log_id = asked.log_id, "the record could not be requested: {why}");
                 return self.later(asked, rate.retry_after).await;
             }
         };
@@ -98,7 +101,7 @@ impl Confirm {
         Ok(())
     }
 
-    /// One call, paid for like any other.
+    /// One call, charged to the rate limit like any other.
     async fn call(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
         let reply = if let Some(gate) = &self.gate {
             let mut permit = gate.look().await;
@@ -131,7 +134,7 @@ impl Confirm {
     }
 }
 
-/// Logs what Auth0 said, and what to do where it did not confirm.
+/// Logs Auth0's verdict, and what the operator has to do where the record is not confirmed.
 fn tell(asked: &Asked, verdict: Verdict) {
     let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
     let (client, theirs) = (&asked.client, &asked.roles);
@@ -142,16 +145,16 @@ fn tell(asked: &Asked, verdict: Verdict) {
             log_id,
             ?client,
             ?theirs,
-            "Auth0 does not know a record that the log stream delivered: nothing is restored for its sake. Find out who \
-             may post to the webhook or publish to auth0.logs.*"
+            "Auth0 does not know a record that the log stream delivered: nothing is restored because of it. Find out \
+             which systems may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::Differs => error!(
             user.id = user,
             log_id,
             ?client,
             ?theirs,
-            "Auth0 has another record under this log_id than was delivered: nothing is restored for its sake. Find out \
-             who may post to the webhook or publish to auth0.logs.*"
+            "Auth0's record under this log_id differs from the delivered one: nothing is restored because of it. Find out \
+             which systems may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::NoScope => warn!(
             user.id = user,
@@ -166,13 +169,13 @@ fn tell(asked: &Asked, verdict: Verdict) {
             log_id,
             ?client,
             ?theirs,
-            "Auth0 has answered nothing of use about a record for a day: nothing is restored for its sake. Compare the \
+            "Auth0 gave no usable response about a record for a day: nothing is restored because of it. Compare the \
              profile with the tenant's log by hand"
         ),
     }
 }
 
-/// Logs what Auth0 said of a record under our own client id that is none of our writes.
+/// Logs Auth0's verdict on a record under our own client id that is none of our writes.
 fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
     let (user, log_id, roles) = (asked.user.as_str(), asked.log_id.as_str(), &asked.roles);
     match verdict {
@@ -196,26 +199,26 @@ fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
             log_id,
             ?roles,
             "Auth0 does not confirm a record under our own client id that the log stream delivered: it stops nothing. Find out \
-             who may post to the webhook or publish to auth0.logs.*"
+             which systems may post to the webhook or publish to auth0.logs.*"
         ),
         Verdict::NoScope => warn!(
             user.id = user,
             log_id,
             ?roles,
-            "a record tells of a write under our own client id that this rolekeeper did not make, and our client may not read \
-             the tenant's log: writes go on. Grant it the scopes read:logs and read:logs_users"
+            "a record reports a write under our own client id that this rolekeeper did not make, and our client may not read \
+             the tenant's log: writes continue. Grant it the scopes read:logs and read:logs_users"
         ),
         Verdict::Unanswered => error!(
             user.id = user,
             log_id,
             ?roles,
-            "Auth0 has answered nothing of use about a record under our own client id for a day: it stops nothing. Look for \
+            "Auth0 gave no usable response about a record under our own client id for a day: it stops nothing. Look for \
              its log_id in the tenant's log"
         ),
     }
 }
 
-/// Whether Auth0's record says the same as the one that was delivered: user, client, times and roles.
+/// Whether Auth0's record equals the delivered one in user, client, times and roles.
 fn is_same(asked: &Asked, body: &[u8]) -> bool {
     let Ok(record) = log_record::parse(body) else {
         return false;

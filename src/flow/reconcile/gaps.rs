@@ -1,12 +1,13 @@
-//! Reads from the tenant's log what its stream has dropped.
+//! Reads records from the tenant's log that its stream has dropped.
 //!
-//! Owns the checkpoint and the pace. What is read goes the way of the webhook: AUTH0_LOGS drops what it has by the
-//! record's id inside its duplicate window, and a record is only a hint, so that one taken twice does nothing. Must
-//! never hold up looks: its calls come last, its troubles are its own, and no refusal pauses the stage.
+//! Owns the checkpoint and the pace. Records take the same way as the webhook's: AUTH0_LOGS drops known ones by the
+//! record's id inside its duplicate window, and a record is only a hint, so a record that is taken twice does nothing.
+//! Must never delay attempts: its calls come last, its errors affect only itself, and no refusal opens the circuit
+//! breaker.
 //!
-//! **Delay.** Only records that are some time old are taken, and the checkpoint stays before the first that is not.
-//! So the stream gets to deliver first, and a record that appears late among the others (ids trail dates by up to 5.4 s,
-//! measured) is still behind the checkpoint.
+//! **Delay.** Only records of a certain age are taken, and the checkpoint stays before the first younger one. So the
+//! stream gets to deliver first, and a record that appears late among the others (ids trail dates by up to 5.4 s,
+//! measured) still lies after the checkpoint.
 
 mod place;
 
@@ -30,14 +31,15 @@ use rolekeeper_domain::log_record::{self, Tells};
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
-/// Between two pages while it is behind: half of the 100 readings a minute of the smallest plan that counts them apart.
+/// Delay between two pages while the gap filler is behind: half of the 100 reads a minute of the smallest plan that
+/// counts them separately.
 const PAGE_PAUSE: Duration = Duration::from_millis(1_200);
-/// How long looks that are due go first; after that one page is read all the same.
+/// Period in which due attempts go first; after it one page is read all the same.
 const LAST_FOR: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// AUTH0_LOGS knows ids for two hours: what is older, and tells nothing, would only be stored a second time.
+/// AUTH0_LOGS knows ids for two hours: an older record that carries no information would only be stored a second time.
 const WINDOW: time::Duration = time::Duration::hours(2);
-/// A date further ahead than this is wrong, and not waited for.
+/// A date further ahead than this is wrong, and is not waited for.
 const AHEAD: time::Duration = time::Duration::hours(1);
 
 /// The gap filler; runs where this worker reconciles.
@@ -48,21 +50,21 @@ pub(super) struct GapFiller {
     pub(super) logs: LogReader,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: GapFillerConfig,
-    /// None where the plan counts readings of the log apart from those of users.
+    /// None where the plan counts log reads separately from reads of users.
     pub(super) gate: Option<Arc<Gate>>,
 }
 
-/// Why a reading came to nothing.
+/// The reason why a read failed.
 enum Trouble {
     Store(StoreError),
-    /// Auth0 gave no page.
+    /// Auth0 returned no page.
     Call {
         error: CallError,
         retry_after: Option<Duration>,
     },
-    /// The place was lost, and said to be; the next one may be lost too, and is not asked for at once.
+    /// The checkpoint was lost, which is reported. The next one may be lost too, so it is not requested at once.
     Lost,
-    /// What was read could not be stored; it is read again.
+    /// Records could not be stored; they are read again.
     Unstored(String),
 }
 
@@ -72,18 +74,18 @@ impl From<StoreError> for Trouble {
     }
 }
 
-/// What past readings have taught.
+/// The retry state of the gap filler.
 struct Course {
-    /// Readings in a row that came to nothing.
+    /// Consecutive failed reads.
     failures: u32,
-    /// It has been said that Auth0 does not let us read.
+    /// It is already reported that Auth0 does not let us read.
     refused: bool,
-    /// Records a page.
+    /// Records per page.
     take: u32,
 }
 
 impl GapFiller {
-    /// Reads for ever.
+    /// Reads until dropped.
     pub(super) async fn run(&self) -> Result<(), StoreError> {
         let mut course = Course {
             failures: 0,
@@ -103,7 +105,7 @@ impl GapFiller {
         }
     }
 
-    /// Reads one page and stores what is ready; answers how long to wait.
+    /// Reads one page and stores the records that are ready. Returns how long to wait.
     async fn read_on(&self, take: u32) -> Result<Duration, Trouble> {
         let Some(at) = self.store.log_checkpoint().await? else {
             return self.begin().await;
@@ -113,7 +115,7 @@ impl GapFiller {
             Err(why) => return self.begin_anew(&at, &why).await,
         };
         if page.is_empty() && self.is_lost(&at).await? {
-            let why = "nothing lies behind it, although the log has newer records";
+            let why = "no record follows it, although the log has newer records";
             return self.begin_anew(&at, why).await;
         }
         let now = crate::clock::now();
@@ -127,14 +129,14 @@ impl GapFiller {
         Ok(if behind { PAGE_PAUSE } else { self.config.delay })
     }
 
-    /// Whether the stream has had its time to deliver it.
+    /// Whether the stream has had its time to deliver the record.
     fn is_ready(&self, record: &Record, now: OffsetDateTime) -> bool {
         record
             .date
             .is_none_or(|date| date <= now - self.config.delay || date > now + AHEAD)
     }
 
-    /// Stores records and then, only then, moves the checkpoint behind them.
+    /// Stores records and only then moves the checkpoint past them.
     async fn store_records(&self, records: &[Record], now: OffsetDateTime) -> Result<(), Trouble> {
         let Some(last) = records.last() else {
             return Ok(());
@@ -174,7 +176,7 @@ impl GapFiller {
         Ok(())
     }
 
-    /// One call, when nobody else needs it.
+    /// One call, made when no attempt needs the rate limit.
     async fn page(&self, call: impl AsyncFnOnce() -> Reply<Page>) -> Result<Page, Trouble> {
         let mut permit = self.leave().await?;
         let Reply { result, rate, .. } = call().await;
@@ -193,7 +195,8 @@ impl GapFiller {
         })
     }
 
-    /// Leave for a call, after users who are due. Where the plan counts readings apart there is nobody to wait for.
+    /// Obtains permission for a call, after users who are due. Where the plan counts log reads separately there is
+    /// nothing to wait for.
     async fn leave(&self) -> Result<Option<Permit>, StoreError> {
         let Some(gate) = &self.gate else {
             return Ok(None);
@@ -217,7 +220,7 @@ impl GapFiller {
         };
     }
 
-    /// Says what a person must know, once, and answers how long to wait.
+    /// Reports once what the operator must know. Returns how long to wait.
     fn went_wrong(&self, trouble: &Trouble, course: &mut Course) -> Duration {
         course.failures = course.failures.saturating_add(1);
         let mut floor = Duration::ZERO;
@@ -230,24 +233,24 @@ impl GapFiller {
                         self.metrics.tenant_log.refused.set(1);
                         error!(
                             "the gap filler may not read the tenant's log: {error}. Grant the client the scope \
-                             read:logs, or set LOG_GAP_FILLER=off. Everything else goes on; it tries again by itself"
+                             read:logs, or set LOG_GAP_FILLER=off. Everything else continues; the gap filler retries by itself"
                         );
                     }
                     CallError::Later {
                         why: LaterWhy::BadAnswer,
                         ..
                     } => {
-                        // A page may be too large for us: fewer records go into a smaller one.
+                        // A page may be too large for us: a smaller request returns a smaller page.
                         course.take = (course.take / 10).max(1);
                         warn!(
-                            "the gap filler got no page: {error}; asking for {} records next",
+                            "the gap filler received no page: {error}; the next request asks for {} records",
                             course.take
                         );
                     }
-                    _ => debug!("the gap filler got no page: {error}"),
+                    _ => debug!("the gap filler received no page: {error}"),
                 }
             }
-            Trouble::Unstored(why) => debug!("the gap filler could not store: {why}"),
+            Trouble::Unstored(why) => debug!("the gap filler could not store the records: {why}"),
             Trouble::Lost | Trouble::Store(_) => {}
         }
         let jitter = rand::rng().random_range(0.5..1.0);
@@ -255,17 +258,17 @@ impl GapFiller {
     }
 }
 
-/// Whether the client is not let to the log.
+/// Whether the error denies the client access to the log.
 fn may_not_read(error: &CallError) -> bool {
     matches!(error, CallError::Scope { .. } | CallError::Credentials { .. }) || error.is_denied()
 }
 
-/// Whether a record is worth storing: one older than the stream's memory only if it tells something.
+/// Whether a record is worth storing: a record older than the stream's duplicate window only if it carries information.
 fn is_wanted(record: &Record, now: OffsetDateTime) -> bool {
     if record.date.is_none_or(|date| date > now - WINDOW) {
         return true;
     }
-    // What cannot be read is for the fold to judge.
+    // The fold judges a record that cannot be read.
     log_record::parse(record.json.get().as_bytes())
         .map_or(true, |read| read.tells != Tells::Other || read.says.is_some())
 }

@@ -1,7 +1,7 @@
-//! What happens to a user whose look did not come to its end.
+//! Handles a user whose attempt did not complete.
 //!
-//! Owns the sorting by who acts next: the user waits, the user is parked, or the whole stage rests. Must never use up
-//! attempts for what is not the user's fault, and never give up on a user in silence.
+//! Owns the sorting by what acts next: the user waits, the user is parked, or the whole stage stops. Must never use up
+//! attempts for failures that the user did not cause, and never give up on a user without a report.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::store::{Claim, StoreError, looks};
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 
-/// How much longer than until the next probe a user waits that failed while the stage had to stop: other users are probed
-/// with first.
+/// Extra delay, after the next probe, of a user that failed while the stage had to stop, so that other users are probed
+/// first.
 const OTHERS_FIRST: Duration = Duration::from_millis(500);
 
-/// A look that failed at Auth0.
+/// An attempt that failed at Auth0.
 struct Failure<'a> {
     claim: &'a Claim,
     began: Instant,
@@ -38,9 +38,9 @@ impl Reconcile {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a look: closes the breaker after a good one, gives the user back after any other. `last`: the last call that was
-    /// made, and whether Auth0 did what it asked. By that call alone the look is judged: a read that was accepted says
-    /// nothing of the write that was refused after it.
+    /// Ends an attempt: closes the breaker after a success, requeues the user after a failure. `last` is the last call
+    /// that was made, and whether Auth0 did what it asked. Only that call counts: an accepted read says nothing about
+    /// the write that was refused after it.
     pub(super) async fn give_back(
         &self,
         claim: &Claim,
@@ -61,13 +61,13 @@ impl Reconcile {
                 return;
             }
             Err(LookError::Store(why)) if why.is_about_the_data() => {
-                let reason = format!("what is stored of the user cannot be kept: {why}");
+                let reason = format!("the user's data cannot be stored: {why}");
                 self.stumbled(claim, &why.to_string(), reason).await
             }
             Err(why @ LookError::Panicked) => self.stumbled(claim, &why.to_string(), why.to_string()).await,
             Err(LookError::Store(why)) => {
-                // The lease runs out by itself and the next look reads the profile.
-                warn!("look broken off: {why}; the user is looked at again when the lease ends");
+                // The lease expires by itself, and the next attempt reads the profile.
+                warn!("attempt aborted: {why}; the user is retried when the lease ends");
                 return;
             }
             Err(LookError::TooLate) => self.read_again(claim).await,
@@ -83,7 +83,7 @@ impl Reconcile {
             }
         };
         if let Err(why) = written {
-            warn!("giving the user back failed: {why}; the user is looked at again when the lease ends");
+            warn!("requeueing the user failed: {why}; the user is retried when the lease ends");
         }
     }
 
@@ -114,7 +114,7 @@ impl Reconcile {
         self.put(failure, next).await
     }
 
-    /// What the user's wait may not fall short of.
+    /// The minimum delay of the user's next attempt.
     fn floor(&self, failure: &Failure<'_>) -> Option<Duration> {
         match failure.error {
             CallError::Later {
@@ -145,7 +145,7 @@ impl Reconcile {
                 looks::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Parked { reason, .. } => {
-                error!("parked for a person: {reason}");
+                error!("parked for the operator: {reason}");
                 looks::park(&mut tx, claim, &reason, failed.code).await?;
             }
             Next::StagePaused { reason, probe_after } => {
@@ -162,7 +162,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Whether what the user met is what any user would meet, and why.
+    /// Whether any user would meet this failure, and the reason.
     async fn is_the_tenants(&self, failure: &Failure<'_>) -> Option<String> {
         let Failure {
             claim, kind, error, ..
@@ -177,7 +177,7 @@ impl Reconcile {
         };
         if let Some(users) = users {
             return Some(format!(
-                "{users} users in a row failed in the same way, so it is not their fault: {error}"
+                "{users} users in a row failed in the same way, so the cause is not a single user: {error}"
             ));
         }
         let other_says = error.is_denied() && kind == Kind::Read && !self.breaker().accepts_others(user);
@@ -189,7 +189,7 @@ impl Reconcile {
         refused.map(|error| format!("Auth0 refuses to read any user: {error}"))
     }
 
-    /// Asks for a user that does not exist. Answers the error if even that is denied.
+    /// Asks for a user that does not exist. Returns the error if even that call is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
         let mut permit = self.gate.look().await;
         let Reply { result, rate, .. } = self.reader.get_nobody().await;
@@ -204,7 +204,8 @@ impl Reconcile {
         result.err().filter(stops)
     }
 
-    /// Counts a failure for what is stored of the user, or would be, or what we make of it; it would fail again at each look.
+    /// Counts a failure caused by the user's data, stored or to be stored, or by our handling of it; it would recur at
+    /// each attempt.
     async fn stumbled(&self, claim: &Claim, why: &str, reason: String) -> Result<(), StoreError> {
         let failures = failures(claim);
         let ended = Ended::Doubtful {
@@ -214,14 +215,14 @@ impl Reconcile {
         let mut tx = self.store.begin().await?;
         match next(ended, failures, base_delay(failures), rand::random(), None) {
             Next::Parked { reason, .. } => {
-                error!("parked for a person: {reason}");
+                error!("parked for the operator: {reason}");
                 looks::park(&mut tx, claim, &reason, None).await?;
             }
             Next::Again { after, .. } => {
                 warn!(
                     attempt = failures,
                     again_in_s = after.as_secs_f64(),
-                    "look broken off: {why}"
+                    "attempt aborted: {why}"
                 );
                 let failed = Failed { why, code: None };
                 looks::failed(&mut tx, claim, after, failed, true).await?;
@@ -231,7 +232,7 @@ impl Reconcile {
         Ok(tx.commit().await?)
     }
 
-    /// Pauses the stage; loud once.
+    /// Opens the circuit breaker; logs an error only the first time.
     fn hold(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
         let Failure {
             claim,
@@ -258,26 +259,26 @@ impl Reconcile {
         if opened {
             self.metrics.breaker_opened.inc();
             error!(
-                "reconcile is paused: {reason}. Nothing is lost; it goes on by itself once that is mended"
+                "reconcile is paused by the circuit breaker: {reason}. Nothing is lost; it resumes by itself once that is fixed"
             );
             self.readiness
-                .not_ready(super::STAGE, format!("paused: {reason}"));
+                .not_ready(super::STAGE, format!("circuit breaker open: {reason}"));
         }
         self.metrics.reconcile_paused.set(1);
     }
 
-    /// Closes the breaker, once all who failed for what opened it are due again.
+    /// Closes the breaker, once all users that failed for its cause are due again.
     async fn close(&self, closing: Option<Closing>) {
         let Some(Closing { codes, failing_for }) = closing else {
             return;
         };
-        // The first may have been given back a moment before it was noted here.
+        // The first user may have been requeued a moment before the failure was noted here.
         let within = failing_for + super::lease_for(self.request_timeout);
         let woken = match self.store.wake_failed(&codes, within).await {
             Ok(woken) => woken,
             Err(why) => {
                 warn!(
-                    "Auth0 accepts our calls again, but the users that failed could not be made due: {why}"
+                    "Auth0 accepts our calls again, but the users that failed could not be requeued: {why}"
                 );
                 return;
             }
@@ -287,7 +288,7 @@ impl Reconcile {
         }
         info!(
             users = woken.len(),
-            "Auth0 accepts our calls again, reconcile goes on"
+            "Auth0 accepts our calls again, reconcile continues"
         );
         self.breaker().close(woken);
         self.stand("active");
@@ -296,7 +297,7 @@ impl Reconcile {
     }
 }
 
-/// Whether an answer came that was accepted in form alone: what it showed could not be used.
+/// Whether a response was accepted in form alone: its content could not be used.
 fn is_useless(ended: &Result<(), LookError>) -> bool {
     let bad = |error: &CallError| {
         matches!(
@@ -310,7 +311,7 @@ fn is_useless(ended: &Result<(), LookError>) -> bool {
     matches!(ended, Err(LookError::Call { error, .. }) if bad(error))
 }
 
-/// Failed looks of a user in a row, the one that just ended included.
+/// Consecutive failed attempts of a user, including the one that just ended.
 fn failures(claim: &Claim) -> u32 {
     u32::try_from(claim.attempts).unwrap_or(0).saturating_add(1)
 }

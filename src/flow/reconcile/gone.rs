@@ -1,7 +1,8 @@
-//! A user whom Auth0 does not know: marked, held by a brake in the mass, and known again.
+//! A user that Auth0 does not know: marked, held by a brake in the mass, and known again.
 //!
-//! Owns what becomes of roles when their holder is deleted and comes back. Must never forget an adoption, a timer or a wish
-//! on the word of one answer: the mark keeps them, until another account has the id or the sweep finds the mark old.
+//! Owns the user's roles when the holder is deleted and comes back. Must never forget an adoption, a timer or a
+//! requested name because of one response: the mark keeps them until another account has the id or the sweep finds the
+//! mark old.
 
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
@@ -16,7 +17,8 @@ use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::plan::Change;
 
 impl Reconcile {
-    /// Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are announced as revoked.
+    /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
+    /// announced as revoked.
     pub(super) async fn gone(&self, claim: &Claim, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
@@ -43,13 +45,13 @@ impl Reconcile {
         if fresh {
             info!(
                 user.id = user,
-                "Auth0 does not know the user any more; what is known of the user is kept for 30 days"
+                "Auth0 no longer knows the user; the user's data is kept for 30 days"
             );
         }
         Ok(())
     }
 
-    /// Auth0 knows a user again who was marked: as the same account, or as another one with the same id.
+    /// Handles a marked user that Auth0 knows again: as the same account, or as another account with the same id.
     pub(super) async fn known_again(
         &self,
         tx: &mut Tx<'_>,
@@ -64,7 +66,7 @@ impl Reconcile {
             gone::replace(tx, user, created_at).await?;
             info!(
                 user.id = user,
-                "Auth0 knows the id again, as an account made later: nothing of the one before is taken over"
+                "Auth0 knows the id again, as an account made later: nothing of the earlier account is taken over"
             );
             return Ok(());
         }
@@ -74,12 +76,12 @@ impl Reconcile {
             .await?;
         warn!(
             user.id = user,
-            "Auth0 knows the user again, as the same account: all is as it was before"
+            "Auth0 knows the user again, as the same account: the user's data is in use as before"
         );
         Ok(())
     }
 
-    /// Writes into the audit what became of roles of ours without a write.
+    /// Writes to the audit how roles of ours ended without a write.
     async fn witness(
         &self,
         tx: &mut Tx<'_>,
@@ -104,7 +106,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Whether so many users are gone that this one has to wait for an operator. Locks the brake.
+    /// Whether so many users are gone that this one has to wait for the operator. Locks the brake.
     async fn is_braked(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<bool, StoreError> {
         let lock = gone::lock(tx, GONE_WINDOW).await?;
         let brake = match (claim.pass_gone, lock.engaged) {
@@ -127,8 +129,8 @@ impl Reconcile {
             error!(
                 users = gone,
                 known,
-                "brake engaged: gone. Auth0 says of {gone} users within {} min that it does not know them, of {known} that are \
-                 known. They are held as they are, other users go on. Check AUTH0_DOMAIN, then look: rolekeeper brake; if \
+                "brake engaged: gone. Within {} min Auth0 reported {gone} users as unknown, of {known} that are \
+                 known. They are held as they are, other users continue. Check AUTH0_DOMAIN, then: rolekeeper brake; if \
                  they are really deleted, or Auth0 knows them again: rolekeeper brake release gone",
                 GONE_WINDOW.as_secs() / 60
             );
@@ -136,12 +138,12 @@ impl Reconcile {
         Ok(verdict != Verdict::Pass)
     }
 
-    /// Says at the start of a term that users who are gone wait for an operator.
+    /// Logs at the start of leadership that users who are gone wait for the operator.
     pub(super) async fn remind_of_gone(&self) -> Result<(), StoreError> {
         let brake = self.store.gone_brake(0).await?;
         if let Some(since) = brake.engaged_at {
             let held = brake.held;
-            warn!(%since, held, "the brake on users who are gone is engaged, {held} users are held. To look: rolekeeper brake");
+            warn!(%since, held, "the brake on gone users is engaged, {held} users are held. To inspect: rolekeeper brake");
         }
         Ok(())
     }

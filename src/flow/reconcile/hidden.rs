@@ -1,13 +1,14 @@
 //! Roles that Auth0 may be hiding from the client.
 //!
-//! Owns the doubt about a profile without `app_metadata` of a user who had roles when it was last read: a client that lacks a
-//! scope sees the same as one whose user has none. Must never let such a profile be kept, or written on.
+//! Owns the doubt about a profile without `app_metadata` of a user who had roles at the last read: a client that lacks
+//! a scope sees the same profile as for a user without roles. Must never let this profile be stored, or be the base of
+//! a write.
 
 use super::look::LookError;
 use crate::auth0::{CallError, LaterWhy, Outcome, Profile, RateHeaders};
 use crate::store::{Tx, users};
 
-/// Breaks the look off while that is in doubt; the user is read again later, and parked in the end.
+/// Aborts the attempt while this is in doubt. The user is read again later, and parked in the end.
 pub(super) async fn doubted(tx: &mut Tx<'_>, user: &str, profile: &Profile) -> Result<(), LookError> {
     if !profile.may_hide_roles() || !users::had_roles(tx, user).await? {
         return Ok(());

@@ -1,7 +1,7 @@
-//! The known writes to one user's roles, ours and those of other clients, as the reckoning takes them.
+//! The known writes to one user's roles, ours and those of other clients, as the resolution takes them.
 //!
-//! Owns which of them still matter, which records a restore rests on, and for whose sake a role comes back. Must never ask
-//! a table or Auth0.
+//! Owns which writes still matter, which records a restore rests on, and which record causes a role to be restored.
+//! Must never query a table or Auth0.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::store::races::KnownRaces;
 use crate::store::{Race, Restored, Theirs};
 use rolekeeper_domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
 
-/// All writes to one user's roles that may matter, those of others as far as `theirs` goes.
+/// All writes to one user's roles that may matter; those of other clients are limited to `theirs`.
 pub(super) struct History {
     pub(super) writes: Vec<Uuid>,
     ours: Vec<OurWrite>,
@@ -22,7 +22,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// What was before the account, made at `created_at`, was another one's with the same id.
+    /// Drops writes from before `created_at`: they belong to another account with the same id.
     pub(super) fn new(
         ours: &[(Uuid, OurWrite)],
         theirs: Vec<Theirs>,
@@ -73,8 +73,8 @@ impl History {
             .copied()
     }
 
-    /// Records that must be confirmed before anything is restored: those of the races, and once these are, all that the
-    /// reckoning rests on.
+    /// Records that must be confirmed before a role is restored: first the records of the races, and once these are
+    /// confirmed, all records on which the resolution rests.
     pub(super) fn unconfirmed(&self, reckoning: &Reckoning, racing: &[Pair]) -> Vec<&str> {
         let open = |theirs: &&Theirs| !theirs.confirmed;
         let racing = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]);
@@ -85,8 +85,9 @@ impl History {
         self.open_since(reckoning.since)
     }
 
-    /// Whether something of theirs may have been lost: neither our read nor the profile has the entries of other clients as
-    /// theirs left them. Roles that writes of ours changed as managed ones are none of these, whatever the rules are by now.
+    /// Whether a change of another client may have been lost: neither our read nor the profile has the entries of other
+    /// clients as their write left them. Roles that our writes changed as managed ones are excluded, also when the
+    /// rules no longer manage them.
     pub(super) fn lost(&self, (ours, theirs): Pair, owned: &[&str], now: &State) -> bool {
         let foreign = |roles: &[String]| -> BTreeSet<String> {
             let managed = |role: &String| self.ours.iter().any(|ours| ours.managed.contains(role));
@@ -99,14 +100,14 @@ impl History {
         left != foreign(&now.roles) && left != foreign(&self.ours[ours].read.roles)
     }
 
-    /// Records that are not confirmed and that the reckoning rests on.
+    /// Unconfirmed records on which the resolution rests.
     pub(super) fn open_since(&self, since: Option<OffsetDateTime>) -> Vec<&str> {
         let known = self.theirs.iter().filter(|theirs| !theirs.confirmed);
         let since = known.filter(|theirs| since.is_none_or(|since| theirs.state.at >= since));
         since.map(|theirs| theirs.record.as_str()).collect()
     }
 
-    /// Records of races that are not confirmed, where something may have been lost.
+    /// Unconfirmed records of races in which a change may have been lost.
     pub(super) fn doubtful(&self, racing: &[Pair], owned: &[&str], now: &State) -> Vec<&str> {
         let doubtful = racing.iter().filter(|pair| self.lost(**pair, owned, now));
         let theirs = doubtful.map(|(_, theirs)| &self.theirs[*theirs]);
@@ -114,7 +115,8 @@ impl History {
         open.map(|theirs| theirs.record.as_str()).collect()
     }
 
-    /// What a restore to `mended` changes of what is there `now`, each with the newest race that tells why.
+    /// The changes that a restore to `mended` makes to the profile's roles `now`, each with the newest race that causes
+    /// it.
     pub(super) fn restored(&self, racing: &[Pair], now: &[String], mended: &[String]) -> Vec<Restored> {
         let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
         causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));

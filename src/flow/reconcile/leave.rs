@@ -1,8 +1,8 @@
-//! Leave to change roles, asked of the brakes before the profile is read.
+//! Permission to change roles, obtained from the brakes before the profile is read.
 //!
-//! Owns what an attempt may change, and which changes are let pass and stand in no audit row yet: those count too, or
-//! as many attempts as are in flight could slip past a brake together. Must never ask between a read and its write:
-//! a brake's lock is waited for.
+//! Owns which changes an attempt may make, and which permitted changes have no audit row yet. Those count too;
+//! otherwise all attempts in flight could pass a brake together. Must never ask between a read and its write: asking
+//! waits for a brake's lock.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::store::{Claim, StoreError, Tx, brakes};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
 use rolekeeper_domain::plan::Change;
 
-/// How long a count of changes serves those who do not expect to make one.
+/// Period for which a count of changes serves attempts that expect no change.
 const COUNT_SERVES: Duration = Duration::from_secs(1);
 
 /// Both directions, grants first as everywhere.
@@ -28,9 +28,9 @@ pub(super) struct Passing([Mutex<Direction>; 2]);
 
 #[derive(Debug, Default)]
 struct Direction {
-    /// Users with leave whose change is not decided yet.
+    /// Users with permission whose change is not decided yet.
     users: BTreeSet<String>,
-    /// How many more may change unasked, and when that was counted.
+    /// Number of further changes allowed without asking, and the time of the count.
     room: Option<(i64, Instant)>,
 }
 
@@ -49,13 +49,13 @@ pub(super) struct Engaged {
     pub(super) holders: i64,
 }
 
-/// What one attempt may change. It counts as changing until this is dropped.
+/// The changes that one attempt may make. The attempt counts as changing until this is dropped.
 #[derive(Debug)]
 pub(super) struct Leave {
     passing: Arc<Passing>,
     user: String,
     asked: Vec<(Change, Verdict)>,
-    /// Brakes that this very user has engaged.
+    /// Brakes that this user has engaged.
     engaged: Vec<Engaged>,
 }
 
@@ -68,23 +68,23 @@ impl Drop for Leave {
 }
 
 impl Leave {
-    /// Whether a change is expected, by our own records.
+    /// Whether our own records expect a change.
     pub(super) fn expects(&self) -> bool {
         !self.asked.is_empty()
     }
 
-    /// What the brake said; none when it was not asked.
+    /// The brake's verdict; none when the brake was not asked.
     pub(super) fn verdict(&self, change: Change) -> Option<Verdict> {
         let asked = self.asked.iter().find(|(asked, _)| *asked == change);
         asked.map(|(_, verdict)| *verdict)
     }
 
-    /// Brakes that this user has engaged, once.
+    /// Takes the brakes that this user has engaged, so that they are reported once.
     pub(super) fn take_engaged(&mut self) -> Vec<Engaged> {
         std::mem::take(&mut self.engaged)
     }
 
-    /// Lets a change pass that was not expected, while that is far from the brake. Otherwise the brake must be asked.
+    /// Lets an unexpected change pass while the count is far from the brake. Otherwise the brake must be asked.
     pub(super) fn passes_unasked(&self, change: Change) -> bool {
         let mut direction = self.passing.of(change);
         let Some((room, counted_at)) = direction.room else {
@@ -99,7 +99,7 @@ impl Leave {
 }
 
 impl Reconcile {
-    /// Asks for leave to make the changes that our own records expect; the transaction has locked the user.
+    /// Asks for permission to make the changes that our own records expect; the transaction has locked the user.
     pub(super) async fn ask_ahead(
         &self,
         tx: &mut Tx<'_>,
@@ -159,7 +159,7 @@ impl Reconcile {
             self.passing.of(change).users.remove(&leave.user);
         }
         if verdict == Verdict::Engage {
-            // Once, for the operator who reads of it: all of them.
+            // The report for the operator names all changes, so they are counted in full, once.
             let changes = lock.changing(tx, &passing, i64::MAX).await?;
             lock.engage(tx, changes).await?;
             leave.engaged.push(Engaged {
@@ -172,7 +172,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Counts how many may change unasked, unless that was counted just now.
+    /// Counts how many changes are allowed without asking, unless the count is recent.
     async fn count_room(&self, tx: &mut Tx<'_>, change: Change) -> Result<(), StoreError> {
         let passing: Vec<String> = {
             let direction = self.passing.of(change);
@@ -186,7 +186,7 @@ impl Reconcile {
         let room = if seen.engaged {
             0
         } else {
-            // One that exceeds the number is asked about; the share only allows more.
+            // A change above the number limit is asked for; the share limit only allows more.
             enough - 1 - seen.changing(tx, &passing, enough).await?
         };
         self.passing.of(change).room = Some((room, Instant::now()));

@@ -1,8 +1,8 @@
-//! One look at one user: three short transactions and at most two calls.
+//! One attempt at one user: three short transactions and at most two calls.
 //!
-//! Owns the order: claim and leave, token, GET, decide, PATCH, record. Must never hold a transaction or a connection
-//! across a call, never wait between GET and PATCH, never write on what was read too long ago, and never attempt a
-//! change that is not in the audit.
+//! Owns the order: claim and permission, token, GET, decide, PATCH, record. Must never hold a transaction or a
+//! connection across a call, never wait between GET and PATCH, never write from a profile that was read too long ago,
+//! and never attempt a change that is not in the audit.
 
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -24,44 +24,44 @@ use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, plan};
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
-/// Why a look did not come to its end.
+/// The reason why an attempt did not complete.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookError {
-    /// Postgres failed; the lease runs out and the user is looked at again.
+    /// Postgres failed; the lease expires and the user is attempted again.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Auth0 failed or refused.
     #[error("{error}")]
     Call {
-        /// Who acts next.
+        /// The error, which says what acts next.
         error: CallError,
-        /// What the reply said about waiting.
+        /// The response's headers about waiting.
         rate: RateHeaders,
     },
     /// A fault of the program, met with this user.
-    #[error("a panic, which is a fault of the program; the log has it")]
+    #[error("a panic, which is a fault of the program; the log has the details")]
     Panicked,
     /// Too much time passed between the read and the write.
     #[error("the profile was read too long ago to write")]
     TooLate,
 }
 
-/// A user in hand.
+/// A claimed user.
 pub(super) struct Taken {
     pub(super) claim: Claim,
-    /// What may be changed.
+    /// The changes that may be made.
     leave: Leave,
     /// No write is sent after this.
     pub(super) lease_ends: Instant,
 }
 
-/// What was decided after the profile was read.
+/// The decision made after the profile was read.
 enum Decided {
-    /// Recorded already: nothing to write, or not ours any more.
+    /// Recorded already: nothing to write, or the lease is lost.
     Nothing,
-    /// A change that was not expected: its brake must be asked, and the profile read again.
+    /// An unexpected change: its brake must be asked, and the profile read again.
     Unasked(Change),
-    /// To be written now.
+    /// A write that is sent now.
     Write(Box<ToWrite>),
 }
 
@@ -69,26 +69,26 @@ enum Decided {
 pub(super) struct ToWrite {
     pub(super) patch: Patch,
     pub(super) changes: Vec<Uuid>,
-    /// The wish that comes true with it.
+    /// The requested name that this write applies.
     pub(super) wish: Option<Uuid>,
     /// The row of a write of roles, once it is attempted.
     pub(super) write: Option<Uuid>,
     pub(super) races: Races,
     pub(super) generation: i64,
-    /// What was left out of the plan.
+    /// The changes left out of the plan.
     pub(super) braked: Braked,
-    /// Roles that a person took away and the rules leave so.
+    /// Roles that another client removed and that the rules leave removed.
     pub(super) overruled: Vec<String>,
-    /// Roles that are missing, of which it is not yet known whether a person took them away.
+    /// Missing roles of which it is not yet known whether another client removed them.
     pub(super) doubtful: Vec<String>,
 }
 
 impl Reconcile {
-    /// Takes the next due user in hand; answers a claim only if the user must be looked at. A user in step is
-    /// done without a call. Users whom records alone nominated are taken only with `by_record`.
+    /// Claims the next due user. Returns a claim only if the user needs an attempt; a user who is up to date is done
+    /// without a call. Users queued by records alone are taken only with `by_record`.
     pub(super) async fn begin(&self, by_record: bool, order: Order) -> Result<Begun, StoreError> {
         let (lease, lease_for) = (Uuid::now_v7(), super::lease_for(self.request_timeout));
-        // Before Postgres begins to count it.
+        // Measured before Postgres starts to count the lease.
         let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
         let rules = &self.fingerprint;
@@ -105,10 +105,10 @@ impl Reconcile {
                 lease_ends,
             }))),
             Err(why) if why.is_about_the_data() => {
-                // Of this user alone; the others must not wait for it.
-                warn!(user.id = claim.user.as_str(), "look not begun: {why}");
+                // This user alone is affected; other users must not wait.
+                warn!(user.id = claim.user.as_str(), "attempt not started: {why}");
                 let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
-                let why = format!("what is stored of the user cannot be used: {why}");
+                let why = format!("the stored data of the user cannot be used: {why}");
                 let mut tx = self.store.begin().await?;
                 let (user, wait) = (claim.user.as_str(), base_delay(failures));
                 looks::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
@@ -119,20 +119,20 @@ impl Reconcile {
         }
     }
 
-    /// Ends a look at once if our own records say that there is nothing to do; otherwise the user stays in hand, with leave for
-    /// what the records expect.
+    /// Ends an attempt at once if our own records show that there is nothing to do. Otherwise the user stays claimed,
+    /// with permission for the expected changes.
     async fn settle_unseen(
         &self,
         mut tx: Tx<'static>,
         claim: &mut Claim,
     ) -> Result<Option<Leave>, StoreError> {
-        // After the claim: what waited for its lock is seen.
+        // Read after the claim, so that changes that waited for its lock are seen.
         let mut standing =
             Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
         if standing.erasures
             && erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await?
         {
-            // Nominated by somebody who began before the erasure, or by hand.
+            // A transaction that began before the erasure queued the user, or the operator did.
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(None);
         }
@@ -177,7 +177,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Looks at the user and writes what is missing.
+    /// Runs the attempt: reads the profile and writes what is missing.
     pub(super) async fn look(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), LookError> {
         loop {
             let read = match self.read(taken, permit).await {
@@ -199,7 +199,7 @@ impl Reconcile {
         }
     }
 
-    /// Second transaction: decides from the facts as they are now and writes the decision into the audit.
+    /// Second transaction: decides from the facts as they are now and writes the decision to the audit.
     async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, LookError> {
         let Taken { claim, leave, .. } = taken;
         let (user, profile) = (claim.user.as_str(), &read.profile);
@@ -207,12 +207,12 @@ impl Reconcile {
         let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
-                "somebody else has taken the user over; nothing written"
+                "another attempt has taken the user over; nothing was written"
             );
             return Ok(Decided::Nothing);
         };
         if ours.restless {
-            // What is decided now is likely to be undone by the next event.
+            // The next event is likely to undo a decision made now.
             looks::rest(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
@@ -220,7 +220,7 @@ impl Reconcile {
         }
         claim.cause = ours.cause;
         if leave.expects() {
-            // Postgres is slow: what is decided now could not be written any more.
+            // Postgres is slow: a decision made now could not be written in time.
             read.in_time()?;
         }
         if ours.look_again {
@@ -243,7 +243,7 @@ impl Reconcile {
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
-                warn!(user.id = user, "parked for a person: {why}");
+                warn!(user.id = user, "parked for the operator: {why}");
                 keep(&mut tx, claim, profile).await?;
                 looks::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
@@ -298,13 +298,13 @@ impl Reconcile {
         read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
         self.tell_races(user, &write.races);
-        // What the write's answer shows was asked for after this.
+        // The response to the write counts as requested at this time.
         claim.asked_at = standing.now();
         Ok(Decided::Write(Box::new(write)))
     }
 }
 
-/// Keeps a profile that was read; of one that was read in part only that the user is there.
+/// Stores a profile; from a profile that was read in part, only that the user exists.
 pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> Result<(), StoreError> {
     if profile.is_whole() {
         users::fetched(tx, claim.user.as_str(), profile.json(), claim.asked_at).await
@@ -313,12 +313,12 @@ pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> R
     }
 }
 
-/// What came of taking a user in hand.
+/// The result of claiming a user.
 pub(super) enum Begun {
-    /// Nobody is due.
+    /// No user is due.
     Nobody,
-    /// The user was in step; done.
+    /// The user was up to date; done.
     Settled,
-    /// The user must be looked at.
+    /// The user needs an attempt.
     Claimed(Box<Taken>),
 }

@@ -1,8 +1,8 @@
-//! Brings roles at Auth0 in step with what facts and rules say, and display names with what users wish.
+//! Makes roles at Auth0 match what facts and rules require, and display names match what users request.
 //!
-//! Owns the queue's consumption: one worker at a time (an advisory lock, for economy), several looks in hand,
-//! never the same user twice (a lease, for safety). Events only say where to look; whatever woke it, the same
-//! result comes. Must never write what is not in the audit, and never touch a role no rule names.
+//! Owns the consumption of the queue: one worker at a time (an advisory lock, for economy), several attempts in flight,
+//! never the same user twice (a lease, for safety). Events only say where to look; every trigger leads to the same
+//! result. Must never write a change that is not in the audit, and never touch a role that no rule names.
 
 mod audit;
 mod binding;
@@ -63,20 +63,20 @@ use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::rule::Rules;
 
 const STAGE: &str = "reconcile";
-/// How long a worker waits for the rules in force that it has not read yet.
+/// How long a worker waits to read rules in force that it does not know yet.
 const RULES_WITHIN: Duration = Duration::from_secs(2);
-/// How often a standby tries for the lock.
+/// Interval at which a standby tries to take the lock.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
-/// How often the queue is looked at although nobody gave a hint.
+/// Interval at which the queue is polled without a notification.
 const LOOK_ANYWAY: Duration = Duration::from_secs(2);
-/// Looks in hand at once. At the fastest plan (50 calls a second) and a slow answer (300 ms) this keeps up.
+/// Attempts in flight. At the fastest plan (50 calls a second) and a slow response (300 ms) this keeps up.
 const LOOKS_IN_HAND: usize = 16;
-/// What a lease allows for beside the calls: our own transactions.
+/// Part of a lease beyond the calls: our own transactions.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
-/// How much longer than the request timeout an unanswered write is left to settle before anyone looks.
+/// Extra time beyond the request timeout for an unacknowledged write to take effect before the user is attempted again.
 const SETTLE_MARGIN: Duration = Duration::from_secs(2);
 
-/// The reconciler under the rules of its time.
+/// The reconciler under the rules and limits of one leadership.
 #[derive(Clone)]
 pub struct Reconcile {
     store: Store,
@@ -95,7 +95,7 @@ pub struct Reconcile {
     restores: RestoreConfig,
     confirm: Confirm,
     request_timeout: Duration,
-    /// What the plan allows.
+    /// Reads a second that the plan allows.
     plan_reads_per_s: f64,
     gate: Arc<Gate>,
     breaker: Arc<Mutex<Breaker>>,
@@ -106,38 +106,38 @@ pub struct Reconcile {
     announce: Arc<Announce>,
     silence: Silence,
     gaps: Option<GapFiller>,
-    /// Somebody is due.
+    /// Signals that a user is due.
     wake: Arc<Notify>,
 }
 
-/// What the reconciler is built from.
+/// The dependencies of the reconciler.
 pub struct Parts {
     /// Facts, queue and audit.
     pub store: Store,
-    /// Where completed changes are announced.
+    /// The stream where completed changes are announced.
     pub bus: Bus,
-    /// Reads users.
+    /// Reads users at Auth0.
     pub reader: Reader,
-    /// Writes users.
+    /// Writes users at Auth0.
     pub writer: Writer,
-    /// Reads the tenant's log, where gaps are filled.
+    /// Reads the tenant's log to fill gaps.
     pub logs: LogReader,
-    /// Counts.
+    /// Metrics of this worker.
     pub metrics: Arc<Metrics>,
-    /// How the stage stands.
+    /// Readiness of the stage.
     pub readiness: Readiness,
-    /// The rules in force; they may change while it runs.
+    /// The rules in force; they may change while the stage runs.
     pub rules: watch::Receiver<Arc<Rules>>,
-    /// What is restored, and which roles are never added.
+    /// Whether roles of other clients are restored, and which roles are never added.
     pub restores: RestoreConfig,
     /// The limits in force, tightened by this worker's own.
     pub limits: LimitsInForce,
-    /// The tenant and how gently it is treated.
+    /// The tenant, and the share of its rate limit that may be used.
     pub config: crate::config::ReconcileConfig,
 }
 
 impl Reconcile {
-    /// Builds it; nothing runs yet.
+    /// Builds the reconciler; nothing runs yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts {
@@ -155,7 +155,7 @@ impl Reconcile {
         } = parts;
         let held = limits.now();
         let gate = Gate::new(config.auth0.plan, held.reserve());
-        // None where the plan counts readings of the log apart from those of users.
+        // None where the plan counts log reads separately from reads of users.
         let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
         let confirm = Confirm {
             store: store.clone(),
@@ -220,15 +220,15 @@ impl Reconcile {
         }
     }
 
-    /// How long an unanswered write may still take to arrive.
+    /// How long an unacknowledged write may still take to arrive.
     fn settle(&self) -> Duration {
         self.request_timeout + SETTLE_MARGIN
     }
 
-    /// Reconciles until told to stop.
+    /// Reconciles until the stop is requested.
     ///
     /// # Errors
-    /// None: whatever fails is tried again.
+    /// None: every failure is retried.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
         let mut patience = Patience::new(STAGE);
         self.readiness.not_ready(STAGE, "starting");
@@ -250,16 +250,16 @@ impl Reconcile {
         Ok(())
     }
 
-    /// One term as the holder of the lock; answers how long to wait before the next.
+    /// One leadership: the period as holder of the lock. Returns how long to wait before the next.
     async fn term(
         self: &Arc<Self>,
         patience: &mut Patience,
         (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
-        // Before the lock: a worker that does not know the rules in force takes none, and is not ready.
+        // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
-            // Others are, since a moment: this worker is about to read them.
+            // Other rules came into force a moment ago; this worker is about to read them.
             let _ = tokio::time::timeout(RULES_WITHIN, rules.changed()).await;
             return Ok(Duration::ZERO);
         }
@@ -299,19 +299,19 @@ impl Reconcile {
             ended = Box::pin(self.confirm.run()) => ended,
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
-        // A user who is being claimed gets the attempt, or would wait until the lease runs out.
+        // A claim under way is completed and its user attempted; otherwise the user would wait until the lease expires.
         ending.cancel();
         if all_dispatched {
             drop(dispatch);
         } else if let Err(why) = dispatch.await {
-            warn!("a user was perhaps claimed at the end of a term: {why}");
+            warn!("a user may still be claimed after this worker stopped reconciling: {why}");
         }
-        // What is in hand comes to its end: a write that was sent is recorded.
+        // Attempts in flight complete, so that a write that was sent is recorded.
         while looks.join_next().await.is_some() {}
         ended.map(|()| Duration::ZERO)
     }
 
-    /// Shows Postgres, and readiness, that the worker lives; ends when the lock is lost.
+    /// Shows Postgres, and readiness, that the worker is alive; ends when the lock is lost.
     async fn keep(&self, held: &mut Held) -> Result<(), StoreError> {
         let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
         loop {
@@ -321,7 +321,7 @@ impl Reconcile {
         }
     }
 
-    /// Reads what the log stream dropped, where that is asked for.
+    /// Reads records that the log stream dropped, where the setting asks for it.
     async fn fill_gaps(&self) -> Result<(), StoreError> {
         match &self.gaps {
             Some(gaps) => gaps.run().await,
@@ -329,7 +329,7 @@ impl Reconcile {
         }
     }
 
-    /// Wakes the queue on hints. The first wake is for what came before we listened.
+    /// Wakes the queue on notifications. The first wake covers users that were queued before the worker listened.
     async fn hear(&self) -> Result<(), StoreError> {
         let mut waker = self.store.listen(Wake::Nominations).await?;
         loop {
@@ -338,8 +338,7 @@ impl Reconcile {
         }
     }
 
-    /// Takes users in hand as leave and urgency allow.
-    /// `ending` ends it between two users, never while one is claimed.
+    /// Claims users as permission and urgency allow. `ending` ends it between two users, never during a claim.
     async fn dispatch(
         self: &Arc<Self>,
         looks: &mut JoinSet<()>,
@@ -376,7 +375,8 @@ impl Reconcile {
                     let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
                     let look = async move {
                         let began = Instant::now();
-                        // Of this user alone; the others must not wait for it. What the look has of Postgres is given up.
+                        // This user alone is affected; other users must not wait. The attempt's Postgres transaction is
+                        // rolled back.
                         let ended = AssertUnwindSafe(this.look(&mut taken, &mut permit)).catch_unwind();
                         let ended = ended.await.unwrap_or(Err(LookError::Panicked));
                         this.give_back(&taken.claim, began, permit.last(), ended).await;
@@ -394,7 +394,7 @@ impl Reconcile {
     }
 }
 
-/// How long a look may have a user in hand: two calls at their longest, and our own transactions.
+/// Lease of one attempt: the longest duration of two calls, and our own transactions.
 fn lease_for(request_timeout: Duration) -> Duration {
     request_timeout * 2 * EXCHANGES_PER_CALL + LEASE_MARGIN
 }

@@ -1,6 +1,6 @@
-//! Display names in a look: the wish of a user, or the default for one who has none.
+//! Display names in an attempt: the name that a user requested, or the default for a user without one.
 //!
-//! Owns what becomes of a wish. Must never let a name that Auth0 refuses hold back a role.
+//! Owns the result of a requested name. Must never let a name that Auth0 refuses hold back a role.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
 #[derive(Debug)]
 pub(super) struct Named {
     pub(super) naming: Naming,
-    /// The wish that comes true with it.
+    /// The requested name that this write applies.
     pub(super) wish: Option<Uuid>,
 }
 
 impl Reconcile {
-    /// What name is to be written. A wish that the profile shows already has come true.
+    /// The name to be written. A requested name that the profile already shows counts as applied.
     pub(super) async fn name(
         &self,
         tx: &mut Tx<'_>,
@@ -44,8 +44,8 @@ impl Reconcile {
         }))
     }
 
-    /// Auth0 refused a write with a name in it. Whether the name was at fault shows the next look, which leaves it out: at once,
-    /// and later and later where one look after the other is refused.
+    /// Handles a write with a name that Auth0 refused. The next attempt leaves the name out, which shows whether the
+    /// name was the cause: it comes at once, and with growing delays where each attempt is refused.
     pub(super) async fn name_refused(
         &self,
         claim: &Claim,
@@ -67,13 +67,13 @@ impl Reconcile {
         error!(
             user.id = user,
             by = naming.by.as_str(),
-            "a write with a display name was refused, and goes on without it: {why}"
+            "Auth0 refused a write with a display name, it is retried without the name: {why}"
         );
         self.wake.notify_one();
         Ok(())
     }
 
-    /// Queues a user whose wish a look left out, because a name was refused a moment before.
+    /// Queues a user whose requested name an attempt left out because a name was refused a moment before.
     pub(super) async fn name_later(
         &self,
         tx: &mut Tx<'_>,

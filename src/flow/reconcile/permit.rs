@@ -1,7 +1,7 @@
-//! Leave to make calls, from the one pacer of the tenant.
+//! Permission to make calls, from the tenant's single pacer.
 //!
-//! Owns the clock of the pacer and the waiting. Must never make a call without leave, and never keep what a
-//! look did not use.
+//! Owns the clock of the pacer and the waiting. Must never make a call without permission, and never keep permission
+//! that an attempt did not use.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use rolekeeper_domain::pacer::{self, Kind, Pacer, RateHeaders, RatePlan, Unused};
 
-/// The one way to a permit.
+/// The only source of permits.
 #[derive(Debug)]
 pub(super) struct Gate {
     pacer: Mutex<Pacer>,
     started: Instant,
 }
 
-/// Leave for one look. What it did not use goes back when it is dropped.
+/// Permission for one attempt. The unused part is returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     gate: Arc<Gate>,
@@ -37,12 +37,12 @@ impl Gate {
         })
     }
 
-    /// From now on another share of the rate limit is left for other clients.
+    /// Changes the share of the rate limit that is left for other clients.
     pub(super) fn set_reserve(&self, reserve: f64) {
         self.lock().set_reserve(self.started.elapsed(), reserve);
     }
 
-    /// Waits until a look may be taken. Safe to cancel.
+    /// Waits until an attempt is allowed. Safe to cancel.
     pub(super) async fn look(self: &Arc<Self>) -> Permit {
         loop {
             let taken = self.lock().take_look(self.started.elapsed());
@@ -61,7 +61,7 @@ impl Gate {
         }
     }
 
-    /// How long until a look may be taken that records alone asked for.
+    /// Time until an attempt is allowed that records alone asked for.
     pub(super) fn until_record_look(&self) -> Duration {
         self.lock().until_record_look(self.started.elapsed())
     }
@@ -72,7 +72,7 @@ impl Gate {
 }
 
 impl Permit {
-    /// The look is one that records alone asked for.
+    /// Notes that records alone asked for this attempt.
     pub(super) fn by_record(&mut self) {
         if let Some(leave) = &mut self.leave {
             self.gate.lock().by_record(leave);
@@ -89,7 +89,7 @@ impl Permit {
         self.last
     }
 
-    /// Tells the pacer of a reply.
+    /// Passes a response to the pacer.
     pub(super) fn answered(&mut self, kind: Kind, headers: &RateHeaders, limited: bool) {
         match kind {
             Kind::Read => self.read = true,
@@ -105,7 +105,7 @@ impl Permit {
         }
     }
 
-    /// Waits for leave to begin the look anew, which reads once more. Safe to cancel.
+    /// Waits for permission to restart the attempt, which reads the profile again. Safe to cancel.
     pub(super) async fn once_more(&mut self) {
         let gate = Arc::clone(&self.gate);
         let mut next = gate.look().await;
@@ -116,7 +116,7 @@ impl Permit {
         *self = next;
     }
 
-    /// Whether the write may follow the read that was answered with `headers`.
+    /// Whether the write may follow the read whose response had these `headers`.
     pub(super) fn write_may_follow(&self, headers: &RateHeaders) -> bool {
         let now = self.gate.started.elapsed();
         self.gate.lock().write_may_follow(now, headers)

@@ -1,9 +1,9 @@
-//! What another client wrote while we wrote, and what becomes of it.
+//! Writes of another client between our read and our write, and their resolution.
 //!
-//! Owns the questions to the tables and the answers into audit, log and metric; the reckoning is `domain::merge`'s, the
-//! leave to restore is `restore`'s. Must never touch an entry of others but to bring back what a write of ours has undone,
-//! and never on the word of a record alone: each record that a restore, or the taking over of a managed role, rests on was
-//! confirmed by Auth0 before the profile was read.
+//! Owns the queries to the tables and the results in audit, log and metric; `domain::merge` resolves, `restore` permits
+//! a restore. Must never change an entry of other clients except to restore one that our write overwrote, and never
+//! because of a record alone: Auth0 confirmed each record on which a restore, or the takeover of a managed role, rests
+//! before the profile was read.
 
 use std::collections::BTreeSet;
 
@@ -27,39 +27,40 @@ use rolekeeper_domain::merge::{Pair, Reckoning, State};
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, SeenRoles};
 
-/// Records, newest first, that Auth0 is asked for at once because a managed role may have been changed by what they tell of.
+/// The newest records for which Auth0 is asked at once because they may report a change of a managed role.
 const ASKED_AT_ONCE: usize = 20;
 
-/// What was found out about races when a profile was read.
+/// The result of looking for races when a profile was read.
 #[derive(Debug, Default)]
 pub(super) struct Races {
-    /// The roles that the plan starts from, where those of others must change.
+    /// The roles from which the plan starts, where entries of other clients must change.
     mended: Option<Vec<String>>,
-    /// From when on writes were reckoned with for that.
+    /// Time of the oldest write that the resolution took into account.
     since: Option<OffsetDateTime>,
-    /// What changes of the roles of others, and for whose sake.
+    /// Changes to entries of other clients, each with the record that causes it.
     pub(super) restored: Vec<Restored>,
-    /// The operator has let these restores pass the brake.
+    /// The operator has released these restores from the brake.
     pub(super) released: bool,
-    /// Users whose roles would have been restored when this look engaged the brake; to be told once that is committed.
+    /// Number of users whose roles would have been restored when this attempt engaged the brake; logged once that is
+    /// committed.
     pub(super) engaged: Option<i64>,
 }
 
 impl Races {
-    /// The roles that the plan starts from.
+    /// The roles from which the plan starts.
     pub(super) fn base(&self, seen: &SeenRoles) -> SeenRoles {
         self.mended.clone().map_or_else(|| seen.clone(), SeenRoles::List)
     }
 
-    /// Whether entries of others are to be written although no owned role changes.
+    /// Whether entries of other clients must be written even if no owned role changes.
     pub(super) fn mends(&self) -> bool {
         self.mended.is_some()
     }
 }
 
 impl Reconcile {
-    /// Looks for races of the user. What is found is written down; owned roles that came or went with a stale
-    /// write, another client's or one of our own, are ours as before.
+    /// Finds races of the user and records them. Owned roles that came or went with a stale write, another client's or
+    /// our own, stay ours as before.
     pub(super) async fn races(
         &self,
         tx: &mut Tx<'_>,
@@ -101,7 +102,7 @@ impl Reconcile {
         let told = only(&|_| true);
         let reckoning = told.reckon(&owned, &now);
         self.report(tx, user, (&told, &reckoning), (&owned, &now)).await?;
-        // What nobody could confirm is no reason to write.
+        // A record that Auth0 cannot confirm is no reason to write.
         let sure = only(&|theirs| theirs.log_id.is_some());
         let reckoning = sure.reckon(&owned, &now);
         let confirmed = only(&|theirs| theirs.confirmed);
@@ -117,7 +118,7 @@ impl Reconcile {
             .await
     }
 
-    /// Says what becomes of the races that Auth0 can confirm.
+    /// Determines the outcome of the races that Auth0 can confirm.
     async fn judge(
         &self,
         tx: &mut Tx<'_>,
@@ -130,7 +131,7 @@ impl Reconcile {
         let mut racing = reckoning.races.clone();
         let Some(mended) = &reckoning.mended else {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
-            // A forged record may hide that something was lost.
+            // A forged record may hide a lost change.
             let doubtful = history.doubtful(&racing, owned, now);
             if !doubtful.is_empty() {
                 confirmations::ask(tx, user, &doubtful).await?;
@@ -141,12 +142,12 @@ impl Reconcile {
             return Ok(Races::default());
         };
         if racing.is_empty() {
-            // Settled before, and undone since by a write that knew nothing of it.
+            // An already settled race may have been undone since by a write that did not know of it.
             racing.extend(history.settled_last());
         }
         let unconfirmed = history.unconfirmed(reckoning, &racing);
         confirmations::ask(tx, user, &unconfirmed).await?;
-        // Something has changed the profile since the last write that is known: its record is waited for.
+        // A later change of the profile than the last known write: its record is waited for.
         let complete = reckoning.still || known.overdue;
         if !unconfirmed.is_empty() || !complete {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
@@ -154,7 +155,7 @@ impl Reconcile {
         }
         let mended = &self.permitted(user, now, mended);
         if *mended == now.roles {
-            // Only what is forbidden is missing.
+            // Only a forbidden role is missing.
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
             self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
             return Ok(Races::default());
@@ -176,9 +177,9 @@ impl Reconcile {
         })
     }
 
-    /// Takes over owned roles that are as they are by a stale write of another client, or by one of ours that no look has
-    /// recorded. Only so far as confirmed records and all that may yet be confirmed say the same; where they do not, Auth0 is
-    /// asked, and what is missing is left open until it has answered.
+    /// Takes over owned roles whose state results from a stale write of another client, or from a write of ours that no
+    /// attempt has recorded. It applies only where confirmed records and all records that may yet be confirmed agree.
+    /// Where they do not, Auth0 is asked, and a missing role is left open until it has responded.
     async fn take_over(
         &self,
         tx: &mut Tx<'_>,
@@ -215,7 +216,7 @@ impl Reconcile {
                 standing.doubt(role, now.roles.contains(role));
             }
         }
-        // A record tells of a write of ours without an answer, and Auth0 is being asked for it.
+        // A record reports a write of ours without a response, and Auth0 is being asked for that record.
         for wrote in unknown_writes::pending(tx, user).await? {
             for role in owned {
                 let held = |roles: &[String]| roles.iter().any(|one| one == role);
@@ -227,8 +228,8 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Takes over what a write of ours did to an owned role and no look has recorded. Its row in the audit is completed as any
-    /// if it is open; other looks may have dealt with it.
+    /// Takes over the effect of our write on an owned role that no attempt has recorded. Its audit row is completed
+    /// like any other if it is open; another attempt may have handled it.
     async fn done_late(
         &self,
         tx: &mut Tx<'_>,
@@ -251,7 +252,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Reports records of races that Auth0 cannot confirm, once each, where something may have been lost.
+    /// Reports records of races that Auth0 cannot confirm, once each, where a change may have been lost.
     async fn report(
         &self,
         tx: &mut Tx<'_>,
@@ -281,13 +282,13 @@ impl Reconcile {
         error!(
             user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
             records = settled,
-            "the tenant's log says that another client wrote roles while we wrote, and Auth0 cannot confirm it: nothing is \
+            "a record says that another client wrote roles while we wrote, and Auth0 cannot confirm it: nothing is \
              restored. Compare the profile with the tenant's log, and correct it by hand if a role is missing"
         );
         Ok(())
     }
 
-    /// Settles what needs no write.
+    /// Settles races that need no write.
     async fn conclude(
         &self,
         tx: &mut Tx<'_>,
@@ -303,8 +304,8 @@ impl Reconcile {
                 error!(
                     user.id = user, base = ?race.ours.read.roles, ours = ?race.ours.wrote.roles, theirs = ?race.theirs.roles,
                     found = ?race.found.roles,
-                    "another client wrote roles between our read and our write, and no record tells how the profile became \
-                     what it is: compare, and mend it by hand"
+                    "another client wrote roles between our read and our write, and no record explains the \
+                     profile's roles: compare the profile with the tenant's log, and correct it by hand"
                 );
             }
             self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
@@ -312,7 +313,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Settles the user's open races, those that were mended as such.
+    /// Settles the user's open races; races with a restored change are settled as such.
     pub(super) async fn settle_races(
         &self,
         tx: &mut Tx<'_>,
@@ -325,8 +326,8 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Forgets a write of roles that never came into question, because it was not sent or the rate limit refused it; closes one
-    /// that Auth0 refused to do. Both certainly changed nothing.
+    /// Forgets a write of roles that was not sent or that the rate limit refused; closes a write that Auth0 refused.
+    /// Both certainly changed nothing.
     pub(super) async fn refused(&self, write: Option<Uuid>, error: &CallError) -> Result<(), StoreError> {
         let outcome = match error {
             CallError::Later { outcome, .. } => Some(*outcome),
@@ -346,7 +347,7 @@ impl Reconcile {
     }
 }
 
-/// Notes a write that is about to be sent; answers its id.
+/// Records a write that is about to be sent. Returns its id.
 pub(super) async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
@@ -368,7 +369,8 @@ pub(super) async fn attempt(
     profile_writes::attempt(tx, user, before, (wrote, &managed, races.since)).await
 }
 
-/// Notes what a write's answer says, and whether its look records it; false when the write is not known any more.
+/// Records a write's response, and whether the attempt records the result. Returns false when the write is no longer
+/// known.
 pub(super) async fn answered(
     tx: &mut Tx<'_>,
     write: Uuid,
@@ -378,7 +380,7 @@ pub(super) async fn answered(
     profile_writes::answered(tx, write, at(after), recorded).await
 }
 
-/// The roles of a profile and since when they, or anything else of it, are so. None if it has no such time.
+/// The roles of a profile, with the time of the profile's last change. None if the profile has no such time.
 fn state(profile: &Profile) -> Option<State> {
     let at = at(profile)?;
     let roles = match profile.roles() {
@@ -389,7 +391,7 @@ fn state(profile: &Profile) -> Option<State> {
     Some(State { at, roles })
 }
 
-/// When the profile last changed, by Auth0's clock.
+/// Time of the profile's last change, by Auth0's clock.
 fn at(profile: &Profile) -> Option<OffsetDateTime> {
     date::of_text(profile.updated_at()?)
 }

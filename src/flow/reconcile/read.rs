@@ -1,7 +1,7 @@
-//! The read of a profile, and what an answer tells pacer and metrics.
+//! The read of a profile, and the report of a response to pacer and metrics.
 //!
-//! Owns until when a write may follow a read. Must never read without a token that is good for the write too: to fetch
-//! one takes as long as the profile may grow old.
+//! Owns the deadline for a write after a read. Must never read without a token that is also valid for the write:
+//! fetching a token can take as long as the profile may age.
 
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use rolekeeper_domain::pacer::Kind;
 pub(super) struct Read {
     pub(super) profile: Profile,
     pub(super) rate: RateHeaders,
-    /// No write may follow after this.
+    /// No write may follow after this time.
     pub(super) until: Instant,
 }
 
@@ -31,7 +31,7 @@ impl Read {
 }
 
 impl Reconcile {
-    /// Reads the profile, with a token that is good for the write too.
+    /// Reads the profile, with a token that is also valid for the write.
     pub(super) async fn read(&self, taken: &Taken, permit: &mut Permit) -> Result<Read, LookError> {
         let user = &taken.claim.user;
         let ready = self.reader.prepare(self.request_timeout + WRITE_WITHIN).await;
@@ -57,7 +57,7 @@ impl Reconcile {
         })
     }
 
-    /// Tells pacer and metrics of an answer.
+    /// Reports a response to pacer and metrics.
     pub(super) fn answered(
         &self,
         permit: &mut Permit,

@@ -1,7 +1,7 @@
-//! The end of a look: what was seen and written, into Postgres.
+//! The end of an attempt: the profile and the write are recorded in Postgres.
 //!
-//! Owns the third transaction. Must never take what a look that has lost its lease wrote for what stands: it notes that the
-//! write was done, and the next look mends it.
+//! Owns the third transaction. An attempt that lost its lease must never record its write as the current state. It only
+//! marks the write as done; the next attempt repairs.
 
 use tracing::{debug, info, warn};
 
@@ -17,7 +17,7 @@ use crate::store::{
 use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
-    /// Records a look that wrote nothing.
+    /// Records an attempt that wrote nothing.
     pub(super) async fn record_look(
         &self,
         tx: &mut crate::store::Tx<'_>,
@@ -32,7 +32,7 @@ impl Reconcile {
             .await
     }
 
-    /// Third transaction: what the write did.
+    /// Third transaction: records the effect of the write.
     pub(super) async fn record(
         &self,
         claim: &Claim,
@@ -43,16 +43,16 @@ impl Reconcile {
         let mut tx = self.store.begin().await?;
         let ours = looks::still_ours(&mut tx, claim).await?;
         let noted = match write.write {
-            // True whoever has the user in hand now.
+            // True regardless of which attempt holds the user now.
             Some(write) => race::answered(&mut tx, write, after, ours.is_some()).await?,
             None => true,
         };
         if !noted {
-            // Nothing is known of the write any more: the user was erased meanwhile.
+            // The write is no longer known: the user was erased meanwhile.
             return Ok(tx.commit().await?);
         }
         if ours.is_none() {
-            // The write was done, but another look began meanwhile: it must look after our write.
+            // The write was done, but another attempt started meanwhile: an attempt after our write is needed.
             let mut again = [Nominate {
                 user: user.to_owned(),
                 urgency: Urgency::Revoke,
@@ -64,11 +64,11 @@ impl Reconcile {
             tx.commit().await?;
             warn!(
                 user.id = user,
-                "a write was done after another look had begun; the user is looked at again"
+                "a write was done after another attempt had started; the user is queued again"
             );
             return Ok(());
         }
-        // Read while the grant is open: it is ours, also if it is not earned any more.
+        // Read while the grant is open: the role is ours, even if it is no longer earned.
         let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
         role_changes::written(&mut tx, &write.changes, write.write).await?;
         if let Some(wish) = write.wish {
@@ -89,7 +89,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Tells metrics and log of a recorded write.
+    /// Reports a recorded write to metrics and log.
     fn tell(&self, claim: &Claim, patch: &Patch) {
         for (_, change) in patch.plan().changes() {
             self.metrics
@@ -111,7 +111,7 @@ impl Reconcile {
         info!(user.id = claim.user.as_str(), wrote = %patch, lag_s = lag, queued_ms = claim.queued_ms, "profile written");
     }
 
-    /// Keeps what a profile shows of the owned roles, and the profile.
+    /// Stores the state of the owned roles that a profile shows, and the profile.
     pub(super) async fn remember(
         &self,
         tx: &mut crate::store::Tx<'_>,
@@ -126,7 +126,7 @@ impl Reconcile {
             let (held, wanted, below_since) =
                 (seen.has(name), role.decision.wanted, role.decision.below_since);
             if held || wanted || role.known.is_some() {
-                // Found while earned, the role is ours from now on; gone, there is nothing to own.
+                // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
                 let adopted = held && (role.adopted() || wanted);
                 let overruled = role.overruled && !held;
                 let now = Seen {

@@ -1,7 +1,7 @@
-//! Leave to restore roles of other clients, and the audit of it.
+//! Permission to restore roles of other clients, and its audit.
 //!
-//! Owns the brake on restores and the rows that say for whose sake a role came back or went. Must never let a forbidden
-//! role be added, and never keep the rest of a look from going on.
+//! Owns the brake on restores and the rows that name the record for which a role was restored or removed. Must never
+//! add a forbidden role, and never stop the rest of an attempt.
 
 use tracing::{error, info};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use rolekeeper_domain::merge::State;
 use rolekeeper_domain::plan::SeenRoles;
 
 impl Reconcile {
-    /// What of a restore may be written: a role that is forbidden and not there is left out, and reported.
+    /// The part of a restore that may be written: a forbidden role that the profile lacks is left out, and reported.
     pub(super) fn permitted(&self, user: &str, now: &State, mended: &[String]) -> Vec<String> {
         let forbidden = |role: &&String| self.restores.forbidden.has(role) && !now.roles.contains(role);
         let (left_out, permitted): (Vec<&String>, Vec<&String>) = mended.iter().partition(forbidden);
@@ -23,14 +23,14 @@ impl Reconcile {
                 user.id = user,
                 roles = ?left_out,
                 "our write overwrote another client's change that added a role which FORBIDDEN_ROLES lists: it is not \
-                 restored. Add it by hand if it is meant"
+                 restored. Add it by hand if it is intended"
             );
         }
         permitted.into_iter().cloned().collect()
     }
 
-    /// Whether the brake lets a restore pass; for how many users there would be one, if that has just engaged it. Locks it until
-    /// the transaction ends, before any other brake.
+    /// Whether the brake lets a restore pass, and the number of users with a restore if the brake has just engaged.
+    /// Locks the brake until the transaction ends, before any other brake.
     pub(super) async fn restores_pass(
         &self,
         tx: &mut Tx<'_>,
@@ -55,13 +55,13 @@ impl Reconcile {
         ))
     }
 
-    /// Logs what was decided about races, once that is committed: a brake that has engaged, and what is about to be restored.
+    /// Logs the decisions about races once they are committed: an engaged brake, and the changes about to be restored.
     pub(super) fn tell_races(&self, user: &str, races: &Races) {
         if let Some(users) = races.engaged {
             error!(
                 users,
                 "brake engaged: restores of other clients' roles for {users} users inside {} s (limit: {}). All restores are \
-                 held, everything else goes on. To look: rolekeeper brake; then: rolekeeper brake release restores, or \
+                 held, everything else continues. To inspect: rolekeeper brake; then: rolekeeper brake release restores, or \
                  rolekeeper brake drop restores",
                 self.brake.window.as_secs(),
                 self.restores.brake.number
@@ -82,7 +82,8 @@ impl Reconcile {
         }
     }
 
-    /// Brings the audit in line with what was seen of restores and what is restored now; answers the rows of the latter.
+    /// Brings the audit in line with the restores that the profile shows and those decided now. Returns the rows of the
+    /// latter.
     pub(super) async fn audit_restores(
         &self,
         tx: &mut Tx<'_>,

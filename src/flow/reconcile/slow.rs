@@ -1,6 +1,6 @@
-//! Reads that came to nothing, because too much time passed before the write.
+//! Reads without a write, because too much time passed in between.
 //!
-//! Owns when that is reported, and the stage's readiness for it. Must never write on what has grown old.
+//! Owns when that is reported, and the stage's readiness for it. Must never write from an old read.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::flow::backoff::base_delay;
 use crate::store::{Claim, StoreError, looks};
 use rolekeeper_domain::schedule::{Ended, Next, next};
 
-/// Longest time from the answer of a read to its write. Another client that writes in between is overwritten, so it
-/// must be short; a healthy Postgres needs some hundredths of a second.
+/// Longest time from the response to a read until its write. A write of another client in between is overwritten, so
+/// the time must be short; a healthy Postgres needs some hundredths of a second.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(2);
-/// So many reads in vain inside [`INSIDE`] and the stage is not ready.
+/// With this many wasted reads inside [`INSIDE`] the stage is not ready.
 const TOO_MANY: usize = 10;
 const INSIDE: Duration = Duration::from_mins(5);
-/// Least and longest delay before such a user is read again.
+/// Shortest and longest delay before the user of a wasted read is read again.
 const LEAST_DELAY: Duration = Duration::from_secs(2);
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
-/// The newest reads in vain.
+/// The newest wasted reads.
 #[derive(Debug, Default)]
 pub(super) struct InVain {
     newest: VecDeque<Instant>,
@@ -31,7 +31,7 @@ pub(super) struct InVain {
 }
 
 impl InVain {
-    /// Notes one. Returns whether they are too many from now on.
+    /// Notes a wasted read. Returns whether there are too many from now on.
     fn note(&mut self, now: Instant) -> bool {
         self.newest.push_back(now);
         if self.newest.len() > TOO_MANY {
@@ -44,7 +44,7 @@ impl InVain {
         first
     }
 
-    /// An attempt ended in time. Returns whether they were too many.
+    /// Notes that an attempt ended in time. Returns whether there were too many wasted reads before.
     fn end(&mut self) -> bool {
         self.newest.clear();
         std::mem::take(&mut self.reported)
@@ -52,7 +52,7 @@ impl InVain {
 }
 
 impl Reconcile {
-    /// Gives a user back whose write was not sent in time, to be read again.
+    /// Requeues a user whose write was not sent in time, to be read again.
     pub(super) async fn read_again(&self, claim: &Claim) -> Result<(), StoreError> {
         self.metrics.reconcile.in_vain.with_label_values(&["slow"]).inc();
         let attempt = u32::try_from(claim.attempts).unwrap_or(0).saturating_add(2);
@@ -80,7 +80,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// An attempt came to its end in time.
+    /// Notes that an attempt completed in time.
     pub(super) fn in_time(&self) {
         if self.in_vain().end() {
             info!("Postgres is fast enough to write safely");
@@ -88,7 +88,7 @@ impl Reconcile {
         }
     }
 
-    /// Whether too many reads in vain have been reported and none since has come to its end in time.
+    /// Whether too many wasted reads were reported and no attempt since completed in time.
     pub(super) fn is_too_slow(&self) -> bool {
         self.in_vain().reported
     }

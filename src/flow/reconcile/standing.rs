@@ -1,4 +1,4 @@
-//! Where a user stands: facts, what was decided before, what is open.
+//! The evaluation of a user: facts, earlier decisions, open changes.
 //!
 //! Owns the decision from facts alone. Must never need Auth0.
 
@@ -12,54 +12,53 @@ use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::plan::{Change, SeenRoles, Want};
 use rolekeeper_domain::rule::{Before, Decision, Manual, Measure, Rule, Rules};
 
-/// A user's standing under the rules in force.
+/// The evaluation of a user under the rules in force.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub(super) struct Standing<'r> {
     facts: Facts,
-    /// One a rule.
+    /// One entry per rule.
     pub(super) roles: Vec<Role<'r>>,
-    /// Changes of managed roles decided before, of which nobody knows whether they were done.
+    /// Earlier decided changes of managed roles whose result is unknown.
     pub(super) open: Vec<OpenChange>,
     /// The same for restores of other clients' roles.
     pub(super) restores: Vec<OpenChange>,
-    /// A stream's loss stands: counts may be too low, so nothing is taken away.
+    /// A stream's loss stands: counts may be too low, so no role is revoked.
     pub(super) loss: bool,
-    /// What the user wishes to be called.
+    /// The display name that the user requested.
     pub(super) names: Kept,
-    /// A write of ours to the roles was not answered, or no look has recorded what came of it.
+    /// A write of ours to the roles was not acknowledged, or no attempt has recorded its result.
     pub(super) unrecorded: bool,
     /// Other clients wrote the user's roles.
     pub(super) foreign_writes: bool,
-    /// Brakes that were engaged when this was read; they may be let go of at any time.
+    /// Brakes that were engaged at the time of the read; the operator may release them at any time.
     pub(super) engaged: Vec<Change>,
-    /// Somebody was erased for good, perhaps this user.
+    /// A user was erased at some time, perhaps this one.
     pub(super) erasures: bool,
-    /// When Auth0 said that it does not know the user, where it has not known the user again.
+    /// Time of Auth0's response that it does not know the user; none if Auth0 has known the user since.
     pub(super) gone_at: Option<OffsetDateTime>,
 }
 
-/// What a rule says of the user.
+/// The evaluation of one rule for the user.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one role, each on its own")]
 pub(super) struct Role<'r> {
-    /// The rule.
+    /// The rule itself.
     pub(super) rule: &'r Rule,
-    /// What it says.
+    /// The rule's decision.
     pub(super) decision: Decision,
-    /// A person took the role away, or dropped its grant from the brake, and it is left so.
+    /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so.
     pub(super) overruled: bool,
-    /// What we know of it.
+    /// The last known state of the role.
     pub(super) known: Option<Assignment>,
-    /// A grant of ours is open: if the user holds the role, it is from us, although nobody recorded it.
+    /// We sent a grant whose result was not recorded. If the user holds the role, we granted it.
     granting: bool,
-    /// Our change of the role was undone by a client that knew nothing of it: it stands for us as if it had not
-    /// been.
+    /// A client that did not know of our change of the role reverted it: the change counts as if it had not been made.
     undone: bool,
-    /// It is never added, whatever the rule says.
+    /// The role is never added, whatever the rule says.
     forbidden: bool,
-    /// Records that Auth0 has not yet confirmed say that a write made it what it is, and no person: nothing is decided or kept
-    /// of it in this look.
+    /// Records that Auth0 has not yet confirmed say that a write, and no person, caused the role's state: this attempt
+    /// neither decides nor stores it.
     pub(super) left_open: bool,
 }
 
@@ -69,7 +68,7 @@ impl Role<'_> {
         self.decision.wanted && !self.overruled
     }
 
-    /// Whether our own records say that nothing is to be done and nothing to be verified.
+    /// Whether our own records show that nothing has to be changed or verified.
     pub(super) fn in_step(&self) -> bool {
         match &self.known {
             None => !self.wanted(),
@@ -82,7 +81,7 @@ impl Role<'_> {
         self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 
-    /// Whether a look may find that such a change is to be made.
+    /// Whether an attempt may find that this change has to be made.
     fn allows(&self, change: Change) -> bool {
         match change {
             Change::Granted => self.wanted() && !self.forbidden,
@@ -90,7 +89,7 @@ impl Role<'_> {
         }
     }
 
-    /// What our own records alone say is to be done; none when they say nothing, or only a look can tell.
+    /// The change that our own records alone require; none when they require none, or only an attempt can determine it.
     pub(super) fn awaits(&self) -> Option<Change> {
         let held = self.known.as_ref().is_some_and(|known| known.held);
         match (self.wanted(), held) {
@@ -102,7 +101,7 @@ impl Role<'_> {
 }
 
 impl<'r> Standing<'r> {
-    /// Reads it, once the user's nomination is locked.
+    /// Reads the evaluation, once the user's queue row is locked.
     pub(super) async fn read(
         tx: &mut Tx<'_>,
         user: &str,
@@ -127,7 +126,7 @@ impl<'r> Standing<'r> {
                 .iter()
                 .position(|one| one.role == rule.role)
                 .map(|index| known.swap_remove(index));
-            // A grant that nobody recorded was decided all the same.
+            // A grant whose result was not recorded was decided all the same.
             let granting = open.iter().any(|open| open.granted && open.role == rule.role);
             let before = Before {
                 wanted: granting || known.as_ref().is_some_and(|known| known.wanted),
@@ -163,28 +162,28 @@ impl<'r> Standing<'r> {
         })
     }
 
-    /// When it was read, by Postgres' clock.
+    /// Time of the read, by Postgres' clock.
     pub(super) fn now(&self) -> OffsetDateTime {
         self.facts.now
     }
 
-    /// Plays that `rule` goes by.
+    /// Plays that `rule` measures.
     pub(super) fn plays(&self, rule: &Rule) -> i64 {
         measured(rule, &self.facts)
     }
 
-    /// Whether the user needs no look.
+    /// Whether the user needs no attempt.
     pub(super) fn in_step(&self) -> bool {
         self.open.is_empty() && self.restores.is_empty() && self.roles.iter().all(Role::in_step)
     }
 
-    /// When a rule will say something else although nothing happens.
+    /// Time at which a rule's decision changes without an event.
     pub(super) fn again_at(&self) -> Option<OffsetDateTime> {
         self.roles.iter().filter_map(|role| role.decision.again_at).min()
     }
 
-    /// Roles that we saw the user hold, that are earned, and that the profile lacks now: somebody took them
-    /// away. Those whose rule leaves it so are overruled from here on.
+    /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
+    /// them. Roles that the rule's policy leaves removed are suppressed from now on.
     pub(super) fn taken_away(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
         let open = &self.open;
         let taken = self.roles.iter_mut().filter(|role| {
@@ -209,8 +208,8 @@ impl<'r> Standing<'r> {
             .collect()
     }
 
-    /// Of this role, which is held or not, it is not yet known whether a person made it so. It is left open where it was otherwise
-    /// before, unless the rules give it back in any case.
+    /// Marks a role of which it is not yet known whether a person caused its state, held or not. The role is left open
+    /// where its state differs from the last known one, unless the rules restore it in any case.
     pub(super) fn doubt(&mut self, name: &str, held: bool) {
         for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
             let differs = role.known.as_ref().is_some_and(|known| known.held != held);
@@ -219,21 +218,21 @@ impl<'r> Standing<'r> {
         }
     }
 
-    /// Roles of which nothing is decided or kept in this look.
+    /// Roles that this attempt neither decides nor stores.
     pub(super) fn left_open(&self) -> Vec<String> {
         let open = self.roles.iter().filter(|role| role.left_open);
         open.map(|role| role.rule.role.clone()).collect()
     }
 
-    /// Our changes of these roles were undone by clients that knew nothing of them.
+    /// Marks roles on which clients that did not know of our changes reverted them.
     pub(super) fn undone(&mut self, roles: &[String]) {
         for role in &mut self.roles {
             role.undone = roles.contains(&role.rule.role);
         }
     }
 
-    /// A write of ours made the role what it is, and nobody recorded it: it is ours if it is held, and if not, nobody took it
-    /// away. Answers what to keep of it.
+    /// Notes that a write of ours caused the role's state, which was not recorded: a held role is ours, and a missing
+    /// role was not removed by another client. Returns the state to store.
     pub(super) fn done_late<'a>(&mut self, role: &'a str, held: bool) -> Option<Seen<'a>> {
         let of = self.roles.iter_mut().find(|one| one.rule.role == role)?;
         of.undone = true;
@@ -247,30 +246,30 @@ impl<'r> Standing<'r> {
         })
     }
 
-    /// Whether a look may find that such a change is to be made.
+    /// Whether an attempt may find that this change has to be made.
     pub(super) fn allows(&self, change: Change) -> bool {
         self.roles.iter().any(|role| role.allows(change))
     }
 
-    /// Whether our own records say that such a change is to be made.
+    /// Whether our own records require this change.
     pub(super) fn expects(&self, change: Change) -> bool {
         let mut allowed = self.roles.iter().filter(|role| role.allows(change));
         allowed.any(|role| role.awaits() == Some(change))
     }
 
-    /// What is wanted of each owned role.
+    /// The wanted state of each owned role.
     pub(super) fn wants(&self) -> Vec<Want<'r>> {
         let want = |role: &Role<'r>| Want {
             role: &role.rule.role,
             wanted: role.wanted(),
             adopted: role.adopted(),
         };
-        // What is forbidden and due is left as it is.
+        // A forbidden role that is due is left as it is.
         let may = |role: &&Role<'r>| !(role.left_open || role.forbidden && role.wanted());
         self.roles.iter().filter(may).map(want).collect()
     }
 
-    /// These roles are never added.
+    /// Marks roles that are never added.
     pub(super) fn forbid(&mut self, forbidden: &ForbiddenRoles) {
         for role in &mut self.roles {
             role.forbidden = forbidden.has(&role.rule.role);

@@ -1,13 +1,13 @@
-//! The reconciler from one term to the next.
+//! The reconciler from one leadership to the next.
 //!
-//! Owns what changes between them: rules and limits. Must never change either while a term runs.
+//! Owns the changes between them: rules and limits. Must never change either during a leadership.
 
 use std::sync::Arc;
 
 use super::Reconcile;
 
 impl Reconcile {
-    /// The same under the rules and limits as they are now.
+    /// The same reconciler under the current rules and limits.
     pub(super) fn under_new_rules(&mut self) -> Arc<Self> {
         let rules = Arc::clone(&self.changed.borrow_and_update());
         let limits = self.limits.take_over();

@@ -1,6 +1,6 @@
-//! The waits between two attempts, and what is done beside them.
+//! The waits between two attempts, and the work done beside them.
 //!
-//! Owns how long the queue rests. Must never claim a user: each wait here can be stopped at any moment.
+//! Owns how long the queue waits. Must never claim a user: each wait here can be stopped at any moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::{LOOK_ANYWAY, Reconcile};
 use crate::store::StoreError;
 use crate::store::nominations::Order;
 
-/// How often changes of counters are added up.
+/// Interval at which changes of counters are summed.
 const SUM_EVERY: Duration = Duration::from_secs(1);
 
 impl Reconcile {
-    /// Adds up what changed in the counters. A failure only leaves more to add up.
+    /// Sums the changes of the counters. A failure only leaves more to sum.
     pub(super) async fn sum_counters(&self) -> std::convert::Infallible {
         loop {
             if !matches!(self.store.sum_counters().await, Ok(true)) {
@@ -25,7 +25,8 @@ impl Reconcile {
         }
     }
 
-    /// Whose turn it is in the look with this number. Probes go round the urgencies, whatever the last one came to.
+    /// The order in which the attempt with this number claims. Probes cycle through the urgencies, whatever the result
+    /// of the last one was.
     pub(super) fn order(&self, number: u64, probing: bool) -> Order {
         if probing {
             Order::Probe(self.breaker().next_probe())
@@ -34,8 +35,8 @@ impl Reconcile {
         }
     }
 
-    /// Waits for a free hand, the end of a pause, leave to call and limits that are not too old. Returns also whether the next
-    /// look is a probe.
+    /// Waits for a free slot, the end of a pause, permission to call and limits that are not too old. Returns also
+    /// whether the next attempt is a probe.
     pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         let probing = self.paused().await;
@@ -44,8 +45,8 @@ impl Reconcile {
         Some((slot, probing, permit))
     }
 
-    /// Waits until a user may be due; users whom records alone nominated may be after `until_record_look`. False when other
-    /// rules are in force.
+    /// Waits until a user may be due; users that records alone queued may be due after `until_record_look`. Returns
+    /// false when other rules are in force.
     pub(super) async fn no_user_is_due(&self, until_record_look: Duration) -> Result<bool, StoreError> {
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
             return Ok(false);
@@ -56,8 +57,8 @@ impl Reconcile {
         Ok(true)
     }
 
-    /// Waits for a hint, for the next user to be due, or a while; for users whom records alone nominated also until they may
-    /// be looked at.
+    /// Waits for a notification, for the next user to be due, or for the poll interval; for users that records alone
+    /// queued also until they may be attempted.
     async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
         let due = self.store.next_due(until_record_look.is_zero()).await?;
         let due = if until_record_look.is_zero() {
@@ -73,7 +74,7 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Waits out a pause; answers whether the next look is a probe.
+    /// Waits until the circuit breaker allows a probe. Returns whether the next attempt is a probe.
     async fn paused(&self) -> bool {
         let Some(until) = self.breaker().until() else {
             return false;

@@ -1,7 +1,7 @@
-//! The write of a look, and what becomes of one that failed.
+//! The write of an attempt, and the handling of a failed one.
 //!
-//! Owns the PATCH. Must never send what was decided on a profile that has grown old, and never leave a write open that
-//! certainly changed nothing.
+//! Owns the PATCH. Must never send a decision made from an old profile, and never leave a write open that certainly
+//! changed nothing.
 
 use tokio::time::Instant;
 use tracing::error;
@@ -15,7 +15,7 @@ use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
-    /// Sends what was decided, and records what came of it.
+    /// Sends the decided write and records its result.
     pub(super) async fn write(
         &self,
         claim: &Claim,
@@ -39,8 +39,8 @@ impl Reconcile {
             }
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
-            // Answered 200, but the answer does not show what was written.
-            let detail = "the answer to the write shows something else than was written".to_owned();
+            // The status is 200, but the response does not show what was written.
+            let detail = "the response to the write does not show what was written".to_owned();
             let error = CallError::Later {
                 why: LaterWhy::BadAnswer,
                 outcome: Outcome::Unknown,
@@ -54,7 +54,7 @@ impl Reconcile {
         Ok(self.record(claim, write, &after).await?)
     }
 
-    /// A write that failed. One that was refused may do without its name.
+    /// Handles a failed write. A refused write with a name may be repeated without it.
     async fn unwritten(&self, claim: &Claim, write: &ToWrite, error: LookError) -> Result<(), LookError> {
         let patch = &write.patch;
         let LookError::Call { error: why, .. } = &error else {
@@ -79,7 +79,7 @@ impl Reconcile {
         }
     }
 
-    /// Tells of changes of roles that Auth0 refused to write: of a revoke above all, which the user may have brought about.
+    /// Reports role changes that Auth0 refused to write: above all a revoke, which the user may have caused.
     fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
         for (role, change) in patch.plan().changes() {
             let change = change.as_str();
@@ -91,7 +91,7 @@ impl Reconcile {
                 user.id = claim.user.as_str(),
                 role,
                 change,
-                "Auth0 refused to write a role that is to be {change}: {why}. A profile above Auth0's limit of 10 KB may be \
+                "Auth0 refused to write a role change ({change}): {why}. A profile above Auth0's limit of 10 KB may be \
                  the cause; make it smaller, or write the role by hand, then: rolekeeper requeue --user ID"
             );
         }

@@ -1,6 +1,7 @@
-//! Where the gap filler begins, and begins anew.
+//! The place in the tenant's log at which the gap filler starts, or starts again.
 //!
-//! Owns the first checkpoint, and what is done about one that Auth0 no longer knows. Must never lose a place in silence.
+//! Owns the first checkpoint, and the reaction to one that Auth0 no longer knows. Must never lose a place without a
+//! report.
 
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use crate::auth0::{CallError, LaterWhy, Page};
 use crate::config::Start;
 use crate::store::Checkpoint;
 
-/// The shortest time for which a plan keeps its log: a younger checkpoint is still in it.
+/// The shortest period for which a plan keeps its log: a younger checkpoint is still in it.
 const SHORTEST_RETENTION: time::Duration = time::Duration::days(1);
 
 impl GapFiller {
-    /// The first start: writes the first checkpoint.
+    /// Writes the first checkpoint at the first start.
     pub(super) async fn begin(&self) -> Result<Duration, Trouble> {
         let log_id = match &self.config.start {
             Start::Oldest => return self.begin_at_the_oldest().await,
@@ -34,23 +35,24 @@ impl GapFiller {
                 }
             }
         };
-        info!(log_id = log_id.log_id, "the gap filler begins behind this record");
+        info!(log_id = log_id.log_id, "the gap filler starts after this record");
         self.store.put_log_checkpoint(&log_id).await?;
         Ok(PAGE_PAUSE)
     }
 
-    /// Auth0 does not know the checkpoint: all it still keeps is read again, after a pause that grows while this repeats.
+    /// Handles a checkpoint that Auth0 does not know: all records that Auth0 still keeps are read again, after a delay
+    /// that grows while this repeats.
     pub(super) async fn begin_anew(&self, at: &Checkpoint, why: &str) -> Result<Duration, Trouble> {
         error!(
             log_id = at.log_id,
-            "the gap filler has lost its place in the tenant's log: {why}. It begins anew at the oldest record that the \
-             tenant keeps; what was dropped before that is left to the sweep"
+            "the gap filler has lost its place in the tenant's log: {why}. It starts again at the oldest record that the \
+             tenant keeps; the sweep makes up for older records that were dropped"
         );
         self.begin_at_the_oldest().await?;
         Err(Trouble::Lost)
     }
 
-    /// The oldest record is taken with its checkpoint, since reading goes on behind it.
+    /// Starts at the oldest record, which is stored together with its checkpoint since reading continues after it.
     async fn begin_at_the_oldest(&self) -> Result<Duration, Trouble> {
         let page = self.page(async || self.logs.oldest().await).await?;
         if page.is_empty() {
@@ -59,13 +61,14 @@ impl GapFiller {
         self.store_records(&page, crate::clock::now()).await?;
         info!(
             log_id = page[0].log_id,
-            "the gap filler begins at the oldest record"
+            "the gap filler starts at the oldest record"
         );
         Ok(PAGE_PAUSE)
     }
 
-    /// The page behind the checkpoint; or why that is lost. A refusal counts when Auth0 lets us read the log otherwise, and
-    /// refuses the same once more: something in between may refuse any call, or one.
+    /// Returns the page after the checkpoint, or the reason why the checkpoint is lost. A refusal counts only when
+    /// Auth0 lets us read the log otherwise and refuses the same call again: a proxy in between may refuse any single
+    /// call.
     pub(super) async fn behind(&self, at: &Checkpoint, take: u32) -> Result<Result<Page, String>, Trouble> {
         let behind = async || self.page(async || self.logs.after(&at.log_id, take).await).await;
         match behind().await {
@@ -79,22 +82,22 @@ impl GapFiller {
         }
     }
 
-    /// Whether an empty page says that the checkpoint is no longer in the log, rather than its last record. Auth0 does
-    /// not document what it answers then.
+    /// Whether an empty page means that the checkpoint is no longer in the log, rather than that it is the last record.
+    /// Auth0 does not document its response in that case.
     pub(super) async fn is_lost(&self, at: &Checkpoint) -> Result<bool, Trouble> {
         let now = crate::clock::now();
         if at.record_at.is_none_or(|date| date > now - SHORTEST_RETENTION) {
             return Ok(false);
         }
         let page = self.page(async || self.logs.newest().await).await?;
-        // A younger one may have come between the two calls.
+        // A younger record may have appeared between the two calls.
         Ok(page
             .iter()
             .any(|newest| newest.date > at.record_at && self.is_ready(newest, now)))
     }
 }
 
-/// Whether Auth0 may mean the checkpoint with it, which is not documented.
+/// Whether Auth0 may mean the checkpoint by this error, which is not documented.
 fn is_of_the_place(error: &CallError) -> bool {
     let refused = matches!(
         error,

@@ -36,7 +36,7 @@ pub struct ApiArgs {
     /// Requests a user may make in a row
     #[arg(long, env = "API_BURST", default_value = "50")]
     pub api_burst: String,
-    /// Requests a second a user may make for long
+    /// Requests per second a user may make continuously
     #[arg(long, env = "API_REQUESTS_PER_S", default_value = "10")]
     pub api_requests_per_s: String,
     /// Writes per day of a user that publish an event (make or delete a playlist), over all workers

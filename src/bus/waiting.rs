@@ -57,7 +57,6 @@ impl Bus {
             None => Err(BusError::JetStream {
                 doing: "count messages",
                 why: format!("{count} messages wait from sequence {start} on, but none was found there"),
-
             }),
         }
     }

@@ -59,7 +59,6 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
         bail!(
             "would move the database from {from} to {to}: no role is revoked from a holder until `rolekeeper adopt`, or until \
              the user qualifies for it; repeat with --yes to move it"
-
         );
     }
     let act = act.act("tenant move", json!({"from": bound, "to": to}));

@@ -87,7 +87,6 @@ impl TenantLogArgs {
             "newest" => Start::Newest,
             "oldest" => Start::Oldest,
             // All ids seen so far consist of digits; a typing error in `newest` or `oldest` must not pass as an id.
-
             id if (20..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 Start::Behind(id.to_owned())
             }

@@ -1,6 +1,5 @@
 //! The error of each response, and its printable text.
 
-
 use super::*;
 
 fn api(status: u16, body: &str) -> CallError {

@@ -86,7 +86,7 @@ fn left_alone(out: &mut String, checks: &[Check]) -> fmt::Result {
     line(
         out,
         "other roles and settings",
-        &format!("{} still have them all, in order", figures("other roles")),
+        &format!("{} still have all of them, in order", figures("other roles")),
     )?;
     let old = format!(
         "have the role from before, no plays: {}",

@@ -36,7 +36,7 @@ const PLAN: (RatePlan, &str) = (RatePlan::ENTERPRISE, "enterprise");
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_mins(1);
-/// Longer than the worker's own grace period.
+/// Longest wait for the worker's end; longer than its own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// All running parts. On drop, they end in this order.
@@ -166,7 +166,6 @@ impl Worker {
         match self.process.ended()? {
             None => Ok(()),
             Some(status) => anyhow::bail!("the worker ended unexpectedly: {status}"),
-
         }
     }
 

@@ -41,7 +41,6 @@ pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Json
 /// Requests another display name. It is shown at once, and written to the profile at Auth0 after a short delay.
 #[utoipa::path(put, path = "/displayName", operation_id = "wishDisplayName", request_body = NewName, responses(
     (status = 202, description = "The name will be written", body = Called),
-
 ))]
 pub(super) async fn wish(
     User(user): User,

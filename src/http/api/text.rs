@@ -1,5 +1,4 @@
 //! Responses in plain text, where the app's old backend returned them.
-
 //!
 //! Owns their content type. Must never carry an error: those are problem details.
 

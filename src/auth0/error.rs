@@ -253,7 +253,9 @@ impl CallError {
             denied @ (401 | 403) if looks_like_html(body) => Self::Refused {
                 status: denied,
                 error_code: None,
-                message: "an HTML page, which Auth0 does not send: check the proxies between worker and Auth0".to_owned(),
+                message:
+                    "an HTML page, which Auth0 does not send: check the proxies between worker and Auth0"
+                        .to_owned(),
             },
             // An HTML page comes from a gateway in between: it proves nothing about the user.
             400.. if looks_like_html(body) => later(

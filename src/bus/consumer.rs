@@ -72,7 +72,11 @@ impl Bus {
         match tokio::time::timeout(DELETE_WITHIN, deleted).await {
             Ok(Ok(_)) => {}
             Ok(Err(why)) => debug!(stream, consumer = name, "the consumer was not deleted: {why}"),
-            Err(_) => debug!(stream, consumer = name, "the consumer was not deleted: no response"),
+            Err(_) => debug!(
+                stream,
+                consumer = name,
+                "the consumer was not deleted: no response"
+            ),
         }
     }
 }

@@ -35,7 +35,8 @@ impl Bus {
         let info = self.info_if_there(stream).await?;
         let info = info.ok_or_else(|| BusError::NoStream(stream.to_owned()))?;
         let typed = parsed(&info)?;
-        let now = time_of(&info["ts"]).ok_or_else(|| said("read stream state", &"the response has no time"))?;
+        let now =
+            time_of(&info["ts"]).ok_or_else(|| said("read stream state", &"the response has no time"))?;
         Ok(Room {
             state: state(&typed, &config_of(&info), stream),
             now_ns: now,

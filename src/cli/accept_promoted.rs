@@ -63,8 +63,8 @@ async fn prove(bus: &Bus, stream: &str, cursor: &Cursor) -> Result<()> {
     let last = cursor.last_seq;
     let hash = cursor.last_hash.with_context(|| {
         format!(
-            "nothing was done: the hash of the message at the cursor ({last}) is not known, so nothing proves that this is the same \
-             stream. Use accept-stream without --promoted"
+            "nothing was done: the hash of the message at the cursor ({last}) is not known, so nothing proves that this is the \
+             same stream. Use accept-stream without --promoted"
         )
     })?;
     let Some(there) = bus.fetch(stream, Which::At(last.unsigned_abs())).await? else {

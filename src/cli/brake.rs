@@ -113,9 +113,7 @@ impl Changes {
         match self {
             Self::Revokes => "they keep the role and rolekeeper does not revoke it until `rolekeeper adopt`",
             Self::Grants => "they do not get the role until they fall below the threshold and qualify again",
-            Self::Restores => {
-                "the roles of other clients stay as they are; add a missing role by hand"
-            }
+            Self::Restores => "the roles of other clients stay as they are; add a missing role by hand",
         }
     }
 }

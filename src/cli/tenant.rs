@@ -64,7 +64,8 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
     let act = act.act("tenant move", json!({"from": bound, "to": to}));
     match store.move_tenant(&to, &act).await? {
         Some(assignments) => println!(
-            "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate limit allows"
+            "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate \
+             limit allows"
         ),
         None => bail!("a worker is reconciling: stop all workers first, then move"),
     }

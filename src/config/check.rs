@@ -172,8 +172,7 @@ impl Check {
         }
         let name = DisplayName::parse(value);
         if name.is_err() {
-            let expected =
-                "nothing, or 1 to 100 characters, not only blanks and without control characters";
+            let expected = "nothing, or 1 to 100 characters, not only blanks and without control characters";
             self.fault(setting, value, expected);
         }
         name.ok()

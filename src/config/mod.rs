@@ -283,7 +283,11 @@ impl ServeArgs {
             .filter(|stage| !stage.is_empty())
             .collect();
         if stages.is_empty() || stages.iter().any(|stage| !STAGES.contains(&stage.as_str())) {
-            check.fault("ONLY", &self.only, &format!("one or more of {}", STAGES.join(",")));
+            check.fault(
+                "ONLY",
+                &self.only,
+                &format!("one or more of {}", STAGES.join(",")),
+            );
         }
         stages
     }

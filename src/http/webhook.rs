@@ -108,7 +108,9 @@ impl Webhook {
         }
         let unpacked = if is_packed(headers) { MAX_BODY_BYTES } else { 0 };
         let Some(mut reserved) = room.reserve(most_bytes(&body) + unpacked).await else {
-            warn!("a delivery of the log stream was refused with 503, Auth0 sends it again: too many large deliveries are in memory");
+            warn!(
+                "a delivery of the log stream was refused with 503, Auth0 sends it again: too many large deliveries are in memory"
+            );
             return NOT_STORED;
         };
         let body = match read(body).await {

@@ -122,7 +122,10 @@ impl<'w> Run<'w> {
         for acts in acts.chunks(acts.len().div_ceil(ticks).max(1)) {
             every.tick().await;
             self.world.worker.still_runs()?;
-            anyhow::ensure!(Instant::now() < self.deadline, "the time limit was reached while {phase}");
+            anyhow::ensure!(
+                Instant::now() < self.deadline,
+                "the time limit was reached while {phase}"
+            );
             let events: Vec<&Event> = acts.iter().filter_map(Act::event).collect();
             self.publish(&events).await?;
             for act in acts {
@@ -209,10 +212,7 @@ impl<'w> Run<'w> {
             let user = self.world.tenant.user(&crossing.user).unwrap_or_default();
             holds(user.get("app_metadata")) != self.tally.holders.contains(&crossing.user)
         });
-        note(
-            out_of_step.count() as u64,
-            "users with the wrong roles",
-        );
+        note(out_of_step.count() as u64, "users with the wrong roles");
         if all {
             note(
                 self.world.tenant.undelivered() as u64,

@@ -186,7 +186,11 @@ fn verdict(out: &mut String, evidence: &Evidence, checks: &[Check]) -> fmt::Resu
         writeln!(out, "  {result:<8}{:<51}{}", check.what, check.figures)?;
     }
     if let Some(late) = &evidence.late {
-        writeln!(out, "  {:<8}the time limit was reached, still missing: {late}", "FAILED")?;
+        writeln!(
+            out,
+            "  {:<8}the time limit was reached, still missing: {late}",
+            "FAILED"
+        )?;
     }
     let failed = checks.iter().filter(|check| !check.holds).count() + usize::from(evidence.late.is_some());
     match failed {

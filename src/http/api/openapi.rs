@@ -60,9 +60,7 @@ pub(super) fn display_name() -> Object {
 fn text(most_chars: usize) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some(
-            "Not only blanks, and without control characters",
-        ))
+        .description(Some("Not only blanks, and without control characters"))
         .min_length(Some(1))
         .max_length(Some(most_chars))
         .pattern(Some(NAME_PATTERN))
@@ -101,7 +99,8 @@ fn common_problems(of_a_user: bool, with_body: bool, mut add: impl FnMut(&str, R
         );
         add(
             "503",
-            problem("The database, NATS or the tenant's keys are unavailable").header("Retry-After", seconds()),
+            problem("The database, NATS or the tenant's keys are unavailable")
+                .header("Retry-After", seconds()),
         );
         add("500", problem("A fault of the server"));
         add(

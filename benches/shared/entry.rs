@@ -1,7 +1,7 @@
-//! How a bench is begun.
+//! The start of a bench.
 //!
-//! Owns telling a bench that is run as one from a test run, and running it once more with the feature `sandbox`: the servers and the
-//! tenant are behind it, and `cargo bench` alone does not turn it on.
+//! Owns the distinction between a bench and a test run, and the second run with the feature `sandbox`: the servers and the
+//! tenant need this feature, and `cargo bench` alone does not enable it.
 
 #[cfg(not(feature = "sandbox"))]
 use std::process::ExitCode;
@@ -9,19 +9,19 @@ use std::process::ExitCode;
 #[cfg(not(feature = "sandbox"))]
 use anyhow::Context as _;
 
-/// Whether cargo runs the bench of this name as one; `cargo test --all-targets` does not say so.
+/// Returns whether cargo runs the bench of this name as a bench; `cargo test --all-targets` does not.
 pub(crate) fn is_asked_for(name: &str) -> bool {
     let asked = std::env::args().any(|argument| argument == "--bench");
     if !asked {
-        println!("a measurement of minutes, no test: run it by `cargo bench --bench {name}`");
+        println!("this is a measurement of minutes and not a test: run it with `cargo bench --bench {name}`");
     }
     asked
 }
 
-/// Runs the bench of this name once more, with the same arguments.
+/// Runs the bench of this name again, with the same arguments.
 #[cfg(not(feature = "sandbox"))]
 pub(crate) fn with_sandbox(name: &str) -> anyhow::Result<ExitCode> {
-    eprintln!("once more with --features sandbox");
+    eprintln!("running again with --features sandbox");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut again = std::process::Command::new(cargo);
     again.args(["bench", "--features", "sandbox", "--bench", name, "--"]);

@@ -88,7 +88,7 @@ async fn m16_options_of_nats_that_are_wrong_are_told() {
             "/no/such/file",
             "a file of certificate authorities (PEM); No such file",
         ),
-        ("NATS_CA_FILE", &empty, "it is empty"),
+        ("NATS_CA_FILE", &empty, "the file is empty"),
         (
             "NATS_NKEY_SEED_FILE",
             "/no/such/file",

@@ -44,7 +44,7 @@ pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) ->
     drain_with(Path::new(PROGRAM), url, nats, batch, last_seq, "off").await
 }
 
-/// As [`run`], with a worker of `program` and a dedup window of `horizon`.
+/// As [`drain`], with a worker of `program` and a dedup window of `horizon`.
 pub(crate) async fn drain_with(
     program: &Path,
     url: &str,

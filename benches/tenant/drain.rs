@@ -58,18 +58,18 @@ pub(crate) struct Drain {
 pub(crate) struct Drained {
     /// Calls of the contender.
     pub(crate) calls: usize,
-    /// Of them, turned away.
+    /// Calls of the contender that were refused with 429.
     pub(crate) limited: usize,
-    /// Calls of the other client while the contender was at work.
+    /// Calls of the other client while the contender worked.
     pub(crate) other_calls: usize,
-    /// Of them, turned away.
+    /// Calls of the other client that were refused with 429.
     pub(crate) other_limited: usize,
     /// Accepted calls of all clients, divided by the calls that the bucket permits from the contender's first call to its
     /// last: a full bucket, and its refill since.
     pub(crate) share: f64,
     /// Time from the contender's first call to its last.
     pub(crate) seconds: f64,
-    /// Changes given up.
+    /// Changes that were given up.
     pub(crate) failed: usize,
     /// Users with the right roles and other settings.
     pub(crate) right: usize,

@@ -23,7 +23,7 @@ pub(super) struct ActsArgs {
     /// Most acts to show
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// One JSON object a line: `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
+    /// One JSON object per line: `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
     #[arg(long)]
     json: bool,
 }

@@ -59,7 +59,7 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Show or change the limits of writes at Auth0
     Limits(limits::LimitsArgs),
-    /// Stop writing roles; counting goes on
+    /// Stop writing roles; counting continues
     Pause(pause::PauseArgs),
     /// Continue writing roles after a pause
     Resume(pause::ResumeArgs),

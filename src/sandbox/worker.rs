@@ -22,7 +22,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(40);
 /// A process of `rolekeeper serve`.
 #[derive(Debug)]
 pub struct Worker {
-    // Dropped in this order: the folder ends the process, which is then reaped.
+    // The fields are dropped in this order: the folder ends the process, which is then reaped.
     folder: Folder,
     process: Process,
 }

@@ -82,7 +82,7 @@ async function main() {
     next = fetch(consumer);
     if (batch.length > 0) await commit(db, batch);
   }
-  // Not counted: whoever starts next is given it again.
+  // The batch is not counted: the next start gets it again.
   await next;
   await nats.drain();
   await db.end();

@@ -83,7 +83,7 @@ async def main():
         following = asyncio.create_task(fetch(subscription))
         if batch:
             await commit(db, batch)
-    # Not counted: whoever starts next is given it again.
+    # The batch is not counted: the next start gets it again.
     await following
     await connection.drain()
     await db.close()

@@ -29,7 +29,7 @@ const PLAYING: Duration = Duration::from_secs(40);
 const TAKING_BACK: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Users who get another role by hand before plays are taken back.
+/// Users who get another role by hand before plays are retracted.
 const DESK_ROLES: usize = 12;
 
 /// A run and its own records.

@@ -182,7 +182,7 @@ fn listener() -> User {
 fn is(said: &Said, status: u16) -> Result<u16> {
     ensure!(
         said.status == status,
-        "expected {status}, answered {}: {}",
+        "expected status {status}, got {}: {}",
         said.status,
         said.body
     );

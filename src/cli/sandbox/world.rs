@@ -112,7 +112,7 @@ pub(super) struct Worker {
     pub(super) api: String,
     /// `http://…` of metrics and health, without a slash at the end.
     pub(super) ops: String,
-    // Dropped in this order: the folder ends the process, which is then reaped.
+    // The fields are dropped in this order: the folder ends the process, which is then reaped.
     folder: Folder,
     process: Process,
 }

@@ -98,10 +98,10 @@ mod tests {
         assert_eq!(taken("b", 0.25), Ok(()));
         assert_eq!(taken("a", 0.5), Ok(()));
         assert!(taken("a", 0.5).is_err());
-        // Across several generations the rate holds: 2 a second, whatever is asked.
+        // Across several generations the rate holds: 2 a second, whatever the number of requests.
         let granted = (0_u32..1_000).filter(|n| taken("a", 1.0 + f64::from(*n) / 100.0).is_ok());
         assert!((20..=21).contains(&granted.count()));
-        // Long after, the burst is back, and no more than that.
+        // After a long time the burst is available again, and no more.
         let granted = (0..20).filter(|_| taken("a", 100.0).is_ok());
         assert_eq!(granted.count(), 5);
     }

@@ -117,7 +117,7 @@ pub struct Call {
     pub body: Option<Value>,
     /// Whether it changed the tenant's state.
     pub applied: bool,
-    /// The name of the fault it met, if any.
+    /// The name of its fault, if any.
     pub fault: Option<&'static str>,
 }
 

@@ -17,7 +17,7 @@ pub struct CallMatch {
     pub endpoint: Option<Endpoint>,
     /// Calls that name this user in their path.
     pub user_id: Option<String>,
-    /// Calls of this client; at `/oauth/token` by the id it gives.
+    /// Calls of this client; at `/oauth/token` by the id in the request.
     pub client: Option<String>,
 }
 

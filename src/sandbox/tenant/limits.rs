@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn resets_as_recorded_on_a_bucket_of_ten() {
-        // Remaining 9, 8, 5, 1 against a reset 1, 2, 4, 6 s ahead of the answer's whole second.
+        // Remaining 9, 8, 5, 1 against a reset 1, 2, 4, 6 s ahead of the response's whole second.
         let late_in_the_second = OffsetDateTime::UNIX_EPOCH + Duration::from_millis(700);
         let mut limiter = Limiter::new(RatePlan::ENTERPRISE_NONPROD, 1.0);
         let mut seen = vec![];

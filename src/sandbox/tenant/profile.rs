@@ -238,8 +238,8 @@ pub(super) fn patched(before: &Object, body: &Object, now: OffsetDateTime) -> Ob
             ) => {}
             ("app_metadata" | "user_metadata", Value::Object(patch)) => {
                 let merged = merged(before.get(key).and_then(Value::as_object), patch);
-                // Recorded for `{}`: app_metadata vanishes, user_metadata shows `{}`. That the last key
-                // removed by null does the same is our choice.
+                // Recorded for `{}`: app_metadata is removed, user_metadata shows `{}`. The same result after
+                // the last key is removed by null is our choice.
                 if merged.is_empty() && key == "app_metadata" {
                     after.remove(key);
                 } else {

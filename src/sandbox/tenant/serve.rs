@@ -51,7 +51,7 @@ impl Door {
     async fn next(&mut self) -> (Wire, SocketAddr) {
         loop {
             tokio::select! {
-                // axum's own listener waits and tries again when the process is out of descriptors.
+                // axum's own listener waits and retries when the process is out of descriptors.
                 (stream, address) = Listener::accept(&mut self.listener) => {
                     // Small responses must not wait for the client's delayed acknowledgement.
                     let _ = stream.set_nodelay(true);

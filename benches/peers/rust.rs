@@ -1,10 +1,10 @@
-//! Counts plays as a team would at first: one statement an event, which is a transaction of its own, then the
-//! acknowledgement; `AT_ONCE` events in hand at a time.
+//! Counts plays in the simplest way: one statement per event, which is a separate transaction, then the acknowledgement;
+//! `AT_ONCE` events in flight at a time.
 //!
-//! Owns nothing but its own consumer. Delivered at least once: a crash between commit and acknowledgement counts twice.
-//! Must never acknowledge before the commit.
+//! Owns only its own consumer. Delivery is at least once: after a crash between commit and acknowledgement, an event counts
+//! twice. Must never acknowledge before the commit.
 //!
-//! Environment: `NATS_URL`, `DATABASE_URL`, `STREAM`, `CONSUMER`, `AT_ONCE`. SIGTERM: finishes what is in hand, prints one
+//! Environment: `NATS_URL`, `DATABASE_URL`, `STREAM`, `CONSUMER`, `AT_ONCE`. SIGTERM: finishes events in flight, prints one
 //! line of JSON (`events`, `last_seq`, `last_commit` in Unix milliseconds).
 
 use std::env;
@@ -35,13 +35,13 @@ struct Done {
     last_commit: AtomicI64,
 }
 
-/// Runs until it is told to stop.
+/// Runs until SIGTERM.
 #[tokio::main]
 pub(crate) async fn run() -> Result<()> {
     let at_once: u8 = env::var("AT_ONCE")?.parse()?;
     let pool = PgPoolOptions::new()
         .max_connections(at_once.into())
-        // A connection that broke shows at the statement; asking before each costs a round trip an event.
+        // The statement shows a lost connection; a check before each would cost a round trip per event.
         .test_before_acquire(false)
         .connect(&env::var("DATABASE_URL")?)
         .await?;

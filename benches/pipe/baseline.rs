@@ -1,7 +1,7 @@
-//! The worker beside another binary of it, by turns: one run, one machine, the same events.
+//! Comparison of the worker with another binary of it, in turns: one run, one host, the same events.
 //!
 //! Owns the ratios, above 1 where the worker is better. Each side has a database that its own binary migrated, a stream, and
-//! a world for latency; which of them begins changes from round to round.
+//! a world for latency; the side that begins alternates from round to round.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use crate::{database, pipe};
 
 const NAME: &str = "side";
 const BASELINE: &str = "seeded_baseline";
-/// Least median of new over old; of what should be small, old over new.
+/// Smallest median of new over old; for figures that should be small, of old over new.
 const GOAL: Goal = Goal::AtLeast(0.95);
 
-/// One of both, and its figures, one a round.
+/// One side, and its figures, one per round.
 struct Side<'a> {
     name: &'static str,
     program: PathBuf,
@@ -34,7 +34,7 @@ struct Side<'a> {
     changed: Percentiles,
 }
 
-/// Figures of a kind of time, one a round, in milliseconds.
+/// Figures of one kind of time, one per round, in milliseconds.
 #[derive(Default)]
 struct Percentiles {
     p50: Vec<f64>,
@@ -104,7 +104,7 @@ impl<'a> Side<'a> {
         })
     }
 
-    /// All that waits in the stream, in a copy of the database.
+    /// Drains all messages in the stream, into a copy of the database.
     async fn drain(&mut self, ground: &Ground, round: usize) -> Result<()> {
         let (postgres, batch, events) = (&ground.postgres, ground.sizes.batch, self.filled.events);
         let url = database::copy(postgres, self.template, NAME).await?;
@@ -121,7 +121,7 @@ impl<'a> Side<'a> {
         Ok(())
     }
 
-    /// A round of plays at a steady pace, some of them crossing.
+    /// Runs a round of plays at a steady pace, in which some users cross the threshold.
     async fn play(&mut self, ground: &Ground, round: usize) -> Result<()> {
         let played = self.world.round().await?;
         self.world.is_exact(ground.sizes.playlists).await?;

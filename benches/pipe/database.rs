@@ -1,6 +1,6 @@
-//! A database a run: a copy of one that holds the playlists already.
+//! One database per run: a copy of a template that already holds the playlists.
 //!
-//! Owns what stands in it before, and the comparison of all counts after.
+//! Owns its initial content, and the comparison of all counts afterwards.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::stream::playlist_id;
 /// Playlists of one user.
 const PLAYLISTS_OF_A_USER: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Plays that a playlist may have before, so that some are close to the line.
+/// Most initial plays of a playlist, so that some are close to the threshold.
 pub(crate) const PLAYS_BEFORE: u32 = 200;
 
-/// A database with so many playlists, to be copied; made when it is first asked for.
+/// Returns a template database with this many playlists; it is created at the first request.
 pub(crate) async fn template(postgres: &Postgres, nats: &Nats, playlists: u32) -> Result<String> {
     let name = format!("seeded_{playlists}");
     let mut admin = PgConnection::connect(&postgres.url("postgres")).await?;
@@ -37,8 +37,8 @@ pub(crate) async fn template(postgres: &Postgres, nats: &Nats, playlists: u32) -
     Ok(name)
 }
 
-/// Makes a database as it is where a worker of `program` has run for long: so many playlists, owners over the line hold the role, and
-/// the rules are in force.
+/// Creates a database like one of a long-running worker of `program`: it has this many playlists, owners above the threshold
+/// hold the role, and the rules are in force.
 pub(crate) async fn make(
     program: &Path,
     postgres: &Postgres,
@@ -59,14 +59,14 @@ pub(crate) async fn make(
         sleep(LOOK_EVERY).await;
     }
     worker.stop().await?;
-    // Each copy reads a stream of its own, from its start.
+    // Each copy reads a separate stream, from its start.
     sqlx::raw_sql("DELETE FROM stream_cursors")
         .execute(&mut db)
         .await?;
     Ok(db.close().await?)
 }
 
-/// Fills the migrated database at `url` with playlists, in the order of their numbers, and with who holds the role.
+/// Fills the migrated database at `url` with playlists, in the order of their numbers, and with the holders of the role.
 async fn seed(url: &str, playlists: u32) -> Result<()> {
     let mut db = PgConnection::connect(url).await?;
     // The id is [`playlist_id`] in SQL; `is_exact` would find a difference.
@@ -93,28 +93,28 @@ async fn seed(url: &str, playlists: u32) -> Result<()> {
     Ok(db.close().await?)
 }
 
-/// Owner of the playlist with this number; the same as in [`seed`].
+/// Returns the owner of the playlist with this number; the same as in [`seed`].
 pub(crate) fn owner_id(number: u32) -> String {
     format!("auth0|{:024}", number / PLAYLISTS_OF_A_USER)
 }
 
-/// Plays that a playlist has before.
+/// Returns the initial plays of a playlist.
 pub(crate) fn plays_before(number: u32) -> i64 {
     i64::from(number % PLAYS_BEFORE)
 }
 
-/// Copies `template`, which nobody is connected to; answers the copy's URL.
+/// Copies `template`, which has no connections; returns the copy's URL.
 pub(crate) async fn copy(postgres: &Postgres, template: &str, name: &str) -> Result<String> {
     let mut admin = PgConnection::connect(&postgres.url("postgres")).await?;
     let sql = format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await?;
-    // What the copy wrote must not be paid for by the run.
+    // The run must not include the writes of the copy.
     sqlx::raw_sql("CHECKPOINT").execute(&mut admin).await?;
     admin.close().await?;
     Ok(postgres.url(name))
 }
 
-/// The same for somebody else's program, whose table would have no numbers of ours: they cost it time.
+/// As [`copy`], for a peer, whose table would not have our numbers, which cost time.
 pub(crate) async fn copy_without_numbers(postgres: &Postgres, template: &str, name: &str) -> Result<String> {
     let url = copy(postgres, template, name).await?;
     let mut db = PgConnection::connect(&url).await?;
@@ -133,7 +133,7 @@ pub(crate) async fn drop_it(postgres: &Postgres, name: &str) -> Result<()> {
     Ok(admin.close().await?)
 }
 
-/// Compares every playlist with what was there before and `counts` together. Row by row: five million need no memory here.
+/// Compares every playlist with its initial plays plus `counts`, row by row, so that five million need no memory here.
 pub(crate) async fn is_exact(url: &str, playlists: u32, counts: &HashMap<u32, i64>) -> Result<()> {
     let mut db = PgConnection::connect(url).await?;
     let mut found = 0;
@@ -141,7 +141,7 @@ pub(crate) async fn is_exact(url: &str, playlists: u32, counts: &HashMap<u32, i6
         let mut rows = sqlx::query("SELECT playlist_id, plays FROM playlists").fetch(&mut db);
         while let Some(row) = rows.try_next().await? {
             let (id, plays): (&str, i64) = (row.try_get("playlist_id")?, row.try_get("plays")?);
-            // The id is unique and ends in its number: as many rows as numbers below `playlists` are all of them.
+            // The id is unique and ends in its number, so the right number of rows with numbers below `playlists` means all.
             let number = id
                 .get(id.len().saturating_sub(10)..)
                 .and_then(|end| end.parse().ok());

@@ -1,6 +1,6 @@
-//! A database with so many playlists, and a stream about them on a nats-server of its own.
+//! A database with a given number of playlists, and a stream about them on a separate nats-server.
 //!
-//! Owns one run on it: copy, drain, compare, drop. Must never hand out a figure of a run that counted wrong.
+//! Owns one run on it: copy, drain, compare, drop. Must never return a figure of a run that counted wrong.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ use crate::run::{Ground, PROGRAM};
 use crate::stream::Filled;
 use crate::{database, process};
 
-/// Room for ten million events and more; the default is meant for what is kept for a month.
+/// Size of the stream, for more than ten million events; the default is for the events of a month.
 const STREAM_MIB: u32 = 16_384;
 const RUN: &str = "field";
 
-/// Where runs take place.
+/// A database and a stream for runs.
 pub(crate) struct Field {
     pub(crate) playlists: u32,
     pub(crate) filled: Filled,
@@ -25,16 +25,16 @@ pub(crate) struct Field {
     template: String,
 }
 
-/// What a run took.
+/// The figures of a run.
 pub(crate) struct Taken {
     pub(crate) worker: Drained,
-    /// Time that the cores worked for each, in seconds.
+    /// CPU time of each, in seconds.
     pub(crate) nats_cpu: f64,
     pub(crate) postgres_cpu: f64,
 }
 
 impl Taken {
-    /// Of all three.
+    /// CPU time of all three.
     pub(crate) fn cpu(&self) -> f64 {
         self.worker.cpu + self.nats_cpu + self.postgres_cpu
     }
@@ -60,7 +60,7 @@ impl Field {
         })
     }
 
-    /// Lets the worker fold all there is in a copy of the database.
+    /// Lets the worker fold the whole stream into a copy of the database.
     pub(crate) async fn run(&self, ground: &Ground) -> Result<Taken> {
         let postgres = &ground.postgres;
         let url = database::copy(postgres, &self.template, RUN).await?;

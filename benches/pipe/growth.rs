@@ -1,4 +1,4 @@
-//! What an event costs when there are more playlists: the same number of events about few and about many, in turns.
+//! The cost of an event with more playlists: the same number of events about few and about many playlists, in turns.
 //!
 //! Owns the ratio of the largest to the smallest, of time and of CPU.
 
@@ -10,7 +10,7 @@ use crate::table::{Goal, Table};
 
 const MICROSECONDS: f64 = 1e6;
 
-/// What an event cost, in microseconds, a figure a round.
+/// Cost of an event, in microseconds, one figure per round.
 #[derive(Default)]
 struct Cost {
     time: Vec<f64>,
@@ -62,7 +62,7 @@ fn told(field: &Field, taken: &Taken) -> String {
     )
 }
 
-/// Round by round, so that a noisy minute hits both.
+/// Runs the sizes in turns, so that a noisy minute affects all.
 fn ratios(these: &[f64], those: &[f64]) -> Vec<f64> {
     these.iter().zip(those).map(|(this, that)| this / that).collect()
 }

@@ -1,6 +1,6 @@
-//! What remembering event ids costs: the same stream without and with a horizon, in turns.
+//! The cost of the dedup of event ids: the same stream without and with a dedup window, in turns.
 //!
-//! Owns the share that must be left of the throughput, and the disk that an id takes.
+//! Owns the smallest share of the throughput that must remain, and the disk space of an id.
 
 use std::path::Path;
 
@@ -59,7 +59,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// What all slices take, indexes and all.
+/// Returns the size of all partitions, with their indexes.
 async fn bytes(url: &str) -> Result<i64> {
     let mut db = PgConnection::connect(url).await?;
     let sum = "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";

@@ -1,6 +1,6 @@
-//! Instructions of parse and tally, an event: counted by valgrind, so that a noisy machine does not matter.
+//! Instructions of parse and tally per event, counted by valgrind, so that a noisy host does not matter.
 //!
-//! Owns the row of the table. The count itself is `deploy/instructions.sh`, which CI runs too.
+//! Owns the row of the table. `deploy/instructions.sh`, which CI runs too, does the count.
 
 use std::process::Stdio;
 
@@ -13,13 +13,13 @@ use crate::table::{Goal, Table};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const SCRIPT: &str = "deploy/instructions.sh";
 
-/// Fails where there is no valgrind: before minutes were spent, not after.
+/// Fails without valgrind, before the long measurements and not after.
 pub(crate) async fn can_count() -> Result<()> {
     let version = Command::new("valgrind").arg("--version").output().await;
     let there = version.is_ok_and(|version| version.status.success());
     anyhow::ensure!(
         there,
-        "valgrind is missing: run `deploy/install.sh test`, or leave the part `instructions` out by --only"
+        "valgrind is missing: run `deploy/install.sh test`, or omit the part `instructions` with --only"
     );
     Ok(())
 }
@@ -43,7 +43,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
         .with_context(|| format!("{SCRIPT} said nothing"))?;
     ground.say(&format!("parse and tally: {here} instructions an event"));
     table.row("parse and tally, instructions an event", None, &[*here]);
-    // None where compiler or processor are not those of the record.
+    // There is no ratio where compiler or processor differ from the record's.
     if let Some(recorded) = figures.get(1) {
         table.row(
             "the same over the record",

@@ -1,8 +1,8 @@
-//! How soon a play is counted, and how soon the play that crosses a line has its role at the tenant: all stages, 2,000
+//! Latency from a play to its count, and from a play that crosses the threshold to the role at the tenant: all stages, 2,000
 //! plays a second, two of them crossing.
 //!
-//! Owns the rounds, the percentiles and what they are held against: what the bus, the database and the tenant take alone,
-//! measured between the rounds. Must never leave a sample out.
+//! Owns the rounds, the percentiles and their references: the times of NATS, database and tenant alone, measured between the
+//! rounds. Must never omit a sample.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::latency_world::{Round, World};
 use crate::run::{Ground, PROGRAM, TEMPLATE};
 use crate::table::{Goal, Table};
 
-/// Commits of a role change by the worker's own count: claim, decision, record.
+/// Commits of the worker for a role change: claim, decision, record.
 const COMMITS_OF_A_CHANGE: f64 = 3.0;
 
 /// Times of one kind, in milliseconds.
@@ -30,7 +30,7 @@ impl Times {
         self.0.extend(&others.0);
     }
 
-    /// The smallest time that so many of a thousand do not exceed; the largest where there are too few to tell.
+    /// Returns the smallest time that this many of a thousand do not exceed; the largest time where there are too few samples.
     pub(crate) fn within(&self, per_mille: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -47,8 +47,8 @@ impl Times {
     }
 }
 
-/// Adds the rows to the table. Percentiles are of all rounds together: a round alone has too few changes of roles. What the
-/// count is held against was taken in the same round, and there are enough of both: that ratio is one a round.
+/// Adds the rows to the table. Percentiles are of all rounds together, since one round has too few role changes. The count
+/// and its reference have enough samples in each round: that ratio is one per round.
 pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     let mut world = World::start(ground, Path::new(PROGRAM), TEMPLATE, "latency").await?;
     let mut alone = Bare::prepare(ground, &world).await?;

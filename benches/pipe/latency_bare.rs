@@ -1,8 +1,7 @@
-//! What the parts of a play's way take alone: a publish with its acknowledgement, a commit of one row, a read and a write
-//! of a user.
+//! The times of the single steps alone: a publish with its acknowledgement, a commit of one row, a read and a write of a user.
 //!
-//! Owns these four, on the same servers, while the worker has nothing to do. Must never do more than the least that does
-//! the job: one statement a commit, one connection kept open to the tenant.
+//! Owns these four, on the same servers, while the worker is idle. Must never do more than the minimum: one statement per
+//! commit, one open connection to the tenant.
 
 use std::time::{Duration, Instant};
 
@@ -22,12 +21,12 @@ use crate::run::Ground;
 const STREAM: &str = "BARE";
 const PUBLISHES: usize = 4 * PER_SECOND;
 const COMMITS: i64 = 1_500;
-/// About as often as the worker commits under the load of a round.
+/// Commits per second, about as many as the worker makes under the load of a round.
 const COMMIT_EVERY: Duration = Duration::from_millis(2);
-/// Each of a read and a write.
+/// Number of calls, each with a read and a write.
 const CALLS: usize = 150;
 
-/// What each took.
+/// The times of each step.
 #[derive(Debug, Default)]
 pub(crate) struct BareTimes {
     pub(crate) publish: Times,
@@ -36,7 +35,7 @@ pub(crate) struct BareTimes {
     pub(crate) patch: Times,
 }
 
-/// What they are made with.
+/// The connections for the steps.
 pub(crate) struct Bare {
     jetstream: Context,
     published: usize,
@@ -71,7 +70,7 @@ impl Bare {
         })
     }
 
-    /// All four, one after the other.
+    /// Measures all four, one after the other.
     pub(crate) async fn measure(&mut self) -> Result<BareTimes> {
         let mut times = BareTimes {
             publish: self.publish().await?,

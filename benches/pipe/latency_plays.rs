@@ -1,7 +1,7 @@
-//! Events at a steady pace, and when Postgres told that each of them was counted.
+//! Events at a steady pace, and the times at which Postgres reports their count.
 //!
-//! Owns both clocks: that of the call that publishes an event, however late the pace has become, and that of the
-//! notification that the cursor is past it. Must never ask the worker.
+//! Owns both times: the call that publishes an event, however late it is, and the notification that the cursor is past the
+//! event. Must never ask the worker.
 
 use std::pin::pin;
 use std::thread::JoinHandle;
@@ -21,10 +21,10 @@ use crate::latency::Times;
 
 /// Events a second.
 pub(crate) const PER_SECOND: usize = 2_000;
-/// tokio's clock has milliseconds: two events each make the pace.
+/// tokio's clock has milliseconds: two events per tick make the rate.
 const TICK: Duration = Duration::from_millis(1);
 const EVENTS_A_TICK: usize = PER_SECOND / 1_000;
-/// Whoever moves the cursor of plays tells so when, and only if, its transaction is committed.
+/// Trigger that sends a notification when, and only if, the transaction that moves the cursor of plays is committed.
 const TELL: &str = "
     CREATE FUNCTION cursor_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         PERFORM pg_notify('cursor_moved', NEW.last_seq::text); RETURN NULL;
@@ -41,19 +41,19 @@ pub(crate) struct Outgoing {
     pub(crate) body: String,
 }
 
-/// One that was.
+/// A published event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
     /// When publishing was called.
     pub(crate) called: Instant,
-    /// The same by the clock on the wall, which the tenant goes by.
+    /// The same time by the wall clock, which the tenant uses.
     pub(crate) called_at: OffsetDateTime,
-    /// When the stream's acknowledgement was there.
+    /// When the stream's acknowledgement arrived.
     acked: Instant,
     seq: u64,
 }
 
-/// Publishes events in order, [`PER_SECOND`], without waiting for one before the next.
+/// Publishes events in order, at [`PER_SECOND`], without a wait for acknowledgements in between.
 pub(crate) async fn publish(jetstream: &Context, events: Vec<Outgoing>) -> Result<Vec<Published>> {
     let (sent, mut unacked) = mpsc::unbounded_channel();
     let send = async move {
@@ -75,7 +75,7 @@ pub(crate) async fn publish(jetstream: &Context, events: Vec<Outgoing>) -> Resul
         while let Some((called, called_at, ack)) = unacked.recv().await {
             let seq = ack.await.context("an event was not stored")?.sequence;
             let follows = published.last().is_none_or(|last| last.seq + 1 == seq);
-            anyhow::ensure!(follows, "somebody else publishes: {seq} does not follow");
+            anyhow::ensure!(follows, "another client publishes: {seq} does not follow");
             published.push(Published {
                 called,
                 called_at,
@@ -89,7 +89,7 @@ pub(crate) async fn publish(jetstream: &Context, events: Vec<Outgoing>) -> Resul
     Ok(published)
 }
 
-/// From the call to the acknowledgement.
+/// Returns the times from the call to the acknowledgement.
 pub(crate) fn acked(published: &[Published]) -> Times {
     let mut times = Times::default();
     for one in published {
@@ -98,24 +98,23 @@ pub(crate) fn acked(published: &[Published]) -> Times {
     times
 }
 
-/// Makes the database tell of each move of the cursor.
+/// Makes the database send a notification of each move of the cursor.
 pub(crate) async fn make_it_tell(db: &mut PgConnection) -> Result<()> {
     sqlx::raw_sql(TELL).execute(db).await?;
     Ok(())
 }
 
-/// Where the cursor was told to be, and when: each place once.
+/// The notified positions of the cursor, with their times, each once.
 type Told = Vec<(Instant, u64)>;
 
-/// Hears of each move of the cursor, on a thread and a connection of its own, so that nothing else of the bench is in its
-/// way.
+/// Listens for each move of the cursor, on a separate thread and connection, so that no other part of the bench delays it.
 pub(crate) struct Watch {
     last: oneshot::Sender<u64>,
     thread: JoinHandle<Result<Told>>,
 }
 
 impl Watch {
-    /// Starts it; it hears from the time on that this answers.
+    /// Starts the listener; it listens when this returns.
     pub(crate) async fn start(url: &str) -> Result<Self> {
         let (last, until) = oneshot::channel();
         let (listens, listening) = oneshot::channel();
@@ -124,22 +123,24 @@ impl Watch {
             .enable_all()
             .build()?;
         let thread = std::thread::spawn(move || runtime.block_on(hear(&url, listens, until)));
-        listening.await.context("the cursor cannot be heard")?;
+        listening
+            .await
+            .context("the listener for the cursor did not start")?;
         Ok(Self { last, thread })
     }
 
-    /// From the call that published each event to the notification that it is counted.
+    /// Returns the times from the call that published each event to the notification of its count.
     pub(crate) fn counted(self, published: &[Published]) -> Result<Times> {
         let last = published.last().context("nothing was published")?.seq;
-        let ended = || anyhow::anyhow!("nobody hears the cursor any more");
+        let ended = || anyhow::anyhow!("the listener for the cursor has ended");
         self.last.send(last).map_err(|_| ended())?;
         let told = self.thread.join().map_err(|_| ended())??;
         let mut told = told.into_iter().peekable();
         let mut times = Times::default();
         for one in published {
             while told.next_if(|(_, seq)| *seq < one.seq).is_some() {}
-            let (at, _) = told.peek().context("not all events were told to be counted")?;
-            // An event that was counted before its publishing was called would be a fault of the bench.
+            let (at, _) = told.peek().context("not all events were notified as counted")?;
+            // An event that was counted before the call that published it would be a fault of the bench.
             times.push(
                 at.checked_duration_since(one.called)
                     .context("counted before it was sent")?,
@@ -149,7 +150,7 @@ impl Watch {
     }
 }
 
-/// Hears until the cursor is at what `until` says at last.
+/// Listens until the cursor is at the last value of `until`.
 async fn hear(url: &str, listens: oneshot::Sender<()>, mut until: oneshot::Receiver<u64>) -> Result<Told> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(MOVED).await?;

@@ -1,8 +1,8 @@
-//! Who plays what while latency is measured.
+//! The events of a latency measurement.
 //!
-//! Owns the events and the reference count: most plays are of playlists far over the line, every so often one carries a
-//! user over it, or a retraction takes one back. Must never let a user cross twice in a round: the worker would let them
-//! rest.
+//! Owns the events and the reference count: most plays are of playlists far above the threshold; at intervals, a play makes a
+//! user cross it upwards, or a retraction downwards. Must never let a user cross twice in a round: the worker's debounce would
+//! delay the second change.
 
 use std::collections::HashMap;
 
@@ -16,28 +16,29 @@ use crate::database::{PLAYS_BEFORE, owner_id};
 use crate::latency_plays::{Outgoing, PER_SECOND};
 use crate::stream::{ZIPF, playlist_id};
 
-/// Of one round.
+/// Crossings in one round.
 const SECONDS: usize = 20;
 const CROSSINGS: usize = 2 * SECONDS;
 const WARM_UP_SECONDS: usize = 2;
 
-/// Playlists in a block of those with as many plays before as is their number in it: the first half stays below the line.
+/// Playlists in a block, where the number in the block is the number of initial plays: the first half stays below the
+/// threshold.
 const BLOCK: u32 = PLAYS_BEFORE;
 const HALF: u32 = BLOCK / 2;
-/// The number in its block of a playlist that a single play carries over the line.
+/// The number in its block of a playlist that crosses the threshold with a single play.
 const ONE_BELOW: u32 = 99;
 
-/// One who crosses the line, once a round.
+/// A user who crosses the threshold once per round.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: String,
     playlist: u32,
-    /// The play that gave the role, while it is earned.
+    /// The play that gave the role, while the user qualifies.
     earned_by: Option<String>,
 }
 
 impl User {
-    /// Whether the role is earned by now.
+    /// Whether the user qualifies for the role now.
     pub(crate) fn earns(&self) -> bool {
         self.earned_by.is_some()
     }
@@ -52,19 +53,19 @@ pub(crate) struct Crossing {
     pub(crate) granted: bool,
 }
 
-/// All that is published from the first event on.
+/// All published events.
 pub(crate) struct Script {
     pub(crate) users: Vec<User>,
-    /// By how much each playlist has changed, by number.
+    /// Change of the plays of each playlist, by number.
     pub(crate) counts: HashMap<u32, i64>,
-    /// How often somebody has crossed.
+    /// Number of crossings.
     pub(crate) crossed: usize,
     events: u64,
     played: Zipf<f64>,
     rng: StdRng,
 }
 
-/// A part of it.
+/// The events of one part.
 pub(crate) struct Part {
     pub(crate) events: Vec<Outgoing>,
     pub(crate) crossings: Vec<Crossing>,
@@ -79,10 +80,7 @@ impl Script {
             earned_by: None,
         };
         let users: Vec<User> = (0..blocks).map(user).take(CROSSINGS).collect();
-        anyhow::ensure!(
-            users.len() == CROSSINGS,
-            "too few playlists to cross the line with"
-        );
+        anyhow::ensure!(users.len() == CROSSINGS, "too few playlists for the crossings");
         debug_assert_eq!(i64::from(ONE_BELOW) + 1, LINE);
         Ok(Self {
             users,
@@ -94,12 +92,12 @@ impl Script {
         })
     }
 
-    /// Half of the users get the role.
+    /// Lets half of the users get the role.
     pub(crate) fn warm_up(&mut self) -> Part {
         self.part(WARM_UP_SECONDS, (0..CROSSINGS / 2).collect())
     }
 
-    /// Those who hold the role lose it and the others get it, in turns.
+    /// Lets the holders lose the role and the other users get it, in turns.
     pub(crate) fn round(&mut self) -> Part {
         let (earn, others): (Vec<usize>, Vec<usize>) =
             (0..CROSSINGS).partition(|user| self.users[*user].earns());
@@ -133,7 +131,7 @@ impl Script {
         Part { events, crossings }
     }
 
-    /// The play that gives the user the role; or its retraction, which takes it away.
+    /// Returns the play with which the user gets the role, or its retraction, with which the user loses it.
     fn cross(&mut self, user: usize, id: String) -> Outgoing {
         let user = &mut self.users[user];
         let count = self.counts.entry(user.playlist).or_default();
@@ -146,19 +144,19 @@ impl Script {
         play(id, user.playlist)
     }
 
-    /// A playlist in the upper half of a block, a few of them played most.
+    /// Returns a playlist in the upper half of a block; a few of them are played most.
     fn over_the_line(&mut self) -> u32 {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "the distribution answers whole numbers from 1 to half of the playlists"
+            reason = "the distribution returns whole numbers from 1 to half of the playlists"
         )]
         let number = self.played.sample(&mut self.rng) as u32 - 1;
         number / HALF * BLOCK + HALF + number % HALF
     }
 }
 
-/// A play of the playlist with this number.
+/// Returns a play of the playlist with this number.
 pub(crate) fn play(id: String, playlist: u32) -> Outgoing {
     event("play", id, playlist, "")
 }

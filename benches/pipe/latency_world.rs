@@ -1,7 +1,7 @@
-//! Where latency is measured: the worker with all its stages, its servers, a tenant that answers in 5 ms.
+//! The world of a latency measurement: the worker with all stages, its servers, a tenant that responds in 5 ms.
 //!
-//! Owns starting them, when nothing is left to do, and the comparison of counts, roles and writes with what must be. Must
-//! never take a figure from the worker: the role is there when the tenant says that it wrote it.
+//! Owns their start, the check for remaining work, and the comparison of counts, roles and writes with the expected ones. Must
+//! never take a figure from the worker: the time of a role is the tenant's time of the write.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,25 +24,25 @@ use crate::latency_plays::{self, Published, Watch};
 use crate::latency_script::{Crossing, Part, Script, User};
 use crate::run::Ground;
 
-/// The worker's.
+/// The worker's client at the tenant.
 const CLIENT: &str = "role-changer";
 pub(crate) const PLAIN_CLIENT: &str = "another-client";
 pub(crate) const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
-/// A user of the tenant whom no playlist belongs to.
+/// A user of the tenant without a playlist.
 pub(crate) const BYSTANDER: &str = "auth0|bystander";
 const ANSWERS_IN: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const REST_WITHIN: Duration = Duration::from_secs(30);
 
-/// What one round took.
+/// The figures of one round.
 pub(crate) struct Round {
     pub(crate) counted: Times,
     pub(crate) changed: Times,
     pub(crate) acked: Times,
 }
 
-/// Everything that runs. Dropped, it ends in this order.
+/// All running parts. On drop, they end in this order.
 pub(crate) struct World {
     worker: Worker,
     pub(crate) tenant: Tenant,
@@ -56,8 +56,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts everything, with a worker of `program` on a copy of the database `template` under this name. Half of the
-    /// users hold the role then, and caches, plans and connections are warm.
+    /// Starts all parts, with a worker of `program` on a copy of the database `template` under this name. Afterwards half of
+    /// the users hold the role, and caches, plans and connections are warm.
     pub(crate) async fn start(
         ground: &Ground,
         program: &Path,
@@ -87,7 +87,7 @@ impl World {
         Ok(world)
     }
 
-    /// Plays for a while.
+    /// Publishes plays for a while.
     pub(crate) async fn round(&mut self) -> Result<Round> {
         let part = self.script.round();
         let watch = Watch::start(&self.url).await?;
@@ -99,7 +99,7 @@ impl World {
         })
     }
 
-    /// Publishes, and waits until nothing is left to do.
+    /// Publishes events, and waits until no work remains.
     async fn play(&mut self, part: Part) -> Result<(Vec<Published>, Vec<Crossing>)> {
         let published = latency_plays::publish(&self.jetstream, part.events).await?;
         let deadline = Instant::now() + REST_WITHIN;
@@ -107,7 +107,7 @@ impl World {
             self.worker.still_runs()?;
             anyhow::ensure!(
                 Instant::now() < deadline,
-                "not at rest after {REST_WITHIN:?}; the end of the worker's log:\n{}",
+                "work remains after {REST_WITHIN:?}; the end of the worker's log:\n{}",
                 self.worker.log_tail()
             );
             sleep(LOOK_EVERY).await;
@@ -115,7 +115,7 @@ impl World {
         Ok((published, part.crossings))
     }
 
-    /// From the call that published each crossing event to the tenant's write of the role.
+    /// Returns the times from the call that published each crossing event to the tenant's write of the role.
     fn changed(&self, published: &[Published], crossings: &[Crossing]) -> Result<Times> {
         let mut times = Times::default();
         for Crossing { event, user, granted } in crossings {
@@ -130,8 +130,8 @@ impl World {
         Ok(times)
     }
 
-    /// Compares all counts with ours, what the tenant holds of each user with what must be, and the number of writes with
-    /// that of crossings.
+    /// Compares all counts with ours, each user at the tenant with the expected one, and the number of writes with the number
+    /// of crossings.
     pub(crate) async fn is_exact(&self, playlists: u32) -> Result<()> {
         database::is_exact(&self.url, playlists, &self.script.counts).await?;
         for user in &self.script.users {
@@ -159,7 +159,7 @@ impl World {
     }
 }
 
-/// A tenant without a rate limit, with those who will cross.
+/// Returns a tenant without a rate limit, with the users who will cross.
 async fn tenant(users: &[User]) -> Result<Tenant> {
     let tenant = Tenant::start(TenantOptions {
         clients: vec![Client::new(CLIENT, SECRET), Client::new(PLAIN_CLIENT, SECRET)],
@@ -178,13 +178,13 @@ async fn tenant(users: &[User]) -> Result<Tenant> {
     Ok(tenant)
 }
 
-/// The worker, ready, with the tenant's log coming in.
+/// Returns the worker when it is ready and receives the tenant's log.
 async fn worker(program: &Path, url: &str, nats: &str, tenant: &Tenant) -> Result<Worker> {
     let mut settings = worker::settings(url, nats, &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
     settings.extend([
-        // The most there can be: no limit is in the way.
+        // This is the largest plan, so no rate limit delays the worker.
         ("AUTH0_PLAN", "500:10000".to_owned()),
-        // More than all rounds together change: nothing is held.
+        // This is more than all rounds together change, so no change is held.
         ("BRAKE_REVOKES", "100000".to_owned()),
         ("BRAKE_GRANTS", "100000".to_owned()),
     ]);

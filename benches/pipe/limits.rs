@@ -1,7 +1,7 @@
-//! What bus and database can do alone: the same stream drained, the same batches added, and nothing else.
+//! The limits of NATS and database alone: the same stream drained, the same batches added, without other work.
 //!
-//! Owns the two figures the pipe is held against. Must never do less than the pipe needs: the drain looks at each
-//! message's place in the stream, the upsert commits each batch by itself.
+//! Owns the two figures to which the pipe is compared. Must never do less than the pipe needs: the drain reads each message's
+//! sequence, the upsert commits each batch separately.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::stream::{Filled, playlist_id};
 
-/// Reads all messages without acknowledging them, `batch` at a time.
+/// Reads all messages without acknowledgement, `batch` at a time.
 pub(crate) async fn drain(filled: &Filled, batch: usize) -> Result<Duration> {
     let began = Instant::now();
     let stream = filled.stream().await?;

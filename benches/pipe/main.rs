@@ -1,7 +1,7 @@
-//! `cargo bench --bench pipe`: how fast events become counts, beside what the bus and the database can do alone.
+//! `cargo bench --bench pipe`: the speed from events to counts, compared with NATS and the database alone.
 //!
-//! Owns what is measured and in which order. Private servers and the real worker, all on loopback and on the same cores.
-//! Every run ends with a comparison of all counts with a count of its own; a run that counted wrong ends the bench.
+//! Owns the measurements and their order. Private servers and the real worker run on loopback and on the same cores. Every run
+//! ends with a comparison of all counts with an independent count; a run that counted wrong ends the bench.
 
 mod baseline;
 mod database;

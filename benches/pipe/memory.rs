@@ -1,7 +1,7 @@
-//! The worker's memory when it is far behind: all that waits is drained, the largest database under it.
+//! The worker's memory with a large backlog, which it drains into the largest database.
 //!
-//! Owns the most that the worker held at any moment, as the kernel saw it. One run a backlog: ten million events take
-//! minutes to publish and to drain, and what bounds the memory is reached in the first second.
+//! Owns the worker's peak memory, as the kernel reports it. Each backlog has one run: ten million events take minutes to
+//! publish and to drain, and the peak is reached in the first second.
 
 use anyhow::{Context as _, Result};
 

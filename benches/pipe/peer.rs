@@ -1,7 +1,7 @@
-//! One peer: a process of its own with a consumer of its own, for a while or until the stream is at its end.
+//! One peer: a separate process with a separate consumer, for some time or until the end of the stream.
 //!
-//! Owns how it is started and told to stop, its speed, and the proof that it counted right: the events it says it
-//! counted are counted once more here. Must never believe a peer's counts.
+//! Owns its start and stop, its speed, and the proof that it counted right: the events that it reports are counted again here.
+//! Must never trust a peer's counts.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -21,15 +21,15 @@ use tokio::time::{Instant, sleep};
 use crate::database;
 use crate::run::{Ground, TEMPLATE};
 
-/// First argument of this program that makes it the peer in Rust.
+/// First argument with which this program runs as the peer in Rust.
 pub(crate) const RUST_PEER: &str = "rust-peer";
 /// Name of database and consumer.
 const NAME: &str = "peer";
-/// How often the server is asked how far the peer is; seldom enough to cost nothing.
+/// How often the server is asked for the peer's position; rare enough to cost nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A batch in hand is committed, and the fetch of the next one waited for.
+/// Longest wait for the end of a peer: it commits its batch in flight, and waits for the fetch of the next one.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
-/// Acknowledgements are on their way when the peer has ended.
+/// Longest wait for acknowledgements that are in flight when the peer has ended.
 const ACKED_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +39,12 @@ pub(crate) enum Language {
     Python,
 }
 
-/// How it counts.
+/// The design of a peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
-    /// One transaction an event, so many at once.
+    /// One transaction per event, this many at once.
     PerEvent { at_once: u8 },
-    /// As many events a transaction as the pipe, with the position.
+    /// As many events per transaction as the pipe, with the position.
     Batched,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// What a peer prints at its end.
+/// The report that a peer prints at its end.
 #[derive(Debug, Deserialize)]
 struct Report {
     events: u64,
@@ -79,7 +79,7 @@ impl Peer {
         Self { language, way }
     }
 
-    /// Lets it count on a fresh copy of the database; events a second from its start to its last commit.
+    /// Runs it on a new copy of the database; returns events per second from its start to its last commit.
     pub(crate) async fn run(self, ground: &Ground) -> Result<f64> {
         let url = database::copy_without_numbers(&ground.postgres, TEMPLATE, NAME).await?;
         let mut db = PgConnection::connect(&url).await?;
@@ -98,7 +98,7 @@ impl Peer {
         Ok(report.events as f64 / took.as_secs_f64())
     }
 
-    /// Starts it, lets it run for its time or to the end of the stream, and stops it.
+    /// Starts it, runs it for its time or to the end of the stream, and stops it.
     async fn count(self, url: &str, ground: &Ground) -> Result<Report> {
         let folder = Folder::new(NAME)?;
         let [out, log] = ["out", "log"].map(|name| folder.path().join(name));
@@ -151,11 +151,11 @@ impl Peer {
         Ok(command)
     }
 
-    /// What it said must be what bus and database say.
+    /// Checks its report against NATS and database.
     async fn check(self, report: &Report, db: &mut PgConnection, ground: &Ground) -> Result<()> {
         anyhow::ensure!(
             report.events > 0 && report.last_seq == report.events,
-            "{report:?}: not the first events without a hole"
+            "{report:?}: not the first events without a gap"
         );
         if matches!(self.way, Way::Batched) {
             let position = sqlx::query_scalar::<_, i64>("SELECT last_seq FROM peer_position");
@@ -180,7 +180,7 @@ impl Peer {
     }
 }
 
-/// Up to where all is acknowledged; 0 while there is no consumer yet.
+/// Returns the sequence up to which all messages are acknowledged; 0 before the consumer exists.
 async fn acknowledged(ground: &Ground) -> Result<u64> {
     let stream = ground.filled.stream().await?;
     let info = stream.consumer_info(NAME).await;

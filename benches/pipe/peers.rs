@@ -1,7 +1,7 @@
-//! What a team would write instead, each on the same stream and a copy of the same database, the pipe among them.
+//! Peers: simple programs with the same task, each on the same stream and a copy of the same database, together with the pipe.
 //!
-//! Owns who they are, in which order they run, and by how much the pipe must be faster. Must never compare with a pipe
-//! of another run.
+//! Owns the list of peers, their order, and the factors by which the pipe must be faster. Must never compare with a pipe of
+//! another run.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ use crate::{database, pipe};
 const ONE: Way = Way::PerEvent { at_once: 1 };
 const EIGHT: Way = Way::PerEvent { at_once: 8 };
 
-/// In their order, with how many times as fast the pipe must be.
+/// The peers in their order, with the factors by which the pipe must be faster.
 const PEERS: &[(Peer, Option<f64>)] = &[
     (Peer::new(Language::Rust, ONE), None),
     (Peer::new(Language::Rust, EIGHT), None),
@@ -26,7 +26,7 @@ const PEERS: &[(Peer, Option<f64>)] = &[
     (Peer::new(Language::Python, EIGHT), None),
     (Peer::new(Language::Python, Way::Batched), Some(6.0)),
 ];
-/// The pipe runs before each of so many, so that a noisy minute of the machine hits both.
+/// Number of peers after which the pipe runs again, so that a noisy minute of the host affects both.
 const PEERS_BETWEEN_PIPES: usize = 4;
 
 /// Adds the rows to the table.
@@ -58,7 +58,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// Brings what the peers need, which is quiet where it is there.
+/// Installs the dependencies of the peers; without output where they are present.
 fn install() -> Result<()> {
     let status = Command::new("deploy/install.sh")
         .arg("bench")
@@ -69,7 +69,7 @@ fn install() -> Result<()> {
     Ok(())
 }
 
-/// Events a second of the pipe, over the whole stream.
+/// Returns events per second of the pipe, over the whole stream.
 async fn pipe_once(ground: &Ground) -> Result<f64> {
     const NAME: &str = "pipe";
     let (filled, sizes) = (&ground.filled, &ground.sizes);

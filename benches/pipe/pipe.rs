@@ -1,6 +1,6 @@
-//! The real worker on a stream that waits for it.
+//! The real worker on a filled stream.
 //!
-//! Owns the time from its start to its last commit, and the memory and CPU it took.
+//! Owns the time from its start to its last commit, and its memory and CPU.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::run::PROGRAM;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const DRAIN_WITHIN: Duration = Duration::from_mins(10);
 
-/// What one run took.
+/// The figures of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drained {
     /// From the start of the process to the last commit.
     pub(crate) took: Duration,
-    /// Most memory the worker held.
+    /// Peak memory of the worker.
     pub(crate) peak_mib: f64,
-    /// Time that the cores worked for the worker, in seconds.
+    /// CPU time of the worker, in seconds.
     pub(crate) cpu: f64,
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) ->
     drain_with(Path::new(PROGRAM), url, nats, batch, last_seq, "off").await
 }
 
-/// The same with a worker of `program`, with event ids remembered for `horizon`.
+/// As [`drain`], with a worker of `program` and a dedup window of `horizon`.
 pub(crate) async fn drain_with(
     program: &Path,
     url: &str,
@@ -68,7 +68,7 @@ pub(crate) async fn drain_with(
         }
         anyhow::ensure!(
             began.elapsed() < DRAIN_WITHIN,
-            "not drained after {DRAIN_WITHIN:?}; the end of the worker's log:\n{}",
+            "the stream is not drained after {DRAIN_WITHIN:?}; the end of the worker's log:\n{}",
             worker.log_tail()
         );
         sleep(LOOK_EVERY).await;

@@ -1,6 +1,6 @@
-//! Everything in its order.
+//! The run of all parts.
 //!
-//! Owns the sizes and which parts are measured. Must never leave out a round.
+//! Owns the sizes and the selection of parts. Must never omit a round.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,10 +19,10 @@ use crate::{
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
 pub(crate) const TEMPLATE: &str = "seeded";
 
-/// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
+/// Sizes of the measurement. The goals hold for the defaults; smaller sizes serve the development of the bench.
 #[derive(Debug, Parser)]
 pub(crate) struct Sizes {
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
     /// Rounds of each contender
@@ -35,25 +35,25 @@ pub(crate) struct Sizes {
     /// Events in the stream
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) events: u64,
-    /// Playlists there are
+    /// Playlists in the database
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) playlists: u32,
     /// Most events in one transaction, of the pipe and of both limits
     #[arg(long, default_value_t = 10_000)]
     pub(crate) batch: usize,
-    /// How long each of the other designs counts, in seconds
+    /// Seconds for which each peer runs
     #[arg(long, default_value_t = 30)]
     pub(crate) peer_seconds: u64,
     /// Playlists of each contender in growth; memory is measured with the most
     #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 5_000_000])]
     pub(crate) growth: Vec<u32>,
-    /// Events that wait when memory is measured
+    /// Backlogs, in events, for the measurement of memory
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
     pub(crate) backlogs: Vec<u64>,
-    /// Seconds for which the worker is watched at rest
+    /// Seconds for which the idle worker is measured
     #[arg(long, default_value_t = 15)]
     pub(crate) idle_seconds: u64,
-    /// Measure the worker beside this one instead: another binary of rolekeeper
+    /// Compare the worker with this binary of rolekeeper instead
     #[arg(long, value_name = "BINARY", conflicts_with = "only")]
     baseline: Option<PathBuf>,
     /// The parts to measure
@@ -61,28 +61,28 @@ pub(crate) struct Sizes {
     only: Vec<Part>,
 }
 
-/// What is measured, in this order.
+/// The parts, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// The pipe beside what bus and database can do alone
+    /// The pipe, compared with NATS and database alone
     Share,
-    /// What remembering event ids costs
+    /// The cost of the dedup of event ids
     Horizon,
-    /// The pipe beside what a team would write instead
+    /// The pipe, compared with simple programs for the same task
     Peers,
-    /// What an event costs when there are more playlists
+    /// The cost of an event with more playlists
     Growth,
-    /// The worker's memory far behind
+    /// The worker's memory with a large backlog
     Memory,
-    /// How soon the worker is at work, and what it takes at rest
+    /// The time of a start, and the resources of the idle worker
     Start,
-    /// How soon a play is counted, and the play that crosses the line has its role at the tenant
+    /// The latency from a play to its count, and to the role at the tenant when it crosses the threshold
     Latency,
-    /// What parsing and summing up an event takes, whatever else the machine does
+    /// The instructions to parse and sum up an event, independent of other load on the host
     Instructions,
 }
 
-/// What all parts share: the servers, a database to copy and a stream to read.
+/// State that all parts share: the servers, a template database and a stream.
 pub(crate) struct Ground {
     pub(crate) postgres: Postgres,
     pub(crate) nats: Nats,
@@ -112,13 +112,13 @@ impl Ground {
         Ok(ground)
     }
 
-    /// A line of progress, with the time since the start.
+    /// Prints a line of progress, with the time since the start.
     pub(crate) fn say(&self, what: &str) {
         eprintln!("[{:>4} s] {what}", self.began.elapsed().as_secs());
     }
 }
 
-/// Measures everything and prints the table.
+/// Measures all parts and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     anyhow::ensure!(
         sizes.rounds > 0

@@ -1,6 +1,6 @@
-//! The pipe beside its two limits: drain, upsert, pipe, and again, so that a noisy minute of the machine hits all of them.
+//! The pipe and its two limits: drain, upsert, pipe, in turns, so that a noisy minute of the host affects all of them.
 //!
-//! Owns the share of the smaller limit that the pipe reaches, and the memory it takes for it.
+//! Owns the share of the smaller limit that the pipe reaches, and its memory.
 
 use anyhow::Result;
 

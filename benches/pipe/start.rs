@@ -1,7 +1,7 @@
-//! How soon the worker is at work, and what it takes while there is none: all stages, an empty database, a stand-in tenant.
+//! The time of a start, and the resources of the idle worker: all stages, an empty database, a stand-in tenant.
 //!
 //! Owns the time from the start of the process to its first commit, the size of the binary, and CPU and memory at rest.
-//! Must never leave out a stage, nor the start that is not like the others: the very first.
+//! Must never omit a stage, nor the very first start, which differs from the others.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,11 +22,11 @@ const DATABASE: &str = "start";
 const CLIENT: &str = "role-changer";
 const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
-/// A median of fewer says little; a start takes a second with its stop.
+/// Number of starts: a median of fewer means little, and a start with its stop takes a second.
 const LEAST_STARTS: usize = 9;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
-/// What the start leaves to be done is over by then.
+/// Time after which the remaining work of the start is done.
 const SETTLES_IN: Duration = Duration::from_secs(5);
 const MIB: f64 = 1_048_576.0;
 
@@ -57,7 +57,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
         table.row("very first start to first commit, ms", None, &[*very_first]);
         table.row("start to first commit, ms", Some(Goal::AtMost(300.0)), others);
     }
-    // An upper bound: this one has the sandbox in it, which the release binary has not.
+    // This is an upper bound: this binary includes the sandbox, the release binary does not.
     let size = std::fs::metadata(PROGRAM)?.len() as f64 / MIB;
     table.row("binary with the sandbox, MiB", Some(Goal::AtMost(20.0)), &[size]);
 
@@ -76,7 +76,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// Starts the worker; answers once the event at `seq` is counted.
+/// Starts the worker; returns when the event at `seq` is counted.
 async fn first_commit(
     settings: &[(&str, String)],
     db: &mut PgConnection,
@@ -93,7 +93,7 @@ async fn first_commit(
         worker.still_runs()?;
         anyhow::ensure!(
             began.elapsed() < COMMIT_WITHIN,
-            "nothing committed in {COMMIT_WITHIN:?}; the end of the worker's log:\n{}",
+            "no commit in {COMMIT_WITHIN:?}; the end of the worker's log:\n{}",
             worker.log_tail()
         );
         sleep(LOOK_EVERY).await;

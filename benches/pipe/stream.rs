@@ -1,7 +1,7 @@
-//! The stream that all contenders read: plays of playlists, a few of them played most.
+//! The stream that all contenders read: plays of playlists, of which a few are played most.
 //!
-//! Owns which playlist each event is about, and the reference count. Events are those of `traffic::event`, so the
-//! contract's whole payload is there to be parsed.
+//! Owns the playlist of each event, and the reference count. Events are those of `traffic::event`, so the contract's whole
+//! payload is parsed.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,16 +12,16 @@ use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Zipf};
 use rolekeeper_sandbox::traffic::stream::APP_EVENTS;
 
-/// How unevenly playlists are played: with 1 the second is played half as often as the first, and so on.
+/// Exponent of the distribution of plays: with 1, the second playlist is played half as often as the first, and so on.
 pub(crate) const ZIPF: f64 = 1.07;
-/// Published before the oldest acknowledgement is awaited.
+/// Most publishes in flight.
 const IN_FLIGHT: usize = 1_000;
 
-/// What lies in the stream.
+/// The content of the stream.
 #[derive(Debug)]
 pub(crate) struct Filled {
     jetstream: Context,
-    /// Events, and the last sequence.
+    /// Number of events, which is also the last sequence.
     pub(crate) events: u64,
     /// The playlist of each, by number, in order.
     pub(crate) of: Vec<u32>,
@@ -29,7 +29,8 @@ pub(crate) struct Filled {
     rng: StdRng,
 }
 
-/// The id of a playlist by its number; the same in [`crate::database`]. In no order of popularity, as real ids are.
+/// Returns the id of a playlist by its number; the same as in [`crate::database`]. Ids are not in the order of popularity, as
+/// real ids.
 pub(crate) fn playlist_id(number: u32) -> String {
     let mixed = number.wrapping_mul(2_654_435_761).rotate_left(13) ^ 0x5bd1_e995;
     format!("pl_{mixed:08x}{number:010}")
@@ -51,14 +52,14 @@ impl Filled {
         Ok(filled)
     }
 
-    /// Publishes `events` more.
+    /// Publishes `events` more events.
     pub(crate) async fn more(&mut self, events: u64) -> Result<()> {
         let mut acks = VecDeque::with_capacity(IN_FLIGHT);
         for number in self.events..self.events + events {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "the distribution answers whole numbers from 1 to playlists"
+                reason = "the distribution returns whole numbers from 1 to playlists"
             )]
             let playlist = self.played.sample(&mut self.rng) as u32 - 1;
             self.of.push(playlist);
@@ -89,7 +90,7 @@ impl Filled {
         self.counts_of_first(self.events)
     }
 
-    /// Plays of each playlist in the first `events` events.
+    /// Returns the plays of each playlist in the first `events` events.
     pub(crate) fn counts_of_first(&self, events: u64) -> HashMap<u32, i64> {
         let mut counts = HashMap::new();
         for (playlist, _) in self.of.iter().zip(0..events) {
@@ -98,7 +99,7 @@ impl Filled {
         counts
     }
 
-    /// The stream as the server has it.
+    /// Returns the stream at the server.
     pub(crate) async fn stream(&self) -> Result<stream::Stream> {
         Ok(self.jetstream.get_stream(APP_EVENTS).await?)
     }

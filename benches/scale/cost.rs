@@ -1,6 +1,6 @@
 //! The cost of one kind of work at each size: CPU of worker, Postgres and nats-server, and time.
 //!
-//! Owns the figures of one kind, and the goal: much the same at the largest size as at the smallest.
+//! Owns the figures of one kind, and the goal: almost the same cost at the largest size as at the smallest.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use anyhow::{Context as _, Result};
 
 use crate::table::{Goal, Table, median};
 
-/// A difference below this says nothing about growth, whatever the ratio: milliseconds of CPU.
+/// Difference, in milliseconds of CPU, below which a ratio does not mean growth.
 const SMALL_MS: f64 = 50.0;
 
-/// Figures of one kind at one size, one a round, in milliseconds.
+/// Figures of one kind at one size, one per round, in milliseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Cost {
     cpu: Vec<f64>,
@@ -19,7 +19,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// `times` of it took so much.
+    /// Adds the cost of `times` repetitions.
     pub(crate) fn push(&mut self, cpu_seconds: f64, took: Duration, times: u32) {
         self.cpu.push(cpu_seconds * 1_000.0 / f64::from(times));
         self.time.push(took.as_secs_f64() * 1_000.0 / f64::from(times));
@@ -53,7 +53,7 @@ pub(crate) fn rows(table: &mut Table, what: &str, costs: &[(u32, &Cost)]) -> Res
     Ok(())
 }
 
-/// Adds the rows of time alone.
+/// Adds the rows of time only.
 pub(crate) fn time_rows(table: &mut Table, what: &str, costs: &[(u32, &Cost)]) {
     for (users, cost) in costs {
         table.row(&format!("{what}, {users} users: time, ms"), None, &cost.time);

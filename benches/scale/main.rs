@@ -1,6 +1,6 @@
-//! `cargo bench --bench scale`: what the worker costs beside few users and beside many.
+//! `cargo bench --bench scale`: the cost of the worker with few users and with many.
 //!
-//! Owns what is measured and in which order. Private servers, a stand-in tenant and the real worker for each size, all on
+//! Owns the measurements and their order. Private servers, a stand-in tenant and the real worker for each size run on
 //! loopback and on the same cores.
 
 mod cost;

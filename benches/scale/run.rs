@@ -1,6 +1,6 @@
-//! Everything in its order: the sizes by turns, so that a noisy minute of the machine hits all of them.
+//! The run of all sizes in turns, so that a noisy minute of the host affects all of them.
 //!
-//! Owns the sizes and the rounds. Must never leave out a round.
+//! Owns the sizes and the rounds. Must never omit a round.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ use crate::world::World;
 /// Scrapes of one measurement.
 const SCRAPES: u32 = 50;
 
-/// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
+/// Sizes of the measurement. The goals hold for the defaults; smaller sizes serve the development of the bench.
 #[derive(Debug, Parser)]
 pub(crate) struct Sizes {
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
     /// Rounds
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Users, each with a playlist; the last size is held against the first
+    /// Users, each with a playlist; the last size is compared with the first
     #[arg(long, value_delimiter = ',', default_values_t = [30_000, 3_000_000])]
     users: Vec<u32>,
-    /// Seconds for which nothing happens
+    /// Seconds for which the idle worker is measured
     #[arg(long, default_value_t = 60)]
     idle_seconds: u64,
     /// Users who cross the threshold, one after the other, in a round
@@ -47,7 +47,7 @@ struct Size {
     memory: Vec<f64>,
 }
 
-/// Measures everything and prints the table.
+/// Measures all sizes and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     anyhow::ensure!(
         sizes.rounds > 0 && sizes.crossings > 0 && sizes.idle_seconds > 0 && !sizes.users.is_empty(),
@@ -132,7 +132,7 @@ impl Size {
         Ok(())
     }
 
-    /// Other rules until they are in force, and then until all users were compared with them.
+    /// Changes the rules; measures until they are in force, and then until all users were compared with them.
     async fn rules(&mut self) -> Result<()> {
         let (began, before) = (Instant::now(), self.world.cpu()?);
         self.world.change_rules().await?;
@@ -146,7 +146,7 @@ impl Size {
     }
 }
 
-/// Nothing happens, at all sizes at once: what each takes is its own processes'.
+/// Measures the idle workers of all sizes at once: each has separate processes.
 async fn idle(all: &mut [Size], time: Duration) -> Result<()> {
     let mut before = vec![];
     for size in all.iter() {

@@ -1,15 +1,15 @@
-//! A database with so many users, each with a playlist, as it is where a worker has run for long.
+//! A database with a given number of users, each with a playlist, like one of a long-running worker.
 //!
-//! Owns what stands in it: half of the users hold the role, all are known from their profiles, every holder was verified a
-//! moment ago. Must never leave a table out that grows with users.
+//! Owns its content: half of the users hold the role, all are known from their profiles, every holder was verified recently.
+//! Must never omit a table that grows with users.
 
 use anyhow::Result;
 use rolekeeper_sandbox::traffic::{LINE, ROLE};
 use sqlx::{Connection as _, PgConnection};
 
-/// Playlists in a block of those with as many plays as is their number in it.
+/// Playlists in a block, where the number in the block is the number of plays.
 const BLOCK: u32 = 200;
-/// The number in its block of a playlist that a single play carries to the threshold.
+/// The number in its block of a playlist that reaches the threshold with a single play.
 const ONE_BELOW: u32 = 99;
 
 const TABLES: [&str; 3] = [
@@ -36,18 +36,18 @@ pub(crate) async fn users(url: &str, users: u32) -> Result<()> {
     sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, users, assignments")
         .execute(&mut db)
         .await?;
-    // A measurement must not pay for the writes of the filling.
+    // A measurement must not include the writes of the filling.
     sqlx::raw_sql("CHECKPOINT").execute(&mut db).await?;
     Ok(db.close().await?)
 }
 
-/// The user, and the user's playlist, whom one play carries to the threshold; `which` is below a 200th of the users.
+/// Returns a user, and the user's playlist, who reaches the threshold with one play; `which` is below a 200th of the users.
 pub(crate) fn one_below(which: u32) -> (String, String) {
     let number = which * BLOCK + ONE_BELOW;
     (format!("auth0|{number:024}"), format!("pl_{number:012}"))
 }
 
-/// How many there are of them among so many users.
+/// Returns the number of such users among `users`.
 pub(crate) fn ones_below(users: u32) -> u32 {
     users / BLOCK
 }

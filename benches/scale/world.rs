@@ -1,7 +1,7 @@
-//! Where one size is measured: servers of its own, a tenant that knows who is to cross the threshold, the worker.
+//! The world of one size: separate servers, a tenant with the users who will cross the threshold, the worker.
 //!
-//! Owns what is done there, and the CPU that worker, Postgres and nats-server took for it. Must never ask Postgres while
-//! that is measured: asking costs too.
+//! Owns the measured work, and the CPU that worker, Postgres and nats-server use for it. Must never query Postgres during a
+//! measurement: a query costs too.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,11 +27,11 @@ const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
 const ANSWERS_IN: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// The metrics are asked for the version in force; each time costs a little.
+/// Interval of requests to the metrics for the version in force; each request has a small cost.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const WITHIN: Duration = Duration::from_mins(5);
 
-/// Everything that runs. Dropped, it ends in this order.
+/// All running parts. On drop, they end in this order.
 pub(crate) struct World {
     pub(crate) users: u32,
     worker: Option<Worker>,
@@ -40,7 +40,7 @@ pub(crate) struct World {
     http: http::Worker,
     settings: Vec<(&'static str, String)>,
     url: String,
-    /// How many have crossed the threshold so far.
+    /// Number of users who have crossed the threshold so far.
     crossed: u32,
     /// Version of the rules in force.
     version: u32,
@@ -50,7 +50,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Fills everything and lets a worker do what a first start leaves to be done.
+    /// Fills the database and lets a worker complete the work of a first start.
     pub(crate) async fn start(users: u32, crossings: u32) -> Result<Self> {
         anyhow::ensure!(
             crossings <= seed::ones_below(users),
@@ -61,7 +61,7 @@ impl World {
         let url = postgres.create_database(DATABASE).await?;
         let mut settings =
             worker::settings(&url, &nats.url(), &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
-        // The most there can be: no limit is in the way.
+        // This is the largest plan, so no rate limit delays the worker.
         settings.push(("AUTH0_PLAN", "500:10000".to_owned()));
         worker::migrate(Path::new(PROGRAM), &settings).await?;
         seed::users(&url, users).await?;
@@ -84,7 +84,7 @@ impl World {
         Ok(world)
     }
 
-    /// Time that the cores have worked so far for worker, Postgres and nats-server, in seconds.
+    /// Returns the CPU time so far of worker, Postgres and nats-server, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
         let nats = self.nats.pid().context("nats-server does not run")?;
         let postgres = self.postgres.pid().context("Postgres does not run")?;
@@ -95,12 +95,12 @@ impl World {
         Ok(worker + process::cpu(nats)? + process::cpu_with_children(postgres)?)
     }
 
-    /// Memory that the worker holds now, in MiB.
+    /// Returns the worker's present memory, in MiB.
     pub(crate) fn memory_mib(&self) -> Result<f64> {
         process::memory_mib(self.worker()?.pid())
     }
 
-    /// The worker starts and is ready.
+    /// Starts the worker, and waits until it is ready.
     pub(crate) async fn start_worker(&mut self) -> Result<()> {
         let mut worker = Worker::spawn(Path::new(PROGRAM), &self.settings)?;
         worker.ready().await?;
@@ -111,8 +111,8 @@ impl World {
         Ok(())
     }
 
-    /// Returns once Postgres has also ended the processes behind the worker's connections: to unmap a large
-    /// `shared_buffers` costs each of them milliseconds, which belong to no start.
+    /// Returns when the processes of Postgres for the worker's connections have ended too: each of them needs milliseconds to
+    /// release its maps of a large `shared_buffers`, which belong to no start.
     pub(crate) async fn stop_worker(&mut self) -> Result<()> {
         let Some(mut worker) = self.worker.take() else {
             return Ok(());
@@ -128,14 +128,14 @@ impl World {
         Ok(())
     }
 
-    /// Prometheus asks once.
+    /// Scrapes the metrics once, as Prometheus does.
     pub(crate) async fn scrape(&self) -> Result<http::Metrics> {
         let ops = self.worker()?.address("OPS_LISTEN");
         let ops = ops.context("the worker has no ops listener")?;
         self.http.metrics(&format!("http://{ops}/metrics")).await
     }
 
-    /// One play carries one user to the threshold; returns once the tenant holds the role.
+    /// Lets one user reach the threshold with one play; returns when the tenant has the role.
     pub(crate) async fn cross(&mut self) -> Result<()> {
         let (user, playlist) = seed::one_below(self.crossed);
         self.crossed += 1;
@@ -164,7 +164,7 @@ impl World {
         Ok(())
     }
 
-    /// The operator puts other rules in force, which concern no user; returns once the worker works under them.
+    /// Puts other rules in force, as an operator, which affect no user; returns when the worker works under them.
     pub(crate) async fn change_rules(&mut self) -> Result<()> {
         self.version += 1;
         let file = self.rules.path().join("rules.toml");
@@ -179,7 +179,7 @@ impl World {
         let deadline = Instant::now() + WITHIN;
         let version = Some(f64::from(self.version));
         while self.scrape().await?.figure("rolekeeper_rules_version") != version {
-            self.still_waits(deadline, "the rules were not taken over")?;
+            self.still_waits(deadline, "the rules did not take effect")?;
             sleep(ASK_EVERY).await;
         }
         Ok(())
@@ -213,7 +213,7 @@ impl World {
     }
 }
 
-/// The processes of this Postgres that serve the database. Postgres is not asked: that would be one more of them.
+/// Returns the processes of this Postgres that serve the database. It sends no query, which would be a connection too.
 fn connections(postgres: u32) -> Result<Vec<String>> {
     let children = std::fs::read_to_string(format!("/proc/{postgres}/task/{postgres}/children"))?;
     let serves = |pid: &&str| {
@@ -224,7 +224,7 @@ fn connections(postgres: u32) -> Result<Vec<String>> {
     Ok(serving.map(str::to_owned).collect())
 }
 
-/// A tenant without a rate limit, with those who will cross.
+/// Returns a tenant without a rate limit, with the users who will cross.
 async fn tenant(crossings: u32) -> Result<Tenant> {
     let tenant = Tenant::start(TenantOptions {
         clients: vec![Client::new(CLIENT, SECRET)],

@@ -1,12 +1,12 @@
-//! How a bench is begun.
+//! The start of a bench.
 //!
-//! Owns telling a bench that is run as one from a test run.
+//! Owns the distinction between a bench and a test run.
 
-/// Whether cargo runs the bench of this name as one; `cargo test --all-targets` does not say so.
+/// Returns whether cargo runs the bench of this name as a bench; `cargo test --all-targets` does not.
 pub(crate) fn is_asked_for(name: &str) -> bool {
     let asked = std::env::args().any(|argument| argument == "--bench");
     if !asked {
-        println!("a measurement of minutes, no test: run it by `cargo bench --bench {name}`");
+        println!("this is a measurement of minutes and not a test: run it with `cargo bench --bench {name}`");
     }
     asked
 }

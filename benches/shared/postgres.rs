@@ -1,12 +1,12 @@
 //! The Postgres of a measurement.
 //!
-//! Owns its settings: it keeps its durability; only its memory and the distance of checkpoints are set, as an operator would.
+//! Owns its settings: durability keeps the defaults; only memory and the distance of checkpoints are set, as an operator does.
 
 use anyhow::Result;
 use rolekeeper_sandbox::servers::{Postgres, PostgresStop};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-/// A Postgres with the memory of a small server of its own.
+/// Returns a Postgres with the memory settings of a small dedicated server.
 pub(crate) async fn server() -> Result<Postgres> {
     let mut postgres = Postgres::start().await?;
     let mut admin = PgConnection::connect(&postgres.url("postgres")).await?;

@@ -1,31 +1,31 @@
-//! What the kernel says that processes took: `/proc`.
+//! Resource usage of processes, from `/proc`.
 //!
-//! Owns reading it. Must never count the bench itself.
+//! Owns the parsing of `/proc`. Must never count the bench itself.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-/// The unit of times in `/proc`, the same on every machine that Linux runs on today (`USER_HZ`).
+/// The unit of times in `/proc` (`USER_HZ`), the same on all present Linux platforms.
 const TICKS_A_SECOND: f64 = 100.0;
 
-/// Children end seldom; a listing takes milliseconds.
+/// Most attempts for a listing: children end rarely, and a listing takes milliseconds.
 const TRIES: u32 = 100;
 
-/// Fields of `/proc/PID/stat`, counted from the state on, the first one behind the name.
+/// Fields of `/proc/PID/stat`, counted from the state on, the first field after the name.
 const PARENT: usize = 1;
 const OWN: [usize; 2] = [11, 12];
 const ENDED_CHILDREN: [usize; 2] = [13, 14];
 
-/// Time that the cores worked for the process itself, in seconds.
+/// Returns the CPU time of the process itself, in seconds.
 pub(crate) fn cpu(pid: u32) -> Result<f64> {
     seconds(&stat(&pid.to_string())?, OWN)
 }
 
-/// The same for the process and all its children, also those that have ended and been waited for: a Postgres.
+/// Returns the CPU time of the process and all its children, also of reaped ones: for a Postgres.
 ///
-/// A child that is waited for while its siblings are listed would be in neither sum, and with it seconds of a backend: a
-/// listing counts only if nobody was waited for meanwhile.
+/// A child that is reaped while its siblings are listed would be in neither sum, and with it seconds of a backend: a listing
+/// counts only if no child was reaped meanwhile.
 pub(crate) fn cpu_with_children(pid: u32) -> Result<f64> {
     let parent = pid.to_string();
     for _ in 0..TRIES {
@@ -36,7 +36,7 @@ pub(crate) fn cpu_with_children(pid: u32) -> Result<f64> {
             let Some(name) = name.to_str().filter(|name| name.parse::<u32>().is_ok()) else {
                 continue;
             };
-            // Ended since the listing: if it was ours, what is waited for shows it.
+            // The child ended after the listing: if it was ours, the time of reaped children shows it.
             let Ok(fields) = stat(name) else { continue };
             if fields.get(PARENT).is_some_and(|of| *of == parent) {
                 sum += seconds(&fields, OWN)?;
@@ -53,7 +53,7 @@ fn ended_children(parent: &str) -> Result<f64> {
     seconds(&stat(parent)?, ENDED_CHILDREN)
 }
 
-/// Memory that the process holds now, in MiB.
+/// Returns the present memory of the process, in MiB.
 pub(crate) fn memory_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let held = status
@@ -63,7 +63,7 @@ pub(crate) fn memory_mib(pid: u32) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// The fields behind the name, which may hold spaces and brackets itself.
+/// Returns the fields after the name, which may itself contain spaces and brackets.
 fn stat(pid: &str) -> Result<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, behind) = stat.rsplit_once(") ").context("/proc: stat without a name")?;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// What the median of a figure must be.
+/// The goal for the median of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     AtLeast(f64),
@@ -37,14 +37,14 @@ impl Row {
     }
 }
 
-/// All rows.
+/// The rows of the table.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
 }
 
 impl Table {
-    /// A figure of all rounds, and what its median must be.
+    /// Adds a figure of all rounds, and the goal for its median.
     pub(crate) fn row(&mut self, what: &str, goal: Option<Goal>, figures: &[f64]) {
         self.rows.push(Row {
             what: what.to_owned(),
@@ -53,7 +53,7 @@ impl Table {
         });
     }
 
-    /// Whether every goal is reached.
+    /// Returns whether every goal is reached.
     pub(crate) fn all_reached(&self) -> bool {
         self.rows.iter().all(|row| row.reached() != Some(false))
     }
@@ -80,7 +80,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The middle one; of two in the middle the mean.
+/// Returns the median; of two middle values, their mean.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -91,7 +91,7 @@ pub(crate) fn median(figures: &[f64]) -> f64 {
     }
 }
 
-/// `median (smallest-largest)`.
+/// Returns the text `median (smallest-largest)`.
 fn spread(figures: &[f64]) -> String {
     let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -1,6 +1,6 @@
-//! How many calls one thing takes: a role change, an echo, a login, a user who flaps across the line.
+//! The number of calls for one event: a role change, an echo, a login, a user who flaps around the threshold.
 //!
-//! Owns the little stories, each to its rest before the next. The rule is the default one.
+//! Owns the scenarios; each one ends before the next begins. The rule is the default one.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::world::{self, CLIENT, RULES_FILE, World, is_right, rules_file, seed_u
 const USERS: usize = 50;
 const REST_WITHIN: Duration = Duration::from_mins(2);
 
-/// Calls for one of each.
+/// Calls for each kind of event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
     pub(crate) change: f64,
@@ -57,12 +57,12 @@ impl Owner {
         Event::saved(&self.playlist, &self.user)
     }
 
-    /// Plays with these numbers.
+    /// Returns plays with these numbers.
     pub(crate) fn plays(&self, numbers: Range<i64>) -> impl Iterator<Item = Event> {
         numbers.map(|number| Event::play(self.play_id(number), &self.playlist.id, &self.user, now()))
     }
 
-    /// The play with this number is taken back.
+    /// Returns the retraction of the play with this number.
     fn taken_back(&self, number: i64) -> Event {
         let of = self.play_id(number);
         Event::retraction(format!("back_{of}"), &self.playlist.id, &of, &self.user, now())
@@ -76,22 +76,22 @@ impl Owner {
 struct Story {
     world: World,
     owners: Vec<Owner>,
-    /// Calls up to the last rest.
+    /// Number of calls at the end of the last scenario.
     known: usize,
 }
 
-/// When and how one user goes over the line and back.
+/// How one user crosses the threshold, up and down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaps {
-    /// All of it lies in the stream when the worker comes.
+    /// All events are in the stream when the worker starts.
     AfterOutage,
-    /// As fast as the stream takes it.
+    /// The events arrive as fast as the stream accepts them.
     Live,
-    /// The same, under a rule that revokes only further down; the last play is not taken back.
+    /// As before, with a rule whose revoke threshold is lower; the last play is not retracted.
     BetweenLines,
 }
 
-/// Measures all of them.
+/// Measures all scenarios.
 pub(crate) async fn measure(postgres: &Postgres, factor: u32, flaps: usize) -> Result<Counts> {
     let mut story = Story::begin(postgres, factor, &[]).await?;
     let change = story.changes().await?;
@@ -131,7 +131,7 @@ impl Story {
         })
     }
 
-    /// Publishes, waits for rest, and answers the calls that took.
+    /// Publishes events, waits until no work remains, and returns the number of calls.
     async fn told(&mut self, events: &[Event]) -> Result<Calls> {
         self.world.publish(events).await?;
         self.rest().await
@@ -158,7 +158,7 @@ impl Story {
         Ok(())
     }
 
-    /// Everybody gets the role and loses it again; no record of it comes back.
+    /// Lets all users get the role and lose it again; no log record of it is delivered.
     async fn changes(&mut self) -> Result<f64> {
         let up = |owner: &Owner| {
             [owner.saved()]
@@ -175,7 +175,7 @@ impl Story {
         Ok(calls as f64 / (2 * USERS) as f64)
     }
 
-    /// Everybody gets the role once more, and the tenant's log tells us of it.
+    /// Lets all users get the role again, and the tenant's log delivers the records.
     async fn echoes(&mut self) -> Result<f64> {
         self.world.stream_logs(1)?;
         let up: Vec<Event> = self
@@ -194,7 +194,7 @@ impl Story {
         Ok(calls.after_own_write() as f64 / echoes as f64)
     }
 
-    /// Everybody logs in.
+    /// Lets all users log in.
     async fn logins(&mut self) -> Result<f64> {
         let before = self.world.tenant.delivered_log_ids().len();
         for owner in &self.owners {
@@ -207,7 +207,7 @@ impl Story {
         Ok(calls as f64 / USERS as f64)
     }
 
-    /// One user goes over the line and back, again and again.
+    /// Lets one user cross the threshold up and down, repeatedly.
     async fn flaps(&mut self, name: &str, flaps: usize, how: Flaps) -> Result<f64> {
         let owner = Owner::new(name);
         seed_user(&self.world.tenant, &owner.user.id)?;

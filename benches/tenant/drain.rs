@@ -1,7 +1,7 @@
 //! Many role changes at once, drained by one contender.
 //!
-//! Owns one round: the same users at the same tenant, one client that changes roles, with or without another one
-//! beside it. The rule's line is one play, so that a single event a user makes the whole backlog at one moment.
+//! Owns one round: the same users at the same tenant, one client that changes roles, with or without another client. The
+//! rule's threshold is one play, so that one event per user creates the whole backlog at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::world::{
 };
 
 const REST_WITHIN: Duration = Duration::from_mins(5);
-/// How long the other client is at work before the contender begins.
+/// How long the other client calls before the contender begins.
 const BEFOREHAND: Duration = Duration::from_secs(1);
-/// Changes that the plain client has in hand at once, for each time that the clock is faster: as many as 4 in life.
+/// Changes that the plain client has in flight at once, per factor of the clock: they equal 4 in real time.
 const PLAIN_WORKERS: u32 = 4;
 
-/// Who changes the roles.
+/// The client that changes the roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
     Rolekeeper,
@@ -46,34 +46,34 @@ impl Contender {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drain {
     pub(crate) contender: Contender,
-    /// Another client takes half of the rate, and the worker keeps its default reserve; else it keeps none.
+    /// Whether another client uses half of the rate, and the worker keeps its default reserve; else it keeps none.
     pub(crate) other_client: bool,
     pub(crate) changes: usize,
     pub(crate) factor: u32,
     pub(crate) seed: u64,
 }
 
-/// What the tenant says of it.
+/// The figures of a round, from the tenant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drained {
     /// Calls of the contender.
     pub(crate) calls: usize,
-    /// Of them, turned away.
+    /// Calls of the contender that were refused with 429.
     pub(crate) limited: usize,
-    /// Calls of the other client while the contender was at work.
+    /// Calls of the other client while the contender worked.
     pub(crate) other_calls: usize,
-    /// Of them, turned away.
+    /// Calls of the other client that were refused with 429.
     pub(crate) other_limited: usize,
-    /// Calls of all that were let through, by what the bucket could have given from the contender's first call to
-    /// its last: a full one, and what came in since.
+    /// Accepted calls of all clients, divided by the calls that the bucket permits from the contender's first call to its
+    /// last: a full bucket, and its refill since.
     pub(crate) share: f64,
-    /// From the contender's first call to its last.
+    /// Time from the contender's first call to its last.
     pub(crate) seconds: f64,
-    /// Changes given up.
+    /// Changes that were given up.
     pub(crate) failed: usize,
-    /// Users whose roles and other settings are what they must be.
+    /// Users with the right roles and other settings.
     pub(crate) right: usize,
-    /// Users who had nothing to do with it and are not as before.
+    /// Unaffected users who have changed.
     pub(crate) bystanders_changed: usize,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Drained {
 }
 
 impl Drain {
-    /// From a fresh tenant to the last change.
+    /// Runs the round, from a new tenant to the last change.
     pub(crate) async fn run(self, postgres: &Postgres) -> Result<Drained> {
         let tenant = world::tenant(self.factor, self.seed).await?;
         let owners: Vec<Owner> = (0..self.changes)
@@ -152,7 +152,7 @@ impl Drain {
         Ok(Some(other))
     }
 
-    /// Reads it off the tenant. The worker gives up nothing in silence: what it has not done is failed.
+    /// Reads the figures from the tenant. The worker never gives up a change silently: a missing change counts as failed.
     fn result(self, tenant: &Tenant, owners: &[Owner], failed: Option<usize>) -> Drained {
         let ours = Calls::of(tenant, CLIENT);
         let others = Calls::of(tenant, OTHER_CLIENT).during(&ours);

@@ -1,7 +1,7 @@
 //! Figures from the tenant's call log.
 //!
-//! Owns what counts as a call of whom. Fetching a token is not a call of the Management API and has no share in its
-//! rate limit.
+//! Owns the assignment of calls to clients. A request for a token is not a call of the Management API and does not count for
+//! its rate limit.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use rolekeeper_sandbox::tenant::{Call, Endpoint, Tenant};
 pub(crate) struct Calls(Vec<Call>);
 
 impl Calls {
-    /// Those that `client` made so far, in the order in which the tenant dealt with them.
+    /// Returns the calls of `client` so far, in the order in which the tenant handled them.
     pub(crate) fn of(tenant: &Tenant, client: &str) -> Self {
         let ours = |call: &&Call| call.client.as_deref() == Some(client) && call.endpoint != Endpoint::Token;
         Self(tenant.with_calls(|calls| calls.iter().filter(ours).cloned().collect()))
     }
 
-    /// Those after the first `known`.
+    /// Returns the calls after the first `known`.
     pub(crate) fn since(self, known: usize) -> Self {
         Self(self.0.into_iter().skip(known).collect())
     }
@@ -27,22 +27,22 @@ impl Calls {
         self.0.len()
     }
 
-    /// Turned away for the rate limit.
+    /// Returns the number of calls that the rate limit refused.
     pub(crate) fn limited(&self) -> usize {
         self.0.iter().filter(|call| call.status == Some(429)).count()
     }
 
-    /// Let through.
+    /// Returns the number of accepted calls.
     pub(crate) fn passed(&self) -> usize {
         self.count() - self.limited()
     }
 
-    /// Changes of the tenant's state.
+    /// Returns the number of calls that changed the tenant's state.
     pub(crate) fn writes(&self) -> usize {
         self.0.iter().filter(|call| call.applied).count()
     }
 
-    /// Calls about a user after the first write about that user.
+    /// Returns the number of calls about a user after the first write about that user.
     pub(crate) fn after_own_write(&self) -> usize {
         let mut written = std::collections::BTreeSet::new();
         let after = self.0.iter().filter(|call| {
@@ -55,7 +55,7 @@ impl Calls {
         after.count()
     }
 
-    /// Those between the first and the last of `others`.
+    /// Returns the calls between the first and the last of `others`.
     pub(crate) fn during(self, others: &Self) -> Self {
         let Some((first, last)) = others.0.first().zip(others.0.last()) else {
             return Self(vec![]);
@@ -67,7 +67,7 @@ impl Calls {
         Self(meanwhile.collect())
     }
 
-    /// From the first to the last.
+    /// Returns the time from the first to the last call.
     pub(crate) fn span(&self) -> Duration {
         let span = self
             .0

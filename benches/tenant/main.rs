@@ -1,8 +1,8 @@
-//! `cargo bench --bench tenant`: how gently rolekeeper treats a tenant, side by side with a plain client.
+//! `cargo bench --bench tenant`: the load of rolekeeper on a tenant, compared with a plain client.
 //!
-//! Owns what is measured, in which order, and the exit code: 0 only if every goal is reached. Private servers, a
-//! stand-in tenant and the real worker, all on loopback. Must never take a figure from the worker: calls are counted
-//! in the tenant's own log, roles are read at the tenant.
+//! Owns the measurements, their order, and the exit code: 0 only if every goal is reached. Private servers, a stand-in tenant
+//! and the real worker run on loopback. Must never take a figure from the worker: calls are counted in the tenant's own log,
+//! roles are read at the tenant.
 
 mod counts;
 mod drain;

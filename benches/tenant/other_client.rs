@@ -1,7 +1,7 @@
-//! Another client of the tenant, with a job of its own.
+//! Another client of the tenant.
 //!
-//! Owns a steady rate of reads. It does not wait for answers to send the next, and does not retry: each 429 it gets
-//! is one in the tenant's log.
+//! Owns a steady rate of reads. It sends the next call without a wait for the response, and does not retry: each 429 that it
+//! gets is one in the tenant's log.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use tokio::time::interval;
 
 use crate::world::{OTHER_CLIENT, SECRET, bystander};
 
-/// Reads until it is dropped.
+/// A client that reads until it is dropped.
 #[derive(Debug)]
 pub(crate) struct OtherClient {
     _reading: JoinSet<()>,
 }
 
 impl OtherClient {
-    /// Starts with `per_second` calls a real second.
+    /// Starts it with `per_second` calls per real second.
     pub(crate) async fn start(tenant: &Tenant, per_second: u32) -> Result<Self> {
         let api = Management::connect(tenant, OTHER_CLIENT, SECRET).await?;
         let mut reading = JoinSet::new();
@@ -33,11 +33,11 @@ async fn read(api: Management, every: Duration) {
     let mut ticks = interval(every);
     let mut calls = JoinSet::new();
     for number in 0.. {
-        // A tick that came late is made up for: its rate is its half, also on a machine that stutters.
+        // A late tick is made up for, so that the rate holds on a busy host too.
         ticks.tick().await;
         let api = api.clone();
         calls.spawn(async move {
-            // What came of it stands in the tenant's log.
+            // The tenant's log has the result.
             let _ = api.user(&bystander(number), None).await;
         });
         while calls.try_join_next().is_some() {}

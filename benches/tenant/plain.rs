@@ -1,8 +1,8 @@
-//! A plain client: reads and writes each user as fast as it can, with a few workers at once.
+//! A plain client: reads and writes each user as fast as it can, with a few tasks at once.
 //!
-//! Owns nothing but what a careful script with the official Node SDK does: keeps other roles, and retries as
-//! node-auth0 6 does (two retries on 408, 429 and 5xx, after `Retry-After`, else until `X-RateLimit-Reset`, else
-//! 1 s x 2^n, at most 60 s; network errors are not retried). It does not look at the limit ahead of a 429.
+//! Owns the behaviour of a careful script with the official Node SDK: it keeps other roles, and retries as node-auth0 6 does
+//! (two retries on 408, 429 and 5xx, after `Retry-After`, else until `X-RateLimit-Reset`, else 1 s x 2^n, at most 60 s;
+//! network errors are not retried). It ignores the rate limit until a 429.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ use crate::world::{CLIENT, SECRET};
 const RETRIES: u32 = 2;
 const LONGEST_WAIT_S: f64 = 60.0;
 
-/// Gives the role to all `users`; answers how many changes failed for good.
+/// Grants the role to all `users`; returns the number of changes that failed permanently.
 pub(crate) async fn grant(tenant: &Tenant, users: Arc<[String]>, workers: u32) -> Result<usize> {
     let api = Management::connect(tenant, CLIENT, SECRET).await?;
     let next = Arc::new(AtomicUsize::new(0));
@@ -40,7 +40,7 @@ pub(crate) async fn grant(tenant: &Tenant, users: Arc<[String]>, workers: u32) -
     Ok(working.join_all().await.iter().sum())
 }
 
-/// Reads the user and writes the role beside the others; whether that was done.
+/// Reads the user and adds the role to the others; returns whether that succeeded.
 async fn change(api: &Management, user: &str) -> bool {
     let Some(read) = retried(api, user, None).await else {
         return false;
@@ -57,7 +57,7 @@ async fn change(api: &Management, user: &str) -> bool {
     retried(api, user, Some(&patch)).await.is_some()
 }
 
-/// The answer, once it is a good one.
+/// Returns the response of a successful call, after retries.
 async fn retried(api: &Management, user: &str, patch: Option<&Value>) -> Option<Response> {
     for retry in 0..=RETRIES {
         let answer = api.user(user, patch).await.ok()?;

@@ -1,7 +1,7 @@
-//! Everything in its order.
+//! The run of all measurements.
 //!
-//! Owns the sizes, the rounds and their alternation: A B A B, so that a noisy minute of the machine hits both
-//! contenders. Must never leave out a round.
+//! Owns the sizes, the rounds and their alternation: A B A B, so that a noisy minute of the host affects both
+//! contenders. Must never omit a round.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,27 +15,27 @@ use crate::drain::{Contender, Drain, Drained};
 use crate::table::{Goal, Table};
 use crate::world::{BURST, LATENCY_MS, PER_SECOND};
 
-/// The sizes. The defaults are what the goals are about; smaller ones serve to work on the bench itself.
+/// Sizes of the measurement. The goals hold for the defaults; smaller sizes serve the development of the bench.
 #[derive(Debug, Parser)]
 pub(crate) struct Sizes {
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
     /// Rounds of each contender
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Role changes a round
+    /// Role changes per round
     #[arg(long, default_value_t = 1_000)]
     changes: usize,
-    /// Times one user goes over the line and back
+    /// How often one user crosses the threshold up and down
     #[arg(long, default_value_t = 10_000)]
     flaps: usize,
-    /// How many times as fast as in life the tenant's rate limit runs
+    /// Factor by which the tenant's rate limit runs faster than in real time
     #[arg(long, default_value_t = 4)]
     clock_factor: u32,
 }
 
-/// What the rounds gave.
+/// Results of the rounds.
 #[derive(Debug, Default)]
 struct Rounds {
     rolekeeper: Vec<Drained>,
@@ -51,7 +51,7 @@ impl Rounds {
     }
 }
 
-/// Measures everything and prints the table.
+/// Measures all parts and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     anyhow::ensure!(
         sizes.rounds > 0 && sizes.changes > 0 && sizes.clock_factor > 0,

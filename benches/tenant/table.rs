@@ -1,17 +1,17 @@
 //! The table: every figure with its goal.
 //!
-//! Owns columns, medians and the judgement. Must never judge the plain client: it is there to compare.
+//! Owns columns, medians and the judgement. Must never judge the plain client, which only serves the comparison.
 
 use std::fmt;
 
-/// What must be reached.
+/// The goal of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// Shown only.
+    /// The figure is shown without a goal.
     None,
-    /// In every round.
+    /// Every round must reach the goal.
     AtMost(f64),
-    /// By the median.
+    /// The median must reach the goal.
     AtLeast(f64),
 }
 
@@ -24,19 +24,19 @@ struct Row {
     reached: Option<bool>,
 }
 
-/// All rows.
+/// The rows of the table.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
 }
 
 impl Table {
-    /// A figure that is the same however often it is measured.
+    /// Adds a figure that is the same in each measurement.
     pub(crate) fn count(&mut self, what: &str, goal: Goal, figure: f64) {
         self.rounds(what, goal, &[figure], &[], false);
     }
 
-    /// Figures of all rounds; a share is shown as percent.
+    /// Adds the figures of all rounds; a share is shown as percent.
     pub(crate) fn rounds(
         &mut self,
         what: &str,
@@ -76,7 +76,7 @@ impl Table {
         });
     }
 
-    /// Whether every goal is reached.
+    /// Returns whether every goal is reached.
     pub(crate) fn all_reached(&self) -> bool {
         self.rows.iter().all(|row| row.reached != Some(false))
     }
@@ -105,7 +105,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The middle one; of two in the middle the mean.
+/// Returns the median; of two middle values, their mean.
 fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -116,7 +116,7 @@ fn median(figures: &[f64]) -> f64 {
     }
 }
 
-/// `median (smallest-largest)`, or the figure alone where all are the same.
+/// Returns the text `median (smallest-largest)`, or the figure alone where all are the same.
 fn spread(figures: &[f64], percent: bool) -> String {
     let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -1,7 +1,7 @@
-//! Where a measurement takes place: a tenant, a nats-server, a database, the worker.
+//! The world of a measurement: a tenant, a nats-server, a database, the worker.
 //!
-//! Owns starting them, the users there are, publishing, and waiting until nothing is left to do. What Postgres says
-//! serves to know when to go on, never as a figure.
+//! Owns their start, the users, publishing, and the wait until no work remains. Queries to Postgres only serve this wait, and
+//! never a figure.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -22,20 +22,20 @@ use serde_json::json;
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
-/// The client that changes roles: the worker, or the plain client in its place.
+/// The client that changes roles: the worker, or the plain client instead.
 pub(crate) const CLIENT: &str = "role-changer";
 /// Another client of the same tenant.
 pub(crate) const OTHER_CLIENT: &str = "another-client";
-/// Of both.
+/// The secret of both clients.
 pub(crate) const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
 
 /// The enterprise plan, production on the public cloud (Auth0 docs, rate-limit-configurations).
 pub(crate) const BURST: u32 = 50;
 pub(crate) const PER_SECOND: u32 = 16;
-/// What one call takes at the tenant, of real time.
+/// Latency of one call at the tenant, in real time.
 pub(crate) const LATENCY_MS: RangeInclusive<u64> = 30..=90;
-/// Users whom nothing happens to.
+/// Number of users without events.
 pub(crate) const BYSTANDERS: usize = 50;
 
 /// Name of the file in a folder of [`rules_file`].
@@ -46,14 +46,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Messages published before their acknowledgements are awaited.
 const IN_FLIGHT: usize = 1_000;
 
-/// The worker, ready.
+/// Returns the worker when it is ready.
 async fn start(settings: &[(&str, String)]) -> Result<Worker> {
     let mut worker = Worker::spawn(Path::new(PROGRAM), settings)?;
     worker.ready().await?;
     Ok(worker)
 }
 
-/// A tenant on the enterprise plan whose rate limit runs `factor` times as fast.
+/// Returns a tenant on the enterprise plan whose rate limit runs `factor` times as fast.
 pub(crate) async fn tenant(factor: u32, seed: u64) -> Result<Tenant> {
     let [least, most] = [LATENCY_MS.start(), LATENCY_MS.end()].map(|ms| Duration::from_millis(*ms));
     let tenant = Tenant::start(TenantOptions {
@@ -72,12 +72,12 @@ pub(crate) async fn tenant(factor: u32, seed: u64) -> Result<Tenant> {
     Ok(tenant)
 }
 
-/// A user whom nothing happens to.
+/// Returns the id of a user without events.
 pub(crate) fn bystander(number: usize) -> String {
     format!("auth0|bystander{}", number % BYSTANDERS)
 }
 
-/// A user who holds another role and another setting, there before anybody looked.
+/// Creates a user with another role and another setting, as initial data.
 pub(crate) fn seed_user(tenant: &Tenant, user: &str) -> Result<()> {
     let profile = json!({
         "app_metadata": {"roles": ["beta_tester"], "plan": "gold"},
@@ -87,7 +87,7 @@ pub(crate) fn seed_user(tenant: &Tenant, user: &str) -> Result<()> {
     seeded.map_err(|error| anyhow::anyhow!("the tenant refused {user}: {error:?}"))
 }
 
-/// A folder with a rules file, gone when it is dropped.
+/// Returns a folder with a rules file, which is removed on drop.
 pub(crate) fn rules_file(grant_at: i64, revoke_below: i64) -> Result<Folder> {
     let folder = Folder::new("rules")?;
     let rule = format!("[[rule]]\nrole = \"{ROLE}\"\ngrant_at = {grant_at}\nrevoke_below = {revoke_below}\n");
@@ -95,7 +95,7 @@ pub(crate) fn rules_file(grant_at: i64, revoke_below: i64) -> Result<Folder> {
     Ok(folder)
 }
 
-/// Whether all that the tenant holds of the user is as it must be, with the role or without.
+/// Returns whether the user at the tenant has the right data, with the role or without.
 pub(crate) fn is_right(tenant: &Tenant, user: &str, with_role: bool) -> bool {
     let roles = if with_role {
         json!(["beta_tester", ROLE])
@@ -107,7 +107,7 @@ pub(crate) fn is_right(tenant: &Tenant, user: &str, with_role: bool) -> bool {
         .is_some_and(|user| user["app_metadata"] == json!({"roles": roles, "plan": "gold"}))
 }
 
-/// Everything that runs. Dropped, it ends in this order.
+/// All running parts. On drop, they end in this order.
 #[derive(Debug)]
 pub(crate) struct World {
     worker: Option<Worker>,
@@ -120,7 +120,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts everything in a new database; `settings` come on top of the usual ones.
+    /// Starts all parts with a new database; `settings` are added to the usual ones.
     pub(crate) async fn start(
         postgres: &Postgres,
         tenant: Tenant,
@@ -147,7 +147,7 @@ impl World {
         })
     }
 
-    /// The worker goes away, in good order.
+    /// Stops the worker cleanly.
     pub(crate) async fn stop_worker(&mut self) -> Result<()> {
         match self.worker.take() {
             Some(mut worker) => worker.stop().await,
@@ -155,13 +155,13 @@ impl World {
         }
     }
 
-    /// It comes back. The log stream must be told where.
+    /// Starts the worker again. The log stream needs its new address.
     pub(crate) async fn start_worker(&mut self) -> Result<()> {
         self.worker = Some(start(&self.settings).await?);
         Ok(())
     }
 
-    /// The tenant's log goes to the worker from now on: seconds late, out of order, some of it twice.
+    /// Sends the tenant's log to the worker from now on: seconds late, out of order, some records twice.
     pub(crate) fn stream_logs(&self, seed: u64) -> Result<()> {
         let worker = self.worker.as_ref().context("no worker")?;
         let public = worker.address("LISTEN").context("the worker does not listen")?;
@@ -174,7 +174,7 @@ impl World {
         })
     }
 
-    /// Publishes in order; returns once the stream has all of them.
+    /// Publishes events in order; returns when the stream has stored all of them.
     pub(crate) async fn publish(&self, events: &[Event]) -> Result<()> {
         for some in events.chunks(IN_FLIGHT) {
             self.publisher.send(&some.iter().collect::<Vec<_>>()).await?;
@@ -182,7 +182,7 @@ impl World {
         Ok(())
     }
 
-    /// Waits until all records are delivered, both streams are folded to their ends and nobody is due.
+    /// Waits until all records are delivered, both streams are folded to their ends and no user is due.
     pub(crate) async fn rest(&mut self, within: Duration) -> Result<()> {
         let deadline = Instant::now() + within;
         while !rest::is_reached(&self.tenant, &self.streams, &self.db).await? {
@@ -190,7 +190,7 @@ impl World {
             worker.still_runs()?;
             anyhow::ensure!(
                 Instant::now() < deadline,
-                "not at rest after {within:?}; the end of the worker's log:\n{}",
+                "work remains after {within:?}; the end of the worker's log:\n{}",
                 worker.log_tail()
             );
             sleep(LOOK_EVERY).await;

@@ -1,8 +1,8 @@
-//! The client's assertion of who it is: a signed JWT that takes the place of its secret (`private_key_jwt`).
+//! The client's assertion: a signed JWT that replaces its secret (`private_key_jwt`).
 //!
-//! Owns its header and claims (RFC 7523, 3; Auth0 docs, authenticate-with-private-key-jwt). Must never make one
-//! that could be used for long, twice or elsewhere: it ends within Auth0's five minutes, has an id of its own and
-//! names the tenant that it is for.
+//! Owns its header and claims (RFC 7523, 3; Auth0 docs, authenticate-with-private-key-jwt). Must never make an assertion
+//! that is valid for long, twice or at another tenant: it ends within Auth0's five minutes, has a unique id and names its
+//! tenant.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,14 +14,14 @@ use crate::config::ClientKey;
 
 /// Value of `client_assertion_type` (RFC 7523, 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// How far back an assertion is dated: Auth0 refuses one from the future, and this machine's clock may be ahead of
+/// Time by which an assertion is dated back: Auth0 refuses one from the future, and this host's clock may be ahead of
 /// Auth0's.
 const DATED_BACK: Duration = Duration::seconds(30);
-/// How long it can be used. Auth0 takes an end up to five minutes ahead by its own clock, so the minute between serves a
-/// clock of ours that is ahead, and the rest one that is behind.
+/// Life of an assertion. Auth0 accepts an end up to five minutes ahead of its own clock. The minute in between allows for a
+/// clock of ours that is ahead, and the rest for one that is behind.
 const LIFE: Duration = Duration::minutes(4);
 
-/// An assertion for one request. `issuer`: the tenant's, `https://{domain}/` with the slash at its end.
+/// Returns an assertion for one request. `issuer`: the tenant as `https://{domain}/`, with the slash at its end.
 pub(super) fn sign(
     key: &ClientKey,
     client_id: &str,

@@ -1,6 +1,6 @@
-//! Who is asking: the access token of a request (RFC 6750, RFC 7519), judged.
+//! Verification of the access token of a request (RFC 6750, RFC 7519).
 //!
-//! Owns what makes a token good: a signature by a key of the tenant under that key's own algorithm, issuer,
+//! Owns the conditions of a valid token: a signature by a key of the tenant under that key's own algorithm, issuer,
 //! audience, time, and a subject that is a user. Must never believe a claim before the signature was verified,
 //! and never show a token.
 
@@ -19,29 +19,29 @@ use super::signature;
 use crate::metrics::Metrics;
 use rolekeeper_domain::ids::UserId;
 
-/// How far the clocks of the tenant and this machine may be apart, in seconds.
+/// Accepted difference between the clocks of the tenant and this host, in seconds.
 const LEEWAY_S: u64 = 10;
-/// Longest token that is looked at; Auth0's are 1 to 4 KB.
+/// Longest token that is parsed; tokens of Auth0 have 1 to 4 KB.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
-/// How the subject of a machine's own token ends at Auth0.
+/// Suffix of the subject of a machine's token at Auth0.
 const MACHINE: &str = "@clients";
 
-/// Where tokens come from and for whom they must be.
+/// Settings of the verification of tokens.
 #[derive(Debug)]
 pub struct BearerOptions {
     /// The tenant, as in [`super::ClientOptions`]; its keys are at `/.well-known/jwks.json`.
     pub domain: String,
-    /// The `iss` that tokens may have, such as those of the tenant and of its custom domain; none for the domain alone.
+    /// Accepted `iss` claims, such as those of the tenant and of its custom domain; empty accepts the domain only.
     pub issuers: Vec<String>,
     /// The `aud` that tokens must have.
     pub audience: String,
-    /// PEM file with certificate authorities that are trusted beside the system's.
+    /// PEM file with certificate authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Shortest time between two fetches of the keys.
     pub cool_down: Duration,
 }
 
-/// Judges tokens. Cheap to clone.
+/// Verifies tokens. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Bearer {
     keys: Keys,
@@ -49,37 +49,37 @@ pub struct Bearer {
     es256: Arc<Validation>,
 }
 
-/// Why a request is not a user's.
+/// The reason why a request is not accepted as a user's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has no token.
+    /// The request has no token.
     Missing,
-    /// What it has is not one token.
+    /// The header does not hold exactly one token.
     Malformed,
-    /// An algorithm that its key is not for, or none at all.
+    /// The token's algorithm does not match its key, or is missing.
     Algorithm,
-    /// It names no key, or one the tenant does not have.
+    /// The token names no key, or a key that the tenant does not have.
     Key,
-    /// The signature is not that key's.
+    /// The signature was not made by that key.
     Signature,
-    /// Somebody else issued it.
+    /// The token is from another issuer.
     Issuer,
-    /// It is for somebody else.
+    /// The token is for another audience.
     Audience,
-    /// Its time is over.
+    /// The token has expired.
     Expired,
-    /// Its time has not come.
+    /// The token is not valid yet.
     NotYet,
-    /// A claim is missing or malformed, or the subject is no user.
+    /// A claim is missing or malformed, or the subject is not a user.
     Claims,
-    /// It is a user's, and lacks the scope that the request needs.
+    /// The token is valid, and lacks the scope that the request needs.
     Scope,
-    /// The tenant's keys cannot be had: not the token's fault.
+    /// The tenant's keys cannot be fetched; the token may be valid.
     Unavailable,
 }
 
 impl Refusal {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 12] = [
         Self::Missing,
         Self::Malformed,
@@ -95,7 +95,7 @@ impl Refusal {
         Self::Unavailable,
     ];
 
-    /// As a label.
+    /// Returns the reason as a label of a metric.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -114,22 +114,22 @@ impl Refusal {
         }
     }
 
-    /// For the one who sent it.
+    /// Returns the reason as a text for the client.
     #[must_use]
     pub fn explained(self) -> &'static str {
         match self {
             Self::Missing => "send an access token: Authorization: Bearer <token>",
-            Self::Malformed => "the Authorization header does not hold one access token",
-            Self::Algorithm => "the token's algorithm is not that of its key; RS256 and ES256 are accepted",
+            Self::Malformed => "the Authorization header does not hold exactly one access token",
+            Self::Algorithm => "the token's algorithm does not match its key; RS256 and ES256 are accepted",
             Self::Key => "the token was not signed by a key of the tenant",
-            Self::Signature => "the token's signature is wrong",
+            Self::Signature => "the token's signature is invalid",
             Self::Issuer => "the token is from another issuer",
             Self::Audience => "the token is for another audience",
             Self::Expired => "the token has expired",
             Self::NotYet => "the token is not valid yet",
             Self::Claims => "the token lacks a claim (exp, iss, aud, sub), or its subject is not a user",
             Self::Scope => "the token lacks the scope that the request needs",
-            Self::Unavailable => "the tenant's keys cannot be fetched right now",
+            Self::Unavailable => "the tenant's keys cannot be fetched now; retry",
         }
     }
 }
@@ -141,17 +141,17 @@ struct Claims {
     scope: Value,
 }
 
-/// The user who asks.
+/// The user of a request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The token's subject.
     pub user: UserId<'static>,
-    /// What the user let the app do: scopes, separated by blanks.
+    /// Scopes that the user granted to the app, separated by blanks.
     scopes: String,
 }
 
 impl Caller {
-    /// Whether the token has this scope.
+    /// Returns whether the token has this scope.
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.scopes.split_ascii_whitespace().any(|held| held == scope)
@@ -159,10 +159,10 @@ impl Caller {
 }
 
 impl Bearer {
-    /// Prepares the judge and what fetches keys for it. Reads the CA file; connects to nobody yet.
+    /// Returns the verifier and the fetcher of its keys. Reads the CA file; makes no connection yet.
     ///
     /// # Errors
-    /// A fault of the configuration.
+    /// The configuration has a fault.
     pub fn new(options: BearerOptions, metrics: Arc<Metrics>) -> Result<(Self, KeyFetcher), SetupError> {
         signature::install();
         let base = parse_domain(&options.domain)?;
@@ -182,14 +182,14 @@ impl Bearer {
         Ok((bearer, fetcher))
     }
 
-    /// The user whose token this value of the Authorization header is.
+    /// Returns the user of the token in this value of the Authorization header.
     ///
     /// # Errors
-    /// It is nobody's.
+    /// The header has no valid token of a user.
     pub async fn caller(&self, authorization: &[u8]) -> Result<Caller, Refusal> {
         let token = token(authorization)?;
         let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
-        // RFC 7515, 4.1.11: what must be understood and is not.
+        // RFC 7515, 4.1.11: a token with an extension that must be understood, and is not, is invalid.
         if header.crit.is_some() {
             return Err(Refusal::Malformed);
         }
@@ -223,7 +223,7 @@ fn validation(algorithm: Algorithm, issuers: &[String], audience: &str) -> Valid
     validation
 }
 
-/// The token behind the scheme, whose case does not matter.
+/// Returns the token after the scheme, whose case does not matter.
 fn token(authorization: &[u8]) -> Result<&[u8], Refusal> {
     let (scheme, token) = authorization.split_at_checked(7).ok_or(Refusal::Malformed)?;
     let token = token.trim_ascii();

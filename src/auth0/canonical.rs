@@ -1,15 +1,15 @@
 //! The canonical domain of a tenant.
 //!
-//! Owns how it is told from the settings: the audience of the Management API names it, also where a custom domain is used.
+//! Owns how it follows from the settings: the audience of the Management API names it, also where a custom domain is used.
 
 use reqwest::Url;
 
 use super::client::{SetupError, parse_domain};
 
-/// The canonical domain of the tenant at `domain`, as the audience of its Management API names it.
+/// Returns the canonical domain of the tenant at `domain`, from the audience of its Management API.
 ///
 /// # Errors
-/// A domain that cannot be used.
+/// The domain cannot be used.
 pub fn canonical_domain(domain: &str, audience: Option<&str>) -> Result<String, SetupError> {
     let base = parse_domain(domain)?;
     Ok(match audience {
@@ -18,7 +18,7 @@ pub fn canonical_domain(domain: &str, audience: Option<&str>) -> Result<String, 
     })
 }
 
-/// The host of an audience, and its port if that is no usual one.
+/// Returns the host of an audience, with its port if that is not the default.
 pub(super) fn host_of(audience: &str) -> String {
     let url = Url::parse(audience).ok();
     let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));

@@ -1,7 +1,7 @@
 //! The HTTP client for one tenant.
 //!
-//! Owns its timeouts, its trust store and the bound on what is read. Must never follow a redirect (it would
-//! carry the token elsewhere) and never repeat a call, but once after a 401 with a fresh token.
+//! Owns its timeouts, its trust store and the limit of a response's size. Must never follow a redirect (it would
+//! send the token to another host) and never repeat a call, except once after a 401 with a new token.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,48 +20,48 @@ use super::token::Tokens;
 use crate::config::ClientCredential;
 use rolekeeper_domain::pacer::RateHeaders;
 
-/// A call makes at most this many HTTP exchanges, each of at most the request timeout: token, call, and both
-/// again after a 401. A caller that waits for somebody else's token may wait one more.
+/// Most HTTP exchanges of one call, each of at most the request timeout: token, call, and both again after a 401. A caller
+/// that waits for a token that another call fetches may wait for one more.
 pub const EXCHANGES_PER_CALL: u32 = 4;
 
-/// Longest body that is read; a profile is at most some 10 KB, old ones up to 1 MB.
+/// Longest body that is read; a profile has at most about 10 KB, an old one up to 1 MB.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How to reach the tenant.
+/// Settings of the client of a tenant.
 #[derive(Debug)]
 pub struct ClientOptions {
     /// Host of the tenant, such as `tenant.eu.auth0.com`; for a loopback host also `http://127.0.0.1:port`.
     pub domain: String,
-    /// Audience of the token; without one `https://{domain}/api/v2/`.
+    /// Audience of the token; the default is `https://{domain}/api/v2/`.
     pub audience: Option<String>,
     /// Id of the machine-to-machine client.
     pub client_id: String,
-    /// How it proves to be that client.
+    /// Credential of that client.
     pub credential: ClientCredential,
     /// Longest time for one HTTP exchange, from connecting to the last byte.
     pub request_timeout: Duration,
-    /// PEM file with certificate authorities that are trusted beside the system's.
+    /// PEM file with certificate authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Why no client could be made: a fault of the configuration.
+/// The reason why no client could be made: a fault of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The tenant's domain is not usable.
+    /// The tenant's domain cannot be used.
     #[error("Auth0 domain {domain:?}: {expected}")]
     Domain {
-        /// As configured.
+        /// The configured domain.
         domain: String,
-        /// What is expected.
+        /// Text about the expected value.
         expected: &'static str,
     },
     /// The file of certificate authorities cannot be used.
     #[error("CA file {}: {reason}", path.display())]
     CaFile {
-        /// As configured.
+        /// The configured path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Text about the fault of the file.
         reason: String,
     },
     /// TLS cannot be set up, for example because the system has no certificate authorities.
@@ -79,7 +79,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Prepares a client; connects to nobody yet. Reads the CA file.
+    /// Returns a client; makes no connection yet. Reads the CA file.
     pub fn new(options: ClientOptions) -> Result<Self, SetupError> {
         let base = parse_domain(&options.domain)?;
         let http = build_http(&base, options.request_timeout, options.ca_file)?;
@@ -101,18 +101,18 @@ impl Client {
         })
     }
 
-    /// The host, and port if that is no usual one, of the token's audience.
+    /// Returns the host of the token's audience, with its port if that is not the default.
     pub(super) fn tenant(&self) -> String {
         super::canonical::host_of(&self.tokens.audience)
     }
 
-    /// Takes a token, if there is none.
+    /// Fetches a token, if none is cached.
     pub(super) async fn authorize(&self) -> Result<(), CallError> {
         let token = self.tokens.get(None).await;
         token.map(drop).map_err(|no_token| no_token.error)
     }
 
-    /// Makes sure that the token is good for calls of the next `lasting`, so that none of them has to wait for one.
+    /// Ensures that the token is valid for calls during `lasting`, so that none of them waits for a new token.
     pub(super) async fn prepare(&self, lasting: Duration) -> Reply<()> {
         match self.tokens.good_for(lasting).await {
             Ok(()) => Reply {
@@ -172,7 +172,7 @@ impl Client {
                 ))
             };
             if matches!(result, Err(CallError::Scope { .. })) {
-                // A token keeps the scopes it was issued with: once they are mended only a new one has them.
+                // A token keeps the scopes with which it was issued: scopes that the operator adds are only in a new token.
                 self.tokens.lacks_scope(&token).await;
             }
             return Reply {
@@ -185,10 +185,10 @@ impl Client {
     }
 }
 
-/// An answer of any status.
+/// A response of any status.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// When it began to come.
+    /// When its header arrived.
     pub(super) at: Instant,
     pub(super) rate: RateHeaders,
     /// When it was sent, by the server's clock.
@@ -196,7 +196,7 @@ pub(super) struct Answer {
     pub(super) body: Result<Vec<u8>, Broken>,
 }
 
-/// An exchange, or the reading of its body, that came to no end.
+/// An exchange, or the reading of its body, that failed.
 pub(super) struct Broken {
     why: LaterWhy,
     /// Whether the request may have reached the server.
@@ -227,7 +227,7 @@ impl From<reqwest::Error> for Broken {
             LaterWhy::Network
         };
         let sent = !(error.is_connect() || error.is_builder());
-        // The URL holds the user's id.
+        // The URL contains the user's id.
         let error = error.without_url();
         let mut detail = error.to_string();
         let mut source = std::error::Error::source(&error);
@@ -243,7 +243,7 @@ impl From<reqwest::Error> for Broken {
     }
 }
 
-/// Sends one request and reads its answer, whatever the status.
+/// Sends one request and reads its response, whatever the status.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Broken> {
     let response = request.send().await?;
     let (status, at, headers) = (response.status(), Instant::now(), response.headers());
@@ -271,7 +271,7 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Broken> {
                 });
             }
             Ok(None) => return Ok(body),
-            // Silence half-way is a matter of time; anything else tore the answer.
+            // A timeout inside the body stays a timeout; any other failure means that the response is incomplete.
             Err(broken) if broken.why == LaterWhy::Timeout => return Err(broken),
             Err(broken) => {
                 return Err(Broken {
@@ -322,7 +322,7 @@ pub(super) fn build_http(
     timeout: Duration,
     ca_file: Option<PathBuf>,
 ) -> Result<reqwest::Client, SetupError> {
-    // Fails only if the process has a provider already, and then that one serves.
+    // This fails only if the process already has a provider, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("rolekeeper/", env!("CARGO_PKG_VERSION")))
@@ -330,7 +330,7 @@ pub(super) fn build_http(
         .timeout(timeout)
         .redirect(redirect::Policy::none());
     if base.scheme() == "http" {
-        // No TLS will be spoken, so a system without certificate authorities will do.
+        // No TLS is used, so the system needs no certificate authorities.
         builder = builder.tls_certs_only([]);
     } else if let Some(path) = ca_file {
         let certificates = match std::fs::read(&path) {
@@ -341,7 +341,7 @@ pub(super) fn build_http(
             Ok(certificates) if certificates.is_empty() => {
                 return Err(SetupError::CaFile {
                     path,
-                    reason: "holds no PEM certificate".to_owned(),
+                    reason: "the file holds no PEM certificate".to_owned(),
                 });
             }
             Ok(certificates) => builder = builder.tls_certs_merge(certificates),

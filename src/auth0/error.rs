@@ -1,7 +1,7 @@
-//! What can go wrong with a call, sorted by who acts next.
+//! Errors of a call, sorted by the actor of the next step.
 //!
-//! Owns the error type of this adapter and what Auth0's error bodies mean. Must never show a token, a secret
-//! or an e-mail address: texts that come from outside are clipped and masked here, before anyone prints them.
+//! Owns the error type of this adapter and the meaning of Auth0's error bodies. Must never show a token, a secret
+//! or an e-mail address: texts from outside are clipped and masked here, before they are printed.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -12,57 +12,57 @@ use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, UNCLEAR_AT_MOST};
 #[cfg(test)]
 mod tests;
 
-/// Longest text of Auth0's that an error keeps, in characters.
+/// Longest text from Auth0 that an error keeps, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
-/// `errorCode` of the only 404 that speaks of the user (recorded, auth0/go-auth0 and terraform-provider-auth0).
+/// `errorCode` of the only 404 about the user (recorded, auth0/go-auth0 and terraform-provider-auth0).
 const UNKNOWN_USER: &str = "inexistent_user";
-/// `errorCode` of a 403 that speaks of the client's scopes.
+/// `errorCode` of a 403 about the client's scopes.
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
-/// How the message of that 403 begins; the code is not documented to be there.
+/// Prefix of the message of that 403; it is not documented that the code is always present.
 const INSUFFICIENT_SCOPE_SAYS: &str = "Insufficient scope";
-/// A run of token characters this long is taken for a secret (an Auth0 client secret has 64).
+/// Length from which a run of token characters counts as a secret (an Auth0 client secret has 64).
 const SECRET_RUN: usize = 40;
 
-/// Why a call did not do what was asked. Each variant says who acts next.
+/// The error of a call. Each variant names the actor of the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The tenant's rate limit is used up (429): wait as the reply's headers say; not a failure.
-    #[error("Auth0 answered 429: the tenant's rate limit is used up")]
+    #[error("Auth0 returned 429: the tenant's rate limit is used up")]
     Limited,
-    /// Nobody: the same call later may do.
+    /// No act is needed: a retry may succeed.
     #[error("{why}: {detail}{outcome}")]
     Later {
-        /// What kind of trouble.
+        /// The kind of failure.
         why: LaterWhy,
-        /// Whether a write may have been applied all the same.
+        /// Whether a write may nevertheless have been applied.
         outcome: Outcome,
-        /// The trouble in words, for a person.
+        /// Text about the failure, for the operator.
         detail: String,
     },
-    /// Nobody: the user does not exist at Auth0 (any more).
+    /// No act is needed: the user does not exist at Auth0, or no longer exists.
     #[error("Auth0 does not know this user")]
     Gone {
-        /// When Auth0 said so, by its own clock; none where the answer has no date.
+        /// Time of the response, by Auth0's clock; none where the response has no date.
         at: Option<OffsetDateTime>,
     },
-    /// This one call was refused. An operator must look at this user or at this program, unless other users are
-    /// refused too: then it is the tenant.
+    /// Auth0 refused this call. The operator must check this user or this program; where other users are refused too, the
+    /// cause is the tenant.
     #[error("Auth0 refused the call with {status}: {message}")]
     Refused {
-        /// The HTTP status; 0 when we refused before anything was sent.
+        /// The HTTP status; 0 when we refused the call before it was sent.
         status: u16,
         /// Auth0's `errorCode`, where there was one.
         error_code: Option<String>,
         /// Auth0's message, clipped and masked.
         message: String,
     },
-    /// Everyone stops: the client's credentials, or the token they earn, are not accepted.
+    /// All calls stop, until the operator acts: the client's credentials, or its token, are not accepted.
     #[error("Auth0 does not accept the client's credentials: {message}")]
     Credentials {
         /// Auth0's message, clipped and masked.
         message: String,
     },
-    /// Everyone stops: the client is known but not allowed to do this.
+    /// All calls stop, until the operator acts: the client is known, but lacks the permission for the call.
     #[error("Auth0 does not allow the client to do this: {message}")]
     Scope {
         /// Auth0's message, clipped and masked.
@@ -70,36 +70,36 @@ pub enum CallError {
     },
 }
 
-/// The kinds of trouble that pass by themselves; closed, so that it can label a metric.
+/// The kinds of temporary failure; a closed list, so that it can label a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LaterWhy {
-    /// No connection, or it broke before an answer.
+    /// There is no connection, or it was lost before a response.
     Network,
-    /// No complete answer in time.
+    /// No complete response arrived in time.
     Timeout,
-    /// 5xx, Cloudflare's 524, 408 or 409.
+    /// The status is 5xx (Cloudflare's 524 too), 408 or 409.
     Server,
-    /// An answer that cannot be understood: torn, too large, HTML, not a user, a redirect.
+    /// The response cannot be understood: incomplete, too large, HTML, not a user, a redirect.
     BadAnswer,
-    /// A 404 that does not say of a user that Auth0 does not know them.
+    /// The status is 404, without the error code for an unknown user.
     NotFound,
-    /// No token could be had, so the call was not made.
+    /// No token could be fetched, so the call was not made.
     TokenUnavailable,
-    /// The time in which a write may follow its read was over, so it was not sent.
+    /// The time in which a write may follow its read was over, so the write was not sent.
     TooLate,
 }
 
-/// Whether a call that failed may have changed something.
+/// Whether a failed call may have changed data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// No write reached Auth0: it was a read, or it was never sent.
+    /// No write reached Auth0: the call was a read, or it was never sent.
     NotSent,
-    /// A write was sent and its answer not understood: it may have been applied.
+    /// A write was sent and its response not understood: it may have been applied.
     Unknown,
 }
 
 impl LaterWhy {
-    /// Every kind, for a metric whose series exist from the start.
+    /// All kinds, for a metric whose series exist from the start.
     pub const ALL: [Self; 7] = [
         Self::Network,
         Self::Timeout,
@@ -110,7 +110,7 @@ impl LaterWhy {
         Self::TooLate,
     ];
 
-    /// As a label.
+    /// Returns the kind as a label of a metric.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -129,10 +129,10 @@ impl std::fmt::Display for LaterWhy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Network => "Auth0 could not be reached",
-            Self::Timeout => "Auth0 did not answer in time",
-            Self::Server => "Auth0 is in trouble",
-            Self::BadAnswer | Self::NotFound => "Auth0's answer could not be understood",
-            Self::TokenUnavailable => "no token could be had",
+            Self::Timeout => "Auth0 did not respond in time",
+            Self::Server => "Auth0 reported a server error",
+            Self::BadAnswer | Self::NotFound => "Auth0's response could not be understood",
+            Self::TokenUnavailable => "no token could be fetched",
             Self::TooLate => "the write was not sent",
         })
     }
@@ -151,7 +151,7 @@ impl From<&CallError> for Ended {
     fn from(error: &CallError) -> Self {
         match error {
             CallError::Limited => Self::Limited,
-            // Without a token nobody can work, and it is no user's fault.
+            // Without a token no call is possible, and the user is not the cause.
             CallError::Later {
                 why: LaterWhy::TokenUnavailable,
                 ..
@@ -181,7 +181,7 @@ impl From<&CallError> for Ended {
 }
 
 impl CallError {
-    /// As a label.
+    /// Returns the error as a label of a metric.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -194,7 +194,7 @@ impl CallError {
         }
     }
 
-    /// Whether access was denied (401, 403) with nothing that says why: that may be about one user, or about all.
+    /// Returns whether access was denied (401, 403) without a reason: the cause may be one user, or concern all users.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(
@@ -206,7 +206,7 @@ impl CallError {
         )
     }
 
-    /// What the failures have in common that many users in a row may meet, if the tenant and not the user is at fault.
+    /// Returns the code that failures of many users have in common, if the cause is the tenant and not the user.
     #[must_use]
     pub fn code(&self) -> Option<String> {
         match self {
@@ -216,7 +216,7 @@ impl CallError {
                 Some(code) => format!("{status} {code}"),
                 None => status.to_string(),
             }),
-            // The answer to a write says nothing of how legible the profile is.
+            // The response to a write proves nothing about the profile itself, so its code is another one.
             Self::Later {
                 why: LaterWhy::BadAnswer | LaterWhy::NotFound,
                 outcome,
@@ -229,9 +229,9 @@ impl CallError {
         }
     }
 
-    /// The error that an answer of the users endpoints stands for, when its status is no success. Only what Auth0
-    /// itself says by its error code speaks of a user's end or of the client's scopes: anything else may come from a
-    /// gateway in between. `at`: the answer's date.
+    /// Returns the error of an unsuccessful response of the users endpoints. Only an error code of Auth0 proves that a user
+    /// is unknown or that the client lacks a scope: any other response may come from a gateway in between. `at`: the
+    /// response's date.
     pub(super) fn from_answer(
         status: StatusCode,
         body: &[u8],
@@ -253,9 +253,11 @@ impl CallError {
             denied @ (401 | 403) if looks_like_html(body) => Self::Refused {
                 status: denied,
                 error_code: None,
-                message: "an HTML page, which Auth0 does not send: look at what lies between".to_owned(),
+                message:
+                    "an HTML page, which Auth0 does not send: check the proxies between worker and Auth0"
+                        .to_owned(),
             },
-            // A page comes from something in between: it says nothing about the user.
+            // An HTML page comes from a gateway in between: it proves nothing about the user.
             400.. if looks_like_html(body) => later(
                 LaterWhy::BadAnswer,
                 format!("an HTML page with status {}", status.as_u16()),
@@ -274,9 +276,8 @@ impl CallError {
         }
     }
 
-    /// The error that an answer of the token endpoint stands for, when its status is no success. Whatever a
-    /// person has to mend stops everyone: without a token nobody can work. `drift`: what is to be said of this
-    /// machine's clock.
+    /// Returns the error of an unsuccessful response of the token endpoint. A fault that the operator must correct stops all
+    /// calls, since none is possible without a token. `drift`: text about a wrong clock of this host.
     pub(super) fn from_token_answer(status: StatusCode, body: &[u8], drift: Option<String>) -> Self {
         let said = Said::read(body);
         let message = match drift {
@@ -300,8 +301,8 @@ impl CallError {
     }
 }
 
-/// What an error body says. The Management API sends `message` and sometimes `errorCode`, the token endpoint
-/// `error` and `error_description`; either may send plain text or nothing.
+/// The content of an error body. The Management API sends `message` and sometimes `errorCode`, the token endpoint
+/// `error` and `error_description`; both may send plain text or nothing.
 struct Said {
     /// `errorCode` of the Management API.
     code: Option<String>,
@@ -343,14 +344,14 @@ pub(super) fn looks_like_html(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// `raw` as it may be printed and stored: one line, clipped, without what looks like an e-mail address or a
-/// secret.
+/// Returns `raw` in a form that may be printed and stored: one line, clipped, without words that look like an e-mail address
+/// or a secret.
 pub(super) fn presentable(raw: &str) -> String {
     let words = raw
         .split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty());
     let masked = words.map(|word| if is_private(word) { "[hidden]" } else { word });
-    // Clipped last: half a secret would not look like one.
+    // The text is clipped last: half a secret would not be recognized.
     masked
         .collect::<Vec<_>>()
         .join(" ")

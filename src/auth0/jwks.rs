@@ -1,8 +1,7 @@
-//! The tenant's public keys (JWKS, RFC 7517), by which access tokens are verified.
+//! The tenant's public keys (JWKS, RFC 7517), which verify access tokens.
 //!
-//! Owns the cache and when it is fetched anew: one fetch a cool-down, whoever asks, and everyone who waits
-//! shares it. Must never give up keys that it has because a fetch failed, and never make a token with a known
-//! key wait for a fetch.
+//! Owns the cache and its refresh: at most one fetch per cool-down, and all waiting requests share its result. Must never drop
+//! cached keys because a fetch failed, and never make a token with a known key wait for a fetch.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,45 +20,45 @@ use super::client::exchange;
 use super::error::presentable;
 use crate::metrics::Metrics;
 
-/// A fetch that takes longer has failed; a request with an unknown key waits no longer than that.
+/// Longest time of a fetch, and longest wait of a request with an unknown key.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Keys are fetched anew after this long although nobody missed one, so that a revoked one goes.
+/// Age at which keys are fetched again although no request missed one, so that a revoked key is dropped.
 const MAX_AGE: Duration = Duration::from_mins(10);
-/// Between two fetches while no key at all is known, such as before the network is there; doubled each time, up to the
-/// cool-down.
+/// First delay between two fetches while no key is known, for example before the network is up; doubled each time, up to
+/// the cool-down.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Most keys that are kept; a tenant has two or three.
 const MAX_KEYS: usize = 64;
 
-/// A key and the one algorithm it is for.
+/// A key and its only algorithm.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) algorithm: Algorithm,
     pub(super) key: DecodingKey,
 }
 
-/// Why there is no key.
+/// The reason why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoKey {
-    /// The tenant does not have it, as of a cool-down ago at most.
+    /// The tenant did not have the key at the last fetch, at most one cool-down ago.
     Unknown,
-    /// The tenant could not be asked.
+    /// The keys could not be fetched.
     Unavailable,
 }
 
-/// What is known of the tenant's keys.
+/// The cached keys of the tenant, and the state of their fetches.
 #[derive(Clone, Debug, Default)]
 struct Known {
     keys: Arc<HashMap<String, Arc<Key>>>,
-    /// Fetches that came to an end.
+    /// Number of completed fetches.
     fetches: u64,
-    /// When the last one ended.
+    /// When the last fetch ended.
     fetched_at: Option<Instant>,
-    /// Whether it failed.
+    /// Whether the last fetch failed.
     failed: bool,
 }
 
-/// Looks keys up. Cheap to clone.
+/// Looks up keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     known: watch::Receiver<Known>,
@@ -67,7 +66,7 @@ pub(super) struct Keys {
     cool_down: Duration,
 }
 
-/// Fetches them; runs as a stage of its own, so that a caller who goes away ends no fetch.
+/// Fetches the keys; runs as a separate stage, so that a client that disconnects ends no fetch.
 #[derive(Debug)]
 pub struct KeyFetcher {
     http: reqwest::Client,
@@ -78,7 +77,7 @@ pub struct KeyFetcher {
     metrics: Arc<Metrics>,
 }
 
-/// The two ends of the cache.
+/// Returns the reader and the writer of the cache.
 pub(super) fn cache(
     http: reqwest::Client,
     url: String,
@@ -104,7 +103,7 @@ pub(super) fn cache(
 }
 
 impl Keys {
-    /// The key with this id. One that is not known is asked for at the tenant, unless that was done a moment ago.
+    /// Returns the key with this id. An unknown key causes a fetch, unless the last fetch is less than a cool-down ago.
     pub(super) async fn get(&self, id: &str) -> Result<Arc<Key>, NoKey> {
         let before = self.known.borrow().clone();
         if let Some(key) = before.keys.get(id) {
@@ -116,7 +115,7 @@ impl Keys {
         }
         let mut known = self.known.clone();
         let fetched = known.wait_for(|known| known.fetches > before.fetches);
-        // A little more than the fetch, so that its own failure is seen.
+        // This wait is longer than a fetch, so that a failed fetch is seen as such.
         let after = match tokio::time::timeout(FETCH_TIMEOUT * 2, fetched).await {
             Ok(Ok(known)) => known.clone(),
             _ => return Err(NoKey::Unavailable),
@@ -136,7 +135,7 @@ impl Known {
 }
 
 impl KeyFetcher {
-    /// Fetches at the start, when a key is missed, and when the keys have grown old; never twice in a cool-down.
+    /// Fetches the keys at the start, when a key is missed, and when they reach their greatest age; never twice in a cool-down.
     ///
     /// # Errors
     /// None.
@@ -156,7 +155,7 @@ impl KeyFetcher {
                 }
                 Err((result, why)) => {
                     self.metrics.api.key_fetches.with_label_values(&[result]).inc();
-                    warn!("the tenant's keys were not fetched, those known stay: {why}");
+                    warn!("the tenant's keys were not fetched, the known keys stay in use: {why}");
                     self.ended(None);
                     true
                 }
@@ -169,7 +168,7 @@ impl KeyFetcher {
             tokio::time::sleep(self.cool_down).await;
             if !failed {
                 let aged = MAX_AGE.saturating_sub(self.cool_down);
-                // Either way it is time.
+                // A missed key and the end of the wait both start a fetch.
                 let _ = tokio::time::timeout(aged, self.missed.notified()).await;
             }
         }
@@ -181,7 +180,7 @@ impl KeyFetcher {
         before.sort();
         now.sort();
         if before != now {
-            info!(keys = ?now, "the tenant's keys");
+            info!(keys = ?now, "the tenant's keys changed");
         }
         self.ended(Some(keys));
     }
@@ -197,7 +196,7 @@ impl KeyFetcher {
         });
     }
 
-    /// One fetch; on failure what kind it was and what happened.
+    /// Fetches the keys once; on failure returns the kind of failure and its text.
     async fn fetch(&self) -> Result<HashMap<String, Arc<Key>>, (&'static str, String)> {
         let request = self.http.get(&self.url).timeout(FETCH_TIMEOUT);
         let answer = exchange(request)
@@ -209,19 +208,19 @@ impl KeyFetcher {
         let body = answer.body.map_err(|broken| ("failed", broken.detail))?;
         let keys = read(&body).map_err(|why| ("unusable", why))?;
         if keys.is_empty() {
-            return Err(("unusable", "no key for RS256 or ES256 among them".to_owned()));
+            return Err(("unusable", "the set has no key for RS256 or ES256".to_owned()));
         }
         Ok(keys)
     }
 }
 
-/// A set of keys; each is read by itself, so that one of a kind nobody knows does not hide the others.
+/// A set of keys. Each key is parsed separately, so that a key of an unknown kind does not hide the others.
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<Value>,
 }
 
-/// The members of a JWK that matter here (RFC 7518, 6.2 and 6.3).
+/// The members of a JWK that are used here (RFC 7518, 6.2 and 6.3).
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -242,14 +241,14 @@ fn read(body: &[u8]) -> Result<HashMap<String, Arc<Key>>, String> {
     let mut keys = HashMap::new();
     for key in set.keys.into_iter().take(MAX_KEYS) {
         if let Some((id, key)) = serde_json::from_value(key).ok().and_then(usable) {
-            // Of two with one id the first counts, so that a later one cannot take its place.
+            // Of two keys with the same id the first counts, so that a later key cannot replace it.
             keys.entry(id).or_insert(Arc::new(key));
         }
     }
     Ok(keys)
 }
 
-/// The key, if it is for signatures we verify. Its algorithm comes from its type; a token has no say in it.
+/// Returns the key, if it is for signatures that we verify. Its algorithm comes from its type, never from a token.
 fn usable(jwk: Jwk) -> Option<(String, Key)> {
     let declared = |algorithm: &str| jwk.alg.as_deref().is_none_or(|alg| alg == algorithm);
     if jwk.used_for.as_deref().is_some_and(|used_for| used_for != "sig") {

@@ -1,10 +1,11 @@
 //! The tenant's log, read page by page.
 //!
-//! Owns the form of a page, and asking for one record by its id. Must never change a byte of a record, nor judge one: what stores records does.
+//! Owns the format of a page, and the read of one record by its id. Must never change a byte of a record, nor judge a record:
+//! the code that stores records does.
 //!
-//! `GET /api/v2/logs` has two modes (Auth0 docs, retrieve-log-events-using-mgmt-api): behind a record, in the order of
-//! the ids, without bound; and a search in the order of dates, of which only the first record is asked for here. The
-//! page's `Link: rel="next"` says no more than the id of its last record, which the caller keeps.
+//! `GET /api/v2/logs` has two modes (Auth0 docs, retrieve-log-events-using-mgmt-api): the records after a given one, in the
+//! order of ids, without limit; and a search in the order of dates, of which only the first record is requested here. The
+//! page's `Link: rel="next"` contains only the id of its last record, which the caller already has.
 
 use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
@@ -18,7 +19,7 @@ use super::reply::Reply;
 use super::users::RESERVED;
 use rolekeeper_domain::date;
 
-/// Most records a page.
+/// Most records in a page.
 pub const MAX_TAKE: u32 = 100;
 
 /// Reads the tenant's log; needs the scope `read:logs` or `read:logs_users`.
@@ -28,18 +29,18 @@ pub struct LogReader(Client);
 /// Records in the order of their ids.
 pub type Page = Vec<Record>;
 
-/// A record, of which two fields are understood here.
+/// A record, of which two fields are parsed here.
 #[derive(Debug)]
 pub struct Record {
-    /// What reading goes on behind.
+    /// Its id; the next page begins after it.
     pub log_id: String,
-    /// When it happened; nothing if it does not say so legibly.
+    /// Its date; none if missing or not valid.
     pub date: Option<OffsetDateTime>,
-    /// The whole of it as it was sent.
+    /// The whole record as it was sent.
     pub json: Box<RawValue>,
 }
 
-/// The fields read. Either id may be missing or null.
+/// The parsed fields. Each of the two ids may be missing or null.
 #[derive(Deserialize)]
 struct Fields {
     log_id: Option<String>,
@@ -49,29 +50,29 @@ struct Fields {
 }
 
 impl LogReader {
-    /// Reads with `client`.
+    /// Returns a reader that uses `client`.
     #[must_use]
     pub fn new(client: &Client) -> Self {
         Self(client.clone())
     }
 
-    /// Up to `take` records behind the one with this id.
+    /// Returns up to `take` records after the one with this id.
     pub async fn after(&self, log_id: &str, take: u32) -> Reply<Page> {
         let from = utf8_percent_encode(log_id, RESERVED);
         self.page(&format!("logs?from={from}&take={take}")).await
     }
 
-    /// The newest record by date; none in an empty log.
+    /// Returns the newest record by date; none in an empty log.
     pub async fn newest(&self) -> Reply<Page> {
         self.page("logs?sort=date%3A-1&per_page=1&page=0").await
     }
 
-    /// The oldest record that the tenant still keeps; none in an empty log.
+    /// Returns the oldest record that the tenant still keeps; none in an empty log.
     pub async fn oldest(&self) -> Reply<Page> {
         self.page("logs?sort=date%3A1&per_page=1&page=0").await
     }
 
-    /// The one record with this id, as it was sent; none when the tenant's log does not hold it (any more, or not yet).
+    /// Returns the record with this id, as it was sent; none when the tenant's log does not hold it (no longer, or not yet).
     pub async fn one(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
         let path = format!("logs/{}", utf8_percent_encode(log_id, RESERVED));
         let Reply {
@@ -120,7 +121,7 @@ impl LogReader {
 
 fn parse(body: &[u8]) -> Result<Page, String> {
     let records: Vec<Box<RawValue>> =
-        serde_json::from_slice(body).map_err(|_| "a page of the log that is no list".to_owned())?;
+        serde_json::from_slice(body).map_err(|_| "a page of the log that is not a list".to_owned())?;
     let read = |json: Box<RawValue>| {
         let fields: Option<Fields> = serde_json::from_str(json.get()).ok();
         let date = fields.as_ref().and_then(|fields| fields.date.as_deref());

@@ -1,10 +1,9 @@
-//! Talks to the Auth0 Management API: reads a user, patches a user, keeps the token for both.
+//! The adapter for the Auth0 Management API: reads users, patches users, reads the log, keeps the token.
 //!
-//! Owns everything that is said over HTTP to the tenant, and sorts what can go wrong by who acts next. Must
-//! never decide what to write, never wait for the rate limit (the pacer does, above), and never try a call a
-//! second time but for one stale token. [`Reader`] and [`Writer`] are two types, so that what only plans
-//! cannot write. [`Bearer`] judges the access tokens that users bring; it needs the tenant's public keys and no
-//! secret.
+//! Owns all HTTP calls to the tenant, and sorts their errors by the actor of the next step. Must never decide what to write,
+//! never wait for the rate limit (the pacer does), and never retry a call, except once for a stale token. [`Reader`] and
+//! [`Writer`] are two types, so that code that only plans cannot write. [`Bearer`] verifies the access tokens of users; it
+//! needs the tenant's public keys and no secret.
 
 mod assertion;
 mod bearer;

@@ -1,7 +1,7 @@
-//! A profile out of an answer's bytes, member by member where the whole cannot be read.
+//! Parses a profile from a response's bytes, member by member where the whole cannot be parsed.
 //!
-//! Owns tolerance: a member that is nested too deep, a number beyond all bounds, half a surrogate pair or a stray byte spoils
-//! nothing but itself. Must never make a member that cannot be read look like one that is missing.
+//! Owns tolerance: a member that is nested too deep, a number out of range, half a surrogate pair or an invalid byte affects
+//! only itself. Must never make a member that cannot be parsed look like a missing one.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,28 +12,28 @@ use serde_json::{Map, Value, json};
 use super::error::{looks_like_html, presentable};
 use rolekeeper_domain::json_text::replace_lone_surrogates;
 
-/// Objects at Auth0 whose members are read one by one where they cannot be read together.
+/// Objects of a profile whose members are parsed one by one where the object cannot be parsed as a whole.
 const OPENED: [&str; 2] = ["app_metadata", "user_metadata"];
-/// The member that stands in an object which takes the place of what cannot be read.
+/// Member of the object that replaces a value which cannot be parsed.
 const UNREAD: &str = "rolekeeper_could_not_read_this";
 
-/// The object, and whether any text in it was no text and has been replaced. An error says what the bytes are instead.
+/// Returns the object, and whether invalid text in it was replaced. An error names what the bytes are instead.
 pub(super) fn object(body: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     let text = String::from_utf8_lossy(body);
     let legible = replace_lone_surrogates(&text);
     let repaired = matches!(text, Cow::Owned(_)) || matches!(legible, Cow::Owned(_));
     let error = match serde_json::from_str::<Value>(&legible) {
         Ok(Value::Object(object)) => return Ok((object, repaired)),
-        Ok(_) => return Err("JSON, but no object".to_owned()),
+        Ok(_) => return Err("JSON, but not an object".to_owned()),
         Err(_) if looks_like_html(body) => return Err("an HTML page".to_owned()),
         Err(error) => error,
     };
     let members = members(&legible, &OPENED);
-    let members = members.ok_or_else(|| format!("no JSON: {}", presentable(&error.to_string())))?;
+    let members = members.ok_or_else(|| format!("not JSON: {}", presentable(&error.to_string())))?;
     Ok((members, repaired))
 }
 
-/// The members of an object, each that cannot be read marked as such; those of `opened` are read one by one.
+/// Returns the members of an object; a member that cannot be parsed is marked, and members in `opened` are parsed one by one.
 fn members(text: &str, opened: &[&str]) -> Option<Map<String, Value>> {
     let raw: HashMap<String, &RawValue> = serde_json::from_str(text).ok()?;
     let read = raw.into_iter().map(|(name, raw)| {
@@ -50,7 +50,7 @@ fn unread() -> Value {
     json!({ UNREAD: true })
 }
 
-/// Whether this stands for what could not be read.
+/// Returns whether this value replaces one that could not be parsed.
 pub(super) fn is_unread(value: &Value) -> bool {
     value.get(UNREAD).is_some()
 }
@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn what_is_no_object_is_said_to_be_so() {
         for (body, what) in [
-            ("[1]", "no object"),
+            ("[1]", "not an object"),
             ("<html>", "HTML"),
-            ("{\"a\":1", "no JSON"),
-            ("", "no JSON"),
+            ("{\"a\":1", "not JSON"),
+            ("", "not JSON"),
         ] {
             assert!(object(body.as_bytes()).unwrap_err().contains(what), "{body}");
         }

@@ -1,7 +1,7 @@
-//! Reads the rate headers of a reply.
+//! Parses the rate-limit headers of a response.
 //!
-//! Owns their lenient parsing: a header that is absent, garbage or negative is `None`, one that is too large
-//! is the largest value. Must never judge them; the pacer does.
+//! Owns their lenient parsing: a header that is absent, malformed or negative is `None`, a number that is too large
+//! is the largest value. Must never judge the values; the pacer does.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use rolekeeper_domain::date;
 use rolekeeper_domain::pacer::RateHeaders;
 
-/// What `headers` say about the bucket.
+/// Returns the rate-limit values of `headers`.
 pub(super) fn read(headers: &HeaderMap) -> RateHeaders {
     RateHeaders {
         limit: number(headers, "x-ratelimit-limit").map(saturating_u32),
@@ -22,8 +22,8 @@ pub(super) fn read(headers: &HeaderMap) -> RateHeaders {
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). A date is measured against the reply's own
-/// `Date`: both are the server's clock, so an error of ours does not matter.
+/// Returns `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date is compared with the response's own `Date`: both
+/// are of the server's clock, so an error of our clock does not matter.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(seconds) = number(headers, RETRY_AFTER.as_str()) {
         return Some(Duration::from_secs(u64::from(saturating_u32(seconds))));
@@ -33,12 +33,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(until - sent).unwrap_or(Duration::ZERO))
 }
 
-/// When the reply was sent, by the server's own clock.
+/// Returns when the response was sent, by the server's clock.
 pub(super) fn sent_at(headers: &HeaderMap) -> Option<OffsetDateTime> {
     date::of_header(text(headers, DATE.as_str())?)
 }
 
-/// A number of digits only; one beyond `u64` is its largest value.
+/// Returns a number that consists of digits only; a number beyond `u64` becomes its largest value.
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let raw = text(headers, name)?;
     let digits = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What goes into a call and what comes of it.
+//! The body and the result of a call.
 //!
 //! Owns the time after which a body is not sent. Must never make a call.
 
@@ -10,27 +10,27 @@ use super::error::{CallError, LaterWhy, Outcome};
 use super::token::NoToken;
 use rolekeeper_domain::pacer::RateHeaders;
 
-/// What came of a call, and what its reply said about the rate limit.
+/// The result of a call, and the rate-limit headers of its response.
 #[derive(Debug)]
 pub struct Reply<T> {
-    /// The answer, or who acts next.
+    /// The value of the response, or the error.
     pub result: Result<T, CallError>,
-    /// Of the last answer; all `None` when there was none.
+    /// Rate-limit headers of the last response; all `None` without one.
     pub rate: RateHeaders,
-    /// `Date` of the last answer: Auth0's clock, in whole seconds.
+    /// `Date` of the last response: Auth0's clock, in whole seconds.
     pub date: Option<OffsetDateTime>,
-    /// When the last answer began to come, by this machine; none when there was none.
+    /// When the header of the last response arrived, by this host's clock; none without one.
     pub answered_at: Option<Instant>,
 }
 
-/// A body to be written, and until when it may be sent.
+/// The body of a write, and the time until which it may be sent.
 pub(super) struct Write<'a> {
     pub(super) body: &'a Value,
     pub(super) until: Instant,
 }
 
 impl Write<'_> {
-    /// Refuses a write whose time is over: what it was decided on has grown old.
+    /// Refuses a write whose time is over: the profile on which it was decided is too old.
     pub(super) fn in_time(&self) -> Result<(), CallError> {
         if Instant::now() <= self.until {
             return Ok(());
@@ -44,7 +44,7 @@ impl Write<'_> {
 }
 
 impl<T> From<CallError> for Reply<T> {
-    /// A call without an answer.
+    /// Returns the reply of a call without a response.
     fn from(error: CallError) -> Self {
         Self {
             result: Err(error),
@@ -57,7 +57,7 @@ impl<T> From<CallError> for Reply<T> {
 
 impl<T> From<NoToken> for Reply<T> {
     fn from(no_token: NoToken) -> Self {
-        // The token endpoint has a bucket of its own: only its Retry-After concerns the caller.
+        // The token endpoint has a separate rate limit: only its Retry-After concerns the caller.
         let rate = RateHeaders {
             retry_after: no_token.retry_after,
             ..RateHeaders::default()

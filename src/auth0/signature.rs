@@ -1,6 +1,6 @@
-//! Signatures of access tokens, verified by ring: the crypto provider the whole process has.
+//! Verification of the signatures of access tokens by ring, the crypto provider of the whole process.
 //!
-//! Owns which algorithms exist here: RS256 and ES256. Must never sign, and never verify anything symmetric.
+//! Owns the accepted algorithms: RS256 and ES256. Must never sign, and never verify a symmetric signature.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -12,13 +12,13 @@ use ring::signature::{UnparsedPublicKey, VerificationAlgorithm};
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory,
     verifier_factory,
-    // Only asked for by conversions of keys that are not made here.
+    // Only conversions of keys use this, and none happens here.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes ring the provider of `jsonwebtoken` in this process.
+/// Installs ring as the provider of `jsonwebtoken` in this process.
 pub(super) fn install() {
-    // Fails only if it was installed before, and only this one is ever installed.
+    // This fails only if a provider was installed before, and no other one is ever installed.
     let _ = PROVIDER.install_default();
 }
 
@@ -49,7 +49,7 @@ fn verifier_factory(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn 
     }
 }
 
-/// RFC 7518, 3.3: RSASSA-PKCS1-v1_5 with SHA-256; keys of 2048 bits at least.
+/// RFC 7518, 3.3: RSASSA-PKCS1-v1_5 with SHA-256; keys have 2048 bits or more.
 struct Rs256 {
     n: Vec<u8>,
     e: Vec<u8>,
@@ -57,7 +57,7 @@ struct Rs256 {
 
 impl Verifier<Vec<u8>> for Rs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {
-        // ring refuses leading zeros, which some issuers write.
+        // ring refuses leading zeros, which some issuers write in their keys.
         let key = RsaPublicKeyComponents {
             n: without_zeros(&self.n),
             e: without_zeros(&self.e),

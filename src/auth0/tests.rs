@@ -1,7 +1,7 @@
 //! The client against a scripted server over real HTTP.
 //!
-//! Owns what must hold between our request and the server's answer. Must never ask the client what it sent:
-//! the server says what it got.
+//! Owns the expected relation between our request and the server's response. Must never ask the client what it sent:
+//! the server records what it received.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -24,15 +24,15 @@ use crate::config::ClientCredential;
 use rolekeeper_domain::ids::UserId;
 
 const SECRET: &str = "c1ient-s3cret";
-/// Longer than any answer of the scripted server takes, unless it is silent on purpose.
+/// Request timeout, longer than any response of the scripted server takes, unless it is silent on purpose.
 const PATIENT: Duration = Duration::from_secs(10);
 
-/// How the server answers one request.
+/// The server's response to one request.
 enum Say {
     Answer(u16, &'static [(&'static str, &'static str)], String),
-    /// 200, the first half of a user, then a cut connection.
+    /// Status 200, the first half of a user, then a closed connection.
     Torn,
-    /// Nothing, for ever.
+    /// No response at all.
     Silence,
 }
 
@@ -60,7 +60,7 @@ impl Say {
     }
 }
 
-/// What the server got.
+/// A request that the server received.
 #[derive(Clone, Debug)]
 struct Got {
     line: String,
@@ -73,7 +73,7 @@ struct Got {
 struct Script {
     tokens: VecDeque<Say>,
     calls: VecDeque<Say>,
-    /// This `Authorization` gets a 401 whatever the script says.
+    /// An `Authorization` that always gets a 401, whatever the script contains.
     revoked: &'static str,
     got: Vec<Got>,
 }
@@ -176,7 +176,7 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
         Say::Torn => {
             let half = stream::iter([Ok(r#"{"user_id":"auth0|a"#)]);
             let cut = stream::once(async {
-                // Lets the server send the first half before it hears of the cut.
+                // The server must send the first half before it notices the closed connection.
                 tokio::task::yield_now().await;
                 Err(std::io::Error::other("cut"))
             });
@@ -193,7 +193,7 @@ fn header(request: &Request, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Until when a write may be sent that is sent now.
+/// Returns the time until which a write that begins now may be sent.
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(2)
 }
@@ -217,7 +217,7 @@ fn plain_http(tenant: &Tenant) -> reqwest::Client {
     client::build_http(&tenant.url.parse().unwrap(), PATIENT, None).unwrap()
 }
 
-/// Kind and outcome of an error that is tried again later.
+/// Returns kind and outcome of a temporary error.
 fn later<T>(reply: Reply<T>) -> (LaterWhy, Outcome) {
     match reply.result.map(|_| ()) {
         Err(CallError::Later { why, outcome, .. }) => (why, outcome),
@@ -366,10 +366,10 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
     };
     assert_eq!(name().await.unwrap(), "first");
 
-    // Inside the margin, with a token endpoint that fails: the old one serves.
+    // Inside the margin, with a failing token endpoint, the old token is used.
     tokens.state.lock().await.cached.as_mut().unwrap().refresh_at = Instant::now();
     assert_eq!(name().await.unwrap(), "first");
-    // Past its end it does not, and the failure is remembered: nobody asks again at once.
+    // After its expiry it is not used, and the failure is remembered: no request follows at once.
     tokens.state.lock().await.cached.as_mut().unwrap().expires_at = Instant::now();
     assert!(matches!(
         name().await,
@@ -379,7 +379,7 @@ async fn a_token_at_its_end_is_renewed_and_used_to_the_end_when_that_fails() {
         })
     ));
     assert_eq!(tenant.token_requests(), 2);
-    // After the cool-down the endpoint is asked, and a life of nothing is not cached.
+    // After the cool-down a request is sent, and a token without any life is not cached.
     tokens.state.lock().await.failed = None;
     assert_eq!(name().await.unwrap(), "second");
     assert_eq!(name().await.unwrap(), "token-4");
@@ -503,7 +503,7 @@ async fn silence_ends_at_the_timeout_and_nobody_there_is_the_network() {
         .await;
     assert_eq!(later(reply), (LaterWhy::TokenUnavailable, Outcome::NotSent));
 
-    // With a token in hand, and then nobody listening.
+    // The client has a token, and then the server is gone.
     let mut tenant = Tenant::new(
         vec![],
         vec![Say::Answer(200, &[("connection", "close")], String::new())],

@@ -1,7 +1,7 @@
 //! The access token for the Management API, by client credentials (RFC 6749, 4.4).
 //!
-//! Owns its cache: one refresh at a time, shortly before expiry, whose outcome everyone who waits shares.
-//! Must never let a dead token endpoint be asked by every caller, and never show a token, the secret or an assertion.
+//! Owns its cache: one refresh at a time, shortly before expiry; all waiting callers share its outcome.
+//! Must never send a request per caller to a failing token endpoint, and never show a token, the secret or an assertion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,25 +21,25 @@ use super::error::{CallError, presentable};
 use crate::clock;
 use crate::config::ClientCredential;
 
-/// Longest time before expiry at which a token is refreshed; a short-lived one is refreshed when a tenth of
-/// its life is left.
+/// Longest time before expiry at which a token is refreshed; a short-lived token is refreshed when a tenth of its life is
+/// left.
 const REFRESH_MARGIN: Duration = Duration::from_mins(1);
-/// For this long after a failed refresh nobody asks again, and everyone gets the same failure.
+/// Time after a failed refresh in which no request is sent, and all callers get the same failure.
 const COOL_DOWN: Duration = Duration::from_secs(1);
-/// The token endpoint's own `Retry-After` stretches the cool-down up to this.
+/// Longest cool-down that a `Retry-After` of the token endpoint can cause.
 const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
-/// Least time between two tokens that are taken because the last one lacks a scope; each time twice as long.
+/// Shortest time between two tokens that are fetched because the last one lacks a scope; doubled each time.
 const RENEWALS_APART: Duration = Duration::from_secs(5);
-/// Up to this.
+/// Longest time to which [`RENEWALS_APART`] is doubled.
 const RENEWALS_APART_AT_MOST: Duration = Duration::from_mins(10);
-/// What shows a profile whole.
+/// Scopes without which a profile is shown in part.
 const NEEDED_TO_READ: [&str; 2] = ["read:users", "read:users_app_metadata"];
-/// A difference between the clocks that is not worth a word.
+/// Largest difference between the clocks that is not reported.
 const DRIFT_OF_NO_MATTER_S: i64 = 5;
-/// Longest life believed; a day is usual at Auth0.
+/// Longest accepted life of a token; a day is usual at Auth0.
 const MAX_LIFE: Duration = Duration::from_hours(30 * 24);
 
-/// A token as it is sent; two are the same only if they came from the same refresh.
+/// A token in the form that is sent; two tokens are equal only if they came from the same refresh.
 #[derive(Clone)]
 pub(super) struct Token(Arc<SecretString>);
 
@@ -49,13 +49,13 @@ impl Token {
     }
 }
 
-/// Why there is no token.
+/// The reason why there is no token.
 #[derive(Clone)]
 pub(super) struct NoToken {
     pub(super) error: CallError,
-    /// What the token endpoint asked for.
+    /// The delay that the token endpoint asked for.
     pub(super) retry_after: Option<Duration>,
-    /// There was one, which was counted, and it is not used: it lacks scopes.
+    /// Whether a token was issued, and counted by Auth0, but is not used because it lacks scopes.
     issued: bool,
 }
 
@@ -69,16 +69,16 @@ pub(super) struct Tokens {
     /// The tenant as the audience of assertions: `https://{domain}/`.
     pub(super) issuer: String,
     pub(super) state: Mutex<State>,
-    /// An answer to the present token has shown some user's `app_metadata`: it is not hidden from the client.
+    /// Whether a response to the present token showed the `app_metadata` of a user: it is not hidden from the client.
     pub(super) app_metadata_shown: AtomicBool,
 }
 
-/// Held across the refresh: that makes everyone else wait for its outcome.
+/// The state of the cache. Its lock is held across the refresh, so that other callers wait for the outcome.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) cached: Option<Cached>,
     pub(super) failed: Option<(Instant, NoToken)>,
-    /// New tokens that are taken in the hope of more scopes.
+    /// Times of new tokens that are fetched because the last one lacks a scope.
     pub(super) renewals: Renewals,
 }
 
@@ -103,12 +103,12 @@ impl State {
 struct Granted {
     access_token: String,
     expires_in: u64,
-    /// What the client may do; Auth0 states it always.
+    /// The scopes of the client; Auth0 always sends them.
     scope: Option<String>,
 }
 
-/// Which of the scopes are missing without which a profile is shown in part, and roles of other clients in it look as if
-/// there were none. Scopes for writing are left to the write: Auth0 refuses it and names them.
+/// Returns the text about missing scopes for reading. Without them a profile is shown in part, and roles of other clients in
+/// it look missing. Scopes for writing are not checked here: Auth0 refuses the write and names them.
 fn missing_scopes(granted: Option<&str>) -> Option<String> {
     let granted: Vec<&str> = granted?.split_whitespace().collect();
     let missing: Vec<&str> = NEEDED_TO_READ
@@ -123,7 +123,7 @@ fn missing_scopes(granted: Option<&str>) -> Option<String> {
     })
 }
 
-/// When the next token may be taken in the hope that it has more scopes: each is counted by Auth0, and paid for.
+/// The time at which the next token may be fetched because the last one lacks a scope. Auth0 counts and bills each token.
 #[derive(Default)]
 pub(super) struct Renewals {
     after: Option<Instant>,
@@ -135,7 +135,7 @@ impl Renewals {
         self.after.is_none_or(|after| now >= after)
     }
 
-    /// One is taken, or was for nothing. Answers when the next may be.
+    /// Notes that a token is fetched, or was fetched in vain; returns the time at which the next may be fetched.
     fn next(&mut self, now: Instant) -> Instant {
         let long_ago = |after: Instant| now >= after + RENEWALS_APART_AT_MOST;
         self.apart = if self.after.is_none_or(long_ago) {
@@ -147,27 +147,27 @@ impl Renewals {
     }
 }
 
-/// How far this machine's clock is from the server's, in words; none where the difference is no more than an answer's
-/// way and the whole seconds of its date.
+/// Returns the text about the difference between this host's clock and the server's; none where transfer time and the whole
+/// seconds of the date explain it.
 fn drift(now: OffsetDateTime, date: OffsetDateTime) -> Option<String> {
     let seconds = (now - date).whole_seconds();
     let direction = if seconds < 0 { "behind" } else { "ahead of" };
     (seconds.abs() > DRIFT_OF_NO_MATTER_S).then(|| {
         format!(
-            "this machine's clock is {} s {direction} Auth0's: set the clock right",
+            "this host's clock is {} s {direction} Auth0's: correct the clock",
             seconds.abs()
         )
     })
 }
 
 impl Tokens {
-    /// A token that is good as far as can be known. `rejected` is one that just got a 401: it is dropped if
-    /// it is still the cached one, otherwise somebody else has replaced it already.
+    /// Returns a token that is valid as far as is known. `rejected` is a token that just got a 401: it is dropped if it is
+    /// still cached; otherwise another caller has already replaced it.
     pub(super) async fn get(&self, rejected: Option<&Token>) -> Result<Token, NoToken> {
         self.get_for(rejected, Instant::now()).await
     }
 
-    /// The same for a call that is made at `at`.
+    /// As [`Self::get`], for a call that is made at `at`.
     async fn get_for(&self, rejected: Option<&Token>, at: Instant) -> Result<Token, NoToken> {
         let mut state = self.state.lock().await;
         if let Some(rejected) = rejected {
@@ -200,7 +200,7 @@ impl Tokens {
                 }
             },
         };
-        // The old token is still good for its margin.
+        // The old token stays valid until its expiry.
         let old = state
             .cached
             .as_ref()
@@ -208,8 +208,7 @@ impl Tokens {
         old.map(|cached| cached.token.clone()).ok_or(failure)
     }
 
-    /// Makes sure that [`Self::get`] will need no new token for as long as `lasting`; of a short-lived token, for
-    /// half its life.
+    /// Ensures that [`Self::get`] needs no new token during `lasting`; with a short-lived token, during half its life.
     pub(super) async fn good_for(&self, lasting: Duration) -> Result<(), NoToken> {
         let at = {
             let state = self.state.lock().await;
@@ -219,7 +218,7 @@ impl Tokens {
         self.get_for(None, at).await.map(drop)
     }
 
-    /// This token lacks a scope: the next call takes a new one, unless one was taken already, or not long ago.
+    /// Notes that this token lacks a scope: the next call fetches a new one, unless one was fetched already or recently.
     pub(super) async fn lacks_scope(&self, token: &Token) {
         let mut state = self.state.lock().await;
         let now = Instant::now();
@@ -259,7 +258,7 @@ impl Tokens {
             (true, Err(broken)) => return Err(unavailable(broken.detail)),
             (false, body) => {
                 let drift = match &self.credential {
-                    // Only an assertion is dated by this machine's clock.
+                    // Only an assertion contains a time of this host's clock.
                     ClientCredential::Secret(_) => None,
                     ClientCredential::Key(_) => answer.date.and_then(|date| drift(clock::now(), date)),
                 };
@@ -272,13 +271,13 @@ impl Tokens {
         };
         let granted = serde_json::from_slice::<Granted>(&body).map_err(|error| {
             unavailable(format!(
-                "the token endpoint's answer: {}",
+                "the token endpoint's response: {}",
                 presentable(&error.to_string())
             ))
         })?;
         if HeaderValue::from_str(&granted.access_token).is_err() {
             return Err(unavailable(
-                "the token endpoint's answer: a token that no header can carry".to_owned(),
+                "the token endpoint's response: a token that is not valid in a header".to_owned(),
             ));
         }
         if let Some(message) = missing_scopes(granted.scope.as_deref()) {
@@ -290,7 +289,10 @@ impl Tokens {
         }
         self.app_metadata_shown.store(false, Ordering::Relaxed);
         let life = Duration::from_secs(granted.expires_in).min(MAX_LIFE);
-        tracing::info!(life_s = life.as_secs(), "took a new token for the Management API");
+        tracing::info!(
+            life_s = life.as_secs(),
+            "fetched a new token for the Management API"
+        );
         Ok(Cached {
             token: Token(Arc::new(granted.access_token.into())),
             life,

@@ -1,8 +1,8 @@
-//! The two calls on users: read one, patch one.
+//! The two calls on users: read a user, patch a user.
 //!
-//! Owns the form of a profile as Auth0 shows it. Must never send an `app_metadata` or `user_metadata` that is an empty
-//! object or null (Auth0 takes the former as "delete everything"), never read a `roles` it does not understand as an
-//! empty list, and never a name it does not understand as missing.
+//! Owns the format of a profile. Must never send an `app_metadata` or `user_metadata` that is an empty object or null (Auth0
+//! takes the former as "delete everything"), never read a `roles` of unknown format as an empty list, and never a name of
+//! unknown format as missing.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,20 +22,20 @@ use rolekeeper_domain::display_name::SeenName;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::SeenRoles;
 
-/// All but the unreserved characters of RFC 3986, 2.3.
+/// All characters except the unreserved ones of RFC 3986, 2.3.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// What a decision about roles needs of a user, and nothing that the user's own tools can make large. Auth0 docs,
-/// get-users-by-id: `fields` with `include_fields` leaves out all else.
+/// Query for the fields that a decision about roles needs, without fields that a user can make large. Auth0 docs,
+/// get-users-by-id: `fields` with `include_fields` leaves out all other fields.
 const NEEDED: &str = "fields=user_id%2Ccreated_at%2Cupdated_at%2Capp_metadata&include_fields=true";
-/// An id that no user has: what Auth0 answers to it says whether it takes our calls at all.
+/// An id that no user has: Auth0's response to it shows whether Auth0 accepts our calls.
 const NO_USER: &str = "auth0|rolekeeper-asks-for-no-user";
 
-/// Reads users; all that a planner gets.
+/// Reads users. Code that only plans gets this type and no [`Writer`].
 #[derive(Clone)]
 pub struct Reader(Client);
 
@@ -43,56 +43,57 @@ pub struct Reader(Client);
 #[derive(Clone)]
 pub struct Writer(Client);
 
-/// A user as Auth0 showed it: the object, of which we understand a few fields.
+/// A user as Auth0 returned it: the whole object, of which a few fields are used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     json: Map<String, Value>,
     date: Option<OffsetDateTime>,
-    /// False where only what a decision needs was asked for.
+    /// False where only the fields for a decision were requested.
     whole: bool,
-    /// Some text in it was no text and has been made legible.
+    /// Whether invalid text in it was replaced.
     repaired: bool,
-    /// It has no `app_metadata`, and no other profile has shown any since the token was taken.
+    /// Whether it has no `app_metadata`, and no other profile had any since the token was fetched.
     doubtful: bool,
 }
 
 impl Reader {
-    /// Makes sure that the token is good for calls of the next `lasting`, so that none of them has to wait for one.
+    /// Ensures that the token is valid for calls during `lasting`, so that none of them waits for a new token.
     pub async fn prepare(&self, lasting: Duration) -> Reply<()> {
         self.0.prepare(lasting).await
     }
 
-    /// Reads with `client`.
+    /// Returns a reader that uses `client`.
     #[must_use]
     pub fn new(client: &Client) -> Self {
         Self(client.clone())
     }
 
-    /// The canonical domain of the tenant, as the audience of its Management API names it; a custom domain has the same.
+    /// Returns the canonical domain of the tenant, from the audience of its Management API; it is the same with a custom domain.
     #[must_use]
     pub fn tenant(&self) -> String {
         self.0.tenant()
     }
 
-    /// Takes a token, if there is none: the tenant exists, and this client is one of its own.
+    /// Fetches a token, if none is cached. Success proves that the tenant exists and knows this client.
     ///
     /// # Errors
-    /// Why there is none.
+    /// No token could be fetched.
     pub async fn authorize(&self) -> Result<(), CallError> {
         self.0.authorize().await
     }
 
-    /// `GET /api/v2/users/{id}`: shows every completed write (Auth0 docs, get-users-by-id-or-email).
+    /// Calls `GET /api/v2/users/{id}`: the response includes every completed write (Auth0 docs, get-users-by-id-or-email).
     pub async fn get_user(&self, user: &UserId<'_>) -> Reply<Profile> {
         call(&self.0, Method::GET, user, None, true).await
     }
 
-    /// The same with what a decision about roles needs alone, for a profile that is too large or cannot be read whole.
+    /// As [`Self::get_user`], with only the fields for a decision about roles: for a profile that is too large or cannot be
+    /// parsed as a whole.
     pub async fn get_needed(&self, user: &UserId<'_>) -> Reply<Profile> {
         call(&self.0, Method::GET, user, None, false).await
     }
 
-    /// Asks for a user that does not exist: [`CallError::Gone`] says that Auth0 takes our calls.
+    /// Reads a user that does not exist: [`CallError::Gone`] proves that Auth0 accepts our calls.
     ///
     /// # Panics
     /// Never: the id is a constant.
@@ -103,13 +104,13 @@ impl Reader {
 }
 
 impl Writer {
-    /// Writes with `client`.
+    /// Returns a writer that uses `client`.
     #[must_use]
     pub fn new(client: &Client) -> Self {
         Self(client.clone())
     }
 
-    /// `PATCH /api/v2/users/{id}`: answers the whole profile as it is after the write. It is not sent after `until`.
+    /// Calls `PATCH /api/v2/users/{id}`: returns the whole profile after the write. The call is not sent after `until`.
     pub async fn patch_user(&self, user: &UserId<'_>, patch: &Value, until: Instant) -> Reply<Profile> {
         if let Some(message) = destructive(patch) {
             let refused = CallError::Refused {
@@ -132,7 +133,7 @@ async fn call(
     whole: bool,
 ) -> Reply<Profile> {
     if matches!(user.as_str(), "." | "..") {
-        // As a path segment these mean another path (RFC 3986, 5.2.4), and no id at Auth0 looks like that.
+        // As path segments these would mean another path (RFC 3986, 5.2.4), and no id at Auth0 has this form.
         return CallError::Gone { at: None }.into();
     }
     let id = utf8_percent_encode(user.as_str(), RESERVED);
@@ -179,7 +180,7 @@ async fn call(
     }
 }
 
-/// What is wrong with a patch that Auth0 would take as "delete everything", or may.
+/// Returns the fault of a patch that Auth0 takes, or may take, as "delete everything".
 fn destructive(patch: &Value) -> Option<&'static str> {
     let Some(patch) = patch.as_object() else {
         return Some("not sent: a patch must be an object");
@@ -197,7 +198,7 @@ fn destructive(patch: &Value) -> Option<&'static str> {
 }
 
 impl Profile {
-    /// Reads a success' body; says what it is when it is not the user that was asked for.
+    /// Parses the body of a success; an error names its content when it is not the requested user.
     fn parse(body: &[u8], user: &UserId<'_>, whole: bool) -> Result<Self, String> {
         let (json, repaired) = profile_text::object(body)?;
         match json.get("user_id").and_then(Value::as_str) {
@@ -208,7 +209,7 @@ impl Profile {
                 repaired,
                 doubtful: false,
             }),
-            Some(_) => Err("a profile of another user than the one that was asked for".to_owned()),
+            Some(_) => Err("a profile of another user than the requested one".to_owned()),
             None => Err("an object without user_id".to_owned()),
         }
     }
@@ -217,14 +218,14 @@ impl Profile {
         !self.json.contains_key("app_metadata")
     }
 
-    /// Whether `app_metadata` may be hidden from the client rather than missing: it is not there, and no profile has shown any
-    /// since the token was taken.
+    /// Returns whether `app_metadata` may be hidden from the client rather than missing: this profile has none, and no profile
+    /// had any since the token was fetched.
     #[must_use]
     pub fn may_hide_roles(&self) -> bool {
         self.doubtful
     }
 
-    /// `app_metadata.roles` as it stands.
+    /// Returns `app_metadata.roles`.
     #[must_use]
     pub fn roles(&self) -> SeenRoles {
         let roles = match self.json.get("app_metadata") {
@@ -241,9 +242,9 @@ impl Profile {
                     .collect();
                 match list {
                     None => SeenRoles::Odd("an array with entries that are not strings".to_owned()),
-                    // Written back it would be another entry than the one that is there.
+                    // A write would replace the entry with another text.
                     Some(list) if list.iter().any(|role| self.is_unfaithful(role)) => {
-                        SeenRoles::Odd("an array with an entry that is no legible text".to_owned())
+                        SeenRoles::Odd("an array with an entry that is not valid text".to_owned())
                     }
                     Some(list) => SeenRoles::List(list),
                 }
@@ -252,22 +253,22 @@ impl Profile {
         }
     }
 
-    /// Whether a text may stand for something else at Auth0, or cannot be stored here.
+    /// Returns whether a text may differ from the text at Auth0, or cannot be stored here.
     fn is_unfaithful(&self, text: &str) -> bool {
         text.contains('\0') || (self.repaired && text.contains(char::REPLACEMENT_CHARACTER))
     }
 
-    /// `updated_at` as sent: changes with each login and each write.
+    /// Returns `updated_at` as sent; it changes with each login and each write.
     #[must_use]
     pub fn updated_at(&self) -> Option<&str> {
         self.json.get("updated_at")?.as_str()
     }
 
-    /// `user_metadata.displayName` as it stands.
+    /// Returns `user_metadata.displayName`.
     #[must_use]
     pub fn display_name(&self) -> SeenName {
         if !self.whole {
-            // Not asked for, so not to be written over.
+            // The name was not requested, so it must not be overwritten.
             return SeenName::Odd;
         }
         let name = match self.json.get("user_metadata") {
@@ -282,25 +283,25 @@ impl Profile {
         }
     }
 
-    /// `Date` of the answer that showed it: when Auth0 sent it, by its own clock, in whole seconds.
+    /// Returns the `Date` of the response: when Auth0 sent it, by Auth0's clock, in whole seconds.
     #[must_use]
     pub fn date(&self) -> Option<OffsetDateTime> {
         self.date
     }
 
-    /// The whole object.
+    /// Returns the whole object.
     #[must_use]
     pub fn json(&self) -> &Map<String, Value> {
         &self.json
     }
 
-    /// Whether this is all that Auth0 has of the user.
+    /// Returns whether this is the whole profile.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// When the account was made, by Auth0's clock.
+    /// Returns when the account was created, by Auth0's clock.
     #[must_use]
     pub fn created_at(&self) -> Option<OffsetDateTime> {
         date::of_text(self.json.get("created_at")?.as_str()?)

@@ -1,8 +1,8 @@
-//! Appending to a stream that nobody else writes to.
+//! Appending to a stream that has a single writer.
 //!
-//! Owns that a message is stored right behind the one the caller knows to be last, or not at all: a writer that
-//! slept while another went on is refused, and nothing is stored twice or out of order. Must never guess whether a
-//! message was stored: who was not told looks at the stream's end.
+//! Owns that a message is stored directly after the one the caller knows to be last, or not at all: a writer that was
+//! suspended while another worker wrote is refused, and nothing is stored twice or out of order. Must never guess whether a
+//! message was stored: a caller without an acknowledgement reads the stream's end.
 
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
@@ -13,37 +13,37 @@ use super::{Bus, BusError, PublishError, Unstored};
 /// The end of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// When the stream was made, Unix nanoseconds.
+    /// When the stream was created, Unix nanoseconds.
     pub created_ns: i64,
-    /// Sequence of the last message ever stored; 0 when there was none.
+    /// Sequence of the last message ever stored; 0 without one.
     pub seq: u64,
-    /// Message id of the last message; none when there is no message, or it carries no id.
+    /// Message id of the last message; none when there is no message, or it has no id.
     pub message_id: Option<String>,
 }
 
-/// What became of a message.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is the last message now, with this sequence.
+    /// The message was stored, with this sequence.
     At(u64),
-    /// The stream held a message with its id already.
+    /// The stream already held a message with its id.
     Repeat,
 }
 
-/// Kept free in a stream that is appended to: nats-server 2.9.10 drops the oldest message of a full one, although
-/// it is to refuse the new one, when the message fits the room that is left and its stored record does not.
+/// Bytes kept free in a stream that is appended to. nats-server 2.9.10 drops the oldest message of a full stream instead of
+/// refusing the new one, when the message fits the free room and its stored record does not.
 const SPARE_BYTES: i64 = 64 << 10;
 
 impl Bus {
-    /// Where `stream` ends and what lies there.
+    /// Returns the end of `stream` and the id of its last message.
     ///
     /// # Errors
-    /// It is not there, or JetStream does not answer.
+    /// The stream does not exist, or JetStream does not respond.
     pub async fn end(&self, stream: &str) -> Result<End, BusError> {
         let state = self.stream_state(stream).await?;
         let last = match state.messages {
             0 => None,
-            // None too when its age was up between the two questions.
+            // The message may also have expired between the two requests.
             _ => self.fetch(stream, Which::At(state.last_seq)).await?,
         };
         let message_id = last.and_then(|last| last.header(NATS_MESSAGE_ID.as_ref()));
@@ -54,18 +54,18 @@ impl Bus {
         })
     }
 
-    /// Stores a message right behind sequence `last` of `stream` and waits for the acknowledgement.
+    /// Stores a message directly after sequence `last` of `stream` and waits for the acknowledgement.
     ///
     /// # Errors
-    /// It was not stored, or is not known to be; or `last` is not the end of the stream. Look at the end of the
-    /// stream before the next attempt.
+    /// The message was not stored, or is not known to be; or `last` is not the end of the stream. The caller must read the
+    /// end of the stream before a retry.
     pub async fn append(
         &self,
         stream: &'static str,
         message: Unstored,
         last: u64,
     ) -> Result<Appended, PublishError> {
-        // The client would keep it until it is connected again, long after the caller gave up.
+        // The client would keep the message until it is connected again, long after the caller gave up.
         if !self.is_connected() {
             return Err(PublishError(format!("not connected{}", self.why_unconnected())));
         }
@@ -78,7 +78,7 @@ impl Bus {
             .saturating_sub(i64::try_from(state.bytes).unwrap_or(i64::MAX));
         if state.max_bytes > 0 && room < SPARE_BYTES {
             return Err(PublishError(format!(
-                "{stream} is full but for {SPARE_BYTES} bytes that are kept free"
+                "{stream} is full, except for {SPARE_BYTES} bytes that are kept free"
             )));
         }
         let publish = PublishMessage::build()

@@ -1,6 +1,6 @@
-//! Making a connection to NATS.
+//! The connection to NATS.
 //!
-//! Owns every option of it: servers, login, TLS, and where JetStream is. Must never connect in another way than configured,
+//! Owns all its options: servers, login, TLS, and the place of JetStream. Must never connect in another way than configured,
 //! and never show a secret.
 
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use super::refusals::Refusals;
 use super::{Bus, BusError, publish};
 use crate::config::{BusConfig, NatsLogin, NatsProof, NatsTls};
 
-/// Longest wait for one answer of JetStream.
+/// Longest wait for one response of JetStream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Delay between two attempts to connect; short, because a cluster's next server may answer at once.
+/// Delay between two attempts to connect; short, because the next server of a cluster may accept at once.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
-/// Publishes in flight at once. The client waits for ever past that, so `publish` stays well below.
+/// Most publishes in flight at once. The client waits without limit above that, so `publish` stays well below.
 const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 
 impl Bus {
-    /// Connects in the background: returns at once, keeps trying for ever, reconnects by itself.
+    /// Connects in the background: returns at once, retries without limit, reconnects by itself.
     ///
     /// # Errors
-    /// Settings that cannot work, such as an address that is none.
+    /// A setting is invalid, for example an address.
     pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
         let (disconnected, disconnects) = watch::channel(0);
         let refusals = Refusals::new(&config.inbox_prefix);
-        // The client asks for a delay before its very first attempt too, where there is nothing to wait for.
+        // The client also asks for the delay before its first attempt, where no wait is needed.
         let tried = AtomicBool::new(false);
         let (events, attempts) = (refusals.clone(), refusals.clone());
         let options = secured(logging_in(&config.login), &config.tls)
@@ -47,7 +47,7 @@ impl Bus {
                 }
             })
             .reconnect_to_server_callback(move |servers, _| {
-                // Asked before each attempt: the only place that has the reason why the one before failed.
+                // The client calls this before each attempt: it is the only place with the error of the previous attempt.
                 attempts.failed_to_connect(servers.into_iter().filter_map(|server| server.last_error));
                 std::future::ready(None)
             })
@@ -82,7 +82,7 @@ impl Bus {
     }
 }
 
-/// Options that read the login anew at each attempt.
+/// Returns options that read the login again at each attempt.
 fn logging_in(login: &NatsLogin) -> ConnectOptions {
     if let NatsLogin::None = login {
         return ConnectOptions::new();
@@ -139,9 +139,9 @@ fn report(event: &Event) {
         Event::Connected => info!(dependency = "nats", "connected to NATS"),
         Event::Disconnected => warn!(dependency = "nats", "connection to NATS lost, reconnecting"),
         Event::SlowConsumer(_) => {
-            warn!("NATS messages were dropped before they were read; they will be read again");
+            warn!("NATS messages were dropped before they were read; they are read again");
         }
-        // One line an attempt: who waits for the bus says so once a minute instead.
+        // This would be one line per attempt: the waiting stage logs once a minute instead.
         other => debug!(dependency = "nats", "{other}"),
     }
 }

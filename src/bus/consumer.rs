@@ -1,6 +1,6 @@
-//! Ephemeral consumers: made for one reader or one question, deleted after it.
+//! Ephemeral consumers: created for one reader or one request, deleted afterwards.
 //!
-//! Owns their names and settings. Must never leave one behind that it could delete: servers limit how many there are.
+//! Owns their names and settings. Must never leave a consumer that it could delete: servers limit their number.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{Bus, BusError};
 
-/// The consumer outlives pauses of ours (a slow transaction, a stopped process) by this much; the server's
-/// own default is 5 s.
+/// Time for which the server keeps a consumer without a request, during a slow transaction or a stopped process; the server's
+/// default is 5 s.
 const INACTIVE_THRESHOLD: Duration = Duration::from_mins(5);
 /// Longest wait for the deletion of a consumer that is no longer read.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
@@ -23,13 +23,13 @@ pub(super) struct Consumer {
 }
 
 impl Bus {
-    /// Makes a consumer; the caller deletes it.
+    /// Creates a consumer; the caller deletes it.
     pub(super) async fn consumer(
         &self,
         stream: &str,
         deliver_policy: DeliverPolicy,
     ) -> Result<(Consumer, PullConsumer), BusError> {
-        // Named by us: a consumer whose making was answered too late can be deleted too.
+        // The name is ours, so that a consumer whose creation was confirmed too late can be deleted too.
         let consumer = Consumer {
             stream: stream.to_owned(),
             name: format!("rolekeeper-{}", Uuid::now_v7()),
@@ -50,12 +50,12 @@ impl Bus {
         let made: Result<PullConsumer, _> = self.answered(&subject, self.refusals.now(), made).await;
         let why = match made {
             Ok(made) => {
-                // Old servers accept what they do not know and leave it out; without these two, reading is not safe.
+                // Old servers accept unknown settings and ignore them; without these two, reading is not safe.
                 let config = &made.cached_info().config;
                 if config.ack_policy == AckPolicy::None && config.inactive_threshold == INACTIVE_THRESHOLD {
                     return Ok((consumer, made));
                 }
-                said("create consumer", &"the server did not take its settings over")
+                said("create consumer", &"the server ignored some of its settings")
             }
             Err(error) => said("create consumer", &error),
         };
@@ -63,7 +63,7 @@ impl Bus {
         Err(why)
     }
 
-    /// Deletes a consumer. One that cannot be deleted now goes by itself some minutes later.
+    /// Deletes a consumer. If that fails, the server deletes it some minutes later.
     pub(super) async fn delete(&self, consumer: Consumer) {
         let Consumer { stream, name } = consumer;
         let subject = format!("{}.CONSUMER.DELETE.{stream}.{name}", self.api_prefix);
@@ -72,12 +72,16 @@ impl Bus {
         match tokio::time::timeout(DELETE_WITHIN, deleted).await {
             Ok(Ok(_)) => {}
             Ok(Err(why)) => debug!(stream, consumer = name, "the consumer was not deleted: {why}"),
-            Err(_) => debug!(stream, consumer = name, "the consumer was not deleted: no answer"),
+            Err(_) => debug!(
+                stream,
+                consumer = name,
+                "the consumer was not deleted: no response"
+            ),
         }
     }
 }
 
-/// An error of JetStream, by what was asked.
+/// Returns an error of JetStream, with the name of the request.
 pub(super) fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusError {
     BusError::JetStream {
         doing,

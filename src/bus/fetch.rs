@@ -1,7 +1,7 @@
 //! One message of a stream, fetched by its sequence as JSON.
 //!
-//! Owns what the client library never has to parse: subject and headers arrive inside a JSON text, so bytes that would end
-//! a connection as a delivery are harmless here. Must never decide what a message means.
+//! Owns the parsing of a stored message. Subject and headers arrive inside a JSON text and not through the client library, so
+//! that bytes which would end a connection in a delivery are harmless here. Must never decide the meaning of a message.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,20 +19,20 @@ const ERROR_NO_MESSAGE: u64 = 10037;
 /// Which message to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The one with this sequence.
+    /// The message with this sequence.
     At(u64),
-    /// The first one with this sequence or a higher one.
+    /// The first message with this sequence or a higher one.
     From(u64),
 }
 
-/// A message as the stream holds it.
+/// A stored message of a stream.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// Subject it was published on; bytes that are not UTF-8 are U+FFFD here.
     pub subject: String,
-    /// Its header block, as it was published; empty when it has none.
+    /// Its header block as published; empty without one.
     pub headers: Vec<u8>,
-    /// Payload as it was published.
+    /// Its payload as published.
     pub payload: Bytes,
     /// Its sequence in the stream.
     pub seq: u64,
@@ -73,10 +73,10 @@ struct Raw {
 }
 
 impl Bus {
-    /// Fetches one message; none when the stream has no such message.
+    /// Fetches one message; returns none when the stream does not hold it.
     ///
     /// # Errors
-    /// JetStream does not answer, or the answer makes no sense.
+    /// JetStream does not respond, or its response is invalid.
     pub async fn fetch(&self, stream: &str, which: Which) -> Result<Option<Stored>, BusError> {
         let said = |why: String| BusError::JetStream {
             doing: "fetch message",
@@ -99,7 +99,7 @@ impl Bus {
                 error: Some(error), ..
             } if error.err_code == ERROR_NO_MESSAGE => Ok(None),
             Answer { error, .. } => Err(said(error.map_or_else(
-                || "the answer has no message".to_owned(),
+                || "the response has no message".to_owned(),
                 |error| error.description,
             ))),
         }
@@ -130,7 +130,7 @@ impl Raw {
 }
 
 impl Stored {
-    /// Why a delivery of this message could not be parsed; none when nothing is wrong with it.
+    /// Returns why a delivery of this message could not be parsed; none for a valid message.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         if self.subject.contains('\u{fffd}') {
@@ -152,7 +152,7 @@ impl Stored {
         ))
     }
 
-    /// The first header of this name; other headers may hold any bytes.
+    /// Returns the first header with this name; other headers may contain any bytes.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.split(|byte| *byte == b'\n').find_map(|line| {
@@ -161,13 +161,13 @@ impl Stored {
         })
     }
 
-    /// Hash of subject and payload.
+    /// Returns the hash of subject and payload.
     #[must_use]
     pub fn hash(&self) -> i64 {
         message_hash(&self.subject, &self.payload)
     }
 
-    /// The message as a reader delivers it; `pending` messages are behind it in the stream.
+    /// Returns the message in the form that a reader delivers; `pending` messages follow it in the stream.
     #[must_use]
     pub fn into_message(self, pending: u64) -> Message {
         let Self {

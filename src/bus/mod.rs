@@ -1,7 +1,7 @@
-//! Talks to NATS JetStream, and to nothing else.
+//! The adapter for NATS JetStream.
 //!
-//! Owns the connection, the streams, publishing and reading. Must never decide what an event means, and
-//! never acknowledge: the position of a reader lives in Postgres.
+//! Owns the connection, the streams, publishing and reading. Must never decide the meaning of an event, and never acknowledge
+//! a message: the position of a reader is in Postgres.
 
 mod append;
 mod connect;
@@ -34,51 +34,51 @@ pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
 pub use trim::Room;
 pub use waiting::{From, Waiting};
 
-/// A connection to NATS that mends itself. Cheap to clone.
+/// A connection to NATS that reconnects by itself. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
-    /// What subjects of the JetStream API begin with.
+    /// Prefix of the subjects of the JetStream API.
     api_prefix: Arc<str>,
-    /// What the server refuses on this connection.
+    /// Refusals of the server on this connection.
     refusals: refusals::Refusals,
-    /// What deliveries may have in flight together.
+    /// Limit of the messages that all deliveries together have in flight.
     bulk: publish::Bulk,
-    /// How often the connection was lost; deliveries under way are lost with it.
+    /// Number of lost connections; deliveries in flight are lost with the connection.
     disconnects: watch::Receiver<u64>,
 }
 
-/// Why the bus could not answer.
+/// The error of a request to NATS.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The settings of the connection cannot be used; trying again will not help.
+    /// The settings of the connection are invalid; a retry does not help.
     #[error("NATS settings: {0}")]
     Settings(String),
-    /// JetStream did not answer, or refused.
+    /// JetStream did not respond, or refused the request.
     #[error("JetStream: {doing}: {why}")]
     JetStream {
-        /// What was asked.
+        /// Name of the request.
         doing: &'static str,
-        /// What it said.
+        /// Text of the error.
         why: String,
     },
-    /// The stream is not there.
+    /// The stream does not exist.
     #[error("JetStream has no stream {0}; run `rolekeeper migrate`")]
     NoStream(String),
-    /// The server lacks what the streams need; another server is needed.
+    /// The server is too old for the streams; it must be upgraded.
     #[error("nats-server {0} is too old: rolekeeper needs 2.10 or newer; upgrade the server and start again")]
     OldServer(String),
 }
 
 impl Bus {
-    /// Whether a server is connected right now.
+    /// Returns whether a server is connected now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
     }
 
-    /// Largest message the connected server takes, in bytes; what NATS takes by default before it is connected.
+    /// Returns the largest message that the connected server accepts, in bytes; the default of NATS before the first connection.
     #[must_use]
     pub fn max_message_bytes(&self) -> usize {
         match self.client.max_payload() {

@@ -1,13 +1,14 @@
-//! What a server's refusal is about, in words.
+//! Texts about refusals of a server.
 //!
-//! Owns how a missing permission is named: as an operator grants it. Must never show more of a server's error than a subject.
+//! Owns the name of a missing permission, in the form in which an operator grants it. Must never show more of a server's error
+//! than a subject.
 
 pub(super) enum Violation<'t> {
     Publish(&'t str),
     Subscription(&'t str),
 }
 
-/// What a server's error is about, if it is about a permission: `Permissions Violation for Publish to "…"`.
+/// Returns the subject of a server's error about a permission: `Permissions Violation for Publish to "…"`.
 pub(super) fn violation(text: &str) -> Option<Violation<'_>> {
     let rest = text.strip_prefix("Permissions Violation for ")?;
     let (what, subject) = rest.split_once('"')?;
@@ -21,7 +22,7 @@ pub(super) fn violation(text: &str) -> Option<Violation<'_>> {
     })
 }
 
-/// A subject as a permission names it: without what is made anew for each reader or connection.
+/// Returns the form of a subject that a permission names: the parts that differ for each reader or connection are wildcards.
 pub(super) fn general(subject: &str, inbox_prefix: &str) -> String {
     if !inbox_prefix.is_empty() && subject.starts_with(inbox_prefix) {
         return format!("{inbox_prefix}.>");
@@ -36,10 +37,10 @@ pub(super) fn general(subject: &str, inbox_prefix: &str) -> String {
     tokens.collect::<Vec<_>>().join(".")
 }
 
-/// How each of our sentences about a permission begins.
+/// Beginning of each text about a missing permission.
 const NOT_PERMITTED: &str = "NATS does not permit this user to";
 
-/// What of a reason is a refusal, in words that hold nothing else of it; none where it is no refusal.
+/// Returns the text about a refusal, without other parts of the reason; none where the reason is not a refusal.
 pub(super) fn refusal(why: &str) -> Option<String> {
     if why.starts_with(NOT_PERMITTED) {
         return Some(why.to_owned());
@@ -59,12 +60,12 @@ pub(super) fn no_publish(subject: &str) -> String {
 
 pub(super) fn no_inbox(subject: &str) -> String {
     format!(
-        "{NOT_PERMITTED} subscribe to \"{subject}\", where responses come: grant that permission, or set \
-         NATS_INBOX_PREFIX to what is granted"
+        "{NOT_PERMITTED} subscribe to \"{subject}\", where responses arrive: grant that permission, or set \
+         NATS_INBOX_PREFIX to a permitted prefix"
     )
 }
 
-/// Whether waiting is of no use: the server, or TLS, says no.
+/// Returns whether the operator must act: the server, or TLS, refuses the connection.
 pub(super) fn needs_a_person(why: &str) -> bool {
     [
         "authorization",

@@ -1,7 +1,7 @@
-//! Publishing to a stream, with the acknowledgement awaited.
+//! Publishing to a stream, with acknowledgement.
 //!
-//! Owns when a message counts as stored: only after JetStream said so; and how many messages are in flight at once, so
-//! that a large delivery never holds up another publisher. Must never drop a message in silence.
+//! Owns when a message counts as stored: only after JetStream acknowledged it; and how many messages are in flight at once, so
+//! that a large delivery never delays another publisher. Must never drop a message without an error.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,27 +16,27 @@ use super::Bus;
 
 /// Most messages of one delivery in flight at once.
 const WINDOW: usize = 256;
-/// Most messages of all deliveries in flight at once, the first of each delivery not counted: each delivery may have one
-/// in flight whatever the others do. With the listener's bound on connections the sum stays below the client's permits.
+/// Most messages of all deliveries in flight at once, without the first of each delivery: each delivery may always have one
+/// in flight. With the listener's limit of connections, the sum stays below the client's permits.
 const BULK: usize = 2_000;
 
 /// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct Unstored {
-    /// Subject to publish on.
+    /// Its subject.
     pub subject: String,
-    /// Message id, by which JetStream drops repeats inside the stream's duplicate window.
+    /// Its message id, by which JetStream drops duplicates inside the stream's duplicate window.
     pub id: String,
-    /// The payload.
+    /// Its payload.
     pub payload: Bytes,
 }
 
-/// The bus did not store a message; the sender must try again.
+/// JetStream did not store a message; the sender must retry.
 #[derive(Debug, thiserror::Error)]
 #[error("not stored by JetStream: {0}")]
 pub struct PublishError(pub(super) String);
 
-/// What all deliveries share: the messages that may be in flight beyond one of each delivery. Cheap to clone.
+/// The limit that all deliveries share: messages in flight beyond one of each delivery. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Bulk(Arc<Semaphore>);
 
@@ -46,11 +46,11 @@ impl Default for Bulk {
     }
 }
 
-/// A delivery: messages that are sent in order, some of them at once.
+/// A delivery: messages that are sent in order, several of them in flight at once.
 #[derive(Debug)]
 pub struct Delivery<'a> {
     bus: &'a Bus,
-    /// Sent and not acknowledged yet, oldest first; the oldest has no permit of its own.
+    /// Sent messages without acknowledgement, oldest first; the oldest needs no permit.
     in_flight: VecDeque<(Sent, Option<OwnedSemaphorePermit>)>,
     known: u64,
 }
@@ -60,7 +60,7 @@ pub struct Delivery<'a> {
 struct Sent {
     ack: PublishAckFuture,
     subject: Subject,
-    /// Refusals up to this one are not about it.
+    /// Number of the last refusal before the message was sent: only later ones can concern it.
     since: u64,
 }
 
@@ -68,9 +68,9 @@ impl Bus {
     /// Begins a delivery.
     ///
     /// # Errors
-    /// The bus is not connected.
+    /// NATS is not connected.
     pub fn delivery(&self) -> Result<Delivery<'_>, PublishError> {
-        // Waiting for a connection inside the client would hold a webhook request for minutes.
+        // The client would wait for a connection and block a webhook request for minutes.
         if !self.is_connected() {
             return Err(PublishError(format!("not connected{}", self.why_unconnected())));
         }
@@ -84,7 +84,7 @@ impl Bus {
     /// Stores one message and waits for the acknowledgement.
     ///
     /// # Errors
-    /// It was not stored, or is not known to be. Publishing it again is safe: it is known by its id.
+    /// The message was not stored, or is not known to be. A retry is safe: JetStream drops duplicates by the message id.
     pub async fn store(&self, message: Unstored) -> Result<(), PublishError> {
         let mut delivery = self.delivery()?;
         delivery.send(message).await?;
@@ -105,11 +105,11 @@ impl Bus {
 }
 
 impl Delivery<'_> {
-    /// Sends a message, after it has waited for acknowledgements where too many are missing.
+    /// Sends a message; waits for acknowledgements before, where too many are missing.
     ///
     /// # Errors
-    /// A message of this delivery was not stored, or is not known to be. Publishing all of them again is safe: those
-    /// that were stored are known by their id.
+    /// A message of this delivery was not stored, or is not known to be. A retry of the whole delivery is safe: JetStream drops
+    /// duplicates by the message id.
     pub async fn send(&mut self, message: Unstored) -> Result<(), PublishError> {
         let permit = loop {
             if self.in_flight.is_empty() {
@@ -127,7 +127,7 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    /// Waits until each message is acknowledged. Returns how many the stream had already, by their ids inside its
+    /// Waits until each message is acknowledged. Returns how many the stream already had, by their ids inside its
     /// duplicate window.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Delivery<'_> {
                 .map_err(PublishError)?;
             self.known += u64::from(ack.duplicate);
         }
-        // The place that every delivery has goes to the message that is the oldest now.
+        // The next message is now the oldest and needs no permit.
         if let Some((_, permit)) = self.in_flight.front_mut() {
             *permit = None;
         }

@@ -1,7 +1,7 @@
 //! Reading a stream from a given sequence, without acknowledgements.
 //!
-//! Owns the deliveries. Must never skip one in silence: each message is numbered by the consumer, and a number that does not
-//! follow ends the reader.
+//! Owns the deliveries. Must never skip a message without an error: the consumer numbers each message, and a gap in the
+//! numbers ends the reader.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use super::refusals::Refusals;
 use super::streams::unix_ns;
 use super::{Bus, BusError};
 
-/// A pull request is renewed this often when the stream is quiet.
+/// Time after which a pull request is renewed when the stream is quiet.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
-/// The server shows that the consumer lives this often; two missed ones end the reader.
+/// Interval of the server's heartbeats for the consumer; two missed heartbeats end the reader.
 const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
 /// Most bytes of one pull request. The server closes a connection on which 64 MiB wait to be read.
 const PULL_BYTES: usize = 16 << 20;
-/// What a delivery adds to the largest payload: subject, reply and headers, with much to spare.
+/// Bytes that a delivery adds to the largest payload: subject, reply and headers, with a wide margin.
 const BESIDE_PAYLOAD: usize = 64 << 10;
 
 /// Reads one stream in order.
@@ -33,34 +33,34 @@ pub struct Reader {
     consumer_seq: u64,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
-    /// What its requests may be refused, the subject on which it sends them, and the refusals of before.
+    /// Refusals of its requests, the subject of its requests, and the number of the last refusal before them.
     refusals: (Refusals, String, u64),
 }
 
-/// Why a reader ended. Whatever it was: start again at the cursor.
+/// The reason why a reader ended. In each case, the fold starts a new reader at the cursor.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A delivery was missed: the consumer's own numbering has a gap.
-    #[error("delivery {expected} was missed, {got} came instead")]
+    /// A delivery was missed: the consumer's numbers have a gap.
+    #[error("delivery {expected} was missed, {got} was delivered instead")]
     Missed {
-        /// Number expected.
+        /// The expected number.
         expected: u64,
-        /// Number that came.
+        /// The delivered number.
         got: u64,
     },
-    /// The stream has messages that were never delivered.
+    /// The stream holds messages that were not delivered.
     #[error("the stream ends at {0}, and nothing more was delivered")]
     Behind(u64),
     /// The server allows pull requests of this many messages only.
-    #[error("the server takes pull requests of {0} messages at most")]
+    #[error("the server accepts pull requests of {0} messages at most")]
     BatchTooLarge(usize),
-    /// The consumer is gone, the server does not answer for it, or the connection was lost.
+    /// The consumer is gone, the server does not respond for it, or the connection was lost.
     #[error("the consumer ended: {0}")]
     Ended(String),
 }
 
-/// One message of a stream: what is needed of it, not all that the client library holds; thousands wait at once. A clone
-/// shares subject and payload.
+/// One message of a stream. It holds only the needed parts of the client library's message, since thousands are in memory at
+/// once. A clone shares subject and payload.
 #[derive(Clone, Debug)]
 pub struct Message {
     subject: Subject,
@@ -70,7 +70,7 @@ pub struct Message {
     pub seq: u64,
     /// When the stream stored it, Unix nanoseconds.
     pub stored_ns: i64,
-    /// Messages behind it in the stream when it was delivered.
+    /// Messages after it in the stream when it was delivered.
     pub pending: u64,
 }
 
@@ -86,44 +86,44 @@ impl Message {
         }
     }
 
-    /// Subject it was published on.
+    /// Returns the subject on which it was published.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Payload as it was published, unless it was shortened.
+    /// Returns the payload as published, unless it was shortened.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// Bytes of the whole payload.
+    /// Returns the bytes of the whole payload.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Bytes that it keeps in memory, about.
+    /// Returns about how many bytes of memory it uses.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.subject.len() + self.payload.len()
     }
 
-    /// Keeps only the first `bytes` of the payload, and gives the memory of the rest back.
+    /// Keeps only the first `bytes` of the payload, and frees the memory of the rest.
     #[must_use]
     pub fn shortened(mut self, bytes: usize) -> Self {
-        // Copied: a slice would keep all of the buffer alive, with the messages around it.
+        // The bytes are copied: a slice would keep the whole buffer in memory, with the messages around it.
         self.payload = Bytes::copy_from_slice(&self.payload[..self.payload.len().min(bytes)]);
         self
     }
 }
 
 impl Bus {
-    /// Reads `stream` from sequence `from` on, asking for `batch` messages at a time.
+    /// Reads `stream` from sequence `from` on, with pull requests of `batch` messages.
     ///
     /// # Errors
-    /// JetStream does not answer or refuses the consumer.
+    /// JetStream does not respond or refuses the consumer.
     pub async fn reader(&self, stream: &str, from: u64, batch: usize) -> Result<Reader, BusError> {
         let mut disconnects = self.disconnects.clone();
         disconnects.mark_unchanged();
@@ -157,7 +157,7 @@ impl Bus {
         }
     }
 
-    /// Ends a reader, and its consumer at the server. One that cannot be deleted now goes by itself some minutes later.
+    /// Ends a reader, and deletes its consumer. If that fails, the server deletes it some minutes later.
     pub async fn close(&self, reader: Reader) {
         let Reader { consumer, .. } = reader;
         self.delete(consumer).await;
@@ -165,12 +165,12 @@ impl Bus {
 }
 
 impl Reader {
-    /// Waits for at least one message and takes what has arrived by then, in order: at most `most` of them, and none more
-    /// once they have `most_bytes`. Safe to cancel: nothing is taken before the first message is there, and the rest is
-    /// taken at once.
+    /// Waits for at least one message and returns the messages that have arrived by then, in order: at most `most` of them, and
+    /// none after they reach `most_bytes`. Safe to cancel: no message is taken before the first one arrives, and the others
+    /// are taken without a wait.
     ///
     /// # Errors
-    /// The reader ended; messages read before that were handed out by earlier calls.
+    /// The reader ended; earlier calls returned the messages before.
     pub async fn next_batch(&mut self, most: usize, most_bytes: usize) -> Result<Vec<Message>, ReadError> {
         if let Some(error) = self.broken.take() {
             return Err(error);
@@ -179,7 +179,7 @@ impl Reader {
         let first = tokio::select! {
             biased;
             next = self.messages.next() => next,
-            // The server counts as delivered what it had sent; in a quiet stream nothing would ever show the gap.
+            // The server counts lost messages as delivered; in a quiet stream no later message would show the gap.
             _ = self.disconnects.changed() => {
                 return Err(ReadError::Ended("the connection was lost".to_owned()));
             }
@@ -189,7 +189,7 @@ impl Reader {
         let mut bytes = first.held_bytes();
         let mut batch = vec![first];
         while batch.len() < most && bytes < most_bytes {
-            // Outside tokio's budget: inside it, a busy task is told "nothing there" after 128 messages.
+            // This poll is outside tokio's budget: inside it, a busy task would get "pending" after 128 messages.
             let Some(next) = tokio::task::unconstrained(self.messages.next()).now_or_never() else {
                 break;
             };
@@ -199,7 +199,7 @@ impl Reader {
                     batch.push(message);
                 }
                 Err(error) => {
-                    // What came before the fault is good; the fault is told at the next call.
+                    // Messages before the fault are valid; the next call returns the fault.
                     self.broken = Some(error);
                     break;
                 }
@@ -234,7 +234,7 @@ impl Reader {
     }
 }
 
-/// The client library's error, in which the server's own words are.
+/// Parses the client library's error, which contains the server's text.
 fn ended(why: &str) -> ReadError {
     let limit = why.split_once("Exceeded MaxRequestBatch of ");
     match limit.and_then(|(_, most)| most.trim().parse().ok()) {

@@ -1,7 +1,7 @@
-//! What the server refuses: the connection itself, or what this user lacks the permission for.
+//! Refusals of the server: the connection itself, or requests for which this user lacks the permission.
 //!
-//! Owns the words for it, which name the permission. The server tells of a refusal on the connection, not in response to the
-//! request, which would only time out. Must never call a refusal what time mends by itself.
+//! Owns their texts, which name the permission. The server reports a refusal on the connection, not in response to the
+//! request, which would only time out. Must never treat a temporary failure as a refusal.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,31 +14,31 @@ use tracing::error;
 
 use super::permission::{Violation, general, needs_a_person, no_inbox, no_publish, violation};
 
-/// Subjects whose refusal is remembered; there are some dozens that we publish to.
+/// Most subjects whose refusal is remembered; rolekeeper publishes to a few dozen.
 const REMEMBERED: usize = 64;
-/// How often a connection without its inbox is replaced: only a new one shows that the permission is there now.
+/// How often a connection without its inbox is replaced: only a new connection shows that the permission was granted.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// How often the same reason for not being connected is logged.
+/// How often the same reason for a missing connection is logged.
 const SAY_EVERY: Duration = Duration::from_mins(1);
-/// What one connection is refused. Cheap to clone.
+/// Refusals on one connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Refusals(Arc<watch::Sender<State>>);
 
 #[derive(Debug)]
 struct State {
     inbox_prefix: String,
-    /// Why the last attempt to connect failed; none while connected.
+    /// The reason why the last attempt to connect failed; none while connected.
     unconnected: Option<String>,
-    /// When that was logged.
+    /// The last logged reason, and when it was logged.
     said: Option<(String, Instant)>,
-    /// Publishes that were refused, by subject; the number tells which came after which.
+    /// Refused publishes, by subject; the number gives their order.
     publishes: BTreeMap<String, u64>,
     count: u64,
-    /// The subscription that was refused; all of ours are for responses.
+    /// The refused subscription; all subscriptions of rolekeeper are for responses.
     inbox: Option<String>,
-    /// When this connection was made, or was last replaced for want of its inbox.
+    /// When this connection was made, or was last replaced because its inbox was refused.
     since: Option<Instant>,
-    /// We close it ourselves.
+    /// Whether the worker itself closes the connection.
     renewing: bool,
 }
 
@@ -56,7 +56,7 @@ impl Refusals {
         })))
     }
 
-    /// Notes an event; true where nothing more is to be said of it.
+    /// Notes an event; returns true where the event needs no log line.
     pub(super) fn note(&self, event: &Event) -> bool {
         let mut silent = false;
         self.0.send_modify(|state| match event {
@@ -88,7 +88,7 @@ impl Refusals {
         silent
     }
 
-    /// Notes why attempts to connect failed.
+    /// Notes the reason of failed attempts to connect.
     pub(super) fn failed_to_connect(&self, why: impl Iterator<Item = String>) {
         let mut why: Vec<String> = why.collect();
         why.sort();
@@ -109,13 +109,13 @@ impl Refusals {
         });
     }
 
-    /// Where in the order of refusals now is.
+    /// Returns the number of the last refusal.
     pub(super) fn now(&self) -> u64 {
         self.0.borrow().count
     }
 
-    /// Waits until a publish to `subject`, or below it where it ends with a dot, is refused that was sent after `since`; or
-    /// the subscription by which responses come.
+    /// Waits until the server refuses a publish after `since` to `subject` (or below it, where it ends with a dot), or the
+    /// subscription for responses.
     pub(super) async fn refused(&self, subject: &str, since: u64) -> String {
         let mut state = self.0.subscribe();
         loop {
@@ -123,18 +123,18 @@ impl Refusals {
                 return why;
             }
             if state.changed().await.is_err() {
-                // The sender is ours: it lives as long as we do.
+                // `self` holds the sender, so the channel cannot close here.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Why there is no connection.
+    /// Returns the reason why there is no connection.
     pub(super) fn unconnected(&self) -> Option<String> {
         self.0.borrow().unconnected.clone()
     }
 
-    /// Whether the connection is to be replaced now.
+    /// Returns whether the connection must be replaced now.
     pub(super) fn is_to_be_renewed(&self) -> bool {
         self.0.send_if_modified(|state| {
             let old = state.since.is_some_and(|since| since.elapsed() >= RENEW_EVERY);
@@ -146,7 +146,7 @@ impl Refusals {
         })
     }
 
-    /// A response came: the inbox works.
+    /// Notes that a response arrived: the inbox works.
     pub(super) fn responded(&self) {
         if self.0.borrow().renewing {
             self.0.send_modify(|state| state.renewing = false);
@@ -155,7 +155,7 @@ impl Refusals {
 }
 
 impl State {
-    /// Notes a refused publish; true where it was refused before.
+    /// Notes a refused publish; returns true where it was refused before.
     fn refuse(&mut self, subject: &str) -> bool {
         self.count += 1;
         let before = self
@@ -211,7 +211,7 @@ mod tests {
             why.contains("publish to \"$JS.API.CONSUMER.CREATE.APP_EVENTS.*\""),
             "{why}"
         );
-        // One of later is another request's.
+        // A later refusal belongs to another request.
         let state = refusals.0.borrow();
         assert_eq!(state.of(subject, refusals.now()), None);
         assert_eq!(state.of("$JS.API.STREAM.INFO.APP_EVENTS", since), None);

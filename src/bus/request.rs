@@ -1,7 +1,7 @@
 //! Waiting for responses of NATS.
 //!
-//! Owns that a refusal ends the wait, and that an error carries what is known of its cause. Must never wait for a response that
-//! cannot come.
+//! Owns that a refusal ends the wait, and that an error contains its cause where it is known. Must never wait for a response
+//! that cannot arrive.
 
 use std::fmt::Display;
 
@@ -11,14 +11,14 @@ use tracing::debug;
 
 use super::Bus;
 
-/// What the client library says where no JetStream responds.
+/// Text of the client library's error when no JetStream responds.
 const NO_RESPONDERS: &str = "requested JetStream resource does not exist";
 
 impl Bus {
-    /// Asks the JetStream API.
+    /// Sends a request to the JetStream API.
     ///
     /// # Errors
-    /// In words: it does not answer, or this user lacks a permission.
+    /// JetStream does not respond, or this user lacks a permission.
     pub(super) async fn request<T: DeserializeOwned>(
         &self,
         subject: String,
@@ -30,10 +30,10 @@ impl Bus {
             .await
     }
 
-    /// Waits for the response to what was published to `subject` (or below it, where it ends with a dot) after `since`.
+    /// Waits for the response to a publish to `subject` (or below it, where it ends with a dot) after `since`.
     ///
     /// # Errors
-    /// In words: there was none, or this user lacks a permission.
+    /// No response arrived, or this user lacks a permission.
     pub(super) async fn answered<T, E: Display>(
         &self,
         subject: &str,
@@ -52,7 +52,7 @@ impl Bus {
         if self.refusals.is_to_be_renewed() {
             debug!(
                 dependency = "nats",
-                "connecting anew to see whether responses may come now"
+                "reconnecting to check whether responses are permitted now"
             );
             if let Err(why) = self.client.force_reconnect().await {
                 debug!(dependency = "nats", "the connection was not replaced: {why}");
@@ -61,7 +61,7 @@ impl Bus {
         Err(refused)
     }
 
-    /// Why there is no connection, to be put behind a sentence; empty where that is not known.
+    /// Returns the reason why there is no connection, as the end of a sentence; empty where it is not known.
     #[must_use]
     pub fn why_unconnected(&self) -> String {
         let why = self.refusals.unconnected().filter(|_| !self.is_connected());
@@ -70,7 +70,7 @@ impl Bus {
         })
     }
 
-    /// An error with what is known of its cause.
+    /// Returns the text of an error, with its cause where it is known.
     pub(super) fn because(&self, error: &dyn Display) -> String {
         let error = error.to_string();
         if error.contains(NO_RESPONDERS) {

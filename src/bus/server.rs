@@ -1,20 +1,19 @@
 //! The version of the connected nats-server.
 //!
-//! Owns the minimum version. Must never judge a server that has not named its version: one that is not connected is
+//! Owns the minimum version. Must never judge a server that has not sent its version: a server that is not connected is
 //! unknown, not too old.
 
 use std::time::Duration;
 
 use super::{Bus, BusError};
 
-/// Major and minor version from which on streams have a subject transform; older servers accept the setting and
-/// ignore it.
+/// First version (major, minor) whose streams have a subject transform; older servers accept the setting and ignore it.
 const OLDEST: (u64, u64) = (2, 10);
-/// How often a connection is looked for while there is none.
+/// How often the worker checks for a connection while there is none.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Bus {
-    /// Waits until a server is connected, for ever if need be, and checks its version.
+    /// Waits until a server is connected, without limit, and checks its version.
     ///
     /// # Errors
     /// The server is older than 2.10.
@@ -25,7 +24,7 @@ impl Bus {
         self.check_server()
     }
 
-    /// Checks the version of the server that is connected, or was last.
+    /// Checks the version of the server that is connected, or was connected last.
     ///
     /// # Errors
     /// The server is older than 2.10.
@@ -38,7 +37,7 @@ impl Bus {
     }
 }
 
-/// A version that cannot be read, such as that of a development build, is taken for a new one.
+/// Returns whether a version is too old. A version that cannot be parsed, such as a development build's, counts as new.
 fn is_too_old(version: &str) -> bool {
     let mut parts = version.split('.').map(str::parse::<u64>);
     match (parts.next(), parts.next()) {

@@ -1,7 +1,7 @@
-//! What a stream must look like, as the JSON that JetStream takes and returns.
+//! The required configuration of a stream, as the JSON of JetStream.
 //!
-//! Owns the guards of each stream and the edit that brings them in order. Must never change a field that is no guard, and
-//! never narrow what an operator has widened: fields this release does not know are sent back as they came.
+//! Owns the guards of each stream and the edit that corrects them. Must never change a field that is not a guard, and never
+//! narrow a limit that an operator has widened: fields that this release does not know are sent back unchanged.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use serde_json::{Map, Value, json};
 
 use super::streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES};
 
-/// A configuration as JetStream writes it.
+/// The configuration of a stream, in the JSON of JetStream.
 pub(super) type Shape = Map<String, Value>;
 
 /// Subject transform of APP_EVENTS: the id becomes one of 64 partitions, since JetStream keeps about half a kilobyte of
 /// memory for each subject.
 const TRANSFORM: (&str, &str) = ("*.*", "{{wildcard(1)}}.{{partition(64,2)}}");
 
-/// Limits of one stream. Those that are not given stay as they are.
+/// Limits of one stream. A limit that is not given stays unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Copies a cluster keeps of each message.
+    /// Copies of each message in a cluster.
     pub replicas: Option<i64>,
-    /// Most bytes it may hold; past that publishers are refused.
+    /// Most bytes that it may hold; above that, publishers are refused.
     pub max_bytes: Option<i64>,
     /// How long a message is kept.
     pub max_age: Option<Duration>,
@@ -37,9 +37,9 @@ fn subjects(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// Publishers' repeats are dropped inside this window.
+/// Returns the duplicate window of a stream.
 pub(super) fn duplicate_window(name: &str) -> Duration {
-    // Auth0 repeats a batch until it succeeds; app servers retry for minutes at most.
+    // Auth0 retries a batch until it succeeds; app servers retry for minutes at most.
     if name == AUTH0_LOGS {
         Duration::from_hours(2)
     } else {
@@ -51,8 +51,8 @@ fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// A new stream: its guards and the limits given. Without `deny_purge`, since that cannot be taken off again and would keep
-/// what is folded.
+/// Returns the configuration of a new stream: its guards and the given limits. `deny_purge` is left out, since it can never
+/// be removed and would keep folded messages.
 pub(super) fn new(name: &str, limits: Limits) -> Shape {
     let mut shape = Shape::new();
     shape.insert("name".to_owned(), name.into());
@@ -65,7 +65,7 @@ pub(super) fn new(name: &str, limits: Limits) -> Shape {
     shape
 }
 
-/// Brings guards in order and widens limits; answers which limits were left as they are, one sentence each.
+/// Corrects guards and widens limits; returns one sentence for each limit that was not changed.
 pub(super) fn edit(shape: &mut Shape, name: &str, limits: Limits) -> Vec<String> {
     for guard in guards(name) {
         if !guard.holds(shape) {
@@ -81,7 +81,7 @@ pub(super) fn edit(shape: &mut Shape, name: &str, limits: Limits) -> Vec<String>
         if wider || limits.narrow {
             shape.insert(field.to_owned(), given.into());
         } else if given != there {
-            left.push(format!("{field} stays {there}, {given} would be narrower"));
+            left.push(format!("{field} stays {there}, since {given} is narrower"));
         }
     };
     limit("max_bytes", limits.max_bytes, true);
@@ -90,7 +90,7 @@ pub(super) fn edit(shape: &mut Shape, name: &str, limits: Limits) -> Vec<String>
     left
 }
 
-/// How a stream differs from what it must look like, one sentence a difference.
+/// Returns one sentence for each difference between a stream and its guards.
 pub(super) fn differences(shape: &Shape, name: &str) -> Vec<String> {
     let broken = guards(name).into_iter().filter(|guard| !guard.holds(shape));
     broken
@@ -101,17 +101,17 @@ pub(super) fn differences(shape: &Shape, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether messages of APP_EVENTS get the subject of a partition.
+/// Returns whether messages of APP_EVENTS get the subject of a partition.
 pub(super) fn has_transform(shape: &Shape) -> bool {
     shape.get("subject_transform") == Some(&transform())
 }
 
-/// Whether it copies another stream.
+/// Returns whether the stream is a mirror of another one.
 pub(super) fn is_mirror(shape: &Shape) -> bool {
     shape.get("mirror").is_some_and(|mirror| !mirror.is_null())
 }
 
-/// Whether what is folded can never be purged.
+/// Returns whether folded messages can never be purged.
 pub(super) fn denies_purge(shape: &Shape) -> bool {
     shape.get("deny_purge") == Some(&Value::Bool(true))
 }
@@ -120,7 +120,7 @@ fn transform() -> Value {
     json!({"src": TRANSFORM.0, "dest": TRANSFORM.1})
 }
 
-/// One field that we rely on.
+/// One field of the configuration on which rolekeeper relies.
 struct Guard {
     field: &'static str,
     needs: Needs,
@@ -128,11 +128,11 @@ struct Guard {
 
 enum Needs {
     Exactly(Value),
-    /// No limit: 0 or less.
+    /// The field has no limit: 0 or less.
     NoLimit,
-    /// At least so many.
+    /// The field has at least this value.
     AtLeast(i64),
-    /// A list that has these.
+    /// The field is a list with at least these entries.
     Lists(&'static [&'static str]),
 }
 

@@ -1,13 +1,13 @@
-//! What a client without rights may see of an error of the bus.
+//! Texts about errors of NATS for clients without authorization.
 //!
-//! Owns the text for `/readyz`. Must never show what the server or the client library said: that goes to the log. A permission
-//! that is missing is shown, since its subject tells nothing of the data.
+//! Owns the text for `/readyz`. Must never show a text of the server or the client library: that goes to the log. A missing
+//! permission is shown, since its subject reveals nothing of the data.
 
 use super::permission::refusal;
 use super::{BusError, ReadError};
 
 impl BusError {
-    /// A short reason, without addresses or what the server said.
+    /// Returns a short reason, without addresses or texts of the server.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
@@ -21,7 +21,7 @@ impl BusError {
 }
 
 impl ReadError {
-    /// A short reason, without what the server said.
+    /// Returns a short reason, without texts of the server.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {

@@ -1,6 +1,6 @@
-//! The streams: making them, bringing them in order, asking how they stand.
+//! The streams: creating them, correcting them, reading their state.
 //!
-//! Owns their names and what they say of themselves. Must never delete, purge or shrink one.
+//! Owns their names and their state. Must never delete, purge or shrink a stream.
 
 use async_nats::jetstream;
 use async_nats::jetstream::response::Response;
@@ -13,48 +13,48 @@ use super::{Bus, BusError};
 
 /// Plays and playlists, published by app servers.
 pub const APP_EVENTS: &str = "APP_EVENTS";
-/// The tenant's log, as Auth0's log stream sent it.
+/// Records of the tenant's log, as Auth0's log stream sent them.
 pub const AUTH0_LOGS: &str = "AUTH0_LOGS";
-/// Changes of roles, announced by us.
+/// Announced role changes.
 pub const ROLE_CHANGES: &str = "ROLE_CHANGES";
 /// Streams that are folded.
 pub const STREAMS: [&str; 2] = [APP_EVENTS, AUTH0_LOGS];
 
 const ERROR_STREAM_NOT_FOUND: u64 = 10059;
 
-/// What a stream says of itself.
+/// State of a stream.
 #[derive(Clone, Debug)]
 pub struct StreamState {
-    /// When it was made, Unix nanoseconds.
+    /// When it was created, Unix nanoseconds.
     pub created_ns: i64,
-    /// Sequence of the oldest message still there; `last_seq + 1` when there is none.
+    /// Sequence of the oldest stored message; `last_seq + 1` without one.
     pub first_seq: u64,
-    /// Sequence of the newest message ever stored; 0 when there was none.
+    /// Sequence of the newest message ever stored; 0 without one.
     pub last_seq: u64,
-    /// Messages held.
+    /// Number of stored messages.
     pub messages: u64,
-    /// Bytes held.
+    /// Bytes of stored messages.
     pub bytes: u64,
-    /// Most bytes it may hold; at or below 0 when there is no limit.
+    /// Most bytes that it may hold; 0 or less without a limit.
     pub max_bytes: i64,
-    /// Store time of the newest message, Unix nanoseconds; far in the past when there is none.
+    /// Store time of the newest message, Unix nanoseconds; far in the past without one.
     pub last_stored_ns: i64,
-    /// How it differs from what it must look like, one sentence a difference.
+    /// One sentence for each difference from its guards.
     pub differences: Vec<String>,
-    /// Whether it can never be trimmed: `deny_purge` cannot be taken off.
+    /// Whether it can never be trimmed: `deny_purge` cannot be removed.
     pub denies_purge: bool,
-    /// Whether it copies another stream, and takes no messages of its own.
+    /// Whether it is a mirror of another stream, and accepts no messages.
     pub is_mirror: bool,
-    /// Whether its subjects are those of partitions.
+    /// Whether its subjects are partitions.
     pub has_transform: bool,
 }
 
 impl Bus {
-    /// Makes the stream with `made` if it is not there; else brings its guards in order and widens it to `there`.
-    /// Answers which limits were left as they are, too.
+    /// Creates the stream with `made` if it does not exist; else corrects its guards and widens it to `there`.
+    /// Returns its state, and one sentence for each limit that was not changed.
     ///
     /// # Errors
-    /// JetStream refused; nothing is lost then, the stream stays as it was.
+    /// JetStream refused; the stream is then unchanged.
     pub async fn ensure_stream(
         &self,
         name: &'static str,
@@ -77,23 +77,23 @@ impl Bus {
         Ok((state(&parsed(&info)?, &config_of(&info), name), left))
     }
 
-    /// What the stream says of itself now.
+    /// Returns the present state of the stream.
     ///
     /// # Errors
-    /// It is not there, or JetStream does not answer.
+    /// The stream does not exist, or JetStream does not respond.
     pub async fn stream_state(&self, name: &str) -> Result<StreamState, BusError> {
         let info = self.info_if_there(name).await?;
         let info = info.ok_or_else(|| BusError::NoStream(name.to_owned()))?;
         Ok(state(&parsed(&info)?, &config_of(&info), name))
     }
 
-    /// STREAM.INFO as it came, so that fields this release does not know are kept.
+    /// Returns STREAM.INFO unchanged, so that fields which this release does not know are kept.
     pub(super) async fn info_if_there(&self, name: &str) -> Result<Option<Value>, BusError> {
         let asked = self.request(format!("STREAM.INFO.{name}"), &()).await;
-        match asked.map_err(|error| said("look at stream", &error))? {
+        match asked.map_err(|error| said("read stream state", &error))? {
             Response::Ok(info) => Ok(Some(info)),
             Response::Err { error } if is_not_found(&error) => Ok(None),
-            Response::Err { error } => Err(said("look at stream", &error)),
+            Response::Err { error } => Err(said("read stream state", &error)),
         }
     }
 
@@ -124,7 +124,7 @@ pub(super) fn said(doing: &'static str, error: &dyn std::fmt::Display) -> BusErr
 }
 
 pub(super) fn parsed(info: &Value) -> Result<Info, BusError> {
-    Info::deserialize(info).map_err(|error| said("read what the stream says of itself", &error))
+    Info::deserialize(info).map_err(|error| said("parse stream state", &error))
 }
 
 pub(super) fn config_of(info: &Value) -> Shape {
@@ -147,7 +147,7 @@ pub(super) fn state(info: &Info, shape: &Shape, name: &str) -> StreamState {
     }
 }
 
-/// Unix nanoseconds. They fit an i64 until 2262; a date outside (an empty stream's year 1) is clamped.
+/// Returns Unix nanoseconds. They fit an i64 until 2262; a date outside (year 1 of an empty stream) is clamped.
 pub(super) fn unix_ns(at: time::OffsetDateTime) -> i64 {
     let ns = at.unix_timestamp_nanos();
     i64::try_from(ns).unwrap_or(if ns < 0 { i64::MIN } else { i64::MAX })

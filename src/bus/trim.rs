@@ -1,6 +1,6 @@
-//! Removing the oldest messages of a stream, and what must be known before.
+//! Removing the oldest messages of a stream, and the state that the caller needs before.
 //!
-//! Owns the purge. Must never remove a message by anything but its sequence: which ones may go is the caller's to know.
+//! Owns the purge. Must never select messages in another way than by sequence: the caller decides which ones may be removed.
 
 use std::time::Duration;
 
@@ -13,29 +13,30 @@ use time::format_description::well_known::Rfc3339;
 use super::streams::{config_of, parsed, said, state, unix_ns};
 use super::{Bus, BusError, StreamState};
 
-/// How much room a stream has, and what bounds its trimming.
+/// The room of a stream, and the limits of its trimming.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// What the stream says of itself.
+    /// State of the stream.
     pub state: StreamState,
-    /// The server's clock, Unix nanoseconds: store times are of the same clock.
+    /// Time of the server's clock, Unix nanoseconds: store times are from the same clock.
     pub now_ns: i64,
-    /// How long a message is kept at most; zero where its age has no bound.
+    /// Longest time that a message is kept; zero without a limit.
     pub max_age: Duration,
-    /// Publishers' repeats are dropped inside this window, which the server rebuilds from stored messages.
+    /// Duplicate window of the stream, which the server rebuilds from stored messages.
     pub duplicate_window: Duration,
 }
 
 impl Bus {
-    /// How much room `stream` has.
+    /// Returns the room of `stream`.
     ///
     /// # Errors
-    /// It is not there, or JetStream does not answer.
+    /// The stream does not exist, or JetStream does not respond.
     pub async fn room(&self, stream: &str) -> Result<Room, BusError> {
         let info = self.info_if_there(stream).await?;
         let info = info.ok_or_else(|| BusError::NoStream(stream.to_owned()))?;
         let typed = parsed(&info)?;
-        let now = time_of(&info["ts"]).ok_or_else(|| said("look at stream", &"the server tells no time"))?;
+        let now =
+            time_of(&info["ts"]).ok_or_else(|| said("read stream state", &"the response has no time"))?;
         Ok(Room {
             state: state(&typed, &config_of(&info), stream),
             now_ns: now,
@@ -44,10 +45,10 @@ impl Bus {
         })
     }
 
-    /// Last sequence that all durable consumers of `stream` have acknowledged; none where there is no such consumer.
+    /// Returns the last sequence that all durable consumers of `stream` have acknowledged; none without a durable consumer.
     ///
     /// # Errors
-    /// JetStream does not answer.
+    /// JetStream does not respond.
     pub async fn acknowledged(&self, stream: &str) -> Result<Option<u64>, BusError> {
         let subject = format!("{}.CONSUMER.LIST.{stream}", self.api_prefix);
         let stream = self.jetstream.get_stream_no_info(stream).await;
@@ -68,10 +69,10 @@ impl Bus {
         Ok(least)
     }
 
-    /// Removes all messages before sequence `first`; answers how many.
+    /// Removes all messages before sequence `first`; returns their number.
     ///
     /// # Errors
-    /// JetStream refused, or does not answer; the messages may be gone all the same.
+    /// JetStream refused, or does not respond; in the latter case the messages may nevertheless be removed.
     pub async fn purge_before(&self, stream: &str, first: u64) -> Result<u64, BusError> {
         let wanted = json!({"seq": first});
         let asked = self.request(format!("STREAM.PURGE.{stream}"), &wanted);

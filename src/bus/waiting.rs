@@ -1,35 +1,36 @@
-//! What of a stream waits behind a place in it.
+//! The messages of a stream from a position on.
 //!
-//! Owns the count, which is the server's own. Must never take silence for "nothing there", and never read what it counts.
+//! Owns their count, which the server makes. Must never treat a missing response as "no messages", and never read the counted
+//! messages.
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 
 use super::fetch::{Stored, Which};
 use super::{Bus, BusError};
 
-/// Where to look for messages.
+/// A position in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
-    /// At this sequence or behind it.
+    /// Messages at this sequence or after it.
     Seq(u64),
-    /// Stored later than this, Unix nanoseconds.
+    /// Messages stored later than this, Unix nanoseconds.
     StoredAfter(i64),
 }
 
-/// The messages from a place on.
+/// The messages from a position on.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    /// How many there are, by the server's count.
+    /// Number of the messages, by the server's count.
     pub count: u64,
-    /// The first of them.
+    /// The first message.
     pub first: Option<Stored>,
 }
 
 impl Bus {
-    /// How many messages of `stream` lie at a place and behind it, and the first of them.
+    /// Returns the number of messages of `stream` at a position and after it, and the first of them.
     ///
     /// # Errors
-    /// JetStream does not answer, or its answers contradict each other.
+    /// JetStream does not respond, or its responses contradict each other.
     pub async fn waiting(&self, stream: &str, from: From) -> Result<Waiting, BusError> {
         let policy = match from {
             From::Seq(seq) => DeliverPolicy::ByStartSequence {
@@ -40,7 +41,7 @@ impl Bus {
                     .unwrap_or(time::OffsetDateTime::UNIX_EPOCH),
             },
         };
-        // A consumer that delivers nothing: the server says what it would deliver, and from where.
+        // This consumer delivers nothing: the server only reports how many messages it would deliver, and from which sequence.
         let (consumer, made) = self.consumer(stream, policy).await?;
         let info = made.cached_info();
         let (count, start) = (info.num_pending, info.delivered.stream_sequence + 1);
@@ -55,7 +56,7 @@ impl Bus {
             }),
             None => Err(BusError::JetStream {
                 doing: "count messages",
-                why: format!("{count} messages wait from {start} on, and none is found there"),
+                why: format!("{count} messages wait from sequence {start} on, but none was found there"),
             }),
         }
     }

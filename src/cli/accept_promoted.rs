@@ -1,7 +1,7 @@
-//! `rolekeeper accept-stream --promoted`: a mirror that took the place of its stream.
+//! `rolekeeper accept-stream --promoted`: accepts a mirror that replaced its stream.
 //!
-//! Owns the proof that the fold can go on in it without loss. Must never accept a stream whose message at the cursor is
-//! another one.
+//! Owns the proof that the fold can continue in the mirror without loss. Must never accept a stream that holds a different
+//! message at the cursor.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::store::{Cursor, Loss, Store, Wake};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::date;
 
-/// The fold goes on right behind its cursor, and drops repeats for one duplicate window.
+/// Accepts the mirror: the fold continues directly after its cursor and drops duplicates for one duplicate window.
 pub(super) async fn run(
     (store, bus): (&Store, &Bus),
     stream: &str,
@@ -22,7 +22,7 @@ pub(super) async fn run(
 ) -> Result<()> {
     if loss.kind != "recreated" {
         bail!(
-            "nothing was done: --promoted is for a stream that another one took the place of, and {stream} was {}",
+            "nothing was done: --promoted is for a stream that was replaced by another one, and {stream} was {}",
             loss.kind
         );
     }
@@ -37,7 +37,7 @@ pub(super) async fn run(
     let window = room.duplicate_window;
     if stream == APP_EVENTS {
         let ids = promoted::remember(store, bus, cursor, window).await?;
-        println!("{ids} ids of events are remembered, so that what is published again counts once");
+        println!("{ids} event ids are remembered, so that an event that is published again counts once");
     }
     let until_ns = room.now_ns.saturating_add(ns(window));
     let window_s = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
@@ -46,31 +46,31 @@ pub(super) async fn run(
         .accept_promoted(stream, cursor, place, (Wake::Streams, act))
         .await?
     {
-        bail!("{stream}: another operator accepted it meanwhile");
+        bail!("{stream}: another operator accepted the loss in the meantime");
     }
     let next = cursor.last_seq.unsigned_abs() + 1;
     let waiting = bus.waiting(stream, From::Seq(next)).await?;
     println!(
-        "accepted: nothing is lost; the fold goes on at {next}, {} messages wait; repeats are dropped until {}",
+        "accepted: nothing is lost; the fold goes on at {next}, {} messages wait; duplicates are dropped until {}",
         waiting.count,
         date::of_unix_ns(until_ns)
     );
     Ok(())
 }
 
-/// Fails unless the stream holds the very message that was folded last.
+/// Fails unless the stream holds exactly the message that was folded last.
 async fn prove(bus: &Bus, stream: &str, cursor: &Cursor) -> Result<()> {
     let last = cursor.last_seq;
     let hash = cursor.last_hash.with_context(|| {
         format!(
-            "nothing was done: no hash is known of the message at the cursor ({last}), so nothing proves that this is the same \
-             stream. Use accept-stream without --promoted"
+            "nothing was done: the hash of the message at the cursor ({last}) is not known, so nothing proves that this is the \
+             same stream. Use accept-stream without --promoted"
         )
     })?;
     let Some(there) = bus.fetch(stream, Which::At(last.unsigned_abs())).await? else {
         bail!(
             "nothing was done: {stream} does not hold message {last}, which was folded last: the mirror had not copied it. \
-             Use accept-stream without --promoted, and say with --from where the fold goes on"
+             Use accept-stream without --promoted, and give --from to set where the fold goes on"
         );
     };
     let differs = match (there.stored_ns == cursor.last_stored_ns, there.hash() == hash) {
@@ -79,8 +79,8 @@ async fn prove(bus: &Bus, stream: &str, cursor: &Cursor) -> Result<()> {
         (true, false) => "has other content",
     };
     bail!(
-        "nothing was done: message {last} of {stream} {differs} than the one that was folded last, so this is no mirror of the \
-         stream before"
+        "nothing was done: message {last} of {stream} {differs} than the one that was folded last, so this is not a mirror of \
+         the previous stream"
     )
 }
 

@@ -1,7 +1,7 @@
-//! `rolekeeper accept-stream`: the way out of a loss.
+//! `rolekeeper accept-stream`: accepts a loss, so that the fold continues.
 //!
-//! Owns where the fold goes on: at the first message that was certainly not folded. Must say what it does before it does it,
-//! and must never give up events that are there unless it is told to.
+//! Owns the position at which the fold continues: the first message that was certainly not folded. Must print the effect
+//! before it happens, and must never give up stored events without `--yes`.
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -13,10 +13,10 @@ use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
 use crate::store::{Cursor, Loss, Wake};
 
-/// Header that JetStream gives to messages that it copied from another stream.
+/// Header that JetStream adds to messages that it copied from another stream.
 const COPIED: &[u8] = b"Nats-Stream-Source:";
 
-/// The fold goes on behind the loss; held revokes are decided anew.
+/// Accepts a loss: the fold continues after it, and held revokes are decided again.
 #[derive(Args, Debug)]
 pub(super) struct AcceptArgs {
     #[command(flatten)]
@@ -26,14 +26,14 @@ pub(super) struct AcceptArgs {
     /// The stream whose loss is accepted
     #[arg(value_parser = STREAMS)]
     stream: String,
-    /// Go on at this stream sequence instead of where the loss suggests
+    /// Continue at this stream sequence instead of the one that follows from the loss
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
-    /// The stream is a mirror of the one that was folded, which took its place: go on without loss, and drop what is
+    /// The stream is a mirror that replaced the folded stream: continue without loss, and drop events that are
     /// published again until one duplicate window has passed
     #[arg(long, conflicts_with_all = ["from", "yes"])]
     promoted: bool,
-    /// Give up events that are there and were not folded
+    /// Give up events that the stream holds and that were not folded
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -53,12 +53,12 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     let (database, bus) = check_parts(&database, &bus)?;
     let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
     let Some(loss) = store.open_loss(&stream).await? else {
-        bail!("{stream}: no loss stands, nothing to accept")
+        bail!("{stream}: no loss is open, nothing to accept")
     };
     let cursor = store
         .cursor(&stream)
         .await?
-        .context("a loss stands, but there is no cursor")?;
+        .context("a loss is open, but the stream has no cursor")?;
     println!("{stream} {}: {}", loss.kind, loss.detail);
     if promoted {
         let act = act.act("accept-stream", json!({"stream": stream, "promoted": true}));
@@ -80,7 +80,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     println!("{}", tell(&unfolded, &waiting, given_up));
     if given_up > 0 && !yes {
         bail!(
-            "nothing was done: add --yes to give up {given_up} messages for good, or choose another --from"
+            "nothing was done: add --yes to give up {given_up} messages permanently, or choose another --from"
         );
     }
     let act = act.act(
@@ -92,27 +92,28 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         .accept_loss(&stream, state.created_ns, behind, (Wake::Streams, &act))
         .await?
     {
-        bail!("{stream}: somebody else accepted it meanwhile");
+        bail!("{stream}: another operator accepted the loss in the meantime");
     }
     println!(
-        "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided anew",
+        "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided again",
         waiting.count
     );
     Ok(())
 }
 
-/// Where the messages begin that were not folded.
+/// Returns the position of the first message that was not folded.
 fn unfolded(loss: &Loss, cursor: &Cursor) -> From {
     match loss.kind.as_str() {
-        // Another stream: everything in it is new.
+        // This is another stream: everything in it is new.
         "recreated" => From::Seq(1),
-        // The same events in part, under sequences that do not tell: what was stored after the newest one we folded is new.
+        // The stream holds some of the same events under sequences that prove nothing. A message stored after the newest
+        // folded one is new.
         "rewound" | "replaced" => From::StoredAfter(cursor.newest_folded_ns()),
         _ => From::Seq(cursor.last_seq.unsigned_abs() + 1),
     }
 }
 
-/// In a stream that was copied into a new one, old messages would count a second time.
+/// Fails for a stream that was copied into a new one: its old messages would count a second time.
 async fn refuse_a_copy(bus: &Bus, stream: &str, cursor: &Cursor, first: Option<&Stored>) -> Result<()> {
     let Some(first) = first else { return Ok(()) };
     let copied = first.headers.windows(COPIED.len()).any(|part| part == COPIED);
@@ -123,18 +124,18 @@ async fn refuse_a_copy(bus: &Bus, stream: &str, cursor: &Cursor, first: Option<&
     let later = bus.waiting(stream, From::StoredAfter(newest)).await?;
     let hint = match later.first {
         Some(later) if !copied => format!(
-            "the first one stored after the newest that was folded is {}: `--from {}`",
+            "the first message stored after the newest folded one is {}: `--from {}`",
             later.seq, later.seq
         ),
         _ => "`--from 1` counts all of them".to_owned(),
     };
     bail!(
-        "nothing was done: {stream} holds messages that may have been folded before it was made again ({}). Say where the \
-         fold goes on: {hint}",
+        "nothing was done: {stream} holds messages that may have been folded before the stream was created again ({}). Set \
+         where the fold goes on: {hint}",
         if copied {
             "they were copied from another stream"
         } else {
-            "its first one was stored before the newest that was folded"
+            "its first message was stored before the newest folded one"
         }
     )
 }
@@ -147,10 +148,10 @@ fn tell(unfolded: &Waiting, waiting: &Waiting, given_up: u64) -> String {
     let twice = waiting.count.saturating_sub(unfolded.count);
     let twice = match twice {
         0 => String::new(),
-        _ => format!("; {twice} of them were folded before, and count again"),
+        _ => format!("; {twice} of them were folded before and count again"),
     };
     format!(
-        "{given_up} messages that are there are given up; {} wait{first}{twice}",
+        "{given_up} stored messages are given up; {} wait{first}{twice}",
         waiting.count
     )
 }

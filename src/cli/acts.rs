@@ -1,6 +1,6 @@
-//! `rolekeeper acts`: what operators did, and why.
+//! `rolekeeper acts`: the acts of operators and their reasons.
 //!
-//! Owns the table and the lines of JSON. Must never print a control character: reasons are what operators typed.
+//! Owns the table and the lines of JSON. Must never print a control character: operators typed the reasons by hand.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -15,7 +15,7 @@ use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Acted;
 
-/// The newest come first: when, which operator, what, what came of it, and why.
+/// Shows the newest acts first: time, operator, command, outcome and reason.
 #[derive(Args, Debug)]
 pub(super) struct ActsArgs {
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(super) struct ActsArgs {
     /// Most acts to show
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// One JSON object a line: `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
+    /// One JSON object per line: `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
     #[arg(long)]
     json: bool,
 }
@@ -44,7 +44,7 @@ pub(super) async fn run(args: ActsArgs) -> Result<()> {
         writeln!(text, "{}", if json { line(act, &at) } else { sentence(act, &at) })?;
     }
     match std::io::stdout().write_all(text.as_bytes()) {
-        // The reader has seen enough.
+        // The reader closed the pipe: not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output"),
     }

@@ -1,6 +1,6 @@
-//! `rolekeeper adopt`: taking over users who held a role before rolekeeper came.
+//! `rolekeeper adopt`: adopts users who held a role before rolekeeper was deployed.
 //!
-//! Owns that this happens on purpose only: nobody is adopted without being named, or `--all-known`.
+//! Owns that this happens on purpose only: a user is adopted only by name or with `--all-known`.
 
 use std::io::BufRead as _;
 
@@ -13,10 +13,10 @@ use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::Store;
 use rolekeeper_domain::ids::UserId;
 
-/// Users typed on the command line that the act names.
+/// Most user ids from the command line that the recorded act lists.
 const NAMED_AT_MOST: usize = 100;
 
-/// From then on the role is taken from them when the rules say so.
+/// Adopts users: from then on, rolekeeper revokes the role from them when the rules require it.
 #[derive(Args, Debug)]
 pub(super) struct AdoptArgs {
     #[command(flatten)]
@@ -24,16 +24,16 @@ pub(super) struct AdoptArgs {
     /// The role, as the rules name it
     #[arg(long, default_value = "playlist_editor")]
     role: String,
-    /// A user to take over; may be repeated
+    /// A user to adopt; may be repeated
     #[arg(long = "user", value_name = "USER_ID")]
     users: Vec<String>,
-    /// A file with one user id a line, or - for standard input
+    /// A file with one user id per line, or - for standard input
     #[arg(long, value_name = "FILE")]
     users_file: Option<String>,
-    /// Everybody who was seen to hold the role and is not taken over yet
+    /// All users who were seen to hold the role and are not adopted yet
     #[arg(long, conflicts_with_all = ["users", "users_file"])]
     all_known: bool,
-    /// Take over holders of a role that no rule in force names: it is taken from them once a rule does
+    /// Adopt holders of a role that no rule in force names: the role is revoked from them once a rule requires it
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
         users.extend(read(&path)?);
     }
     if users.is_empty() && !all_known {
-        bail!("nobody named: give --user, --users-file or --all-known");
+        bail!("no user is named: give --user, --users-file or --all-known");
     }
     for user in &users {
         UserId::parse(user.as_str())
@@ -74,12 +74,13 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
     }
     let adopted = store.adopt(&role, named, &act).await?;
     println!(
-        "{adopted} taken over for {role}; each is looked at next, and loses the role if the rules say so"
+        "{adopted} users adopted for {role}; each is reconciled next, and loses the role if the rules require it"
     );
     Ok(())
 }
 
-/// Refuses a role that no rule in force names: most likely a slip. Before the first rules are in force any role will do.
+/// Refuses a role that no rule in force names: most likely a typing error. Before the first rules are in force, any role is
+/// accepted.
 async fn known(store: &Store, role: &str) -> Result<()> {
     let Some(in_force) = store.rules_in_force().await? else {
         return Ok(());
@@ -94,7 +95,7 @@ async fn known(store: &Store, role: &str) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "--role {role}: no rule in force names this role, so nobody is taken over; the rules name: {}. For a role that a rule \
+        "--role {role}: no rule in force names this role, so no user is adopted; the rules name: {}. For a role that a rule \
          will name later: --force",
         roles.join(", ")
     )

@@ -1,6 +1,7 @@
-//! `rolekeeper announce`: changes of roles that the stream lost are sent again.
+//! `rolekeeper announce`: sends role changes again that the stream lost.
 //!
-//! Owns from when on. Must never send by itself: the worker that announces does, in the order of the changes.
+//! Owns the time from which changes are sent again. Must never send by itself: the announcing worker sends, in the order of
+//! the changes.
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -11,13 +12,13 @@ use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use rolekeeper_domain::date;
 
-/// Sends announced changes of roles again, for a stream `ROLE_CHANGES` that lost them. Those that the stream still holds
-/// come a second time, under the same message ids.
+/// Sends announced role changes again, for a stream `ROLE_CHANGES` that lost them. Changes that the stream still holds
+/// are sent a second time, under the same message ids.
 #[derive(Args, Debug)]
 pub(super) struct AnnounceArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// From changes completed at this time on, such as 2026-11-23T10:00:00Z; `start` for all
+    /// Send changes completed at this time or later, such as 2026-11-23T10:00:00Z; `start` for all
     #[arg(long)]
     from: String,
     #[command(flatten)]
@@ -33,6 +34,6 @@ pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
     let database = args.database.checked()?;
     let act = args.act.act("announce", json!({"from": args.from}));
     let changes = app::connect(&database).await?.announce_again(from, &act).await?;
-    println!("{changes} changes are sent again, in their order");
+    println!("{changes} changes are queued to be announced again, in their order");
     Ok(())
 }

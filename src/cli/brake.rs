@@ -1,6 +1,6 @@
-//! `rolekeeper brake`: what is held, and what becomes of it.
+//! `rolekeeper brake`: shows held changes, and releases or drops them.
 //!
-//! Owns that a mass of changes goes on, or is given up, only because a person said so.
+//! Owns that a mass of changes is written, or given up, only by an act of the operator.
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -14,12 +14,12 @@ use rolekeeper_domain::act::Act;
 use rolekeeper_domain::brake::{GONE_WINDOW, word};
 use rolekeeper_domain::plan::Change;
 
-/// Shows what is held, unless told what to do with it.
+/// Shows the held changes; with a subcommand, releases or drops them.
 #[derive(Args, Debug)]
 pub(super) struct BrakeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Held users shown of each kind
+    /// Most held users to show of each kind
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32))]
     show: u32,
     #[command(subcommand)]
@@ -28,17 +28,17 @@ pub(super) struct BrakeArgs {
 
 #[derive(Debug, Subcommand)]
 enum Deed {
-    /// Let those held pass: each is decided anew, and what is still due is written
+    /// Release held changes: each is decided again, and a change that is still due is written
     Release {
-        /// Which changes
+        /// The kind of changes
         #[arg(value_enum)]
         changes: Held,
         #[command(flatten)]
         act: ActArgs,
     },
-    /// Give up for good what is held: holders keep the role until `adopt`; grants must be earned anew
+    /// Give up held changes permanently: holders keep the role until `adopt`; users must qualify again for a dropped grant
     Drop {
-        /// Which changes
+        /// The kind of changes
         #[arg(value_enum)]
         changes: Changes,
         #[command(flatten)]
@@ -51,12 +51,12 @@ enum Held {
     Revokes,
     Grants,
     Restores,
-    /// Users whom Auth0 does not know
+    /// Users unknown to Auth0
     Gone,
 }
 
 impl Held {
-    /// The changes that are held; none for users, who are not changed.
+    /// Returns the kind of held changes; none for users unknown to Auth0, where no role changes.
     fn changes(self) -> Option<Changes> {
         match self {
             Self::Revokes => Some(Changes::Revokes),
@@ -111,11 +111,9 @@ impl Changes {
 
     fn dropped(self) -> &'static str {
         match self {
-            Self::Revokes => "they keep the role and are left alone until `rolekeeper adopt`",
-            Self::Grants => "they do not get the role until they fall below the line and earn it anew",
-            Self::Restores => {
-                "the roles of other clients stay as they are; correct them by hand where one is missing"
-            }
+            Self::Revokes => "they keep the role and rolekeeper does not revoke it until `rolekeeper adopt`",
+            Self::Grants => "they do not get the role until they fall below the threshold and qualify again",
+            Self::Restores => "the roles of other clients stay as they are; add a missing role by hand",
         }
     }
 }
@@ -131,7 +129,7 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
                 return release_gone(&store, &act).await;
             };
             let act = act.act("brake release", json!({"changes": changes.word()}));
-            // Who waits and was not looked at is not among the held.
+            // Waiting users without an attempt so far are not held yet.
             let wait = changes.state(&store, 0).await?.waiting;
             let released = changes.release(&store, &act).await?;
             (changes, released.map(|users| released_text(users, wait)))
@@ -155,11 +153,11 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
     Ok(())
 }
 
-/// What is said of users who wait and were not held when a brake is dropped.
+/// Returns the text about users who were waiting, but not held, when a brake is dropped.
 fn not_held(wait: i64) -> String {
     if wait > 0 {
         format!(
-            "; {wait} more wait that were not held, and are not given up: they count anew, and beyond the limit they are held"
+            "; {wait} waiting users were not held and are not given up: their changes count again, and are held above the limit"
         )
     } else {
         String::new()
@@ -169,23 +167,23 @@ fn not_held(wait: i64) -> String {
 fn released_text(users: u64, wait: i64) -> String {
     let more = if wait > 0 {
         format!(
-            "; {wait} more wait that were not held: they count anew, and beyond the limit they are held again. To let more pass at \
-             once: rolekeeper limits set"
+            "; {wait} waiting users were not held: their changes count again, and are held above the limit. To allow more changes \
+             at once: rolekeeper limits set"
         )
     } else {
         String::new()
     };
     format!(
-        "{users} users released: each is decided anew, and what is still due is written as the rate limit allows{more}"
+        "{users} users released: each is decided again, and a change that is still due is written as the rate limit allows{more}"
     )
 }
 
 async fn release_gone(store: &Store, act: &Act) -> Result<()> {
     match store.release_gone(GONE_WINDOW, act).await? {
         Some(users) => println!(
-            "gone: {users} users released: Auth0 is asked for each again, and those it does not know are marked as gone"
+            "gone: {users} users released: each is read again at Auth0, and users unknown to Auth0 are marked as gone"
         ),
-        None => bail!("gone: the brake is not engaged, nobody is held"),
+        None => bail!("gone: the brake is not engaged, no user is held"),
     }
     Ok(())
 }
@@ -209,7 +207,7 @@ fn print_gone(brake: &GoneBrake) {
     };
     let (users, known) = brake.counted.unwrap_or_default();
     println!(
-        "gone: engaged since {since}, when Auth0 had said of {users} users that it does not know them, of {known} known; {} held",
+        "gone: engaged since {since}, when Auth0 had reported {users} of {known} known users as unknown; {} held",
         brake.held
     );
     for user in &brake.first {
@@ -220,7 +218,7 @@ fn print_gone(brake: &GoneBrake) {
         println!("  and {rest} more");
     }
     println!(
-        "  rolekeeper brake release gone   asks Auth0 for these again, and marks those it does not know"
+        "  rolekeeper brake release gone   reads these users again at Auth0, and marks the unknown ones as gone"
     );
 }
 
@@ -242,7 +240,7 @@ fn print(changes: Changes, brake: &BrakeState) {
     let sign = match changes {
         Changes::Grants => "+",
         Changes::Revokes => "-",
-        // Each role has its own.
+        // Each restored role has its own sign.
         Changes::Restores => "",
     };
     for (user, roles) in &brake.first {
@@ -253,6 +251,6 @@ fn print(changes: Changes, brake: &BrakeState) {
     if rest > 0 {
         println!("  and {rest} more");
     }
-    println!("  rolekeeper brake release {what}   lets these pass; each is decided anew");
-    println!("  rolekeeper brake drop {what}      gives them up for good");
+    println!("  rolekeeper brake release {what}   releases these; each is decided again");
+    println!("  rolekeeper brake drop {what}      gives these up permanently");
 }

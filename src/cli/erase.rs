@@ -1,6 +1,6 @@
-//! `rolekeeper erase`: a person is erased for good.
+//! `rolekeeper erase`: erases a user permanently.
 //!
-//! Owns what the person at the keyboard is told. Must never erase without the key: nothing would keep late events out.
+//! Owns the report to the operator. Must never erase without the key: nothing would keep late events out.
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
@@ -10,8 +10,8 @@ use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ErasureArgs};
 use rolekeeper_domain::ids::UserId;
 
-/// Removes everything that is kept about the user and drops what names them later. It cannot be undone. Delete the user at
-/// Auth0 first.
+/// Removes all stored data about the user, and drops later events and records that name the user. It cannot be undone.
+/// Delete the user at Auth0 first.
 #[derive(Args, Debug)]
 pub(super) struct EraseArgs {
     #[command(flatten)]
@@ -35,11 +35,11 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     let (database, key) = erasure.checked(&database)?;
     let key = key.context("ERASURE_KEY: not set")?;
     checked(&user)?;
-    // The person is named by the pseudonym.
+    // The recorded act names the user by the pseudonym only.
     let act = act.act("erase", json!({}));
     let erased = app::connect(&database).await?.erase(&user, &key, &act).await?;
     println!(
-        "{user}: erased{}; {} rows removed or made anonymous. What names the user from now on is dropped. \
+        "{user}: erased{}; {} rows removed or made anonymous. Later events and records that name the user are dropped. \
          Messages in the streams stay until their retention ends.",
         if erased.before { " again" } else { "" },
         erased.rows
@@ -47,7 +47,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what cannot be an id, before anything is done with it.
+/// Refuses a text that cannot be a user id, before it is used.
 pub(super) fn checked(user: &str) -> Result<()> {
     UserId::parse(user).map_err(|expected| anyhow!("user \"{}\": {expected}", user.escape_debug()))?;
     Ok(())

@@ -1,6 +1,6 @@
-//! `rolekeeper export`: everything that is kept about a person, for their request to see it.
+//! `rolekeeper export`: prints all stored data about a user, for a request to see it.
 //!
-//! Owns the form: one JSON object on standard output. Must never change anything.
+//! Owns the format: one JSON object on standard output. Must never change anything.
 
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use super::erase::checked;
 use crate::app;
 use crate::config::DatabaseArgs;
 
-/// Prints one JSON object: `user_id`, and `tables` with all rows that name the user. Exit code 1 when nothing is kept.
+/// Prints one JSON object: `user_id`, and `tables` with all rows that name the user. Exit code 1 when nothing is stored.
 #[derive(Args, Debug)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(super) async fn run(args: ExportArgs) -> Result<ExitCode> {
     }
     let shown = serde_json::to_string_pretty(&json!({"user_id": user, "tables": tables}))?;
     match writeln!(std::io::stdout(), "{shown}") {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         other => other.context("standard output")?,
     }

@@ -1,6 +1,6 @@
-//! `rolekeeper forgive`: playlists of which more plays were taken back than were counted.
+//! `rolekeeper forgive`: resets playlists with more retracted than counted plays.
 //!
-//! Owns that this happens on purpose only: each playlist is named, or `--all`.
+//! Owns that this happens on purpose only: each playlist is named, or `--all` is given.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::app;
 use crate::config::{ByArgs, DatabaseArgs};
 
-/// Sets counts that lie below 0 to 0, so that the next play counts. A retraction whose play is still to come is forgiven too,
-/// and that play will count.
+/// Sets counts below 0 to 0, so that the next play counts. A retraction whose play has not arrived yet is forgiven too, and
+/// that play will count.
 #[derive(Args, Debug)]
 pub(super) struct ForgiveArgs {
     #[command(flatten)]
@@ -18,10 +18,10 @@ pub(super) struct ForgiveArgs {
     /// A playlist; may be repeated
     #[arg(long = "playlist", value_name = "ID")]
     playlists: Vec<String>,
-    /// Every playlist below 0
+    /// All playlists below 0
     #[arg(long, conflicts_with = "playlists")]
     all: bool,
-    /// Why; kept with the act, see `rolekeeper acts`
+    /// The reason; stored with the act, see `rolekeeper acts`
     #[arg(long, value_name = "TEXT")]
     why: String,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
         by,
     } = args;
     if playlists.is_empty() && !all {
-        bail!("no playlist was named: give --playlist or --all");
+        bail!("no playlist is named: give --playlist or --all");
     }
     let store = app::connect(&database.checked()?).await?;
     let named = (!all).then_some(playlists.as_slice());

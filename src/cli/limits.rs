@@ -1,7 +1,7 @@
-//! `rolekeeper limits`: what may be written at Auth0, and how much.
+//! `rolekeeper limits`: limits of writes at Auth0 that hold for all workers.
 //!
-//! Owns what is shown of limits, and that a change names who made it and why. Must never show a worker's own setting as if
-//! it held for all.
+//! Owns the output about limits, and that a change names its operator and its reason. Must never show a worker's own setting
+//! as if it held for all workers.
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use crate::config::{ByArgs, DatabaseArgs};
 use crate::store::Store;
 use rolekeeper_domain::limits::Limit;
 
-/// Shows the limits that hold for all workers, and what workers tighten by their own settings, unless told to set one.
+/// Shows the limits that hold for all workers, and the limits that workers tighten by their own settings; `set` changes one.
 #[derive(Args, Debug)]
 pub(super) struct LimitsArgs {
     #[command(flatten)]
@@ -23,13 +23,13 @@ pub(super) struct LimitsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Deed {
-    /// Set a limit; workers take it over within seconds
+    /// Set a limit; it takes effect on all workers within seconds
     Set {
-        /// Which one, as `rolekeeper limits` shows it
+        /// The name of the limit, as `rolekeeper limits` shows it
         name: String,
-        /// Its value: `on` or `off` for `writes`, else a number
+        /// The new value: `on` or `off` for `writes`, else a number
         value: String,
-        /// Why; kept with the change
+        /// The reason; stored with the change
         #[arg(long, value_name = "TEXT")]
         why: String,
         #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) async fn run(args: LimitsArgs) -> Result<()> {
             );
             store.set_limit(limit, value, &act).await?;
             println!(
-                "{name} = {}: workers take it over within seconds",
+                "{name} = {}: takes effect on all workers within seconds",
                 limit.show(value)
             );
             Ok(())

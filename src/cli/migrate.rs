@@ -1,7 +1,7 @@
-//! `rolekeeper migrate`: database and streams.
+//! `rolekeeper migrate`: brings database and streams to the state that this version needs.
 //!
 //! Owns the order: database first, since a worker refuses an old schema. Must be safe to repeat, and must never narrow a
-//! stream that an operator has widened unless told to.
+//! stream that an operator has widened, unless `--narrow` is given.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::app;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Limits, ROLE_CHANGES, StreamState};
 use crate::config::{MigrateArgs, StreamLimits, StreamsConfig};
 
-/// A stored play, in bytes, where the stream holds too few to tell.
+/// Assumed bytes of a stored play, where the stream holds too few for an average.
 const EVENT_BYTES: f64 = 330.0;
-/// From so many messages on their average is taken.
+/// Fewest messages in the stream for their average size to be used.
 const ENOUGH_MESSAGES: u64 = 1_000;
-/// What trimming always keeps, in seconds: the floor, or the duplicate window and its margin, and a round of trimming.
+/// Seconds of events that trimming always keeps: the floor, or the duplicate window and its margin, and one round of trimming.
 const ALWAYS_KEPT_S: f64 = 16.0 * 60.0;
 const DAY_S: f64 = 86_400.0;
 
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
         .await
         .with_context(|| {
             format!(
-                "NATS: no server of NATS_URL answered within 10 s{}",
+                "NATS: no server of NATS_URL responded within 10 s{}",
                 bus.why_unconnected()
             )
         })??;
@@ -91,22 +91,22 @@ async fn ensure(bus: &Bus, name: &'static str, limits: StreamLimits, streams: &S
     }
     anyhow::ensure!(
         state.differences.is_empty(),
-        "cannot be brought in order: {}",
+        "the stream cannot be corrected: {}",
         state.differences.join("; ")
     );
     Ok(())
 }
 
-/// What to do about a stream that can never be trimmed.
+/// Returns the instructions for a stream that can never be trimmed.
 fn way_out(name: &str) -> String {
     format!(
-        "has deny_purge, which JetStream never takes off: it runs untrimmed, and what is folded stays until it is as old as \
-         the stream's limit. Way out, in a quiet hour: stop the publishers, wait until rolekeeper_fold_lag_messages is 0, \
-         `nats stream rm {name}`, `rolekeeper migrate`, `rolekeeper accept-stream {name}`, start the publishers"
+        "has deny_purge, which JetStream never removes: the stream is not trimmed, and a folded message stays until it reaches \
+         the stream's age limit. To correct this, in a quiet hour: stop the publishers, wait until rolekeeper_fold_lag_messages \
+         is 0, `nats stream rm {name}`, `rolekeeper migrate`, `rolekeeper accept-stream {name}`, start the publishers"
     )
 }
 
-/// How much room so many events a second need.
+/// Returns the text about the room that this rate of events needs.
 fn need(rate: i64, state: &StreamState) -> String {
     let event = if state.messages >= ENOUGH_MESSAGES {
         state.bytes as f64 / state.messages as f64
@@ -117,7 +117,7 @@ fn need(rate: i64, state: &StreamState) -> String {
     let mib = |seconds: f64| (a_second * seconds / f64::from(1 << 20)).ceil();
     format!(
         "{rate} events a second of {event:.0} bytes need {} MiB at least (16 minutes are always kept), {} MiB for a fold that \
-         stands still for a day, {} MiB for 7 days of folded events; the stream may hold {} MiB, {:.1} hours of them",
+         stands still for a day, {} MiB for 7 days of folded events; the stream may hold {} MiB, which is {:.1} hours of events",
         mib(ALWAYS_KEPT_S),
         mib(DAY_S),
         mib(7.0 * DAY_S),

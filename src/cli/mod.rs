@@ -1,6 +1,6 @@
 //! The commands.
 //!
-//! Owns what a person types and reads. Must never decide what a stage decides.
+//! Owns the command line and its output. Must never make a decision that belongs to a stage.
 
 mod accept_promoted;
 mod accept_stream;
@@ -30,10 +30,10 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::config::{LogArgs, MigrateArgs, ServeArgs, without_empty_variables};
 use crate::{app, telemetry};
 
-/// Longest wait for what runs on a thread of its own, once the command has ended.
+/// Longest wait for blocking threads after the command has ended.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(1);
 
-/// Keeps roles in Auth0 in step with what users do.
+/// Assigns roles in Auth0 from the activity of users.
 #[derive(Debug, Parser)]
 #[command(name = "rolekeeper", version, about, max_term_width = 110)]
 struct Cli {
@@ -47,39 +47,39 @@ struct Cli {
 enum Command {
     /// Run a worker: webhook, fold, reconcile, announce
     Serve(Box<ServeArgs>),
-    /// Bring database and streams to what this version needs
+    /// Bring database and streams to the state that this version needs
     Migrate(MigrateArgs),
-    /// Take over users who hold a role already, so that it can be taken from them
+    /// Adopt users who already hold a role, so that rolekeeper may revoke it
     Adopt(adopt::AdoptArgs),
-    /// Show the changes of roles that are held, and release or drop them
+    /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
     /// Show the rules in force, or put others in force
     Rules(rules::RulesArgs),
-    /// Show what may be written at Auth0 and how much, or change it
+    /// Show or change the limits of writes at Auth0
     Limits(limits::LimitsArgs),
-    /// Stop writing roles; counting goes on
+    /// Stop writing roles; counting continues
     Pause(pause::PauseArgs),
-    /// Go on writing roles
+    /// Continue writing roles after a pause
     Resume(pause::ResumeArgs),
-    /// Accept that events of a stream are lost, and go on behind the loss
+    /// Accept that events of a stream are lost, and continue after the loss
     AcceptStream(accept_stream::AcceptArgs),
-    /// Make the message right behind a stream's cursor a dead letter, where its fold cannot get past it
+    /// Make the message directly after a stream's cursor a dead letter, where the fold cannot get past it
     Skip(skip::SkipArgs),
-    /// Send changes of roles again that the stream ROLE_CHANGES lost
+    /// Send role changes again that the stream ROLE_CHANGES lost
     Announce(announce::AnnounceArgs),
-    /// Show users nobody looks at until a person has acted
+    /// Show parked users: users who wait for the operator
     Parked(parked::ParkedArgs),
-    /// Make parked users due again, now
+    /// Return parked users to the work queue
     Requeue(requeue::RequeueArgs),
-    /// Show the tenant that the database belongs to, or give the database to another one
+    /// Show the tenant that the database belongs to, or move the database to another tenant
     Tenant(tenant::TenantArgs),
-    /// Set playlists to 0 of which more plays were taken back than were counted
+    /// Set playlists to 0 that have more retracted than counted plays
     Forgive(forgive::ForgiveArgs),
-    /// Show what operators did, and why
+    /// Show the acts of operators and their reasons
     Acts(acts::ActsArgs),
-    /// Print everything that is kept about a user
+    /// Print all stored data about a user
     Export(export::ExportArgs),
-    /// Erase a user for good: all that is kept, and all that comes later
+    /// Erase a user permanently: all stored data, and all data that arrives later
     Erase(erase::EraseArgs),
     /// Print the description of the data API (OpenAPI 3.1)
     Openapi(openapi::OpenapiArgs),
@@ -129,7 +129,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     });
-    // A file that is being read may never return.
+    // A blocking read of a file may never return.
     runtime.shutdown_timeout(SHUTDOWN_WITHIN);
     ended
 }

@@ -1,6 +1,6 @@
 //! `openapi`: prints the description of the data API, without a server.
 //!
-//! Owns nothing but the printing. Must never differ from what a worker with the same genres serves.
+//! Owns the printing only. Must never differ from the description that a worker with the same genres serves.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use clap::Args;
 use crate::config::{DEFAULT_GENRES, genres};
 use crate::http::api;
 
-/// Prints the description.
+/// Prints the description of the data API.
 #[derive(Args, Debug)]
 pub(super) struct OpenapiArgs {
     /// Genres that users choose from, separated by commas

@@ -1,7 +1,7 @@
-//! `rolekeeper parked`: who waits for a person, and why.
+//! `rolekeeper parked`: users who wait for the operator, and the reasons.
 //!
 //! Owns the table and the lines of JSON. Must never print a profile, and never a control character: the reasons quote
-//! what others sent.
+//! text from outside.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -16,7 +16,7 @@ use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Parked;
 
-/// The longest parked come first. A display name that Auth0 refused is shown too; it keeps nothing else waiting.
+/// Shows the longest parked users first. A display name that Auth0 refused is shown too; it delays nothing else of the user.
 #[derive(Args, Debug)]
 pub(super) struct ParkedArgs {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(super) struct ParkedArgs {
     /// Most users to show
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// One JSON object a line: `user_id`, `parked_at`, `attempts`, `why`
+    /// One JSON object per line: `user_id`, `parked_at`, `attempts`, `why`
     #[arg(long)]
     json: bool,
 }
@@ -39,7 +39,7 @@ pub(super) async fn run(args: ParkedArgs) -> Result<()> {
     let parked = store.parked(i64::from(limit)).await?;
     let shown = if json { lines(&parked)? } else { table(&parked)? };
     match std::io::stdout().write_all(shown.as_bytes()) {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
         other => other.context("standard output")?,
     }
@@ -68,7 +68,7 @@ fn lines(parked: &[Parked]) -> Result<String> {
 
 fn table(parked: &[Parked]) -> Result<String> {
     if parked.is_empty() {
-        return Ok("nobody is parked\n".to_owned());
+        return Ok("no user is parked\n".to_owned());
     }
     let width = parked.iter().map(|one| one.user.chars().count()).max();
     let width = width.unwrap_or_default().max("user".len());

@@ -1,6 +1,6 @@
-//! `rolekeeper pause` and `rolekeeper resume`: an operator stops the writing, and lets it go on.
+//! `rolekeeper pause` and `rolekeeper resume`: an operator stops and restarts the writing of roles.
 //!
-//! Owns what is said about it. Must never end what is in hand.
+//! Owns the output about it. Must never end work in flight.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -10,20 +10,20 @@ use crate::app;
 use crate::config::{ActArgs, ByArgs, DatabaseArgs};
 use crate::store::Resumed;
 
-/// Looks and writes stop, on all workers and across restarts; counting goes on.
+/// Stops reads and writes of users at Auth0, on all workers and across restarts; counting continues.
 #[derive(Args, Debug)]
 pub(super) struct PauseArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Why, for whoever finds it paused
+    /// The reason, for other operators
     #[arg(long, visible_alias = "why", value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
     by: ByArgs,
 }
 
-/// Looks and writes go on. Where they were stopped because another program wrote under our client id, or where
-/// role changes were announced that this database does not know, --why is needed.
+/// Continues reads and writes of users at Auth0. --why is required where they were stopped because another program wrote
+/// under our client id, or where role changes were announced that this database does not know.
 #[derive(Args, Debug)]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
@@ -37,12 +37,12 @@ pub(super) async fn pause(args: PauseArgs) -> Result<()> {
     let store = app::connect(&database.checked()?).await?;
     let act = by.act("pause", json!({}), reason.clone());
     match store.pause(reason.as_deref(), &act).await? {
-        Some(0) => println!("paused: nothing is written until `rolekeeper resume`; counting goes on"),
+        Some(0) => println!("paused: nothing is written until `rolekeeper resume`; counting continues"),
         Some(in_hand) => println!(
-            "paused: {in_hand} users are in hand and come to their end, then nothing is written until `rolekeeper resume`; \
-             counting goes on"
+            "paused: {in_hand} users are in flight and are finished, then nothing is written until `rolekeeper resume`; \
+             counting continues"
         ),
-        None => println!("paused already"),
+        None => println!("already paused"),
     }
     Ok(())
 }
@@ -55,11 +55,11 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<()> {
         Resumed::NotPaused => bail!("not paused, nothing to resume"),
         Resumed::Forgotten(unknown) => bail!(
             "nothing was done: {unknown} role changes were announced that this database does not know, so it was restored from a \
-             backup or is another one. See that it is the right one, then repeat with --why TEXT"
+             backup or is another database. Check that it is the right one, then repeat with --why TEXT"
         ),
         Resumed::NeedsReason => bail!(
-            "still paused: another program wrote roles under our own client id (`rolekeeper acts` names the record). Find out \
-             which one, give it a client of its own, then repeat with --why TEXT"
+            "still paused: another program wrote roles under our own client id (`rolekeeper acts` names the record). Find the \
+             program, give it its own client, then repeat with --why TEXT"
         ),
     }
     Ok(())

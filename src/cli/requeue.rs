@@ -1,7 +1,7 @@
-//! `rolekeeper requeue`: parked users are due again, once a person has mended what parked them.
+//! `rolekeeper requeue`: returns parked users to the work queue, after the operator has corrected the cause.
 //!
-//! Owns that nobody is woken who was not named, or meant by `--all`. Must never decide anything: each is looked at and
-//! may be parked again.
+//! Owns that only named users, or all with `--all`, are requeued. Must never decide anything: each user is reconciled and may
+//! be parked again.
 
 use std::process::ExitCode;
 
@@ -13,13 +13,13 @@ use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use rolekeeper_domain::ids::UserId;
 
-/// They are looked at next, as if they had never failed; a display name that was refused is sent again. Exit code 1
-/// when none of those named was parked.
+/// Requeues parked users: they are reconciled next, with their failures forgotten; a refused display name is sent again.
+/// Exit code 1 when none of the named users was parked.
 #[derive(Args, Debug)]
 pub(super) struct RequeueArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Users to make due; may be repeated
+    /// Users to requeue; may be repeated
     #[arg(
         long = "user",
         value_name = "USER_ID",
@@ -28,7 +28,7 @@ pub(super) struct RequeueArgs {
         conflicts_with = "all"
     )]
     users: Vec<String>,
-    /// Everybody who is parked
+    /// All parked users
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
     users.sort_unstable();
     users.dedup();
     let named = (!all).then_some(users.as_slice());
-    // Which users is added where it is known.
+    // The store adds the users that were requeued.
     let act = act.act("requeue", json!({}));
     let requeued = app::connect(&database).await?.requeue(named, &act).await?;
     println!("{} requeued", requeued.len());

@@ -1,6 +1,6 @@
 //! `rolekeeper rules`: the rules in force.
 //!
-//! Owns what is shown of them. Must never put rules in force past the checks that a worker's rules file passes.
+//! Owns the output about them. Must never put rules in force without the checks that a worker's rules file passes.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use rolekeeper_domain::act::Act;
 use rolekeeper_domain::rule::Versioned;
 use rolekeeper_domain::rule::offer::{Verdict, changes};
 
-/// Shows the rules in force, or puts others in force.
+/// Shows the rules in force, or puts a rules file in force.
 #[derive(Args, Debug)]
 pub(super) struct RulesArgs {
     #[command(flatten)]
@@ -26,13 +26,13 @@ pub(super) struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum Deed {
-    /// Show the rules in force, since when, and how far users were compared with them
+    /// Show the rules in force, since when they are, and how far users were compared with them
     Show,
     /// Put a rules file in force; its version must be higher than that of the rules in force
     Apply {
         /// The rules file (TOML)
         file: PathBuf,
-        /// Also when running workers do not know the format of the file: they stand back
+        /// Apply also when running workers do not know the format of the file; these workers then stand by
         #[arg(long)]
         force: bool,
         #[command(flatten)]
@@ -88,7 +88,7 @@ async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Re
         println!("  {line}");
     }
     println!(
-        "workers take it over within seconds; users whom it affects are found slice by slice (`rolekeeper rules show`)"
+        "it takes effect on all workers within seconds; affected users are found slice by slice (`rolekeeper rules show`)"
     );
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! `rolekeeper skip`: past one message that stops a fold.
+//! `rolekeeper skip`: moves a fold past one message that stops it.
 //!
-//! Owns the check that the fold does not get past the message by itself. Must never skip any message but the one right
-//! behind the cursor, nor one of a fold that moves.
+//! Owns the check that the fold does not get past the message by itself. Must never skip a message other than the one
+//! directly after the cursor, nor a message of a fold that moves.
 
 use std::time::Duration;
 
@@ -16,25 +16,25 @@ use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
 use crate::store::{Cursor, DeadLetter, Store, Wake};
 use rolekeeper_domain::event::Reason;
 
-/// A fold that works moves its cursor within so long while a message waits.
+/// Longest time in which a working fold moves its cursor while a message waits.
 const WATCHED_FOR: Duration = Duration::from_secs(5);
-/// How often the cursor is looked at meanwhile.
+/// Time between two reads of the cursor while the fold is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The message becomes a dead letter with the reason `skipped`, and the fold goes on behind it.
+/// Skips a message: it becomes a dead letter with the reason `skipped`, and the fold continues after it.
 #[derive(Args, Debug)]
 pub(super) struct SkipArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     bus: BusArgs,
-    /// The stream whose fold does not get on
+    /// The stream whose fold stands still
     #[arg(value_parser = STREAMS)]
     stream: String,
-    /// Sequence of the message: the one right behind the cursor
+    /// Sequence of the message: the one directly after the cursor
     #[arg(value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     seq: u64,
-    /// Why it is skipped; kept with the message
+    /// The reason; stored with the message
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     why: String,
     #[command(flatten)]
@@ -66,12 +66,12 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
     let next = cursor.last_seq.unsigned_abs() + 1;
     if seq != next {
         bail!(
-            "{stream}: only the message right behind the cursor can be skipped, which is {next}, not {seq}"
+            "{stream}: only the message directly after the cursor can be skipped, which is {next}, not {seq}"
         );
     }
     let state = bus.stream_state(&stream).await?;
     if state.created_ns != cursor.created_ns {
-        bail!("{stream} was made again since it was folded; start a worker, which finds the loss");
+        bail!("{stream} was created again since it was folded; start a worker, which reports the loss");
     }
     let Some(stored) = bus.fetch(&stream, Which::At(seq)).await? else {
         bail!("{stream} has no message {seq} (it ends at {})", state.last_seq);
@@ -92,7 +92,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         .skip(&stream, &cursor, &letter, (Wake::Streams, &act))
         .await?
     {
-        bail!("{stream}: the cursor moved meanwhile; nothing was skipped");
+        bail!("{stream}: the cursor moved in the meantime; nothing was skipped");
     }
     println!(
         "skipped: message {seq} of {stream} (subject {subject}, {} bytes) is a dead letter; the fold goes on at {}",
@@ -105,7 +105,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
 /// Fails when the fold moves.
 async fn stands_still(store: &Store, stream: &str, cursor: &Cursor) -> Result<()> {
     println!(
-        "watching {stream} for {} s: its fold must stand still behind {}",
+        "watching {stream} for {} s: its fold must stand still after {}",
         WATCHED_FOR.as_secs(),
         cursor.last_seq
     );

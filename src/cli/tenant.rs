@@ -1,6 +1,6 @@
 //! `rolekeeper tenant`: the Auth0 tenant that the database belongs to.
 //!
-//! Owns that a database is given to another tenant only because an operator said so.
+//! Owns that a database is moved to another tenant only by an act of the operator.
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 
-/// Shows the tenant, unless told to move.
+/// Shows the tenant; `move` changes it.
 #[derive(Args, Debug)]
 pub(super) struct TenantArgs {
     #[command(flatten)]
@@ -20,12 +20,13 @@ pub(super) struct TenantArgs {
 
 #[derive(Debug, Subcommand)]
 enum Deed {
-    /// Give the database to another tenant: every holder of a role is unadopted and unverified from then on. Stop all workers first
+    /// Move the database to another tenant: every holder of a role is unadopted and unverified from then on. Stop all workers
+    /// first
     Move {
         /// The canonical domain, as in the audience of the Management API: tenant.eu.auth0.com, not a custom domain
         #[arg(long, value_name = "DOMAIN")]
         to: String,
-        /// Do it; without this the command only says what it would do
+        /// Move the database; without this flag the command only prints what it would do
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -41,7 +42,7 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
         match bound {
             Some(domain) => println!("{domain}"),
             None => println!(
-                "the database belongs to no tenant yet; the first worker whose token is granted binds it"
+                "the database belongs to no tenant yet; the first worker that gets a token binds it to its tenant"
             ),
         }
         return Ok(());
@@ -51,19 +52,20 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
         bail!("--to {to:?}: expected a domain such as tenant.eu.auth0.com");
     }
     if bound.as_deref() == Some(&to) {
-        bail!("the database belongs to {to} already");
+        bail!("the database already belongs to {to}");
     }
     let from = bound.as_deref().unwrap_or("no tenant");
     if !yes {
         bail!(
-            "would move the database from {from} to {to}: no role is taken from any holder until `rolekeeper adopt`, or until \
-             the user earns it; repeat with --yes to do so"
+            "would move the database from {from} to {to}: no role is revoked from a holder until `rolekeeper adopt`, or until \
+             the user qualifies for it; repeat with --yes to move it"
         );
     }
     let act = act.act("tenant move", json!({"from": bound, "to": to}));
     match store.move_tenant(&to, &act).await? {
         Some(assignments) => println!(
-            "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate limit allows"
+            "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate \
+             limit allows"
         ),
         None => bail!("a worker is reconciling: stop all workers first, then move"),
     }

@@ -1,6 +1,6 @@
-//! Who acts, and why.
+//! The operator of an act, and the reason.
 //!
-//! Owns the two flags that every command with an effect has. Must never take a name from the environment of a worker: only
+//! Owns the two flags of every command that changes something. Must never take a name from the environment of a worker: only
 //! a command acts for an operator.
 
 use clap::Args;
@@ -9,26 +9,26 @@ use serde_json::Value;
 
 use rolekeeper_domain::act::Act;
 
-/// Which operator acts.
+/// The flag that names the operator.
 #[derive(Args, Clone, Debug)]
 pub struct ByArgs {
-    /// Which operator does it; kept with the act [default: the user and host that run the command]
+    /// Name of the operator; stored with the act [default: the user and host that run the command]
     #[arg(long = "as", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     by: Option<String>,
 }
 
-/// Which operator acts, and why.
+/// The flags that name the operator and the reason.
 #[derive(Args, Clone, Debug)]
 pub struct ActArgs {
     #[command(flatten)]
     by: ByArgs,
-    /// Why; kept with the act, see `rolekeeper acts`
+    /// The reason; stored with the act, see `rolekeeper acts`
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     why: Option<String>,
 }
 
 impl ByArgs {
-    /// The act with its reason.
+    /// Returns the act with its reason.
     #[must_use]
     pub fn act(&self, command: &'static str, arguments: Value, why: Option<String>) -> Act {
         Act {
@@ -41,20 +41,20 @@ impl ByArgs {
 }
 
 impl ActArgs {
-    /// The act.
+    /// Returns the act.
     #[must_use]
     pub fn act(&self, command: &'static str, arguments: Value) -> Act {
         self.by.act(command, arguments, self.why.clone())
     }
 
-    /// Whether a reason is given.
+    /// Returns whether a reason is given.
     #[must_use]
     pub fn has_reason(&self) -> bool {
         self.why.is_some()
     }
 }
 
-/// Whom the system says that the command runs as.
+/// Returns user and host that the command runs as, according to the system.
 fn user_and_host() -> String {
     let set = |name| std::env::var(name).ok().filter(|user| !user.trim().is_empty());
     let user = set("USER").or_else(|| set("LOGNAME"));

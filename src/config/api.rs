@@ -1,6 +1,6 @@
 //! Settings of the data API.
 //!
-//! Owns what switches it on: an audience. It needs the tenant's domain, and no secret of Auth0's.
+//! Owns the setting that switches it on: an audience. The data API needs the tenant's domain, and no secret of Auth0.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use clap::Args;
 use super::args::Auth0Args;
 use super::check::Check;
 
-/// Offered where nobody says otherwise.
+/// Genres that are offered by default.
 pub const DEFAULT_GENRES: &str =
     "blues,classical,country,electronic,folk,hip-hop,indie,jazz,latin,metal,pop,punk,reggae,rock,soul";
 
 /// Most genres that can be offered.
 const MAX_GENRES: usize = 200;
-/// Longest name of one, in characters.
+/// Longest name of a genre, in characters.
 const MAX_GENRE_CHARS: usize = 64;
 
-/// The data API, as text.
+/// Settings of the data API, as text.
 #[derive(Args, Clone, Debug)]
 pub struct ApiArgs {
     /// The audience that access tokens of the data API must have: the identifier of your API at Auth0. Without it
@@ -36,10 +36,10 @@ pub struct ApiArgs {
     /// Requests a user may make in a row
     #[arg(long, env = "API_BURST", default_value = "50")]
     pub api_burst: String,
-    /// Requests a second a user may make for long
+    /// Requests per second a user may make continuously
     #[arg(long, env = "API_REQUESTS_PER_S", default_value = "10")]
     pub api_requests_per_s: String,
-    /// Writes a day that a user may make which publish an event (make or delete a playlist), over all workers
+    /// Writes per day of a user that publish an event (make or delete a playlist), over all workers
     #[arg(long, env = "API_PUBLISHES_PER_D", default_value = "200")]
     pub api_publishes_per_d: String,
     /// Shortest time between two fetches of the tenant's public keys, in seconds
@@ -50,14 +50,14 @@ pub struct ApiArgs {
     pub api_genres: String,
 }
 
-/// The data API.
+/// Checked settings of the data API.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
-    /// The tenant.
+    /// The tenant's domain.
     pub domain: String,
     /// Extra certificate authorities.
     pub ca_file: Option<PathBuf>,
-    /// Issuers of tokens, where it is not the domain alone.
+    /// Issuers of tokens, where they differ from the domain.
     pub issuers: Vec<String>,
     /// Audience of tokens.
     pub audience: String,
@@ -65,18 +65,18 @@ pub struct ApiConfig {
     pub scopes: bool,
     /// Requests a user may make in a row.
     pub burst: u32,
-    /// Requests a second a user may make for long.
+    /// Requests per second a user may make continuously.
     pub requests_per_s: f64,
-    /// Publishing writes a day a user may make, over all workers.
+    /// Publishing writes per day a user may make, over all workers.
     pub publishes_per_day: u32,
-    /// Shortest time between two fetches of keys.
+    /// Shortest time between two fetches of the tenant's keys.
     pub cool_down: Duration,
-    /// What users choose from.
+    /// Genres that users choose from.
     pub genres: Vec<String>,
 }
 
 impl ApiArgs {
-    /// None where it is switched off.
+    /// Checks the settings; returns none where the data API is switched off.
     pub(super) fn check(&self, auth0: &Auth0Args, check: &mut Check) -> Option<ApiConfig> {
         let set = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let audience = set(&self.api_audience)?;
@@ -132,7 +132,7 @@ impl ApiArgs {
     }
 }
 
-/// The genres in a list, each once.
+/// Returns the genres in a list, without duplicates.
 #[must_use]
 pub fn genres(list: &str) -> Vec<String> {
     let mut genres: Vec<String> = Vec::new();

@@ -1,7 +1,7 @@
 //! Flags and environment variables, as text.
 //!
-//! Owns names and help of every setting. Must never judge a value: `check` does that for all at once, so
-//! that a person sees every fault in one go.
+//! Owns names and help of every setting. Must never judge a value: `check` does that for all settings at once, so
+//! that the operator sees every fault in one start.
 
 use clap::Args;
 
@@ -17,7 +17,7 @@ use super::tenant::TenantArgs;
 use super::tenant_log::TenantLogArgs;
 use super::trim::TrimArgs;
 
-/// Where logs go and how they look.
+/// Format and level of the log.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
     /// `text` or `json`
@@ -28,7 +28,7 @@ pub struct LogArgs {
     pub log_level: String,
 }
 
-/// How to reach Postgres.
+/// Settings of the connection to Postgres.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
     /// Postgres, as postgres://user:password@host:port/database
@@ -37,7 +37,7 @@ pub struct DatabaseArgs {
     /// Instead of `DATABASE_URL`: a file that holds it
     #[arg(long, env = "DATABASE_URL_FILE")]
     pub database_url_file: Option<String>,
-    /// The same database without a transaction pooler in between; locks and LISTEN need a session of their own
+    /// The same database without a transaction pooler in between; locks and LISTEN need a session
     /// [default: `DATABASE_URL`]
     #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
     pub database_direct_url: Option<String>,
@@ -46,7 +46,7 @@ pub struct DatabaseArgs {
     pub database_direct_url_file: Option<String>,
 }
 
-/// How to reach Auth0, and how gently.
+/// Settings of the calls to Auth0, and their limits.
 #[derive(Args, Clone, Debug)]
 pub struct Auth0Args {
     /// The tenant's canonical domain, such as music.eu.auth0.com
@@ -58,7 +58,7 @@ pub struct Auth0Args {
     /// Client id of the machine-to-machine application
     #[arg(long, env = "AUTH0_CLIENT_ID")]
     pub auth0_client_id: Option<String>,
-    /// Its client secret, or else a key file; in the environment only, where other users cannot read it
+    /// The application's client secret, unless a key file is set; in the environment only, where other users cannot read it
     #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
     pub auth0_client_secret: Option<String>,
     /// Instead of `AUTH0_CLIENT_SECRET`: a file that holds it
@@ -73,7 +73,7 @@ pub struct Auth0Args {
     /// A file of certificate authorities (PEM) to trust besides the system's
     #[arg(long, env = "AUTH0_CA_FILE")]
     pub auth0_ca_file: Option<String>,
-    /// `off` for shadow mode: decide and audit, write nothing; `on` writes where `limits` allows it
+    /// `off` for shadow mode: decide and audit, write nothing; `on` writes where `limits` allow it
     #[arg(long, env = "AUTH0_WRITES")]
     pub auth0_writes: Option<String>,
     /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
@@ -83,7 +83,7 @@ pub struct Auth0Args {
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
     #[arg(long, env = "AUTH0_RESERVE")]
     pub auth0_reserve: Option<String>,
-    /// Seconds one call may take
+    /// Longest time of one call, in seconds
     #[arg(long, env = "AUTH0_TIMEOUT_S", default_value = "10")]
     pub auth0_timeout_s: String,
 }
@@ -115,7 +115,7 @@ pub struct ServeArgs {
     /// Instead of `LOG_STREAM_TOKEN`: a file that holds it
     #[arg(long, env = "LOG_STREAM_TOKEN_FILE")]
     pub log_stream_token_file: Option<String>,
-    /// A second value that is accepted too, while the first is being rotated
+    /// A second accepted value, while the first is rotated
     #[arg(long, env = "LOG_STREAM_TOKEN_OLD", hide_env_values = true)]
     pub log_stream_token_old: Option<String>,
     /// Instead of `LOG_STREAM_TOKEN_OLD`: a file that holds it
@@ -124,25 +124,26 @@ pub struct ServeArgs {
     /// The data API.
     #[command(flatten)]
     pub api: ApiArgs,
-    /// A rules file (TOML) that is put in force where its version is higher than that of the rules in force
+    /// A rules file (TOML); it is put in force when its version is higher than the version of the rules in force
     #[arg(long, env = "RULES_FILE")]
     pub rules_file: Option<String>,
     /// Most events folded in one transaction, 1 to 50000
     #[arg(long, env = "FOLD_BATCH", default_value = "10000")]
     pub fold_batch: String,
-    /// Event ids that are remembered.
+    /// Dedup of event ids.
     #[command(flatten)]
     pub horizon: HorizonArgs,
-    /// The trimming of streams.
+    /// Trimming of the streams.
     #[command(flatten)]
     pub trim: TrimArgs,
-    /// Seconds between two comparisons of all facts with all decisions
+    /// Seconds between two sweeps, which compare all users with the rules
     #[arg(long, env = "SWEEP_INTERVAL_S", default_value = "60")]
     pub sweep_interval_s: String,
-    /// Hours for which a read profile counts as verified
+    /// Hours for which a profile counts as verified after it was read
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
-    /// Display name that is written to `user_metadata.displayName` of every user who has none, such as user [default: none is given]
+    /// Display name that is written to `user_metadata.displayName` of every user without one, such as user [default: none is
+    /// written]
     #[arg(
         long,
         env = "DEFAULT_DISPLAY_NAME",
@@ -156,16 +157,16 @@ pub struct ServeArgs {
     /// The tenant's log.
     #[command(flatten)]
     pub tenant_log: TenantLogArgs,
-    /// Restores, and forbidden roles.
+    /// Restored roles, and forbidden roles.
     #[command(flatten)]
     pub restores: RestoreArgs,
     /// The brake.
     #[command(flatten)]
     pub brake: BrakeArgs,
-    /// Erased people.
+    /// The key for erased users.
     #[command(flatten)]
     pub erasure: ErasureArgs,
-    /// Seconds a stop may take to finish what is in hand
+    /// Seconds that a stop may take to finish work in flight
     #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
     pub grace_period_s: String,
 }
@@ -182,7 +183,7 @@ pub struct MigrateArgs {
     /// The streams.
     #[command(flatten)]
     pub streams: StreamsArgs,
-    /// Which operator migrates.
+    /// The operator who migrates.
     #[command(flatten)]
     pub by: ByArgs,
 }

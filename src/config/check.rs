@@ -1,6 +1,6 @@
-//! Collects the faults of all settings, so that a start refuses with every one of them at once.
+//! Collects the faults of all settings, so that a refused start reports all of them at once.
 //!
-//! Owns the wording of a fault: setting, value, what is expected. Must never print a secret.
+//! Owns the wording of a fault: setting, value, expected value. Must never print a secret.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use rolekeeper_domain::display_name::DisplayName;
 
-/// Shortest token of the log stream.
+/// Shortest accepted token of the log stream.
 const MIN_TOKEN_BYTES: usize = 16;
 
 /// Every fault of the configuration, one line each.
@@ -29,16 +29,16 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Takes settings one by one and remembers what was wrong.
+/// Checks settings one by one and collects their faults.
 #[derive(Debug, Default)]
 pub(super) struct Check {
     faults: Vec<String>,
-    /// Settings that are set, and whose fault was noted: they have no value, and are not missing.
+    /// Settings that are set and have a noted fault: they have no value, but must not be reported as missing.
     faulty: HashSet<&'static str>,
 }
 
 impl Check {
-    /// Notes a fault.
+    /// Notes a fault, with the value.
     pub(super) fn fault(&mut self, setting: &str, got: &str, expected: &str) {
         self.faults.push(format!(
             "{setting}: got \"{}\", expected {expected}",
@@ -46,7 +46,7 @@ impl Check {
         ));
     }
 
-    /// Notes that settings which are there, or are not, do not go together; shows none of their values.
+    /// Notes that settings contradict each other, by being set or unset; shows none of their values.
     pub(super) fn contradiction(&mut self, settings: &str, what: &str, expected: &str) {
         self.faults
             .push(format!("{settings}: {what}, expected {expected}"));
@@ -57,12 +57,12 @@ impl Check {
         self.faulty.insert(setting);
     }
 
-    /// Whether a fault of the setting was noted by [`Self::faulty`].
+    /// Returns whether a fault of the setting was noted by [`Self::faulty`].
     pub(super) fn is_faulty(&self, setting: &str) -> bool {
         self.faulty.contains(setting)
     }
 
-    /// A setting that must be there and may be shown.
+    /// Returns a setting that must be set and may be shown.
     pub(super) fn text(&mut self, setting: &str, value: Option<&str>, expected: &str) -> String {
         match value.map(str::trim) {
             Some(value) if !value.is_empty() => value.to_owned(),
@@ -75,7 +75,7 @@ impl Check {
         }
     }
 
-    /// A token that others send to us; one that is easily guessed is refused.
+    /// Returns a token that clients send to the worker; a short one is refused, since it is easily guessed.
     pub(super) fn token(&mut self, setting: &str, value: Option<&str>, expected: &str) -> SecretString {
         let token = self.text(setting, value, expected);
         if !token.is_empty() && token.len() < MIN_TOKEN_BYTES {
@@ -84,14 +84,14 @@ impl Check {
         SecretString::from(token)
     }
 
-    /// Notes that a value is not as expected, and does not show it.
+    /// Notes a fault without the value.
     pub(super) fn not_shown(&mut self, setting: &str, expected: &str) {
         self.faults.push(format!(
             "{setting}: got a value that is not shown, expected {expected}"
         ));
     }
 
-    /// A URL with one of the given schemes; never shown, it may carry a password.
+    /// Returns a URL with one of the given schemes; it is never shown, since it may contain a password.
     pub(super) fn url(
         &mut self,
         setting: &str,
@@ -106,7 +106,7 @@ impl Check {
         SecretString::from(url)
     }
 
-    /// Servers separated by commas: a URL, and then URLs or `host:port`; never shown either.
+    /// Returns servers separated by commas: a URL, and then URLs or `host:port`. They are never shown, as in [`Self::url`].
     pub(super) fn servers(
         &mut self,
         setting: &str,
@@ -126,11 +126,11 @@ impl Check {
         SecretString::from(servers)
     }
 
-    /// Host of the tenant; for a loopback host also `http://127.0.0.1:port`.
+    /// Returns the host of the tenant; a loopback host may be `http://127.0.0.1:port`.
     pub(super) fn domain(&mut self, setting: &str, value: Option<&str>, expected: &str) -> String {
         let domain = self.text(setting, value, expected);
         if domain.contains('@') {
-            // What stands before the @ may be a password.
+            // The part before the @ may be a password.
             self.not_shown(setting, expected);
         } else if !domain.is_empty() && !is_domain(&domain) {
             self.fault(setting, &domain, expected);
@@ -138,7 +138,7 @@ impl Check {
         domain
     }
 
-    /// A file that can be read, if one is set.
+    /// Returns the path of a readable file, if one is set.
     pub(super) fn file(&mut self, setting: &str, value: Option<&str>, expected: &str) -> Option<PathBuf> {
         let path = value.filter(|path| !path.trim().is_empty())?;
         if let Err(error) = std::fs::File::open(path) {
@@ -147,7 +147,7 @@ impl Check {
         Some(path.into())
     }
 
-    /// A number inside a range.
+    /// Returns a number inside a range.
     pub(super) fn number<T>(&mut self, setting: &str, value: &str, range: &RangeInclusive<T>) -> T
     where
         T: FromStr + PartialOrd + fmt::Display + Copy,
@@ -165,21 +165,20 @@ impl Check {
         }
     }
 
-    /// A display name, or nothing.
+    /// Returns a display name, if one is set.
     pub(super) fn display_name(&mut self, setting: &str, value: &str) -> Option<DisplayName> {
         if value.is_empty() {
             return None;
         }
         let name = DisplayName::parse(value);
         if name.is_err() {
-            let expected =
-                "nothing, or 1 to 100 characters, not only blanks and none of them a control character";
+            let expected = "nothing, or 1 to 100 characters, not only blanks and without control characters";
             self.fault(setting, value, expected);
         }
         name.ok()
     }
 
-    /// An address to listen on.
+    /// Returns an address to listen on.
     pub(super) fn address(&mut self, setting: &str, value: &str) -> SocketAddr {
         value.trim().parse().unwrap_or_else(|_| {
             self.fault(setting, value, "an address such as 0.0.0.0:8080 or [::]:8080");
@@ -187,7 +186,7 @@ impl Check {
         })
     }
 
-    /// One of a few words.
+    /// Returns the meaning of one of a few words.
     pub(super) fn word<T: Copy>(&mut self, setting: &str, value: &str, words: &[(&str, T)]) -> T {
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == value.trim()) {
             return *meaning;
@@ -197,9 +196,9 @@ impl Check {
         words[0].1
     }
 
-    /// The checked configuration, or all faults.
+    /// Returns the checked configuration, or all faults.
     pub(super) fn end<T>(mut self, config: T) -> Result<T, Faults> {
-        // A setting that two parts need is at fault once.
+        // Two parts may check the same setting: its fault is reported once.
         let mut seen = HashSet::new();
         self.faults.retain(|fault| seen.insert(fault.clone()));
         if self.faults.is_empty() {
@@ -210,7 +209,8 @@ impl Check {
     }
 }
 
-/// Whether the shape is right: scheme, something behind it, and a port that is one. Who connects parses it in full.
+/// Returns whether the text looks like a URL: a known scheme, a rest that is not empty, and a valid port. The client that
+/// connects parses it in full.
 fn is_url(url: &str, schemes: &[&str]) -> bool {
     let known = |(scheme, rest): (&str, &str)| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -220,7 +220,7 @@ fn is_url(url: &str, schemes: &[&str]) -> bool {
     url.split_once("://").is_some_and(known)
 }
 
-/// Whether a host, without brackets, is the one that the worker runs on.
+/// Returns whether a host, without brackets, is the host of the worker.
 #[must_use]
 pub fn is_this_host(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -238,7 +238,7 @@ fn is_domain(domain: &str) -> bool {
     written && reachable && port.is_none_or(is_port)
 }
 
-/// What stands behind the colon of `host:port`; the colons of an IPv6 address stand in brackets.
+/// Returns the part after the colon of `host:port`; the colons of an IPv6 address are inside brackets.
 fn port_of(server: &str) -> Option<&str> {
     let behind_address = server.rfind(']').map_or(0, |bracket| bracket + 1);
     server[behind_address..].rsplit_once(':').map(|(_, port)| port)

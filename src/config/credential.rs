@@ -1,6 +1,6 @@
-//! How the worker proves to Auth0 who it is: a secret, or a private key.
+//! The credential of the worker at Auth0: a secret, or a private key.
 //!
-//! Owns which of the two is configured and what is a usable key. Must never show a secret or any part of a key.
+//! Owns the choice between the two and the checks of a key. Must never show a secret or any part of a key.
 
 use std::fmt;
 use std::path::Path;
@@ -20,12 +20,12 @@ const SECRET: &str = "AUTH0_CLIENT_SECRET";
 const EXACTLY_ONE: &str = "exactly one of them: the application's secret, or its private key";
 const KEY: &str = "an RSA private key of 2048 bits or more in PEM (PKCS#8 or PKCS#1, not encrypted)";
 
-/// The proof that the application was configured with.
+/// The configured credential of the application.
 #[derive(Clone, Debug)]
 pub enum ClientCredential {
-    /// Its client secret.
+    /// The client secret of the application.
     Secret(SecretString),
-    /// A private key whose public half Auth0 knows (`private_key_jwt`).
+    /// A private key whose public half is stored at Auth0 (`private_key_jwt`).
     Key(ClientKey),
 }
 
@@ -48,14 +48,14 @@ impl ClientKey {
     /// Reads the key from its file. `id`: its `kid` at Auth0.
     ///
     /// # Errors
-    /// What is wrong with the file, in words; never anything of what it holds.
+    /// The fault of the file, as text; the text contains nothing of the file's content.
     pub fn read(file: &Path, id: Option<String>) -> Result<Self, String> {
         let der = PrivateKeyDer::from_pem_file(file).map_err(|error| match error {
             pem::Error::Io(error) => error.to_string(),
-            pem::Error::NoItemsFound => "it holds no such key".to_owned(),
-            _ => "it is not PEM".to_owned(),
+            pem::Error::NoItemsFound => "the file holds no such key".to_owned(),
+            _ => "the file is not PEM".to_owned(),
         })?;
-        let unusable = || "its key is of another kind, too short or damaged".to_owned();
+        let unusable = || "the key is of another kind, too short or damaged".to_owned();
         let key = any_supported_type(&der).map_err(|_| unusable())?;
         let signer = key
             .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
@@ -66,20 +66,20 @@ impl ClientKey {
         })
     }
 
-    /// The key's id at Auth0, where one was configured.
+    /// Returns the key's id at Auth0, where one is configured.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The RS256 signature (RFC 7518, 3.3) of a message.
+    /// Returns the RS256 signature (RFC 7518, 3.3) of a message.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         self.signer.sign(message)
     }
 }
 
 impl ClientCredential {
-    /// Takes the one that is set.
+    /// Checks that exactly one credential is set, and returns it.
     pub(super) fn check(args: &Auth0Args, check: &mut Check) -> Self {
         let set = |value: &Option<String>| {
             let value = value.as_deref().map(str::trim);
@@ -96,7 +96,7 @@ impl ClientCredential {
             check.fault(
                 "AUTH0_CLIENT_KEY_ID",
                 id,
-                "it only together with AUTH0_CLIENT_KEY_FILE",
+                "this setting only together with AUTH0_CLIENT_KEY_FILE",
             );
         }
         let none = || Self::Secret(SecretString::default());

@@ -1,12 +1,12 @@
-//! Settings that are there and empty.
+//! Empty environment variables.
 //!
-//! Owns that an empty variable counts as unset, for every setting alike: `${NAME:-}` in a compose file sets it to nothing.
-//! Must never look at a value that is not blank.
+//! Owns that an empty variable counts as unset, for all settings: `${NAME:-}` in a compose file sets it to an empty text.
+//! Must never change a value that is not blank.
 
 use clap::builder::Resettable;
 use clap::{Arg, Command};
 
-/// The same command line, which does not look at variables that are blank.
+/// Returns the command line without its blank environment variables.
 #[must_use]
 pub fn without_empty_variables(command: Command) -> Command {
     command

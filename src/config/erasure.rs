@@ -1,6 +1,6 @@
-//! The key that people are erased with.
+//! The erasure key.
 //!
-//! Owns how it is written: hex or base64. Must never print it.
+//! Owns its text form: hex or base64. Must never print it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -13,10 +13,10 @@ use rolekeeper_domain::erasure::ErasureKey;
 const SETTING: &str = "ERASURE_KEY";
 const EXPECTED: &str = "32 bytes or more in hex or base64, such as `openssl rand -hex 32` makes";
 
-/// The key that people are erased with.
+/// Settings of the erasure key.
 #[derive(Args, Clone, Debug)]
 pub struct ErasureArgs {
-    /// The key of the hashes by which erased people are known, 32 bytes or more in hex or base64; the same for ever. In
+    /// The key of the hashes that identify erased users, 32 bytes or more in hex or base64; it must never change. In
     /// the environment only, where other users cannot read it
     #[arg(long, env = "ERASURE_KEY", hide_env_values = true)]
     pub erasure_key: Option<String>,
@@ -26,7 +26,7 @@ pub struct ErasureArgs {
 }
 
 impl ErasureArgs {
-    /// The key, if there is one.
+    /// Returns the key, if one is set.
     pub(super) fn check(&self, check: &mut Check) -> Option<ErasureKey> {
         let text = check.secret(
             SETTING,
@@ -59,7 +59,7 @@ impl ErasureArgs {
     }
 }
 
-/// What a text in hex or base64 stands for. One in hex could be base64 too: hex goes first.
+/// Returns the bytes of a text in hex or base64. A text in hex could be base64 too, so hex is tried first.
 fn bytes(text: &str) -> Option<Vec<u8>> {
     if text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let pairs = (0..text.len())

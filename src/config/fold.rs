@@ -1,6 +1,6 @@
 //! Settings of the fold.
 //!
-//! Owns how the horizon of event ids is written. Must never start anything.
+//! Owns the text form of the dedup window. Must never start anything.
 
 use std::time::Duration;
 
@@ -13,31 +13,32 @@ use rolekeeper_domain::tenant::TenantName;
 
 const LONGEST: Duration = Duration::from_hours(24 * 90);
 
-/// The fold.
+/// Checked settings of the fold.
 #[derive(Clone, Debug)]
 pub struct FoldConfig {
     /// Most events in one transaction.
     pub batch: usize,
-    /// How long event ids are remembered beyond the stream's duplicate window, if at all.
+    /// Dedup window: how long event ids are remembered beyond the stream's duplicate window, if at all.
     pub dedup_horizon: Option<Horizon>,
     /// How long folded messages stay in their stream.
     pub trim: TrimConfig,
-    /// Our own client id, where it is known: tells our writes from those of others.
+    /// Our own client id, where it is known: distinguishes our writes from writes of other clients.
     pub own_client_id: Option<String>,
-    /// What the tenant's records call it, where it is known: tells them from those of others.
+    /// The tenant's name in its log records, where it is known: distinguishes them from records of another tenant.
     pub tenant: Option<TenantName>,
 }
 
-/// How long event ids are remembered.
+/// The setting of the dedup window.
 #[derive(Args, Clone, Debug)]
 pub struct HorizonArgs {
-    /// How long event ids are remembered beyond the stream's duplicate window, such as `24h`; `off` for not at all
+    /// Dedup window: how long event ids are remembered beyond the stream's duplicate window, such as `24h`; `off` to
+    /// remember none
     #[arg(long, env = "DEDUP_HORIZON", default_value = "off")]
     pub dedup_horizon: String,
 }
 
 impl HorizonArgs {
-    /// The horizon, if there is one.
+    /// Returns the dedup window, if one is set.
     pub(super) fn check(&self, check: &mut Check) -> Option<Horizon> {
         let text = self.dedup_horizon.trim();
         if text == "off" {

@@ -1,7 +1,7 @@
-//! The limits of a worker's own settings.
+//! Limits that a worker tightens by its own settings.
 //!
-//! Owns which setting tightens which limit. Must never give a limit a value that is not set: what holds for all workers is
-//! in Postgres.
+//! Owns which setting tightens which limit. Must never give a value to a limit that is not set: the limits of all workers
+//! are in Postgres.
 
 use clap::Args;
 
@@ -9,19 +9,19 @@ use super::args::Auth0Args;
 use super::check::Check;
 use rolekeeper_domain::limits::{Limit, Own};
 
-/// How many changes may happen before a person must look, where that is less than `rolekeeper limits` shows.
+/// Changes that may happen before the brake engages, where a setting is tighter than `rolekeeper limits` shows.
 #[derive(Args, Clone, Debug)]
 pub struct BrakeArgs {
-    /// Users who may lose a role inside the window, however few hold one; can only tighten `limits`
+    /// Users who may lose a role inside the window, whatever the number of holders; can only tighten `limits`
     #[arg(long, env = "BRAKE_REVOKES")]
     pub brake_revokes: Option<String>,
     /// Share of the holders who may lose a role inside the window, 0 to 1; can only tighten `limits`
     #[arg(long, env = "BRAKE_REVOKES_SHARE")]
     pub brake_revokes_share: Option<String>,
-    /// Users who may get a role inside the window, however few hold one; can only tighten `limits`
+    /// Users who may get a role inside the window, whatever the number of holders; can only tighten `limits`
     #[arg(long, env = "BRAKE_GRANTS")]
     pub brake_grants: Option<String>,
-    /// How many may get a role inside the window, as a share of those who hold one, 0 to 1; can only tighten `limits`
+    /// Users who may get a role inside the window, as a share of the holders, 0 to 1; can only tighten `limits`
     #[arg(long, env = "BRAKE_GRANTS_SHARE")]
     pub brake_grants_share: Option<String>,
     /// Seconds for which a change counts towards the brake; can only tighten `limits`

@@ -1,4 +1,4 @@
-//! The configuration: read from flags and environment, checked as a whole before anything starts.
+//! The configuration, read from flags and environment and checked as a whole before any part starts.
 //!
 //! Owns defaults, ranges and contradictions. Must never print a secret, and never start anything.
 
@@ -52,35 +52,35 @@ use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::limits::Own;
 use rolekeeper_domain::pacer::RatePlan;
 
-/// How to reach Postgres.
+/// Checked settings of the connection to Postgres.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// Through a pooler, if there is one.
+    /// The database, through a pooler if one is used.
     pub url: SecretString,
-    /// A session of our own, for locks and LISTEN.
+    /// The database without a transaction pooler: a session of our own, for locks and LISTEN.
     pub direct_url: SecretString,
 }
 
-/// How to reach Auth0, and how gently.
+/// Checked settings of the calls to Auth0.
 #[derive(Clone, Debug)]
 pub struct Auth0Config {
     /// Canonical domain of the tenant.
     pub domain: String,
-    /// Audience of the Management API, where it is not the domain's own.
+    /// Audience of the Management API, where it differs from the domain's default.
     pub audience: Option<String>,
-    /// Client id of the machine-to-machine application; also tells our own records in the tenant's log.
+    /// Client id of the machine-to-machine application; also identifies our own records in the tenant's log.
     pub client_id: String,
-    /// How it proves to be that application.
+    /// Credential of the application.
     pub credential: ClientCredential,
     /// Extra certificate authorities.
     pub ca_file: Option<PathBuf>,
-    /// Rate limits of the tenant's plan.
+    /// Rate limits of the tenant's Auth0 plan.
     pub plan: RatePlan,
-    /// How long one call may take.
+    /// Longest time of one call.
     pub timeout: Duration,
 }
 
-/// The public listener.
+/// Checked settings of the public listener.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Address of the webhook.
@@ -91,14 +91,14 @@ pub struct HttpConfig {
     pub api: Option<ApiConfig>,
 }
 
-/// What a worker needs to know.
+/// The checked configuration of a worker.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Postgres.
     pub database: DatabaseConfig,
     /// NATS.
     pub bus: BusConfig,
-    /// Present when this worker listens.
+    /// Present when this worker serves HTTP on the public listener.
     pub http: Option<HttpConfig>,
     /// Present when this worker folds.
     pub fold: Option<FoldConfig>,
@@ -110,15 +110,15 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     /// This worker's rules file, if it has one. It is read while the worker runs.
     pub rules_file: Option<PathBuf>,
-    /// What is restored, and which roles are never added.
+    /// Limits of restores, and roles that are never added.
     pub restores: RestoreConfig,
-    /// The key that people were erased with, where it is set.
+    /// The erasure key, where it is set.
     pub erasure_key: Option<ErasureKey>,
-    /// How long a stop may take.
+    /// Longest time of a stop.
     pub grace_period: Duration,
 }
 
-/// The reconciler and the sweep.
+/// Checked settings of reconcile and the sweep.
 #[derive(Clone, Debug)]
 pub struct ReconcileConfig {
     /// Auth0.
@@ -127,15 +127,15 @@ pub struct ReconcileConfig {
     pub sweep_interval: Duration,
     /// How long a read profile counts as verified.
     pub verify_after: Duration,
-    /// The display name of a user who has none, if one is to be given.
+    /// The display name that is written for a user without one, if set.
     pub default_display_name: Option<DisplayName>,
-    /// How the tenant's log is watched.
+    /// Settings of the gap filler and of the silence check.
     pub tenant_log: TenantLogConfig,
-    /// Limits of this worker's own settings: they only tighten those of Postgres.
+    /// Limits from this worker's own settings: they only tighten the limits in Postgres.
     pub own_limits: Own,
 }
 
-/// What `migrate` needs to know.
+/// The checked configuration of `migrate`.
 #[derive(Clone, Debug)]
 pub struct MigrateConfig {
     /// Postgres.
@@ -166,7 +166,7 @@ impl DatabaseArgs {
         DatabaseConfig { url, direct_url }
     }
 
-    /// Checks the settings of a command that needs Postgres alone.
+    /// Checks the settings of a command that needs only Postgres.
     pub fn checked(&self) -> Result<DatabaseConfig, Faults> {
         let mut check = Check::default();
         let config = self.check(&mut check);
@@ -222,7 +222,7 @@ impl Auth0Args {
 }
 
 impl ServeArgs {
-    /// Checks everything `serve` needs. Reads the client's key.
+    /// Checks all settings of `serve`. Reads the client's key.
     ///
     /// # Errors
     /// Every fault at once.
@@ -283,7 +283,11 @@ impl ServeArgs {
             .filter(|stage| !stage.is_empty())
             .collect();
         if stages.is_empty() || stages.iter().any(|stage| !STAGES.contains(&stage.as_str())) {
-            check.fault("ONLY", &self.only, &format!("a list out of {}", STAGES.join(",")));
+            check.fault(
+                "ONLY",
+                &self.only,
+                &format!("one or more of {}", STAGES.join(",")),
+            );
         }
         stages
     }
@@ -307,7 +311,7 @@ impl ServeArgs {
 }
 
 impl MigrateArgs {
-    /// Checks everything `migrate` needs.
+    /// Checks all settings of `migrate`.
     ///
     /// # Errors
     /// Every fault at once.

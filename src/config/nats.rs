@@ -1,7 +1,7 @@
-//! How NATS is reached: its servers, and where JetStream is.
+//! Settings of the connection to NATS: its servers, and the place of JetStream.
 //!
-//! Owns these settings, and which of them exclude each other. Must never start anything, and never show a URL: it may carry
-//! a password.
+//! Owns these settings, and which of them exclude each other. Must never start anything, and never show a URL: it may
+//! contain a password.
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -10,50 +10,50 @@ use super::check::Check;
 use super::nats_login::{NatsLogin, NatsLoginArgs};
 use super::nats_tls::{NatsTls, NatsTlsArgs};
 
-/// Where JetStream is asked when no setting says otherwise.
+/// Default prefix of the subjects of the JetStream API.
 const API: &str = "$JS.API";
-/// Where responses arrive when no setting says otherwise.
+/// Default prefix of the subjects of responses.
 const INBOX: &str = "_INBOX";
 
-/// How to reach NATS.
+/// Settings of the connection to NATS.
 #[derive(Args, Clone, Debug)]
 pub struct BusArgs {
-    /// NATS with JetStream, as nats://host:port; several separated by commas. `tls://` requires TLS of all of them
+    /// NATS with JetStream, as nats://host:port; several servers separated by commas. `tls://` requires TLS for all of them
     #[arg(long, env = "NATS_URL", hide_env_values = true)]
     pub nats_url: Option<String>,
     /// Instead of `NATS_URL`: a file that holds it
     #[arg(long, env = "NATS_URL_FILE")]
     pub nats_url_file: Option<String>,
-    /// How the worker logs in.
+    /// The worker's login at NATS.
     #[command(flatten)]
     pub login: NatsLoginArgs,
     /// TLS.
     #[command(flatten)]
     pub tls: NatsTlsArgs,
-    /// The domain of the JetStream that has the streams, where a leaf node lies between [default: that of the server]
+    /// The domain of the JetStream that holds the streams, where a leaf node is in between [default: the server's domain]
     #[arg(long, env = "NATS_JETSTREAM_DOMAIN")]
     pub nats_jetstream_domain: Option<String>,
-    /// Instead of the domain: what subjects of the JetStream API begin with, where another account exports it
+    /// Instead of the domain: the prefix of the subjects of the JetStream API, where another account exports it
     /// [default: $JS.API]
     #[arg(long, env = "NATS_JETSTREAM_API_PREFIX")]
     pub nats_jetstream_api_prefix: Option<String>,
-    /// What subjects begin with on which responses arrive [default: _INBOX]
+    /// Prefix of the subjects on which responses arrive [default: _INBOX]
     #[arg(long, env = "NATS_INBOX_PREFIX")]
     pub nats_inbox_prefix: Option<String>,
 }
 
-/// How to reach NATS.
+/// Checked settings of the connection to NATS.
 #[derive(Clone, Debug)]
 pub struct BusConfig {
     /// One or more servers, separated by commas, without user and password.
     pub url: SecretString,
-    /// How the worker logs in.
+    /// The worker's login at NATS.
     pub login: NatsLogin,
     /// TLS.
     pub tls: NatsTls,
-    /// What subjects of the JetStream API begin with.
+    /// Prefix of the subjects of the JetStream API.
     pub api_prefix: String,
-    /// What subjects begin with on which responses arrive.
+    /// Prefix of the subjects on which responses arrive.
     pub inbox_prefix: String,
 }
 
@@ -103,7 +103,7 @@ impl BusArgs {
 }
 
 impl BusConfig {
-    /// The first server on another host to which a password or a token may go unencrypted.
+    /// Returns the first server on another host to which a password or a token may be sent unencrypted.
     #[must_use]
     pub fn in_clear(&self) -> Option<&str> {
         if self.tls.required || !self.login.is_readable() {
@@ -114,7 +114,7 @@ impl BusConfig {
     }
 }
 
-/// A value that is there and not blank.
+/// Returns a value that is set and not blank.
 pub(super) fn set(value: Option<&str>) -> Option<&str> {
     value.map(str::trim).filter(|value| !value.is_empty())
 }
@@ -136,7 +136,7 @@ fn is_subject(text: &str) -> bool {
     text.split('.').all(token)
 }
 
-/// Servers without what stands before their `@`, and all of the latter.
+/// Splits servers into their addresses, and the parts before an `@`.
 fn split(url: &str) -> (String, Vec<SecretString>) {
     let mut users = Vec::new();
     let servers = url.split(',').map(str::trim).map(|server| {
@@ -154,7 +154,7 @@ fn split(url: &str) -> (String, Vec<SecretString>) {
     (servers, users)
 }
 
-/// The host of a server.
+/// Returns the host of a server.
 fn host(server: &str) -> &str {
     let server = server.split_once("://").map_or(server, |(_, server)| server);
     let server = server.split(['/', '?']).next().unwrap_or_default();

@@ -1,6 +1,6 @@
-//! How the worker logs in at NATS: with a user, a token, an nkey or a credentials file.
+//! The worker's login at NATS: with a user, a token, an nkey or a credentials file.
 //!
-//! Owns which of them is configured, and what the worker proves with it. Files are read at each connection, so that they can
+//! Owns which of them is configured, and the proof that the worker sends. Files are read at each connection, so that they can
 //! be replaced while the worker runs. Must never show a secret or any part of a key.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::secret::{self, Kept};
 
 const ONE: &str = "one way to log in; unset the others";
 
-/// How the worker logs in.
+/// Settings of the worker's login at NATS.
 #[derive(Args, Clone, Debug)]
 pub struct NatsLoginArgs {
     /// The user at NATS
@@ -42,22 +42,22 @@ pub struct NatsLoginArgs {
     pub nats_credentials_file: Option<String>,
 }
 
-/// How the worker logs in.
+/// The worker's login at NATS.
 #[derive(Clone, Debug)]
 pub enum NatsLogin {
-    /// Not at all, or by its client certificate.
+    /// No login, or by the client certificate alone.
     None,
-    /// As a user.
+    /// With a user and a password.
     User(String, Kept),
     /// With a token.
     Token(Kept),
     /// With the seed of an nkey.
     NkeySeed(PathBuf),
-    /// With a JWT and the seed that belongs to it.
+    /// With a credentials file: a JWT and its seed.
     Credentials(PathBuf),
 }
 
-/// What the worker sends to a server; each part where it is needed.
+/// The proof that the worker sends to a server; each kind of login uses some of its parts.
 #[derive(Default)]
 pub struct NatsProof {
     /// User and password.
@@ -73,7 +73,7 @@ pub struct NatsProof {
 }
 
 impl NatsLoginArgs {
-    /// Takes the one that is set; `users` are those of the servers' URLs.
+    /// Checks that at most one login is set, and returns it; `users` are the users from the servers' URLs.
     pub(super) fn check(&self, users: Vec<SecretString>, check: &mut Check) -> NatsLogin {
         let user = set(self.nats_user.as_deref());
         let password = check.kept(
@@ -122,7 +122,7 @@ impl NatsLoginArgs {
         let others: Vec<&str> = set.map(|(setting, _)| setting).collect();
         if !others.is_empty() {
             let settings = format!("{setting}, {}", others.join(", "));
-            check.contradiction(&settings, "each of them logs in", ONE);
+            check.contradiction(&settings, "each of them is a way to log in", ONE);
         }
         if let (Some((file, expected)), Err(why)) = (login.file(), login.proof(b"")) {
             check.fault(
@@ -136,12 +136,12 @@ impl NatsLoginArgs {
 }
 
 impl NatsLogin {
-    /// Whether what is sent to the server is the secret itself.
+    /// Returns whether the login sends the secret itself to the server.
     pub(super) fn is_readable(&self) -> bool {
         matches!(self, Self::User(..) | Self::Token(_))
     }
 
-    /// The file that has to be understood, and what it has to be.
+    /// Returns the file that must be parsed, and its expected content.
     fn file(&self) -> Option<(&Path, &'static str)> {
         match self {
             Self::NkeySeed(file) => Some((file, "a file with the seed of an nkey of a user (SU…)")),
@@ -150,10 +150,10 @@ impl NatsLogin {
         }
     }
 
-    /// What to send to a server that sent this nonce. Reads the files anew.
+    /// Returns the proof for a server that sent this nonce. Reads the files again.
     ///
     /// # Errors
-    /// A file cannot be read, or is not what it has to be; the text names setting and file, and nothing of its content.
+    /// A file cannot be read, or its content is invalid; the text names setting and file, and nothing of its content.
     pub fn prove(&self, nonce: &[u8]) -> Result<NatsProof, String> {
         self.proof(nonce).map_err(|why| match self {
             Self::User(_, Kept::File(file)) => format!("NATS_PASSWORD_FILE {}: {why}", file.display()),
@@ -179,10 +179,10 @@ impl NatsLogin {
                 let text = secret::read(file)?;
                 proof.jwt = Some(
                     behind(&text, "USER JWT")
-                        .ok_or("it holds no JWT of a user")?
+                        .ok_or("the file holds no JWT of a user")?
                         .to_owned(),
                 );
-                let seed = behind(&text, "NKEY SEED").ok_or("it holds no seed")?;
+                let seed = behind(&text, "NKEY SEED").ok_or("the file holds no seed")?;
                 proof.signature = Some(sign(&key(seed)?, nonce)?);
             }
         }
@@ -190,7 +190,7 @@ impl NatsLogin {
     }
 }
 
-/// The user, or token, that the URLs name.
+/// Returns the user, or token, that the URLs name.
 fn of_urls(users: Vec<SecretString>, check: &mut Check) -> Option<NatsLogin> {
     let mut users = users.into_iter();
     let first = users.next()?;
@@ -206,20 +206,20 @@ fn of_urls(users: Vec<SecretString>, check: &mut Check) -> Option<NatsLogin> {
     })
 }
 
-/// The key whose seed stands in a line of its own.
+/// Returns the key whose seed is one line of the text.
 fn key(text: &str) -> Result<KeyPair, String> {
     let mut lines = text.lines().map(str::trim);
     let seed = lines
         .find(|line| line.starts_with("SU"))
-        .ok_or("it holds no seed of a user")?;
-    KeyPair::from_seed(seed).map_err(|_| "its seed is damaged".to_owned())
+        .ok_or("the file holds no seed of a user")?;
+    KeyPair::from_seed(seed).map_err(|_| "the seed is damaged".to_owned())
 }
 
 fn sign(key: &KeyPair, nonce: &[u8]) -> Result<Vec<u8>, String> {
-    key.sign(nonce).map_err(|_| "its seed does not sign".to_owned())
+    key.sign(nonce).map_err(|_| "the seed cannot sign".to_owned())
 }
 
-/// The line behind `-----BEGIN … <what>-----`.
+/// Returns the line after `-----BEGIN … <what>-----`.
 fn behind<'t>(text: &'t str, what: &str) -> Option<&'t str> {
     let begins = |line: &&str| line.contains("BEGIN") && line.contains(what);
     let mut lines = text

@@ -1,4 +1,4 @@
-//! TLS towards NATS.
+//! TLS of the connection to NATS.
 //!
 //! Owns when it is required, and whether certificates and key are usable. The files are read at each connection. Must never
 //! show any part of a key.
@@ -19,10 +19,10 @@ const CERTIFICATE: &str = "NATS_CLIENT_CERTIFICATE_FILE";
 const KEY: &str = "NATS_CLIENT_KEY_FILE";
 const A_KEY: &str = "the private key (PEM, not encrypted) of NATS_CLIENT_CERTIFICATE_FILE";
 
-/// TLS towards NATS.
+/// Settings of TLS of the connection to NATS.
 #[derive(Args, Clone, Debug)]
 pub struct NatsTlsArgs {
-    /// `auto`: as the server asks; `require`: never without TLS; `first`: TLS before the server's greeting
+    /// `auto`: as the server requires; `require`: never without TLS; `first`: TLS before the server's greeting
     /// (`handshake_first`). A CA file, a client certificate and `tls://` require TLS too
     #[arg(long, env = "NATS_TLS", default_value = "auto")]
     pub nats_tls: String,
@@ -37,21 +37,21 @@ pub struct NatsTlsArgs {
     pub nats_client_key_file: Option<String>,
 }
 
-/// TLS towards NATS.
+/// TLS of the connection to NATS.
 #[derive(Clone, Debug)]
 pub struct NatsTls {
-    /// Never connect without it.
+    /// Whether a connection without TLS is refused.
     pub required: bool,
-    /// The server greets behind the handshake only.
+    /// Whether the TLS handshake comes before the server's greeting.
     pub first: bool,
-    /// Certificate authorities, where they are not the system's.
+    /// File of certificate authorities, where they replace the system's.
     pub ca_file: Option<PathBuf>,
     /// The worker's certificate and its key.
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
 impl NatsTlsArgs {
-    /// `by_url`: a server's URL requires it.
+    /// Checks the settings. `by_url`: a server's URL requires TLS.
     pub(super) fn check(&self, by_url: bool, check: &mut Check) -> NatsTls {
         let words = [
             ("auto", (false, false)),
@@ -129,7 +129,7 @@ fn usable<'f>(certificate: &'f Path, key: &'f Path) -> Result<(), (&'static str,
         (
             KEY,
             key,
-            format!("{A_KEY}; it is of another kind, damaged, or belongs to another certificate"),
+            format!("{A_KEY}; the key is of another kind, damaged, or belongs to another certificate"),
         )
     })?;
     Ok(())
@@ -147,7 +147,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 fn said(error: pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "it is empty, or holds no such thing".to_owned(),
-        _ => "it is not PEM".to_owned(),
+        pem::Error::NoItemsFound => "the file is empty, or holds no such item".to_owned(),
+        _ => "the file is not PEM".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is restored of other clients' roles, and which roles are never added.
+//! Settings of restores of other clients' roles, and of roles that are never added.
 //!
 //! Owns these settings.
 
@@ -8,7 +8,7 @@ use super::check::Check;
 use rolekeeper_domain::brake::Limits;
 use rolekeeper_domain::forbidden::ForbiddenRoles;
 
-/// Which roles are never added.
+/// The setting of the roles that are never added.
 #[derive(Args, Clone, Debug)]
 pub struct ForbiddenArgs {
     /// Roles that are never added to a user, by no rule and no restore, separated by commas; upper and lower case are the
@@ -18,14 +18,14 @@ pub struct ForbiddenArgs {
 }
 
 impl ForbiddenArgs {
-    /// The roles; every text names some.
+    /// Returns the roles; every text is valid.
     #[must_use]
     pub fn roles(&self) -> ForbiddenRoles {
         ForbiddenRoles::parse(&self.forbidden_roles)
     }
 }
 
-/// What is restored of other clients' roles, and which roles are never added.
+/// Settings of restores of other clients' roles, and of roles that are never added.
 #[derive(Args, Clone, Debug)]
 pub struct RestoreArgs {
     /// Roles that are never added.
@@ -36,12 +36,12 @@ pub struct RestoreArgs {
     pub brake_restores: String,
 }
 
-/// The same, checked.
+/// Checked settings of restores and of roles that are never added.
 #[derive(Clone, Debug)]
 pub struct RestoreConfig {
     /// Roles that are never added.
     pub forbidden: ForbiddenRoles,
-    /// How many users may be restored; there is no share.
+    /// Users whose roles may be restored inside the window; no share applies.
     pub brake: Limits,
 }
 

@@ -1,6 +1,6 @@
 //! Settings that hold a secret: each is given as a value, or as a file that holds the value.
 //!
-//! Owns how such a file is read, and that exactly one of the two is set. Must never show what is in the file.
+//! Owns how the file is read, and that not both are set. Must never show the content of the file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,23 +8,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check::Check;
 
-/// Why the value of a secret cannot be had from its file.
+/// The text about the expected content of the file of a secret.
 pub(super) const EXPECTED: &str = "a file that can be read and holds the value";
 
-/// A secret that is read again whenever it is needed, so that a file may be replaced while the worker runs.
+/// A secret that is read at each use, so that its file may be replaced while the worker runs.
 #[derive(Clone, Debug)]
 pub enum Kept {
-    /// From the environment or the command line.
+    /// The value from the environment or the command line.
     Value(SecretString),
-    /// In this file.
+    /// The file that holds the value.
     File(PathBuf),
 }
 
 impl Kept {
-    /// The secret.
+    /// Returns the secret.
     ///
     /// # Errors
-    /// The file cannot be read or is empty; the text shows nothing of its content.
+    /// The file cannot be read or is empty; the text contains nothing of its content.
     pub fn read(&self) -> Result<SecretString, String> {
         match self {
             Self::Value(value) => Ok(value.clone()),
@@ -33,24 +33,24 @@ impl Kept {
     }
 }
 
-/// The content of a file without the line break at its end.
+/// Returns the content of a file without the line breaks at its end.
 pub(super) fn read(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        std::io::ErrorKind::InvalidData => "the file is not UTF-8".to_owned(),
         _ => error.to_string(),
     })?;
     content(&text).ok_or_else(|| "the file is empty".to_owned())
 }
 
-/// A text without line breaks at its end; none where it is blank.
+/// Returns a text without line breaks at its end; none where it is blank.
 fn content(text: &str) -> Option<String> {
     let text = text.trim_end_matches(['\n', '\r']);
     (!text.trim().is_empty()).then(|| text.to_owned())
 }
 
 impl Check {
-    /// Where a secret is: in the setting itself, or in the file that the setting with `_FILE` at its end names. None where
-    /// neither is set. A fault of either is noted, and the setting is then not missing as well.
+    /// Returns where a secret is: in the setting itself, or in the file that the setting with `_FILE` at its end names. None
+    /// where neither is set. A fault of either is noted, and the setting is then not reported as missing too.
     pub(super) fn kept(
         &mut self,
         setting: &'static str,
@@ -79,7 +79,7 @@ impl Check {
         }
     }
 
-    /// The value of a secret that is read once, at the start.
+    /// Returns the value of a secret that is read once, at the start.
     pub(super) fn secret(
         &mut self,
         setting: &'static str,

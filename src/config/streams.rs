@@ -1,6 +1,6 @@
 //! Settings of the streams, for `migrate`.
 //!
-//! Owns which limits were given and which a new stream gets. Must never start anything.
+//! Owns the given limits and the defaults of a new stream. Must never start anything.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ const MIB: i64 = 1 << 20;
 const DAY: Duration = Duration::from_hours(24);
 /// Copies of each message in a new stream.
 const REPLICAS: i64 = 1;
-/// How long a new stream keeps a message.
+/// Days that a new stream keeps a message.
 const AGE_D: u32 = 30;
 const APP_EVENTS_MIB: i64 = 4096;
 const AUTH0_LOGS_MIB: i64 = 1024;
 const ROLE_CHANGES_MIB: i64 = 1024;
 
-/// Limits of the streams. A stream that is there keeps its own where none is given.
+/// Limits of the streams. An existing stream keeps its own limit where none is given.
 #[derive(Args, Clone, Debug)]
 pub struct StreamsArgs {
     /// Copies that a JetStream cluster keeps of each message, 1 to 5 [new streams: 1]
@@ -42,28 +42,28 @@ pub struct StreamsArgs {
     /// Days that ROLE_CHANGES keeps a change [new stream: 30]
     #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D")]
     pub role_changes_max_age_d: Option<String>,
-    /// Say how much room APP_EVENTS needs for so many events a second
+    /// Print the room that APP_EVENTS needs for this many events per second
     #[arg(long, env = "APP_EVENTS_PER_S")]
     pub events_per_s: Option<String>,
-    /// Make limits narrower too, where one is given that is narrower than the stream's; without it they only widen
+    /// Make limits narrower too, where a given limit is narrower than the stream's; without this flag limits only widen
     #[arg(long)]
     pub narrow: bool,
 }
 
-/// Limits of the streams.
+/// Checked limits of the streams.
 #[derive(Clone, Debug)]
 pub struct StreamsConfig {
-    /// Of APP_EVENTS.
+    /// Limits of APP_EVENTS.
     pub app_events: StreamLimits,
-    /// Of AUTH0_LOGS.
+    /// Limits of AUTH0_LOGS.
     pub auth0_logs: StreamLimits,
-    /// Of ROLE_CHANGES.
+    /// Limits of ROLE_CHANGES.
     pub role_changes: StreamLimits,
     /// Copies of each message, where given.
     pub replicas: Option<i64>,
     /// Copies of each message in a new stream.
     pub new_replicas: i64,
-    /// Rate whose need of room is to be told.
+    /// Rate of events whose room is printed.
     pub events_per_s: Option<i64>,
     /// Whether limits may become narrower.
     pub narrow: bool,
@@ -125,7 +125,7 @@ impl StreamsArgs {
     }
 }
 
-/// A number from 1 to `most`, if one is given; an empty value gives none.
+/// Returns a number from 1 to `most`, if one is given; an empty value counts as unset.
 fn optional(check: &mut Check, setting: &str, value: Option<&str>, most: i64) -> Option<i64> {
     let value = value.map(str::trim).filter(|value| !value.is_empty())?;
     Some(check.number(setting, value, &(1..=most)))

@@ -1,6 +1,6 @@
-//! What the tenant is called in its own log.
+//! The tenant's name in its own log.
 //!
-//! Owns this setting, and what stands in for it. Must never take the name from a custom domain: it is not in there.
+//! Owns this setting, and its default. Must never take the name from a custom domain, which does not contain it.
 
 use clap::Args;
 
@@ -8,16 +8,16 @@ use super::Auth0Args;
 use super::check::Check;
 use rolekeeper_domain::tenant::TenantName;
 
-/// What the tenant is called.
+/// The setting of the tenant's name.
 #[derive(Args, Clone, Debug)]
 pub struct TenantArgs {
-    /// What log records call the tenant (`tenant_name`), where `AUTH0_DOMAIN` is a custom domain; records of others are
-    /// dropped [default: the first label of `AUTH0_DOMAIN` under auth0.com]
+    /// The tenant's name in log records (`tenant_name`), where `AUTH0_DOMAIN` is a custom domain; records of another tenant
+    /// are dropped [default: the first label of `AUTH0_DOMAIN` under auth0.com]
     #[arg(long, env = "AUTH0_TENANT_NAME")]
     pub auth0_tenant_name: Option<String>,
 }
 
-/// Which tenant the settings name.
+/// The tenant that the settings name.
 #[derive(Clone, Debug)]
 pub struct TenantConfig {
     /// Its domain, canonical or custom.
@@ -27,7 +27,7 @@ pub struct TenantConfig {
 }
 
 impl TenantConfig {
-    /// None where no domain is set.
+    /// Returns the tenant; none where no domain is set.
     pub(super) fn check(auth0: &Auth0Args, check: &mut Check) -> Option<Self> {
         let is_set = auth0
             .auth0_domain
@@ -41,7 +41,7 @@ impl TenantConfig {
 }
 
 impl TenantArgs {
-    /// The name, if it is known.
+    /// Returns the name, if it is known.
     pub(super) fn check(&self, auth0: &Auth0Args, check: &mut Check) -> Option<TenantName> {
         let set = self.auth0_tenant_name.as_deref().map(str::trim);
         let Some(set) = set.filter(|name| !name.is_empty()) else {

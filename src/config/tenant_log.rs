@@ -1,6 +1,6 @@
-//! How the tenant's log is watched, and its gaps filled.
+//! Settings of the silence check and of the gap filler.
 //!
-//! Owns these settings. The log comes by the webhook; this is what helps when it does not.
+//! Owns these settings. The tenant's log arrives by the webhook; these settings are for records that do not arrive.
 
 use std::time::Duration;
 
@@ -8,50 +8,50 @@ use clap::Args;
 
 use super::check::Check;
 
-/// How the tenant's log is watched, and its gaps filled.
+/// Settings of the silence check and of the gap filler.
 #[derive(Args, Clone, Debug)]
 pub struct TenantLogArgs {
-    /// `on` to read what the log stream has dropped from the tenant's log; needs the scope read:logs
+    /// `on` reads records that the log stream dropped from the tenant's log; needs the scope read:logs
     #[arg(long, env = "LOG_GAP_FILLER", default_value = "off")]
     pub log_gap_filler: String,
-    /// Where the gap filler begins when it has never run: `newest`, `oldest` (all that the tenant still keeps), or behind
-    /// the record with this `log_id`
+    /// Where the gap filler begins when it has never run: `newest`, `oldest` (all records that the tenant still keeps), or
+    /// after the record with this `log_id`
     #[arg(long, env = "LOG_GAP_FILLER_START", default_value = "newest")]
     pub log_gap_filler_start: String,
-    /// Seconds that a record is left to the log stream before the gap filler reads it, and between two readings
+    /// Seconds that the log stream has to deliver a record before the gap filler reads it, and between two reads
     #[arg(long, env = "LOG_GAP_FILLER_DELAY_S", default_value = "60")]
     pub log_gap_filler_delay_s: String,
-    /// Seconds without a delivery after which the log stream is said to be silent; 0 to say nothing
+    /// Seconds without a delivery after which the log stream is reported as silent; 0 never reports it
     #[arg(long, env = "LOG_STREAM_SILENT_AFTER_S", default_value = "3600")]
     pub log_stream_silent_after_s: String,
 }
 
-/// The same, checked.
+/// Checked settings of the silence check and of the gap filler.
 #[derive(Clone, Debug)]
 pub struct TenantLogConfig {
     /// Present when gaps are filled.
     pub gap_filler: Option<GapFillerConfig>,
-    /// How long the log stream may be silent; none to say nothing.
+    /// How long the log stream may be silent before it is reported; none never reports it.
     pub silent_after: Option<Duration>,
 }
 
-/// The gap filler.
+/// Checked settings of the gap filler.
 #[derive(Clone, Debug)]
 pub struct GapFillerConfig {
     /// Where it begins when it has never run.
     pub start: Start,
-    /// How old a record must be, and the time between two readings.
+    /// Age at which a record is read, and the time between two reads.
     pub delay: Duration,
 }
 
-/// A place in the tenant's log.
+/// A position in the tenant's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Only what comes from now on.
+    /// The end: only records that are logged from now on.
     Newest,
-    /// All that the tenant still keeps.
+    /// The beginning: all records that the tenant still keeps.
     Oldest,
-    /// Behind the record with this id.
+    /// The position after the record with this id.
     Behind(String),
 }
 
@@ -86,7 +86,7 @@ impl TenantLogArgs {
         match self.log_gap_filler_start.trim() {
             "newest" => Start::Newest,
             "oldest" => Start::Oldest,
-            // Ids are digits as far as anybody has seen; a typing error in one of the two words is none.
+            // All ids seen so far consist of digits; a typing error in `newest` or `oldest` must not pass as an id.
             id if (20..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 Start::Behind(id.to_owned())
             }

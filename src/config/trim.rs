@@ -1,6 +1,6 @@
 //! Settings of the trimming of streams.
 //!
-//! Owns how long folded messages stay. Must never start anything.
+//! Owns the times for which folded messages stay. Must never start anything.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub struct TrimArgs {
     /// How long a folded message stays in its stream while there is room, such as `7days`
     #[arg(long, env = "KEEP_FOLDED", default_value = "7days")]
     pub keep_folded: String,
-    /// How long a message stays after it was committed, whatever the room: a promoted replica of Postgres that lags folds
+    /// How long a message stays after its commit, whatever the free room: a promoted replica of Postgres that lags must fold
     /// it again
     #[arg(long, env = "TRIM_FLOOR", default_value = "15min")]
     pub trim_floor: String,
-    /// How much longer than the stream's duplicate window a message stays, whatever the room
+    /// How much longer than the stream's duplicate window a message stays, whatever the free room
     #[arg(long, env = "TRIM_MARGIN", default_value = "5min")]
     pub trim_margin: String,
 }
@@ -28,11 +28,11 @@ pub struct TrimArgs {
 /// How long folded messages stay in their stream.
 #[derive(Clone, Copy, Debug)]
 pub struct TrimConfig {
-    /// While there is room.
+    /// Age up to which a folded message stays while the stream has room.
     pub keep: Duration,
-    /// After the commit, whatever the room.
+    /// Time for which a message stays after its commit, whatever the free room.
     pub floor: Duration,
-    /// Beyond the duplicate window, whatever the room.
+    /// Time beyond the duplicate window for which a message stays, whatever the free room.
     pub margin: Duration,
 }
 

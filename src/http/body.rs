@@ -1,7 +1,6 @@
 //! The body of a request, with a deadline.
 //!
-//! Owns how long a client may take to send it. Must never let a body that was cut look like a whole one: it ends with an
-//! error.
+//! Owns how long a client may take to send it. Must never let a truncated body look complete: it ends with an error.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,27 +16,27 @@ use super::listener::STOP_WITHIN;
 /// Longest time to the end of a body.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Why a body broke off.
+/// The reason why a body is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BrokenOff {
-    /// The client sent no more, or something that is no body.
+    /// The client stopped sending, or sent an invalid body.
     #[error(transparent)]
     Client(#[from] hyper::Error),
     /// The client took too long, or the worker stops.
-    #[error("the body did not come in time")]
+    #[error("the body did not arrive in time")]
     Late,
 }
 
-/// A body that comes in time, or breaks off.
+/// A body that ends with an error when it does not arrive in time.
 pub(super) struct Guarded {
     inner: Incoming,
     deadline: Pin<Box<Sleep>>,
-    /// Until the worker is told to stop.
+    /// Completes when the worker stops; none afterwards.
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Guarded {
-    /// The body for a handler.
+    /// Returns the body for a handler.
     pub(super) fn body(inner: Incoming, stop: CancellationToken) -> Body {
         if inner.is_end_stream() {
             return Body::empty();
@@ -58,7 +57,7 @@ impl HttpBody for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        // The deadline goes first: a client that sends a byte now and then does not move it.
+        // The deadline is checked first: a client that sends single bytes slowly must not extend it.
         if let Some(stop) = &mut self.stop
             && stop.as_mut().poll(cx).is_ready()
         {

@@ -1,19 +1,19 @@
-//! How many files the process may open, and how many of them connections may take.
+//! The limit of open files of the process, and the share of it for connections.
 //!
 //! Owns the shares. Must never let clients take the files that Postgres, NATS and Auth0 need.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-/// Most connections of the public listener: with what deliveries may have in flight together, they stay below what the bus
-/// has in flight at once.
+/// Most connections of the public listener: the messages that all deliveries together may have in flight stay below the limit
+/// of the bus.
 const MOST_PUBLIC: u64 = 1_024;
 /// Most connections of the ops listener.
 const MOST_OPS: u64 = 64;
-/// Below that the share of each part is small.
+/// Limit of open files below which a warning is logged, since each share is small.
 const FEW_FILES: u64 = 1_024;
 
-/// How many connections each listener may hold.
+/// Most connections of each listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections {
     /// The public listener.
@@ -23,7 +23,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Raises the limit of open files as far as the system lets the process, and shares it out.
+    /// Raises the limit of open files as far as the system permits, and divides it.
     #[must_use]
     pub fn share_out() -> Self {
         let files = raised();
@@ -38,7 +38,7 @@ impl Connections {
             files,
             public = shares.public,
             ops = shares.ops,
-            "open files, and connections of each listener"
+            "limit of open files, and most connections of each listener"
         );
         shares
     }
@@ -52,7 +52,7 @@ impl Connections {
     }
 }
 
-/// The limit of open files, raised to the hard limit.
+/// Raises the limit of open files to the hard limit, and returns it.
 fn raised() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return FEW_FILES;

@@ -1,8 +1,8 @@
 //! A listener: accepts connections and serves HTTP/1 on them.
 //!
-//! Owns how many connections there are at once, how long each part of a request may take, and a clean stop. Connections
-//! above the bound wait in the kernel's queue. Must never drop a handler because its client went away: each runs as a task
-//! of its own, to its end.
+//! Owns the number of open connections, the time limit of each part of a request, and a clean stop. Connections above the
+//! limit wait in the kernel's queue. Must never drop a handler because its client disconnected: each handler is a task that
+//! runs to its end.
 
 use std::io;
 use std::sync::Arc;
@@ -26,31 +26,31 @@ use tracing::{Instrument as _, Span, debug, error, warn};
 use super::body::Guarded;
 use super::stream::Watched;
 
-/// Longest time to the end of a request's header, from its first byte, or from the connection's begin.
+/// Longest time to the end of a request's header, from its first byte, or from the start of the connection.
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time from a request's header to its response.
 const RESPONSE_WITHIN: Duration = Duration::from_mins(1);
-/// Longest time between a response and the first byte of the next request; longer than load balancers keep a connection,
-/// so that it is the balancer that closes it.
+/// Longest time between a response and the first byte of the next request. It is longer than load balancers keep a
+/// connection, so that the balancer closes it.
 const IDLE_WITHIN: Duration = Duration::from_secs(75);
-/// How long a stop waits for what clients have begun to send or to receive.
+/// How long a stop waits for requests and responses that are partly transferred.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(1);
-/// Delay after the system refused a connection, such as for want of files.
+/// Delay after the system refused a connection, for example because no file descriptor is free.
 const REFUSED_DELAY: Duration = Duration::from_millis(200);
 
-/// What a connection waits for, and since when.
+/// The state of a connection, with the time at which it began.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
-    /// The rest of a request's header.
+    /// The connection waits for the rest of a request's header.
     Header(Instant),
-    /// The response of a handler.
+    /// The connection waits for the response of a handler.
     Response(Instant),
-    /// The client: to take the response, and to send the next request.
+    /// The connection waits for the client to read the response, and to send the next request.
     Idle(Instant),
 }
 
 impl Phase {
-    /// When the connection is closed.
+    /// Returns the time at which the connection is closed.
     fn ends(self, stopped: Option<Instant>) -> Instant {
         let ends = match self {
             Self::Header(since) => since + HEADER_WITHIN,
@@ -58,14 +58,14 @@ impl Phase {
             Self::Idle(since) => since + IDLE_WITHIN,
         };
         match (self, stopped) {
-            // The handler's own deadlines, and the grace period, bound what is in flight.
+            // A stop does not shorten the wait: the handler's own deadlines and the grace period bound a request in flight.
             (Self::Response(_), _) | (_, None) => ends,
             (_, Some(stopped)) => ends.min(stopped + STOP_WITHIN),
         }
     }
 }
 
-/// What all connections of a listener share.
+/// State that all connections of a listener share.
 #[derive(Clone)]
 struct Shared {
     routes: TowerToHyperService<Router>,
@@ -74,7 +74,7 @@ struct Shared {
     stop: CancellationToken,
 }
 
-/// Serves until told to stop, then finishes the requests in flight. At most `connections` are open at once.
+/// Serves until `stop`, then finishes the requests in flight. At most `connections` are open at once.
 ///
 /// # Errors
 /// None.
@@ -99,7 +99,7 @@ pub async fn serve(
 
 impl Shared {
     async fn accept(&self, listener: &TcpListener) {
-        // Closed by nothing.
+        // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _)) => {
@@ -108,7 +108,7 @@ impl Shared {
                 }
                 Err(why) if is_of_the_client(&why) => {}
                 Err(why) => {
-                    warn!("a connection was not accepted, trying again: {why}");
+                    warn!("a connection was not accepted, retrying: {why}");
                     sleep(REFUSED_DELAY).await;
                 }
             }
@@ -132,7 +132,7 @@ impl Shared {
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(why) = ended {
-                        debug!("a connection broke off: {why}");
+                        debug!("a connection was lost: {why}");
                     }
                     return;
                 }
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// The response to one request. Its handler is a task of its own: a client that goes away ends no handler half-way.
+    /// Returns the response to one request. The handler runs as a task, so that a client that disconnects does not end it.
     async fn respond(
         &self,
         request: Request<Incoming>,
@@ -166,14 +166,14 @@ impl Shared {
             Ok(Ok(response)) => response,
             Err(why) => {
                 error!(
-                    "a handler failed, its request is answered with 500 and everything else goes on: {why}"
+                    "a handler failed, its request gets status 500 and all other requests continue: {why}"
                 );
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
             }
         };
-        // Other clients wait for a place.
+        // Other clients wait for a free connection.
         if self.slots.available_permits() == 0 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -183,7 +183,7 @@ impl Shared {
     }
 }
 
-/// Whether a connection was lost before it was accepted.
+/// Returns whether a connection was lost before it was accepted.
 fn is_of_the_client(why: &io::Error) -> bool {
     matches!(
         why.kind(),

@@ -1,6 +1,6 @@
-//! Listens: the webhook and the data API on the public listener, metrics and health on the ops listener.
+//! HTTP: the webhook and the data API on the public listener, metrics and health on the ops listener.
 //!
-//! Owns what is served where. Must never hold a secret of Auth0's, and never answer for another stage.
+//! Owns which route is served on which listener. Must never hold a secret of Auth0, and never report for another stage.
 
 pub mod api;
 mod body;

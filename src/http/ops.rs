@@ -1,7 +1,7 @@
 //! `/metrics`, `/healthz` and `/readyz`, on a listener that is not public.
 //!
-//! Owns what they mean: healthy is a process that answers; ready is one whose stages do their work or stand by
-//! to. Must never make Postgres' absence look like ours: the process stays healthy.
+//! Owns their meaning: a process is healthy when it responds, and ready when its stages work or stand by. Must never report
+//! the process as unhealthy because Postgres is unavailable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,25 +18,25 @@ use crate::metrics::Metrics;
 use crate::store::{Gauges, Store};
 use crate::telemetry;
 
-/// Longest a scrape waits for Postgres; Prometheus itself gives up after 10 s.
+/// Longest time a scrape waits for Postgres; Prometheus itself gives up after 10 s.
 const GAUGES_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What the ops listener shows.
+/// Dependencies of the ops listener.
 #[derive(Clone, Debug)]
 pub struct Ops {
-    /// All metrics.
+    /// All metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// Stages of this worker.
+    /// State of the stages of this worker.
     pub readiness: Readiness,
-    /// For gauges computed at scrape.
+    /// Source of the gauges that are computed at each scrape.
     pub store: Store,
-    /// For the connection of the bus.
+    /// Source of the state of the connection to NATS.
     pub accept: Accept,
-    /// Streams, as labels.
+    /// Names of the streams, as labels.
     pub streams: &'static [&'static str],
 }
 
-/// The routes of the ops listener.
+/// Returns the routes of the ops listener.
 pub fn routes(ops: Ops) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
@@ -120,7 +120,7 @@ impl Ops {
     }
 }
 
-/// All stages of this worker: 200 when each is ready. One line a stage.
+/// Responds with all stages of this worker, one line per stage: 200 when each is ready.
 async fn ready(State(ops): State<Ops>) -> (StatusCode, String) {
     let stages = ops.readiness.stages();
     let lines = stages.iter().map(|(stage, state)| line(stage, state)).collect();
@@ -130,7 +130,7 @@ async fn ready(State(ops): State<Ops>) -> (StatusCode, String) {
     )
 }
 
-/// One stage, for a load balancer that only cares for one.
+/// Responds with one stage, for a load balancer that needs only this stage.
 async fn stage_ready(State(ops): State<Ops>, Path(stage): Path<String>) -> (StatusCode, String) {
     match ops.readiness.stages().get_key_value(stage.as_str()) {
         Some((stage, state)) => (status(state.is_ok()), line(stage, state)),

@@ -1,7 +1,7 @@
 //! Memory for the bodies of deliveries.
 //!
-//! Owns how many bytes of them there may be at once, whatever the number of connections. Must never have a delivery of
-//! ordinary size wait behind large ones, nor let one wait longer than its sender waits for a response.
+//! Owns how many bytes of them are in memory at once, whatever the number of connections. Must never let a delivery of
+//! ordinary size wait for large ones, nor let a delivery wait longer than its sender waits for a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,33 +10,33 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 
-/// What is counted in: a permit each.
+/// Bytes of one permit.
 const UNIT: usize = 4 << 10;
-/// A delivery larger than this is large; 100 of the largest records known are half of it.
+/// Size above which a delivery is large; 100 of the largest known records are half of it.
 const LARGE: usize = 1 << 20;
-/// Bytes of large deliveries at once.
+/// Most bytes of large deliveries at once.
 const LARGE_BYTES: usize = 128 << 20;
-/// Bytes of all others at once.
+/// Most bytes of ordinary deliveries at once.
 const ORDINARY_BYTES: usize = 32 << 20;
-/// How long a delivery may wait for its room. With the times for its body and for storing it, the response comes within a
-/// minute.
+/// How long a delivery may wait for memory. Together with the times for its body and for storing it, the response is sent
+/// within a minute.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// The memory. Cheap to clone.
+/// The memory for bodies. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     ordinary: Arc<Semaphore>,
     large: Arc<Semaphore>,
-    /// Shows how many deliveries wait.
+    /// Reports how many deliveries wait.
     metrics: Arc<Metrics>,
 }
 
-/// The room of one delivery, until this is dropped.
+/// The memory of one delivery, reserved until this is dropped.
 #[derive(Debug)]
 pub(super) struct Reserved(OwnedSemaphorePermit);
 
 impl Room {
-    /// All of it.
+    /// Returns the memory with all of it free.
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             ordinary: Arc::new(Semaphore::new(ORDINARY_BYTES / UNIT)),
@@ -45,7 +45,7 @@ impl Room {
         }
     }
 
-    /// Room for a body of at most so many bytes; none when there is none in time.
+    /// Reserves memory for a body of at most `bytes`; returns none when it is not free in time.
     pub(super) async fn reserve(&self, bytes: usize) -> Option<Reserved> {
         let of = if bytes > LARGE {
             &self.large
@@ -64,7 +64,7 @@ impl Room {
 }
 
 impl Reserved {
-    /// Gives back what is not needed for so many bytes.
+    /// Releases the memory beyond `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         let needed = usize::try_from(units(bytes)).unwrap_or(usize::MAX);
         let surplus = self.0.num_permits().saturating_sub(needed);
@@ -93,11 +93,11 @@ mod tests {
         }
         assert!(
             room.reserve(large).await.is_none(),
-            "the ninth is told to come again"
+            "the ninth delivery is refused"
         );
         assert!(
             room.reserve(LARGE).await.is_some(),
-            "an ordinary one does not wait"
+            "an ordinary delivery does not wait"
         );
         let ninth = room.reserve(large);
         let freed = async {
@@ -108,7 +108,7 @@ mod tests {
         };
         assert!(
             tokio::join!(ninth, freed).0.is_some(),
-            "what is not needed serves others"
+            "released memory serves another delivery"
         );
         assert_eq!(room.metrics.webhook_waiting.get(), 0);
     }

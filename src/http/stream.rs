@@ -1,6 +1,6 @@
-//! The bytes of a connection, and that some have come.
+//! The bytes of a connection, with notice of arrival.
 //!
-//! Owns noticing the first byte of a request. Must never change a byte.
+//! Owns the detection of the first byte of a request. Must never change a byte.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::listener::Phase;
 
-/// A connection whose phase is known.
+/// A connection that updates its phase when a request begins.
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: TcpStream,

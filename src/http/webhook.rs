@@ -1,7 +1,8 @@
-//! `POST /auth0/logs`: where Auth0's log stream delivers.
+//! `POST /auth0/logs`: receives the deliveries of Auth0's log stream.
 //!
-//! Owns who may deliver. After the token is accepted nothing is judged: 200 once all is stored, 503 when it
-//! cannot be, 413 above a generous bound, 415 for an encoding that is not known. A 4xx would make Auth0 send the same batch for ever, or drop it.
+//! Owns the authorization of deliveries. Once the token is accepted, no record is judged: 200 when all records are stored, 503
+//! when they cannot be, 413 above a generous limit, 415 for an unknown encoding. Any other 4xx would make Auth0 send the same
+//! batch for ever, or drop it.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -24,40 +25,40 @@ use crate::flow::accept::Accept;
 use crate::flow::silence::Heard;
 use crate::metrics::Metrics;
 
-/// Largest body, compressed or not. Auth0 documents no size of a batch; 100 of the largest records known (5.4 kB) are a
+/// Largest body, compressed or not. Auth0 documents no size of a batch; 100 of the largest known records (5.4 kB) are a
 /// thirtieth of this.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// How much of a larger body is read and dropped, so that its sender, still writing, gets to see the answer.
+/// Bytes of a larger body that are read and dropped, so that its sender finishes writing and reads the response.
 const MAX_DROPPED_BYTES: usize = 64 << 20;
 
-/// What may stand before a token.
+/// Scheme that may precede a token, in lower case.
 const SCHEME: &[u8] = b"bearer ";
 
-/// The response to a delivery that is not known to be stored: status, label and text.
+/// Response to a delivery that is not known to be stored: status, label and text.
 const NOT_STORED: (StatusCode, &str, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
     "unavailable",
     "not stored; send it again\n",
 );
 
-/// When a sender may try again that was told that its delivery is not stored.
+/// Seconds after which the sender may retry a delivery that was not stored.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// What the webhook needs.
+/// Dependencies of the webhook.
 #[derive(Debug)]
 pub struct Webhook {
-    /// Where records are stored.
+    /// Stores the records.
     pub accept: Accept,
     /// Accepted values of the Authorization header.
     pub tokens: Vec<SecretString>,
-    /// Is told of every delivery.
+    /// Notes every delivery.
     pub heard: Heard,
-    /// Counts.
+    /// Metrics of the process.
     pub metrics: Arc<Metrics>,
 }
 
-/// The route of the webhook.
+/// Returns the route of the webhook.
 pub fn routes(webhook: Webhook) -> Router {
     let room = Room::new(Arc::clone(&webhook.metrics));
     Router::new()
@@ -98,7 +99,7 @@ impl Webhook {
             );
         }
         if !is_known_encoding(headers) {
-            warn!("a delivery of the log stream is refused: its Content-Encoding is not known");
+            warn!("a delivery of the log stream was refused: its Content-Encoding is not gzip");
             return (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_encoding",
@@ -107,7 +108,9 @@ impl Webhook {
         }
         let unpacked = if is_packed(headers) { MAX_BODY_BYTES } else { 0 };
         let Some(mut reserved) = room.reserve(most_bytes(&body) + unpacked).await else {
-            warn!("a delivery of the log stream is refused for now: too many large ones are in memory");
+            warn!(
+                "a delivery of the log stream was refused with 503, Auth0 sends it again: too many large deliveries are in memory"
+            );
             return NOT_STORED;
         };
         let body = match read(body).await {
@@ -131,7 +134,7 @@ impl Webhook {
                 );
             }
             Err(Unread::BrokenOff) => {
-                debug!("a delivery of the log stream broke off");
+                debug!("a delivery of the log stream was incomplete");
                 return NOT_STORED;
             }
         };
@@ -156,8 +159,8 @@ impl Webhook {
         }
     }
 
-    /// Compares with every token, each in constant time, so that the time tells nothing. Log streams send the token as
-    /// it was entered, Event Streams behind `Bearer `: each token is accepted in both forms.
+    /// Returns whether the header matches a token. Each comparison takes constant time, so that the time reveals nothing. Log
+    /// streams send the token as it was entered, Event Streams after `Bearer `: each token is accepted in both forms.
     fn knows(&self, headers: &HeaderMap) -> bool {
         let Some(sent) = headers.get(header::AUTHORIZATION) else {
             return false;
@@ -172,7 +175,7 @@ impl Webhook {
     }
 }
 
-/// A token without the scheme before it, whose case does not matter.
+/// Returns a token without its scheme, whose case does not matter.
 fn bare(value: &[u8]) -> &[u8] {
     match value.split_at_checked(SCHEME.len()) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => token.trim_ascii_start(),
@@ -180,15 +183,15 @@ fn bare(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Why there is no body.
+/// The reason why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
 enum Unread {
     TooLarge,
-    /// The sender sent no more, or not in time.
+    /// The sender stopped sending, or was too slow.
     BrokenOff,
 }
 
-/// The most bytes that are kept of a body.
+/// Returns the most bytes of a body that are kept.
 fn most_bytes(body: &Body) -> usize {
     let announced = body
         .size_hint()
@@ -197,9 +200,9 @@ fn most_bytes(body: &Body) -> usize {
     announced.unwrap_or(MAX_BODY_BYTES).min(MAX_BODY_BYTES)
 }
 
-/// The whole body, unless it is too large or breaks off.
+/// Returns the whole body, unless it is too large or incomplete.
 async fn read(body: Body) -> Result<Bytes, Unread> {
-    // Grown by doubling, it would take twice as much at times.
+    // A buffer that grows by doubling would at times take twice the memory.
     let announced = body.size_hint().exact().map_or(0, |_| most_bytes(&body));
     let mut chunks = body.into_data_stream();
     let (mut kept, mut length) = (Vec::with_capacity(announced), 0_usize);
@@ -221,44 +224,44 @@ async fn read(body: Body) -> Result<Bytes, Unread> {
     }
 }
 
-/// How the headers say that the body is encoded; empty for as it is.
+/// Returns the encoding of the body according to the headers; empty when it is not encoded.
 fn encoding(headers: &HeaderMap) -> &[u8] {
     let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
     encoding.unwrap_or_default().trim_ascii()
 }
 
-/// Whether the body can be read. One that cannot would be one dead letter, and all its records with it.
+/// Returns whether the encoding is known. A body of unknown encoding would become one dead letter with all its records.
 fn is_known_encoding(headers: &HeaderMap) -> bool {
     let encoding = encoding(headers);
     encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") || is_packed(headers)
 }
 
-/// Whether the headers say that the body is compressed with gzip.
+/// Returns whether the body is compressed with gzip, according to the headers.
 fn is_packed(headers: &HeaderMap) -> bool {
     let encoding = encoding(headers);
     encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")
 }
 
-/// The body without the compression that its headers name. What says that it is compressed and is not goes on as it is,
-/// and becomes a dead letter.
+/// Returns the body without the compression that its headers name. A body that is not compressed, against its header, is
+/// stored unchanged and becomes a dead letter.
 async fn plain(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Unread> {
     if !is_packed(headers) {
         return Ok(body);
     }
     let compressed = body.clone();
-    // Takes up to a tenth of a second, for which no other task of this thread should wait.
+    // Unpacking takes up to a tenth of a second, and other tasks of this thread must not wait for it.
     match tokio::task::spawn_blocking(move || decompressed(&compressed)).await {
         Ok(Ok(Some(plain))) => Ok(plain.into()),
         Ok(Ok(None)) => Err(Unread::TooLarge),
         Ok(Err(why)) => {
-            debug!("a delivery of the log stream is not gzip, as its header says: {why}");
+            debug!("a delivery of the log stream is not gzip, although its header names gzip: {why}");
             Ok(body)
         }
         Err(_) => Err(Unread::BrokenOff),
     }
 }
 
-/// None when there is more than a body may hold.
+/// Returns the unpacked bytes; none when they exceed the largest body.
 fn decompressed(compressed: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
     let mut plain = Vec::new();
     let mut decoder = MultiGzDecoder::new(compressed).take(MAX_BODY_BYTES as u64 + 1);

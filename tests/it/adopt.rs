@@ -78,7 +78,7 @@ async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
     };
     let (ok, said) = adopt(&["--user", &users[0], "--user", &users[1], "--user", &users[0]]).await;
     assert!(
-        ok && said.starts_with("2 taken over for playlist_editor"),
+        ok && said.starts_with("2 users adopted for playlist_editor"),
         "{said}"
     );
     world.settled().await;
@@ -88,7 +88,7 @@ async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
     writeln!(file, "{}\n\n  {}  \nauth0|never-seen", users[2], users[3]).expect("a line");
     let path = file.path().to_str().expect("UTF-8").to_owned();
     let (ok, said) = adopt(&["--users-file", &path]).await;
-    assert!(ok && said.starts_with("3 taken over"), "{said}");
+    assert!(ok && said.starts_with("3 users adopted"), "{said}");
     world.settled().await;
     assert_eq!(holders(), 8);
 
@@ -96,7 +96,7 @@ async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
     world.earn(&users[5], "pl_5").await;
     world.settled().await;
     let (ok, said) = adopt(&["--all-known"]).await;
-    assert!(ok && said.starts_with("7 taken over"), "{said}");
+    assert!(ok && said.starts_with("7 users adopted"), "{said}");
     world.settled().await;
     assert_eq!(
         (holders(), world.roles(&users[5])),
@@ -104,14 +104,14 @@ async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
     );
     assert_eq!(world.roles(&users[11]), ["mentor"]);
     let (ok, said) = adopt(&["--all-known"]).await;
-    assert!(ok && said.starts_with("0 taken over"), "{said}");
+    assert!(ok && said.starts_with("0 users adopted"), "{said}");
 }
 
 #[tokio::test]
 async fn adopt_refuses_what_it_cannot_mean() {
     let world = World::builder().workers(0).start().await;
     let table: [(&[&str], &str); 4] = [
-        (&[], "nobody named: give --user, --users-file or --all-known"),
+        (&[], "no user is named: give --user, --users-file or --all-known"),
         (&["--user", "a\nb"], "user \"a\\nb\""),
         (&["--user", "auth0|a", "--all-known"], "cannot be used with"),
         (&["--users-file", "/no/such/file"], "--users-file /no/such/file"),

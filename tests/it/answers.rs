@@ -165,7 +165,7 @@ async fn f45_a_role_that_is_no_text_is_left_and_the_user_parked() {
     world
         .eventually("both are parked", async || world.number(PARKED).await == Some(2))
         .await;
-    let why = "SELECT count(*) FROM nominations WHERE last_error LIKE '%no legible text%'";
+    let why = "SELECT count(*) FROM nominations WHERE last_error LIKE '%not valid text%'";
     assert_eq!((world.number(why).await, world.patches()), (Some(2), 0));
 }
 

@@ -59,7 +59,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     assert!(said.contains("1 users released"), "{said}");
     // Bob waits without an attempt, and so does not pass.
     assert!(
-        said.contains("1 more wait that were not held: they count anew"),
+        said.contains("1 waiting users were not held: their changes count again"),
         "{said}"
     );
     let left = "SELECT count(*) FROM nominations WHERE held IS NOT NULL OR (pass_revokes AND user_id <> 'auth0|ann')";

@@ -32,17 +32,17 @@ async fn m16_options_that_exclude_each_other_are_both_named() {
         ),
         (
             &[user[0], user[1], ("NATS_TOKEN", "hunter2")],
-            "NATS_USER, NATS_TOKEN: each of them logs in",
+            "NATS_USER, NATS_TOKEN: each of them is a way to log in",
             "unset the others",
         ),
         (
             &[user[0], user[1], ("NATS_NKEY_SEED_FILE", &seed)],
-            "NATS_USER, NATS_NKEY_SEED_FILE: each of them logs in",
+            "NATS_USER, NATS_NKEY_SEED_FILE: each of them is a way to log in",
             "unset the others",
         ),
         (
             &[("NATS_URL", "nats://u:hunter2@h"), ("NATS_TOKEN", "hunter2")],
-            "NATS_URL, NATS_TOKEN: each of them logs in",
+            "NATS_URL, NATS_TOKEN: each of them is a way to log in",
             "unset the others",
         ),
         (
@@ -88,18 +88,18 @@ async fn m16_options_of_nats_that_are_wrong_are_told() {
             "/no/such/file",
             "a file of certificate authorities (PEM); No such file",
         ),
-        ("NATS_CA_FILE", &empty, "it is empty"),
+        ("NATS_CA_FILE", &empty, "the file is empty"),
         (
             "NATS_NKEY_SEED_FILE",
             "/no/such/file",
             "seed of an nkey of a user (SU…); No such file",
         ),
         ("NATS_NKEY_SEED_FILE", &empty, "the file is empty"),
-        ("NATS_NKEY_SEED_FILE", &other, "it holds no seed of a user"),
+        ("NATS_NKEY_SEED_FILE", &other, "the file holds no seed of a user"),
         (
             "NATS_CREDENTIALS_FILE",
             &other,
-            "a credentials file (.creds); it holds no JWT",
+            "a credentials file (.creds); the file holds no JWT",
         ),
     ] {
         let faults = faults(&world, &[(setting, value)]).await;

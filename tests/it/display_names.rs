@@ -463,7 +463,7 @@ async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
     world.is_named(ANN, "New").await;
     world.quiet().await;
     assert!(world.open_names().await.is_empty());
-    assert_eq!(world.done(&["parked"]).await, "nobody is parked\n");
+    assert_eq!(world.done(&["parked"]).await, "no user is parked\n");
 }
 
 #[tokio::test]

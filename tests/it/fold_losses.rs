@@ -403,7 +403,7 @@ async fn fold_11_events_that_are_there_are_given_up_only_on_purpose() {
         .await;
     let said = text(&refused);
     assert!(
-        !refused.status.success() && said.contains("15 messages that are there are given up; 5 wait"),
+        !refused.status.success() && said.contains("15 stored messages are given up; 5 wait"),
         "{said}"
     );
     assert_eq!(cursor(&world).await, 10);

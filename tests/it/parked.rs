@@ -67,7 +67,7 @@ async fn a_parked_user_is_shown_mended_and_requeued() {
     }
     assert_eq!(parked(&world, &[]).await, Vec::<Value>::new());
     let output = world.command(&["parked"]).await;
-    assert_eq!(text(&output), "nobody is parked\n");
+    assert_eq!(text(&output), "no user is parked\n");
 }
 
 #[tokio::test]

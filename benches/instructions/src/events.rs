@@ -1,6 +1,6 @@
-//! Events as app servers publish them: almost all plays, a few playlists played most.
+//! Events as app servers publish them: almost all are plays, and a few playlists are played most.
 //!
-//! Owns the mix. Must never come out differently: no randomness but a sequence of its own.
+//! Owns the mix. Must always return the same events: it uses a fixed pseudo-random sequence.
 
 use rolekeeper_domain::event::partition;
 
@@ -12,20 +12,20 @@ const PLAYLISTS: f64 = 1_000_000.0;
 /// One message of the stream.
 #[derive(Debug)]
 pub struct Message {
-    /// The subject it came on.
+    /// Its subject.
     pub subject: String,
-    /// Its bytes.
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
-/// So many batches, each of other events.
+/// Returns this many batches, with different events.
 #[must_use]
 pub fn batches(count: u64) -> Vec<Vec<Message>> {
     let batch = |number| (number * BATCH..(number + 1) * BATCH).map(message).collect();
     (0..count).map(batch).collect()
 }
 
-/// Of a hundred events one saves a playlist and one takes a play back; of a thousand one deletes a playlist.
+/// Of a hundred events, one saves a playlist and one retracts a play; of a thousand, one deletes a playlist.
 fn message(number: u64) -> Message {
     let id = playlist(mixed(number));
     let listening = format!(
@@ -65,7 +65,7 @@ fn message(number: u64) -> Message {
     }
 }
 
-/// The second is played about half as often as the first, and so on.
+/// Returns a playlist. The second one is played about half as often as the first, and so on.
 fn playlist(random: u64) -> String {
     let share = (random >> 11) as f64 / (1_u64 << 53) as f64;
     #[expect(
@@ -78,7 +78,7 @@ fn playlist(random: u64) -> String {
     format!("pl_{scattered:08x}{number:010}")
 }
 
-/// The next of a sequence that looks like chance (splitmix64).
+/// Returns the next number of a pseudo-random sequence (splitmix64).
 fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

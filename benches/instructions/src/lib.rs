@@ -1,6 +1,6 @@
-//! What is counted: the worker's own core, the same files, and the calls that the fold makes between two commits.
+//! The counted code: the worker's own core, from the same files, and the calls that the fold makes between two commits.
 //!
-//! Owns those calls, in one function. Must never hold a copy of the core.
+//! Owns these calls, in one function. Must never contain a copy of the core.
 
 pub mod events;
 
@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use events::Message;
 use rolekeeper_domain::{event, tally};
 
-/// One batch from its bytes to what it changes; answers how many playlists it changes. As the fold does it, and as if no
-/// retraction had come before.
+/// Processes one batch from its bytes to its changes, as the fold does without earlier retractions; returns the number of
+/// changed playlists.
 #[must_use]
 pub fn parse_and_tally(batch: &[Message]) -> usize {
     let mut events = Vec::with_capacity(batch.len());

@@ -1,13 +1,13 @@
-//! Makes events and runs them through parse and tally as often as told, for `deploy/instructions.sh` to count.
+//! Generates events and runs parse and tally on them in the given number of passes, for the count of `deploy/instructions.sh`.
 //!
-//! Owns nothing of what is measured. Must never do anything that depends on the number of passes but the passes.
+//! Owns only the passes. Must never do other work that depends on their number.
 
 use std::hint::black_box;
 use std::process::ExitCode;
 
 use rolekeeper_instructions::{events, parse_and_tally};
 
-/// Enough that no single batch matters.
+/// Number of batches, enough that no single batch matters.
 const BATCHES: u64 = 5;
 
 fn main() -> ExitCode {

@@ -1,10 +1,10 @@
-"""Counts plays as a team would once it is in a hurry: BATCH events a transaction, in which the position in the stream
-moves too, so that each counts exactly once. The next batch is fetched while one is committed.
+"""Counts plays in a faster way: BATCH events per transaction, which also moves the position in the stream, so that each
+event counts exactly once. The next batch is fetched during a commit.
 
-Owns its own consumer, made anew at the position at each start; acknowledging only tells the server how far it is.
-Must never commit a batch that does not begin right after the position.
+Owns its own consumer, created again at the position at each start; an acknowledgement only reports the progress.
+Must never commit a batch that does not begin directly after the position.
 
-Environment: NATS_URL, DATABASE_URL, STREAM, CONSUMER, BATCH. SIGTERM: finishes what is in hand, prints one line of
+Environment: NATS_URL, DATABASE_URL, STREAM, CONSUMER, BATCH. SIGTERM: finishes events in flight, prints one line of
 JSON (events, last_seq, last_commit in Unix milliseconds).
 """
 
@@ -83,7 +83,7 @@ async def main():
         following = asyncio.create_task(fetch(subscription))
         if batch:
             await commit(db, batch)
-    # Not counted: whoever starts next is given it again.
+    # The batch is not counted: the next start gets it again.
     await following
     await connection.drain()
     await db.close()

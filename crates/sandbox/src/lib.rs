@@ -1,8 +1,8 @@
-//! Everything that stands in for the world outside: private servers and a tenant. Cargo feature `sandbox`.
+//! Stand-ins for the outside systems: private servers and a tenant. Cargo feature `sandbox`.
 //!
-//! Owns what tests and the command `sandbox` need to run the real worker with nothing installed but the
-//! servers' binaries. Must never be part of the release binary, and must never import the worker's own
-//! code: a stand-in that shares code with what it tests agrees with its mistakes.
+//! Owns the parts with which tests and the command `sandbox` run the real worker; only the servers' binaries must be
+//! installed. Must never be part of the release binary, and must never import the worker's own code: a stand-in that shares
+//! code with the tested program repeats its mistakes.
 
 pub mod servers;
 pub mod tenant;
@@ -11,7 +11,7 @@ pub mod worker;
 
 use time::OffsetDateTime;
 
-/// The wall clock, read at this one place of the sandbox.
+/// Returns the time of the wall clock; the sandbox reads it only here.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one reading of the clock in the sandbox"

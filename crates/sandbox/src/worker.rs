@@ -1,6 +1,6 @@
-//! The real worker as a process of its own, for measurements.
+//! The real worker as a separate process, for measurements.
 //!
-//! Owns starting and ending it. Must never hand it anything but settings in its environment.
+//! Owns its start and end. Must never give it any input except settings in its environment.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,19 +16,19 @@ use super::traffic::http;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const START_WITHIN: Duration = Duration::from_mins(1);
-/// Longer than the worker's own grace period.
+/// Longest wait for the worker's end; longer than its own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(40);
 
-/// `rolekeeper serve`.
+/// A process of `rolekeeper serve`.
 #[derive(Debug)]
 pub struct Worker {
-    // Dropped in this order: the folder ends the process, which is then reaped.
+    // The fields are dropped in this order: the folder ends the process, which is then reaped.
     folder: Folder,
     process: Process,
 }
 
-/// Settings of a worker with all its stages, on ports that the system chooses: Postgres, NATS, the tenant, its client with
-/// its secret, and the token of its log stream.
+/// Returns the settings of a worker with all stages, on ports that the system chooses: Postgres, NATS, the tenant, its client
+/// with its secret, and the token of its log stream.
 #[must_use]
 pub fn settings(
     database_url: &str,
@@ -51,7 +51,8 @@ pub fn settings(
     .into()
 }
 
-/// Settings of a worker that only tighten a limit of the database: the limit is set to the same, so that they hold here.
+/// Settings of a worker that only tighten a limit of the database: the limit is set to the same value, so that they take
+/// effect.
 const LIMITS: [(&str, &str); 5] = [
     ("AUTH0_RESERVE", "reserve"),
     ("BRAKE_REVOKES", "brake_revokes"),
@@ -59,22 +60,22 @@ const LIMITS: [(&str, &str); 5] = [
     ("BRAKE_GRANTS", "brake_grants"),
     ("BRAKE_GRANTS_SHARE", "brake_grants_share"),
 ];
-/// Users who may lose a role in an hour, where no setting says otherwise: more than any story of the sandbox takes.
+/// Default number of users who may lose a role in an hour: more than any run of the sandbox needs.
 const REVOKES: &str = "100";
 
-/// Prepares database and streams with `program`: `rolekeeper migrate`, and the limits that the settings ask for.
+/// Prepares database and streams with `program`: `rolekeeper migrate`, and the limits from the settings.
 ///
 /// # Errors
-/// It failed; with what it said.
+/// A command failed; the error contains its output.
 pub async fn migrate(program: &Path, settings: &[(&str, String)]) -> Result<()> {
     command(program, "migrate", settings).await?;
     limits(program, settings).await
 }
 
-/// Runs `program` with a command whose words stand between single spaces, and waits for its end.
+/// Runs `program` with a command whose words are separated by single spaces, and waits for its end.
 ///
 /// # Errors
-/// It failed; with what it said.
+/// The command failed; the error contains its output.
 pub async fn command(program: &Path, command: &str, settings: &[(&str, String)]) -> Result<()> {
     let folder = Folder::new("command")?;
     let mut process = run(&folder, program, command, settings)?;
@@ -83,13 +84,13 @@ pub async fn command(program: &Path, command: &str, settings: &[(&str, String)])
     Ok(())
 }
 
-/// Sets the limits that the settings ask for, with `program`: `rolekeeper limits set`.
+/// Sets the limits from the settings, with `program`: `rolekeeper limits set`.
 ///
 /// # Errors
-/// It failed; with what it said.
+/// The command failed; the error contains its output.
 pub async fn limits(program: &Path, settings: &[(&str, String)]) -> Result<()> {
     let folder = Folder::new("limits")?;
-    // A binary of a version before has no limits in the database.
+    // A binary of an earlier version has no limits in the database.
     let known = run(&folder, program, "limits", settings)?
         .wait(START_WITHIN)
         .await?;
@@ -106,7 +107,7 @@ pub async fn limits(program: &Path, settings: &[(&str, String)]) -> Result<()> {
 }
 
 impl Worker {
-    /// Starts `program`; does not wait for anything.
+    /// Starts `program` without a wait.
     ///
     /// # Errors
     /// The system refused.
@@ -119,7 +120,7 @@ impl Worker {
     /// Waits until the worker is ready.
     ///
     /// # Errors
-    /// It ended, or was not ready in time; with the end of its log.
+    /// The worker ended, or was not ready in time; the error contains the end of its log.
     pub async fn ready(&mut self) -> Result<()> {
         let http = http::Worker::new()?;
         let deadline = Instant::now() + START_WITHIN;
@@ -139,7 +140,7 @@ impl Worker {
         }
     }
 
-    /// Where it listens, once it does: `LISTEN` or `OPS_LISTEN`.
+    /// Returns the address of a listener, `LISTEN` or `OPS_LISTEN`; none before it listens.
     #[must_use]
     pub fn address(&self, setting: &str) -> Option<String> {
         // A line such as `listening setting="LISTEN" address=127.0.0.1:8080`.
@@ -149,16 +150,16 @@ impl Worker {
         after.split_whitespace().next().map(str::to_owned)
     }
 
-    /// Its process id, under which `/proc` tells what it takes.
+    /// Returns its process id, for the resource usage in `/proc`.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// Most memory it has held so far, in MiB: the kernel's `VmHWM`.
+    /// Returns its peak memory so far, in MiB: the kernel's `VmHWM`.
     ///
     /// # Errors
-    /// It is gone.
+    /// The process is gone.
     pub fn peak_memory_mib(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
         let peak = status
@@ -168,21 +169,21 @@ impl Worker {
         Ok(kib / 1024.0)
     }
 
-    /// An error with the end of its log once it has ended.
+    /// Checks that it runs.
     ///
     /// # Errors
-    /// It has.
+    /// The process has ended; the error contains the end of its log.
     pub fn still_runs(&mut self) -> Result<()> {
         match self.process.ended()? {
             None => Ok(()),
-            Some(status) => anyhow::bail!("the worker ended by itself: {status}\n{}", self.log_tail()),
+            Some(status) => anyhow::bail!("the worker ended unexpectedly: {status}\n{}", self.log_tail()),
         }
     }
 
-    /// Asks it to stop, as a service manager does.
+    /// Sends it the signal to stop, as a service manager does, and waits for its end.
     ///
     /// # Errors
-    /// It did not stop in time, or not well.
+    /// The worker did not stop in time, or with an error.
     pub async fn stop(&mut self) -> Result<()> {
         self.process.signal(Signal::SIGTERM)?;
         let status = self.process.wait(STOP_WITHIN).await?;
@@ -190,7 +191,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let log = log(&self.folder);
@@ -204,7 +205,7 @@ fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String
         .create(true)
         .append(true)
         .open(folder.path().join("log"))?;
-    // The name of a file in the folder.
+    // The first word of the command is the name of a file in the folder.
     let name = command.split(' ').next().unwrap_or(command);
     let mut process = folder.command(name, program, "TERM");
     process.args(command.split(' ')).env_clear();

@@ -1,4 +1,4 @@
-//! Which answer is which error, and what may be printed of it.
+//! The error of each response, and its printable text.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a profile says, and which patches are never sent.
+//! Parsed fields of a profile, and patches that are never sent.
 //!
 //! Owns examples. Must never call a server.
 

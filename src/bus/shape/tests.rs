@@ -1,4 +1,4 @@
-//! What an edit of a stream changes, and what it leaves.
+//! Tests of the edit of a stream: changed and unchanged fields.
 
 use super::*;
 

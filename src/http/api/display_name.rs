@@ -1,6 +1,6 @@
-//! `/displayName`: what the user is called.
+//! `/displayName`: the user's display name.
 //!
-//! Owns these routes. Must never call Auth0: a new name is a wish, which reconcile writes.
+//! Owns these routes. Must never call Auth0: a new name is stored as a request, which reconcile writes.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,15 +13,15 @@ use super::problem::Problem;
 use super::request::{Body, User};
 use rolekeeper_domain::display_name::DisplayName;
 
-/// What the caller is called.
+/// The caller's display name.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Called {
-    /// The newest wish, or else what the profile says; null without either.
+    /// The newest requested name, or else the name in the profile; null without either.
     display_name: Option<String>,
 }
 
-/// What the caller wishes to be called.
+/// A requested display name.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewName {
@@ -29,7 +29,7 @@ pub(super) struct NewName {
     display_name: String,
 }
 
-/// What the caller is called.
+/// The caller's display name.
 #[utoipa::path(get, path = "/displayName", operation_id = "getDisplayName", responses(
     (status = 200, description = "The name", body = Called),
 ))]
@@ -38,9 +38,9 @@ pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Json
     Ok(Json(Called { display_name }))
 }
 
-/// Gives the caller another name. It is shown at once, and written to the profile at Auth0 in a moment.
+/// Requests another display name. It is shown at once, and written to the profile at Auth0 after a short delay.
 #[utoipa::path(put, path = "/displayName", operation_id = "wishDisplayName", request_body = NewName, responses(
-    (status = 202, description = "It will be written", body = Called),
+    (status = 202, description = "The name will be written", body = Called),
 ))]
 pub(super) async fn wish(
     User(user): User,

@@ -1,4 +1,4 @@
-//! `/genres`: what users choose from, and what they chose.
+//! `/genres`: the offered genres, and the caller's favourite.
 //!
 //! Owns these routes. Must never store a genre that is not offered.
 
@@ -17,21 +17,21 @@ use super::text::Plain;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FavouriteGenre {
-    /// One of those that `GET /genres` lists.
+    /// One of the genres that `GET /genres` lists.
     genre: String,
 }
 
-/// The genres one can choose from.
+/// The offered genres.
 #[utoipa::path(get, path = "/genres", operation_id = "listGenres", responses(
-    (status = 200, description = "Their names", body = [String]),
+    (status = 200, description = "The names of the genres", body = [String]),
 ))]
 pub(super) async fn list(_: User, State(api): State<Api>) -> Json<Vec<String>> {
     Json(api.genres.to_vec())
 }
 
-/// The caller's favourite genre, as plain text; empty until one was chosen.
+/// The caller's favourite genre, as plain text; empty before the first choice.
 #[utoipa::path(get, path = "/genres/getFav", operation_id = "getFav", responses(
-    (status = 200, description = "Its name, or nothing", body = String, content_type = "text/plain"),
+    (status = 200, description = "The genre's name, or an empty text", body = String, content_type = "text/plain"),
 ))]
 pub(super) async fn favourite(User(user): User, State(api): State<Api>) -> Result<Plain, Problem> {
     Ok(Plain(api.store.favourite_genre(&user).await?.unwrap_or_default()))
@@ -39,7 +39,7 @@ pub(super) async fn favourite(User(user): User, State(api): State<Api>) -> Resul
 
 /// The same as `GET /genres/getFav`, under its other name in the old backend.
 #[utoipa::path(get, path = "/secured/getFavGenre", operation_id = "getFavGenre", responses(
-    (status = 200, description = "Its name, or nothing", body = String, content_type = "text/plain"),
+    (status = 200, description = "The genre's name, or an empty text", body = String, content_type = "text/plain"),
 ))]
 pub(super) async fn secured_favourite(user: User, api: State<Api>) -> Result<Plain, Problem> {
     favourite(user, api).await
@@ -47,7 +47,7 @@ pub(super) async fn secured_favourite(user: User, api: State<Api>) -> Result<Pla
 
 /// Chooses the favourite genre.
 #[utoipa::path(put, path = "/genres/fav", operation_id = "chooseGenre", request_body = FavouriteGenre, responses(
-    (status = 204, description = "It is chosen"),
+    (status = 204, description = "The favourite genre is stored"),
 ))]
 pub(super) async fn choose(
     User(user): User,

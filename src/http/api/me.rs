@@ -1,6 +1,6 @@
-//! `/me`: what the app greets a user with.
+//! `/me`: the caller's name, roles, plan and greeting.
 //!
-//! Owns this route. Must never take a role from the token: what is held at Auth0 by our own records counts.
+//! Owns this route. Must never take a role from the token: the roles held at Auth0 according to our own records count.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,16 +11,16 @@ use super::Api;
 use super::problem::Problem;
 use super::request::User;
 
-/// The role that opens the editor's side of the app.
+/// The role that opens the editor's features of the app.
 pub(super) const EDITOR: &str = "playlist_editor";
 
 /// The caller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me {
     user_id: String,
-    /// The newest wish, or else what the profile says; null without either.
+    /// The newest requested name, or else the name in the profile; null without either.
     display_name: Option<String>,
-    /// The roles that rolekeeper keeps and that the caller holds at Auth0.
+    /// The managed roles that the caller holds at Auth0.
     roles: Vec<String>,
     /// The subscription plan, `app_metadata.plan`.
     plan: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Me {
     greeting: Greeting,
 }
 
-/// How the app greets.
+/// The greeting of the app.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum Greeting {
@@ -36,9 +36,9 @@ pub(super) enum Greeting {
     User,
 }
 
-/// Who the caller is.
+/// The caller's name, roles, plan and greeting.
 #[utoipa::path(get, path = "/me", operation_id = "getMe", responses(
-    (status = 200, description = "What is known of the caller", body = Me),
+    (status = 200, description = "The stored data of the caller", body = Me),
 ))]
 pub(super) async fn me(User(user): User, State(api): State<Api>) -> Result<Json<Me>, Problem> {
     let roles = api.store.roles_held(&user).await?;

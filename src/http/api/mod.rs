@@ -1,8 +1,8 @@
-//! The data API: what the app asks and tells about the user who is logged in.
+//! The data API: reads and writes of the app for the user who is logged in.
 //!
-//! Owns its routes and what they share. The user is the subject of the access token and of nothing else; roles
-//! are what our own records say. Must never hold a secret of Auth0's, never call it but for its public keys, and
-//! never answer anything of another user.
+//! Owns its routes and their shared parts. The user is always the subject of the access token; roles come from our own
+//! records. Must never hold a secret of Auth0, never call Auth0 except for its public keys, and never return data of another
+//! user.
 
 mod display_name;
 mod genres;
@@ -35,35 +35,35 @@ use crate::store::Store;
 use problem::{Code, Problem};
 use quota::Quotas;
 
-/// Where the description is served.
+/// Path of the description.
 const DESCRIPTION: &str = "/openapi.json";
 
-/// What the data API needs.
+/// Dependencies of the data API.
 #[derive(Debug)]
 pub struct ApiParts {
-    /// Judges tokens.
+    /// Verifies access tokens.
     pub bearer: Bearer,
-    /// What is known of users.
+    /// The stored data of users.
     pub store: Store,
-    /// The way of playlists onto the bus.
+    /// Publishes events of playlists.
     pub publish: Publish,
-    /// Counts.
+    /// Metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// What users choose from.
+    /// Genres that users choose from.
     pub genres: Vec<String>,
     /// Whether tokens need scopes.
     pub scopes: bool,
     /// Requests a user may make in a row.
     pub burst: u32,
-    /// Requests a second a user may make for long.
+    /// Requests per second a user may make continuously.
     pub requests_per_s: f64,
-    /// Publishing writes a day a user may make, over all workers.
+    /// Publishing writes per day a user may make, over all workers.
     pub publishes_per_day: u32,
-    /// Whether schema, key and tenant of the database were found to be this worker's own; nothing is served before.
+    /// Whether schema, erasure key and tenant of the database match this worker; no request is served before.
     pub prepared: Arc<AtomicBool>,
 }
 
-/// What every handler has. Cheap to clone.
+/// State of every handler. Cheap to clone.
 #[derive(Clone, Debug)]
 struct Api {
     bearer: Bearer,
@@ -75,11 +75,11 @@ struct Api {
     quotas: Arc<Quotas>,
     publishes_per_day: u32,
     prepared: Arc<AtomicBool>,
-    /// The description, as it is served.
+    /// The served text of the description.
     description: Arc<str>,
 }
 
-/// The routes of the data API, and problem details for what no route of the listener answers.
+/// Returns the routes of the data API, and problem details for requests that match no route of the listener.
 pub fn routes(parts: ApiParts) -> Router {
     let (router, description) = described(&parts.genres);
     let refusals = Refusal::ALL.map(Refusal::as_str);
@@ -107,7 +107,7 @@ pub fn routes(parts: ApiParts) -> Router {
         .with_state(api)
 }
 
-/// The description (OpenAPI 3.1) of an API that offers these genres, as it is served.
+/// Returns the served description (OpenAPI 3.1) of an API that offers these genres.
 #[must_use]
 pub fn description(genres: &[String]) -> String {
     text_of(&described(genres).1)
@@ -150,15 +150,15 @@ async fn serve_description(State(api): State<Api>) -> impl IntoResponse {
 }
 
 async fn no_such_route() -> Problem {
-    Problem::not_found("there is no such route")
+    Problem::not_found("this route does not exist")
 }
 
 async fn no_such_method() -> Problem {
-    let detail = "the route has no such method; those it has are in Allow";
+    let detail = "the route does not support this method; the header Allow lists its methods";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, detail)
 }
 
-/// Counts what was answered, by route, method and kind of answer.
+/// Counts responses, by route, method and kind of response.
 async fn count(State(api): State<Api>, path: MatchedPath, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = match *request.method() {
@@ -171,7 +171,7 @@ async fn count(State(api): State<Api>, path: MatchedPath, request: Request, next
     let response = if api.prepared.load(Ordering::Relaxed) {
         next.run(request).await
     } else {
-        Problem::unavailable("the worker has not checked yet that its database is the right one")
+        Problem::unavailable("the worker has not yet checked that its database is the right one; retry")
             .into_response()
     };
     let status = response.status();

@@ -1,7 +1,7 @@
-//! The description of the data API (OpenAPI 3.1), out of its routes.
+//! The description of the data API (OpenAPI 3.1), made from its routes.
 //!
-//! Owns what operations have in common: the token, and the problems that any of them can answer. Must never say
-//! what the code does not do: routes, bodies and answers stand beside their handlers.
+//! Owns the parts that operations have in common: the token, and the problems that any of them can return. Must never
+//! describe behaviour that the code does not have: routes, bodies and responses are described beside their handlers.
 
 use axum::http::Method;
 use utoipa::PartialSchema as _;
@@ -20,10 +20,10 @@ use rolekeeper_domain::name::NAME_PATTERN;
 
 /// Version of the interface, not of the program: its first number is raised when clients must change.
 const VERSION: &str = "2.0.0";
-/// Name of the one way to show who one is.
+/// Name of the only way to authenticate.
 const TOKEN: &str = "token";
 
-/// The frame into which the routes are put.
+/// Returns the description without its routes.
 pub(super) fn frame() -> OpenApi {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -35,7 +35,7 @@ pub(super) fn frame() -> OpenApi {
         .title("rolekeeper data API")
         .version(VERSION)
         .description(Some(
-            "What the app keeps of its users. The user is the subject of the access token; nobody sees another's data.",
+            "The app's data about its users. The user is the subject of the access token; no user sees data of another user.",
         ));
     let components = ComponentsBuilder::new()
         .schema("Problem", ProblemBody::schema())
@@ -47,12 +47,12 @@ pub(super) fn frame() -> OpenApi {
         .build()
 }
 
-/// A name as [`rolekeeper_domain::name::Name`] takes it.
+/// Returns the schema of a name that [`rolekeeper_domain::name::Name`] accepts.
 pub(super) fn name() -> Object {
     text(MAX_NAME_CHARS)
 }
 
-/// A name as [`rolekeeper_domain::display_name::DisplayName`] takes it.
+/// Returns the schema of a name that [`rolekeeper_domain::display_name::DisplayName`] accepts.
 pub(super) fn display_name() -> Object {
     text(MAX_DISPLAY_NAME_CHARS)
 }
@@ -60,16 +60,14 @@ pub(super) fn display_name() -> Object {
 fn text(most_chars: usize) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some(
-            "Not only blanks, and none of its characters a control character",
-        ))
+        .description(Some("Not only blanks, and without control characters"))
         .min_length(Some(1))
         .max_length(Some(most_chars))
         .pattern(Some(NAME_PATTERN))
         .build()
 }
 
-/// Adds to each operation the problems that it shares with others.
+/// Adds to each operation the problems that it shares with other operations.
 pub(super) fn with_common_problems(mut api: OpenApi) -> OpenApi {
     for (method, operation) in api.paths.paths.values_mut().flat_map(operations) {
         let add = |status: &str, problem: ResponseBuilder| {
@@ -90,30 +88,31 @@ pub(super) fn with_common_problems(mut api: OpenApi) -> OpenApi {
 
 fn common_problems(of_a_user: bool, with_body: bool, mut add: impl FnMut(&str, ResponseBuilder)) {
     if of_a_user {
-        let challenge = header("How to show who one is (RFC 6750)", String::schema());
+        let challenge = header("The way to authenticate (RFC 6750)", String::schema());
         add(
             "401",
             problem("No valid access token").header("WWW-Authenticate", challenge),
         );
         add(
             "429",
-            problem("Too many requests of this user").header("Retry-After", seconds()),
+            problem("Too many requests by this user").header("Retry-After", seconds()),
         );
         add(
             "503",
-            problem("The database, the bus or the tenant's keys are away").header("Retry-After", seconds()),
+            problem("The database, NATS or the tenant's keys are unavailable")
+                .header("Retry-After", seconds()),
         );
         add("500", problem("A fault of the server"));
         add(
             "403",
-            problem("The token lacks the scope, or the caller was erased for good"),
+            problem("The token lacks the scope, or the caller was erased permanently"),
         );
     }
     if with_body {
         add("400", problem("The body is not JSON"));
         add("413", problem("The body is larger than 16 KiB"));
         add("415", problem("The body's content type is not JSON"));
-        add("422", problem("A field is not what it must be"));
+        add("422", problem("A field is invalid"));
     }
 }
 
@@ -126,7 +125,7 @@ fn problem(description: &str) -> ResponseBuilder {
 }
 
 fn seconds() -> utoipa::openapi::Header {
-    header("Seconds until it is worth asking again", u64::schema())
+    header("Seconds after which a retry may succeed", u64::schema())
 }
 
 fn header(description: &str, schema: RefOr<Schema>) -> utoipa::openapi::Header {
@@ -136,7 +135,7 @@ fn header(description: &str, schema: RefOr<Schema>) -> utoipa::openapi::Header {
         .build()
 }
 
-/// The operations of a path.
+/// Returns the operations of a path.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     [
         (Method::GET, &mut item.get),
@@ -148,7 +147,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Every route and method that is described, for metrics.
+/// Returns every described route and method, for metrics.
 pub(super) fn routes(api: &OpenApi) -> Vec<(String, &'static str)> {
     let mut routes = Vec::new();
     for (path, item) in &api.paths.paths {
@@ -164,7 +163,7 @@ pub(super) fn routes(api: &OpenApi) -> Vec<(String, &'static str)> {
     routes
 }
 
-/// States the genres that are offered here, so that a client need not try.
+/// Adds the offered genres, so that a client need not guess them.
 pub(super) fn with_genres(mut api: OpenApi, genres: &[String]) -> OpenApi {
     let schema = api
         .components

@@ -1,7 +1,7 @@
-//! `/playlists`: what users make of songs.
+//! `/playlists`: the caller's playlists.
 //!
-//! Owns these routes. Must never write a playlist: a change is published as an event, and is there when the fold
-//! has taken it.
+//! Owns these routes. Must never write a playlist: a change is published as an event, and takes effect when the fold has
+//! committed it.
 
 use std::future::Future;
 
@@ -19,7 +19,7 @@ use crate::flow::publish::{NotPublished, Published};
 use rolekeeper_domain::ids::{Token, UserId};
 use rolekeeper_domain::name::Name;
 
-/// Most playlists of one user that come through here. Those on their way to the fold are not counted yet.
+/// Most playlists of one user through the data API. Playlists that the fold has not committed yet are not counted.
 const MAX_PLAYLISTS: i64 = 1_000;
 
 /// A playlist.
@@ -31,10 +31,10 @@ pub(super) struct Playlist {
     name: String,
     /// Its owner: always the caller.
     user_id: String,
-    /// How often it was played.
+    /// The number of its plays.
     #[schema(minimum = 0)]
     plays: i64,
-    /// Whether it is the one the caller features.
+    /// Whether the caller features it.
     featured: bool,
 }
 
@@ -46,12 +46,12 @@ pub(super) struct NewPlaylist {
     name: String,
 }
 
-/// A change that was taken.
+/// An accepted change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Accepted {
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     playlist_id: String,
-    /// The event that tells of the change.
+    /// The event that carries the change.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     event_id: String,
 }
@@ -101,10 +101,10 @@ pub(super) async fn list(
     Ok((next, Json(playlists.collect())))
 }
 
-/// Makes a playlist. It is listed a moment later. A user makes 1,000 at most.
+/// Makes a playlist. It is listed after a short delay. A user can have 1,000 at most.
 #[utoipa::path(post, path = "/playlists", operation_id = "makePlaylist", request_body = NewPlaylist, responses(
-    (status = 202, description = "It will be there in a moment", body = Accepted),
-    (status = 409, description = "The caller has as many as one may have", body = ProblemBody,
+    (status = 202, description = "The playlist will be listed after a short delay", body = Accepted),
+    (status = 409, description = "The caller has reached the limit", body = ProblemBody,
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn make(
@@ -115,21 +115,21 @@ pub(super) async fn make(
     let name = Name::parse(new.name).map_err(|expected| Problem::invalid("name", expected))?;
     api.store.refuse_erased(&user).await?;
     if api.store.own_playlists_count(&user).await? >= MAX_PLAYLISTS {
-        let detail = format!("you have {MAX_PLAYLISTS} playlists, which is the most; delete one first");
+        let detail = format!("you have {MAX_PLAYLISTS} playlists, which is the limit; delete one first");
         return Err(Problem::limit_reached(detail));
     }
     let published = publish(&api, &user, api.publish.saved(&user, &name)).await?;
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 
-/// Deletes a playlist of the caller, with its plays. It is gone a moment later.
+/// Deletes a playlist of the caller, with its plays. It is no longer listed after a short delay.
 #[utoipa::path(delete, path = "/playlists/{id}", operation_id = "deletePlaylist", params(
     ("id" = String, Path, description = "Its `playlist_id`", pattern = "^[A-Za-z0-9_-]{1,64}$"),
 ), responses(
-    (status = 202, description = "It will be gone in a moment", body = Accepted),
+    (status = 202, description = "The playlist will be deleted after a short delay", body = Accepted),
     (status = 400, description = "A parameter is not well formed", body = ProblemBody,
      content_type = PROBLEM_JSON),
-    (status = 404, description = "The caller has no such thing", body = ProblemBody,
+    (status = 404, description = "The caller has no playlist with this id", body = ProblemBody,
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn delete(
@@ -144,7 +144,7 @@ pub(super) async fn delete(
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 
-/// Plays of the caller's most played playlist, as a plain number.
+/// The number of plays of the caller's most played playlist, as plain text.
 #[utoipa::path(get, path = "/playlists/getPlays", operation_id = "getPlays", responses(
     (status = 200, description = "0 without a playlist", body = String, content_type = "text/plain"),
 ))]
@@ -152,12 +152,12 @@ pub(super) async fn plays(User(user): User, State(api): State<Api>) -> Result<te
     Ok(text::Plain(api.store.best_plays(&user).await?.to_string()))
 }
 
-/// Features a playlist of the caller, in place of the one before. Only for holders of the role `playlist_editor`.
+/// Features a playlist of the caller instead of the previous one. Only for holders of the role `playlist_editor`.
 #[utoipa::path(put, path = "/playlists/featured", operation_id = "featurePlaylist", request_body = Featured, responses(
-    (status = 204, description = "It is featured"),
+    (status = 204, description = "The playlist is featured"),
     (status = 403, description = "The caller does not hold the role `playlist_editor`, or was erased, or the token lacks the scope", body = ProblemBody,
      content_type = PROBLEM_JSON),
-    (status = 404, description = "The caller has no such thing", body = ProblemBody,
+    (status = 404, description = "The caller has no playlist with this id", body = ProblemBody,
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn feature(
@@ -184,7 +184,7 @@ pub(super) async fn feature(
     }
 }
 
-/// Publishes where the caller's budget of the day allows it. What was not stored is not charged.
+/// Publishes an event if the caller's daily budget allows it. An event that was not stored is not charged.
 async fn publish(
     api: &Api,
     user: &UserId<'_>,
@@ -202,5 +202,5 @@ async fn publish(
 }
 
 fn not_there() -> Problem {
-    Problem::not_found("you have no such playlist")
+    Problem::not_found("you have no playlist with this id")
 }

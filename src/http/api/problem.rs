@@ -1,7 +1,6 @@
 //! Errors of the data API as problem details (RFC 9457).
 //!
-//! Owns their form, their codes and the headers that belong to them. Must never show the cause of an error of
-//! ours: that goes to the log.
+//! Owns their form, their codes and their headers. Must never show the cause of a server error: that goes to the log.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,50 +13,50 @@ use crate::auth0::Refusal;
 use crate::flow::publish::NotPublished;
 use crate::store::StoreError;
 
-/// Their content type.
+/// Content type of problem details.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
-/// When to come back after something that mends itself.
+/// Seconds until a retry, after a temporary failure.
 const COME_BACK_S: u64 = 5;
 
-/// What went wrong, for programs.
+/// The kind of error, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Code {
     /// The request is not well formed.
     BadRequest,
-    /// No valid access token.
+    /// The request has no valid access token.
     Unauthorized,
     /// The access token lacks a scope, which `detail` names.
     MissingScope,
-    /// Only for holders of the role `playlist_editor`.
+    /// The caller does not hold the role `playlist_editor`.
     NotAnEditor,
-    /// The user was erased for good; nothing is kept of them.
+    /// The user was erased permanently; no data about the user is stored.
     Erased,
-    /// There is no such thing, or it is somebody else's.
+    /// The item does not exist, or belongs to another user.
     NotFound,
-    /// The route has no such method.
+    /// The route does not support this method.
     MethodNotAllowed,
-    /// The user has as many as one may have.
+    /// The user has reached the limit of items.
     LimitReached,
     /// The body is too large.
     TooLarge,
-    /// The body is not JSON by its content type.
+    /// The content type of the body is not JSON.
     UnsupportedMediaType,
-    /// The body is JSON, but a field is not what it must be.
+    /// The body is JSON, but a field is invalid.
     Invalid,
-    /// Too many requests.
+    /// The user sent too many requests.
     RateLimited,
-    /// Something the answer needs is away.
+    /// The database, NATS or the tenant's keys are unavailable.
     Unavailable,
-    /// A fault of the server.
+    /// The server has a fault; its log has the cause.
     Internal,
 }
 
-/// What is answered.
+/// The body of an error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemBody {
-    /// Always `about:blank`: what went wrong is told by `code`.
+    /// Always `about:blank`: `code` names the kind of error.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
@@ -66,17 +65,17 @@ pub(super) struct ProblemBody {
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     code: Code,
-    /// What went wrong and what to do, for people.
+    /// The error and its remedy, for people.
     detail: String,
-    /// The genres one can choose from, where an unknown one was chosen.
+    /// The offered genres, where an unknown genre was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     genres: Option<Vec<String>>,
 }
 
-/// An error on its way to the caller.
+/// An error that becomes a response.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -107,7 +106,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, detail)
     }
 
-    /// The field of the body that is not as it must be, and how it must be.
+    /// Returns the problem of an invalid field of the body, with the expected value.
     pub(super) fn invalid(field: &str, expected: &str) -> Self {
         let detail = format!("{field}: {expected}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::Invalid, detail)
@@ -118,7 +117,7 @@ impl Problem {
     }
 
     pub(super) fn rate_limited(retry_after_s: u64) -> Self {
-        let detail = format!("too many requests; the next one is taken in {retry_after_s} s");
+        let detail = format!("too many requests; retry in {retry_after_s} s");
         Self {
             retry_after_s: Some(retry_after_s),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, Code::RateLimited, detail)
@@ -132,19 +131,19 @@ impl Problem {
         }
     }
 
-    /// A token that was refused for a request that needs this scope.
+    /// Returns the problem of a refused token, for a request that needs this scope.
     pub(super) fn of_token(refusal: Refusal, scope: &str) -> Self {
         let explained = refusal.explained();
         let realm = "Bearer realm=\"rolekeeper\"";
         let challenge = match refusal {
             Refusal::Unavailable => return Self::unavailable(explained),
-            // RFC 6750, 3.1: a request without any token is told no error code.
+            // RFC 6750, 3.1: the response to a request without a token has no error code.
             Refusal::Missing => realm.to_owned(),
             Refusal::Scope => format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""),
             _ => format!("{realm}, error=\"invalid_token\", error_description=\"{explained}\""),
         };
         let problem = if refusal == Refusal::Scope {
-            let detail = format!("the token lacks the scope {scope}; let the app ask for it at the login");
+            let detail = format!("the token lacks the scope {scope}; the app must request it at the login");
             Self::new(StatusCode::FORBIDDEN, Code::MissingScope, detail)
         } else {
             Self::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, explained)
@@ -167,16 +166,16 @@ impl From<StoreError> for Problem {
     fn from(why: StoreError) -> Self {
         match why {
             StoreError::Erased => {
-                let detail = "this user was erased for good; nothing is kept of them";
+                let detail = "this user was erased permanently; no data about the user is stored";
                 Self::new(StatusCode::FORBIDDEN, Code::Erased, detail)
             }
             StoreError::Postgres(_) => {
-                warn!("a request of the data API was not served: {why}");
-                Self::unavailable("the database is away; nothing was changed that was not confirmed")
+                warn!("a request of the data API got 503, the database is unavailable: {why}");
+                Self::unavailable("the database is unavailable; only confirmed changes were stored; retry")
             }
             why => {
-                error!("a request of the data API failed: {why}");
-                let detail = "a fault of the server; it is in its log";
+                error!("a request of the data API failed with 500: {why}");
+                let detail = "a fault of the server; the server's log has the cause";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, detail)
             }
         }
@@ -185,8 +184,8 @@ impl From<StoreError> for Problem {
 
 impl From<NotPublished> for Problem {
     fn from(why: NotPublished) -> Self {
-        warn!("a playlist's event was not published: {why}");
-        Self::unavailable("the change cannot be taken right now; send it again")
+        warn!("a request of the data API got 503, the event of a playlist was not published: {why}");
+        Self::unavailable("the change cannot be accepted now; send it again")
     }
 }
 
@@ -206,7 +205,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        // Made of our own words: always a header value.
+        // The text consists of our own words, so it is always a valid header value.
         if let Some(Ok(challenge)) = self.challenge.map(HeaderValue::try_from) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }

@@ -1,6 +1,6 @@
-//! Requests a user may make: so many in a row, so many a second for long.
+//! The quota of requests of each user: a burst, and a continuous rate.
 //!
-//! Owns the count of each user, in bounded memory. Must never make one user wait for another's requests.
+//! Owns the count of each user, in bounded memory. Must never make a user wait because of another user's requests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,21 +10,21 @@ use tokio::time::Instant;
 
 use rolekeeper_domain::ids::UserId;
 
-/// Users remembered at once in each of the two generations, some 10 MB in all. Should more come within the time
-/// that a used-up quota needs to fill, the longest ago are forgotten, and begin anew.
+/// Most users in each of the two generations, about 10 MB in all. If more users arrive within the time that a used-up quota
+/// needs to refill, the oldest users are forgotten and get a full quota.
 const MAX_USERS: usize = 50_000;
 
 /// The quotas of all users.
 #[derive(Debug)]
 pub(super) struct Quotas {
-    /// Time one request costs.
+    /// Time that one request costs.
     cost: Duration,
-    /// Time that may be owed: what a full quota is worth.
+    /// Most time that a user may owe: the worth of a full quota.
     full: Duration,
     users: Mutex<Generations>,
 }
 
-/// When each user's quota is full again. What is older than a generation is full for certain, and forgotten.
+/// The time at which each user's quota is full again. An entry older than a generation is full for certain, and is dropped.
 #[derive(Debug)]
 struct Generations {
     young: HashMap<UserId<'static>, Instant>,
@@ -49,7 +49,7 @@ impl Quotas {
     /// Takes one request of the user's quota.
     ///
     /// # Errors
-    /// It is used up; how long until the next request.
+    /// The quota is used up; the value is the time until the next request.
     pub(super) fn take(&self, user: &UserId<'static>, now: Instant) -> Result<(), Duration> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         users.grow_older(now, self.full);
@@ -98,10 +98,10 @@ mod tests {
         assert_eq!(taken("b", 0.25), Ok(()));
         assert_eq!(taken("a", 0.5), Ok(()));
         assert!(taken("a", 0.5).is_err());
-        // Across several generations the rate holds: 2 a second, whatever is asked.
+        // Across several generations the rate holds: 2 a second, whatever the number of requests.
         let granted = (0_u32..1_000).filter(|n| taken("a", 1.0 + f64::from(*n) / 100.0).is_ok());
         assert!((20..=21).contains(&granted.count()));
-        // Long after, the burst is back, and no more than that.
+        // After a long time the burst is available again, and no more.
         let granted = (0..20).filter(|_| taken("a", 100.0).is_ok());
         assert_eq!(granted.count(), 5);
     }

@@ -1,7 +1,7 @@
-//! What a request brings: its user, its body, an id in its path, the page it asks for.
+//! The parts of a request: its user, its body, the id in its path, the requested page.
 //!
-//! Owns that each is checked before a handler sees it, the user first. Must never read a body before the user
-//! is known and within the quota.
+//! Owns that each part is checked before the handler runs, the user first. Must never read a body before the user is known
+//! and within the quota.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -18,12 +18,12 @@ use super::problem::{Code, Problem};
 use crate::auth0::Refusal;
 use rolekeeper_domain::ids::{Token, UserId};
 
-/// Largest body, in bytes; the largest that is needed has a name of 256 characters, each written as an escape.
+/// Largest body, in bytes; the largest valid body has a name of 256 characters, each written as an escape.
 pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 /// Longest page, in rows.
 pub(super) const MAX_PAGE: i64 = 100;
 
-/// The one whose token the request has.
+/// The user whose access token the request has.
 pub(super) struct User(pub(super) UserId<'static>);
 
 impl<S: Send + Sync> FromRequestParts<S> for User
@@ -58,7 +58,7 @@ where
     }
 }
 
-/// The scope that a request of this method needs.
+/// Returns the scope that a request with this method needs.
 pub(super) fn scope_of(method: &Method) -> &'static str {
     match *method {
         Method::GET | Method::HEAD => "read:app",
@@ -66,7 +66,7 @@ pub(super) fn scope_of(method: &Method) -> &'static str {
     }
 }
 
-/// The one Authorization header.
+/// Returns the Authorization header; an error when it is missing or repeated.
 fn one(headers: &HeaderMap) -> Result<&[u8], Refusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     match (values.next(), values.next()) {
@@ -112,12 +112,12 @@ fn unread(rejection: &BytesRejection) -> Problem {
         let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, detail)
     } else {
-        Problem::bad_request("the body broke off")
+        Problem::bad_request("the body is incomplete")
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // Serde would also take an array, its elements as the fields in order.
+    // Serde would also accept an array, with its elements as the fields in order.
     if bytes
         .trim_ascii_start()
         .first()
@@ -130,7 +130,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let why = error.inner().to_string();
         if error.inner().is_data() {
-            // The path of the body itself is written as a dot.
+            // Serde writes the path of the body itself as a dot.
             let path = error.path().to_string();
             Problem::invalid(if path == "." { "body" } else { &path }, &why)
         } else {
@@ -157,7 +157,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// Which part of a list.
+/// The query parameters of a page of a list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
@@ -165,7 +165,7 @@ pub(super) struct PageQuery {
     #[serde(default = "most")]
     #[param(minimum = 1, maximum = 100, default = 100)]
     limit: i64,
-    /// Only rows behind this id: the last one of the page before.
+    /// Only rows after this id: the last id of the previous page.
     #[param(pattern = "^[A-Za-z0-9_-]{1,64}$", nullable = false)]
     after: Option<String>,
 }
@@ -174,7 +174,7 @@ fn most() -> i64 {
     MAX_PAGE
 }
 
-/// The page asked for.
+/// The requested page.
 pub(super) struct Page {
     pub(super) limit: i64,
     pub(super) after: Option<Token<'static>>,
@@ -198,13 +198,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
 }
 
 impl Page {
-    /// The `Link` header (RFC 8288) to the next page, when this one is full.
+    /// Returns the `Link` header (RFC 8288) to the next page, when this one is full.
     pub(super) fn next(&self, path: &str, rows: usize, last: Option<&str>) -> HeaderMap {
         let full = i64::try_from(rows).is_ok_and(|rows| rows == self.limit);
         let link = last
             .filter(|_| full)
             .map(|last| format!("<{path}?limit={}&after={last}>; rel=\"next\"", self.limit));
-        // An id has no character that a header or a URL minds.
+        // An id has only characters that are valid in headers and URLs.
         let link = link.and_then(|link| link.try_into().ok());
         link.map(|link| (header::LINK, link)).into_iter().collect()
     }

@@ -1,4 +1,4 @@
-//! `/songs`: what users added.
+//! `/songs`: the caller's songs.
 //!
 //! Owns these routes. Must never show or touch another user's songs.
 
@@ -25,7 +25,7 @@ pub(super) struct Song {
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     song_id: String,
     songname: String,
-    /// The one who added it: always the caller.
+    /// The user who added it: always the caller.
     user_id: String,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct NewSong {
     songname: String,
 }
 
-/// The caller's songs, in the order they were added.
+/// The caller's songs, in the order in which they were added.
 #[utoipa::path(get, path = "/songs", operation_id = "listSongs", params(PageQuery), responses(
     (status = 200, description = "The songs; `Link` leads to the next page, if this one is full", body = [Song],
      headers(("Link" = Option<String>, description = "rel=\"next\""))),
@@ -65,8 +65,8 @@ pub(super) async fn list(
 
 /// Adds a song. A user has 10,000 at most.
 #[utoipa::path(post, path = "/songs", operation_id = "addSong", request_body = NewSong, responses(
-    (status = 201, description = "It was added", body = Song),
-    (status = 409, description = "The caller has as many as one may have", body = ProblemBody,
+    (status = 201, description = "The added song", body = Song),
+    (status = 409, description = "The caller has reached the limit", body = ProblemBody,
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn add(
@@ -78,7 +78,7 @@ pub(super) async fn add(
     let song_id = format!("s_{}", Uuid::now_v7().simple());
     let id = Token::parse(song_id.as_str()).map_err(|expected| Problem::invalid("song_id", expected))?;
     if !api.store.add_song(&user, &id, &name, MAX_SONGS).await? {
-        let detail = format!("you have {MAX_SONGS} songs, which is the most; delete one first");
+        let detail = format!("you have {MAX_SONGS} songs, which is the limit; delete one first");
         return Err(Problem::limit_reached(detail));
     }
     let song = Song {
@@ -93,10 +93,10 @@ pub(super) async fn add(
 #[utoipa::path(delete, path = "/songs/{id}", operation_id = "deleteSong", params(
     ("id" = String, Path, description = "Its `song_id`", pattern = "^[A-Za-z0-9_-]{1,64}$"),
 ), responses(
-    (status = 204, description = "It is gone"),
+    (status = 204, description = "The song is deleted"),
     (status = 400, description = "A parameter is not well formed", body = ProblemBody,
      content_type = PROBLEM_JSON),
-    (status = 404, description = "The caller has no such thing", body = ProblemBody,
+    (status = 404, description = "The caller has no song with this id", body = ProblemBody,
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn delete(
@@ -107,6 +107,6 @@ pub(super) async fn delete(
     if api.store.remove_song(&user, &song).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Problem::not_found("you have no such song"))
+        Err(Problem::not_found("you have no song with this id"))
     }
 }

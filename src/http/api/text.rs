@@ -1,4 +1,4 @@
-//! Answers in plain text, where the app's old backend gave them.
+//! Responses in plain text, where the app's old backend returned them.
 //!
 //! Owns their content type. Must never carry an error: those are problem details.
 

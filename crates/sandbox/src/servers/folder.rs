@@ -1,9 +1,9 @@
-//! Temporary folders that go, with the processes started in them, when their owner goes.
+//! Temporary folders that are removed, with the processes started in them, when their owner ends.
 //!
-//! Every owner (this process) has one home folder and one watcher: a `sh` in a process group of its own
-//! that waits for the end of a pipe only the owner holds. However the owner ends, the pipe closes, and the
-//! watcher ends what still runs and removes the home. Must never signal a process that merely got the
-//! number of one of ours: a pid counts only with the start time noted beside it.
+//! Every owner (this process) has one home folder and one watcher: a `sh` in a separate process group that waits for the end
+//! of a pipe that only the owner holds. However the owner ends, the pipe closes, and the watcher ends the remaining processes
+//! and removes the home folder. Must never signal a process that only reused the pid of one of ours: a pid counts only
+//! together with the start time noted beside it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -18,11 +18,11 @@ use nix::unistd::{Gid, Uid};
 
 use super::process::Process;
 
-/// Shell function that ends what runs in a folder and removes it; used by the watcher and by drop alike.
+/// Shell function that ends the processes of a folder and removes it; the watcher and drop use it.
 ///
-/// A note `<name>.pid` reads `<pid> <start time> <signal>`. The process gets that signal, ten seconds to
-/// go, then SIGKILL. A Postgres that was killed leaves the System V segment that guards its data folder;
-/// line 7 of `postmaster.pid` names it. `rm` repeats because children of a killed process may still write.
+/// A note `<name>.pid` contains `<pid> <start time> <signal>`. The process gets that signal, and SIGKILL after ten seconds.
+/// A killed Postgres leaves the System V segment that guards its data folder; line 7 of `postmaster.pid` names it. `rm` is
+/// repeated because children of a killed process may still write.
 const CLEAN: &str = r#"
 running() {
     read -r line 2>/dev/null <"/proc/$1/stat" || return 1
@@ -46,7 +46,7 @@ clean() {
 }
 "#;
 
-/// What the watcher runs: wait for the end of the pipe, forbid new starts, end what runs, go.
+/// Script of the watcher: waits for the end of the pipe, forbids new starts, ends the running processes, exits.
 const WATCH: &str = r#"
 trap '' HUP INT TERM
 while read -r _; do :; done
@@ -56,8 +56,8 @@ wait
 clean "$1"
 "#;
 
-/// What a process of ours starts as: it notes itself before it turns into `$@`, so that there is no moment
-/// at which it runs and nobody could find it. It gives up if the watcher is already cleaning.
+/// Script as which each process starts: it notes its pid before it becomes `$@`, so that the watcher can always find it. It
+/// exits if the watcher is already cleaning up.
 const LAUNCH: &str = r#"
 read -r line <"/proc/$$/stat" || exit 1
 start=$(set -- ${line##*) }; echo "${20}")
@@ -72,14 +72,14 @@ static HOME: Mutex<Option<Home>> = Mutex::new(None);
 
 struct Home {
     path: PathBuf,
-    /// Holds the writing end of the watcher's pipe. Never waited for: it ends after us.
+    /// Holds the writing end of the watcher's pipe. It is never waited for: it ends after this process.
     _watcher: Child,
 }
 
 impl Home {
     fn open() -> anyhow::Result<Self> {
         let path = tempfile::Builder::new().prefix("rolekeeper-").tempdir()?.keep();
-        // Others may pass through but not look: a server that runs as another user has to reach its folder.
+        // Other users may enter the folder, but not list it: a server that runs as another user must reach its own folder.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711))?;
         let watcher = Command::new("sh")
             .args(["-c", &format!("{CLEAN}{WATCH}"), "rolekeeper-watcher"])
@@ -98,7 +98,7 @@ impl Home {
     }
 }
 
-/// A temporary folder and whatever runs in it. Dropped, the processes are ended and the folder removed.
+/// A temporary folder and the processes in it. On drop, the processes are ended and the folder is removed.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -106,7 +106,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes a folder whose name starts with `name`, in the owner's home.
+    /// Creates a folder whose name starts with `name`, in the owner's home folder.
     pub fn new(name: &str) -> anyhow::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let mut held = HOME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -124,20 +124,20 @@ impl Folder {
         })
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Hands the folder itself, not yet its content, to another user.
+    /// Changes the owner of the folder itself, without its content, to another user.
     pub fn give_to(&self, user: Uid, group: Gid) -> anyhow::Result<()> {
         chown(&self.path, Some(user.as_raw()), Some(group.as_raw())).context("cannot hand over a folder")
     }
 
-    /// A command that runs `program` here, in a process group of its own (so that Ctrl-C at a terminal
-    /// reaches the owner only). `name` tells the folder's processes apart; `last_signal` (`TERM`, `QUIT`,
-    /// `KILL`) is what asks it to end when the folder goes. Add arguments, then give it to [`spawn`].
+    /// Returns a command that runs `program` here, in a separate process group (so that Ctrl-C at a terminal reaches only the
+    /// owner). `name` distinguishes the folder's processes; `last_signal` (`TERM`, `QUIT`, `KILL`) is the signal that ends it
+    /// when the folder is removed. The caller adds arguments and passes it to [`spawn`].
     #[must_use]
     pub fn command(&self, name: &str, program: &Path, last_signal: &str) -> Command {
         let mut command = Command::new("sh");
@@ -158,7 +158,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let clean = format!("{CLEAN}\nclean \"$1\"");
-        // Nobody to tell should it fail; the watcher tries again at the owner's end.
+        // A failure cannot be reported from here; the watcher retries when the owner ends.
         let _ = Command::new("sh")
             .args(["-c", &clean, "rolekeeper-clean"])
             .arg(&self.path)

@@ -1,9 +1,9 @@
-//! Private `nats-server` and Postgres processes on loopback, each in a temporary folder of its own.
+//! Private `nats-server` and Postgres processes on loopback, each in a separate temporary folder.
 //!
-//! Owns finding the binaries, free ports, and starting, stopping and killing the processes. They leave
-//! nothing behind: dropping a server ends it and removes its folder, and should the owner be killed with
-//! -9, its watcher (see [`folder`]) does the same. Must never touch a process or folder it did not make,
-//! and must never weaken what the servers promise about durability. Needs Linux (`/proc`) and `sh`.
+//! Owns the search for binaries and free ports, and the start, stop and kill of the processes. They leave no files or
+//! processes: dropping a server ends it and removes its folder; if the owner is killed with -9, its watcher (see [`folder`])
+//! does the same. Must never touch a process or folder that it did not create, and must never weaken the durability of the
+//! servers. Needs Linux (`/proc`) and `sh`.
 
 pub mod folder;
 mod nats;
@@ -20,15 +20,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// How often a condition is looked at while it is waited for.
+/// How often a condition is checked during a wait.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Ports are drawn from below 32768, where Linux starts to hand out ports for outgoing connections: a
-/// client that keeps trying to reach a stopped server on such a port would one day be given that very
-/// port, connect to itself and keep the server from coming back.
+/// Ports are chosen below 32768, where Linux begins to assign ports to outgoing connections: a client that keeps connecting
+/// to a stopped server on a higher port could be assigned that port itself, connect to itself and block the server's restart.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
-/// A loopback port nobody listens on at this moment.
+/// Returns a loopback port without a listener at this moment.
 pub fn free_port() -> anyhow::Result<u16> {
     for _ in 0..200 {
         let port = rand::random_range(PORTS);
@@ -43,8 +42,8 @@ pub fn free_port() -> anyhow::Result<u16> {
     )
 }
 
-/// The first of `folders` that holds all of `programs`, as the folder in which the first of them really
-/// lies: distributions put a link to one program of a suite on the path and keep the rest beside it.
+/// Returns the first of `folders` that holds all of `programs`, as the real folder of the first program: distributions put
+/// a link to one program of a suite on the path and keep the other programs beside its target.
 fn folder_with(folders: impl IntoIterator<Item = PathBuf>, programs: &[&str]) -> Option<PathBuf> {
     folders.into_iter().find_map(|folder| {
         let real = folder.join(programs.first()?).canonicalize().ok()?;
@@ -56,7 +55,7 @@ fn folder_with(folders: impl IntoIterator<Item = PathBuf>, programs: &[&str]) ->
     })
 }
 
-/// The folders of `PATH`, then those that daemons live in and that a plain user's `PATH` leaves out.
+/// Returns the folders of `PATH`, then the folders of daemons, which a normal user's `PATH` lacks.
 fn search_path() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -64,14 +63,14 @@ fn search_path() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The last `lines` lines of a server's log, for messages about why it did not start.
+/// Returns the last `lines` lines of a server's log, for messages about a failed start.
 fn tail(log: &Path, lines: usize) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// A log file that a process writes to and that keeps what earlier runs wrote.
+/// Opens a log file for a process; the lines of earlier runs are kept.
 fn log_file(path: &Path) -> anyhow::Result<std::fs::File> {
     std::fs::OpenOptions::new()
         .create(true)

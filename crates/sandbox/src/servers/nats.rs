@@ -1,7 +1,7 @@
 //! A private `nats-server` with `JetStream`.
 //!
 //! Owns its process, port and store. The port and the store stay the same across restarts, so that clients
-//! find it again and streams survive. Must never listen beyond loopback.
+//! reconnect and streams survive. Must never listen beyond loopback.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use super::folder::{self, Folder};
 use super::process::Process;
 use super::{LOOK_EVERY, folder_with, free_port, log_file, search_path, tail};
 
-/// Longest time for the server to answer after a start; a large store is read first.
+/// Longest time until the server responds after a start; it reads a large store first.
 const START_WITHIN: Duration = Duration::from_secs(30);
 /// Longest time for the server to end after SIGTERM or SIGKILL.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-/// What differs from `nats-server`'s own defaults.
+/// Options that differ from `nats-server`'s defaults.
 #[derive(Clone, Debug, Default)]
 pub struct NatsOptions {
     /// Largest message in bytes; `None` leaves the server's default of 1 MiB.
@@ -37,15 +37,15 @@ pub struct NatsOptions {
     pub domain: Option<String>,
     /// Further lines of its configuration, such as its users.
     pub more: String,
-    /// A configuration to run as it is, with these variables beside `NATS_SERVER_NAME`, `NATS_HOST`, `NATS_PORT` and
-    /// `NATS_STORE_DIR`; the options above do not count then.
+    /// A complete configuration, with these variables besides `NATS_SERVER_NAME`, `NATS_HOST`, `NATS_PORT` and
+    /// `NATS_STORE_DIR`; the options above have no effect then.
     pub config: Option<(PathBuf, Vec<(String, String)>)>,
 }
 
-/// A running (or stopped, or killed) `nats-server`. Dropped, it and its store are gone.
+/// A running (or stopped, or killed) `nats-server`. On drop, it ends and its store is removed.
 #[derive(Debug)]
 pub struct Nats {
-    // Before the folder: an ended child is reaped after the folder has ended it, see `Drop`.
+    // The folder ends the child, which is then reaped, see `Drop`.
     process: Option<Process>,
     binary: PathBuf,
     name: String,
@@ -53,13 +53,13 @@ pub struct Nats {
     version: String,
     folder: Option<Folder>,
     store: PathBuf,
-    /// Where its configuration is, and the variables in it.
+    /// Path of its configuration, and the variables in it.
     config: PathBuf,
     env: Vec<(String, String)>,
 }
 
 impl Nats {
-    /// Starts a server with the defaults and returns once it answers with `JetStream` on.
+    /// Starts a server with the defaults and returns when it responds with `JetStream` enabled.
     ///
     /// The binary is `NATS_SERVER_BIN`, else the one that `deploy/install.sh` puts into `.tools/`, else
     /// `nats-server` on the `PATH` or in `/usr/sbin` if it is 2.10 or newer.
@@ -75,7 +75,7 @@ impl Nats {
         };
         let folder = Folder::new("nats")?;
         let store = folder.path().join("store");
-        // Tells our server from a stranger on the same port.
+        // The name distinguishes our server from another process on the same port.
         let name = format!("sandbox-{}", uuid::Uuid::now_v7());
         let mut nats = Self {
             process: None,
@@ -94,54 +94,54 @@ impl Nats {
             nats.configure(&options)?;
             match nats.start_again().await {
                 Ok(()) => return Ok(nats),
-                // Somebody else took the port between our look and the server's.
+                // Another process took the port after our check and before the server's start.
                 Err(error) if tries < 5 && error.to_string().contains("address already in use") => tries += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// `nats://127.0.0.1:<port>`, the same for the server's whole life.
+    /// Returns `nats://127.0.0.1:<port>`, the same for the server's whole life.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Its port on loopback.
+    /// Returns its port on loopback.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The server's version as it names itself, such as `2.15.1`.
+    /// Returns the server's version as it reports it, such as `2.15.1`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Process id, or `None` while it does not run.
+    /// Returns its process id, or `None` while it does not run.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// `JetStream`'s store; streams lie in `jetstream/$G/streams/<name>` below it.
+    /// Returns `JetStream`'s store; streams are in `jetstream/$G/streams/<name>` below it.
     #[must_use]
     pub fn store_dir(&self) -> &Path {
         &self.store
     }
 
-    /// SIGKILL, and waits until it is gone. What was not yet given to the kernel is lost.
+    /// Sends SIGKILL, and waits for its end. Data that was not yet passed to the kernel is lost.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.end(Signal::SIGKILL).await
     }
 
-    /// SIGTERM, and waits until it is gone.
+    /// Sends SIGTERM, and waits for its end.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.end(Signal::SIGTERM).await
     }
 
-    /// Starts it again on the same port and store; returns once it answers. An error if it still runs.
+    /// Starts it again on the same port and store; returns when it responds. An error if it still runs.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         anyhow::ensure!(self.process.is_none(), "nats-server is already running");
         let folder = self.folder()?;
@@ -162,7 +162,7 @@ impl Nats {
                 process.signal(Signal::SIGKILL)?;
                 process.wait(STOP_WITHIN).await?;
                 anyhow::bail!(
-                    "nats-server did not answer within {START_WITHIN:?}:\n{}",
+                    "nats-server did not respond within {START_WITHIN:?}:\n{}",
                     tail(&log, 20)
                 );
             }
@@ -171,7 +171,7 @@ impl Nats {
         anyhow::bail!("nats-server ended at its start:\n{}", tail(&log, 20))
     }
 
-    /// Replaces its configuration and has it read that while it runs. When the server has done so is not known here.
+    /// Replaces its configuration and makes it reload that while it runs. The time of the reload is not known here.
     pub fn reload(&mut self, options: &NatsOptions) -> anyhow::Result<()> {
         self.configure(options)?;
         let process = self.process.as_mut().context("nats-server does not run")?;
@@ -187,7 +187,7 @@ impl Nats {
         Ok(())
     }
 
-    /// The version, once our own server greets with `JetStream` on.
+    /// Returns the version, when our own server greets with `JetStream` enabled.
     async fn answers(&self) -> Option<String> {
         let greeting = timeout(Duration::from_secs(1), async {
             let stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
@@ -254,7 +254,7 @@ impl Drop for Nats {
     }
 }
 
-/// The oldest supported `nats-server`: `NATS_SERVER_OLDEST_BIN`, else the one that `deploy/install.sh test` puts
+/// Returns the oldest supported `nats-server`: `NATS_SERVER_OLDEST_BIN`, else the one that `deploy/install.sh test` puts
 /// into `.tools/`; none where it is not installed.
 #[must_use]
 pub fn oldest_nats_server() -> Option<PathBuf> {
@@ -276,7 +276,7 @@ fn chosen(setting: &str) -> Option<PathBuf> {
     (!value.is_empty()).then(|| value.into())
 }
 
-/// The program in a folder of the checkout's `.tools/`.
+/// Returns the program in a folder of the checkout's `.tools/`.
 fn installed(folder: &str) -> Option<PathBuf> {
     let binary = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(".tools")
@@ -285,7 +285,7 @@ fn installed(folder: &str) -> Option<PathBuf> {
     binary.is_file().then_some(binary)
 }
 
-/// Whether the program names a version that rolekeeper takes: it writes `nats-server: v2.15.1`.
+/// Returns whether the program reports a version that rolekeeper supports: it writes `nats-server: v2.15.1`.
 fn is_recent(binary: &Path) -> bool {
     let Ok(output) = std::process::Command::new(binary).arg("--version").output() else {
         return false;

@@ -1,8 +1,8 @@
 //! A private Postgres cluster.
 //!
-//! Owns its processes, port and data. Durability stays as Postgres has it (`fsync` and
-//! `synchronous_commit` on): tests that kill it rely on what a commit promises. Only the making of the
-//! empty cluster skips the sync. Must never listen beyond loopback and its own folder.
+//! Owns its processes, port and data. Durability keeps the defaults of Postgres (`fsync` and `synchronous_commit` on): tests
+//! that kill it rely on durable commits. Only the creation of the empty cluster skips the sync. Must never listen beyond
+//! loopback and its own folder.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -21,23 +21,23 @@ use super::{LOOK_EVERY, folder_with, free_port, log_file, search_path, tail};
 
 /// Longest time for `initdb`.
 const INIT_WITHIN: Duration = Duration::from_mins(2);
-/// Longest time until the server answers; after a crash it replays its log first.
+/// Longest time until the server responds; after a crash it replays its log first.
 const START_WITHIN: Duration = Duration::from_mins(1);
 /// Longest time for the server to end.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
-/// Connections: the workers and pools of many tests that share one server.
+/// Most connections, for the workers and pools of many tests that share one server.
 const MAX_CONNECTIONS: &str = "300";
 
-/// How a clean stop treats those who are connected.
+/// How a clean stop treats connected clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostgresStop {
-    /// Roll back what is open, disconnect everybody, write a checkpoint.
+    /// Roll back open transactions, disconnect all clients, write a checkpoint.
     Fast,
-    /// Drop everybody at once, without a checkpoint; the next start replays the log.
+    /// Disconnect all clients at once, without a checkpoint; the next start replays the log.
     Immediate,
 }
 
-/// A running (or stopped, or killed) Postgres. Dropped, it and its data are gone.
+/// A running (or stopped, or killed) Postgres. On drop, it ends and its data is removed.
 #[derive(Debug)]
 pub struct Postgres {
     process: Option<Process>,
@@ -49,7 +49,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes an empty cluster, starts it and returns once it answers.
+    /// Creates an empty cluster, starts it and returns when it responds.
     ///
     /// The programs come from `POSTGRES_BIN_DIR`, else from the `PATH`, else from the newest
     /// `/usr/lib/postgresql/*/bin`. Started by root, the server runs as the user `postgres`, since it
@@ -76,38 +76,38 @@ impl Postgres {
             postgres.port = free_port()?;
             match postgres.start_again().await {
                 Ok(()) => return Ok(postgres),
-                // Somebody else took the port between our look and the server's.
+                // Another process took the port after our check and before the server's start.
                 Err(error) if tries < 5 && error.to_string().contains("Address already in use") => tries += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// `postgres://postgres@127.0.0.1:<port>/<database>`, the same for the server's whole life.
+    /// Returns `postgres://postgres@127.0.0.1:<port>/<database>`, the same for the server's whole life.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Its port on loopback.
+    /// Returns its port on loopback.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Process id of the postmaster, or `None` while it does not run.
+    /// Returns the process id of the postmaster, or `None` while it does not run.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// The cluster's data folder.
+    /// Returns the cluster's data folder.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.data
     }
 
-    /// Makes an empty database and returns its URL. `name`: `[a-z0-9_]{1,63}`.
+    /// Creates an empty database and returns its URL. `name`: `[a-z0-9_]{1,63}`.
     pub async fn create_database(&self, name: &str) -> anyhow::Result<String> {
         let plain = name
             .bytes()
@@ -117,14 +117,14 @@ impl Postgres {
             "not a plain database name: {name:?}"
         );
         let mut connection = PgConnection::connect(&self.url("postgres")).await?;
-        // template0: nobody can be connected to it, so that several can be made at the same time.
+        // template0 accepts no connections, so several databases can be created from it at the same time.
         let sql = format!("CREATE DATABASE \"{name}\" TEMPLATE template0");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
         connection.close().await?;
         Ok(self.url(name))
     }
 
-    /// A clean stop; waits until the server is gone.
+    /// Stops it cleanly; waits for the server's end.
     pub async fn stop(&mut self, mode: PostgresStop) -> anyhow::Result<()> {
         self.end(match mode {
             PostgresStop::Fast => Signal::SIGINT,
@@ -133,18 +133,18 @@ impl Postgres {
         .await
     }
 
-    /// SIGKILL to the postmaster, and waits until it is gone. Its backends notice and go by themselves.
+    /// Sends SIGKILL to the postmaster, and waits for its end. Its backends notice and end by themselves.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.end(Signal::SIGKILL).await
     }
 
-    /// Starts it again on the same port and data; returns once it answers. An error if it still runs.
+    /// Starts it again on the same port and data; returns when it responds. An error if it still runs.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         anyhow::ensure!(self.process.is_none(), "postgres is already running");
         let deadline = Instant::now() + START_WITHIN;
         loop {
             match self.try_start(deadline).await {
-                // After a kill the backends hold the shared memory until they have noticed.
+                // After a kill the backends hold the shared memory until they notice it.
                 Err(error)
                     if error.to_string().contains("shared memory block") && Instant::now() < deadline =>
                 {
@@ -171,9 +171,9 @@ impl Postgres {
             "-c",
             &format!("max_connections={MAX_CONNECTIONS}"),
         ]);
-        // Files in the data folder instead of /dev/shm, where a killed server would leave them.
+        // Shared memory is in files in the data folder; a killed server would leave files in /dev/shm.
         command.args(["-c", "dynamic_shared_memory_type=mmap"]);
-        // After a crash one sync of the whole file system, as durable as one of each of a thousand files.
+        // After a crash, one sync of the whole file system replaces a sync of each of a thousand files, and is as durable.
         command.args(["-c", "recovery_init_sync_method=syncfs"]);
         command.stdout(log_file(&log)?).stderr(log_file(&log)?);
         let mut process = folder::spawn(command)?;
@@ -186,7 +186,7 @@ impl Postgres {
                 process.signal(Signal::SIGQUIT)?;
                 process.wait(STOP_WITHIN).await?;
                 anyhow::bail!(
-                    "postgres did not answer within {START_WITHIN:?}:\n{}",
+                    "postgres did not respond within {START_WITHIN:?}:\n{}",
                     tail(&log, 20)
                 );
             }
@@ -200,8 +200,8 @@ impl Postgres {
         )
     }
 
-    /// True once our own server, not a stranger on the port, takes a connection. Its lock file says so
-    /// first (line 1: pid, line 8: status), so that a long recovery is not disturbed by connections.
+    /// Returns whether our own server, not another process on the port, accepts connections. Its lock file is read first
+    /// (line 1: pid, line 8: status), so that connections do not disturb a long recovery.
     async fn answers(&self, pid: u32) -> bool {
         let lock = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let lines: Vec<&str> = lock.lines().map(str::trim).collect();
@@ -242,7 +242,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// One of Postgres' programs, run as the right user.
+    /// Returns a command for one of Postgres' programs, with the right user.
     fn command(&self, name: &str, program: &str) -> anyhow::Result<Command> {
         let mut command = self.folder()?.command(name, &self.programs.join(program), "QUIT");
         if let Some(user) = &self.run_as {
@@ -267,7 +267,7 @@ impl Drop for Postgres {
     }
 }
 
-/// The user to become, or `None` when we are not root and run as ourselves.
+/// Returns the user of the server, or `None` when this process is not root and the server runs as its user.
 fn unprivileged_user() -> anyhow::Result<Option<User>> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -288,7 +288,7 @@ fn find_programs() -> anyhow::Result<PathBuf> {
         .context("Postgres not found: set POSTGRES_BIN_DIR or install it (Debian: postgresql)")
 }
 
-/// `<root>/<major>/bin`, newest first.
+/// Returns the folders `<root>/<major>/bin`, newest first.
 fn packaged_versions(root: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> = entries

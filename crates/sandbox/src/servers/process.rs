@@ -1,6 +1,6 @@
-//! One process that we started: signals, and waiting for its end with a bound.
+//! One started process: signals, and a bounded wait for its end.
 //!
-//! Must never signal after the process was waited for: its number may be somebody else's by then.
+//! Must never signal after the process was waited for: another process may then have its number.
 
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::LOOK_EVERY;
 
-/// A child of ours. Dropped, it is waited for if it has ended, and otherwise left to its folder.
+/// A child process. On drop, it is reaped if it has ended; otherwise its folder ends it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -24,24 +24,24 @@ impl Process {
         Self { child, ended: None }
     }
 
-    /// Its number; the same before and after the launcher turned into the server.
+    /// Returns its number, which is the same before and after the launcher becomes the server.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, or `None` while it runs.
+    /// Returns its exit status, or `None` while it runs.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             self.ended = self
                 .child
                 .try_wait()
-                .context("cannot ask whether a process has ended")?;
+                .context("cannot read whether a process has ended")?;
         }
         Ok(self.ended)
     }
 
-    /// Sends a signal; nothing happens if the process has ended.
+    /// Sends a signal; has no effect if the process has ended.
     pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
         if self.ended()?.is_none() {
             let pid = i32::try_from(self.pid()).context("a pid beyond the range of pids")?;
@@ -69,7 +69,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Reaps what has ended, so that no zombie stays until the owner's end.
+        // An ended process is reaped, so that no zombie stays until the owner's end.
         let _ = self.ended();
     }
 }

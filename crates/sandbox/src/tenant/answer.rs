@@ -1,7 +1,7 @@
-//! One request from its arrival to its answer.
+//! One request from its arrival to its response.
 //!
-//! Owns the order of things: half the latency, token, rate limit, fault, the deed itself (`deal`), the call
-//! log, the other half of the latency, the answer. The state is never locked while time passes.
+//! Owns the order of the steps: half the latency, token, rate limit, fault, the call itself (`deal`), the call log, the other
+//! half of the latency, the response. The state is never locked during a wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use super::state::{Grant, State};
 use super::{Shared, TenantOptions};
 use super::{deal, render, token_api};
 
-/// Largest body taken.
+/// Largest accepted body.
 const MAX_BODY: usize = 4 << 20;
 
-/// A request, read to its end.
+/// A completely read request.
 pub(super) struct Asked {
     pub method: String,
     pub path: String,
@@ -37,23 +37,23 @@ pub(super) struct Asked {
     pub user_id: Option<String>,
 }
 
-/// A request that came past token and rate limit.
+/// A request that passed token and rate limit.
 pub(super) struct Admitted {
     pub grant: Option<Grant>,
     pub rate: Vec<(String, String)>,
     pub fault: Option<Fault>,
 }
 
-/// What the client will see.
+/// The response to the client.
 pub(super) struct Answer {
-    /// `None`: no answer, the connection is cut.
+    /// `None`: no response, the connection is reset.
     pub status: Option<u16>,
     pub headers: Vec<(String, String)>,
     pub body: Option<Value>,
     pub fault: Option<Fault>,
 }
 
-/// Answers every request there is.
+/// Responds to every request.
 pub(super) async fn answer(
     Shares(shared): Shares<Arc<Shared>>,
     ConnectInfo(cut): ConnectInfo<Cut>,
@@ -102,7 +102,7 @@ async fn dealt_with(shared: &Shared, asked: &Asked) -> Answer {
     answer
 }
 
-/// Token, then rate limit, then the fault that the call meets. Refusals are logged here.
+/// Checks token, rate limit and fault, in this order. Refusals are logged here.
 fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
     let mut state = shared.lock();
     if !asked.endpoint.is_managing() {
@@ -181,7 +181,7 @@ fn grant(state: &State, headers: &HeaderMap) -> Result<Grant, ApiError> {
         .ok_or_else(ApiError::invalid_token)
 }
 
-/// What was done, for the call log.
+/// The result of a call, for the call log.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub client: Option<String>,
@@ -205,7 +205,7 @@ impl Answer {
 }
 
 impl Asked {
-    /// The fields of a request outside the Management API.
+    /// Returns the fields of a request outside the Management API.
     pub(super) fn fields(&self) -> super::merge::Object {
         let content_type = self
             .headers
@@ -214,8 +214,8 @@ impl Asked {
         token_api::fields(content_type.unwrap_or_default(), &self.body)
     }
 
-    /// The tenant as the audience of assertions, `https://{domain}/`: the domain of the audience it serves, or
-    /// else the one that this request was sent to.
+    /// Returns the tenant as the audience of assertions, `https://{domain}/`: the domain of its audience, or else the domain
+    /// of this request.
     pub(super) fn issuer(&self, options: &TenantOptions) -> String {
         if let Some(domain) = options
             .audience
@@ -229,7 +229,7 @@ impl Asked {
         format!("{scheme}://{}/", host.unwrap_or_default())
     }
 
-    /// The body as the call log keeps it.
+    /// Returns the body in the form of the call log.
     fn shown_body(&self) -> Option<Value> {
         const KEPT: usize = 256;
         if matches!(self.endpoint, Endpoint::Token | Endpoint::SignUp) {
@@ -273,7 +273,7 @@ pub(super) fn log(
 }
 
 impl Shared {
-    /// How long this call takes on the network and in the tenant.
+    /// Returns the latency of this call, on the network and in the tenant.
     fn latency(&self) -> Duration {
         self.lock().rng.random_range(self.options.latency.clone())
     }

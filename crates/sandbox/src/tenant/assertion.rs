@@ -1,9 +1,9 @@
-//! A client's assertion of who it is (`private_key_jwt`), as the token endpoint judges it.
+//! Verification of a client's assertion (`private_key_jwt`) by the token endpoint.
 //!
 //! Owns the registered public keys and the rules of Auth0's documentation (authenticate-with-private-key-jwt):
-//! RS256, issuer and subject the client, audience the tenant with a slash at its end, at most five minutes to
-//! live, used once, ten seconds of difference between clocks. Auth0 takes RS384 and PS256 too; nobody here
-//! sends them. Must never take an assertion for who it says it is before its signature is checked.
+//! RS256, issuer and subject the client, audience the tenant with a slash at its end, a life of at most five minutes, one use,
+//! ten seconds of difference between clocks. Auth0 also accepts RS384 and PS256, which no client here sends. Must never
+//! believe the client in an assertion before its signature is checked.
 
 use std::collections::HashMap;
 
@@ -28,12 +28,12 @@ const CLOCKS_MAY_DIFFER_BY: Duration = Duration::seconds(10);
 pub struct PublicKey {
     /// `SubjectPublicKeyInfo`, DER.
     spki: Vec<u8>,
-    /// An assertion that names a key must name this one.
+    /// The key's id; an assertion that names a key must name this one.
     id: String,
 }
 
 impl PublicKey {
-    /// From PEM (`BEGIN PUBLIC KEY`); `id` is what Auth0 would make up, its `kid`.
+    /// Parses PEM (`BEGIN PUBLIC KEY`); `id` is the `kid` that Auth0 would generate.
     pub fn from_pem(pem: &str, id: impl Into<String>) -> anyhow::Result<Self> {
         let spki = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).context("no public key in PEM")?;
         RawPublicKeyEntity::try_from(&spki).context("no public key in the PEM")?;
@@ -51,7 +51,7 @@ impl PublicKey {
     }
 }
 
-/// Assertions that were accepted and could still be sent again: their ids, and when they expire.
+/// Accepted assertions that are still valid: their ids, and when they expire.
 pub(super) type Used = HashMap<(String, String), OffsetDateTime>;
 
 #[derive(Deserialize)]
@@ -71,12 +71,12 @@ struct Claims {
     jti: String,
 }
 
-/// The client that an assertion says it comes from; not yet to be believed.
+/// Returns the client that an assertion names, not verified yet.
 pub(super) fn claimed_client(assertion: &str) -> Option<String> {
     Some(part::<Claims>(assertion.split('.').nth(1)?)?.sub)
 }
 
-/// Checks the assertion of a client with this key. Returns its id and when it expires, or what is wrong.
+/// Checks the assertion of a client with this key. Returns its id and when it expires, or its fault.
 pub(super) fn check(
     assertion: &str,
     client: &str,

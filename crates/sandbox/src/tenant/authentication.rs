@@ -1,6 +1,6 @@
-//! Does what a request outside the Management API asks: tokens, sign-ups, the keys.
+//! Performs requests outside the Management API: tokens, sign-ups, the keys.
 //!
-//! Owns the step from a decision to the changed state. Nothing here takes a token or counts for the rate limit of the
+//! Owns the step from a decision to the changed state. No request here needs a token or counts for the rate limit of the
 //! Management API.
 
 use rand::RngExt as _;
@@ -13,7 +13,7 @@ use super::merge::Object;
 use super::state::{Change, Grant, State};
 use super::{Shared, login, sign_up, token_api};
 
-/// Does what is asked.
+/// Performs the request.
 pub(super) fn act(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Answer, Outcome) {
     let fields = asked.fields();
     match asked.endpoint {
@@ -52,7 +52,7 @@ fn sign_up(shared: &Shared, state: &mut State, fields: &Object, apply: bool) -> 
     (Answer::new(200, vec![], Some(answer)), outcome)
 }
 
-/// Tokens for a user.
+/// Issues tokens for a user.
 fn log_in(
     shared: &Shared,
     state: &mut State,
@@ -77,7 +77,7 @@ fn log_in(
         return (Answer::new(500, vec![], None), outcome(fields, None, false));
     };
     let mut body = json!({
-        // Without an audience, one that says nothing to its bearer.
+        // Without an audience, the access token is opaque.
         "access_token": access_token.unwrap_or_else(|| format!("opaque.{:032x}", state.rng.random::<u128>())),
         "token_type": "Bearer",
         "expires_in": options.token_lifetime.as_secs(),
@@ -89,7 +89,7 @@ fn log_in(
     let outcome = outcome(fields, accepted.changes.first(), apply);
     if apply {
         for change in &accepted.changes {
-            // What the Action writes leaves no record.
+            // A write of the Action leaves no log record.
             let by = match change {
                 Change::LoggedIn { .. } => Actor::User,
                 _ => Actor::Unrecorded,
@@ -108,7 +108,7 @@ fn outcome(fields: &Object, change: Option<&Change>, applied: bool) -> Outcome {
     }
 }
 
-/// A token for a client itself. A token that is answered but not applied is unknown afterwards.
+/// Issues a token for a client itself. A token that is returned but not applied is unknown afterwards.
 fn to_client(
     shared: &Shared,
     state: &mut State,

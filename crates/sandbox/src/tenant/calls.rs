@@ -1,4 +1,4 @@
-//! What was asked of the tenant, and what became of its users: the words that the oracle reads.
+//! The tenant's call log and the histories of its users, which the oracle reads.
 //!
 //! Owns the routing of a request to an endpoint, the call log's entries and the users' histories.
 
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::errors::ApiError;
 
-/// Everything but the unreserved characters of RFC 3986, as `encodeURIComponent` nearly has it.
+/// All characters except the unreserved ones of RFC 3986, almost as in `encodeURIComponent`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -40,11 +40,11 @@ pub enum Endpoint {
     ReadLogs,
     /// `GET /api/v2/logs/{id}`
     ReadLog,
-    /// Anything else; answered 404.
+    /// Any other path; the response is 404.
     Other,
 }
 
-/// Which endpoint a request is for, and the user it names. The id is decoded once.
+/// Returns the endpoint of a request, and the user it names. The id is decoded once.
 pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String>), ApiError> {
     let one_user = path
         .strip_prefix("/api/v2/users/")
@@ -72,18 +72,18 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
     Ok((endpoint, id.map(std::borrow::Cow::into_owned)))
 }
 
-/// The id of the one record of the log that a path names.
+/// Returns the id of the log record that a path names.
 pub(super) fn log_id(path: &str) -> Option<&str> {
     path.strip_prefix("/api/v2/logs/")
         .filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
-/// The path of one user as clients and records write it: `/api/v2/users/auth0%7Cabc`.
+/// Returns the path of one user as clients and records write it: `/api/v2/users/auth0%7Cabc`.
 pub(super) fn user_path(id: &str) -> String {
     format!("/api/v2/users/{}", utf8_percent_encode(id, ENCODED))
 }
 
-/// The pairs of a query or of a form, decoded; a `+` is a space.
+/// Returns the pairs of a query or of a form, decoded; a `+` is a space.
 pub(super) fn pairs(text: &str) -> Map<String, Value> {
     let decode = |part: &str| {
         let spaced = part.replace('+', " ");
@@ -96,41 +96,41 @@ pub(super) fn pairs(text: &str) -> Map<String, Value> {
         .collect()
 }
 
-/// One request over HTTP, in the order in which the tenant dealt with them.
+/// One request over HTTP. The log has the order in which the tenant handled the requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
-    /// When the tenant dealt with it.
+    /// When the tenant handled it.
     pub at: OffsetDateTime,
-    /// The caller, known by its token or, at `/oauth/token`, by the id it gave.
+    /// The calling client, identified by its token or, at `/oauth/token`, by the id in the request.
     pub client: Option<String>,
     /// `GET`, `PATCH` …
     pub method: String,
-    /// As sent, with the query.
+    /// Path as sent, with the query.
     pub path: String,
-    /// What it was for.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// The user named in the path, decoded; for `POST /api/v2/users` the user that was made.
+    /// The user in the path, decoded; for `POST /api/v2/users` the created user.
     pub user_id: Option<String>,
-    /// The status answered, or `None` where the connection was cut instead.
+    /// The status of the response, or `None` where the connection was reset instead.
     pub status: Option<u16>,
-    /// The body sent, secrets and passwords masked; text that is no JSON as a string, cut short.
+    /// The sent body, with secrets and passwords masked; text that is not JSON as a shortened string.
     pub body: Option<Value>,
     /// Whether it changed the tenant's state.
     pub applied: bool,
-    /// The name of the fault it met, if any.
+    /// The name of its fault, if any.
     pub fault: Option<&'static str>,
 }
 
-/// Who changed a user.
+/// The author of a change of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// A client of the Management API, by its id.
     Client(String),
-    /// A person at the Dashboard.
+    /// A person in the Dashboard.
     Dashboard,
-    /// The user, by signing up, logging in or leaving.
+    /// The user, by sign-up, login or deletion.
     User,
-    /// Something that leaves no log record, such as an Action or what was there before.
+    /// A source without a log record, such as an Action or the initial data.
     Unrecorded,
 }
 
@@ -139,23 +139,23 @@ pub enum Actor {
 pub struct Version {
     /// When it happened.
     pub at: OffsetDateTime,
-    /// Who did it.
+    /// Its author.
     pub by: Actor,
-    /// `app_metadata` afterwards; `None` if there is none or the user is gone.
+    /// `app_metadata` afterwards; `None` without one or when the user is deleted.
     pub app_metadata: Option<Value>,
-    /// The change was the user's deletion.
+    /// Whether the change was the user's deletion.
     pub deleted: bool,
 }
 
 impl Endpoint {
-    /// Whether it belongs to the Management API, whose calls take a token and count for its rate limit.
+    /// Returns whether it belongs to the Management API, whose calls need a token and count for its rate limit.
     pub(super) fn is_managing(self) -> bool {
         !matches!(self, Self::Token | Self::SignUp | Self::Keys | Self::Discovery)
     }
 }
 
 impl Version {
-    /// `app_metadata.roles` afterwards, if it is there.
+    /// Returns `app_metadata.roles` afterwards, if present.
     #[must_use]
     pub fn roles(&self) -> Option<&Value> {
         self.app_metadata.as_ref()?.get("roles")

@@ -1,4 +1,4 @@
-//! Does what a request asks, as far as its fault lets it.
+//! Performs a request, as far as its fault permits.
 //!
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
@@ -10,7 +10,7 @@ use super::state::{Grant, State};
 use super::{authentication, logs_api, users_api};
 use rand::RngExt as _;
 
-/// Does what is asked, unless the fault forbids it, and logs the call.
+/// Performs the request, unless the fault prevents it, and logs the call.
 pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer {
     let Admitted { grant, rate, fault } = admitted;
     let mut guard = shared.lock();
@@ -28,7 +28,7 @@ pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer 
             None => authentication::act(shared, state, asked, apply),
         },
     };
-    // Recorded 4xx answers carry no rate headers; 429 is documented to.
+    // Recorded 4xx responses have no rate headers; a 429 has them, by the documentation.
     let success = answer.status.is_some_and(|status| status < 400 || status == 429);
     if success {
         answer.headers.splice(0..0, rate);
@@ -44,7 +44,7 @@ pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer 
     answer
 }
 
-/// One call of the Management API.
+/// Performs one call of the Management API.
 fn manage(
     shared: &Shared,
     state: &mut State,

@@ -1,8 +1,8 @@
-//! What others do in the tenant: its users, people at the Dashboard, other clients.
+//! External acts in the tenant: by its users, by people in the Dashboard, by other clients.
 //!
-//! Owns the ways to change users from inside the process. They obey the same rules and leave the same
-//! records as over HTTP, but use up no rate limit and are not in the call log, which is for HTTP. A rival
-//! that should compete for the limit is a client of its own over HTTP.
+//! Owns the changes of users from inside the process. They obey the same rules and leave the same records as over HTTP, but
+//! use no rate limit and are not in the call log, which is for HTTP. Another client that must compete for the limit calls over
+//! HTTP.
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -16,13 +16,13 @@ use super::state::{Change, State};
 use super::users_api;
 
 impl Tenant {
-    /// A user who was there before anybody looked: leaves no log record. `user_id` is the whole id, of any
-    /// provider; `profile` has root attributes as POST takes them, `app_metadata` and `user_metadata`.
+    /// Creates a user without a log record, as initial data. `user_id` is the whole id, of any provider; `profile` has root
+    /// attributes as in POST, `app_metadata` and `user_metadata`.
     pub fn seed_user(&self, user_id: &str, profile: Value) -> Result<Value, ApiError> {
         self.add(user_id, profile, Actor::Unrecorded)
     }
 
-    /// The user signs up: record `ss`. Arguments as for [`Self::seed_user`].
+    /// Lets the user sign up: record `ss`. Arguments as for [`Self::seed_user`].
     pub fn create_user(&self, user_id: &str, profile: Value) -> Result<Value, ApiError> {
         self.add(user_id, profile, Actor::User)
     }
@@ -41,7 +41,7 @@ impl Tenant {
         })
     }
 
-    /// The user logs in: counts it, dates it, and leaves record `s`. An error if unknown or blocked.
+    /// Lets the user log in: sets count and date of logins, and leaves record `s`. An error for an unknown or blocked user.
     pub fn login(&self, user_id: &str) -> Result<Value, ApiError> {
         self.change(Actor::User, |state, now| {
             let before = state.users.get(user_id).ok_or_else(ApiError::unknown_user)?;
@@ -54,13 +54,12 @@ impl Tenant {
         })
     }
 
-    /// A person edits the user at the Dashboard: record `sapi` with the Dashboard's channel. Returns the
-    /// user afterwards.
+    /// Edits the user as a person in the Dashboard: record `sapi` with the Dashboard's channel. Returns the user afterwards.
     pub fn dashboard_edit(&self, user_id: &str, patch: Value) -> Result<Value, ApiError> {
         self.patch(user_id, patch, Actor::Dashboard)
     }
 
-    /// Another client patches the user: record `sapi` with its id.
+    /// Patches the user as another client: record `sapi` with its id.
     pub fn edit_by_other_client(
         &self,
         client_id: &str,
@@ -70,7 +69,7 @@ impl Tenant {
         self.patch(user_id, patch, Actor::Client(client_id.to_owned()))
     }
 
-    /// A change that no log record tells of, such as an Action's.
+    /// Changes the user without a log record, as an Action does.
     pub fn edit_unrecorded(&self, user_id: &str, patch: Value) -> Result<Value, ApiError> {
         self.patch(user_id, patch, Actor::Unrecorded)
     }
@@ -82,14 +81,14 @@ impl Tenant {
         })
     }
 
-    /// A person deletes the user at the Dashboard: records `sdu` and `sapi`. False if there was none.
+    /// Deletes the user as a person in the Dashboard: records `sdu` and `sapi`. Returns false for an unknown user.
     pub fn delete_user(&self, user_id: &str) -> bool {
         let there = |state: &mut State, _| Ok(users_api::delete(&state.users, user_id).change);
         self.change(Actor::Dashboard, there)
             .is_ok_and(|user| !user.is_null())
     }
 
-    /// Decides and commits under one lock; returns the user, or null if nothing was to change.
+    /// Decides and commits under one lock; returns the user, or null without a change.
     fn change(
         &self,
         by: Actor,

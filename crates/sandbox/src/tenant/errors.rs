@@ -1,21 +1,20 @@
-//! Error answers of the Management API, in Auth0's shape.
+//! Error responses of the Management API, in Auth0's format.
 //!
-//! Owns the body `{"statusCode","error","message","errorCode"?}`. Texts are those of recorded answers and
-//! of the `OpenAPI` file where there are any; each choice of ours is marked as one. `/oauth/token` answers
-//! differently and is not here.
+//! Owns the body `{"statusCode","error","message","errorCode"?}`. Texts come from recorded responses and from the `OpenAPI`
+//! file where these have one; each choice of ours is marked. `/oauth/token` has another format and is not here.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-/// An answer with status 4xx.
+/// A response with status 4xx.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {message}")]
 pub struct ApiError {
     /// HTTP status.
     pub status: u16,
-    /// For people.
+    /// Message for people.
     pub message: String,
-    /// For programs; many real answers have none.
+    /// Error code for programs; many real responses have none.
     pub code: Option<&'static str>,
 }
 
@@ -28,12 +27,12 @@ impl ApiError {
         }
     }
 
-    /// A body that the endpoint does not take.
+    /// Returns the error of a body that the endpoint does not accept.
     pub(super) fn invalid_body(message: impl Into<String>) -> Self {
         Self::new(400, Some("invalid_body"), message)
     }
 
-    /// A body that breaks the endpoint's schema. Recorded: `Payload validation error: '...' on property x`.
+    /// Returns the error of a body that violates the endpoint's schema. Recorded: `Payload validation error: '...' on property x`.
     pub(super) fn payload(violation: &str, property: Option<&str>) -> Self {
         let place = property
             .map(|name| format!(" on property {name}"))
@@ -67,7 +66,7 @@ impl ApiError {
         Self::new(404, None, "Not Found")
     }
 
-    /// Our choice of text and code; the status is documented for POST /users.
+    /// Returns the error of an existing user. Text and code are our choice; the status is documented for POST /users.
     pub(super) fn user_exists() -> Self {
         Self::new(409, Some("auth0_idp_error"), "The user already exists.")
     }

@@ -1,7 +1,7 @@
-//! Faults on command: what goes wrong, for which calls, once or until cleared.
+//! Faults on command, for selected calls, once or until cleared.
 //!
-//! Owns the choice of the fault that a call meets. Faults meant for one call are used up first, oldest
-//! first; then the ones held. A call that the rate limit or a bad token turns away meets none.
+//! Owns the choice of the fault of a call. Faults for one call are used up first, oldest first; then the permanent ones apply.
+//! A call that is refused by the rate limit or for its token meets no fault.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use serde_json::Value;
 
 use super::calls::Endpoint;
 
-/// Which calls are meant; every condition that is set has to hold.
+/// A selection of calls; every set condition must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallMatch {
     /// Calls of this endpoint.
     pub endpoint: Option<Endpoint>,
     /// Calls that name this user in their path.
     pub user_id: Option<String>,
-    /// Calls of this client; at `/oauth/token` by the id it gives.
+    /// Calls of this client; at `/oauth/token` by the id in the request.
     pub client: Option<String>,
 }
 
 impl CallMatch {
-    /// Every call.
+    /// Selects every call.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// Calls of one endpoint.
+    /// Selects calls of one endpoint.
     #[must_use]
     pub fn to(endpoint: Endpoint) -> Self {
         Self {
@@ -37,14 +37,14 @@ impl CallMatch {
         }
     }
 
-    /// Narrowed to one user.
+    /// Narrows the selection to one user.
     #[must_use]
     pub fn user(mut self, id: impl Into<String>) -> Self {
         self.user_id = Some(id.into());
         self
     }
 
-    /// Narrowed to one client.
+    /// Narrows the selection to one client.
     #[must_use]
     pub fn client(mut self, id: impl Into<String>) -> Self {
         self.client = Some(id.into());
@@ -61,33 +61,33 @@ impl CallMatch {
     }
 }
 
-/// What goes wrong. Unless it says otherwise, the call is dealt with and answered as always.
+/// A fault. Unless stated otherwise, the call is performed and gets its usual response.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// This status, these headers beside the usual ones, this body (none: an empty one). Nothing is done.
+    /// The response has this status, these headers besides the usual ones, and this body (none: empty). The call is not performed.
     Status {
         /// HTTP status.
         code: u16,
-        /// Such as `Retry-After`.
+        /// Further headers, such as `Retry-After`.
         headers: Vec<(String, String)>,
         /// JSON body.
         body: Option<Value>,
     },
-    /// Waits, then deals with the call. If the client gives up first, nothing was done, nor logged.
+    /// The tenant waits, then performs the call. If the client gives up before, the call is neither performed nor logged.
     Delay(Duration),
-    /// Deals with the call, then waits before it answers.
+    /// The tenant performs the call, then waits before the response.
     DelayedAnswer(Duration),
-    /// Headers and half of the body, then the connection is reset.
+    /// The response ends after its headers and half of the body, with a reset connection.
     TornBody,
-    /// The body comes one byte at a time, with this pause before each.
+    /// The body is sent in single bytes, with this pause before each.
     Slow(Duration),
-    /// The connection is reset; nothing is done.
+    /// The connection is reset; the call is not performed.
     ConnectionReset,
-    /// The call is dealt with; then the connection is reset instead of an answer.
+    /// The call is performed; then the connection is reset instead of a response.
     AppliedButUnanswered,
-    /// The answer says it was done; nothing is done.
+    /// The response reports success, but the call is not performed.
     AnsweredButNotApplied,
-    /// Rate headers that are not true; `None` leaves one as it is.
+    /// The rate headers are false; `None` leaves one unchanged.
     LyingRateHeaders {
         /// `X-RateLimit-Limit`
         limit: Option<String>,
@@ -96,23 +96,23 @@ pub enum Fault {
         /// `X-RateLimit-Reset`
         reset: Option<String>,
     },
-    /// The answer has no rate headers.
+    /// The response has no rate headers.
     NoRateHeaders,
-    /// This status with an HTML page, as a proxy in front of Auth0 would send. Nothing is done.
+    /// The response has this status and an HTML page, as from a proxy in front of Auth0. The call is not performed.
     HtmlPage(u16),
-    /// The call is dealt with; its answer is cut JSON, with a length that fits.
+    /// The call is performed; its response is truncated JSON, with a matching length.
     InvalidJson,
-    /// The call is dealt with; in the text of its answer `to` stands wherever `from` would.
+    /// The call is performed; in the text of its response, `from` is replaced by `to`.
     Rewritten {
         /// A part of the JSON text.
         from: String,
-        /// What stands there instead, JSON or not.
+        /// The replacement, JSON or not.
         to: String,
     },
 }
 
 impl Fault {
-    /// A status with Auth0's usual error body.
+    /// Returns a fault with this status and Auth0's usual error body.
     #[must_use]
     pub fn status(code: u16) -> Self {
         let body = super::errors::ApiError::new(code, None, "This answer was ordered.").body();
@@ -123,7 +123,7 @@ impl Fault {
         }
     }
 
-    /// Its name in the call log.
+    /// Returns its name in the call log.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -144,7 +144,7 @@ impl Fault {
     }
 }
 
-/// The faults that are ordered.
+/// The requested faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     once: VecDeque<(CallMatch, Fault)>,
@@ -164,12 +164,12 @@ impl Faults {
         *self = Self::default();
     }
 
-    /// How many are still to be met once.
+    /// Returns the number of unused faults for one call.
     pub(super) fn waiting(&self) -> usize {
         self.once.len()
     }
 
-    /// The fault that this call meets.
+    /// Returns the fault of this call.
     pub(super) fn take(
         &mut self,
         endpoint: Endpoint,

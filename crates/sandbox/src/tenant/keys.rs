@@ -1,8 +1,8 @@
-//! The keys that the tenant signs its users' tokens with, and their public halves.
+//! The keys with which the tenant signs its users' tokens, and their public halves.
 //!
-//! Owns the current key and the one before, which stays among the public ones until the next rotation. ES256, our choice:
-//! a tenant at Auth0 signs with RS256 unless told otherwise, but ring, the one crypto library here, makes no RSA keys.
-//! Must never give a private half away.
+//! Owns the current key and the previous one, which stays among the public keys until the next rotation. ES256 is our choice:
+//! a tenant at Auth0 signs with RS256 by default, but ring, the only crypto library here, generates no RSA keys.
+//! Must never expose a private half.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -26,7 +26,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// One key, just made.
+    /// Returns one new key.
     pub(super) fn new() -> anyhow::Result<Self> {
         let random = SystemRandom::new();
         Ok(Self {
@@ -36,14 +36,14 @@ impl Keys {
         })
     }
 
-    /// A new key signs from now on.
+    /// Replaces the signing key by a new one.
     pub(super) fn rotate(&mut self) -> anyhow::Result<()> {
         let next = Key::new(&self.random)?;
         self.before = Some(std::mem::replace(&mut self.current, next));
         Ok(())
     }
 
-    /// The public halves, as `/.well-known/jwks.json` shows them (RFC 7517).
+    /// Returns the public halves in the format of `/.well-known/jwks.json` (RFC 7517).
     pub(super) fn public(&self) -> Value {
         let keys: Vec<Value> = [Some(&self.current), self.before.as_ref()]
             .into_iter()
@@ -53,7 +53,7 @@ impl Keys {
         json!({"keys": keys})
     }
 
-    /// A signed token (RFC 7519) with these claims.
+    /// Returns a signed token (RFC 7519) with these claims.
     pub(super) fn token(&self, claims: &Value) -> anyhow::Result<String> {
         let header = json!({"alg": "ES256", "typ": "JWT", "kid": self.current.id});
         let signed = format!(
@@ -75,7 +75,7 @@ impl Key {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, der.as_ref(), random);
         let pair = pair.map_err(|why| anyhow::anyhow!("the key just made is refused: {why}"))?;
         let (x, _) = coordinates(&pair);
-        // Any name will do that no other key has: part of the public half.
+        // Any unique name is valid: part of the public half is used.
         let id = encoded(x).chars().take(21).collect();
         Ok(Self { id, pair })
     }
@@ -89,7 +89,7 @@ impl Key {
     }
 }
 
-/// Of the uncompressed point, behind its first byte (SEC 1, 2.3.3).
+/// Returns the coordinates of the uncompressed point, after its first byte (SEC 1, 2.3.3).
 fn coordinates(pair: &EcdsaKeyPair) -> (&[u8], &[u8]) {
     pair.public_key().as_ref()[1..].split_at(32)
 }

@@ -1,12 +1,12 @@
-//! The Management API's rate limit: plans, token buckets, and the headers that tell of them.
+//! The Management API's rate limit: plans, token buckets, and their headers.
 //!
-//! Owns who is let through and what `X-RateLimit-*` says. Buckets refill continuously, which fits the
+//! Owns the admission of calls and the values of `X-RateLimit-*`. Buckets refill continuously, which fits the
 //! recorded headers (limit 10, remaining 9, 8, 5, 1: reset 1, 2, 4, 6 s ahead at 2/s). All clients share
-//! them, as at Auth0. Must not read a clock: time since the tenant's start comes in.
+//! them, as at Auth0. Must not read a clock: the caller passes the time since the tenant's start.
 //!
-//! **Clock factor** `k`: buckets refill `k` times as fast as the plan says; their size stays. Times in
-//! headers stay times of the real clock, the only one that clients have, so `X-RateLimit-Reset` lies `k`
-//! times nearer. It still counts whole seconds, rounded up, and is coarser by that measure.
+//! **Clock factor** `k`: buckets refill `k` times as fast as in the plan; their size is unchanged. Times in headers stay
+//! times of the real clock, the only one that clients have, so `X-RateLimit-Reset` is `k` times nearer. It still counts whole
+//! seconds, rounded up, and is therefore `k` times coarser.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use time::OffsetDateTime;
 
 use super::calls::Endpoint;
 
-/// One bucket: how many calls at once, and how fast it fills again.
+/// One bucket: its size, and its refill rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     /// Size of the bucket in calls; at least 1.
     pub burst: u32,
-    /// Calls that are added a second; above 0.
+    /// Calls that are added per second; above 0.
     pub per_second: f64,
 }
 
 impl Rate {
-    /// A bucket of `burst` that gains `per_second` a second.
+    /// Returns a bucket of `burst` calls that gains `per_second` calls per second.
     #[must_use]
     pub const fn new(burst: u32, per_second: f64) -> Self {
         Self { burst, per_second }
@@ -34,11 +34,11 @@ impl Rate {
 /// Limits of a plan (Auth0 docs, rate-limit-configurations).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RatePlan {
-    /// No limit and no headers.
+    /// There is no limit and no headers.
     Unlimited,
     /// One bucket for the whole Management API.
     Global(Rate),
-    /// A bucket for each group of endpoints and none over all.
+    /// One bucket for each group of endpoints, and none for all.
     Groups {
         /// GET of users, one or listed.
         read: Rate,
@@ -48,7 +48,7 @@ pub enum RatePlan {
         delete: Rate,
         /// GET of the tenant's log.
         logs: Rate,
-        /// Everything else.
+        /// All other endpoints.
         other: Rate,
     },
 }
@@ -70,17 +70,17 @@ impl RatePlan {
     pub const ENTERPRISE_NONPROD: Self = Self::Global(Rate::new(10, 2.0));
 }
 
-/// What `X-RateLimit-Reset` means.
+/// The meaning of `X-RateLimit-Reset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ResetMeans {
-    /// When the bucket is full again: what recordings show.
+    /// The time at which the bucket is full again, as in recordings.
     #[default]
     FullAgain,
-    /// When the next call is added: what the documentation says.
+    /// The time at which the next call is added, as in the documentation.
     NextCall,
 }
 
-/// The answer to "may this call pass?".
+/// The decision about one call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Passage {
     pub allowed: bool,
@@ -91,7 +91,7 @@ pub(super) struct Passage {
 }
 
 impl Passage {
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` as sent at `now`.
+    /// Returns `X-RateLimit-Limit`, `-Remaining` and `-Reset` as sent at `now`.
     pub(super) fn headers(&self, now: OffsetDateTime, means: ResetMeans) -> Vec<(String, String)> {
         let ahead = match means {
             ResetMeans::FullAgain => self.full_in,
@@ -106,7 +106,7 @@ impl Passage {
         ]
     }
 
-    /// Whole seconds until a call would pass; at least 1.
+    /// Returns the whole seconds until a call is admitted; at least 1.
     pub(super) fn retry_after(&self) -> u64 {
         (self.next_in.as_secs() + u64::from(self.next_in.subsec_nanos() > 0)).max(1)
     }
@@ -158,7 +158,7 @@ impl Bucket {
 /// The tenant's buckets.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    /// None without limit, one for a global plan, else read, write, delete, logs, other.
+    /// Empty without a limit, one bucket for a global plan, else read, write, delete, logs, other.
     buckets: Vec<Bucket>,
 }
 
@@ -180,14 +180,14 @@ impl Limiter {
         }
     }
 
-    /// Takes one call's worth, `at` after the tenant's start. `None`: there is no limit.
+    /// Takes one call from the bucket, `at` after the tenant's start. `None`: there is no limit.
     pub(super) fn take(&mut self, endpoint: Endpoint, at: Duration) -> Option<Passage> {
         let group = match endpoint {
             Endpoint::ReadUser | Endpoint::ListUsers => 0,
             Endpoint::CreateUser | Endpoint::PatchUser => 1,
             Endpoint::DeleteUser => 2,
             Endpoint::ReadLogs | Endpoint::ReadLog => 3,
-            // Those outside the Management API never come here.
+            // Endpoints outside the Management API have no bucket.
             Endpoint::Token | Endpoint::SignUp | Endpoint::Keys | Endpoint::Discovery | Endpoint::Other => 4,
         };
         let last = self.buckets.len().checked_sub(1)?;
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn resets_as_recorded_on_a_bucket_of_ten() {
-        // Remaining 9, 8, 5, 1 against a reset 1, 2, 4, 6 s ahead of the answer's whole second.
+        // Remaining 9, 8, 5, 1 against a reset 1, 2, 4, 6 s ahead of the response's whole second.
         let late_in_the_second = OffsetDateTime::UNIX_EPOCH + Duration::from_millis(700);
         let mut limiter = Limiter::new(RatePlan::ENTERPRISE_NONPROD, 1.0);
         let mut seen = vec![];

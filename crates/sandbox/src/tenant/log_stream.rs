@@ -1,8 +1,8 @@
 //! The log stream: posts the tenant's records to a webhook.
 //!
-//! Owns formats, batches, attempts. At least once: a batch is tried up to `attempts` times and then lost,
-//! noted as a health error. Not documented by Auth0 and therefore choices: any 2xx is success, the time
-//! between attempts, the time-out, the size of a batch.
+//! Owns formats, batches, attempts. Delivery is at least once: a batch is tried up to `attempts` times, then it is lost and
+//! noted as a health error. Auth0 does not document these, so they are our choices: any 2xx is success, the time between
+//! attempts, the timeout, the size of a batch.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Shared;
 use super::outbox::{Next, Pending};
 
-/// The three forms of a body (Auth0 docs, custom-log-streams).
+/// The three formats of a body (Auth0 docs, custom-log-streams).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Format {
-    /// One record a line.
+    /// One record per line.
     #[default]
     JsonLines,
     /// `[record, …]`
@@ -25,35 +25,36 @@ pub enum Format {
     JsonObject,
 }
 
-/// Where records go and how.
+/// Target and settings of the stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogStream {
-    /// The webhook.
+    /// URL of the webhook.
     pub url: String,
     /// The whole value of the `Authorization` header, verbatim.
     pub authorization: String,
-    /// Form of the body.
+    /// Format of the body.
     pub format: Format,
-    /// From a record's making to its first delivery.
+    /// Delay between the creation of a record and its first delivery.
     pub delay: RangeInclusive<Duration>,
-    /// Most records a body.
+    /// Most records in a body.
     pub batch: usize,
-    /// Probability that a delivered record is delivered once more, after another delay.
+    /// Probability that a delivered record is delivered a second time, after another delay.
     pub twice: f64,
-    /// Each record has a delay of its own and a batch is mixed; otherwise the order is kept.
+    /// Whether each record has a separate delay and a batch is shuffled; otherwise the order is kept.
     pub shuffle: bool,
-    /// Of delays, repeats and order.
+    /// Seed of delays, duplicates and order.
     pub seed: u64,
-    /// How often a batch is tried.
+    /// Most attempts for a batch.
     pub attempts: u32,
-    /// Between two attempts.
+    /// Time between two attempts.
     pub between_attempts: Duration,
-    /// Longest wait for an answer.
+    /// Longest wait for a response.
     pub timeout: Duration,
 }
 
 impl LogStream {
-    /// JSON lines without delay, in order, once; up to 100 a batch, three attempts one second apart.
+    /// Returns a stream of JSON lines without delay, in order, once; up to 100 records per batch, three attempts one second
+    /// apart.
     #[must_use]
     pub fn to(url: impl Into<String>, authorization: impl Into<String>) -> Self {
         Self {
@@ -72,7 +73,7 @@ impl LogStream {
     }
 }
 
-/// Delivers for ever.
+/// Delivers records without end.
 pub(super) async fn run(shared: Arc<Shared>, generation: u64, stream: LogStream, client: reqwest::Client) {
     loop {
         let next = shared.lock().outbox.next(generation, Instant::now());
@@ -91,7 +92,7 @@ pub(super) async fn run(shared: Arc<Shared>, generation: u64, stream: LogStream,
     }
 }
 
-/// One batch to its end; the error is that of the last attempt.
+/// Delivers one batch; the error is the error of the last attempt.
 async fn deliver(
     client: &reqwest::Client,
     stream: &LogStream,

@@ -1,7 +1,7 @@
-//! `POST /oauth/token` with a user's password, and what the post-login Action does in it.
+//! `POST /oauth/token` with a user's password, and the post-login Action.
 //!
-//! Owns who gets in and what their tokens say. The Action is the one in `deploy/auth0`: roles into both tokens when they are
-//! asked for, the display name into the ID token, a default one for who has none. Must never write roles.
+//! Owns the decision about a login and the claims of its tokens. The Action is the one in `deploy/auth0`: roles in both tokens
+//! when they are requested, the display name in the ID token, a default name for users without one. Must never write roles.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -14,28 +14,28 @@ use super::records::{self, APP_CLIENT};
 use super::sign_up::of_email;
 use super::state::{Change, State};
 
-/// The grants that take a password.
+/// The grants with a password.
 const GRANTS: [&str; 2] = ["password", "http://auth0.com/oauth/grant-type/password-realm"];
 
-/// Whether the fields of a request for a token are a user's.
+/// Returns whether a request for a token is a user's login.
 pub(super) fn is_asked(fields: &Object) -> bool {
     let grant = fields.get("grant_type").and_then(Value::as_str);
     grant.is_some_and(|grant| GRANTS.contains(&grant))
 }
 
-/// A password as it is kept.
+/// Returns the stored form of a password.
 pub(super) fn digest(password: &str) -> [u8; 32] {
     Sha256::digest(password.as_bytes()).into()
 }
 
-/// Why nobody gets in: status and body, and the record that tells of it, where one does.
+/// A refused login: status and body, and its log record, if it leaves one.
 pub(super) struct Refusal {
     pub status: u16,
     pub body: Value,
     pub record: Option<Value>,
 }
 
-/// Who gets in: what happens to the user, first the login itself, and the answer but for the tokens.
+/// An accepted login: the changes of the user, first the login itself, and the response without the tokens.
 pub(super) struct Accepted {
     pub changes: Vec<Change>,
     pub id_claims: Option<Value>,
@@ -109,7 +109,7 @@ pub(super) fn decide(
     })
 }
 
-/// What the Action does; answers the change of the profile, if there is one.
+/// Runs the Action; returns the change of the profile, if there is one.
 fn act(
     action: &Action,
     user: &Object,

@@ -1,13 +1,13 @@
-//! `GET /api/v2/logs`: the tenant's log, behind a record or by search (Auth0 docs,
+//! `GET /api/v2/logs`: the tenant's log, after a record or by search (Auth0 docs,
 //! retrieve-log-events-using-mgmt-api), and `GET /api/v2/logs/{log_id}`: one record (Auth0 docs, get-logs-by-id).
 //!
-//! Owns what is answered. Behind a record (`from`, `take`) the order is that of the ids and every filter is ignored; an
-//! empty page links to itself. By search (`page`, `per_page`, `sort`) the order is that of dates, and no more than 1,000
-//! records can be reached. Must never show a record before the time in its id, when Auth0 has it.
+//! Owns the responses. After a record (`from`, `take`) the order is the order of ids and every filter is ignored; an
+//! empty page links to itself. By search (`page`, `per_page`, `sort`) the order is the order of dates, and at most 1,000
+//! records can be reached. Must never show a record before the time in its id, at which Auth0 has it.
 //!
-//! Not documented and therefore choices: a `from` that the log does not hold is refused with 400, unless the tenant is
-//! told to answer nothing; the texts of refusals, that of a record which is not there among them; the search language
-//! (`q`), which is refused.
+//! These are not documented, so they are our choices: a `from` that the log does not hold is refused with 400, unless the
+//! tenant is set to return an empty page; the texts of refusals, also for a missing record; the search language (`q`), which
+//! is refused.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -17,13 +17,13 @@ use super::errors::ApiError;
 use super::merge::Object;
 use super::outbox::{Kept, Outbox};
 
-/// Most records a page, in both modes.
+/// Most records in a page, in both modes.
 const MAX_PAGE: usize = 100;
 /// Most records that a search reaches.
 const MAX_FOUND: usize = 1_000;
-/// Scopes of which one is needed.
+/// The accepted scopes; a client needs one of them.
 const SCOPES: [&str; 2] = ["read:logs", "read:logs_users"];
-/// Fields that a record of this form has also where they say nothing.
+/// Fields that a record in this format has even without a value.
 const ALWAYS: [&str; 6] = [
     "client_id",
     "connection",
@@ -33,10 +33,10 @@ const ALWAYS: [&str; 6] = [
     "location_info",
 ];
 
-/// The records asked for, and the address of the next page where there is one.
+/// The requested records, and the address of the next page, if there is one.
 pub(super) type Reply = (Value, Option<String>);
 
-/// Answers one call; `base` is the tenant's own address with a slash at the end.
+/// Returns the response to one call; `base` is the tenant's own address with a slash at the end.
 pub(super) fn decide(
     outbox: &Outbox,
     query: &str,
@@ -60,7 +60,7 @@ pub(super) fn decide(
     }
 }
 
-/// Answers the call for one record.
+/// Returns the response to the call for one record.
 pub(super) fn one(
     outbox: &Outbox,
     log_id: &str,
@@ -146,7 +146,7 @@ fn shown(records: &[&Kept]) -> Value {
     records.iter().map(|kept| flat(kept)).collect()
 }
 
-/// The form of these endpoints: flat, with `_id`, and with explicit nulls.
+/// Returns a record in the format of these endpoints: flat, with `_id`, and with explicit nulls.
 fn flat(kept: &Kept) -> Value {
     let mut record = kept.record.clone();
     record["_id"] = kept.log_id.as_str().into();

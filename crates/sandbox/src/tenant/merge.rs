@@ -1,8 +1,8 @@
-//! How a PATCH changes `app_metadata` and `user_metadata`.
+//! The effect of a PATCH on `app_metadata` and `user_metadata`.
 //!
-//! Owns the merge, which happens at the first level only: a key is added or replaced whole, `null` removes
-//! it, and an empty object deletes everything (Auth0 docs, manage-metadata-api; recordings of the Terraform
-//! provider). Must never merge deeper: roles lost by that rule are what the worker is tested against.
+//! Owns the merge, which happens at the first level only: a key is added or replaced as a whole, `null` removes it, and an
+//! empty object deletes everything (Auth0 docs, manage-metadata-api; recordings of the Terraform provider). Must never merge
+//! deeper: tests check how the worker handles roles that are lost by this rule.
 
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ const FORBIDDEN: [&str; 18] = [
     "user_id",
 ];
 
-/// What `before` becomes when `patch` is sent.
+/// Returns the result of `patch` on `before`.
 pub(super) fn merged(before: Option<&Object>, patch: &Object) -> Object {
     if patch.is_empty() {
         return Object::new();
@@ -49,8 +49,8 @@ pub(super) fn merged(before: Option<&Object>, patch: &Object) -> Object {
     after
 }
 
-/// Refuses keys that Auth0 does not take. That it answers 400 to them, and that the rule for `.` and `$`
-/// holds at every depth, are our choices; the documentation only forbids them.
+/// Refuses keys that Auth0 does not accept. The status 400, and the rule for `.` and `$` at every depth, are our choices; the
+/// documentation only forbids these keys.
 pub(super) fn check_keys(field: &str, patch: &Object) -> Result<(), ApiError> {
     if field == "app_metadata"
         && let Some(key) = patch.keys().find(|key| FORBIDDEN.contains(&key.as_str()))
@@ -69,7 +69,7 @@ pub(super) fn check_keys(field: &str, patch: &Object) -> Result<(), ApiError> {
     }
 }
 
-/// The first key with a `.` or `$`, at any depth.
+/// Returns the first key with a `.` or `$`, at any depth.
 fn odd_key<'a>(key: &'a str, value: &'a Value) -> Option<&'a str> {
     if key.contains(['.', '$']) {
         return Some(key);

@@ -1,9 +1,8 @@
 //! A stateful stand-in for an Auth0 tenant, over real HTTP or HTTPS on loopback.
 //!
-//! Owns users, tokens, the rate limit, the log and its stream, as Auth0's documentation and recordings of
-//! live tenants show them; choices of ours are marked where they are made. It keeps a full call log and
-//! every user's history, so that a test asks the tenant what happened and not the worker. Must never know
-//! the worker: whatever it offers is what clients and users of any tenant do.
+//! Owns users, tokens, the rate limit, the log and its stream, as Auth0's documentation and recordings of live tenants show
+//! them; our own choices are marked. It keeps a full call log and every user's history, so that a test reads the facts from
+//! the tenant and not from the worker. Must never know the worker: it offers only the acts of clients and users of any tenant.
 
 mod answer;
 mod assertion;
@@ -60,24 +59,24 @@ use tokio_util::sync::CancellationToken;
 
 use state::State;
 
-/// What the tenant's tasks share.
+/// State that the tenant's tasks share.
 #[derive(Debug)]
 struct Shared {
     options: TenantOptions,
     started: Instant,
     state: Mutex<State>,
-    /// Rung when records may have been logged.
+    /// Notified when records may have been logged.
     logged: Notify,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A test that panicked while it looked must not take the tenant's other clients down.
+        // A test that panicked while it held the lock must not stop the tenant's other clients.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A running tenant. Dropped, it closes its connections and stops its stream.
+/// A running tenant. On drop, it closes its connections and stops its stream.
 #[derive(Debug)]
 pub struct Tenant {
     shared: Arc<Shared>,
@@ -88,7 +87,7 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Listens on a free port of 127.0.0.1; serves on the runtime it was started on.
+    /// Starts a tenant on a free port of 127.0.0.1; it serves on the present runtime.
     pub async fn start(options: TenantOptions) -> anyhow::Result<Self> {
         let factor = options.clock_factor;
         anyhow::ensure!(
@@ -133,7 +132,7 @@ impl Tenant {
         let serving = axum::serve(serve::Door::new(listener, acceptor, closed.clone()), service);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            // Ends only with the tenant: accepting does not fail for good.
+            // This ends only with the tenant: a failure to accept is always temporary.
             let _ = serving.await;
         });
         Ok(Self {
@@ -145,25 +144,25 @@ impl Tenant {
         })
     }
 
-    /// `http://127.0.0.1:<port>`, or `https://…` with TLS; without a slash at the end.
+    /// Returns `http://127.0.0.1:<port>`, or `https://…` with TLS; without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// With TLS, the certificate (PEM) of the authority that clients must trust. It goes with the tenant.
+    /// Returns, with TLS, the certificate (PEM) of the authority that clients must trust. The file is removed with the tenant.
     #[must_use]
     pub fn ca_file(&self) -> Option<PathBuf> {
         self.tls.as_ref().map(tls::Tls::ca_file)
     }
 
-    /// Makes a client known, or changes one. Tokens it has keep their scopes, as at Auth0.
+    /// Adds a client, or changes one. Tokens that it has keep their scopes, as at Auth0.
     pub fn register_client(&self, client: Client) {
         self.shared.lock().clients.insert(client.id.clone(), client);
     }
 
-    /// Makes the client's tokens invalid; it may ask for new ones.
+    /// Makes the client's tokens invalid; it may request new ones.
     pub fn revoke_tokens(&self, client_id: &str) {
         self.shared
             .lock()
@@ -171,7 +170,7 @@ impl Tenant {
             .retain(|_, grant| grant.client != client_id);
     }
 
-    /// Users' tokens are signed by a new key from now on. The one before stays among the public keys until the next time.
+    /// Signs users' tokens with a new key from now on. The previous key stays among the public keys until the next rotation.
     ///
     /// # Errors
     /// The system has no randomness.
@@ -179,32 +178,31 @@ impl Tenant {
         self.shared.lock().keys.rotate()
     }
 
-    /// The next matching call meets this fault.
+    /// Applies this fault to the next matching call.
     pub fn fault_once(&self, on: CallMatch, what: Fault) {
         self.shared.lock().faults.once(on, what);
     }
 
-    /// Every matching call meets this fault until [`Self::clear_faults`].
+    /// Applies this fault to every matching call until [`Self::clear_faults`].
     pub fn hold_fault(&self, on: CallMatch, what: Fault) {
         self.shared.lock().faults.hold(on, what);
     }
 
-    /// No call meets a fault any more.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
     }
 
-    /// How many faults for one call nobody has met yet.
+    /// Returns the number of unused faults for one call.
     #[must_use]
     pub fn faults_waiting(&self) -> usize {
         self.shared.lock().faults.waiting()
     }
 
-    /// Sends records to a webhook from now on, instead of to another one. What that one had not got yet
-    /// goes to the new one. Must be called on a runtime, which then delivers.
+    /// Sends records to this webhook from now on. Records that a previous webhook has not received go to this one. Must be
+    /// called on a runtime, which then delivers.
     pub fn stream_logs(&self, stream: LogStream) -> anyhow::Result<()> {
-        // reqwest asks for a provider of TLS even where it only speaks plain HTTP; an error says that the
-        // process has one already.
+        // reqwest needs a TLS provider even for plain HTTP; an error means that the process already has one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -220,24 +218,24 @@ impl Tenant {
         Ok(())
     }
 
-    /// While silent, records are logged but never delivered, also not later.
+    /// Makes the stream silent: records are logged, but never delivered, not even later.
     pub fn silence(&self, silent: bool) {
         self.shared.lock().outbox.silence(silent);
     }
 
-    /// The log's retention has passed for every record so far: no call shows one any more. From now on a checkpoint that
-    /// the log does not hold is refused, or else answered with nothing.
+    /// Ends the retention of all records so far: no call shows them any more. From now on a checkpoint that the log does not
+    /// hold is refused, or else returns an empty page.
     pub fn expire_logs(&self, refused: bool) {
         self.shared.lock().outbox.expire(refused);
     }
 
-    /// A user as GET would answer.
+    /// Returns a user as GET does.
     #[must_use]
     pub fn user(&self, user_id: &str) -> Option<Value> {
         self.shared.lock().users.get(user_id).cloned().map(Value::from)
     }
 
-    /// All users, in the order of their ids.
+    /// Returns all users, in the order of their ids.
     #[must_use]
     pub fn users(&self) -> Vec<Value> {
         self.shared
@@ -249,18 +247,18 @@ impl Tenant {
             .collect()
     }
 
-    /// All calls so far.
+    /// Returns all calls so far.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.with_calls(<[Call]>::to_vec)
     }
 
-    /// Looks at all calls so far without a copy; the tenant stands still meanwhile.
+    /// Passes all calls so far to a function, without a copy; the tenant is locked meanwhile.
     pub fn with_calls<T>(&self, look: impl FnOnce(&[Call]) -> T) -> T {
         look(&self.shared.lock().calls)
     }
 
-    /// What became of one user, oldest first; empty for a user who never was.
+    /// Returns the versions of one user, oldest first; empty for a user who never existed.
     #[must_use]
     pub fn history(&self, user_id: &str) -> Vec<Version> {
         self.shared
@@ -271,37 +269,37 @@ impl Tenant {
             .unwrap_or_default()
     }
 
-    /// Every record logged so far, delivered or not.
+    /// Returns every record logged so far, delivered or not.
     #[must_use]
     pub fn logged(&self) -> Vec<Logged> {
         self.shared.lock().outbox.logged.clone()
     }
 
-    /// How many records were logged so far.
+    /// Returns the number of records logged so far.
     #[must_use]
     pub fn logged_count(&self) -> usize {
         self.shared.lock().outbox.logged.len()
     }
 
-    /// Ids of records that the webhook accepted, in that order; one delivered twice is there twice.
+    /// Returns the ids of records that the webhook accepted, in that order; a record delivered twice appears twice.
     #[must_use]
     pub fn delivered_log_ids(&self) -> Vec<String> {
         self.shared.lock().outbox.delivered.clone()
     }
 
-    /// Ids of records that were never sent because the stream was silent.
+    /// Returns the ids of records that were never sent because the stream was silent.
     #[must_use]
     pub fn silenced_log_ids(&self) -> Vec<String> {
         self.shared.lock().outbox.silenced.clone()
     }
 
-    /// Records that the stream has still to deliver, repeats among them.
+    /// Returns the number of records that the stream must still deliver, with duplicates.
     #[must_use]
     pub fn undelivered(&self) -> usize {
         self.shared.lock().outbox.undelivered()
     }
 
-    /// Batches that were given up.
+    /// Returns the batches that were given up.
     #[must_use]
     pub fn stream_errors(&self) -> Vec<StreamError> {
         self.shared.lock().outbox.errors.clone()

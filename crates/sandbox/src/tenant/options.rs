@@ -1,4 +1,4 @@
-//! How a tenant behaves: what is chosen before it starts.
+//! Options of a tenant, chosen before its start.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::assertion::PublicKey;
 use super::limits::{RatePlan, ResetMeans};
 
-/// What a client proves with who it is: the authentication method of an application at Auth0.
+/// The credential of a client: the authentication method of an application at Auth0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// `client_secret`
@@ -20,20 +20,20 @@ pub enum Proof {
 pub struct Client {
     /// `client_id`
     pub id: String,
-    /// How it proves to be that client.
+    /// Its credential.
     pub proof: Proof,
-    /// What its tokens are granted.
+    /// Scopes of its tokens.
     pub scopes: Vec<String>,
 }
 
 impl Client {
-    /// A client with a secret and all scopes on users, and that on the log.
+    /// Returns a client with a secret and all scopes on users and on the log.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self::proven_by(id, Proof::Secret(secret.into()))
     }
 
-    /// A client with a key and all scopes on users, and that on the log.
+    /// Returns a client with a key and all scopes on users and on the log.
     #[must_use]
     pub fn with_key(id: impl Into<String>, key: PublicKey) -> Self {
         Self::proven_by(id, Proof::Key(key))
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// The same client with these scopes only.
+    /// Returns the same client with only these scopes.
     #[must_use]
     pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
@@ -64,14 +64,14 @@ impl Client {
     }
 }
 
-/// How large a profile may be, in bytes of its JSON. The documented limit is 10 KB with an "extended
-/// allowance" of unknown size above it. Our choice: between the two a write succeeds and logs `wum`;
-/// above the second it is refused with 400 `invalid_body`.
+/// Largest size of a profile, in bytes of its JSON. The documented limit is 10 KB with an "extended
+/// allowance" of unknown size above it. Our choice: between the two, a write succeeds and logs `wum`;
+/// above the second, it is refused with 400 `invalid_body`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProfileLimit {
-    /// Larger profiles are warned about.
+    /// Size above which a write logs a warning.
     pub warned_above: usize,
-    /// Larger profiles are refused.
+    /// Size above which a write is refused.
     pub refused_above: usize,
 }
 
@@ -87,48 +87,48 @@ impl Default for ProfileLimit {
 /// The post-login Action of `deploy/auth0`, by its secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// Before the names of its claims: an address of one's own, without a slash at the end.
+    /// Prefix of the names of its claims: an address of the app's owner, without a slash at the end.
     pub namespace: String,
-    /// For who has none; `None` gives nobody one.
+    /// Default display name for users without one; `None` writes none.
     pub default_display_name: Option<String>,
 }
 
-/// How the tenant behaves.
+/// Options of a tenant.
 #[derive(Clone, Debug)]
 pub struct TenantOptions {
-    /// Its name, as records have it.
+    /// Its name in log records.
     pub name: String,
-    /// The clients it knows at first.
+    /// The initial clients.
     pub clients: Vec<Client>,
-    /// The only audience that gets tokens; `None` takes every one that ends in `/api/v2/`.
+    /// The only audience that gets tokens; `None` accepts every audience that ends in `/api/v2/`.
     pub audience: Option<String>,
-    /// The app's own API, whose tokens users get; `None`: there is none.
+    /// The app's own API, whose tokens users get; `None` for none.
     pub api: Option<String>,
-    /// What runs at each login over HTTP; `None`: nothing.
+    /// The Action that runs at each login over HTTP; `None` for none.
     pub action: Option<Action>,
-    /// `expires_in`, and the truth, in seconds of the real clock.
+    /// Life of tokens and value of `expires_in`, in seconds of the real clock.
     pub token_lifetime: Duration,
     /// Rate limit of the Management API.
     pub plan: RatePlan,
-    /// How many times as fast as the real clock the rate limit's runs. Nothing else is scaled.
+    /// Factor by which the rate limit's clock is faster than the real clock. No other time is scaled.
     pub clock_factor: f64,
     /// Meaning of `X-RateLimit-Reset`.
     pub reset_means: ResetMeans,
-    /// Whether a 429 carries `Retry-After`.
+    /// Whether a 429 has `Retry-After`.
     pub retry_after: bool,
-    /// Time that each call takes; half of it passes before the tenant acts and half after.
+    /// Latency of each call; half of it passes before the tenant acts and half after.
     pub latency: RangeInclusive<Duration>,
-    /// Sizes of profiles.
+    /// Limits of the size of profiles.
     pub profile_limit: ProfileLimit,
-    /// Whether it serves https, with a certificate of an authority that it makes and writes out. Official
-    /// clients speak nothing else.
+    /// Whether it serves https, with a certificate of an authority that it generates and writes to a file. Official clients
+    /// support only https.
     pub tls: bool,
-    /// Of ids, tokens and latencies.
+    /// Seed of ids, tokens and latencies.
     pub seed: u64,
 }
 
 impl Default for TenantOptions {
-    /// No clients, no rate limit, no latency, tokens for a day.
+    /// Returns options without clients, rate limit and latency, with tokens for a day.
     fn default() -> Self {
         Self {
             name: "sandbox".into(),

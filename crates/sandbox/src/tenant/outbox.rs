@@ -1,6 +1,6 @@
-//! The tenant's log and what its stream still has to deliver.
+//! The tenant's log and the undelivered records of its stream.
 //!
-//! Owns `log_id`s, when a record is due, and what became of it. Posting is `log_stream`'s.
+//! Owns `log_id`s, the due time of a record, and its result. `log_stream` does the posting.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -18,56 +18,56 @@ use super::log_stream::LogStream;
 /// One record that the tenant logged, delivered or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
-    /// Its 56 characters.
+    /// Its id of 56 characters.
     pub log_id: String,
     /// `s`, `ss`, `sapi` …
     pub kind: String,
 }
 
-/// A batch that was given up after the last attempt, as the stream's Health view would show it.
+/// A batch that was given up after the last attempt, as in the stream's Health view.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamError {
     /// When it was given up.
     pub at: OffsetDateTime,
-    /// The last answer, or `None` if there was none.
+    /// Status of the last response, or `None` without one.
     pub status: Option<u16>,
-    /// What went wrong at the last attempt.
+    /// Error of the last attempt.
     pub message: String,
-    /// The records that were lost by it.
+    /// The lost records.
     pub log_ids: Vec<String>,
 }
 
-/// Most records that the log keeps; the oldest go first. Auth0's keep to a number of days.
+/// Most records that the log keeps; the oldest are removed first. Auth0 keeps records for a number of days.
 const RETAINED: usize = 50_000;
 
 /// A record that the log still keeps.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub log_id: String,
-    /// When Auth0 has it: the time in its id.
+    /// Time from which Auth0 shows it: the time in its id.
     pub ingested: OffsetDateTime,
-    /// As the stream carries it inside `data`.
+    /// The record, as in `data` of the stream.
     pub record: Value,
 }
 
 impl Kept {
-    /// The record's own date; those of one form sort as text.
+    /// Returns the record's own date; dates of one format sort as text.
     pub(super) fn date(&self) -> String {
         self.record["date"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// A record on its way.
+/// A record in flight.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub log_id: String,
     /// `{"log_id", "data"}` as JSON text.
     pub json: String,
-    /// Already delivered once; not repeated again.
+    /// Whether it was already delivered once; it is then not duplicated again.
     repeated: bool,
 }
 
-/// What the stream has to do next.
+/// The next act of the stream.
 #[derive(Debug)]
 pub(super) enum Next {
     Post(Vec<Pending>),
@@ -78,7 +78,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Outbox {
     stream: Option<LogStream>,
-    /// Grows with each stream, so that one which was replaced can do nothing more.
+    /// Number that grows with each stream, so that a replaced stream has no effect.
     generation: u64,
     silent: bool,
     rng: StdRng,
@@ -87,7 +87,7 @@ pub(super) struct Outbox {
     pending: BTreeMap<(Instant, u64), Pending>,
     in_flight: Vec<Pending>,
     kept: VecDeque<Kept>,
-    /// A place that the log does not hold is answered with nothing, not refused.
+    /// Whether a position that the log does not hold returns an empty page and is not refused.
     expired_is_empty: bool,
     pub logged: Vec<Logged>,
     pub delivered: Vec<String>,
@@ -115,8 +115,8 @@ impl Outbox {
         }
     }
 
-    /// From now on records go to this stream. What another one had not delivered yet goes there too.
-    /// Returns the stream's generation.
+    /// Sends records to this stream from now on, with the undelivered records of a previous one. Returns the stream's
+    /// generation.
     pub(super) fn connect(&mut self, stream: LogStream) -> u64 {
         self.rng = StdRng::seed_from_u64(stream.seed);
         self.stream = Some(stream);
@@ -131,10 +131,10 @@ impl Outbox {
         self.silent = silent;
     }
 
-    /// Gives a record its id and, if there is a stream, queues it.
+    /// Assigns an id to a record and, if there is a stream, queues it.
     pub(super) fn log(&mut self, mut record: Value, now: OffsetDateTime) {
         self.count += 1;
-        // Recorded: the time in the id trails the record's date by 0.01 to 5.4 s, so ids are not in order.
+        // Recorded: the time in the id is 0.01 to 5.4 s after the record's date, so ids are not in order.
         let ingested = now + Duration::from_millis(self.rng.random_range(10..5_400));
         let log_id = log_id(ingested, self.count);
         record["log_id"] = log_id.as_str().into();
@@ -163,17 +163,17 @@ impl Outbox {
         }
     }
 
-    /// What the log keeps, in the order in which it was logged.
+    /// Returns the kept records, in the order in which they were logged.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.kept.iter()
     }
 
-    /// Whether a place that the log does not hold is refused.
+    /// Returns whether a position that the log does not hold is refused.
     pub(super) fn expired_is_refused(&self) -> bool {
         !self.expired_is_empty
     }
 
-    /// Nothing that was logged so far is kept any longer.
+    /// Removes all records that were logged so far.
     pub(super) fn expire(&mut self, refused: bool) {
         self.kept.clear();
         self.expired_is_empty = !refused;
@@ -190,7 +190,7 @@ impl Outbox {
         self.pending.insert((due, self.count), record);
     }
 
-    /// Records that are due, up to a batch; they count as undelivered until [`Self::settle`].
+    /// Returns due records, up to a batch; they count as undelivered until [`Self::settle`].
     pub(super) fn next(&mut self, generation: u64, now: Instant) -> Next {
         if generation != self.generation {
             return Next::Idle;
@@ -222,7 +222,7 @@ impl Outbox {
         Next::Post(due)
     }
 
-    /// Ends what [`Self::next`] handed out: delivered, or given up with an error.
+    /// Ends a batch of [`Self::next`]: delivered, or given up with an error.
     pub(super) fn settle(&mut self, generation: u64, error: Option<(OffsetDateTime, Option<u16>, String)>) {
         if generation != self.generation {
             return;
@@ -253,13 +253,13 @@ impl Outbox {
         }
     }
 
-    /// Records, repeats among them, that are neither delivered nor given up.
+    /// Returns the number of records, with duplicates, that are neither delivered nor given up.
     pub(super) fn undelivered(&self) -> usize {
         self.pending.len() + self.in_flight.len()
     }
 }
 
-/// 56 characters: `900`, the time of ingestion to the millisecond, and digits that never repeat.
+/// Returns an id of 56 characters: `900`, the time of ingestion in milliseconds, and unique digits.
 fn log_id(ingested: OffsetDateTime, count: u64) -> String {
     let format = format_description!("[year][month][day][hour][minute][second][subsecond digits:3]");
     let time = ingested

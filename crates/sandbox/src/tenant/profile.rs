@@ -1,7 +1,7 @@
-//! What a user may be made of: the attributes that POST and PATCH take, their types, and their effect.
+//! The attributes of a user that POST and PATCH accept, their types, and their effect.
 //!
 //! Owns the check of a body against the schema (`OpenAPI` file of the Management API, `/users/{id}`) and its
-//! application to a profile. Messages are worded as the recorded ones of the same validator.
+//! application to a profile. Messages have the wording of the recorded ones of the same validator.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -17,12 +17,12 @@ pub(super) const DATABASE: &str = "Username-Password-Authentication";
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Flag,
-    /// Text of at least one and at most so many characters, or null to remove it.
+    /// Text of at least one and at most this many characters, or null to remove it.
     Text(usize),
     Metadata,
-    /// Shapes the request and is not kept.
+    /// A parameter of the request that is not stored.
     Modifier,
-    /// Text that only POST takes.
+    /// Text that only POST accepts.
     AtCreation,
 }
 
@@ -58,7 +58,7 @@ const NOT_TOGETHER: [(&str, &str); 5] = [
     ("username", "password"),
 ];
 
-/// The body as an object, or why the validator refuses it.
+/// Returns the body as an object, or the validator's refusal.
 pub(super) fn parse(body: &[u8]) -> Result<Object, ApiError> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
@@ -66,7 +66,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Object, ApiError> {
             let violation = format!("Expected type object but found type {}", type_name(&other));
             Err(ApiError::payload(&violation, None))
         }
-        // The text is our choice; errorCode as for every body that is refused.
+        // The text is our choice; the errorCode is the one of every refused body.
         Err(_) => Err(ApiError::invalid_body("Invalid request payload JSON format")),
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn check_creation(body: &Object) -> Result<(), ApiError> {
     check(body, true)
 }
 
-/// Checks a profile that comes without a request, whose connection may follow from the id.
+/// Checks a profile without a request, whose connection may follow from the id.
 pub(super) fn check_profile(body: &Object) -> Result<(), ApiError> {
     check(body, true)
 }
@@ -88,7 +88,7 @@ pub(super) fn check_profile(body: &Object) -> Result<(), ApiError> {
 pub(super) fn check_patch(body: &Object) -> Result<(), ApiError> {
     check(body, false)?;
     if body.is_empty() {
-        // Seen in node-auth0#478: at least one property has to be there.
+        // Seen in node-auth0#478: the body must have at least one property.
         return Err(ApiError::payload("None of the valid schemas were met", None));
     }
     match NOT_TOGETHER
@@ -118,7 +118,7 @@ fn check(body: &Object, creation: bool) -> Result<(), ApiError> {
         .filter(|key| !kind(key).is_some_and(allowed))
         .collect();
     if !unknown.is_empty() {
-        // Worded as in auth0-java#58.
+        // The wording is from auth0-java#58.
         let violation = format!(
             "Additional properties not allowed: {} (consider storing them in app_metadata or user_metadata. \
              See \"Users Metadata\" in https://auth0.com/docs/api/v2/changes for more details)",
@@ -137,7 +137,7 @@ fn check_one((key, kind, value): (&String, Kind, &Value)) -> Result<(), ApiError
         Err(ApiError::payload(&violation, Some(key)))
     };
     match (kind, value) {
-        // A null for a whole metadata field is documented nowhere; the schema has no null there.
+        // The documentation has no null for a whole metadata field, and the schema neither.
         (Kind::Metadata, Value::Object(patch)) => check_keys(key, patch),
         (Kind::Metadata, _) => wrong_type("object"),
         (Kind::Flag, Value::Bool(_)) | (Kind::Text(_), Value::Null) => Ok(()),
@@ -183,7 +183,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A new profile, with what Auth0 fills in by itself.
+/// Returns a new profile, with the fields that Auth0 adds.
 pub(super) fn created(user_id: &str, body: &Object, now: OffsetDateTime) -> Object {
     let (provider, own_id) = user_id.split_once('|').unwrap_or(("auth0", user_id));
     let by_default = if provider == "auth0" { DATABASE } else { provider };
@@ -219,7 +219,7 @@ pub(super) fn created(user_id: &str, body: &Object, now: OffsetDateTime) -> Obje
     profile
 }
 
-/// The profile after a checked body.
+/// Returns the profile after a checked body.
 pub(super) fn patched(before: &Object, body: &Object, now: OffsetDateTime) -> Object {
     let mut after = before.clone();
     for (key, value) in body {
@@ -238,8 +238,8 @@ pub(super) fn patched(before: &Object, body: &Object, now: OffsetDateTime) -> Ob
             ) => {}
             ("app_metadata" | "user_metadata", Value::Object(patch)) => {
                 let merged = merged(before.get(key).and_then(Value::as_object), patch);
-                // Recorded for `{}`: app_metadata vanishes, user_metadata shows `{}`. That the last key
-                // removed by null does the same is our choice.
+                // Recorded for `{}`: app_metadata is removed, user_metadata shows `{}`. The same result after
+                // the last key is removed by null is our choice.
                 if merged.is_empty() && key == "app_metadata" {
                     after.remove(key);
                 } else {
@@ -258,7 +258,7 @@ pub(super) fn patched(before: &Object, body: &Object, now: OffsetDateTime) -> Ob
     after
 }
 
-/// The profile after a login.
+/// Returns the profile after a login.
 pub(super) fn logged_in(before: &Object, now: OffsetDateTime) -> Object {
     let mut user = before.clone();
     let logins = before.get("logins_count").and_then(Value::as_u64).unwrap_or(0) + 1;
@@ -270,14 +270,14 @@ pub(super) fn logged_in(before: &Object, now: OffsetDateTime) -> Object {
     user
 }
 
-/// `2026-04-22T17:49:56.235Z`, as everywhere in Auth0's answers and records.
+/// Returns a time such as `2026-04-22T17:49:56.235Z`, the format of Auth0's responses and records.
 pub(super) fn timestamp(at: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     at.format(format)
         .expect("the format names only parts that every date has")
 }
 
-/// The category of an identity provider, as log records have it.
+/// Returns the category of an identity provider, as in log records.
 pub(super) fn strategy_type(provider: &str) -> &'static str {
     match provider {
         "auth0" => "database",
@@ -287,7 +287,7 @@ pub(super) fn strategy_type(provider: &str) -> &'static str {
     }
 }
 
-/// Looks like Auth0's default picture; the hash is another one.
+/// Returns an address like Auth0's default picture; only the hash differs.
 fn picture(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
     let hash = digest

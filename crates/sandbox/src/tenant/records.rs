@@ -1,9 +1,9 @@
-//! Log records, as Auth0's log stream carries them.
+//! Log records, as in Auth0's log stream.
 //!
-//! Owns their shape, taken from recorded ones: `ss` and `sapi` for a user made by API, `sapi` for a change,
+//! Owns their format, taken from recorded ones: `ss` and `sapi` for a user created by API, `sapi` for a change,
 //! `sdu` and `sapi` for a deletion, `s` for a login. No `sapi` of PATCH /users/{id} was ever published: its
-//! description is the endpoint's summary in the `OpenAPI` file, and that its response body is the whole user
-//! follows from the creation's. Must never put the subject into `sapi`'s `user_id`: that is the actor.
+//! description is the endpoint's summary in the `OpenAPI` file, and its response body is the whole user, as in the record
+//! of a creation. Must never put the subject into `sapi`'s `user_id`: that is the actor.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use super::merge::Object;
 use super::profile::{DATABASE, strategy_type, timestamp};
 use super::state::Change;
 
-/// The client that Dashboard calls run under.
+/// The client of calls from the Dashboard.
 pub const DASHBOARD_CLIENT: &str = "sandboxAllApplicationsClient0000";
-/// The administrator who sits at the Dashboard.
+/// The administrator in the Dashboard.
 pub const DASHBOARD_ADMIN: &str = "auth0|sandbox-administrator";
 /// The application in which users sign up and log in.
 pub const APP_CLIENT: &str = "sandboxListenerApp00000000000000";
 
-/// By how much the `sapi` record of a deed is younger than the record about its subject.
+/// Time by which the `sapi` record of an act is younger than the record about its subject.
 const TWIN_GAP: Duration = Duration::from_millis(20);
 
-/// The records of one change, in the order of their dates; without `log_id`.
+/// Returns the records of one change, in the order of their dates; without `log_id`.
 pub(super) fn of(
     change: &Change,
     by: &Actor,
@@ -50,7 +50,7 @@ pub(super) fn of(
     records
 }
 
-/// A profile above the documented 10 KB. That `wum` is the warning meant is an inference.
+/// Returns the record of a profile above the documented 10 KB. It is an inference that `wum` is this warning.
 pub(super) fn oversized(user_id: &str, tenant: &str, now: OffsetDateTime) -> Value {
     let mut record = base("wum", "User profile exceeds the size limit", tenant, now);
     record["details"] = json!({"tenant": tenant, "user_id": user_id});
@@ -70,7 +70,7 @@ fn base(kind: &str, description: &str, tenant: &str, at: OffsetDateTime) -> Valu
     })
 }
 
-/// `base` with the fields that name a user's connection.
+/// Returns `base` with the fields that name a user's connection.
 fn about(user: &Object, kind: &str, description: &str, tenant: &str, at: OffsetDateTime) -> Value {
     let mut record = base(kind, description, tenant, at);
     let identity = &user["identities"][0];
@@ -125,7 +125,7 @@ fn logged_in(user: &Object, tenant: &str, at: OffsetDateTime) -> Value {
     record
 }
 
-/// A login that failed: `fp` for a wrong password, `fu` for a user who is not there.
+/// Returns the record of a failed login: `fp` for a wrong password, `fu` for an unknown user.
 pub(super) fn login_failed(
     kind: &str,
     user: Option<&Object>,
@@ -146,7 +146,7 @@ pub(super) fn login_failed(
     record
 }
 
-/// `user_id` and `user_name` are empty, as recorded; the id stands in the description without its prefix.
+/// Returns the record `sdu`. `user_id` and `user_name` are empty, as recorded; the description has the id without its prefix.
 fn user_deleted(user: &Object, tenant: &str, at: OffsetDateTime) -> Value {
     let identity = &user["identities"][0];
     let own_id = identity["user_id"].as_str().unwrap_or_default();
@@ -171,7 +171,7 @@ fn api_write(change: &Change, by: &Actor, scopes: &[String], tenant: &str, at: O
         ),
         Change::Deleted { .. } => ("Delete a User", "delete", one, Value::Null, 204, json!({})),
         Change::Patched { sent, .. } => ("Update a User", "patch", one, masked(sent), 200, whole()),
-        // A login is no API call.
+        // A login is not an API call.
         Change::LoggedIn { .. } => ("", "", one, Value::Null, 0, Value::Null),
     };
     let dashboard = *by == Actor::Dashboard;
@@ -203,7 +203,7 @@ fn api_write(change: &Change, by: &Actor, scopes: &[String], tenant: &str, at: O
     record
 }
 
-/// A body as records show it: without the password.
+/// Returns a body as in records: without the password.
 pub(super) fn masked(sent: &Object) -> Value {
     let mut shown = sent.clone();
     for (key, value) in &mut shown {

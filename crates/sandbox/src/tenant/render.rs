@@ -1,4 +1,4 @@
-//! Turns an answer into bytes on a connection, broken where a fault says so.
+//! Turns a response into bytes on a connection, with the fault of the call.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::answer::Answer;
 use super::faults::Fault;
 use super::serve::Cut;
 
-/// Lets the half that was written reach the network before the connection is cut.
+/// Delay in which the written half reaches the network before the connection is reset.
 const BEFORE_THE_CUT: Duration = Duration::from_millis(20);
 
-/// What an edge in front of Auth0 would say.
+/// HTML page like one from a proxy in front of Auth0.
 const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>\n";
 
-/// The response, or a cut connection.
+/// Returns the response, or resets the connection.
 pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
     let Some(status) = answer.status.and_then(|status| StatusCode::from_u16(status).ok()) else {
         cut.now();
@@ -75,7 +75,7 @@ pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
     response
 }
 
-/// The first half, a flush, then a reset.
+/// Sends the first half, flushes, then resets the connection.
 fn torn(text: &Bytes, cut: Cut) -> Body {
     let half = text.slice(..text.len() / 2);
     let parts = stream::unfold((Some(half), cut), |(half, cut)| async move {
@@ -103,7 +103,7 @@ fn slow(text: Bytes, pause: Duration) -> Body {
     Body::from_stream(bytes)
 }
 
-/// The text without its end: never valid, whatever it was.
+/// Returns the text without its end, so that it is never valid.
 fn cut_json(text: &str) -> String {
     let half = text.chars().count() / 2;
     format!("{{{}", text.chars().take(half).collect::<String>())

@@ -1,7 +1,7 @@
-//! The tenant's listening socket, and how a connection is cut.
+//! The tenant's listening socket, and the reset of connections.
 //!
-//! Owns accepting connections on loopback, with TLS around them where asked for. A connection that is cut
-//! ends with a reset (RST), as a broken network looks to a client; all end when the tenant goes.
+//! Owns accepting connections on loopback, with TLS where requested. A reset (RST) looks to a client like a broken network;
+//! all connections end with the tenant.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,23 +21,23 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A client that has not finished its handshake by then is left standing.
+/// Time after which a client without a finished handshake is dropped.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
 
-/// The way in.
+/// The listener.
 pub(super) struct Door {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    /// Connections on their way to being encrypted; `None` for one that did not come through.
+    /// Connections in their TLS handshake; `None` for a failed one.
     handshakes: JoinSet<Option<(Wire, SocketAddr)>>,
     closed: CancellationToken,
 }
 
-/// Plain, or encrypted.
+/// A plain or an encrypted connection.
 type Wire = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 impl Door {
-    /// Once `closed` is cancelled, its connections end.
+    /// Returns a listener whose connections end when `closed` is cancelled.
     pub(super) fn new(listener: TcpListener, tls: Option<TlsAcceptor>, closed: CancellationToken) -> Self {
         Self {
             listener,
@@ -47,13 +47,13 @@ impl Door {
         }
     }
 
-    /// The next connection that is ready to be spoken on. A slow handshake holds nobody else up.
+    /// Returns the next usable connection. A slow handshake does not delay other clients.
     async fn next(&mut self) -> (Wire, SocketAddr) {
         loop {
             tokio::select! {
-                // axum's own listener waits and tries again when the process is out of descriptors.
+                // axum's own listener waits and retries when the process is out of descriptors.
                 (stream, address) = Listener::accept(&mut self.listener) => {
-                    // Small answers must not wait for the client's delayed acknowledgement.
+                    // Small responses must not wait for the client's delayed acknowledgement.
                     let _ = stream.set_nodelay(true);
                     let Some(tls) = self.tls.clone() else {
                         return (Either::Left(stream), address);
@@ -95,12 +95,12 @@ impl Listener for Door {
     }
 }
 
-/// Cuts the connection that a request came on.
+/// Resets the connection of a request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    /// Nothing more is written; the next attempt to ends the connection with a reset.
+    /// Stops all writes; the next attempt to write ends the connection with a reset.
     pub(super) fn now(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -170,7 +170,7 @@ impl AsyncWrite for Line {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A cut connection must not say goodbye first.
+        // A connection that is reset must not send a TLS close before.
         self.whole()?;
         Pin::new(&mut self.wire).poll_shutdown(cx)
     }

@@ -1,7 +1,7 @@
-//! `POST /dbconnections/signup`: a user makes an account with a password.
+//! `POST /dbconnections/signup`: a user creates an account with a password.
 //!
-//! Owns who may. Refusals have the shape of Auth0's Authentication API, `{"name","code","description","statusCode"}`;
-//! their texts, and all codes but `user_exists`, are our choice.
+//! Owns the decision. Refusals have the format of Auth0's Authentication API, `{"name","code","description","statusCode"}`;
+//! their texts, and all codes except `user_exists`, are our choice.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -11,18 +11,18 @@ use super::profile::{self, DATABASE};
 use super::records::APP_CLIENT;
 use super::state::{Change, Users};
 
-/// What the documentation allows in `user_metadata` here: so many texts, each so long.
+/// Documented limits of `user_metadata` here: number of texts, and length of each.
 const MOST_METADATA: usize = 10;
 const LONGEST_METADATA: usize = 500;
 
-/// Why there is no account.
+/// The refusal of a sign-up.
 pub(super) fn refusal(status: u16, code: &str, description: &str) -> (u16, Value) {
     let body =
         json!({"name": "BadRequestError", "code": code, "description": description, "statusCode": status});
     (status, body)
 }
 
-/// Decides one sign-up; `new_id` is the id of the user to be, without its provider.
+/// Decides one sign-up; `new_id` is the id of the new user, without its provider.
 pub(super) fn decide(
     users: &Users,
     fields: &Object,
@@ -67,7 +67,7 @@ pub(super) fn decide(
     Ok(Change::Created { user, sent })
 }
 
-/// The answer to who has signed up.
+/// Returns the response to a successful sign-up.
 pub(super) fn answer(user: &Object) -> Value {
     let mut shown = json!({
         "_id": user["identities"][0]["user_id"], "email": user["email"], "email_verified": user["email_verified"],
@@ -78,7 +78,7 @@ pub(super) fn answer(user: &Object) -> Value {
     shown
 }
 
-/// The user with a password who has this address, in whatever case it is written.
+/// Returns the user with a password and this address; upper and lower case are the same.
 pub(super) fn of_email<'u>(users: &'u Users, email: &str) -> Option<&'u Object> {
     users.values().find(|user| {
         user["identities"][0]["connection"] == DATABASE

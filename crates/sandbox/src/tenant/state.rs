@@ -1,4 +1,4 @@
-//! The tenant's state, and the one way to change a user in it.
+//! The tenant's state, and the only way to change a user in it.
 //!
 //! Owns users, clients, tokens, the call log and the histories. Every change goes through [`State::commit`],
 //! so that profile, history and log records cannot disagree.
@@ -26,7 +26,7 @@ pub(super) type Users = BTreeMap<String, Object>;
 /// Clients by id.
 pub(super) type Clients = HashMap<String, Client>;
 
-/// What a token allows. Scopes are those of the client when it was issued.
+/// The rights of a token: the scopes of the client when it was issued.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub client: String,
@@ -34,7 +34,7 @@ pub(super) struct Grant {
     pub expires: Instant,
 }
 
-/// One change of one user, with the body that asked for it.
+/// One change of one user, with the body of its request.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Created { user: Object, sent: Object },
@@ -44,7 +44,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// The user after the change; for a deletion, as it was before.
+    /// The user after the change; for a deletion, the user before it.
     pub(super) fn user(&self) -> &Object {
         match self {
             Self::Created { user, .. }
@@ -54,7 +54,7 @@ impl Change {
         }
     }
 
-    /// The user's id.
+    /// Returns the user's id.
     pub(super) fn user_id(&self) -> &str {
         self.user()
             .get("user_id")
@@ -81,7 +81,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Makes a change true, notes it in the user's history and logs what Auth0 would log of it.
+    /// Applies a change, adds it to the user's history and logs the records that Auth0 would log.
     pub(super) fn commit(
         &mut self,
         change: &Change,
@@ -122,10 +122,10 @@ impl State {
         }
     }
 
-    /// Drops tokens and assertions that have expired, so that a long run keeps only those that matter.
+    /// Drops expired tokens and assertions, so that they do not accumulate in a long run.
     pub(super) fn forget_expired(&mut self, instant: Instant, now: OffsetDateTime) {
         self.tokens.retain(|_, grant| grant.expires > instant);
-        // A minute is more than clocks may differ by.
+        // A minute is more than the accepted difference between clocks.
         self.used_assertions
             .retain(|_, expires| *expires + time::Duration::minutes(1) > now);
     }

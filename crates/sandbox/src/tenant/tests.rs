@@ -1,4 +1,4 @@
-//! The tenant over real HTTP, as its clients and its webhook see it.
+//! Tests of the tenant over real HTTP, from its clients and its webhook.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! The tenant's TLS: a certificate authority of its own, made at the start and gone with the tenant.
+//! The tenant's TLS: a private certificate authority that exists as long as the tenant.
 //!
-//! Owns the throw-away authority, the server's certificate for 127.0.0.1 and localhost, and the file from
-//! which clients learn to trust it. Must never write a private key anywhere.
+//! Owns this authority, the server's certificate for 127.0.0.1 and localhost, and the certificate file for clients. Must never
+//! write a private key to a file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,18 +20,18 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::servers::folder::Folder;
 
-/// Long enough for any run, and for clients whose clock is a little behind or ahead.
+/// Validity of the certificates: enough for any run, and for clients whose clock is slightly behind or ahead.
 const VALID_FOR: Duration = Duration::days(7);
 const CLOCKS_MAY_DIFFER_BY: Duration = Duration::hours(1);
 
-/// What speaks TLS for the tenant, and the folder with the authority's certificate.
+/// The TLS acceptor of the tenant, and the folder with the authority's certificate.
 #[derive(Debug)]
 pub(super) struct Tls {
     folder: Folder,
 }
 
 impl Tls {
-    /// Makes authority and certificate, and writes the authority's to a temporary folder.
+    /// Creates authority and certificate, and writes the authority's certificate to a temporary folder.
     pub(super) fn new() -> anyhow::Result<(Self, TlsAcceptor)> {
         let authority = authority().context("cannot make a certificate authority")?;
         let tls = Self {
@@ -43,7 +43,7 @@ impl Tls {
         Ok((tls, acceptor))
     }
 
-    /// The authority's certificate in PEM.
+    /// Returns the path of the authority's certificate in PEM.
     pub(super) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
@@ -64,7 +64,7 @@ fn acceptor(authority: &CertifiedIssuer<'_, KeyPair>) -> anyhow::Result<TlsAccep
     params
         .distinguished_name
         .push(DnType::CommonName, "rolekeeper sandbox tenant");
-    // Python's strict verification (3.13 on) wants the identifier; browsers and Go want the usage.
+    // Python's strict verification (from 3.13) requires the identifier; browsers and Go require the usage.
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

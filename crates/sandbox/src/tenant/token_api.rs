@@ -1,9 +1,8 @@
 //! `POST /oauth/token` with client credentials.
 //!
-//! Owns who gets a token. Errors have the shape `{"error","error_description"}`. Statuses and texts are not
-//! among the recordings: those of RFC 6749, 5.2, except for a wrong secret and a wrong audience, whose
-//! `access_denied` is what users of Auth0 report. A client has either a secret or a key, as its authentication
-//! method at Auth0 is one.
+//! Owns the decision about a token. Errors have the format `{"error","error_description"}`. Statuses and texts are not
+//! recorded: they are from RFC 6749, 5.2, except for a wrong secret and a wrong audience, for which users of Auth0 report
+//! `access_denied`. A client has either a secret or a key, since it has one authentication method at Auth0.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -14,7 +13,7 @@ use super::merge::Object;
 use super::options::Proof;
 use super::state::Clients;
 
-/// Why there is no token.
+/// The refusal of a token.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub status: u16,
@@ -31,7 +30,7 @@ impl Refusal {
     }
 }
 
-/// The request's fields, from JSON or from a form.
+/// Returns the request's fields, from JSON or from a form.
 pub(super) fn fields(content_type: &str, body: &[u8]) -> Object {
     if content_type.starts_with("application/x-www-form-urlencoded") {
         pairs(&String::from_utf8_lossy(body))
@@ -40,27 +39,27 @@ pub(super) fn fields(content_type: &str, body: &[u8]) -> Object {
     }
 }
 
-/// A request for a token, and what it is judged by.
+/// A request for a token, and the state for its decision.
 pub(super) struct Request<'a> {
     pub fields: &'a Object,
     pub clients: &'a Clients,
     pub used: &'a Used,
     /// The tenant as the audience of assertions: `https://{host}/`.
     pub issuer: &'a str,
-    /// The only audience that is served; `None` takes every one that ends as the Management API's does.
+    /// The only accepted audience; `None` accepts every audience that ends like the Management API's.
     pub audience: Option<&'a str>,
     pub now: OffsetDateTime,
 }
 
-/// Who may have a token.
+/// A granted token.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub client: String,
-    /// The assertion's id and expiry, where it was one: not to be accepted again.
+    /// The assertion's id and expiry, if there was one: it is not accepted again.
     pub assertion: Option<(String, OffsetDateTime)>,
 }
 
-/// Decides who may have a token.
+/// Decides a request for a token.
 pub(super) fn decide(request: &Request<'_>) -> Result<Accepted, Refusal> {
     match request.field("grant_type") {
         Some("client_credentials") => {}
@@ -106,7 +105,7 @@ impl Request<'_> {
         self.fields.get(name).and_then(Value::as_str)
     }
 
-    /// With an assertion the id may be left out (RFC 7523, 3).
+    /// Returns the client's id. With an assertion, the request may omit it (RFC 7523, 3).
     fn client_id(&self) -> Option<String> {
         let named = self.field("client_id").map(str::to_owned);
         named.or_else(|| assertion::claimed_client(self.field("client_assertion")?))

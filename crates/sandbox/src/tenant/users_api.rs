@@ -1,6 +1,6 @@
-//! The Management API's users: what each call would answer, and what it would change.
+//! The Management API's calls on users: the response of each call, and its change.
 //!
-//! Owns the decision only. Must never change the state: a fault may want the answer without the change.
+//! Owns the decision only. Must never change the state: with some faults, the response is sent without the change.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -12,7 +12,7 @@ use super::merge::Object;
 use super::profile;
 use super::state::{Change, Users};
 
-/// Most users a page.
+/// Most users in a page.
 const MAX_PER_PAGE: usize = 100;
 
 /// A call whose token was accepted.
@@ -22,13 +22,13 @@ pub(super) struct Request<'a> {
     pub query: &'a str,
     pub body: &'a [u8],
     pub scopes: &'a [String],
-    /// The id for a user that is made without one: 24 hex digits.
+    /// The id for a user that is created without one: 24 hex digits.
     pub new_id: &'a str,
     pub now: OffsetDateTime,
     pub limit: ProfileLimit,
 }
 
-/// What is answered, and the change that goes with it.
+/// The response, and its change.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub status: u16,
@@ -114,7 +114,7 @@ fn create(users: &Users, request: &Request<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// Decides a PATCH; also for edits that do not come over HTTP.
+/// Decides a PATCH, also for edits inside the process.
 pub(super) fn patch(
     users: &Users,
     id: &str,
@@ -137,7 +137,7 @@ pub(super) fn patch(
     })
 }
 
-/// Decides a DELETE: 204 also for a user who is not there, since the `OpenAPI` file has no 404 here.
+/// Decides a DELETE: 204 also for an unknown user, since the `OpenAPI` file has no 404 here.
 pub(super) fn delete(users: &Users, id: &str) -> Reply {
     let change = users.get(id).map(|user| Change::Deleted { user: user.clone() });
     Reply {
@@ -147,7 +147,7 @@ pub(super) fn delete(users: &Users, id: &str) -> Reply {
     }
 }
 
-/// Status and text are our choice; see [`ProfileLimit`].
+/// Returns the refusal of a large profile. Status and text are our choice; see [`ProfileLimit`].
 fn check_size(user: &Object, limit: ProfileLimit) -> Result<(), ApiError> {
     let size = size(user);
     if size > limit.refused_above {
@@ -160,12 +160,12 @@ fn check_size(user: &Object, limit: ProfileLimit) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Bytes of the profile as JSON.
+/// Returns the bytes of the profile as JSON.
 pub(super) fn size(user: &Object) -> usize {
     serde_json::to_vec(user).map_or(usize::MAX, |json| json.len())
 }
 
-/// The root attributes that `fields` and `include_fields` ask for.
+/// Returns the root attributes that `fields` and `include_fields` select.
 fn selected(user: &Object, query: &Object) -> Object {
     let fields = query.get("fields").and_then(Value::as_str).unwrap_or_default();
     if fields.is_empty() {
@@ -179,8 +179,8 @@ fn selected(user: &Object, query: &Object) -> Object {
         .collect()
 }
 
-/// Users in the order of their ids. Of the search language only `attribute:"value"` is understood. Answers
-/// at once show every write, which Auth0's do not: nobody may decide by a list.
+/// Returns users in the order of their ids. Of the search language, only `attribute:"value"` is supported. Each response shows
+/// all writes, unlike at Auth0: a client must not base a decision on a list.
 fn list(users: &Users, query: &str) -> Result<Reply, ApiError> {
     let query = pairs(query);
     let number = |key: &str, default: usize| match query.get(key).and_then(Value::as_str) {

@@ -1,6 +1,6 @@
-//! The app that a user holds in their hand: signs up and logs in at the tenant, asks the data API.
+//! The user's app: signs up and logs in at the tenant, and calls the data API.
 //!
-//! Owns the forms of those requests. Must never judge a token: that is the API's to do.
+//! Owns the format of these requests. Must never judge a token: the API does.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::tenant::APP_CLIENT;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// An app that knows its tenant and its API.
+/// An app, with its tenant and its API.
 #[derive(Clone, Debug)]
 pub struct App {
     client: Client,
@@ -23,32 +23,31 @@ pub struct App {
     audience: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Said {
     /// HTTP status.
     pub status: u16,
-    /// Its JSON; null where there is none.
+    /// The JSON body; null without one.
     pub body: Value,
 }
 
-/// What a login brings.
+/// The tokens of a login.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// Claims of the ID token.
     pub id: Value,
-    /// The access token, as the API wants it.
+    /// The access token for the API.
     pub access: String,
 }
 
 impl App {
-    /// `tenant` and `api` are addresses without a slash at the end.
+    /// Returns an app; `tenant` and `api` are addresses without a slash at the end.
     ///
     /// # Errors
     /// No HTTP client can be made.
     pub fn new(tenant: &str, api: &str, audience: &str) -> anyhow::Result<Self> {
-        // reqwest asks for a provider of TLS even where it only speaks plain HTTP; an error says that the
-        // process has one already.
+        // reqwest needs a TLS provider even for plain HTTP; an error means that the process already has one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build();
         Ok(Self {
@@ -62,7 +61,7 @@ impl App {
     /// Signs up with a password.
     ///
     /// # Errors
-    /// The tenant does not answer.
+    /// The tenant does not respond.
     pub async fn sign_up(&self, email: &str, password: &str) -> anyhow::Result<Said> {
         let body = json!({
             "client_id": APP_CLIENT, "connection": "Username-Password-Authentication",
@@ -72,10 +71,10 @@ impl App {
         said(self.client.post(url).json(&body)).await
     }
 
-    /// Logs in with a password, and asks for the roles in the tokens.
+    /// Logs in with a password, and requests the roles in the tokens.
     ///
     /// # Errors
-    /// The tenant does not answer, or refuses.
+    /// The tenant does not respond, or refuses.
     pub async fn log_in(&self, email: &str, password: &str) -> anyhow::Result<Tokens> {
         let body = json!({
             "grant_type": "password", "client_id": APP_CLIENT, "username": email, "password": password,
@@ -93,26 +92,26 @@ impl App {
         })
     }
 
-    /// Asks the data API.
+    /// Sends a GET to the data API.
     ///
     /// # Errors
-    /// It does not answer.
+    /// The data API does not respond.
     pub async fn get(&self, tokens: &Tokens, path: &str) -> anyhow::Result<Said> {
         said(self.request(Method::GET, tokens, path)).await
     }
 
-    /// Tells the data API something.
+    /// Sends a POST to the data API.
     ///
     /// # Errors
-    /// It does not answer.
+    /// The data API does not respond.
     pub async fn post(&self, tokens: &Tokens, path: &str, body: &Value) -> anyhow::Result<Said> {
         said(self.request(Method::POST, tokens, path).json(body)).await
     }
 
-    /// Changes something at the data API.
+    /// Sends a PUT to the data API.
     ///
     /// # Errors
-    /// It does not answer.
+    /// The data API does not respond.
     pub async fn put(&self, tokens: &Tokens, path: &str, body: &Value) -> anyhow::Result<Said> {
         said(self.request(Method::PUT, tokens, path).json(body)).await
     }

@@ -1,7 +1,7 @@
-//! The cast: users with the roles they bring along, and playlists with the plays they are to get.
+//! The cast: users with their initial roles, and playlists with their planned plays.
 //!
-//! Owns the numbers that make the sample worth looking at: who crosses the line, who stops right at it or one
-//! short, who holds the role from before. Must never depend on anything but the seed.
+//! Owns the numbers of the sample: users who cross the threshold, users who stop at it or one below, users who held the role
+//! before. Must never depend on any input except the seed.
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -12,21 +12,21 @@ use super::{LINE, ROLE};
 
 /// All users.
 pub const USERS: usize = 200;
-/// Of them, those who hold the role from before and have no plays.
+/// Number of users who held the role before and have no plays.
 pub const OLD_EDITORS: usize = 20;
-/// Of them, those who sign up while the traffic runs.
+/// Number of users who sign up while the traffic runs.
 pub const NEWCOMERS: usize = 30;
-/// Plays in all.
+/// Number of all plays.
 pub const PLAYS: i64 = 20_000;
 
-/// Owners with more plays than needed, with exactly enough, and with one too few.
+/// Numbers of owners with more plays than the threshold, with exactly the threshold, and with one less.
 const ABOVE: usize = 40;
 const EXACTLY: usize = 10;
 const ONE_SHORT: usize = 10;
-/// Nobody else comes near the line.
+/// Most plays of all other playlists, well below the threshold.
 const FAR_BELOW: i64 = LINE - 3;
 
-/// Roles of other parts of the app, which nobody but those may touch.
+/// Roles of other parts of the app, which only those parts may change.
 const OTHER_ROLES: [&str; 7] = [
     "moderator",
     "beta_tester",
@@ -37,14 +37,14 @@ const OTHER_ROLES: [&str; 7] = [
     "staff",
 ];
 
-/// When a user comes to the tenant.
+/// When a user is created at the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Was there before, holds the role from before, owns nothing.
+    /// The user existed and held the role before the traffic, and owns no playlist.
     OldEditor,
-    /// Was there before.
+    /// The user existed before the traffic.
     Member,
-    /// Signs up while the traffic runs.
+    /// The user signs up while the traffic runs.
     Newcomer,
 }
 
@@ -53,9 +53,9 @@ pub enum Kind {
 pub struct User {
     /// Auth0 user id, of several providers.
     pub id: String,
-    /// When the user comes.
+    /// When the user is created.
     pub kind: Kind,
-    /// The profile, as `POST /users` would take it.
+    /// The profile, in the format of `POST /users`.
     pub profile: Value,
 }
 
@@ -66,11 +66,11 @@ pub struct Playlist {
     pub id: String,
     /// Index of its owner.
     pub owner: usize,
-    /// Plays it is to get.
+    /// Number of its planned plays.
     pub plays: i64,
 }
 
-/// Everybody and everything.
+/// All users and playlists.
 #[derive(Clone, Debug)]
 pub struct Cast {
     /// Users, old editors first, newcomers last.
@@ -80,7 +80,7 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// The cast of this seed.
+    /// Returns the cast of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -89,14 +89,14 @@ impl Cast {
         Self { users, playlists }
     }
 
-    /// The playlists that reach the line: first those with more plays than needed, then those with exactly
-    /// enough. Each has another owner.
+    /// Returns the playlists that reach the threshold: first those with more plays, then those with exactly the threshold.
+    /// Each has a different owner.
     #[must_use]
     pub fn crossing(&self) -> (&[Playlist], &[Playlist]) {
         self.playlists[..ABOVE + EXACTLY].split_at(ABOVE)
     }
 
-    /// The playlists that stop one short of the line.
+    /// Returns the playlists that stop one below the threshold.
     #[must_use]
     pub fn one_short(&self) -> &[Playlist] {
         &self.playlists[ABOVE + EXACTLY..ABOVE + EXACTLY + ONE_SHORT]
@@ -110,7 +110,7 @@ fn user(index: usize, rng: &mut StdRng) -> User {
         _ => Kind::Newcomer,
     };
     let id = match rng.random_range(0..10) {
-        // Ids whose characters have to be escaped in a path.
+        // These ids have characters that must be escaped in a path.
         0 => format!("samlp|acme|user.{index}+music@acme.example"),
         1 | 2 => format!("google-oauth2|{:021}", rng.random::<u64>()),
         _ => format!("auth0|{:024x}", rng.random::<u128>() >> 32),
@@ -126,7 +126,8 @@ fn user(index: usize, rng: &mut StdRng) -> User {
     User { id, kind, profile }
 }
 
-/// A third has none, some have other keys only, the rest has other roles, in any order and some twice.
+/// Returns the initial `app_metadata`: a third of the users have none, some have other keys only, the others have other roles,
+/// in any order and some twice.
 fn app_metadata(kind: Kind, rng: &mut StdRng) -> Option<Value> {
     let mut roles: Vec<&str> = (0..rng.random_range(1..=4))
         .filter_map(|_| OTHER_ROLES.choose(rng).copied())
@@ -161,7 +162,7 @@ fn playlists(rng: &mut StdRng) -> Vec<Playlist> {
             },
         })
         .collect();
-    // A second one for most, also for those with the role: what counts is the best, not the sum.
+    // Most owners get a second playlist, also owners with the role: the best playlist counts, not the sum.
     let seconds = owners.iter().filter(|owner| *owner % 4 != 0);
     playlists.extend(seconds.map(|owner| Playlist {
         id: format!("pl_{owner:03}_b"),

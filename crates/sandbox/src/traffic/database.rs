@@ -1,6 +1,6 @@
-//! Reads what Postgres holds, beside the worker.
+//! Reads the tables in Postgres, separately from the worker.
 //!
-//! Owns the few questions that the reference count is compared with. Must never write.
+//! Owns the queries whose results are compared with the reference count. Must never write.
 
 use std::collections::BTreeMap;
 
@@ -11,53 +11,53 @@ use time::OffsetDateTime;
 /// One line of the audit.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Change {
-    /// Whose role.
+    /// The user whose role changed.
     pub user_id: String,
-    /// Which role.
+    /// The role.
     pub role: String,
     /// `granted` or `revoked`.
     pub change: String,
-    /// Plays of the best playlist when it was decided.
+    /// Plays of the best playlist at the decision.
     pub plays: i64,
-    /// The event that carried the user over.
+    /// The event with which the user crossed the threshold.
     pub event_id: Option<String>,
     /// When the stream stored that event.
     pub event_stored_at: Option<OffsetDateTime>,
-    /// When it was done.
+    /// When it was completed.
     pub completed_at: Option<OffsetDateTime>,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Option<String>,
-    /// How long the user had been due when the look began, milliseconds.
+    /// Milliseconds that the user was due when the attempt began.
     pub queued_ms: i64,
 }
 
-/// A message that was set aside because nobody can read it.
+/// A dead letter: a message that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct SetAside {
     /// Its stream.
     pub stream: String,
     /// Its sequence there.
     pub stream_seq: i64,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Names the field and what was expected.
+    /// Text with the field and the expected value.
     pub detail: String,
 }
 
-/// What there is in Postgres.
+/// The read rows.
 #[derive(Clone, Debug)]
 pub struct Kept {
     /// Plays by playlist.
     pub playlists: BTreeMap<String, i64>,
     /// The audit, in order.
     pub changes: Vec<Change>,
-    /// Messages nobody could read.
+    /// The dead letters.
     pub set_aside: Vec<SetAside>,
-    /// How far each stream was read.
+    /// The cursor of each stream.
     pub read_to: BTreeMap<String, i64>,
 }
 
-/// Reads all of it.
+/// Reads all rows.
 pub async fn read(url: &str) -> anyhow::Result<Kept> {
     let mut connection = PgConnection::connect(url)
         .await

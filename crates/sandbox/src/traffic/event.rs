@@ -1,7 +1,6 @@
-//! App events as an app server would write them.
+//! App events as an app server writes them.
 //!
-//! Owns subject, id and body of each (contract of `APP_EVENTS`), and a few that nobody can read. Must never
-//! decide which are sent.
+//! Owns subject, id and body of each (contract of `APP_EVENTS`), and a few invalid events. Must never decide which are sent.
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -9,35 +8,35 @@ use time::format_description::well_known::Rfc3339;
 
 use super::cast::{Playlist, User};
 
-/// What an event says, for the reference count.
+/// The content of an event, for the reference count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// The playlist has an owner from now on.
+    /// The playlist is saved, with its owner.
     Saved {
         /// The owner's user id.
         owner: String,
     },
-    /// It was played.
+    /// The playlist was played.
     Play,
-    /// A play does not count after all.
+    /// A play is retracted.
     Retraction {
         /// Id of the play.
         of: String,
     },
-    /// Nothing that could be read.
+    /// The event is invalid.
     Broken,
 }
 
 /// One event, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Its id, also the message id by which the stream drops repeats.
+    /// Its id, also the message id by which the stream drops duplicates.
     pub id: String,
     /// The playlist.
     pub playlist: String,
-    /// What it says.
+    /// Its content.
     pub what: What,
-    /// Subject it goes to.
+    /// Its subject.
     pub subject: String,
     /// The payload.
     pub body: String,
@@ -54,7 +53,7 @@ impl Event {
         }
     }
 
-    /// A playlist is saved.
+    /// Returns the event of a saved playlist.
     #[must_use]
     pub fn saved(playlist: &Playlist, owner: &User) -> Self {
         let id = format!("saved_{}", playlist.id);
@@ -68,7 +67,7 @@ impl Event {
         Self::new("playlists", id, &playlist.id, what, body.to_string())
     }
 
-    /// A play by `listener`.
+    /// Returns the event of a play by `listener`.
     #[must_use]
     pub fn play(id: String, playlist: &str, listener: &User, at: OffsetDateTime) -> Self {
         let body = json!({
@@ -78,7 +77,7 @@ impl Event {
         Self::new("plays", id, playlist, What::Play, body.to_string())
     }
 
-    /// A play of the playlist is taken back.
+    /// Returns the event that retracts a play of the playlist.
     #[must_use]
     pub fn retraction(id: String, playlist: &str, of: &str, listener: &User, at: OffsetDateTime) -> Self {
         let body = json!({
@@ -89,7 +88,7 @@ impl Event {
         Self::new("plays", id, playlist, what, body.to_string())
     }
 
-    /// Plays that nobody can read, each for another reason.
+    /// Returns invalid plays, each with a different fault.
     #[must_use]
     pub fn broken(playlist: &str) -> Vec<Self> {
         let bodies = [

@@ -1,17 +1,17 @@
-//! Talks to the worker over HTTP: posts log records to the webhook, reads the metrics.
+//! HTTP calls to the worker: posts log records to the webhook, reads the metrics.
 //!
-//! Owns the forms of a body that Auth0 sends. Must never read more of a metric than its figure.
+//! Owns the formats of the body that Auth0 sends. Must never read more of a metric than its value.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::Client;
 
-/// Records a body, as in Auth0's own pages.
+/// Records in a body, as in Auth0's own pages.
 const BATCH: usize = 100;
-/// Longest wait for an answer.
+/// Longest wait for a response.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Longest wait for metrics, which are only looked at in passing.
+/// Longest wait for metrics, which only serve the progress display.
 const METRICS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A client of the worker.
@@ -21,10 +21,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Makes a client; connects to nobody yet.
+    /// Returns a client; makes no connection yet.
     pub fn new() -> anyhow::Result<Self> {
-        // reqwest asks for a provider of TLS even where it only speaks plain HTTP; an error says that the
-        // process has one already.
+        // reqwest needs a TLS provider even for plain HTTP; an error means that the process already has one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build();
         Ok(Self {
@@ -32,7 +31,7 @@ impl Worker {
         })
     }
 
-    /// Posts records in batches, each in the next of the three forms that a log stream can be set to.
+    /// Posts records in batches, each in the next of the three formats of a log stream.
     pub async fn post_logs(&self, webhook: &str, token: &str, records: &[String]) -> anyhow::Result<()> {
         for (number, batch) in records.chunks(BATCH).enumerate() {
             let body = match number % 3 {
@@ -46,22 +45,22 @@ impl Worker {
                 .header("authorization", token)
                 .header("content-type", "application/json")
                 .body(body);
-            let answer = request.send().await.context("the webhook does not answer")?;
+            let answer = request.send().await.context("the webhook does not respond")?;
             anyhow::ensure!(
                 answer.status().is_success(),
-                "the webhook answered {}",
+                "the webhook responded with {}",
                 answer.status()
             );
         }
         Ok(())
     }
 
-    /// Whether `url` answers 200.
+    /// Returns whether `url` responds with 200.
     pub async fn is_ok(&self, url: &str) -> bool {
         matches!(self.client.get(url).send().await, Ok(answer) if answer.status().is_success())
     }
 
-    /// The metrics as they stand.
+    /// Returns the present metrics.
     pub async fn metrics(&self, url: &str) -> anyhow::Result<Metrics> {
         let request = self.client.get(url).timeout(METRICS_WITHIN);
         let answer = request.send().await?.error_for_status()?;
@@ -74,21 +73,21 @@ impl Worker {
 pub struct Metrics(String);
 
 impl Metrics {
-    /// The figure of a series such as `rolekeeper_nominations{state="due"}`; nothing if there is none.
+    /// Returns the value of a series such as `rolekeeper_nominations{state="due"}`; none without the series.
     #[must_use]
     pub fn figure(&self, series: &str) -> Option<f64> {
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok();
         self.0.lines().find_map(value)
     }
 
-    /// Messages of a stream that the worker has read since it started.
+    /// Returns the number of messages of a stream that the worker has read since its start.
     #[must_use]
     pub fn read(&self, stream: &str) -> u64 {
         let series = format!("rolekeeper_folded_messages_total{{stream=\"{stream}\"}}");
         self.count(&series).unwrap_or(0)
     }
 
-    /// Users who are due, wait for later, or are in hand. While the worker does not answer: one.
+    /// Returns the number of users who are due, waiting or in flight; one while the worker does not respond.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         let states = ["due", "waiting", "leased"];

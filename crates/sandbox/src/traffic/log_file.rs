@@ -1,18 +1,18 @@
-//! A file of log records becomes the records in it.
+//! Reads the records from a file of log records.
 //!
-//! Owns the forms: those of Auth0's log streams (array, `{"logs":[…]}`, one record a line, one record, one
-//! `CloudEvent`) and collections of samples, whose elements carry the record in a member `record`. Must never
-//! drop an element: what is no record is sent too, and must end up set aside.
+//! Owns the formats: those of Auth0's log streams (array, `{"logs":[…]}`, one record per line, one record, one
+//! `CloudEvent`) and collections of samples, whose elements contain the record in a member `record`. Must never
+//! drop an element: an element that is not a record is sent too, and must become a dead letter.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::Value;
 
-/// The records of a file, as they are sent.
+/// The records of a file, in the form in which they are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFile {
-    /// One JSON text a record.
+    /// One JSON text per record.
     pub records: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl LogFile {
         let file = Self::parse(&text).with_context(|| format!("{}", path.display()))?;
         anyhow::ensure!(
             !file.records.is_empty(),
-            "{}: there is no record in it",
+            "{}: the file has no record",
             path.display()
         );
         Ok(file)
@@ -44,7 +44,7 @@ impl LogFile {
                 unfold(
                     value.with_context(|| {
                         format!(
-                            "neither JSON as a whole nor one JSON text a line: line {}",
+                            "neither JSON as a whole nor one JSON text per line: line {}",
                             number + 1
                         )
                     })?,
@@ -57,7 +57,7 @@ impl LogFile {
     }
 }
 
-/// Takes arrays, batches and samples apart.
+/// Splits arrays, batches and samples.
 fn unfold(value: Value, records: &mut Vec<Value>) {
     match value {
         Value::Array(elements) => elements.into_iter().for_each(|element| unfold(element, records)),
@@ -75,7 +75,7 @@ fn unfold(value: Value, records: &mut Vec<Value>) {
     }
 }
 
-/// What tells a record from others: its id where it has one, else its whole content.
+/// Returns the key of a record: its id where it has one, else its whole content.
 #[must_use]
 pub fn key(record: &[u8]) -> String {
     let Ok(record) = serde_json::from_slice::<Value>(record) else {
@@ -90,7 +90,7 @@ pub fn key(record: &[u8]) -> String {
         .unwrap_or_else(|| record.to_string())
 }
 
-/// The user whose login or sign-up the record tells of.
+/// Returns the user whose login or sign-up the record reports.
 #[must_use]
 pub fn newcomer(record: &str) -> Option<String> {
     let record: Value = serde_json::from_str(record).ok()?;

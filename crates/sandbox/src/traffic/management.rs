@@ -1,6 +1,6 @@
-//! The Management API as another client of the tenant uses it.
+//! Calls of another client to the Management API.
 //!
-//! Owns one exchange. Must never pace or try again: what others make of an answer is theirs to say.
+//! Owns one exchange. Must never pace or retry: the caller decides about a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::tenant::Tenant;
 
-/// Longest wait for an answer.
+/// Longest wait for a response.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// A client with its token. It keeps one connection open for calls that follow each other.
+/// A client with its token. It keeps one connection open for consecutive calls.
 #[derive(Clone, Debug)]
 pub struct Management {
     http: Client,
@@ -25,7 +25,7 @@ pub struct Management {
 impl Management {
     /// Fetches a token for the client with its secret.
     pub async fn connect(tenant: &Tenant, client: &str, secret: &str) -> anyhow::Result<Self> {
-        // reqwest asks for a provider of TLS even for plain HTTP; an error says that there is one already.
+        // reqwest needs a TLS provider even for plain HTTP; an error means that the process already has one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         let base = tenant.base_url();
@@ -47,7 +47,7 @@ impl Management {
         })
     }
 
-    /// One call about one user: a read, or with `patch` a write.
+    /// Makes one call about one user: a read, or with `patch` a write.
     pub async fn user(&self, id: &str, patch: Option<&Value>) -> reqwest::Result<Response> {
         let method = if patch.is_some() {
             Method::PATCH

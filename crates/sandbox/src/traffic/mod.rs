@@ -1,8 +1,8 @@
-//! Sample traffic: who there is, what they do, and what must come of it.
+//! Sample traffic: users, their acts, and the expected results.
 //!
-//! Owns a cast of users and playlists, a script of what happens to them, the ways in (stream, webhook), a
-//! reference count of what was published, and readers of what others kept of it. The same seed gives the same
-//! traffic. Must never ask the worker whether it was right: [`tally`] counts by itself, from what was sent.
+//! Owns a cast of users and playlists, a script of their acts, the inputs (stream, webhook), a reference count of the published
+//! events, and readers of the stored results. The same seed gives the same traffic. Must never rely on the worker's count:
+//! [`tally`] counts independently, from the sent events.
 
 pub mod app;
 pub mod cast;
@@ -18,7 +18,7 @@ pub mod script;
 pub mod stream;
 pub mod tally;
 
-/// The role that plays earn.
+/// The role that the rule grants for plays.
 pub const ROLE: &str = "playlist_editor";
-/// Plays of one playlist that earn it.
+/// The threshold: plays of one playlist for the role.
 pub const LINE: i64 = 100;

@@ -1,6 +1,6 @@
-//! What belongs to others: the rest of each user's `app_metadata`, and all roles but the earned one.
+//! Data of other clients: the rest of each user's `app_metadata`, and all roles except the managed one.
 //!
-//! Owns what it should be, from what was put there; a profile shows what it is.
+//! Owns the expected data, from the writes of other clients; a profile shows the actual data.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use super::ROLE;
 use super::cast::Cast;
 
-/// What each user should have, by user id.
+/// The expected data of each user, by user id.
 #[derive(Clone, Debug, Default)]
 pub struct Others(BTreeMap<String, Map<String, Value>>);
 
 impl Others {
-    /// As the cast brings it along.
+    /// Returns the initial data of the cast.
     #[must_use]
     pub fn new(cast: &Cast) -> Self {
         let users = cast.users.iter();
@@ -25,7 +25,7 @@ impl Others {
         )
     }
 
-    /// Somebody sets a key.
+    /// Notes that another client sets a key.
     pub fn set(&mut self, user: &str, key: &str, value: Value) {
         self.0
             .entry(user.to_owned())
@@ -33,7 +33,7 @@ impl Others {
             .insert(key.to_owned(), value);
     }
 
-    /// Somebody adds a role at the end.
+    /// Notes that another client adds a role at the end.
     pub fn add_role(&mut self, user: &str, role: &str) {
         let roles = self.0.entry(user.to_owned()).or_default().entry("roles");
         if let Value::Array(roles) = roles.or_insert_with(|| Value::Array(vec![])) {
@@ -41,7 +41,7 @@ impl Others {
         }
     }
 
-    /// Users who have anything of that kind, and what.
+    /// Returns the users with data of other clients, and the data.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
         self.0
             .iter()
@@ -49,7 +49,7 @@ impl Others {
             .map(|(user, has)| (user.as_str(), has))
     }
 
-    /// The roles of others that a user should have.
+    /// Returns the roles of other clients that a user should have.
     #[must_use]
     pub fn roles(&self, user: &str) -> Vec<&str> {
         let roles = self.0.get(user).and_then(|has| has.get("roles")?.as_array());
@@ -57,7 +57,7 @@ impl Others {
     }
 }
 
-/// What belongs to others in an `app_metadata`. A list without roles is the same as no list.
+/// Returns the data of other clients in an `app_metadata`. An empty list of roles counts as no list.
 #[must_use]
 pub fn of(app_metadata: Option<&Value>) -> Map<String, Value> {
     let mut rest = app_metadata
@@ -73,7 +73,7 @@ pub fn of(app_metadata: Option<&Value>) -> Map<String, Value> {
     rest
 }
 
-/// Whether the earned role is in an `app_metadata`.
+/// Returns whether the managed role is in an `app_metadata`.
 #[must_use]
 pub fn holds(app_metadata: Option<&Value>) -> bool {
     let roles = app_metadata.and_then(|all| all.get("roles")?.as_array());

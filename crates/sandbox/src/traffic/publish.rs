@@ -1,6 +1,6 @@
 //! Sends app events to the stream, as an app server does.
 //!
-//! Owns that nothing counts as sent before the stream has acknowledged it.
+//! Owns that an event counts as sent only after the stream has acknowledged it.
 
 use anyhow::Context as _;
 use async_nats::HeaderMap;
@@ -24,7 +24,7 @@ impl Publisher {
         })
     }
 
-    /// Sends events in order and returns the sequence of each in the stream: for a repeat, that of the first.
+    /// Sends events in order and returns the sequence of each in the stream: for a duplicate, the sequence of the first.
     pub async fn send(&self, events: &[&Event]) -> anyhow::Result<Vec<u64>> {
         let mut acks = Vec::with_capacity(events.len());
         for event in events {

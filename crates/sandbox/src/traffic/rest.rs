@@ -1,20 +1,20 @@
-//! Whether anything is left to do.
+//! The check for remaining work.
 //!
-//! Owns that question, put to tenant, streams and Postgres together. Must never say so while something is on its way.
+//! Owns this check over tenant, streams and Postgres together. Must never report the end while work is in flight.
 
 use sqlx::PgExecutor;
 
 use super::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
 use crate::tenant::Tenant;
 
-/// Whether all that the tenant logged is delivered, both streams are folded to their ends, and nobody is due or in hand.
-/// Parked and held users may wait.
+/// Returns whether all records of the tenant's log are delivered, both streams are folded to their ends, and no user is due or
+/// in flight. Parked and held users may wait.
 pub async fn is_reached(tenant: &Tenant, streams: &Streams, db: impl PgExecutor<'_>) -> anyhow::Result<bool> {
     let logged = tenant.logged_count();
     if tenant.undelivered() > 0 {
         return Ok(false);
     }
-    // One statement, so one moment: a nomination is there as soon as the cursor has moved.
+    // One statement reads one moment: a user is in the work queue as soon as the cursor has moved.
     let quiet = sqlx::query_scalar::<_, Option<bool>>(
         "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
             AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
@@ -26,6 +26,6 @@ pub async fn is_reached(tenant: &Tenant, streams: &Streams, db: impl PgExecutor<
         .bind(streams.last_seq(APP_EVENTS).await?.cast_signed())
         .bind(streams.last_seq(AUTH0_LOGS).await?.cast_signed());
     let quiet = quiet.fetch_one(db).await?.unwrap_or(false);
-    // What was logged meanwhile is still on its way.
+    // Records that were logged in the meantime are still in flight.
     Ok(quiet && tenant.logged_count() == logged)
 }

@@ -1,7 +1,7 @@
-//! The script: everything that happens, in its order.
+//! The script: all acts of a run, in their order.
 //!
-//! Owns the mixing: plays of all playlists among each other and among logins, sign-ups and edits at a support
-//! desk; then plays that are taken back. Must never send anything.
+//! Owns the order: plays of all playlists, mixed with logins, sign-ups and edits at a support desk; then retractions of plays.
+//! Must never send anything.
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -13,27 +13,27 @@ use super::LINE;
 use super::cast::{Cast, Kind, Playlist};
 use super::event::Event;
 
-/// Plays that the publisher sends twice, as one does who missed the answer.
+/// Plays that the publisher sends twice, like a publisher that missed the acknowledgement.
 const SENT_TWICE: usize = 400;
-/// Newcomers sign up within this first share of the time: before anybody has played enough of what they made.
+/// First share of the time in which newcomers sign up, before their playlists have enough plays.
 const SIGN_UPS_IN: f64 = 0.15;
-/// Every so many of the playlists that reach the line do so in a rush at the end: more at once than the
-/// tenant's rate limit lets through.
+/// One in this many of the playlists that reach the threshold does so in a rush at the end: more users at once than the
+/// tenant's rate limit permits.
 const RUSH_EVERY: usize = 2;
-/// Logins beside each user's first.
+/// Logins besides each user's first.
 const MORE_LOGINS: usize = 60;
-/// Tickets that the support desk notes while plays come in.
+/// Tickets that the support desk notes while plays arrive.
 const DESK_EDITS: usize = 20;
-/// Of those above the line and those exactly at it, how many lose plays and fall below it.
+/// Numbers of owners above the threshold, and exactly at it, who lose plays and fall below.
 const FALL: usize = 6;
-/// How many lose plays and stay right at it.
+/// Number of owners who lose plays and stay exactly at the threshold.
 const STAY: usize = 6;
-/// Plays taken back of playlists that never were near it.
+/// Retracted plays of playlists that never reached the threshold.
 const FAR_FROM_IT: usize = 30;
-/// Takings back that are sent a second time under an id of their own.
+/// Retractions that are sent a second time under another event id.
 const TAKEN_TWICE: usize = 10;
 
-/// One thing that happens.
+/// One act.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// An app server publishes.
@@ -47,7 +47,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// What is published, if anything is.
+    /// Returns the published event, if the act publishes one.
     #[must_use]
     pub fn event(&self) -> Option<&Event> {
         match self {
@@ -57,19 +57,19 @@ impl Act {
     }
 }
 
-/// Everything that happens.
+/// All acts of a run.
 #[derive(Debug)]
 pub struct Script {
-    /// Playlists are saved first.
+    /// Events that save playlists, sent first.
     pub saves: Vec<Event>,
-    /// Then this, evenly spread over some time.
+    /// Acts after that, evenly spread over some time.
     pub acts: Vec<Act>,
     rng: StdRng,
     at: OffsetDateTime,
 }
 
 impl Script {
-    /// The script of this seed; `at` is the time that plays carry.
+    /// Returns the script of this seed; `at` is the time in the plays.
     #[must_use]
     pub fn new(cast: &Cast, seed: u64, at: OffsetDateTime) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5c21);
@@ -85,12 +85,12 @@ impl Script {
         Self { saves, acts, rng, at }
     }
 
-    /// The events of the script so far, in their order.
+    /// Returns the events of the script so far, in their order.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.saves.iter().chain(self.acts.iter().filter_map(Act::event))
     }
 
-    /// What is taken back once all plays are counted: some fall below the line, some stay right at it.
+    /// Returns the retractions after all plays are counted: some owners fall below the threshold, some stay exactly at it.
     pub fn take_back(&mut self, cast: &Cast) -> Vec<Event> {
         let (above, exactly) = cast.crossing();
         let mut wanted: Vec<(&Playlist, i64)> = Vec::new();
@@ -129,12 +129,12 @@ impl Script {
     }
 }
 
-/// The id of a playlist's n-th play, from 1.
+/// Returns the id of a playlist's n-th play, from 1.
 fn play_id(playlist: &str, number: i64) -> String {
     format!("play_{playlist}_{number}")
 }
 
-/// All plays: mixed, and behind them those of the rush.
+/// Returns all plays: first the mixed ones, then the plays of the rush.
 fn plays(cast: &Cast, rng: &mut StdRng, at: OffsetDateTime) -> Vec<Act> {
     let (mut events, mut rush) = (Vec::new(), Vec::new());
     for (place, playlist) in cast.playlists.iter().enumerate() {
@@ -161,7 +161,7 @@ fn plays(cast: &Cast, rng: &mut StdRng, at: OffsetDateTime) -> Vec<Act> {
     acts
 }
 
-/// What people do meanwhile: newcomers sign up; and everybody who was there logs in once, some more often.
+/// Returns the other acts: newcomers sign up; every user who existed before logs in once, some more often.
 fn people(cast: &Cast, rng: &mut StdRng) -> (Vec<Act>, Vec<Act>) {
     let (newcomers, there): (Vec<usize>, Vec<usize>) =
         (0..cast.users.len()).partition(|index| cast.users[*index].kind == Kind::Newcomer);
@@ -174,7 +174,7 @@ fn people(cast: &Cast, rng: &mut StdRng) -> (Vec<Act>, Vec<Act>) {
     (newcomers.into_iter().map(Act::SignUp).collect(), acts)
 }
 
-/// Puts `more` at random places of the first `share` of `acts`.
+/// Inserts `more` at random positions in the first `share` of `acts`.
 fn sprinkle(acts: &mut Vec<Act>, more: Vec<Act>, share: f64, rng: &mut StdRng) {
     let mut placed: Vec<(f64, Act)> = std::mem::take(acts)
         .into_iter()

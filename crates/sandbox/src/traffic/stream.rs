@@ -1,6 +1,6 @@
-//! Reads what the streams hold, beside the worker.
+//! Reads the streams, separately from the worker.
 //!
-//! Owns a reader that takes a stream as it is, from its first message to its last. Must never write to one.
+//! Owns a reader of a stream from its first message to its last. Must never write to a stream.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 
 /// Plays and playlists.
 pub const APP_EVENTS: &str = "APP_EVENTS";
-/// The tenant's log.
+/// Records of the tenant's log.
 pub const AUTH0_LOGS: &str = "AUTH0_LOGS";
-/// Longest wait for a message that is there.
+/// Longest wait for a stored message.
 const NEXT_WITHIN: Duration = Duration::from_secs(10);
 
 /// A reader of streams.
@@ -25,7 +25,7 @@ pub struct Streams {
     jetstream: Context,
 }
 
-/// One message as it lies in a stream.
+/// One stored message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its sequence.
@@ -35,7 +35,7 @@ pub struct Stored {
 }
 
 impl Streams {
-    /// Reads over a connection that there is.
+    /// Returns a reader that uses an existing connection.
     #[must_use]
     pub fn new(jetstream: Context) -> Self {
         Self { jetstream }
@@ -47,12 +47,12 @@ impl Streams {
         Ok(Self::new(jetstream::new(client)))
     }
 
-    /// Sequence of the newest message; 0 when there is none.
+    /// Returns the sequence of the newest message; 0 without one.
     pub async fn last_seq(&self, name: &str) -> anyhow::Result<u64> {
         Ok(self.stream(name).await?.cached_info().state.last_sequence)
     }
 
-    /// When the stream stored each of these messages.
+    /// Returns when the stream stored each of these messages.
     pub async fn stored_at(
         &self,
         name: &str,
@@ -72,7 +72,7 @@ impl Streams {
         Ok(times)
     }
 
-    /// All messages.
+    /// Returns all messages.
     pub async fn read_all(&self, name: &str) -> anyhow::Result<Vec<Stored>> {
         let stream = self.stream(name).await?;
         let count = stream.cached_info().state.messages;
@@ -82,7 +82,7 @@ impl Streams {
         while (read.len() as u64) < count {
             let next = tokio::time::timeout(NEXT_WITHIN, messages.next()).await;
             let message = next
-                .with_context(|| format!("{name}: only {} of {count} messages came", read.len()))?
+                .with_context(|| format!("{name}: only {} of {count} messages arrived", read.len()))?
                 .with_context(|| format!("{name}: the reader was closed"))??;
             let seq = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
             read.push(Stored {
@@ -95,6 +95,6 @@ impl Streams {
 
     async fn stream(&self, name: &str) -> anyhow::Result<Stream> {
         let stream = self.jetstream.get_stream(name).await;
-        stream.with_context(|| format!("cannot look at the stream {name}"))
+        stream.with_context(|| format!("cannot read the state of the stream {name}"))
     }
 }

@@ -1,21 +1,21 @@
-//! The reference count: what must come of the events that were sent.
+//! The reference count: the expected result of the sent events.
 //!
-//! Owns counts, crossings and holders as the contract defines them, one event at a time. Written without the
-//! worker's code and slow on purpose: it is the measure, so it has to be plain.
+//! Owns counts, crossings and holders as the contract defines them, one event at a time. It shares no code with the worker
+//! and is slow on purpose: the reference must be simple.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::LINE;
 use super::event::{Event, What};
 
-/// A user who went over the line, or fell below it.
+/// A user who crossed the threshold, up or down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crossing {
     /// Auth0 user id.
     pub user: String,
-    /// Up earns the role, down loses it.
+    /// True when the user gets the role, false when the user loses it.
     pub up: bool,
-    /// Id of the event that did it.
+    /// Id of the event that caused it.
     pub event: String,
     /// Its sequence in the stream.
     pub seq: u64,
@@ -24,19 +24,19 @@ pub struct Crossing {
 /// The count so far.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Plays of each playlist, less those taken back.
+    /// Plays of each playlist, without retracted ones.
     pub playlists: BTreeMap<String, i64>,
-    /// Who went over the line, in order.
+    /// The crossings, in order.
     pub crossings: Vec<Crossing>,
-    /// Who should hold the role by now.
+    /// Users who should hold the role now.
     pub holders: BTreeSet<String>,
-    /// Plays published, each once.
+    /// Published plays, without duplicates.
     pub plays: u64,
-    /// Plays taken back, each once.
+    /// Retracted plays, without duplicates.
     pub taken_back: u64,
     /// Messages sent again under the same id.
     pub repeats: u64,
-    /// Sequences of messages nobody can read.
+    /// Sequences of invalid messages.
     pub broken: BTreeSet<u64>,
     /// Highest sequence in the stream.
     pub last_seq: u64,
@@ -75,7 +75,7 @@ impl Tally {
         self.compare(event, seq);
     }
 
-    /// Plays of the user's best playlist.
+    /// Returns the plays of the user's best playlist.
     #[must_use]
     pub fn best(&self, user: &str) -> i64 {
         let owned = self.owners.iter().filter(|(_, owner)| *owner == user);
@@ -85,7 +85,7 @@ impl Tally {
             .unwrap_or(0)
     }
 
-    /// Whether the event moved its playlist's owner over the line.
+    /// Notes a crossing, if the event made its playlist's owner cross the threshold.
     fn compare(&mut self, event: &Event, seq: u64) {
         let Some(user) = self.owners.get(&event.playlist).cloned() else {
             return;

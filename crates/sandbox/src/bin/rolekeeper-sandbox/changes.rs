@@ -1,7 +1,7 @@
-//! Who got the role and who lost it, row by row.
+//! The users who got the role or lost it, row by row.
 //!
-//! Owns which users are shown: the first ones, and of the others those that took longest. Times are the
-//! audit's; a check holds them against the stream's and the tenant's.
+//! Owns the selection of the shown users: the first ones, and the slowest of the others. Times come from the audit; a check
+//! compares them with the stream's and the tenant's times.
 
 use std::fmt::{self, Write as _};
 
@@ -13,18 +13,18 @@ use rolekeeper_sandbox::traffic::database::Change;
 const FIRST: usize = 5;
 const SLOWEST: usize = 5;
 
-/// One user whose role changed, as the audit has it.
+/// One user whose role changed, from the audit.
 struct Row<'a> {
     user: &'a str,
     plays: i64,
-    /// From the play to the role, seconds.
+    /// Seconds from the play to the role.
     after: f64,
-    /// Of that, the wait for its turn, seconds.
+    /// Seconds of these that the user waited in the queue.
     waited: f64,
     other_roles: Vec<&'a str>,
 }
 
-/// Who got the role, or lost it.
+/// Writes the users who got the role, or lost it.
 pub(super) fn changes(out: &mut String, evidence: &Evidence, up: bool) -> fmt::Result {
     let crossings = evidence.tally.crossings.iter().filter(|one| one.up == up);
     let rows: Vec<Row<'_>> = crossings
@@ -36,13 +36,13 @@ pub(super) fn changes(out: &mut String, evidence: &Evidence, up: bool) -> fmt::R
     let changed = evidence.written().iter().filter(|one| one.up == up).count();
     let (what, from) = if up {
         (
-            "Who got the role playlist_editor, at 100 plays of a playlist",
+            "Users who got the role playlist_editor, at 100 plays of a playlist",
             "from the play to the role",
         )
     } else {
         (
-            "Who lost it after plays were taken back",
-            "from taking back to the loss",
+            "Users who lost it after plays were retracted",
+            "from retraction to revoke",
         )
     };
     heading(out, &format!("{what}: {changed} users"))?;
@@ -57,7 +57,7 @@ pub(super) fn changes(out: &mut String, evidence: &Evidence, up: bool) -> fmt::R
     };
     let waiting = format!("{}, for the tenant's rate limit", spread(|row| row.waited));
     line(out, from, &spread(|row| row.after))?;
-    line(out, "  of that, waiting in turn", &waiting)?;
+    line(out, "  of that, in the queue", &waiting)?;
     writeln!(
         out,
         "\n  {:<36}{:>6}{:>10}{:>10}   other roles",
@@ -68,7 +68,7 @@ pub(super) fn changes(out: &mut String, evidence: &Evidence, up: bool) -> fmt::R
     slowest.sort_by(|one, other| other.after.total_cmp(&one.after));
     first.iter().try_for_each(|row| user(out, row))?;
     if rest.len() > SLOWEST {
-        writeln!(out, "  of {} more, those that took longest:", rest.len())?;
+        writeln!(out, "  the slowest of {} more users:", rest.len())?;
     }
     slowest
         .into_iter()
@@ -94,7 +94,7 @@ fn row<'a>(evidence: &'a Evidence, line: &'a Change) -> Option<Row<'a>> {
         user: &line.user_id,
         plays: line.plays,
         after,
-        // A user who was due before the play, for a login, waits for the play only from then on.
+        // A user may be queued before the play, by a login: only the time after the play counts.
         waited: (line.queued_ms as f64 / 1000.0).min(after),
         other_roles: evidence.others.roles(&line.user_id),
     })

@@ -1,7 +1,7 @@
-//! The checks: what was found against what the sandbox itself knows must be.
+//! The checks: comparisons of the result with the sandbox's own records.
 //!
-//! Owns the comparisons and how each is worded. Must never take the worker's word: counts come from what was
-//! published, roles and calls from the tenant, log records from the stream.
+//! Owns the comparisons and their texts. Must never rely on the worker's reports: counts come from the published events,
+//! roles and calls from the tenant, log records from the stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +18,18 @@ use rolekeeper_sandbox::traffic::others::{holds, of};
 use rolekeeper_sandbox::traffic::stream::APP_EVENTS;
 use rolekeeper_sandbox::traffic::tally::Crossing;
 
-/// Share of the tenant's rate limit that the worker leaves to others unless it is told otherwise.
+/// Share of the tenant's rate limit that the worker leaves to other clients by default.
 const RESERVE: f64 = 0.5;
-/// Longest that the record of a write may trail the write itself.
+/// Longest time between a write and its record.
 const RECORDED_WITHIN: Duration = Duration::seconds(10);
 
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Check {
-    /// What must hold.
+    /// The condition, as text.
     pub(super) what: &'static str,
     pub(super) holds: bool,
-    /// The figures on both sides.
+    /// The figures of both sides, as text.
     pub(super) figures: String,
 }
 
@@ -39,7 +39,7 @@ impl Check {
     }
 }
 
-/// All checks.
+/// Returns the results of all checks.
 pub(super) fn all(evidence: &Evidence) -> Vec<Check> {
     let written = evidence.written();
     let mut checks = vec![
@@ -61,7 +61,7 @@ pub(super) fn all(evidence: &Evidence) -> Vec<Check> {
         evidence
             .stopped
             .clone()
-            .map(|(well, how)| Check::new("the worker stopped when asked, in good order", well, how)),
+            .map(|(well, how)| Check::new("the worker stopped cleanly on request", well, how)),
     );
     checks
 }
@@ -86,11 +86,11 @@ fn set_aside(evidence: &Evidence) -> Check {
         .filter(|one| one.stream == APP_EVENTS)
         .map(|one| one.stream_seq.unsigned_abs())
         .collect();
-    let figures = format!("{} published, {} set aside", own.len(), found.len());
-    Check::new("what nobody can read is set aside", *own == found, figures)
+    let figures = format!("{} published, {} dead letters", own.len(), found.len());
+    Check::new("unreadable events become dead letters", *own == found, figures)
 }
 
-/// Roles given, or taken away, at the tenant: each once, to exactly those who crossed.
+/// Checks the grants, or the revokes, at the tenant: each happened once, for exactly the users who crossed the threshold.
 fn changed(evidence: &Evidence, written: &[Written], up: bool) -> Check {
     let crossings = evidence.tally.crossings.iter();
     let mut own: Vec<&str> = crossings
@@ -105,14 +105,14 @@ fn changed(evidence: &Evidence, written: &[Written], up: bool) -> Check {
     own.sort_unstable();
     found.sort_unstable();
     let what = if up {
-        "the role goes to exactly those who reach 100 plays"
+        "exactly the users who reach 100 plays get the role"
     } else {
-        "it goes from exactly those who fall below"
+        "exactly the users who fall below lose it"
     };
     let (verb, done) = if up {
-        ("reached it", "given")
+        ("reached it", "granted")
     } else {
-        ("fell", "taken")
+        ("fell below", "revoked")
     };
     Check::new(
         what,
@@ -130,10 +130,10 @@ fn holders(evidence: &Evidence) -> Check {
         .collect();
     let found = evidence.holders();
     let figures = format!("{} should, {} do", own.len(), found.len());
-    Check::new("in the end the right users hold it", own == found, figures)
+    Check::new("the right users hold the role at the end", own == found, figures)
 }
 
-/// Each crossing has one line in the audit: right event, right time of it, done after the tenant took it.
+/// Checks that each crossing has one line in the audit, with the right event and time, completed after the tenant's write.
 fn audit(evidence: &Evidence, written: &[Written]) -> Check {
     let lines = &evidence.kept.changes;
     let fits = |crossing: &&Crossing| {
@@ -173,8 +173,8 @@ pub(super) fn is_about(line: &Change, crossing: &Crossing) -> bool {
     line.user_id == crossing.user && line.role == ROLE && line.change == change
 }
 
-/// Other roles, in their order, and other settings: as they should be in the end, and never changed by a write
-/// of the worker on the way.
+/// Checks other roles, in their order, and other settings: they are right at the end, and no write of the worker changed
+/// them before.
 fn others(evidence: &Evidence) -> Check {
     let (mut all, mut intact) = (0, 0);
     let expected: BTreeMap<&str, _> = evidence.others.iter().collect();
@@ -188,7 +188,7 @@ fn others(evidence: &Evidence) -> Check {
         all += usize::from(!wanted.is_empty());
         intact += usize::from(!wanted.is_empty() && now == wanted && untouched);
         if wanted.is_empty() && (!now.is_empty() || !untouched) {
-            // Something was put where nothing belongs: counts as one that is not intact.
+            // The user has a value that does not belong there: this counts as not intact.
             all += 1;
         }
     }
@@ -222,7 +222,7 @@ fn writes(evidence: &Evidence) -> Check {
         evidence.calls_to(Endpoint::PatchUser),
     );
     Check::new(
-        "one write for each role change, none for nothing",
+        "one write for each role change, and no other",
         changes == writes,
         format!("{changes} role changes, {writes} writes"),
     )

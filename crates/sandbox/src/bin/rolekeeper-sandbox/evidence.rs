@@ -1,6 +1,6 @@
-//! What is there in the end: read from the tenant, the streams and Postgres, each by itself.
+//! The result of a run: read separately from the tenant, the streams and Postgres.
 //!
-//! Owns gathering it and the plain figures that follow. Must never judge.
+//! Owns the gathering and the figures that follow directly. Must never judge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,59 +19,59 @@ use rolekeeper_sandbox::traffic::others::{Others, holds};
 use rolekeeper_sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
 use rolekeeper_sandbox::traffic::tally::Tally;
 
-/// A write of the role that the tenant took from the worker.
+/// A write of the role that the tenant accepted from the worker.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
     pub(super) user: String,
-    /// Given, or taken away.
+    /// True for a grant, false for a revoke.
     pub(super) up: bool,
     pub(super) at: OffsetDateTime,
 }
 
-/// Everything there is to look at.
+/// The gathered result of a run.
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) seed: u64,
     pub(super) took: Duration,
-    /// What was missing when time was up.
+    /// The missing results at the deadline.
     pub(super) late: Option<String>,
-    /// Our own count.
+    /// The sandbox's own count.
     pub(super) tally: Tally,
-    /// What belongs to others, by our own account.
+    /// Roles and settings of other clients, by the sandbox's own record.
     pub(super) others: Others,
     pub(super) old_editors: BTreeSet<String>,
-    /// What Postgres holds.
+    /// The rows in Postgres.
     pub(super) kept: Kept,
-    /// When the stream stored the events that carried somebody over, by sequence.
+    /// When the stream stored the events with which a user crossed the threshold, by sequence.
     pub(super) stored_at: BTreeMap<u64, OffsetDateTime>,
-    /// The records in the stream of the tenant's log: sequences by what tells a record from others.
+    /// The records in the stream of the tenant's log: sequences by the key of a record.
     pub(super) records: BTreeMap<String, Vec<u64>>,
-    /// Ids of records the tenant logged, and how often it delivered one.
+    /// Ids of the records that the tenant logged, and the number of its deliveries.
     pub(super) logged: BTreeSet<String>,
     pub(super) deliveries: usize,
     pub(super) given_up: usize,
-    /// The worker's calls, by the tenant's call log.
+    /// The worker's calls, from the tenant's call log.
     pub(super) calls: Vec<Call>,
-    /// What became of each user, by the tenant.
+    /// The versions of each user, from the tenant.
     pub(super) histories: BTreeMap<String, Vec<Version>>,
-    /// Holders that the worker leaves alone, by its metric.
+    /// Unadopted holders, from the worker's metric.
     pub(super) unadopted: Option<f64>,
-    /// The records of the file, if there is one.
+    /// The records of the file, if one is given.
     pub(super) file: Option<LogFile>,
-    /// Whether the worker ended in good order when it was asked to, and how; nothing while it is kept running.
+    /// Whether the worker stopped cleanly on request, and its exit; none while it keeps running.
     pub(super) stopped: Option<(bool, String)>,
 }
 
-/// What to gather beside the run's own account.
+/// Parameters of the gathering, besides the run's own records.
 pub(super) struct Ask<'a> {
     pub(super) seed: u64,
     pub(super) cast: &'a Cast,
     pub(super) file: Option<LogFile>,
-    /// The worker goes on running.
+    /// Whether the worker keeps running.
     pub(super) keep: bool,
 }
 
-/// What the run knows by itself, taken out of it.
+/// The run's own records.
 pub(super) struct Account {
     took: Duration,
     late: Option<String>,
@@ -91,7 +91,7 @@ impl From<Run<'_>> for Account {
 }
 
 impl Evidence {
-    /// Stops the worker unless it is kept, and reads everything.
+    /// Stops the worker unless it is kept running, and reads all results.
     pub(super) async fn gather(world: &mut World, account: Account, ask: Ask<'_>) -> Result<Self> {
         let Account {
             took,
@@ -154,7 +154,7 @@ impl Evidence {
         })
     }
 
-    /// Writes of the role that the tenant took from the worker, by its histories.
+    /// Returns the writes of the role that the tenant accepted from the worker, from its histories.
     pub(super) fn written(&self) -> Vec<Written> {
         let mut written = Vec::new();
         for (user, history) in &self.histories {
@@ -172,7 +172,7 @@ impl Evidence {
         written
     }
 
-    /// Who holds the role at the tenant in the end.
+    /// Returns the users who hold the role at the tenant at the end.
     pub(super) fn holders(&self) -> BTreeSet<String> {
         let holding = self.histories.iter().filter(|(_, history)| {
             history
@@ -182,12 +182,12 @@ impl Evidence {
         holding.map(|(user, _)| user.clone()).collect()
     }
 
-    /// How many calls of a kind the worker made.
+    /// Returns the number of the worker's calls of a kind.
     pub(super) fn calls_to(&self, endpoint: Endpoint) -> usize {
         self.calls.iter().filter(|call| call.endpoint == endpoint).count()
     }
 
-    /// How many calls were answered with this status.
+    /// Returns the number of calls with this status in the response.
     pub(super) fn answered(&self, status: u16) -> usize {
         self.calls
             .iter()
@@ -195,7 +195,7 @@ impl Evidence {
             .count()
     }
 
-    /// The fewest calls that were ever left in the tenant's bucket: the calls replayed against the plan.
+    /// Returns the smallest number of calls that were left in the tenant's rate limit, by a replay of the calls.
     pub(super) fn fewest_left(&self) -> f64 {
         let mut paid = self.calls.iter().filter(|call| call.endpoint != Endpoint::Token);
         let Some(first) = paid.next() else { return BURST };
@@ -210,7 +210,7 @@ impl Evidence {
     }
 }
 
-/// Whether the worker made this version of a user.
+/// Returns whether the worker made this version of a user.
 pub(super) fn by_worker(version: &Version) -> bool {
     matches!(&version.by, Actor::Client(client) if client == CLIENT)
 }

@@ -1,12 +1,12 @@
-//! What to poke at while everything is kept running.
+//! The guide for a sandbox that keeps running.
 //!
-//! Owns the list of addresses and a few commands that show something.
+//! Owns the list of addresses and a few example commands.
 
 use super::world::{CLIENT, SECRET, TOKEN, World};
 use rolekeeper_sandbox::traffic::LINE;
 use rolekeeper_sandbox::traffic::cast::Cast;
 
-/// Addresses and commands.
+/// Returns addresses and commands.
 pub(super) fn guide(world: &World, cast: &Cast) -> String {
     let near = cast.one_short().first();
     let (playlist, owner) = near.map_or(("", ""), |near| {
@@ -17,7 +17,7 @@ pub(super) fn guide(world: &World, cast: &Cast) -> String {
     let log = world.worker.log_path();
     format!(
         r#"
-Everything goes on running until Ctrl-C; then nothing of it is left.
+Everything keeps running until Ctrl-C, which removes all of it.
   webhook         {webhook}
   metrics         {ops}/metrics
   health          {ops}/healthz and {ops}/readyz
@@ -27,24 +27,24 @@ Everything goes on running until Ctrl-C; then nothing of it is left.
   worker's log    {log}
 
 Things to try
-  # what the worker says of itself
+  # health and metrics of the worker
   curl -s {ops}/readyz; curl -s {ops}/metrics | grep -v '^#'
 
-  # who got or lost the role, and why
+  # users who got or lost the role, with the reason
   psql {database} \
     -c 'SELECT user_id, change, plays, event_id, completed_at FROM role_changes ORDER BY 5 DESC LIMIT 9'
 
-  # one more play for {owner}, who has {short}: the role follows
+  # one more play for {owner}, who has {short}: the role is granted
   # (nats: the command line of NATS, natscli)
   nats -s {nats} pub plays.{playlist} -H Nats-Msg-Id:by-hand-1 '{{"type":"play",
     "event_id":"by-hand-1","playlist_id":"{playlist}","listener_id":"{owner}",
     "song_id":"s_7","played_at":"2026-11-23T10:00:00Z"}}'
 
-  # a log record, as Auth0 would post it
+  # a log record, as Auth0 posts it
   curl -si {webhook} -H 'Authorization: {TOKEN}' \
     -d '{{"log_id":"by-hand-1","data":{{"type":"s","user_id":"{owner}"}}}}'
 
-  # the user as the tenant has it
+  # the user at the tenant
   TOKEN=$(curl -s {tenant}/oauth/token -d grant_type=client_credentials \
     -d client_id={CLIENT} -d client_secret={SECRET} \
     -d audience={tenant}/api/v2/ | cut -d'"' -f4)

@@ -1,7 +1,8 @@
-//! What became of log records: the tenant's own, and those of a file.
+//! The results for log records: the tenant's own records, and the records of a file.
 //!
-//! Owns the way of each: stored, read, or set aside with a reason. Stored is what an own reader of the stream
-//! found; read is what lies before the worker's place in it, and shows in calls about the users it names.
+//! Owns the result of each record: stored, read, or a dead letter with a reason. A record is stored when the sandbox's own
+//! reader finds it in the stream. It is read when it lies before the worker's cursor, and the worker called the tenant about
+//! the user that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +14,23 @@ use rolekeeper_sandbox::traffic::database::SetAside;
 use rolekeeper_sandbox::traffic::log_file::{self, LogFile};
 use rolekeeper_sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS};
 
-/// Figures of a file.
+/// Results for a file.
 #[derive(Debug)]
 pub(super) struct Fate<'a> {
     pub(super) records: usize,
-    /// Records that differ from each other: by id, else by content.
+    /// Distinct records: by id, else by content.
     pub(super) distinct: usize,
     pub(super) stored: usize,
     pub(super) read: usize,
     pub(super) set_aside: Vec<&'a SetAside>,
-    /// Users whose login or sign-up is in the file, and how many of them the worker then asked the tenant for.
+    /// Users whose login or sign-up is in the file, and how many of them the worker read at the tenant.
     pub(super) named: usize,
     pub(super) asked_for: usize,
 }
 
-/// What became of the file's records.
+/// Returns the results for the file's records.
 pub(super) fn fate<'a>(evidence: &'a Evidence, file: &LogFile) -> Fate<'a> {
-    // Of several records under one id, the stream takes the first.
+    // Of several records with one id, the stream stores the first.
     let mut first: BTreeMap<String, &str> = BTreeMap::new();
     for record in &file.records {
         first.entry(log_file::key(record.as_bytes())).or_insert(record);
@@ -68,7 +69,7 @@ pub(super) fn fate<'a>(evidence: &'a Evidence, file: &LogFile) -> Fate<'a> {
     }
 }
 
-/// Whether all of them are there and read.
+/// Checks that all records of the file are stored and read.
 pub(super) fn check(evidence: &Evidence, file: &LogFile) -> Check {
     let fate = fate(evidence, file);
     Check::new(
@@ -81,7 +82,7 @@ pub(super) fn check(evidence: &Evidence, file: &LogFile) -> Check {
     )
 }
 
-/// Every record that the tenant logged is in the stream, once.
+/// Checks that every record that the tenant logged is in the stream once.
 pub(super) fn tenant_log(evidence: &Evidence) -> Check {
     let once = evidence
         .logged
@@ -95,7 +96,7 @@ pub(super) fn tenant_log(evidence: &Evidence) -> Check {
     )
 }
 
-/// The worker's place in both streams is their end.
+/// Checks that the worker's cursor in both streams is at their end.
 pub(super) fn read_to_the_end(evidence: &Evidence) -> Check {
     let end = evidence.records.values().flatten().max().copied().unwrap_or(0);
     let ends = [(APP_EVENTS, evidence.tally.last_seq), (AUTH0_LOGS, end)];

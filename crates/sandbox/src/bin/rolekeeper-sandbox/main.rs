@@ -1,7 +1,7 @@
-//! `rolekeeper-sandbox`: the whole system at work on this machine, with nothing outside it.
+//! `rolekeeper-sandbox`: runs the whole system on this host, without any outside service.
 //!
-//! Owns the order of things, the time they may take, and the exit code: 0 only if every check holds. Must never
-//! leave anything behind, listen beyond loopback, or let the worker judge itself.
+//! Owns the order of the run, its time limits, and the exit code: 0 only if every check holds. Must never leave files or
+//! processes, listen beyond loopback, or base a check on the worker's own reports.
 
 mod changes;
 mod checks;
@@ -32,28 +32,28 @@ use rolekeeper_sandbox::traffic::log_file::LogFile;
 use run::Run;
 use world::World;
 
-/// Longest that the traffic may take until everything is at rest; it mostly is after a minute.
+/// Longest time of the traffic until all work is done; it usually takes a minute.
 const TRAFFIC_WITHIN: Duration = Duration::from_mins(4);
-/// Longest for one user's walk, which mostly takes seconds.
+/// Longest time of one user's walk, which usually takes seconds.
 const WALK_WITHIN: Duration = Duration::from_mins(2);
-/// Longest for everything, should something not even answer.
+/// Longest time of the whole run, in case a server does not respond at all.
 const ALL_WITHIN: Duration = Duration::from_mins(5);
-/// As a shell has it for Ctrl-C.
+/// Exit code after Ctrl-C, as in a shell.
 const INTERRUPTED: u8 = 130;
 
 /// Starts private Postgres and NATS servers, a stand-in for an Auth0 tenant and the real worker, all on
-/// loopback, sends sample traffic through them and shows what came of it. Takes about a minute. Exits with 0
-/// only if everything agrees with the sandbox's own count; leaves nothing behind.
+/// loopback, sends sample traffic through them and shows the results. Takes about a minute. Exits with 0
+/// only if all results agree with the sandbox's own count; leaves no files or processes.
 #[derive(Debug, Parser)]
 #[command(name = "rolekeeper-sandbox", version, max_term_width = 110)]
 struct SandboxArgs {
-    /// Log records to post to the webhook as well: JSON in any form that Auth0 gives
+    /// Log records to post to the webhook too: JSON in any format of Auth0
     #[arg(long, value_name = "FILE")]
     logs: Option<PathBuf>,
-    /// Leave everything running until Ctrl-C, and print where to find it
+    /// Keep everything running until Ctrl-C, and print its addresses
     #[arg(long)]
     keep: bool,
-    /// Another seed gives other traffic
+    /// Seed of the random traffic
     #[arg(long, value_name = "NUMBER", default_value_t = 42)]
     seed: u64,
 }
@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: SandboxArgs) -> Result<ExitCode> {
     let (mut stop, mut end) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    // What Ctrl-C ends with: once the checks are made and all is kept running, their result.
+    // The exit code after Ctrl-C: the result of the checks, once they are done and the system keeps running.
     let ended = Cell::new(ExitCode::from(INTERRUPTED));
     tokio::select! {
         code = whole(args, &ended) => code,
@@ -118,7 +118,7 @@ async fn whole(args: SandboxArgs, ended: &Cell<ExitCode>) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// One user's walk, in a world of its own.
+/// Runs one user's walk, with separate servers.
 async fn walked(seed: u64) -> Result<()> {
     let world = World::start(seed).await?;
     world.stream_logs(seed)?;
@@ -133,7 +133,7 @@ async fn walked(seed: u64) -> Result<()> {
     done
 }
 
-/// Runs the traffic and prints the table; answers whether every check holds.
+/// Runs the traffic and prints the table; returns whether every check holds.
 async fn show(world: &mut World, progress: Progress, ask: Ask<'_>) -> Result<bool> {
     let deadline = Instant::now() + TRAFFIC_WITHIN;
     let mut run = Run::new(world, ask.cast, progress, deadline).await?;
@@ -141,7 +141,7 @@ async fn show(world: &mut World, progress: Progress, ask: Ask<'_>) -> Result<boo
     let account = run.into();
     let evidence = Evidence::gather(world, account, ask)
         .await
-        .context("cannot look at what came of it")?;
+        .context("cannot read the results")?;
     let checks = checks::all(&evidence);
     print!("{}", table::table(&evidence, &checks)?);
     Ok(evidence.late.is_none() && checks.iter().all(|check| check.holds))

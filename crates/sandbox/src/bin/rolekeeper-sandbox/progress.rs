@@ -1,7 +1,7 @@
-//! One line while it works.
+//! The progress line.
 //!
-//! Owns how the line looks and how often it comes: rewritten each second on a terminal, else a new one every
-//! few seconds. Must never go to standard output, which is for the table.
+//! Owns its format and its interval: rewritten each second on a terminal, else a new line every few seconds. Must never
+//! write to standard output, which is for the table.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -10,22 +10,22 @@ use tokio::time::Instant;
 
 use super::text::thousands;
 
-/// What the line shows.
+/// The figures in the line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figures {
-    /// What is going on.
+    /// The present phase.
     pub(super) phase: &'static str,
-    /// Messages the stream took.
+    /// Messages that the stream stored.
     pub(super) published: u64,
-    /// Messages the worker has read, by its own metrics.
+    /// Messages that the worker has read, by its metrics.
     pub(super) counted: u64,
-    /// Writes of roles that the tenant took.
+    /// Writes of roles that the tenant accepted.
     pub(super) written: u64,
-    /// Users who wait for a look, by the worker's metrics.
+    /// Users in the work queue, by the worker's metrics.
     pub(super) waiting: u64,
 }
 
-/// The line.
+/// The progress line.
 #[derive(Debug)]
 pub(super) struct Progress {
     started: Instant,
@@ -43,12 +43,12 @@ impl Progress {
         }
     }
 
-    /// Since the start.
+    /// Returns the time since the start.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Whether it is time for a line; then not again for a while.
+    /// Returns whether a line is due; if so, the next one is due after the interval.
     pub(super) fn due(&mut self) -> bool {
         let now = Instant::now();
         if now < self.next {
@@ -58,7 +58,7 @@ impl Progress {
         true
     }
 
-    /// A step that has no figures.
+    /// Shows a step without figures.
     pub(super) fn say(&self, what: &str) {
         self.line(what);
     }
@@ -76,7 +76,7 @@ impl Progress {
         self.line(&line);
     }
 
-    /// Leaves the terminal clean for what follows.
+    /// Clears the line on a terminal.
     pub(super) fn end(&self) {
         if self.terminal {
             eprint!("\r\x1b[K");

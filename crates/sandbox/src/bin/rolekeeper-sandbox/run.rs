@@ -1,8 +1,8 @@
-//! The run: what happens, in phases, and what each waits for.
+//! The run: its phases, and the condition that ends each phase.
 //!
-//! Owns pace and order: users are there before, then plays, logins and sign-ups come in; once every role is
-//! given, the support desk gives roles of its own and plays are taken back; then everything comes to rest.
-//! What the worker says of itself serves to know when to go on, never to judge.
+//! Owns pace and order: the users exist first, then plays, logins and sign-ups arrive; when every role is granted, the support
+//! desk adds other roles and plays are retracted; the run ends when all work is done. The worker's own reports only decide
+//! when a phase ends, and never a check.
 
 use std::time::Duration;
 
@@ -24,15 +24,15 @@ use rolekeeper_sandbox::traffic::script::{Act, Script};
 use rolekeeper_sandbox::traffic::stream::{APP_EVENTS, AUTH0_LOGS, Streams};
 use rolekeeper_sandbox::traffic::tally::Tally;
 
-/// Over which time plays come in, and over which they are taken back.
+/// Time in which plays arrive, and time in which they are retracted.
 const PLAYING: Duration = Duration::from_secs(40);
 const TAKING_BACK: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Users who get another role by hand before plays are taken back.
+/// Users who get another role by hand before plays are retracted.
 const DESK_ROLES: usize = 12;
 
-/// A run and what it knows by itself.
+/// A run and its own records.
 #[derive(Debug)]
 pub(super) struct Run<'w> {
     world: &'w mut World,
@@ -43,11 +43,11 @@ pub(super) struct Run<'w> {
     http: http::Worker,
     phase: &'static str,
     pub(super) progress: Progress,
-    /// The count of what was published.
+    /// The count of the published events.
     pub(super) tally: Tally,
-    /// What belongs to others.
+    /// Roles and settings of other clients.
     pub(super) others: Others,
-    /// What was still missing at the deadline.
+    /// The missing results at the deadline.
     pub(super) late: Option<String>,
 }
 
@@ -74,7 +74,7 @@ impl<'w> Run<'w> {
         })
     }
 
-    /// Everything, to its end or the deadline.
+    /// Runs all phases, until the end or the deadline.
     pub(super) async fn everything(&mut self, seed: u64, logs: Option<&LogFile>) -> Result<()> {
         for user in self.cast.users.iter().filter(|user| user.kind != Kind::Newcomer) {
             accepted(self.world.tenant.seed_user(&user.id, user.profile.clone()))?;
@@ -90,8 +90,8 @@ impl<'w> Run<'w> {
         let saves: Vec<&Event> = script.saves.iter().collect();
         self.publish(&saves).await?;
         let acts = std::mem::take(&mut script.acts);
-        self.act("plays come in", &acts, PLAYING).await?;
-        if !self.settle("roles are given", false).await? {
+        self.act("plays arrive", &acts, PLAYING).await?;
+        if !self.settle("roles are granted", false).await? {
             return Ok(());
         }
         self.desk_roles()?;
@@ -100,7 +100,7 @@ impl<'w> Run<'w> {
             .into_iter()
             .map(|event| Act::Publish(Box::new(event)))
             .collect();
-        self.act("plays are taken back", &back, TAKING_BACK).await?;
+        self.act("plays are retracted", &back, TAKING_BACK).await?;
         self.settle("the last log records arrive", true).await?;
         self.progress.end();
         Ok(())
@@ -114,7 +114,7 @@ impl<'w> Run<'w> {
         Ok(())
     }
 
-    /// Does what the script says, evenly over some time.
+    /// Performs the acts of the script, evenly over some time.
     async fn act(&mut self, phase: &'static str, acts: &[Act], over: Duration) -> Result<()> {
         self.phase = phase;
         let ticks = usize::try_from(over.as_millis() / TICK.as_millis())?;
@@ -122,7 +122,10 @@ impl<'w> Run<'w> {
         for acts in acts.chunks(acts.len().div_ceil(ticks).max(1)) {
             every.tick().await;
             self.world.worker.still_runs()?;
-            anyhow::ensure!(Instant::now() < self.deadline, "time was up while {phase}");
+            anyhow::ensure!(
+                Instant::now() < self.deadline,
+                "the time limit was reached while {phase}"
+            );
             let events: Vec<&Event> = acts.iter().filter_map(Act::event).collect();
             self.publish(&events).await?;
             for act in acts {
@@ -151,8 +154,8 @@ impl<'w> Run<'w> {
         Ok(())
     }
 
-    /// Gives another role to some who just got theirs and to some who did not, as a person at a desk does it:
-    /// reads the list and writes it back with one more.
+    /// Adds another role to some users with the role and to some without it, as a person at a support desk does:
+    /// reads the list of roles and writes it back with one more.
     fn desk_roles(&mut self) -> Result<()> {
         let (above, exactly) = self.cast.crossing();
         let crossing = above.iter().take(DESK_ROLES / 3);
@@ -174,7 +177,7 @@ impl<'w> Run<'w> {
         Ok(())
     }
 
-    /// Waits until nothing is missing; false when the deadline comes first.
+    /// Waits until nothing is missing; returns false when the deadline is reached before.
     async fn settle(&mut self, phase: &'static str, all: bool) -> Result<bool> {
         self.phase = phase;
         loop {
@@ -192,7 +195,7 @@ impl<'w> Run<'w> {
         }
     }
 
-    /// What is still to come, in words; with `all`, also what no role depends on.
+    /// Returns the missing results, as text; with `all`, also results on which no role depends.
     async fn missing(&self, all: bool) -> Result<Vec<String>> {
         let mut missing = Vec::new();
         let mut note = |count: u64, what: &str| {
@@ -209,10 +212,7 @@ impl<'w> Run<'w> {
             let user = self.world.tenant.user(&crossing.user).unwrap_or_default();
             holds(user.get("app_metadata")) != self.tally.holders.contains(&crossing.user)
         });
-        note(
-            out_of_step.count() as u64,
-            "users whose role is not what it should be",
-        );
+        note(out_of_step.count() as u64, "users with the wrong roles");
         if all {
             note(
                 self.world.tenant.undelivered() as u64,
@@ -223,12 +223,12 @@ impl<'w> Run<'w> {
                 stored.saturating_sub(metrics.read(AUTH0_LOGS)),
                 "log records not read",
             );
-            note(metrics.waiting(), "users not looked at");
+            note(metrics.waiting(), "users in the queue");
         }
         Ok(missing)
     }
 
-    /// The worker's metrics; empty ones while it does not answer.
+    /// Returns the worker's metrics; empty ones while it does not respond.
     async fn metrics(&self) -> Metrics {
         let url = format!("{}/metrics", self.world.worker.ops);
         self.http.metrics(&url).await.unwrap_or_default()
@@ -256,5 +256,5 @@ impl<'w> Run<'w> {
 
 fn accepted(answer: Result<Value, ApiError>) -> Result<()> {
     let answer = answer.map(drop);
-    answer.map_err(|error| anyhow::anyhow!("the tenant refused what the script does: {error:?}"))
+    answer.map_err(|error| anyhow::anyhow!("the tenant refused an act of the script: {error:?}"))
 }

@@ -1,6 +1,6 @@
-//! The table: what happened, for somebody who has never seen this program.
+//! The table of results, for a reader who does not know this program.
 //!
-//! Owns order and wording. Must never judge: that is for the checks.
+//! Owns order and wording. Must never judge: the checks do.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -15,10 +15,10 @@ use rolekeeper_sandbox::tenant::Endpoint;
 use rolekeeper_sandbox::traffic::cast::USERS;
 use rolekeeper_sandbox::traffic::stream::APP_EVENTS;
 
-/// Records of a file that were set aside, of which so many are named.
+/// Most dead letters of a file that are listed.
 const SET_ASIDE: usize = 10;
 
-/// Everything as text.
+/// Returns the whole table as text.
 pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt::Error> {
     let mut out = String::new();
     let tally = &evidence.tally;
@@ -40,10 +40,10 @@ pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt
             thousands(tally.repeats)
         ),
     )?;
-    line(&mut out, "taken back afterwards", &thousands(tally.taken_back))?;
+    line(&mut out, "retracted afterwards", &thousands(tally.taken_back))?;
     line(
         &mut out,
-        "counted in the end",
+        "counted at the end",
         &format!(
             "{} = {} - {}",
             signed(counted),
@@ -51,7 +51,7 @@ pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt
             thousands(tally.taken_back)
         ),
     )?;
-    line(&mut out, "set aside, unreadable", &reasons(evidence))?;
+    line(&mut out, "unreadable, dead letters", &reasons(evidence))?;
     changes(&mut out, evidence, true)?;
     changes(&mut out, evidence, false)?;
     left_alone(&mut out, checks)?;
@@ -61,7 +61,7 @@ pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt
     Ok(out)
 }
 
-/// `not_json 1, unknown_type 2`, of the plays.
+/// Returns the reasons of dead letters of plays, such as `not_json 1, unknown_type 2`.
 fn reasons(evidence: &Evidence) -> String {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for one in &evidence.kept.set_aside {
@@ -82,11 +82,11 @@ fn left_alone(out: &mut String, checks: &[Check]) -> fmt::Result {
         let check = checks.iter().find(|check| check.what.starts_with(what));
         check.map_or("", |check| &check.figures).to_owned()
     };
-    heading(out, "Left alone")?;
+    heading(out, "Not changed")?;
     line(
         out,
         "other roles and settings",
-        &format!("{} still have them all, in order", figures("other roles")),
+        &format!("{} still have all of them, in order", figures("other roles")),
     )?;
     let old = format!(
         "have the role from before, no plays: {}",
@@ -102,7 +102,7 @@ fn calls(out: &mut String, evidence: &Evidence) -> fmt::Result {
     heading(
         out,
         &format!(
-            "Calls to the tenant, which takes {BURST:.0} at once and {PER_SECOND:.0} a second: {}",
+            "Calls to the tenant, which accepts {BURST:.0} at once and {PER_SECOND:.0} a second: {}",
             tokens + reads + writes
         ),
     )?;
@@ -117,7 +117,7 @@ fn calls(out: &mut String, evidence: &Evidence) -> fmt::Result {
     )?;
     line(
         out,
-        "to get to know users",
+        "to read new users",
         &format!(
             "{} reads; {} found no such user",
             reads.saturating_sub(writes),
@@ -127,9 +127,9 @@ fn calls(out: &mut String, evidence: &Evidence) -> fmt::Result {
     line(out, "for a token", &tokens.to_string())?;
     line(
         out,
-        "turned away (429)",
+        "refused (429)",
         &format!(
-            "{}; at least {:.0} of {BURST:.0} calls were left for others at any time",
+            "{}; at least {:.0} of {BURST:.0} calls were always left for other clients",
             evidence.answered(429),
             evidence.fewest_left()
         ),
@@ -155,7 +155,7 @@ fn tenant_log(out: &mut String, evidence: &Evidence) -> fmt::Result {
         out,
         "from the file",
         &format!(
-            "{} records under {} ids: {} stored, {} read, {} set aside, {} lost",
+            "{} records under {} ids: {} stored, {} read, {} dead letters, {} lost",
             fate.records,
             fate.distinct,
             fate.stored,
@@ -167,12 +167,12 @@ fn tenant_log(out: &mut String, evidence: &Evidence) -> fmt::Result {
     line(
         out,
         "  users who logged in there",
-        &format!("{}; the tenant was asked for {}", fate.named, fate.asked_for),
+        &format!("{}; the worker read {} at the tenant", fate.named, fate.asked_for),
     )?;
     for one in fate.set_aside.iter().take(SET_ASIDE) {
         line(
             out,
-            "  set aside",
+            "  dead letter",
             &cut(&format!("{}: {}", one.reason, one.detail), TEXT),
         )?;
     }
@@ -186,7 +186,11 @@ fn verdict(out: &mut String, evidence: &Evidence, checks: &[Check]) -> fmt::Resu
         writeln!(out, "  {result:<8}{:<51}{}", check.what, check.figures)?;
     }
     if let Some(late) = &evidence.late {
-        writeln!(out, "  {:<8}time is up, still missing: {late}", "FAILED")?;
+        writeln!(
+            out,
+            "  {:<8}the time limit was reached, still missing: {late}",
+            "FAILED"
+        )?;
     }
     let failed = checks.iter().filter(|check| !check.holds).count() + usize::from(evidence.late.is_some());
     match failed {

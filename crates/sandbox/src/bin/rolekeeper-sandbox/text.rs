@@ -1,18 +1,18 @@
 //! Text in columns.
 //!
-//! Owns widths and the shapes of figures; at most 100 characters a line. Must never know what it prints.
+//! Owns widths and number formats; at most 100 characters a line. Must never depend on the content.
 
 use std::fmt::{self, Write as _};
 
-/// Columns left for a line's text behind its name.
+/// Columns for a line's text after its name.
 pub(super) const TEXT: usize = 68;
 
-/// A title, with space above it.
+/// Writes a title, with space above it.
 pub(super) fn heading(out: &mut String, text: &str) -> fmt::Result {
     writeln!(out, "\n{text}")
 }
 
-/// A name and its text, which goes on below itself where it is too long.
+/// Writes a name and its text, which is wrapped where it is too long.
 pub(super) fn line(out: &mut String, name: &str, text: &str) -> fmt::Result {
     let mut name = name;
     let mut rest = String::new();
@@ -29,7 +29,7 @@ pub(super) fn line(out: &mut String, name: &str, text: &str) -> fmt::Result {
     writeln!(out, "  {name:<30}{rest}")
 }
 
-/// The text, its middle left out where it is longer than `most` characters.
+/// Returns the text, without its middle where it is longer than `most` characters.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     let chars: Vec<char> = text.chars().collect();
     if chars.len() <= most {
@@ -41,7 +41,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     format!("{}…{}", part(&chars[..head]), part(&chars[chars.len() - tail..]))
 }
 
-/// The text, its end left out where it is longer than `most` characters.
+/// Returns the text, without its end where it is longer than `most` characters.
 pub(super) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
@@ -49,13 +49,13 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// As [`thousands`], for what may be below 0.
+/// As [`thousands`], for a number that may be below 0.
 pub(super) fn signed(number: i64) -> String {
     let sign = if number < 0 { "-" } else { "" };
     format!("{sign}{}", thousands(number.unsigned_abs()))
 }
 
-/// `20,000`
+/// Returns a number with separators, such as `20,000`.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

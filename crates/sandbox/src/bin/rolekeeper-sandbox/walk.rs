@@ -1,7 +1,7 @@
-//! One user's walk through the app: from the sign-up to the role, and to its loss.
+//! One user's walk through the app: from the sign-up to the role, and to its revoke.
 //!
-//! Owns the story and what each step must bring. It has a world of its own, so that the counts of the traffic know nothing
-//! of it. Must never go on behind a step that did not come true.
+//! Owns the steps and the expected result of each. It runs with separate servers, so that the counts of the traffic do not
+//! include it. Must never continue after a step with another result.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use rolekeeper_sandbox::traffic::{LINE, ROLE};
 
 const EMAIL: &str = "ann@example.com";
 const PASSWORD: &str = "correct horse battery staple";
-/// Longest that one step may take.
+/// Longest time of one step.
 const STEP_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The user and the app in her hand.
+/// The user and her app.
 struct Walk<'w> {
     tenant: &'w Tenant,
     app: App,
@@ -32,7 +32,7 @@ struct Walk<'w> {
     id: String,
 }
 
-/// Walks; prints what was answered, step by step.
+/// Runs the walk; prints the response to each step.
 pub(super) async fn walk(world: &World) -> Result<()> {
     let app = App::new(&world.tenant.base_url(), &world.worker.api, AUDIENCE)?;
     let publisher = Publisher::connect(&world.nats.url()).await?;
@@ -60,7 +60,7 @@ impl Walk<'_> {
         step("asks GET /me", is(&me, 200)?, "greeted USER");
         let wish = json!({"displayName": "Ann"});
         let wished = self.app.put(&tokens, "/displayName", &wish).await?;
-        step("PUT /displayName Ann", is(&wished, 202)?, "a wish so far");
+        step("PUT /displayName Ann", is(&wished, 202)?, "requested");
         self.until("the name is written", |user| {
             user["user_metadata"]["displayName"] == "Ann"
         })
@@ -110,7 +110,7 @@ impl Walk<'_> {
         })
         .await?;
         let deadline = Instant::now() + STEP_WITHIN;
-        // The token is still the one that claims the role.
+        // The token still claims the role.
         let refused = loop {
             let said = self.feature(tokens, playlist).await?;
             if said.status == 403 {
@@ -122,14 +122,14 @@ impl Walk<'_> {
         step(
             "PUT /playlists/featured",
             is(&refused, 403)?,
-            "not an editor any more",
+            "no longer an editor",
         );
         self.log_in("Ann", &json!([])).await?;
         println!();
         Ok(())
     }
 
-    /// Logs in; the ID token must say this.
+    /// Logs in; the ID token must have this name and these roles.
     async fn log_in(&self, name: &str, roles: &Value) -> Result<Tokens> {
         let tokens = self.app.log_in(EMAIL, PASSWORD).await?;
         let claim = |name: &str| &tokens.id[format!("{NAMESPACE}/{name}")];
@@ -151,7 +151,7 @@ impl Walk<'_> {
         self.app.put(tokens, "/playlists/featured", &body).await
     }
 
-    /// Waits until the user at the tenant is so, and says how long it took.
+    /// Waits until the user at the tenant meets the condition, and prints how long it took.
     async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
         let began = Instant::now();
         while !self.tenant.user(&self.id).is_some_and(|user| is_so(&user)) {
@@ -182,7 +182,7 @@ fn listener() -> User {
 fn is(said: &Said, status: u16) -> Result<u16> {
     ensure!(
         said.status == status,
-        "expected {status}, answered {}: {}",
+        "expected status {status}, got {}: {}",
         said.status,
         said.body
     );

@@ -1,8 +1,8 @@
-//! The world: private Postgres, NATS and tenant, and the real worker as a process of its own.
+//! The world: private Postgres, NATS and tenant, and the real worker as a separate process.
 //!
-//! Owns starting and ending them, and the settings the worker gets. All of them listen on loopback only and
-//! live in private folders that go with this process. Must never hand the worker anything but what an operator
-//! would: settings in its environment.
+//! Owns their start and end, and the settings of the worker. All of them listen on loopback only and use private folders that
+//! are removed with this process. Must never give the worker any input that an operator would not give: settings in its
+//! environment.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,25 +21,25 @@ use rolekeeper_sandbox::worker;
 
 /// The worker's client at the tenant.
 pub(super) const CLIENT: &str = "sandbox-rolekeeper";
-/// Its secret; the tenant lives as long as this process and listens on loopback only.
+/// The client's secret; the tenant exists as long as this process and listens on loopback only.
 pub(super) const SECRET: &str = "sandbox-secret-of-rolekeeper";
-/// What the log stream sends to the webhook.
+/// The token that the log stream sends to the webhook.
 pub(super) const TOKEN: &str = "sandbox-log-stream-token";
 /// The identifier of the app's own API.
 pub(super) const AUDIENCE: &str = "https://api.music.example";
-/// Before the names of the Action's claims.
+/// Prefix of the names of the Action's claims.
 pub(super) const NAMESPACE: &str = "https://music.example";
-/// The tenant's plan: how many calls at once, how many a second, and how the worker is told.
+/// The tenant's plan: calls at once, calls per second, and the worker's setting for it.
 pub(super) const BURST: f64 = 50.0;
 pub(super) const PER_SECOND: f64 = 16.0;
 const PLAN: (RatePlan, &str) = (RatePlan::ENTERPRISE, "enterprise");
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_mins(1);
-/// Longer than the worker's own grace period.
+/// Longest wait for the worker's end; longer than its own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-/// Everything that runs. Dropped, it ends in this order.
+/// All running parts. On drop, they end in this order.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) worker: Worker,
@@ -90,7 +90,7 @@ impl World {
         })
     }
 
-    /// The tenant's log goes to the webhook from now on: seconds late, out of order, some of it twice.
+    /// Sends the tenant's log to the webhook from now on: seconds late, out of order, some records twice.
     pub(super) fn stream_logs(&self, seed: u64) -> Result<()> {
         self.tenant.stream_logs(LogStream {
             delay: Duration::from_millis(300)..=Duration::from_secs(4),
@@ -103,16 +103,16 @@ impl World {
     }
 }
 
-/// `rolekeeper serve`.
+/// A process of `rolekeeper serve`.
 #[derive(Debug)]
 pub(super) struct Worker {
-    /// Where the log stream delivers.
+    /// Address to which the log stream delivers.
     pub(super) webhook: String,
     /// `http://…` of the data API, without a slash at the end.
     pub(super) api: String,
     /// `http://…` of metrics and health, without a slash at the end.
     pub(super) ops: String,
-    // Dropped in this order: the folder ends the process, which is then reaped.
+    // The fields are dropped in this order: the folder ends the process, which is then reaped.
     folder: Folder,
     process: Process,
 }
@@ -137,7 +137,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Waits until it listens and says that it is ready.
+    /// Waits until it listens and reports that it is ready.
     async fn wait_ready(&mut self) -> Result<()> {
         let http = http::Worker::new()?;
         let deadline = Instant::now() + START_WITHIN;
@@ -161,32 +161,32 @@ impl Worker {
         }
     }
 
-    /// An error once it has ended.
+    /// Returns an error once it has ended.
     pub(super) fn still_runs(&mut self) -> Result<()> {
         match self.process.ended()? {
             None => Ok(()),
-            Some(status) => anyhow::bail!("the worker ended by itself: {status}"),
+            Some(status) => anyhow::bail!("the worker ended unexpectedly: {status}"),
         }
     }
 
-    /// Asks it to stop, as a service manager does, and waits for it.
+    /// Sends it the signal to stop, as a service manager does, and waits for its end.
     pub(super) async fn stop(&mut self) -> Result<ExitStatus> {
         self.process.signal(Signal::SIGTERM)?;
         self.process.wait(STOP_WITHIN).await
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of its log.
     pub(super) fn log_tail(&self) -> String {
         tail(&log_path(&self.folder), 30)
     }
 
-    /// Its log, which goes with this process.
+    /// Returns the path of its log, which is removed with this process.
     pub(super) fn log_path(&self) -> PathBuf {
         log_path(&self.folder)
     }
 }
 
-/// The worker's program: `ROLEKEEPER_BIN`, or the one that lies beside this.
+/// Returns the worker's program: `ROLEKEEPER_BIN`, or the one beside this program.
 fn program() -> Result<PathBuf> {
     if let Some(program) = std::env::var_os("ROLEKEEPER_BIN").filter(|program| !program.is_empty()) {
         return Ok(program.into());
@@ -200,12 +200,12 @@ fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Runs the worker's program with a command, in `folder`, logging there.
+/// Runs the worker's program with a command, in `folder`, with its log there.
 fn run(folder: &Folder, command: &str, settings: &[(&str, String)]) -> Result<Process> {
     let program = program()?;
     let log = File::options().create(true).append(true).open(log_path(folder))?;
     let mut process = folder.command(command, &program, "TERM");
-    // Nothing of ours: a setting of the person who runs this must not reach the worker.
+    // The environment is cleared: a setting of the caller must not reach the worker.
     process
         .arg(command)
         .env_clear()
@@ -227,7 +227,7 @@ fn tail(log: &Path, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// The address in a line such as `listening setting="LISTEN" address=127.0.0.1:8080`.
+/// Returns the address in a line such as `listening setting="LISTEN" address=127.0.0.1:8080`.
 fn address(log: &str, setting: &str) -> Option<String> {
     let named = format!("setting=\"{setting}\" address=");
     let after = log.lines().find_map(|line| line.split_once(&named))?.1;

@@ -1,4 +1,4 @@
-//! Faults as a client meets them.
+//! Faults from a client's side.
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Waits until the log shows so many records: each is there from the time in its id on, seconds later.
+/// Waits until the log shows this many records: each is shown from the time in its id on, seconds later.
 async fn shown(world: &World, count: usize) -> Vec<Value> {
     let deadline = Instant::now() + BOUND;
     loop {
@@ -132,7 +132,7 @@ async fn one_record_is_returned_by_its_id_once_the_log_has_it() {
     .await;
     world.tenant.create_user("auth0|a", json!({})).unwrap();
     let log_id = world.tenant.logged()[0].log_id.clone();
-    // Not before the time in its id.
+    // The record is not shown before the time in its id.
     assert_eq!(world.get(&format!("/logs/{log_id}")).await.0, 404);
     let listed = shown(&world, 1).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The log stream as a webhook gets it.
+//! The log stream from a webhook's side.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// A webhook that keeps what it is sent and answers as it is told.
+/// A webhook that stores the deliveries and sends the requested responses.
 struct Webhook {
     url: String,
     got: Arc<Mutex<Vec<(HeaderMap, String)>>>,
@@ -57,7 +57,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         .unwrap_or_else(|_| panic!("not within {BOUND:?}: {what}"));
 }
 
-/// The records of a body in any of the three formats.
+/// Returns the records of a body in any of the three formats.
 fn records(body: &str) -> Vec<Value> {
     match serde_json::from_str(body) {
         Ok(Value::Array(records)) => records,
@@ -71,7 +71,7 @@ fn records(body: &str) -> Vec<Value> {
     }
 }
 
-/// Streams one record a body, and returns the `data` of all that were delivered.
+/// Streams one record per body, and returns the `data` of all delivered records.
 async fn streamed(world: &World, deeds: impl AsyncFnOnce()) -> Vec<Value> {
     let webhook = Webhook::start().await;
     world

@@ -13,6 +13,7 @@ mod deal;
 mod deeds;
 mod errors;
 mod faults;
+mod import;
 mod keys;
 mod limits;
 mod log_stream;
@@ -37,6 +38,7 @@ pub use assertion::PublicKey;
 pub use calls::{Actor, Call, Endpoint, Version};
 pub use errors::ApiError;
 pub use faults::{CallMatch, Fault};
+pub use import::UnusableUser;
 pub use limits::{Rate, RatePlan, ResetMeans};
 pub use log_stream::{Format, LogStream};
 pub use options::{Action, Client, ProfileLimit, Proof, TenantOptions};
@@ -88,14 +90,14 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Listens on a free port of 127.0.0.1; serves on the runtime it was started on.
+    /// Listens on 127.0.0.1; serves on the runtime it was started on.
     pub async fn start(options: TenantOptions) -> anyhow::Result<Self> {
         let factor = options.clock_factor;
         anyhow::ensure!(
             factor.is_finite() && factor > 0.0,
             "the clock factor must be above 0: {factor}"
         );
-        let listener = TcpListener::bind(("127.0.0.1", 0))
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .context("the tenant cannot listen")?;
         let address = listener.local_addr()?;

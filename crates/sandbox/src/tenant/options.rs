@@ -98,6 +98,8 @@ pub struct Action {
 pub struct TenantOptions {
     /// Its name, as records have it.
     pub name: String,
+    /// Where it listens on 127.0.0.1; 0: any free port.
+    pub port: u16,
     /// The clients it knows at first.
     pub clients: Vec<Client>,
     /// The only audience that gets tokens; `None` takes every one that ends in `/api/v2/`.
@@ -128,10 +130,11 @@ pub struct TenantOptions {
 }
 
 impl Default for TenantOptions {
-    /// No clients, no rate limit, no latency, tokens for a day.
+    /// Any free port, no clients, no rate limit, no latency, tokens for a day.
     fn default() -> Self {
         Self {
             name: "sandbox".into(),
+            port: 0,
             clients: vec![],
             audience: None,
             api: None,

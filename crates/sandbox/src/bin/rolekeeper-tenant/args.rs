@@ -40,7 +40,7 @@ pub(super) struct TenantArgs {
     /// Its secret
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_SECRET, value_parser = NonEmptyStringValueParser::new())]
     pub client_secret: String,
-    /// A scope of its tokens; repeat it for more. Without it: all that the tenant checks for users and logs
+    /// A scope of its tokens; repeat it for more. Without it: all on users, and read:logs
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
     /// Users to begin with: a JSON array, as the Management API returns it

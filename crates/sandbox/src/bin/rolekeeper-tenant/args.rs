@@ -1,14 +1,16 @@
 //! The flags, and the tenant they ask for.
 //!
-//! Owns their names, defaults and checks: what clap refuses, it refuses by the flag's name.
+//! Owns their names, defaults and checks, so that a value is refused by the flag's name. Must never start anything.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, Uri};
+use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Parser, ValueEnum};
-use rolekeeper_sandbox::tenant::{Client, LogStream, RatePlan, TenantOptions};
+use rolekeeper_sandbox::tenant::{Client, LogStream, TenantOptions};
+
+use super::plan::Plan;
 
 /// The secret when none is given. It guards nothing: the tenant listens on loopback and holds sample users.
 pub(super) const DEFAULT_SECRET: &str = "sandbox-secret";
@@ -69,21 +71,6 @@ pub(super) struct TenantArgs {
     pub seed: u64,
 }
 
-/// The plans whose limits the tenant knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Plan {
-    /// No limit, no headers
-    Unlimited,
-    /// 2 at once, 2 a second
-    Free,
-    /// Essentials and Professional: limits for reads, writes, deletes and logs
-    SelfService,
-    /// Enterprise, production: 50 at once, 16 a second
-    Enterprise,
-    /// Enterprise, not production: 10 at once, 2 a second
-    EnterpriseNonprod,
-}
-
 impl TenantArgs {
     pub(super) fn client(&self) -> Client {
         let client = Client::new(&self.client_id, &self.client_secret);
@@ -114,18 +101,6 @@ impl TenantArgs {
             seed: self.seed,
             ..LogStream::to(self.logs_to.as_ref()?, self.logs_token.as_ref()?)
         })
-    }
-}
-
-impl From<Plan> for RatePlan {
-    fn from(plan: Plan) -> Self {
-        match plan {
-            Plan::Unlimited => Self::Unlimited,
-            Plan::Free => Self::FREE,
-            Plan::SelfService => Self::SELF_SERVICE,
-            Plan::Enterprise => Self::ENTERPRISE,
-            Plan::EnterpriseNonprod => Self::ENTERPRISE_NONPROD,
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! every user is there, or leave anything behind.
 
 mod args;
+mod plan;
 mod report;
 mod users;
 
@@ -30,7 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: TenantArgs) -> Result<()> {
-    // Before anything starts, so that a signal at any time ends it in order.
+    // The handlers are set before anything starts, so that a signal at any time ends it in order.
     let (mut stop, mut end) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let users = args.users.as_deref().map_or_else(|| Ok(vec![]), users::read)?;
     let count = users.len();

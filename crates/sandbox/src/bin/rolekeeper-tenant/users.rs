@@ -1,6 +1,7 @@
 //! The file with users to begin with.
 //!
-//! Owns what is said about a file that cannot be used: which one, which entry, which field, and what to do.
+//! Owns the errors about a file that cannot be used: file, entry, field and way out. Must never judge a profile: the tenant
+//! does.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +33,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<Value>> {
     )
 }
 
-/// Puts every entry into the tenant. `file` is for the error.
+/// Puts every entry into the tenant; `file` is named by the error.
 pub(super) fn load(tenant: &Tenant, file: &Path, users: Vec<Value>) -> Result<()> {
     for (place, user) in users.into_iter().enumerate() {
         let id = user["user_id"]

@@ -84,16 +84,16 @@ impl Tenant {
     /// Deletes the user as a person in the Dashboard: records `sdu` and `sapi`. Returns false for an unknown user.
     pub fn delete_user(&self, user_id: &str) -> bool {
         let there = |state: &mut State, _| Ok(users_api::delete(&state.users, user_id).change);
-        self.change(Actor::Dashboard, there)
+        self.change::<ApiError>(Actor::Dashboard, there)
             .is_ok_and(|user| !user.is_null())
     }
 
-    /// Decides and commits under one lock; returns the user, or null without a change.
-    fn change(
+    /// Decides and commits under one lock; returns the user, or null if nothing was to change.
+    pub(super) fn change<E>(
         &self,
         by: Actor,
-        decide: impl FnOnce(&mut State, OffsetDateTime) -> Result<Option<Change>, ApiError>,
-    ) -> Result<Value, ApiError> {
+        decide: impl FnOnce(&mut State, OffsetDateTime) -> Result<Option<Change>, E>,
+    ) -> Result<Value, E> {
         let mut state = self.shared.lock();
         let now = crate::now();
         let Some(change) = decide(&mut state, now)? else {

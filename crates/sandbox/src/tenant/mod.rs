@@ -12,6 +12,7 @@ mod deal;
 mod deeds;
 mod errors;
 mod faults;
+mod import;
 mod keys;
 mod limits;
 mod log_stream;
@@ -36,6 +37,7 @@ pub use assertion::PublicKey;
 pub use calls::{Actor, Call, Endpoint, Version};
 pub use errors::ApiError;
 pub use faults::{CallMatch, Fault};
+pub use import::UnusableUser;
 pub use limits::{Rate, RatePlan, ResetMeans};
 pub use log_stream::{Format, LogStream};
 pub use options::{Action, Client, ProfileLimit, Proof, TenantOptions};
@@ -87,14 +89,14 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Starts a tenant on a free port of 127.0.0.1; it serves on the present runtime.
+    /// Starts a tenant on 127.0.0.1; it serves on the present runtime.
     pub async fn start(options: TenantOptions) -> anyhow::Result<Self> {
         let factor = options.clock_factor;
         anyhow::ensure!(
             factor.is_finite() && factor > 0.0,
             "the clock factor must be above 0: {factor}"
         );
-        let listener = TcpListener::bind(("127.0.0.1", 0))
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .context("the tenant cannot listen")?;
         let address = listener.local_addr()?;

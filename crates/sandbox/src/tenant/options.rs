@@ -98,6 +98,8 @@ pub struct Action {
 pub struct TenantOptions {
     /// Its name in log records.
     pub name: String,
+    /// Port on 127.0.0.1; 0 for any free one.
+    pub port: u16,
     /// The initial clients.
     pub clients: Vec<Client>,
     /// The only audience that gets tokens; `None` accepts every audience that ends in `/api/v2/`.
@@ -128,10 +130,11 @@ pub struct TenantOptions {
 }
 
 impl Default for TenantOptions {
-    /// Returns options without clients, rate limit and latency, with tokens for a day.
+    /// Returns options with any free port, without clients, rate limit and latency, with tokens for a day.
     fn default() -> Self {
         Self {
             name: "sandbox".into(),
+            port: 0,
             clients: vec![],
             audience: None,
             api: None,

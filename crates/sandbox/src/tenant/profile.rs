@@ -171,7 +171,7 @@ fn check_one((key, kind, value): (&String, Kind, &Value)) -> Result<(), ApiError
     }
 }
 
-fn type_name(value: &Value) -> &'static str {
+pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

@@ -407,7 +407,7 @@ async fn the_key_must_be_there_and_the_same() {
         erase(KEY).await.status.success(),
         "an unknown user can be erased, too"
     );
-    refused(&erase(OTHER_KEY).await, "another key");
+    refused(&erase(OTHER_KEY).await, "not the key");
     let record = json!({"type": "s", "user_id": ANN, "date": "2026-11-23T10:00:00.000Z"}).to_string();
     assert_eq!(worker.post_logs(LOG_TOKEN, record).await, Some(200));
     world

@@ -13,7 +13,7 @@ quick:
     cargo fmt
     SQLX_OFFLINE=true cargo clippy --all-targets -- -D warnings
     SQLX_OFFLINE=true cargo test --lib
-    SQLX_OFFLINE=true cargo test --test it floors
+    SQLX_OFFLINE=true cargo test --test it house::
 
 # Writes .sqlx after a query or a migration changed.
 prepare:

@@ -4,6 +4,13 @@
 //! fixed time, and never miss a worker's death.
 
 mod builder;
+pub(crate) mod data_api;
+pub(crate) mod events;
+pub(crate) mod nats_jwt;
+pub(crate) mod nats_options;
+pub(crate) mod oracle;
+pub(crate) mod pooler;
+pub(crate) mod proxy;
 mod publish;
 mod raw_publish;
 mod settled;
@@ -23,8 +30,8 @@ use rolekeeper_sandbox::tenant::{Endpoint, Tenant};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::oracle::Oracle;
-use crate::proxy::Proxy;
+use crate::world::oracle::Oracle;
+use crate::world::proxy::Proxy;
 pub(crate) use builder::{Builder, PASSWORD, roles};
 pub(crate) use tenant_side::gaps;
 pub(crate) use wait::poll;

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use super::{CLIENT, World};
-use crate::oracle::{self, Change, Expected, Playlist};
+use crate::world::oracle::{self, Change, Expected, Playlist};
 
 /// Number of differences to print; the first ones are enough.
 const SHOWN: usize = 12;

@@ -1,0 +1,683 @@
+//! Display names: the default for users without one, and requested names.
+
+use std::time::Duration;
+
+use rolekeeper::store::Store;
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{Call, CallMatch, Fault};
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+
+use crate::world::events::{plays, retraction};
+use crate::world::oracle::ROLE;
+use crate::world::{Builder, World, text};
+
+const ANN: &str = "auth0|ann";
+
+fn by_default() -> Builder {
+    World::builder().env("DEFAULT_DISPLAY_NAME", "user")
+}
+
+/// The database from the data API's side.
+pub(crate) fn store(world: &World) -> Store {
+    let url = world.db.connect_options().to_url_lossy().to_string();
+    Store::new(&url.clone().into(), &url.into()).expect("an address")
+}
+
+fn id(user: &str) -> UserId<'_> {
+    UserId::parse(user).expect("an id")
+}
+
+pub(crate) async fn wish(store: &Store, user: &str, name: &str) {
+    let name = DisplayName::parse(name).expect("a name");
+    store
+        .wish_display_name(&id(user), &name)
+        .await
+        .expect("Postgres responds");
+}
+
+async fn shown(store: &Store, user: &str) -> Option<String> {
+    store.display_name(&id(user)).await.expect("Postgres responds")
+}
+
+impl World {
+    fn metadata(&self, user: &str) -> Value {
+        self.tenant.user(user).unwrap_or_default()["user_metadata"].clone()
+    }
+
+    /// Bodies of the worker's writes to the user, oldest first.
+    fn writes_to(&self, user: &str) -> Vec<Value> {
+        let patch = |call: &Call| (call.endpoint == PatchUser).then(|| call.body.clone());
+        let calls = self.calls_of(user);
+        calls.iter().filter_map(patch).flatten().collect()
+    }
+
+    async fn done(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).await;
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    }
+
+    pub(crate) async fn is_named(&self, user: &str, name: &str) {
+        self.eventually("the name is written", async || {
+            self.metadata(user)["displayName"] == name
+        })
+        .await;
+    }
+
+    /// The same for a user whose last name was written less than a minute ago.
+    async fn is_named_a_minute_later(&self, user: &str, name: &str) {
+        let passes = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute';
+            UPDATE nominations SET due_at = now() WHERE urgency = 2 AND lease IS NULL AND due_at > now() + interval '2 seconds'";
+        self.eventually(&format!("{user} is named {name}"), async || {
+            let passed = sqlx::raw_sql(passes).execute(&self.db).await;
+            passed.expect("Postgres responds");
+            self.metadata(user)["displayName"] == name
+        })
+        .await;
+    }
+
+    async fn open_names(&self) -> Vec<Value> {
+        self.rows("SELECT user_id, wished, refused FROM display_names ORDER BY user_id")
+            .await
+    }
+}
+
+/// A seeded user with this `user_metadata`, and other data that no write may change.
+fn seed(world: &World, user: &str, metadata: &Value) {
+    let mut profile = json!({"app_metadata": {"roles": ["mentor"], "plan": "gold"}});
+    if !metadata.is_null() {
+        profile["user_metadata"] = metadata.clone();
+    }
+    world.tenant.seed_user(user, profile).expect("a user");
+}
+
+fn name_patch(name: &str) -> Value {
+    json!({"user_metadata": {"displayName": name}})
+}
+
+#[tokio::test]
+async fn who_has_no_name_gets_the_default_in_the_same_write_as_the_role() {
+    let world = by_default().start().await;
+    seed(&world, ANN, &json!({"color": "blue", "nested": {"a": [1]}}));
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser]);
+    let both = json!({"app_metadata": {"roles": ["mentor", ROLE]}, "user_metadata": {"displayName": "user"}});
+    assert_eq!(world.writes_to(ANN), [both]);
+    let metadata = json!({"color": "blue", "nested": {"a": [1]}, "displayName": "user"});
+    assert_eq!(world.metadata(ANN), metadata);
+
+    // The user is named once, and never again.
+    world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
+    world.settled().await;
+    let revoke = json!({"app_metadata": {"roles": ["mentor"]}});
+    assert_eq!(world.writes_to(ANN)[1..], [revoke]);
+    assert_eq!(world.metadata(ANN), metadata);
+    let by_default = world
+        .worker()
+        .count(r#"rolekeeper_display_names_written_total{by="default"}"#)
+        .await;
+    assert_eq!(by_default, Some(1));
+}
+
+#[tokio::test]
+async fn a_new_user_is_named_by_one_write_and_its_echo_costs_no_call() {
+    let world = by_default().start().await;
+    world.connect_log_stream().await;
+    let profile = json!({"app_metadata": {"roles": ["mentor"]}});
+    world.tenant.create_user(ANN, profile).expect("a user");
+    world.is_named(ANN, "user").await;
+    world.quiet().await;
+    assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser]);
+    assert_eq!(world.writes_to(ANN), [name_patch("user")]);
+    assert_eq!(world.roles(ANN), ["mentor"]);
+    assert!(world.audit_of(ANN).await.is_empty());
+    let writes = world.number("SELECT count(*) FROM profile_writes").await;
+    assert_eq!(writes, Some(0), "no write of roles");
+
+    // A write of both is also recorded in the tenant's log.
+    let bob = "auth0|bob";
+    seed(&world, bob, &Value::Null);
+    world.earn(bob, "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.endpoints_of(bob), [ReadUser, PatchUser]);
+}
+
+#[tokio::test]
+async fn whoever_has_anything_there_keeps_it() {
+    let world = by_default().start().await;
+    let kept = [
+        json!({"displayName": "Ann"}),
+        json!({"displayName": "user"}),
+        json!({"displayName": ""}),
+        json!({"displayName": 7, "color": "blue"}),
+        json!({"displayName": ["Ann"]}),
+        json!({"displayName": {"first": "Ann"}}),
+        json!({"displayName": false}),
+    ];
+    let nameless = [
+        Value::Null,
+        json!({}),
+        json!({"displayname": "Ann"}),
+        json!({"display": {"displayName": "Ann"}}),
+    ];
+    for (n, metadata) in kept.iter().chain(&nameless).enumerate() {
+        seed(&world, &format!("auth0|u{n}"), metadata);
+        world.earn(&format!("auth0|u{n}"), &format!("pl_{n}")).await;
+    }
+    world.settled().await;
+    for (n, before) in kept.iter().chain(&nameless).enumerate() {
+        let user = format!("auth0|u{n}");
+        let writes = world.writes_to(&user);
+        assert_eq!(writes.len(), 1, "{user}");
+        let named = writes[0].get("user_metadata");
+        if n < kept.len() {
+            assert_eq!((named, &world.metadata(&user)), (None, before), "{user}");
+        } else {
+            assert_eq!(named, Some(&json!({"displayName": "user"})), "{user}");
+            let mut after = before.as_object().cloned().unwrap_or_default();
+            after.insert("displayName".into(), "user".into());
+            assert_eq!(world.metadata(&user), Value::Object(after), "{user}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn l13_without_the_setting_nobody_is_named() {
+    let world = World::start().await;
+    seed(&world, ANN, &Value::Null);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.metadata(ANN), Value::Null);
+}
+
+#[tokio::test]
+async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
+    let world = by_default().start().await;
+    world.connect_log_stream().await;
+    let store = store(&world);
+    seed(&world, ANN, &json!({"color": "blue"}));
+    assert_eq!(shown(&store, ANN).await, None);
+    world.done(&["pause"]).await;
+    for n in 0..20 {
+        wish(&store, ANN, &format!("Ann {n}")).await;
+    }
+    assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann 19"));
+    let waiting = world
+        .worker()
+        .count(r#"rolekeeper_display_names{state="waiting"}"#)
+        .await;
+    assert_eq!((waiting, world.api_calls()), (Some(1), 0));
+    world.done(&["resume"]).await;
+    world.is_named(ANN, "Ann 19").await;
+    world.quiet().await;
+    assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser]);
+    assert_eq!(world.writes_to(ANN), [name_patch("Ann 19")]);
+    assert_eq!(
+        world.metadata(ANN),
+        json!({"color": "blue", "displayName": "Ann 19"})
+    );
+    assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann 19"));
+    assert!(world.open_names().await.is_empty());
+
+    // An unchanged name causes a read and no write.
+    wish(&store, ANN, "Ann 19").await;
+    world
+        .eventually("the request is applied", async || {
+            world.is_named_a_minute_later(ANN, "Ann 19").await;
+            world.open_names().await.is_empty()
+        })
+        .await;
+    world.quiet().await;
+    assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser, ReadUser]);
+    let wished = world
+        .worker()
+        .count(r#"rolekeeper_display_names_written_total{by="wished"}"#)
+        .await;
+    assert_eq!(wished, Some(1));
+}
+
+#[tokio::test]
+async fn a_wish_and_a_change_of_role_are_one_write_without_a_default() {
+    let world = by_default().start().await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    world.done(&["pause"]).await;
+    world.earn(ANN, "pl_1").await;
+    wish(&store, ANN, "Ann").await;
+    world
+        .eventually("the role is due", async || {
+            world
+                .number("SELECT count(*) FROM nominations WHERE urgency = 1")
+                .await
+                == Some(1)
+        })
+        .await;
+    world.done(&["resume"]).await;
+    world.settled().await;
+    let both = json!({"app_metadata": {"roles": ["mentor", ROLE]}, "user_metadata": {"displayName": "Ann"}});
+    assert_eq!(world.writes_to(ANN), [both]);
+    assert!(world.open_names().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_wish_comes_behind_grants_and_before_new_users() {
+    // One attempt at a time.
+    let world = World::builder()
+        .env("AUTH0_PLAN", "2:20")
+        .env("AUTH0_RESERVE", 0)
+        .start()
+        .await;
+    world.connect_log_stream().await;
+    let store = store(&world);
+    world.done(&["pause"]).await;
+    for n in 0..5 {
+        let profile = json!({"user_metadata": {"displayName": "new"}});
+        let user = format!("auth0|new{n}");
+        world.tenant.create_user(&user, profile).expect("a user");
+    }
+    world
+        .eventually("the new users are due", async || {
+            world.number("SELECT count(*) FROM nominations").await == Some(5)
+        })
+        .await;
+    seed(&world, ANN, &Value::Null);
+    wish(&store, ANN, "Ann").await;
+    seed(&world, "auth0|bob", &json!({"displayName": "Bob"}));
+    world.earn("auth0|bob", "pl_1").await;
+    world
+        .eventually("the grant is due", async || {
+            world.number("SELECT count(*) FROM nominations").await == Some(7)
+        })
+        .await;
+    world.done(&["resume"]).await;
+    world.settled().await;
+    let reads: Vec<String> = world
+        .tenant
+        .calls()
+        .into_iter()
+        .filter(|call| call.endpoint == ReadUser)
+        .filter_map(|call| call.user_id)
+        .collect();
+    assert_eq!(reads[0], "auth0|bob", "{reads:?}");
+    // Every fourth attempt leaves names to the end.
+    assert!(reads[1..3].contains(&ANN.to_owned()), "{reads:?}");
+    assert_eq!(reads.len(), 7, "{reads:?}");
+}
+
+#[tokio::test]
+async fn a_wish_made_while_an_older_one_is_written_is_written_too() {
+    let world = World::start().await;
+    let store = store(&world);
+    seed(&world, ANN, &json!({"displayName": "Old"}));
+    let slow = Fault::DelayedAnswer(Duration::from_millis(700));
+    world.tenant.fault_once(CallMatch::to(PatchUser), slow);
+    wish(&store, ANN, "First").await;
+    world.is_named(ANN, "First").await;
+    wish(&store, ANN, "Second").await;
+    assert_eq!(world.open_names().await.len(), 1, "the first has no response yet");
+    world.is_named_a_minute_later(ANN, "Second").await;
+    world.quiet().await;
+    assert_eq!(
+        world.endpoints_of(ANN),
+        [ReadUser, PatchUser, ReadUser, PatchUser]
+    );
+    assert!(world.open_names().await.is_empty());
+}
+
+#[tokio::test]
+async fn wishes_made_during_a_look_cost_no_further_look() {
+    let world = World::start().await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    world
+        .tenant
+        .fault_once(CallMatch::to(ReadUser), Fault::Delay(Duration::from_millis(700)));
+    wish(&store, ANN, "Ann 0").await;
+    world
+        .eventually("the attempt is in flight", async || {
+            let leased = "SELECT count(*) FROM nominations WHERE lease IS NOT NULL";
+            world.number(leased).await == Some(1)
+        })
+        .await;
+    for n in 1..10 {
+        wish(&store, ANN, &format!("Ann {n}")).await;
+    }
+    assert!(
+        world.endpoints_of(ANN).is_empty(),
+        "the profile is still being read"
+    );
+    world.is_named(ANN, "Ann 9").await;
+    world.quiet().await;
+    assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser]);
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_with_a_name_on_its_way_leaves_it_to_the_next() {
+    let world = World::builder().env("AUTH0_TIMEOUT_S", 3).start().await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    seed(&world, "auth0|bob", &Value::Null);
+    // One write is done and one is not when the worker dies.
+    let patch = |user| CallMatch::to(PatchUser).user(user);
+    world
+        .tenant
+        .fault_once(patch(ANN), Fault::DelayedAnswer(Duration::from_secs(5)));
+    world
+        .tenant
+        .fault_once(patch("auth0|bob"), Fault::Delay(Duration::from_secs(5)));
+    wish(&store, ANN, "Ann").await;
+    wish(&store, "auth0|bob", "Bob").await;
+    world.is_named(ANN, "Ann").await;
+    world
+        .eventually("both writes are sent", async || {
+            world.tenant.faults_waiting() == 0
+        })
+        .await;
+    world.worker().kill9().await;
+    assert_eq!(world.open_names().await.len(), 2);
+    // Later, after the end of the leases.
+    sqlx::query("UPDATE nominations SET lease_until = now()")
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    world.start_worker().await;
+    world.is_named("auth0|bob", "Bob").await;
+    world.quiet().await;
+    assert!(world.open_names().await.is_empty());
+    assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser, ReadUser]);
+}
+
+#[tokio::test]
+async fn a_name_whose_answer_is_lost_is_seen_and_not_sent_again() {
+    let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
+    let store = store(&world);
+    for (user, fault) in [(ANN, Fault::AppliedButUnanswered), ("auth0|bob", Fault::TornBody)] {
+        seed(&world, user, &Value::Null);
+        world
+            .tenant
+            .fault_once(CallMatch::to(PatchUser).user(user), fault);
+        wish(&store, user, "Sam").await;
+    }
+    world
+        .eventually("the requests are applied", async || {
+            world.open_names().await.is_empty()
+        })
+        .await;
+    world.quiet().await;
+    for user in [ANN, "auth0|bob"] {
+        assert_eq!(world.endpoints_of(user), [ReadUser, PatchUser, ReadUser]);
+        assert_eq!(world.metadata(user)["displayName"], "Sam");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
+    let world = World::start().await;
+    let store = store(&world);
+    seed(&world, ANN, &json!({"displayName": "Old"}));
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    world.done(&["pause"]).await;
+    world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
+    world
+        .eventually("the revoke is due", async || {
+            world
+                .number("SELECT count(*) FROM nominations WHERE urgency = 0")
+                .await
+                == Some(1)
+        })
+        .await;
+    wish(&store, ANN, "New").await;
+    world
+        .tenant
+        .fault_once(CallMatch::to(PatchUser), Fault::status(400));
+    world.done(&["resume"]).await;
+    world.settled().await;
+    assert_eq!(world.roles(ANN), ["mentor"]);
+    let writes = world.writes_to(ANN);
+    let without = json!({"app_metadata": {"roles": ["mentor"]}});
+    assert_eq!(writes.len(), 3, "{writes:?}");
+    assert_eq!(writes[1]["user_metadata"]["displayName"], "New");
+    assert_eq!(writes[2], without);
+    assert_eq!(shown(&store, ANN).await.as_deref(), Some("Old"));
+
+    // It waits for the operator, and delays nothing meanwhile.
+    let parked = world.done(&["parked", "--json"]).await;
+    assert!(
+        parked.contains("display name: ") && parked.contains("400"),
+        "{parked}"
+    );
+    let refused = r#"rolekeeper_display_names{state="refused"}"#;
+    assert_eq!(world.worker().count(refused).await, Some(1));
+    world.publish(&plays("again", "pl_1", 0..1)).await;
+    world.settled().await;
+    assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+    assert_eq!(world.writes_to(ANN).len(), 4);
+
+    let requeued = world.done(&["requeue", "--user", ANN]).await;
+    assert_eq!(requeued, "1 requeued\n");
+    world.is_named(ANN, "New").await;
+    world.quiet().await;
+    assert!(world.open_names().await.is_empty());
+    assert_eq!(world.done(&["parked"]).await, "no user is parked\n");
+}
+
+#[tokio::test]
+async fn a_refused_name_gives_way_to_the_next_wish_and_is_tried_again_after_a_day() {
+    let world = by_default().env("SWEEP_INTERVAL_S", 1).start().await;
+    let store = store(&world);
+    for user in [ANN, "auth0|bob", "auth0|eve"] {
+        seed(&world, user, &Value::Null);
+        world
+            .tenant
+            .fault_once(CallMatch::to(PatchUser).user(user), Fault::status(400));
+    }
+    wish(&store, ANN, "Bad").await;
+    wish(&store, "auth0|bob", "Later").await;
+    // The tenant refuses the default for Eve.
+    world.earn("auth0|eve", "pl_1").await;
+    world
+        .eventually("all three are refused", async || {
+            let refused = "SELECT count(*) FROM display_names WHERE refused IS NOT NULL";
+            world.number(refused).await == Some(3)
+        })
+        .await;
+    world.settled().await;
+    assert_eq!(world.metadata("auth0|eve"), Value::Null);
+    // The tenant would most likely refuse the default too.
+    assert_eq!(world.metadata("auth0|bob"), Value::Null);
+    wish(&store, ANN, "Good").await;
+    world.is_named_a_minute_later(ANN, "Good").await;
+    sqlx::query("UPDATE display_names SET refused_at = refused_at - interval '25 hours'")
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    world.is_named_a_minute_later("auth0|bob", "Later").await;
+    world
+        .eventually("nothing is left", async || world.open_names().await.is_empty())
+        .await;
+    world.quiet().await;
+    // Eve's own name is examined only when there is a reason for an attempt.
+    world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
+    world.settled().await;
+    assert_eq!(world.metadata("auth0|eve")["displayName"], "user");
+}
+
+#[tokio::test]
+async fn a_user_whose_roles_are_refused_too_is_parked() {
+    let world = by_default().start().await;
+    seed(&world, ANN, &Value::Null);
+    world
+        .tenant
+        .hold_fault(CallMatch::to(PatchUser), Fault::status(400));
+    world.earn(ANN, "pl_1").await;
+    world
+        .eventually("the user is parked", async || {
+            let parked = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
+            world.number(parked).await == Some(1)
+        })
+        .await;
+    assert_eq!(
+        world.endpoints_of(ANN),
+        [ReadUser, PatchUser, ReadUser, PatchUser]
+    );
+    world.tenant.clear_faults();
+    world.done(&["requeue", "--all"]).await;
+    world.settled().await;
+    assert_eq!(world.metadata(ANN)["displayName"], "user");
+}
+
+#[tokio::test]
+async fn in_shadow_mode_a_wish_stays_until_writes_are_on() {
+    let world = by_default().workers(0).env("SWEEP_INTERVAL_S", 1).start().await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    seed(&world, "auth0|bob", &Value::Null);
+    let shadow = world.start_worker_with(&[("AUTH0_WRITES", "off")]).await;
+    world.earn(ANN, "pl_1").await;
+    wish(&store, ANN, "Ann").await;
+    // Only a name request.
+    wish(&store, "auth0|bob", "Bob").await;
+    world.quiet().await;
+    assert_eq!((world.patches(), world.open_names().await.len()), (0, 2));
+    assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann"));
+    shadow.sigterm(Duration::from_secs(10)).await;
+    world.start_worker().await;
+    world
+        .eventually("both requests are applied", async || {
+            world.open_names().await.is_empty()
+        })
+        .await;
+    world.settled().await;
+    assert_eq!(world.metadata(ANN)["displayName"], "Ann");
+    assert_eq!(world.metadata("auth0|bob")["displayName"], "Bob");
+    assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+}
+
+#[tokio::test]
+async fn a_held_change_of_role_holds_back_no_wish() {
+    let world = World::builder()
+        .env("BRAKE_GRANTS", 0)
+        .env("BRAKE_GRANTS_SHARE", 0)
+        .start()
+        .await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_grants'";
+    let is_held = async || world.number(held).await == Some(1);
+    world.earn(ANN, "pl_1").await;
+    world.eventually("the grant is held", is_held).await;
+    wish(&store, ANN, "Ann").await;
+    world.is_named(ANN, "Ann").await;
+    world.eventually("the grant is held again", is_held).await;
+    assert_eq!(world.writes_to(ANN), [name_patch("Ann")]);
+    assert!(world.open_names().await.is_empty());
+    world.done(&["brake", "release", "grants"]).await;
+    world.settled().await;
+    assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+}
+
+#[tokio::test]
+async fn a_wish_of_a_user_who_is_gone_is_kept_and_not_sent() {
+    let world = World::start().await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    // The user is gone between read and write.
+    world
+        .tenant
+        .fault_once(CallMatch::to(PatchUser), Fault::Delay(Duration::from_millis(500)));
+    wish(&store, ANN, "Ann").await;
+    world
+        .eventually("the write is sent", async || world.tenant.faults_waiting() == 0)
+        .await;
+    assert!(world.tenant.delete_user(ANN));
+    wish(&store, "auth0|unknown", "Unknown").await;
+    world
+        .eventually("both users are marked", async || {
+            world.number("SELECT count(*) FROM gone_users").await == Some(2)
+        })
+        .await;
+    assert_eq!(world.endpoints_of("auth0|unknown"), [ReadUser]);
+    assert_eq!(world.open_names().await.len(), 2);
+    let gone = world
+        .number("SELECT count(*) FROM users WHERE gone_at IS NOT NULL")
+        .await;
+    // Neither has a local copy, and a tombstone belongs to a copy, or to the owner of a playlist.
+    assert_eq!(gone, Some(0));
+}
+
+#[tokio::test]
+async fn a_name_alone_is_no_race_for_roles() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    let store = store(&world);
+    seed(&world, ANN, &Value::Null);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    // Another client writes roles between our read and our write of the name.
+    world
+        .tenant
+        .fault_once(CallMatch::to(PatchUser), Fault::Delay(Duration::from_millis(700)));
+    wish(&store, ANN, "Ann").await;
+    world
+        .eventually("the write is sent", async || world.tenant.faults_waiting() == 0)
+        .await;
+    let theirs = json!({"app_metadata": {"roles": ["mentor", ROLE, "judge"]}});
+    world
+        .tenant
+        .edit_by_other_client("other", ANN, theirs)
+        .expect("a write");
+    world.is_named(ANN, "Ann").await;
+    world.quiet().await;
+    assert_eq!(world.roles(ANN), ["mentor", ROLE, "judge"]);
+    assert_eq!(world.number("SELECT count(*) FROM races").await, Some(0));
+    assert_eq!(world.writes_to(ANN)[1..], [name_patch("Ann")]);
+    // One attempt for their write, none for ours.
+    assert_eq!(
+        world.endpoints_of(ANN),
+        [ReadUser, PatchUser, ReadUser, PatchUser, ReadUser]
+    );
+}
+
+#[tokio::test]
+async fn a_wish_does_not_disturb_the_end_of_a_grace() {
+    let world = by_default().workers(0).start().await;
+    let store = store(&world);
+    seed(&world, ANN, &json!({"displayName": "Old"}));
+    let rules = rolekeeper_sandbox::servers::folder::Folder::new("rules").expect("a folder");
+    let path = rules.path().join("rules.toml");
+    let rule = "[[rule]]\nrole = \"playlist_editor\"\ngrant_at = 100\nrevoke_below = 100\ngrace = \"3s\"\n";
+    std::fs::write(&path, rule).expect("written");
+    let path = path.display().to_string();
+    world.start_worker_with(&[("RULES_FILE", &path)]).await;
+    world.earn(ANN, "pl_1").await;
+    world
+        .eventually("the role is there", async || world.roles(ANN) == ["mentor", ROLE])
+        .await;
+    world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
+    world
+        .eventually("the grace runs", async || {
+            world
+                .number("SELECT count(*) FROM nominations WHERE due_at > now() AND lease IS NULL")
+                .await
+                == Some(1)
+        })
+        .await;
+    wish(&store, ANN, "New").await;
+    world.is_named(ANN, "New").await;
+    assert_eq!(
+        world.roles(ANN),
+        ["mentor", ROLE],
+        "a name request does not end the grace"
+    );
+    world
+        .eventually("the role is revoked on time", async || {
+            world.roles(ANN) == ["mentor"]
+        })
+        .await;
+    assert_eq!(world.metadata(ANN)["displayName"], "New");
+}

@@ -1,0 +1,6 @@
+//! Writes of another client to the same roles at the same time.
+
+mod ends;
+mod forgeries;
+mod rules;
+mod writes;

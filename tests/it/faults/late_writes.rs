@@ -7,15 +7,15 @@ use rolekeeper_sandbox::traffic::management::Management;
 use rolekeeper_sandbox::traffic::others;
 use serde_json::json;
 
-use crate::operator::rules::many::{RulesFile, rule};
 use crate::world::events::{Sent, plays, retraction, saved};
 use crate::world::oracle::ROLE;
 use crate::world::proxy::Proxy;
-use crate::world::{CLIENT, Worker, World};
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{ANN, CLIENT, Worker, World};
 
-const ANN: &str = "auth0|ann";
 /// After every timeout of a frozen holder's session, and its lease.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
+
 /// The number of times that we left Ann with the role, or without it.
 fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());

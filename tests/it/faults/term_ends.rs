@@ -7,6 +7,7 @@ use crate::world::World;
 /// Commits of a claim wait for a lock of the test.
 const HOLD_CLAIMS: &str = "CREATE FUNCTION hold_claim() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock(18); RETURN NULL; END $$;
+
     CREATE CONSTRAINT TRIGGER hold_claim AFTER UPDATE OF lease ON nominations DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW WHEN (OLD.lease IS NULL AND NEW.lease IS NOT NULL) EXECUTE FUNCTION hold_claim()";
 const CLAIMING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted

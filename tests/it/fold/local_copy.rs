@@ -438,15 +438,11 @@ async fn a_profile_that_is_read_lands_in_the_copy_and_a_deletion_empties_it() {
     assert_eq!(world.number(whole).await, Some(1));
 
     assert!(world.tenant.delete_user("auth0|ann"));
-    world
-        .eventually("all is done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     let empty = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL AND profile IS NULL AND fields = '{}'";
     assert_eq!(world.number(empty).await, Some(1));
     world.tenant.create_user("auth0|ann", profile).expect("a sign-up");
-    world
-        .eventually("all is done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(
         (world.number(empty).await, value("email").await),
         (Some(0), json!("ann@example.com"))

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, SubjectTransform};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 use crate::world::events::{Sent, play, plays, poison, retraction, saved};
 use crate::world::{APP_EVENTS, World, text};
-use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 const LOSS: &str = "rolekeeper_stream_loss{stream=\"APP_EVENTS\"}";
 

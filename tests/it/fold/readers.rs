@@ -17,6 +17,7 @@ async fn consumers(world: &World) -> usize {
 /// A Postgres that is full at each move of a cursor, with a count of these failures.
 const FULL: &str = "
     CREATE SEQUENCE tries;
+
     CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN PERFORM nextval('tries'); RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
     CREATE TRIGGER full_disk BEFORE UPDATE ON stream_cursors FOR EACH ROW EXECUTE FUNCTION full_disk()";

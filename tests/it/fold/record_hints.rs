@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::world::events::{plays, saved};
-use crate::world::{LOG_TOKEN, World, size};
-
-const ANN: &str = "auth0|ann";
+use crate::world::{ANN, LOG_TOKEN, World, size};
 
 /// Posts records to the webhook, all in one body.
 async fn post(world: &World, records: &[Value]) {

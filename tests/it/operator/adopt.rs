@@ -170,9 +170,7 @@ async fn shadow_mode_decides_and_audits_and_writes_nothing_until_it_is_switched_
         .await;
     // Bob falls again: he has no role to revoke yet.
     world.publish(&[retraction("r", "bob-1", "bob")]).await;
-    world
-        .eventually("no user is due", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     let open = "SELECT count(*) FROM role_changes WHERE outcome IS DISTINCT FROM 'shadow'";
     assert_eq!(
         (world.calls_to(PatchUser), world.number(open).await),

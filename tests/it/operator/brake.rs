@@ -2,10 +2,10 @@
 
 use rolekeeper_sandbox::servers::folder::Folder;
 
-use crate::operator::rules::many::{RulesFile, rule};
 use crate::world::World;
 use crate::world::events::{Sent, play, plays, retraction, saved};
 use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
 
 /// Users held by a brake.
 const HELD: &str = "SELECT count(*) FROM nominations WHERE held LIKE 'brake%'";
@@ -53,32 +53,17 @@ async fn world(users: u32, env: &[(&str, &str)]) -> World {
     world
 }
 
-impl World {
-    /// Runs a command that must succeed; returns its output.
-    pub(crate) async fn told(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).await;
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {error}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
+/// Publishes while writes are paused, so that `due` users are queued before any attempt; then resumes.
+async fn publish_at_once(world: &World, events: &[Sent], due: i64) {
+    world.told(&["pause"]).await;
+    world.publish(events).await;
+    world.count_is("all of them wait", DUE, due).await;
+    world.told(&["resume"]).await;
+}
 
-    pub(crate) async fn count_is(&self, what: &str, query: &'static str, count: i64) {
-        self.eventually(what, async || self.number(query).await == Some(count))
-            .await;
-    }
-
-    /// Publishes while writes are paused, so that `due` users are queued before any attempt; then resumes.
-    async fn publish_at_once(&self, events: &[Sent], due: i64) {
-        self.told(&["pause"]).await;
-        self.publish(events).await;
-        self.count_is("all of them wait", DUE, due).await;
-        self.told(&["resume"]).await;
-    }
-
-    fn holders(&self, users: u32) -> usize {
-        let holds = |n: &u32| self.roles(&user(*n)).iter().any(|role| role == ROLE);
-        (0..users).filter(holds).count()
-    }
+fn holders(world: &World, users: u32) -> usize {
+    let holds = |n: &u32| world.roles(&user(*n)).iter().any(|role| role == ROLE);
+    (0..users).filter(holds).count()
 }
 
 #[tokio::test]
@@ -87,9 +72,9 @@ async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
     world.publish(&earned(12)).await;
     world.settled().await;
     let before = world.patches();
-    assert_eq!(world.holders(12), 12);
+    assert_eq!(holders(&world, 12), 12);
 
-    world.publish_at_once(&fallen(0..12), 12).await;
+    publish_at_once(&world, &fallen(0..12), 12).await;
     world.count_is("all are held", HELD, 12).await;
     let shown = world.told(&["brake", "--show", "2"]).await;
     assert!(
@@ -113,19 +98,19 @@ async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
     world.publish(&[play("again", "pl_0")]).await;
     world.count_is("one is up to date again", HELD, 11).await;
     world.count_is("no other user waits", DUE, 0).await;
-    assert_eq!((world.patches(), world.holders(12)), (before, 12));
+    assert_eq!((world.patches(), holders(&world, 12)), (before, 12));
 
     let released = world.told(&["brake", "release", "revokes"]).await;
     assert!(released.contains("11 users released"), "{released}");
     world.settled().await;
-    assert_eq!((world.patches(), world.holders(12)), (before + 11, 1));
+    assert_eq!((world.patches(), holders(&world, 12)), (before + 11, 1));
     let passed =
         "SELECT count(*) FROM role_changes WHERE released AND outcome = 'written' AND change = 'revoked'";
     assert_eq!(world.number(passed).await, Some(11));
     // These do not count towards the next one.
     world.publish(&[retraction("r-again", "p0-8", "pl_0")]).await;
     world.settled().await;
-    assert_eq!(world.holders(12), 0);
+    assert_eq!(holders(&world, 12), 0);
     let again = world.command(&["brake", "release", "revokes"]).await;
     assert!(!again.status.success(), "nothing is held");
 }
@@ -148,20 +133,22 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
     world.count_is("all are held", HELD, 12).await;
     // The other half of the change passes.
     assert_eq!(world.roles(&user(3)), ["mentor", ROLE, "starter"]);
-    assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
+    assert_eq!((world.patches(), holders(&world, 12)), (before + 12, 12));
 
     let dropped = world.told(&["brake", "drop", "revokes"]).await;
     assert!(dropped.contains("12 users dropped"), "{dropped}");
     world.count_is("no user is held", HELD, 0).await;
     world.count_is("no user waits", DUE, 0).await;
-    assert_eq!((world.patches(), world.holders(12)), (before + 12, 12));
+    assert_eq!((world.patches(), holders(&world, 12)), (before + 12, 12));
 
     // A sweep that finds the one user whose role it may revoke does not change the others.
     let adopt =
         "UPDATE assignments SET adopted = true WHERE user_id = 'auth0|u4' AND role = 'playlist_editor'";
     sqlx::query(adopt).execute(&world.db).await.expect("an update");
     world
-        .eventually("the sweep revokes it from one", async || world.holders(12) == 11)
+        .eventually("the sweep revokes it from one", async || {
+            holders(&world, 12) == 11
+        })
         .await;
     world.count_is("no user waits", DUE, 0).await;
     assert_eq!(world.patches(), before + 13);
@@ -184,7 +171,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     world.publish(&(0..500).flat_map(earn).collect::<Vec<_>>()).await;
     world
         .eventually_within(std::time::Duration::from_mins(1), "all are granted", async || {
-            world.holders(500) == 500
+            holders(&world, 500) == 500
         })
         .await;
     world.count_is("no user waits", DUE, 0).await;
@@ -205,7 +192,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
             world.number(HELD).await == Some(500)
         })
         .await;
-    assert_eq!((world.patches(), world.holders(500)), (patches, 500));
+    assert_eq!((world.patches(), holders(&world, 500)), (patches, 500));
     // Users who came after the brake had engaged cost no call.
     assert!(calls() - called <= 40, "{} calls", calls() - called);
     let said = worker.messages();
@@ -222,7 +209,7 @@ async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_
     world.told(&["brake", "release", "revokes"]).await;
     world.count_is("no user is held", HELD, 0).await;
     world.count_is("no user waits", DUE, 0).await;
-    assert_eq!((world.patches(), world.holders(500)), (patches, 500));
+    assert_eq!((world.patches(), holders(&world, 500)), (patches, 500));
 }
 
 /// A small tenant: the share alone would be two of thirty, the number ten.
@@ -236,22 +223,22 @@ async fn a_rule_typed_wrong_takes_no_role_of_a_small_tenant() {
     let path = wrong.path().display().to_string();
     world.told(&["rules", "apply", &path]).await;
     world.count_is("all are held", HELD, 30).await;
-    assert_eq!((world.patches(), world.holders(30)), (before, 30));
+    assert_eq!((world.patches(), holders(&world, 30)), (before, 30));
     // Ten per window need no operator.
     wrong.write(&rule(ROLE, 100, 100, ""));
     world.told(&["rules", "apply", &path]).await;
     world.told(&["brake", "release", "revokes"]).await;
     world.count_is("none is held", HELD, 0).await;
     world.settled().await;
-    world.publish_at_once(&fallen(0..10), 10).await;
+    publish_at_once(&world, &fallen(0..10), 10).await;
     world.settled().await;
-    assert_eq!((world.number(HELD).await, world.holders(30)), (Some(0), 20));
+    assert_eq!((world.number(HELD).await, holders(&world, 30)), (Some(0), 20));
 }
 
 #[tokio::test]
 async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     let world = world(9, &[("BRAKE_GRANTS", "3"), ("BRAKE_GRANTS_SHARE", "0.5")]).await;
-    world.publish_at_once(&earned(9), 9).await;
+    publish_at_once(&world, &earned(9), 9).await;
     world.count_is("all are held", HELD, 9).await;
     assert_eq!(world.patches(), 0);
     let shown = world.told(&["brake"]).await;
@@ -265,7 +252,7 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     let forgiven = "UPDATE assignments SET overruled = false WHERE user_id = 'auth0|u4'";
     sqlx::query(forgiven).execute(&world.db).await.expect("an update");
     world
-        .eventually("the sweep grants it to one", async || world.holders(9) == 1)
+        .eventually("the sweep grants it to one", async || holders(&world, 9) == 1)
         .await;
     // More plays do not earn it again; a fall below the threshold and a return do.
     world.publish(&[play("more", "pl_5")]).await;
@@ -280,7 +267,7 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
     world.publish(&[play("anew", "pl_6")]).await;
     world
         .eventually("it is granted to the user who earned it again", async || {
-            world.holders(9) == 2
+            holders(&world, 9) == 2
         })
         .await;
     world.count_is("no user waits", DUE, 0).await;
@@ -290,12 +277,12 @@ async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
 #[tokio::test]
 async fn released_grants_are_written() {
     let world = world(9, &[("BRAKE_GRANTS", "3"), ("BRAKE_GRANTS_SHARE", "0.5")]).await;
-    world.publish_at_once(&earned(9), 9).await;
+    publish_at_once(&world, &earned(9), 9).await;
     world.count_is("all are held", HELD, 9).await;
     assert_eq!(world.patches(), 0);
     world.told(&["brake", "release", "grants"]).await;
     world.settled().await;
-    assert_eq!((world.patches(), world.holders(9)), (9, 9));
+    assert_eq!((world.patches(), holders(&world, 9)), (9, 9));
 }
 
 #[tokio::test]
@@ -303,13 +290,13 @@ async fn below_the_share_nothing_is_held() {
     let world = world(8, &[("BRAKE_REVOKES", "2"), ("BRAKE_REVOKES_SHARE", "0.5")]).await;
     world.publish(&earned(8)).await;
     world.settled().await;
-    world.publish_at_once(&fallen(0..4), 4).await;
+    publish_at_once(&world, &fallen(0..4), 4).await;
     world.settled().await;
-    assert_eq!((world.number(HELD).await, world.holders(8)), (Some(0), 4));
+    assert_eq!((world.number(HELD).await, holders(&world, 8)), (Some(0), 4));
     // The fifth inside the window is more than half of the holders at its start.
     world.publish(&fallen(4..5)).await;
     world.count_is("the fifth is held", HELD, 1).await;
-    assert_eq!(world.holders(8), 4);
+    assert_eq!(holders(&world, 8), 4);
 }
 
 #[tokio::test]
@@ -317,12 +304,12 @@ async fn below_the_number_nothing_is_held() {
     let world = world(6, &[("BRAKE_REVOKES", "4"), ("BRAKE_REVOKES_SHARE", "0")]).await;
     world.publish(&earned(6)).await;
     world.settled().await;
-    world.publish_at_once(&fallen(0..4), 4).await;
+    publish_at_once(&world, &fallen(0..4), 4).await;
     world.settled().await;
-    assert_eq!((world.number(HELD).await, world.holders(6)), (Some(0), 2));
+    assert_eq!((world.number(HELD).await, holders(&world, 6)), (Some(0), 2));
     world.publish(&fallen(4..6)).await;
     world.count_is("the others are held", HELD, 2).await;
-    assert_eq!(world.holders(6), 2);
+    assert_eq!(holders(&world, 6), 2);
 }
 
 #[tokio::test]
@@ -350,7 +337,7 @@ async fn looks_at_once_do_not_slip_past_together() {
     gate.rollback().await.expect("an open gate");
     world.count_is("the rest is held", HELD, 9).await;
     world.count_is("no user waits", DUE, 0).await;
-    assert_eq!(world.holders(12), 9);
+    assert_eq!(holders(&world, 12), 9);
 }
 
 #[tokio::test]
@@ -375,9 +362,9 @@ async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
     let said = said.iter().filter(|line| line.contains("moving the tenant"));
     assert_eq!(said.count(), 1);
     assert_eq!(world.number(DUE).await, Some(3));
-    assert_eq!((world.api_calls(), world.holders(3)), (0, 0));
+    assert_eq!((world.api_calls(), holders(&world, 3)), (0, 0));
     world.told(&["resume"]).await;
     world.settled().await;
-    assert_eq!(world.holders(3), 3);
+    assert_eq!(holders(&world, 3), 3);
     assert!(worker.is_active("reconcile").await);
 }

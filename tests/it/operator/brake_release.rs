@@ -10,6 +10,7 @@ use crate::world::oracle::ROLE;
 
 /// Ann is held by the brake on revokes; Bob is in the queue.
 const HELD: &str = "UPDATE brakes SET engaged_at = now() WHERE change = 'revoked';
+
     INSERT INTO nominations (user_id, urgency, held) VALUES ('auth0|ann', 0, 'brake_revokes'), ('auth0|bob', 0, NULL)";
 const WAITING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

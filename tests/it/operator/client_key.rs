@@ -4,7 +4,7 @@
 //! Owns the keys of the tests, made by openssl as in Auth0's documentation. The tenant verifies the worker's signatures
 //! with code of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,64 +13,12 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rolekeeper::auth0::{self, CallError, ClientOptions, Profile, Reader};
 use rolekeeper::config::{ClientCredential, ClientKey};
 use rolekeeper_domain::ids::UserId;
-use rolekeeper_sandbox::tenant::{Client, Endpoint, PublicKey, Tenant, TenantOptions};
+use rolekeeper_sandbox::tenant::{Client, Endpoint, Tenant, TenantOptions};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::world::key_pair::{KeyPair, openssl, path};
 
 const USER: &str = "auth0|abc";
-
-/// A pair of RSA keys in a folder of their own.
-pub(crate) struct KeyPair {
-    folder: TempDir,
-    pub(crate) public_pem: String,
-}
-
-impl KeyPair {
-    pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let private = folder.path().join("key.pem");
-        openssl(&["genrsa", "-out", path(&private), "2048"]);
-        let public_pem = openssl(&["rsa", "-in", path(&private), "-outform", "PEM", "-pubout"]);
-        Self { folder, public_pem }
-    }
-
-    /// PKCS#8, as openssl writes it by default.
-    pub(crate) fn file(&self) -> PathBuf {
-        self.folder.path().join("key.pem")
-    }
-
-    fn pkcs1_file(&self) -> PathBuf {
-        let file = self.folder.path().join("pkcs1.pem");
-        openssl(&[
-            "rsa",
-            "-in",
-            path(&self.file()),
-            "-traditional",
-            "-out",
-            path(&file),
-        ]);
-        file
-    }
-
-    pub(crate) fn public(&self) -> PublicKey {
-        PublicKey::from_pem(&self.public_pem, "key-1").unwrap()
-    }
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn openssl(arguments: &[&str]) -> String {
-    let output = Command::new("openssl").args(arguments).output();
-    let output = output.expect("openssl, which `deploy/install.sh test` installs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
 
 async fn tenant(options: TenantOptions) -> Tenant {
     let tenant = Tenant::start(TenantOptions { tls: true, ..options })

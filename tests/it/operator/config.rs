@@ -18,7 +18,6 @@ const GOOD: [(&str, &str); 8] = [
     ("LISTEN", "127.0.0.1:0"),
     ("OPS_LISTEN", "127.0.0.1:0"),
 ];
-
 /// Setting, its wrong value, and a part of the expected fault.
 const WRONG: [(&str, &str, &str); 45] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),

@@ -7,87 +7,12 @@ use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
+use crate::world::erasure::{ANN, BOB, KEY, erase, lived_in, named, world};
 use crate::world::events::{plays, saved};
-use crate::world::{Builder, LOG_TOKEN, World, text};
+use crate::world::{LOG_TOKEN, World, text};
 
-pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
-/// The id that must not be found afterwards; the part after the bar identifies the user as well as the whole.
-pub(crate) const ANN: &str = "auth0|6132829445244d0069782a78";
-const BARE: &str = "6132829445244d0069782a78";
-const BOB: &str = "auth0|bob";
-
-fn world() -> Builder {
-    World::builder()
-        .env("ERASURE_KEY", KEY)
-        .env("SWEEP_INTERVAL_S", 1)
-}
-
-/// Counts the rows of each table that name the user: every table, every column, also inside bytes.
-pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
-    let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
-    let tables = sqlx::query(tables)
-        .fetch_all(&world.db)
-        .await
-        .expect("Postgres responds");
-    let mut named = BTreeMap::new();
-    for table in &tables {
-        let table: &str = table.get(0);
-        let query = format!(
-            "SELECT count(*) FROM \"{table}\" AS t
-             WHERE t::text LIKE '%' || $1 || '%' OR t::text LIKE '%' || encode(convert_to($1, 'UTF8'), 'hex') || '%'"
-        );
-        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(BARE);
-        let count: i64 = count.fetch_one(&world.db).await.expect("Postgres responds");
-        if count > 0 {
-            named.insert(table.to_owned(), count);
-        }
-    }
-    named
-}
-
-async fn quiet(world: &World) {
-    world
-        .eventually("all is done", async || world.is_quiet().await)
-        .await;
-}
-
-async fn erase(world: &World) -> Output {
-    let output = world.command(&["erase", ANN]).await;
-    assert!(output.status.success(), "{}", text(&output));
-    output
-}
-
-/// Ann and Bob have used every feature, and another client sent broken records about Ann.
-async fn lived_in() -> World {
-    let world = world().start().await;
-    world.connect_log_stream().await;
-    for (user, playlist) in [(ANN, "pl_ann"), (BOB, "pl_bob")] {
-        let profile =
-            json!({"email": format!("{playlist}@example.com"), "app_metadata": {"roles": ["mentor"]}});
-        world.tenant.create_user(user, profile).expect("a sign-up");
-        world.earn(user, playlist).await;
-        world.settled().await;
-        world.tenant.login(user).expect("a login");
-        let theirs = json!({"app_metadata": {"roles": ["mentor", "playlist_editor", "guest"]}});
-        world
-            .tenant
-            .edit_by_other_client("crm", user, theirs)
-            .expect("an edit");
-        world.settled().await;
-    }
-    let rubbish = saved("bad-1", "pl_ann", ANN)
-        .with("name", "x".repeat(300))
-        .poisoned("bad_value");
-    world.publish(&[rubbish]).await;
-    let path = format!("/api/v2/users/auth0%7C{BARE}");
-    let unreadable = json!({"type": 5, "details": {"request": {"path": path}}}).to_string();
-    assert_eq!(world.worker().post_logs(LOG_TOKEN, unreadable).await, Some(200));
-    quiet(&world).await;
-    world
-}
 
 #[tokio::test]
 async fn nothing_of_an_erased_person_is_left_or_comes_back() {
@@ -132,14 +57,14 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         .tenant
         .edit_by_other_client("crm", ANN, json!({"app_metadata": {"roles": []}}))
         .expect("an edit");
-    quiet(&world).await;
+    world.quiet().await;
     assert!(world.tenant.delete_user(ANN));
-    quiet(&world).await;
+    world.quiet().await;
     world
         .tenant
         .create_user(ANN, json!({"email": "ann@example.com"}))
         .expect("a sign-up");
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(named(&world).await, BTreeMap::new());
     assert_eq!(world.calls_of(ANN).len(), calls, "no call is made for her");
     let worker = world.worker();
@@ -163,7 +88,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         .command(&["adopt", "--role", "playlist_editor", "--user", ANN])
         .await;
     assert!(adopted.status.success(), "{}", text(&adopted));
-    quiet(&world).await;
+    world.quiet().await;
     world
         .eventually("it is gone again", async || named(&world).await.is_empty())
         .await;
@@ -174,7 +99,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
     let mut next = vec![saved("next", "pl_ann", BOB)];
     next.extend(plays("next", "pl_ann", 0..5));
     world.publish(&next).await;
-    quiet(&world).await;
+    world.quiet().await;
     let next = "SELECT plays FROM playlists WHERE playlist_id = 'pl_ann' AND NOT deleted";
     assert_eq!(world.number(next).await, Some(5));
     assert!(text(&erase(&world).await).contains("erased again"));
@@ -227,7 +152,7 @@ async fn erased_during(endpoint: Endpoint) {
     );
     assert_eq!(named(&world).await, BTreeMap::new());
     world.start_worker().await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(named(&world).await, BTreeMap::new());
 }
 
@@ -285,7 +210,7 @@ async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
         erased.store(true, Ordering::Relaxed);
     };
     let (rounds, ()) = tokio::join!(sending, erasing);
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(named(&world).await, BTreeMap::new());
     assert_eq!(
         world.number("SELECT count(*) FROM users").await,
@@ -428,7 +353,7 @@ async fn the_key_must_be_there_and_the_same() {
     }
     worker.kill9().await;
     world.start_worker_with(&[("ERASURE_KEY", KEY)]).await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(named(&world).await, BTreeMap::new());
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use crate::operator::erase::{ANN, KEY};
+use crate::world::erasure::{ANN, KEY};
 use crate::world::events::{play, plays, saved};
 use crate::world::oracle::ROLE;
 use crate::world::{World, text};

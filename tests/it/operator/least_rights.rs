@@ -8,12 +8,10 @@ use async_nats::jetstream::{self, consumer};
 use futures_util::StreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::operator::erase::KEY;
+use crate::world::erasure::KEY;
 use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
-use crate::world::{PASSWORD, World, roles};
-
-const ANN: &str = "auth0|ann";
+use crate::world::{ANN, PASSWORD, World, roles};
 
 /// Postgres' error for the running role; empty on success.
 async fn refusal(run: &mut PgConnection, statement: &'static str) -> String {
@@ -59,9 +57,7 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
     ] {
         world.told(command).await;
     }
-    world
-        .eventually("all is done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     world.told(&["erase", ANN]).await;
     let named = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%'";
     assert_eq!(world.number(named).await, Some(1));

@@ -20,7 +20,6 @@ const SECRETS: [&str; 9] = [
 ];
 /// Settings with a similar name that hold no secret.
 const NONE: [&str; 3] = ["AUTH0_CLIENT_KEY_ID", "API_KEYS_COOL_DOWN_S", "NATS_TLS"];
-
 const ERASURE_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// Names of settings in a help text, each with the rest of its line.

@@ -28,9 +28,7 @@ async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), 
     let worker = world.worker();
     world.note_attempts().await;
     world.earn("auth0|none", "pl_none").await;
-    world
-        .eventually("a token is there", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     breaks(&world);
     twenty_earn(&world, "ann").await;
     world

@@ -8,19 +8,12 @@ use serde_json::json;
 
 use crate::world::events::{play, plays, retraction, saved};
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World};
+use crate::world::{ANN, CLIENT, LOG_TOKEN, World};
 
-const ANN: &str = "auth0|ann";
 const CRM: &str = "crm";
 
 fn patches() -> CallMatch {
     CallMatch::to(Endpoint::PatchUser).client(CLIENT)
-}
-
-async fn quiet(world: &World) {
-    world
-        .eventually("all is folded and confirmed", async || world.is_quiet().await)
-        .await;
 }
 
 fn edit(world: &World, roles: &[&str]) {
@@ -41,7 +34,7 @@ async fn f47_revived(fault: Fault) {
         .await;
     world.seed_user(ANN, &["base"]);
     world.earn(ANN, "pl_1").await;
-    quiet(&world).await;
+    world.quiet().await;
     world.tenant.fault_once(patches(), fault);
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
@@ -49,12 +42,12 @@ async fn f47_revived(fault: Fault) {
             world.roles(ANN) == ["base"]
         })
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     let open = "SELECT count(*) FROM profile_writes WHERE completed_at IS NULL AND to_jsonb(profile_writes) ->> 'closed' IS NULL";
     let left_open = world.number(open).await;
     world.connect_log_stream().await;
     edit(&world, &["base", "admin"]);
-    quiet(&world).await;
+    world.quiet().await;
     world.tenant.silence(true);
     edit(&world, &["base"]);
     world.publish(&[play("again", "pl_1")]).await;
@@ -63,7 +56,7 @@ async fn f47_revived(fault: Fault) {
             world.roles(ANN).contains(&ROLE.to_owned())
         })
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["base", ROLE], "admin was removed on purpose");
     assert_eq!(left_open, Some(0));
 }
@@ -108,7 +101,7 @@ async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
     unanswered(&world, "3 days").await;
     edit(&world, &["base", ROLE]);
     world.start_worker().await;
-    quiet(&world).await;
+    world.quiet().await;
     let completed = "SELECT count(*) FROM profile_writes WHERE completed_at IS NOT NULL";
     assert_eq!(
         world.number(completed).await,
@@ -123,7 +116,7 @@ async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     world.seed_user(ANN, &["base"]);
     world.earn(ANN, "pl_1").await;
-    quiet(&world).await;
+    world.quiet().await;
     // Records arrive after the attempt that follows the settle delay of three seconds.
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     let delay = Duration::from_millis(4_500)..=Duration::from_millis(4_500);
@@ -138,7 +131,7 @@ async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
         .eventually("the revoke is done", async || world.roles(ANN) == ["base"])
         .await;
     edit(&world, &["base", "vip"]);
-    quiet(&world).await;
+    world.quiet().await;
     let changes: Vec<String> = world
         .audit_of(ANN)
         .await
@@ -184,7 +177,7 @@ async fn a_change_has_one_row_although_workers_clocks_differ() {
         .await
         .expect("Postgres responds");
     world.start_worker().await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["base", ROLE]);
     let due = "UPDATE assignments SET verified_at = NULL";
     let reads = world.calls_to(Endpoint::ReadUser);
@@ -199,6 +192,6 @@ async fn a_change_has_one_row_although_workers_clocks_differ() {
             async || world.calls_to(Endpoint::ReadUser) > reads,
         )
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.audit_of(ANN).await.len(), 1);
 }

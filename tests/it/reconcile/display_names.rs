@@ -2,101 +2,14 @@
 
 use std::time::Duration;
 
-use rolekeeper::store::Store;
-use rolekeeper_domain::display_name::DisplayName;
-use rolekeeper_domain::ids::UserId;
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper_sandbox::tenant::{Call, CallMatch, Fault};
+use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
-use sqlx::ConnectOptions as _;
 
 use crate::world::events::{plays, retraction};
+use crate::world::names::{by_default, name_patch, seed, shown, store, wish};
 use crate::world::oracle::ROLE;
-use crate::world::{Builder, World, text};
-
-const ANN: &str = "auth0|ann";
-
-fn by_default() -> Builder {
-    World::builder().env("DEFAULT_DISPLAY_NAME", "user")
-}
-
-/// The database from the data API's side.
-pub(crate) fn store(world: &World) -> Store {
-    let url = world.db.connect_options().to_url_lossy().to_string();
-    Store::new(&url.clone().into(), &url.into()).expect("an address")
-}
-
-fn id(user: &str) -> UserId<'_> {
-    UserId::parse(user).expect("an id")
-}
-
-pub(crate) async fn wish(store: &Store, user: &str, name: &str) {
-    let name = DisplayName::parse(name).expect("a name");
-    store
-        .wish_display_name(&id(user), &name)
-        .await
-        .expect("Postgres responds");
-}
-
-async fn shown(store: &Store, user: &str) -> Option<String> {
-    store.display_name(&id(user)).await.expect("Postgres responds")
-}
-
-impl World {
-    fn metadata(&self, user: &str) -> Value {
-        self.tenant.user(user).unwrap_or_default()["user_metadata"].clone()
-    }
-
-    /// Bodies of the worker's writes to the user, oldest first.
-    fn writes_to(&self, user: &str) -> Vec<Value> {
-        let patch = |call: &Call| (call.endpoint == PatchUser).then(|| call.body.clone());
-        let calls = self.calls_of(user);
-        calls.iter().filter_map(patch).flatten().collect()
-    }
-
-    async fn done(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).await;
-        assert!(output.status.success(), "{}", text(&output));
-        text(&output)
-    }
-
-    pub(crate) async fn is_named(&self, user: &str, name: &str) {
-        self.eventually("the name is written", async || {
-            self.metadata(user)["displayName"] == name
-        })
-        .await;
-    }
-
-    /// The same for a user whose last name was written less than a minute ago.
-    async fn is_named_a_minute_later(&self, user: &str, name: &str) {
-        let passes = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute';
-            UPDATE nominations SET due_at = now() WHERE urgency = 2 AND lease IS NULL AND due_at > now() + interval '2 seconds'";
-        self.eventually(&format!("{user} is named {name}"), async || {
-            let passed = sqlx::raw_sql(passes).execute(&self.db).await;
-            passed.expect("Postgres responds");
-            self.metadata(user)["displayName"] == name
-        })
-        .await;
-    }
-
-    async fn open_names(&self) -> Vec<Value> {
-        self.rows("SELECT user_id, wished, refused FROM display_names ORDER BY user_id")
-            .await
-    }
-}
-
-/// A seeded user with this `user_metadata`, and other data that no write may change.
-fn seed(world: &World, user: &str, metadata: &Value) {
-    let mut profile = json!({"app_metadata": {"roles": ["mentor"], "plan": "gold"}});
-    if !metadata.is_null() {
-        profile["user_metadata"] = metadata.clone();
-    }
-    world.tenant.seed_user(user, profile).expect("a user");
-}
-
-fn name_patch(name: &str) -> Value {
-    json!({"user_metadata": {"displayName": name}})
-}
+use crate::world::{ANN, World};
 
 #[tokio::test]
 async fn who_has_no_name_gets_the_default_in_the_same_write_as_the_role() {
@@ -201,7 +114,7 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
     let store = store(&world);
     seed(&world, ANN, &json!({"color": "blue"}));
     assert_eq!(shown(&store, ANN).await, None);
-    world.done(&["pause"]).await;
+    world.told(&["pause"]).await;
     for n in 0..20 {
         wish(&store, ANN, &format!("Ann {n}")).await;
     }
@@ -211,7 +124,7 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
         .count(r#"rolekeeper_display_names{state="waiting"}"#)
         .await;
     assert_eq!((waiting, world.api_calls()), (Some(1), 0));
-    world.done(&["resume"]).await;
+    world.told(&["resume"]).await;
     world.is_named(ANN, "Ann 19").await;
     world.quiet().await;
     assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser]);
@@ -245,7 +158,7 @@ async fn a_wish_and_a_change_of_role_are_one_write_without_a_default() {
     let world = by_default().start().await;
     let store = store(&world);
     seed(&world, ANN, &Value::Null);
-    world.done(&["pause"]).await;
+    world.told(&["pause"]).await;
     world.earn(ANN, "pl_1").await;
     wish(&store, ANN, "Ann").await;
     world
@@ -256,7 +169,7 @@ async fn a_wish_and_a_change_of_role_are_one_write_without_a_default() {
                 == Some(1)
         })
         .await;
-    world.done(&["resume"]).await;
+    world.told(&["resume"]).await;
     world.settled().await;
     let both = json!({"app_metadata": {"roles": ["mentor", ROLE]}, "user_metadata": {"displayName": "Ann"}});
     assert_eq!(world.writes_to(ANN), [both]);
@@ -273,7 +186,7 @@ async fn a_wish_comes_behind_grants_and_before_new_users() {
         .await;
     world.connect_log_stream().await;
     let store = store(&world);
-    world.done(&["pause"]).await;
+    world.told(&["pause"]).await;
     for n in 0..5 {
         let profile = json!({"user_metadata": {"displayName": "new"}});
         let user = format!("auth0|new{n}");
@@ -293,7 +206,7 @@ async fn a_wish_comes_behind_grants_and_before_new_users() {
             world.number("SELECT count(*) FROM nominations").await == Some(7)
         })
         .await;
-    world.done(&["resume"]).await;
+    world.told(&["resume"]).await;
     world.settled().await;
     let reads: Vec<String> = world
         .tenant
@@ -421,7 +334,7 @@ async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
     seed(&world, ANN, &json!({"displayName": "Old"}));
     world.earn(ANN, "pl_1").await;
     world.settled().await;
-    world.done(&["pause"]).await;
+    world.told(&["pause"]).await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world
         .eventually("the revoke is due", async || {
@@ -435,7 +348,7 @@ async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
     world
         .tenant
         .fault_once(CallMatch::to(PatchUser), Fault::status(400));
-    world.done(&["resume"]).await;
+    world.told(&["resume"]).await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor"]);
     let writes = world.writes_to(ANN);
@@ -446,7 +359,7 @@ async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
     assert_eq!(shown(&store, ANN).await.as_deref(), Some("Old"));
 
     // It waits for the operator, and delays nothing meanwhile.
-    let parked = world.done(&["parked", "--json"]).await;
+    let parked = world.told(&["parked", "--json"]).await;
     assert!(
         parked.contains("display name: ") && parked.contains("400"),
         "{parked}"
@@ -458,12 +371,12 @@ async fn a_name_that_auth0_refuses_is_shown_and_kept_and_holds_back_no_role() {
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
     assert_eq!(world.writes_to(ANN).len(), 4);
 
-    let requeued = world.done(&["requeue", "--user", ANN]).await;
+    let requeued = world.told(&["requeue", "--user", ANN]).await;
     assert_eq!(requeued, "1 requeued\n");
     world.is_named(ANN, "New").await;
     world.quiet().await;
     assert!(world.open_names().await.is_empty());
-    assert_eq!(world.done(&["parked"]).await, "no user is parked\n");
+    assert_eq!(world.told(&["parked"]).await, "no user is parked\n");
 }
 
 #[tokio::test]
@@ -526,7 +439,7 @@ async fn a_user_whose_roles_are_refused_too_is_parked() {
         [ReadUser, PatchUser, ReadUser, PatchUser]
     );
     world.tenant.clear_faults();
-    world.done(&["requeue", "--all"]).await;
+    world.told(&["requeue", "--all"]).await;
     world.settled().await;
     assert_eq!(world.metadata(ANN)["displayName"], "user");
 }
@@ -576,7 +489,7 @@ async fn a_held_change_of_role_holds_back_no_wish() {
     world.eventually("the grant is held again", is_held).await;
     assert_eq!(world.writes_to(ANN), [name_patch("Ann")]);
     assert!(world.open_names().await.is_empty());
-    world.done(&["brake", "release", "grants"]).await;
+    world.told(&["brake", "release", "grants"]).await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
 }

@@ -4,9 +4,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use serde_json::{Value, json};
 
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, World};
-
-const ANN: &str = "auth0|ann";
+use crate::world::{ANN, CLIENT, World};
 
 async fn changes(world: &World) -> Vec<Value> {
     let rows = "SELECT change, outcome, client_id FROM role_changes ORDER BY decided_at, change_id";
@@ -35,9 +33,7 @@ async fn what_another_client_gives_and_takes_has_rows() {
     world
         .eventually("it is requeued", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
-    world
-        .eventually("all is folded", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     let taken = json!(["taken", "answered", "crm"]);
     let granted = json!(["granted", "written", null]);
     assert_eq!(changes(&world).await, [granted.clone(), taken, granted]);
@@ -63,9 +59,7 @@ async fn a_role_given_by_hand_while_ours_was_refused_is_not_ours() {
         })
         .await;
     edit(&world, &["mentor", ROLE]);
-    world
-        .eventually("all is folded", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(changes(&world).await, [json!(["granted", "superseded", null])]);
     let announced = "SELECT count(*) FROM role_changes WHERE announced_at IS NOT NULL";
     assert_eq!(world.number(announced).await, Some(0), "we did not grant it");

@@ -129,9 +129,7 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
         .execute(&world.db)
         .await
         .expect("Postgres responds");
-    world
-        .eventually("all is judged", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     only_ours(&world);
     let asked = world.number("SELECT count(*) FROM foreign_writes WHERE verdict IN ('unknown', 'differs')");
     assert_eq!(asked.await, Some(5), "no other record costs a call");

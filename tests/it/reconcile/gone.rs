@@ -166,9 +166,7 @@ async fn f48_a_new_account_under_an_old_id_inherits_nothing() {
             world.number(seen).await == Some(1)
         })
         .await;
-    world
-        .eventually("all is done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(
         (world.number(MARKS).await, world.roles("auth0|ann")),
         (Some(0), vec![ROLE.to_owned()])

@@ -7,12 +7,11 @@ use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper_sandbox::tenant::{CallMatch, Client, Fault, ProfileLimit, TenantOptions};
 use serde_json::{Value, json};
 
-use crate::reconcile::display_names::{store, wish};
 use crate::world::events::{play, retraction};
+use crate::world::names::{store, wish};
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, World};
+use crate::world::{ANN, CLIENT, World};
 
-const ANN: &str = "auth0|ann";
 const LONG_NAME: &str = "A name that does not fit into the profile of Ann";
 const PAUSED: &str = "rolekeeper_reconcile_paused";
 const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";

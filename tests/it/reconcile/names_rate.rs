@@ -2,10 +2,8 @@
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 
-use crate::reconcile::display_names::{store, wish};
-use crate::world::World;
-
-const ANN: &str = "auth0|ann";
+use crate::world::names::{store, wish};
+use crate::world::{ANN, World};
 
 async fn run(world: &World, statement: &'static str) {
     let run = sqlx::raw_sql(statement).execute(&world.db);

@@ -46,7 +46,7 @@ async fn up_and_down(world: &World, cases: &[Case]) {
             .publish(&plays(&format!("p{n}"), &format!("pl_{n}"), 0..100))
             .await;
     }
-    quiet(world).await;
+    world.quiet().await;
     for case in cases {
         let (with, _) = with_and_without(case);
         check(world, case, with).await;
@@ -55,18 +55,12 @@ async fn up_and_down(world: &World, cases: &[Case]) {
         let one = retraction(&format!("r{n}"), &format!("p{n}-3"), &format!("pl_{n}"));
         world.publish(&[one]).await;
     }
-    quiet(world).await;
+    world.quiet().await;
     for case in cases {
         let (_, without) = with_and_without(case);
         check(world, case, without).await;
     }
     assert!(world.idle_writes().is_empty(), "{:?}", world.idle_writes());
-}
-
-async fn quiet(world: &World) {
-    world
-        .eventually("no user is due", async || world.is_quiet().await)
-        .await;
 }
 
 /// Roles of the user at the threshold and below it.
@@ -149,7 +143,7 @@ async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile()
     world.connect_log_stream().await;
     seed(&world, 0, json!({"app_metadata": {"roles": "mentor"}})).await;
     world.publish(&plays("p", "pl_0", 0..100)).await;
-    quiet(&world).await;
+    world.quiet().await;
     let worker = world.worker();
     assert_eq!(
         worker.count(r#"rolekeeper_nominations{state="parked"}"#).await,
@@ -162,7 +156,7 @@ async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile()
             crate::world::events::play("q", "pl_0"),
         ])
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.calls_of("auth0|u0").len(), 1);
     let mended = json!({"app_metadata": {"roles": ["mentor"]}});
     world.tenant.dashboard_edit("auth0|u0", mended).expect("an edit");
@@ -188,7 +182,7 @@ async fn a_profile_that_auth0_finds_too_large_is_parked_with_its_reason() {
             .publish(&plays(&format!("p{n}"), &format!("pl_{n}"), 0..100))
             .await;
     }
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(&warned.user), ["mentor", ROLE]);
     assert_eq!(world.roles(&refused.user), ["mentor"]);
     let parked = world

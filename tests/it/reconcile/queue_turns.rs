@@ -6,12 +6,10 @@ use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
 use rolekeeper_sandbox::tenant::TenantOptions;
 use serde_json::json;
 
-use crate::operator::rules::many::{RulesFile, rule};
 use crate::world::events::{play, plays, retraction, saved};
 use crate::world::oracle::ROLE;
-use crate::world::{World, gaps};
-
-const ANN: &str = "auth0|ann";
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{ANN, World, gaps};
 
 #[tokio::test]
 async fn a_count_that_goes_to_and_fro_in_a_grace_does_not_wait_for_its_end() {

@@ -10,9 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, World};
+use crate::world::{ANN, CLIENT, World};
 
-const ANN: &str = "auth0|ann";
 /// The delay of each response of Postgres: longer than a profile may wait between our read and our write.
 const SLOW: Duration = Duration::from_millis(2_300);
 

@@ -2,69 +2,12 @@
 
 use std::time::Duration;
 
-use rolekeeper_sandbox::tenant::{CallMatch, Client, Endpoint, Fault, LogStream};
+use rolekeeper_sandbox::tenant::{CallMatch, Client, Endpoint, Fault};
 use serde_json::{Value, json};
 
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World, text};
-
-const ANN: &str = "auth0|ann";
-
-/// Records arrive after all writes.
-pub(crate) async fn stream_logs(world: &World) {
-    let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
-    let delay = Duration::from_millis(700)..=Duration::from_millis(900);
-    let stream = LogStream {
-        delay,
-        ..LogStream::to(url, LOG_TOKEN)
-    };
-    world.tenant.stream_logs(stream).expect("a runtime");
-}
-
-/// The user earns the role, and between our read and our write another client makes the roles `theirs`.
-pub(crate) async fn race(world: &World, user: &str, theirs: &[&str]) {
-    world.seed_user(user, &["mentor"]);
-    let playlist = user.replace("auth0|", "pl_");
-    overwritten(
-        world,
-        user,
-        world.earn(user, &playlist),
-        [theirs, &["mentor", ROLE]],
-    )
-    .await;
-}
-
-/// Our write after `begun` leaves `ours`, over another client's write of `theirs`.
-pub(crate) async fn overwritten(
-    world: &World,
-    user: &str,
-    begun: impl Future<Output = ()>,
-    [theirs, ours]: [&[&str]; 2],
-) {
-    let late = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(user);
-    let delay = Fault::Delay(Duration::from_millis(300));
-    world.tenant.fault_once(late, delay);
-    begun.await;
-    world
-        .eventually("our write is in flight", async || {
-            world.tenant.faults_waiting() == 0
-        })
-        .await;
-    let patch = json!({"app_metadata": {"roles": theirs}});
-    world
-        .tenant
-        .edit_by_other_client("crm", user, patch)
-        .expect("an edit");
-    world
-        .eventually("our write overwrites theirs", async || world.roles(user) == ours)
-        .await;
-}
-
-async fn quiet(world: &World) {
-    world
-        .eventually("all is folded and confirmed", async || world.is_quiet().await)
-        .await;
-}
+use crate::world::races::{race, stream_logs};
+use crate::world::{ANN, CLIENT, LOG_TOKEN, World, text};
 
 async fn outcomes(world: &World) -> Vec<Value> {
     let rows = world.rows("SELECT outcome FROM races ORDER BY user_id").await;
@@ -76,7 +19,7 @@ async fn f46_a_restore_is_confirmed_and_has_audit_rows_of_its_own() {
     let world = World::start().await;
     stream_logs(&world).await;
     race(&world, ANN, &["vip"]).await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["vip", ROLE]);
     assert!(world.calls_to(Endpoint::ReadLog) >= 1, "the tenant confirmed it");
     let rows = "SELECT role, change, outcome, client_id, length(log_id) AS log_id FROM role_changes
@@ -109,7 +52,7 @@ async fn f46_without_the_scope_a_race_is_reported_and_not_written() {
     world.start_worker().await;
     stream_logs(&world).await;
     race(&world, ANN, &["mentor", "vip"]).await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
     assert_eq!(outcomes(&world).await, ["unconfirmed"]);
     let told = world.worker().messages();
@@ -130,7 +73,7 @@ async fn f46_a_write_without_an_answer_is_no_reason_to_restore() {
     world
         .eventually("our write is done", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     let wrote = world.tenant.history(ANN).last().expect("our write").at;
     let date = (wrote - Duration::from_millis(1)).format(&time::format_description::well_known::Rfc3339);
     let request = json!({"method": "patch", "path": "/api/v2/users/auth0%7Cann", "body": {"app_metadata": {"roles": ["admin"]}}});
@@ -152,7 +95,7 @@ async fn f46_a_forbidden_role_is_never_restored() {
     let world = World::start().await;
     stream_logs(&world).await;
     race(&world, ANN, &["mentor", "vip", "admin"]).await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["vip", "mentor", ROLE]);
     let told = world.worker().messages();
     assert!(
@@ -185,7 +128,7 @@ async fn f46_a_mass_of_restores_is_held_until_the_operator_acts() {
     stream_logs(&world).await;
     for user in [ANN, "auth0|bob", "auth0|cid"] {
         race(&world, user, &["mentor", "vip"]).await;
-        quiet(&world).await;
+        world.quiet().await;
     }
     let with_vip =
         || [ANN, "auth0|bob", "auth0|cid"].map(|user| world.roles(user).contains(&"vip".to_owned()));
@@ -208,7 +151,7 @@ async fn f46_a_mass_of_restores_is_held_until_the_operator_acts() {
     world
         .eventually("they are restored", async || with_vip() == [true, true, true])
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(outcomes(&world).await, ["merged", "merged", "merged"]);
 }
 
@@ -217,7 +160,7 @@ async fn f46_what_the_operator_drops_is_not_restored() {
     let world = World::builder().env("BRAKE_RESTORES", 0).start().await;
     stream_logs(&world).await;
     race(&world, ANN, &["mentor", "vip"]).await;
-    quiet(&world).await;
+    world.quiet().await;
     let dropped = world.command(&["brake", "drop", "restores"]).await;
     assert!(
         text(&dropped).contains("restores: 1 users dropped"),
@@ -229,7 +172,7 @@ async fn f46_what_the_operator_drops_is_not_restored() {
         .tenant
         .edit_by_other_client("crm", ANN, again)
         .expect("an edit");
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(
         (world.roles(ANN), outcomes(&world).await),
         (vec!["mentor".into(), ROLE.into()], vec!["dropped".into()])
@@ -255,7 +198,7 @@ async fn a_brake_that_engages_is_told_once_it_is_committed() {
             world.number("SELECT count(*) FROM races WHERE held").await == Some(1)
         })
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     let told = world.worker().messages();
     let told = told
         .iter()

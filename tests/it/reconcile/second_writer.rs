@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World, text};
+use crate::world::{ANN, CLIENT, LOG_TOKEN, World, text};
 
-const ANN: &str = "auth0|ann";
 const BOB: &str = "auth0|bob";
 const OWN: &str = "SELECT count(*) FROM foreign_writes WHERE own";
 const STOPPED: &str = "SELECT count(*) FROM pause WHERE unknown_write";

@@ -8,12 +8,11 @@ use rolekeeper_sandbox::tenant::Endpoint::PatchUser;
 use rolekeeper_sandbox::tenant::Fault;
 use sqlx::PgExecutor;
 
-use crate::operator::rules::many::{RulesFile, rule};
-use crate::world::World;
 use crate::world::events::{plays, retraction, saved};
 use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{ANN, World};
 
-const ANN: &str = "auth0|ann";
 /// Writes of ours without a record, as on a first day without a log stream.
 const OLD_WRITES: usize = 60_000;
 /// The longest time of a sweep over them on a busy machine.

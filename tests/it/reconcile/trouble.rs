@@ -234,9 +234,7 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
         .tenant
         .fault_once(CallMatch::to(PatchUser), Fault::AnsweredButNotApplied);
     world.earn("auth0|ann", "pl_1").await;
-    world
-        .eventually("it counts as done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
     // A day later.
     let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
@@ -249,9 +247,7 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
             world.roles("auth0|ann") == ["mentor", ROLE]
         })
         .await;
-    world
-        .eventually("it is up to date", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(
         world.endpoints_of("auth0|ann"),
         [ReadUser, PatchUser, ReadUser, PatchUser]
@@ -277,9 +273,7 @@ async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gon
     assert!(world.tenant.delete_user("auth0|ann"));
     world.earn("auth0|unknown", "pl_2").await;
     world.earn("auth0|eve", "pl_3").await;
-    world
-        .eventually("both are done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
 
     // Three sweeps later there was no further call for them.
     for _ in 0..3 {
@@ -325,9 +319,7 @@ async fn a_deleted_user_who_signs_up_again_gets_what_the_facts_say() {
     world
         .eventually("the role is back", async || world.roles("auth0|ann") == [ROLE])
         .await;
-    world
-        .eventually("all is done", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(world.number(gone).await, Some(0));
 }
 

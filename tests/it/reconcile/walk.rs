@@ -1,9 +1,9 @@
 //! The sweep finds users that a change of rules affects, partition by partition.
 
-use crate::operator::erase::KEY;
-use crate::operator::rules::many::{RulesFile, rule};
 use crate::world::World;
+use crate::world::erasure::KEY;
 use crate::world::events::{plays, saved};
+use crate::world::rules::{RulesFile, rule};
 
 /// Users with two playlists at 6 and 7 plays each: more than four partitions of them.
 const MANY: i64 = 12_000;
@@ -16,47 +16,39 @@ const WRONG_TOTALS: &str = "SELECT count(*) FROM (
     FULL JOIN (SELECT * FROM owner_totals WHERE generation = (SELECT totals_generation FROM rules_in_force)) AS t
         USING (user_id) WHERE coalesce(s.plays, 0) <> coalesce(t.plays, 0)";
 
-impl World {
-    async fn run_sql(&self, statement: &'static str) {
-        sqlx::raw_sql(statement)
-            .execute(&self.db)
-            .await
-            .expect("Postgres responds");
-    }
+/// Users without an earlier attempt, and a pause so that they stay in the queue.
+async fn many_owners() -> World {
+    // Rounds that do not follow a change come too late for the test.
+    let world = World::builder()
+        .workers(0)
+        .env("SWEEP_INTERVAL_S", 3_600)
+        .start()
+        .await;
+    world
+        .run_sql(
+            "INSERT INTO pause DEFAULT VALUES;
+             INSERT INTO playlists (playlist_id, plays, owner_id)
+             SELECT 'w_' || n, 6 + n % 2, 'auth0|w' || lpad((n / 2)::text, 6, '0') FROM generate_series(0, 23999) AS n",
+        )
+        .await;
+    world
+}
 
-    /// Users without an earlier attempt, and a pause so that they stay in the queue.
-    async fn with_many_owners() -> Self {
-        // Rounds that do not follow a change come too late for the test.
-        let world = Self::builder()
-            .workers(0)
-            .env("SWEEP_INTERVAL_S", 3_600)
-            .start()
-            .await;
-        world
-            .run_sql(
-                "INSERT INTO pause DEFAULT VALUES;
-                 INSERT INTO playlists (playlist_id, plays, owner_id)
-                 SELECT 'w_' || n, 6 + n % 2, 'auth0|w' || lpad((n / 2)::text, 6, '0') FROM generate_series(0, 23999) AS n",
-            )
-            .await;
-        world
-    }
-
-    async fn apply(&self, rules: &RulesFile) {
-        self.told(&["rules", "apply", &rules.path().display().to_string()])
-            .await;
-    }
+async fn apply(world: &World, rules: &RulesFile) {
+    world
+        .told(&["rules", "apply", &rules.path().display().to_string()])
+        .await;
 }
 
 /// A new rule starts the totals while plays arrive, and they are exact without a stop of the fold.
 #[tokio::test]
 async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
-    let world = World::with_many_owners().await;
+    let world = many_owners().await;
     let worker = world.start_worker().await;
     world.count_is("the first round ends", OPEN, 0).await;
     assert_eq!(world.number(NOMINATED).await, Some(0));
     let rules = RulesFile::new(&rule("curator", 13, 13, "of = \"all_playlists\""));
-    world.apply(&rules).await;
+    apply(&world, &rules).await;
     for round in 0..40u32 {
         let list = format!("w_{}", round * 500);
         let new = format!("new_{round}");
@@ -90,11 +82,11 @@ async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
 
 #[tokio::test]
 async fn a_round_goes_on_where_it_was_and_says_how_far_it_is() {
-    let world = World::with_many_owners().await;
+    let world = many_owners().await;
     let first = world.start_worker().await;
     world.count_is("the first round ends", OPEN, 0).await;
     first.kill9().await;
-    world.apply(&RulesFile::new(&rule("curator", 7, 7, ""))).await;
+    apply(&world, &RulesFile::new(&rule("curator", 7, 7, ""))).await;
     world
         .run_sql("UPDATE walk SET position = 'auth0|w010000', slices = 4")
         .await;

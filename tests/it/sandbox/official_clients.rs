@@ -15,7 +15,7 @@ use rolekeeper_sandbox::tenant::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::operator::client_key::KeyPair;
+use crate::world::key_pair::KeyPair;
 
 /// The calls take some ten seconds, most of it waiting as the headers require.
 const BOUND: Duration = Duration::from_mins(2);

@@ -23,9 +23,11 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
-use crate::operator::client_key::KeyPair;
+use crate::world::key_pair::KeyPair;
 use crate::world::{Builder, Worker, World};
 
+/// The user of most requests.
+pub(crate) const ANNA: &str = "auth0|anna";
 /// The `aud` that the worker requires.
 pub(crate) const AUDIENCE: &str = "https://api.music.example";
 /// Seconds between two fetches of keys.

@@ -109,6 +109,7 @@ async fn a_long_transaction_is_seen_with_what_it_leaves() {
 
 /// Enough rows between two users that no partition has both.
 const FAR_APART: &str = "INSERT INTO pause DEFAULT VALUES;
+
     INSERT INTO playlists (playlist_id, plays, owner_id) VALUES ('pl_a', 100, 'auth0|a'), ('pl_z', 100, 'auth0|z');
     INSERT INTO playlists (playlist_id, plays, owner_id)
     SELECT 'm_' || n, 0, 'auth0|m' || n FROM generate_series(1, 6000) AS n";

@@ -5,9 +5,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::world::World;
+use crate::world::data_api::ANNA;
 use crate::world::data_api::{DataApi, Got};
-
-const ANNA: &str = "auth0|anna";
 
 async fn make(api: &DataApi, user: &str) -> Got {
     api.send(user, Method::POST, "/playlists", json!({"name": "Road trip"}))

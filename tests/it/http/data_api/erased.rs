@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::operator::erase::{ANN, KEY, named};
 use crate::world::data_api::DataApi;
+use crate::world::erasure::{ANN, KEY, named};
 use crate::world::{World, text};
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::world::data_api::ANNA;
 use crate::world::data_api::{DataApi, Got};
 use crate::world::events::{plays, saved};
 
-const ANNA: &str = "auth0|anna";
 const BERT: &str = "google-oauth2|1|b@c.d";
 
 async fn events(api: &DataApi) -> Vec<(String, String, Value)> {

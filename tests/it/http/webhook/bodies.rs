@@ -97,9 +97,7 @@ async fn a_batch_in_any_form_order_and_number_is_stored_once() {
     );
     assert_eq!(stored(&world).await, once("fsa", &records(0..60)));
     let worker = world.worker();
-    world
-        .eventually("all are folded", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     let folded = r#"rolekeeper_folded_messages_total{stream="AUTH0_LOGS"}"#;
     assert_eq!(
         (worker.count(folded).await, dead(&world).await.len()),
@@ -171,9 +169,7 @@ async fn large_bodies_are_taken_and_only_beyond_the_bound_refused() {
     let mut giant = record(9_999, "sapi", "");
     giant["data"]["details"] = json!({"pad": "y".repeat(5 << 20)});
     assert_eq!(post(&world, giant.to_string()).await, 200);
-    world
-        .eventually("all are folded", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     assert_eq!(dead(&world).await, [("unreadable".to_owned(), 1)].into());
 
     for megabytes in [17, 40] {
@@ -244,9 +240,7 @@ async fn after_a_good_token_nothing_is_judged_and_nothing_lost() {
         }
         assert_eq!(found, expected, "after {shown}");
     }
-    world
-        .eventually("all are folded", async || world.is_quiet().await)
-        .await;
+    world.quiet().await;
     let dead = dead(&world).await;
     assert_eq!(
         dead,

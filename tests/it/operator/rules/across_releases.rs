@@ -1,10 +1,10 @@
 //! Rules of a later release, and the writes of a worker of the release before.
 
-use crate::operator::rules::in_force::{file, world};
+use crate::world::rules::{rules_file, without_workers};
 
 #[tokio::test]
 async fn f51_a_worker_that_does_not_know_the_format_stands_back() {
-    let world = world().await;
+    let world = without_workers().await;
     let worker = world.start_worker().await;
     let newer = "UPDATE rules_in_force SET format = 9, version = 4, needs_release = '7.0.0'";
     sqlx::query(newer).execute(&world.db).await.expect("an update");
@@ -24,7 +24,7 @@ async fn f51_a_worker_that_does_not_know_the_format_stands_back() {
         .eventually("it holds no lock", async || world.number(locks).await == Some(0))
         .await;
     // Known rules under a higher version make it active again.
-    let known = file(5, 6);
+    let known = rules_file(5, 6);
     let (done, said) = world.rules(&["apply", &known.path().display().to_string()]).await;
     assert!(done, "{said}");
     world.works_under(&worker, 5).await;
@@ -33,8 +33,8 @@ async fn f51_a_worker_that_does_not_know_the_format_stands_back() {
 /// A worker of the release before writes past the canonical form, which it does not know.
 #[tokio::test]
 async fn f51_what_the_release_before_writes_does_not_stand() {
-    let world = world().await;
-    let new = file(3, 2);
+    let world = without_workers().await;
+    let new = rules_file(3, 2);
     let worker = world.worker_of(&new).await;
     let past = "UPDATE rules_in_force SET fingerprint = 'f', rules = '[]'";
     sqlx::query(past).execute(&world.db).await.expect("an update");

@@ -1,7 +1,7 @@
 //! A rules file that changes while the worker runs.
 
-use crate::operator::rules::many::{RulesFile, rule};
 use crate::world::World;
+use crate::world::rules::{RulesFile, rule};
 
 const REFUSED: &str = "rolekeeper_rules_refused";
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::operator::rules::in_force::{file, world};
+use crate::world::rules::{rules_file, without_workers};
 use crate::world::{World, text};
 
 const WRITES: &str = "rolekeeper_writes_enabled";
@@ -19,14 +19,14 @@ fn hang(path: &std::path::Path) {
 
 #[tokio::test]
 async fn a_rules_file_that_hangs_holds_up_nothing() {
-    let (world, first) = (world().await, file(1, 1));
+    let (world, first) = (without_workers().await, rules_file(1, 1));
     let worker = world.worker_of(&first).await;
     hang(&first.path());
     world.told(&OFF).await;
     world
         .eventually("writes are off", async || worker.count(WRITES).await == Some(0))
         .await;
-    let newer = file(2, 3);
+    let newer = rules_file(2, 3);
     let path = newer.path();
     let apply = ["apply", path.to_str().unwrap(), "--why=more"];
     let (applied, said) = world.rules(&apply).await;

@@ -1,66 +1,20 @@
 //! Workers with older, newer, missing and broken rules files: all of them use the rules in force.
 
-use serde_json::Value;
-
-use crate::operator::rules::many::{RulesFile, rule};
-use crate::operator::rules::over_time::line_is;
 use crate::world::oracle::ROLE;
-use crate::world::{Worker, World, text};
+use crate::world::rules::{RulesFile, rule, rules_file, without_workers};
 
 const REFUSED: &str = "rolekeeper_rules_refused";
-const VERSION: &str = "rolekeeper_rules_version";
-
-/// A rules file with this content and version, or without a version at 0.
-pub(crate) fn file(version: u32, line: i64) -> RulesFile {
-    let file = RulesFile::new("");
-    let head = if version == 0 {
-        String::new()
-    } else {
-        format!("version = {version}\n")
-    };
-    file.write_as_is(&(head + &rule(ROLE, line, line, "")));
-    file
-}
-
-/// A world without workers, with a short interval of the sweep.
-pub(crate) async fn world() -> World {
-    World::builder()
-        .workers(0)
-        .env("SWEEP_INTERVAL_S", 1)
-        .start()
-        .await
-}
-
-impl World {
-    pub(crate) async fn worker_of(&self, file: &RulesFile) -> Worker {
-        let path = file.path().display().to_string();
-        self.start_worker_with(&[("RULES_FILE", &path)]).await
-    }
-
-    pub(crate) async fn line_in_force(&self, what: &str, line: i64) {
-        self.rules_in_force(what, |rules: &[Value]| line_is(rules, line))
-            .await;
-    }
-
-    /// Waits until the worker uses rules of this version, in all its active or standby stages.
-    pub(crate) async fn works_under(&self, worker: &Worker, version: i64) {
-        self.eventually("it works under the rules in force", async || {
-            worker.count(VERSION).await == Some(version) && worker.is_ready().await
-        })
-        .await;
-    }
-
-    pub(crate) async fn rules(&self, arguments: &[&str]) -> (bool, String) {
-        let output = self.command(&[&["rules"], arguments].concat()).await;
-        (output.status.success(), text(&output))
-    }
-}
 
 /// Each worker is ready as soon as it starts, and uses the newest rules when it is alone.
 #[tokio::test]
 async fn f51_workers_of_all_files_work_under_the_newest_rules() {
-    let world = world().await;
-    let (old, new, none, broken) = (file(1, 5), file(2, 2), file(0, 9), file(3, 1));
+    let world = without_workers().await;
+    let (old, new, none, broken) = (
+        rules_file(1, 5),
+        rules_file(2, 2),
+        rules_file(0, 9),
+        rules_file(3, 1),
+    );
     broken.write_as_is("[[rule");
     let first = world.worker_of(&old).await;
     world.line_in_force("its rules are in force", 5).await;
@@ -86,8 +40,8 @@ async fn f51_workers_of_all_files_work_under_the_newest_rules() {
 
 #[tokio::test]
 async fn f51_a_running_worker_takes_newer_rules_over_at_once() {
-    let world = world().await;
-    let (old, new) = (file(1, 1), file(2, 3));
+    let world = without_workers().await;
+    let (old, new) = (rules_file(1, 1), rules_file(2, 3));
     let first = world.worker_of(&old).await;
     world.played("ann", 2).await;
     world.holders_are("one is enough", &["ann"], &["ann"]).await;
@@ -106,8 +60,8 @@ async fn f51_a_running_worker_takes_newer_rules_over_at_once() {
 
 #[tokio::test]
 async fn f51_other_content_under_the_same_version_is_refused_by_name() {
-    let world = world().await;
-    let (first, second, same) = (file(7, 4), file(7, 5), file(7, 4));
+    let world = without_workers().await;
+    let (first, second, same) = (rules_file(7, 4), rules_file(7, 5), rules_file(7, 4));
     world.worker_of(&first).await;
     let worker = world.worker_of(&second).await;
     assert_eq!(worker.count(REFUSED).await, Some(1));
@@ -126,10 +80,10 @@ async fn f51_other_content_under_the_same_version_is_refused_by_name() {
 /// A file without a version replaces the built-in rule, and no file without a version replaces that one.
 #[tokio::test]
 async fn f51_a_file_without_a_version_never_replaces_another() {
-    let world = world().await;
+    let world = without_workers().await;
     world.start_worker().await;
     world.line_in_force("the built-in rule is", 100).await;
-    let (first, second) = (file(0, 4), file(0, 5));
+    let (first, second) = (rules_file(0, 4), rules_file(0, 5));
     world.worker_of(&first).await;
     world.line_in_force("the first file's is", 4).await;
     let refused = world.worker_of(&second).await;
@@ -143,8 +97,8 @@ async fn f51_a_file_without_a_version_never_replaces_another() {
 /// While no rules are in force, a broken file must not make the built-in rule decide.
 #[tokio::test]
 async fn f51_a_first_start_with_a_broken_file_waits_until_it_is_mended() {
-    let world = world().await;
-    let broken = file(1, 3);
+    let world = without_workers().await;
+    let broken = rules_file(1, 3);
     broken.write_as_is("[[rule");
     let path = broken.path().display().to_string();
     let worker = world.spawn_worker_with(&[("RULES_FILE", &path)]);
@@ -162,9 +116,9 @@ async fn f51_a_first_start_with_a_broken_file_waits_until_it_is_mended() {
 
 #[tokio::test]
 async fn f51_apply_says_what_changes_and_spares_older_workers() {
-    let world = world().await;
+    let world = without_workers().await;
     world.start_worker().await;
-    let (new, newer) = (file(1, 50), file(2, 60));
+    let (new, newer) = (rules_file(1, 50), rules_file(2, 60));
     let path = |file: &RulesFile| file.path().display().to_string();
     let (done, said) = world.rules(&["apply", &path(&new)]).await;
     assert!(

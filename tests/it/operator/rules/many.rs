@@ -3,80 +3,15 @@
 //! Owns a model that processes one event at a time, and so knows which event moved which user across which threshold.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::world::World;
 use crate::world::events::{Sent, deleted, play, plays, retraction, saved};
-
-/// A killed worker may have had a user in flight: first the lease must end.
-const AFTER_A_KILL: Duration = Duration::from_mins(1);
-
-/// A rules file in a folder of its own.
-#[derive(Debug)]
-pub(crate) struct RulesFile {
-    folder: TempDir,
-    version: AtomicU32,
-}
-
-impl RulesFile {
-    pub(crate) fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = Self {
-            folder,
-            version: AtomicU32::new(1),
-        };
-        file.write(text);
-        file
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("rules.toml")
-    }
-
-    /// Replaces it under the next version.
-    pub(crate) fn write(&self, text: &str) {
-        let version = self.version.fetch_add(1, Ordering::Relaxed);
-        self.write_as_is(&format!("version = {version}\n{text}"));
-    }
-
-    /// Replaces it as a whole, so that no reader finds half of it.
-    pub(crate) fn write_as_is(&self, text: &str) {
-        let new = self.folder.path().join("new.toml");
-        std::fs::write(&new, text).expect("a writable folder");
-        std::fs::rename(new, self.path()).expect("a writable folder");
-    }
-}
-
-/// A rule as text; `more` are further lines of it.
-pub(crate) fn rule(role: &str, grant_at: i64, revoke_below: i64, more: &str) -> String {
-    format!("[[rule]]\nrole = \"{role}\"\ngrant_at = {grant_at}\nrevoke_below = {revoke_below}\n{more}\n")
-}
-
-impl World {
-    /// Waits until the rules in force meet the condition.
-    pub(crate) async fn rules_in_force(&self, what: &str, are: impl Fn(&[Value]) -> bool) {
-        self.eventually(what, async || {
-            let rows = self.rows("SELECT rules FROM rules_in_force").await;
-            let rules = rows.first().and_then(|row| row["rules"].as_array().cloned());
-            rules.is_some_and(|rules| are(&rules))
-        })
-        .await;
-    }
-
-    /// Waits until all is folded and no user is due.
-    pub(crate) async fn quiet(&self) {
-        self.eventually_within(AFTER_A_KILL, "no user is due", async || self.is_quiet().await)
-            .await;
-    }
-}
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{ANN, World};
 
 /// A rule of the model: role, over all playlists or not, granted at, revoked below.
 type Line = (&'static str, bool, i64, i64);
@@ -214,7 +149,6 @@ async fn world(file: &RulesFile, users: &[&str]) -> World {
     world
 }
 
-const ANN: &str = "auth0|ann";
 const BOB: &str = "auth0|bob";
 
 /// The steps of Ann and Bob; in each step a user crosses a threshold of a rule at most once, so the event of each

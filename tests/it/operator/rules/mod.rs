@@ -3,6 +3,6 @@
 mod across_releases;
 mod file;
 mod hang;
-pub(crate) mod in_force;
-pub(crate) mod many;
-pub(crate) mod over_time;
+mod in_force;
+mod many;
+mod over_time;

@@ -6,12 +6,11 @@ use std::time::Duration;
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault, LogStream};
 use serde_json::json;
 
-use crate::reconcile::restores::{race, stream_logs};
 use crate::world::events::retraction;
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World};
+use crate::world::races::{race, stream_logs};
+use crate::world::{ANN, CLIENT, LOG_TOKEN, World};
 
-const ANN: &str = "auth0|ann";
 const OPEN: &str = "SELECT count(*) FROM races WHERE outcome IS NULL";
 const UNRESOLVED: &str = "SELECT count(*) FROM races WHERE outcome = 'unresolved'";
 

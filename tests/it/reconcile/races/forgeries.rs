@@ -9,9 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::reconcile::closed_writes::unanswered;
 use crate::world::events::retraction;
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World};
-
-const ANN: &str = "auth0|ann";
+use crate::world::{ANN, CLIENT, LOG_TOKEN, World};
 
 /// A record of a write to Ann's roles.
 async fn post(world: &World, (log_id, client): (&str, &str), at: OffsetDateTime, roles: &Value) {

@@ -1,12 +1,10 @@
 //! A race under rules that have changed since.
 
-use crate::operator::rules::many::{RulesFile, rule};
-use crate::reconcile::restores::{overwritten, stream_logs};
-use crate::world::World;
 use crate::world::events::{Sent, plays, retraction, saved};
 use crate::world::oracle::ROLE;
-
-const ANN: &str = "auth0|ann";
+use crate::world::races::{overwritten, stream_logs};
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{ANN, World};
 
 /// Until its second version the rules also name a role `beta`.
 async fn world(roles: &[&str]) -> (World, RulesFile) {

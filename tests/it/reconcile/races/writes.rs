@@ -7,85 +7,27 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use rolekeeper_sandbox::tenant::{Actor, CallMatch, Client, Endpoint, Fault, LogStream, TenantOptions};
-use rolekeeper_sandbox::traffic::management::Management;
+use rolekeeper_sandbox::tenant::{Actor, CallMatch, Endpoint, Fault, TenantOptions};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::world::events::{play, plays, retraction, saved};
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World, size};
+use crate::world::races::{OTHER, Other, races, shuffled_logs};
+use crate::world::{ANN, CLIENT, LOG_TOKEN, World, size};
 
-const OTHER: &str = "crm";
-const OTHER_SECRET: &str = "other-secret";
-const ANN: &str = "auth0|ann";
 /// Maximum number of further runs until both kinds of races have occurred.
 const MORE_RUNS: u64 = 40;
 /// Seeds that `scripts/long.sh` adds.
 const MORE_SEEDS: u32 = 20;
-/// Roles that the other client gives and removes.
-const THEIRS: [&str; 4] = ["mentor", "beta", "vip", "staff"];
-
-/// Another client of the Management API.
-#[derive(Clone)]
-struct Other(Management);
-
-impl Other {
-    async fn start(world: &World) -> Self {
-        world.tenant.register_client(Client::new(OTHER, OTHER_SECRET));
-        let management = Management::connect(&world.tenant, OTHER, OTHER_SECRET).await;
-        Self(management.expect("a token"))
-    }
-
-    async fn read(&self, user: &str) -> Vec<String> {
-        let answer = self.0.user(user, None).await.expect("a response");
-        let user: Value = answer.json().await.expect("JSON");
-        serde_json::from_value(user["app_metadata"]["roles"].clone()).expect("a list of roles")
-    }
-
-    async fn write(&self, user: &str, roles: &[String]) {
-        let patch = json!({"app_metadata": {"roles": roles}});
-        let answer = self.0.user(user, Some(&patch)).await.expect("a response");
-        assert_eq!(answer.status(), 200);
-    }
-
-    /// Toggles one role of its own, from the state that it read; returns that role and its new state.
-    async fn turn_over(&self, user: &str, rng: &mut StdRng) -> (&'static str, bool) {
-        let mut roles = self.read(user).await;
-        let role = *THEIRS.choose(rng).expect("some roles");
-        tokio::time::sleep(Duration::from_millis(rng.random_range(0..12))).await;
-        let given = !roles.iter().any(|one| one == role);
-        if given {
-            roles.push(role.to_owned());
-        } else {
-            roles.retain(|one| one != role);
-        }
-        self.write(user, &roles).await;
-        (role, given)
-    }
-}
 
 /// The history of one user, and the expected end.
 struct Story {
     user: String,
     turns: usize,
     must_hold: BTreeSet<String>,
-}
-
-/// Connects the tenant's log to the worker, with the given `delay`, out of order, and partly duplicated.
-async fn stream_logs(world: &World, delay: std::ops::RangeInclusive<u64>, seed: u64) {
-    let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
-    let stream = LogStream {
-        delay: Duration::from_millis(*delay.start())..=Duration::from_millis(*delay.end()),
-        shuffle: true,
-        twice: 0.1,
-        seed,
-        ..LogStream::to(url, LOG_TOKEN)
-    };
-    world.tenant.stream_logs(stream).expect("a runtime");
 }
 
 /// The other client works on one user until the end.
@@ -127,23 +69,6 @@ async fn cross(world: &World, users: usize, mut rng: StdRng, until: Instant) {
     }
 }
 
-/// Waits until all is folded and no user is due.
-async fn quiet(world: &World) {
-    world
-        .eventually_within(
-            Duration::from_mins(1),
-            "all is folded and no user is due",
-            async || world.is_quiet().await,
-        )
-        .await;
-}
-
-/// The number of races with this outcome.
-async fn races(world: &World, outcome: &str) -> f64 {
-    let series = format!("rolekeeper_races_total{{outcome=\"{outcome}\"}}");
-    world.worker().metric(&series).await
-}
-
 /// Ann earns the role, and between our read and our write the other client makes her roles `theirs`.
 async fn race(world: &World, theirs: &[&str]) -> Other {
     let other = Other::start(world).await;
@@ -167,14 +92,14 @@ async fn race(world: &World, theirs: &[&str]) -> Other {
 async fn what_another_client_wrote_between_our_read_and_our_write_is_brought_back() {
     let world = World::start().await;
     // Records arrive after all writes.
-    stream_logs(&world, 1_000..=1_500, 1).await;
+    shuffled_logs(&world, 1_000..=1_500, 1).await;
     race(&world, &["beta", "vip"]).await;
     world
         .eventually("our write overwrites theirs", async || {
             world.roles(ANN) == ["mentor", "beta", ROLE]
         })
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["vip", "beta", ROLE]);
     let written = ("granted".to_owned(), Some("written".to_owned()));
     assert_eq!(
@@ -202,7 +127,7 @@ async fn what_another_client_wrote_between_our_read_and_our_write_is_brought_bac
 #[tokio::test]
 async fn a_race_that_no_record_explains_is_left_to_a_person() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
-    stream_logs(&world, 1_000..=1_500, 1).await;
+    shuffled_logs(&world, 1_000..=1_500, 1).await;
     race(&world, &["beta", "vip"]).await;
     world
         .eventually("our write overwrites theirs", async || {
@@ -211,7 +136,7 @@ async fn a_race_that_no_record_explains_is_left_to_a_person() {
         .await;
     let unrecorded = json!({"app_metadata": {"roles": ["mentor", ROLE, "staff"]}});
     world.tenant.edit_unrecorded(ANN, unrecorded).expect("an edit");
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE, "staff"]);
     assert_eq!(
         world
@@ -228,7 +153,7 @@ async fn a_race_that_no_record_explains_is_left_to_a_person() {
     world
         .eventually("it is given up", async || races(&world, "unresolved").await > 0.0)
         .await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE, "staff"], "not touched");
     let told = world.worker().messages();
     assert!(
@@ -240,13 +165,13 @@ async fn a_race_that_no_record_explains_is_left_to_a_person() {
 #[tokio::test]
 async fn an_owned_role_that_a_stale_write_brings_back_goes_again_and_one_given_by_hand_stays() {
     let world = World::start().await;
-    stream_logs(&world, 100..=300, 1).await;
+    shuffled_logs(&world, 100..=300, 1).await;
     let other = Other::start(&world).await;
     for (user, list) in [(ANN, "pl_1"), ("auth0|bob", "pl_2")] {
         world.seed_user(user, &["mentor"]);
         world.earn(user, list).await;
     }
-    quiet(&world).await;
+    world.quiet().await;
     let stale = other.read(ANN).await;
     for list in ["pl_1", "pl_2"] {
         let (id, of) = (format!("{list}-taken"), format!("{list}-7"));
@@ -263,7 +188,7 @@ async fn an_owned_role_that_a_stale_write_brings_back_goes_again_and_one_given_b
         .tenant
         .dashboard_edit("auth0|bob", by_hand)
         .expect("an edit");
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["mentor", "vip"]);
     assert_eq!(world.roles("auth0|bob"), ["mentor", ROLE]);
 }
@@ -271,13 +196,13 @@ async fn an_owned_role_that_a_stale_write_brings_back_goes_again_and_one_given_b
 #[tokio::test]
 async fn a_role_taken_by_hand_is_given_back_and_what_else_the_person_did_stays() {
     let world = World::start().await;
-    stream_logs(&world, 100..=300, 1).await;
+    shuffled_logs(&world, 100..=300, 1).await;
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_1").await;
-    quiet(&world).await;
+    world.quiet().await;
     let edit = json!({"app_metadata": {"roles": ["staff"]}});
     world.tenant.dashboard_edit(ANN, edit).expect("an edit");
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["staff", ROLE]);
     assert_eq!(world.audit_of(ANN).await.len(), 2);
 }
@@ -285,14 +210,14 @@ async fn a_role_taken_by_hand_is_given_back_and_what_else_the_person_did_stays()
 #[tokio::test]
 async fn a_write_that_was_not_applied_is_found_when_records_of_later_ones_come() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
-    stream_logs(&world, 0..=100, 1).await;
+    shuffled_logs(&world, 0..=100, 1).await;
     for user in [ANN, "auth0|bob"] {
         world.seed_user(user, &["mentor"]);
     }
     let lie = CallMatch::to(Endpoint::PatchUser).user(ANN);
     world.tenant.fault_once(lie, Fault::AnsweredButNotApplied);
     world.earn(ANN, "pl_1").await;
-    quiet(&world).await;
+    world.quiet().await;
     assert_eq!(world.roles(ANN), ["mentor"], "taken for done");
     world.earn("auth0|bob", "pl_2").await;
     world
@@ -329,13 +254,13 @@ async fn an_import_has_every_holder_looked_at_and_a_kill_only_pauses_that() {
         .env("AUTH0_TIMEOUT_S", 1)
         .start()
         .await;
-    stream_logs(&world, 0..=50, 1).await;
+    shuffled_logs(&world, 0..=50, 1).await;
     for number in 0..HOLDERS {
         let user = format!("auth0|{number}");
         world.seed_user(&user, &[]);
         world.earn(&user, &format!("pl_{number}")).await;
     }
-    quiet(&world).await;
+    world.quiet().await;
     let reads = world.calls_to(Endpoint::ReadUser);
     let import = json!({"log_id": "import-1", "data": {"type": "sui", "date": "2026-11-24T00:00:00.000Z"}});
     assert_eq!(
@@ -371,7 +296,7 @@ async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
         ..TenantOptions::default()
     };
     let world = World::builder().tenant(tenant).start().await;
-    stream_logs(&world, delay, seed).await;
+    shuffled_logs(&world, delay, seed).await;
     let other = Other::start(&world).await;
     let users: Vec<String> = (0..USERS).map(|user| format!("auth0|{user}")).collect();
     for (number, user) in users.iter().enumerate() {
@@ -392,7 +317,7 @@ async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
     }
     cross(&world, USERS, rng, until).await;
     let stories = meddling.join_all().await;
-    quiet(&world).await;
+    world.quiet().await;
     let wrong: Vec<String> = stories.iter().filter_map(|story| wrong(&world, story)).collect();
     assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
     for open in [

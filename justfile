@@ -8,7 +8,7 @@ default:
 check:
     deploy/test.sh
 
-# Quick checks while working: format, lints, tests of the pure core and the floors.
+# Quick checks while working: format, lints, tests of the pure core and the rules of the house.
 quick:
     cargo fmt
     SQLX_OFFLINE=true cargo clippy --all-targets -- -D warnings

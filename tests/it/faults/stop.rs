@@ -36,7 +36,7 @@ async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
 
 /// In-flight work is finished: the write that waits for the tenant's response is recorded before the end.
 #[tokio::test]
-async fn sigterm_while_a_role_is_written_waits_for_the_answer_and_its_record() {
+async fn sigterm_waits_for_a_write_in_flight() {
     let world = World::start().await;
     // The first comparison of all users is over.
     world.settled().await;

@@ -237,7 +237,7 @@ async fn it_is_off_unless_asked_for_and_gentle_on_the_smallest_plan() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_is_told_once_by_one_worker_and_once_when_it_is_back() {
+async fn a_silent_stream_is_reported_once_by_one_worker() {
     let world = filling()
         .workers(2)
         .env("LOG_STREAM_SILENT_AFTER_S", 2)

@@ -1,5 +1,6 @@
 //! From messages to rows: events and log records are counted once, and what cannot be counted stops nothing else.
 
+mod accepted_losses;
 mod counts;
 mod event_ids;
 mod exactly_once;

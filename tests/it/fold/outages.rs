@@ -111,7 +111,7 @@ async fn connections_to_the_bus_may_be_cut_in_waves() {
 
 /// F7.
 #[tokio::test]
-async fn a_consumer_that_is_deleted_behind_its_back_is_made_again_at_the_cursor() {
+async fn a_deleted_consumer_is_made_again_at_the_cursor() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
     let worker = world.worker();

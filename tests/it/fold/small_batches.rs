@@ -14,7 +14,7 @@ async fn one_play(world: &World, id: &str, playlist: &str) {
 }
 
 #[tokio::test]
-async fn single_plays_count_make_playlists_and_carry_owners_over_the_line() {
+async fn single_plays_carry_owners_over_the_threshold() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;

@@ -4,7 +4,7 @@ use crate::world::events::{Sent, play, plays};
 use crate::world::{LOG_TOKEN, World};
 
 #[tokio::test]
-async fn a_full_stream_of_events_refuses_publishers_and_loses_nothing_it_took() {
+async fn a_full_stream_refuses_publishers_and_loses_nothing() {
     let world = World::builder().env("APP_EVENTS_MAX_MIB", 1).start().await;
     let padding = "x".repeat(10_000);
     let mut refused = None;

@@ -2,4 +2,7 @@
 //!
 //! Owns checks that read files only. Must never start a server or a worker.
 
+mod files;
 mod floors;
+mod paths;
+mod text;

@@ -1,7 +1,8 @@
 //! The audit: every action of an operator is kept with its operator and reason, and no row is changed or removed.
 
-use crate::world::{ANN, World};
 use serde_json::{Value, json};
+
+use crate::world::{ANN, World};
 
 /// Operator, command, reason and result of each action, oldest first; without `migrate`.
 async fn acts(world: &World) -> Vec<Value> {

@@ -150,7 +150,7 @@ async fn adopt_takes_a_role_that_no_rule_names_for_a_slip() {
 }
 
 #[tokio::test]
-async fn shadow_mode_decides_and_audits_and_writes_nothing_until_it_is_switched_on() {
+async fn shadow_mode_audits_and_writes_nothing() {
     let world = World::builder().workers(0).start().await;
     let shadow = world
         .start_worker_with(&[("AUTH0_WRITES", "off"), ("SWEEP_INTERVAL_S", "1")])

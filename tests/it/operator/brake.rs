@@ -67,7 +67,7 @@ fn holders(world: &World, users: u32) -> usize {
 }
 
 #[tokio::test]
-async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
+async fn a_mass_of_revokes_is_held_and_released() {
     let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.5")]).await;
     world.publish(&earned(12)).await;
     world.settled().await;
@@ -116,7 +116,7 @@ async fn a_mass_of_revokes_is_held_whole_and_released_as_it_stands_then() {
 }
 
 #[tokio::test]
-async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
+async fn a_changed_rule_revokes_no_role_after_a_drop() {
     let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.5")]).await;
     world.publish(&earned(12)).await;
     world.settled().await;
@@ -155,7 +155,7 @@ async fn a_changed_rule_revokes_nobody_and_what_is_dropped_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_changed_rule_that_would_revoke_five_hundred_revokes_nobody_also_when_killed() {
+async fn a_changed_rule_that_would_revoke_500_revokes_none() {
     let file = RulesFile::new(&rule(ROLE, 1, 1, ""));
     let line = |line: i64| file.write(&rule(ROLE, line, line, ""));
     // A short timeout, so that the lease of a killed attempt is short.
@@ -236,7 +236,7 @@ async fn a_rule_typed_wrong_takes_no_role_of_a_small_tenant() {
 }
 
 #[tokio::test]
-async fn a_mass_of_grants_is_held_and_what_is_dropped_must_be_earned_anew() {
+async fn a_mass_of_grants_is_held_until_dropped_or_released() {
     let world = world(9, &[("BRAKE_GRANTS", "3"), ("BRAKE_GRANTS_SHARE", "0.5")]).await;
     publish_at_once(&world, &earned(9), 9).await;
     world.count_is("all are held", HELD, 9).await;
@@ -341,7 +341,7 @@ async fn looks_at_once_do_not_slip_past_together() {
 }
 
 #[tokio::test]
-async fn a_pause_stops_the_writing_across_restarts_and_counting_goes_on() {
+async fn a_pause_stops_writes_across_restarts() {
     let world = world(3, &[]).await;
     world.told(&["pause", "--reason", "moving the tenant"]).await;
     world.publish(&earned(3)).await;

@@ -110,7 +110,7 @@ async fn a_key_that_the_tenant_does_not_take_stops_everyone() {
 }
 
 #[tokio::test]
-async fn the_tenant_takes_an_assertion_once_and_only_if_all_of_it_is_right() {
+async fn the_tenant_accepts_a_correct_assertion_once() {
     let keys = KeyPair::new();
     let tenant = Tenant::start(TenantOptions {
         clients: vec![Client::with_key("worker", keys.public())],
@@ -219,7 +219,7 @@ fn faults(settings: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_fault_of_the_configuration_names_the_setting_and_shows_no_secret() {
+fn a_file_without_an_rsa_key_is_refused_with_the_reason() {
     let keys = KeyPair::new();
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &str| {
@@ -273,7 +273,11 @@ fn a_fault_of_the_configuration_names_the_setting_and_shows_no_secret() {
             "{line}"
         );
     }
+}
 
+#[test]
+fn a_fault_names_the_setting_and_shows_no_secret() {
+    let keys = KeyPair::new();
     let file = path(&keys.file()).to_owned();
     let both = faults(&[
         ("AUTH0_CLIENT_KEY_FILE", &file),

@@ -146,7 +146,7 @@ fn names(line: &str, setting: &str) -> bool {
 }
 
 #[tokio::test]
-async fn each_fault_is_one_line_with_setting_value_and_what_is_expected() {
+async fn each_fault_is_one_line_with_setting_and_value() {
     for (setting, value, expected) in WRONG {
         let faults = faults(&serve(&[(setting, value)]).await);
         let [line] = &faults[..] else {
@@ -249,7 +249,7 @@ async fn log_settings_and_ports_in_use_are_named_too() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_missing_or_newer_is_refused_with_the_way_out() {
+async fn a_missing_or_newer_schema_is_refused_with_the_way_out() {
     let world = World::builder().workers(0).start().await;
     let emptied = sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     emptied.execute(&world.db).await.expect("Postgres responds");

@@ -167,7 +167,7 @@ async fn who_is_erased_while_the_role_is_written_stays_erased() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_while_a_person_is_erased_is_lost_for_her_alone() {
+async fn an_erasure_loses_messages_in_flight_of_her_alone() {
     let world = world().env("FOLD_BATCH", 50).start().await;
     for n in (1..50).step_by(2) {
         world.seed_user(&format!("auth0|u{n}"), &[]);

@@ -102,7 +102,7 @@ async fn f49_after_a_stop_another_user_is_probed_with() {
 }
 
 #[tokio::test]
-async fn f50_a_mass_refusal_stops_the_stage_and_all_are_right_once_mended() {
+async fn f50_a_mass_refusal_stops_the_stage_until_it_is_mended() {
     let world = World::start().await;
     world
         .tenant

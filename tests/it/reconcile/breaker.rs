@@ -93,7 +93,7 @@ async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_in_trouble_pauses_the_stage_until_it_is_back() {
+async fn a_token_endpoint_in_trouble_stops_the_stage() {
     for fault in [Fault::status(503), Fault::status(429)] {
         let breaks = |world: &World| {
             world.tenant.hold_fault(CallMatch::to(Token), fault.clone());
@@ -107,7 +107,7 @@ async fn a_token_endpoint_in_trouble_pauses_the_stage_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_wrong_audience_pauses_the_stage_until_a_worker_has_the_right_one() {
+async fn a_wrong_audience_stops_the_stage_until_it_is_right() {
     let options = TenantOptions {
         audience: Some("https://music.eu.auth0.com/api/v2/".to_owned()),
         ..TenantOptions::default()
@@ -136,7 +136,7 @@ async fn a_wrong_audience_pauses_the_stage_until_a_worker_has_the_right_one() {
 }
 
 #[tokio::test]
-async fn a_token_is_refreshed_once_for_everybody_before_and_after_its_end() {
+async fn a_token_is_renewed_once_for_all_callers() {
     let options = TenantOptions {
         token_lifetime: Duration::from_secs(3),
         ..TenantOptions::default()

@@ -13,7 +13,7 @@ use crate::world::events::{Sent, plays, retraction, saved};
 use crate::world::oracle::ROLE;
 
 #[tokio::test]
-async fn a_role_change_costs_two_calls_and_the_same_standing_again_none() {
+async fn a_role_change_costs_two_calls_and_a_repeat_none() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.earn("auth0|ann", "pl_1").await;
@@ -106,7 +106,7 @@ async fn logins_cost_nothing_and_a_new_user_one_read() {
 }
 
 #[tokio::test]
-async fn the_echo_of_our_own_write_costs_nothing_and_that_of_another_one_read() {
+async fn the_echo_of_our_own_write_costs_no_call() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.connect_log_stream().await;

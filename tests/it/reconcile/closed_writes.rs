@@ -95,7 +95,7 @@ async fn f47_a_write_that_got_502_and_was_not_applied_revives_nothing() {
 
 /// The worker died after a write that was not applied, and starts again days later.
 #[tokio::test]
-async fn f47_a_write_from_days_ago_is_not_completed_by_what_is_there_now() {
+async fn f47_an_old_write_is_not_completed_by_the_present_state() {
     let world = World::builder().start().await;
     world.seed_user(ANN, &["base"]);
     unanswered(&world, "3 days").await;

@@ -30,7 +30,7 @@ async fn a_role_no_longer_earned_when_the_write_is_answered_goes() {
 }
 
 #[tokio::test]
-async fn a_role_no_longer_earned_goes_although_the_write_was_never_answered() {
+async fn a_revoke_follows_a_grant_without_a_response() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     write_goes_wrong(&world, Fault::AppliedButUnanswered).await;
     world.publish(&[retraction("r1", "a-7", "pl_1")]).await;

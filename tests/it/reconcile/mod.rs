@@ -12,7 +12,6 @@ mod forged_records;
 mod gone;
 mod hostile;
 mod lost_grants;
-mod names_rate;
 mod profiles;
 mod queue_turns;
 mod races;

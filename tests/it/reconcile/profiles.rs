@@ -138,7 +138,7 @@ async fn odd_roles_are_kept_extended_or_parked_and_never_wiped() {
 }
 
 #[tokio::test]
-async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile() {
+async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
     let world = World::start().await;
     world.connect_log_stream().await;
     seed(&world, 0, json!({"app_metadata": {"roles": "mentor"}})).await;
@@ -165,7 +165,7 @@ async fn a_parked_user_is_looked_at_again_when_somebody_has_mended_the_profile()
 }
 
 #[tokio::test]
-async fn a_profile_that_auth0_finds_too_large_is_parked_with_its_reason() {
+async fn a_profile_too_large_for_auth0_is_parked() {
     let options = rolekeeper_sandbox::tenant::TenantOptions {
         profile_limit: ProfileLimit {
             warned_above: 10 << 10,

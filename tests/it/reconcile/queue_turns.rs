@@ -12,7 +12,7 @@ use crate::world::rules::{RulesFile, rule};
 use crate::world::{ANN, World, gaps};
 
 #[tokio::test]
-async fn a_count_that_goes_to_and_fro_in_a_grace_does_not_wait_for_its_end() {
+async fn a_flapping_count_does_not_wait_for_the_end_of_a_grace() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "grace = \"2h\""));
     let world = World::builder()
         .env("RULES_FILE", file.path().display())
@@ -48,7 +48,7 @@ async fn a_count_that_goes_to_and_fro_in_a_grace_does_not_wait_for_its_end() {
 }
 
 #[tokio::test]
-async fn a_client_that_writes_one_user_all_the_time_costs_a_read_a_second() {
+async fn an_endless_writer_of_one_user_costs_a_read_a_second() {
     let tenant = TenantOptions {
         latency: Duration::from_millis(200)..=Duration::from_millis(300),
         ..TenantOptions::default()

@@ -75,7 +75,7 @@ async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
 }
 
 #[tokio::test]
-async fn a_part_of_the_sweep_that_fails_stops_neither_the_rest_nor_attempts() {
+async fn a_failed_part_of_the_sweep_stops_no_other_part() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_1").await;
@@ -175,7 +175,7 @@ async fn dead_letters_go_after_thirty_days_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_user_held_by_one_brake_loses_another_role_when_its_time_is_over() {
+async fn a_user_held_by_one_brake_still_loses_another_role() {
     let rules =
         "[[rule]]\nrole = \"playlist_editor\"\nof = \"all_playlists\"\ngrant_at = 100\nrevoke_below = 100\n"
             .to_owned()

@@ -35,7 +35,7 @@ fn limited(headers: &[(&str, i64)]) -> Fault {
 }
 
 #[tokio::test]
-async fn a_tenant_that_says_429_for_long_costs_no_attempts_and_few_calls() {
+async fn a_long_429_costs_no_attempts_and_few_calls() {
     let world = World::start().await;
     world.note_attempts().await;
     for (endpoint, series, user) in [
@@ -101,7 +101,7 @@ async fn rate_headers_that_lie_do_no_harm() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_empty_for_ever_and_a_reset_a_year_ahead_only_slow_it_down() {
+async fn an_endless_empty_bucket_only_slows_it_down() {
     let world = World::start().await;
     world.note_attempts().await;
     let empty = Fault::LyingRateHeaders {
@@ -227,7 +227,7 @@ async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
+async fn a_confirmed_write_that_was_not_applied_is_found() {
     let world = impatient().start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world
@@ -255,7 +255,7 @@ async fn a_write_that_was_answered_and_not_applied_is_found_by_looking() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_not_there_or_goes_meanwhile_is_done_and_remembered_as_gone() {
+async fn a_missing_user_is_done_and_remembered_as_gone() {
     let world = impatient().env("AUTH0_TIMEOUT_S", 5).start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.seed_user("auth0|eve", &["mentor"]);

@@ -42,7 +42,7 @@ async fn apply(world: &World, rules: &RulesFile) {
 
 /// A new rule starts the totals while plays arrive, and they are exact without a stop of the fold.
 #[tokio::test]
-async fn a_new_rule_over_all_playlists_finds_everyone_and_totals_are_exact() {
+async fn a_new_rule_over_all_playlists_finds_every_user() {
     let world = many_owners().await;
     let worker = world.start_worker().await;
     world.count_is("the first round ends", OPEN, 0).await;

@@ -108,7 +108,7 @@ fn claim(token: &str, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_user_becomes_an_editor_by_the_tokens_claim_and_is_one_no_more() {
+async fn a_claim_of_the_token_follows_the_role() {
     let app = App::start().await;
     let (status, user) = app.sign_up().await;
     assert_eq!((status, &user["email"]), (200, &json!(EMAIL)), "{user}");
@@ -189,7 +189,7 @@ async fn who_may_not_come_in_is_told_as_auth0_tells_it() {
 }
 
 #[tokio::test]
-async fn a_new_signing_key_is_believed_without_a_restart_and_the_one_before_still_is() {
+async fn a_new_signing_key_is_accepted_beside_the_old_one() {
     let app = App::start().await;
     app.sign_up().await;
     let me = async |token: &str| app.ask(Method::GET, "/me", token, None).await.0;

@@ -10,6 +10,8 @@ pub(crate) mod erasure;
 pub(crate) mod events;
 mod holders;
 pub(crate) mod key_pair;
+pub(crate) mod local_copy;
+pub(crate) mod losses;
 pub(crate) mod names;
 pub(crate) mod nats_jwt;
 pub(crate) mod nats_options;

@@ -10,7 +10,7 @@ use crate::world::erasure::{ANN, KEY, named};
 use crate::world::{World, text};
 
 #[tokio::test]
-async fn an_erased_user_leaves_nothing_in_the_apps_data_and_is_refused() {
+async fn an_erased_user_leaves_no_data_and_is_refused() {
     let builder = World::builder()
         .env("ERASURE_KEY", KEY)
         .env("SWEEP_INTERVAL_S", 1);

@@ -39,7 +39,7 @@ fn refused(got: &Got, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn songs_are_added_listed_by_page_and_deleted_by_their_user_alone() {
+async fn songs_are_listed_by_page_and_deleted_by_their_user() {
     let api = DataApi::start().await;
     let mut ids = Vec::new();
     for name in ["One", "Zwei \u{1f3b5}", "3"] {

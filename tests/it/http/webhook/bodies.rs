@@ -283,7 +283,7 @@ async fn without_the_bus_it_says_503_and_stays_ready_to_say_so() {
 }
 
 #[tokio::test]
-async fn the_tenants_own_stream_late_twice_and_mixed_tells_each_thing_once() {
+async fn a_late_doubled_and_mixed_stream_counts_once() {
     let world = World::start().await;
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     for (n, format) in [Format::JsonLines, Format::JsonArray, Format::JsonObject]

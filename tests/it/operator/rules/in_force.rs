@@ -96,7 +96,7 @@ async fn f51_a_file_without_a_version_never_replaces_another() {
 
 /// While no rules are in force, a broken file must not make the built-in rule decide.
 #[tokio::test]
-async fn f51_a_first_start_with_a_broken_file_waits_until_it_is_mended() {
+async fn f51_a_first_start_waits_while_the_file_is_broken() {
     let world = without_workers().await;
     let broken = rules_file(1, 3);
     broken.write_as_is("[[rule");

@@ -208,7 +208,7 @@ fn story() -> Vec<Vec<Sent>> {
 
 /// F21 and several rules: each user has the roles of each rule, and each change names its event.
 #[tokio::test]
-async fn each_of_several_rules_is_kept_and_each_change_names_its_event() {
+async fn each_change_under_several_rules_names_its_event() {
     let rules = [
         rule("playlist_editor", 100, 100, ""),
         rule("curator", 150, 150, "of = \"all_playlists\""),
@@ -309,7 +309,7 @@ fn storm(random: &mut StdRng, number: &mut u32, users: &[&str], count: usize) ->
 /// Totals are kept from the switch on, also during counting; and no change names an event that did not move its user
 /// across the threshold.
 #[tokio::test]
-async fn a_rule_over_all_playlists_that_is_switched_on_later_counts_everything() {
+async fn a_later_rule_over_all_playlists_counts_everything() {
     let users = ["auth0|u0", "auth0|u1", "auth0|u2", "auth0|u3"];
     let far = rule("playlist_editor", 1_000_000, 1_000_000, "");
     let both = format!("{far}{}", rule("curator", 150, 150, "of = \"all_playlists\""));

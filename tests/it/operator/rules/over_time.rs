@@ -16,7 +16,7 @@ async fn world(file: &RulesFile) -> World {
 
 /// F23: the threshold moves up and down again, and in between the role leaves the file.
 #[tokio::test]
-async fn a_line_that_moves_takes_and_gives_and_a_role_that_leaves_the_file_is_left() {
+async fn a_threshold_that_moves_grants_and_revokes() {
     let hundred = rule(ROLE, 100, 100, "");
     let file = RulesFile::new(&hundred);
     let world = world(&file).await;
@@ -186,7 +186,7 @@ async fn taken_away(manual: &str) -> (World, RulesFile) {
 }
 
 #[tokio::test]
-async fn a_role_that_a_person_took_away_is_left_until_it_is_earned_anew() {
+async fn a_role_removed_by_hand_is_left_until_it_is_earned_again() {
     let (world, _file) = taken_away("manual = \"alert\"").await;
     world
         .eventually("it is reported", async || {

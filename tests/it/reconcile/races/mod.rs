@@ -3,4 +3,5 @@
 mod ends;
 mod forgeries;
 mod rules;
+mod storms;
 mod writes;

@@ -5,4 +5,5 @@
 mod files;
 mod floors;
 mod paths;
+mod reliability;
 mod text;

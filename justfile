@@ -8,12 +8,12 @@ default:
 check:
     deploy/test.sh
 
-# Quick checks while working: format, lints, tests of the pure core and the floors.
+# Quick checks while working: format, lints, tests of the pure core and the rules of the house.
 quick:
     cargo fmt
     SQLX_OFFLINE=true cargo clippy --all-targets -- -D warnings
     SQLX_OFFLINE=true cargo test --lib
-    SQLX_OFFLINE=true cargo test --test it floors
+    SQLX_OFFLINE=true cargo test --test it house::
 
 # Writes .sqlx after a query or a migration changed.
 prepare:

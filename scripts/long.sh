@@ -25,7 +25,7 @@ if [ "${1:-}" = --rounds ]; then
 fi
 filters=("$@")
 if [ "${#filters[@]}" = 0 ]; then
-  filters=(::f4 ::f5 ::f60 races:: fold_exactly_once:: takeover::)
+  filters=(::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: takeover::)
 fi
 
 deploy/install.sh test || exit 1

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stated_scope_that_hides_roles_is_missed_and_none_stated_is_none_missed() {
+    fn a_stated_scope_that_hides_roles_is_reported() {
         assert_eq!(missing_scopes(None), None);
         assert_eq!(
             missing_scopes(Some("read:users_app_metadata read:logs read:users")),

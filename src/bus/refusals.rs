@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_inbox_nothing_is_answered_until_the_next_connection() {
+    async fn without_an_inbox_no_response_arrives() {
         let refusals = Refusals::new("_INBOX");
         server_says(
             &refusals,

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_stronger_than_the_brake_and_the_brake_than_the_limits() {
+    fn the_operator_overrides_brakes_and_brakes_the_limits() {
         assert_eq!(judge(LIMITS, Brake::Released, 10_000, 10_000), Verdict::Pass);
         assert_eq!(judge(LIMITS, Brake::Engaged, 1, 10_000), Verdict::Hold);
     }
@@ -182,7 +182,7 @@ mod tests {
         }
 
         #[test]
-        fn more_changes_never_loosen_it_and_more_holders_never_tighten_it(
+        fn more_changes_never_loosen_it(
             limits in limits(), changes in 1_i64..5_000, holders in 0_i64..5_000, more in 0_i64..5_000
         ) {
             let verdict = judge(limits, Brake::Free, changes, holders);

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_must_show_what_was_written_and_nothing_else_is_asked_of_it() {
+    fn a_response_must_show_what_was_written() {
         let list = |roles: &[&str]| SeenRoles::List(roles.iter().map(|role| (*role).to_owned()).collect());
         let named = |name: &str| SeenName::Is(name.to_owned());
         let name_only = Patch::new(planned(&["x"], false), false, Some(naming("Ann", NamedBy::Wish)));

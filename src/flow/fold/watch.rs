@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_cursor_that_stands_still_while_messages_wait_is_blocked() {
+    async fn a_cursor_is_blocked_if_it_stands_while_messages_wait() {
         let pulse = Pulse::default();
         assert!(pulse.look(Some(9)).is_none(), "another worker folds");
         pulse.at(&cursor(5));

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_alone_closes_no_breaker_of_writes_and_forgets_no_woken_user() {
+    async fn a_read_alone_closes_no_breaker_of_writes() {
         let mut breaker = Breaker::default();
         let stop = Stop {
             token: false,

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use super::publish::IN_FLIGHT;
 use super::{CLIENT, LOG_TOKEN, World, text};
-use crate::proxy::Proxy;
+use crate::world::proxy::Proxy;
 
 /// One Postgres for all tests that do not damage it; ends with the process, see `sandbox::servers`.
 static SHARED_POSTGRES: OnceCell<Postgres> = OnceCell::const_new();

@@ -4,17 +4,30 @@
 //! fixed time, and never miss a worker's death.
 
 mod builder;
+mod commands;
+pub(crate) mod data_api;
+pub(crate) mod erasure;
+pub(crate) mod events;
+mod holders;
+pub(crate) mod key_pair;
+pub(crate) mod local_copy;
+pub(crate) mod losses;
+pub(crate) mod names;
+pub(crate) mod nats_jwt;
+pub(crate) mod nats_options;
+pub(crate) mod oracle;
+pub(crate) mod pooler;
+pub(crate) mod proxy;
 mod publish;
+pub(crate) mod races;
 mod raw_publish;
+pub(crate) mod rules;
 mod settled;
 mod tenant_side;
 mod wait;
 mod worker;
 
-use std::path::PathBuf;
-use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_nats::jetstream;
 use rolekeeper_sandbox::servers::folder::Folder;
@@ -23,22 +36,23 @@ use rolekeeper_sandbox::tenant::{Endpoint, Tenant};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::oracle::Oracle;
-use crate::proxy::Proxy;
+use crate::world::oracle::Oracle;
+use crate::world::proxy::Proxy;
 pub(crate) use builder::{Builder, PASSWORD, roles};
+pub(crate) use commands::{binary, text};
+pub(crate) use holders::user;
 pub(crate) use tenant_side::gaps;
 pub(crate) use wait::poll;
 pub(crate) use worker::Worker;
 
+/// The user of most stories.
+pub(crate) const ANN: &str = "auth0|ann";
 /// The worker's client at the tenant.
 pub(crate) const CLIENT: &str = "rolekeeper-m2m";
 /// The Authorization header of the log stream.
 pub(crate) const LOG_TOKEN: &str = "Bearer log-stream-token-0123456789";
 /// The streams, by name.
 pub(crate) const APP_EVENTS: &str = "APP_EVENTS";
-
-/// Longest a command may take.
-const COMMAND_WITHIN: Duration = Duration::from_mins(1);
 
 /// The size of a test: the larger one in `scripts/long.sh`.
 pub(crate) fn size(usual: u32, long: u32) -> u32 {
@@ -182,22 +196,6 @@ impl World {
         set.await.expect("Postgres responds");
     }
 
-    /// Runs a command of the binary to its end.
-    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
-        self.command_with(arguments, &[]).await
-    }
-
-    /// Runs a command of the binary with other settings.
-    pub(crate) async fn command_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = tokio::process::Command::new(binary());
-        command.args(arguments).env_clear().envs(self.env.iter().cloned());
-        command.envs(env.iter().copied()).kill_on_drop(true);
-        let output = tokio::time::timeout(COMMAND_WITHIN, command.output()).await;
-        output
-            .expect("a command takes less than a minute")
-            .expect("the binary runs")
-    }
-
     /// A user of the tenant with these roles, who exists before the first attempt.
     pub(crate) fn seed_user(&self, user: &str, roles: &[&str]) {
         let profile = json!({"app_metadata": {"roles": roles, "plan": "gold"}});
@@ -232,15 +230,4 @@ impl Drop for World {
             }
         }
     }
-}
-
-/// The binary under test: the one just built, or `ROLEKEEPER_BIN`, so that the stories can test an older one.
-pub(crate) fn binary() -> PathBuf {
-    std::env::var_os("ROLEKEEPER_BIN").map_or_else(|| env!("CARGO_BIN_EXE_rolekeeper").into(), PathBuf::from)
-}
-
-/// The output of a command.
-pub(crate) fn text(output: &Output) -> String {
-    let both = [&output.stdout[..], &output.stderr[..]].concat();
-    String::from_utf8_lossy(&both).into_owned()
 }

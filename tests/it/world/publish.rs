@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::World;
 use super::wait::{WITHIN, poll};
-use crate::events::Sent;
+use crate::world::events::Sent;
 
 /// Messages published before the wait for their acknowledgements.
 pub(super) const IN_FLIGHT: usize = 1_000;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use super::World;
-use crate::events::Sent;
+use crate::world::events::Sent;
 
 impl World {
     /// Publishes `sent` on `subject`, unchanged, with `headers` after the version line, and waits until the stream has

@@ -9,10 +9,12 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use super::{CLIENT, World};
-use crate::oracle::{self, Change, Expected, Playlist};
+use crate::world::oracle::{self, Change, Expected, Playlist};
 
 /// Number of differences to print; the first ones are enough.
 const SHOWN: usize = 12;
+/// A killed worker may have had a user in flight: first the lease must end.
+const QUIET_WITHIN: Duration = Duration::from_mins(1);
 
 impl World {
     /// Waits until all is folded and no user is due, then compares counts, roles, audit and dead letters with the
@@ -34,6 +36,14 @@ impl World {
             wrong.len(),
             wrong[..wrong.len().min(SHOWN)].join("\n")
         );
+    }
+
+    /// Waits until all is folded and no user is due, also after a kill, when the lease of a user in flight must end first.
+    pub(crate) async fn quiet(&self) {
+        self.eventually_within(QUIET_WITHIN, "all is folded and no user is due", async || {
+            self.is_quiet().await
+        })
+        .await;
     }
 
     /// Returns true if nothing is left to do; false while nats-server or Postgres is away. Parked and held users may

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::Row as _;
 
 use super::{CLIENT, LOG_TOKEN, World};
-use crate::events::{plays, saved};
+use crate::world::events::{plays, saved};
 
 /// A change of the role in the audit: granted or revoked, and its outcome.
 pub(crate) type Audited = (String, Option<String>);

@@ -10,6 +10,7 @@ use super::World;
 
 /// The longest wait for a condition.
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
+
 /// The interval of its checks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -47,6 +48,19 @@ impl World {
     /// The single number of a query's result; none while Postgres does not respond.
     pub(crate) async fn number(&self, query: &'static str) -> Option<i64> {
         sqlx::query_scalar(query).fetch_one(&self.db).await.ok()
+    }
+
+    /// Waits until the query returns this number.
+    pub(crate) async fn count_is(&self, what: &str, query: &'static str, count: i64) {
+        self.eventually(what, async || self.number(query).await == Some(count))
+            .await;
+    }
+
+    pub(crate) async fn run_sql(&self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(&self.db)
+            .await
+            .expect("Postgres responds");
     }
 
     /// Rows as JSON, for messages and for access to columns by name.

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_two_digits_in_every_place_are_judged_as_the_library_does() {
+    fn two_digits_in_any_place_are_read_as_the_library_does() {
         let usual = "2026-11-23T10:00:00Z";
         for at in [0, 2, 5, 8, 11, 14, 17] {
             for digits in 0..100 {

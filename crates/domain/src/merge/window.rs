@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_is_inside_from_just_before_the_read_to_just_after_the_write() {
+    fn a_write_counts_from_just_before_the_read() {
         let window = Window::between(
             datetime!(2026-11-24 10:00:00 UTC),
             datetime!(2026-11-24 10:00:00.4 UTC),

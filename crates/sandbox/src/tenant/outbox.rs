@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_is_handed_out_once_or_twice_and_silence_loses_them() {
+    fn every_record_is_delivered_unless_the_stream_is_silent() {
         let mut outbox = Outbox::new(1);
         outbox.log(json!({"type": "s"}), OffsetDateTime::UNIX_EPOCH);
         assert_eq!(outbox.undelivered(), 0, "no stream yet");

@@ -1,0 +1,261 @@
+//! Every form of a body, and that no byte is lost.
+
+mod generated;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// The pieces as text, each with its subject.
+fn shown(body: &[u8]) -> Vec<(String, &str)> {
+    let shown = split(body).map(|piece| {
+        let subject = [EVENT, OTHER, UNREADABLE, "s", "sapi"]
+            .into_iter()
+            .find(|&subject| subject == piece.subject.as_str())
+            .unwrap_or("unexpected subject");
+        (String::from_utf8_lossy(piece.bytes).into_owned(), subject)
+    });
+    shown.collect()
+}
+
+/// The first piece.
+fn only(body: &[u8]) -> Piece<'_> {
+    split(body).next().unwrap()
+}
+
+#[test]
+fn the_body_tells_its_own_form() {
+    let s = r#"{"log_id":"1","data":{"type":"s"}}"#;
+    let sapi = r#"{ "_id":"2", "type":"sapi" }"#;
+    let event = r#"{"specversion":"1.0","type":"user.updated","id":"evt_1","data":{"object":{}}}"#;
+    let both = [(s, "s"), (sapi, "sapi")];
+    let bad_between = [(s, "s"), ("{\"type\":", UNREADABLE), (sapi, "sapi")];
+    let table: [(String, &[(&str, &str)]); 26] = [
+        (format!("[{s},{sapi}]"), &both),
+        (format!(" [ {s} ,\r\n\t{sapi} ] \n"), &both),
+        (format!("\u{feff}[{s},{sapi}]"), &both),
+        (format!("{{\"logs\":[{s},{sapi}]}}"), &both),
+        (format!("{{ \"logs\" : [ {s} , {sapi} ], \"more\": 1 }}"), &both),
+        (format!("{s}\n{sapi}"), &both),
+        (format!("\u{feff}\n{s}\r\n\r\n  {sapi} \r\n"), &both),
+        (format!("{s}\n{{\"type\":\n{sapi}\n"), &bad_between),
+        (
+            format!("{{\"type\":\n{s}"),
+            &[("{\"type\":", UNREADABLE), (s, "s")],
+        ),
+        (format!("[\n{s}\n{sapi}"), &both),
+        (format!("[{s}]\n{{\"logs\":[{sapi}]}}"), &both),
+        (
+            format!("[{s},null,{sapi},7]"),
+            &[(s, "s"), ("null", UNREADABLE), (sapi, "sapi"), ("7", UNREADABLE)],
+        ),
+        (s.to_owned(), &[(s, "s")]),
+        (format!("\n{sapi}\n"), &[(sapi, "sapi")]),
+        (event.to_owned(), &[(event, EVENT)]),
+        (format!("{event}\n{s}"), &[(event, EVENT), (s, "s")]),
+        (format!("[{event}]"), &[(event, EVENT)]),
+        (String::new(), &[]),
+        ("\u{feff} \r\n\t".to_owned(), &[]),
+        ("[]".to_owned(), &[]),
+        ("{\"logs\":[]}".to_owned(), &[]),
+        ("{}".to_owned(), &[("{}", OTHER)]),
+        ("{\"logs\":null}".to_owned(), &[("{\"logs\":null}", OTHER)]),
+        (
+            "{\"logs\":[1],\"type\":\"s\"}".to_owned(),
+            &[("{\"logs\":[1],\"type\":\"s\"}", "s")],
+        ),
+        (" hello\nworld ".to_owned(), &[(" hello\nworld ", UNREADABLE)]),
+        ("\u{feff}null".to_owned(), &[("\u{feff}null", UNREADABLE)]),
+    ];
+    for (body, pieces) in table {
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|&(text, subject)| (text.to_owned(), subject))
+            .collect();
+        assert_eq!(shown(body.as_bytes()), pieces, "{body}");
+    }
+}
+
+#[test]
+fn values_one_behind_another_are_split_whatever_stands_between() {
+    let (s, sapi) = (
+        r#"{"log_id":"1","data":{"type":"s"}}"#,
+        r#"{ "_id":"2", "type":"sapi" }"#,
+    );
+    let pretty =
+        |text: &str| serde_json::to_string_pretty(&serde_json::from_str::<Value>(text).unwrap()).unwrap();
+    let (p, q) = (pretty(s), pretty(sapi));
+    let expected = |a: &str, b: &str| vec![(a.to_owned(), "s"), (b.to_owned(), "sapi")];
+    for between in ["", " ", ",", " , ", "\r", "\n", "\r\n", "\x1e", "\n\x1e", ",\n"] {
+        for (a, b) in [(s, sapi), (&p, &q)] {
+            let body = format!("{a}{between}{b}");
+            assert_eq!(shown(body.as_bytes()), expected(a, b), "{between:?}");
+        }
+    }
+    for whole in [
+        format!("\x1e{s}\n\x1e{sapi}\n"),
+        format!("[{s},{sapi},]"),
+        format!("[{s},{sapi}"),
+        format!("{{\"logs\":[{s},{sapi}"),
+        format!("{{\"logs\":[{s},{sapi}]"),
+    ] {
+        assert_eq!(shown(whole.as_bytes()), expected(s, sapi), "{whole}");
+    }
+}
+
+#[test]
+fn a_broken_record_spoils_only_itself() {
+    let (s, sapi) = (
+        r#"{"log_id":"1","data":{"type":"s"}}"#,
+        r#"{"_id":"2","type":"sapi"}"#,
+    );
+    let torn = r#"{"log_id":"3","data":{"type":,"x":{"a":1}}"#;
+    let open = r#"{"log_id":"3","data":{"ty"#;
+    let pretty = "{\n  \"log_id\": \"3\",\n  \"data\": {\n    \"type\": ,\n    \"x\": {}\n  }\n}";
+    for (bad, body) in [
+        (torn, format!("[{s},{torn},{sapi}]")),
+        (torn, format!("{{\"logs\":[{s},{torn},{sapi}]}}")),
+        (torn, format!("{s}\n{torn}\n{sapi}")),
+        (open, format!("{s}\n{open}\n{sapi}")),
+        (open, format!("[{s},{open},{sapi}]")),
+        (pretty, format!("{s}\n{pretty}\n{sapi}\n")),
+        (pretty, format!("[\n  {s},\n  {pretty},\n  {sapi}\n]")),
+    ] {
+        let expected = [
+            (s.to_owned(), "s"),
+            (bad.to_owned(), UNREADABLE),
+            (sapi.to_owned(), "sapi"),
+        ];
+        assert_eq!(shown(body.as_bytes()), expected, "{body}");
+    }
+    let cut = format!("[{s},{open}");
+    assert_eq!(
+        shown(cut.as_bytes()),
+        [(s.to_owned(), "s"), (open.to_owned(), UNREADABLE)]
+    );
+}
+
+/// Bodies that make a parser read the rest of the body repeatedly.
+#[test]
+fn f53_no_body_takes_more_than_linear_time() {
+    let begun = std::time::Instant::now();
+    for (part, end) in [
+        ("{\"a\":\n", ""),
+        ("[", ""),
+        ("{},", ""),
+        ("1,", ""),
+        ("{\"a\":,{\"log_id\":", "\n{}"),
+        ("\"a\n", ""),
+        ("{\"logs\":[", ""),
+        ("{ \n", "{}"),
+    ] {
+        let body = part.repeat((1 << 18) / part.len()) + end;
+        assert!(split(body.as_bytes()).count() >= 1, "{part}");
+    }
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf8_spoil_only_their_record() {
+    let body = b"[{\"type\":\"s\"},{\"type\":\"s\",\"user_agent\":\"\xff\xfe\"},{\"type\":\"sapi\"}]";
+    let pieces: Vec<_> = split(body).collect();
+    let subjects: Vec<_> = pieces.iter().map(|piece| piece.subject.as_str()).collect();
+    assert_eq!(subjects, ["s", UNREADABLE, "sapi"]);
+    assert_eq!(pieces[1].bytes, b"{\"type\":\"s\",\"user_agent\":\"\xff\xfe\"}");
+}
+
+#[test]
+fn a_record_is_read_for_its_type_alone() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for (member, value) in [
+        ("details", deep.as_str()),
+        ("user_agent", r#""\ud800""#),
+        ("client_id", "7"),
+        (r"cut \ud83d", "1"),
+    ] {
+        let record = format!(r#"{{"type":"s","{member}":{value}}}"#);
+        assert_eq!(shown(record.as_bytes()), [(record.clone(), "s")], "{member}");
+    }
+}
+
+#[test]
+fn only_a_plain_type_becomes_a_subject() {
+    let (longest, too_long) = ("x".repeat(64), "x".repeat(65));
+    for kind in ["s", "gd_auth_succeed", "0", &longest] {
+        assert_eq!(
+            only(json!({"type": kind}).to_string().as_bytes())
+                .subject
+                .as_str(),
+            kind
+        );
+    }
+    for kind in [
+        json!(""),
+        json!("S"),
+        json!("user.updated"),
+        json!("a b"),
+        json!("*"),
+        json!(">"),
+        json!("é"),
+        json!(too_long),
+        json!(7),
+        json!(null),
+        json!(UNREADABLE),
+        json!(EVENT),
+    ] {
+        assert_eq!(
+            only(json!({"type": kind}).to_string().as_bytes())
+                .subject
+                .as_str(),
+            OTHER,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn the_message_id_is_the_records_own_or_its_digest() {
+    let longest = "9".repeat(128);
+    let table = [
+        (
+            json!({"log_id": "outer", "data": {"type": "s", "log_id": "inner"}}),
+            Some("inner"),
+        ),
+        (json!({"log_id": "outer", "data": {"type": "s"}}), Some("outer")),
+        (
+            json!({"log_id": "outer", "data": {"type": "s", "log_id": null}}),
+            Some("outer"),
+        ),
+        (
+            json!({"type": "s", "log_id": "flat", "_id": "other", "id": "third"}),
+            Some("flat"),
+        ),
+        (json!({"type": "s", "_id": "old", "id": "third"}), Some("old")),
+        (json!({"type": "s", "log_id": longest}), Some(longest.as_str())),
+        (
+            json!({"specversion": "1.0", "type": "user.created", "id": "evt_1", "data": {}}),
+            Some("evt_1"),
+        ),
+        (json!({"type": "s", "id": "not an event"}), None),
+        (json!({"type": "s"}), None),
+        (json!({"type": "s", "log_id": ""}), None),
+        (json!({"type": "s", "log_id": "a b"}), None),
+        (json!({"type": "s", "log_id": "a\r\nb"}), None),
+        (json!({"type": "s", "log_id": "é"}), None),
+        (json!({"type": "s", "log_id": "9".repeat(129)}), None),
+        (json!({"type": "s", "log_id": 5}), None),
+    ];
+    for (record, id) in table {
+        let body = record.to_string();
+        let expected = id.map_or_else(|| digest(body.as_bytes()), str::to_owned);
+        assert_eq!(only(body.as_bytes()).message_id, expected, "{body}");
+    }
+    // FIPS 180-2, appendix B.1.
+    let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(only(b"abc").message_id, of_abc);
+}

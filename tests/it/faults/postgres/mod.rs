@@ -1,0 +1,8 @@
+//! Postgres in trouble: silent, shared, behind a pooler, restored.
+
+mod connections;
+mod pooler;
+mod refusals;
+mod restored;
+mod sessions;
+mod shared;

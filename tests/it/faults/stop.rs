@@ -1,0 +1,110 @@
+//! F28: the stop of a worker.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
+
+use crate::world::World;
+use crate::world::events::{Sent, play, plays, saved};
+
+/// Well inside the grace period of 25 s.
+const IN_TIME: Duration = Duration::from_secs(15);
+
+/// SIGTERM repeatedly in the middle of a fold: exit 0 each time, and the next one continues at the same place.
+#[tokio::test]
+async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
+    let world = World::builder().env("FOLD_BATCH", 50).start().await;
+    let many: Vec<Sent> = (0..15_000)
+        .map(|n| play(&format!("n{n}"), &format!("pl_{}", n % 500)))
+        .collect();
+    let stopping = async {
+        for _ in 0..3 {
+            let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+            let before = world.number(folded).await;
+            world
+                .eventually("the fold continues", async || world.number(folded).await > before)
+                .await;
+            let status = world.worker().sigterm(IN_TIME).await;
+            assert_eq!(status.code(), Some(0));
+            world.start_worker().await;
+        }
+    };
+    tokio::join!(world.publish(&many), stopping);
+    world.settled().await;
+}
+
+/// In-flight work is finished: the write that waits for the tenant's response is recorded before the end.
+#[tokio::test]
+async fn sigterm_waits_for_a_write_in_flight() {
+    let world = World::start().await;
+    // The first comparison of all users is over.
+    world.settled().await;
+    world.seed_user("auth0|ann", &[]);
+    let slow = Fault::DelayedAnswer(Duration::from_secs(3));
+    world.tenant.fault_once(CallMatch::to(Endpoint::PatchUser), slow);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let applied = async || world.roles("auth0|ann") == ["playlist_editor"];
+    world
+        .eventually("the write has reached the tenant", applied)
+        .await;
+    assert_eq!(
+        world
+            .number("SELECT count(*) FROM role_changes WHERE outcome IS NULL")
+            .await,
+        Some(1)
+    );
+    let status = world.worker().sigterm(IN_TIME).await;
+    assert_eq!(status.code(), Some(0));
+    // No worker runs any more, and nothing is left to do.
+    world.settled().await;
+    assert_eq!(world.patches(), 1);
+}
+
+/// A second signal ends it at once, and its exit code reports in-flight work.
+#[tokio::test]
+async fn a_second_sigterm_does_not_wait() {
+    let world = World::builder()
+        .postgres_proxy()
+        .env("ONLY", "fold")
+        .start()
+        .await;
+    world.postgres_proxy().delay(Duration::from_secs(4));
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                AND state = 'idle in transaction'";
+    world
+        .eventually("a transaction is open", async || {
+            world.number(open).await == Some(1)
+        })
+        .await;
+    let worker = world.worker();
+    worker.send(Signal::SIGTERM);
+    let heard = async || worker.messages().iter().any(|line| line.starts_with("SIGTERM"));
+    world.eventually("the worker handles the first", heard).await;
+    assert_eq!(worker.ended(), None);
+    let status = worker.sigterm(Duration::from_secs(2)).await;
+    assert_eq!(status.code(), Some(1));
+    world.postgres_proxy().restore();
+    world.start_worker_with(&[("ONLY", "fold,reconcile")]).await;
+    world.settled().await;
+}
+
+/// A worker that cannot finish ends when the grace period is over.
+#[tokio::test]
+async fn a_stop_takes_no_longer_than_the_grace_period() {
+    let world = World::builder().env("GRACE_PERIOD_S", 1).start().await;
+    world.seed_user("auth0|ann", &[]);
+    let slow = Fault::DelayedAnswer(Duration::from_secs(8));
+    world.tenant.fault_once(CallMatch::to(Endpoint::PatchUser), slow);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    world
+        .eventually("the write has reached the tenant", async || {
+            !world.roles("auth0|ann").is_empty()
+        })
+        .await;
+    let status = world.worker().sigterm(Duration::from_secs(4)).await;
+    assert_eq!(status.code(), Some(1));
+}

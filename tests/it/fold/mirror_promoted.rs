@@ -1,0 +1,133 @@
+//! A mirror replaces APP_EVENTS: the fold continues without loss, and repeats count once.
+
+use async_nats::jetstream::stream::{Config, Source};
+
+use crate::world::events::{Sent, plays, saved};
+use crate::world::{APP_EVENTS, World, text};
+
+const PLAYS: &str = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
+const FOLDED: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+const LOSS: &str = "SELECT count(*) FROM stream_losses WHERE accepted_at IS NULL AND kind = 'recreated'";
+const DROPPED: &str = "rolekeeper_repeats_dropped_total";
+
+async fn config(world: &World) -> Config {
+    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
+    stream.cached_info().config.clone()
+}
+
+/// Creates a mirror of the stream `of`, and waits until it has all messages.
+async fn mirror(world: &World, like: &Config, name: &str, of: &str) {
+    let mut origin = world.jetstream.get_stream(of).await.expect("the origin");
+    let end = origin.info().await.expect("its state").state.last_sequence;
+    let mirror = Config {
+        name: name.to_owned(),
+        subjects: vec![],
+        subject_transform: None,
+        deny_delete: false,
+        mirror: Some(Source {
+            name: of.to_owned(),
+            ..Source::default()
+        }),
+        ..like.clone()
+    };
+    let mut made = world.jetstream.create_stream(mirror).await.expect("a mirror");
+    world
+        .eventually("it has copied all", async || {
+            made.info()
+                .await
+                .is_ok_and(|info| info.state.last_sequence == end)
+        })
+        .await;
+    world.jetstream.delete_stream(of).await.expect("the origin goes");
+}
+
+async fn accept(world: &World) -> (bool, String) {
+    let output = world.command(&["accept-stream", APP_EVENTS, "--promoted"]).await;
+    (output.status.success(), text(&output))
+}
+
+async fn lost(world: &World) {
+    world
+        .eventually("the loss is recorded", async || {
+            world.number(LOSS).await == Some(1)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
+    let world = World::builder().env("ONLY", "fold").start().await;
+    let first = plays("a", "pl_1", 0..60);
+    world.publish(&[saved("s", "pl_1", "auth0|ann")]).await;
+    world.publish(&first).await;
+    world
+        .eventually("all is folded", async || world.number(FOLDED).await == Some(61))
+        .await;
+    let like = config(&world).await;
+    // Over two mirrors, since a server has one stream of a name; with two domains one would suffice.
+    mirror(&world, &like, "ELSEWHERE", APP_EVENTS).await;
+    let elsewhere = Config {
+        name: "ELSEWHERE".to_owned(),
+        subjects: vec!["elsewhere".to_owned()],
+        subject_transform: None,
+        deny_delete: false,
+        ..like.clone()
+    };
+    world.jetstream.update_stream(elsewhere).await.expect("promoted");
+    mirror(&world, &like, APP_EVENTS, "ELSEWHERE").await;
+    world.jetstream.update_stream(&like).await.expect("promoted");
+    lost(&world).await;
+    world.publish(&first[10..40]).await;
+    assert_eq!(config(&world).await.subject_transform, like.subject_transform);
+    let (accepted, said) = accept(&world).await;
+    assert!(accepted && said.contains("61 ids"), "{said}");
+    // Messages from before and after the acceptance.
+    let again = first[..10].iter().map(|event| Sent {
+        // Like a stream that knows no earlier ids.
+        id: format!("{}-again", event.id),
+        ..event.clone()
+    });
+    world.publish(&again.collect::<Vec<_>>()).await;
+    world.publish(&plays("b", "pl_1", 0..40)).await;
+    let counted = async || world.number(PLAYS).await == Some(100);
+    world.eventually("each counts once", counted).await;
+    let worker = world.worker();
+    // The stream did not store messages whose id it still knew.
+    let stored = world.number(FOLDED).await.unwrap_or_default() - 61 - 40;
+    assert!((10..=40).contains(&stored), "{stored}");
+    assert_eq!(worker.count(DROPPED).await, Some(stored));
+
+    // After the window the stream alone drops them.
+    let over = "UPDATE stream_cursors SET repeats_until_ns = 1 WHERE stream = 'APP_EVENTS'";
+    sqlx::query(over)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    worker.kill9().await;
+    world.start_worker().await;
+    world.publish(&plays("c", "pl_1", 0..1)).await;
+    let ids = "SELECT count(*) FROM event_id_slices";
+    world
+        .eventually("the ids are removed", async || world.number(ids).await == Some(0))
+        .await;
+    assert_eq!(world.number(PLAYS).await, Some(101));
+}
+
+#[tokio::test]
+async fn another_stream_is_no_promoted_mirror() {
+    let world = World::builder().env("ONLY", "fold").start().await;
+    world.publish(&plays("a", "pl_1", 0..5)).await;
+    world
+        .eventually("all is folded", async || world.number(FOLDED).await == Some(5))
+        .await;
+    let like = config(&world).await;
+    world.jetstream.delete_stream(APP_EVENTS).await.expect("it goes");
+    world.jetstream.create_stream(like).await.expect("made again");
+    lost(&world).await;
+    let (accepted, said) = accept(&world).await;
+    assert!(!accepted && said.contains("does not hold message 5"), "{said}");
+    world.publish(&plays("a", "pl_1", 0..5)).await;
+    let (accepted, said) = accept(&world).await;
+    assert!(!accepted && said.contains("stored at another time"), "{said}");
+    assert_eq!(world.number(LOSS).await, Some(1));
+}

@@ -1,0 +1,20 @@
+//! From messages to rows: events and log records are counted once, and what cannot be counted stops nothing else.
+
+mod accepted_losses;
+mod counts;
+mod event_ids;
+mod exactly_once;
+mod local_copy;
+mod log_gaps;
+mod losses;
+mod mirror_promoted;
+mod outages;
+mod poison;
+mod readers;
+mod record_hints;
+mod refused;
+mod retractions;
+mod small_batches;
+mod stream_full;
+mod trimming;
+mod unparsable;

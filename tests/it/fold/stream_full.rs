@@ -1,0 +1,61 @@
+//! F32: a full stream refuses new messages, and the publisher gets an error.
+
+use crate::world::events::{Sent, play, plays};
+use crate::world::{LOG_TOKEN, World};
+
+#[tokio::test]
+async fn a_full_stream_refuses_publishers_and_loses_nothing() {
+    let world = World::builder().env("APP_EVENTS_MAX_MIB", 1).start().await;
+    let padding = "x".repeat(10_000);
+    let mut refused = None;
+    for n in 0..200 {
+        let large: Sent = play(&format!("n{n}"), "pl_1").with("padding", padding.as_str());
+        match world.try_publish(&large).await.unwrap().await {
+            Ok(ack) => world.oracle().stored(ack.sequence, large),
+            Err(error) => {
+                refused = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    let refused = refused.expect("1 MiB does not hold 2 MB");
+    assert!(refused.contains("maximum bytes"), "{refused}");
+    world.settled().await;
+    let worker = world.worker();
+    let headroom = "rolekeeper_stream_headroom_ratio{stream=\"APP_EVENTS\"}";
+    world
+        .eventually("the metric shows it", async || {
+            worker.metric(headroom).await < 0.05
+        })
+        .await;
+
+    // With new room, publishers continue under the ids that were refused.
+    let widened = world
+        .command_with(&["migrate"], &[("APP_EVENTS_MAX_MIB", "8")])
+        .await;
+    assert!(widened.status.success());
+    world.publish(&plays("n", "pl_1", 0..200)).await;
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn a_full_stream_of_log_records_is_told_to_auth0_as_503() {
+    let world = World::builder().env("AUTH0_LOGS_MAX_MIB", 1).start().await;
+    let worker = world.worker();
+    let padding = "x".repeat(100_000);
+    let mut answers = Vec::new();
+    for n in 0..20 {
+        let record = format!(
+            r#"{{"log_id":"l{n}","data":{{"type":"fp","log_id":"l{n}","description":"{padding}"}}}}"#
+        );
+        answers.push(worker.post_logs(LOG_TOKEN, record).await);
+    }
+    let stored = answers.iter().filter(|answer| **answer == Some(200)).count();
+    assert!((1..12).contains(&stored), "{answers:?}");
+    assert!(
+        answers[stored..].iter().all(|answer| *answer == Some(503)),
+        "{answers:?}"
+    );
+    assert!(worker.is_ready().await);
+    world.settled().await;
+}

@@ -1,0 +1,9 @@
+//! The rules of the house, checked on the text of the project: floors, English, and the tests that documents name.
+//!
+//! Owns checks that read files only. Must never start a server or a worker.
+
+mod files;
+mod floors;
+mod paths;
+mod reliability;
+mod text;

@@ -1,0 +1,7 @@
+//! The data API from the app's side.
+
+mod budget;
+mod description;
+mod erased;
+mod routes;
+mod tokens;

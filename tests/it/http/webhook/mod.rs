@@ -1,0 +1,6 @@
+//! Deliveries of log records over HTTP.
+
+mod bodies;
+mod floods;
+mod forms;
+mod memory;

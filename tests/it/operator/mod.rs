@@ -1,0 +1,20 @@
+//! What an operator sets, sees and orders: settings, rules, brakes, commands, metrics.
+
+mod acts;
+mod adopt;
+mod brake;
+mod brake_release;
+mod client_key;
+mod config;
+mod config_empty;
+mod erase;
+mod erase_letters;
+mod least_rights;
+mod limits;
+mod migrate;
+mod nats;
+mod ops;
+mod parked;
+mod rules;
+mod secret_files;
+mod tenant_binding;

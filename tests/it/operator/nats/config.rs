@@ -1,0 +1,109 @@
+//! Wrong or contradicting options of NATS.
+
+use crate::world::World;
+use crate::world::nats_options::{file, migrate};
+
+/// Settings, the name in the fault, and a part of the remedy.
+type Case<'t> = (&'t [(&'t str, &'t str)], &'t str, &'t str);
+
+/// The faults that a `migrate` with these settings reports.
+async fn faults(world: &World, env: &[(&str, &str)]) -> Vec<String> {
+    let (migrated, said) = migrate(world, env).await;
+    assert!(!migrated && !said.contains("hunter2"), "{env:?}: {said}");
+    let lines = said.lines().filter_map(|line| line.strip_prefix("  "));
+    lines.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn m16_options_that_exclude_each_other_are_both_named() {
+    let world = World::builder().workers(0).start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let seed = nkeys::KeyPair::new_user().seed().expect("a seed");
+    let seed = file(&folder, "seed", &seed);
+    let user = [("NATS_USER", "u"), ("NATS_PASSWORD", "hunter2")];
+    let table: [Case; 8] = [
+        (
+            &[
+                ("NATS_JETSTREAM_DOMAIN", "hub"),
+                ("NATS_JETSTREAM_API_PREFIX", "JS.hub.API"),
+            ],
+            "NATS_JETSTREAM_DOMAIN, NATS_JETSTREAM_API_PREFIX: both are set",
+            "unset the other",
+        ),
+        (
+            &[user[0], user[1], ("NATS_TOKEN", "hunter2")],
+            "NATS_USER, NATS_TOKEN: each of them is a way to log in",
+            "unset the others",
+        ),
+        (
+            &[user[0], user[1], ("NATS_NKEY_SEED_FILE", &seed)],
+            "NATS_USER, NATS_NKEY_SEED_FILE: each of them is a way to log in",
+            "unset the others",
+        ),
+        (
+            &[("NATS_URL", "nats://u:hunter2@h"), ("NATS_TOKEN", "hunter2")],
+            "NATS_URL, NATS_TOKEN: each of them is a way to log in",
+            "unset the others",
+        ),
+        (
+            &[("NATS_URL", "nats://u:hunter2@h,nats://v:hunter2@h")],
+            "NATS_URL: the servers have different users",
+            "NATS_USER and NATS_PASSWORD hold for all of them",
+        ),
+        (
+            &user[..1],
+            "NATS_USER, NATS_PASSWORD: only NATS_USER is set",
+            "NATS_PASSWORD_FILE",
+        ),
+        (
+            &user[1..],
+            "NATS_USER, NATS_PASSWORD: only the password is set",
+            "both",
+        ),
+        (
+            &[("NATS_CLIENT_KEY_FILE", &seed)],
+            "NATS_CLIENT_CERTIFICATE_FILE, NATS_CLIENT_KEY_FILE: only NATS_CLIENT_KEY_FILE is set",
+            "both, the certificate and its key",
+        ),
+    ];
+    for (env, named, way_out) in table {
+        let faults = faults(&world, env).await;
+        let told = faults.len() == 1 && faults[0].starts_with(named) && faults[0].contains(way_out);
+        assert!(told, "{env:?}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn m16_options_of_nats_that_are_wrong_are_told() {
+    let world = World::builder().workers(0).start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (empty, other) = (file(&folder, "empty", ""), file(&folder, "other", "hunter2"));
+    for (setting, value, expected) in [
+        ("NATS_JETSTREAM_DOMAIN", "a.b", "the name of a JetStream domain"),
+        ("NATS_JETSTREAM_API_PREFIX", "a b", "the beginning of a subject"),
+        ("NATS_INBOX_PREFIX", "a.*.b", "the beginning of a subject"),
+        ("NATS_TLS", "maybe", "one of auto, require, first"),
+        (
+            "NATS_CA_FILE",
+            "/no/such/file",
+            "a file of certificate authorities (PEM); No such file",
+        ),
+        ("NATS_CA_FILE", &empty, "the file is empty"),
+        (
+            "NATS_NKEY_SEED_FILE",
+            "/no/such/file",
+            "seed of an nkey of a user (SU…); No such file",
+        ),
+        ("NATS_NKEY_SEED_FILE", &empty, "the file is empty"),
+        ("NATS_NKEY_SEED_FILE", &other, "the file holds no seed of a user"),
+        (
+            "NATS_CREDENTIALS_FILE",
+            &other,
+            "a credentials file (.creds); the file holds no JWT",
+        ),
+    ] {
+        let faults = faults(&world, &[(setting, value)]).await;
+        let told = faults.len() == 1 && faults[0].starts_with(&format!("{setting}: got \"{value}\""));
+        assert!(told && faults[0].contains(expected), "{faults:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! Rules files: their content, their changes, and which one is in force.
+
+mod across_releases;
+mod file;
+mod hang;
+mod in_force;
+mod many;
+mod over_time;

@@ -1,0 +1,94 @@
+//! F59: rolekeeper notices a stream ROLE_CHANGES that lost announced changes, and `announce` sends them again.
+
+use std::time::{Duration, Instant};
+
+use crate::world::events::{plays, saved};
+use crate::world::{World, text};
+
+const STREAM: &str = "ROLE_CHANGES";
+/// The shortest duplicate window that nats-server accepts.
+const WINDOW: Duration = Duration::from_millis(100);
+const LOST: &str = "rolekeeper_role_changes_lost";
+
+async fn earns(world: &World, n: u32) {
+    let (user, playlist) = (format!("auth0|u{n}"), format!("pl_{n}"));
+    world.seed_user(&user, &[]);
+    world.publish(&[saved(&format!("s{n}"), &playlist, &user)]).await;
+    world.publish(&plays(&format!("p{n}"), &playlist, 0..100)).await;
+    let told = "SELECT count(DISTINCT user_id) FROM role_changes WHERE announced_at IS NOT NULL";
+    world
+        .eventually("it is announced", async || {
+            world.number(told).await == Some(n.into())
+        })
+        .await;
+}
+
+/// Message ids of the stream, in order.
+async fn ids(world: &World) -> Vec<String> {
+    let stream = world.jetstream.get_stream(STREAM).await.expect("the stream");
+    let mut ids = Vec::new();
+    for seq in 1..=stream.cached_info().state.last_sequence {
+        let message = stream.get_raw_message(seq).await.expect("a message");
+        ids.push(message.headers.get("Nats-Msg-Id").expect("an id").to_string());
+    }
+    ids
+}
+
+#[tokio::test]
+async fn f59_a_stream_that_was_made_again_is_filled_again() {
+    let world = World::start().await;
+    for n in 1..=3 {
+        earns(&world, n).await;
+    }
+    let before = ids(&world).await;
+    assert_eq!(before.len(), 3);
+    let worker = world.worker();
+    assert_eq!(worker.count(LOST).await, Some(0));
+    let mut config = world
+        .jetstream
+        .get_stream(STREAM)
+        .await
+        .expect("the stream")
+        .cached_info()
+        .config
+        .clone();
+    // Changes that are sent again arrive within the usual window here.
+    config.duplicate_window = WINDOW;
+    world.jetstream.delete_stream(STREAM).await.expect("deleted");
+    world.jetstream.create_stream(config).await.expect("made again");
+    earns(&world, 4).await;
+    world
+        .eventually("the metric shows it", async || {
+            worker.count(LOST).await == Some(1)
+        })
+        .await;
+    let tells = |line: &String| line.contains("recreated") && line.contains("rolekeeper announce");
+    assert!(worker.messages().iter().any(tells));
+    let after = ids(&world).await;
+    assert_eq!(after.len(), 1, "what is new is announced all the same");
+
+    let seen = Instant::now();
+    world
+        .eventually("the duplicate window is over", async || {
+            seen.elapsed() > 10 * WINDOW
+        })
+        .await;
+    let again = world.command(&["announce", "--from", "start"]).await;
+    assert!(
+        again.status.success() && text(&again).contains("4 changes"),
+        "{}",
+        text(&again)
+    );
+    let expected = [&after[..], &before[..], &after[..]].concat();
+    world
+        .eventually("all is sent again", async || ids(&world).await == expected)
+        .await;
+    earns(&world, 5).await;
+    let waiting = "SELECT count(*) FROM announce_again";
+    assert_eq!(world.number(waiting).await, Some(0));
+    // A worker checks the end of the stream at its start, and finds it in order.
+    world.worker().kill9().await;
+    let worker = world.start_worker().await;
+    earns(&world, 6).await;
+    assert_eq!(worker.count(LOST).await, Some(0));
+}

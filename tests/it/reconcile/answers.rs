@@ -1,0 +1,276 @@
+//! The scope of a response of Auth0: one user, who is parked while all others continue, or the tenant, for which the
+//! stage waits.
+
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{CallMatch, Fault, ProfileLimit, TenantOptions};
+use serde_json::json;
+
+use crate::world::World;
+use crate::world::events::{retraction, saved};
+use crate::world::oracle::ROLE;
+
+const PAUSED: &str = "rolekeeper_reconcile_paused";
+const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
+const PARKED: &str = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
+
+/// Seeds a user who earns the role.
+async fn earn(world: &World, user: &str) {
+    world.seed_user(user, &["mentor"]);
+    world.earn(user, &user[6..]).await;
+}
+
+#[tokio::test]
+async fn f49_what_is_denied_for_one_user_parks_that_user_alone() {
+    let world = World::start().await;
+    let denials = [
+        (PatchUser, Fault::HtmlPage(403)),
+        (PatchUser, Fault::status(403)),
+        (ReadUser, Fault::status(403)),
+        (ReadUser, Fault::status(401)),
+        (ReadUser, Fault::HtmlPage(401)),
+    ];
+    for (n, (endpoint, fault)) in denials.into_iter().enumerate() {
+        let bad = format!("auth0|bad{n}");
+        world.tenant.hold_fault(CallMatch::to(endpoint).user(&bad), fault);
+        earn(&world, &bad).await;
+        earn(&world, &format!("auth0|good{n}")).await;
+    }
+    world
+        .eventually("all denied users are parked", async || {
+            world.number(PARKED).await == Some(5)
+        })
+        .await;
+    for n in 0..5 {
+        let good = format!("auth0|good{n}");
+        world
+            .eventually("others continue", async || world.roles(&good) == ["mentor", ROLE])
+            .await;
+    }
+    assert_eq!(world.worker().count(OPENED).await, Some(0));
+    world.tenant.clear_faults();
+    let output = world.command(&["requeue", "--all"]).await;
+    assert!(output.status.success());
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn f49_a_401_for_everybody_pauses_the_stage_and_parks_no_user() {
+    let world = World::start().await;
+    world
+        .tenant
+        .hold_fault(CallMatch::to(ReadUser), Fault::status(401));
+    earn(&world, "auth0|ann").await;
+    let worker = world.worker();
+    world
+        .eventually("it is paused", async || worker.count(PAUSED).await == Some(1))
+        .await;
+    assert_eq!(world.number(PARKED).await, Some(0));
+    world.tenant.clear_faults();
+    world.settled().await;
+    assert_eq!(
+        (worker.count(PAUSED).await, worker.count(OPENED).await),
+        (Some(0), Some(1))
+    );
+}
+
+#[tokio::test]
+async fn f49_after_a_stop_another_user_is_probed_with() {
+    let world = World::start().await;
+    world.tenant.hold_fault(CallMatch::to(PatchUser), Fault::Status {
+        code: 403,
+        headers: vec![],
+        body: Some(json!({"statusCode": 403, "errorCode": "insufficient_scope", "message": "Insufficient scope"})),
+    });
+    earn(&world, "auth0|ann").await;
+    let worker = world.worker();
+    world
+        .eventually("it is paused", async || worker.count(PAUSED).await == Some(1))
+        .await;
+    earn(&world, "auth0|bob").await;
+    world.tenant.clear_faults();
+    let still = CallMatch::to(PatchUser).user("auth0|ann");
+    world.tenant.hold_fault(still, Fault::HtmlPage(403));
+    world
+        .eventually("bob is served", async || {
+            world.roles("auth0|bob") == ["mentor", ROLE]
+        })
+        .await;
+    world
+        .eventually("ann is parked", async || world.number(PARKED).await == Some(1))
+        .await;
+    assert_eq!(worker.count(PAUSED).await, Some(0));
+}
+
+#[tokio::test]
+async fn f50_a_mass_refusal_stops_the_stage_until_it_is_mended() {
+    let world = World::start().await;
+    world
+        .tenant
+        .hold_fault(CallMatch::to(PatchUser), Fault::status(402));
+    for n in 0..12 {
+        earn(&world, &format!("auth0|u{n}")).await;
+    }
+    let worker = world.worker();
+    world
+        .eventually("it is paused", async || worker.count(PAUSED).await == Some(1))
+        .await;
+    assert!(world.number(PARKED).await < Some(5));
+    assert!(
+        worker.log().contains("users in a row failed in the same way"),
+        "{}",
+        worker.log_tail(20)
+    );
+    world.tenant.clear_faults();
+    world.settled().await;
+    assert_eq!(
+        (world.number(PARKED).await, worker.count(PAUSED).await),
+        (Some(0), Some(0))
+    );
+}
+
+#[tokio::test]
+async fn f45_half_an_emoji_in_a_profile_hides_no_user() {
+    let world = World::start().await;
+    let profile = json!({"nickname": "DJ HALF", "app_metadata": {"roles": ["mentor"]}});
+    world.tenant.seed_user("auth0|ann", profile).expect("a user");
+    world.tenant.hold_fault(
+        CallMatch::any().user("auth0|ann"),
+        Fault::Rewritten {
+            from: "DJ HALF".to_owned(),
+            to: r"DJ \ud83d".to_owned(),
+        },
+    );
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert_eq!(
+        (world.roles("auth0|ann"), world.patches()),
+        (vec!["mentor".to_owned(), ROLE.to_owned()], 1)
+    );
+}
+
+#[tokio::test]
+async fn f45_a_role_that_is_no_text_is_left_and_the_user_parked() {
+    let world = World::start().await;
+    for (user, entry) in [("auth0|half", r"\ud83d"), ("auth0|nul", r"\u0000")] {
+        world.seed_user(user, &["ODD"]);
+        world.tenant.hold_fault(
+            CallMatch::any().user(user),
+            Fault::Rewritten {
+                from: "ODD".to_owned(),
+                to: entry.to_owned(),
+            },
+        );
+        world.earn(user, &user[6..]).await;
+    }
+    world
+        .eventually("both are parked", async || world.number(PARKED).await == Some(2))
+        .await;
+    let why = "SELECT count(*) FROM nominations WHERE last_error LIKE '%not valid text%'";
+    assert_eq!((world.number(why).await, world.patches()), (Some(2), 0));
+}
+
+#[tokio::test]
+async fn a_profile_that_is_too_large_is_read_for_what_is_needed() {
+    let options = TenantOptions {
+        profile_limit: ProfileLimit {
+            warned_above: 4 << 20,
+            refused_above: 4 << 20,
+        },
+        ..TenantOptions::default()
+    };
+    let world = World::builder()
+        .tenant(options)
+        .env("AUTH0_TIMEOUT_S", 2)
+        .start()
+        .await;
+    let large = json!({"app_metadata": {"roles": ["mentor"]}, "user_metadata": {"x": "y".repeat(2 << 20)}});
+    world.tenant.seed_user("auth0|ann", large).expect("a user");
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert_eq!(
+        (world.roles("auth0|ann"), world.patches()),
+        (vec!["mentor".to_owned(), ROLE.to_owned()], 1)
+    );
+}
+
+#[tokio::test]
+async fn a_revoke_that_auth0_refuses_is_seen() {
+    let world = World::start().await;
+    earn(&world, "auth0|ann").await;
+    world.settled().await;
+    let too_large = Fault::Status {
+        code: 400,
+        headers: vec![],
+        body: Some(
+            json!({"statusCode": 400, "errorCode": "invalid_body", "message": "The user profile is too large"}),
+        ),
+    };
+    world.tenant.hold_fault(CallMatch::to(PatchUser), too_large);
+    world.publish(&[retraction("r1", "ann-0", "ann")]).await;
+    let worker = world.worker();
+    let refused = r#"rolekeeper_role_writes_refused_total{change="revoked"}"#;
+    world
+        .eventually("it is counted", async || worker.count(refused).await == Some(1))
+        .await;
+    assert!(
+        worker.log().contains("Auth0 refused to write a role"),
+        "{}",
+        worker.log_tail(10)
+    );
+    assert_eq!(world.roles("auth0|ann"), ["mentor", ROLE]);
+}
+
+#[tokio::test]
+async fn a_row_that_postgres_refuses_parks_its_user_alone() {
+    let world = World::start().await;
+    let refuse = "ALTER TABLE assignments ADD CHECK (user_id <> 'auth0|bad')";
+    sqlx::query(refuse)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    earn(&world, "auth0|bad").await;
+    earn(&world, "auth0|good").await;
+    world
+        .eventually("one is parked", async || world.number(PARKED).await == Some(1))
+        .await;
+    world
+        .eventually("the other continues", async || {
+            world.roles("auth0|good") == ["mentor", ROLE]
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_stops_nobody_else() {
+    let world = World::builder().workers(0).start().await;
+    // A sum beyond the range of its type, which only this user's snapshot has.
+    let events = [saved("s1", "pl_a", "auth0|bad"), saved("s2", "pl_b", "auth0|bad")];
+    world.start_worker().await;
+    world.publish(&events).await;
+    world
+        .eventually("they are folded", async || {
+            world
+                .number("SELECT count(*) FROM playlists WHERE owner_id = 'auth0|bad'")
+                .await
+                == Some(2)
+        })
+        .await;
+    let overflow =
+        "WITH sums AS (UPDATE playlists SET plays = 9223372036854775807 WHERE owner_id = 'auth0|bad')
+        INSERT INTO nominations (user_id, urgency) VALUES ('auth0|bad', 0)";
+    sqlx::query(overflow)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    world
+        .eventually("that user is parked", async || {
+            world.number(PARKED).await == Some(1)
+        })
+        .await;
+    earn(&world, "auth0|good").await;
+    world
+        .eventually("the other continues", async || {
+            world.roles("auth0|good") == ["mentor", ROLE]
+        })
+        .await;
+}

@@ -1,0 +1,169 @@
+//! The circuit breaker: refused credentials, scopes and tokens stop the stage, and it resumes by itself.
+
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::Endpoint::Token;
+use rolekeeper_sandbox::tenant::{Call, CallMatch, Client, Fault, TenantOptions};
+
+use crate::world::events::{plays, saved};
+use crate::world::oracle::ROLE;
+use crate::world::{CLIENT, World, gaps};
+
+const PAUSED: &str = "rolekeeper_reconcile_paused";
+
+/// Twenty users reach the threshold.
+async fn twenty_earn(world: &World, name: &str) {
+    for n in 0..20 {
+        let (user, list) = (format!("auth0|{name}{n}"), format!("{name}_{n}"));
+        world.seed_user(&user, &["mentor"]);
+        world
+            .publish(&[saved(&format!("{list}-saved"), &list, &user)])
+            .await;
+        world.publish(&plays(&list, &list, 0..100)).await;
+    }
+}
+
+/// Breaks the credentials, lets twenty users reach the threshold, repairs them, and checks the calls in between.
+async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), mends: impl Fn(&World)) {
+    let worker = world.worker();
+    world.note_attempts().await;
+    world.earn("auth0|none", "pl_none").await;
+    world.quiet().await;
+    breaks(&world);
+    twenty_earn(&world, "ann").await;
+    world
+        .eventually("the circuit breaker is open", async || {
+            worker.count(PAUSED).await == Some(1)
+        })
+        .await;
+    assert_eq!(
+        worker.get("/readyz/reconcile").await.map(|(status, _)| status),
+        Some(503)
+    );
+    let before = world.tenant.calls().len();
+    let paused = || {
+        let messages = worker.messages();
+        messages
+            .into_iter()
+            .filter(|line| line.starts_with("reconcile is paused"))
+            .collect::<Vec<_>>()
+    };
+    // A whole probe later nothing has changed.
+    world
+        .eventually("it probes", async || world.tenant.calls().len() > before)
+        .await;
+    assert_eq!(paused().len(), 1, "{:?}", paused());
+    assert!(paused()[0].contains(reason), "{:?}", paused());
+    assert!(
+        world.tenant.calls().len() - before < 12,
+        "{:?}",
+        &world.tenant.calls()[before..]
+    );
+    mends(&world);
+    world.settled().await;
+    assert_eq!(
+        (worker.count(PAUSED).await, world.attempts_noted().await),
+        (Some(0), 0)
+    );
+    assert_eq!((paused().len(), worker.is_active("reconcile").await), (1, true));
+    assert_eq!(world.roles("auth0|ann7"), ["mentor", ROLE]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_refused_pauses_the_stage_until_it_is_mended() {
+    let set = |secret: &'static str| {
+        move |world: &World| {
+            world.tenant.register_client(Client::new(CLIENT, secret));
+            world.tenant.revoke_tokens(CLIENT);
+        }
+    };
+    paused_and_mended(World::start().await, "Unauthorized", set("other"), set("secret")).await;
+}
+
+#[tokio::test]
+async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
+    let breaks = |world: &World| {
+        let client = Client::new(CLIENT, "secret").with_scopes(["read:users", "read:users_app_metadata"]);
+        world.tenant.register_client(client);
+        world.tenant.revoke_tokens(CLIENT);
+    };
+    // Tokens keep the scopes of their issue: only a new one works.
+    let mends = |world: &World| world.tenant.register_client(Client::new(CLIENT, "secret"));
+    paused_and_mended(World::start().await, "Insufficient scope", breaks, mends).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_in_trouble_stops_the_stage() {
+    for fault in [Fault::status(503), Fault::status(429)] {
+        let breaks = |world: &World| {
+            world.tenant.hold_fault(CallMatch::to(Token), fault.clone());
+            world.tenant.revoke_tokens(CLIENT);
+        };
+        paused_and_mended(World::start().await, "no token", breaks, |world| {
+            world.tenant.clear_faults();
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_audience_stops_the_stage_until_it_is_right() {
+    let options = TenantOptions {
+        audience: Some("https://music.eu.auth0.com/api/v2/".to_owned()),
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(options).start().await;
+    world.note_attempts().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.earn("auth0|ann", "pl_1").await;
+    let worker = world.worker();
+    world
+        .eventually("the circuit breaker is open", async || {
+            worker.count(PAUSED).await == Some(1)
+        })
+        .await;
+    assert!(
+        worker.log().contains("Service not enabled within domain"),
+        "{}",
+        worker.log_tail(20)
+    );
+    worker.sigterm(Duration::from_secs(10)).await;
+    world
+        .start_worker_with(&[("AUTH0_AUDIENCE", "https://music.eu.auth0.com/api/v2/")])
+        .await;
+    world.settled().await;
+    assert_eq!((world.patches(), world.attempts_noted().await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_once_for_all_callers() {
+    let options = TenantOptions {
+        token_lifetime: Duration::from_secs(3),
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(options).start().await;
+    world.note_attempts().await;
+    twenty_earn(&world, "ann").await;
+    world.settled().await;
+    let first = world.calls_to(Token);
+    world.tenant.revoke_tokens(CLIENT);
+    twenty_earn(&world, "bob").await;
+    world.settled().await;
+    let refused = |call: &&Call| call.status == Some(401);
+    let refused = world
+        .tenant
+        .with_calls(|calls| calls.iter().filter(refused).count());
+    println!(
+        "{first} tokens, then {}, {refused} calls were refused",
+        world.calls_to(Token) - first
+    );
+    // The in-flight calls with the revoked token are refused once, and then continue with one new token.
+    assert!(refused <= 16 && world.attempts_noted().await == 0);
+    let lifetimes = gaps(&world.tenant.calls()).iter().sum::<f64>() / 2.7;
+    let bound = 2 + format!("{lifetimes:.0}").parse::<usize>().expect("a number");
+    assert!(
+        world.calls_to(Token) <= bound,
+        "{} tokens, at most {bound}",
+        world.calls_to(Token)
+    );
+}

@@ -1,0 +1,6 @@
+//! Display names: defaults, requested names, failed writes, and their share of the calls.
+
+mod default;
+mod failures;
+mod rate;
+mod requested;

@@ -1,0 +1,66 @@
+//! Managed roles that another client gives or removes: each has a row of its own, and does not count as ours.
+
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
+use serde_json::{Value, json};
+
+use crate::world::oracle::ROLE;
+use crate::world::{ANN, CLIENT, World};
+
+async fn changes(world: &World) -> Vec<Value> {
+    let rows = "SELECT change, outcome, client_id FROM role_changes ORDER BY decided_at, change_id";
+    let rows = world.rows(rows).await;
+    rows.iter()
+        .map(|row| json!([row["change"], row["outcome"], row["client_id"]]))
+        .collect()
+}
+
+fn edit(world: &World, roles: &[&str]) {
+    let patch = json!({"app_metadata": {"roles": roles}});
+    world
+        .tenant
+        .edit_by_other_client("crm", ANN, patch)
+        .expect("an edit");
+}
+
+#[tokio::test]
+async fn what_another_client_gives_and_takes_has_rows() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    edit(&world, &["mentor"]);
+    world
+        .eventually("it is requeued", async || world.roles(ANN) == ["mentor", ROLE])
+        .await;
+    world.quiet().await;
+    let taken = json!(["taken", "answered", "crm"]);
+    let granted = json!(["granted", "written", null]);
+    assert_eq!(changes(&world).await, [granted.clone(), taken, granted]);
+    let waiting = "SELECT count(*) FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL";
+    world
+        .eventually("ours are announced", async || {
+            world.number(waiting).await == Some(0)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_role_given_by_hand_while_ours_was_refused_is_not_ours() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["mentor"]);
+    let patch = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(ANN);
+    let limited = Fault::status(429);
+    world.tenant.fault_once(patch, limited);
+    world.earn(ANN, "pl_1").await;
+    world
+        .eventually("our write is refused", async || {
+            world.tenant.faults_waiting() == 0
+        })
+        .await;
+    edit(&world, &["mentor", ROLE]);
+    world.quiet().await;
+    assert_eq!(changes(&world).await, [json!(["granted", "superseded", null])]);
+    let announced = "SELECT count(*) FROM role_changes WHERE announced_at IS NOT NULL";
+    assert_eq!(world.number(announced).await, Some(0), "we did not grant it");
+}

@@ -1,0 +1,288 @@
+//! Hostile users and responses: a name that is refused repeatedly, refusals that would stop all other users, endless
+//! records, and profiles of other users or without their roles.
+
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{CallMatch, Client, Fault, ProfileLimit, TenantOptions};
+use serde_json::{Value, json};
+
+use crate::world::events::{play, retraction};
+use crate::world::names::{store, wish};
+use crate::world::oracle::ROLE;
+use crate::world::{ANN, CLIENT, World};
+
+const LONG_NAME: &str = "A name that does not fit into the profile of Ann";
+const PAUSED: &str = "rolekeeper_reconcile_paused";
+const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
+const PARKED: &str = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
+const FAILED: &str = "SELECT count(*) FROM nominations WHERE failure = 'bad_answer'";
+const WAITS: &str =
+    "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL";
+
+/// Ann holds the role, and her profile has no room for a name.
+async fn no_room_for_a_name() -> World {
+    let options = TenantOptions {
+        profile_limit: ProfileLimit {
+            warned_above: 2_000,
+            refused_above: 2_000,
+        },
+        ..TenantOptions::default()
+    };
+    let world = World::builder()
+        .tenant(options)
+        .env(
+            "DEFAULT_DISPLAY_NAME",
+            "A name that is as long as hers and does not fit",
+        )
+        .start()
+        .await;
+    world.seed_user(ANN, &["mentor", ROLE]);
+    let edit = |pad: usize| {
+        let pad = json!({"user_metadata": {"pad": "x".repeat(pad)}});
+        world.tenant.edit_unrecorded(ANN, pad).expect("an edit")
+    };
+    let bare = edit(0).to_string().len();
+    assert!(edit(1_990 - bare).to_string().len() > 1_980);
+    world
+}
+
+#[tokio::test]
+async fn names_refused_in_turn_hold_back_no_revoke() {
+    let world = no_room_for_a_name().await;
+    world.told(&["pause"]).await;
+    wish(&store(&world), ANN, LONG_NAME).await;
+    world.told(&["adopt", "--user", ANN]).await;
+    world.told(&["resume"]).await;
+    world
+        .eventually("the role is gone", async || world.roles(ANN) == ["mentor"])
+        .await;
+    world
+        .count_is("the attempt ends", "SELECT count(*) FROM nominations", 0)
+        .await;
+    let writes = world.calls_to(PatchUser);
+    assert_eq!(writes, 2, "the name once, then the role alone");
+    wish(&store(&world), ANN, "Ann").await;
+    world
+        .count_is("the next request waits for its minute", WAITS, 1)
+        .await;
+    let later = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE nominations SET due_at = now()";
+    sqlx::raw_sql(later)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    world.is_named(ANN, "Ann").await;
+}
+
+#[tokio::test]
+async fn a_wish_with_all_writes_refused_parks_the_user() {
+    let world = World::builder().env("DEFAULT_DISPLAY_NAME", "user").start().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.told(&["pause"]).await;
+    world
+        .tenant
+        .hold_fault(CallMatch::to(PatchUser), Fault::status(400));
+    wish(&store(&world), ANN, "Ann").await;
+    world.earn(ANN, "pl_1").await;
+    world
+        .count_is(
+            "the grant is due",
+            "SELECT count(*) FROM nominations WHERE urgency = 1",
+            1,
+        )
+        .await;
+    world.told(&["resume"]).await;
+    world.count_is("she is parked", PARKED, 1).await;
+    assert_eq!(world.calls_to(PatchUser), 2);
+}
+
+#[tokio::test]
+async fn wishes_without_end_with_refusals_hold_back_no_role() {
+    let world = no_room_for_a_name().await;
+    let store = store(&world);
+    wish(&store, ANN, LONG_NAME).await;
+    world.told(&["adopt", "--user", ANN]).await;
+    let mut number = 0;
+    world
+        .eventually("the role is gone", async || {
+            number += 1;
+            wish(&store, ANN, &format!("{LONG_NAME} {number}")).await;
+            world.roles(ANN) == ["mentor"]
+        })
+        .await;
+    assert!(world.calls_to(PatchUser) <= 3, "{}", world.calls_to(PatchUser));
+    // The omitted name is written later.
+    world
+        .count_is("the newest request waits for its minute", WAITS, 1)
+        .await;
+}
+
+#[tokio::test]
+async fn refused_revokes_of_a_few_stop_no_one_else() {
+    let world = World::start().await;
+    let bad: Vec<String> = (0..8).map(|n| format!("auth0|bad{n}")).collect();
+    for user in &bad {
+        world.seed_user(user, &["mentor"]);
+        world.earn(user, &user[6..]).await;
+    }
+    world.settled().await;
+    for user in &bad {
+        let refused = CallMatch::to(PatchUser).user(user);
+        world.tenant.hold_fault(refused, Fault::status(400));
+        let list = &user[6..];
+        world
+            .publish(&[retraction(&format!("r-{list}"), &format!("{list}-7"), list)])
+            .await;
+    }
+    let worker = world.worker();
+    world
+        .eventually("it is paused", async || worker.count(PAUSED).await == Some(1))
+        .await;
+    world.seed_user("auth0|good", &["mentor"]);
+    world.earn("auth0|good", "pl_good").await;
+    world
+        .eventually("the other is served", async || {
+            world.roles("auth0|good") == ["mentor", ROLE]
+        })
+        .await;
+    world.count_is("refused users are parked", PARKED, 8).await;
+    assert_eq!(worker.count(PAUSED).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_write_scope_that_is_missing_is_mended_by_no_read() {
+    let world = World::start().await;
+    let denied =
+        json!({"statusCode": 403, "errorCode": "insufficient_scope", "message": "Insufficient scope"});
+    let denied = Fault::Status {
+        code: 403,
+        headers: vec![],
+        body: Some(denied),
+    };
+    world.tenant.hold_fault(CallMatch::to(PatchUser), denied);
+    for user in ["auth0|ann", "auth0|bob"] {
+        world.seed_user(user, &["mentor"]);
+        world.earn(user, &user[6..]).await;
+    }
+    world
+        .eventually("it has probed twice", async || world.calls_to(PatchUser) >= 4)
+        .await;
+    let worker = world.worker();
+    assert_eq!(worker.count(OPENED).await, Some(1));
+    assert!(
+        !worker.log().contains("reconcile continues"),
+        "{}",
+        worker.log_tail(10)
+    );
+}
+
+#[tokio::test]
+async fn records_without_end_keep_no_role() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    let slow = Fault::DelayedAnswer(Duration::from_millis(400));
+    world.tenant.hold_fault(CallMatch::to(ReadUser), slow);
+    world.connect_log_stream().await;
+    let mut number = 0;
+    let mut flood = || {
+        number += 1;
+        let edit = json!({"user_metadata": {"x": number}});
+        let edited = world.tenant.edit_by_other_client("spa", ANN, edit);
+        edited.expect("an edit");
+    };
+    flood();
+    world
+        .count_is("records arrive", "SELECT count(*) FROM nominations", 1)
+        .await;
+    world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
+    world
+        .eventually("the role is gone", async || {
+            flood();
+            world.roles(ANN) == ["mentor"]
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_profile_of_someone_else_is_no_answer() {
+    let world = World::start().await;
+    world.seed_user("auth0|eve", &["mentor"]);
+    let someone_else = Fault::Rewritten {
+        from: "auth0|eve".to_owned(),
+        to: "auth0|boss".to_owned(),
+    };
+    world.tenant.hold_fault(CallMatch::to(ReadUser), someone_else);
+    world.earn("auth0|eve", "pl_1").await;
+    world
+        .eventually("the response is judged", async || {
+            world.number(FAILED).await == Some(1) || world.patches() > 0
+        })
+        .await;
+    assert_eq!(world.patches(), 0);
+    world.tenant.clear_faults();
+    world.settled().await;
+    assert_eq!(world.roles("auth0|eve"), ["mentor", ROLE]);
+}
+
+#[tokio::test]
+async fn a_token_without_the_scope_for_roles_is_not_used() {
+    let world = World::builder().workers(0).start().await;
+    let few = ["read:users", "update:users", "update:users_app_metadata"];
+    let few = Client::new(CLIENT, "secret").with_scopes(few);
+    world.tenant.register_client(few);
+    world.seed_user(ANN, &["vip"]);
+    let worker = world.start_worker().await;
+    world.earn(ANN, "pl_1").await;
+    world
+        .eventually("it is paused, or written", async || {
+            worker.count(PAUSED).await == Some(1) || world.patches() > 0
+        })
+        .await;
+    let (status, said) = worker.get("/readyz/reconcile").await.expect("a response");
+    assert!(
+        status == 503 && said.contains("read:users_app_metadata"),
+        "{status} {said}"
+    );
+    assert_eq!(world.api_calls(), 0);
+    world.tenant.register_client(Client::new(CLIENT, "secret"));
+    world
+        .eventually("a new token has it", async || world.roles(ANN) == ["vip", ROLE])
+        .await;
+}
+
+#[tokio::test]
+async fn roles_that_are_not_shown_any_more_are_not_written_over() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["vip"]);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
+    world.settled().await;
+    world.worker().kill9().await;
+    let hidden = Fault::Rewritten {
+        from: "\"app_metadata\"".to_owned(),
+        to: "\"hidden\"".to_owned(),
+    };
+    world.tenant.hold_fault(CallMatch::to(ReadUser), hidden);
+    world.start_worker().await;
+    let before = world.patches();
+    world.publish(&[play("again", "pl_1")]).await;
+    world
+        .eventually("the response is judged", async || {
+            world.number(FAILED).await == Some(1) || world.patches() > before
+        })
+        .await;
+    assert_eq!(
+        (world.roles(ANN), world.patches()),
+        (vec!["vip".to_owned()], before)
+    );
+    world.tenant.clear_faults();
+    world.settled().await;
+    let kept: Vec<Value> = vec!["vip".into(), ROLE.into()];
+    assert_eq!(
+        world.tenant.user(ANN).expect("there")["app_metadata"]["roles"],
+        json!(kept)
+    );
+}

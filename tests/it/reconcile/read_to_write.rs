@@ -1,0 +1,98 @@
+//! Between our read of a profile and our write other clients write too, and the read data becomes old.
+
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{CallMatch, Fault, Rate, RatePlan, TenantOptions};
+use rolekeeper_sandbox::traffic::management::Management;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::world::oracle::ROLE;
+use crate::world::{ANN, CLIENT, World};
+
+/// The delay of each response of Postgres: longer than a profile may wait between our read and our write.
+const SLOW: Duration = Duration::from_millis(2_300);
+
+/// Orders a slow response to the next read of Ann, lets her earn the role, and returns while that response is in
+/// flight.
+async fn being_read(world: &World) {
+    world.seed_user(ANN, &["mentor"]);
+    let slow = Fault::DelayedAnswer(Duration::from_millis(700));
+    world.tenant.fault_once(CallMatch::to(ReadUser).user(ANN), slow);
+    world.earn(ANN, "pl_1").await;
+    world
+        .eventually("the profile is read", async || world.tenant.faults_waiting() == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn slow_postgres_after_a_read_costs_no_role_of_others() {
+    let world = World::builder().postgres_proxy().start().await;
+    world.note_attempts().await;
+    being_read(&world).await;
+    world.postgres_proxy().delay(SLOW);
+    let theirs = json!({"app_metadata": {"roles": ["mentor", "vip"]}});
+    let edited = world.tenant.edit_by_other_client("crm", ANN, theirs);
+    edited.expect("an edit");
+    world
+        .eventually_within(Duration::from_mins(1), "written, or requeued", async || {
+            world.patches() > 0 || world.attempts_noted().await > 0
+        })
+        .await;
+    world.postgres_proxy().restore();
+    world.settled().await;
+    assert_eq!(world.roles(ANN), ["mentor", "vip", ROLE]);
+    let late = "SELECT count(*) FROM profile_writes WHERE completed_at IS NULL";
+    assert_eq!((world.patches(), world.number(late).await), (1, Some(0)));
+}
+
+/// A client that uses nearly the whole rate limit of the tenant, until it is dropped.
+async fn takes_most_of_it(world: &World) -> JoinSet<()> {
+    world.seed_user("auth0|theirs", &[]);
+    let client = Management::connect(&world.tenant, CLIENT, "secret").await;
+    let client = client.expect("a token");
+    let mut every = tokio::time::interval(Duration::from_millis(26));
+    every.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut other = JoinSet::new();
+    other.spawn(async move {
+        loop {
+            every.tick().await;
+            let _ = client.user("auth0|theirs", None).await;
+        }
+    });
+    other
+}
+
+#[tokio::test]
+async fn a_bucket_used_up_by_others_wastes_few_calls() {
+    // 40 calls a second, of which the other client takes about 38.
+    let tenant = TenantOptions {
+        plan: RatePlan::Global(Rate::new(10, 2.0)),
+        clock_factor: 20.0,
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(tenant).env("AUTH0_PLAN", "10:40");
+    let world = world.env("SWEEP_INTERVAL_S", 1).start().await;
+    let users: Vec<String> = (0..8).map(|n| format!("auth0|u{n}")).collect();
+    let _other = takes_most_of_it(&world).await;
+    for (n, user) in users.iter().enumerate() {
+        world.seed_user(user, &["mentor"]);
+        world.earn(user, &format!("pl_{n}")).await;
+    }
+    world.settled().await;
+    let calls: Vec<_> = users.iter().flat_map(|user| world.calls_of(user)).collect();
+    let refused = calls.iter().filter(|call| call.status == Some(429)).count();
+    let writes = calls.iter().filter(|call| call.endpoint == PatchUser).count();
+    println!(
+        "{} calls for 8 users, {refused} refused, {writes} writes",
+        calls.len()
+    );
+    assert!(users.iter().all(|user| world.roles(user) == ["mentor", ROLE]));
+    assert!(
+        calls.len() <= 32 && writes <= 10,
+        "{} calls, {refused} refused, {writes} writes",
+        calls.len()
+    );
+}

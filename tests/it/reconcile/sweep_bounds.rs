@@ -1,0 +1,264 @@
+//! The cost of the sweep, and the effect of one failing part: the other parts continue.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use rolekeeper_sandbox::tenant::CallMatch;
+use rolekeeper_sandbox::tenant::Endpoint::PatchUser;
+use rolekeeper_sandbox::tenant::Fault;
+use sqlx::PgExecutor;
+
+use crate::world::events::{plays, retraction, saved};
+use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{ANN, World};
+
+/// Writes of ours without a record, as on a first day without a log stream.
+const OLD_WRITES: usize = 60_000;
+/// The longest time of a sweep over them on a busy machine.
+const SWEPT_WITHIN: Duration = Duration::from_secs(15);
+
+async fn run(db: impl PgExecutor<'_>, statement: &'static str) {
+    sqlx::query(statement)
+        .execute(db)
+        .await
+        .expect("Postgres responds");
+}
+
+/// A race whose writes are no longer kept: the sweep's last part ends it.
+async fn open_race(world: &World) {
+    let race = "INSERT INTO races (race_id, user_id, write_id, record_id, base, ours, theirs, found, found_updated_at, found_at)
+                VALUES (gen_random_uuid(), 'auth0|raced', gen_random_uuid(), 'r', '[]', '[]', '[]', '[]', now(), now() - interval '1 hour')";
+    run(&world.db, race).await;
+}
+
+#[tokio::test]
+async fn sixty_thousand_writes_without_a_record_are_swept_at_once() {
+    let world = World::builder()
+        .workers(0)
+        .env("SWEEP_INTERVAL_S", 1)
+        .start()
+        .await;
+    let mut rows = String::new();
+    for n in 0..OLD_WRITES {
+        let _ = writeln!(
+            rows,
+            "{n:08x}-0000-7000-8000-000000000000\tauth0|u{n}\t[]\t[]\tt\tt"
+        );
+    }
+    let mut connection = world.db.acquire().await.expect("Postgres responds");
+    let copy =
+        "COPY profile_writes (write_id, user_id, read_roles, wrote_roles, answered, recorded) FROM STDIN";
+    let mut copy = connection.copy_in_raw(copy).await.expect("a table");
+    copy.send(rows.as_bytes()).await.expect("rows");
+    copy.finish().await.expect("rows");
+    run(&world.db, "UPDATE profile_writes SET attempted_at = now() - interval '2 days', completed_at = now() - interval '2 days'").await;
+    drop(connection);
+    open_race(&world).await;
+    world.seed_user(ANN, &["mentor"]);
+
+    let began = Instant::now();
+    let worker = world.start_worker().await;
+    world
+        .eventually_within(SWEPT_WITHIN, "the last part of the sweep has ended", async || {
+            world
+                .number("SELECT count(*) FROM races WHERE outcome = 'unresolved'")
+                .await
+                == Some(1)
+        })
+        .await;
+    println!("swept {OLD_WRITES} writes after {:?}", began.elapsed());
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+    assert!(worker.is_active("reconcile").await);
+}
+
+#[tokio::test]
+async fn a_failed_part_of_the_sweep_stops_no_other_part() {
+    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    run(
+        &world.db,
+        "ALTER TABLE races RENAME COLUMN found_at TO found_away",
+    )
+    .await;
+    let worker = world.worker();
+    let failures = r#"rolekeeper_sweep_failures_total{part="races"}"#;
+    world
+        .eventually("the part has failed in two sweeps", async || {
+            worker.count(failures).await >= Some(2)
+        })
+        .await;
+    // The parts before and after it work, and so do attempts.
+    run(&world.db, "UPDATE assignments SET wanted = false").await;
+    let mended = "SELECT count(*) FROM assignments WHERE wanted";
+    world
+        .eventually("a sweep has compared facts", async || {
+            world.number(mended).await == Some(1)
+        })
+        .await;
+    world.seed_user("auth0|bob", &[]);
+    world.earn("auth0|bob", "pl_2").await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|bob"), [ROLE]);
+    assert!(worker.is_active("reconcile").await);
+    assert_eq!(
+        worker
+            .count(r#"rolekeeper_sweep_failures_total{part="left_over"}"#)
+            .await,
+        Some(0)
+    );
+}
+
+/// The counters and the actual numbers, side by side.
+const COUNTED: &str = "SELECT count(*) FROM (
+    SELECT counter, sum(value) AS value FROM (SELECT * FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS c GROUP BY counter
+) AS c JOIN (
+    SELECT 'holdings_adopted' AS counter, count(*) AS value FROM assignments WHERE held AND adopted
+    UNION ALL SELECT 'holdings_unadopted', count(*) FROM assignments WHERE held AND NOT adopted
+    UNION ALL SELECT 'users_held', count(DISTINCT user_id) FROM assignments WHERE held
+    UNION ALL SELECT 'users_adopted', count(DISTINCT user_id) FROM assignments WHERE held AND adopted
+    UNION ALL SELECT 'nominations', count(*) FROM nominations
+) AS here USING (counter, value)";
+
+#[tokio::test]
+async fn counters_follow_every_statement_and_are_summed_up() {
+    let world = World::builder().workers(0).start().await;
+    for statement in [
+        "INSERT INTO assignments (user_id, role, wanted, held, adopted)
+         SELECT 'u' || n, r, true, n % 2 = 0, n % 3 = 0 FROM generate_series(1, 12) AS n, UNNEST(ARRAY['a', 'b']) AS r",
+        "UPDATE assignments SET held = NOT held WHERE role = 'a'",
+        "UPDATE assignments SET adopted = true WHERE user_id IN ('u1', 'u2', 'u4')",
+        "UPDATE assignments SET wanted = false",
+        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted) SELECT 'u' || n, 'b', true, true, n = 20 FROM generate_series(10, 20) AS n
+         ON CONFLICT (user_id, role) DO UPDATE SET held = NOT a.held",
+        "DELETE FROM assignments WHERE user_id IN ('u3', 'u6', 'u20') OR (user_id = 'u5' AND role = 'a')",
+        "INSERT INTO nominations (user_id, urgency) SELECT 'u' || n, 1 FROM generate_series(1, 5) AS n",
+        "INSERT INTO nominations (user_id, urgency) SELECT 'u' || n, 1 FROM generate_series(4, 7) AS n ON CONFLICT DO NOTHING",
+        "DELETE FROM nominations WHERE user_id IN ('u1', 'u2')",
+    ] {
+        run(&world.db, statement).await;
+        assert_eq!(world.number(COUNTED).await, Some(5), "after {statement}");
+    }
+    run(&world.db, "DELETE FROM nominations").await;
+    world.start_worker().await;
+    let left = "SELECT count(*) FROM counter_changes";
+    world
+        .eventually("the changes are summed up", async || {
+            world.number(left).await == Some(0)
+        })
+        .await;
+    assert_eq!(world.number(COUNTED).await, Some(5));
+}
+
+#[tokio::test]
+async fn dead_letters_go_after_thirty_days_and_not_before() {
+    let world = World::builder().workers(0).start().await;
+    let letters = "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, payload, size_bytes, stored_at, kept_at)
+                   SELECT 'AUTH0_LOGS', n, 's', 'not_json', '', '', 0, now(), now() - n * interval '1 hour' FROM generate_series(1, 7200) AS n";
+    let totals = "INSERT INTO dead_letter_totals (stream, reason, hour, total)
+                  SELECT 'AUTH0_LOGS', 'not_json', date_trunc('hour', now() - n * interval '1 hour'), 1 FROM generate_series(1, 1000) AS n";
+    run(&world.db, letters).await;
+    run(&world.db, totals).await;
+    world.start_worker().await;
+    // One hour of each day was not over yet at their creation.
+    world
+        .eventually("the ones of thirty days are left", async || {
+            let letters = world.number("SELECT max(stream_seq) FROM dead_letters").await;
+            letters == Some(719) && world.number("SELECT count(*) FROM dead_letter_totals").await <= Some(720)
+        })
+        .await;
+    assert_eq!(world.number("SELECT count(*) FROM dead_letters").await, Some(719));
+}
+
+#[tokio::test]
+async fn a_user_held_by_one_brake_still_loses_another_role() {
+    let rules =
+        "[[rule]]\nrole = \"playlist_editor\"\nof = \"all_playlists\"\ngrant_at = 100\nrevoke_below = 100\n"
+            .to_owned()
+            + &rule("starter", 50, 50, "grace = \"3s\"");
+    let file = RulesFile::new(&rules);
+    let world = World::builder()
+        .env("RULES_FILE", file.path().display())
+        .env("SWEEP_INTERVAL_S", 1);
+    let world = world.start().await;
+    world.seed_user(ANN, &["mentor"]);
+    world
+        .publish(&[
+            saved("s1", "pl_1", ANN),
+            saved("s2", "pl_2", ANN),
+            saved("s3", "pl_3", ANN),
+        ])
+        .await;
+    world.publish(&plays("a", "pl_1", 0..50)).await;
+    world
+        .eventually("the first role", async || {
+            world.roles(ANN) == ["mentor", "starter"]
+        })
+        .await;
+    run(
+        &world.db,
+        "UPDATE brakes SET engaged_at = now() WHERE change = 'granted'",
+    )
+    .await;
+    world.publish(&plays("b", "pl_2", 0..49)).await;
+    world.publish(&plays("c", "pl_3", 0..49)).await;
+    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_grants'";
+    world
+        .eventually("held", async || world.number(held).await == Some(1))
+        .await;
+    world.publish(&[retraction("r1", "a-1", "pl_1")]).await;
+    world
+        .eventually("the other role is revoked when its grace is over", async || {
+            world.roles(ANN) == ["mentor"] && world.number(held).await == Some(1)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_grant_that_was_left_over_waits_as_a_grant() {
+    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    run(&world.db, "INSERT INTO pause (reason) VALUES ('a test')").await;
+    let row = "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, decided_at)
+               VALUES (gen_random_uuid(), 'auth0|' || $1, 'playlist_editor', $1, 100, '{}', 0, now() - interval '1 day')";
+    for change in ["granted", "revoked"] {
+        sqlx::query(row)
+            .bind(change)
+            .execute(&world.db)
+            .await
+            .expect("a row");
+    }
+    let urgencies = "SELECT count(*) FROM nominations WHERE (user_id, urgency) IN (('auth0|granted', 1), ('auth0|revoked', 0))";
+    world
+        .eventually("each waits by its direction", async || {
+            world.number(urgencies).await == Some(2)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn leave_to_pass_a_brake_ends_when_the_user_is_parked() {
+    let world = World::builder().start().await;
+    world.seed_user(ANN, &["mentor"]);
+    let refused = CallMatch::to(PatchUser).user(ANN);
+    world.tenant.hold_fault(refused, Fault::status(400));
+    run(&world.db, "INSERT INTO pause (reason) VALUES ('a test')").await;
+    world.earn(ANN, "pl_1").await;
+    let waits = "SELECT count(*) FROM nominations";
+    world
+        .eventually("she waits", async || world.number(waits).await == Some(1))
+        .await;
+    run(
+        &world.db,
+        "UPDATE nominations SET pass_grants = true, pass_revokes = true",
+    )
+    .await;
+    run(&world.db, "DELETE FROM pause").await;
+    let parked = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL AND NOT pass_grants AND NOT pass_revokes";
+    world
+        .eventually("she is parked", async || world.number(parked).await == Some(1))
+        .await;
+}

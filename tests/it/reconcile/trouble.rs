@@ -1,0 +1,337 @@
+//! Reconciling while the tenant is in trouble: limits, errors, lost responses, users who are gone.
+
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
+use rolekeeper_sandbox::tenant::{Call, CallMatch, Endpoint, Fault};
+use serde_json::json;
+
+use crate::world::oracle::ROLE;
+use crate::world::{Builder, CLIENT, World, gaps};
+
+const LIMITED: [&str; 2] = [
+    r#"rolekeeper_auth0_calls_total{call="get_user",result="limited"}"#,
+    r#"rolekeeper_auth0_calls_total{call="patch_user",result="limited"}"#,
+];
+
+/// A short timeout, so that a call without a response ends soon.
+fn impatient() -> Builder {
+    World::builder()
+        .env("AUTH0_TIMEOUT_S", 1)
+        .env("SWEEP_INTERVAL_S", 1)
+}
+
+fn limited(headers: &[(&str, i64)]) -> Fault {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.to_string()));
+    Fault::Status {
+        code: 429,
+        headers: headers.collect(),
+        body: Some(
+            json!({"statusCode": 429, "error": "Too Many Requests", "errorCode": "too_many_requests"}),
+        ),
+    }
+}
+
+#[tokio::test]
+async fn a_long_429_costs_no_attempts_and_few_calls() {
+    let world = World::start().await;
+    world.note_attempts().await;
+    for (endpoint, series, user) in [
+        (ReadUser, LIMITED[0], "auth0|ann"),
+        (PatchUser, LIMITED[1], "auth0|bob"),
+    ] {
+        world.seed_user(user, &["mentor"]);
+        world.tenant.hold_fault(CallMatch::to(endpoint), limited(&[]));
+        world.earn(user, &user[6..]).await;
+        let worker = world.worker();
+        world
+            .eventually("two calls were limited", async || {
+                worker.count(series).await >= Some(2)
+            })
+            .await;
+        world.tenant.clear_faults();
+        world.settled().await;
+        assert_eq!(world.roles(user), ["mentor", ROLE]);
+        let calls = world.calls_of(user);
+        // The stage waits 1 s, then 2 s, so calls do not accumulate.
+        assert!(calls.len() <= 8, "{calls:?}");
+    }
+    assert_eq!(world.attempts_noted().await, 0);
+}
+
+#[tokio::test]
+async fn rate_headers_that_lie_do_no_harm() {
+    let now = rolekeeper_sandbox::now().unix_timestamp();
+    let lies = [
+        limited(&[
+            ("x-ratelimit-reset", now + 2),
+            ("x-ratelimit-remaining", 0),
+            ("x-ratelimit-limit", 50),
+        ]),
+        limited(&[("x-ratelimit-reset", now - 86_400)]),
+        limited(&[("retry-after", 2)]),
+        Fault::NoRateHeaders,
+        Fault::LyingRateHeaders {
+            limit: Some("-3".to_owned()),
+            remaining: Some("nonsense".to_owned()),
+            reset: Some("99999999999999999999".to_owned()),
+        },
+    ];
+    let world = World::start().await;
+    world.note_attempts().await;
+    for (n, lie) in lies.into_iter().enumerate() {
+        let user = format!("auth0|u{n}");
+        world.seed_user(&user, &["mentor"]);
+        for endpoint in [ReadUser, PatchUser] {
+            world
+                .tenant
+                .fault_once(CallMatch::to(endpoint).user(&user), lie.clone());
+        }
+        world.earn(&user, &format!("pl_{n}")).await;
+        world.settled().await;
+        assert_eq!(world.roles(&user), ["mentor", ROLE]);
+        assert!(world.calls_of(&user).len() <= 5, "{:?}", world.calls_of(&user));
+    }
+    assert_eq!(
+        (world.tenant.faults_waiting(), world.attempts_noted().await),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
+async fn an_endless_empty_bucket_only_slows_it_down() {
+    let world = World::start().await;
+    world.note_attempts().await;
+    let empty = Fault::LyingRateHeaders {
+        limit: None,
+        remaining: Some("0".to_owned()),
+        reset: None,
+    };
+    world.tenant.hold_fault(CallMatch::any().client(CLIENT), empty);
+    for user in ["auth0|ann", "auth0|bob", "auth0|cid"] {
+        world.seed_user(user, &[]);
+        world.earn(user, &user[6..]).await;
+    }
+    world.settled().await;
+    world.tenant.clear_faults();
+
+    let next_year = rolekeeper_sandbox::now().unix_timestamp() + 365 * 86_400;
+    world.seed_user("auth0|eve", &[]);
+    let read = CallMatch::to(ReadUser).user("auth0|eve");
+    world
+        .tenant
+        .fault_once(read, limited(&[("x-ratelimit-reset", next_year)]));
+    world.earn("auth0|eve", "pl_eve").await;
+    world.settled_within(Duration::from_secs(90)).await;
+    assert_eq!(world.attempts_noted().await, 0);
+    let waited = gaps(&world.calls_of("auth0|eve"))[0];
+    assert!(
+        (55.0..75.0).contains(&waited),
+        "waited {waited} s, a minute is the cap"
+    );
+}
+
+/// The faults that pass by themselves.
+fn passing() -> Vec<Fault> {
+    let mut faults: Vec<Fault> = [500, 502, 503, 504, 524].map(Fault::status).into();
+    faults.extend([
+        Fault::Delay(Duration::from_secs(3)),
+        Fault::DelayedAnswer(Duration::from_secs(3)),
+        Fault::TornBody,
+        Fault::Slow(Duration::from_secs(1)),
+        Fault::ConnectionReset,
+        Fault::AppliedButUnanswered,
+        Fault::InvalidJson,
+        Fault::HtmlPage(502),
+        Fault::HtmlPage(200),
+        Fault::HtmlPage(404),
+    ]);
+    faults
+}
+
+#[tokio::test]
+async fn whatever_passes_is_tried_again_later_and_written_once() {
+    let world = impatient().start().await;
+    let mut users = vec![];
+    for endpoint in [ReadUser, PatchUser] {
+        for (n, fault) in passing().into_iter().enumerate() {
+            let user = format!("auth0|{endpoint:?}{n}");
+            world.seed_user(&user, &["mentor"]);
+            for _ in 0..2 {
+                world
+                    .tenant
+                    .fault_once(CallMatch::to(endpoint).user(&user), fault.clone());
+            }
+            world.earn(&user, &format!("pl_{endpoint:?}{n}")).await;
+            users.push((user, endpoint, fault));
+        }
+    }
+    world.settled_within(Duration::from_mins(1)).await;
+    for (user, endpoint, fault) in users {
+        let calls = world.calls_of(&user);
+        let of = |endpoint: Endpoint| calls.iter().filter(move |call| call.endpoint == endpoint);
+        assert_eq!(world.roles(&user), ["mentor", ROLE], "{fault:?} {calls:?}");
+        assert_eq!(
+            of(PatchUser).filter(|call| call.applied).count(),
+            1,
+            "{fault:?} {calls:?}"
+        );
+        assert!(
+            of(endpoint).count() <= 3 && calls.len() <= 6,
+            "{fault:?} {calls:?}"
+        );
+        // At least half of 1 s after the first failure, half of 2 s after the second.
+        let reads: Vec<Call> = of(ReadUser).cloned().collect();
+        assert!(
+            gaps(&reads).iter().all(|gap| *gap >= 0.45),
+            "{fault:?} {:?}",
+            gaps(&reads)
+        );
+    }
+    assert!(world.idle_writes().is_empty(), "{:?}", world.idle_writes());
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
+    let world = impatient().start().await;
+    world.connect_log_stream().await;
+    let lost = [
+        Fault::AppliedButUnanswered,
+        Fault::DelayedAnswer(Duration::from_secs(3)),
+        Fault::TornBody,
+    ];
+    for (n, fault) in lost.into_iter().enumerate() {
+        let user = format!("auth0|u{n}");
+        world.seed_user(&user, &["mentor"]);
+        world
+            .tenant
+            .fault_once(CallMatch::to(PatchUser).user(&user), fault);
+        world.earn(&user, &format!("pl_{n}")).await;
+    }
+    world.settled().await;
+    for user in ["auth0|u0", "auth0|u1", "auth0|u2"] {
+        let endpoints = world.endpoints_of(user);
+        assert_eq!(endpoints[..3], [ReadUser, PatchUser, ReadUser]);
+        assert!(!endpoints[3..].contains(&PatchUser), "{endpoints:?}");
+        let confirmed = ("granted".to_owned(), Some("confirmed".to_owned()));
+        assert_eq!(world.audit_of(user).await, [confirmed]);
+        // No attempt before a late write could have arrived.
+        assert!(
+            gaps(&world.calls_of(user))[1] >= 2.9,
+            "{:?}",
+            world.calls_of(user)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_confirmed_write_that_was_not_applied_is_found() {
+    let world = impatient().start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world
+        .tenant
+        .fault_once(CallMatch::to(PatchUser), Fault::AnsweredButNotApplied);
+    world.earn("auth0|ann", "pl_1").await;
+    world.quiet().await;
+    assert_eq!(world.roles("auth0|ann"), ["mentor"]);
+    // A day later.
+    let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
+    sqlx::query(aged)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    world
+        .eventually("the role is there", async || {
+            world.roles("auth0|ann") == ["mentor", ROLE]
+        })
+        .await;
+    world.quiet().await;
+    assert_eq!(
+        world.endpoints_of("auth0|ann"),
+        [ReadUser, PatchUser, ReadUser, PatchUser]
+    );
+}
+
+#[tokio::test]
+async fn a_missing_user_is_done_and_remembered_as_gone() {
+    let world = impatient().env("AUTH0_TIMEOUT_S", 5).start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.seed_user("auth0|eve", &["mentor"]);
+    let patch = CallMatch::to(PatchUser).user("auth0|ann");
+    world
+        .tenant
+        .fault_once(patch, Fault::Delay(Duration::from_millis(500)));
+    world.earn("auth0|ann", "pl_1").await;
+    let decided = "SELECT count(*) FROM role_changes WHERE attempted_at IS NOT NULL";
+    world
+        .eventually("the write is in flight", async || {
+            world.number(decided).await == Some(1)
+        })
+        .await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    world.earn("auth0|unknown", "pl_2").await;
+    world.earn("auth0|eve", "pl_3").await;
+    world.quiet().await;
+
+    // Three sweeps later there was no further call for them.
+    for _ in 0..3 {
+        let unset = "UPDATE assignments SET wanted = false WHERE user_id = 'auth0|eve'";
+        sqlx::query(unset)
+            .execute(&world.db)
+            .await
+            .expect("Postgres responds");
+        let mended = "SELECT count(*) FROM assignments WHERE wanted";
+        world
+            .eventually("a sweep has been", async || world.number(mended).await == Some(1))
+            .await;
+    }
+    assert_eq!(world.endpoints_of("auth0|ann"), [ReadUser, PatchUser]);
+    assert_eq!(world.endpoints_of("auth0|unknown"), [ReadUser]);
+    assert_eq!(
+        world.audit_of("auth0|ann").await,
+        [("granted".to_owned(), Some("gone".to_owned()))]
+    );
+    assert!(world.audit_of("auth0|unknown").await.is_empty());
+    let tombstones = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL AND profile IS NULL";
+    assert_eq!(world.number(tombstones).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_deleted_user_who_signs_up_again_gets_what_the_facts_say() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    let gone = "SELECT count(*) FROM users WHERE gone_at IS NOT NULL";
+    world
+        .eventually("the deletion is known", async || {
+            world.number(gone).await == Some(1)
+        })
+        .await;
+    world
+        .tenant
+        .create_user("auth0|ann", json!({}))
+        .expect("a sign-up");
+    world
+        .eventually("the role is back", async || world.roles("auth0|ann") == [ROLE])
+        .await;
+    world.quiet().await;
+    assert_eq!(world.number(gone).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_blocked_user_is_like_any_other() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    let blocked = world
+        .tenant
+        .edit_unrecorded("auth0|ann", json!({"blocked": true}));
+    blocked.expect("an edit");
+    world.earn("auth0|ann", "pl_1").await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["mentor", ROLE]);
+}

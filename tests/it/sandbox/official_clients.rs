@@ -1,0 +1,249 @@
+//! Auth0's own clients for Node and Python, unmodified, against the stand-in tenant over https.
+//!
+//! Owns the expected results and the expected number of requests at the tenant. Their programs are in `tests/sdk/`,
+//! their packages in `.tools/sdk/`, installed by `deploy/install.sh test`. Must never pass silently without them: with
+//! `CI=true` that is a failure, otherwise the test prints it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::{
+    Call, CallMatch, Client, Endpoint, Fault, Rate, RatePlan, Tenant, TenantOptions,
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::world::key_pair::KeyPair;
+
+/// The calls take some ten seconds, most of it waiting as the headers require.
+const BOUND: Duration = Duration::from_mins(2);
+
+#[tokio::test]
+async fn the_node_client_works_and_waits_as_at_auth0() {
+    let packages = tools("node/node_modules");
+    let Some(mut command) = command("the Node client", Path::new("node"), &packages.join("auth0")) else {
+        return;
+    };
+    command.arg(program("node/client.cjs")).env("NODE_PATH", packages);
+    works_and_waits(command, &["NODE_EXTRA_CA_CERTS"]).await;
+}
+
+#[tokio::test]
+async fn the_python_client_works_and_waits_as_at_auth0() {
+    let python = tools("python/bin/python");
+    let Some(mut command) = command("the Python client", &python, &tools("python/installed")) else {
+        return;
+    };
+    command.arg(program("python/client.py"));
+    works_and_waits(command, &["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]).await;
+}
+
+fn tools(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(".tools/sdk")
+        .join(path)
+}
+
+fn program(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(path)
+}
+
+/// The program that runs the client, if it is installed.
+fn command(what: &str, program: &Path, needed: &Path) -> Option<Command> {
+    let runs = std::process::Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if runs && needed.exists() {
+        return Some(Command::new(program));
+    }
+    let missing = format!(
+        "{what} was not tested: it needs {} and {}, which `deploy/install.sh test` installs",
+        program.display(),
+        needed.display()
+    );
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+    writeln!(std::io::stderr(), "{missing}").expect("standard error is open");
+    None
+}
+
+/// Runs the client's program and compares its results, and the tenants' requests, with Auth0's behaviour.
+async fn works_and_waits(mut command: Command, trust: &[&str]) {
+    let keys = KeyPair::new();
+    let (tenant, limited) = (tenant(RatePlan::Unlimited).await, tenant(SMALL).await);
+    tenant.register_client(Client::with_key("sdk-with-key", keys.public()));
+    order_faults(&tenant);
+    let authorities = both(&tenant, &limited);
+    command
+        .env("DOMAIN", tenant.base_url().replace("https://", ""))
+        .env("LIMITED_DOMAIN", limited.base_url().replace("https://", ""))
+        .env("CLIENT_ID", "sdk")
+        .env("CLIENT_SECRET", "secret")
+        .env("KEY_CLIENT_ID", "sdk-with-key")
+        .env("KEY_FILE", keys.file())
+        .envs(trust.iter().map(|name| (name, authorities.path())))
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(BOUND, command.output()).await;
+    let output = output
+        .expect("the program ends in time")
+        .expect("the program starts");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    let seen: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(seen, expected(), "{seen:#}");
+    check_calls(&tenant);
+    check_calls_of_the_limited(&limited);
+}
+
+/// Two calls at once and two more every five seconds: the third in a row is too many. The bucket is full again at the
+/// time that the headers name, which is later than any wait of the clients' own choice.
+const SMALL: RatePlan = RatePlan::Global(Rate::new(2, 0.4));
+/// The longest first wait of either client without a header: 1 s and a tenth.
+const OWN_CHOICE: f64 = 1.1;
+/// Timers of milliseconds may fire one too early.
+const EARLY: f64 = 0.01;
+
+async fn tenant(plan: RatePlan) -> Tenant {
+    let options = TenantOptions {
+        tls: true,
+        clients: vec![Client::new("sdk", "secret")],
+        plan,
+        ..TenantOptions::default()
+    };
+    let tenant = Tenant::start(options).await.expect("a free port");
+    for user in ["auth0|reader", "auth0|limited", "auth0|unlucky"] {
+        let profile =
+            json!({"email": format!("{}@example.com", &user[6..]), "app_metadata": {"roles": ["dj"]}});
+        tenant.seed_user(user, profile).expect("a new user");
+    }
+    tenant
+}
+
+/// One user who always gets 429, and one whose change succeeds at the third attempt.
+fn order_faults(tenant: &Tenant) {
+    let too_many = |retry_after: &str| Fault::Status {
+        code: 429,
+        headers: [
+            ("retry-after", retry_after),
+            ("x-ratelimit-limit", "50"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "1700000000"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
+        body: Some(json!({
+            "statusCode": 429,
+            "error": "Too Many Requests",
+            "message": "Global limit has been reached",
+            "errorCode": "too_many_requests",
+        })),
+    };
+    tenant.hold_fault(
+        CallMatch::to(Endpoint::ReadUser).user("auth0|limited"),
+        too_many("1"),
+    );
+    let unlucky = || CallMatch::to(Endpoint::PatchUser).user("auth0|unlucky");
+    tenant.fault_once(unlucky(), too_many("2"));
+    tenant.fault_once(unlucky(), Fault::status(503));
+}
+
+/// The authorities of both tenants in one file.
+fn both(one: &Tenant, other: &Tenant) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    for ca_file in [one, other].map(|tenant| tenant.ca_file().expect("TLS")) {
+        let pem = std::fs::read(ca_file).expect("the authority's certificate");
+        file.write_all(&pem).expect("room for two certificates");
+    }
+    file
+}
+
+/// The expected output of both programs.
+fn expected() -> Value {
+    let roles = |roles: &[&str]| json!({"roles": roles});
+    let error = |error: &str, status: u16, code: Option<&str>, message: &str| {
+        json!({
+            "error": error, "status": status, "code": code, "message": message,
+            "limit": null, "remaining": null, "reset": null, "retry_after": null,
+        })
+    };
+    let mut limited = error(
+        "TooManyRequestsError",
+        429,
+        Some("too_many_requests"),
+        "Global limit has been reached",
+    );
+    for (header, value) in [
+        ("limit", "50"),
+        ("remaining", "0"),
+        ("reset", "1700000000"),
+        ("retry_after", "1"),
+    ] {
+        limited[header] = value.into();
+    }
+    let too_long =
+        "Payload validation error: 'String is too long (301 chars), maximum 300' on property name.";
+    json!({
+        "read": roles(&["dj"]),
+        "read_with_key": roles(&["dj"]),
+        "patched": roles(&["dj", "playlist_editor"]),
+        "missing": error("NotFoundError", 404, Some("inexistent_user"), "The user does not exist."),
+        "malformed": error("BadRequestError", 400, Some("invalid_body"), too_long),
+        "refused": error("UnauthorizedError", 401, None, "Invalid token."),
+        "limited": limited,
+        "persevered": roles(&["dj", "playlist_editor"]),
+        "in_a_row": [roles(&["dj"]), roles(&["dj"]), roles(&["dj"])],
+    })
+}
+
+fn check_calls(tenant: &Tenant) {
+    let calls = tenant.calls();
+    let of = |endpoint, user: Option<&str>| -> Vec<&Call> {
+        let wanted = |call: &&Call| call.endpoint == endpoint && call.user_id.as_deref() == user;
+        calls.iter().filter(wanted).collect()
+    };
+    let statuses = |calls: &[&Call]| calls.iter().filter_map(|call| call.status).collect::<Vec<_>>();
+    assert_eq!(statuses(&of(Endpoint::Token, None)), [200, 200]);
+    assert_eq!(
+        statuses(&of(Endpoint::ReadUser, Some("auth0|reader"))),
+        [200, 200, 401]
+    );
+    assert_eq!(
+        statuses(&of(Endpoint::PatchUser, Some("auth0|reader"))),
+        [200, 400]
+    );
+    assert_eq!(statuses(&of(Endpoint::ReadUser, Some("auth0|nobody"))), [404]);
+    // Two attempts after the first, a second apart as the header requires.
+    let limited = of(Endpoint::ReadUser, Some("auth0|limited"));
+    assert_eq!(statuses(&limited), [429; 3]);
+    assert!(
+        waits(&limited).iter().all(|wait| *wait >= 1.0 - EARLY),
+        "{:?}",
+        waits(&limited)
+    );
+    // The clients retry writes too: first as the header requires, then at their own choice.
+    let unlucky = of(Endpoint::PatchUser, Some("auth0|unlucky"));
+    assert_eq!(statuses(&unlucky), [429, 503, 200]);
+    assert!(waits(&unlucky)[0] >= 2.0 - EARLY, "{:?}", waits(&unlucky));
+}
+
+fn check_calls_of_the_limited(tenant: &Tenant) {
+    let calls = tenant.calls();
+    let reads: Vec<&Call> = calls
+        .iter()
+        .filter(|call| call.endpoint == Endpoint::ReadUser)
+        .collect();
+    let statuses: Vec<_> = reads.iter().filter_map(|call| call.status).collect();
+    assert_eq!(statuses, [200, 200, 429, 200]);
+    assert!(waits(&reads)[2] > OWN_CHOICE, "{:?}", waits(&reads));
+}
+
+/// Seconds between one call and the next.
+fn waits(calls: &[&Call]) -> Vec<f64> {
+    calls
+        .windows(2)
+        .map(|pair| (pair[1].at - pair[0].at).as_seconds_f64())
+        .collect()
+}

@@ -62,7 +62,6 @@ mod erase;
 mod erase_letters;
 #[cfg(test)]
 mod event_ids;
-mod floors;
 #[cfg(test)]
 mod fold_counts;
 #[cfg(test)]
@@ -87,6 +86,8 @@ mod forged_records;
 mod gone;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod house;
 #[cfg(test)]
 mod late_writes;
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! up. It cannot see a type that reaches a floor as a value or through a re-export under another name, and names built
 //! by macros.
 
+use super::paths::read_paths;
+use super::text::{blank, files, words};
 use std::{fs, path::Path};
 
 const GROUND: &[&str] = &["clock", "config", "lifecycle", "metrics", "telemetry"];
@@ -38,7 +40,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
     ("prometheus", &["metrics.rs", "metrics/"]),
-    ("clap", &["config.rs", "config/", "cli/"]),
+    ("clap", &["config/", "cli/"]),
     ("backoff", &["flow/backoff.rs"]),
 ];
 
@@ -99,14 +101,6 @@ fn every_file_keeps_its_floor() {
             faults.extend(both.map(|fault| format!("{path}: {fault}")));
             parts.push(part(&path));
         }
-    }
-    for folder in ["src", "crates", "benches", "tests"] {
-        let paths: Vec<String> = files(&root.join(folder))
-            .into_iter()
-            .map(|(path, _)| path)
-            .collect();
-        faults
-            .extend(pairs(&paths).map(|path| format!("{folder}/{path}: move it to `mod.rs` in its folder")));
     }
     for (path, text) in files(&root.join("tests")) {
         let house = house_faults(&path, &text, false).into_iter();
@@ -248,33 +242,6 @@ fn the_house_rules_see_what_they_must() {
     );
 }
 
-#[test]
-fn a_module_with_children_is_a_folder() {
-    let paths = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let pair = paths(&["store/users.rs", "store/users/tests.rs", "store/mod.rs"]);
-    assert_eq!(pairs(&pair).collect::<Vec<_>>(), ["store/users.rs"]);
-    let folder = paths(&["store/users/mod.rs", "store/users/tests.rs", "store/us.rs"]);
-    assert_eq!(pairs(&folder).count(), 0);
-}
-
-/// Files outside the rule that a module with children is `name/mod.rs`: (file, reason).
-const PAIRS: &[(&str, &str)] = &[
-    ("metrics.rs", "moves when the metrics are declared by macro"),
-    (
-        "flow/reconcile/gaps.rs",
-        "moves when the gap filler becomes a stage",
-    ),
-];
-
-/// The files `name.rs` beside a folder `name/`.
-fn pairs(paths: &[String]) -> impl Iterator<Item = &String> {
-    paths.iter().filter(|path| {
-        let folder = format!("{}/", path.trim_end_matches(".rs"));
-        let excepted = PAIRS.iter().any(|(name, _)| name == path);
-        !excepted && paths.iter().any(|other| other.starts_with(&folder))
-    })
-}
-
 /// What `text`, at `path` under `src/`, uses against the tables.
 fn floor_faults(path: &str, text: &str) -> Vec<String> {
     let words = words(&blank(text));
@@ -394,227 +361,6 @@ fn depth(path: &str) -> usize {
     path.trim_end_matches("/mod.rs").split('/').count()
 }
 
-struct Read {
-    /// Every path, its head first: `crate::…` for every path that starts at the root, in any spelling.
-    paths: Vec<Vec<String>>,
-    /// Names of modules of this crate, so that they do not count as crates.
-    locals: Vec<String>,
-}
-
-fn read_paths(words: &[String], file_depth: usize) -> Read {
-    let mut read = Read {
-        paths: Vec::new(),
-        locals: Vec::new(),
-    };
-    // Brace depths at which modules inside this file were opened.
-    let mut inline: Vec<usize> = Vec::new();
-    let mut braces = 0_usize;
-    let mut at = 0;
-    while at < words.len() {
-        let word = words[at].as_str();
-        let next = words.get(at + 1).map_or("", String::as_str);
-        let previous = if at == 0 { "" } else { words[at - 1].as_str() };
-        let levels = file_depth + inline.len();
-        match word {
-            "{" => braces += 1,
-            "}" => {
-                braces = braces.saturating_sub(1);
-                inline.pop_if(|opened| *opened == braces);
-            }
-            "mod" => {
-                read.locals.push(next.to_owned());
-                if words.get(at + 2).is_some_and(|after| after == "{") {
-                    inline.push(braces);
-                }
-            }
-            "use" => {
-                let mut flat = Vec::new();
-                at = flatten(words, at + 1, &[], &mut flat);
-                for path in flat {
-                    add(&mut read, path, levels, true);
-                }
-                continue;
-            }
-            "crate" if previous == "extern" => read.paths.push(vec![next.to_owned()]),
-            _ if is_name(word) && next == "::" && (previous != "::" || !starts_in_middle(words, at)) => {
-                let mut path = vec![word.to_owned()];
-                while words.get(at + 1).is_some_and(|sign| sign == "::")
-                    && words.get(at + 2).is_some_and(|name| is_name(name))
-                {
-                    path.push(words[at + 2].clone());
-                    at += 2;
-                }
-                add(&mut read, path, levels, false);
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    read
-}
-
-/// Returns true if the `::` before the word at `at` continues a path (`a::b`, `<T>::b`) instead of starting one
-/// (`::b`).
-fn starts_in_middle(words: &[String], at: usize) -> bool {
-    let before = |back: usize| at.checked_sub(back).map_or("", |at| words[at].as_str());
-    match before(2) {
-        ">" => before(3) != "-",
-        "as" | "dyn" | "impl" | "in" | "mut" | "return" => false,
-        name => is_name(name),
-    }
-}
-
-/// Records a path under its head: supers that reach the root become `crate`, shorter ones are this floor's own.
-fn add(read: &mut Read, mut path: Vec<String>, levels: usize, imported: bool) {
-    let supers = path
-        .iter()
-        .take_while(|name| *name == "super" || *name == "self")
-        .filter(|name| *name == "super");
-    let supers = supers.count();
-    let relative = matches!(path[0].as_str(), "self" | "super" | "crate");
-    if supers > 0 && supers >= levels {
-        let rest = path
-            .iter()
-            .skip_while(|name| *name == "super" || *name == "self")
-            .cloned();
-        path = std::iter::once("crate".to_owned()).chain(rest).collect();
-    }
-    if imported
-        && relative
-        && let Some(last) = path.last()
-    {
-        read.locals.push(last.clone());
-    }
-    read.paths.push(path);
-}
-
-/// Flattens the `use` tree at `at` into whole paths; returns its end. An alias is also the path's last name.
-fn flatten(words: &[String], mut at: usize, stem: &[String], flat: &mut Vec<Vec<String>>) -> usize {
-    let mut path = stem.to_vec();
-    let mut branched = false;
-    while at < words.len() {
-        match words[at].as_str() {
-            "{" => {
-                branched = true;
-                at += 1;
-                while at < words.len() && words[at] != "}" {
-                    at = flatten(words, at, &path, flat);
-                    if words.get(at).is_some_and(|word| word == ",") {
-                        at += 1;
-                    }
-                }
-                at += 1;
-            }
-            "," | "}" | ";" => break,
-            "as" => at += 2,
-            "::" => at += 1,
-            name => {
-                path.push(name.to_owned());
-                at += 1;
-            }
-        }
-    }
-    if !branched && path.len() > stem.len() {
-        flat.push(path);
-    }
-    at
-}
-
-fn is_name(word: &str) -> bool {
-    word.starts_with(|first: char| first.is_alphabetic() || first == '_')
-}
-
-/// Cuts text into names, `::` and single signs.
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = if first.is_alphanumeric() || first == '_' {
-            rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .unwrap_or(rest.len())
-        } else if rest.starts_with("::") {
-            2
-        } else {
-            first.len_utf8()
-        };
-        if !first.is_whitespace() {
-            words.push(rest[..length].to_owned());
-        }
-        rest = &rest[length..];
-    }
-    words
-}
-
-/// Replaces comments by a space and string and character literals by `""`.
-fn blank(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let in_word = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let literal = match first {
-            '/' if rest.starts_with("//") => Some((rest.find('\n').unwrap_or(rest.len()), " ")),
-            '/' if rest.starts_with("/*") => Some((block_comment(rest), " ")),
-            '"' => Some((quoted(rest, '"'), "\"\"")),
-            'r' if !in_word => raw_string(rest).map(|length| (length, "\"\"")),
-            'b' | 'c' if !in_word && rest[1..].starts_with('r') => {
-                raw_string(&rest[1..]).map(|length| (length + 1, "\"\""))
-            }
-            '\'' => character(rest).map(|length| (length, "\"\"")),
-            _ => None,
-        };
-        let (length, put) = literal.unwrap_or((first.len_utf8(), &rest[..first.len_utf8()]));
-        out.push_str(put);
-        rest = &rest[length..];
-    }
-    out
-}
-
-fn block_comment(text: &str) -> usize {
-    let mut open = 0_usize;
-    let mut at = 0;
-    while at < text.len() {
-        match &text.as_bytes()[at..] {
-            [b'/', b'*', ..] => (open, at) = (open + 1, at + 2),
-            [b'*', b'/', ..] => (open, at) = (open - 1, at + 2),
-            _ => at += 1,
-        }
-        if open == 0 {
-            break;
-        }
-    }
-    at
-}
-
-fn quoted(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            c if c == quote => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// The length of `r"…"` or `r#"…"#`; `None` for a name that starts with r.
-fn raw_string(text: &str) -> Option<usize> {
-    let hashes = text[1..].bytes().take_while(|byte| *byte == b'#').count();
-    let inside = text[1 + hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    Some(2 + hashes + inside.find(&end).map_or(inside.len(), |at| at + end.len()))
-}
-
-/// The length of `'x'` or `'\n'`; `None` for a lifetime.
-fn character(text: &str) -> Option<usize> {
-    let mut inside = text[1..].chars();
-    match inside.next()? {
-        '\\' => Some(quoted(text, '\'')),
-        c => (inside.next() == Some('\'')).then(|| 2 + c.len_utf8()),
-    }
-}
-
 /// The crates under `[dependencies]`, as code spells them.
 fn dependencies(manifest: &str) -> Vec<String> {
     let section = manifest
@@ -628,27 +374,4 @@ fn dependencies(manifest: &str) -> Vec<String> {
         .filter(|name| !name.starts_with('#'))
         .map(|name| name.replace('-', "_"))
         .collect()
-}
-
-/// All Rust files under `folder`: path relative to it with `/`, and text, in order.
-fn files(folder: &Path) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).expect("a folder of the checkout") {
-            let path = entry.expect("an entry of the folder").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let relative = path
-                    .strip_prefix(folder)
-                    .expect("it was found below")
-                    .to_string_lossy()
-                    .replace('\\', "/");
-                found.push((relative, fs::read_to_string(&path).expect("a text file")));
-            }
-        }
-    }
-    found.sort();
-    found
 }

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use rolekeeper_sandbox::servers::Nats;
 
-use crate::latency::Times;
+use crate::ground::Ground;
 use crate::latency_world::World;
-use crate::run::{Ground, PROGRAM, TEMPLATE};
+use crate::program::{PROGRAM, TEMPLATE};
 use crate::stream::Filled;
 use crate::table::{Goal, Table};
+use crate::times::Times;
 use crate::{database, pipe};
 
 const NAME: &str = "side";

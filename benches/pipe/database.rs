@@ -14,8 +14,7 @@ use rolekeeper_sandbox::worker::{self, Worker};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::sleep;
 
-use crate::pipe;
-use crate::run::PROGRAM;
+use crate::program::{self, PROGRAM};
 use crate::stream::playlist_id;
 
 /// Playlists of one user.
@@ -47,7 +46,7 @@ pub(crate) async fn make(
     playlists: u32,
 ) -> Result<()> {
     let url = postgres.create_database(name).await?;
-    let settings = pipe::settings(&url, &nats.url());
+    let settings = program::settings(&url, &nats.url());
     worker::migrate(program, &settings).await?;
     seed(&url, playlists).await?;
     let mut db = PgConnection::connect(&url).await?;

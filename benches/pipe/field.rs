@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result};
 use rolekeeper_sandbox::servers::Nats;
 use rolekeeper_sandbox::worker;
 
+use crate::ground::Ground;
 use crate::pipe::{self, Drained};
-use crate::run::{Ground, PROGRAM};
+use crate::program::PROGRAM;
 use crate::stream::Filled;
 use crate::{database, process};
 

@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use crate::field::{Field, Taken};
-use crate::run::Ground;
+use crate::ground::Ground;
 use crate::table::{Goal, Table};
 
 const MICROSECONDS: f64 = 1e6;

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::run::{Ground, PROGRAM, TEMPLATE};
+use crate::ground::Ground;
+use crate::program::{PROGRAM, TEMPLATE};
 use crate::table::{Goal, Table};
 use crate::{database, pipe};
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
-use crate::run::Ground;
+use crate::ground::Ground;
 use crate::table::{Goal, Table};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

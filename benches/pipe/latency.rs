@@ -5,47 +5,18 @@
 //! rounds. Must never omit a sample.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::ground::Ground;
 use crate::latency_bare::{Bare, BareTimes};
 use crate::latency_world::{Round, World};
-use crate::run::{Ground, PROGRAM, TEMPLATE};
+use crate::program::{PROGRAM, TEMPLATE};
 use crate::table::{Goal, Table};
+use crate::times::Times;
 
 /// Commits of the worker for a role change: claim, decision, record.
 const COMMITS_OF_A_CHANGE: f64 = 3.0;
-
-/// Times of one kind, in milliseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Times(Vec<f64>);
-
-impl Times {
-    pub(crate) fn push(&mut self, took: Duration) {
-        self.0.push(took.as_secs_f64() * 1_000.0);
-    }
-
-    fn extend(&mut self, others: &Self) {
-        self.0.extend(&others.0);
-    }
-
-    /// Returns the smallest time that this many of a thousand do not exceed; the largest time where there are too few samples.
-    pub(crate) fn within(&self, per_mille: usize) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        let rank = (sorted.len() * per_mille).div_ceil(1_000);
-        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
-    }
-
-    pub(crate) fn p99(&self) -> f64 {
-        self.within(990)
-    }
-
-    pub(crate) fn told(&self) -> String {
-        format!("{:.2}/{:.2}", self.within(500), self.p99())
-    }
-}
 
 /// Adds the rows to the table. Percentiles are of all rounds together, since one round has too few role changes. The count
 /// and its reference have enough samples in each round: that ratio is one per round.

@@ -12,11 +12,11 @@ use rolekeeper_sandbox::traffic::stream::APP_EVENTS;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::latency::Times;
+use crate::ground::Ground;
 use crate::latency_plays::{self, Outgoing, PER_SECOND};
 use crate::latency_script::play;
 use crate::latency_world::{BYSTANDER, PLAIN_CLIENT, SECRET, World};
-use crate::run::Ground;
+use crate::times::Times;
 
 const STREAM: &str = "BARE";
 const PUBLISHES: usize = 4 * PER_SECOND;

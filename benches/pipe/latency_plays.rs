@@ -17,7 +17,7 @@ use sqlx::postgres::PgListener;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::latency::Times;
+use crate::times::Times;
 
 /// Events a second.
 pub(crate) const PER_SECOND: usize = 2_000;

@@ -19,10 +19,10 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::database;
-use crate::latency::Times;
+use crate::ground::Ground;
 use crate::latency_plays::{self, Published, Watch};
 use crate::latency_script::{Crossing, Part, Script, User};
-use crate::run::Ground;
+use crate::times::Times;
 
 /// The worker's client at the tenant.
 const CLIENT: &str = "role-changer";

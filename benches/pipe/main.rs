@@ -8,6 +8,7 @@ mod database;
 #[path = "../shared/entry.rs"]
 mod entry;
 mod field;
+mod ground;
 mod growth;
 mod horizon;
 mod instructions;
@@ -25,14 +26,17 @@ mod pipe;
 mod postgres;
 #[path = "../shared/process.rs"]
 mod process;
+mod program;
 mod run;
 #[path = "../peers/rust.rs"]
 mod rust_peer;
 mod share;
+mod sizes;
 mod start;
 mod stream;
 #[path = "../shared/table.rs"]
 mod table;
+mod times;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result};
 
 use crate::field::Field;
-use crate::run::Ground;
+use crate::ground::Ground;
 use crate::table::{Goal, Table};
 
 /// Adds the rows to the table.

@@ -19,7 +19,8 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::database;
-use crate::run::{Ground, TEMPLATE};
+use crate::ground::Ground;
+use crate::program::TEMPLATE;
 
 /// First argument with which this program runs as the peer in Rust.
 pub(crate) const RUST_PEER: &str = "rust-peer";

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use crate::ground::Ground;
 use crate::peer::{Language, Peer, Way};
-use crate::run::{Ground, TEMPLATE};
+use crate::program::TEMPLATE;
 use crate::table::{Goal, Table, median};
 use crate::{database, pipe};
 

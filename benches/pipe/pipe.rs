@@ -12,7 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::process;
-use crate::run::PROGRAM;
+use crate::program::{PROGRAM, settings};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const DRAIN_WITHIN: Duration = Duration::from_mins(10);
@@ -26,17 +26,6 @@ pub(crate) struct Drained {
     pub(crate) peak_mib: f64,
     /// CPU time of the worker, in seconds.
     pub(crate) cpu: f64,
-}
-
-/// A worker that only folds.
-pub(crate) fn settings(url: &str, nats: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("DATABASE_URL", url.to_owned()),
-        ("NATS_URL", nats.to_owned()),
-        ("ONLY", "fold".to_owned()),
-        ("LISTEN", "127.0.0.1:0".to_owned()),
-        ("OPS_LISTEN", "127.0.0.1:0".to_owned()),
-    ]
 }
 
 /// Starts the worker on the database at `url` and lets it fold up to `last_seq`.

@@ -4,7 +4,8 @@
 
 use anyhow::Result;
 
-use crate::run::{Ground, TEMPLATE};
+use crate::ground::Ground;
+use crate::program::TEMPLATE;
 use crate::table::{Goal, Table};
 use crate::{database, limits, pipe};
 

@@ -13,8 +13,9 @@ use rolekeeper_sandbox::worker::{self, Worker};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
+use crate::ground::Ground;
 use crate::process;
-use crate::run::{Ground, PROGRAM};
+use crate::program::PROGRAM;
 use crate::stream::Filled;
 use crate::table::{Goal, Table};
 

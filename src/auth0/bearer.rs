@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{SetupError, build_http, parse_domain};
+use super::http::{SetupError, build_http, parse_domain};
 use super::jwks::{self, FETCH_TIMEOUT, KeyFetcher, Keys, NoKey};
 use super::signature;
 use crate::metrics::Metrics;

@@ -4,7 +4,7 @@
 
 use reqwest::Url;
 
-use super::client::{SetupError, parse_domain};
+use super::http::{SetupError, parse_domain};
 
 /// Returns the canonical domain of the tenant at `domain`, from the audience of its Management API.
 ///

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::client::exchange;
 use super::error::presentable;
+use super::http::exchange;
 use crate::metrics::Metrics;
 
 /// Longest time of a fetch, and longest wait of a request with an unknown key.

@@ -10,6 +10,7 @@ mod bearer;
 mod canonical;
 mod client;
 mod error;
+mod http;
 mod jwks;
 mod logs;
 mod profile_text;
@@ -24,8 +25,9 @@ mod tests;
 
 pub use bearer::{Bearer, BearerOptions, Refusal};
 pub use canonical::canonical_domain;
-pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL, SetupError};
+pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL};
 pub use error::{CallError, LaterWhy, Outcome};
+pub use http::SetupError;
 pub use jwks::KeyFetcher;
 pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use reply::Reply;

@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::assertion;
-use super::client::exchange;
 use super::error::{CallError, presentable};
+use super::http::exchange;
 use crate::clock;
 use crate::config::ClientCredential;
 

@@ -12,8 +12,9 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::bulk::Bulk;
 use super::refusals::Refusals;
-use super::{Bus, BusError, publish};
+use super::{Bus, BusError};
 use crate::config::{BusConfig, NatsLogin, NatsProof, NatsTls};
 
 /// Longest wait for one response of JetStream.
@@ -76,7 +77,7 @@ impl Bus {
             jetstream,
             api_prefix: config.api_prefix.as_str().into(),
             refusals,
-            bulk: publish::Bulk::default(),
+            bulk: Bulk::default(),
             disconnects,
         })
     }

@@ -4,9 +4,11 @@
 //! a message: the position of a reader is in Postgres.
 
 mod append;
+mod bulk;
 mod connect;
 mod consumer;
 mod fetch;
+mod names;
 mod permission;
 mod publish;
 mod reader;
@@ -27,10 +29,11 @@ use tokio::sync::watch;
 
 pub use append::{Appended, End};
 pub use fetch::{Stored, Which};
+pub use names::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS};
 pub use publish::{Delivery, PublishError, Unstored};
 pub use reader::{Message, ReadError, Reader};
 pub use shape::Limits;
-pub use streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS, StreamState};
+pub use streams::StreamState;
 pub use trim::Room;
 pub use waiting::{From, Waiting};
 
@@ -44,7 +47,7 @@ pub struct Bus {
     /// Refusals of the server on this connection.
     refusals: refusals::Refusals,
     /// Limit of the messages that all deliveries together have in flight.
-    bulk: publish::Bulk,
+    bulk: bulk::Bulk,
     /// Number of lost connections; deliveries in flight are lost with the connection.
     disconnects: watch::Receiver<u64>,
 }

@@ -10,16 +10,12 @@ use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Bus;
 
 /// Most messages of one delivery in flight at once.
 const WINDOW: usize = 256;
-/// Most messages of all deliveries in flight at once, without the first of each delivery: each delivery may always have one
-/// in flight. With the listener's limit of connections, the sum stays below the client's permits.
-const BULK: usize = 2_000;
-
 /// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct Unstored {
@@ -35,16 +31,6 @@ pub struct Unstored {
 #[derive(Debug, thiserror::Error)]
 #[error("not stored by JetStream: {0}")]
 pub struct PublishError(pub(super) String);
-
-/// The limit that all deliveries share: messages in flight beyond one of each delivery. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct Bulk(Arc<Semaphore>);
-
-impl Default for Bulk {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BULK)))
-    }
-}
 
 /// A delivery: messages that are sent in order, several of them in flight at once.
 #[derive(Debug)]

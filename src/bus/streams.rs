@@ -1,6 +1,6 @@
 //! The streams: creating them, correcting them, reading their state.
 //!
-//! Owns their names and their state. Must never delete, purge or shrink a stream.
+//! Owns their state. Must never delete, purge or shrink a stream.
 
 use async_nats::jetstream;
 use async_nats::jetstream::response::Response;
@@ -10,15 +10,6 @@ use serde_json::Value;
 
 use super::shape::{self, Limits, Shape};
 use super::{Bus, BusError};
-
-/// Plays and playlists, published by app servers.
-pub const APP_EVENTS: &str = "APP_EVENTS";
-/// Records of the tenant's log, as Auth0's log stream sent them.
-pub const AUTH0_LOGS: &str = "AUTH0_LOGS";
-/// Announced role changes.
-pub const ROLE_CHANGES: &str = "ROLE_CHANGES";
-/// Streams that are folded.
-pub const STREAMS: [&str; 2] = [APP_EVENTS, AUTH0_LOGS];
 
 const ERROR_STREAM_NOT_FOUND: u64 = 10059;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::Auth0Args;
+use super::auth0::Auth0Args;
 use super::check::Check;
 
 /// Genres that are offered by default.

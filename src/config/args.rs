@@ -1,92 +1,32 @@
-//! Flags and environment variables, as text.
+//! Settings of `serve`.
 //!
-//! Owns names and help of every setting. Must never judge a value: `check` does that for all settings at once, so
-//! that the operator sees every fault in one start.
+//! Owns the stages of a worker and which settings each of them needs. All settings are checked at once, so that the operator
+//! sees every fault in one start. Must never start anything.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use secrecy::SecretString;
 
-use super::act::ByArgs;
-use super::api::ApiArgs;
+use super::api::{ApiArgs, ApiConfig};
+use super::auth0::{Auth0Args, Auth0Config};
+use super::brake::BrakeArgs;
+use super::bus::{BusArgs, BusConfig};
+use super::check::{Check, Faults};
+use super::database::{DatabaseArgs, DatabaseConfig};
 use super::erasure::ErasureArgs;
-use super::fold::HorizonArgs;
-use super::limits::BrakeArgs;
-use super::nats::BusArgs;
-use super::restores::RestoreArgs;
-use super::streams::StreamsArgs;
-use super::tenant::TenantArgs;
-use super::tenant_log::TenantLogArgs;
+use super::fold::{FoldConfig, HorizonArgs};
+use super::restores::{RestoreArgs, RestoreConfig};
+use super::tenant::{TenantArgs, TenantConfig};
+use super::tenant_log::{TenantLogArgs, TenantLogConfig};
 use super::trim::TrimArgs;
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::erasure::ErasureKey;
+use rolekeeper_domain::limits::Own;
 
-/// Format and level of the log.
-#[derive(Args, Clone, Debug)]
-pub struct LogArgs {
-    /// `text` or `json`
-    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true)]
-    pub log_format: String,
-    /// A level (`info`) or a filter (`info,rolekeeper=debug`)
-    #[arg(long, env = "LOG_LEVEL", default_value = "info", global = true)]
-    pub log_level: String,
-}
-
-/// Settings of the connection to Postgres.
-#[derive(Args, Clone, Debug)]
-pub struct DatabaseArgs {
-    /// Postgres, as postgres://user:password@host:port/database
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// Instead of `DATABASE_URL`: a file that holds it
-    #[arg(long, env = "DATABASE_URL_FILE")]
-    pub database_url_file: Option<String>,
-    /// The same database without a transaction pooler in between; locks and LISTEN need a session
-    /// [default: `DATABASE_URL`]
-    #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
-    pub database_direct_url: Option<String>,
-    /// Instead of `DATABASE_DIRECT_URL`: a file that holds it
-    #[arg(long, env = "DATABASE_DIRECT_URL_FILE")]
-    pub database_direct_url_file: Option<String>,
-}
-
-/// Settings of the calls to Auth0, and their limits.
-#[derive(Args, Clone, Debug)]
-pub struct Auth0Args {
-    /// The tenant's canonical domain, such as music.eu.auth0.com
-    #[arg(long, env = "AUTH0_DOMAIN")]
-    pub auth0_domain: Option<String>,
-    /// Audience of the Management API [default: `https://AUTH0_DOMAIN/api/v2/`]
-    #[arg(long, env = "AUTH0_AUDIENCE")]
-    pub auth0_audience: Option<String>,
-    /// Client id of the machine-to-machine application
-    #[arg(long, env = "AUTH0_CLIENT_ID")]
-    pub auth0_client_id: Option<String>,
-    /// The application's client secret, unless a key file is set; in the environment only, where other users cannot read it
-    #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
-    pub auth0_client_secret: Option<String>,
-    /// Instead of `AUTH0_CLIENT_SECRET`: a file that holds it
-    #[arg(long, env = "AUTH0_CLIENT_SECRET_FILE")]
-    pub auth0_client_secret_file: Option<String>,
-    /// Instead of the secret: a file with the RSA private key (PEM) that signs assertions (`private_key_jwt`)
-    #[arg(long, env = "AUTH0_CLIENT_KEY_FILE")]
-    pub auth0_client_key_file: Option<String>,
-    /// The key's id at Auth0 (`kid`), where the application has several keys
-    #[arg(long, env = "AUTH0_CLIENT_KEY_ID")]
-    pub auth0_client_key_id: Option<String>,
-    /// A file of certificate authorities (PEM) to trust besides the system's
-    #[arg(long, env = "AUTH0_CA_FILE")]
-    pub auth0_ca_file: Option<String>,
-    /// `off` for shadow mode: decide and audit, write nothing; `on` writes where `limits` allow it
-    #[arg(long, env = "AUTH0_WRITES")]
-    pub auth0_writes: Option<String>,
-    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
-    /// (`BURST` from 2 to 500, `PER_SECOND` from 0.1 to 10000)
-    #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
-    pub auth0_plan: String,
-    /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
-    #[arg(long, env = "AUTH0_RESERVE")]
-    pub auth0_reserve: Option<String>,
-    /// Longest time of one call, in seconds
-    #[arg(long, env = "AUTH0_TIMEOUT_S", default_value = "10")]
-    pub auth0_timeout_s: String,
-}
+const STAGES: [&str; 3] = ["http", "fold", "reconcile"];
 
 /// Settings of `serve`.
 #[derive(Args, Clone, Debug)]
@@ -171,19 +111,146 @@ pub struct ServeArgs {
     pub grace_period_s: String,
 }
 
-/// Settings of `migrate`.
-#[derive(Args, Clone, Debug)]
-pub struct MigrateArgs {
+/// The checked configuration of a worker.
+#[derive(Clone, Debug)]
+pub struct Config {
     /// Postgres.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
+    pub database: DatabaseConfig,
     /// NATS.
-    #[command(flatten)]
-    pub bus: BusArgs,
-    /// The streams.
-    #[command(flatten)]
-    pub streams: StreamsArgs,
-    /// The operator who migrates.
-    #[command(flatten)]
-    pub by: ByArgs,
+    pub bus: BusConfig,
+    /// Present when this worker serves HTTP on the public listener.
+    pub http: Option<HttpConfig>,
+    /// Present when this worker folds.
+    pub fold: Option<FoldConfig>,
+    /// Present when this worker reconciles.
+    pub reconcile: Option<ReconcileConfig>,
+    /// The tenant, where the settings name one.
+    pub tenant: Option<TenantConfig>,
+    /// Address of metrics and health.
+    pub ops_listen: SocketAddr,
+    /// This worker's rules file, if it has one. It is read while the worker runs.
+    pub rules_file: Option<PathBuf>,
+    /// Limits of restores, and roles that are never added.
+    pub restores: RestoreConfig,
+    /// The erasure key, where it is set.
+    pub erasure_key: Option<ErasureKey>,
+    /// Longest time of a stop.
+    pub grace_period: Duration,
+}
+
+/// Checked settings of the public listener.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address of the webhook.
+    pub listen: SocketAddr,
+    /// Accepted values of the Authorization header: the current one, and the old one while it is rotated.
+    pub log_stream_tokens: Vec<SecretString>,
+    /// Present when the data API is served.
+    pub api: Option<ApiConfig>,
+}
+
+/// Checked settings of reconcile and the sweep.
+#[derive(Clone, Debug)]
+pub struct ReconcileConfig {
+    /// Auth0.
+    pub auth0: Auth0Config,
+    /// Time between two runs of the sweep.
+    pub sweep_interval: Duration,
+    /// How long a read profile counts as verified.
+    pub verify_after: Duration,
+    /// The display name that is written for a user without one, if set.
+    pub default_display_name: Option<DisplayName>,
+    /// Settings of the gap filler and of the silence check.
+    pub tenant_log: TenantLogConfig,
+    /// Limits from this worker's own settings: they only tighten the limits in Postgres.
+    pub own_limits: Own,
+}
+
+impl ServeArgs {
+    /// Checks all settings of `serve`. Reads the client's key.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn checked(&self) -> Result<Config, Faults> {
+        let mut check = Check::default();
+        let stages = self.stages(&mut check);
+        let runs = |stage: &str| stages.iter().any(|name| name == stage);
+        let config = Config {
+            database: self.database.check(&mut check),
+            bus: self.bus.check(&mut check),
+            http: runs("http").then(|| self.http(&mut check)),
+            fold: runs("fold").then(|| FoldConfig {
+                batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
+                dedup_horizon: self.horizon.check(&mut check),
+                trim: self.trim.check(&mut check),
+                own_client_id: self.auth0.auth0_client_id.clone(),
+                tenant: self.tenant.check(&self.auth0, &mut check),
+            }),
+            reconcile: runs("reconcile").then(|| ReconcileConfig {
+                auth0: self.auth0.check(&mut check),
+                sweep_interval: Duration::from_secs(check.number(
+                    "SWEEP_INTERVAL_S",
+                    &self.sweep_interval_s,
+                    &(1..=86_400),
+                )),
+                verify_after: Duration::from_hours(check.number(
+                    "VERIFY_AFTER_H",
+                    &self.verify_after_h,
+                    &(1..=8_760),
+                )),
+                default_display_name: check.display_name("DEFAULT_DISPLAY_NAME", &self.default_display_name),
+                tenant_log: self.tenant_log.check(&mut check),
+                own_limits: self.brake.own(&self.auth0, &mut check),
+            }),
+            tenant: TenantConfig::check(&self.auth0, &mut check),
+            ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
+            rules_file: self
+                .rules_file
+                .as_ref()
+                .filter(|path| !path.trim().is_empty())
+                .map(PathBuf::from),
+            restores: self.restores.check(&mut check),
+            erasure_key: self.erasure.check(&mut check),
+            grace_period: Duration::from_secs(check.number(
+                "GRACE_PERIOD_S",
+                &self.grace_period_s,
+                &(1..=600),
+            )),
+        };
+        check.end(config)
+    }
+
+    fn stages(&self, check: &mut Check) -> Vec<String> {
+        let stages: Vec<String> = self
+            .only
+            .split(',')
+            .map(|stage| stage.trim().to_owned())
+            .filter(|stage| !stage.is_empty())
+            .collect();
+        if stages.is_empty() || stages.iter().any(|stage| !STAGES.contains(&stage.as_str())) {
+            check.fault(
+                "ONLY",
+                &self.only,
+                &format!("one or more of {}", STAGES.join(",")),
+            );
+        }
+        stages
+    }
+
+    fn http(&self, check: &mut Check) -> HttpConfig {
+        let expected = "the token of the log stream, 16 characters or more";
+        let (setting, old_setting) = ("LOG_STREAM_TOKEN", "LOG_STREAM_TOKEN_OLD");
+        let file = self.log_stream_token_file.as_deref();
+        let current = check.secret(setting, self.log_stream_token.as_deref(), file);
+        let mut log_stream_tokens = vec![check.token(setting, current.as_deref(), expected)];
+        let file = self.log_stream_token_old_file.as_deref();
+        if let Some(old) = check.secret(old_setting, self.log_stream_token_old.as_deref(), file) {
+            log_stream_tokens.push(check.token(old_setting, Some(&old), expected));
+        }
+        HttpConfig {
+            listen: check.address("LISTEN", &self.listen),
+            log_stream_tokens,
+            api: self.api.check(&self.auth0, check),
+        }
+    }
 }

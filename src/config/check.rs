@@ -248,6 +248,11 @@ fn is_port(port: &str) -> bool {
     port.parse::<u16>().is_ok()
 }
 
+/// Returns a value that is set and not blank.
+pub(super) fn set(value: Option<&str>) -> Option<&str> {
+    value.map(str::trim).filter(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

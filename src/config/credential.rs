@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::Args;
 use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
@@ -13,12 +14,28 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::sign::Signer;
 use secrecy::SecretString;
 
-use super::args::Auth0Args;
-use super::check::Check;
+use super::check::{Check, set};
 
 const SECRET: &str = "AUTH0_CLIENT_SECRET";
 const EXACTLY_ONE: &str = "exactly one of them: the application's secret, or its private key";
 const KEY: &str = "an RSA private key of 2048 bits or more in PEM (PKCS#8 or PKCS#1, not encrypted)";
+
+/// Settings of the credential.
+#[derive(Args, Clone, Debug)]
+pub struct CredentialArgs {
+    /// The application's client secret, unless a key file is set; in the environment only, where other users cannot read it
+    #[arg(long, env = "AUTH0_CLIENT_SECRET", hide_env_values = true)]
+    pub auth0_client_secret: Option<String>,
+    /// Instead of `AUTH0_CLIENT_SECRET`: a file that holds it
+    #[arg(long, env = "AUTH0_CLIENT_SECRET_FILE")]
+    pub auth0_client_secret_file: Option<String>,
+    /// Instead of the secret: a file with the RSA private key (PEM) that signs assertions (`private_key_jwt`)
+    #[arg(long, env = "AUTH0_CLIENT_KEY_FILE")]
+    pub auth0_client_key_file: Option<String>,
+    /// The key's id at Auth0 (`kid`), where the application has several keys
+    #[arg(long, env = "AUTH0_CLIENT_KEY_ID")]
+    pub auth0_client_key_id: Option<String>,
+}
 
 /// The configured credential of the application.
 #[derive(Clone, Debug)]
@@ -78,20 +95,17 @@ impl ClientKey {
     }
 }
 
-impl ClientCredential {
+impl CredentialArgs {
     /// Checks that exactly one credential is set, and returns it.
-    pub(super) fn check(args: &Auth0Args, check: &mut Check) -> Self {
-        let set = |value: &Option<String>| {
-            let value = value.as_deref().map(str::trim);
-            value.filter(|value| !value.is_empty()).map(str::to_owned)
-        };
+    pub(super) fn check(&self, check: &mut Check) -> ClientCredential {
+        let set = |value: &Option<String>| set(value.as_deref()).map(str::to_owned);
         let secret = check.secret(
             SECRET,
-            args.auth0_client_secret.as_deref(),
-            args.auth0_client_secret_file.as_deref(),
+            self.auth0_client_secret.as_deref(),
+            self.auth0_client_secret_file.as_deref(),
         );
-        let (secret, file) = (set(&secret), set(&args.auth0_client_key_file));
-        let id = set(&args.auth0_client_key_id);
+        let (secret, file) = (set(&secret), set(&self.auth0_client_key_file));
+        let id = set(&self.auth0_client_key_id);
         if let (Some(id), None) = (&id, &file) {
             check.fault(
                 "AUTH0_CLIENT_KEY_ID",
@@ -99,15 +113,15 @@ impl ClientCredential {
                 "this setting only together with AUTH0_CLIENT_KEY_FILE",
             );
         }
-        let none = || Self::Secret(SecretString::default());
+        let none = || ClientCredential::Secret(SecretString::default());
         match (secret, file) {
-            (Some(secret), None) => Self::Secret(secret.into()),
+            (Some(secret), None) => ClientCredential::Secret(secret.into()),
             (None, Some(file)) => ClientKey::read(Path::new(&file), id).map_or_else(
                 |why| {
                     check.fault("AUTH0_CLIENT_KEY_FILE", &file, &format!("{KEY}; {why}"));
                     none()
                 },
-                Self::Key,
+                ClientCredential::Key,
             ),
             (None, None) if check.is_faulty(SECRET) => none(),
             (None, None) => {
@@ -119,7 +133,7 @@ impl ClientCredential {
                 none()
             }
             (Some(_), Some(_)) => {
-                let of_file = set(&args.auth0_client_secret_file).map_or("", |_| "_FILE");
+                let of_file = set(&self.auth0_client_secret_file).map_or("", |_| "_FILE");
                 let settings = format!("{SECRET}{of_file}, AUTH0_CLIENT_KEY_FILE");
                 check.contradiction(&settings, "both are set", EXACTLY_ONE);
                 none()

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use clap::Args;
 
-use super::check::Check;
-use super::{DatabaseArgs, DatabaseConfig, Faults};
+use super::check::{Check, Faults};
+use super::database::{DatabaseArgs, DatabaseConfig};
 use rolekeeper_domain::erasure::ErasureKey;
 
 const SETTING: &str = "ERASURE_KEY";

@@ -10,8 +10,7 @@ use nkeys::KeyPair;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::Check;
-use super::nats::set;
+use super::check::{Check, set};
 use super::secret::{self, Kept};
 
 const ONE: &str = "one way to log in; unset the others";

@@ -12,8 +12,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::check::Check;
-use super::nats::set;
+use super::check::{Check, set};
 
 const CERTIFICATE: &str = "NATS_CLIENT_CERTIFICATE_FILE";
 const KEY: &str = "NATS_CLIENT_KEY_FILE";

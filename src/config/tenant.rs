@@ -4,7 +4,7 @@
 
 use clap::Args;
 
-use super::Auth0Args;
+use super::auth0::Auth0Args;
 use super::check::Check;
 use rolekeeper_domain::tenant::TenantName;
 

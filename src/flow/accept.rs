@@ -9,9 +9,8 @@ use bytes::Bytes;
 
 use crate::bus::{Bus, PublishError, Unstored};
 use rolekeeper_domain::log_batch::{self, UNREADABLE};
+use rolekeeper_domain::subjects::AUTH0_LOGS;
 
-/// Subjects of the tenant's log.
-const PREFIX: &str = "auth0.logs.";
 /// Bytes that NATS adds to a message's payload: subject, id and their frame.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
@@ -92,7 +91,7 @@ impl Accept {
             before.clone_from(&piece.message_id);
             delivery
                 .send(Unstored {
-                    subject: format!("{PREFIX}{subject}"),
+                    subject: format!("{AUTH0_LOGS}{subject}"),
                     id: piece.message_id,
                     payload,
                 })

@@ -11,6 +11,7 @@ use crate::bus::{Bus, Unstored};
 pub use crate::bus::PublishError as NotPublished;
 use rolekeeper_domain::ids::{Token, UserId};
 use rolekeeper_domain::name::Name;
+use rolekeeper_domain::subjects::PLAYLISTS;
 
 /// The way of playlists onto the bus.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl Publish {
         event["event_id"] = event_id.as_str().into();
         event["playlist_id"] = playlist_id.as_str().into();
         let message = Unstored {
-            subject: format!("playlists.{playlist_id}"),
+            subject: format!("{PLAYLISTS}{playlist_id}"),
             id: event_id.clone(),
             payload: event.to_string().into(),
         };

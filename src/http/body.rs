@@ -11,7 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::listener::STOP_WITHIN;
+use super::phase::STOP_WITHIN;
 
 /// Longest time to the end of a body.
 const BODY_WITHIN: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ mod body;
 mod files;
 mod listener;
 pub mod ops;
+mod phase;
 mod room;
 mod stream;
 pub mod webhook;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::listener::Phase;
+use super::phase::Phase;
 
 /// A connection that updates its phase when a request begins.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx, Wake, acts};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::ids::UserId;
 
 /// Users adopted in one transaction.
 const ADOPTED_AT_ONCE: usize = 2_000;
@@ -127,6 +128,16 @@ pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 }
 
 impl Store {
+    /// The managed roles that the user's profile had when last read or written.
+    pub async fn roles_held(&self, user: &UserId<'_>) -> Result<Vec<String>, StoreError> {
+        let roles = sqlx::query_scalar!(
+            "SELECT role FROM assignments WHERE user_id = $1 AND held
+                 AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = $1) ORDER BY role",
+            user.as_str()
+        );
+        Ok(roles.fetch_all(&self.pool).await?)
+    }
+
     /// Adopts holders of a role: rolekeeper may revoke it from now on. Applies to all known unadopted holders if
     /// `users` is `None`, otherwise to these users, known or not. Enqueues them. Works in slices, each in its own
     /// transaction. Returns the number of users.

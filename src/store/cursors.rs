@@ -1,9 +1,9 @@
 //! Tables `stream_cursors` and `stream_losses`: how far each stream is folded, and its losses.
 //!
-//! Owns the state of a stream, and the conditions for a move of its cursor. Must never move the cursor of a fold except
-//! by the compare-and-swap of [`super::at_once`].
+//! Owns the state of a stream, and the acts of an operator on it. Must never move the cursor of a fold: that is the
+//! compare-and-swap of [`super::cursor_advance`].
 
-use super::{DeadLetter, Store, StoreError, Tx, acts, at_once, dead_letters};
+use super::{DeadLetter, Store, StoreError, Tx, acts, dead_letters};
 use rolekeeper_domain::act::Act;
 
 /// The cursor of a stream.
@@ -218,30 +218,4 @@ pub async fn report_loss(
     .execute(&mut *tx)
     .await?;
     Ok(true)
-}
-
-/// A move of a cursor with its conditions.
-#[derive(Clone, Copy, Debug)]
-pub struct Move<'m> {
-    /// The stream.
-    pub stream: &'m str,
-    /// The cursor as the caller expects it.
-    pub from: &'m Cursor,
-    /// Sequence of the last message folded in this move.
-    pub last_seq: i64,
-    /// Time at which the stream stored that message, Unix nanoseconds.
-    pub last_stored_ns: i64,
-    /// Hash of that message.
-    pub last_hash: Option<i64>,
-    /// Fingerprint of the rules used by the fold.
-    pub rules: &'m str,
-}
-
-/// Moves the cursor, as the first statement of a fold's transaction. Returns false if the cursor is not where the
-/// caller expects it, or other rules are in force: then the caller must not commit.
-///
-/// # Errors
-/// Postgres does not respond.
-pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
-    at_once::move_and_count(tx, to, &[], &[], &[]).await
 }

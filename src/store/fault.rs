@@ -3,8 +3,6 @@
 //! Owns the SQLSTATEs that mean a fault of the rows, or too many of them. Must never blame rows for a database that is
 //! unreachable, full, read-only, shutting down or without a table.
 
-use super::StoreError;
-
 /// A fault that a smaller transaction may avoid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -14,35 +12,20 @@ pub enum Fault {
     TimedOut(String),
 }
 
-impl StoreError {
-    /// The fault of the written rows, if they may be the cause.
-    #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
-        let Self::Postgres(error) = self else {
-            return None;
-        };
-        match error {
-            sqlx::Error::Encode(why) => Some(Fault::Refused(why.to_string())),
-            sqlx::Error::Database(said) => fault(said.code()?.as_ref(), said.message()),
-            _ => None,
-        }
+/// The fault of the written rows, if they may be the cause of the error.
+pub(super) fn of_rows(error: &sqlx::Error) -> Option<Fault> {
+    match error {
+        sqlx::Error::Encode(why) => Some(Fault::Refused(why.to_string())),
+        sqlx::Error::Database(said) => fault(said.code()?.as_ref(), said.message()),
+        _ => None,
     }
 }
 
 /// SQLSTATE of a missing permission.
 const NO_RIGHT: &str = "42501";
 
-impl StoreError {
-    /// Postgres' message about a missing permission: it names the table, and no user.
-    pub(super) fn lacks_right(&self) -> Option<&str> {
-        match self {
-            Self::Postgres(error) => lacks_right(error),
-            _ => None,
-        }
-    }
-}
-
-fn lacks_right(error: &sqlx::Error) -> Option<&str> {
+/// Postgres' message about a missing permission: it names the table, and no user.
+pub(super) fn lacks_right(error: &sqlx::Error) -> Option<&str> {
     let said = error.as_database_error()?;
     (said.code()? == NO_RIGHT).then(|| said.message())
 }

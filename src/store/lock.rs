@@ -3,11 +3,10 @@
 //! Owns the lock numbers, which differ between schemas. Must never be required for correctness, which rests on the
 //! cursor's compare-and-swap and the lease; the lock only saves other workers useless work.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::session::{LOCK_DEADLINE, Session};
-use super::{Store, StoreError, Tx};
+use super::{StoreError, Tx};
 
 /// First half of every lock number: the ASCII letters "role".
 const NAMESPACE: i32 = 0x726f_6c65;
@@ -33,18 +32,13 @@ pub struct Held {
     pub(super) session: Session,
 }
 
-impl Store {
-    /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.
-    pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
-        let waiting = self.waiting().remove(&lock);
-        let mut session = match waiting {
-            Some(session) => session,
-            None => Session::for_lock(&self.direct).await?,
-        };
-        let number = match lock {
-            Lock::FoldAppEvents => 1,
-            Lock::FoldAuth0Logs => 2,
-            Lock::Reconcile => 3,
+impl Lock {
+    /// Takes the lock for the session, unless another worker has it.
+    pub(super) async fn take(self, session: &mut Session) -> Result<bool, StoreError> {
+        let number = match self {
+            Self::FoldAppEvents => 1,
+            Self::FoldAuth0Logs => 2,
+            Self::Reconcile => 3,
         };
         // Advisory locks belong to the database; two deployments in schemas of one database must not wait for each
         // other.
@@ -54,15 +48,7 @@ impl Store {
             NAMESPACE,
             number
         );
-        if taken.fetch_one(&mut session.once(LOCK_DEADLINE)).await? {
-            return Ok(Some(Held { session }));
-        }
-        self.waiting().insert(lock, session);
-        Ok(None)
-    }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<Lock, Session>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(taken.fetch_one(&mut session.once(LOCK_DEADLINE)).await?)
     }
 }
 

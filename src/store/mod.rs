@@ -6,17 +6,19 @@
 mod acts;
 mod announced_end;
 pub mod assignments;
-mod at_once;
 pub mod brakes;
 pub mod confirmations;
 mod counters;
+pub mod cursor_advance;
 mod cursor_marks;
 pub mod cursors;
 pub mod dead_letters;
+mod deadline;
 pub mod debts;
 pub mod display_names;
 pub mod dossier;
 pub mod erasures;
+mod error;
 pub mod event_ids;
 mod fault;
 mod featured_playlists;
@@ -27,13 +29,14 @@ mod gauges;
 pub mod gone;
 mod held_by;
 mod in_clear;
+mod lent;
 mod limits;
 pub mod lives;
 mod lock;
 pub mod looks;
-mod me;
 pub mod nominations;
 mod out_of_step;
+mod own_playlists;
 pub mod owner_totals;
 mod parked;
 mod pause;
@@ -51,6 +54,7 @@ mod retention;
 pub mod role_changes;
 mod rules_in_force;
 mod session;
+mod session_check;
 mod shown;
 mod songs;
 mod sweep;
@@ -66,7 +70,7 @@ mod workers;
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize as _;
@@ -83,8 +87,8 @@ pub use dead_letters::DeadLetter;
 pub use display_names::Wish;
 pub use dossier::Dossier;
 pub use erasures::Erased;
+pub use error::StoreError;
 pub use fault::Fault;
-pub use featured_playlists::OwnPlaylist;
 pub use forgotten::{ForgottenChanges, Told};
 pub use gauges::Gauges;
 pub use held_by::HeldBy;
@@ -94,6 +98,7 @@ pub use lock::{CHECK_EVERY, Held, Lock};
 pub use looks::Claim;
 pub use nominations::{Cause, Nominate, Urgency};
 pub use out_of_step::Compare;
+pub use own_playlists::OwnPlaylist;
 pub use parked::Parked;
 pub use pause::{Paused, Resumed};
 pub use playlists::{Counted, Facts};
@@ -133,50 +138,6 @@ pub struct Store {
     erasure_key: Option<ErasureKey>,
 }
 
-/// Error of a database operation.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The address is invalid; a retry does not help.
-    #[error("DATABASE_URL or DATABASE_DIRECT_URL: {0}")]
-    Settings(String),
-    /// Postgres is unreachable, refused, or closed the connection.
-    #[error("Postgres: {0}{remedy}", remedy = fault::remedy(.0))]
-    Postgres(#[from] sqlx::Error),
-    /// The schema does not fit this binary.
-    #[error("{0}")]
-    Schema(String),
-    /// Users were erased with a key that this worker does not have; the text names the setting.
-    #[error("{0}")]
-    ErasureKey(String),
-    /// This release does not know the format of the rules in force; the text names the release that does.
-    #[error("{0}")]
-    RulesFormat(String),
-    /// The user was erased: no data of the user may be stored.
-    #[error("the user was erased")]
-    Erased,
-    /// The database belongs to another tenant; the text names both, and the remedy.
-    #[error("{0}")]
-    Tenant(String),
-    /// A stored value is not one that rolekeeper writes.
-    #[error("table {table}, column {column}: {value:?} is invalid")]
-    Inconsistent {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: &'static str,
-        /// The stored value.
-        value: String,
-    },
-}
-
-impl StoreError {
-    /// Whether every retry would fail in the same way: Postgres refuses a value, or a stored value is invalid.
-    #[must_use]
-    pub fn is_about_the_data(&self) -> bool {
-        matches!(self, Self::Inconsistent { .. }) || matches!(self.fault(), Some(Fault::Refused(_)))
-    }
-}
-
 impl Store {
     /// Prepares a pool, which connects at its first use.
     ///
@@ -214,6 +175,24 @@ impl Store {
     /// Begins a transaction on a pooled connection.
     pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.
+    pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
+        let waiting = self.waiting().remove(&lock);
+        let mut session = match waiting {
+            Some(session) => session,
+            None => Session::for_lock(&self.direct).await?,
+        };
+        if lock.take(&mut session).await? {
+            return Ok(Some(Held { session }));
+        }
+        self.waiting().insert(lock, session);
+        Ok(None)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Lock, Session>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Applies the missing migrations; returns their number.

@@ -1,27 +1,22 @@
 //! Pooled connections: each serves one unit of work at a time.
 //!
-//! Owns lending and returning a connection. Must never return to the pool a connection that may be inside a
-//! transaction, is read-only, or does not respond: it is closed instead.
+//! Owns the lending of a connection, and its settings.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
+use sqlx::{Either, Execute, Executor, PgPool, Postgres, SqlStr};
 
-use super::tx::{State, Tx, in_time};
+use super::deadline::ACQUIRE_TIMEOUT;
+use super::lent::Lent;
+use super::tx::Tx;
 
-/// Longest wait for a connection from the pool.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pooled connection used this recently is not pinged first, which would cost a round trip to Postgres each time. A
 /// closed connection then causes an error, as it would during a statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
-/// Longest time to return a connection; one that does not respond is closed.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A pool. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
@@ -75,53 +70,7 @@ impl Pool {
 
     async fn lend(&self) -> Result<Tx<'static>, sqlx::Error> {
         let connection = self.connections.acquire().await?;
-        let lent = Lent {
-            connection: Some(connection),
-            state: State::Idle,
-        };
-        Ok(Tx::pooled(lent, self.pooler))
-    }
-}
-
-/// A connection during a unit of work.
-#[derive(Debug)]
-pub(super) struct Lent {
-    /// `None` only after the drop.
-    connection: Option<PoolConnection<Postgres>>,
-    state: State,
-}
-
-impl Lent {
-    #[expect(clippy::expect_used, reason = "only the drop takes it")]
-    pub(super) fn parts(&mut self) -> (&mut PgConnection, &mut State) {
-        (self.connection.as_mut().expect("lent"), &mut self.state)
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
-            return;
-        };
-        let (Ok(runtime), State::Idle | State::Open) = (tokio::runtime::Handle::try_current(), self.state)
-        else {
-            // The server rolls back when it sees the connection closed.
-            drop(connection.detach());
-            return;
-        };
-        let mut state = self.state;
-        runtime.spawn(async move {
-            if state == State::Open
-                && in_time(RETURN_TIMEOUT, &mut state, connection.execute("ROLLBACK"))
-                    .await
-                    .is_err()
-            {
-                drop(connection.detach());
-                return;
-            }
-            // If the return is cancelled, the connection is closed and its slot in the pool is free again.
-            let _ = tokio::time::timeout(RETURN_TIMEOUT, connection.return_to_pool()).await;
-        });
+        Ok(Tx::pooled(Lent::new(connection), self.pooler))
     }
 }
 

@@ -8,8 +8,22 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{StoreError, Tx};
+use super::{Store, StoreError, Tx};
+use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::local_copy::{LocalCopy, kept_profile};
+
+impl Store {
+    /// The subscription plan, `app_metadata.plan`, from Auth0's last response, never from a record; `None` if there is
+    /// none, or no text.
+    pub async fn plan(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
+        let plan = sqlx::query_scalar!(
+            "SELECT profile #>> '{app_metadata,plan}' FROM users
+             WHERE user_id = $1 AND fetched_at IS NOT NULL AND jsonb_typeof(profile #> '{app_metadata,plan}') = 'string'",
+            user.as_str()
+        );
+        Ok(plan.fetch_optional(&self.pool).await?.flatten())
+    }
+}
 
 /// State of a user that a record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,7 +57,7 @@ impl Store {
     pub async fn listen(&self, wake: Wake) -> Result<Waker, StoreError> {
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(super::pool::ACQUIRE_TIMEOUT)
+            .acquire_timeout(super::deadline::ACQUIRE_TIMEOUT)
             .connect_lazy_with(self.direct.clone());
         let listen = async {
             let mut listener = PgListener::connect_with(&pool).await?;
@@ -65,7 +65,7 @@ impl Store {
             Ok(Waker(listener))
         };
         // The pool limits only the connecting, and the server's own limit does not help when the network is silent.
-        let within = super::pool::ACQUIRE_TIMEOUT + LOCK_DEADLINE;
+        let within = super::deadline::ACQUIRE_TIMEOUT + LOCK_DEADLINE;
         let listening = tokio::time::timeout(within, listen).await;
         listening.unwrap_or(Err(StoreError::Postgres(sqlx::Error::PoolTimedOut)))
     }

@@ -18,7 +18,7 @@ const PACKAGES = here("../../.tools/auth0/node_modules/");
 const CLI = `${PACKAGES}auth0-deploy-cli/lib/index.js`;
 const ACTION = readFileSync(`${FOLDER}actions/rolekeeper/code.js`, "utf8");
 
-// The scopes for the worker's calls (src/auth0/users.rs, src/auth0/logs.rs), and no further ones.
+// The scopes for the worker's calls (src/auth0/users/mod.rs, src/auth0/logs.rs), and no further ones.
 const SCOPES = [
   "read:users",
   "update:users",

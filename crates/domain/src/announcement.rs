@@ -8,6 +8,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::subjects::ROLE_CHANGES;
+
 /// A completed role change as consumers read it: the fields of the JSON payload, in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Announcement {
@@ -42,7 +44,7 @@ impl Announcement {
     /// `roles.<role>.<granted|revoked>`.
     #[must_use]
     pub fn subject(&self) -> String {
-        format!("roles.{}.{}", token(&self.role), self.change)
+        format!("{ROLE_CHANGES}{}.{}", token(&self.role), self.change)
     }
 
     /// The payload as JSON.

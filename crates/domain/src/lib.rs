@@ -23,6 +23,7 @@ pub mod patch;
 pub mod plan;
 pub mod rule;
 pub mod schedule;
+pub mod subjects;
 pub mod tally;
 pub mod tenant;
 pub mod trim;

@@ -217,7 +217,7 @@ async fn patch(tenant: &Tenant) -> Reply<Profile> {
 }
 
 fn plain_http(tenant: &Tenant) -> reqwest::Client {
-    client::build_http(&tenant.url.parse().unwrap(), PATIENT, None).unwrap()
+    http::build_http(&tenant.url.parse().unwrap(), PATIENT, None).unwrap()
 }
 
 /// Returns kind and outcome of a temporary error.

@@ -13,7 +13,7 @@ use super::filling::{Batch, Last};
 use super::term::{Term, TermError};
 use super::{CHECK_EVERY, Done};
 use crate::bus::{Stored, Which};
-use crate::store::cursors::{self, Move};
+use crate::store::cursor_advance::{self, Move};
 use crate::store::{DeadLetter, Held, StoreError, dead_letters, fold_starts};
 use rolekeeper_domain::event::Reason;
 
@@ -178,7 +178,7 @@ impl Term<'_> {
         };
         let write = async {
             let mut tx = hand.held.begin().await?;
-            if !cursors::advance(&mut tx, &to).await? {
+            if !cursor_advance::advance(&mut tx, &to).await? {
                 return Err(TermError::Refused);
             }
             let has_room = dead_letters::keep(&mut tx, stream, std::slice::from_ref(&letter)).await?;

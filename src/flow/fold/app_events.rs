@@ -11,7 +11,7 @@ use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::numbers::Numbers;
 use super::{Done, Message, adds, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
-use crate::store::cursors::Move;
+use crate::store::cursor_advance::Move;
 use crate::store::{
     DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, nominations, owner_totals, playlists,
 };

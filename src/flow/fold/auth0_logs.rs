@@ -21,6 +21,7 @@ use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::local_copy::LocalCopy;
 use rolekeeper_domain::log_batch::UNREADABLE;
 use rolekeeper_domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
+use rolekeeper_domain::subjects;
 use rolekeeper_domain::tenant::TenantName;
 
 /// Allowed lag of Auth0's clock behind Postgres': a response counts as later than a record only if it is later by more
@@ -140,7 +141,7 @@ pub(super) async fn fold(
 }
 
 fn read(message: &Message) -> Result<LogRecord, Reject> {
-    if message.subject().strip_prefix("auth0.logs.") == Some(UNREADABLE) {
+    if message.subject().strip_prefix(subjects::AUTH0_LOGS) == Some(UNREADABLE) {
         return Err(Reject::new(
             Reason::Unreadable,
             "body",

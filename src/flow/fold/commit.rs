@@ -14,7 +14,7 @@ use super::numbers::Numbers;
 use super::progress::Progress;
 use super::term::{Term, TermError};
 use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
-use crate::store::cursors::{self, Move};
+use crate::store::cursor_advance::{self, Move};
 use crate::store::{Cursor, Fault, Held, StoreError, playlists};
 
 /// The state with which a leadership writes.
@@ -116,7 +116,7 @@ impl Term<'_> {
             _ => None,
         };
         let mut tx = held.begin().await?;
-        if !cursors::advance(&mut tx, &to).await? {
+        if !cursor_advance::advance(&mut tx, &to).await? {
             return Err(TermError::Refused);
         }
         let key = self.fold.store.erasure_key();

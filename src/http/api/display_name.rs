@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Api;
 use super::problem::Problem;
 use super::request::{Body, User};
+use super::state::Api;
 use rolekeeper_domain::display_name::DisplayName;
 
 /// The caller's display name.

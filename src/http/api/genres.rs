@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::problem::Problem;
 use super::request::{Body, User};
+use super::state::Api;
 use super::text::Plain;
 
 /// The caller's choice.

@@ -7,9 +7,9 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::problem::Problem;
 use super::request::User;
+use super::state::Api;
 
 /// The role that opens the editor's features of the app.
 pub(super) const EDITOR: &str = "playlist_editor";

@@ -13,6 +13,7 @@ mod problem;
 mod quota;
 mod request;
 mod songs;
+mod state;
 mod text;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use problem::{Code, Problem};
 use quota::Quotas;
+use state::Api;
 
 /// Path of the description.
 const DESCRIPTION: &str = "/openapi.json";
@@ -61,22 +63,6 @@ pub struct ApiParts {
     pub publishes_per_day: u32,
     /// Whether schema, erasure key and tenant of the database match this worker; no request is served before.
     pub prepared: Arc<AtomicBool>,
-}
-
-/// State of every handler. Cheap to clone.
-#[derive(Clone, Debug)]
-struct Api {
-    bearer: Bearer,
-    store: Store,
-    publish: Publish,
-    metrics: Arc<Metrics>,
-    genres: Arc<[String]>,
-    scopes: bool,
-    quotas: Arc<Quotas>,
-    publishes_per_day: u32,
-    prepared: Arc<AtomicBool>,
-    /// The served text of the description.
-    description: Arc<str>,
 }
 
 /// Returns the routes of the data API, and problem details for requests that match no route of the listener.

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
-use super::Api;
 use super::problem::{Code, Problem};
+use super::state::Api;
 use crate::auth0::Refusal;
 use rolekeeper_domain::ids::{Token, UserId};
 

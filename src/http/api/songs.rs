@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Api;
 use super::problem::{PROBLEM_JSON, Problem, ProblemBody};
 use super::request::{Body, Id, Page, PageQuery, User};
+use super::state::Api;
 use rolekeeper_domain::ids::Token;
 use rolekeeper_domain::name::Name;
 

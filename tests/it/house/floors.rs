@@ -39,7 +39,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
     ("prometheus", &["metrics.rs", "metrics/"]),
-    ("clap", &["config.rs", "config/", "cli/"]),
+    ("clap", &["config/", "cli/"]),
     ("backoff", &["flow/backoff.rs"]),
 ];
 

@@ -2,8 +2,10 @@
 //!
 //! Owns checks that read files only. Must never start a server or a worker.
 
+mod circles;
 mod files;
 mod floors;
+mod folders;
 mod paths;
 mod reliability;
 mod text;

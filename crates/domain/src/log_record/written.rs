@@ -3,7 +3,7 @@
 //! Owns the reading of `app_metadata` in requests and in Event Streams. Must never guess: an unclear effect is
 //! [`WrittenRoles::Unknown`].
 
-use super::is_clean;
+use super::fields::is_clean;
 use super::object::Object;
 
 /// Maximum number of roles in a list. Auth0 limits a whole profile to 10 KB, which 500 names of 17 letters fill.

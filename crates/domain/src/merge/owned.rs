@@ -3,7 +3,7 @@
 //! Owns the distinction between a deliberate change and a write based on an older state. Must never treat as ours a
 //! role that another client granted on purpose.
 
-use super::{By, OurWrite, Version};
+use super::version::{By, OurWrite, Version};
 
 /// Managed roles where another client's write, based on an older state, reverted our change.
 pub(super) fn undone(owned: &[&str], versions: &[Version<'_>]) -> Vec<String> {

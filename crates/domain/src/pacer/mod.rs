@@ -10,6 +10,7 @@
 //! empties, is shared by rate instead.
 
 mod bucket;
+mod headers;
 mod rate_plan;
 mod scarcity;
 
@@ -17,24 +18,12 @@ use std::time::Duration;
 
 use bucket::Bucket;
 pub use bucket::{MAX_RESET_HOLD, MAX_RETRY_AFTER};
+pub use headers::RateHeaders;
 pub use rate_plan::RatePlan;
 use scarcity::Scarcity;
 
 /// Maximum share of the reserve; the rest keeps the worker running.
 pub const MAX_RESERVE: f64 = 0.9;
-
-/// Rate limit headers of a response; `None` where a header was absent or no number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateHeaders {
-    /// `X-RateLimit-Limit`: size of the bucket, in calls.
-    pub limit: Option<u32>,
-    /// `X-RateLimit-Remaining`: calls left after this one.
-    pub remaining: Option<u32>,
-    /// `X-RateLimit-Reset`: time at which the bucket is full again, in Unix seconds.
-    pub reset_unix_s: Option<i64>,
-    /// `Retry-After`: time to wait.
-    pub retry_after: Option<Duration>,
-}
 
 /// One of the two calls of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

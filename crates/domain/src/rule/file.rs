@@ -1,28 +1,12 @@
 //! The rules file.
 //!
-//! Owns the format of the file and the wording of every fault in it. Must never accept a rule that grants and revokes
-//! at the same count.
-
-use std::fmt;
+//! Owns the format of the file, and the place of a fault in it.
 
 use serde::Deserialize;
 
-use super::{FORMAT, Rule, Rules};
-
-/// More rules than this are a mistake. The limit also keeps the number of thresholds within a byte.
-const MAX_RULES: usize = 100;
-
-/// The faults of a rules file, one per line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleFaults(pub Vec<String>);
-
-impl fmt::Display for RuleFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
-    }
-}
-
-impl std::error::Error for RuleFaults {}
+use super::Rules;
+use super::check::RuleFaults;
+use super::one::{FORMAT, Rule};
 
 /// The content of a rules file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,80 +61,10 @@ impl Versioned {
     }
 }
 
-/// Reports every fault in the rules of a file.
-pub(super) fn check(rules: &[Rule]) -> Result<(), RuleFaults> {
-    let mut faults = Vec::new();
-    if rules.is_empty() || rules.len() > MAX_RULES {
-        faults.push(format!(
-            "{} [[rule]] in the file: write 1 to {MAX_RULES}",
-            rules.len()
-        ));
-    }
-    for (index, rule) in rules.iter().enumerate() {
-        let name = format!("rule {} (role \"{}\")", index + 1, rule.role.escape_debug());
-        if rule.role.is_empty() || rule.role.len() > 128 || rule.role.chars().any(char::is_control) {
-            faults.push(format!(
-                "{name}: role: expected 1 to 128 bytes without control characters"
-            ));
-        }
-        if rule.revoke_below < 1 {
-            faults.push(format!(
-                "{name}: revoke_below: expected at least 1, got {}",
-                rule.revoke_below
-            ));
-        }
-        if rule.grant_at < rule.revoke_below {
-            faults.push(format!(
-                "{name}: grant_at ({}) is below revoke_below ({}): a granted role would be revoked at once",
-                rule.grant_at, rule.revoke_below
-            ));
-        }
-        if rules[..index].iter().any(|earlier| earlier.role == rule.role) {
-            faults.push(format!("{name}: another rule has the same role: keep one"));
-        }
-    }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(RuleFaults(faults))
-    }
-}
-
 /// The position in the file and the parser's message.
 fn place(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map_or(1, |span| {
         text[..span.start.min(text.len())].matches('\n').count() + 1
     });
     format!("line {line}: {}", error.message())
-}
-
-/// Durations as text: `90s`, `15m`, `2h`, `7days`.
-pub(super) mod span {
-    use std::time::Duration;
-
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    /// Longer durations are a mistake, and would exceed the calendar.
-    const LONGEST: Duration = Duration::from_hours(24 * 3650);
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        span: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*span))
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match humantime::parse_duration(&text) {
-            Ok(span) if span <= LONGEST => Ok(span),
-            Ok(_) => Err(D::Error::custom(format!("\"{text}\" is longer than 3650days"))),
-            Err(_) => Err(D::Error::custom(format!(
-                "\"{}\" is no duration, expected one like 90s, 15m, 2h or 7days",
-                text.escape_debug()
-            ))),
-        }
-    }
 }

@@ -1,146 +1,30 @@
 //! Rules: which roles a user should hold, and why, from the counts of the user's playlists.
 //!
-//! Owns the decision. Must never use what Auth0 shows: a decision follows from facts, the previous decision, and the
-//! time passed in.
+//! Owns the set of rules in force and its thresholds.
 
 mod canonical;
+mod check;
 mod file;
 pub mod offer;
+mod one;
+mod span;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-
 pub use canonical::fingerprint;
-pub use file::{RuleFaults, Versioned};
-
-/// The newest rules format that this release knows. Raised with each field that an older release would ignore.
-pub const FORMAT: i32 = 1;
-/// The first release that knows this format.
-pub const FORMAT_SINCE: &str = "0.1.0";
+pub use check::RuleFaults;
+pub use file::Versioned;
+pub use one::{Before, Decision, FORMAT, FORMAT_SINCE, Manual, Measure, Revoke, Rule};
 
 /// Role of the built-in rule, which is in force until the first rules file is.
 const DEFAULT_ROLE: &str = "playlist_editor";
 const DEFAULT_LINE: i64 = 100;
 
-/// The count that a rule compares with its thresholds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Plays of the user's most played playlist.
-    #[default]
-    BestPlaylist,
-    /// Plays of all of the user's playlists together.
-    AllPlaylists,
-}
-
-/// Whether a rule revokes its role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Revoke {
-    /// The role is revoked when a user falls below the threshold.
-    #[default]
-    On,
-    /// A granted role stays.
-    Never,
-}
-
-/// Reaction to a role that another client removed although the user still earns it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Manual {
-    /// The role is granted again.
-    #[default]
-    Restore,
-    /// The removal is only reported. The role is granted again once the user fell below the threshold and earned it
-    /// again.
-    Alert,
-}
-
-/// One role and the thresholds at which it is granted and revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// The entry of `app_metadata.roles` that this rule manages.
-    pub role: String,
-    /// The count that is compared.
-    #[serde(default)]
-    pub of: Measure,
-    /// The role is granted at this many plays.
-    pub grant_at: i64,
-    /// The role is revoked below this many plays. A value lower than `grant_at` keeps the role of a user whose count
-    /// oscillates.
-    pub revoke_below: i64,
-    /// Minimum time that a granted role is kept.
-    #[serde(default, with = "file::span")]
-    pub min_hold: Duration,
-    /// Time for which a user must be below the threshold before the role is revoked.
-    #[serde(default, with = "file::span")]
-    pub grace: Duration,
-    /// Whether the role is revoked at all.
-    #[serde(default)]
-    pub revoke: Revoke,
-    /// Reaction to the removal of the role by another client.
-    #[serde(default)]
-    pub manual: Manual,
-}
-
-/// The previous decision about a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Before {
-    /// The user should hold it.
-    pub wanted: bool,
-    /// Time since which the user holds the role, or does not.
-    pub since: OffsetDateTime,
-    /// Time since which the user has been below the threshold, if so.
-    pub below_since: Option<OffsetDateTime>,
-}
-
-/// The current decision of a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The user should hold the role.
-    pub wanted: bool,
-    /// Time since which the user has been below the threshold; only while the role is still kept.
-    pub below_since: Option<OffsetDateTime>,
-    /// Time at which the decision changes without any event.
-    pub again_at: Option<OffsetDateTime>,
-}
-
 /// All rules in force; at least one, no two for the same role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules(Vec<Rule>);
-
-impl Rule {
-    /// Decides at `now`, by the clock that `before` was written with. Between the thresholds the last decision stays.
-    #[must_use]
-    pub fn decide(&self, plays: i64, before: Option<&Before>, now: OffsetDateTime) -> Decision {
-        let decided = |wanted| Decision {
-            wanted,
-            below_since: None,
-            again_at: None,
-        };
-        let Some(before) = before.filter(|before| before.wanted) else {
-            return decided(plays >= self.grant_at);
-        };
-        if plays >= self.revoke_below || self.revoke == Revoke::Never {
-            return decided(true);
-        }
-        let below_since = before.below_since.unwrap_or(now);
-        let ends = (below_since + self.grace).max(before.since + self.min_hold);
-        if now >= ends {
-            return decided(false);
-        }
-        Decision {
-            wanted: true,
-            below_since: Some(below_since),
-            again_at: Some(ends),
-        }
-    }
-}
 
 impl Default for Rules {
     fn default() -> Self {
@@ -163,7 +47,7 @@ impl Rules {
     /// # Errors
     /// Every fault at once.
     pub fn checked(rules: Vec<Rule>) -> Result<Self, RuleFaults> {
-        file::check(&rules)?;
+        check::check(&rules)?;
         Ok(Self(rules))
     }
 

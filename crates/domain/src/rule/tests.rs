@@ -1,6 +1,7 @@
 //! Rules at the threshold, over time, and in the file.
 
 use proptest::prelude::*;
+use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::*;

@@ -7,11 +7,13 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::{Answer, Asked, Outcome};
 use super::calls::{Actor, Endpoint};
+use super::change::Change;
+use super::exchange::{Answer, Asked, Outcome};
 use super::merge::Object;
-use super::state::{Change, Grant, State};
-use super::{Shared, login, sign_up, token_api};
+use super::shared::Shared;
+use super::state::{Grant, State};
+use super::{login, sign_up, token_api};
 
 /// Performs the request.
 pub(super) fn act(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Answer, Outcome) {

@@ -2,10 +2,10 @@
 //!
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
-use super::Shared;
-use super::answer::{Admitted, Answer, Asked, Outcome, log};
 use super::calls::{Actor, Endpoint, log_id};
+use super::exchange::{Admitted, Answer, Asked, Outcome, log};
 use super::faults::Fault;
+use super::shared::Shared;
 use super::state::{Grant, State};
 use super::{authentication, logs_api, users_api};
 use rand::RngExt as _;

@@ -9,10 +9,11 @@ use time::OffsetDateTime;
 
 use super::Tenant;
 use super::calls::Actor;
+use super::change::Change;
 use super::errors::ApiError;
 use super::merge::Object;
 use super::profile;
-use super::state::{Change, State};
+use super::state::State;
 use super::users_api;
 
 impl Tenant {

@@ -1,77 +1,16 @@
 //! The log stream: posts the tenant's records to a webhook.
 //!
-//! Owns formats, batches, attempts. Delivery is at least once: a batch is tried up to `attempts` times, then it is lost and
+//! Owns bodies and attempts. Delivery is at least once: a batch is tried up to `attempts` times, then it is lost and
 //! noted as a health error. Auth0 does not document these, so they are our choices: any 2xx is success, the time between
 //! attempts, the timeout, the size of a batch.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Shared;
+use super::options::{Format, LogStream};
 use super::outbox::{Next, Pending};
-
-/// The three formats of a body (Auth0 docs, custom-log-streams).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Format {
-    /// One record per line.
-    #[default]
-    JsonLines,
-    /// `[record, …]`
-    JsonArray,
-    /// `{"logs": [record, …]}`
-    JsonObject,
-}
-
-/// Target and settings of the stream.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogStream {
-    /// URL of the webhook.
-    pub url: String,
-    /// The whole value of the `Authorization` header, verbatim.
-    pub authorization: String,
-    /// Format of the body.
-    pub format: Format,
-    /// Delay between the creation of a record and its first delivery.
-    pub delay: RangeInclusive<Duration>,
-    /// Most records in a body.
-    pub batch: usize,
-    /// Probability that a delivered record is delivered a second time, after another delay.
-    pub twice: f64,
-    /// Whether each record has a separate delay and a batch is shuffled; otherwise the order is kept.
-    pub shuffle: bool,
-    /// Seed of delays, duplicates and order.
-    pub seed: u64,
-    /// Most attempts for a batch.
-    pub attempts: u32,
-    /// Time between two attempts.
-    pub between_attempts: Duration,
-    /// Longest wait for a response.
-    pub timeout: Duration,
-}
-
-impl LogStream {
-    /// Returns a stream of JSON lines without delay, in order, once; up to 100 records per batch, three attempts one second
-    /// apart.
-    #[must_use]
-    pub fn to(url: impl Into<String>, authorization: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            authorization: authorization.into(),
-            format: Format::default(),
-            delay: Duration::ZERO..=Duration::ZERO,
-            batch: 100,
-            twice: 0.0,
-            shuffle: false,
-            seed: 0,
-            attempts: 3,
-            between_attempts: Duration::from_secs(1),
-            timeout: Duration::from_secs(10),
-        }
-    }
-}
+use super::shared::Shared;
 
 /// Delivers records without end.
 pub(super) async fn run(shared: Arc<Shared>, generation: u64, stream: LogStream, client: reqwest::Client) {

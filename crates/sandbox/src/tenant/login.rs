@@ -4,15 +4,15 @@
 //! when they are requested, the display name in the ID token, a default name for users without one. Must never write roles.
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use super::change::Change;
 use super::merge::Object;
 use super::options::{Action, TenantOptions};
-use super::profile;
+use super::profile::{self, digest};
 use super::records::{self, APP_CLIENT};
 use super::sign_up::of_email;
-use super::state::{Change, State};
+use super::state::State;
 
 /// The grants with a password.
 const GRANTS: [&str; 2] = ["password", "http://auth0.com/oauth/grant-type/password-realm"];
@@ -21,11 +21,6 @@ const GRANTS: [&str; 2] = ["password", "http://auth0.com/oauth/grant-type/passwo
 pub(super) fn is_asked(fields: &Object) -> bool {
     let grant = fields.get("grant_type").and_then(Value::as_str);
     grant.is_some_and(|grant| GRANTS.contains(&grant))
-}
-
-/// Returns the stored form of a password.
-pub(super) fn digest(password: &str) -> [u8; 32] {
-    Sha256::digest(password.as_bytes()).into()
 }
 
 /// A refused login: status and body, and its log record, if it leaves one.

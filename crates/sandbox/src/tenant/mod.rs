@@ -8,9 +8,11 @@ mod answer;
 mod assertion;
 mod authentication;
 mod calls;
+mod change;
 mod deal;
 mod deeds;
 mod errors;
+mod exchange;
 mod faults;
 mod import;
 mod keys;
@@ -25,6 +27,7 @@ mod profile;
 mod records;
 mod render;
 mod serve;
+mod shared;
 mod sign_up;
 mod state;
 #[cfg(test)]
@@ -39,14 +42,13 @@ pub use errors::ApiError;
 pub use faults::{CallMatch, Fault};
 pub use import::UnusableUser;
 pub use limits::{Rate, RatePlan, ResetMeans};
-pub use log_stream::{Format, LogStream};
-pub use options::{Action, Client, ProfileLimit, Proof, TenantOptions};
+pub use options::{Action, Client, Format, LogStream, ProfileLimit, Proof, TenantOptions};
 pub use outbox::{Logged, StreamError};
 pub use records::{APP_CLIENT, DASHBOARD_ADMIN, DASHBOARD_CLIENT};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -59,24 +61,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use shared::Shared;
 use state::State;
-
-/// State that the tenant's tasks share.
-#[derive(Debug)]
-struct Shared {
-    options: TenantOptions,
-    started: Instant,
-    state: Mutex<State>,
-    /// Notified when records may have been logged.
-    logged: Notify,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A test that panicked while it held the lock must not stop the tenant's other clients.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A running tenant. On drop, it closes its connections and stops its stream.
 #[derive(Debug)]
@@ -102,7 +88,7 @@ impl Tenant {
         let address = listener.local_addr()?;
         let (tls, acceptor) = options.tls.then(tls::Tls::new).transpose()?.unzip();
         let state = State {
-            users: state::Users::new(),
+            users: change::Users::new(),
             passwords: std::collections::HashMap::new(),
             keys: keys::Keys::new()?,
             clients: options

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::time::Instant;
 
-use super::log_stream::LogStream;
+use super::options::LogStream;
 
 /// One record that the tenant logged, delivered or not.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -270,6 +270,16 @@ pub(super) fn logged_in(before: &Object, now: OffsetDateTime) -> Object {
     user
 }
 
+/// Returns the stored form of a password.
+pub(super) fn digest(password: &str) -> [u8; 32] {
+    Sha256::digest(password.as_bytes()).into()
+}
+
+/// Returns the bytes of the profile as JSON.
+pub(super) fn size(user: &Object) -> usize {
+    serde_json::to_vec(user).map_or(usize::MAX, |json| json.len())
+}
+
 /// Returns a time such as `2026-04-22T17:49:56.235Z`, the format of Auth0's responses and records.
 pub(super) fn timestamp(at: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

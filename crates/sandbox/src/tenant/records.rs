@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::calls::{Actor, user_path};
+use super::change::Change;
 use super::merge::Object;
 use super::profile::{DATABASE, strategy_type, timestamp};
-use super::state::Change;
 
 /// The client of calls from the Dashboard.
 pub const DASHBOARD_CLIENT: &str = "sandboxAllApplicationsClient0000";

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use futures_util::stream;
 use tokio::time::sleep;
 
-use super::answer::Answer;
+use super::exchange::Answer;
 use super::faults::Fault;
 use super::serve::Cut;
 

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::change::{Change, Users};
 use super::merge::Object;
 use super::profile::{self, DATABASE};
 use super::records::APP_CLIENT;
-use super::state::{Change, Users};
 
 /// Documented limits of `user_metadata` here: number of texts, and length of each.
 const MOST_METADATA: usize = 10;

@@ -3,7 +3,7 @@
 //! Owns users, clients, tokens, the call log and the histories. Every change goes through [`State::commit`],
 //! so that profile, history and log records cannot disagree.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use rand::rngs::StdRng;
 use time::OffsetDateTime;
@@ -11,18 +11,15 @@ use tokio::time::Instant;
 
 use super::assertion::Used;
 use super::calls::{Actor, Call, Version};
+use super::change::{Change, Users};
 use super::faults::Faults;
 use super::keys::Keys;
 use super::limits::Limiter;
-use super::login;
-use super::merge::Object;
+use super::options::{Client, TenantOptions};
 use super::outbox::Outbox;
+use super::profile::{digest, size};
 use super::records;
-use super::users_api::size;
-use super::{Client, TenantOptions};
 
-/// Profiles by user id, in the order of the ids.
-pub(super) type Users = BTreeMap<String, Object>;
 /// Clients by id.
 pub(super) type Clients = HashMap<String, Client>;
 
@@ -32,35 +29,6 @@ pub(super) struct Grant {
     pub client: String,
     pub scopes: Vec<String>,
     pub expires: Instant,
-}
-
-/// One change of one user, with the body of its request.
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    Created { user: Object, sent: Object },
-    Patched { user: Object, sent: Object },
-    LoggedIn { user: Object },
-    Deleted { user: Object },
-}
-
-impl Change {
-    /// The user after the change; for a deletion, the user before it.
-    pub(super) fn user(&self) -> &Object {
-        match self {
-            Self::Created { user, .. }
-            | Self::Patched { user, .. }
-            | Self::LoggedIn { user }
-            | Self::Deleted { user } => user,
-        }
-    }
-
-    /// Returns the user's id.
-    pub(super) fn user_id(&self) -> &str {
-        self.user()
-            .get("user_id")
-            .and_then(|id| id.as_str())
-            .unwrap_or_default()
-    }
 }
 
 #[derive(Debug)]
@@ -112,7 +80,7 @@ impl State {
         if let Change::Created { sent, .. } | Change::Patched { sent, .. } = change
             && let Some(password) = sent.get("password").and_then(|password| password.as_str())
         {
-            self.passwords.insert(id.clone(), login::digest(password));
+            self.passwords.insert(id.clone(), digest(password));
         }
         if deleted {
             self.passwords.remove(&id);

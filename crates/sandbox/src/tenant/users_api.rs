@@ -5,12 +5,12 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::ProfileLimit;
 use super::calls::{Endpoint, pairs};
+use super::change::{Change, Users};
 use super::errors::ApiError;
 use super::merge::Object;
-use super::profile;
-use super::state::{Change, Users};
+use super::options::ProfileLimit;
+use super::profile::{self, size};
 
 /// Most users in a page.
 const MAX_PER_PAGE: usize = 100;
@@ -158,11 +158,6 @@ fn check_size(user: &Object, limit: ProfileLimit) -> Result<(), ApiError> {
         return Err(ApiError::invalid_body(message));
     }
     Ok(())
-}
-
-/// Returns the bytes of the profile as JSON.
-pub(super) fn size(user: &Object) -> usize {
-    serde_json::to_vec(user).map_or(usize::MAX, |json| json.len())
 }
 
 /// Returns the root attributes that `fields` and `include_fields` select.

@@ -1,6 +1,7 @@
 //! Records with one invalid value: it affects only itself, whatever its form and place.
 
 use super::*;
+use crate::date;
 
 /// JSON of values that serde, Postgres or its driver refuses.
 fn odd_values() -> Vec<String> {

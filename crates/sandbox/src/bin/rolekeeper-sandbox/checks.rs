@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::Duration;
 
+use super::check::Check;
 use super::evidence::{Evidence, Written, by_worker};
 use super::logs;
 use super::text::thousands;
@@ -22,22 +23,6 @@ use rolekeeper_sandbox::traffic::tally::Crossing;
 const RESERVE: f64 = 0.5;
 /// Longest time between a write and its record.
 const RECORDED_WITHIN: Duration = Duration::seconds(10);
-
-/// One comparison.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Check {
-    /// The condition, as text.
-    pub(super) what: &'static str,
-    pub(super) holds: bool,
-    /// The figures of both sides, as text.
-    pub(super) figures: String,
-}
-
-impl Check {
-    pub(super) fn new(what: &'static str, holds: bool, figures: String) -> Self {
-        Self { what, holds, figures }
-    }
-}
 
 /// Returns the results of all checks.
 pub(super) fn all(evidence: &Evidence) -> Vec<Check> {

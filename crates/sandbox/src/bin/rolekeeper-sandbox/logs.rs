@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::checks::Check;
+use super::check::Check;
 use super::evidence::Evidence;
 use super::text::thousands;
 use rolekeeper_sandbox::tenant::Endpoint;

@@ -4,6 +4,7 @@
 //! processes, listen beyond loopback, or base a check on the worker's own reports.
 
 mod changes;
+mod check;
 mod checks;
 mod evidence;
 mod keep;

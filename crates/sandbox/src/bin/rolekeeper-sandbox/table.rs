@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::changes::changes;
-use super::checks::Check;
+use super::check::Check;
 use super::evidence::Evidence;
 use super::logs;
 use super::text::{TEXT, cut, heading, line, signed, thousands};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::streams::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES};
+use super::names::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES};
+use rolekeeper_domain::subjects;
 
 /// The configuration of a stream, in the JSON of JetStream.
 pub(super) type Shape = Map<String, Value>;
@@ -29,11 +30,14 @@ pub struct Limits {
     pub narrow: bool,
 }
 
-fn subjects(name: &str) -> &'static [&'static str] {
+fn subjects(name: &str) -> Vec<String> {
     match name {
-        APP_EVENTS => &["plays.*", "playlists.*"],
-        ROLE_CHANGES => &["roles.*.*"],
-        _ => &["auth0.logs.*"],
+        APP_EVENTS => vec![
+            format!("{}*", subjects::PLAYS),
+            format!("{}*", subjects::PLAYLISTS),
+        ],
+        ROLE_CHANGES => vec![format!("{}*.*", subjects::ROLE_CHANGES)],
+        _ => vec![format!("{}*", subjects::AUTH0_LOGS)],
     }
 }
 
@@ -133,7 +137,7 @@ enum Needs {
     /// The field has at least this value.
     AtLeast(i64),
     /// The field is a list with at least these entries.
-    Lists(&'static [&'static str]),
+    Lists(Vec<String>),
 }
 
 impl Guard {
@@ -144,7 +148,7 @@ impl Guard {
             Needs::AtLeast(least) => int(shape, self.field) >= *least,
             Needs::Lists(wanted) => {
                 let there = shape.get(self.field).and_then(Value::as_array);
-                let has = |one: &&str| there.is_some_and(|there| there.iter().any(|value| value == *one));
+                let has = |one: &String| there.is_some_and(|there| there.iter().any(|value| value == one));
                 wanted.iter().all(has)
             }
         }
@@ -158,9 +162,9 @@ impl Guard {
             Needs::Lists(wanted) => {
                 let there = shape.get(self.field).and_then(Value::as_array);
                 let mut all = there.cloned().unwrap_or_default();
-                for one in *wanted {
+                for one in wanted {
                     if !all.iter().any(|value| value == one) {
-                        all.push((*one).into());
+                        all.push(one.as_str().into());
                     }
                 }
                 all.into()

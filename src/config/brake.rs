@@ -5,7 +5,7 @@
 
 use clap::Args;
 
-use super::args::Auth0Args;
+use super::auth0::Auth0Args;
 use super::check::Check;
 use rolekeeper_domain::limits::{Limit, Own};
 

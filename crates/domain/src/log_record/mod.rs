@@ -4,27 +4,26 @@
 //! record is a hint to read a user, never the state of a user: it may come late, twice, out of order or not at all.
 //! Must never refuse a record because its type or the shape of its details is unknown.
 
-use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 
-use super::date;
 use super::event::{Reason, Reject, bad_value};
 use super::ids::UserId;
 use super::json_text::replace_lone_surrogates;
 
+mod fields;
 mod object;
 mod says;
+mod tells;
 #[cfg(test)]
 mod tests;
 mod written;
 
+use fields::{clean_text, date, decoded, is_clean, subject, user};
 pub(super) use object::Object;
 pub use says::Says;
+pub use tells::Tells;
 pub use written::WrittenRoles;
 use written::{changed_roles, requested_roles};
-
-/// Maximum length of a type, client id or role taken from a record, in bytes.
-const MAX_TEXT_BYTES: usize = 255;
 
 /// The parts of a record that rolekeeper uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,37 +45,6 @@ pub struct LogRecord {
     pub says: Option<Says>,
     /// The tenant that the record names, if any.
     pub tenant: Option<String>,
-}
-
-/// Effect of a record on users.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tells {
-    /// The user logged in interactively.
-    Login {
-        /// The user who logged in.
-        user: UserId<'static>,
-    },
-    /// The user signed up, or was created.
-    SignUp {
-        /// The new user.
-        user: UserId<'static>,
-    },
-    /// A client created or changed this user.
-    Written {
-        /// The changed user, not the actor.
-        user: UserId<'static>,
-        /// The effect on the roles.
-        roles: WrittenRoles,
-    },
-    /// The user was deleted.
-    Deleted {
-        /// The deleted user.
-        user: UserId<'static>,
-    },
-    /// Users were imported; the record does not list them, so every user may be affected.
-    ManyWritten,
-    /// The record has no effect on users.
-    Other,
 }
 
 impl LogRecord {
@@ -196,31 +164,6 @@ fn kind(record: &Object<'_>) -> Result<String, Reject> {
     }
 }
 
-/// The user in the member `name`; `None` if it is absent, null or empty, which is common.
-fn user(record: &Object<'_>, name: &str) -> Result<Option<UserId<'static>>, Reject> {
-    if record.get(name).is_none() {
-        return Ok(None);
-    }
-    let id = record
-        .text(name)
-        .ok_or_else(|| Reject::new(Reason::WrongType, name, "expected a string"))?;
-    if id.is_empty() {
-        return Ok(None);
-    }
-    subject(id.clone())
-        .map(Some)
-        .map_err(|expected| bad_value(name, expected, &id))
-}
-
-/// The user with this id. A replaced half of a surrogate pair is no valid part of an id: the id would be that of
-/// another user.
-fn subject(id: String) -> Result<UserId<'static>, &'static str> {
-    if id.contains(char::REPLACEMENT_CHARACTER) {
-        return Err("expected whole characters");
-    }
-    UserId::parse(id)
-}
-
 /// The user deleted by a record of type `sdu`. Its `user_id` is usually empty; the description is then `user_id: …`, an
 /// id without its provider, and the provider is the strategy.
 fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
@@ -293,22 +236,4 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
         ("post", ["jobs", "users-imports"]) => Some(Tells::ManyWritten),
         _ => None,
     }
-}
-
-fn decoded(id: &str) -> Option<UserId<'static>> {
-    let id = percent_decode_str(id).decode_utf8().ok()?;
-    subject(id.into_owned()).ok()
-}
-
-fn date(record: &Object<'_>, name: &str) -> Option<OffsetDateTime> {
-    date::of_text(&record.text(name)?)
-}
-
-fn clean_text(record: &Object<'_>, name: &str) -> Option<String> {
-    record.text(name).filter(|text| is_clean(text))
-}
-
-/// Whether `text` can be stored: Postgres refuses NUL in text.
-fn is_clean(text: &str) -> bool {
-    (1..=MAX_TEXT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }

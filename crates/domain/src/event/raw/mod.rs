@@ -1,71 +1,23 @@
 //! Parses the bytes of one message into fields, without checking them.
 //!
-//! Owns the names of the fields and the errors for a payload that is no JSON object. Must never copy what it can
+//! Owns the limit of a payload and the errors for a payload that is no JSON object. Must never copy what it can
 //! borrow.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_path_to_error::Segment;
 
-use super::{MAX_EVENT_BYTES, Reason, Reject, bad_value, excerpt};
+use super::{Reason, Reject, bad_value, excerpt};
 use crate::json_text::replace_lone_surrogates;
 
+mod fields;
 mod plain;
 
-/// Every field of every event type. A name has the same type in all of them, so a field must be text even in an event
-/// that does not use it.
-#[derive(Default, Deserialize)]
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub(super) struct Raw<'a> {
-    #[serde(rename = "type", borrow)]
-    pub(super) kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) event_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) playlist_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) retracts: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) listener_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) song_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) played_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) reason: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) owner_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) name: Option<Text<'a>>,
-}
+pub(super) use fields::{Raw, Text};
 
-/// A string that borrows from the payload unless it has escapes. Serde can borrow a bare `Cow` field, but not one
-/// inside an `Option`; this type makes that possible.
-#[derive(Deserialize)]
-#[serde(transparent)]
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-impl Raw<'_> {
-    fn into_owned(self) -> Raw<'static> {
-        let owned = |text: Option<Text<'_>>| text.map(|text| Text(Cow::Owned(text.0.into_owned())));
-        Raw {
-            kind: owned(self.kind),
-            event_id: owned(self.event_id),
-            playlist_id: owned(self.playlist_id),
-            retracts: owned(self.retracts),
-            listener_id: owned(self.listener_id),
-            song_id: owned(self.song_id),
-            played_at: owned(self.played_at),
-            reason: owned(self.reason),
-            owner_id: owned(self.owner_id),
-            name: owned(self.name),
-        }
-    }
-}
-
+/// Maximum payload of an app event, in bytes: twice the size of the largest event with every character escaped.
+pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 /// Parses the payload as JSON fields.
 pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
     if payload.len() > MAX_EVENT_BYTES {

@@ -10,6 +10,7 @@
 
 mod lists;
 mod owned;
+mod version;
 mod window;
 
 use std::cell::Cell;
@@ -19,6 +20,8 @@ use std::collections::BTreeSet;
 use time::{Duration, OffsetDateTime};
 
 use lists::{Split, follows, mended, moved, stepped};
+use version::{By, Version};
+pub use version::{OurWrite, State};
 pub use window::Window;
 
 /// Longest time assumed between another client's read and the write based on it. The official clients wait at most a
@@ -30,35 +33,6 @@ const LOOK_BACK: Duration = Duration::minutes(10);
 /// Maximum number of roles compared in one resolution, which takes some tens of milliseconds. Beyond it nothing is
 /// explained, as if a record were missing.
 const MOST_COMPARED: usize = 4_000_000;
-
-/// The roles of one user at one time of the tenant's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// `updated_at` of the profile.
-    pub at: OffsetDateTime,
-    /// `app_metadata.roles`; a missing value counts as an empty list.
-    pub roles: Vec<String>,
-}
-
-/// A write of ours that Auth0 is known to have applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OurWrite {
-    /// The profile as read before the write was planned.
-    pub read: State,
-    /// The profile after the write.
-    pub wrote: State,
-    /// Roles that the write granted or revoked because the rules of that time managed them. These were no changes to
-    /// entries of other clients, even if the current rules differ.
-    pub managed: Vec<String>,
-    /// Start of the writes considered, if this write restored or removed entries of other clients.
-    pub mends_since: Option<OffsetDateTime>,
-    /// Whether an attempt recorded the resulting managed roles. False if the attempt had lost its lease when the write
-    /// was done.
-    pub recorded: bool,
-    /// Time range in which this write may have overwritten another client's write, by Auth0's own responses. `None` if
-    /// they do not tell it; then nothing is restored because of this write.
-    pub window: Option<Window>,
-}
 
 /// Indexes in [`Known`] of one write of ours and one write of another client.
 pub type Pair = (usize, usize);
@@ -155,27 +129,6 @@ struct Clean<'a> {
     owned: &'a [&'a str],
     /// Roles compared so far.
     compared: Cell<usize>,
-}
-
-/// One state of the profile.
-struct Version<'a> {
-    at: OffsetDateTime,
-    roles: &'a [String],
-    split: Split<'a>,
-    /// The entries of other clients as they would be here if our writes had touched only managed roles.
-    intended: Vec<&'a str>,
-    by: By,
-}
-
-/// Origin of a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    /// Our write with this index.
-    Us(usize),
-    /// Another client wrote it, based on the version with this index; `None` if no earlier version is known.
-    Them(Option<usize>),
-    /// No record of the write has arrived.
-    Nobody,
 }
 
 /// A known event at one time.

@@ -1,15 +1,41 @@
-//! The fast path of the fold: the cursor and the counts of plays, moved in one statement.
+//! Table `stream_cursors`: the move of a fold's cursor, alone or with the counts of plays in one statement.
 //!
 //! Owns the compare-and-swap that makes folding exactly once. Must never move a cursor that is not where the caller
 //! expects it, move it without the counts, nor be used when a play could change a role.
 
-use super::cursors::Move;
-use super::tx::DEADLINE;
+use super::cursors::Cursor;
+use super::deadline::DEADLINE;
 use super::{Held, StoreError, Tx};
+
+/// A move of a cursor with its conditions.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'m> {
+    /// The stream.
+    pub stream: &'m str,
+    /// The cursor as the caller expects it.
+    pub from: &'m Cursor,
+    /// Sequence of the last message folded in this move.
+    pub last_seq: i64,
+    /// Time at which the stream stored that message, Unix nanoseconds.
+    pub last_stored_ns: i64,
+    /// Hash of that message.
+    pub last_hash: Option<i64>,
+    /// Fingerprint of the rules used by the fold.
+    pub rules: &'m str,
+}
+
+/// Moves the cursor, as the first statement of a fold's transaction. Returns false if the cursor is not where the
+/// caller expects it, or other rules are in force: then the caller must not commit.
+///
+/// # Errors
+/// Postgres does not respond.
+pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
+    move_and_count(tx, to, &[], &[], &[]).await
+}
 
 impl Held {
     /// Moves the cursor and adds plays to playlists in one round trip: the statement is its own transaction. Returns
-    /// false and changes nothing if the cursor must not move (see [`super::cursors::advance`]), if a playlist does not
+    /// false and changes nothing if the cursor must not move (see [`advance`]), if a playlist does not
     /// exist yet, or if the count of a playlist with an owner would cross one of the `lines` (thresholds, ascending).
     ///
     /// # Errors
@@ -29,7 +55,7 @@ impl Held {
 ///
 /// The statement reads the counts before it compares the cursor. That is safe: another fold that counted meanwhile
 /// moved the cursor in the same transaction, and the comparison sees the newest cursor.
-pub(super) async fn move_and_count(
+async fn move_and_count(
     tx: &mut Tx<'_>,
     to: &Move<'_>,
     playlists: &[&str],

@@ -6,7 +6,7 @@
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::Check;
+use super::check::{Check, is_this_host, set};
 use super::nats_login::{NatsLogin, NatsLoginArgs};
 use super::nats_tls::{NatsTls, NatsTlsArgs};
 
@@ -110,13 +110,8 @@ impl BusConfig {
             return None;
         }
         let hosts = self.url.expose_secret().split(',').map(host);
-        hosts.into_iter().find(|host| !super::is_this_host(host))
+        hosts.into_iter().find(|host| !is_this_host(host))
     }
-}
-
-/// Returns a value that is set and not blank.
-pub(super) fn set(value: Option<&str>) -> Option<&str> {
-    value.map(str::trim).filter(|value| !value.is_empty())
 }
 
 fn subject(setting: &str, value: &str, example: &str, check: &mut Check) -> String {

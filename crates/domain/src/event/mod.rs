@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::ids::{Token, UserId, has_control};
+use super::subjects::{PLAYLISTS, PLAYS};
 
 mod played_at;
 mod raw;
@@ -14,20 +15,14 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use raw::MAX_EVENT_BYTES;
 use raw::{Raw, Text};
 pub use reject::{Reason, Reject};
 pub(super) use reject::{bad_value, excerpt};
 pub use subject::{PARTITIONS, partition};
 
-/// Maximum payload of an app event, in bytes: twice the size of the largest event with every character escaped.
-pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 /// Maximum length of a playlist's name, in characters.
 pub const MAX_NAME_CHARS: usize = 256;
-
-/// Subject prefix of plays and retractions; the partition of the playlist's id follows.
-const PLAYS: &str = "plays.";
-/// Subject prefix of playlists saved and deleted; the partition of the playlist's id follows.
-const PLAYLISTS: &str = "playlists.";
 
 /// One event of a playlist. Ids and names borrow from the payload where JSON allows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,7 +37,6 @@ use crate::store::{InClear, Store, StoreError};
 use crate::telemetry;
 use parts::{client, data_api};
 use prepare::{prepare, stay_bound};
-use rolekeeper_domain::event::Reason;
 
 /// Opens the pool for Postgres as configured; connections are made when needed.
 ///
@@ -105,8 +104,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let store = store(&database)?.with_erasure_key(erasure_key);
     let bus = bus(&bus_config).await?;
     lifecycle.spawn("nats", refuse_old_server(bus.clone(), lifecycle.stopping()));
-    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    let metrics = Arc::new(Metrics::new(&STREAMS, &reasons));
+    let metrics = Arc::new(Metrics::new(&STREAMS));
     let client = reconcile
         .as_ref()
         .map(|reconcile| client(&reconcile.auth0))

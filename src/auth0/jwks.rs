@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::error::presentable;
 use super::http::exchange;
-use crate::metrics::Metrics;
+use crate::metrics::{KeyFetch, Later, Metrics};
 
 /// Longest time of a fetch, and longest wait of a request with an unknown key.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -149,12 +149,12 @@ impl KeyFetcher {
         loop {
             let failed = match self.fetch().await {
                 Ok(keys) => {
-                    self.metrics.api.key_fetches.with_label_values(&["ok"]).inc();
+                    self.metrics.api.key_fetches.of(Later(KeyFetch::Ok)).inc();
                     self.keep(keys);
                     false
                 }
                 Err((result, why)) => {
-                    self.metrics.api.key_fetches.with_label_values(&[result]).inc();
+                    self.metrics.api.key_fetches.of(Later(result)).inc();
                     warn!("the tenant's keys were not fetched, the known keys stay in use: {why}");
                     self.ended(None);
                     true
@@ -197,18 +197,24 @@ impl KeyFetcher {
     }
 
     /// Fetches the keys once; on failure returns the kind of failure and its text.
-    async fn fetch(&self) -> Result<HashMap<String, Arc<Key>>, (&'static str, String)> {
+    async fn fetch(&self) -> Result<HashMap<String, Arc<Key>>, (KeyFetch, String)> {
         let request = self.http.get(&self.url).timeout(FETCH_TIMEOUT);
         let answer = exchange(request)
             .await
-            .map_err(|broken| ("failed", broken.detail))?;
+            .map_err(|broken| (KeyFetch::Failed, broken.detail))?;
         if !answer.status.is_success() {
-            return Err(("failed", format!("HTTP status {}", answer.status.as_u16())));
+            return Err((
+                KeyFetch::Failed,
+                format!("HTTP status {}", answer.status.as_u16()),
+            ));
         }
-        let body = answer.body.map_err(|broken| ("failed", broken.detail))?;
-        let keys = read(&body).map_err(|why| ("unusable", why))?;
+        let body = answer.body.map_err(|broken| (KeyFetch::Failed, broken.detail))?;
+        let keys = read(&body).map_err(|why| (KeyFetch::Unusable, why))?;
         if keys.is_empty() {
-            return Err(("unusable", "the set has no key for RS256 or ES256".to_owned()));
+            return Err((
+                KeyFetch::Unusable,
+                "the set has no key for RS256 or ES256".to_owned(),
+            ));
         }
         Ok(keys)
     }

@@ -81,7 +81,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
     let letter = DeadLetter {
         seq: seq.cast_signed(),
         subject: &subject,
-        reason: Reason::Skipped.as_str(),
+        reason: Reason::Skipped,
         detail: format!("skipped by an operator: {why}"),
         payload: &stored.payload,
         size: stored.payload.len(),

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::forgotten::{self, Forgotten};
 use super::patience::Patience;
 use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
-use crate::metrics::Metrics;
+use crate::metrics::{Later, Metrics, Stream};
 use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
 use rolekeeper_domain::announcement::Announcement;
 
@@ -217,7 +217,7 @@ impl Announce {
                 if state.max_bytes > 0 {
                     let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
                     let headroom = &self.metrics.stream_headroom;
-                    headroom.with_label_values(&[ROLE_CHANGES]).set(free.max(0.0));
+                    headroom.of(Later(Stream(ROLE_CHANGES))).set(free.max(0.0));
                 }
                 for difference in state.differences.iter().filter(|_| !named) {
                     warn!(

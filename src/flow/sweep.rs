@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Label as _, Later, Metrics, SweepPart as Part};
 use crate::store::display_names::NAMES_APART;
 use crate::store::race_ends::Ended;
 use crate::store::{Kept, RaceOutcome, Store, StoreError};
@@ -62,71 +62,20 @@ pub(super) struct Sweep {
     pub(super) reads_per_s: f64,
 }
 
-/// A part of the sweep, as the metric names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Removes old rows. It is first, so that the other parts find less.
-    Forget,
-    /// Changes that were decided and left over.
-    LeftOver,
-    /// Parked users whose day is over.
-    Parked,
-    /// Held users with a rule decision that has changed.
-    Held,
-    /// Requested display names.
-    DisplayNames,
-    /// Holders whose verification is old.
-    Verify,
-    /// Writes whose result is unknown.
-    Writes,
-    /// Races that are not settled.
-    Races,
-}
-
-impl Part {
-    const ALL: [Self; 8] = [
-        Self::Forget,
-        Self::LeftOver,
-        Self::Parked,
-        Self::Held,
-        Self::DisplayNames,
-        Self::Verify,
-        Self::Writes,
-        Self::Races,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Forget => "forget",
-            Self::LeftOver => "left_over",
-            Self::Parked => "parked",
-            Self::Held => "held",
-            Self::DisplayNames => "display_names",
-            Self::Verify => "verify",
-            Self::Writes => "writes",
-            Self::Races => "races",
-        }
-    }
-}
-
 impl Sweep {
     /// Sweeps at once and then on a timer.
     pub(super) async fn run(&self) -> Infallible {
-        self.metrics.reconcile.sweep_parts(Part::ALL.map(Part::as_str));
+        let failures = &self.metrics.reconcile.sweep_failures;
+        failures.start();
         let mut timer = tokio::time::interval(self.every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            for part in Part::ALL {
+            for part in Part::at_start(&[]) {
                 if let Err(why) = self.sweep(part).await {
-                    let part = part.as_str();
-                    self.metrics
-                        .reconcile
-                        .sweep_failures
-                        .with_label_values(&[part])
-                        .inc();
+                    failures.of(Later(part)).inc();
                     warn!(
-                        part,
+                        part = part.text(),
                         "a part of the sweep failed: {why}; the other parts and the attempts continue"
                     );
                 }
@@ -169,8 +118,7 @@ impl Sweep {
     async fn races(&self) -> Result<(), StoreError> {
         loop {
             let ended = self.store.end_races(RACE_DEADLINE).await?;
-            let outcome = RaceOutcome::Unresolved.as_str();
-            let races = self.metrics.races.with_label_values(&[outcome]);
+            let races = self.metrics.races.of(RaceOutcome::Unresolved);
             races.inc_by(ended.len() as u64);
             for Ended { user, record, why } in &ended {
                 error!(

@@ -14,7 +14,7 @@ use axum::routing::get;
 
 use crate::flow::accept::Accept;
 use crate::lifecycle::Readiness;
-use crate::metrics::Metrics;
+use crate::metrics::{Adoption, Braked, Label as _, Metrics, NameState, QueueState, Stream};
 use crate::store::{Gauges, Store};
 use crate::telemetry;
 
@@ -66,35 +66,26 @@ impl Ops {
         let metrics = &self.metrics;
         metrics.database_up.set(1);
         for (state, count) in [
-            ("due", gauges.due),
-            ("waiting", gauges.waiting),
-            ("leased", gauges.leased),
-            ("parked", gauges.parked),
-            ("held", gauges.held),
+            (QueueState::Due, gauges.due),
+            (QueueState::Waiting, gauges.waiting),
+            (QueueState::Leased, gauges.leased),
+            (QueueState::Parked, gauges.parked),
+            (QueueState::Held, gauges.held),
         ] {
-            metrics.nominations.with_label_values(&[state]).set(count);
+            metrics.nominations.of(state).set(count);
         }
         for (state, count) in [
-            ("waiting", gauges.names_waiting),
-            ("refused", gauges.names_refused),
+            (NameState::Waiting, gauges.names_waiting),
+            (NameState::Refused, gauges.names_refused),
         ] {
-            metrics.display_names_open.with_label_values(&[state]).set(count);
+            metrics.display_names_open.of(state).set(count);
         }
         metrics.oldest_due.set(gauges.oldest_due_s);
-        metrics
-            .holders
-            .with_label_values(&["adopted"])
-            .set(gauges.adopted);
-        metrics
-            .holders
-            .with_label_values(&["unadopted"])
-            .set(gauges.unadopted);
-        for change in ["granted", "revoked", "restored", "gone"] {
-            let engaged = gauges.brakes.iter().any(|braked| braked == change);
-            metrics
-                .brake_engaged
-                .with_label_values(&[change])
-                .set(i64::from(engaged));
+        metrics.holders.of(Adoption::Adopted).set(gauges.adopted);
+        metrics.holders.of(Adoption::Unadopted).set(gauges.unadopted);
+        for change in Braked::at_start(&[]) {
+            let engaged = gauges.brakes.iter().any(|braked| braked == change.text());
+            metrics.brake_engaged.of(change).set(i64::from(engaged));
         }
         metrics.paused.set(i64::from(gauges.paused));
         metrics.unknown_write.set(i64::from(gauges.unknown_write));
@@ -112,10 +103,7 @@ impl Ops {
         metrics.tenant_log.read_to.set(gauges.log_read_to_s);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);
-            metrics
-                .stream_loss
-                .with_label_values(&[stream])
-                .set(i64::from(stands));
+            metrics.stream_loss.of(Stream(stream)).set(i64::from(stands));
         }
     }
 }

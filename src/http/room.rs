@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn room() -> Room {
-        Room::new(Arc::new(Metrics::new(&[], &[])))
+        Room::new(Arc::new(Metrics::new(&[])))
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use super::room::Room;
 use crate::flow::accept::Accept;
 use crate::flow::silence::Heard;
-use crate::metrics::Metrics;
+use crate::metrics::{Delivered, Delivery, Metrics};
 
 /// Largest body, compressed or not. Auth0 documents no size of a batch; 100 of the largest known records (5.4 kB) are a
 /// thirtieth of this.
@@ -36,9 +36,9 @@ const MAX_DROPPED_BYTES: usize = 64 << 20;
 const SCHEME: &[u8] = b"bearer ";
 
 /// Response to a delivery that is not known to be stored: status, label and text.
-const NOT_STORED: (StatusCode, &str, &str) = (
+const NOT_STORED: (StatusCode, Delivery, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
-    "unavailable",
+    Delivery::Unavailable,
     "not stored; send it again\n",
 );
 
@@ -72,11 +72,7 @@ async fn deliver(
     body: Body,
 ) -> Response {
     let (status, answer, text) = webhook.deliver(&headers, body, &room).await;
-    webhook
-        .metrics
-        .webhook_requests
-        .with_label_values(&[answer])
-        .inc();
+    webhook.metrics.webhook_requests.of(answer).inc();
     let mut response = (status, text).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -90,11 +86,11 @@ impl Webhook {
         headers: &HeaderMap,
         body: Body,
         room: &Room,
-    ) -> (StatusCode, &'static str, &'static str) {
+    ) -> (StatusCode, Delivery, &'static str) {
         if !self.knows(headers) {
             return (
                 StatusCode::UNAUTHORIZED,
-                "unauthorized",
+                Delivery::Unauthorized,
                 "the Authorization header is not the log stream's token\n",
             );
         }
@@ -102,7 +98,7 @@ impl Webhook {
             warn!("a delivery of the log stream was refused: its Content-Encoding is not gzip");
             return (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_encoding",
+                Delivery::UnsupportedEncoding,
                 "Content-Encoding: expected gzip, or none\n",
             );
         }
@@ -129,7 +125,7 @@ impl Webhook {
                 );
                 return (
                     StatusCode::PAYLOAD_TOO_LARGE,
-                    "too_large",
+                    Delivery::TooLarge,
                     "the body is larger than 16 MiB\n",
                 );
             }
@@ -144,13 +140,13 @@ impl Webhook {
                 self.heard.note();
                 self.metrics
                     .webhook_records
-                    .with_label_values(&["record"])
+                    .of(Delivered::Record)
                     .inc_by(accepted.records);
                 self.metrics
                     .webhook_records
-                    .with_label_values(&["unreadable"])
+                    .of(Delivered::Unreadable)
                     .inc_by(accepted.unreadable);
-                (StatusCode::OK, "stored", "")
+                (StatusCode::OK, Delivery::Stored, "")
             }
             Err(why) => {
                 debug!("a delivery of the log stream was not stored: {why}");

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
+use rolekeeper_domain::event::Reason;
 
 /// Stored part of a message, in bytes.
 pub const KEPT_BYTES: usize = 4 << 10;
@@ -21,7 +22,7 @@ pub struct DeadLetter<'a> {
     /// Subject in the stream.
     pub subject: &'a str,
     /// Reason from the closed list.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Description of the fault, with the field.
     pub detail: String,
     /// The beginning of the payload.
@@ -43,7 +44,7 @@ pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> 
     }
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for letter in letters {
-        *counts.entry(letter.reason).or_default() += 1;
+        *counts.entry(letter.reason.as_str()).or_default() += 1;
     }
     let (reasons, numbers): (Vec<&str>, Vec<i64>) =
         counts.iter().map(|(reason, count)| (*reason, *count)).unzip();
@@ -63,7 +64,7 @@ pub async fn keep(tx: &mut Tx<'_>, stream: &str, letters: &[DeadLetter<'_>]) -> 
         room.insert(row.reason, KEPT_PER_HOUR.saturating_sub(kept));
     }
     let has_room = |letter: &&DeadLetter<'_>| {
-        let left = room.get_mut(letter.reason);
+        let left = room.get_mut(letter.reason.as_str());
         left.filter(|left| **left > 0).map(|left| *left -= 1).is_some()
     };
     let kept: Vec<_> = letters.iter().filter(has_room).collect();
@@ -77,7 +78,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
     let subjects: Vec<String> = letters.iter().map(|letter| text(letter.subject)).collect();
     let details: Vec<String> = letters.iter().map(|letter| text(&letter.detail)).collect();
     let seqs: Vec<i64> = letters.iter().map(|letter| letter.seq).collect();
-    let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason).collect();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
     let payloads: Vec<&[u8]> = letters
         .iter()
         .map(|letter| &letter.payload[..letter.payload.len().min(KEPT_BYTES)])

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, Wake, string_list, unknown_writes};
 use rolekeeper_domain::merge::{OurWrite, State};
+use rolekeeper_domain::race::RaceOutcome;
 
 /// Maximum number of other clients' newest writes considered per user.
 const MOST: i64 = 200;
@@ -58,44 +59,6 @@ pub struct Theirs {
     pub client: Option<String>,
     /// Auth0 returned the same record.
     pub confirmed: bool,
-}
-
-/// Outcome of a race.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RaceOutcome {
-    /// The other client's change was restored.
-    Merged,
-    /// The profile already is as the other client intended.
-    NothingLost,
-    /// No record explains the profile: left to the operator.
-    Unresolved,
-    /// Auth0 did not confirm the record: nothing was written.
-    Unconfirmed,
-    /// The operator dropped it from the brake.
-    Dropped,
-}
-
-impl RaceOutcome {
-    /// Every outcome: the label values of the metric.
-    pub const ALL: [Self; 5] = [
-        Self::Merged,
-        Self::NothingLost,
-        Self::Unresolved,
-        Self::Unconfirmed,
-        Self::Dropped,
-    ];
-
-    /// The value in the table and in the metric.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Merged => "merged",
-            Self::NothingLost => "nothing_lost",
-            Self::Unresolved => "unresolved",
-            Self::Unconfirmed => "unconfirmed",
-            Self::Dropped => "dropped",
-        }
-    }
 }
 
 /// A race to store.

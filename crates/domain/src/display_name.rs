@@ -54,6 +54,9 @@ pub enum NamedBy {
 }
 
 impl NamedBy {
+    /// Both sources.
+    pub const ALL: [Self; 2] = [Self::Default, Self::Wish];
+
     /// The label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -21,6 +21,7 @@ pub mod name;
 pub mod pacer;
 pub mod patch;
 pub mod plan;
+pub mod race;
 pub mod rule;
 pub mod schedule;
 pub mod subjects;

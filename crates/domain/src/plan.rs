@@ -45,6 +45,9 @@ pub enum Change {
 }
 
 impl Change {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Granted, Self::Revoked];
+
     /// The change that leads to holding the role, or to not holding it.
     #[must_use]
     pub fn to(held: bool) -> Self {

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::metrics::CallResult;
 use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, UNCLEAR_AT_MOST};
 
 #[cfg(test)]
@@ -183,14 +184,14 @@ impl From<&CallError> for Ended {
 impl CallError {
     /// Returns the error as a label of a metric.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
+    pub fn result(&self) -> CallResult {
         match self {
-            Self::Limited => "limited",
-            Self::Later { .. } => "later",
-            Self::Gone { .. } => "gone",
-            Self::Refused { .. } => "refused",
-            Self::Credentials { .. } => "credentials",
-            Self::Scope { .. } => "scope",
+            Self::Limited => CallResult::Limited,
+            Self::Later { .. } => CallResult::Later,
+            Self::Gone { .. } => CallResult::Gone,
+            Self::Refused { .. } => CallResult::Refused,
+            Self::Credentials { .. } => CallResult::Credentials,
+            Self::Scope { .. } => CallResult::Scope,
         }
     }
 

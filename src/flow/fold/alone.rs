@@ -155,7 +155,7 @@ impl Term<'_> {
     ) -> Result<(), TermError> {
         let stream = self.fold.source.stream();
         let refused = reason == Reason::RefusedByDatabase;
-        let (seq, reason) = (stored.seq.cast_signed(), reason.as_str());
+        let seq = stored.seq.cast_signed();
         // The letter holds ASCII, whatever the subject holds: every database accepts that.
         let subject = stored.subject.escape_default().to_string();
         let letter = DeadLetter {
@@ -196,7 +196,11 @@ impl Term<'_> {
         written?;
         error!(
             stream,
-            seq, reason, "message {seq} of {stream} became a dead letter ({reason}): {}", letter.detail
+            seq,
+            reason = reason.as_str(),
+            "message {seq} of {stream} became a dead letter ({}): {}",
+            reason.as_str(),
+            letter.detail
         );
         let was_suspect = hand.progress.is_suspect(hand.cursor.last_seq);
         (hand.cursor.last_seq, hand.cursor.last_stored_ns) = (seq, stored.stored_ns);

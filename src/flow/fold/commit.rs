@@ -14,6 +14,7 @@ use super::numbers::Numbers;
 use super::progress::Progress;
 use super::term::{Term, TermError};
 use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
+use crate::metrics::{Later, Stream};
 use crate::store::cursor_advance::{self, Move};
 use crate::store::{Cursor, Fault, Held, StoreError, playlists};
 
@@ -157,11 +158,9 @@ impl Term<'_> {
 
     pub(super) fn count(&self, done: &Done, last: &Last, took: Duration) {
         let (stream, metrics) = (self.fold.source.stream(), &self.fold.metrics);
-        metrics.folded.with_label_values(&[stream]).inc_by(done.messages);
-        metrics
-            .erased_dropped
-            .with_label_values(&[stream])
-            .inc_by(done.erased);
+        let series = Stream(stream);
+        metrics.folded.of(series).inc_by(done.messages);
+        metrics.erased_dropped.of(series).inc_by(done.erased);
         metrics.repeats_dropped.inc_by(done.repeats);
         if done.below_zero > 0 {
             metrics.fold.below_zero.inc_by(done.below_zero);
@@ -174,15 +173,12 @@ impl Term<'_> {
             .other_tenant
             .committed(&done.other_tenant, &metrics.tenant_log);
         for reason in &done.rejected {
-            metrics.dead_letters.with_label_values(&[stream, reason]).inc();
+            metrics.dead_letters.of((series, *reason)).inc();
         }
-        metrics
-            .fold_seconds
-            .with_label_values(&[stream])
-            .observe(took.as_secs_f64());
+        metrics.fold_seconds.of(series).observe(took.as_secs_f64());
         metrics
             .fold_lag_messages
-            .with_label_values(&[stream])
+            .of(series)
             .set(last.pending.cast_signed());
         let age = crate::clock::now() - at(last.stored_ns);
         let lag = if last.pending == 0 {
@@ -190,10 +186,10 @@ impl Term<'_> {
         } else {
             age.as_seconds_f64().max(0.0)
         };
-        metrics.fold_lag_seconds.with_label_values(&[stream]).set(lag);
+        metrics.fold_lag_seconds.of(series).set(lag);
         metrics
             .stream_last_message
-            .with_label_values(&[stream])
+            .of(Later(series))
             .set(last.stored_ns as f64 / 1e9);
     }
 }

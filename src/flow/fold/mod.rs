@@ -38,11 +38,11 @@ use super::patience::Patience;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message, ReadError};
 use crate::config::TrimConfig;
 use crate::lifecycle::Readiness;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Stream};
 use crate::store::{CHECK_EVERY, DeadLetter, Lock, Store};
 pub use other_tenant::OtherTenant;
 use progress::Progress;
-use rolekeeper_domain::event::Reject;
+use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::Horizon;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::tenant::TenantName;
@@ -139,7 +139,7 @@ struct Done {
     below_zero: u64,
     /// For each record of the tenant's log, whether it was dropped because it names another tenant.
     other_tenant: Vec<bool>,
-    rejected: Vec<&'static str>,
+    rejected: Vec<Reason>,
 }
 
 impl Fold {
@@ -165,10 +165,7 @@ impl Fold {
             let ended = Term::new(self, pulse)
                 .run(&mut progress, &mut patience, stop)
                 .await;
-            self.metrics
-                .fold_active
-                .with_label_values(&[self.source.stream()])
-                .set(0);
+            self.metrics.fold_active.of(Stream(self.source.stream())).set(0);
             let pause = match ended {
                 Ok(TermEnd::Stopping) => break,
                 Ok(TermEnd::Standby) => {
@@ -212,7 +209,7 @@ impl Fold {
     ) {
         let stream = self.source.stream();
         info!(stream, "{why}; restarting after the cursor");
-        self.metrics.reader_restarts.with_label_values(&[stream]).inc();
+        self.metrics.reader_restarts.of(Stream(stream)).inc();
         if let ReadError::BatchTooLarge(most) = why {
             progress.limit_pull(*most);
         }
@@ -243,7 +240,7 @@ fn dead_letter<'m>(message: &'m Message, reject: &Reject) -> DeadLetter<'m> {
     DeadLetter {
         seq: message.seq.cast_signed(),
         subject: message.subject(),
-        reason: reject.reason.as_str(),
+        reason: reject.reason,
         detail: reject.detail.clone(),
         payload: message.payload(),
         size: message.size(),

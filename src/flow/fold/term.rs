@@ -22,6 +22,7 @@ use super::watch::{LOOK_EVERY, Pulse};
 use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, STOPPED_POLL, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
 use crate::flow::patience::Patience;
+use crate::metrics::Stream;
 use crate::store::{Cursor, StoreError};
 use rolekeeper_domain::rule::Rules;
 
@@ -169,7 +170,7 @@ impl<'f> Term<'f> {
             self.told_ready.store(true, Ordering::Relaxed);
             self.fold.readiness.ready(self.fold.source.stage(), "active");
         }
-        self.fold.metrics.fold_active.with_label_values(&[stream]).set(1);
+        self.fold.metrics.fold_active.of(Stream(stream)).set(1);
         info!(stream, seq = hand.cursor.last_seq, "folding from the cursor on");
         let before = hand.cursor.last_seq;
         if let Settled::Missing = self.settle(hand, state.last_seq, stop).await? {

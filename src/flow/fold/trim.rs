@@ -15,6 +15,7 @@ use super::term::TermError;
 use super::{Fold, Source};
 use crate::bus::{Room, Which};
 use crate::flow::patience::Patience;
+use crate::metrics::Stream;
 use crate::store::{Kept, Trimmable};
 use rolekeeper_domain::horizon::Horizon;
 use rolekeeper_domain::trim::{Growth, Seen};
@@ -95,12 +96,7 @@ impl Trim {
         // While a loss stands the operator may want to fold the remaining messages again.
         if self.fold.store.open_loss(stream).await?.is_none() && self.is_ours(&room, &known).await? {
             let removed = self.fold.bus.purge_before(stream, first).await?;
-            self.fold
-                .metrics
-                .room
-                .trimmed
-                .with_label_values(&[stream])
-                .inc_by(removed);
+            self.fold.metrics.room.trimmed.of(Stream(stream)).inc_by(removed);
             info!(
                 stream,
                 removed, first, "folded messages were removed from the stream"
@@ -168,7 +164,7 @@ impl Trim {
     fn show(&mut self, room: &Room, seen: &Seen) {
         let stream = self.fold.source.stream();
         let metrics = &self.fold.metrics.room;
-        let untrimmed = &metrics.untrimmed.with_label_values(&[stream]);
+        let untrimmed = &metrics.untrimmed.of(Stream(stream));
         if room.state.denies_purge && untrimmed.get() == 0 {
             warn!(
                 stream,
@@ -179,9 +175,9 @@ impl Trim {
         let seconds = self
             .growth
             .full_in_seconds(self.begun.elapsed(), seen.held_bytes(), seen.max_bytes);
-        metrics.full_in_seconds.with_label_values(&[stream]).set(seconds);
+        metrics.full_in_seconds.of(Stream(stream)).set(seconds);
         let full = seen.left().is_some_and(|left| left < FULL);
-        metrics.full.with_label_values(&[stream]).set(i64::from(full));
+        metrics.full.of(Stream(stream)).set(i64::from(full));
         if full && !self.full {
             error!(
                 stream,

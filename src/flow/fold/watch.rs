@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fold, at};
 use crate::bus::StreamState;
+use crate::metrics::{Later, Stream};
 use crate::store::Cursor;
 
 /// Interval at which the end of the stream is read.
@@ -102,28 +103,18 @@ impl Fold {
     }
 
     fn show_lag(&self, beat: &Beat, waits: Duration, last_seq: Option<u64>) {
-        let labels = &[self.source.stream()];
-        self.metrics
-            .fold
-            .stalled
-            .with_label_values(labels)
-            .set(waits.as_secs_f64());
+        let series = Stream(self.source.stream());
+        self.metrics.fold.stalled.of(series).set(waits.as_secs_f64());
         let Some(last_seq) = last_seq else { return };
         let lag = last_seq.saturating_sub(beat.seq.unsigned_abs());
-        self.metrics
-            .fold_lag_messages
-            .with_label_values(labels)
-            .set(lag.cast_signed());
+        self.metrics.fold_lag_messages.of(series).set(lag.cast_signed());
         let age = (crate::clock::now() - at(beat.stored_ns)).as_seconds_f64();
         let age = if lag == 0 || beat.stored_ns == 0 {
             waits.as_secs_f64()
         } else {
             age
         };
-        self.metrics
-            .fold_lag_seconds
-            .with_label_values(labels)
-            .set(age.max(0.0));
+        self.metrics.fold_lag_seconds.of(series).set(age.max(0.0));
         let stage = self.source.stage();
         let is_ready = || self.readiness.stages().get(stage).is_some_and(Result::is_ok);
         if beat.blocked && is_ready() {
@@ -140,29 +131,26 @@ impl Fold {
 
     /// Shows how full the stream is, and its newest message.
     pub(super) fn show_stream(&self, state: &StreamState) {
-        let labels = &[self.source.stream()];
+        let series = Stream(self.source.stream());
         if state.max_bytes > 0 {
             let free = 1.0 - state.bytes as f64 / state.max_bytes as f64;
-            self.metrics
-                .stream_headroom
-                .with_label_values(labels)
-                .set(free.max(0.0));
+            self.metrics.stream_headroom.of(Later(series)).set(free.max(0.0));
         }
         if state.last_seq > 0 {
             self.metrics
                 .stream_last_message
-                .with_label_values(labels)
+                .of(Later(series))
                 .set(state.last_stored_ns as f64 / 1e9);
         }
     }
 
     /// Clears the lag: another worker folds, or none, so the last value is no longer true.
     pub(super) fn forget_lag(&self, pulse: &Pulse) {
-        let labels = &[self.source.stream()];
+        let series = Stream(self.source.stream());
         pulse.rest();
-        self.metrics.fold_lag_messages.with_label_values(labels).set(0);
-        self.metrics.fold_lag_seconds.with_label_values(labels).set(0.0);
-        self.metrics.fold.stalled.with_label_values(labels).set(0.0);
+        self.metrics.fold_lag_messages.of(series).set(0);
+        self.metrics.fold_lag_seconds.of(series).set(0.0);
+        self.metrics.fold.stalled.of(series).set(0.0);
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use super::standing::Standing;
+use crate::metrics::{ChangeOutcome, Label as _, Treatment};
 use crate::store::{Claim, OpenChange, StoreError, Tx, foreign_changes, role_changes};
 use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
 use rolekeeper_domain::rule::Manual;
@@ -17,7 +18,7 @@ impl Reconcile {
     pub(super) fn count_confirmed(&self, change: Change) {
         self.metrics
             .role_changes
-            .with_label_values(&[change.as_str(), "confirmed"])
+            .of((change, ChangeOutcome::Confirmed))
             .inc();
     }
 
@@ -32,14 +33,16 @@ impl Reconcile {
         let mut left = Vec::new();
         for (role, manual) in standing.taken_away(seen) {
             let answer = if manual == Manual::Alert {
-                "left"
+                Treatment::Left
             } else {
-                "restored"
+                Treatment::Restored
             };
-            self.metrics.taken_away.with_label_values(&[answer]).inc();
+            self.metrics.taken_away.of(answer).inc();
             warn!(
                 user.id = user,
-                role, answer, "a role the user qualifies for was removed by another client"
+                role,
+                answer = answer.text(),
+                "a role the user qualifies for was removed by another client"
             );
             if manual == Manual::Alert {
                 left.push(role.to_owned());
@@ -138,7 +141,7 @@ impl Reconcile {
                 if !self.writes {
                     self.metrics
                         .role_changes
-                        .with_label_values(&[change.as_str(), "shadow"])
+                        .of((*change, ChangeOutcome::Shadow))
                         .inc();
                 }
             }

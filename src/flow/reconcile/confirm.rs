@@ -14,7 +14,7 @@ use tracing::{debug, error, warn};
 use super::permit::Gate;
 use crate::auth0::{CallError, LogReader, Reply};
 use crate::flow::backoff::base_delay;
-use crate::metrics::Metrics;
+use crate::metrics::{Call, CallResult, Metrics};
 use crate::store::confirmations::{Asked, Verdict};
 use crate::store::{RaceOutcome, Store, StoreError};
 use rolekeeper_domain::log_record::{self, LogRecord, Tells, WrittenRoles};
@@ -84,8 +84,7 @@ impl Confirm {
             }
         };
         let judged = self.store.judged(asked, verdict).await?;
-        let outcome = RaceOutcome::Unconfirmed.as_str();
-        let races = self.metrics.races.with_label_values(&[outcome]);
+        let races = self.metrics.races.of(RaceOutcome::Unconfirmed);
         races.inc_by(judged.unconfirmed);
         if asked.write.is_some() && verdict == Verdict::Confirmed {
             debug!(
@@ -113,15 +112,12 @@ impl Confirm {
             sleep(APART).await;
             self.logs.one(log_id).await
         };
-        let label = match &reply.result {
-            Ok(Some(_)) => "ok",
-            Ok(None) => "gone",
-            Err(error) => error.as_str(),
+        let counted = match &reply.result {
+            Ok(Some(_)) => CallResult::Ok,
+            Ok(None) => CallResult::Gone,
+            Err(error) => error.result(),
         };
-        self.metrics
-            .auth0_calls
-            .with_label_values(&["get_log", label])
-            .inc();
+        self.metrics.auth0_calls.of((Call::GetLog, counted)).inc();
         reply
     }
 

@@ -25,7 +25,7 @@ use crate::auth0::{CallError, LaterWhy, LogReader, MAX_TAKE, Page, Record, Reply
 use crate::config::GapFillerConfig;
 use crate::flow::accept::Accept;
 use crate::flow::backoff::base_delay;
-use crate::metrics::Metrics;
+use crate::metrics::{Call, CallResult, GapRecord, Metrics};
 use crate::store::{Checkpoint, Store, StoreError};
 use rolekeeper_domain::log_record::{self, Tells};
 use rolekeeper_domain::pacer::Kind;
@@ -157,15 +157,11 @@ impl GapFiller {
         let missed = accepted.records + accepted.unreadable - accepted.known;
         let skipped = (records.len() - wanted.len()) as u64;
         for (kind, count) in [
-            ("missed", missed),
-            ("known", accepted.known),
-            ("skipped", skipped),
+            (GapRecord::Missed, missed),
+            (GapRecord::Known, accepted.known),
+            (GapRecord::Skipped, skipped),
         ] {
-            self.metrics
-                .tenant_log
-                .filled
-                .with_label_values(&[kind])
-                .inc_by(count);
+            self.metrics.tenant_log.filled.of(kind).inc_by(count);
         }
         if missed > 0 {
             info!(
@@ -184,11 +180,8 @@ impl GapFiller {
             let limited = matches!(result, Err(CallError::Limited));
             permit.answered(Kind::Read, &rate, limited);
         }
-        let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
-        self.metrics
-            .auth0_calls
-            .with_label_values(&["get_logs", label])
-            .inc();
+        let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
+        self.metrics.auth0_calls.of((Call::GetLogs, counted)).inc();
         result.map_err(|error| Trouble::Call {
             error,
             retry_after: rate.retry_after,

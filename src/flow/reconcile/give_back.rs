@@ -14,6 +14,7 @@ use super::breaker::{Breaker, Closing, STOPPED, Stop};
 use super::look::LookError;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders, Reply};
 use crate::flow::backoff::base_delay;
+use crate::metrics::{Call, CallResult};
 use crate::store::looks::Failed;
 use crate::store::{Claim, StoreError, looks};
 use rolekeeper_domain::pacer::Kind;
@@ -194,11 +195,8 @@ impl Reconcile {
         let mut permit = self.gate.look().await;
         let Reply { result, rate, .. } = self.reader.get_nobody().await;
         permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
-        let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
-        self.metrics
-            .auth0_calls
-            .with_label_values(&["get_user", label])
-            .inc();
+        let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
+        self.metrics.auth0_calls.of((Call::GetUser, counted)).inc();
         let stops =
             |error: &CallError| error.is_denied() || matches!(Ended::from(error), Ended::Stopped { .. });
         result.err().filter(stops)

@@ -18,6 +18,7 @@ use super::read::Read;
 use super::standing::Standing;
 use crate::auth0::{CallError, Profile, RateHeaders};
 use crate::flow::backoff::base_delay;
+use crate::metrics::Unsent;
 use crate::store::nominations::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
 use rolekeeper_domain::patch::Patch;
@@ -282,11 +283,7 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         if !permit.write_may_follow(&read.rate) {
-            self.metrics
-                .reconcile
-                .in_vain
-                .with_label_values(&["nothing_left"])
-                .inc();
+            self.metrics.reconcile.in_vain.of(Unsent::NothingLeft).inc();
             return Err(LookError::Call {
                 error: CallError::Limited,
                 rate: read.rate,

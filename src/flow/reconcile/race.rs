@@ -276,8 +276,7 @@ impl Reconcile {
             .map(|(_, theirs)| told.theirs[*theirs].record.as_str())
             .collect();
         let settled = races::unconfirmed(tx, user, &records).await?;
-        let outcome = RaceOutcome::Unconfirmed.as_str();
-        self.metrics.races.with_label_values(&[outcome]).inc_by(settled);
+        self.metrics.races.of(RaceOutcome::Unconfirmed).inc_by(settled);
         let newest = &told.theirs[*newest];
         error!(
             user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
@@ -321,7 +320,7 @@ impl Reconcile {
         otherwise: RaceOutcome,
     ) -> Result<(), StoreError> {
         for outcome in races::settle(tx, user, otherwise).await? {
-            self.metrics.races.with_label_values(&[outcome.as_str()]).inc();
+            self.metrics.races.of(outcome).inc();
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::look::{LookError, Taken};
 use super::permit::Permit;
 use super::slow::WRITE_WITHIN;
 use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
+use crate::metrics::{Call, CallResult};
 use rolekeeper_domain::pacer::Kind;
 
 /// A profile as it was read.
@@ -36,7 +37,7 @@ impl Reconcile {
         let user = &taken.claim.user;
         let ready = self.reader.prepare(self.request_timeout + WRITE_WITHIN).await;
         if let Err(error) = ready.result {
-            self.count_call(Kind::Read, error.as_str());
+            self.count_call(Kind::Read, error.result());
             return Err(LookError::Call {
                 error,
                 rate: ready.rate,
@@ -79,10 +80,10 @@ impl Reconcile {
             if matches!(reply.result, Ok(_) | Err(CallError::Gone { .. })) {
                 permit.accept(call);
             }
-            let result = match &reply.result {
-                Ok(_) => "ok",
-                Err(error) => error.as_str(),
-            };
+            let result = reply
+                .result
+                .as_ref()
+                .map_or_else(CallError::result, |_| CallResult::Ok);
             self.count_call(call, result);
         }
         reply.result.map_err(|error| LookError::Call {
@@ -91,12 +92,12 @@ impl Reconcile {
         })
     }
 
-    fn count_call(&self, call: Kind, result: &str) {
-        let name = if call == Kind::Read {
-            "get_user"
+    fn count_call(&self, call: Kind, result: CallResult) {
+        let call = if call == Kind::Read {
+            Call::GetUser
         } else {
-            "patch_user"
+            Call::PatchUser
         };
-        self.metrics.auth0_calls.with_label_values(&[name, result]).inc();
+        self.metrics.auth0_calls.of((call, result)).inc();
     }
 }

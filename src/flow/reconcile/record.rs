@@ -10,6 +10,7 @@ use super::look::{ToWrite, keep};
 use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
+use crate::metrics::ChangeOutcome;
 use crate::store::{
     Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, looks, nominations,
     role_changes,
@@ -94,14 +95,11 @@ impl Reconcile {
         for (_, change) in patch.plan().changes() {
             self.metrics
                 .role_changes
-                .with_label_values(&[change.as_str(), "written"])
+                .of((*change, ChangeOutcome::Written))
                 .inc();
         }
         if let Some(naming) = patch.naming() {
-            self.metrics
-                .display_names
-                .with_label_values(&[naming.by.as_str()])
-                .inc();
+            self.metrics.display_names.of(naming.by).inc();
         }
         let cause = claim.cause.as_ref().filter(|_| !patch.plan().is_empty());
         let lag = cause.map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::Reconcile;
 use crate::flow::backoff::base_delay;
+use crate::metrics::Unsent;
 use crate::store::{Claim, StoreError, looks};
 use rolekeeper_domain::schedule::{Ended, Next, next};
 
@@ -54,7 +55,7 @@ impl InVain {
 impl Reconcile {
     /// Requeues a user whose write was not sent in time, to be read again.
     pub(super) async fn read_again(&self, claim: &Claim) -> Result<(), StoreError> {
-        self.metrics.reconcile.in_vain.with_label_values(&["slow"]).inc();
+        self.metrics.reconcile.in_vain.of(Unsent::Slow).inc();
         let attempt = u32::try_from(claim.attempts).unwrap_or(0).saturating_add(2);
         let base = base_delay(attempt).min(LONGEST_DELAY);
         let Next::Again { after, .. } = next(Ended::Later, attempt, base, rand::random(), Some(LEAST_DELAY))

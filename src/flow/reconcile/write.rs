@@ -82,11 +82,8 @@ impl Reconcile {
     /// Reports role changes that Auth0 refused to write: above all a revoke, which the user may have caused.
     fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
         for (role, change) in patch.plan().changes() {
+            self.metrics.role_writes_refused.of(*change).inc();
             let change = change.as_str();
-            self.metrics
-                .role_writes_refused
-                .with_label_values(&[change])
-                .inc();
             error!(
                 user.id = claim.user.as_str(),
                 role,

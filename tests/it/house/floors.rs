@@ -38,7 +38,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
-    ("prometheus", &["metrics.rs", "metrics/"]),
+    ("prometheus", &["metrics/"]),
     ("clap", &["config/", "cli/"]),
     ("backoff", &["flow/backoff.rs"]),
 ];
@@ -137,7 +137,7 @@ store/users.rs | mod tests { use super::super::wake; } |
 store/users.rs | mod tests { use super::super::super::auth0; } | `store` uses `auth0`
 store/mod.rs | use super::{clock, flow}; | `store` uses `flow`
 clock.rs | use crate::config::Config; | `clock` uses `config`
-metrics.rs | use rolekeeper_domain::plan; |
+metrics/mod.rs | use rolekeeper_domain::plan; |
 flow/fold.rs | use crate::http::serve; | `flow` uses `http`
 flow/fold.rs | use crate::{auth0, bus, clock, store}; |
 http/webhook.rs | use crate::bus::Publisher; | `http` uses `bus`

@@ -6,7 +6,6 @@ use super::text::files;
 
 /// Files outside the rule that a module with children is `name/mod.rs`: (file, reason).
 const PAIRS: &[(&str, &str)] = &[
-    ("metrics.rs", "moves when the metrics are declared by macro"),
     (
         "flow/reconcile/gaps.rs",
         "moves when the gap filler becomes a stage",

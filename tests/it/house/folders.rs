@@ -5,12 +5,10 @@ use std::path::Path;
 use super::text::files;
 
 /// Files outside the rule that a module with children is `name/mod.rs`: (file, reason).
-const PAIRS: &[(&str, &str)] = &[
-    (
-        "flow/reconcile/gaps.rs",
-        "moves when the gap filler becomes a stage",
-    ),
-];
+const PAIRS: &[(&str, &str)] = &[(
+    "flow/reconcile/gaps.rs",
+    "moves when the gap filler becomes a stage",
+)];
 
 #[test]
 fn modules_with_children_are_folders() {

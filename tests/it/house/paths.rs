@@ -98,7 +98,12 @@ fn add(read: &mut Read, mut path: Vec<String>, levels: usize, imported: bool) {
 }
 
 /// Flattens the `use` tree at `at` into whole paths; returns its end. An alias is also the path's last name.
-pub(crate) fn flatten(words: &[String], mut at: usize, stem: &[String], flat: &mut Vec<Vec<String>>) -> usize {
+pub(crate) fn flatten(
+    words: &[String],
+    mut at: usize,
+    stem: &[String],
+    flat: &mut Vec<Vec<String>>,
+) -> usize {
     let mut path = stem.to_vec();
     let mut branched = false;
     while at < words.len() {

@@ -10,7 +10,7 @@ use super::Tenant;
 use super::calls::Actor;
 use super::merge::Object;
 use super::profile::{self, type_name};
-use super::state::Change;
+use super::change::Change;
 
 /// Why a profile cannot be taken over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

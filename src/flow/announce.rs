@@ -26,7 +26,7 @@ use rolekeeper_domain::announcement::Announcement;
 /// Rows read at once; they are still sent one by one.
 const ROWS: i64 = 100;
 /// Interval at which the audit is polled without a notification.
-const LOOK_ANYWAY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Interval at which the stream itself is checked.
 const WATCH_EVERY: Duration = Duration::from_secs(30);
 
@@ -242,7 +242,7 @@ impl Announce {
     async fn idle(&self) {
         tokio::select! {
             () = self.wake.notified() => {}
-            () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 

@@ -15,7 +15,7 @@ use crate::store::{Hearing, Store, StoreError};
 /// A delivery is recorded at once, the next ones at most at this interval: a busy stream must not cost one write each.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Shortest and longest interval at which the silence is checked.
-const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+const POLL_INTERVAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
 /// Takes notice of deliveries; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +72,7 @@ impl Silence {
                 ),
                 Hearing::Again { since } => info!(silent_since = %since, "Auth0's log stream delivers again"),
             }
-            tokio::time::sleep((after / 4).clamp(LOOK_EVERY.0, LOOK_EVERY.1)).await;
+            tokio::time::sleep((after / 4).clamp(POLL_INTERVAL.0, POLL_INTERVAL.1)).await;
         }
     }
 }

@@ -167,7 +167,7 @@ impl Store {
         )
         .fetch_all(&mut tx)
         .await?;
-        let mut looks: Vec<_> = unadopted
+        let mut entries: Vec<_> = unadopted
             .iter()
             .map(|user| super::Nominate {
                 user: user.clone(),
@@ -178,7 +178,7 @@ impl Store {
             })
             .collect();
         // Locks the queue first, in the same order as reconcile.
-        super::nominations::nominate(&mut tx, &mut looks).await?;
+        super::nominations::nominate(&mut tx, &mut entries).await?;
         let adopted = sqlx::query!(
             "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
              SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id) ORDER BY 1

@@ -130,7 +130,7 @@ impl Locked {
             users,
             self.since,
             enough,
-            super::nominations::LOOKS_APART.as_secs_f64()
+            super::nominations::MIN_INTERVAL.as_secs_f64()
         );
         Ok(count.fetch_one(&mut *tx).await?)
     }

@@ -151,7 +151,7 @@ impl Store {
             return Ok(Judged::default());
         };
         if !rest {
-            let mut look = [Nominate {
+            let mut entry = [Nominate {
                 user: asked.user.clone(),
                 urgency: Urgency::NewUser,
                 observe: true,
@@ -159,7 +159,7 @@ impl Store {
                 restless: false,
             }];
             // Locks the queue first, in the same order as reconcile.
-            nominations::nominate(&mut tx, &mut look).await?;
+            nominations::nominate(&mut tx, &mut entry).await?;
         }
         sqlx::query!(
             "UPDATE foreign_writes SET asks = asks + 1, ask_at = NULL, verdict = $3

@@ -143,7 +143,7 @@ impl Store {
             SLICE
         );
         let rows = rows.fetch_all(&mut tx).await?;
-        let mut looks: Vec<Nominate> = rows
+        let mut entries: Vec<Nominate> = rows
             .iter()
             .map(|row| Nominate {
                 user: row.user_id.clone(),
@@ -153,9 +153,9 @@ impl Store {
                 restless: false,
             })
             .collect();
-        looks.dedup_by(|one, other| one.user == other.user);
+        entries.dedup_by(|one, other| one.user == other.user);
         // Locks the queue first, in the same order as reconcile.
-        nominations::nominate(&mut tx, &mut looks).await?;
+        nominations::nominate(&mut tx, &mut entries).await?;
         let granted = || rows.iter().filter(|row| row.granted);
         let users: Vec<&str> = granted().map(|row| row.user_id.as_str()).collect();
         let roles: Vec<&str> = granted().map(|row| row.role.as_str()).collect();

@@ -212,7 +212,7 @@ impl Store {
             window.as_secs_f64()
         );
         let marked = marked.fetch_all(&mut tx).await?.into_iter();
-        let mut looks: Vec<_> = marked
+        let mut entries: Vec<_> = marked
             .map(|user| Nominate {
                 user,
                 urgency: Urgency::Verify,
@@ -221,7 +221,7 @@ impl Store {
                 restless: false,
             })
             .collect();
-        nominations::nominate(&mut tx, &mut looks).await?;
+        nominations::nominate(&mut tx, &mut entries).await?;
         tx.commit().await?;
         Ok(Some(released))
     }

@@ -11,7 +11,7 @@ use super::{Store, StoreError, Tx};
 
 /// Minimum time between two attempts on one user. A user whose count oscillates without end must not use up the calls
 /// of all others.
-pub(super) const LOOKS_APART: Duration = Duration::from_secs(1);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Debounce: delay before an attempt on a user whose count oscillates around a threshold, since the next event would
 /// likely undo its write. It is far longer than the read of a profile, and far shorter than users wait for a role.
@@ -189,7 +189,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         &plays as &[Option<i64>],
         &stored as &[Option<OffsetDateTime>],
         &restless,
-        LOOKS_APART.as_secs_f64(),
+        MIN_INTERVAL.as_secs_f64(),
         REST.as_secs_f64(),
         REST_AT_MOST.as_secs_f64(),
         super::Wake::Nominations.channel()

@@ -117,7 +117,7 @@ impl Store {
             Wake::Nominations.send(&mut tx).await?;
         }
         tx.commit().await?;
-        self.look_again(in_hand).await?;
+        self.requeue_in_flight(in_hand).await?;
         Ok(Some(Slice {
             changed,
             ended,
@@ -129,7 +129,7 @@ impl Store {
 
     /// Requests another attempt on users with a running attempt, which may have begun under the previous rules or
     /// limits. One by one and without an open transaction, so that no lock is held while waiting for another.
-    async fn look_again(&self, in_hand: Vec<String>) -> Result<(), StoreError> {
+    async fn requeue_in_flight(&self, in_hand: Vec<String>) -> Result<(), StoreError> {
         for user in in_hand {
             sqlx::query!(
                 "UPDATE nominations SET generation = generation + 1 WHERE user_id = $1 AND lease IS NOT NULL",

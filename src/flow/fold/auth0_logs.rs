@@ -116,7 +116,7 @@ pub(super) async fn fold(
     told.drop_echoes(tx).await?;
     // The queue first, in the order in which reconcile locks: so two transactions wait for each other in one direction
     // only.
-    nominations::nominate(tx, &mut told.looks(&known)).await?;
+    nominations::nominate(tx, &mut told.entries(&known)).await?;
     // After the queue: an attempt that reads these writes while it holds the queue row sees all the reasons for the
     // row.
     races::note(tx, &told.theirs).await?;
@@ -150,7 +150,7 @@ fn read(message: &Message) -> Result<LogRecord, Reject> {
     log_record::parse(message.payload())
 }
 
-fn look(user: &str, urgency: Urgency) -> Nominate {
+fn entry(user: &str, urgency: Urgency) -> Nominate {
     Nominate {
         user: user.to_owned(),
         urgency,
@@ -223,15 +223,15 @@ impl Told {
     }
 
     /// Users to enqueue; `known` is the local copy before the batch.
-    fn looks(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
-        let mut looks: BTreeMap<&String, Urgency> = BTreeMap::new();
+    fn entries(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
+        let mut entries: BTreeMap<&String, Urgency> = BTreeMap::new();
         for user in &self.drifted {
             // Not with the urgency of a grant: the brake counts waiting grants.
-            looks.insert(user, Urgency::NewUser);
+            entries.insert(user, Urgency::NewUser);
         }
         // Without a local copy there is no role of ours to revoke.
         for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
-            looks.entry(user).or_insert(Urgency::NewUser);
+            entries.entry(user).or_insert(Urgency::NewUser);
         }
         // Without a copy nothing has to be updated, and a later response contains the change already.
         let behind = |known: &Known, at: OffsetDateTime| {
@@ -241,16 +241,16 @@ impl Told {
         };
         for (user, at) in &self.to_ask {
             if known.get(user).is_some_and(|known| behind(known, *at)) {
-                looks.entry(user).or_insert(Urgency::NewUser);
+                entries.entry(user).or_insert(Urgency::NewUser);
             }
         }
         let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
         for user in self.noticed.iter().filter(unread) {
-            looks.entry(user).or_insert(Urgency::NewUser);
+            entries.entry(user).or_insert(Urgency::NewUser);
         }
-        looks
+        entries
             .into_iter()
-            .map(|(user, urgency)| look(user, urgency))
+            .map(|(user, urgency)| entry(user, urgency))
             .collect()
     }
 

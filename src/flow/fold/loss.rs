@@ -16,9 +16,9 @@ use crate::bus::{ReadError, StreamState, Which};
 use crate::store::{Cursor, Held, Loss, StoreError, Wake, cursors};
 
 /// Checks that must agree before a loss is recorded.
-const LOOKS: u32 = 3;
+const CONFIRMATIONS: u32 = 3;
 /// Time between two of them.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Term<'_> {
     /// Judges by the cursor's own message, and by the stream's state, whether this is the stream that was folded.
@@ -83,7 +83,7 @@ impl Term<'_> {
             };
             agree = if seen == Some(kind) { agree + 1 } else { 1 };
             seen = Some(kind);
-            if agree == LOOKS {
+            if agree == CONFIRMATIONS {
                 let mut tx = held.begin().await?;
                 if !cursors::report_loss(&mut tx, stream, cursor, kind, &detail).await? {
                     return Err(TermError::Refused);
@@ -102,7 +102,7 @@ impl Term<'_> {
                 .not_ready(stage, format!("{suspicion}; checking again"));
             held.check().await?;
             if stop
-                .run_until_cancelled(tokio::time::sleep(LOOK_AGAIN))
+                .run_until_cancelled(tokio::time::sleep(CONFIRM_INTERVAL))
                 .await
                 .is_none()
             {

@@ -18,7 +18,7 @@ use super::filling::{Ended, Filling};
 use super::follow::Jump;
 use super::numbers::Numbers;
 use super::progress::Progress;
-use super::watch::{LOOK_EVERY, Pulse};
+use super::watch::{POLL_INTERVAL, Pulse};
 use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, STOPPED_POLL, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
 use crate::flow::patience::Patience;
@@ -207,7 +207,7 @@ impl<'f> Term<'f> {
         patience: &mut Patience,
         stop: &CancellationToken,
     ) -> Result<TermEnd, TermError> {
-        let mut looked = Instant::now();
+        let mut polled_at = Instant::now();
         loop {
             let quiet = tokio::select! {
                 biased;
@@ -240,9 +240,10 @@ impl<'f> Term<'f> {
                     return self.lose(hand.held, hand.cursor, stop).await;
                 }
             }
-            if quiet && (looked.elapsed() >= LOOK_EVERY || hand.progress.is_failing() || patience.is_tried())
+            if quiet
+                && (polled_at.elapsed() >= POLL_INTERVAL || hand.progress.is_failing() || patience.is_tried())
             {
-                looked = Instant::now();
+                polled_at = Instant::now();
                 let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
                 self.check_transform(&state)?;
                 let last_seq = state.last_seq;

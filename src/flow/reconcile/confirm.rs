@@ -22,7 +22,7 @@ use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// Interval at which the queue of records is read.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Records taken in one read.
 const AT_ONCE: i64 = 16;
 /// Delay between two calls where the plan counts log reads separately: half of the 100 a minute of the smallest such
@@ -54,7 +54,7 @@ impl Confirm {
         loop {
             let due = self.store.records_to_confirm(AT_ONCE).await?;
             if due.is_empty() {
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_INTERVAL).await;
             }
             for asked in due {
                 self.confirm(&asked).await?;
@@ -104,7 +104,7 @@ impl Confirm {
     /// One call, charged to the rate limit like any other.
     async fn call(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
         let reply = if let Some(gate) = &self.gate {
-            let mut permit = gate.look().await;
+            let mut permit = gate.acquire().await;
             let reply = self.logs.one(log_id).await;
             let limited = matches!(reply.result, Err(CallError::Limited));
             permit.answered(Kind::Read, &reply.rate, limited);

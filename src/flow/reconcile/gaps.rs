@@ -36,7 +36,7 @@ use rolekeeper_domain::schedule::MAX_FLOOR;
 const PAGE_PAUSE: Duration = Duration::from_millis(1_200);
 /// Period in which due attempts go first; after it one page is read all the same.
 const LAST_FOR: Duration = Duration::from_mins(1);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// AUTH0_LOGS knows ids for two hours: an older record that carries no information would only be stored a second time.
 const WINDOW: time::Duration = time::Duration::hours(2);
 /// A date further ahead than this is wrong, and is not waited for.
@@ -203,9 +203,9 @@ impl GapFiller {
         };
         let until = Instant::now() + LAST_FOR;
         while Instant::now() < until && self.store.next_due(false).await? == Some(Duration::ZERO) {
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
-        Ok(Some(gate.look().await))
+        Ok(Some(gate.acquire().await))
     }
 
     fn went_well(&self, course: &mut Course) {

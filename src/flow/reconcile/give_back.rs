@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Reconcile;
+use super::attempt::AttemptError;
 use super::breaker::{Breaker, Closing, STOPPED, Stop};
-use super::look::LookError;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders, Reply};
 use crate::flow::backoff::base_delay;
-use crate::store::looks::Failed;
-use crate::store::{Claim, StoreError, looks};
+use crate::store::leases::Failed;
+use crate::store::{Claim, StoreError, leases};
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 
@@ -46,7 +46,7 @@ impl Reconcile {
         claim: &Claim,
         began: Instant,
         last: Option<(Kind, bool)>,
-        ended: Result<(), LookError>,
+        ended: Result<(), AttemptError>,
     ) {
         if let Some((kind, true)) = last
             && !is_useless(&ended)
@@ -60,18 +60,20 @@ impl Reconcile {
                 self.in_time();
                 return;
             }
-            Err(LookError::Store(why)) if why.is_about_the_data() => {
+            Err(AttemptError::Store(why)) if why.is_about_the_data() => {
                 let reason = format!("the user's data cannot be stored: {why}");
                 self.stumbled(claim, &why.to_string(), reason).await
             }
-            Err(why @ LookError::Panicked) => self.stumbled(claim, &why.to_string(), why.to_string()).await,
-            Err(LookError::Store(why)) => {
+            Err(why @ AttemptError::Panicked) => {
+                self.stumbled(claim, &why.to_string(), why.to_string()).await
+            }
+            Err(AttemptError::Store(why)) => {
                 // The lease expires by itself, and the next attempt reads the profile.
                 warn!("attempt aborted: {why}; the user is retried when the lease ends");
                 return;
             }
-            Err(LookError::TooLate) => self.read_again(claim).await,
-            Err(LookError::Call { error, rate }) => {
+            Err(AttemptError::TooLate) => self.read_again(claim).await,
+            Err(AttemptError::Call { error, rate }) => {
                 let failure = Failure {
                     claim,
                     began,
@@ -138,15 +140,15 @@ impl Reconcile {
             Next::Again {
                 after,
                 counts_as_attempt: false,
-            } => looks::again(&mut tx, claim, after, true, None).await?,
+            } => leases::again(&mut tx, claim, after, true, None).await?,
             Next::Again { after, .. } => {
                 let (attempt, again_in_s) = (claim.attempts + 1, after.as_secs_f64());
                 warn!(attempt, again_in_s, "{error}");
-                looks::failed(&mut tx, claim, after, failed, true).await?;
+                leases::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Parked { reason, .. } => {
                 error!("parked for the operator: {reason}");
-                looks::park(&mut tx, claim, &reason, failed.code).await?;
+                leases::park(&mut tx, claim, &reason, failed.code).await?;
             }
             Next::StagePaused { reason, probe_after } => {
                 let stopped = Failed {
@@ -154,7 +156,7 @@ impl Reconcile {
                     ..failed
                 };
                 let wait = probe_after + OTHERS_FIRST;
-                looks::failed(&mut tx, claim, wait, stopped, false).await?;
+                leases::failed(&mut tx, claim, wait, stopped, false).await?;
                 self.hold(failure, &reason, probe_after);
             }
         }
@@ -191,7 +193,7 @@ impl Reconcile {
 
     /// Asks for a user that does not exist. Returns the error if even that call is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
-        let mut permit = self.gate.look().await;
+        let mut permit = self.gate.acquire().await;
         let Reply { result, rate, .. } = self.reader.get_nobody().await;
         permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
         let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
@@ -216,7 +218,7 @@ impl Reconcile {
         match next(ended, failures, base_delay(failures), rand::random(), None) {
             Next::Parked { reason, .. } => {
                 error!("parked for the operator: {reason}");
-                looks::park(&mut tx, claim, &reason, None).await?;
+                leases::park(&mut tx, claim, &reason, None).await?;
             }
             Next::Again { after, .. } => {
                 warn!(
@@ -225,7 +227,7 @@ impl Reconcile {
                     "attempt aborted: {why}"
                 );
                 let failed = Failed { why, code: None };
-                looks::failed(&mut tx, claim, after, failed, true).await?;
+                leases::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Done | Next::StagePaused { .. } => {}
         }
@@ -298,7 +300,7 @@ impl Reconcile {
 }
 
 /// Whether a response was accepted in form alone: its content could not be used.
-fn is_useless(ended: &Result<(), LookError>) -> bool {
+fn is_useless(ended: &Result<(), AttemptError>) -> bool {
     let bad = |error: &CallError| {
         matches!(
             error,
@@ -308,7 +310,7 @@ fn is_useless(ended: &Result<(), LookError>) -> bool {
             }
         )
     };
-    matches!(ended, Err(LookError::Call { error, .. }) if bad(error))
+    matches!(ended, Err(AttemptError::Call { error, .. }) if bad(error))
 }
 
 /// Consecutive failed attempts of a user, including the one that just ended.

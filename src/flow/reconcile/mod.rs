@@ -1,9 +1,10 @@
 //! Makes roles at Auth0 match what facts and rules require, and display names match what users request.
 //!
 //! Owns the consumption of the queue: one worker at a time (an advisory lock, for economy), several attempts in flight,
-//! never the same user twice (a lease, for safety). Events only say where to look; every trigger leads to the same
+//! never the same user twice (a lease, for safety). Events only name the users to check; every trigger leads to the same
 //! result. Must never write a change that is not in the audit, and never touch a role that no rule names.
 
+mod attempt;
 mod audit;
 mod binding;
 mod brake;
@@ -15,7 +16,6 @@ mod gone;
 mod hidden;
 mod history;
 mod leave;
-mod look;
 mod naming;
 mod pause;
 mod permit;
@@ -53,10 +53,10 @@ use crate::config::RestoreConfig;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
+use attempt::{AttemptError, Begun};
 use breaker::Breaker;
 use confirm::Confirm;
 use gaps::GapFiller;
-use look::{Begun, LookError};
 use permit::Gate;
 use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::display_name::DisplayName;
@@ -68,9 +68,9 @@ const RULES_WITHIN: Duration = Duration::from_secs(2);
 /// Interval at which a standby tries to take the lock.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// Interval at which the queue is polled without a notification.
-const LOOK_ANYWAY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Attempts in flight. At the fastest plan (50 calls a second) and a slow response (300 ms) this keeps up.
-const LOOKS_IN_HAND: usize = 16;
+const MAX_IN_FLIGHT: usize = 16;
 /// Part of a lease beyond the calls: our own transactions.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// Extra time beyond the request timeout for an unacknowledged write to take effect before the user is attempted again.
@@ -278,9 +278,9 @@ impl Reconcile {
         }
         self.remind().await?;
         self.remind_of_gone().await?;
-        let mut looks = JoinSet::new();
+        let mut attempts = JoinSet::new();
         let (ending, mut all_dispatched) = (CancellationToken::new(), false);
-        let mut dispatch = Box::pin(self.dispatch(&mut looks, &ending));
+        let mut dispatch = Box::pin(self.dispatch(&mut attempts, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = rules.changed() => Ok(()),
@@ -307,7 +307,7 @@ impl Reconcile {
             warn!("a user may still be claimed after this worker stopped reconciling: {why}");
         }
         // Attempts in flight complete, so that a write that was sent is recorded.
-        while looks.join_next().await.is_some() {}
+        while attempts.join_next().await.is_some() {}
         ended.map(|()| Duration::ZERO)
     }
 
@@ -341,25 +341,25 @@ impl Reconcile {
     /// Claims users as permission and urgency allow. `ending` ends it between two users, never during a claim.
     async fn dispatch(
         self: &Arc<Self>,
-        looks: &mut JoinSet<()>,
+        attempts: &mut JoinSet<()>,
         ending: &CancellationToken,
     ) -> Result<(), StoreError> {
-        let slots = Arc::new(Semaphore::new(LOOKS_IN_HAND));
+        let slots = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         for number in 0.. {
             let turn = ending.run_until_cancelled(self.turn(&slots)).await;
             let Some(Some((slot, probing, mut permit))) = turn else {
                 return Ok(());
             };
-            while looks.try_join_next().is_some() {}
-            let until_record_look = self.gate.until_record_look();
+            while attempts.try_join_next().is_some() {}
+            let until_record_attempt = self.gate.until_record_attempt();
             match self
-                .begin(until_record_look.is_zero(), self.order(number, probing))
+                .begin(until_record_attempt.is_zero(), self.order(number, probing))
                 .await?
             {
                 Begun::Settled => {}
-                Begun::Nobody => {
+                Begun::NoneDue => {
                     drop((permit, slot));
-                    let wait = self.no_user_is_due(until_record_look);
+                    let wait = self.no_user_is_due(until_record_attempt);
                     match ending.run_until_cancelled(wait).await {
                         Some(Ok(true)) => {}
                         Some(Ok(false)) | None => return Ok(()),
@@ -372,20 +372,20 @@ impl Reconcile {
                     }
                     let this = Arc::clone(self);
                     let claim = &taken.claim;
-                    let span = info_span!("look", user.id = claim.user.as_str(), attempt = claim.attempts);
-                    let look = async move {
+                    let span = info_span!("attempt", user.id = claim.user.as_str(), attempt = claim.attempts);
+                    let attempt = async move {
                         let began = Instant::now();
                         // This user alone is affected; other users must not wait. The attempt's Postgres transaction is
                         // rolled back.
-                        let ended = AssertUnwindSafe(this.look(&mut taken, &mut permit)).catch_unwind();
-                        let ended = ended.await.unwrap_or(Err(LookError::Panicked));
+                        let ended = AssertUnwindSafe(this.attempt(&mut taken, &mut permit)).catch_unwind();
+                        let ended = ended.await.unwrap_or(Err(AttemptError::Panicked));
                         this.give_back(&taken.claim, began, permit.last(), ended).await;
                         drop(slot);
                     };
-                    looks.spawn(look.instrument(span));
+                    attempts.spawn(attempt.instrument(span));
                     if probing {
                         // One probe at a time while credentials are in doubt.
-                        while looks.join_next().await.is_some() {}
+                        while attempts.join_next().await.is_some() {}
                     }
                 }
             }

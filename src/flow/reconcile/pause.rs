@@ -5,7 +5,7 @@
 
 use tracing::{info, warn};
 
-use super::{LOOK_ANYWAY, Reconcile, STAGE};
+use super::{POLL_INTERVAL, Reconcile, STAGE};
 use crate::store::StoreError;
 
 /// Readiness message while another program writes.
@@ -30,7 +30,7 @@ impl Reconcile {
             }
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(LOOK_ANYWAY) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
         info!("resumed by the operator");

@@ -43,7 +43,7 @@ impl Gate {
     }
 
     /// Waits until an attempt is allowed. Safe to cancel.
-    pub(super) async fn look(self: &Arc<Self>) -> Permit {
+    pub(super) async fn acquire(self: &Arc<Self>) -> Permit {
         loop {
             let taken = self.lock().take_look(self.started.elapsed());
             match taken {
@@ -62,7 +62,7 @@ impl Gate {
     }
 
     /// Time until an attempt is allowed that records alone asked for.
-    pub(super) fn until_record_look(&self) -> Duration {
+    pub(super) fn until_record_attempt(&self) -> Duration {
         self.lock().until_record_look(self.started.elapsed())
     }
 
@@ -108,7 +108,7 @@ impl Permit {
     /// Waits for permission to restart the attempt, which reads the profile again. Safe to cancel.
     pub(super) async fn once_more(&mut self) {
         let gate = Arc::clone(&self.gate);
-        let mut next = gate.look().await;
+        let mut next = gate.acquire().await;
         next.last = self.last;
         if self.leave.as_ref().is_some_and(pacer::Permit::is_by_record) {
             next.by_record();

@@ -6,19 +6,19 @@
 use tracing::{debug, info, warn};
 
 use super::Reconcile;
-use super::look::{ToWrite, keep};
+use super::attempt::{ToWrite, keep};
 use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::store::{
-    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, looks, nominations,
+    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, leases, nominations,
     role_changes,
 };
 use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
     /// Records an attempt that wrote nothing.
-    pub(super) async fn record_look(
+    pub(super) async fn record_attempt(
         &self,
         tx: &mut crate::store::Tx<'_>,
         claim: &Claim,
@@ -41,7 +41,7 @@ impl Reconcile {
     ) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let ours = looks::still_ours(&mut tx, claim).await?;
+        let ours = leases::still_ours(&mut tx, claim).await?;
         let noted = match write.write {
             // True regardless of which attempt holds the user now.
             Some(write) => race::answered(&mut tx, write, after, ours.is_some()).await?,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::permit::Permit;
-use super::{LOOK_ANYWAY, Reconcile};
+use super::{POLL_INTERVAL, Reconcile};
 use crate::store::StoreError;
 use crate::store::nominations::Order;
 
@@ -40,33 +40,33 @@ impl Reconcile {
     pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         let probing = self.paused().await;
-        let permit = self.gate.look().await;
+        let permit = self.gate.acquire().await;
         self.limits.fresh().await?;
         Some((slot, probing, permit))
     }
 
-    /// Waits until a user may be due; users that records alone queued may be due after `until_record_look`. Returns
+    /// Waits until a user may be due; users that records alone queued may be due after `until_record_attempt`. Returns
     /// false when other rules are in force.
-    pub(super) async fn no_user_is_due(&self, until_record_look: Duration) -> Result<bool, StoreError> {
+    pub(super) async fn no_user_is_due(&self, until_record_attempt: Duration) -> Result<bool, StoreError> {
         if !self.store.rules_are_in_force(&self.fingerprint).await? {
             return Ok(false);
         }
         if !self.paused_by_person().await? {
-            self.idle(until_record_look).await?;
+            self.idle(until_record_attempt).await?;
         }
         Ok(true)
     }
 
     /// Waits for a notification, for the next user to be due, or for the poll interval; for users that records alone
     /// queued also until they may be attempted.
-    async fn idle(&self, until_record_look: Duration) -> Result<(), StoreError> {
-        let due = self.store.next_due(until_record_look.is_zero()).await?;
-        let due = if until_record_look.is_zero() {
-            due.unwrap_or(LOOK_ANYWAY)
+    async fn idle(&self, until_record_attempt: Duration) -> Result<(), StoreError> {
+        let due = self.store.next_due(until_record_attempt.is_zero()).await?;
+        let due = if until_record_attempt.is_zero() {
+            due.unwrap_or(POLL_INTERVAL)
         } else {
-            due.unwrap_or(LOOK_ANYWAY).min(until_record_look)
+            due.unwrap_or(POLL_INTERVAL).min(until_record_attempt)
         };
-        let due = due.clamp(Duration::from_millis(5), LOOK_ANYWAY);
+        let due = due.clamp(Duration::from_millis(5), POLL_INTERVAL);
         tokio::select! {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(due) => {}

@@ -19,14 +19,14 @@ use super::standing::Standing;
 use crate::auth0::{CallError, Profile, RateHeaders};
 use crate::flow::backoff::base_delay;
 use crate::store::nominations::Order;
-use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
+use crate::store::{Claim, StoreError, Tx, assignments, erasures, leases, users};
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, plan};
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
 /// The reason why an attempt did not complete.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LookError {
+pub(super) enum AttemptError {
     /// Postgres failed; the lease expires and the user is attempted again.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -92,9 +92,9 @@ impl Reconcile {
         let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
         let rules = &self.fingerprint;
-        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?
+        let Some(mut claim) = leases::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?
         else {
-            return Ok(Begun::Nobody);
+            return Ok(Begun::NoneDue);
         };
         self.breaker().taken(claim.urgency);
         match self.settle_unseen(tx, &mut claim).await {
@@ -111,7 +111,7 @@ impl Reconcile {
                 let why = format!("the stored data of the user cannot be used: {why}");
                 let mut tx = self.store.begin().await?;
                 let (user, wait) = (claim.user.as_str(), base_delay(failures));
-                looks::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
+                leases::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 Ok(Begun::Settled)
             }
@@ -153,8 +153,8 @@ impl Reconcile {
                 .await?;
             }
             match rest.filter(|_| rests) {
-                Some(rest) => looks::again(&mut tx, claim, rest, false, None).await?,
-                None => looks::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
+                Some(rest) => leases::again(&mut tx, claim, rest, false, None).await?,
+                None => leases::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
             }
         }
         if settled || self.hold_unseen(&mut tx, claim, &standing).await? {
@@ -178,11 +178,11 @@ impl Reconcile {
     }
 
     /// Runs the attempt: reads the profile and writes what is missing.
-    pub(super) async fn look(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), LookError> {
+    pub(super) async fn attempt(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), AttemptError> {
         loop {
             let read = match self.read(taken, permit).await {
                 Ok(read) => read,
-                Err(LookError::Call {
+                Err(AttemptError::Call {
                     error: CallError::Gone { at },
                     ..
                 }) => return Ok(self.gone(&taken.claim, at).await?),
@@ -200,11 +200,11 @@ impl Reconcile {
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision to the audit.
-    async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, LookError> {
+    async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, AttemptError> {
         let Taken { claim, leave, .. } = taken;
         let (user, profile) = (claim.user.as_str(), &read.profile);
         let mut tx = self.store.begin().await?;
-        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
                 "another attempt has taken the user over; nothing was written"
@@ -213,7 +213,7 @@ impl Reconcile {
         };
         if ours.restless {
             // The next event is likely to undo a decision made now.
-            looks::rest(&mut tx, claim).await?;
+            leases::rest(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
@@ -223,8 +223,8 @@ impl Reconcile {
             // Postgres is slow: a decision made now could not be written in time.
             read.in_time()?;
         }
-        if ours.look_again {
-            looks::read_anew(&mut tx, claim).await?;
+        if ours.read_again {
+            leases::read_anew(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
@@ -245,7 +245,7 @@ impl Reconcile {
             Err(why) => {
                 warn!(user.id = user, "parked for the operator: {why}");
                 keep(&mut tx, claim, profile).await?;
-                looks::park(&mut tx, claim, &why, None).await?;
+                leases::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 self.tell_races(user, &races);
                 return Ok(Decided::Nothing);
@@ -275,7 +275,7 @@ impl Reconcile {
             doubtful: standing.left_open(),
         };
         if write.patch.is_empty() || !self.writes {
-            self.record_look(&mut tx, claim, &standing, &write, profile)
+            self.record_attempt(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.tell_races(user, &write.races);
@@ -287,7 +287,7 @@ impl Reconcile {
                 .in_vain
                 .with_label_values(&["nothing_left"])
                 .inc();
-            return Err(LookError::Call {
+            return Err(AttemptError::Call {
                 error: CallError::Limited,
                 rate: read.rate,
             });
@@ -316,7 +316,7 @@ pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> R
 /// The result of claiming a user.
 pub(super) enum Begun {
     /// No user is due.
-    Nobody,
+    NoneDue,
     /// The user was up to date; done.
     Settled,
     /// The user needs an attempt.

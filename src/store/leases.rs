@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{BY_RECORD, Cause, LOOKS_APART, Order, REST, REST_AT_MOST};
+use super::nominations::{BY_RECORD, Cause, MIN_INTERVAL, Order, REST, REST_AT_MOST};
 use super::{HeldBy, StoreError, Tx, Wake};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::Change;
@@ -137,7 +137,7 @@ pub struct Ours {
     pub generation: i64,
     /// A fresh read was requested meanwhile, and the user has not waited too long for one: other clients that write
     /// without end do not block a revoke.
-    pub look_again: bool,
+    pub read_again: bool,
     /// The event that caused the attempt by now; it may have come while the profile was read.
     pub cause: Option<Cause>,
     /// An event caused another enqueueing, and the user's debounce has not reached its maximum.
@@ -160,7 +160,7 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
             generation: row.generation,
-            look_again: row.observe && row.may_look_again,
+            read_again: row.observe && row.may_look_again,
             restless: row.may_rest && cause != claim.cause,
             cause,
         }
@@ -220,7 +220,7 @@ pub async fn finish(
              WHERE user_id = $1 AND lease = $2",
             user,
             claim.lease,
-            LOOKS_APART.as_secs_f64()
+            MIN_INTERVAL.as_secs_f64()
         )
         .execute(&mut *tx)
         .await?;
@@ -265,7 +265,7 @@ pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError>
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,
-        LOOKS_APART.as_secs_f64()
+        MIN_INTERVAL.as_secs_f64()
     )
     .execute(&mut *tx)
     .await?;

@@ -169,16 +169,16 @@ impl Store {
         .await?;
         let mut entries: Vec<_> = unadopted
             .iter()
-            .map(|user| super::Nominate {
+            .map(|user| super::Enqueue {
                 user: user.clone(),
-                urgency: super::Urgency::Revoke,
-                observe: true,
+                priority: super::Priority::Revoke,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             })
             .collect();
         // Locks the queue first, in the same order as reconcile.
-        super::nominations::nominate(&mut tx, &mut entries).await?;
+        super::work_queue::enqueue(&mut tx, &mut entries).await?;
         let adopted = sqlx::query!(
             "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
              SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id) ORDER BY 1
@@ -190,7 +190,7 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{adopted} taken over")).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Wake::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(adopted)
     }

@@ -141,7 +141,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        super::nominations::release_held(&mut tx).await?;
+        super::work_queue::release_held(&mut tx).await?;
         acts::keep(
             &mut tx,
             act,

@@ -32,7 +32,6 @@ mod limits;
 pub mod lives;
 mod lock;
 mod me;
-pub mod nominations;
 mod out_of_step;
 pub mod owner_totals;
 mod parked;
@@ -62,6 +61,7 @@ mod user_data;
 pub mod users;
 mod wake;
 mod walk;
+pub mod work_queue;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -92,7 +92,6 @@ pub use in_clear::InClear;
 pub use leases::Claim;
 pub use limits::SetLimit;
 pub use lock::{CHECK_EVERY, Held, Lock};
-pub use nominations::{Cause, Nominate, Urgency};
 pub use out_of_step::Compare;
 pub use parked::Parked;
 pub use pause::{Paused, Resumed};
@@ -110,6 +109,7 @@ pub use tenant_log::{Checkpoint, Hearing};
 pub use tx::Tx;
 pub use wake::{Wake, Waker};
 pub use walk::{Slice, Walked};
+pub use work_queue::{Cause, Enqueue, Priority};
 pub use workers::{Alive, Worker};
 
 /// Embedded once; tests and `migrate` use the same.

@@ -69,7 +69,7 @@ impl Store {
         )
         .fetch_all(&mut tx)
         .await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Wake::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(woken)
     }
@@ -101,7 +101,7 @@ impl Store {
             };
             acts::keep(&mut tx, &act, &format!("{} requeued", requeued.len())).await?;
         }
-        Wake::Nominations.send(&mut tx).await?;
+        Wake::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(requeued)
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
+use super::{Enqueue, Priority, Store, StoreError, Tx, string_list, work_queue};
 use rolekeeper_domain::merge::{OurWrite, State, Window};
 
 /// Maximum number of a user's newest writes considered.
@@ -367,18 +367,18 @@ impl Store {
             return Ok((0, 0));
         }
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
-        let mut entries: Vec<Nominate> = users
+        let mut entries: Vec<Enqueue> = users
             .into_iter()
-            .map(|user| Nominate {
+            .map(|user| Enqueue {
                 user: user.clone(),
-                urgency: Urgency::Verify,
-                observe: true,
+                priority: Priority::Verify,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             })
             .collect();
         // Locks the queue first, in the same order as reconcile.
-        nominations::nominate(&mut tx, &mut entries).await?;
+        work_queue::enqueue(&mut tx, &mut entries).await?;
         let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
         sqlx::query!(
             "UPDATE profile_writes SET followed_up_at = coalesce(followed_up_at, now()),

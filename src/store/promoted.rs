@@ -3,7 +3,7 @@
 //! Owns that the cursor continues in the promoted stream, and how long duplicates are dropped. Must never move the
 //! cursor to another message.
 
-use super::{Cursor, Held, Store, StoreError, Wake, acts, nominations};
+use super::{Cursor, Held, Store, StoreError, Wake, acts, work_queue};
 use rolekeeper_domain::act::Act;
 
 impl Store {
@@ -40,7 +40,7 @@ impl Store {
         if moved.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
-        nominations::release_held(&mut tx).await?;
+        work_queue::release_held(&mut tx).await?;
         acts::keep(&mut tx, act, "accepted: a promoted mirror goes on").await?;
         wake.send(&mut tx).await?;
         tx.commit().await?;

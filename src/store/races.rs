@@ -316,7 +316,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Wake::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Wake::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
     }
@@ -90,7 +90,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         acts::keep(&mut tx, act, &format!("{} users dropped", users.len())).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Wake::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(users.len() as u64))
     }

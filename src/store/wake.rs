@@ -17,7 +17,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// A user was enqueued, or is due again.
-    Nominations,
+    WorkQueue,
     /// An operator set a stream's cursor.
     Streams,
     /// A role change was completed.
@@ -29,7 +29,7 @@ pub enum Wake {
 impl Wake {
     pub(super) fn channel(self) -> &'static str {
         match self {
-            Self::Nominations => "rolekeeper_nominations",
+            Self::WorkQueue => "rolekeeper_nominations",
             Self::Streams => "rolekeeper_streams",
             Self::RoleChanges => "rolekeeper_role_changes",
             Self::Rules => "rolekeeper_rules",

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::nominees::Touched;
+use super::affected_users::Touched;
 use super::numbers::Numbers;
 use crate::store::{Counted, StoreError, Tx, playlists};
 use rolekeeper_domain::rule::{Measure, Rules};

@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::affected_users::{AffectedUsers, Read, Touched, total_deltas};
 use super::lives::Lives;
-use super::nominees::{Nominees, Read, Touched, total_deltas};
 use super::numbers::Numbers;
 use super::{Done, Message, adds, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
 use crate::store::cursors::Move;
 use crate::store::{
-    DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, nominations, owner_totals, playlists,
+    DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{self, Event, Kind, Reject};
@@ -125,9 +125,9 @@ pub(super) async fn fold(
     lives.keep(tx).await?;
     let below_zero = below_zero(tx, &read).await?;
 
-    let mut nominees = Nominees::new(&read, rules);
+    let mut affected_users = AffectedUsers::new(&read, rules);
     for one in &touched {
-        nominees.compare(one);
+        affected_users.compare(one);
     }
     if rules.need_totals() {
         let deltas = total_deltas(&touched);
@@ -141,9 +141,9 @@ pub(super) async fn fold(
                 (user, total, delta)
             })
             .collect();
-        nominees.compare_totals(&totals, &touched);
+        affected_users.compare_totals(&totals, &touched);
     }
-    nominations::nominate(tx, &mut nominees.into_list()).await?;
+    work_queue::enqueue(tx, &mut affected_users.into_list()).await?;
     let dead: Vec<DeadLetter<'_>> = dead
         .iter()
         .map(|(message, reject)| dead_letter(message, reject))

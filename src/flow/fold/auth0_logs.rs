@@ -13,8 +13,8 @@ use super::{Done, Message, at, dead_letter};
 use crate::bus::AUTH0_LOGS;
 use crate::store::users::Known;
 use crate::store::{
-    DeadLetter, ForeignWrite, Nominate, OwnRecord, OwnWrite, StoreError, Tx, Urgency, assignments,
-    dead_letters, erasures, nominations, profile_writes, races, users,
+    DeadLetter, Enqueue, ForeignWrite, OwnRecord, OwnWrite, Priority, StoreError, Tx, assignments,
+    dead_letters, erasures, profile_writes, races, users, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{Reason, Reject};
@@ -116,7 +116,7 @@ pub(super) async fn fold(
     told.drop_echoes(tx).await?;
     // The queue first, in the order in which reconcile locks: so two transactions wait for each other in one direction
     // only.
-    nominations::nominate(tx, &mut told.entries(&known)).await?;
+    work_queue::enqueue(tx, &mut told.entries(&known)).await?;
     // After the queue: an attempt that reads these writes while it holds the queue row sees all the reasons for the
     // row.
     races::note(tx, &told.theirs).await?;
@@ -150,13 +150,13 @@ fn read(message: &Message) -> Result<LogRecord, Reject> {
     log_record::parse(message.payload())
 }
 
-fn entry(user: &str, urgency: Urgency) -> Nominate {
-    Nominate {
+fn entry(user: &str, priority: Priority) -> Enqueue {
+    Enqueue {
         user: user.to_owned(),
-        urgency,
-        observe: true,
+        priority,
+        force_fetch: true,
         cause: None,
-        restless: false,
+        flapping: false,
     }
 }
 
@@ -223,15 +223,15 @@ impl Told {
     }
 
     /// Users to enqueue; `known` is the local copy before the batch.
-    fn entries(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
-        let mut entries: BTreeMap<&String, Urgency> = BTreeMap::new();
+    fn entries(&self, known: &HashMap<String, Known>) -> Vec<Enqueue> {
+        let mut entries: BTreeMap<&String, Priority> = BTreeMap::new();
         for user in &self.drifted {
-            // Not with the urgency of a grant: the brake counts waiting grants.
-            entries.insert(user, Urgency::NewUser);
+            // Not with the priority of a grant: the brake counts waiting grants.
+            entries.insert(user, Priority::NewUser);
         }
         // Without a local copy there is no role of ours to revoke.
         for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
-            entries.entry(user).or_insert(Urgency::NewUser);
+            entries.entry(user).or_insert(Priority::NewUser);
         }
         // Without a copy nothing has to be updated, and a later response contains the change already.
         let behind = |known: &Known, at: OffsetDateTime| {
@@ -241,16 +241,16 @@ impl Told {
         };
         for (user, at) in &self.to_ask {
             if known.get(user).is_some_and(|known| behind(known, *at)) {
-                entries.entry(user).or_insert(Urgency::NewUser);
+                entries.entry(user).or_insert(Priority::NewUser);
             }
         }
         let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
         for user in self.noticed.iter().filter(unread) {
-            entries.entry(user).or_insert(Urgency::NewUser);
+            entries.entry(user).or_insert(Priority::NewUser);
         }
         entries
             .into_iter()
-            .map(|(user, urgency)| entry(user, urgency))
+            .map(|(user, priority)| entry(user, priority))
             .collect()
     }
 

@@ -6,6 +6,7 @@
 //! the fold until the operator accepts the loss.
 
 mod adds;
+mod affected_users;
 mod alone;
 mod app_events;
 mod auth0_logs;
@@ -14,7 +15,6 @@ mod filling;
 mod follow;
 mod lives;
 mod loss;
-mod nominees;
 mod numbers;
 mod other_tenant;
 mod progress;

@@ -6,7 +6,7 @@
 use tracing::warn;
 
 use super::Message;
-use super::nominees::Read;
+use super::affected_users::Read;
 use crate::store::{Held, StoreError, Tx, event_ids};
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::{self, Horizon, Slice};

@@ -18,7 +18,7 @@ use super::read::Read;
 use super::standing::Standing;
 use crate::auth0::{CallError, Profile, RateHeaders};
 use crate::flow::backoff::base_delay;
-use crate::store::nominations::Order;
+use crate::store::work_queue::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, leases, users};
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, plan};
@@ -96,7 +96,7 @@ impl Reconcile {
         else {
             return Ok(Begun::NoneDue);
         };
-        self.breaker().taken(claim.urgency);
+        self.breaker().taken(claim.priority);
         match self.settle_unseen(tx, &mut claim).await {
             Ok(None) => Ok(Begun::Settled),
             Ok(Some(leave)) => Ok(Begun::Claimed(Box::new(Taken {
@@ -136,10 +136,10 @@ impl Reconcile {
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(None);
         }
-        let (name, rest) = (standing.names.is_to_be_written(), standing.names.rest);
-        let rests = name && !claim.observe && standing.in_step() && rest.is_some();
-        claim.observe |= name && !rests;
-        let settled = !claim.observe && standing.in_step();
+        let (name, debounce) = (standing.names.is_to_be_written(), standing.names.debounce);
+        let debounced = name && !claim.force_fetch && standing.in_step() && debounce.is_some();
+        claim.force_fetch |= name && !debounced;
+        let settled = !claim.force_fetch && standing.in_step();
         if settled {
             for role in &standing.roles {
                 let (name, decision) = (&role.rule.role, &role.decision);
@@ -152,8 +152,8 @@ impl Reconcile {
                 )
                 .await?;
             }
-            match rest.filter(|_| rests) {
-                Some(rest) => leases::again(&mut tx, claim, rest, false, None).await?,
+            match debounce.filter(|_| debounced) {
+                Some(debounce) => leases::again(&mut tx, claim, debounce, false, None).await?,
                 None => leases::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
             }
         }
@@ -211,9 +211,9 @@ impl Reconcile {
             );
             return Ok(Decided::Nothing);
         };
-        if ours.restless {
+        if ours.flapping {
             // The next event is likely to undo a decision made now.
-            leases::rest(&mut tx, claim).await?;
+            leases::debounce(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);

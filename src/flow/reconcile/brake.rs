@@ -96,7 +96,7 @@ impl Reconcile {
         standing: &Standing<'_>,
     ) -> Result<bool, StoreError> {
         let plain = self.writes
-            && !claim.observe
+            && !claim.force_fetch
             && standing.open.is_empty()
             && standing.restores.is_empty()
             && standing.gone_at.is_none();

@@ -68,7 +68,7 @@ pub(super) struct Breaker {
     /// Users requeued at the last close: a new failure of theirs is their own.
     woken: HashSet<String>,
     accepted: Option<(String, Instant)>,
-    /// The urgency of the user taken last.
+    /// The priority of the user taken last.
     taken: i16,
 }
 
@@ -78,12 +78,12 @@ impl Breaker {
         self.open.as_ref().map(|open| open.until)
     }
 
-    /// Notes that a user of this urgency was taken.
-    pub(super) fn taken(&mut self, urgency: i16) {
-        self.taken = urgency;
+    /// Notes that a user of this priority was taken.
+    pub(super) fn taken(&mut self, priority: i16) {
+        self.taken = priority;
     }
 
-    /// The urgency with which the next probe begins: the one after the urgency of the last probe.
+    /// The priority with which the next probe begins: the one after the priority of the last probe.
     pub(super) fn next_probe(&self) -> i16 {
         self.taken + 1
     }

@@ -331,14 +331,14 @@ impl Reconcile {
 
     /// Wakes the queue on notifications. The first wake covers users that were queued before the worker listened.
     async fn hear(&self) -> Result<(), StoreError> {
-        let mut waker = self.store.listen(Wake::Nominations).await?;
+        let mut waker = self.store.listen(Wake::WorkQueue).await?;
         loop {
             self.wake.notify_one();
             waker.heard().await?;
         }
     }
 
-    /// Claims users as permission and urgency allow. `ending` ends it between two users, never during a claim.
+    /// Claims users as permission and priority allow. `ending` ends it between two users, never during a claim.
     async fn dispatch(
         self: &Arc<Self>,
         attempts: &mut JoinSet<()>,

@@ -11,7 +11,7 @@ use super::Reconcile;
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
 use crate::store::display_names::Kept;
-use crate::store::{Claim, Nominate, StoreError, Tx, Urgency, display_names, leases, nominations};
+use crate::store::{Claim, Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
 use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
 
 /// A name to write.
@@ -83,13 +83,13 @@ impl Reconcile {
         if !names.is_left_out() {
             return Ok(());
         }
-        let mut later = [Nominate {
+        let mut later = [Enqueue {
             user: claim.user.as_str().to_owned(),
-            urgency: Urgency::DisplayName,
-            observe: false,
+            priority: Priority::DisplayName,
+            force_fetch: false,
             cause: None,
-            restless: false,
+            flapping: false,
         }];
-        nominations::nominate(tx, &mut later).await
+        work_queue::enqueue(tx, &mut later).await
     }
 }

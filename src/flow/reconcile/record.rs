@@ -11,8 +11,8 @@ use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::store::{
-    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, leases, nominations,
-    role_changes,
+    Claim, Enqueue, Priority, RaceOutcome, Seen, StoreError, assignments, display_names, leases,
+    role_changes, work_queue,
 };
 use rolekeeper_domain::patch::Patch;
 
@@ -53,14 +53,14 @@ impl Reconcile {
         }
         if ours.is_none() {
             // The write was done, but another attempt started meanwhile: an attempt after our write is needed.
-            let mut again = [Nominate {
+            let mut again = [Enqueue {
                 user: user.to_owned(),
-                urgency: Urgency::Revoke,
-                observe: true,
+                priority: Priority::Revoke,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             }];
-            nominations::nominate(&mut tx, &mut again).await?;
+            work_queue::enqueue(&mut tx, &mut again).await?;
             tx.commit().await?;
             warn!(
                 user.id = user,

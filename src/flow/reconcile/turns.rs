@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::permit::Permit;
 use super::{POLL_INTERVAL, Reconcile};
 use crate::store::StoreError;
-use crate::store::nominations::Order;
+use crate::store::work_queue::Order;
 
 /// Interval at which changes of counters are summed.
 const SUM_EVERY: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ impl Reconcile {
         }
     }
 
-    /// The order in which the attempt with this number claims. Probes cycle through the urgencies, whatever the result
+    /// The order in which the attempt with this number claims. Probes cycle through the priorities, whatever the result
     /// of the last one was.
     pub(super) fn order(&self, number: u64, probing: bool) -> Order {
         if probing {

@@ -17,7 +17,7 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::forgotten::{self, Forgotten};
-use super::patience::Patience;
+use super::retry_loop::RetryLoop;
 use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
 use crate::metrics::Metrics;
 use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
@@ -87,13 +87,13 @@ impl Announce {
     /// # Errors
     /// Postgres failed.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let mut patience = Patience::new("announcing role changes");
+        let mut retry = RetryLoop::new("announcing role changes");
         let announce = async {
             while !stop.is_cancelled() {
-                match self.follow(&mut patience).await {
+                match self.follow(&mut retry).await {
                     Ok(()) => {}
                     Err(Broken::Store(why)) => return Err(why),
-                    Err(why) => patience.wait(&why, stop).await,
+                    Err(why) => retry.wait(&why, stop).await,
                 }
             }
             Ok(())
@@ -107,14 +107,14 @@ impl Announce {
     }
 
     /// Announces completed changes from the end of the stream on, until that end is not at its expected place.
-    async fn follow(&self, patience: &mut Patience) -> Result<(), Broken> {
+    async fn follow(&self, retry: &mut RetryLoop) -> Result<(), Broken> {
         let (created_ns, mut last) = self.find_end().await?;
         loop {
             // Read after the end is known: a message that another worker stores from now on moves the end, and this
             // worker is refused.
             let rows = self.store.unannounced(ROWS).await?;
             if rows.is_empty() {
-                patience.succeeded();
+                retry.succeeded();
                 self.idle().await;
             }
             for row in rows {
@@ -124,7 +124,7 @@ impl Announce {
                     // memory may be announced already.
                     Appended::Repeat => return Ok(()),
                 }
-                patience.succeeded();
+                retry.succeeded();
             }
         }
     }

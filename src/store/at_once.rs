@@ -5,9 +5,9 @@
 
 use super::cursors::Move;
 use super::tx::DEADLINE;
-use super::{Held, StoreError, Tx};
+use super::{LockGuard, StoreError, Tx};
 
-impl Held {
+impl LockGuard {
     /// Moves the cursor and adds plays to playlists in one round trip: the statement is its own transaction. Returns
     /// false and changes nothing if the cursor must not move (see [`super::cursors::advance`]), if a playlist does not
     /// exist yet, or if the count of a playlist with an owner would cross one of the `lines` (thresholds, ascending).

@@ -29,13 +29,13 @@ pub enum Lock {
 /// A held lock. It lasts as long as the session; dropping the session releases it. Work on this session is done by the
 /// active worker, or fails.
 #[derive(Debug)]
-pub struct Held {
+pub struct LockGuard {
     pub(super) session: Session,
 }
 
 impl Store {
     /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.
-    pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
+    pub async fn try_lock(&self, lock: Lock) -> Result<Option<LockGuard>, StoreError> {
         let waiting = self.waiting().remove(&lock);
         let mut session = match waiting {
             Some(session) => session,
@@ -55,7 +55,7 @@ impl Store {
             number
         );
         if taken.fetch_one(&mut session.once(LOCK_DEADLINE)).await? {
-            return Ok(Some(Held { session }));
+            return Ok(Some(LockGuard { session }));
         }
         self.waiting().insert(lock, session);
         Ok(None)
@@ -66,7 +66,7 @@ impl Store {
     }
 }
 
-impl Held {
+impl LockGuard {
     /// Begins a transaction that only the active worker can commit.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
         self.session.begin().await

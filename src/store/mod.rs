@@ -91,7 +91,7 @@ pub use held_by::HeldBy;
 pub use in_clear::InClear;
 pub use leases::Claim;
 pub use limits::SetLimit;
-pub use lock::{CHECK_EVERY, Held, Lock};
+pub use lock::{CHECK_EVERY, Lock, LockGuard};
 pub use out_of_step::Compare;
 pub use parked::Parked;
 pub use pause::{Paused, Resumed};

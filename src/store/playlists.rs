@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
-use super::{Held, StoreError, Tx};
+use super::{LockGuard, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
 
@@ -194,8 +194,8 @@ pub fn is_number_taken(why: &StoreError) -> bool {
 }
 
 /// Moves the sequence of keys behind the largest one in use.
-pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn mend_numbers(lock: &mut LockGuard) -> Result<i64, StoreError> {
+    let mut tx = lock.begin().await?;
     let largest = sqlx::query_scalar!(r#"SELECT mend_playlist_numbers() AS "largest!""#);
     let largest = largest.fetch_one(&mut tx).await?;
     tx.commit().await?;

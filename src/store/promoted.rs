@@ -3,7 +3,7 @@
 //! Owns that the cursor continues in the promoted stream, and how long duplicates are dropped. Must never move the
 //! cursor to another message.
 
-use super::{Cursor, Held, Store, StoreError, Wake, acts, work_queue};
+use super::{Cursor, LockGuard, Store, StoreError, Wake, acts, work_queue};
 use rolekeeper_domain::act::Act;
 
 impl Store {
@@ -49,8 +49,8 @@ impl Store {
 }
 
 /// One duplicate window has passed: the stream itself drops duplicates from now on.
-pub async fn repeats_are_over(held: &mut Held, stream: &str) -> Result<(), StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn repeats_are_over(lock: &mut LockGuard, stream: &str) -> Result<(), StoreError> {
+    let mut tx = lock.begin().await?;
     sqlx::query!(
         "UPDATE stream_cursors SET repeats_until_ns = 0 WHERE stream = $1",
         stream

@@ -13,7 +13,7 @@ use super::{Done, Message, adds, dead_letter, repeats};
 use crate::bus::APP_EVENTS;
 use crate::store::cursors::Move;
 use crate::store::{
-    DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
+    DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{self, Event, Kind, Reject};
@@ -70,7 +70,7 @@ impl Batch {
 /// Folds a small batch of plays alone together with the cursor, in one round trip to Postgres. Returns nothing when the
 /// batch is of another kind, or when Postgres took none of it: the batch then takes the long way.
 pub(super) async fn fold_at_once(
-    held: &mut Held,
+    lock: &mut LockGuard,
     to: &Move<'_>,
     batch: &Batch,
     rules: &Rules,
@@ -82,7 +82,7 @@ pub(super) async fn fold_at_once(
     }
     let (playlists, deltas): (Vec<&str>, Vec<i64>) = tally::tally(&read.events).adds.into_iter().unzip();
     let lines = rules.lines(Measure::BestPlaylist);
-    let counted = held.count_at_once(to, &playlists, &deltas, &lines).await?;
+    let counted = lock.count_at_once(to, &playlists, &deltas, &lines).await?;
     Ok(counted.then(|| Done {
         messages: batch.len() as u64,
         ..Done::default()

@@ -10,22 +10,22 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::filling::{Batch, Content, Last};
+use super::leadership::{Leadership, LeadershipError};
 use super::numbers::Numbers;
 use super::progress::Progress;
-use super::term::{Term, TermError};
 use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
 use crate::store::cursors::{self, Move};
-use crate::store::{Cursor, Fault, Held, StoreError, playlists};
+use crate::store::{Cursor, Fault, LockGuard, StoreError, playlists};
 
 /// The state with which a leadership writes.
 pub(super) struct Hand<'t> {
-    pub(super) held: &'t mut Held,
+    pub(super) lock: &'t mut LockGuard,
     pub(super) cursor: &'t mut Cursor,
     pub(super) numbers: &'t mut Numbers,
     pub(super) progress: &'t mut Progress,
 }
 
-impl Term<'_> {
+impl Leadership<'_> {
     /// Commits a batch, and runs `meanwhile` until that is done. A failure caused by the batch makes the next batch
     /// smaller.
     pub(super) async fn write(
@@ -33,15 +33,15 @@ impl Term<'_> {
         hand: &mut Hand<'_>,
         batch: Batch,
         meanwhile: impl Future<Output = ()>,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), LeadershipError> {
         let (before, count, last) = (hand.cursor.last_seq, batch.len(), batch.last);
         let started = Instant::now();
-        let commit = self.commit(hand.held, hand.cursor, hand.numbers, batch);
+        let commit = self.commit(hand.lock, hand.cursor, hand.numbers, batch);
         let commit = tokio::time::timeout(COMMIT_TIMEOUT, commit);
         let committed = tokio::select! {
             biased;
-            committed = commit => committed.unwrap_or(Err(TermError::CommitTimeout)),
-            () = meanwhile => Err(TermError::CommitTimeout),
+            committed = commit => committed.unwrap_or(Err(LeadershipError::CommitTimeout)),
+            () = meanwhile => Err(LeadershipError::CommitTimeout),
         };
         let why = match committed {
             Ok(done) => {
@@ -53,19 +53,19 @@ impl Term<'_> {
             }
             Err(why) => why,
         };
-        if let TermError::Store(fault) = &why
+        if let LeadershipError::Store(fault) = &why
             && playlists::is_number_taken(fault)
         {
             // No message caused this failure.
-            let largest = playlists::mend_numbers(hand.held).await?;
+            let largest = playlists::mend_numbers(hand.lock).await?;
             warn!(
                 "the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}"
             );
             return Err(why);
         }
         let fault = match &why {
-            TermError::CommitTimeout => Some(Fault::TimedOut(why.to_string())),
-            TermError::Store(why) => why.fault(),
+            LeadershipError::CommitTimeout => Some(Fault::TimedOut(why.to_string())),
+            LeadershipError::Store(why) => why.fault(),
             _ => None,
         };
         let Some(fault) = fault else { return Err(why) };
@@ -73,7 +73,7 @@ impl Term<'_> {
             .batch_failed(before, count, last.seq.cast_signed(), fault.clone());
         match (why, fault) {
             // Halving finds the refused message after a few batches.
-            (TermError::Store(why), Fault::Refused(_)) => Err(TermError::Smaller(why)),
+            (LeadershipError::Store(why), Fault::Refused(_)) => Err(LeadershipError::Smaller(why)),
             (why, _) => Err(why),
         }
     }
@@ -81,11 +81,11 @@ impl Term<'_> {
     /// Commits a batch: the cursor first, then the facts that it explains.
     async fn commit(
         &self,
-        held: &mut Held,
+        lock: &mut LockGuard,
         cursor: &mut Cursor,
         numbers: &mut Numbers,
         batch: Batch,
-    ) -> Result<Done, TermError> {
+    ) -> Result<Done, LeadershipError> {
         let stream = self.fold.source.stream();
         let Batch {
             content,
@@ -104,20 +104,20 @@ impl Term<'_> {
         };
         if horizon.is_none()
             && let Content::AppEvents(batch) = &content
-            && let Some(done) = app_events::fold_at_once(held, &to, batch, &self.rules).await?
+            && let Some(done) = app_events::fold_at_once(lock, &to, batch, &self.rules).await?
         {
             (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
             return Ok(done);
         }
         let slices = match (&content, horizon) {
             (Content::AppEvents(batch), Some(horizon)) => {
-                Some(repeats::prepare(held, horizon, &batch.read).await?)
+                Some(repeats::prepare(lock, horizon, &batch.read).await?)
             }
             _ => None,
         };
-        let mut tx = held.begin().await?;
+        let mut tx = lock.begin().await?;
         if !cursors::advance(&mut tx, &to).await? {
-            return Err(TermError::Refused);
+            return Err(LeadershipError::Refused);
         }
         let key = self.fold.store.erasure_key();
         let done = match content {

@@ -11,22 +11,22 @@ use tracing::{error, info, warn};
 
 use super::STOPPED_POLL;
 use super::follow::{self, Jump, Lost};
-use super::term::{Term, TermEnd, TermError};
+use super::leadership::{Leadership, LeadershipEnd, LeadershipError};
 use crate::bus::{ReadError, StreamState, Which};
-use crate::store::{Cursor, Held, Loss, StoreError, Wake, cursors};
+use crate::store::{Cursor, LockGuard, Loss, StoreError, Wake, cursors};
 
 /// Checks that must agree before a loss is recorded.
 const CONFIRMATIONS: u32 = 3;
 /// Time between two of them.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 
-impl Term<'_> {
+impl Leadership<'_> {
     /// Judges by the cursor's own message, and by the stream's state, whether this is the stream that was folded.
     pub(super) async fn judge(
         &self,
         cursor: &Cursor,
         state: &StreamState,
-    ) -> Result<Option<Lost>, TermError> {
+    ) -> Result<Option<Lost>, LeadershipError> {
         if let Err(lost) = follow::judge(cursor, state) {
             return Ok(Some(lost));
         }
@@ -44,7 +44,7 @@ impl Term<'_> {
     }
 
     /// Judges the messages behind the cursor too.
-    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<Lost>, TermError> {
+    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<Lost>, LeadershipError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
         if let Some(lost) = self.judge(cursor, &state).await? {
@@ -63,10 +63,10 @@ impl Term<'_> {
     /// finds no loss.
     pub(super) async fn lose(
         &self,
-        held: &mut Held,
+        lock: &mut LockGuard,
         cursor: &Cursor,
         stop: &CancellationToken,
-    ) -> Result<TermEnd, TermError> {
+    ) -> Result<LeadershipEnd, LeadershipError> {
         let (stream, stage) = (self.fold.source.stream(), self.fold.source.stage());
         let mut seen = None;
         let mut agree = 0;
@@ -84,12 +84,12 @@ impl Term<'_> {
             agree = if seen == Some(kind) { agree + 1 } else { 1 };
             seen = Some(kind);
             if agree == CONFIRMATIONS {
-                let mut tx = held.begin().await?;
+                let mut tx = lock.begin().await?;
                 if !cursors::report_loss(&mut tx, stream, cursor, kind, &detail).await? {
-                    return Err(TermError::Refused);
+                    return Err(LeadershipError::Refused);
                 }
                 tx.commit().await.map_err(StoreError::from)?;
-                return Ok(TermEnd::Stopped);
+                return Ok(LeadershipEnd::Stopped);
             }
             let suspicion = format!("{stream} looks {}: {detail}", kind.as_str());
             warn!(
@@ -100,13 +100,13 @@ impl Term<'_> {
             self.fold
                 .readiness
                 .not_ready(stage, format!("{suspicion}; checking again"));
-            held.check().await?;
+            lock.check().await?;
             if stop
                 .run_until_cancelled(tokio::time::sleep(CONFIRM_INTERVAL))
                 .await
                 .is_none()
             {
-                return Ok(TermEnd::Stopping);
+                return Ok(LeadershipEnd::Stopping);
             }
         }
     }
@@ -115,9 +115,9 @@ impl Term<'_> {
     pub(super) async fn stopped(
         &self,
         loss: &Loss,
-        held: &mut Held,
+        lock: &mut LockGuard,
         stop: &CancellationToken,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), LeadershipError> {
         let stream = self.fold.source.stream();
         let what = format!("{stream} {}: {}", loss.kind, loss.detail);
         error!(
@@ -132,7 +132,7 @@ impl Term<'_> {
         let hint = Notify::new();
         let mut hear = Box::pin(self.hear(&hint));
         while self.fold.store.open_loss(stream).await?.is_some() {
-            held.check().await?;
+            lock.check().await?;
             tokio::select! {
                 () = stop.cancelled() => break,
                 never = &mut hear => match never {},

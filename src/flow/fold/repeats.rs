@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::Message;
 use super::affected_users::Read;
-use crate::store::{Held, StoreError, Tx, event_ids};
+use crate::store::{LockGuard, StoreError, Tx, event_ids};
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::{self, Horizon, Slice};
 
@@ -23,7 +23,7 @@ enum Verdict {
 /// that are searched for the batch's ids. It uses transactions of its own: the batch's transaction must not wait for
 /// readers of old ids.
 pub(super) async fn prepare(
-    held: &mut Held,
+    lock: &mut LockGuard,
     horizon: Horizon,
     read: &Read,
 ) -> Result<Vec<Slice>, StoreError> {
@@ -31,11 +31,11 @@ pub(super) async fn prepare(
         return Ok(Vec::new());
     };
     let (oldest, newest) = (second(*oldest), second(*newest));
-    let mut slices = event_ids::slices(held).await?;
+    let mut slices = event_ids::slices(lock).await?;
     if let Some(slice) = horizon.missing(&slices, newest) {
-        event_ids::make(held, &slice).await?;
+        event_ids::make(lock, &slice).await?;
         for old in slices.iter().filter(|slice| horizon.is_over(slice, oldest)) {
-            if let Err(why) = event_ids::drop_slice(held, old).await {
+            if let Err(why) = event_ids::drop_slice(lock, old).await {
                 warn!("old event ids were not removed, retrying with the next partition: {why}");
                 break;
             }

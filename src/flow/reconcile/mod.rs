@@ -8,10 +8,9 @@ mod attempt;
 mod audit;
 mod binding;
 mod brake;
-mod breaker;
+mod circuit_breaker;
 mod confirm;
 mod gaps;
-mod give_back;
 mod gone;
 mod hidden;
 mod history;
@@ -22,10 +21,11 @@ mod permit;
 mod race;
 mod read;
 mod record;
+mod requeue;
 mod restore;
+mod rules_change;
 mod slow;
 mod standing;
-mod terms;
 mod turns;
 mod write;
 
@@ -43,7 +43,7 @@ use tracing::{Instrument as _, info, info_span, warn};
 use super::accept::Accept;
 use super::announce::Announce;
 use super::limits::LimitsInForce;
-use super::patience::Patience;
+use super::retry_loop::RetryLoop;
 use super::silence::Silence;
 use super::sweep::Sweep;
 use super::walk::Walk;
@@ -52,9 +52,9 @@ use crate::bus::Bus;
 use crate::config::RestoreConfig;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{CHECK_EVERY, Held, Lock, Store, StoreError, Wake};
+use crate::store::{CHECK_EVERY, Lock, LockGuard, Store, StoreError, Wake};
 use attempt::{AttemptError, Begun};
-use breaker::Breaker;
+use circuit_breaker::CircuitBreaker;
 use confirm::Confirm;
 use gaps::GapFiller;
 use permit::Gate;
@@ -98,7 +98,7 @@ pub struct Reconcile {
     /// Reads a second that the plan allows.
     plan_reads_per_s: f64,
     gate: Arc<Gate>,
-    breaker: Arc<Mutex<Breaker>>,
+    breaker: Arc<Mutex<CircuitBreaker>>,
     passing: Arc<leave::Passing>,
     in_vain: Arc<Mutex<slow::InVain>>,
     sweep: Sweep,
@@ -230,12 +230,12 @@ impl Reconcile {
     /// # Errors
     /// None: every failure is retried.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
-        let mut patience = Patience::new(STAGE);
+        let mut retry = RetryLoop::new(STAGE);
         self.readiness.not_ready(STAGE, "starting");
         while !stop.is_cancelled() {
             let now = self.under_new_rules();
             let changed = (&mut self.changed, &mut self.limits);
-            let ended = now.term(&mut patience, changed, &stop).await;
+            let ended = now.lead(&mut retry, changed, &stop).await;
             self.metrics.reconcile_active.set(0);
             match ended {
                 Ok(pause) => {
@@ -243,7 +243,7 @@ impl Reconcile {
                 }
                 Err(why) => {
                     self.readiness.not_ready(STAGE, why.shown());
-                    patience.wait(&why, &stop).await;
+                    retry.wait(&why, &stop).await;
                 }
             }
         }
@@ -251,9 +251,9 @@ impl Reconcile {
     }
 
     /// One leadership: the period as holder of the lock. Returns how long to wait before the next.
-    async fn term(
+    async fn lead(
         self: &Arc<Self>,
-        patience: &mut Patience,
+        retry: &mut RetryLoop,
         (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
@@ -264,12 +264,12 @@ impl Reconcile {
             return Ok(Duration::ZERO);
         }
         let bound = self.store.check_tenant(&self.reader.tenant()).await?;
-        let Some(mut held) = self.store.try_lock(Lock::Reconcile).await? else {
-            patience.succeeded();
+        let Some(mut lock) = self.store.try_lock(Lock::Reconcile).await? else {
+            retry.succeeded();
             self.readiness.ready(STAGE, "standby");
             return Ok(STANDBY_POLL);
         };
-        patience.succeeded();
+        retry.succeeded();
         self.readiness.ready(STAGE, "active");
         self.metrics.reconcile_active.set(1);
         info!(writes = self.writes, "reconciling");
@@ -285,7 +285,7 @@ impl Reconcile {
             () = stop.cancelled() => Ok(()),
             _ = rules.changed() => Ok(()),
             _ = limits.changed() => Ok(()),
-            kept = self.keep(&mut held) => kept,
+            kept = self.keep(&mut lock) => kept,
             heard = self.hear() => heard,
             ended = &mut dispatch => {
                 all_dispatched = true;
@@ -312,11 +312,11 @@ impl Reconcile {
     }
 
     /// Shows Postgres, and readiness, that the worker is alive; ends when the lock is lost.
-    async fn keep(&self, held: &mut Held) -> Result<(), StoreError> {
+    async fn keep(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
         let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
         loop {
             every.tick().await;
-            held.check().await?;
+            lock.check().await?;
             self.readiness.alive(STAGE);
         }
     }
@@ -347,13 +347,13 @@ impl Reconcile {
         let slots = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         for number in 0.. {
             let turn = ending.run_until_cancelled(self.turn(&slots)).await;
-            let Some(Some((slot, probing, mut permit))) = turn else {
+            let Some(Some((slot, half_open, mut permit))) = turn else {
                 return Ok(());
             };
             while attempts.try_join_next().is_some() {}
             let until_record_attempt = self.gate.until_record_attempt();
             match self
-                .begin(until_record_attempt.is_zero(), self.order(number, probing))
+                .begin(until_record_attempt.is_zero(), self.order(number, half_open))
                 .await?
             {
                 Begun::Settled => {}
@@ -379,11 +379,12 @@ impl Reconcile {
                         // rolled back.
                         let ended = AssertUnwindSafe(this.attempt(&mut taken, &mut permit)).catch_unwind();
                         let ended = ended.await.unwrap_or(Err(AttemptError::Panicked));
-                        this.give_back(&taken.claim, began, permit.last(), ended).await;
+                        this.finish_attempt(&taken.claim, began, permit.last(), ended)
+                            .await;
                         drop(slot);
                     };
                     attempts.spawn(attempt.instrument(span));
-                    if probing {
+                    if half_open {
                         // One probe at a time while credentials are in doubt.
                         while attempts.join_next().await.is_some() {}
                     }

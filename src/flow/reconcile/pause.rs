@@ -40,7 +40,7 @@ impl Reconcile {
 
     /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.
     pub(super) fn stand(&self, how: &'static str) {
-        if self.breaker().until().is_none() && !self.is_too_slow() {
+        if self.breaker().open_until().is_none() && !self.is_too_slow() {
             self.readiness.ready(STAGE, how);
         }
     }

@@ -27,8 +27,8 @@ impl Reconcile {
 
     /// The order in which the attempt with this number claims. Probes cycle through the priorities, whatever the result
     /// of the last one was.
-    pub(super) fn order(&self, number: u64, probing: bool) -> Order {
-        if probing {
+    pub(super) fn order(&self, number: u64, half_open: bool) -> Order {
+        if half_open {
             Order::Probe(self.breaker().next_probe())
         } else {
             Order::of(number)
@@ -39,10 +39,10 @@ impl Reconcile {
     /// whether the next attempt is a probe.
     pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-        let probing = self.paused().await;
+        let half_open = self.wait_for_half_open().await;
         let permit = self.gate.acquire().await;
         self.limits.fresh().await?;
-        Some((slot, probing, permit))
+        Some((slot, half_open, permit))
     }
 
     /// Waits until a user may be due; users that records alone queued may be due after `until_record_attempt`. Returns
@@ -75,8 +75,8 @@ impl Reconcile {
     }
 
     /// Waits until the circuit breaker allows a probe. Returns whether the next attempt is a probe.
-    async fn paused(&self) -> bool {
-        let Some(until) = self.breaker().until() else {
+    async fn wait_for_half_open(&self) -> bool {
+        let Some(until) = self.breaker().open_until() else {
             return false;
         };
         tokio::time::sleep_until(until).await;

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::Reconcile;
 use super::attempt::AttemptError;
-use super::breaker::{Breaker, Closing, STOPPED, Stop};
+use super::circuit_breaker::{CircuitBreaker, Closing, STOPPED, Stop};
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders, Reply};
 use crate::flow::backoff::base_delay;
 use crate::store::leases::Failed;
@@ -34,14 +34,14 @@ struct Failure<'a> {
 }
 
 impl Reconcile {
-    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    pub(super) fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends an attempt: closes the breaker after a success, requeues the user after a failure. `last` is the last call
     /// that was made, and whether Auth0 did what it asked. Only that call counts: an accepted read says nothing about
     /// the write that was refused after it.
-    pub(super) async fn give_back(
+    pub(super) async fn finish_attempt(
         &self,
         claim: &Claim,
         began: Instant,
@@ -81,7 +81,7 @@ impl Reconcile {
                     error: &error,
                     rate: &rate,
                 };
-                self.put_back(&failure).await
+                self.handle_failure(&failure).await
             }
         };
         if let Err(why) = written {
@@ -89,7 +89,7 @@ impl Reconcile {
         }
     }
 
-    async fn put_back(&self, failure: &Failure<'_>) -> Result<(), StoreError> {
+    async fn handle_failure(&self, failure: &Failure<'_>) -> Result<(), StoreError> {
         let Failure {
             claim, began, error, ..
         } = *failure;
@@ -113,7 +113,7 @@ impl Reconcile {
             rand::random(),
             self.floor(failure),
         );
-        self.put(failure, next).await
+        self.requeue(failure, next).await
     }
 
     /// The minimum delay of the user's next attempt.
@@ -127,7 +127,7 @@ impl Reconcile {
         }
     }
 
-    async fn put(&self, failure: &Failure<'_>, next: Next) -> Result<(), StoreError> {
+    async fn requeue(&self, failure: &Failure<'_>, next: Next) -> Result<(), StoreError> {
         let Failure { claim, error, .. } = *failure;
         let (why, code) = (error.to_string(), error.code());
         let failed = Failed {
@@ -157,7 +157,7 @@ impl Reconcile {
                 };
                 let wait = probe_after + OTHERS_FIRST;
                 leases::failed(&mut tx, claim, wait, stopped, false).await?;
-                self.hold(failure, &reason, probe_after);
+                self.trip(failure, &reason, probe_after);
             }
         }
         tx.commit().await?;
@@ -172,7 +172,7 @@ impl Reconcile {
         let (user, code) = (claim.user.as_str(), error.code()?);
         let users = {
             let mut breaker = self.breaker();
-            if breaker.until().is_some() {
+            if breaker.open_until().is_some() {
                 return Some(error.to_string());
             }
             breaker.refused(user, kind, &code)
@@ -235,7 +235,7 @@ impl Reconcile {
     }
 
     /// Opens the circuit breaker; logs an error only the first time.
-    fn hold(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
+    fn trip(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
         let Failure {
             claim,
             began,
@@ -257,7 +257,7 @@ impl Reconcile {
         };
         let opened = self
             .breaker()
-            .hold(claim.user.as_str(), began, &stop, probe_after);
+            .trip(claim.user.as_str(), began, &stop, probe_after);
         if opened {
             self.metrics.breaker_opened.inc();
             error!(
@@ -285,7 +285,7 @@ impl Reconcile {
                 return;
             }
         };
-        if self.breaker().until().is_none() {
+        if self.breaker().open_until().is_none() {
             return;
         }
         info!(

@@ -1,9 +1,9 @@
 //! Tables `stream_cursors` and `stream_losses`: how far each stream is folded, and its losses.
 //!
 //! Owns the state of a stream, and the conditions for a move of its cursor. Must never move the cursor of a fold except
-//! by the compare-and-swap of [`super::at_once`].
+//! by the compare-and-swap of [`super::fast_path`].
 
-use super::{DeadLetter, Store, StoreError, Tx, acts, at_once, dead_letters};
+use super::{DeadLetter, Store, StoreError, Tx, acts, dead_letters, fast_path};
 use rolekeeper_domain::act::Act;
 
 /// The cursor of a stream.
@@ -243,5 +243,5 @@ pub struct Move<'m> {
 /// # Errors
 /// Postgres does not respond.
 pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError> {
-    at_once::move_and_count(tx, to, &[], &[], &[]).await
+    fast_path::move_and_count(tx, to, &[], &[], &[]).await
 }

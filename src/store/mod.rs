@@ -6,7 +6,6 @@
 mod acts;
 mod announced_end;
 pub mod assignments;
-mod at_once;
 pub mod brakes;
 pub mod confirmations;
 mod counters;
@@ -18,6 +17,7 @@ pub mod display_names;
 pub mod dossier;
 pub mod erasures;
 pub mod event_ids;
+mod fast_path;
 mod fault;
 mod featured_playlists;
 pub mod fold_starts;

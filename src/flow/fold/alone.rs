@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::commit::Hand;
-use super::filling::{Batch, Last};
 use super::leadership::{Leadership, LeadershipError};
+use super::prefetch::{Batch, Position};
 use super::{CHECK_EVERY, Done};
 use crate::bus::{Stored, Which};
 use crate::store::cursors::{self, Move};
@@ -207,7 +207,7 @@ impl Leadership<'_> {
             rejected: vec![reason],
             ..Done::default()
         };
-        let last = Last {
+        let last = Position {
             seq: stored.seq,
             stored_ns: stored.stored_ns,
             pending: 0,

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::filling::{Batch, Content, Last};
+use super::key_cache::KeyCache;
 use super::leadership::{Leadership, LeadershipError};
-use super::numbers::Numbers;
+use super::prefetch::{Batch, Content, Position};
 use super::progress::Progress;
-use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
+use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, dedup};
 use crate::store::cursors::{self, Move};
 use crate::store::{Cursor, Fault, LockGuard, StoreError, playlists};
 
@@ -21,7 +21,7 @@ use crate::store::{Cursor, Fault, LockGuard, StoreError, playlists};
 pub(super) struct Hand<'t> {
     pub(super) lock: &'t mut LockGuard,
     pub(super) cursor: &'t mut Cursor,
-    pub(super) numbers: &'t mut Numbers,
+    pub(super) key_cache: &'t mut KeyCache,
     pub(super) progress: &'t mut Progress,
 }
 
@@ -36,7 +36,7 @@ impl Leadership<'_> {
     ) -> Result<(), LeadershipError> {
         let (before, count, last) = (hand.cursor.last_seq, batch.len(), batch.last);
         let started = Instant::now();
-        let commit = self.commit(hand.lock, hand.cursor, hand.numbers, batch);
+        let commit = self.commit(hand.lock, hand.cursor, hand.key_cache, batch);
         let commit = tokio::time::timeout(COMMIT_TIMEOUT, commit);
         let committed = tokio::select! {
             biased;
@@ -54,10 +54,10 @@ impl Leadership<'_> {
             Err(why) => why,
         };
         if let LeadershipError::Store(fault) = &why
-            && playlists::is_number_taken(fault)
+            && playlists::is_key_taken(fault)
         {
             // No message caused this failure.
-            let largest = playlists::mend_numbers(hand.lock).await?;
+            let largest = playlists::repair_keys(hand.lock).await?;
             warn!(
                 "the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}"
             );
@@ -83,7 +83,7 @@ impl Leadership<'_> {
         &self,
         lock: &mut LockGuard,
         cursor: &mut Cursor,
-        numbers: &mut Numbers,
+        key_cache: &mut KeyCache,
         batch: Batch,
     ) -> Result<Done, LeadershipError> {
         let stream = self.fold.source.stream();
@@ -104,14 +104,14 @@ impl Leadership<'_> {
         };
         if horizon.is_none()
             && let Content::AppEvents(batch) = &content
-            && let Some(done) = app_events::fold_at_once(lock, &to, batch, &self.rules).await?
+            && let Some(done) = app_events::fold_on_fast_path(lock, &to, batch, &self.rules).await?
         {
             (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
             return Ok(done);
         }
         let slices = match (&content, horizon) {
             (Content::AppEvents(batch), Some(horizon)) => {
-                Some(repeats::prepare(lock, horizon, &batch.read).await?)
+                Some(dedup::prepare(lock, horizon, &batch.read).await?)
             }
             _ => None,
         };
@@ -122,7 +122,7 @@ impl Leadership<'_> {
         let key = self.fold.store.erasure_key();
         let done = match content {
             Content::AppEvents(batch) => {
-                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
+                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), key_cache).await?
             }
             Content::Auth0Logs(messages) => {
                 let own = auth0_logs::Own {
@@ -155,7 +155,7 @@ impl Leadership<'_> {
         );
     }
 
-    pub(super) fn count(&self, done: &Done, last: &Last, took: Duration) {
+    pub(super) fn count(&self, done: &Done, last: &Position, took: Duration) {
         let (stream, metrics) = (self.fold.source.stream(), &self.fold.metrics);
         metrics.folded.with_label_values(&[stream]).inc_by(done.messages);
         metrics

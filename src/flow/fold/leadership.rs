@@ -14,10 +14,10 @@ use tracing::{debug, info, warn};
 
 use super::alone::Settled;
 use super::commit::Hand;
-use super::filling::{Ended, Filling};
-use super::follow::Jump;
-use super::numbers::Numbers;
+use super::key_cache::KeyCache;
+use super::prefetch::{Prefetch, StopReason};
 use super::progress::Progress;
+use super::sequence_check::Gap;
 use super::watch::{POLL_INTERVAL, Pulse};
 use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, STOPPED_POLL, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
@@ -142,7 +142,7 @@ impl<'f> Leadership<'f> {
         let mut hand = Hand {
             lock: &mut lock,
             cursor: &mut cursor,
-            numbers: &mut Numbers::new(),
+            key_cache: &mut KeyCache::new(),
             progress,
         };
         let ended = self.active(&mut hand, retry, &state, stop).await;
@@ -189,10 +189,10 @@ impl<'f> Leadership<'f> {
             .await?;
         let keep = self.horizon(hand.cursor).is_some();
         let most = hand.progress.batch();
-        let mut filling = Filling::new(self.fold.source, reader, hand.cursor, most, keep);
-        let ended = self.follow(hand, &mut filling, retry, stop).await;
+        let mut prefetch = Prefetch::new(self.fold.source, reader, hand.cursor, most, keep);
+        let ended = self.follow(hand, &mut prefetch, retry, stop).await;
         // Not on the connection of the deliveries, which may itself have ended.
-        filling.close(&self.fold.bus).await;
+        prefetch.close(&self.fold.bus).await;
         if let Err(LeadershipError::Read(_)) = &ended {
             hand.progress.reader_ended(before, hand.cursor.last_seq);
         }
@@ -203,7 +203,7 @@ impl<'f> Leadership<'f> {
     async fn follow(
         &mut self,
         hand: &mut Hand<'_>,
-        filling: &mut Filling,
+        prefetch: &mut Prefetch,
         retry: &mut RetryLoop,
         stop: &CancellationToken,
     ) -> Result<LeadershipEnd, LeadershipError> {
@@ -213,26 +213,26 @@ impl<'f> Leadership<'f> {
                 biased;
                 () = stop.cancelled() => return Ok(LeadershipEnd::Stopping),
                 _ = self.changed.changed() => return Ok(LeadershipEnd::OtherRules),
-                () = filling.some() => false,
+                () = prefetch.wait_for_first() => false,
                 () = tokio::time::sleep(CHECK_EVERY) => {
                     hand.lock.check().await?;
                     true
                 }
             };
             self.fold.readiness.alive(self.fold.source.stage());
-            let (batch, ended) = filling.take();
+            let (batch, ended) = prefetch.take_batch();
             if let Some(batch) = batch {
                 // The next batch is parsed while Postgres works on this one.
-                self.write(hand, batch, filling.on()).await?;
+                self.write(hand, batch, prefetch.fill_in_background()).await?;
                 self.end_repeats(hand).await?;
-                filling.limit(hand.progress.batch());
+                prefetch.limit(hand.progress.batch());
                 // Not before: a batch that can never be committed would be retried without a delay.
                 retry.succeeded();
             }
             match ended {
                 None => {}
-                Some(Ended::Read(why)) => return Err(why.into()),
-                Some(Ended::Broken(Jump { expected, got })) => {
+                Some(StopReason::Read(why)) => return Err(why.into()),
+                Some(StopReason::Gap(Gap { expected, got })) => {
                     info!(
                         stream = self.fold.source.stream(),
                         expected, got, "messages seem to be missing"

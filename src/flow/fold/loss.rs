@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::STOPPED_POLL;
-use super::follow::{self, Jump, Lost};
 use super::leadership::{Leadership, LeadershipEnd, LeadershipError};
+use super::sequence_check::{self, Gap, StreamLoss};
 use crate::bus::{ReadError, StreamState, Which};
 use crate::store::{Cursor, LockGuard, Loss, StoreError, Wake, cursors};
 
@@ -26,8 +26,8 @@ impl Leadership<'_> {
         &self,
         cursor: &Cursor,
         state: &StreamState,
-    ) -> Result<Option<Lost>, LeadershipError> {
-        if let Err(lost) = follow::judge(cursor, state) {
+    ) -> Result<Option<StreamLoss>, LeadershipError> {
+        if let Err(lost) = sequence_check::judge(cursor, state) {
             return Ok(Some(lost));
         }
         let last = cursor.last_seq.unsigned_abs();
@@ -40,11 +40,11 @@ impl Leadership<'_> {
             .fetch(self.fold.source.stream(), Which::At(last))
             .await?;
         // Without that message, the first delivery must be the one right behind it.
-        Ok(at_cursor.and_then(|stored| follow::replaced(cursor, stored.stored_ns)))
+        Ok(at_cursor.and_then(|stored| sequence_check::replaced(cursor, stored.stored_ns)))
     }
 
     /// Judges the messages behind the cursor too.
-    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<Lost>, LeadershipError> {
+    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<StreamLoss>, LeadershipError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
         if let Some(lost) = self.judge(cursor, &state).await? {
@@ -56,7 +56,7 @@ impl Leadership<'_> {
         }
         let next = self.fold.bus.fetch(stream, Which::From(expected)).await?;
         let got = next.map_or(state.last_seq + 1, |stored| stored.seq);
-        Ok((got != expected).then(|| follow::name_jump(Jump { expected, got }, &state)))
+        Ok((got != expected).then(|| sequence_check::name_gap(Gap { expected, got }, &state)))
     }
 
     /// Checks a suspected loss until three checks in a row agree, and records it; or ends the leadership when a check

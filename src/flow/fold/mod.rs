@@ -5,22 +5,22 @@
 //! message without a report: a message that cannot be read or written becomes a dead letter, and a lost message stops
 //! the fold until the operator accepts the loss.
 
-mod adds;
 mod affected_users;
 mod alone;
 mod app_events;
 mod auth0_logs;
 mod commit;
-mod filling;
-mod follow;
+mod dedup;
+mod increments;
+mod key_cache;
 mod leadership;
 mod lives;
 mod loss;
-mod numbers;
 mod other_tenant;
+mod prefetch;
 mod progress;
 pub mod promoted;
-mod repeats;
+mod sequence_check;
 mod trim;
 mod watch;
 

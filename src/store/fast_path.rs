@@ -14,7 +14,7 @@ impl LockGuard {
     ///
     /// # Errors
     /// Postgres does not respond. Only Postgres knows then whether the cursor moved.
-    pub async fn count_at_once(
+    pub async fn count_on_fast_path(
         &mut self,
         to: &Move<'_>,
         playlists: &[&str],

@@ -48,7 +48,7 @@ pub(super) async fn prepare(
 
 /// Removes events that were counted before from `read`, and stores the ids of the rest. A different event under a known
 /// id becomes a dead letter. Returns the number of repeats.
-pub(super) async fn drop_repeats(
+pub(super) async fn drop_duplicates(
     tx: &mut Tx<'_>,
     read: &mut Read,
     dead: &mut Vec<(Message, Reject)>,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::app;
 use crate::bus::{STREAMS, Which};
 use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
-use crate::store::{Cursor, DeadLetter, Store, Wake};
+use crate::store::{Channel, Cursor, DeadLetter, Store};
 use rolekeeper_domain::event::Reason;
 
 /// Longest time in which a working fold moves its cursor while a message waits.
@@ -89,7 +89,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
     };
     let act = by.act("skip", json!({"stream": stream, "seq": seq}), Some(why));
     if !store
-        .skip(&stream, &cursor, &letter, (Wake::Streams, &act))
+        .skip(&stream, &cursor, &letter, (Channel::Streams, &act))
         .await?
     {
         bail!("{stream}: the cursor moved in the meantime; nothing was skipped");

@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 use super::forgotten::{self, Forgotten};
 use super::retry_loop::RetryLoop;
-use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
+use crate::bus::{Appended, Bus, BusError, End, Outgoing, PublishError, ROLE_CHANGES, Which};
 use crate::metrics::Metrics;
-use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
+use crate::store::{AnnouncedEnd, Channel, Store, StoreError};
 use rolekeeper_domain::announcement::Announcement;
 
 /// Rows read at once; they are still sent one by one.
@@ -100,7 +100,7 @@ impl Announce {
         };
         tokio::select! {
             ended = announce => ended,
-            heard = self.hear() => heard,
+            ended = self.listen() => ended,
             never = self.watch() => match never {},
             ended = self.forgotten.run() => ended.map(|never| match never {}),
         }
@@ -184,7 +184,7 @@ impl Announce {
 
     /// Announces one change and marks it.
     async fn announce(&self, row: &Announcement, created_ns: i64, last: u64) -> Result<Appended, Broken> {
-        let message = Unstored {
+        let message = Outgoing {
             subject: row.subject(),
             id: row.change_id.to_string(),
             payload: row.payload()?.into(),
@@ -246,11 +246,11 @@ impl Announce {
         }
     }
 
-    async fn hear(&self) -> Result<(), StoreError> {
-        let mut waker = self.store.listen(Wake::RoleChanges).await?;
+    async fn listen(&self) -> Result<(), StoreError> {
+        let mut listener = self.store.listen(Channel::RoleChanges).await?;
         loop {
             self.wake.notify_one();
-            waker.heard().await?;
+            listener.notified().await?;
         }
     }
 }

@@ -81,7 +81,7 @@ impl Forgotten {
         if found.unknown == 0 {
             self.store.nothing_forgotten().await?;
         }
-        self.tell(&found);
+        self.report(&found);
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl Forgotten {
         Ok(at)
     }
 
-    fn tell(&self, found: &ForgottenChanges) {
+    fn report(&self, found: &ForgottenChanges) {
         self.show(Some(found));
         if found.unknown == 0 {
             debug!("ROLE_CHANGES holds no change that the audit does not know");

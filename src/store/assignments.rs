@@ -4,7 +4,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake, acts};
+use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
 
 /// Users adopted in one transaction.
@@ -27,7 +27,7 @@ pub struct Assignment {
     /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
     /// Another client removed the role, or the operator dropped its grant from the brake, and it is left so.
-    pub overruled: bool,
+    pub suppressed: bool,
     /// Whether it was verified recently.
     pub fresh: bool,
 }
@@ -47,7 +47,7 @@ pub struct Seen<'a> {
     /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
     /// Another client removed the role and it is left so.
-    pub overruled: bool,
+    pub suppressed: bool,
 }
 
 /// Stores the result of an attempt, with the current time as its verification.
@@ -65,7 +65,7 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
         seen.held,
         seen.adopted,
         seen.below_since,
-        seen.overruled
+        seen.suppressed
     )
     .execute(&mut *tx)
     .await?;
@@ -190,7 +190,7 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{adopted} taken over")).await?;
-        Wake::WorkQueue.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(adopted)
     }

@@ -174,7 +174,7 @@ impl Store {
         if verdict != Verdict::Confirmed {
             judged.unconfirmed = races::unconfirmed(&mut tx, &asked.user, &[&asked.record]).await?;
         } else if let Some(write) = asked.write {
-            profile_writes::told(&mut tx, &[(write, Some(asked.at))]).await?;
+            profile_writes::acknowledge(&mut tx, &[(write, Some(asked.at))]).await?;
         } else if asked.own {
             judged.stopped = pause::stop(&mut tx, &asked.user, (asked.at, &asked.log_id)).await?;
         }

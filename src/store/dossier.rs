@@ -89,7 +89,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         adopted: row.adopted[index],
         since: row.since[index],
         below_since: row.below_since[index],
-        overruled: row.overruled[index],
+        suppressed: row.overruled[index],
         fresh: row.fresh[index],
     });
     let open = row.open_id.into_iter().zip(row.open_role);

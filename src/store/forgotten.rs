@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::work_queue::{self, Enqueue, Priority};
-use super::{Store, StoreError, Tx, Wake};
+use super::{Channel, Store, StoreError, Tx};
 
 /// Users queued in one transaction.
 const SLICE: i64 = 500;
@@ -180,7 +180,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Wake::WorkQueue.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(rows.len() as u64)
     }

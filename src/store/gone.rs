@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::held_by::GONE_HELD;
-use super::{Enqueue, Priority, Store, StoreError, Tx, Wake, acts, release, work_queue};
+use super::{Channel, Enqueue, Priority, Store, StoreError, Tx, acts, release, work_queue};
 use rolekeeper_domain::act::Act;
 
 /// Retention of a user's data after Auth0 has reported the user as deleted.
@@ -202,7 +202,7 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::WorkQueue.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         // Separate transactions without the brake: attempts may have these users claimed and wait for it.
         let mut tx = self.begin().await?;

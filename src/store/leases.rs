@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::work_queue::{BY_RECORD, Cause, DEBOUNCE, MAX_DEBOUNCE, MIN_INTERVAL, Order};
-use super::{HeldBy, StoreError, Tx, Wake};
+use super::{Channel, HeldBy, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::Change;
 
@@ -224,7 +224,7 @@ pub async fn finish(
         )
         .execute(&mut *tx)
         .await?;
-        Wake::WorkQueue.send(tx).await?;
+        Channel::WorkQueue.send(tx).await?;
     }
     Ok(())
 }
@@ -374,7 +374,7 @@ pub async fn hold(
         again_at
     );
     if held.fetch_optional(&mut *tx).await? == Some(false) {
-        Wake::WorkQueue.send(tx).await?;
+        Channel::WorkQueue.send(tx).await?;
     }
     Ok(())
 }

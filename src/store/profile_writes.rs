@@ -241,7 +241,10 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
 }
 
 /// Stores that records reported our writes as done; also the time of each (write and time) where no response gave one.
-pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) -> Result<(), StoreError> {
+pub async fn acknowledge(
+    tx: &mut Tx<'_>,
+    writes: &[(Uuid, Option<OffsetDateTime>)],
+) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 //! Owns that the cursor continues in the promoted stream, and how long duplicates are dropped. Must never move the
 //! cursor to another message.
 
-use super::{Cursor, LockGuard, Store, StoreError, Wake, acts, work_queue};
+use super::{Channel, Cursor, LockGuard, Store, StoreError, acts, work_queue};
 use rolekeeper_domain::act::Act;
 
 impl Store {
@@ -15,7 +15,7 @@ impl Store {
         stream: &str,
         cursor: &Cursor,
         (created_ns, until_ns, window_s): (i64, i64, i64),
-        (wake, act): (Wake, &Act),
+        (channel, act): (Channel, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let accepted = sqlx::query!(
@@ -42,7 +42,7 @@ impl Store {
         }
         work_queue::release_held(&mut tx).await?;
         acts::keep(&mut tx, act, "accepted: a promoted mirror goes on").await?;
-        wake.send(&mut tx).await?;
+        channel.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }

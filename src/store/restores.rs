@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Store, StoreError, Tx, Wake, acts, string_list};
+use super::{BrakeState, Channel, Store, StoreError, Tx, acts, string_list};
 use rolekeeper_domain::act::Act;
 
 /// The brake on restores, locked until the transaction ends.
@@ -125,7 +125,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::WorkQueue.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
     }

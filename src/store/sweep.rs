@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Store, StoreError, Wake};
+use super::{Channel, Store, StoreError};
 use rolekeeper_domain::rule::Rules;
 
 /// Users made due in one transaction.
@@ -29,7 +29,7 @@ impl Store {
         .execute(&mut tx)
         .await?
         .rows_affected();
-        Wake::WorkQueue.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(enqueued)
     }
@@ -48,7 +48,7 @@ impl Store {
                 SLICE
             );
             let woken = woken.execute(&mut tx).await?.rows_affected();
-            Wake::WorkQueue.send(&mut tx).await?;
+            Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
             if woken < SLICE.unsigned_abs() {
                 return Ok(());
@@ -74,7 +74,7 @@ impl Store {
                 SLICE
             );
             let woken = woken.execute(&mut tx).await?.rows_affected();
-            Wake::WorkQueue.send(&mut tx).await?;
+            Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
             if woken < SLICE.unsigned_abs() {
                 return Ok(());
@@ -130,7 +130,7 @@ impl Store {
         .execute(&mut tx)
         .await?
         .rows_affected();
-        Wake::WorkQueue.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(enqueued)
     }

@@ -6,7 +6,7 @@
 use time::OffsetDateTime;
 
 use super::out_of_step::{self, Compare};
-use super::{Store, StoreError, Tx, Wake, owner_totals};
+use super::{Channel, Store, StoreError, Tx, owner_totals};
 
 /// Rows of playlists, and of assignments, read per slice; more only if one user has more.
 const SLICE_ROWS: i64 = 5_000;
@@ -114,7 +114,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         if enqueued > 0 {
-            Wake::WorkQueue.send(&mut tx).await?;
+            Channel::WorkQueue.send(&mut tx).await?;
         }
         tx.commit().await?;
         self.requeue_in_flight(in_hand).await?;

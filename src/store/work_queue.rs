@@ -192,7 +192,7 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
         MIN_INTERVAL.as_secs_f64(),
         DEBOUNCE.as_secs_f64(),
         MAX_DEBOUNCE.as_secs_f64(),
-        super::Wake::WorkQueue.channel()
+        super::Channel::WorkQueue.name()
     )
     .execute(&mut *tx)
     .await?;

@@ -140,7 +140,7 @@ impl Leadership<'_> {
     /// Notes that the cursor has moved: a fold that was not ready is ready again.
     pub(super) fn moved(&self, cursor: &Cursor) {
         let was_blocked = self.pulse.at(cursor);
-        if was_blocked || !self.told_ready.swap(true, Ordering::Relaxed) {
+        if was_blocked || !self.reported_ready.swap(true, Ordering::Relaxed) {
             self.fold.readiness.ready(self.fold.source.stage(), "active");
         }
     }
@@ -148,7 +148,7 @@ impl Leadership<'_> {
     /// Notes that the cursor has moved past messages that Postgres refuses in a row.
     pub(super) fn refused(&self, cursor: &Cursor) {
         self.pulse.at(cursor);
-        self.told_ready.store(false, Ordering::Relaxed);
+        self.reported_ready.store(false, Ordering::Relaxed);
         self.fold.readiness.not_ready(
             self.fold.source.stage(),
             "Postgres refuses several messages in a row, each on its own; the log has the reason",

@@ -87,7 +87,7 @@ pub(super) struct Leadership<'f> {
     pub(super) rules: Arc<Rules>,
     pub(super) fingerprint: String,
     /// Whether this leadership was reported as ready.
-    pub(super) told_ready: AtomicBool,
+    pub(super) reported_ready: AtomicBool,
     /// Signals that the rules have changed.
     changed: watch::Receiver<Arc<Rules>>,
 }
@@ -101,7 +101,7 @@ impl<'f> Leadership<'f> {
             pulse,
             fingerprint: rules.fingerprint(),
             rules,
-            told_ready: AtomicBool::new(false),
+            reported_ready: AtomicBool::new(false),
             changed,
         }
     }
@@ -166,7 +166,7 @@ impl<'f> Leadership<'f> {
         self.pulse.at(hand.cursor);
         self.pulse.ends_at(state.last_seq);
         if !hand.progress.is_failing() || state.last_seq == hand.cursor.last_seq.unsigned_abs() {
-            self.told_ready.store(true, Ordering::Relaxed);
+            self.reported_ready.store(true, Ordering::Relaxed);
             self.fold.readiness.ready(self.fold.source.stage(), "active");
         }
         self.fold.metrics.fold_active.with_label_values(&[stream]).set(1);
@@ -253,7 +253,7 @@ impl<'f> Leadership<'f> {
                 // No message waits, and the reader is alive.
                 hand.progress.is_well();
                 retry.succeeded();
-                self.told_ready.store(false, Ordering::Relaxed);
+                self.reported_ready.store(false, Ordering::Relaxed);
                 self.moved(hand.cursor);
             }
         }

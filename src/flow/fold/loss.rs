@@ -13,7 +13,7 @@ use super::STOPPED_POLL;
 use super::leadership::{Leadership, LeadershipEnd, LeadershipError};
 use super::sequence_check::{self, Gap, StreamLoss};
 use crate::bus::{ReadError, StreamState, Which};
-use crate::store::{Cursor, LockGuard, Loss, StoreError, Wake, cursors};
+use crate::store::{Channel, Cursor, LockGuard, Loss, StoreError, cursors};
 
 /// Checks that must agree before a loss is recorded.
 const CONFIRMATIONS: u32 = 3;
@@ -130,12 +130,12 @@ impl Leadership<'_> {
             format!("{what}; run `rolekeeper accept-stream {stream}`"),
         );
         let hint = Notify::new();
-        let mut hear = Box::pin(self.hear(&hint));
+        let mut listen = Box::pin(self.listen(&hint));
         while self.fold.store.open_loss(stream).await?.is_some() {
             lock.check().await?;
             tokio::select! {
                 () = stop.cancelled() => break,
-                never = &mut hear => match never {},
+                never = &mut listen => match never {},
                 () = hint.notified() => {}
                 () = tokio::time::sleep(STOPPED_POLL) => {}
             }
@@ -145,11 +145,11 @@ impl Leadership<'_> {
 
     /// Passes on notifications that a loss was accepted, until dropped. Without a connection for them, the table is
     /// polled all the same.
-    async fn hear(&self, hint: &Notify) -> std::convert::Infallible {
+    async fn listen(&self, hint: &Notify) -> std::convert::Infallible {
         loop {
-            if let Ok(mut waker) = self.fold.store.listen(Wake::Streams).await {
+            if let Ok(mut listener) = self.fold.store.listen(Channel::Streams).await {
                 hint.notify_one();
-                while waker.heard().await.is_ok() {
+                while listener.notified().await.is_ok() {
                     hint.notify_one();
                 }
             }

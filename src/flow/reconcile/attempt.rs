@@ -78,7 +78,7 @@ pub(super) struct ToWrite {
     /// The changes left out of the plan.
     pub(super) braked: Braked,
     /// Roles that another client removed and that the rules leave removed.
-    pub(super) overruled: Vec<String>,
+    pub(super) suppressed: Vec<String>,
     /// Missing roles of which it is not yet known whether another client removed them.
     pub(super) doubtful: Vec<String>,
 }
@@ -239,7 +239,7 @@ impl Reconcile {
         let seen = profile.roles();
         let races = self.races(&mut tx, claim, profile, &mut standing).await?;
         let base = races.base(&seen);
-        let overruled = self.taken_away(user, &mut standing, &seen);
+        let suppressed = self.externally_removed(user, &mut standing, &seen);
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
@@ -247,7 +247,7 @@ impl Reconcile {
                 keep(&mut tx, claim, profile).await?;
                 leases::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
-                self.tell_races(user, &races);
+                self.report_races(user, &races);
                 return Ok(Decided::Nothing);
             }
         };
@@ -255,7 +255,7 @@ impl Reconcile {
             Ok(braked) => braked,
             Err(unasked) => return Ok(Decided::Unasked(unasked)),
         };
-        let plan = braked.without_held(full, &base, &standing);
+        let plan = braked.drop_held(full, &base, &standing);
         let mut changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
         let restored = self.audit_restores(&mut tx, claim, &standing.restores, &seen, &races);
         changes.extend(restored.await?);
@@ -271,14 +271,14 @@ impl Reconcile {
             races,
             generation: ours.generation,
             braked,
-            overruled,
+            suppressed,
             doubtful: standing.left_open(),
         };
         if write.patch.is_empty() || !self.writes {
             self.record_attempt(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
-            self.tell_races(user, &write.races);
+            self.report_races(user, &write.races);
             return Ok(Decided::Nothing);
         }
         if !permit.write_may_follow(&read.rate) {
@@ -297,7 +297,7 @@ impl Reconcile {
         }
         read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
-        self.tell_races(user, &write.races);
+        self.report_races(user, &write.races);
         // The response to the write counts as requested at this time.
         claim.asked_at = standing.now();
         Ok(Decided::Write(Box::new(write)))

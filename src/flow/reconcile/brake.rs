@@ -37,7 +37,7 @@ impl Braked {
     }
 
     /// The rest of a plan without the held changes.
-    pub(super) fn without_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
+    pub(super) fn drop_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
         if self.held_by().is_none() {
             return full;
         }
@@ -191,7 +191,7 @@ impl Reconcile {
     }
 
     /// Logs at the start of leadership which users still wait for the operator.
-    pub(super) async fn remind(&self) -> Result<(), StoreError> {
+    pub(super) async fn log_engaged_brakes(&self) -> Result<(), StoreError> {
         for change in [Change::Granted, Change::Revoked] {
             let brake = self.store.brake(change, 0).await?;
             if let Some(since) = brake.engaged_at {

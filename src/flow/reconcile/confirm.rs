@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
-use super::permit::Gate;
+use super::permit::RateLimiter;
 use crate::auth0::{CallError, LogReader, Reply};
 use crate::flow::backoff::base_delay;
 use crate::metrics::Metrics;
@@ -45,7 +45,7 @@ pub(super) struct Confirm {
     pub(super) logs: LogReader,
     pub(super) metrics: Arc<Metrics>,
     /// None where the plan counts log reads separately from reads of users.
-    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) rate_limiter: Option<Arc<RateLimiter>>,
 }
 
 impl Confirm {
@@ -94,17 +94,17 @@ impl Confirm {
                 "Auth0 confirms that a write of ours was done"
             );
         } else if asked.own {
-            tell_of_own(asked, verdict, judged.stopped);
+            report_own(asked, verdict, judged.stopped);
         } else {
-            tell(asked, verdict);
+            report(asked, verdict);
         }
         Ok(())
     }
 
     /// One call, charged to the rate limit like any other.
     async fn call(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
-        let reply = if let Some(gate) = &self.gate {
-            let mut permit = gate.acquire().await;
+        let reply = if let Some(rate_limiter) = &self.rate_limiter {
+            let mut permit = rate_limiter.acquire().await;
             let reply = self.logs.one(log_id).await;
             let limited = matches!(reply.result, Err(CallError::Limited));
             permit.answered(Kind::Read, &reply.rate, limited);
@@ -135,7 +135,7 @@ impl Confirm {
 }
 
 /// Logs Auth0's verdict, and what the operator has to do where the record is not confirmed.
-fn tell(asked: &Asked, verdict: Verdict) {
+fn report(asked: &Asked, verdict: Verdict) {
     let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
     let (client, theirs) = (&asked.client, &asked.roles);
     match verdict {
@@ -176,7 +176,7 @@ fn tell(asked: &Asked, verdict: Verdict) {
 }
 
 /// Logs Auth0's verdict on a record under our own client id that is none of our writes.
-fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
+fn report_own(asked: &Asked, verdict: Verdict, stopped: bool) {
     let (user, log_id, roles) = (asked.user.as_str(), asked.log_id.as_str(), &asked.roles);
     match verdict {
         Verdict::Confirmed if stopped => error!(

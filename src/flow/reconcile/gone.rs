@@ -139,7 +139,7 @@ impl Reconcile {
     }
 
     /// Logs at the start of leadership that users who are gone wait for the operator.
-    pub(super) async fn remind_of_gone(&self) -> Result<(), StoreError> {
+    pub(super) async fn log_engaged_gone_brake(&self) -> Result<(), StoreError> {
         let brake = self.store.gone_brake(0).await?;
         if let Some(since) = brake.engaged_at {
             let held = brake.held;

@@ -44,7 +44,7 @@ use super::accept::Accept;
 use super::announce::Announce;
 use super::limits::LimitsInForce;
 use super::retry_loop::RetryLoop;
-use super::silence::Silence;
+use super::silence::SilenceCheck;
 use super::sweep::Sweep;
 use super::walk::Walk;
 use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
@@ -52,12 +52,12 @@ use crate::bus::Bus;
 use crate::config::RestoreConfig;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{CHECK_EVERY, Lock, LockGuard, Store, StoreError, Wake};
+use crate::store::{CHECK_EVERY, Channel, Lock, LockGuard, Store, StoreError};
 use attempt::{AttemptError, Begun};
 use circuit_breaker::CircuitBreaker;
 use confirm::Confirm;
 use gaps::GapFiller;
-use permit::Gate;
+use permit::RateLimiter;
 use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::rule::Rules;
@@ -97,21 +97,21 @@ pub struct Reconcile {
     request_timeout: Duration,
     /// Reads a second that the plan allows.
     plan_reads_per_s: f64,
-    gate: Arc<Gate>,
+    rate_limiter: Arc<RateLimiter>,
     breaker: Arc<Mutex<CircuitBreaker>>,
     passing: Arc<leave::Passing>,
     in_vain: Arc<Mutex<slow::InVain>>,
     sweep: Sweep,
     walk: Walk,
     announce: Arc<Announce>,
-    silence: Silence,
+    silence: SilenceCheck,
     gaps: Option<GapFiller>,
     /// Signals that a user is due.
     wake: Arc<Notify>,
 }
 
 /// The dependencies of the reconciler.
-pub struct Parts {
+pub struct Deps {
     /// Facts, queue and audit.
     pub store: Store,
     /// The stream where completed changes are announced.
@@ -139,8 +139,8 @@ pub struct Parts {
 impl Reconcile {
     /// Builds the reconciler; nothing runs yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let Parts {
+    pub fn new(deps: Deps) -> Self {
+        let Deps {
             store,
             bus,
             reader,
@@ -152,16 +152,16 @@ impl Reconcile {
             restores,
             limits,
             config,
-        } = parts;
+        } = deps;
         let held = limits.now();
-        let gate = Gate::new(config.auth0.plan, held.reserve());
+        let rate_limiter = RateLimiter::new(config.auth0.plan, held.reserve());
         // None where the plan counts log reads separately from reads of users.
-        let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&gate));
+        let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&rate_limiter));
         let confirm = Confirm {
             store: store.clone(),
             logs: logs.clone(),
             metrics: Arc::clone(&metrics),
-            gate: of_logs.clone(),
+            rate_limiter: of_logs.clone(),
         };
         let gaps = config.tenant_log.gap_filler.map(|gap_filler| GapFiller {
             store: store.clone(),
@@ -169,7 +169,7 @@ impl Reconcile {
             logs,
             metrics: Arc::clone(&metrics),
             config: gap_filler,
-            gate: of_logs,
+            rate_limiter: of_logs,
         });
         let now = Arc::clone(&rules.borrow());
         Self {
@@ -189,7 +189,7 @@ impl Reconcile {
                 writes: held.writes(),
                 every: config.sweep_interval,
             },
-            silence: Silence {
+            silence: SilenceCheck {
                 store: store.clone(),
                 after: config.tenant_log.silent_after,
             },
@@ -212,7 +212,7 @@ impl Reconcile {
             confirm,
             request_timeout: config.auth0.timeout,
             plan_reads_per_s: config.auth0.plan.reads_per_second(),
-            gate,
+            rate_limiter,
             breaker: Arc::default(),
             passing: Arc::default(),
             in_vain: Arc::default(),
@@ -276,8 +276,8 @@ impl Reconcile {
         if !bound {
             self.bind().await?;
         }
-        self.remind().await?;
-        self.remind_of_gone().await?;
+        self.log_engaged_brakes().await?;
+        self.log_engaged_gone_brake().await?;
         let mut attempts = JoinSet::new();
         let (ending, mut all_dispatched) = (CancellationToken::new(), false);
         let mut dispatch = Box::pin(self.dispatch(&mut attempts, &ending));
@@ -286,7 +286,7 @@ impl Reconcile {
             _ = rules.changed() => Ok(()),
             _ = limits.changed() => Ok(()),
             kept = self.keep(&mut lock) => kept,
-            heard = self.hear() => heard,
+            ended = self.listen() => ended,
             ended = &mut dispatch => {
                 all_dispatched = true;
                 ended
@@ -330,11 +330,11 @@ impl Reconcile {
     }
 
     /// Wakes the queue on notifications. The first wake covers users that were queued before the worker listened.
-    async fn hear(&self) -> Result<(), StoreError> {
-        let mut waker = self.store.listen(Wake::WorkQueue).await?;
+    async fn listen(&self) -> Result<(), StoreError> {
+        let mut listener = self.store.listen(Channel::WorkQueue).await?;
         loop {
             self.wake.notify_one();
-            waker.heard().await?;
+            listener.notified().await?;
         }
     }
 
@@ -351,7 +351,7 @@ impl Reconcile {
                 return Ok(());
             };
             while attempts.try_join_next().is_some() {}
-            let until_record_attempt = self.gate.until_record_attempt();
+            let until_record_attempt = self.rate_limiter.until_record_attempt();
             match self
                 .begin(until_record_attempt.is_zero(), self.order(number, half_open))
                 .await?

@@ -26,7 +26,7 @@ impl Reconcile {
         write: &ToWrite,
         profile: &Profile,
     ) -> Result<(), StoreError> {
-        self.remember(tx, claim, standing, profile).await?;
+        self.save_observation(tx, claim, standing, profile).await?;
         debug!(user.id = claim.user.as_str(), "{}", write.patch);
         self.finish(tx, claim, write.generation, standing, &write.braked)
             .await
@@ -78,19 +78,19 @@ impl Reconcile {
             self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
         }
         for role in &mut standing.roles {
-            role.overruled |= write.overruled.contains(&role.rule.role);
+            role.suppressed |= write.suppressed.contains(&role.rule.role);
             role.left_open = write.doubtful.contains(&role.rule.role);
         }
-        self.remember(&mut tx, claim, &standing, after).await?;
+        self.save_observation(&mut tx, claim, &standing, after).await?;
         self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
             .await?;
         tx.commit().await?;
-        self.tell(claim, &write.patch);
+        self.report_written(claim, &write.patch);
         Ok(())
     }
 
     /// Reports a recorded write to metrics and log.
-    fn tell(&self, claim: &Claim, patch: &Patch) {
+    fn report_written(&self, claim: &Claim, patch: &Patch) {
         for (_, change) in patch.plan().changes() {
             self.metrics
                 .role_changes
@@ -112,7 +112,7 @@ impl Reconcile {
     }
 
     /// Stores the state of the owned roles that a profile shows, and the profile.
-    pub(super) async fn remember(
+    pub(super) async fn save_observation(
         &self,
         tx: &mut crate::store::Tx<'_>,
         claim: &Claim,
@@ -128,14 +128,14 @@ impl Reconcile {
             if held || wanted || role.known.is_some() {
                 // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
                 let adopted = held && (role.adopted() || wanted);
-                let overruled = role.overruled && !held;
+                let suppressed = role.suppressed && !held;
                 let now = Seen {
                     role: name,
                     wanted,
                     held,
                     adopted,
                     below_since,
-                    overruled,
+                    suppressed,
                 };
                 assignments::seen(tx, user, now).await?;
             }

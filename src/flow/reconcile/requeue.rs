@@ -193,7 +193,7 @@ impl Reconcile {
 
     /// Asks for a user that does not exist. Returns the error if even that call is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
-        let mut permit = self.gate.acquire().await;
+        let mut permit = self.rate_limiter.acquire().await;
         let Reply { result, rate, .. } = self.reader.get_nobody().await;
         permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
         let label = result.as_ref().map_or_else(CallError::as_str, |_| "ok");
@@ -293,7 +293,7 @@ impl Reconcile {
             "Auth0 accepts our calls again, reconcile continues"
         );
         self.breaker().close(woken);
-        self.stand("active");
+        self.report_ready("active");
         self.metrics.reconcile_paused.set(0);
         self.wake.notify_one();
     }

@@ -18,7 +18,7 @@ impl Reconcile {
         self.sweep.writes = self.writes;
         self.walk.writes = self.writes;
         self.brake = limits.brake();
-        self.gate.set_reserve(limits.reserve());
+        self.rate_limiter.set_reserve(limits.reserve());
         self.sweep.reads_per_s = self.plan_reads_per_s * (1.0 - limits.reserve());
         self.metrics.writes_enabled.set(i64::from(self.writes));
         self.rules = rules;

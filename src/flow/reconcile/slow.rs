@@ -84,7 +84,7 @@ impl Reconcile {
     pub(super) fn in_time(&self) {
         if self.in_vain().end() {
             info!("Postgres is fast enough to write safely");
-            self.stand("active");
+            self.report_ready("active");
         }
     }
 

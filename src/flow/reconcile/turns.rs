@@ -40,7 +40,7 @@ impl Reconcile {
     pub(super) async fn turn(&self, slots: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool, Permit)> {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         let half_open = self.wait_for_half_open().await;
-        let permit = self.gate.acquire().await;
+        let permit = self.rate_limiter.acquire().await;
         self.limits.fresh().await?;
         Some((slot, half_open, permit))
     }

@@ -70,7 +70,7 @@ impl Reconcile {
                 Ok(self.name_refused(claim, (naming, write.wish), why).await?)
             }
             (CallError::Refused { .. }, None) => {
-                self.tell_of_refusal(claim, patch, why);
+                self.report_refusal(claim, patch, why);
                 Err(error)
             }
             (
@@ -85,7 +85,7 @@ impl Reconcile {
     }
 
     /// Reports role changes that Auth0 refused to write: above all a revoke, which the user may have caused.
-    fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
+    fn report_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
         for (role, change) in patch.plan().changes() {
             let change = change.as_str();
             self.metrics

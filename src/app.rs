@@ -24,8 +24,8 @@ use crate::config::{
 };
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
+use crate::flow::leader::{Deps, Leader};
 use crate::flow::limits::LimitsKeeper;
-use crate::flow::reconcile::{Deps, Reconcile};
 use crate::flow::rules::{RulesKeeper, this_worker};
 use crate::flow::rules_file::RulesFile;
 use crate::flow::silence::DeliveryMonitor;
@@ -321,7 +321,7 @@ impl Worker {
             }
         }
         if let (Some(config), Some(client)) = (reconcile, client) {
-            let stage = Reconcile::new(Deps {
+            let stage = Leader::new(Deps {
                 store: store.clone(),
                 bus: bus.clone(),
                 reader: Reader::new(&client),

@@ -1,29 +1,25 @@
 //! Makes roles at Auth0 match what facts and rules require, and display names match what users request.
 //!
-//! Owns the consumption of the queue: one worker at a time (an advisory lock, for economy), several attempts in flight,
-//! never the same user twice (a lease, for safety). Events only name the users to check; every trigger leads to the same
-//! result. Must never write a change that is not in the audit, and never touch a role that no rule names.
+//! Owns the consumption of the queue: several attempts in flight, never the same user twice (a lease, for safety).
+//! Events only name the users to check; every trigger leads to the same result. Must never write a change that is not in
+//! the audit, and never touch a role that no rule names.
 
 mod attempt;
 mod audit;
 mod binding;
 mod brake;
 mod circuit_breaker;
-mod confirm;
-mod gaps;
 mod gone;
 mod hidden;
 mod history;
 mod leave;
 mod naming;
 mod pause;
-mod permit;
 mod race;
 mod read;
 mod record;
 mod requeue;
 mod restore;
-mod rules_change;
 mod slow;
 mod standing;
 mod turns;
@@ -34,39 +30,28 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, info, info_span};
 
-use super::accept::Accept;
-use super::announce::Announce;
 use super::limits::LimitsInForce;
-use super::retry_loop::RetryLoop;
-use super::silence::SilenceCheck;
-use super::sweep::Sweep;
-use super::walk::Walk;
-use crate::auth0::{EXCHANGES_PER_CALL, LogReader, Reader, Writer};
-use crate::bus::Bus;
+use super::permit::RateLimiter;
+use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
 use crate::config::RestoreConfig;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{CHECK_EVERY, Channel, Lock, LockGuard, Store, StoreError};
+use crate::store::{Channel, Store, StoreError};
 use attempt::{AttemptError, Begun};
 use circuit_breaker::CircuitBreaker;
-use confirm::Confirm;
-use gaps::GapFiller;
-use permit::RateLimiter;
 use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::limits::Limits;
 use rolekeeper_domain::rule::Rules;
 
-const STAGE: &str = "reconcile";
-/// How long a worker waits to read rules in force that it does not know yet.
-const RULES_WITHIN: Duration = Duration::from_secs(2);
-/// Interval at which a standby tries to take the lock.
-const STANDBY_POLL: Duration = Duration::from_millis(500);
+/// Name of the stage in readiness and logs.
+pub(super) const STAGE: &str = "reconcile";
 /// Interval at which the queue is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Attempts in flight. At the fastest plan (50 calls a second) and a slow response (300 ms) this keeps up.
@@ -78,14 +63,13 @@ const SETTLE_MARGIN: Duration = Duration::from_secs(2);
 
 /// The reconciler under the rules and limits of one leadership.
 #[derive(Clone)]
-pub struct Reconcile {
+pub(super) struct Reconcile {
     store: Store,
     reader: Reader,
     writer: Writer,
     metrics: Arc<Metrics>,
     readiness: Readiness,
     rules: Arc<Rules>,
-    changed: watch::Receiver<Arc<Rules>>,
     limits: LimitsInForce,
     fingerprint: String,
     writes: bool,
@@ -93,126 +77,51 @@ pub struct Reconcile {
     verify_after: Duration,
     brake: BrakeLimits,
     restores: RestoreConfig,
-    confirm: Confirm,
     request_timeout: Duration,
-    /// Reads a second that the plan allows.
-    plan_reads_per_s: f64,
     rate_limiter: Arc<RateLimiter>,
     breaker: Arc<Mutex<CircuitBreaker>>,
     passing: Arc<leave::Passing>,
     in_vain: Arc<Mutex<slow::InVain>>,
-    sweep: Sweep,
-    walk: Walk,
-    announce: Arc<Announce>,
-    silence: SilenceCheck,
-    gaps: Option<GapFiller>,
     /// Signals that a user is due.
     wake: Arc<Notify>,
 }
 
 /// The dependencies of the reconciler.
-pub struct Deps {
-    /// Facts, queue and audit.
-    pub store: Store,
-    /// The stream where completed changes are announced.
-    pub bus: Bus,
-    /// Reads users at Auth0.
-    pub reader: Reader,
-    /// Writes users at Auth0.
-    pub writer: Writer,
-    /// Reads the tenant's log to fill gaps.
-    pub logs: LogReader,
-    /// Metrics of this worker.
-    pub metrics: Arc<Metrics>,
-    /// Readiness of the stage.
-    pub readiness: Readiness,
-    /// The rules in force; they may change while the stage runs.
-    pub rules: watch::Receiver<Arc<Rules>>,
-    /// Whether roles of other clients are restored, and which roles are never added.
-    pub restores: RestoreConfig,
-    /// The limits in force, tightened by this worker's own.
-    pub limits: LimitsInForce,
-    /// The tenant, and the share of its rate limit that may be used.
-    pub config: crate::config::ReconcileConfig,
+pub(super) struct Deps {
+    pub(super) store: Store,
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Readiness,
+    pub(super) rules: Arc<Rules>,
+    pub(super) limits: LimitsInForce,
+    pub(super) restores: RestoreConfig,
+    pub(super) rate_limiter: Arc<RateLimiter>,
+    pub(super) default_name: Option<DisplayName>,
+    pub(super) verify_after: Duration,
+    pub(super) request_timeout: Duration,
 }
 
 impl Reconcile {
     /// Builds the reconciler; nothing runs yet.
-    #[must_use]
-    pub fn new(deps: Deps) -> Self {
-        let Deps {
-            store,
-            bus,
-            reader,
-            writer,
-            logs,
-            metrics,
-            readiness,
-            rules,
-            restores,
-            limits,
-            config,
-        } = deps;
-        let held = limits.now();
-        let rate_limiter = RateLimiter::new(config.auth0.plan, held.reserve());
-        // None where the plan counts log reads separately from reads of users.
-        let of_logs = (!config.auth0.plan.has_bucket_for_logs()).then(|| Arc::clone(&rate_limiter));
-        let confirm = Confirm {
-            store: store.clone(),
-            logs: logs.clone(),
-            metrics: Arc::clone(&metrics),
-            rate_limiter: of_logs.clone(),
-        };
-        let gaps = config.tenant_log.gap_filler.map(|gap_filler| GapFiller {
-            store: store.clone(),
-            accept: Accept::new(bus.clone()),
-            logs,
-            metrics: Arc::clone(&metrics),
-            config: gap_filler,
-            rate_limiter: of_logs,
-        });
-        let now = Arc::clone(&rules.borrow());
+    pub(super) fn new(deps: Deps) -> Self {
+        let held = deps.limits.now();
         Self {
-            sweep: Sweep {
-                store: store.clone(),
-                rules: Arc::clone(&now),
-                writes: held.writes(),
-                verify_after: config.verify_after,
-                left_over_after: lease_for(config.auth0.timeout),
-                every: config.sweep_interval,
-                metrics: Arc::clone(&metrics),
-                reads_per_s: config.auth0.plan.reads_per_second() * (1.0 - held.reserve()),
-            },
-            walk: Walk {
-                store: store.clone(),
-                rules: Arc::clone(&now),
-                writes: held.writes(),
-                every: config.sweep_interval,
-            },
-            silence: SilenceCheck {
-                store: store.clone(),
-                after: config.tenant_log.silent_after,
-            },
-            gaps,
-            announce: Arc::new(Announce::new(store.clone(), bus, Arc::clone(&metrics))),
-            store,
-            reader,
-            writer,
-            metrics,
-            readiness,
-            fingerprint: now.fingerprint(),
-            rules: now,
-            changed: rules,
-            limits,
+            store: deps.store,
+            reader: deps.reader,
+            writer: deps.writer,
+            metrics: deps.metrics,
+            readiness: deps.readiness,
+            fingerprint: deps.rules.fingerprint(),
+            rules: deps.rules,
+            limits: deps.limits,
             writes: held.writes(),
-            default_name: config.default_display_name,
-            verify_after: config.verify_after,
+            default_name: deps.default_name,
+            verify_after: deps.verify_after,
             brake: held.brake(),
-            restores,
-            confirm,
-            request_timeout: config.auth0.timeout,
-            plan_reads_per_s: config.auth0.plan.reads_per_second(),
-            rate_limiter,
+            restores: deps.restores,
+            request_timeout: deps.request_timeout,
+            rate_limiter: deps.rate_limiter,
             breaker: Arc::default(),
             passing: Arc::default(),
             in_vain: Arc::default(),
@@ -220,117 +129,45 @@ impl Reconcile {
         }
     }
 
-    /// How long an unacknowledged write may still take to arrive.
-    fn settle(&self) -> Duration {
-        self.request_timeout + SETTLE_MARGIN
+    /// The same reconciler under these rules and limits. `in_force` shows when the limits were read last.
+    pub(super) fn under(&self, rules: Arc<Rules>, limits: &Limits, in_force: LimitsInForce) -> Arc<Self> {
+        Arc::new(Self {
+            fingerprint: rules.fingerprint(),
+            rules,
+            writes: limits.writes(),
+            brake: limits.brake(),
+            limits: in_force,
+            ..self.clone()
+        })
     }
 
-    /// Reconciles until the stop is requested.
-    ///
-    /// # Errors
-    /// None: every failure is retried.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
-        let mut retry = RetryLoop::new(STAGE);
-        self.readiness.not_ready(STAGE, "starting");
-        while !stop.is_cancelled() {
-            let now = self.under_new_rules();
-            let changed = (&mut self.changed, &mut self.limits);
-            let ended = now.lead(&mut retry, changed, &stop).await;
-            self.metrics.reconcile_active.set(0);
-            match ended {
-                Ok(pause) => {
-                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-                }
-                Err(why) => {
-                    self.readiness.not_ready(STAGE, why.shown());
-                    retry.wait(&why, &stop).await;
-                }
-            }
-        }
-        Ok(())
+    /// Whether the rules of this reconciler are the ones in force.
+    pub(super) async fn knows_the_rules_in_force(&self) -> Result<bool, StoreError> {
+        self.store.rules_are_in_force(&self.fingerprint).await
     }
 
-    /// One leadership: the period as holder of the lock. Returns how long to wait before the next.
-    async fn lead(
-        self: &Arc<Self>,
-        retry: &mut RetryLoop,
-        (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
-        stop: &CancellationToken,
-    ) -> Result<Duration, StoreError> {
-        // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
-        if !self.store.rules_are_in_force(&self.fingerprint).await? {
-            // Other rules came into force a moment ago; this worker is about to read them.
-            let _ = tokio::time::timeout(RULES_WITHIN, rules.changed()).await;
-            return Ok(Duration::ZERO);
-        }
-        let bound = self.store.check_tenant(&self.reader.tenant()).await?;
-        let Some(mut lock) = self.store.try_lock(Lock::Reconcile).await? else {
-            retry.succeeded();
-            self.readiness.ready(STAGE, "standby");
-            return Ok(STANDBY_POLL);
-        };
-        retry.succeeded();
-        self.readiness.ready(STAGE, "active");
-        self.metrics.reconcile_active.set(1);
+    /// Checks that the database belongs to this tenant. Returns whether it belongs to one already.
+    pub(super) async fn check_tenant(&self) -> Result<bool, StoreError> {
+        self.store.check_tenant(&self.reader.tenant()).await
+    }
+
+    /// Binds the database to the tenant unless it is `bound`, and logs what waits for the operator.
+    pub(super) async fn begin_leadership(&self, bound: bool) -> Result<(), StoreError> {
         info!(writes = self.writes, "reconciling");
         if !bound {
             self.bind().await?;
         }
         self.log_engaged_brakes().await?;
-        self.log_engaged_gone_brake().await?;
-        let mut attempts = JoinSet::new();
-        let (ending, mut all_dispatched) = (CancellationToken::new(), false);
-        let mut dispatch = Box::pin(self.dispatch(&mut attempts, &ending));
-        let ended = tokio::select! {
-            () = stop.cancelled() => Ok(()),
-            _ = rules.changed() => Ok(()),
-            _ = limits.changed() => Ok(()),
-            kept = self.keep(&mut lock) => kept,
-            ended = self.listen() => ended,
-            ended = &mut dispatch => {
-                all_dispatched = true;
-                ended
-            }
-            never = self.sweep.run() => match never {},
-            never = self.sum_counters() => match never {},
-            ended = Box::pin(self.walk.run()) => ended,
-            ended = self.silence.run() => ended,
-            ended = Box::pin(self.fill_gaps()) => ended,
-            ended = Box::pin(self.confirm.run()) => ended,
-            ended = Box::pin(self.announce.run(stop)) => ended,
-        };
-        // A claim under way is completed and its user attempted; otherwise the user would wait until the lease expires.
-        ending.cancel();
-        if all_dispatched {
-            drop(dispatch);
-        } else if let Err(why) = dispatch.await {
-            warn!("a user may still be claimed after this worker stopped reconciling: {why}");
-        }
-        // Attempts in flight complete, so that a write that was sent is recorded.
-        while attempts.join_next().await.is_some() {}
-        ended.map(|()| Duration::ZERO)
+        self.log_engaged_gone_brake().await
     }
 
-    /// Shows Postgres, and readiness, that the worker is alive; ends when the lock is lost.
-    async fn keep(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
-        let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
-        loop {
-            every.tick().await;
-            lock.check().await?;
-            self.readiness.alive(STAGE);
-        }
-    }
-
-    /// Reads records that the log stream dropped, where the setting asks for it.
-    async fn fill_gaps(&self) -> Result<(), StoreError> {
-        match &self.gaps {
-            Some(gaps) => gaps.run().await,
-            None => std::future::pending().await,
-        }
+    /// How long an unacknowledged write may still take to arrive.
+    fn settle(&self) -> Duration {
+        self.request_timeout + SETTLE_MARGIN
     }
 
     /// Wakes the queue on notifications. The first wake covers users that were queued before the worker listened.
-    async fn listen(&self) -> Result<(), StoreError> {
+    pub(super) async fn listen(&self) -> Result<(), StoreError> {
         let mut listener = self.store.listen(Channel::WorkQueue).await?;
         loop {
             self.wake.notify_one();
@@ -339,7 +176,7 @@ impl Reconcile {
     }
 
     /// Claims users as permission and priority allow. `ending` ends it between two users, never during a claim.
-    async fn dispatch(
+    pub(super) async fn dispatch(
         self: &Arc<Self>,
         attempts: &mut JoinSet<()>,
         ending: &CancellationToken,
@@ -396,6 +233,6 @@ impl Reconcile {
 }
 
 /// Lease of one attempt: the longest duration of two calls, and our own transactions.
-fn lease_for(request_timeout: Duration) -> Duration {
+pub(super) fn lease_for(request_timeout: Duration) -> Duration {
     request_timeout * 2 * EXCHANGES_PER_CALL + LEASE_MARGIN
 }

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::Reconcile;
 use super::attempt::{AttemptError, Taken};
-use super::permit::Permit;
 use super::slow::WRITE_WITHIN;
 use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
+use crate::flow::permit::Permit;
 use rolekeeper_domain::pacer::Kind;
 
 /// A profile as it was read.

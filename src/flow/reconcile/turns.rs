@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::permit::Permit;
 use super::{POLL_INTERVAL, Reconcile};
+use crate::flow::permit::Permit;
 use crate::store::StoreError;
 use crate::store::work_queue::Order;
 
@@ -17,7 +17,7 @@ const SUM_EVERY: Duration = Duration::from_secs(1);
 
 impl Reconcile {
     /// Sums the changes of the counters. A failure only leaves more to sum.
-    pub(super) async fn sum_counters(&self) -> std::convert::Infallible {
+    pub(in crate::flow) async fn sum_counters(&self) -> std::convert::Infallible {
         loop {
             if !matches!(self.store.sum_counters().await, Ok(true)) {
                 tokio::time::sleep(SUM_EVERY).await;

@@ -8,8 +8,8 @@ use tracing::error;
 
 use super::Reconcile;
 use super::attempt::{AttemptError, ToWrite};
-use super::permit::Permit;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
+use crate::flow::permit::Permit;
 use crate::store::Claim;
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::patch::Patch;

@@ -19,7 +19,7 @@ use crate::stream::playlist_id;
 
 /// Playlists of one user.
 const PLAYLISTS_OF_A_USER: u32 = 5;
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Most initial plays of a playlist, so that some are close to the threshold.
 pub(crate) const PLAYS_BEFORE: u32 = 200;
 
@@ -55,7 +55,7 @@ pub(crate) async fn make(
                   AND EXISTS (SELECT FROM stream_cursors WHERE stream = 'APP_EVENTS')";
     while !sqlx::query_scalar::<_, bool>(opened).fetch_one(&mut db).await? {
         worker.still_runs()?;
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
     worker.stop().await?;
     // Each copy reads a separate stream, from its start.

@@ -32,7 +32,7 @@ const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
 /// A user of the tenant without a playlist.
 pub(crate) const BYSTANDER: &str = "auth0|bystander";
 const ANSWERS_IN: Duration = Duration::from_millis(5);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const REST_WITHIN: Duration = Duration::from_secs(30);
 
 /// The figures of one round.
@@ -110,7 +110,7 @@ impl World {
                 "work remains after {REST_WITHIN:?}; the end of the worker's log:\n{}",
                 self.worker.log_tail()
             );
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok((published, part.crossings))
     }

@@ -27,7 +27,7 @@ pub(crate) const RUST_PEER: &str = "rust-peer";
 /// Name of database and consumer.
 const NAME: &str = "peer";
 /// How often the server is asked for the peer's position; rare enough to cost nothing.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Longest wait for the end of a peer: it commits its batch in flight, and waits for the fetch of the next one.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Longest wait for acknowledgements that are in flight when the peer has ended.
@@ -120,7 +120,7 @@ impl Peer {
         while Instant::now() < deadline && acknowledged(ground).await? < ground.filled.events {
             let ended = process.ended()?;
             anyhow::ensure!(ended.is_none(), "ended by itself:\n{}", complaint());
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         process.signal(Signal::SIGTERM)?;
         let status = process.wait(STOP_WITHIN).await?;
@@ -176,7 +176,7 @@ impl Peer {
                 Instant::now() < deadline,
                 "{report:?}, but acknowledged to {acked}"
             );
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::process;
 use crate::program::{PROGRAM, settings};
 
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const DRAIN_WITHIN: Duration = Duration::from_mins(10);
 
 /// The figures of one run.
@@ -60,7 +60,7 @@ pub(crate) async fn drain_with(
             "the stream is not drained after {DRAIN_WITHIN:?}; the end of the worker's log:\n{}",
             worker.log_tail()
         );
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
     let took = began.elapsed();
     let peak_mib = worker.peak_memory_mib()?;

@@ -25,7 +25,7 @@ const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
 /// Number of starts: a median of fewer means little, and a start with its stop takes a second.
 const LEAST_STARTS: usize = 9;
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 /// Time after which the remaining work of the start is done.
 const SETTLES_IN: Duration = Duration::from_secs(5);
@@ -97,6 +97,6 @@ async fn first_commit(
             "no commit in {COMMIT_WITHIN:?}; the end of the worker's log:\n{}",
             worker.log_tail()
         );
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

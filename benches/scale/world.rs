@@ -26,7 +26,7 @@ const CLIENT: &str = "role-changer";
 const SECRET: &str = "secret";
 const LOG_TOKEN: &str = "log-stream-token-of-the-bench";
 const ANSWERS_IN: Duration = Duration::from_millis(5);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Interval of requests to the metrics for the version in force; each request has a small cost.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const WITHIN: Duration = Duration::from_mins(5);
@@ -123,7 +123,7 @@ impl World {
         let deadline = Instant::now() + WITHIN;
         while served.iter().any(|pid| Path::new("/proc").join(pid).exists()) {
             anyhow::ensure!(Instant::now() < deadline, "connections outlive the worker");
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ impl World {
             .is_some_and(|user| others::holds(user.get("app_metadata")))
         {
             self.still_waits(deadline, "the role was not given")?;
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }

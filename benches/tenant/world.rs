@@ -42,7 +42,7 @@ pub(crate) const BYSTANDERS: usize = 50;
 pub(crate) const RULES_FILE: &str = "rules.toml";
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Messages published before their acknowledgements are awaited.
 const IN_FLIGHT: usize = 1_000;
 
@@ -193,7 +193,7 @@ impl World {
                 "work remains after {within:?}; the end of the worker's log:\n{}",
                 worker.log_tail()
             );
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }

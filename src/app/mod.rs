@@ -3,7 +3,7 @@
 //! Owns the wiring. Must never do a stage's work. It destructures the configuration completely, so that an unused
 //! setting does not compile.
 
-mod parts;
+mod deps;
 mod prepare;
 
 use std::path::PathBuf;
@@ -24,18 +24,18 @@ use crate::config::{
 };
 use crate::flow::accept::Accept;
 use crate::flow::fold::{Fold, Source};
+use crate::flow::leader::{Deps, Leader};
 use crate::flow::limits::LimitsKeeper;
-use crate::flow::reconcile::{Parts, Reconcile};
 use crate::flow::rules::{RulesKeeper, this_worker};
 use crate::flow::rules_file::RulesFile;
-use crate::flow::silence::Heard;
+use crate::flow::silence::DeliveryMonitor;
 use crate::http::api;
 use crate::http::{self, Connections, ops, webhook};
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::store::{InClear, Store, StoreError};
 use crate::telemetry;
-use parts::{client, data_api};
+use deps::{client, data_api};
 use prepare::{prepare, stay_bound};
 
 /// Opens the pool for Postgres as configured; connections are made when needed.
@@ -131,23 +131,23 @@ pub async fn serve(config: Config) -> Result<()> {
     }) = http
     {
         let listener = listen("LISTEN", address).await?;
-        let heard = Heard::default();
+        let monitor = DeliveryMonitor::default();
         lifecycle.spawn(
             "deliveries",
-            heard.clone().run(store.clone(), lifecycle.stopping()),
+            monitor.clone().run(store.clone(), lifecycle.stopping()),
         );
         let mut routes = webhook::routes(webhook::Webhook {
             accept: Accept::new(bus.clone()),
             tokens,
-            heard,
+            monitor,
             metrics: Arc::clone(&metrics),
         });
         if let Some(config) = api {
-            let (parts, keys) = data_api(config, &store.for_api(), &bus, &metrics)?;
-            serving = Some(Arc::clone(&parts.prepared));
+            let (deps, keys) = data_api(config, &store.for_api(), &bus, &metrics)?;
+            serving = Some(Arc::clone(&deps.prepared));
             readiness.not_ready("start", "starting");
             lifecycle.spawn("keys", keys.run(lifecycle.stopping()));
-            routes = routes.merge(api::routes(parts));
+            routes = routes.merge(api::routes(deps));
         } else {
             info!("the data API is not served: API_AUDIENCE is not set");
         }
@@ -319,7 +319,7 @@ impl Worker {
             }
         }
         if let (Some(config), Some(client)) = (reconcile, client) {
-            let stage = Reconcile::new(Parts {
+            let stage = Leader::new(Deps {
                 store: store.clone(),
                 bus: bus.clone(),
                 reader: Reader::new(&client),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::flow::patience::Patience;
+use crate::flow::retry_loop::RetryLoop;
 use crate::flow::rules::{RulesError, RulesKeeper};
 use crate::lifecycle::Readiness;
 use crate::store::{Store, StoreError};
@@ -22,7 +22,7 @@ pub(super) async fn prepare(
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Result<bool, StoreError> {
-    let mut patience = Patience::new("the start");
+    let mut retry = RetryLoop::new("the start");
     readiness.not_ready("start", "starting");
     while !stop.is_cancelled() {
         let prepared = async {
@@ -42,7 +42,7 @@ pub(super) async fn prepare(
         };
         match prepared {
             Ok(()) => {
-                patience.succeeded();
+                retry.succeeded();
                 return Ok(true);
             }
             Err(RulesError::Store(
@@ -55,7 +55,7 @@ pub(super) async fn prepare(
             }
             Err(why) => {
                 readiness.not_ready("start", why.shown());
-                patience.wait(&why, stop).await;
+                retry.wait(&why, stop).await;
             }
         }
     }

@@ -8,7 +8,7 @@ use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
 
 use super::fetch::Which;
-use super::{Bus, BusError, PublishError, Unstored};
+use super::{Bus, BusError, Outgoing, PublishError};
 
 /// The end of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Bus {
     pub async fn append(
         &self,
         stream: &'static str,
-        message: Unstored,
+        message: Outgoing,
         last: u64,
     ) -> Result<Appended, PublishError> {
         // The client would keep the message until it is connected again, long after the caller gave up.

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 pub use append::{Appended, End};
 pub use fetch::{Stored, Which};
 pub use names::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS};
-pub use publish::{Delivery, PublishError, Unstored};
+pub use publish::{Delivery, Outgoing, PublishError};
 pub use reader::{Message, ReadError, Reader};
 pub use shape::Limits;
 pub use streams::StreamState;

@@ -18,7 +18,7 @@ use super::Bus;
 const WINDOW: usize = 256;
 /// A message to be stored.
 #[derive(Clone, Debug)]
-pub struct Unstored {
+pub struct Outgoing {
     /// Its subject.
     pub subject: String,
     /// Its message id, by which JetStream drops duplicates inside the stream's duplicate window.
@@ -71,13 +71,13 @@ impl Bus {
     ///
     /// # Errors
     /// The message was not stored, or is not known to be. A retry is safe: JetStream drops duplicates by the message id.
-    pub async fn store(&self, message: Unstored) -> Result<(), PublishError> {
+    pub async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
         let mut delivery = self.delivery()?;
         delivery.send(message).await?;
         delivery.finish().await.map(|_| ())
     }
 
-    async fn send(&self, message: Unstored) -> Result<Sent, PublishError> {
+    async fn send(&self, message: Outgoing) -> Result<Sent, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, message.id.as_str());
         let (subject, since) = (Subject::from(message.subject), self.refusals.now());
@@ -96,7 +96,7 @@ impl Delivery<'_> {
     /// # Errors
     /// A message of this delivery was not stored, or is not known to be. A retry of the whole delivery is safe: JetStream drops
     /// duplicates by the message id.
-    pub async fn send(&mut self, message: Unstored) -> Result<(), PublishError> {
+    pub async fn send(&mut self, message: Outgoing) -> Result<(), PublishError> {
         let permit = loop {
             if self.in_flight.is_empty() {
                 break None;

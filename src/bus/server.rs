@@ -10,7 +10,7 @@ use super::{Bus, BusError};
 /// First version (major, minor) whose streams have a subject transform; older servers accept the setting and ignore it.
 const OLDEST: (u64, u64) = (2, 10);
 /// How often the worker checks for a connection while there is none.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Bus {
     /// Waits until a server is connected, without limit, and checks its version.
@@ -19,7 +19,7 @@ impl Bus {
     /// The server is older than 2.10.
     pub async fn wait_for_supported_server(&self) -> Result<(), BusError> {
         while !self.is_connected() {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         self.check_server()
     }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::bus::{APP_EVENTS, Bus, From, Which};
 use crate::flow::fold::promoted;
-use crate::store::{Cursor, Loss, Store, Wake};
+use crate::store::{Channel, Cursor, Loss, Store};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::date;
 
@@ -43,7 +43,7 @@ pub(super) async fn run(
     let window_s = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
     let place = (room.state.created_ns, until_ns, window_s);
     if !store
-        .accept_promoted(stream, cursor, place, (Wake::Streams, act))
+        .accept_promoted(stream, cursor, place, (Channel::Streams, act))
         .await?
     {
         bail!("{stream}: another operator accepted the loss in the meantime");

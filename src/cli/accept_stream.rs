@@ -11,7 +11,7 @@ use super::accept_promoted;
 use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
-use crate::store::{Cursor, Loss, Wake};
+use crate::store::{Channel, Cursor, Loss};
 
 /// Header that JetStream adds to messages that it copied from another stream.
 const COPIED: &[u8] = b"Nats-Stream-Source:";
@@ -89,7 +89,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     );
     let behind = next.cast_signed() - 1;
     if !store
-        .accept_loss(&stream, state.created_ns, behind, (Wake::Streams, &act))
+        .accept_loss(&stream, state.created_ns, behind, (Channel::Streams, &act))
         .await?
     {
         bail!("{stream}: another operator accepted the loss in the meantime");

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use crate::app;
 use crate::bus::{STREAMS, Which};
 use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
-use crate::store::{Cursor, DeadLetter, Store, Wake};
+use crate::store::{Channel, Cursor, DeadLetter, Store};
 use rolekeeper_domain::event::Reason;
 
 /// Longest time in which a working fold moves its cursor while a message waits.
 const WATCHED_FOR: Duration = Duration::from_secs(5);
 /// Time between two reads of the cursor while the fold is watched.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Skips a message: it becomes a dead letter with the reason `skipped`, and the fold continues after it.
 #[derive(Args, Debug)]
@@ -89,7 +89,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
     };
     let act = by.act("skip", json!({"stream": stream, "seq": seq}), Some(why));
     if !store
-        .skip(&stream, &cursor, &letter, (Wake::Streams, &act))
+        .skip(&stream, &cursor, &letter, (Channel::Streams, &act))
         .await?
     {
         bail!("{stream}: the cursor moved in the meantime; nothing was skipped");
@@ -114,7 +114,7 @@ async fn stands_still(store: &Store, stream: &str, cursor: &Cursor) -> Result<()
         if store.cursor(stream).await?.as_ref() != Some(cursor) {
             bail!("{stream}: the fold moves by itself; nothing was skipped");
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::bus::{Bus, PublishError, Unstored};
+use crate::bus::{Bus, Outgoing, PublishError};
 use rolekeeper_domain::log_batch::{self, UNREADABLE};
 use rolekeeper_domain::subjects::AUTH0_LOGS;
 
@@ -90,7 +90,7 @@ impl Accept {
             let payload = body.slice_ref(&piece.bytes[..piece.bytes.len().min(longest)]);
             before.clone_from(&piece.message_id);
             delivery
-                .send(Unstored {
+                .send(Outgoing {
                     subject: format!("{AUTH0_LOGS}{subject}"),
                     id: piece.message_id,
                     payload,

@@ -17,16 +17,16 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::forgotten::{self, Forgotten};
-use super::patience::Patience;
-use crate::bus::{Appended, Bus, BusError, End, PublishError, ROLE_CHANGES, Unstored, Which};
+use super::retry_loop::RetryLoop;
+use crate::bus::{Appended, Bus, BusError, End, Outgoing, PublishError, ROLE_CHANGES, Which};
 use crate::metrics::{Later, Metrics, Stream};
-use crate::store::{AnnouncedEnd, Store, StoreError, Wake};
+use crate::store::{AnnouncedEnd, Channel, Store, StoreError};
 use rolekeeper_domain::announcement::Announcement;
 
 /// Rows read at once; they are still sent one by one.
 const ROWS: i64 = 100;
 /// Interval at which the audit is polled without a notification.
-const LOOK_ANYWAY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Interval at which the stream itself is checked.
 const WATCH_EVERY: Duration = Duration::from_secs(30);
 
@@ -87,34 +87,34 @@ impl Announce {
     /// # Errors
     /// Postgres failed.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let mut patience = Patience::new("announcing role changes");
+        let mut retry = RetryLoop::new("announcing role changes");
         let announce = async {
             while !stop.is_cancelled() {
-                match self.follow(&mut patience).await {
+                match self.follow(&mut retry).await {
                     Ok(()) => {}
                     Err(Broken::Store(why)) => return Err(why),
-                    Err(why) => patience.wait(&why, stop).await,
+                    Err(why) => retry.wait(&why, stop).await,
                 }
             }
             Ok(())
         };
         tokio::select! {
             ended = announce => ended,
-            heard = self.hear() => heard,
+            ended = self.listen() => ended,
             never = self.watch() => match never {},
             ended = self.forgotten.run() => ended.map(|never| match never {}),
         }
     }
 
     /// Announces completed changes from the end of the stream on, until that end is not at its expected place.
-    async fn follow(&self, patience: &mut Patience) -> Result<(), Broken> {
+    async fn follow(&self, retry: &mut RetryLoop) -> Result<(), Broken> {
         let (created_ns, mut last) = self.find_end().await?;
         loop {
             // Read after the end is known: a message that another worker stores from now on moves the end, and this
             // worker is refused.
             let rows = self.store.unannounced(ROWS).await?;
             if rows.is_empty() {
-                patience.succeeded();
+                retry.succeeded();
                 self.idle().await;
             }
             for row in rows {
@@ -124,7 +124,7 @@ impl Announce {
                     // memory may be announced already.
                     Appended::Repeat => return Ok(()),
                 }
-                patience.succeeded();
+                retry.succeeded();
             }
         }
     }
@@ -184,7 +184,7 @@ impl Announce {
 
     /// Announces one change and marks it.
     async fn announce(&self, row: &Announcement, created_ns: i64, last: u64) -> Result<Appended, Broken> {
-        let message = Unstored {
+        let message = Outgoing {
             subject: row.subject(),
             id: row.change_id.to_string(),
             payload: row.payload()?.into(),
@@ -242,15 +242,15 @@ impl Announce {
     async fn idle(&self) {
         tokio::select! {
             () = self.wake.notified() => {}
-            () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 
-    async fn hear(&self) -> Result<(), StoreError> {
-        let mut waker = self.store.listen(Wake::RoleChanges).await?;
+    async fn listen(&self) -> Result<(), StoreError> {
+        let mut listener = self.store.listen(Channel::RoleChanges).await?;
         loop {
             self.wake.notify_one();
-            waker.heard().await?;
+            listener.notified().await?;
         }
     }
 }

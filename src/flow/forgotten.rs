@@ -18,7 +18,7 @@ use crate::store::{AnnouncedEnd, ForgottenChanges, Store, StoreError, Told};
 /// Messages that are compared in one transaction.
 const SLICE: usize = 200;
 /// Interval at which waiting users are checked.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A database is much smaller than the stream when it lacks more changes than the first number, and more than one in
 /// so many of the changes that it knows (the second number).
 const MUCH_SMALLER: (i64, i64) = (10, 10);
@@ -81,7 +81,7 @@ impl Forgotten {
         if found.unknown == 0 {
             self.store.nothing_forgotten().await?;
         }
-        self.tell(&found);
+        self.report(&found);
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl Forgotten {
         Ok(at)
     }
 
-    fn tell(&self, found: &ForgottenChanges) {
+    fn report(&self, found: &ForgottenChanges) {
         self.show(Some(found));
         if found.unknown == 0 {
             debug!("ROLE_CHANGES holds no change that the audit does not know");
@@ -153,7 +153,7 @@ impl Forgotten {
                     );
                 }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

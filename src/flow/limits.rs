@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_look_begins_under_limits_that_were_not_read_for_30_s() {
+    async fn no_attempt_begins_under_limits_that_were_not_read_for_30_s() {
         let read_at = watch::Sender::new(Instant::now());
         let in_force = LimitsInForce {
             limits: watch::Sender::new(Limits::default()).subscribe(),

@@ -1,15 +1,19 @@
 //! The stages: accept, fold, reconcile, sweep, announce. A stage never calls another; it hands over a message or a row,
-//! so each can crash, restart and be tested alone.
+//! so each can crash, restart and be tested alone. `leader` runs the ones that only one worker may run.
 
 pub mod accept;
 mod announce;
 pub mod backoff;
+mod confirm;
 pub mod fold;
 mod forgotten;
+mod gap_filler;
+pub mod leader;
 pub mod limits;
-pub mod patience;
+mod permit;
 pub mod publish;
-pub mod reconcile;
+mod reconcile;
+pub mod retry_loop;
 pub mod rules;
 pub mod rules_file;
 pub mod silence;

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::bus::{Bus, Unstored};
+use crate::bus::{Bus, Outgoing};
 
 pub use crate::bus::PublishError as NotPublished;
 use rolekeeper_domain::ids::{Token, UserId};
@@ -56,12 +56,12 @@ impl Publish {
         let event_id = Uuid::now_v7().to_string();
         event["event_id"] = event_id.as_str().into();
         event["playlist_id"] = playlist_id.as_str().into();
-        let message = Unstored {
+        let message = Outgoing {
             subject: format!("{PLAYLISTS}{playlist_id}"),
             id: event_id.clone(),
             payload: event.to_string().into(),
         };
-        self.0.store(message).await?;
+        self.0.publish(message).await?;
         Ok(Published {
             playlist_id,
             event_id,

@@ -16,7 +16,7 @@ use super::limits::LimitsKeeper;
 use super::rules_file::RulesFile;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
-use crate::store::{OfferedBy, Store, StoreError, Wake, Worker};
+use crate::store::{Channel, OfferedBy, Store, StoreError, Worker};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::limits::Own;
@@ -103,7 +103,7 @@ impl RulesKeeper {
         let hints = [Notify::new(), Notify::new()];
         tokio::select! {
             () = stop.cancelled() => {}
-            never = hear(&store, &hints) => match never {},
+            never = listen(&store, &hints) => match never {},
             never = live(&store, &worker) => match never {},
             never = limits.run(&hints[0]) => match never {},
             never = self.keep(&hints[1]) => match never {},
@@ -234,13 +234,13 @@ impl RulesKeeper {
 }
 
 /// Passes notifications on, until dropped.
-async fn hear(store: &Store, hints: &[Notify]) -> std::convert::Infallible {
+async fn listen(store: &Store, hints: &[Notify]) -> std::convert::Infallible {
     loop {
-        if let Ok(mut waker) = store.listen(Wake::Rules).await {
+        if let Ok(mut listener) = store.listen(Channel::Rules).await {
             loop {
                 // The first pass covers changes from before the worker listened.
                 hints.iter().for_each(Notify::notify_one);
-                if waker.heard().await.is_err() {
+                if listener.notified().await.is_err() {
                     break;
                 }
             }

@@ -10,18 +10,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::store::{Hearing, Store, StoreError};
+use crate::store::{Store, StoreError, StreamHealth};
 
 /// A delivery is recorded at once, the next ones at most at this interval: a busy stream must not cost one write each.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Shortest and longest interval at which the silence is checked.
-const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+const POLL_INTERVAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
 /// Takes notice of deliveries; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Heard(Arc<Notify>);
+pub struct DeliveryMonitor(Arc<Notify>);
 
-impl Heard {
+impl DeliveryMonitor {
     /// Notes that a delivery was stored. Returns at once.
     pub fn note(&self) {
         self.0.notify_one();
@@ -49,30 +49,32 @@ impl Heard {
 
 /// Watches for silence; runs where this worker reconciles, so that only one worker reports it.
 #[derive(Clone, Debug)]
-pub(super) struct Silence {
+pub(super) struct SilenceCheck {
     pub(super) store: Store,
     /// How long the stream may be silent; none disables the watch.
     pub(super) after: Option<Duration>,
 }
 
-impl Silence {
+impl SilenceCheck {
     /// Logs when the stream falls silent and when it is back.
     pub(super) async fn run(&self) -> Result<(), StoreError> {
         let Some(after) = self.after else {
             return std::future::pending().await;
         };
         loop {
-            match self.store.hear(after).await? {
-                Hearing::Same => {}
-                Hearing::Silent { since } => warn!(
+            match self.store.stream_health(after).await? {
+                StreamHealth::Same => {}
+                StreamHealth::Silent { since } => warn!(
                     %since,
                     "Auth0's log stream has delivered nothing for {} s: check its health in the Dashboard. The sweep \
                      keeps roles up to date meanwhile",
                     after.as_secs()
                 ),
-                Hearing::Again { since } => info!(silent_since = %since, "Auth0's log stream delivers again"),
+                StreamHealth::Again { since } => {
+                    info!(silent_since = %since, "Auth0's log stream delivers again");
+                }
             }
-            tokio::time::sleep((after / 4).clamp(LOOK_EVERY.0, LOOK_EVERY.1)).await;
+            tokio::time::sleep((after / 4).clamp(POLL_INTERVAL.0, POLL_INTERVAL.1)).await;
         }
     }
 }

@@ -65,12 +65,12 @@ impl Walk {
             done += 1;
             if slice.changed && slice.ended {
                 info!(
-                    users = slice.nominated_in_round,
+                    users = slice.enqueued_in_round,
                     "all users were compared with the changed rules and limits"
                 );
-            } else if !slice.changed && slice.nominated > 0 {
+            } else if !slice.changed && slice.enqueued > 0 {
                 warn!(
-                    users = slice.nominated,
+                    users = slice.enqueued,
                     "sweep queued users whose roles do not match the rules"
                 );
             }

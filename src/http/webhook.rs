@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 
 use super::room::Room;
 use crate::flow::accept::Accept;
-use crate::flow::silence::Heard;
+use crate::flow::silence::DeliveryMonitor;
 use crate::metrics::{Delivered, Delivery, Metrics};
 
 /// Largest body, compressed or not. Auth0 documents no size of a batch; 100 of the largest known records (5.4 kB) are a
@@ -53,7 +53,7 @@ pub struct Webhook {
     /// Accepted values of the Authorization header.
     pub tokens: Vec<SecretString>,
     /// Notes every delivery.
-    pub heard: Heard,
+    pub monitor: DeliveryMonitor,
     /// Metrics of the process.
     pub metrics: Arc<Metrics>,
 }
@@ -137,7 +137,7 @@ impl Webhook {
         reserved.shrink_to(body.len());
         match self.accept.accept(&body).await {
             Ok(accepted) => {
-                self.heard.note();
+                self.monitor.note();
                 self.metrics
                     .webhook_records
                     .of(Delivered::Record)

@@ -7,7 +7,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Wake, acts};
+use super::{Channel, Store, StoreError, acts};
 use rolekeeper_domain::act::Act;
 
 /// The end of the stream when the last change was marked.
@@ -69,7 +69,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         acts::keep(&mut tx, act, &format!("{count} changes are sent again")).await?;
-        Wake::RoleChanges.send(&mut tx).await?;
+        Channel::RoleChanges.send(&mut tx).await?;
         tx.commit().await?;
         Ok(count)
     }

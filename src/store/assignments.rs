@@ -4,7 +4,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake, acts};
+use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::ids::UserId;
 
@@ -28,7 +28,7 @@ pub struct Assignment {
     /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
     /// Another client removed the role, or the operator dropped its grant from the brake, and it is left so.
-    pub overruled: bool,
+    pub suppressed: bool,
     /// Whether it was verified recently.
     pub fresh: bool,
 }
@@ -48,7 +48,7 @@ pub struct Seen<'a> {
     /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
     /// Another client removed the role and it is left so.
-    pub overruled: bool,
+    pub suppressed: bool,
 }
 
 /// Stores the result of an attempt, with the current time as its verification.
@@ -66,7 +66,7 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
         seen.held,
         seen.adopted,
         seen.below_since,
-        seen.overruled
+        seen.suppressed
     )
     .execute(&mut *tx)
     .await?;
@@ -178,18 +178,18 @@ impl Store {
         )
         .fetch_all(&mut tx)
         .await?;
-        let mut looks: Vec<_> = unadopted
+        let mut entries: Vec<_> = unadopted
             .iter()
-            .map(|user| super::Nominate {
+            .map(|user| super::Enqueue {
                 user: user.clone(),
-                urgency: super::Urgency::Revoke,
-                observe: true,
+                priority: super::Priority::Revoke,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             })
             .collect();
         // Locks the queue first, in the same order as reconcile.
-        super::nominations::nominate(&mut tx, &mut looks).await?;
+        super::work_queue::enqueue(&mut tx, &mut entries).await?;
         let adopted = sqlx::query!(
             "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
              SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id) ORDER BY 1
@@ -201,7 +201,7 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{adopted} taken over")).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(adopted)
     }

@@ -100,7 +100,7 @@ pub(super) fn change(text: &str) -> Change {
 
 impl Locked {
     /// Number of users that change inside the window, these included: decided already, or waiting for an attempt under
-    /// the urgency of this kind of change. Stops counting at `enough`.
+    /// the priority of this kind of change. Stops counting at `enough`.
     pub async fn changing(&self, tx: &mut Tx<'_>, users: &[String], enough: i64) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"-- Materialized, or the limit below makes the planner read the audit by user.
@@ -130,7 +130,7 @@ impl Locked {
             users,
             self.since,
             enough,
-            super::nominations::LOOKS_APART.as_secs_f64()
+            super::work_queue::MIN_INTERVAL.as_secs_f64()
         );
         Ok(count.fetch_one(&mut *tx).await?)
     }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Nominate, Store, StoreError, Tx, Urgency, nominations, pause, profile_writes, races, string_list,
+    Enqueue, Priority, Store, StoreError, Tx, pause, profile_writes, races, string_list, work_queue,
 };
 
 /// A record that Auth0 must confirm.
@@ -151,15 +151,15 @@ impl Store {
             return Ok(Judged::default());
         };
         if !rest {
-            let mut look = [Nominate {
+            let mut entry = [Enqueue {
                 user: asked.user.clone(),
-                urgency: Urgency::NewUser,
-                observe: true,
+                priority: Priority::NewUser,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             }];
             // Locks the queue first, in the same order as reconcile.
-            nominations::nominate(&mut tx, &mut look).await?;
+            work_queue::enqueue(&mut tx, &mut entry).await?;
         }
         sqlx::query!(
             "UPDATE foreign_writes SET asks = asks + 1, ask_at = NULL, verdict = $3
@@ -174,7 +174,7 @@ impl Store {
         if verdict != Verdict::Confirmed {
             judged.unconfirmed = races::unconfirmed(&mut tx, &asked.user, &[&asked.record]).await?;
         } else if let Some(write) = asked.write {
-            profile_writes::told(&mut tx, &[(write, Some(asked.at))]).await?;
+            profile_writes::acknowledge(&mut tx, &[(write, Some(asked.at))]).await?;
         } else if asked.own {
             judged.stopped = pause::stop(&mut tx, &asked.user, (asked.at, &asked.log_id)).await?;
         }

@@ -5,7 +5,7 @@
 
 use super::cursors::Cursor;
 use super::deadline::DEADLINE;
-use super::{Held, StoreError, Tx};
+use super::{LockGuard, StoreError, Tx};
 
 /// A move of a cursor with its conditions.
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +33,14 @@ pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError>
     move_and_count(tx, to, &[], &[], &[]).await
 }
 
-impl Held {
+impl LockGuard {
     /// Moves the cursor and adds plays to playlists in one round trip: the statement is its own transaction. Returns
     /// false and changes nothing if the cursor must not move (see [`advance`]), if a playlist does not
     /// exist yet, or if the count of a playlist with an owner would cross one of the `lines` (thresholds, ascending).
     ///
     /// # Errors
     /// Postgres does not respond. Only Postgres knows then whether the cursor moved.
-    pub async fn count_at_once(
+    pub async fn count_on_fast_path(
         &mut self,
         to: &Move<'_>,
         playlists: &[&str],

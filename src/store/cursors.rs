@@ -120,7 +120,7 @@ impl Store {
         stream: &str,
         created_ns: i64,
         last_seq: i64,
-        (wake, act): (super::Wake, &Act),
+        (channel, act): (super::Channel, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let accepted = sqlx::query!(
@@ -141,14 +141,14 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        super::nominations::release_held(&mut tx).await?;
+        super::work_queue::release_held(&mut tx).await?;
         acts::keep(
             &mut tx,
             act,
             &format!("accepted: the fold goes on behind {last_seq}"),
         )
         .await?;
-        wake.send(&mut tx).await?;
+        channel.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -160,7 +160,7 @@ impl Store {
         stream: &str,
         from: &Cursor,
         letter: &DeadLetter<'_>,
-        (wake, act): (super::Wake, &Act),
+        (channel, act): (super::Channel, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let moved = sqlx::query!(
@@ -179,7 +179,7 @@ impl Store {
         }
         dead_letters::keep(&mut tx, stream, std::slice::from_ref(letter)).await?;
         acts::keep(&mut tx, act, "skipped: the message is a dead letter").await?;
-        wake.send(&mut tx).await?;
+        channel.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }

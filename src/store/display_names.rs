@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Nominate, Store, StoreError, Tx, Urgency, erasures, nominations};
+use super::{Enqueue, Priority, Store, StoreError, Tx, erasures, work_queue};
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::ids::UserId;
 
@@ -22,7 +22,7 @@ pub struct Kept {
     /// name.
     pub refused_just_now: bool,
     /// Time until a name alone may cause another write.
-    pub rest: Option<Duration>,
+    pub debounce: Option<Duration>,
 }
 
 impl Kept {
@@ -35,7 +35,7 @@ impl Kept {
     /// Whether no name may be sent now.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.refused || (self.refused_just_now && self.rest.is_some())
+        self.refused || (self.refused_just_now && self.debounce.is_some())
     }
 
     /// Whether an attempt left out a requested name, to be written later.
@@ -122,16 +122,16 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
     )
     .fetch_all(&mut *tx)
     .await?;
-    let look = |user: &String| Nominate {
+    let entry = |user: &String| Enqueue {
         user: user.clone(),
-        urgency: Urgency::DisplayName,
-        observe: true,
+        priority: Priority::DisplayName,
+        force_fetch: true,
         cause: None,
-        restless: false,
+        flapping: false,
     };
-    let mut looks: Vec<Nominate> = refused.iter().map(look).collect();
+    let mut entries: Vec<Enqueue> = refused.iter().map(entry).collect();
     // Locks the queue first, in the same order as reconcile.
-    nominations::nominate(tx, &mut looks).await?;
+    work_queue::enqueue(tx, &mut entries).await?;
     sqlx::query!(
         "WITH noted AS (
              UPDATE display_name_writes SET refused = false WHERE user_id = ANY($1::text[])
@@ -153,17 +153,17 @@ impl Store {
     pub async fn wish_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
-        let mut look = [Nominate {
+        let mut entry = [Enqueue {
             user: user.as_str().to_owned(),
-            urgency: Urgency::DisplayName,
+            priority: Priority::DisplayName,
             // The request itself makes an attempt read the profile; a running attempt has done so.
-            observe: false,
+            force_fetch: false,
             cause: None,
-            restless: false,
+            flapping: false,
         }];
         // Locks the queue first, in the same order as reconcile. Of two requests, the one that waits for this lock is
         // the newer.
-        nominations::nominate(&mut tx, &mut look).await?;
+        work_queue::enqueue(&mut tx, &mut entry).await?;
         sqlx::query!(
             "INSERT INTO display_names (user_id, wish_id, wished, wished_at) VALUES ($1, $2, $3, clock_timestamp())
              ON CONFLICT (user_id) DO UPDATE SET wish_id = excluded.wish_id, wished = excluded.wished,
@@ -219,16 +219,16 @@ impl Store {
                AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = d.user_id AND n.held IS NULL
                    AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"
         );
-        let look = |user: String| Nominate {
+        let entry = |user: String| Enqueue {
             user,
-            urgency: Urgency::DisplayName,
-            observe: false,
+            priority: Priority::DisplayName,
+            force_fetch: false,
             cause: None,
-            restless: false,
+            flapping: false,
         };
-        let mut looks: Vec<Nominate> = waiting.fetch_all(&mut tx).await?.into_iter().map(look).collect();
-        nominations::nominate(&mut tx, &mut looks).await?;
+        let mut entries: Vec<Enqueue> = waiting.fetch_all(&mut tx).await?.into_iter().map(entry).collect();
+        work_queue::enqueue(&mut tx, &mut entries).await?;
         tx.commit().await?;
-        Ok(looks.len() as u64)
+        Ok(entries.len() as u64)
     }
 }

@@ -89,7 +89,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         adopted: row.adopted[index],
         since: row.since[index],
         below_since: row.below_since[index],
-        overruled: row.overruled[index],
+        suppressed: row.overruled[index],
         fresh: row.fresh[index],
     });
     let open = row.open_id.into_iter().zip(row.open_role);
@@ -113,7 +113,9 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
             wish: row.wish_id.zip(row.wished),
             refused: row.refused,
             refused_just_now: row.refused_just_now,
-            rest: row.rest_s.and_then(|rest| Duration::try_from_secs_f64(rest).ok()),
+            debounce: row
+                .rest_s
+                .and_then(|debounce| Duration::try_from_secs_f64(debounce).ok()),
         },
         unrecorded: row.unrecorded,
         foreign_writes: row.foreign_writes,

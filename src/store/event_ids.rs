@@ -5,15 +5,15 @@
 
 use std::collections::HashMap;
 
-use super::{Held, StoreError, Tx};
+use super::{LockGuard, StoreError, Tx};
 use rolekeeper_domain::horizon::Slice;
 
 /// Longest wait for readers of the table when a partition is created or dropped.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// The existing partitions, oldest first.
-pub async fn slices(held: &mut Held) -> Result<Vec<Slice>, StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn slices(lock: &mut LockGuard) -> Result<Vec<Slice>, StoreError> {
+    let mut tx = lock.begin().await?;
     let slices = slices_now(&mut tx).await?;
     tx.commit().await?;
     Ok(slices)
@@ -29,8 +29,8 @@ pub async fn slices_now(tx: &mut Tx<'_>) -> Result<Vec<Slice>, StoreError> {
 }
 
 /// Creates a partition. It is attached, not created in place, so that it waits for no reader.
-pub async fn make(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn make(lock: &mut LockGuard, slice: &Slice) -> Result<(), StoreError> {
+    let mut tx = lock.begin().await?;
     make_now(&mut tx, slice).await?;
     Ok(tx.commit().await?)
 }
@@ -45,8 +45,8 @@ pub async fn make_now(tx: &mut Tx<'_>, slice: &Slice) -> Result<(), StoreError> 
 }
 
 /// Drops a partition with all its ids.
-pub async fn drop_slice(held: &mut Held, slice: &Slice) -> Result<(), StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn drop_slice(lock: &mut LockGuard, slice: &Slice) -> Result<(), StoreError> {
+    let mut tx = lock.begin().await?;
     sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut tx).await?;
     sqlx::query!("SELECT drop_event_id_slice($1)", slice.from)
         .execute(&mut tx)

@@ -5,8 +5,8 @@
 
 use uuid::Uuid;
 
-use super::nominations::{self, Nominate, Urgency};
-use super::{Store, StoreError, Tx, Wake};
+use super::work_queue::{self, Enqueue, Priority};
+use super::{Channel, Store, StoreError, Tx};
 
 /// Users queued in one transaction.
 const SLICE: i64 = 500;
@@ -143,19 +143,19 @@ impl Store {
             SLICE
         );
         let rows = rows.fetch_all(&mut tx).await?;
-        let mut looks: Vec<Nominate> = rows
+        let mut entries: Vec<Enqueue> = rows
             .iter()
-            .map(|row| Nominate {
+            .map(|row| Enqueue {
                 user: row.user_id.clone(),
-                urgency: Urgency::Revoke,
-                observe: true,
+                priority: Priority::Revoke,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             })
             .collect();
-        looks.dedup_by(|one, other| one.user == other.user);
+        entries.dedup_by(|one, other| one.user == other.user);
         // Locks the queue first, in the same order as reconcile.
-        nominations::nominate(&mut tx, &mut looks).await?;
+        work_queue::enqueue(&mut tx, &mut entries).await?;
         let granted = || rows.iter().filter(|row| row.granted);
         let users: Vec<&str> = granted().map(|row| row.user_id.as_str()).collect();
         let roles: Vec<&str> = granted().map(|row| row.role.as_str()).collect();
@@ -180,7 +180,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(rows.len() as u64)
     }
@@ -219,5 +219,5 @@ pub(super) async fn resume(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!("UPDATE forgotten_changes SET unknown = 0, holds = false, noticed_at = NULL")
         .execute(&mut *tx)
         .await?;
-    nominations::release_held(tx).await
+    work_queue::release_held(tx).await
 }

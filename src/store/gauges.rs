@@ -3,7 +3,7 @@
 //! Owns the queries behind gauges. Must stay cheap: each reads a small table, a counter, or an index range as long as
 //! the queue.
 
-use super::nominations::REST_AT_MOST;
+use super::work_queue::MAX_DEBOUNCE;
 use super::{Store, StoreError};
 
 /// Current values from the tables.
@@ -56,7 +56,7 @@ pub struct Gauges {
 impl Store {
     /// Reads all values.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
-        // Due users and those with a running attempt are one index range per urgency; parked and held users have their
+        // Due users and those with a running attempt are one index range per priority; parked and held users have their
         // own indexes. The rest are timers, possibly as many as users.
         let queue = sqlx::query!(
             r#"SELECT due.due AS "due!", due.leased AS "leased!", parked.parked AS "parked!", held.held AS "held!",
@@ -79,7 +79,7 @@ impl Store {
                    SELECT coalesce((SELECT value FROM counters WHERE counter = 'nominations'), 0)
                        + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'nominations'), 0)::bigint AS total
                ) AS total"#,
-            REST_AT_MOST.as_secs_f64()
+            MAX_DEBOUNCE.as_secs_f64()
         )
         .fetch_one(&self.pool)
         .await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::held_by::GONE_HELD;
-use super::{Nominate, Store, StoreError, Tx, Urgency, Wake, acts, nominations, release};
+use super::{Channel, Enqueue, Priority, Store, StoreError, Tx, acts, release, work_queue};
 use rolekeeper_domain::act::Act;
 
 /// Retention of a user's data after Auth0 has reported the user as deleted.
@@ -202,7 +202,7 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         // Separate transactions without the brake: attempts may have these users claimed and wait for it.
         let mut tx = self.begin().await?;
@@ -212,16 +212,16 @@ impl Store {
             window.as_secs_f64()
         );
         let marked = marked.fetch_all(&mut tx).await?.into_iter();
-        let mut looks: Vec<_> = marked
-            .map(|user| Nominate {
+        let mut entries: Vec<_> = marked
+            .map(|user| Enqueue {
                 user,
-                urgency: Urgency::Verify,
-                observe: true,
+                priority: Priority::Verify,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             })
             .collect();
-        nominations::nominate(&mut tx, &mut looks).await?;
+        work_queue::enqueue(&mut tx, &mut entries).await?;
         tx.commit().await?;
         Ok(Some(released))
     }

@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Wake, acts, walk};
+use super::{Channel, Store, StoreError, acts, walk};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::limits::{Limit, Limits};
 
@@ -79,7 +79,7 @@ impl Store {
         if limit == Limit::Writes {
             walk::want(&mut tx, None).await?;
         }
-        Wake::Rules.send(&mut tx).await?;
+        Channel::Rules.send(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }

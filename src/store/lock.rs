@@ -28,7 +28,7 @@ pub enum Lock {
 /// A held lock. It lasts as long as the session; dropping the session releases it. Work on this session is done by the
 /// active worker, or fails.
 #[derive(Debug)]
-pub struct Held {
+pub struct LockGuard {
     pub(super) session: Session,
 }
 
@@ -52,7 +52,7 @@ impl Lock {
     }
 }
 
-impl Held {
+impl LockGuard {
     /// Begins a transaction that only the active worker can commit.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
         self.session.begin().await

@@ -7,6 +7,7 @@ mod acts;
 mod announced_end;
 pub mod assignments;
 pub mod brakes;
+mod channel;
 pub mod confirmations;
 mod counters;
 pub mod cursor_advance;
@@ -29,12 +30,11 @@ mod gauges;
 pub mod gone;
 mod held_by;
 mod in_clear;
+pub mod leases;
 mod lent;
 mod limits;
 pub mod lives;
 mod lock;
-pub mod looks;
-pub mod nominations;
 mod out_of_step;
 mod own_playlists;
 pub mod owner_totals;
@@ -64,8 +64,8 @@ mod tx;
 pub mod unknown_writes;
 mod user_data;
 pub mod users;
-mod wake;
 mod walk;
+pub mod work_queue;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -81,6 +81,7 @@ pub use acts::Acted;
 pub use announced_end::AnnouncedEnd;
 pub use assignments::{Assignment, Seen};
 pub use brakes::BrakeState;
+pub use channel::{Channel, Listener};
 pub use cursor_marks::Trimmable;
 pub use cursors::{Cursor, Loss, LossKind};
 pub use dead_letters::DeadLetter;
@@ -93,10 +94,9 @@ pub use forgotten::{ForgottenChanges, Told};
 pub use gauges::Gauges;
 pub use held_by::HeldBy;
 pub use in_clear::InClear;
+pub use leases::Claim;
 pub use limits::SetLimit;
-pub use lock::{CHECK_EVERY, Held, Lock};
-pub use looks::Claim;
-pub use nominations::{Cause, Nominate, Urgency};
+pub use lock::{CHECK_EVERY, Lock, LockGuard};
 pub use out_of_step::Compare;
 pub use own_playlists::OwnPlaylist;
 pub use parked::Parked;
@@ -112,10 +112,10 @@ pub use rolekeeper_domain::race::RaceOutcome;
 pub use rules_in_force::{InForce, OfferedBy};
 use session::Session;
 pub use songs::Song;
-pub use tenant_log::{Checkpoint, Hearing};
+pub use tenant_log::{Checkpoint, StreamHealth};
 pub use tx::Tx;
-pub use wake::{Wake, Waker};
 pub use walk::{Slice, Walked};
+pub use work_queue::{Cause, Enqueue, Priority};
 pub use workers::{Alive, Worker};
 
 /// Embedded once; tests and `migrate` use the same.
@@ -179,14 +179,14 @@ impl Store {
     }
 
     /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.
-    pub async fn try_lock(&self, lock: Lock) -> Result<Option<Held>, StoreError> {
+    pub async fn try_lock(&self, lock: Lock) -> Result<Option<LockGuard>, StoreError> {
         let waiting = self.waiting().remove(&lock);
         let mut session = match waiting {
             Some(session) => session,
             None => Session::for_lock(&self.direct).await?,
         };
         if lock.take(&mut session).await? {
-            return Ok(Some(Held { session }));
+            return Ok(Some(LockGuard { session }));
         }
         self.waiting().insert(lock, session);
         Ok(None)

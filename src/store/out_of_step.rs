@@ -24,7 +24,7 @@ pub struct Compare<'r> {
 }
 
 /// Enqueues users behind `from` and up to `to` if a rule's decision differs from the stored one.
-pub(super) async fn nominate(
+pub(super) async fn enqueue(
     tx: &mut Tx<'_>,
     compare: &Compare<'_>,
     changed: bool,
@@ -39,7 +39,7 @@ pub(super) async fn nominate(
         .map(|rule| rule.of == Measure::AllPlaylists)
         .collect();
     let revokes: Vec<bool> = rules.iter().map(|rule| rule.revoke == Revoke::On).collect();
-    let nominated = sqlx::query!(
+    let enqueued = sqlx::query!(
         "WITH rule AS MATERIALIZED (
              SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[])
                  AS r(role, grant_at, revoke_below, totals, revokes)
@@ -86,7 +86,7 @@ pub(super) async fn nominate(
         changed,
         GONE_AT_LEAST_EVERY.as_secs_f64()
     );
-    Ok(nominated.execute(&mut *tx).await?.rows_affected())
+    Ok(enqueued.execute(&mut *tx).await?.rows_affected())
 }
 
 /// Makes users of the slice due whose timer was set by a rule; returns their number.

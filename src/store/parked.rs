@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Wake, acts};
+use super::{Channel, Store, StoreError, acts};
 use rolekeeper_domain::act::Act;
 
 /// Maximum number of users named in an act.
@@ -69,7 +69,7 @@ impl Store {
         )
         .fetch_all(&mut tx)
         .await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(woken)
     }
@@ -101,7 +101,7 @@ impl Store {
             };
             acts::keep(&mut tx, &act, &format!("{} requeued", requeued.len())).await?;
         }
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(requeued)
     }

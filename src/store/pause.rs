@@ -6,7 +6,7 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake, acts, forgotten};
+use super::{Channel, Store, StoreError, Tx, acts, forgotten};
 use rolekeeper_domain::act::Act;
 
 /// A stop of attempts and writes.
@@ -69,7 +69,7 @@ pub(super) async fn stop(
         "writes stopped: a write under our own client id is not ours",
     )
     .await?;
-    Wake::Nominations.send(tx).await?;
+    Channel::WorkQueue.send(tx).await?;
     Ok(true)
 }
 
@@ -101,7 +101,7 @@ impl Store {
             "paused already; the reason is kept"
         };
         acts::keep(&mut tx, act, outcome).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(fresh.then_some(in_hand))
     }
@@ -130,7 +130,7 @@ impl Store {
             });
         }
         acts::keep(&mut tx, act, "resumed").await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Resumed::Yes)
     }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
-use super::{Held, StoreError, Tx};
+use super::{LockGuard, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
 
@@ -25,7 +25,7 @@ pub struct Counted {
 
 /// Result of adding plays by surrogate key.
 #[derive(Debug)]
-pub struct Numbered {
+pub struct Keyed {
     /// Number of playlists found under their key.
     pub found: usize,
     /// Playlists whose owner may have to be queued.
@@ -54,13 +54,13 @@ pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<Stri
 /// Adds plays to playlists by surrogate key, in order of key so that pages are touched in order. With `lines`
 /// (thresholds, ascending), returns only playlists whose count crossed one, else all with an owner. A key of another
 /// playlist changes nothing. A deleted playlist takes no plays.
-pub async fn add_by_number(
+pub async fn add_by_key(
     tx: &mut Tx<'_>,
-    numbers: &[i64],
+    keys: &[i64],
     playlists: &[&str],
     deltas: &[i64],
     lines: Option<&[i64]>,
-) -> Result<Numbered, StoreError> {
+) -> Result<Keyed, StoreError> {
     let row = sqlx::query!(
         r#"WITH counted AS (
                UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
@@ -76,13 +76,13 @@ pub async fn add_by_number(
                coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
                coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>"
            FROM counted"#,
-        numbers,
+        keys,
         playlists as &[&str],
         deltas,
         lines as Option<&[i64]>
     );
     let row = row.fetch_one(&mut *tx).await?;
-    Ok(Numbered {
+    Ok(Keyed {
         found: usize::try_from(row.found).unwrap_or_default(),
         counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
     })
@@ -114,15 +114,11 @@ fn indexes(places: &[i64]) -> impl Iterator<Item = usize> {
 }
 
 /// The playlists, by index, that do not have this key.
-pub async fn misnumbered(
-    tx: &mut Tx<'_>,
-    numbers: &[i64],
-    playlists: &[&str],
-) -> Result<Vec<usize>, StoreError> {
+pub async fn stale_keys(tx: &mut Tx<'_>, keys: &[i64], playlists: &[&str]) -> Result<Vec<usize>, StoreError> {
     let places = sqlx::query_scalar!(
         r#"SELECT place AS "place!" FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS d(number, playlist_id, place)
            WHERE NOT EXISTS (SELECT FROM playlists p WHERE p.number = d.number AND p.playlist_id = d.playlist_id)"#,
-        numbers,
+        keys,
         playlists as &[&str]
     );
     let places = places.fetch_all(&mut *tx).await?;
@@ -186,7 +182,7 @@ pub async fn insert(
 
 /// Whether Postgres refused a key as taken: the sequence is behind, as after a logical replication without sequences.
 #[must_use]
-pub fn is_number_taken(why: &StoreError) -> bool {
+pub fn is_key_taken(why: &StoreError) -> bool {
     let StoreError::Postgres(sqlx::Error::Database(said)) = why else {
         return false;
     };
@@ -194,8 +190,8 @@ pub fn is_number_taken(why: &StoreError) -> bool {
 }
 
 /// Moves the sequence of keys behind the largest one in use.
-pub async fn mend_numbers(held: &mut Held) -> Result<i64, StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn repair_keys(lock: &mut LockGuard) -> Result<i64, StoreError> {
+    let mut tx = lock.begin().await?;
     let largest = sqlx::query_scalar!(r#"SELECT mend_playlist_numbers() AS "largest!""#);
     let largest = largest.fetch_one(&mut tx).await?;
     tx.commit().await?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Nominate, Store, StoreError, Tx, Urgency, nominations, string_list};
+use super::{Enqueue, Priority, Store, StoreError, Tx, string_list, work_queue};
 use rolekeeper_domain::merge::{OurWrite, State, Window};
 
 /// Maximum number of a user's newest writes considered.
@@ -19,7 +19,7 @@ const MOST: i64 = 100;
 /// Writes followed up in one transaction.
 const FOLLOW_UP_SLICE: i64 = 2_000;
 /// Delay of another attempt on a user whose write was closed because an attempt did not see it.
-const LOOK_LATE_AFTER: Duration = Duration::from_hours(24);
+const LATE_CHECK_AFTER: Duration = Duration::from_hours(24);
 /// Maximum distance between the date of a record and the profile's own time. Pairs of records about one action were
 /// dated up to 28 ms apart.
 const DATE_SLACK: Duration = Duration::from_secs(2);
@@ -241,7 +241,10 @@ pub async fn recognise(tx: &mut Tx<'_>, records: &[OwnRecord]) -> Result<Vec<Own
 }
 
 /// Stores that records reported our writes as done; also the time of each (write and time) where no response gave one.
-pub async fn told(tx: &mut Tx<'_>, writes: &[(Uuid, Option<OffsetDateTime>)]) -> Result<(), StoreError> {
+pub async fn acknowledge(
+    tx: &mut Tx<'_>,
+    writes: &[(Uuid, Option<OffsetDateTime>)],
+) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
     }
@@ -359,7 +362,7 @@ impl Store {
                ) AS unknown LIMIT $2"#,
             settle.as_secs_f64(),
             FOLLOW_UP_SLICE,
-            LOOK_LATE_AFTER.as_secs_f64()
+            LATE_CHECK_AFTER.as_secs_f64()
         )
         .fetch_all(&mut tx)
         .await?;
@@ -367,18 +370,18 @@ impl Store {
             return Ok((0, 0));
         }
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
-        let mut looks: Vec<Nominate> = users
+        let mut entries: Vec<Enqueue> = users
             .into_iter()
-            .map(|user| Nominate {
+            .map(|user| Enqueue {
                 user: user.clone(),
-                urgency: Urgency::Verify,
-                observe: true,
+                priority: Priority::Verify,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             })
             .collect();
         // Locks the queue first, in the same order as reconcile.
-        nominations::nominate(&mut tx, &mut looks).await?;
+        work_queue::enqueue(&mut tx, &mut entries).await?;
         let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
         sqlx::query!(
             "UPDATE profile_writes SET followed_up_at = coalesce(followed_up_at, now()),
@@ -389,6 +392,6 @@ impl Store {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
-        Ok((asked.len() as u64, looks.len() as u64))
+        Ok((asked.len() as u64, entries.len() as u64))
     }
 }

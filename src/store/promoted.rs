@@ -3,7 +3,7 @@
 //! Owns that the cursor continues in the promoted stream, and how long duplicates are dropped. Must never move the
 //! cursor to another message.
 
-use super::{Cursor, Held, Store, StoreError, Wake, acts, nominations};
+use super::{Channel, Cursor, LockGuard, Store, StoreError, acts, work_queue};
 use rolekeeper_domain::act::Act;
 
 impl Store {
@@ -15,7 +15,7 @@ impl Store {
         stream: &str,
         cursor: &Cursor,
         (created_ns, until_ns, window_s): (i64, i64, i64),
-        (wake, act): (Wake, &Act),
+        (channel, act): (Channel, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let accepted = sqlx::query!(
@@ -40,17 +40,17 @@ impl Store {
         if moved.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
-        nominations::release_held(&mut tx).await?;
+        work_queue::release_held(&mut tx).await?;
         acts::keep(&mut tx, act, "accepted: a promoted mirror goes on").await?;
-        wake.send(&mut tx).await?;
+        channel.send(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
 /// One duplicate window has passed: the stream itself drops duplicates from now on.
-pub async fn repeats_are_over(held: &mut Held, stream: &str) -> Result<(), StoreError> {
-    let mut tx = held.begin().await?;
+pub async fn repeats_are_over(lock: &mut LockGuard, stream: &str) -> Result<(), StoreError> {
+    let mut tx = lock.begin().await?;
     sqlx::query!(
         "UPDATE stream_cursors SET repeats_until_ns = 0 WHERE stream = $1",
         stream

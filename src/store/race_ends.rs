@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::lock::Held;
+use super::lock::LockGuard;
 use super::{Store, StoreError};
 
 /// Races ended in one transaction.
@@ -62,9 +62,9 @@ impl Store {
     }
 
     /// Removes all writes and races of the former tenant.
-    pub(super) async fn forget_writes(&self, held: &mut Held) -> Result<(), StoreError> {
+    pub(super) async fn forget_writes(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
         loop {
-            held.check().await?;
+            lock.check().await?;
             let removed = sqlx::query!(
                 "WITH ours AS (
                      DELETE FROM profile_writes WHERE ctid = ANY(ARRAY(SELECT ctid FROM profile_writes LIMIT $1)) RETURNING 1

@@ -10,7 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, Wake, string_list, unknown_writes};
+use super::{Channel, Store, StoreError, Tx, string_list, unknown_writes};
 use rolekeeper_domain::merge::{OurWrite, State};
 use rolekeeper_domain::race::RaceOutcome;
 
@@ -279,7 +279,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::brakes::marks;
-use super::{Store, StoreError, Tx, Wake, acts};
+use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::Change;
 
@@ -61,12 +61,12 @@ impl Store {
         .await?
         .rows_affected();
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
     }
 
-    /// Releases a brake and drops the held changes: holders are no longer adopted, grants are overruled. These users
+    /// Releases a brake and drops the held changes: holders are no longer adopted, grants are suppressed. These users
     /// get another attempt, with the lowest priority. Returns their number; `None` if the brake was not engaged.
     pub async fn drop_braked(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some((mut tx, users)) = self.let_go(change).await? else {
@@ -90,7 +90,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         acts::keep(&mut tx, act, &format!("{} users dropped", users.len())).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(users.len() as u64))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Store, StoreError, Tx, Wake, acts, string_list};
+use super::{BrakeState, Channel, Store, StoreError, Tx, acts, string_list};
 use rolekeeper_domain::act::Act;
 
 /// The brake on restores, locked until the transaction ends.
@@ -103,21 +103,21 @@ impl Store {
         let (mut tx, released) = loop {
             let mut tx = self.begin().await?;
             // Locks the queue first, in the same order as folds and attempts.
-            let nominated = sqlx::query_scalar!(
+            let enqueued = sqlx::query_scalar!(
                 "INSERT INTO nominations AS n (user_id, urgency, observe)
                  SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
                  ON CONFLICT (user_id) DO UPDATE SET observe = true, generation = n.generation + 1 RETURNING user_id"
             );
-            let nominated = nominated.fetch_all(&mut tx).await?;
+            let enqueued = enqueued.fetch_all(&mut tx).await?;
             if !let_go(&mut tx).await? {
                 return Ok(None);
             }
             let missed = sqlx::query_scalar!(
                 r#"SELECT EXISTS (SELECT FROM races WHERE held AND outcome IS NULL AND user_id <> ALL($1::text[])) AS "missed!""#,
-                &nominated
+                &enqueued
             );
             if !missed.fetch_one(&mut tx).await? {
-                break (tx, nominated.len() as u64);
+                break (tx, enqueued.len() as u64);
             }
             // An attempt held another restore while this waited for the brake.
         };
@@ -125,7 +125,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(released))
     }

@@ -150,7 +150,7 @@ pub async fn witness(
         serde_json::to_value(rule).unwrap_or(Value::Null),
         claim.queued_ms,
         reason.as_str(),
-        super::Wake::RoleChanges.channel()
+        super::Channel::RoleChanges.name()
     );
     Ok(written.fetch_optional(&mut *tx).await?.is_some())
 }
@@ -183,7 +183,7 @@ pub async fn written(tx: &mut Tx<'_>, ids: &[Uuid], write: Option<Uuid>) -> Resu
          SELECT pg_notify($3, '')",
         ids,
         write,
-        super::Wake::RoleChanges.channel()
+        super::Channel::RoleChanges.name()
     )
     .execute(&mut *tx)
     .await?;
@@ -208,7 +208,7 @@ pub async fn confirmed(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<(), 
          SELECT pg_notify($3, '')",
         user,
         ids,
-        super::Wake::RoleChanges.channel()
+        super::Channel::RoleChanges.name()
     )
     .execute(&mut *tx)
     .await?;
@@ -249,7 +249,7 @@ pub async fn done_late(
         change.as_str(),
         write,
         Uuid::now_v7(),
-        super::Wake::RoleChanges.channel()
+        super::Channel::RoleChanges.name()
     );
     Ok(!completed.fetch_all(&mut *tx).await?.is_empty())
 }

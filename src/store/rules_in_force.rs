@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, Wake, acts, walk, workers};
+use super::{Channel, Store, StoreError, Tx, acts, walk, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::rule::offer::{self, Standing, Verdict};
 use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
@@ -201,7 +201,7 @@ impl Store {
                 put(&mut tx, &offered, by, Some(&standing)).await?;
             }
         }
-        Wake::Rules.send(&mut tx).await?;
+        Channel::Rules.send(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -244,7 +244,7 @@ async fn put(
             .await?;
         walk::want(tx, Some(&fingerprint)).await?;
     }
-    Wake::Rules.send(tx).await
+    Channel::Rules.send(tx).await
 }
 
 fn known(version: i64, format: i32, needs_release: &str) -> Result<(), StoreError> {

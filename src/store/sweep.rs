@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Store, StoreError, Wake};
+use super::{Channel, Store, StoreError};
 use rolekeeper_domain::rule::Rules;
 
 /// Users made due in one transaction.
@@ -15,10 +15,10 @@ const IMPORTS_APART: Duration = Duration::from_hours(1);
 
 impl Store {
     /// Enqueues users with decided changes that are still open, `settle` after their last attempt. Such a change has
-    /// the urgency of its kind. Returns the number of users.
+    /// the priority of its kind. Returns the number of users.
     pub async fn sweep_left_over(&self, settle: Duration) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let nominated = sqlx::query!(
+        let enqueued = sqlx::query!(
             "INSERT INTO nominations (user_id, urgency, observe)
              SELECT user_id, CASE WHEN bool_or(change = 'revoked') THEN 0 ELSE 1 END::smallint, true FROM role_changes
              WHERE outcome IS NULL AND coalesce(attempted_at, decided_at) < now() - $1::double precision * interval '1 second'
@@ -29,9 +29,9 @@ impl Store {
         .execute(&mut tx)
         .await?
         .rows_affected();
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
-        Ok(nominated)
+        Ok(enqueued)
     }
 
     /// Makes users due who have been parked for longer than `after`.
@@ -48,7 +48,7 @@ impl Store {
                 SLICE
             );
             let woken = woken.execute(&mut tx).await?.rows_affected();
-            Wake::Nominations.send(&mut tx).await?;
+            Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
             if woken < SLICE.unsigned_abs() {
                 return Ok(());
@@ -74,7 +74,7 @@ impl Store {
                 SLICE
             );
             let woken = woken.execute(&mut tx).await?.rows_affected();
-            Wake::Nominations.send(&mut tx).await?;
+            Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
             if woken < SLICE.unsigned_abs() {
                 return Ok(());
@@ -99,7 +99,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        let nominated = sqlx::query!(
+        let enqueued = sqlx::query!(
             "WITH room AS MATERIALIZED (
                  SELECT greatest($3 - count(*), 0) AS left_over FROM nominations WHERE urgency = 4 AND parked_at IS NULL AND held IS NULL
              ), void AS MATERIALIZED (
@@ -130,9 +130,9 @@ impl Store {
         .execute(&mut tx)
         .await?
         .rows_affected();
-        Wake::Nominations.send(&mut tx).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
-        Ok(nominated)
+        Ok(enqueued)
     }
 
     /// Age of the oldest verification of a holder of these rules' roles; `None` without holders. For a holder that was

@@ -20,7 +20,7 @@ pub struct Checkpoint {
 
 /// State of the log stream's deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hearing {
+pub enum StreamHealth {
     /// Unchanged.
     Same,
     /// No delivery for too long.
@@ -66,7 +66,7 @@ impl Store {
 
     /// Returns whether the deliveries of the log stream stopped or resumed since the last call of any worker; `after`
     /// is the longest allowed time without one.
-    pub async fn hear(&self, after: Duration) -> Result<Hearing, StoreError> {
+    pub async fn stream_health(&self, after: Duration) -> Result<StreamHealth, StoreError> {
         let silent = sqlx::query_scalar!(
             r#"UPDATE log_deliveries SET silent_since = last_at
                WHERE silent_since IS NULL AND last_at < now() - make_interval(secs => $1)
@@ -74,7 +74,7 @@ impl Store {
             after.as_secs_f64()
         );
         if let Some(since) = silent.fetch_optional(&self.pool).await? {
-            return Ok(Hearing::Silent { since });
+            return Ok(StreamHealth::Silent { since });
         }
         let again = sqlx::query_scalar!(
             r#"WITH was AS (SELECT silent_since FROM log_deliveries WHERE last_at > silent_since FOR UPDATE)
@@ -82,6 +82,6 @@ impl Store {
                RETURNING was.silent_since AS "since!""#
         );
         let again = again.fetch_optional(&self.pool).await?;
-        Ok(again.map_or(Hearing::Same, |since| Hearing::Again { since }))
+        Ok(again.map_or(StreamHealth::Same, |since| StreamHealth::Again { since }))
     }
 }

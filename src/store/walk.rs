@@ -6,7 +6,7 @@
 use time::OffsetDateTime;
 
 use super::out_of_step::{self, Compare};
-use super::{Store, StoreError, Tx, Wake, owner_totals};
+use super::{Channel, Store, StoreError, Tx, owner_totals};
 
 /// Rows of playlists, and of assignments, read per slice; more only if one user has more.
 const SLICE_ROWS: i64 = 5_000;
@@ -19,9 +19,9 @@ pub struct Slice {
     /// Was the last slice of its walk.
     pub ended: bool,
     /// Number of enqueued users of the slice.
-    pub nominated: u64,
+    pub enqueued: u64,
     /// Number of enqueued users of the whole walk so far.
-    pub nominated_in_round: i64,
+    pub enqueued_in_round: i64,
     /// Slices of the last complete walk.
     pub last_slices: i64,
 }
@@ -85,18 +85,18 @@ impl Store {
         let from = if anew { "" } else { row.position.as_str() };
         let (slices, before) = if anew { (0, 0) } else { (row.slices, row.nominated) };
         let (to, ended) = end_of_slice(&mut tx, from).await?;
-        let (mut nominated, mut in_hand) = (0, Vec::new());
+        let (mut enqueued, mut in_hand) = (0, Vec::new());
         if let Some(to) = &to {
-            nominated = out_of_step::nominate(&mut tx, compare, changed, (from, to)).await?;
+            enqueued = out_of_step::enqueue(&mut tx, compare, changed, (from, to)).await?;
             if changed {
                 if compare.rules.need_totals() {
                     owner_totals::fill(&mut tx, from, to).await?;
                 }
-                nominated += out_of_step::wake_timers(&mut tx, from, to).await?;
+                enqueued += out_of_step::wake_timers(&mut tx, from, to).await?;
                 in_hand = users_in_hand(&mut tx, from, to).await?;
             }
         }
-        let in_round = before.saturating_add_unsigned(nominated);
+        let in_round = before.saturating_add_unsigned(enqueued);
         sqlx::query!(
             "UPDATE walk SET writes = $1, changed = $2 AND NOT $3, position = CASE WHEN $3 THEN '' ELSE $4 END,
                  slices = CASE WHEN $3 THEN 0 ELSE $5::bigint END, nominated = CASE WHEN $3 THEN 0 ELSE $6::bigint END,
@@ -113,23 +113,23 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        if nominated > 0 {
-            Wake::Nominations.send(&mut tx).await?;
+        if enqueued > 0 {
+            Channel::WorkQueue.send(&mut tx).await?;
         }
         tx.commit().await?;
-        self.look_again(in_hand).await?;
+        self.requeue_in_flight(in_hand).await?;
         Ok(Some(Slice {
             changed,
             ended,
-            nominated,
-            nominated_in_round: in_round,
+            enqueued,
+            enqueued_in_round: in_round,
             last_slices: row.last_slices,
         }))
     }
 
     /// Requests another attempt on users with a running attempt, which may have begun under the previous rules or
     /// limits. One by one and without an open transaction, so that no lock is held while waiting for another.
-    async fn look_again(&self, in_hand: Vec<String>) -> Result<(), StoreError> {
+    async fn requeue_in_flight(&self, in_hand: Vec<String>) -> Result<(), StoreError> {
         for user in in_hand {
             sqlx::query!(
                 "UPDATE nominations SET generation = generation + 1 WHERE user_id = $1 AND lease IS NOT NULL",

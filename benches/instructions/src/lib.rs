@@ -25,5 +25,5 @@ pub fn parse_and_tally(batch: &[Message]) -> usize {
         tally::void_repeats(&mut events, &fresh);
     }
     let sums = tally::tally(&events);
-    sums.adds.len() + sums.lives.len()
+    sums.increments.len() + sums.lifecycle_steps.len()
 }

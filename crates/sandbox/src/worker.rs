@@ -14,7 +14,7 @@ use super::servers::Process;
 use super::servers::folder::{self, Folder};
 use super::traffic::http;
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const START_WITHIN: Duration = Duration::from_mins(1);
 /// Longest wait for the worker's end; longer than its own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(40);
@@ -136,7 +136,7 @@ impl Worker {
                 "the worker was not ready in time:\n{}",
                 self.log_tail()
             );
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::commit::Hand;
-use super::filling::{Batch, Last};
-use super::term::{Term, TermError};
+use super::leadership::{Leadership, LeadershipError};
+use super::prefetch::{Batch, Position};
 use super::{CHECK_EVERY, Done};
 use crate::bus::{Stored, Which};
 use crate::store::cursor_advance::{self, Move};
-use crate::store::{DeadLetter, Held, StoreError, dead_letters, fold_starts};
+use crate::store::{DeadLetter, LockGuard, StoreError, dead_letters, fold_starts};
 use rolekeeper_domain::event::Reason;
 
 /// Consecutive process ends during the fold of one message alone after which that message is the cause.
@@ -30,14 +30,14 @@ pub(super) enum Settled {
     Missing,
 }
 
-impl Term<'_> {
+impl Leadership<'_> {
     /// Handles messages right behind the cursor one by one, as long as there is a reason to.
     pub(super) async fn settle(
         &self,
         hand: &mut Hand<'_>,
         last_seq: u64,
         stop: &CancellationToken,
-    ) -> Result<Settled, TermError> {
+    ) -> Result<Settled, LeadershipError> {
         let start = self.begin(hand).await?;
         let (mut careful, mut watched) = (0, 0);
         let mut _turn: Option<MutexGuard<'_, ()>> = None;
@@ -49,7 +49,7 @@ impl Term<'_> {
                 starts = start.starts,
                 "an earlier process ended before it folded anything after this cursor; folding {careful} messages one by one"
             );
-            _turn = Some(self.turn(hand.held).await?);
+            _turn = Some(self.turn(hand.lock).await?);
         }
         let mut crashed = start.alone >= CRASHES;
         while !stop.is_cancelled() {
@@ -88,7 +88,7 @@ impl Term<'_> {
             } else {
                 match self.fold_alone(hand, stored, last_seq, marked).await {
                     // Set aside at once: the cause of the delay may be gone in a moment.
-                    Err(TermError::Store(_)) if last_try && hand.progress.set_aside(at).is_some() => {}
+                    Err(LeadershipError::Store(_)) if last_try && hand.progress.set_aside(at).is_some() => {}
                     folded => folded?,
                 }
             }
@@ -97,8 +97,8 @@ impl Term<'_> {
     }
 
     /// Records the start, so that the next start can tell whether this one ended in order.
-    async fn begin(&self, hand: &mut Hand<'_>) -> Result<fold_starts::Start, TermError> {
-        let mut tx = hand.held.begin().await?;
+    async fn begin(&self, hand: &mut Hand<'_>) -> Result<fold_starts::Start, LeadershipError> {
+        let mut tx = hand.lock.begin().await?;
         let stream = self.fold.source.stream();
         let start = fold_starts::begin(&mut tx, stream, hand.cursor.last_seq, self.fold.process).await?;
         tx.commit().await.map_err(StoreError::from)?;
@@ -107,19 +107,19 @@ impl Term<'_> {
 
     /// Records that the leadership ended in order. If Postgres does not accept that, the next start is careful without
     /// need.
-    pub(super) async fn end(&self, held: &mut Held) -> Result<(), StoreError> {
-        let mut tx = held.begin().await?;
+    pub(super) async fn end(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
+        let mut tx = lock.begin().await?;
         fold_starts::end(&mut tx, self.fold.source.stream(), self.fold.process).await?;
         Ok(tx.commit().await?)
     }
 
     /// Waits until the other fold of this process is not searching: a process that ends then ends because of our
     /// message.
-    async fn turn(&self, held: &mut Held) -> Result<MutexGuard<'_, ()>, TermError> {
+    async fn turn(&self, lock: &mut LockGuard) -> Result<MutexGuard<'_, ()>, LeadershipError> {
         loop {
             match tokio::time::timeout(CHECK_EVERY, self.fold.search.lock()).await {
                 Ok(turn) => return Ok(turn),
-                Err(_) => held.check().await?,
+                Err(_) => lock.check().await?,
             }
         }
     }
@@ -130,11 +130,11 @@ impl Term<'_> {
         stored: Stored,
         last_seq: u64,
         marked: bool,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), LeadershipError> {
         let seq = stored.seq.cast_signed();
         // Marked once per process: an ordinary failure is retried by the same process.
         if marked && hand.progress.marked != Some(seq) {
-            let mut tx = hand.held.begin().await?;
+            let mut tx = hand.lock.begin().await?;
             fold_starts::alone(&mut tx, self.fold.source.stream(), seq).await?;
             tx.commit().await.map_err(StoreError::from)?;
             hand.progress.marked = Some(seq);
@@ -152,7 +152,7 @@ impl Term<'_> {
         stored: &Stored,
         reason: Reason,
         detail: String,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), LeadershipError> {
         let stream = self.fold.source.stream();
         let refused = reason == Reason::RefusedByDatabase;
         let seq = stored.seq.cast_signed();
@@ -177,20 +177,20 @@ impl Term<'_> {
             rules: &self.fingerprint,
         };
         let write = async {
-            let mut tx = hand.held.begin().await?;
+            let mut tx = hand.lock.begin().await?;
             if !cursor_advance::advance(&mut tx, &to).await? {
-                return Err(TermError::Refused);
+                return Err(LeadershipError::Refused);
             }
             let has_room = dead_letters::keep(&mut tx, stream, std::slice::from_ref(&letter)).await?;
             if refused && !has_room {
                 // So many messages cannot all be faulty, and without a letter they would be lost.
-                return Err(TermError::TooManyRefused(letter.detail.clone()));
+                return Err(LeadershipError::TooManyRefused(letter.detail.clone()));
             }
             Ok(tx.commit().await.map_err(StoreError::from)?)
         };
         let written = tokio::time::timeout(super::COMMIT_TIMEOUT, write).await;
-        let written = written.unwrap_or(Err(TermError::CommitTimeout));
-        if matches!(written, Err(TermError::TooManyRefused(_))) {
+        let written = written.unwrap_or(Err(LeadershipError::CommitTimeout));
+        if matches!(written, Err(LeadershipError::TooManyRefused(_))) {
             hand.progress.no_room();
         }
         written?;
@@ -211,7 +211,7 @@ impl Term<'_> {
             rejected: vec![reason],
             ..Done::default()
         };
-        let last = Last {
+        let last = Position {
             seq: stored.seq,
             stored_ns: stored.stored_ns,
             pending: 0,

@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::affected_users::{AffectedUsers, Read, Touched, total_deltas};
+use super::key_cache::KeyCache;
 use super::lives::Lives;
-use super::nominees::{Nominees, Read, Touched, total_deltas};
-use super::numbers::Numbers;
-use super::{Done, Message, adds, dead_letter, repeats};
+use super::{Done, Message, dead_letter, dedup, increments};
 use crate::bus::APP_EVENTS;
 use crate::store::cursor_advance::Move;
 use crate::store::{
-    DeadLetter, Held, StoreError, Tx, dead_letters, debts, erasures, nominations, owner_totals, playlists,
+    DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{self, Event, Kind, Reject};
@@ -23,7 +23,7 @@ use rolekeeper_domain::tally::{self, Playlist, Tally};
 
 /// Largest batch, in messages, that goes in one round trip. Up to this size the round trips take most of the time; in a
 /// larger batch the rows do, which are read twice that way.
-const AT_ONCE: usize = 100;
+const MAX_FAST_PATH_BATCH: usize = 100;
 
 /// A batch, parsed while the one before it is committed.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Batch {
     }
 
     /// Parses one more message. With `keep` the message stays beside its event.
-    pub(super) fn take(&mut self, message: Message, keep: bool) {
+    pub(super) fn push(&mut self, message: Message, keep: bool) {
         match event::parse(message.subject(), message.payload()) {
             Ok(event) => {
                 self.read.events.push(event.into_owned());
@@ -69,20 +69,21 @@ impl Batch {
 
 /// Folds a small batch of plays alone together with the cursor, in one round trip to Postgres. Returns nothing when the
 /// batch is of another kind, or when Postgres took none of it: the batch then takes the long way.
-pub(super) async fn fold_at_once(
-    held: &mut Held,
+pub(super) async fn fold_on_fast_path(
+    lock: &mut LockGuard,
     to: &Move<'_>,
     batch: &Batch,
     rules: &Rules,
 ) -> Result<Option<Done>, StoreError> {
     let Batch { read, dead } = batch;
     let only_plays = || read.events.iter().all(|event| matches!(event.kind, Kind::Play));
-    if batch.len() > AT_ONCE || !dead.is_empty() || rules.need_totals() || !only_plays() {
+    if batch.len() > MAX_FAST_PATH_BATCH || !dead.is_empty() || rules.need_totals() || !only_plays() {
         return Ok(None);
     }
-    let (playlists, deltas): (Vec<&str>, Vec<i64>) = tally::tally(&read.events).adds.into_iter().unzip();
+    let (playlists, deltas): (Vec<&str>, Vec<i64>) =
+        tally::tally(&read.events).increments.into_iter().unzip();
     let lines = rules.lines(Measure::BestPlaylist);
-    let counted = held.count_at_once(to, &playlists, &deltas, &lines).await?;
+    let counted = lock.count_on_fast_path(to, &playlists, &deltas, &lines).await?;
     Ok(counted.then(|| Done {
         messages: batch.len() as u64,
         ..Done::default()
@@ -96,13 +97,13 @@ pub(super) async fn fold(
     rules: &Rules,
     key: Option<&ErasureKey>,
     slices: Option<&[Slice]>,
-    numbers: &mut Numbers,
+    key_cache: &mut KeyCache,
 ) -> Result<Done, StoreError> {
     let messages = batch.len() as u64;
     let Batch { mut read, mut dead } = batch;
     let erased = drop_erased(tx, &mut read, key).await?;
     let repeats = match slices {
-        Some(slices) => repeats::drop_repeats(tx, &mut read, &mut dead, slices).await?,
+        Some(slices) => dedup::drop_duplicates(tx, &mut read, &mut dead, slices).await?,
         None => 0,
     };
     let lives = match slices {
@@ -121,13 +122,13 @@ pub(super) async fn fold(
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
-    touched.extend(adds::add(tx, &sums.adds, rules, numbers).await?);
+    touched.extend(increments::add(tx, &sums.increments, rules, key_cache).await?);
     lives.keep(tx).await?;
     let below_zero = below_zero(tx, &read).await?;
 
-    let mut nominees = Nominees::new(&read, rules);
+    let mut affected_users = AffectedUsers::new(&read, rules);
     for one in &touched {
-        nominees.compare(one);
+        affected_users.compare(one);
     }
     if rules.need_totals() {
         let deltas = total_deltas(&touched);
@@ -141,9 +142,9 @@ pub(super) async fn fold(
                 (user, total, delta)
             })
             .collect();
-        nominees.compare_totals(&totals, &touched);
+        affected_users.compare_totals(&totals, &touched);
     }
-    nominations::nominate(tx, &mut nominees.into_list()).await?;
+    work_queue::enqueue(tx, &mut affected_users.into_list()).await?;
     let dead: Vec<DeadLetter<'_>> = dead
         .iter()
         .map(|(message, reject)| dead_letter(message, reject))
@@ -217,13 +218,13 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
 
 /// Playlists that were saved or deleted: read, changed, written.
 async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<Touched<'b>>, StoreError> {
-    if sums.lives.is_empty() {
+    if sums.lifecycle_steps.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<&str> = sums.lives.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<&str> = sums.lifecycle_steps.iter().map(|(id, _)| *id).collect();
     let before = playlists::before(tx, &ids).await?;
     let touched: Vec<Touched<'b>> = sums
-        .lives
+        .lifecycle_steps
         .iter()
         .zip(before)
         .map(|((id, steps), before)| Touched {

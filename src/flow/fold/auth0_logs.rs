@@ -13,8 +13,8 @@ use super::{Done, Message, at, dead_letter};
 use crate::bus::AUTH0_LOGS;
 use crate::store::users::Known;
 use crate::store::{
-    DeadLetter, ForeignWrite, Nominate, OwnRecord, OwnWrite, StoreError, Tx, Urgency, assignments,
-    dead_letters, erasures, nominations, profile_writes, races, users,
+    DeadLetter, Enqueue, ForeignWrite, OwnRecord, OwnWrite, Priority, StoreError, Tx, assignments,
+    dead_letters, erasures, profile_writes, races, users, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{Reason, Reject};
@@ -39,11 +39,11 @@ pub(super) struct Own<'a> {
 
 /// The effects of a batch, by user.
 #[derive(Default)]
-struct Told {
+struct BatchEffects {
     /// Users who logged in or signed up.
-    noticed: BTreeSet<String>,
+    seen: BTreeSet<String>,
     /// Users whose roles another client may have written.
-    drifted: BTreeSet<String>,
+    externally_changed: BTreeSet<String>,
     /// Roles that our own client wrote according to a record, with that record.
     ours: Vec<(Source, OwnRecord)>,
     /// Writes of ours that a record reported.
@@ -53,11 +53,11 @@ struct Told {
     /// Users that were deleted.
     deleted: BTreeSet<String>,
     /// A bulk change wrote many users and names none.
-    many: bool,
+    bulk_change: bool,
     /// Users with a reported change that only a response may bring into their copy, and the time of the change.
     to_ask: BTreeMap<String, OffsetDateTime>,
     /// The data of the records about each user.
-    said: BTreeMap<String, LocalCopy>,
+    updates: BTreeMap<String, LocalCopy>,
 }
 
 /// Identifies the record of a write, and the id by which Auth0 can confirm it.
@@ -105,30 +105,30 @@ pub(super) async fn fold(
         .filter(|user| !known.contains_key(*user))
         .collect();
     let erased = erasures::among(tx, key, &unknown).await?;
-    let mut told = Told::default();
+    let mut effects = BatchEffects::default();
     let mut dropped = 0;
     for (record, stored_ns) in records {
         if record.subject().is_some_and(|user| erased.contains(user)) {
             dropped += 1;
         } else {
-            told.take(record, stored_ns, own.client);
+            effects.take(record, stored_ns, own.client);
         }
     }
-    told.drop_echoes(tx).await?;
+    effects.drop_echoes(tx).await?;
     // The queue first, in the order in which reconcile locks: so two transactions wait for each other in one direction
     // only.
-    nominations::nominate(tx, &mut told.looks(&known)).await?;
+    work_queue::enqueue(tx, &mut effects.entries(&known)).await?;
     // After the queue: an attempt that reads these writes while it holds the queue row sees all the reasons for the
     // row.
-    races::note(tx, &told.theirs).await?;
-    let ours: Vec<(Uuid, Option<OffsetDateTime>)> = told.done.iter().map(|write| (*write, None)).collect();
-    profile_writes::told(tx, &ours).await?;
-    if told.many {
+    races::note(tx, &effects.theirs).await?;
+    let ours: Vec<(Uuid, Option<OffsetDateTime>)> = effects.done.iter().map(|write| (*write, None)).collect();
+    profile_writes::acknowledge(tx, &ours).await?;
+    if effects.bulk_change {
         assignments::verify_anew(tx).await?;
     }
     // A user without a copy gets one when Auth0 responds.
-    told.said.retain(|user, _| known.contains_key(user));
-    users::merge(tx, told.said).await?;
+    effects.updates.retain(|user, _| known.contains_key(user));
+    users::merge(tx, effects.updates).await?;
     dead_letters::keep(tx, AUTH0_LOGS, &dead).await?;
     Ok(Done {
         messages: batch.len() as u64,
@@ -151,17 +151,17 @@ fn read(message: &Message) -> Result<LogRecord, Reject> {
     log_record::parse(message.payload())
 }
 
-fn look(user: &str, urgency: Urgency) -> Nominate {
-    Nominate {
+fn entry(user: &str, priority: Priority) -> Enqueue {
+    Enqueue {
         user: user.to_owned(),
-        urgency,
-        observe: true,
+        priority,
+        force_fetch: true,
         cause: None,
-        restless: false,
+        flapping: false,
     }
 }
 
-impl Told {
+impl BatchEffects {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
         if let Some(Says { user, copy, ask }) = record.says {
@@ -171,8 +171,8 @@ impl Told {
                 let newest = self.to_ask.entry(user.as_str().to_owned()).or_insert(date);
                 *newest = date.max(*newest);
             }
-            let said = self.said.entry(user.as_str().to_owned()).or_default();
-            *said = std::mem::take(said).merge(copy.at_most(stored));
+            let update = self.updates.entry(user.as_str().to_owned()).or_default();
+            *update = std::mem::take(update).merge(copy.at_most(stored));
         }
         let written_at = record.updated_at.or(record.date);
         let source = Source {
@@ -187,7 +187,7 @@ impl Told {
         };
         match record.tells {
             Tells::Login { user } | Tells::SignUp { user } => {
-                self.noticed.insert(user.as_str().to_owned());
+                self.seen.insert(user.as_str().to_owned());
             }
             Tells::Written {
                 roles: WrittenRoles::Untouched,
@@ -209,7 +209,7 @@ impl Told {
             }
             Tells::Written { user, roles } => {
                 let user = user.as_str().to_owned();
-                self.drifted.insert(user.clone());
+                self.externally_changed.insert(user.clone());
                 match roles {
                     WrittenRoles::Set(roles) => self.wrote(user, source, (roles, false), (ours, None)),
                     WrittenRoles::Wiped => self.wrote(user, source, (vec![], true), (ours, None)),
@@ -219,20 +219,20 @@ impl Told {
             Tells::Deleted { user } => {
                 self.deleted.insert(user.as_str().to_owned());
             }
-            Tells::ManyWritten => self.many = true,
+            Tells::ManyWritten => self.bulk_change = true,
         }
     }
 
     /// Users to enqueue; `known` is the local copy before the batch.
-    fn looks(&self, known: &HashMap<String, Known>) -> Vec<Nominate> {
-        let mut looks: BTreeMap<&String, Urgency> = BTreeMap::new();
-        for user in &self.drifted {
-            // Not with the urgency of a grant: the brake counts waiting grants.
-            looks.insert(user, Urgency::NewUser);
+    fn entries(&self, known: &HashMap<String, Known>) -> Vec<Enqueue> {
+        let mut entries: BTreeMap<&String, Priority> = BTreeMap::new();
+        for user in &self.externally_changed {
+            // Not with the priority of a grant: the brake counts waiting grants.
+            entries.insert(user, Priority::NewUser);
         }
         // Without a local copy there is no role of ours to revoke.
         for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
-            looks.entry(user).or_insert(Urgency::NewUser);
+            entries.entry(user).or_insert(Priority::NewUser);
         }
         // Without a copy nothing has to be updated, and a later response contains the change already.
         let behind = |known: &Known, at: OffsetDateTime| {
@@ -242,16 +242,16 @@ impl Told {
         };
         for (user, at) in &self.to_ask {
             if known.get(user).is_some_and(|known| behind(known, *at)) {
-                looks.entry(user).or_insert(Urgency::NewUser);
+                entries.entry(user).or_insert(Priority::NewUser);
             }
         }
         let unread = |user: &&String| known.get(*user).is_none_or(|known| known.to_read);
-        for user in self.noticed.iter().filter(unread) {
-            looks.entry(user).or_insert(Urgency::NewUser);
+        for user in self.seen.iter().filter(unread) {
+            entries.entry(user).or_insert(Priority::NewUser);
         }
-        looks
+        entries
             .into_iter()
-            .map(|(user, urgency)| look(user, urgency))
+            .map(|(user, priority)| entry(user, priority))
             .collect()
     }
 
@@ -293,11 +293,11 @@ impl Told {
                 OwnWrite::Echo(write) => self.done.push(write),
                 OwnWrite::Unread(write) => {
                     self.done.push(write);
-                    self.drifted.insert(record.user.clone());
+                    self.externally_changed.insert(record.user.clone());
                     self.wrote(record.user, source, (record.roles, false), (true, Some(write)));
                 }
                 OwnWrite::Unknown => {
-                    self.drifted.insert(record.user.clone());
+                    self.externally_changed.insert(record.user.clone());
                     self.wrote(record.user, source, (record.roles, false), (true, None));
                 }
             }

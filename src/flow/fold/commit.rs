@@ -9,24 +9,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::filling::{Batch, Content, Last};
-use super::numbers::Numbers;
+use super::key_cache::KeyCache;
+use super::leadership::{Leadership, LeadershipError};
+use super::prefetch::{Batch, Content, Position};
 use super::progress::Progress;
-use super::term::{Term, TermError};
-use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, repeats};
+use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, dedup};
 use crate::metrics::{Later, Stream};
 use crate::store::cursor_advance::{self, Move};
-use crate::store::{Cursor, Fault, Held, StoreError, playlists};
+use crate::store::{Cursor, Fault, LockGuard, StoreError, playlists};
 
 /// The state with which a leadership writes.
 pub(super) struct Hand<'t> {
-    pub(super) held: &'t mut Held,
+    pub(super) lock: &'t mut LockGuard,
     pub(super) cursor: &'t mut Cursor,
-    pub(super) numbers: &'t mut Numbers,
+    pub(super) key_cache: &'t mut KeyCache,
     pub(super) progress: &'t mut Progress,
 }
 
-impl Term<'_> {
+impl Leadership<'_> {
     /// Commits a batch, and runs `meanwhile` until that is done. A failure caused by the batch makes the next batch
     /// smaller.
     pub(super) async fn write(
@@ -34,15 +34,15 @@ impl Term<'_> {
         hand: &mut Hand<'_>,
         batch: Batch,
         meanwhile: impl Future<Output = ()>,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), LeadershipError> {
         let (before, count, last) = (hand.cursor.last_seq, batch.len(), batch.last);
         let started = Instant::now();
-        let commit = self.commit(hand.held, hand.cursor, hand.numbers, batch);
+        let commit = self.commit(hand.lock, hand.cursor, hand.key_cache, batch);
         let commit = tokio::time::timeout(COMMIT_TIMEOUT, commit);
         let committed = tokio::select! {
             biased;
-            committed = commit => committed.unwrap_or(Err(TermError::CommitTimeout)),
-            () = meanwhile => Err(TermError::CommitTimeout),
+            committed = commit => committed.unwrap_or(Err(LeadershipError::CommitTimeout)),
+            () = meanwhile => Err(LeadershipError::CommitTimeout),
         };
         let why = match committed {
             Ok(done) => {
@@ -54,19 +54,19 @@ impl Term<'_> {
             }
             Err(why) => why,
         };
-        if let TermError::Store(fault) = &why
-            && playlists::is_number_taken(fault)
+        if let LeadershipError::Store(fault) = &why
+            && playlists::is_key_taken(fault)
         {
             // No message caused this failure.
-            let largest = playlists::mend_numbers(hand.held).await?;
+            let largest = playlists::repair_keys(hand.lock).await?;
             warn!(
                 "the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}"
             );
             return Err(why);
         }
         let fault = match &why {
-            TermError::CommitTimeout => Some(Fault::TimedOut(why.to_string())),
-            TermError::Store(why) => why.fault(),
+            LeadershipError::CommitTimeout => Some(Fault::TimedOut(why.to_string())),
+            LeadershipError::Store(why) => why.fault(),
             _ => None,
         };
         let Some(fault) = fault else { return Err(why) };
@@ -74,7 +74,7 @@ impl Term<'_> {
             .batch_failed(before, count, last.seq.cast_signed(), fault.clone());
         match (why, fault) {
             // Halving finds the refused message after a few batches.
-            (TermError::Store(why), Fault::Refused(_)) => Err(TermError::Smaller(why)),
+            (LeadershipError::Store(why), Fault::Refused(_)) => Err(LeadershipError::Smaller(why)),
             (why, _) => Err(why),
         }
     }
@@ -82,11 +82,11 @@ impl Term<'_> {
     /// Commits a batch: the cursor first, then the facts that it explains.
     async fn commit(
         &self,
-        held: &mut Held,
+        lock: &mut LockGuard,
         cursor: &mut Cursor,
-        numbers: &mut Numbers,
+        key_cache: &mut KeyCache,
         batch: Batch,
-    ) -> Result<Done, TermError> {
+    ) -> Result<Done, LeadershipError> {
         let stream = self.fold.source.stream();
         let Batch {
             content,
@@ -105,25 +105,25 @@ impl Term<'_> {
         };
         if horizon.is_none()
             && let Content::AppEvents(batch) = &content
-            && let Some(done) = app_events::fold_at_once(held, &to, batch, &self.rules).await?
+            && let Some(done) = app_events::fold_on_fast_path(lock, &to, batch, &self.rules).await?
         {
             (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
             return Ok(done);
         }
         let slices = match (&content, horizon) {
             (Content::AppEvents(batch), Some(horizon)) => {
-                Some(repeats::prepare(held, horizon, &batch.read).await?)
+                Some(dedup::prepare(lock, horizon, &batch.read).await?)
             }
             _ => None,
         };
-        let mut tx = held.begin().await?;
+        let mut tx = lock.begin().await?;
         if !cursor_advance::advance(&mut tx, &to).await? {
-            return Err(TermError::Refused);
+            return Err(LeadershipError::Refused);
         }
         let key = self.fold.store.erasure_key();
         let done = match content {
             Content::AppEvents(batch) => {
-                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), numbers).await?
+                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), key_cache).await?
             }
             Content::Auth0Logs(messages) => {
                 let own = auth0_logs::Own {
@@ -141,7 +141,7 @@ impl Term<'_> {
     /// Notes that the cursor has moved: a fold that was not ready is ready again.
     pub(super) fn moved(&self, cursor: &Cursor) {
         let was_blocked = self.pulse.at(cursor);
-        if was_blocked || !self.told_ready.swap(true, Ordering::Relaxed) {
+        if was_blocked || !self.reported_ready.swap(true, Ordering::Relaxed) {
             self.fold.readiness.ready(self.fold.source.stage(), "active");
         }
     }
@@ -149,14 +149,14 @@ impl Term<'_> {
     /// Notes that the cursor has moved past messages that Postgres refuses in a row.
     pub(super) fn refused(&self, cursor: &Cursor) {
         self.pulse.at(cursor);
-        self.told_ready.store(false, Ordering::Relaxed);
+        self.reported_ready.store(false, Ordering::Relaxed);
         self.fold.readiness.not_ready(
             self.fold.source.stage(),
             "Postgres refuses several messages in a row, each on its own; the log has the reason",
         );
     }
 
-    pub(super) fn count(&self, done: &Done, last: &Last, took: Duration) {
+    pub(super) fn count(&self, done: &Done, last: &Position, took: Duration) {
         let (stream, metrics) = (self.fold.source.stream(), &self.fold.metrics);
         let series = Stream(stream);
         metrics.folded.of(series).inc_by(done.messages);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::nominees::Read;
+use super::affected_users::Read;
 use crate::store::{StoreError, Tx, event_ids, lives};
 use rolekeeper_domain::event::Kind;
 use rolekeeper_domain::horizon::Slice;

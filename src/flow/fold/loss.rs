@@ -10,24 +10,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::STOPPED_POLL;
-use super::follow::{self, Jump, Lost};
-use super::term::{Term, TermEnd, TermError};
+use super::leadership::{Leadership, LeadershipEnd, LeadershipError};
+use super::sequence_check::{self, Gap, StreamLoss};
 use crate::bus::{ReadError, StreamState, Which};
-use crate::store::{Cursor, Held, Loss, StoreError, Wake, cursors};
+use crate::store::{Channel, Cursor, LockGuard, Loss, StoreError, cursors};
 
 /// Checks that must agree before a loss is recorded.
-const LOOKS: u32 = 3;
+const CONFIRMATIONS: u32 = 3;
 /// Time between two of them.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 
-impl Term<'_> {
+impl Leadership<'_> {
     /// Judges by the cursor's own message, and by the stream's state, whether this is the stream that was folded.
     pub(super) async fn judge(
         &self,
         cursor: &Cursor,
         state: &StreamState,
-    ) -> Result<Option<Lost>, TermError> {
-        if let Err(lost) = follow::judge(cursor, state) {
+    ) -> Result<Option<StreamLoss>, LeadershipError> {
+        if let Err(lost) = sequence_check::judge(cursor, state) {
             return Ok(Some(lost));
         }
         let last = cursor.last_seq.unsigned_abs();
@@ -40,11 +40,11 @@ impl Term<'_> {
             .fetch(self.fold.source.stream(), Which::At(last))
             .await?;
         // Without that message, the first delivery must be the one right behind it.
-        Ok(at_cursor.and_then(|stored| follow::replaced(cursor, stored.stored_ns)))
+        Ok(at_cursor.and_then(|stored| sequence_check::replaced(cursor, stored.stored_ns)))
     }
 
     /// Judges the messages behind the cursor too.
-    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<Lost>, TermError> {
+    async fn judge_all(&self, cursor: &Cursor) -> Result<Option<StreamLoss>, LeadershipError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
         if let Some(lost) = self.judge(cursor, &state).await? {
@@ -56,17 +56,17 @@ impl Term<'_> {
         }
         let next = self.fold.bus.fetch(stream, Which::From(expected)).await?;
         let got = next.map_or(state.last_seq + 1, |stored| stored.seq);
-        Ok((got != expected).then(|| follow::name_jump(Jump { expected, got }, &state)))
+        Ok((got != expected).then(|| sequence_check::name_gap(Gap { expected, got }, &state)))
     }
 
     /// Checks a suspected loss until three checks in a row agree, and records it; or ends the leadership when a check
     /// finds no loss.
     pub(super) async fn lose(
         &self,
-        held: &mut Held,
+        lock: &mut LockGuard,
         cursor: &Cursor,
         stop: &CancellationToken,
-    ) -> Result<TermEnd, TermError> {
+    ) -> Result<LeadershipEnd, LeadershipError> {
         let (stream, stage) = (self.fold.source.stream(), self.fold.source.stage());
         let mut seen = None;
         let mut agree = 0;
@@ -83,13 +83,13 @@ impl Term<'_> {
             };
             agree = if seen == Some(kind) { agree + 1 } else { 1 };
             seen = Some(kind);
-            if agree == LOOKS {
-                let mut tx = held.begin().await?;
+            if agree == CONFIRMATIONS {
+                let mut tx = lock.begin().await?;
                 if !cursors::report_loss(&mut tx, stream, cursor, kind, &detail).await? {
-                    return Err(TermError::Refused);
+                    return Err(LeadershipError::Refused);
                 }
                 tx.commit().await.map_err(StoreError::from)?;
-                return Ok(TermEnd::Stopped);
+                return Ok(LeadershipEnd::Stopped);
             }
             let suspicion = format!("{stream} looks {}: {detail}", kind.as_str());
             warn!(
@@ -100,13 +100,13 @@ impl Term<'_> {
             self.fold
                 .readiness
                 .not_ready(stage, format!("{suspicion}; checking again"));
-            held.check().await?;
+            lock.check().await?;
             if stop
-                .run_until_cancelled(tokio::time::sleep(LOOK_AGAIN))
+                .run_until_cancelled(tokio::time::sleep(CONFIRM_INTERVAL))
                 .await
                 .is_none()
             {
-                return Ok(TermEnd::Stopping);
+                return Ok(LeadershipEnd::Stopping);
             }
         }
     }
@@ -115,9 +115,9 @@ impl Term<'_> {
     pub(super) async fn stopped(
         &self,
         loss: &Loss,
-        held: &mut Held,
+        lock: &mut LockGuard,
         stop: &CancellationToken,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), LeadershipError> {
         let stream = self.fold.source.stream();
         let what = format!("{stream} {}: {}", loss.kind, loss.detail);
         error!(
@@ -130,12 +130,12 @@ impl Term<'_> {
             format!("{what}; run `rolekeeper accept-stream {stream}`"),
         );
         let hint = Notify::new();
-        let mut hear = Box::pin(self.hear(&hint));
+        let mut listen = Box::pin(self.listen(&hint));
         while self.fold.store.open_loss(stream).await?.is_some() {
-            held.check().await?;
+            lock.check().await?;
             tokio::select! {
                 () = stop.cancelled() => break,
-                never = &mut hear => match never {},
+                never = &mut listen => match never {},
                 () = hint.notified() => {}
                 () = tokio::time::sleep(STOPPED_POLL) => {}
             }
@@ -145,11 +145,11 @@ impl Term<'_> {
 
     /// Passes on notifications that a loss was accepted, until dropped. Without a connection for them, the table is
     /// polled all the same.
-    async fn hear(&self, hint: &Notify) -> std::convert::Infallible {
+    async fn listen(&self, hint: &Notify) -> std::convert::Infallible {
         loop {
-            if let Ok(mut waker) = self.fold.store.listen(Wake::Streams).await {
+            if let Ok(mut listener) = self.fold.store.listen(Channel::Streams).await {
                 hint.notify_one();
-                while waker.heard().await.is_ok() {
+                while listener.notified().await.is_ok() {
                     hint.notify_one();
                 }
             }

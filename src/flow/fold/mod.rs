@@ -5,22 +5,22 @@
 //! message without a report: a message that cannot be read or written becomes a dead letter, and a lost message stops
 //! the fold until the operator accepts the loss.
 
-mod adds;
+mod affected_users;
 mod alone;
 mod app_events;
 mod auth0_logs;
 mod commit;
-mod filling;
-mod follow;
+mod dedup;
+mod increments;
+mod key_cache;
+mod leadership;
 mod lives;
 mod loss;
-mod nominees;
-mod numbers;
 mod other_tenant;
+mod prefetch;
 mod progress;
 pub mod promoted;
-mod repeats;
-mod term;
+mod sequence_check;
 mod trim;
 mod watch;
 
@@ -34,19 +34,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
 
-use super::patience::Patience;
+use super::retry_loop::RetryLoop;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Message, ReadError};
 use crate::config::TrimConfig;
 use crate::lifecycle::Readiness;
 use crate::metrics::{Metrics, Stream};
 use crate::store::{CHECK_EVERY, DeadLetter, Lock, Store};
+use leadership::{Leadership, LeadershipEnd, LeadershipError};
 pub use other_tenant::OtherTenant;
 use progress::Progress;
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::Horizon;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::tenant::TenantName;
-use term::{Term, TermEnd, TermError};
 use watch::Pulse;
 
 /// Interval at which a standby tries to take the lock: a takeover takes this long at most after a clean exit.
@@ -150,35 +150,35 @@ impl Fold {
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
         let (pulse, stage) = (Pulse::default(), self.source.stage());
         self.readiness.not_ready(stage, "starting");
-        tokio::join!(self.terms(&pulse, &stop), self.watch(&pulse, &stop));
+        tokio::join!(self.lead(&pulse, &stop), self.watch(&pulse, &stop));
         Ok(())
     }
 
     /// Runs one leadership after the other.
-    async fn terms(&self, pulse: &Pulse, stop: &CancellationToken) {
-        let mut patience = Patience::new(self.source.stage());
+    async fn lead(&self, pulse: &Pulse, stop: &CancellationToken) {
+        let mut retry = RetryLoop::new(self.source.stage());
         let mut progress = Progress::new(self.batch);
         if self.source == Source::Auth0Logs {
             OtherTenant::begin(self.tenant.as_ref());
         }
         while !stop.is_cancelled() {
-            let ended = Term::new(self, pulse)
-                .run(&mut progress, &mut patience, stop)
+            let ended = Leadership::new(self, pulse)
+                .run(&mut progress, &mut retry, stop)
                 .await;
             self.metrics.fold_active.of(Stream(self.source.stream())).set(0);
             let pause = match ended {
-                Ok(TermEnd::Stopping) => break,
-                Ok(TermEnd::Standby) => {
+                Ok(LeadershipEnd::Stopping) => break,
+                Ok(LeadershipEnd::Standby) => {
                     self.forget_lag(pulse);
                     STANDBY_POLL
                 }
-                Ok(TermEnd::Stopped) => STOPPED_POLL,
-                Ok(TermEnd::OtherRules) => Duration::ZERO,
-                Err(TermError::Read(why)) => {
-                    self.reader_ended(&why, &mut progress, &mut patience, stop).await;
+                Ok(LeadershipEnd::Stopped) => STOPPED_POLL,
+                Ok(LeadershipEnd::OtherRules) => Duration::ZERO,
+                Err(LeadershipError::Read(why)) => {
+                    self.reader_ended(&why, &mut progress, &mut retry, stop).await;
                     Duration::ZERO
                 }
-                Err(TermError::Smaller(why)) => {
+                Err(LeadershipError::Smaller(why)) => {
                     let messages = progress.batch();
                     info!(
                         stream = self.source.stream(),
@@ -189,7 +189,7 @@ impl Fold {
                 Err(why) => {
                     progress.failed();
                     self.readiness.not_ready(self.source.stage(), why.shown());
-                    patience.wait(&why, stop).await;
+                    retry.wait(&why, stop).await;
                     Duration::ZERO
                 }
             };
@@ -204,7 +204,7 @@ impl Fold {
         &self,
         why: &ReadError,
         progress: &mut Progress,
-        patience: &mut Patience,
+        retry: &mut RetryLoop,
         stop: &CancellationToken,
     ) {
         let stream = self.source.stream();
@@ -219,7 +219,7 @@ impl Fold {
                 .not_ready(self.source.stage(), format!("reading: {}", why.shown()));
         }
         if progress.idle_ends() > 0 {
-            patience.wait(why, stop).await;
+            retry.wait(why, stop).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::Source;
 use super::commit::Hand;
-use super::term::Term;
+use super::leadership::Leadership;
 use crate::bus::{APP_EVENTS, Bus, BusError, From, Message, ReadError, Which};
 use crate::store::{Cursor, Store, StoreError, event_ids, promoted};
 use rolekeeper_domain::event;
@@ -120,7 +120,7 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
     Ok(ids.len() as u64)
 }
 
-impl Term<'_> {
+impl Leadership<'_> {
     /// How long ids are remembered behind this cursor: as the setting says, and for at least one window while a
     /// promoted mirror's own window is not full.
     pub(super) fn horizon(&self, cursor: &Cursor) -> Option<Horizon> {
@@ -138,8 +138,8 @@ impl Term<'_> {
             return Ok(());
         }
         if self.fold.dedup_horizon.is_none() {
-            for slice in event_ids::slices(hand.held).await? {
-                if let Err(why) = event_ids::drop_slice(hand.held, &slice).await {
+            for slice in event_ids::slices(hand.lock).await? {
+                if let Err(why) = event_ids::drop_slice(hand.lock, &slice).await {
                     warn!(
                         "event ids from before the promotion were not removed, retrying after the next batch: {why}"
                     );
@@ -147,7 +147,7 @@ impl Term<'_> {
                 }
             }
         }
-        promoted::repeats_are_over(hand.held, self.fold.source.stream()).await?;
+        promoted::repeats_are_over(hand.lock, self.fold.source.stream()).await?;
         hand.cursor.repeats_until_ns = 0;
         info!(
             stream = self.fold.source.stream(),

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::term::TermError;
+use super::leadership::LeadershipError;
 use super::{Fold, Source};
 use crate::bus::{Room, Which};
-use crate::flow::patience::Patience;
+use crate::flow::retry_loop::RetryLoop;
 use crate::metrics::Stream;
 use crate::store::{Kept, Trimmable};
 use rolekeeper_domain::horizon::Horizon;
@@ -51,27 +51,27 @@ struct Trim {
 
 impl Trim {
     async fn run(mut self) {
-        let mut patience = Patience::new("trim");
+        let mut retry = RetryLoop::new("trim");
         // The leadership drops this task at its end.
         let never = CancellationToken::new();
         let every = (self.fold.trim.floor / ROUNDS_A_FLOOR).clamp(SHORTEST, TRIM_EVERY);
         loop {
             match self.round().await {
                 Ok(()) => {
-                    patience.succeeded();
+                    retry.succeeded();
                     tokio::time::sleep(every).await;
                 }
                 // The fold, which needs the stream as well, reports this.
-                Err(TermError::Bus(why)) => {
+                Err(LeadershipError::Bus(why)) => {
                     debug!("the stream was not trimmed: {why}");
                     tokio::time::sleep(every).await;
                 }
-                Err(why) => patience.wait(&why, &never).await,
+                Err(why) => retry.wait(&why, &never).await,
             }
         }
     }
 
-    async fn round(&mut self) -> Result<(), TermError> {
+    async fn round(&mut self) -> Result<(), LeadershipError> {
         let stream = self.fold.source.stream();
         let room = self.fold.bus.room(stream).await?;
         let settings = self.fold.trim;
@@ -107,7 +107,7 @@ impl Trim {
 
     /// Removes retractions. One is remembered for as long as the stream may hold a copy of it, or a publisher may
     /// repeat it: the stream's age and the dedup window.
-    async fn forget_retractions(&self, room: &Room) -> Result<(), TermError> {
+    async fn forget_retractions(&self, room: &Room) -> Result<(), LeadershipError> {
         let fold = &self.fold;
         if fold.source != Source::AppEvents || room.max_age.is_zero() {
             return Ok(());
@@ -125,7 +125,7 @@ impl Trim {
         Ok(())
     }
 
-    async fn see(&self, room: &Room, known: &Trimmable) -> Result<Seen, TermError> {
+    async fn see(&self, room: &Room, known: &Trimmable) -> Result<Seen, LeadershipError> {
         let state = &room.state;
         let mut seen = Seen {
             first_seq: state.first_seq,
@@ -150,7 +150,7 @@ impl Trim {
 
     /// Whether the message at the cursor is the folded one: another stream, or an older copy of this one, holds
     /// messages that were not folded.
-    async fn is_ours(&self, room: &Room, known: &Trimmable) -> Result<bool, TermError> {
+    async fn is_ours(&self, room: &Room, known: &Trimmable) -> Result<bool, LeadershipError> {
         let cursor = &known.cursor;
         if room.state.created_ns != cursor.created_ns {
             return Ok(false);

@@ -15,7 +15,7 @@ use crate::metrics::{Later, Stream};
 use crate::store::Cursor;
 
 /// Interval at which the end of the stream is read.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(15);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// A fold that has not moved for this long while messages wait is not ready.
 const BLOCKED_AFTER: Duration = Duration::from_secs(30);
 
@@ -54,7 +54,7 @@ impl Pulse {
 
     /// Notes the end of the stream, as far as a leadership has seen it.
     pub(super) fn ends_at(&self, last_seq: u64) {
-        self.look(Some(last_seq));
+        self.observe(Some(last_seq));
     }
 
     /// Notes that this worker does not fold.
@@ -63,7 +63,7 @@ impl Pulse {
     }
 
     /// How long messages have waited while the cursor did not move; none while this worker does not fold.
-    fn look(&self, last_seq: Option<u64>) -> Option<(Beat, Duration)> {
+    fn observe(&self, last_seq: Option<u64>) -> Option<(Beat, Duration)> {
         let mut beat = self.lock();
         let beat = beat.as_mut()?;
         match last_seq {
@@ -85,7 +85,7 @@ impl Fold {
     /// Reads the end of the stream at each interval, until the stop is requested.
     pub(super) async fn watch(&self, pulse: &Pulse, stop: &CancellationToken) {
         while stop
-            .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
+            .run_until_cancelled(tokio::time::sleep(POLL_INTERVAL))
             .await
             .is_some()
         {
@@ -96,7 +96,7 @@ impl Fold {
             if let Some(state) = &state {
                 self.show_stream(state);
             }
-            if let Some((beat, waits)) = pulse.look(state.as_ref().map(|state| state.last_seq)) {
+            if let Some((beat, waits)) = pulse.observe(state.as_ref().map(|state| state.last_seq)) {
                 self.show_lag(&beat, waits, state.map(|state| state.last_seq));
             }
         }
@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cursor_is_blocked_if_it_stands_while_messages_wait() {
         let pulse = Pulse::default();
-        assert!(pulse.look(Some(9)).is_none(), "another worker folds");
+        assert!(pulse.observe(Some(9)).is_none(), "another worker folds");
         pulse.at(&cursor(5));
         tokio::time::advance(Duration::from_hours(1)).await;
         for (last_seq, blocked, after) in [
@@ -183,13 +183,13 @@ mod tests {
             (None, false, 15),
             (None, true, 1),
         ] {
-            let (beat, _) = pulse.look(last_seq).expect("this worker folds");
+            let (beat, _) = pulse.observe(last_seq).expect("this worker folds");
             assert_eq!(beat.blocked, blocked, "{last_seq:?}");
             tokio::time::advance(Duration::from_secs(after)).await;
         }
         assert!(!pulse.at(&cursor(5)), "a new leadership alone changes nothing");
         assert!(pulse.at(&cursor(6)), "the message was folded");
-        let (beat, waits) = pulse.look(Some(9)).expect("this worker folds");
+        let (beat, waits) = pulse.observe(Some(9)).expect("this worker folds");
         assert_eq!((beat.blocked, waits), (false, Duration::ZERO));
     }
 }

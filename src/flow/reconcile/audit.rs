@@ -24,14 +24,14 @@ impl Reconcile {
 
     /// Reports roles that another client removed although the user qualifies for them. Returns the roles that stay
     /// removed by the rule's policy.
-    pub(super) fn taken_away(
+    pub(super) fn externally_removed(
         &self,
         user: &str,
         standing: &mut Standing<'_>,
         seen: &SeenRoles,
     ) -> Vec<String> {
         let mut left = Vec::new();
-        for (role, manual) in standing.taken_away(seen) {
+        for (role, manual) in standing.externally_removed(seen) {
             let answer = if manual == Manual::Alert {
                 Treatment::Left
             } else {

@@ -9,7 +9,7 @@ use tracing::{debug, error, warn};
 use super::Reconcile;
 use super::leave::{Engaged, Leave};
 use super::standing::Standing;
-use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, looks};
+use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, leases};
 use rolekeeper_domain::brake::{Verdict, word};
 use rolekeeper_domain::plan::{Change, Plan, SeenRoles, plan};
 
@@ -37,7 +37,7 @@ impl Braked {
     }
 
     /// The rest of a plan without the held changes.
-    pub(super) fn without_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
+    pub(super) fn drop_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
         if self.held_by().is_none() {
             return full;
         }
@@ -96,7 +96,7 @@ impl Reconcile {
         standing: &Standing<'_>,
     ) -> Result<bool, StoreError> {
         let plain = self.writes
-            && !claim.observe
+            && !claim.force_fetch
             && standing.open.is_empty()
             && standing.restores.is_empty()
             && standing.gone_at.is_none();
@@ -136,7 +136,7 @@ impl Reconcile {
             }
         }
         debug!(user.id = claim.user.as_str(), ?why, "held without an attempt");
-        looks::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
+        leases::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
         Ok(true)
     }
 
@@ -150,7 +150,7 @@ impl Reconcile {
         braked: &Braked,
     ) -> Result<(), StoreError> {
         let Some(why) = braked.held_by() else {
-            looks::finish(tx, claim, generation, standing.again_at()).await?;
+            leases::finish(tx, claim, generation, standing.again_at()).await?;
             return self.name_later(tx, claim, &standing.names).await;
         };
         let engaged = brakes::engaged(tx).await?;
@@ -160,11 +160,11 @@ impl Reconcile {
                 ?why,
                 "changes wait for the operator"
             );
-            looks::hold(tx, claim, generation, why, standing.again_at()).await
+            leases::hold(tx, claim, generation, why, standing.again_at()).await
         } else {
             // The brake was released while the rest was written: no later release would reach this user.
             self.wake.notify_one();
-            looks::again(tx, claim, std::time::Duration::ZERO, true, None).await
+            leases::again(tx, claim, std::time::Duration::ZERO, true, None).await
         }
     }
 
@@ -191,7 +191,7 @@ impl Reconcile {
     }
 
     /// Logs at the start of leadership which users still wait for the operator.
-    pub(super) async fn remind(&self) -> Result<(), StoreError> {
+    pub(super) async fn log_engaged_brakes(&self) -> Result<(), StoreError> {
         for change in [Change::Granted, Change::Revoked] {
             let brake = self.store.brake(change, 0).await?;
             if let Some(since) = brake.engaged_at {

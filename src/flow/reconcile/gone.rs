@@ -12,7 +12,7 @@ use super::Reconcile;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
-use crate::store::{Claim, HeldBy, StoreError, Tx, gone, looks, role_changes, users};
+use crate::store::{Claim, HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::plan::Change;
 
@@ -22,12 +22,12 @@ impl Reconcile {
     pub(super) async fn gone(&self, claim: &Claim, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
             return Ok(());
         };
         let known = gone::is_known(&mut tx, user).await?;
         if known && self.is_braked(&mut tx, claim).await? {
-            looks::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake, None).await?;
+            leases::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake, None).await?;
             return Ok(tx.commit().await?);
         }
         let open = role_changes::open(&mut tx, user).await?;
@@ -40,7 +40,7 @@ impl Reconcile {
                 .await?;
         }
         users::gone(&mut tx, user, claim.asked_at).await?;
-        looks::finish(&mut tx, claim, ours.generation, None).await?;
+        leases::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
         if fresh {
             info!(
@@ -139,7 +139,7 @@ impl Reconcile {
     }
 
     /// Logs at the start of leadership that users who are gone wait for the operator.
-    pub(super) async fn remind_of_gone(&self) -> Result<(), StoreError> {
+    pub(super) async fn log_engaged_gone_brake(&self) -> Result<(), StoreError> {
         let brake = self.store.gone_brake(0).await?;
         if let Some(since) = brake.engaged_at {
             let held = brake.held;

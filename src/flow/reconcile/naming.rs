@@ -11,7 +11,7 @@ use super::Reconcile;
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
 use crate::store::display_names::Kept;
-use crate::store::{Claim, Nominate, StoreError, Tx, Urgency, display_names, looks, nominations};
+use crate::store::{Claim, Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
 use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
 
 /// A name to write.
@@ -54,7 +54,7 @@ impl Reconcile {
     ) -> Result<(), StoreError> {
         let (user, why) = (claim.user.as_str(), why.to_string());
         let mut tx = self.store.begin().await?;
-        if looks::still_ours(&mut tx, claim).await?.is_none() {
+        if leases::still_ours(&mut tx, claim).await?.is_none() {
             return Ok(());
         }
         display_names::refuse(&mut tx, user, (&naming.name, wish), &why).await?;
@@ -62,7 +62,7 @@ impl Reconcile {
             Ok(0) | Err(_) => Duration::ZERO,
             Ok(failures) => base_delay(failures),
         };
-        looks::again(&mut tx, claim, wait, true, Some(&why)).await?;
+        leases::again(&mut tx, claim, wait, true, Some(&why)).await?;
         tx.commit().await?;
         error!(
             user.id = user,
@@ -83,13 +83,13 @@ impl Reconcile {
         if !names.is_left_out() {
             return Ok(());
         }
-        let mut later = [Nominate {
+        let mut later = [Enqueue {
             user: claim.user.as_str().to_owned(),
-            urgency: Urgency::DisplayName,
-            observe: false,
+            priority: Priority::DisplayName,
+            force_fetch: false,
             cause: None,
-            restless: false,
+            flapping: false,
         }];
-        nominations::nominate(tx, &mut later).await
+        work_queue::enqueue(tx, &mut later).await
     }
 }

@@ -5,7 +5,7 @@
 
 use tracing::{info, warn};
 
-use super::{LOOK_ANYWAY, Reconcile, STAGE};
+use super::{POLL_INTERVAL, Reconcile, STAGE};
 use crate::store::StoreError;
 
 /// Readiness message while another program writes.
@@ -26,21 +26,21 @@ impl Reconcile {
             if paused.unknown_write {
                 self.readiness.not_ready(STAGE, UNKNOWN_WRITE);
             } else {
-                self.stand("paused by the operator");
+                self.report_ready("paused by the operator");
             }
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(LOOK_ANYWAY) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
         info!("resumed by the operator");
-        self.stand("active");
+        self.report_ready("active");
         Ok(true)
     }
 
     /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.
-    pub(super) fn stand(&self, how: &'static str) {
-        if self.breaker().until().is_none() && !self.is_too_slow() {
+    pub(super) fn report_ready(&self, how: &'static str) {
+        if self.breaker().open_until().is_none() && !self.is_too_slow() {
             self.readiness.ready(STAGE, how);
         }
     }

@@ -6,10 +6,10 @@
 use tokio::time::Instant;
 
 use super::Reconcile;
-use super::look::{LookError, Taken};
-use super::permit::Permit;
+use super::attempt::{AttemptError, Taken};
 use super::slow::WRITE_WITHIN;
 use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
+use crate::flow::permit::Permit;
 use crate::metrics::{Call, CallResult};
 use rolekeeper_domain::pacer::Kind;
 
@@ -22,23 +22,23 @@ pub(super) struct Read {
 }
 
 impl Read {
-    pub(super) fn in_time(&self) -> Result<(), LookError> {
+    pub(super) fn in_time(&self) -> Result<(), AttemptError> {
         if Instant::now() <= self.until {
             Ok(())
         } else {
-            Err(LookError::TooLate)
+            Err(AttemptError::TooLate)
         }
     }
 }
 
 impl Reconcile {
     /// Reads the profile, with a token that is also valid for the write.
-    pub(super) async fn read(&self, taken: &Taken, permit: &mut Permit) -> Result<Read, LookError> {
+    pub(super) async fn read(&self, taken: &Taken, permit: &mut Permit) -> Result<Read, AttemptError> {
         let user = &taken.claim.user;
         let ready = self.reader.prepare(self.request_timeout + WRITE_WITHIN).await;
         if let Err(error) = ready.result {
             self.count_call(Kind::Read, error.result());
-            return Err(LookError::Call {
+            return Err(AttemptError::Call {
                 error,
                 rate: ready.rate,
             });
@@ -64,7 +64,7 @@ impl Reconcile {
         permit: &mut Permit,
         call: Kind,
         reply: Reply<Profile>,
-    ) -> Result<Profile, LookError> {
+    ) -> Result<Profile, AttemptError> {
         let late = |error: &CallError| {
             matches!(
                 error,
@@ -86,7 +86,7 @@ impl Reconcile {
                 .map_or_else(CallError::result, |_| CallResult::Ok);
             self.count_call(call, result);
         }
-        reply.result.map_err(|error| LookError::Call {
+        reply.result.map_err(|error| AttemptError::Call {
             error,
             rate: reply.rate,
         })

@@ -6,20 +6,20 @@
 use tracing::{debug, info, warn};
 
 use super::Reconcile;
-use super::look::{ToWrite, keep};
+use super::attempt::{ToWrite, keep};
 use super::race;
 use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::metrics::ChangeOutcome;
 use crate::store::{
-    Claim, Nominate, RaceOutcome, Seen, StoreError, Urgency, assignments, display_names, looks, nominations,
-    role_changes,
+    Claim, Enqueue, Priority, RaceOutcome, Seen, StoreError, assignments, display_names, leases,
+    role_changes, work_queue,
 };
 use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
     /// Records an attempt that wrote nothing.
-    pub(super) async fn record_look(
+    pub(super) async fn record_attempt(
         &self,
         tx: &mut crate::store::Tx<'_>,
         claim: &Claim,
@@ -27,7 +27,7 @@ impl Reconcile {
         write: &ToWrite,
         profile: &Profile,
     ) -> Result<(), StoreError> {
-        self.remember(tx, claim, standing, profile).await?;
+        self.save_observation(tx, claim, standing, profile).await?;
         debug!(user.id = claim.user.as_str(), "{}", write.patch);
         self.finish(tx, claim, write.generation, standing, &write.braked)
             .await
@@ -42,7 +42,7 @@ impl Reconcile {
     ) -> Result<(), StoreError> {
         let user = claim.user.as_str();
         let mut tx = self.store.begin().await?;
-        let ours = looks::still_ours(&mut tx, claim).await?;
+        let ours = leases::still_ours(&mut tx, claim).await?;
         let noted = match write.write {
             // True regardless of which attempt holds the user now.
             Some(write) => race::answered(&mut tx, write, after, ours.is_some()).await?,
@@ -54,14 +54,14 @@ impl Reconcile {
         }
         if ours.is_none() {
             // The write was done, but another attempt started meanwhile: an attempt after our write is needed.
-            let mut again = [Nominate {
+            let mut again = [Enqueue {
                 user: user.to_owned(),
-                urgency: Urgency::Revoke,
-                observe: true,
+                priority: Priority::Revoke,
+                force_fetch: true,
                 cause: None,
-                restless: false,
+                flapping: false,
             }];
-            nominations::nominate(&mut tx, &mut again).await?;
+            work_queue::enqueue(&mut tx, &mut again).await?;
             tx.commit().await?;
             warn!(
                 user.id = user,
@@ -79,19 +79,19 @@ impl Reconcile {
             self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
         }
         for role in &mut standing.roles {
-            role.overruled |= write.overruled.contains(&role.rule.role);
+            role.suppressed |= write.suppressed.contains(&role.rule.role);
             role.left_open = write.doubtful.contains(&role.rule.role);
         }
-        self.remember(&mut tx, claim, &standing, after).await?;
+        self.save_observation(&mut tx, claim, &standing, after).await?;
         self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
             .await?;
         tx.commit().await?;
-        self.tell(claim, &write.patch);
+        self.report_written(claim, &write.patch);
         Ok(())
     }
 
     /// Reports a recorded write to metrics and log.
-    fn tell(&self, claim: &Claim, patch: &Patch) {
+    fn report_written(&self, claim: &Claim, patch: &Patch) {
         for (_, change) in patch.plan().changes() {
             self.metrics
                 .role_changes
@@ -110,7 +110,7 @@ impl Reconcile {
     }
 
     /// Stores the state of the owned roles that a profile shows, and the profile.
-    pub(super) async fn remember(
+    pub(super) async fn save_observation(
         &self,
         tx: &mut crate::store::Tx<'_>,
         claim: &Claim,
@@ -126,14 +126,14 @@ impl Reconcile {
             if held || wanted || role.known.is_some() {
                 // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
                 let adopted = held && (role.adopted() || wanted);
-                let overruled = role.overruled && !held;
+                let suppressed = role.suppressed && !held;
                 let now = Seen {
                     role: name,
                     wanted,
                     held,
                     adopted,
                     below_since,
-                    overruled,
+                    suppressed,
                 };
                 assignments::seen(tx, user, now).await?;
             }

@@ -56,7 +56,7 @@ impl Reconcile {
     }
 
     /// Logs the decisions about races once they are committed: an engaged brake, and the changes about to be restored.
-    pub(super) fn tell_races(&self, user: &str, races: &Races) {
+    pub(super) fn report_races(&self, user: &str, races: &Races) {
         if let Some(users) = races.engaged {
             error!(
                 users,

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::Reconcile;
 use crate::flow::backoff::base_delay;
 use crate::metrics::Unsent;
-use crate::store::{Claim, StoreError, looks};
+use crate::store::{Claim, StoreError, leases};
 use rolekeeper_domain::schedule::{Ended, Next, next};
 
 /// Longest time from the response to a read until its write. A write of another client in between is overwritten, so
@@ -76,7 +76,7 @@ impl Reconcile {
                 .not_ready(super::STAGE, "Postgres too slow to write safely");
         }
         let mut tx = self.store.begin().await?;
-        looks::again(&mut tx, claim, after, true, Some(why)).await?;
+        leases::again(&mut tx, claim, after, true, Some(why)).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Reconcile {
     pub(super) fn in_time(&self) {
         if self.in_vain().end() {
             info!("Postgres is fast enough to write safely");
-            self.stand("active");
+            self.report_ready("active");
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Role<'r> {
     /// The rule's decision.
     pub(super) decision: Decision,
     /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so.
-    pub(super) overruled: bool,
+    pub(super) suppressed: bool,
     /// The last known state of the role.
     pub(super) known: Option<Assignment>,
     /// We sent a grant whose result was not recorded. If the user holds the role, we granted it.
@@ -65,7 +65,7 @@ pub(super) struct Role<'r> {
 impl Role<'_> {
     /// Whether the user should hold the role.
     pub(super) fn wanted(&self) -> bool {
-        self.decision.wanted && !self.overruled
+        self.decision.wanted && !self.suppressed
     }
 
     /// Whether our own records show that nothing has to be changed or verified.
@@ -134,11 +134,11 @@ impl<'r> Standing<'r> {
                 below_since: known.as_ref().and_then(|known| known.below_since),
             };
             let decision = rule.decide(measured(rule, &facts), Some(&before), facts.now);
-            let overruled = decision.wanted && known.as_ref().is_some_and(|known| known.overruled);
+            let suppressed = decision.wanted && known.as_ref().is_some_and(|known| known.suppressed);
             Role {
                 rule,
                 decision,
-                overruled,
+                suppressed,
                 known,
                 granting,
                 undone: false,
@@ -184,7 +184,7 @@ impl<'r> Standing<'r> {
 
     /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
     /// them. Roles that the rule's policy leaves removed are suppressed from now on.
-    pub(super) fn taken_away(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
+    pub(super) fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
         let open = &self.open;
         let taken = self.roles.iter_mut().filter(|role| {
             let held = role
@@ -202,7 +202,7 @@ impl<'r> Standing<'r> {
         });
         taken
             .map(|role| {
-                role.overruled = role.rule.manual == Manual::Alert;
+                role.suppressed = role.rule.manual == Manual::Alert;
                 (role.rule.role.as_str(), role.rule.manual)
             })
             .collect()
@@ -242,7 +242,7 @@ impl<'r> Standing<'r> {
             held,
             adopted: held,
             below_since: of.decision.below_since,
-            overruled: of.overruled && !held,
+            suppressed: of.suppressed && !held,
         })
     }
 

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::Reconcile;
-use super::look::{LookError, ToWrite};
-use super::permit::Permit;
+use super::attempt::{AttemptError, ToWrite};
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
+use crate::flow::permit::Permit;
 use crate::store::Claim;
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::patch::Patch;
@@ -22,17 +22,17 @@ impl Reconcile {
         permit: &mut Permit,
         write: &ToWrite,
         until: Instant,
-    ) -> Result<(), LookError> {
+    ) -> Result<(), AttemptError> {
         let body = write.patch.body();
         let reply = self.writer.patch_user(&claim.user, &body, until).await;
         let after = match self.answered(permit, Kind::Write, reply) {
             Ok(after) => after,
-            Err(LookError::Call {
+            Err(AttemptError::Call {
                 error: CallError::Gone { at },
                 ..
             }) => return Ok(self.gone(claim, at).await?),
             Err(error) => {
-                if let LookError::Call { error, .. } = &error {
+                if let AttemptError::Call { error, .. } = &error {
                     self.refused(write.write, error).await?;
                 }
                 return self.unwritten(claim, write, error).await;
@@ -46,7 +46,7 @@ impl Reconcile {
                 outcome: Outcome::Unknown,
                 detail,
             };
-            return Err(LookError::Call {
+            return Err(AttemptError::Call {
                 error,
                 rate: RateHeaders::default(),
             });
@@ -55,9 +55,14 @@ impl Reconcile {
     }
 
     /// Handles a failed write. A refused write with a name may be repeated without it.
-    async fn unwritten(&self, claim: &Claim, write: &ToWrite, error: LookError) -> Result<(), LookError> {
+    async fn unwritten(
+        &self,
+        claim: &Claim,
+        write: &ToWrite,
+        error: AttemptError,
+    ) -> Result<(), AttemptError> {
         let patch = &write.patch;
-        let LookError::Call { error: why, .. } = &error else {
+        let AttemptError::Call { error: why, .. } = &error else {
             return Err(error);
         };
         match (why, patch.naming()) {
@@ -65,7 +70,7 @@ impl Reconcile {
                 Ok(self.name_refused(claim, (naming, write.wish), why).await?)
             }
             (CallError::Refused { .. }, None) => {
-                self.tell_of_refusal(claim, patch, why);
+                self.report_refusal(claim, patch, why);
                 Err(error)
             }
             (
@@ -74,13 +79,13 @@ impl Reconcile {
                     ..
                 },
                 _,
-            ) => Err(LookError::TooLate),
+            ) => Err(AttemptError::TooLate),
             _ => Err(error),
         }
     }
 
     /// Reports role changes that Auth0 refused to write: above all a revoke, which the user may have caused.
-    fn tell_of_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
+    fn report_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
         for (role, change) in patch.plan().changes() {
             self.metrics.role_writes_refused.of(*change).inc();
             let change = change.as_str();

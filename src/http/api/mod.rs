@@ -42,7 +42,7 @@ const DESCRIPTION: &str = "/openapi.json";
 
 /// Dependencies of the data API.
 #[derive(Debug)]
-pub struct ApiParts {
+pub struct ApiDeps {
     /// Verifies access tokens.
     pub bearer: Bearer,
     /// The stored data of users.
@@ -66,23 +66,22 @@ pub struct ApiParts {
 }
 
 /// Returns the routes of the data API, and problem details for requests that match no route of the listener.
-pub fn routes(parts: ApiParts) -> Router {
-    let (router, description) = described(&parts.genres);
+pub fn routes(deps: ApiDeps) -> Router {
+    let (router, description) = described(&deps.genres);
     let refusals = Refusal::ALL.map(Refusal::as_str);
-    parts
-        .metrics
+    deps.metrics
         .api
         .create_series(&openapi::routes(&description), &refusals);
     let api = Api {
-        bearer: parts.bearer,
-        store: parts.store,
-        publish: parts.publish,
-        metrics: parts.metrics,
-        genres: parts.genres.into(),
-        scopes: parts.scopes,
-        quotas: Arc::new(Quotas::new(parts.burst, parts.requests_per_s, Instant::now())),
-        publishes_per_day: parts.publishes_per_day,
-        prepared: parts.prepared,
+        bearer: deps.bearer,
+        store: deps.store,
+        publish: deps.publish,
+        metrics: deps.metrics,
+        genres: deps.genres.into(),
+        scopes: deps.scopes,
+        quotas: Arc::new(Quotas::new(deps.burst, deps.requests_per_s, Instant::now())),
+        publishes_per_day: deps.publishes_per_day,
+        prepared: deps.prepared,
         description: text_of(&description).into(),
     };
     router

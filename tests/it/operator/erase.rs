@@ -148,7 +148,7 @@ async fn erased_during(endpoint: Endpoint) {
     assert_eq!(
         world.worker().sigterm(Duration::from_secs(30)).await.code(),
         Some(0),
-        "a stop waits for the look in hand"
+        "a stop waits for the attempt in flight"
     );
     assert_eq!(named(&world).await, BTreeMap::new());
     world.start_worker().await;

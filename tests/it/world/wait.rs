@@ -12,7 +12,7 @@ use super::World;
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
 
 /// The interval of its checks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl World {
     /// Waits until the condition is true; fails the test, with the visible state, after 30 s.
@@ -97,15 +97,15 @@ impl World {
 }
 
 /// Repeats the query until there is a result.
-pub(crate) async fn poll<T>(within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub(crate) async fn poll<T>(within: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + within;
     loop {
-        if let Some(answer) = look().await {
+        if let Some(answer) = probe().await {
             return Some(answer);
         }
         if Instant::now() >= deadline {
             return None;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

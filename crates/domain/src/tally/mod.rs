@@ -93,9 +93,9 @@ pub struct Tally<'e> {
     /// Playlists with plays and retractions only, and the change of their count. Never 0: plays that were all retracted
     /// change nothing, and an unknown playlist needs no row for them. The store adds the change unless the playlist is
     /// deleted; an unknown playlist starts at 0 plays.
-    pub adds: Vec<(&'e str, i64)>,
+    pub increments: Vec<(&'e str, i64)>,
     /// Playlists that were saved or deleted, with all steps in order; adjacent increments are summed.
-    pub lives: Vec<(&'e str, Vec<Step<'e>>)>,
+    pub lifecycle_steps: Vec<(&'e str, Vec<Step<'e>>)>,
 }
 
 /// The last event of a batch that moved a count into another band between thresholds.
@@ -146,8 +146,10 @@ pub fn tally<'e>(events: &'e [Event<'_>]) -> Tally<'e> {
         });
         match only_adds {
             Some(0) => {}
-            Some(sum) => tally.adds.push((playlist, sum)),
-            None => tally.lives.push((playlist, with_neighbours_added(steps()))),
+            Some(sum) => tally.increments.push((playlist, sum)),
+            None => tally
+                .lifecycle_steps
+                .push((playlist, with_neighbours_added(steps()))),
         }
     }
     tally

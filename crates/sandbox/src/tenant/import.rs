@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 
 use super::Tenant;
 use super::calls::Actor;
+use super::change::Change;
 use super::merge::Object;
 use super::profile::{self, type_name};
-use super::change::Change;
 
 /// Why a profile cannot be taken over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

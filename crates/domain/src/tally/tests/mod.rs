@@ -118,8 +118,8 @@ fn a_batch_is_summed_up_in_order_of_playlist() {
     assert_eq!(
         tally(&events),
         Tally {
-            adds: vec![("a", 1), ("neg", -1), ("z", 1)],
-            lives: vec![("gone", vec![DELETE]), ("m", m)]
+            increments: vec![("a", 1), ("neg", -1), ("z", 1)],
+            lifecycle_steps: vec![("gone", vec![DELETE]), ("m", m)]
         }
     );
     assert_eq!(tally(&[]), Tally::default());

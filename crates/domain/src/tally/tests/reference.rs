@@ -51,11 +51,11 @@ impl World {
         void_repeats(&mut events, &fresh);
         self.retracted.extend(fresh);
         let tally = tally(&events);
-        for (playlist, delta) in tally.adds {
+        for (playlist, delta) in tally.increments {
             let known = self.playlists.entry(playlist.to_owned()).or_default();
             *known = apply(known.clone(), &[Step::Add(delta)]);
         }
-        for (playlist, steps) in tally.lives {
+        for (playlist, steps) in tally.lifecycle_steps {
             let known = self.playlists.entry(playlist.to_owned()).or_default();
             *known = apply(known.clone(), &steps);
         }
@@ -148,10 +148,10 @@ proptest! {
 
     #[test]
     fn lists_are_sorted_disjoint_and_without_zeros(events in batch(any_event())) {
-        let Tally { adds, lives } = tally(&events);
-        let mut all: Vec<_> = adds.iter().map(|add| add.0).chain(lives.iter().map(|life| life.0)).collect();
-        prop_assert!(adds.is_sorted_by(|a, b| a.0 < b.0) && lives.is_sorted_by(|a, b| a.0 < b.0));
-        prop_assert!(adds.iter().all(|add| add.1 != 0));
+        let Tally { increments, lifecycle_steps } = tally(&events);
+        let mut all: Vec<_> = increments.iter().map(|add| add.0).chain(lifecycle_steps.iter().map(|life| life.0)).collect();
+        prop_assert!(increments.is_sorted_by(|a, b| a.0 < b.0) && lifecycle_steps.is_sorted_by(|a, b| a.0 < b.0));
+        prop_assert!(increments.iter().all(|add| add.1 != 0));
         all.sort_unstable();
         prop_assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
     }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
-use super::permit::Gate;
+use super::permit::RateLimiter;
 use crate::auth0::{CallError, LogReader, Reply};
 use crate::flow::backoff::base_delay;
 use crate::metrics::{Call, CallResult, Metrics};
@@ -22,7 +22,7 @@ use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// Interval at which the queue of records is read.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Records taken in one read.
 const AT_ONCE: i64 = 16;
 /// Delay between two calls where the plan counts log reads separately: half of the 100 a minute of the smallest such
@@ -45,7 +45,7 @@ pub(super) struct Confirm {
     pub(super) logs: LogReader,
     pub(super) metrics: Arc<Metrics>,
     /// None where the plan counts log reads separately from reads of users.
-    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) rate_limiter: Option<Arc<RateLimiter>>,
 }
 
 impl Confirm {
@@ -54,7 +54,7 @@ impl Confirm {
         loop {
             let due = self.store.records_to_confirm(AT_ONCE).await?;
             if due.is_empty() {
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_INTERVAL).await;
             }
             for asked in due {
                 self.confirm(&asked).await?;
@@ -93,17 +93,17 @@ impl Confirm {
                 "Auth0 confirms that a write of ours was done"
             );
         } else if asked.own {
-            tell_of_own(asked, verdict, judged.stopped);
+            report_own(asked, verdict, judged.stopped);
         } else {
-            tell(asked, verdict);
+            report(asked, verdict);
         }
         Ok(())
     }
 
     /// One call, charged to the rate limit like any other.
     async fn call(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
-        let reply = if let Some(gate) = &self.gate {
-            let mut permit = gate.look().await;
+        let reply = if let Some(rate_limiter) = &self.rate_limiter {
+            let mut permit = rate_limiter.acquire().await;
             let reply = self.logs.one(log_id).await;
             let limited = matches!(reply.result, Err(CallError::Limited));
             permit.answered(Kind::Read, &reply.rate, limited);
@@ -131,7 +131,7 @@ impl Confirm {
 }
 
 /// Logs Auth0's verdict, and what the operator has to do where the record is not confirmed.
-fn tell(asked: &Asked, verdict: Verdict) {
+fn report(asked: &Asked, verdict: Verdict) {
     let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
     let (client, theirs) = (&asked.client, &asked.roles);
     match verdict {
@@ -172,7 +172,7 @@ fn tell(asked: &Asked, verdict: Verdict) {
 }
 
 /// Logs Auth0's verdict on a record under our own client id that is none of our writes.
-fn tell_of_own(asked: &Asked, verdict: Verdict, stopped: bool) {
+fn report_own(asked: &Asked, verdict: Verdict, stopped: bool) {
     let (user, log_id, roles) = (asked.user.as_str(), asked.log_id.as_str(), &asked.roles);
     match verdict {
         Verdict::Confirmed if stopped => error!(

@@ -9,7 +9,7 @@
 //! stream gets to deliver first, and a record that appears late among the others (ids trail dates by up to 5.4 s,
 //! measured) still lies after the checkpoint.
 
-mod place;
+mod position;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
-use super::permit::{Gate, Permit};
+use super::permit::{Permit, RateLimiter};
 use crate::auth0::{CallError, LaterWhy, LogReader, MAX_TAKE, Page, Record, Reply};
 use crate::config::GapFillerConfig;
 use crate::flow::accept::Accept;
@@ -36,7 +36,7 @@ use rolekeeper_domain::schedule::MAX_FLOOR;
 const PAGE_PAUSE: Duration = Duration::from_millis(1_200);
 /// Period in which due attempts go first; after it one page is read all the same.
 const LAST_FOR: Duration = Duration::from_mins(1);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// AUTH0_LOGS knows ids for two hours: an older record that carries no information would only be stored a second time.
 const WINDOW: time::Duration = time::Duration::hours(2);
 /// A date further ahead than this is wrong, and is not waited for.
@@ -51,11 +51,11 @@ pub(super) struct GapFiller {
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: GapFillerConfig,
     /// None where the plan counts log reads separately from reads of users.
-    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) rate_limiter: Option<Arc<RateLimiter>>,
 }
 
 /// The reason why a read failed.
-enum Trouble {
+enum PollError {
     Store(StoreError),
     /// Auth0 returned no page.
     Call {
@@ -65,17 +65,17 @@ enum Trouble {
     /// The checkpoint was lost, which is reported. The next one may be lost too, so it is not requested at once.
     Lost,
     /// Records could not be stored; they are read again.
-    Unstored(String),
+    NotStored(String),
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for PollError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
 /// The retry state of the gap filler.
-struct Course {
+struct PollState {
     /// Consecutive failed reads.
     failures: u32,
     /// It is already reported that Auth0 does not let us read.
@@ -87,26 +87,26 @@ struct Course {
 impl GapFiller {
     /// Reads until dropped.
     pub(super) async fn run(&self) -> Result<(), StoreError> {
-        let mut course = Course {
+        let mut state = PollState {
             failures: 0,
             refused: false,
             take: MAX_TAKE,
         };
         loop {
-            let wait = match self.read_on(course.take).await {
+            let wait = match self.read_on(state.take).await {
                 Ok(wait) => {
-                    self.went_well(&mut course);
+                    self.on_success(&mut state);
                     wait
                 }
-                Err(Trouble::Store(error)) => return Err(error),
-                Err(trouble) => self.went_wrong(&trouble, &mut course),
+                Err(PollError::Store(error)) => return Err(error),
+                Err(failure) => self.on_failure(&failure, &mut state),
             };
             sleep(wait).await;
         }
     }
 
     /// Reads one page and stores the records that are ready. Returns how long to wait.
-    async fn read_on(&self, take: u32) -> Result<Duration, Trouble> {
+    async fn read_on(&self, take: u32) -> Result<Duration, PollError> {
         let Some(at) = self.store.log_checkpoint().await? else {
             return self.begin().await;
         };
@@ -137,7 +137,7 @@ impl GapFiller {
     }
 
     /// Stores records and only then moves the checkpoint past them.
-    async fn store_records(&self, records: &[Record], now: OffsetDateTime) -> Result<(), Trouble> {
+    async fn store_records(&self, records: &[Record], now: OffsetDateTime) -> Result<(), PollError> {
         let Some(last) = records.last() else {
             return Ok(());
         };
@@ -148,7 +148,7 @@ impl GapFiller {
             .collect();
         let body = Bytes::from(format!("[{}]", wanted.join(",")));
         let accepted = self.accept.accept(&body).await;
-        let accepted = accepted.map_err(|error| Trouble::Unstored(error.to_string()))?;
+        let accepted = accepted.map_err(|error| PollError::NotStored(error.to_string()))?;
         let at = Checkpoint {
             log_id: last.log_id.clone(),
             record_at: last.date,
@@ -173,7 +173,7 @@ impl GapFiller {
     }
 
     /// One call, made when no attempt needs the rate limit.
-    async fn page(&self, call: impl AsyncFnOnce() -> Reply<Page>) -> Result<Page, Trouble> {
+    async fn page(&self, call: impl AsyncFnOnce() -> Reply<Page>) -> Result<Page, PollError> {
         let mut permit = self.leave().await?;
         let Reply { result, rate, .. } = call().await;
         if let Some(permit) = &mut permit {
@@ -182,7 +182,7 @@ impl GapFiller {
         }
         let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
         self.metrics.auth0_calls.of((Call::GetLogs, counted)).inc();
-        result.map_err(|error| Trouble::Call {
+        result.map_err(|error| PollError::Call {
             error,
             retry_after: rate.retry_after,
         })
@@ -191,22 +191,22 @@ impl GapFiller {
     /// Obtains permission for a call, after users who are due. Where the plan counts log reads separately there is
     /// nothing to wait for.
     async fn leave(&self) -> Result<Option<Permit>, StoreError> {
-        let Some(gate) = &self.gate else {
+        let Some(rate_limiter) = &self.rate_limiter else {
             return Ok(None);
         };
         let until = Instant::now() + LAST_FOR;
         while Instant::now() < until && self.store.next_due(false).await? == Some(Duration::ZERO) {
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
-        Ok(Some(gate.look().await))
+        Ok(Some(rate_limiter.acquire().await))
     }
 
-    fn went_well(&self, course: &mut Course) {
-        if course.refused {
+    fn on_success(&self, state: &mut PollState) {
+        if state.refused {
             info!("Auth0 lets the gap filler read the log again");
             self.metrics.tenant_log.refused.set(0);
         }
-        *course = Course {
+        *state = PollState {
             failures: 0,
             refused: false,
             take: MAX_TAKE,
@@ -214,15 +214,15 @@ impl GapFiller {
     }
 
     /// Reports once what the operator must know. Returns how long to wait.
-    fn went_wrong(&self, trouble: &Trouble, course: &mut Course) -> Duration {
-        course.failures = course.failures.saturating_add(1);
+    fn on_failure(&self, failure: &PollError, state: &mut PollState) -> Duration {
+        state.failures = state.failures.saturating_add(1);
         let mut floor = Duration::ZERO;
-        match trouble {
-            Trouble::Call { error, retry_after } => {
+        match failure {
+            PollError::Call { error, retry_after } => {
                 floor = retry_after.unwrap_or_default().min(MAX_FLOOR);
                 match error {
-                    _ if !course.refused && may_not_read(error) => {
-                        course.refused = true;
+                    _ if !state.refused && may_not_read(error) => {
+                        state.refused = true;
                         self.metrics.tenant_log.refused.set(1);
                         error!(
                             "the gap filler may not read the tenant's log: {error}. Grant the client the scope \
@@ -234,20 +234,20 @@ impl GapFiller {
                         ..
                     } => {
                         // A page may be too large for us: a smaller request returns a smaller page.
-                        course.take = (course.take / 10).max(1);
+                        state.take = (state.take / 10).max(1);
                         warn!(
                             "the gap filler received no page: {error}; the next request asks for {} records",
-                            course.take
+                            state.take
                         );
                     }
                     _ => debug!("the gap filler received no page: {error}"),
                 }
             }
-            Trouble::Unstored(why) => debug!("the gap filler could not store the records: {why}"),
-            Trouble::Lost | Trouble::Store(_) => {}
+            PollError::NotStored(why) => debug!("the gap filler could not store the records: {why}"),
+            PollError::Lost | PollError::Store(_) => {}
         }
         let jitter = rand::rng().random_range(0.5..1.0);
-        base_delay(course.failures).mul_f64(jitter).max(floor)
+        base_delay(state.failures).mul_f64(jitter).max(floor)
     }
 }
 

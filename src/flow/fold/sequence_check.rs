@@ -7,11 +7,11 @@ use crate::bus::StreamState;
 use crate::store::{Cursor, LossKind};
 
 /// A loss and its description for the operator.
-pub(super) type Lost = (LossKind, String);
+pub(super) type StreamLoss = (LossKind, String);
 
 /// Whether a stream with this state is the one to which the cursor belongs, with all messages that are not folded yet.
 /// Reading starts *behind* the cursor; the cursor's own message, where it exists, is compared by [`replaced`].
-pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
+pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), StreamLoss> {
     let last = cursor.last_seq.unsigned_abs();
     if state.created_ns != cursor.created_ns {
         return Err((
@@ -54,7 +54,7 @@ pub(super) fn judge(cursor: &Cursor, state: &StreamState) -> Result<(), Lost> {
 
 /// Whether the message at the cursor differs from the folded one: `stored_ns` is the time at which the stream stored
 /// it. A cursor that was set by hand has no store time.
-pub(super) fn replaced(cursor: &Cursor, stored_ns: i64) -> Option<Lost> {
+pub(super) fn replaced(cursor: &Cursor, stored_ns: i64) -> Option<StreamLoss> {
     if cursor.last_stored_ns == 0 || cursor.last_stored_ns == stored_ns {
         return None;
     }
@@ -67,20 +67,20 @@ pub(super) fn replaced(cursor: &Cursor, stored_ns: i64) -> Option<Lost> {
 
 /// Follows the deliveries of one reader.
 #[derive(Debug)]
-pub(super) struct Follow {
+pub(super) struct SequenceCheck {
     last_seq: u64,
 }
 
 /// Messages are missing behind those that were delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Jump {
+pub(super) struct Gap {
     /// Sequence expected.
     pub(super) expected: u64,
     /// Sequence delivered.
     pub(super) got: u64,
 }
 
-impl Follow {
+impl SequenceCheck {
     pub(super) fn new(cursor: &Cursor) -> Self {
         Self {
             last_seq: cursor.last_seq.unsigned_abs(),
@@ -89,10 +89,10 @@ impl Follow {
 
     /// Takes the next delivery with the sequence `seq`. The first delivery must come right behind the cursor, each
     /// other one right behind the one before it.
-    pub(super) fn step(&mut self, seq: u64) -> Result<(), Jump> {
+    pub(super) fn delivery(&mut self, seq: u64) -> Result<(), Gap> {
         let expected = self.last_seq + 1;
         if seq != expected {
-            return Err(Jump { expected, got: seq });
+            return Err(Gap { expected, got: seq });
         }
         self.last_seq = seq;
         Ok(())
@@ -100,7 +100,7 @@ impl Follow {
 }
 
 /// Names a jump: retention at the front, or a hole in the middle.
-pub(super) fn name_jump(Jump { expected, got }: Jump, state: &StreamState) -> Lost {
+pub(super) fn name_gap(Gap { expected, got }: Gap, state: &StreamState) -> StreamLoss {
     let gone = got.saturating_sub(expected);
     if state.first_seq > expected {
         (
@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn deliveries_follow_or_do_not() {
-        let mut follow = Follow::new(&cursor(5));
-        assert_eq!(follow.step(6), Ok(()));
-        assert_eq!(follow.step(8), Err(Jump { expected: 7, got: 8 }));
-        assert_eq!(follow.step(6), Err(Jump { expected: 7, got: 6 }));
-        let at_the_cursor = Follow::new(&cursor(5)).step(5);
-        assert_eq!(at_the_cursor, Err(Jump { expected: 6, got: 5 }));
+        let mut check = SequenceCheck::new(&cursor(5));
+        assert_eq!(check.delivery(6), Ok(()));
+        assert_eq!(check.delivery(8), Err(Gap { expected: 7, got: 8 }));
+        assert_eq!(check.delivery(6), Err(Gap { expected: 7, got: 6 }));
+        let at_the_cursor = SequenceCheck::new(&cursor(5)).delivery(5);
+        assert_eq!(at_the_cursor, Err(Gap { expected: 6, got: 5 }));
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::app_events;
-use super::follow::{Follow, Jump};
+use super::sequence_check::{Gap, SequenceCheck};
 use super::{Message, Source};
 use crate::bus::{Bus, ReadError, Reader};
 use crate::store::Cursor;
@@ -27,7 +27,7 @@ const STALLED_AFTER: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) content: Content,
-    pub(super) last: Last,
+    pub(super) last: Position,
     /// Hash of its last message.
     pub(super) last_hash: Option<i64>,
 }
@@ -35,10 +35,10 @@ pub(super) struct Batch {
 impl Batch {
     /// A batch of one message alone. With `keep` the message stays beside its event.
     pub(super) fn single(source: Source, message: Message, keep: bool) -> Self {
-        let last = Last::of(&message);
+        let last = Position::of(&message);
         let last_hash = Some(hash(&message));
         let mut content = empty(source, 1);
-        content.take(message, keep);
+        content.push(message, keep);
         Self {
             content,
             last,
@@ -63,9 +63,9 @@ pub(super) enum Content {
 }
 
 impl Content {
-    fn take(&mut self, message: Message, keep: bool) {
+    fn push(&mut self, message: Message, keep: bool) {
         match self {
-            Self::AppEvents(batch) => batch.take(message, keep),
+            Self::AppEvents(batch) => batch.push(message, keep),
             Self::Auth0Logs(messages) => messages.push(message),
         }
     }
@@ -73,14 +73,14 @@ impl Content {
 
 /// The last message of a batch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Last {
+pub(super) struct Position {
     pub(super) seq: u64,
     pub(super) stored_ns: i64,
     /// Messages behind it in the stream.
     pub(super) pending: u64,
 }
 
-impl Last {
+impl Position {
     fn of(message: &Message) -> Self {
         Self {
             seq: message.seq,
@@ -92,35 +92,35 @@ impl Last {
 
 /// The reason why filling stopped.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum StopReason {
     Read(ReadError),
     /// A delivery did not follow the one before it.
-    Broken(Jump),
+    Gap(Gap),
 }
 
 /// Fills one batch after the other.
-pub(super) struct Filling {
+pub(super) struct Prefetch {
     source: Source,
     reader: Reader,
-    follow: Follow,
+    check: SequenceCheck,
     most: usize,
     /// Each message stays beside its event.
     keep: bool,
     content: Content,
-    last: Option<Last>,
+    last: Option<Position>,
     /// The last message of the last delivery, for its hash.
     newest: Option<Message>,
     filled: usize,
     filled_bytes: usize,
-    ended: Option<Ended>,
+    ended: Option<StopReason>,
 }
 
-impl Filling {
+impl Prefetch {
     pub(super) fn new(source: Source, reader: Reader, cursor: &Cursor, most: usize, keep: bool) -> Self {
         Self {
             source,
             reader,
-            follow: Follow::new(cursor),
+            check: SequenceCheck::new(cursor),
             most,
             keep,
             content: empty(source, 0),
@@ -134,7 +134,7 @@ impl Filling {
 
     /// Waits until there is a message to commit, or no more will come. Safe to cancel. While more than a batch waits in
     /// the stream, it continues until the batch is full: a few large transactions cost far less than many small ones.
-    pub(super) async fn some(&mut self) {
+    pub(super) async fn wait_for_first(&mut self) {
         while self.last.is_none() && self.ended.is_none() {
             self.fill(self.most).await;
         }
@@ -167,7 +167,7 @@ impl Filling {
     }
 
     /// Fills until the batch is full, and then waits forever. Safe to cancel.
-    pub(super) async fn on(&mut self) {
+    pub(super) async fn fill_in_background(&mut self) {
         while !self.is_full() && self.ended.is_none() {
             self.fill(AT_A_STRETCH).await;
             // Often the running commit only waits to be polled.
@@ -177,7 +177,7 @@ impl Filling {
     }
 
     /// Returns the batch to commit, and the reason if no message comes after it.
-    pub(super) fn take(&mut self) -> (Option<Batch>, Option<Ended>) {
+    pub(super) fn take_batch(&mut self) -> (Option<Batch>, Option<StopReason>) {
         // The next batch is likely to be as large.
         let room = std::mem::take(&mut self.filled);
         self.filled_bytes = 0;
@@ -199,25 +199,25 @@ impl Filling {
             Ok(messages) => {
                 self.newest = messages.last().cloned();
                 for message in messages {
-                    self.look_at(message);
+                    self.push(message);
                 }
             }
-            Err(why) => self.ended = Some(Ended::Read(why)),
+            Err(why) => self.ended = Some(StopReason::Read(why)),
         }
     }
 
-    fn look_at(&mut self, message: Message) {
+    fn push(&mut self, message: Message) {
         if self.ended.is_some() {
             return;
         }
-        match self.follow.step(message.seq) {
+        match self.check.delivery(message.seq) {
             Ok(()) => {
                 self.filled += 1;
                 self.filled_bytes += message.held_bytes();
-                self.last = Some(Last::of(&message));
-                self.content.take(message, self.keep);
+                self.last = Some(Position::of(&message));
+                self.content.push(message, self.keep);
             }
-            Err(jump) => self.ended = Some(Ended::Broken(jump)),
+            Err(gap) => self.ended = Some(StopReason::Gap(gap)),
         }
     }
 }

@@ -12,22 +12,22 @@ use super::Reconcile;
 use super::brake::Braked;
 use super::hidden;
 use super::leave::Leave;
-use super::permit::Permit;
 use super::race::{self, Races};
 use super::read::Read;
 use super::standing::Standing;
 use crate::auth0::{CallError, Profile, RateHeaders};
 use crate::flow::backoff::base_delay;
+use crate::flow::permit::Permit;
 use crate::metrics::Unsent;
-use crate::store::nominations::Order;
-use crate::store::{Claim, StoreError, Tx, assignments, erasures, looks, users};
+use crate::store::work_queue::Order;
+use crate::store::{Claim, StoreError, Tx, assignments, erasures, leases, users};
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, plan};
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
 /// The reason why an attempt did not complete.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LookError {
+pub(super) enum AttemptError {
     /// Postgres failed; the lease expires and the user is attempted again.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,7 +79,7 @@ pub(super) struct ToWrite {
     /// The changes left out of the plan.
     pub(super) braked: Braked,
     /// Roles that another client removed and that the rules leave removed.
-    pub(super) overruled: Vec<String>,
+    pub(super) suppressed: Vec<String>,
     /// Missing roles of which it is not yet known whether another client removed them.
     pub(super) doubtful: Vec<String>,
 }
@@ -93,11 +93,11 @@ impl Reconcile {
         let lease_ends = Instant::now() + lease_for;
         let mut tx = self.store.begin().await?;
         let rules = &self.fingerprint;
-        let Some(mut claim) = looks::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?
+        let Some(mut claim) = leases::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?
         else {
-            return Ok(Begun::Nobody);
+            return Ok(Begun::NoneDue);
         };
-        self.breaker().taken(claim.urgency);
+        self.breaker().taken(claim.priority);
         match self.settle_unseen(tx, &mut claim).await {
             Ok(None) => Ok(Begun::Settled),
             Ok(Some(leave)) => Ok(Begun::Claimed(Box::new(Taken {
@@ -112,7 +112,7 @@ impl Reconcile {
                 let why = format!("the stored data of the user cannot be used: {why}");
                 let mut tx = self.store.begin().await?;
                 let (user, wait) = (claim.user.as_str(), base_delay(failures));
-                looks::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
+                leases::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 Ok(Begun::Settled)
             }
@@ -137,10 +137,10 @@ impl Reconcile {
             tx.commit().await.map_err(StoreError::from)?;
             return Ok(None);
         }
-        let (name, rest) = (standing.names.is_to_be_written(), standing.names.rest);
-        let rests = name && !claim.observe && standing.in_step() && rest.is_some();
-        claim.observe |= name && !rests;
-        let settled = !claim.observe && standing.in_step();
+        let (name, debounce) = (standing.names.is_to_be_written(), standing.names.debounce);
+        let debounced = name && !claim.force_fetch && standing.in_step() && debounce.is_some();
+        claim.force_fetch |= name && !debounced;
+        let settled = !claim.force_fetch && standing.in_step();
         if settled {
             for role in &standing.roles {
                 let (name, decision) = (&role.rule.role, &role.decision);
@@ -153,9 +153,9 @@ impl Reconcile {
                 )
                 .await?;
             }
-            match rest.filter(|_| rests) {
-                Some(rest) => looks::again(&mut tx, claim, rest, false, None).await?,
-                None => looks::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
+            match debounce.filter(|_| debounced) {
+                Some(debounce) => leases::again(&mut tx, claim, debounce, false, None).await?,
+                None => leases::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
             }
         }
         if settled || self.hold_unseen(&mut tx, claim, &standing).await? {
@@ -179,11 +179,11 @@ impl Reconcile {
     }
 
     /// Runs the attempt: reads the profile and writes what is missing.
-    pub(super) async fn look(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), LookError> {
+    pub(super) async fn attempt(&self, taken: &mut Taken, permit: &mut Permit) -> Result<(), AttemptError> {
         loop {
             let read = match self.read(taken, permit).await {
                 Ok(read) => read,
-                Err(LookError::Call {
+                Err(AttemptError::Call {
                     error: CallError::Gone { at },
                     ..
                 }) => return Ok(self.gone(&taken.claim, at).await?),
@@ -201,20 +201,20 @@ impl Reconcile {
     }
 
     /// Second transaction: decides from the facts as they are now and writes the decision to the audit.
-    async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, LookError> {
+    async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, AttemptError> {
         let Taken { claim, leave, .. } = taken;
         let (user, profile) = (claim.user.as_str(), &read.profile);
         let mut tx = self.store.begin().await?;
-        let Some(ours) = looks::still_ours(&mut tx, claim).await? else {
+        let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
             info!(
                 user.id = user,
                 "another attempt has taken the user over; nothing was written"
             );
             return Ok(Decided::Nothing);
         };
-        if ours.restless {
+        if ours.flapping {
             // The next event is likely to undo a decision made now.
-            looks::rest(&mut tx, claim).await?;
+            leases::debounce(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
@@ -224,8 +224,8 @@ impl Reconcile {
             // Postgres is slow: a decision made now could not be written in time.
             read.in_time()?;
         }
-        if ours.look_again {
-            looks::read_anew(&mut tx, claim).await?;
+        if ours.read_again {
+            leases::read_anew(&mut tx, claim).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.wake.notify_one();
             return Ok(Decided::Nothing);
@@ -240,15 +240,15 @@ impl Reconcile {
         let seen = profile.roles();
         let races = self.races(&mut tx, claim, profile, &mut standing).await?;
         let base = races.base(&seen);
-        let overruled = self.taken_away(user, &mut standing, &seen);
+        let suppressed = self.externally_removed(user, &mut standing, &seen);
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
                 warn!(user.id = user, "parked for the operator: {why}");
                 keep(&mut tx, claim, profile).await?;
-                looks::park(&mut tx, claim, &why, None).await?;
+                leases::park(&mut tx, claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
-                self.tell_races(user, &races);
+                self.report_races(user, &races);
                 return Ok(Decided::Nothing);
             }
         };
@@ -256,7 +256,7 @@ impl Reconcile {
             Ok(braked) => braked,
             Err(unasked) => return Ok(Decided::Unasked(unasked)),
         };
-        let plan = braked.without_held(full, &base, &standing);
+        let plan = braked.drop_held(full, &base, &standing);
         let mut changes = self.audit(&mut tx, claim, &standing, &seen, &plan).await?;
         let restored = self.audit_restores(&mut tx, claim, &standing.restores, &seen, &races);
         changes.extend(restored.await?);
@@ -272,19 +272,19 @@ impl Reconcile {
             races,
             generation: ours.generation,
             braked,
-            overruled,
+            suppressed,
             doubtful: standing.left_open(),
         };
         if write.patch.is_empty() || !self.writes {
-            self.record_look(&mut tx, claim, &standing, &write, profile)
+            self.record_attempt(&mut tx, claim, &standing, &write, profile)
                 .await?;
             tx.commit().await.map_err(StoreError::from)?;
-            self.tell_races(user, &write.races);
+            self.report_races(user, &write.races);
             return Ok(Decided::Nothing);
         }
         if !permit.write_may_follow(&read.rate) {
             self.metrics.reconcile.in_vain.of(Unsent::NothingLeft).inc();
-            return Err(LookError::Call {
+            return Err(AttemptError::Call {
                 error: CallError::Limited,
                 rate: read.rate,
             });
@@ -294,7 +294,7 @@ impl Reconcile {
         }
         read.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
-        self.tell_races(user, &write.races);
+        self.report_races(user, &write.races);
         // The response to the write counts as requested at this time.
         claim.asked_at = standing.now();
         Ok(Decided::Write(Box::new(write)))
@@ -313,7 +313,7 @@ pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> R
 /// The result of claiming a user.
 pub(super) enum Begun {
     /// No user is due.
-    Nobody,
+    NoneDue,
     /// The user was up to date; done.
     Settled,
     /// The user needs an attempt.

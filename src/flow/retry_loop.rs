@@ -12,32 +12,35 @@ use tracing::{info, warn};
 use super::backoff::Reconnect;
 
 /// The operator must see that it still waits, without a line for every attempt.
-const SAY_EVERY: Duration = Duration::from_mins(1);
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Waits with growing delays from failure to failure, and logs that once a minute.
 #[derive(Debug)]
-pub struct Patience {
+pub struct RetryLoop {
     what: &'static str,
     delays: Reconnect,
-    said: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
-impl Patience {
+impl RetryLoop {
     /// Creates the delays for attempts at `what`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
         Self {
             what,
             delays: Reconnect::new(),
-            said: None,
+            logged_at: None,
         }
     }
 
     /// Notes a failure and waits until the next attempt is due, or the stop is requested.
     pub async fn wait(&mut self, why: &(dyn Display + Sync), stop: &CancellationToken) {
-        if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+        if self
+            .logged_at
+            .is_none_or(|logged_at| logged_at.elapsed() >= LOG_INTERVAL)
+        {
             warn!(what = self.what, "{}: {why}; retrying", self.what);
-            self.said = Some(Instant::now());
+            self.logged_at = Some(Instant::now());
         }
         let _ = stop
             .run_until_cancelled(tokio::time::sleep(self.delays.next_delay()))
@@ -46,14 +49,14 @@ impl Patience {
 
     /// Whether a failure was noted and no success since.
     #[must_use]
-    pub fn is_tried(&self) -> bool {
-        self.said.is_some()
+    pub fn is_failing(&self) -> bool {
+        self.logged_at.is_some()
     }
 
     /// Notes a success.
     pub fn succeeded(&mut self) {
         self.delays.reset();
-        if self.said.take().is_some() {
+        if self.logged_at.take().is_some() {
             info!(what = self.what, "{}: working again", self.what);
         }
     }

@@ -61,29 +61,29 @@ pub(super) struct Closing {
 
 /// The breaker of one stage.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(super) struct CircuitBreaker {
     open: Option<Open>,
     reads: Option<Streak>,
     writes: Option<Streak>,
     /// Users requeued at the last close: a new failure of theirs is their own.
     woken: HashSet<String>,
     accepted: Option<(String, Instant)>,
-    /// The urgency of the user taken last.
+    /// The priority of the user taken last.
     taken: i16,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// Time of the next probe; none while the breaker is closed.
-    pub(super) fn until(&self) -> Option<Instant> {
+    pub(super) fn open_until(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.until)
     }
 
-    /// Notes that a user of this urgency was taken.
-    pub(super) fn taken(&mut self, urgency: i16) {
-        self.taken = urgency;
+    /// Notes that a user of this priority was taken.
+    pub(super) fn taken(&mut self, priority: i16) {
+        self.taken = priority;
     }
 
-    /// The urgency with which the next probe begins: the one after the urgency of the last probe.
+    /// The priority with which the next probe begins: the one after the priority of the last probe.
     pub(super) fn next_probe(&self) -> i16 {
         self.taken + 1
     }
@@ -183,7 +183,7 @@ impl Breaker {
     }
 
     /// Opens the breaker, or keeps it open after a failed probe. Returns whether it was closed before.
-    pub(super) fn hold(&mut self, user: &str, began: Instant, stop: &Stop, probe_after: Duration) -> bool {
+    pub(super) fn trip(&mut self, user: &str, began: Instant, stop: &Stop, probe_after: Duration) -> bool {
         let now = Instant::now();
         let before = self.is_before(began);
         let streak = match stop.kind {
@@ -227,7 +227,7 @@ pub(super) struct Stop {
 mod tests {
     use super::*;
 
-    fn refused(breaker: &mut Breaker, users: &[&str], code: &str) -> bool {
+    fn refused(breaker: &mut CircuitBreaker, users: &[&str], code: &str) -> bool {
         let mut opened = false;
         for user in users {
             opened |= breaker.refused(user, Kind::Write, code).is_some();
@@ -237,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn f50_different_users_in_a_row_with_one_code_are_the_tenant() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         assert!(!refused(&mut breaker, &["a"; 20], "402"), "one user");
         assert!(!refused(&mut breaker, &["b", "c", "d"], "402"));
         assert!(!refused(&mut breaker, &["e"], "400"), "another code");
@@ -246,9 +246,9 @@ mod tests {
 
     #[tokio::test]
     async fn f50_what_is_accepted_ends_the_row_of_its_kind() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         let accept =
-            |breaker: &mut Breaker, kind| breaker.accepted("z", Instant::now(), kind, true).is_some();
+            |breaker: &mut CircuitBreaker, kind| breaker.accepted("z", Instant::now(), kind, true).is_some();
         assert!(!refused(&mut breaker, &["a", "b", "c", "d"], "402"));
         assert!(!accept(&mut breaker, Kind::Read));
         assert!(
@@ -260,7 +260,7 @@ mod tests {
             kind: Kind::Write,
             code: Some("402".to_owned()),
         };
-        assert!(breaker.hold("e", Instant::now(), &stop, Duration::ZERO));
+        assert!(breaker.trip("e", Instant::now(), &stop, Duration::ZERO));
         assert!(!accept(&mut breaker, Kind::Read));
         assert!(accept(&mut breaker, Kind::Write));
         breaker.close(vec!["a".to_owned()]);
@@ -272,7 +272,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn refusals_far_apart_are_not_in_a_row() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         assert!(!refused(&mut breaker, &["a", "b", "c", "d"], "400"));
         tokio::time::advance(STREAK_ENDS_AFTER + Duration::from_secs(1)).await;
         assert!(!refused(&mut breaker, &["e", "f", "g", "h"], "400"));
@@ -281,14 +281,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_alone_closes_no_breaker_of_writes() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         let stop = Stop {
             token: false,
             kind: Kind::Write,
             code: Some("400".to_owned()),
         };
         for user in ["a", "b"] {
-            breaker.hold(user, Instant::now(), &stop, Duration::ZERO);
+            breaker.trip(user, Instant::now(), &stop, Duration::ZERO);
         }
         let mut reads = |user, done| {
             let closing = breaker.accepted(user, Instant::now(), Kind::Read, done);

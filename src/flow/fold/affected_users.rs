@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Message, at};
-use crate::store::{Cause, Nominate, Urgency};
+use crate::store::{Cause, Enqueue, Priority};
 use rolekeeper_domain::event::Event;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::rule::{Measure, Rules};
@@ -47,13 +47,13 @@ pub(super) struct Touched<'b> {
 }
 
 /// Collects users whose evaluation may have changed; one queue entry per user, with the latest event.
-pub(super) struct Nominees<'b> {
+pub(super) struct AffectedUsers<'b> {
     read: &'b Read,
     rules: &'b Rules,
-    by_user: HashMap<String, (usize, Nominate)>,
+    by_user: HashMap<String, (usize, Enqueue)>,
 }
 
-impl<'b> Nominees<'b> {
+impl<'b> AffectedUsers<'b> {
     pub(super) fn new(read: &'b Read, rules: &'b Rules) -> Self {
         Self {
             read,
@@ -83,12 +83,12 @@ impl<'b> Nominees<'b> {
                 continue;
             }
             let crossing = tally::last_crossing(&self.read.events, id, before, zone);
-            let urgency = if zone_after > zone_before {
-                Urgency::Grant
+            let priority = if zone_after > zone_before {
+                Priority::Grant
             } else {
-                Urgency::Revoke
+                Priority::Revoke
             };
-            self.nominate(owner, urgency, crossing);
+            self.enqueue(owner, priority, crossing);
         }
     }
 
@@ -107,49 +107,49 @@ impl<'b> Nominees<'b> {
             touched.iter().map(|one| (one.id.as_ref(), &one.before)).collect();
         for (owner, total, delta) in crossed {
             let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, zone);
-            self.nominate(
+            self.enqueue(
                 owner,
                 if *delta > 0 {
-                    Urgency::Grant
+                    Priority::Grant
                 } else {
-                    Urgency::Revoke
+                    Priority::Revoke
                 },
                 crossing,
             );
         }
     }
 
-    fn nominate(&mut self, user: &str, urgency: Urgency, crossing: Option<Crossing>) {
+    fn enqueue(&mut self, user: &str, priority: Priority, crossing: Option<Crossing>) {
         let cause = crossing.map(|Crossing { index, plays, .. }| Cause {
             event: self.read.events[index].id.as_str().to_owned(),
             plays,
             stored_at: at(self.read.stored_ns[index]),
         });
-        let nominate = Nominate {
+        let enqueue = Enqueue {
             user: user.to_owned(),
-            urgency,
-            observe: false,
+            priority,
+            force_fetch: false,
             cause,
-            restless: crossing.is_some_and(|crossing| crossing.times > 1),
+            flapping: crossing.is_some_and(|crossing| crossing.times > 1),
         };
         let index = crossing.map_or(0, |crossing| crossing.index);
         match self.by_user.get_mut(user) {
             Some((latest, kept)) => {
-                let urgency = kept.urgency.min(urgency);
-                let restless = kept.restless || nominate.restless;
+                let priority = kept.priority.min(priority);
+                let flapping = kept.flapping || enqueue.flapping;
                 if index >= *latest {
-                    (*latest, *kept) = (index, nominate);
+                    (*latest, *kept) = (index, enqueue);
                 }
-                (kept.urgency, kept.restless) = (urgency, restless);
+                (kept.priority, kept.flapping) = (priority, flapping);
             }
             None => {
-                self.by_user.insert(user.to_owned(), (index, nominate));
+                self.by_user.insert(user.to_owned(), (index, enqueue));
             }
         }
     }
 
-    pub(super) fn into_list(self) -> Vec<Nominate> {
-        self.by_user.into_values().map(|(_, nominate)| nominate).collect()
+    pub(super) fn into_list(self) -> Vec<Enqueue> {
+        self.by_user.into_values().map(|(_, enqueue)| enqueue).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Cache of playlist numbers.
+//! Cache of the surrogate keys of playlists.
 //!
 //! Owns a table of a fixed size. Must never be trusted: its content is a hint, and Postgres compares the id as well.
 
@@ -9,13 +9,13 @@ const PLACES: usize = 1 << 19;
 /// The bits of a place that distinguish one playlist from the others that share the place.
 const TAG_BITS: u32 = 24;
 
-/// Remembers the number of the playlist that was last seen at each place.
-pub(super) struct Numbers {
+/// Remembers the key of the playlist that was last seen at each place.
+pub(super) struct KeyCache {
     places: Vec<u64>,
     hasher: RandomState,
 }
 
-impl Numbers {
+impl KeyCache {
     /// Creates an empty cache.
     pub(super) fn new() -> Self {
         Self {
@@ -24,7 +24,7 @@ impl Numbers {
         }
     }
 
-    /// The number of `playlist`, if it is remembered.
+    /// The key of `playlist`, if it is remembered.
     pub(super) fn get(&self, playlist: &str) -> Option<i64> {
         let (place, tag) = self.place(playlist);
         let kept = self.places[place];
@@ -32,12 +32,12 @@ impl Numbers {
         known.then_some((kept >> TAG_BITS).cast_signed())
     }
 
-    /// Remembers a number. A number too large for its place is left out.
-    pub(super) fn learn(&mut self, playlist: &str, number: i64) {
+    /// Remembers a key. A key too large for its place is left out.
+    pub(super) fn learn(&mut self, playlist: &str, key: i64) {
         let (place, tag) = self.place(playlist);
-        let number = number.cast_unsigned();
-        if number.leading_zeros() >= TAG_BITS {
-            self.places[place] = number << TAG_BITS | tag;
+        let key = key.cast_unsigned();
+        if key.leading_zeros() >= TAG_BITS {
+            self.places[place] = key << TAG_BITS | tag;
         }
     }
 
@@ -55,22 +55,22 @@ mod tests {
 
     #[test]
     fn what_was_learned_is_known_until_others_take_its_place() {
-        let mut numbers = Numbers::new();
-        assert_eq!(numbers.get("pl_1"), None);
-        numbers.learn("pl_1", 1);
-        numbers.learn("pl_2", (1 << 40) - 1);
-        numbers.learn("pl_3", 1 << 40);
-        numbers.learn("pl_4", -1);
-        let known = ["pl_1", "pl_2", "pl_3", "pl_4"].map(|playlist| numbers.get(playlist));
+        let mut cache = KeyCache::new();
+        assert_eq!(cache.get("pl_1"), None);
+        cache.learn("pl_1", 1);
+        cache.learn("pl_2", (1 << 40) - 1);
+        cache.learn("pl_3", 1 << 40);
+        cache.learn("pl_4", -1);
+        let known = ["pl_1", "pl_2", "pl_3", "pl_4"].map(|playlist| cache.get(playlist));
         assert_eq!(known, [Some(1), Some((1 << 40) - 1), None, None]);
 
         let ids: Vec<String> = (0..2 * PLACES).map(|n| format!("other_{n}")).collect();
         for (n, id) in (1..).zip(&ids) {
-            numbers.learn(id, n);
+            cache.learn(id, n);
         }
         let known = (1..)
             .zip(&ids)
-            .filter(|(n, id)| numbers.get(id) == Some(*n))
+            .filter(|(n, id)| cache.get(id) == Some(*n))
             .count();
         assert!(
             (PLACES / 2..=PLACES).contains(&known),

@@ -10,7 +10,7 @@ use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher};
 use crate::bus::Bus;
 use crate::config::{ApiConfig, Auth0Config};
 use crate::flow::publish::Publish;
-use crate::http::api::ApiParts;
+use crate::http::api::ApiDeps;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -20,7 +20,7 @@ pub(super) fn data_api(
     store: &Store,
     bus: &Bus,
     metrics: &Arc<Metrics>,
-) -> Result<(ApiParts, KeyFetcher)> {
+) -> Result<(ApiDeps, KeyFetcher)> {
     let ApiConfig {
         domain,
         ca_file,
@@ -41,7 +41,7 @@ pub(super) fn data_api(
         cool_down,
     };
     let (bearer, keys) = Bearer::new(options, Arc::clone(metrics))?;
-    let parts = ApiParts {
+    let deps = ApiDeps {
         bearer,
         store: store.clone(),
         publish: Publish::new(bus.clone()),
@@ -53,7 +53,7 @@ pub(super) fn data_api(
         publishes_per_day,
         prepared: Arc::default(),
     };
-    Ok((parts, keys))
+    Ok((deps, keys))
 }
 
 /// The client of the tenant.

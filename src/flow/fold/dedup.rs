@@ -6,8 +6,8 @@
 use tracing::warn;
 
 use super::Message;
-use super::nominees::Read;
-use crate::store::{Held, StoreError, Tx, event_ids};
+use super::affected_users::Read;
+use crate::store::{LockGuard, StoreError, Tx, event_ids};
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::{self, Horizon, Slice};
 
@@ -23,7 +23,7 @@ enum Verdict {
 /// that are searched for the batch's ids. It uses transactions of its own: the batch's transaction must not wait for
 /// readers of old ids.
 pub(super) async fn prepare(
-    held: &mut Held,
+    lock: &mut LockGuard,
     horizon: Horizon,
     read: &Read,
 ) -> Result<Vec<Slice>, StoreError> {
@@ -31,11 +31,11 @@ pub(super) async fn prepare(
         return Ok(Vec::new());
     };
     let (oldest, newest) = (second(*oldest), second(*newest));
-    let mut slices = event_ids::slices(held).await?;
+    let mut slices = event_ids::slices(lock).await?;
     if let Some(slice) = horizon.missing(&slices, newest) {
-        event_ids::make(held, &slice).await?;
+        event_ids::make(lock, &slice).await?;
         for old in slices.iter().filter(|slice| horizon.is_over(slice, oldest)) {
-            if let Err(why) = event_ids::drop_slice(held, old).await {
+            if let Err(why) = event_ids::drop_slice(lock, old).await {
                 warn!("old event ids were not removed, retrying with the next partition: {why}");
                 break;
             }
@@ -48,7 +48,7 @@ pub(super) async fn prepare(
 
 /// Removes events that were counted before from `read`, and stores the ids of the rest. A different event under a known
 /// id becomes a dead letter. Returns the number of repeats.
-pub(super) async fn drop_repeats(
+pub(super) async fn drop_duplicates(
     tx: &mut Tx<'_>,
     read: &mut Read,
     dead: &mut Vec<(Message, Reject)>,

@@ -14,14 +14,14 @@ use tracing::{debug, info, warn};
 
 use super::alone::Settled;
 use super::commit::Hand;
-use super::filling::{Ended, Filling};
-use super::follow::Jump;
-use super::numbers::Numbers;
+use super::key_cache::KeyCache;
+use super::prefetch::{Prefetch, StopReason};
 use super::progress::Progress;
-use super::watch::{LOOK_EVERY, Pulse};
+use super::sequence_check::Gap;
+use super::watch::{POLL_INTERVAL, Pulse};
 use super::{CHECK_EVERY, COMMIT_TIMEOUT, Fold, STOPPED_POLL, Source, trim};
 use crate::bus::{BusError, ReadError, StreamState};
-use crate::flow::patience::Patience;
+use crate::flow::retry_loop::RetryLoop;
 use crate::metrics::Stream;
 use crate::store::{Cursor, StoreError};
 use rolekeeper_domain::rule::Rules;
@@ -31,7 +31,7 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// The reason why a leadership ended early.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TermError {
+pub(super) enum LeadershipError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub(super) enum TermError {
     TooManyRefused(String),
 }
 
-impl TermError {
+impl LeadershipError {
     /// The text for `/readyz`.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -74,7 +74,7 @@ impl TermError {
 }
 
 /// How a leadership ended in order.
-pub(super) enum TermEnd {
+pub(super) enum LeadershipEnd {
     Stopping,
     Standby,
     Stopped,
@@ -82,18 +82,18 @@ pub(super) enum TermEnd {
 }
 
 /// One leadership: a fold under the rules of its time.
-pub(super) struct Term<'f> {
+pub(super) struct Leadership<'f> {
     pub(super) fold: &'f Fold,
     pub(super) pulse: &'f Pulse,
     pub(super) rules: Arc<Rules>,
     pub(super) fingerprint: String,
     /// Whether this leadership was reported as ready.
-    pub(super) told_ready: AtomicBool,
+    pub(super) reported_ready: AtomicBool,
     /// Signals that the rules have changed.
     changed: watch::Receiver<Arc<Rules>>,
 }
 
-impl<'f> Term<'f> {
+impl<'f> Leadership<'f> {
     pub(super) fn new(fold: &'f Fold, pulse: &'f Pulse) -> Self {
         let mut changed = fold.rules.clone();
         let rules = Arc::clone(&changed.borrow_and_update());
@@ -102,7 +102,7 @@ impl<'f> Term<'f> {
             pulse,
             fingerprint: rules.fingerprint(),
             rules,
-            told_ready: AtomicBool::new(false),
+            reported_ready: AtomicBool::new(false),
             changed,
         }
     }
@@ -111,20 +111,20 @@ impl<'f> Term<'f> {
     pub(super) async fn run(
         mut self,
         progress: &mut Progress,
-        patience: &mut Patience,
+        retry: &mut RetryLoop,
         stop: &CancellationToken,
-    ) -> Result<TermEnd, TermError> {
+    ) -> Result<LeadershipEnd, LeadershipError> {
         let stage = self.fold.source.stage();
         // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
         if !self.fold.store.rules_are_in_force(&self.fingerprint).await? {
             // Other rules came into force a moment ago; this worker is about to read them.
             let _ = tokio::time::timeout(STOPPED_POLL, self.changed.changed()).await;
-            return Ok(TermEnd::OtherRules);
+            return Ok(LeadershipEnd::OtherRules);
         }
-        let Some(mut held) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
-            patience.succeeded();
+        let Some(mut lock) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
+            retry.succeeded();
             self.fold.readiness.ready(stage, "standby");
-            return Ok(TermEnd::Standby);
+            return Ok(LeadershipEnd::Standby);
         };
         let _trimming = trim::spawn(self.fold);
         if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
@@ -132,22 +132,22 @@ impl<'f> Term<'f> {
                 // The number of messages behind the loss is shown meanwhile.
                 self.pulse.at(&cursor);
             }
-            self.stopped(&loss, &mut held, stop).await?;
-            return Ok(TermEnd::Stopped);
+            self.stopped(&loss, &mut lock, stop).await?;
+            return Ok(LeadershipEnd::Stopped);
         }
         let (mut cursor, state) = self.open().await?;
         progress.opened(&cursor);
         if self.judge(&cursor, &state).await?.is_some() {
-            return self.lose(&mut held, &cursor, stop).await;
+            return self.lose(&mut lock, &cursor, stop).await;
         }
         let mut hand = Hand {
-            held: &mut held,
+            lock: &mut lock,
             cursor: &mut cursor,
-            numbers: &mut Numbers::new(),
+            key_cache: &mut KeyCache::new(),
             progress,
         };
-        let ended = self.active(&mut hand, patience, &state, stop).await;
-        match tokio::time::timeout(END_WITHIN, self.end(hand.held)).await {
+        let ended = self.active(&mut hand, retry, &state, stop).await;
+        match tokio::time::timeout(END_WITHIN, self.end(hand.lock)).await {
             Ok(Ok(())) => hand.progress.marked = None,
             Ok(Err(why)) => debug!("the end of the leadership was not recorded: {why}"),
             Err(_) => debug!("the end of the leadership was not recorded: no response"),
@@ -159,28 +159,28 @@ impl<'f> Term<'f> {
     async fn active(
         &mut self,
         hand: &mut Hand<'_>,
-        patience: &mut Patience,
+        retry: &mut RetryLoop,
         state: &StreamState,
         stop: &CancellationToken,
-    ) -> Result<TermEnd, TermError> {
+    ) -> Result<LeadershipEnd, LeadershipError> {
         let stream = self.fold.source.stream();
         self.pulse.at(hand.cursor);
         self.pulse.ends_at(state.last_seq);
         if !hand.progress.is_failing() || state.last_seq == hand.cursor.last_seq.unsigned_abs() {
-            self.told_ready.store(true, Ordering::Relaxed);
+            self.reported_ready.store(true, Ordering::Relaxed);
             self.fold.readiness.ready(self.fold.source.stage(), "active");
         }
         self.fold.metrics.fold_active.of(Stream(stream)).set(1);
         info!(stream, seq = hand.cursor.last_seq, "folding from the cursor on");
         let before = hand.cursor.last_seq;
         if let Settled::Missing = self.settle(hand, state.last_seq, stop).await? {
-            return self.lose(hand.held, hand.cursor, stop).await;
+            return self.lose(hand.lock, hand.cursor, stop).await;
         }
         if stop.is_cancelled() {
-            return Ok(TermEnd::Stopping);
+            return Ok(LeadershipEnd::Stopping);
         }
         if hand.cursor.last_seq > before {
-            patience.succeeded();
+            retry.succeeded();
         }
         let from = hand.cursor.last_seq.unsigned_abs() + 1;
         let reader = self
@@ -190,11 +190,11 @@ impl<'f> Term<'f> {
             .await?;
         let keep = self.horizon(hand.cursor).is_some();
         let most = hand.progress.batch();
-        let mut filling = Filling::new(self.fold.source, reader, hand.cursor, most, keep);
-        let ended = self.follow(hand, &mut filling, patience, stop).await;
+        let mut prefetch = Prefetch::new(self.fold.source, reader, hand.cursor, most, keep);
+        let ended = self.follow(hand, &mut prefetch, retry, stop).await;
         // Not on the connection of the deliveries, which may itself have ended.
-        filling.close(&self.fold.bus).await;
-        if let Err(TermError::Read(_)) = &ended {
+        prefetch.close(&self.fold.bus).await;
+        if let Err(LeadershipError::Read(_)) = &ended {
             hand.progress.reader_ended(before, hand.cursor.last_seq);
         }
         ended
@@ -204,46 +204,47 @@ impl<'f> Term<'f> {
     async fn follow(
         &mut self,
         hand: &mut Hand<'_>,
-        filling: &mut Filling,
-        patience: &mut Patience,
+        prefetch: &mut Prefetch,
+        retry: &mut RetryLoop,
         stop: &CancellationToken,
-    ) -> Result<TermEnd, TermError> {
-        let mut looked = Instant::now();
+    ) -> Result<LeadershipEnd, LeadershipError> {
+        let mut polled_at = Instant::now();
         loop {
             let quiet = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(TermEnd::Stopping),
-                _ = self.changed.changed() => return Ok(TermEnd::OtherRules),
-                () = filling.some() => false,
+                () = stop.cancelled() => return Ok(LeadershipEnd::Stopping),
+                _ = self.changed.changed() => return Ok(LeadershipEnd::OtherRules),
+                () = prefetch.wait_for_first() => false,
                 () = tokio::time::sleep(CHECK_EVERY) => {
-                    hand.held.check().await?;
+                    hand.lock.check().await?;
                     true
                 }
             };
             self.fold.readiness.alive(self.fold.source.stage());
-            let (batch, ended) = filling.take();
+            let (batch, ended) = prefetch.take_batch();
             if let Some(batch) = batch {
                 // The next batch is parsed while Postgres works on this one.
-                self.write(hand, batch, filling.on()).await?;
+                self.write(hand, batch, prefetch.fill_in_background()).await?;
                 self.end_repeats(hand).await?;
-                filling.limit(hand.progress.batch());
+                prefetch.limit(hand.progress.batch());
                 // Not before: a batch that can never be committed would be retried without a delay.
-                patience.succeeded();
+                retry.succeeded();
             }
             match ended {
                 None => {}
-                Some(Ended::Read(why)) => return Err(why.into()),
-                Some(Ended::Broken(Jump { expected, got })) => {
+                Some(StopReason::Read(why)) => return Err(why.into()),
+                Some(StopReason::Gap(Gap { expected, got })) => {
                     info!(
                         stream = self.fold.source.stream(),
                         expected, got, "messages seem to be missing"
                     );
-                    return self.lose(hand.held, hand.cursor, stop).await;
+                    return self.lose(hand.lock, hand.cursor, stop).await;
                 }
             }
-            if quiet && (looked.elapsed() >= LOOK_EVERY || hand.progress.is_failing() || patience.is_tried())
+            if quiet
+                && (polled_at.elapsed() >= POLL_INTERVAL || hand.progress.is_failing() || retry.is_failing())
             {
-                looked = Instant::now();
+                polled_at = Instant::now();
                 let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
                 self.check_transform(&state)?;
                 let last_seq = state.last_seq;
@@ -252,15 +253,15 @@ impl<'f> Term<'f> {
                 }
                 // No message waits, and the reader is alive.
                 hand.progress.is_well();
-                patience.succeeded();
-                self.told_ready.store(false, Ordering::Relaxed);
+                retry.succeeded();
+                self.reported_ready.store(false, Ordering::Relaxed);
                 self.moved(hand.cursor);
             }
         }
     }
 
     /// Finds the cursor and the state of the stream.
-    async fn open(&self) -> Result<(Cursor, StreamState), TermError> {
+    async fn open(&self) -> Result<(Cursor, StreamState), LeadershipError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
         self.check_transform(&state)?;
@@ -279,16 +280,16 @@ impl<'f> Term<'f> {
     }
 
     /// Checks the transform: without it the stream would give every playlist a subject of its own.
-    fn check_transform(&self, state: &StreamState) -> Result<(), TermError> {
+    fn check_transform(&self, state: &StreamState) -> Result<(), LeadershipError> {
         self.fold.bus.check_server()?;
         if self.fold.source == Source::AppEvents && !state.has_transform {
-            return Err(TermError::NoTransform);
+            return Err(LeadershipError::NoTransform);
         }
         Ok(())
     }
 
     /// The cursor of a stream that was never folded: all its messages are new.
-    async fn first_cursor(&self, state: &StreamState) -> Result<Cursor, TermError> {
+    async fn first_cursor(&self, state: &StreamState) -> Result<Cursor, LeadershipError> {
         let stream = self.fold.source.stream();
         let before_first = state.first_seq.max(1) - 1;
         if before_first > 0 {
@@ -301,6 +302,10 @@ impl<'f> Term<'f> {
             .store
             .first_cursor(stream, state.created_ns, before_first.cast_signed())
             .await?;
-        self.fold.store.cursor(stream).await?.ok_or(TermError::Refused)
+        self.fold
+            .store
+            .cursor(stream)
+            .await?
+            .ok_or(LeadershipError::Refused)
     }
 }

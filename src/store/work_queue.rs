@@ -11,18 +11,18 @@ use super::{Store, StoreError, Tx};
 
 /// Minimum time between two attempts on one user. A user whose count oscillates without end must not use up the calls
 /// of all others.
-pub(super) const LOOKS_APART: Duration = Duration::from_secs(1);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Debounce: delay before an attempt on a user whose count oscillates around a threshold, since the next event would
 /// likely undo its write. It is far longer than the read of a profile, and far shorter than users wait for a role.
-pub(super) const REST: Duration = Duration::from_secs(2);
+pub(super) const DEBOUNCE: Duration = Duration::from_secs(2);
 
 /// Maximum debounce since the user was enqueued: a user whose count always oscillates still gets an attempt.
-pub(super) const REST_AT_MOST: Duration = Duration::from_secs(10);
+pub(super) const MAX_DEBOUNCE: Duration = Duration::from_secs(10);
 
 /// Priority in the queue when there are more users than calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
+pub enum Priority {
     /// A role may have to be revoked.
     Revoke = 0,
     /// A role may have to be granted.
@@ -36,19 +36,19 @@ pub enum Urgency {
     Verify = 4,
 }
 
-/// The urgency of users enqueued by records alone.
-pub(super) const BY_RECORD: i16 = Urgency::NewUser as i16;
+/// The priority of users enqueued by records alone.
+pub(super) const BY_RECORD: i16 = Priority::NewUser as i16;
 
 /// Order among users who wait for less than a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Display names, then records, then verifications.
-    ByUrgency,
+    ByPriority,
     /// Records first, and display names last.
     RecordsFirst,
     /// Verifications first, and display names last.
     VerificationsFirst,
-    /// For a probe while calls fail: this urgency first. Each urgency gets its turn, or the only probes would be users
+    /// For a probe while calls fail: this priority first. Each priority gets its turn, or the only probes would be users
     /// whose attempts always fail.
     Probe(i16),
 }
@@ -61,18 +61,18 @@ impl Order {
         match number % 8 {
             3 => Self::VerificationsFirst,
             7 => Self::RecordsFirst,
-            _ => Self::ByUrgency,
+            _ => Self::ByPriority,
         }
     }
 
-    /// The urgencies in order; roles come first except for probes.
+    /// The priorities in order; roles come first except for probes.
     pub(super) fn levels(self) -> [i16; 5] {
         match self {
-            Self::ByUrgency => [0, 1, 2, 3, 4],
+            Self::ByPriority => [0, 1, 2, 3, 4],
             Self::RecordsFirst => [0, 1, 3, 4, 2],
             Self::VerificationsFirst => [0, 1, 4, 3, 2],
             Self::Probe(first) => {
-                let mut levels = Self::ByUrgency.levels();
+                let mut levels = Self::ByPriority.levels();
                 levels.rotate_left(usize::try_from(first % 5).unwrap_or(0));
                 levels
             }
@@ -107,34 +107,34 @@ impl Cause {
 
 /// A user to enqueue.
 #[derive(Clone, Debug)]
-pub struct Nominate {
+pub struct Enqueue {
     /// The user id.
     pub user: String,
     /// The priority.
-    pub urgency: Urgency,
+    pub priority: Priority,
     /// The profile must be read even if the stored state is up to date; also makes a parked user due.
-    pub observe: bool,
+    pub force_fetch: bool,
     /// The event that caused it, if any.
     pub cause: Option<Cause>,
     /// The count oscillates around a threshold: the attempt is debounced.
-    pub restless: bool,
+    pub flapping: bool,
 }
 
 /// Maximum number of users that one transaction of an operator makes due.
 const RELEASED_AT_ONCE: i64 = 1_000;
 
-/// Enqueues users; the higher urgency and the earlier time win. A user in retry delay keeps the delay, a user with a
+/// Enqueues users; the higher priority and the earlier time win. A user in retry delay keeps the delay, a user with a
 /// recent attempt waits for the minimum distance, and a flapping user is debounced, within bounds. The NOTIFY is part
 /// of the same statement.
-pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), StoreError> {
+pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), StoreError> {
     if wanted.is_empty() {
         return Ok(());
     }
     // The same order everywhere prevents deadlocks between folds.
     wanted.sort_by(|a, b| a.user.cmp(&b.user));
     let users: Vec<&str> = wanted.iter().map(|one| one.user.as_str()).collect();
-    let urgencies: Vec<i16> = wanted.iter().map(|one| one.urgency as i16).collect();
-    let observes: Vec<bool> = wanted.iter().map(|one| one.observe).collect();
+    let priorities: Vec<i16> = wanted.iter().map(|one| one.priority as i16).collect();
+    let force_fetches: Vec<bool> = wanted.iter().map(|one| one.force_fetch).collect();
     let events: Vec<Option<&str>> = wanted
         .iter()
         .map(|one| one.cause.as_ref().map(|cause| cause.event.as_str()))
@@ -147,7 +147,7 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
         .iter()
         .map(|one| one.cause.as_ref().map(|cause| cause.stored_at))
         .collect();
-    let restless: Vec<bool> = wanted.iter().map(|one| one.restless).collect();
+    let flapping: Vec<bool> = wanted.iter().map(|one| one.flapping).collect();
     sqlx::query!(
         "WITH nominated AS (
          INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
@@ -183,16 +183,16 @@ pub async fn nominate(tx: &mut Tx<'_>, wanted: &mut [Nominate]) -> Result<(), St
          )
          SELECT pg_notify($11, '')",
         &users as &[&str],
-        &urgencies,
-        &observes,
+        &priorities,
+        &force_fetches,
         &events as &[Option<&str>],
         &plays as &[Option<i64>],
         &stored as &[Option<OffsetDateTime>],
-        &restless,
-        LOOKS_APART.as_secs_f64(),
-        REST.as_secs_f64(),
-        REST_AT_MOST.as_secs_f64(),
-        super::Wake::Nominations.channel()
+        &flapping,
+        MIN_INTERVAL.as_secs_f64(),
+        DEBOUNCE.as_secs_f64(),
+        MAX_DEBOUNCE.as_secs_f64(),
+        super::Channel::WorkQueue.name()
     )
     .execute(&mut *tx)
     .await?;
@@ -218,7 +218,7 @@ impl Store {
     /// `by_record`; polling finds expired leases.
     pub async fn next_due(&self, by_record: bool) -> Result<Option<Duration>, StoreError> {
         let seconds = sqlx::query_scalar!(
-            // one short index range per urgency: a hundred thousand waiting users must not be read each time
+            // one short index range per priority: a hundred thousand waiting users must not be read each time
             "SELECT extract(epoch FROM min(next.due_at) - now())::double precision
              FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
              CROSS JOIN LATERAL (

@@ -1,4 +1,4 @@
-//! Table `nominations` during an attempt: claim, lease and result.
+//! Table `nominations` (the work queue) during an attempt: claim, lease and result.
 //!
 //! Owns the lease. Must never record the result of an attempt that lost its lease, nor drop an enqueueing that happened
 //! during the attempt.
@@ -8,8 +8,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::nominations::{BY_RECORD, Cause, LOOKS_APART, Order, REST, REST_AT_MOST};
-use super::{HeldBy, StoreError, Tx, Wake};
+use super::work_queue::{BY_RECORD, Cause, DEBOUNCE, MAX_DEBOUNCE, MIN_INTERVAL, Order};
+use super::{Channel, HeldBy, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::Change;
 
@@ -24,7 +24,7 @@ pub struct Claim {
     /// Generation at the claim.
     pub generation: i64,
     /// The profile must be read.
-    pub observe: bool,
+    pub force_fetch: bool,
     /// The event that caused it, if any.
     pub cause: Option<Cause>,
     /// Failed attempts before this one.
@@ -35,8 +35,8 @@ pub struct Claim {
     pub queued_ms: i64,
     /// Time of the claim, by Postgres' clock: every request of the attempt is later.
     pub asked_at: OffsetDateTime,
-    /// Urgency at the claim.
-    pub urgency: i16,
+    /// Priority at the claim.
+    pub priority: i16,
     /// The attempt was caused only by records of the tenant's log.
     pub by_record: bool,
     /// The operator released revokes of this user from the brake.
@@ -116,12 +116,12 @@ pub async fn claim(
         user,
         lease,
         generation: row.generation,
-        observe: row.observe,
+        force_fetch: row.observe,
         cause,
         attempts: row.attempts,
         queued_ms: row.queued_ms.max(0),
         asked_at: row.asked_at,
-        urgency: row.urgency,
+        priority: row.urgency,
         by_record: row.urgency == BY_RECORD,
         pass_revokes: row.pass_revokes,
         pass_grants: row.pass_grants,
@@ -137,11 +137,11 @@ pub struct Ours {
     pub generation: i64,
     /// A fresh read was requested meanwhile, and the user has not waited too long for one: other clients that write
     /// without end do not block a revoke.
-    pub look_again: bool,
+    pub read_again: bool,
     /// The event that caused the attempt by now; it may have come while the profile was read.
     pub cause: Option<Cause>,
     /// An event caused another enqueueing, and the user's debounce has not reached its maximum.
-    pub restless: bool,
+    pub flapping: bool,
 }
 
 /// Locks the user's row in the queue if the attempt still has its lease.
@@ -153,22 +153,22 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
            FROM nominations WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE"#,
         claim.user.as_str(),
         claim.lease,
-        REST_AT_MOST.as_secs_f64()
+        MAX_DEBOUNCE.as_secs_f64()
     );
     let row = row.fetch_optional(&mut *tx).await?;
     Ok(row.map(|row| {
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
             generation: row.generation,
-            look_again: row.observe && row.may_look_again,
-            restless: row.may_rest && cause != claim.cause,
+            read_again: row.observe && row.may_look_again,
+            flapping: row.may_rest && cause != claim.cause,
             cause,
         }
     }))
 }
 
 /// Requeues a user whose count oscillated while the profile was read, due after the debounce.
-pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+pub async fn debounce(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
              rest_until = now() + $4::double precision * interval '1 second',
@@ -176,8 +176,8 @@ pub async fn rest(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,
-        claim.observe,
-        REST.as_secs_f64()
+        claim.force_fetch,
+        DEBOUNCE.as_secs_f64()
     )
     .execute(&mut *tx)
     .await?;
@@ -220,11 +220,11 @@ pub async fn finish(
              WHERE user_id = $1 AND lease = $2",
             user,
             claim.lease,
-            LOOKS_APART.as_secs_f64()
+            MIN_INTERVAL.as_secs_f64()
         )
         .execute(&mut *tx)
         .await?;
-        Wake::Nominations.send(tx).await?;
+        Channel::WorkQueue.send(tx).await?;
     }
     Ok(())
 }
@@ -234,7 +234,7 @@ pub async fn again(
     tx: &mut Tx<'_>,
     claim: &Claim,
     wait: Duration,
-    observe: bool,
+    force_fetch: bool,
     failed: Option<&str>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -245,7 +245,7 @@ pub async fn again(
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,
-        observe,
+        force_fetch,
         wait.as_secs_f64(),
         failed
     )
@@ -265,7 +265,7 @@ pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError>
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
         claim.lease,
-        LOOKS_APART.as_secs_f64()
+        MIN_INTERVAL.as_secs_f64()
     )
     .execute(&mut *tx)
     .await?;
@@ -374,7 +374,7 @@ pub async fn hold(
         again_at
     );
     if held.fetch_optional(&mut *tx).await? == Some(false) {
-        Wake::Nominations.send(tx).await?;
+        Channel::WorkQueue.send(tx).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use rolekeeper_domain::pacer::{self, Kind, Pacer, RateHeaders, RatePlan, Unused}
 
 /// The only source of permits.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct RateLimiter {
     pacer: Mutex<Pacer>,
     started: Instant,
 }
@@ -20,7 +20,7 @@ pub(super) struct Gate {
 /// Permission for one attempt. The unused part is returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
-    gate: Arc<Gate>,
+    rate_limiter: Arc<RateLimiter>,
     leave: Option<pacer::Permit>,
     read: bool,
     written: bool,
@@ -28,7 +28,7 @@ pub(super) struct Permit {
     last: Option<(Kind, bool)>,
 }
 
-impl Gate {
+impl RateLimiter {
     pub(super) fn new(plan: RatePlan, reserve: f64) -> Arc<Self> {
         let pacer = Mutex::new(Pacer::new(plan, reserve, Duration::ZERO));
         Arc::new(Self {
@@ -43,13 +43,13 @@ impl Gate {
     }
 
     /// Waits until an attempt is allowed. Safe to cancel.
-    pub(super) async fn look(self: &Arc<Self>) -> Permit {
+    pub(super) async fn acquire(self: &Arc<Self>) -> Permit {
         loop {
             let taken = self.lock().take_look(self.started.elapsed());
             match taken {
                 Ok(leave) => {
                     return Permit {
-                        gate: Arc::clone(self),
+                        rate_limiter: Arc::clone(self),
                         leave: Some(leave),
                         read: false,
                         written: false,
@@ -62,7 +62,7 @@ impl Gate {
     }
 
     /// Time until an attempt is allowed that records alone asked for.
-    pub(super) fn until_record_look(&self) -> Duration {
+    pub(super) fn until_record_attempt(&self) -> Duration {
         self.lock().until_record_look(self.started.elapsed())
     }
 
@@ -75,7 +75,7 @@ impl Permit {
     /// Notes that records alone asked for this attempt.
     pub(super) fn by_record(&mut self) {
         if let Some(leave) = &mut self.leave {
-            self.gate.lock().by_record(leave);
+            self.rate_limiter.lock().by_record(leave);
         }
     }
 
@@ -96,8 +96,8 @@ impl Permit {
             Kind::Write => self.written = true,
         }
         self.last = Some((kind, false));
-        let now = self.gate.started.elapsed();
-        let mut pacer = self.gate.lock();
+        let now = self.rate_limiter.started.elapsed();
+        let mut pacer = self.rate_limiter.lock();
         if limited {
             pacer.limited(now, crate::clock::now().unix_timestamp(), kind, headers);
         } else {
@@ -107,8 +107,8 @@ impl Permit {
 
     /// Waits for permission to restart the attempt, which reads the profile again. Safe to cancel.
     pub(super) async fn once_more(&mut self) {
-        let gate = Arc::clone(&self.gate);
-        let mut next = gate.look().await;
+        let rate_limiter = Arc::clone(&self.rate_limiter);
+        let mut next = rate_limiter.acquire().await;
         next.last = self.last;
         if self.leave.as_ref().is_some_and(pacer::Permit::is_by_record) {
             next.by_record();
@@ -118,8 +118,8 @@ impl Permit {
 
     /// Whether the write may follow the read whose response had these `headers`.
     pub(super) fn write_may_follow(&self, headers: &RateHeaders) -> bool {
-        let now = self.gate.started.elapsed();
-        self.gate.lock().write_may_follow(now, headers)
+        let now = self.rate_limiter.started.elapsed();
+        self.rate_limiter.lock().write_may_follow(now, headers)
     }
 }
 
@@ -131,8 +131,8 @@ impl Drop for Permit {
             (false, false) => Unused::Both,
         };
         if let Some(leave) = self.leave.take() {
-            let now = self.gate.started.elapsed();
-            self.gate.lock().refund(now, leave, unused);
+            let now = self.rate_limiter.started.elapsed();
+            self.rate_limiter.lock().refund(now, leave, unused);
         }
     }
 }

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Reconcile;
-use super::breaker::{Breaker, Closing, STOPPED, Stop};
-use super::look::LookError;
+use super::attempt::AttemptError;
+use super::circuit_breaker::{CircuitBreaker, Closing, STOPPED, Stop};
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders, Reply};
 use crate::flow::backoff::base_delay;
 use crate::metrics::{Call, CallResult};
-use crate::store::looks::Failed;
-use crate::store::{Claim, StoreError, looks};
+use crate::store::leases::Failed;
+use crate::store::{Claim, StoreError, leases};
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 
@@ -35,19 +35,19 @@ struct Failure<'a> {
 }
 
 impl Reconcile {
-    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    pub(super) fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends an attempt: closes the breaker after a success, requeues the user after a failure. `last` is the last call
     /// that was made, and whether Auth0 did what it asked. Only that call counts: an accepted read says nothing about
     /// the write that was refused after it.
-    pub(super) async fn give_back(
+    pub(super) async fn finish_attempt(
         &self,
         claim: &Claim,
         began: Instant,
         last: Option<(Kind, bool)>,
-        ended: Result<(), LookError>,
+        ended: Result<(), AttemptError>,
     ) {
         if let Some((kind, true)) = last
             && !is_useless(&ended)
@@ -61,18 +61,20 @@ impl Reconcile {
                 self.in_time();
                 return;
             }
-            Err(LookError::Store(why)) if why.is_about_the_data() => {
+            Err(AttemptError::Store(why)) if why.is_about_the_data() => {
                 let reason = format!("the user's data cannot be stored: {why}");
                 self.stumbled(claim, &why.to_string(), reason).await
             }
-            Err(why @ LookError::Panicked) => self.stumbled(claim, &why.to_string(), why.to_string()).await,
-            Err(LookError::Store(why)) => {
+            Err(why @ AttemptError::Panicked) => {
+                self.stumbled(claim, &why.to_string(), why.to_string()).await
+            }
+            Err(AttemptError::Store(why)) => {
                 // The lease expires by itself, and the next attempt reads the profile.
                 warn!("attempt aborted: {why}; the user is retried when the lease ends");
                 return;
             }
-            Err(LookError::TooLate) => self.read_again(claim).await,
-            Err(LookError::Call { error, rate }) => {
+            Err(AttemptError::TooLate) => self.read_again(claim).await,
+            Err(AttemptError::Call { error, rate }) => {
                 let failure = Failure {
                     claim,
                     began,
@@ -80,7 +82,7 @@ impl Reconcile {
                     error: &error,
                     rate: &rate,
                 };
-                self.put_back(&failure).await
+                self.handle_failure(&failure).await
             }
         };
         if let Err(why) = written {
@@ -88,7 +90,7 @@ impl Reconcile {
         }
     }
 
-    async fn put_back(&self, failure: &Failure<'_>) -> Result<(), StoreError> {
+    async fn handle_failure(&self, failure: &Failure<'_>) -> Result<(), StoreError> {
         let Failure {
             claim, began, error, ..
         } = *failure;
@@ -112,7 +114,7 @@ impl Reconcile {
             rand::random(),
             self.floor(failure),
         );
-        self.put(failure, next).await
+        self.requeue(failure, next).await
     }
 
     /// The minimum delay of the user's next attempt.
@@ -126,7 +128,7 @@ impl Reconcile {
         }
     }
 
-    async fn put(&self, failure: &Failure<'_>, next: Next) -> Result<(), StoreError> {
+    async fn requeue(&self, failure: &Failure<'_>, next: Next) -> Result<(), StoreError> {
         let Failure { claim, error, .. } = *failure;
         let (why, code) = (error.to_string(), error.code());
         let failed = Failed {
@@ -139,15 +141,15 @@ impl Reconcile {
             Next::Again {
                 after,
                 counts_as_attempt: false,
-            } => looks::again(&mut tx, claim, after, true, None).await?,
+            } => leases::again(&mut tx, claim, after, true, None).await?,
             Next::Again { after, .. } => {
                 let (attempt, again_in_s) = (claim.attempts + 1, after.as_secs_f64());
                 warn!(attempt, again_in_s, "{error}");
-                looks::failed(&mut tx, claim, after, failed, true).await?;
+                leases::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Parked { reason, .. } => {
                 error!("parked for the operator: {reason}");
-                looks::park(&mut tx, claim, &reason, failed.code).await?;
+                leases::park(&mut tx, claim, &reason, failed.code).await?;
             }
             Next::StagePaused { reason, probe_after } => {
                 let stopped = Failed {
@@ -155,8 +157,8 @@ impl Reconcile {
                     ..failed
                 };
                 let wait = probe_after + OTHERS_FIRST;
-                looks::failed(&mut tx, claim, wait, stopped, false).await?;
-                self.hold(failure, &reason, probe_after);
+                leases::failed(&mut tx, claim, wait, stopped, false).await?;
+                self.trip(failure, &reason, probe_after);
             }
         }
         tx.commit().await?;
@@ -171,7 +173,7 @@ impl Reconcile {
         let (user, code) = (claim.user.as_str(), error.code()?);
         let users = {
             let mut breaker = self.breaker();
-            if breaker.until().is_some() {
+            if breaker.open_until().is_some() {
                 return Some(error.to_string());
             }
             breaker.refused(user, kind, &code)
@@ -192,7 +194,7 @@ impl Reconcile {
 
     /// Asks for a user that does not exist. Returns the error if even that call is denied.
     async fn takes_no_calls(&self) -> Option<CallError> {
-        let mut permit = self.gate.look().await;
+        let mut permit = self.rate_limiter.acquire().await;
         let Reply { result, rate, .. } = self.reader.get_nobody().await;
         permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
         let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
@@ -214,7 +216,7 @@ impl Reconcile {
         match next(ended, failures, base_delay(failures), rand::random(), None) {
             Next::Parked { reason, .. } => {
                 error!("parked for the operator: {reason}");
-                looks::park(&mut tx, claim, &reason, None).await?;
+                leases::park(&mut tx, claim, &reason, None).await?;
             }
             Next::Again { after, .. } => {
                 warn!(
@@ -223,7 +225,7 @@ impl Reconcile {
                     "attempt aborted: {why}"
                 );
                 let failed = Failed { why, code: None };
-                looks::failed(&mut tx, claim, after, failed, true).await?;
+                leases::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Done | Next::StagePaused { .. } => {}
         }
@@ -231,7 +233,7 @@ impl Reconcile {
     }
 
     /// Opens the circuit breaker; logs an error only the first time.
-    fn hold(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
+    fn trip(&self, failure: &Failure<'_>, reason: &str, probe_after: Duration) {
         let Failure {
             claim,
             began,
@@ -253,7 +255,7 @@ impl Reconcile {
         };
         let opened = self
             .breaker()
-            .hold(claim.user.as_str(), began, &stop, probe_after);
+            .trip(claim.user.as_str(), began, &stop, probe_after);
         if opened {
             self.metrics.breaker_opened.inc();
             error!(
@@ -281,7 +283,7 @@ impl Reconcile {
                 return;
             }
         };
-        if self.breaker().until().is_none() {
+        if self.breaker().open_until().is_none() {
             return;
         }
         info!(
@@ -289,14 +291,14 @@ impl Reconcile {
             "Auth0 accepts our calls again, reconcile continues"
         );
         self.breaker().close(woken);
-        self.stand("active");
+        self.report_ready("active");
         self.metrics.reconcile_paused.set(0);
         self.wake.notify_one();
     }
 }
 
 /// Whether a response was accepted in form alone: its content could not be used.
-fn is_useless(ended: &Result<(), LookError>) -> bool {
+fn is_useless(ended: &Result<(), AttemptError>) -> bool {
     let bad = |error: &CallError| {
         matches!(
             error,
@@ -306,7 +308,7 @@ fn is_useless(ended: &Result<(), LookError>) -> bool {
             }
         )
     };
-    matches!(ended, Err(LookError::Call { error, .. }) if bad(error))
+    matches!(ended, Err(AttemptError::Call { error, .. }) if bad(error))
 }
 
 /// Consecutive failed attempts of a user, including the one that just ended.

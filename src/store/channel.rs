@@ -15,9 +15,9 @@ const CHECK_EVERY: Duration = Duration::from_secs(15);
 
 /// Subject of a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
+pub enum Channel {
     /// A user was enqueued, or is due again.
-    Nominations,
+    WorkQueue,
     /// An operator set a stream's cursor.
     Streams,
     /// A role change was completed.
@@ -26,10 +26,10 @@ pub enum Wake {
     Rules,
 }
 
-impl Wake {
-    pub(super) fn channel(self) -> &'static str {
+impl Channel {
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Nominations => "rolekeeper_nominations",
+            Self::WorkQueue => "rolekeeper_nominations",
             Self::Streams => "rolekeeper_streams",
             Self::RoleChanges => "rolekeeper_role_changes",
             Self::Rules => "rolekeeper_rules",
@@ -38,7 +38,7 @@ impl Wake {
 
     /// Sends the hint when the transaction commits.
     pub async fn send(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        sqlx::query!("SELECT pg_notify($1, '')", self.channel())
+        sqlx::query!("SELECT pg_notify($1, '')", self.name())
             .execute(&mut *tx)
             .await?;
         Ok(())
@@ -47,22 +47,22 @@ impl Wake {
 
 /// Receives hints on a separate connection.
 #[derive(Debug)]
-pub struct Waker(PgListener);
+pub struct Listener(PgListener);
 
 impl Store {
     /// Listens for one kind of hint.
     ///
     /// # Errors
     /// Postgres refuses, or does not respond in time.
-    pub async fn listen(&self, wake: Wake) -> Result<Waker, StoreError> {
+    pub async fn listen(&self, channel: Channel) -> Result<Listener, StoreError> {
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(super::deadline::ACQUIRE_TIMEOUT)
             .connect_lazy_with(self.direct.clone());
         let listen = async {
             let mut listener = PgListener::connect_with(&pool).await?;
-            listener.listen(wake.channel()).await?;
-            Ok(Waker(listener))
+            listener.listen(channel.name()).await?;
+            Ok(Listener(listener))
         };
         // The pool limits only the connecting, and the server's own limit does not help when the network is silent.
         let within = super::deadline::ACQUIRE_TIMEOUT + LOCK_DEADLINE;
@@ -71,12 +71,12 @@ impl Store {
     }
 }
 
-impl Waker {
+impl Listener {
     /// Waits for a hint; checks the connection in between.
     ///
     /// # Errors
     /// The connection is gone: hints may have been missed, so the caller must poll now and listen again.
-    pub async fn heard(&mut self) -> Result<(), StoreError> {
+    pub async fn notified(&mut self) -> Result<(), StoreError> {
         loop {
             match tokio::time::timeout(CHECK_EVERY, self.0.try_recv()).await {
                 Ok(Ok(Some(_))) => return Ok(()),

@@ -1,0 +1,287 @@
+//! What one worker does alone: reconcile, sweep, walk, announce, the gap filler and the checks of the tenant's log.
+//!
+//! Owns the lock, the check that this worker's rules are in force, and the readiness of the stage. Must never end a
+//! leadership before the attempts in flight have completed, and never change rules or limits during one.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::accept::Accept;
+use super::announce::Announce;
+use super::confirm::Confirm;
+use super::gap_filler::GapFiller;
+use super::limits::LimitsInForce;
+use super::permit::RateLimiter;
+use super::reconcile::{self, Reconcile, STAGE, lease_for};
+use super::retry_loop::RetryLoop;
+use super::silence::SilenceCheck;
+use super::sweep::Sweep;
+use super::walk::Walk;
+use crate::auth0::{LogReader, Reader, Writer};
+use crate::bus::Bus;
+use crate::config::{ReconcileConfig, RestoreConfig};
+use crate::lifecycle::Readiness;
+use crate::metrics::Metrics;
+use crate::store::{CHECK_EVERY, Lock, LockGuard, Store, StoreError};
+use rolekeeper_domain::rule::Rules;
+
+/// How long a worker waits to read rules in force that it does not know yet.
+const RULES_WITHIN: Duration = Duration::from_secs(2);
+/// Interval at which a standby tries to take the lock.
+const STANDBY_POLL: Duration = Duration::from_millis(500);
+
+/// The dependencies of the leader.
+pub struct Deps {
+    /// Facts, queue and audit.
+    pub store: Store,
+    /// The stream where completed changes are announced.
+    pub bus: Bus,
+    /// Reads users at Auth0.
+    pub reader: Reader,
+    /// Writes users at Auth0.
+    pub writer: Writer,
+    /// Reads the tenant's log to fill gaps.
+    pub logs: LogReader,
+    /// Metrics of this worker.
+    pub metrics: Arc<Metrics>,
+    /// Readiness of the stage.
+    pub readiness: Readiness,
+    /// The rules in force; they may change while the stage runs.
+    pub rules: watch::Receiver<Arc<Rules>>,
+    /// Whether roles of other clients are restored, and which roles are never added.
+    pub restores: RestoreConfig,
+    /// The limits in force, tightened by this worker's own.
+    pub limits: LimitsInForce,
+    /// The tenant, and the share of its rate limit that may be used.
+    pub config: ReconcileConfig,
+}
+
+/// Becomes the leader whenever no other worker is.
+pub struct Leader {
+    rules: watch::Receiver<Arc<Rules>>,
+    limits: LimitsInForce,
+    /// Reads a second that the plan allows.
+    plan_reads_per_s: f64,
+    rate_limiter: Arc<RateLimiter>,
+    work: Work,
+}
+
+/// The work of one leadership, under its rules and limits.
+struct Work {
+    store: Store,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    reconcile: Arc<Reconcile>,
+    sweep: Sweep,
+    walk: Walk,
+    announce: Announce,
+    silence: SilenceCheck,
+    gap_filler: Option<GapFiller>,
+    confirm: Confirm,
+}
+
+impl Leader {
+    /// Builds the leader; nothing runs yet.
+    #[must_use]
+    pub fn new(deps: Deps) -> Self {
+        let Deps {
+            store,
+            bus,
+            reader,
+            writer,
+            logs,
+            metrics,
+            readiness,
+            rules,
+            restores,
+            limits,
+            config,
+        } = deps;
+        let (now, held, plan) = (Arc::clone(&rules.borrow()), limits.now(), config.auth0.plan);
+        let rate_limiter = RateLimiter::new(plan, held.reserve());
+        // None where the plan counts log reads separately from reads of users.
+        let of_logs = (!plan.has_bucket_for_logs()).then(|| Arc::clone(&rate_limiter));
+        let work = Work {
+            sweep: Sweep {
+                store: store.clone(),
+                rules: Arc::clone(&now),
+                writes: held.writes(),
+                verify_after: config.verify_after,
+                left_over_after: lease_for(config.auth0.timeout),
+                every: config.sweep_interval,
+                metrics: Arc::clone(&metrics),
+                reads_per_s: plan.reads_per_second() * (1.0 - held.reserve()),
+            },
+            walk: Walk {
+                store: store.clone(),
+                rules: Arc::clone(&now),
+                writes: held.writes(),
+                every: config.sweep_interval,
+            },
+            silence: SilenceCheck {
+                store: store.clone(),
+                after: config.tenant_log.silent_after,
+            },
+            confirm: Confirm {
+                store: store.clone(),
+                logs: logs.clone(),
+                metrics: Arc::clone(&metrics),
+                rate_limiter: of_logs.clone(),
+            },
+            gap_filler: config.tenant_log.gap_filler.map(|config| GapFiller {
+                store: store.clone(),
+                accept: Accept::new(bus.clone()),
+                logs,
+                metrics: Arc::clone(&metrics),
+                config,
+                rate_limiter: of_logs,
+            }),
+            announce: Announce::new(store.clone(), bus, Arc::clone(&metrics)),
+            reconcile: Arc::new(Reconcile::new(reconcile::Deps {
+                store: store.clone(),
+                reader,
+                writer,
+                metrics: Arc::clone(&metrics),
+                readiness: readiness.clone(),
+                rules: now,
+                limits: limits.clone(),
+                restores,
+                rate_limiter: Arc::clone(&rate_limiter),
+                default_name: config.default_display_name,
+                verify_after: config.verify_after,
+                request_timeout: config.auth0.timeout,
+            })),
+            store,
+            metrics,
+            readiness,
+        };
+        Self {
+            rules,
+            limits,
+            plan_reads_per_s: plan.reads_per_second(),
+            rate_limiter,
+            work,
+        }
+    }
+
+    /// Leads, or stands by, until the stop is requested.
+    ///
+    /// # Errors
+    /// None: every failure is retried.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Infallible> {
+        let mut retry = RetryLoop::new(STAGE);
+        self.work.readiness.not_ready(STAGE, "starting");
+        while !stop.is_cancelled() {
+            self.take_over();
+            let changed = (&mut self.rules, &mut self.limits);
+            let ended = self.work.lead(&mut retry, changed, &stop).await;
+            self.work.metrics.reconcile_active.set(0);
+            match ended {
+                Ok(pause) => {
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                }
+                Err(why) => {
+                    self.work.readiness.not_ready(STAGE, why.shown());
+                    retry.wait(&why, &stop).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the current rules and limits for the next leadership.
+    fn take_over(&mut self) {
+        let rules = Arc::clone(&self.rules.borrow_and_update());
+        let limits = self.limits.take_over();
+        let (work, writes) = (&mut self.work, limits.writes());
+        (work.sweep.rules, work.walk.rules) = (Arc::clone(&rules), Arc::clone(&rules));
+        (work.sweep.writes, work.walk.writes) = (writes, writes);
+        work.sweep.reads_per_s = self.plan_reads_per_s * (1.0 - limits.reserve());
+        self.rate_limiter.set_reserve(limits.reserve());
+        work.metrics.writes_enabled.set(i64::from(writes));
+        work.reconcile = work.reconcile.under(rules, &limits, self.limits.clone());
+    }
+}
+
+impl Work {
+    /// One leadership: the period as holder of the lock. Returns how long to wait before the next.
+    async fn lead(
+        &self,
+        retry: &mut RetryLoop,
+        (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
+        stop: &CancellationToken,
+    ) -> Result<Duration, StoreError> {
+        // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
+        if !self.reconcile.knows_the_rules_in_force().await? {
+            // Other rules came into force a moment ago; this worker is about to read them.
+            let _ = tokio::time::timeout(RULES_WITHIN, rules.changed()).await;
+            return Ok(Duration::ZERO);
+        }
+        let bound = self.reconcile.check_tenant().await?;
+        let Some(mut lock) = self.store.try_lock(Lock::Reconcile).await? else {
+            retry.succeeded();
+            self.readiness.ready(STAGE, "standby");
+            return Ok(STANDBY_POLL);
+        };
+        retry.succeeded();
+        self.readiness.ready(STAGE, "active");
+        self.metrics.reconcile_active.set(1);
+        self.reconcile.begin_leadership(bound).await?;
+        let mut attempts = JoinSet::new();
+        let (ending, mut all_dispatched) = (CancellationToken::new(), false);
+        let mut dispatch = Box::pin(self.reconcile.dispatch(&mut attempts, &ending));
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            _ = rules.changed() => Ok(()),
+            _ = limits.changed() => Ok(()),
+            kept = self.keep(&mut lock) => kept,
+            ended = self.reconcile.listen() => ended,
+            ended = &mut dispatch => {
+                all_dispatched = true;
+                ended
+            }
+            never = self.sweep.run() => match never {},
+            never = self.reconcile.sum_counters() => match never {},
+            ended = Box::pin(self.walk.run()) => ended,
+            ended = self.silence.run() => ended,
+            ended = Box::pin(self.fill_gaps()) => ended,
+            ended = Box::pin(self.confirm.run()) => ended,
+            ended = Box::pin(self.announce.run(stop)) => ended,
+        };
+        // A claim under way is completed and its user attempted; otherwise the user would wait until the lease expires.
+        ending.cancel();
+        if all_dispatched {
+            drop(dispatch);
+        } else if let Err(why) = dispatch.await {
+            warn!("a user may still be claimed after this worker stopped reconciling: {why}");
+        }
+        // Attempts in flight complete, so that a write that was sent is recorded.
+        while attempts.join_next().await.is_some() {}
+        ended.map(|()| Duration::ZERO)
+    }
+
+    /// Shows Postgres, and readiness, that the worker is alive; ends when the lock is lost.
+    async fn keep(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
+        let mut every = tokio::time::interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
+        loop {
+            every.tick().await;
+            lock.check().await?;
+            self.readiness.alive(STAGE);
+        }
+    }
+
+    /// Reads records that the log stream dropped, where the setting asks for it.
+    async fn fill_gaps(&self) -> Result<(), StoreError> {
+        match &self.gap_filler {
+            Some(gap_filler) => gap_filler.run().await,
+            None => std::future::pending().await,
+        }
+    }
+}

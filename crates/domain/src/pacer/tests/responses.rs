@@ -1,4 +1,4 @@
-//! What the pacer learns from responses: headers, also wrong ones, refusals, and calls that are still in flight.
+//! Responses that the pacer learns from: headers, also wrong ones, refusals, and calls that are still in flight.
 
 use super::*;
 

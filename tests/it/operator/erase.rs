@@ -332,7 +332,7 @@ async fn the_key_must_be_there_and_the_same() {
         erase(KEY).await.status.success(),
         "an unknown user can be erased, too"
     );
-    refused(&erase(OTHER_KEY).await, "another key");
+    refused(&erase(OTHER_KEY).await, "not the key");
     let record = json!({"type": "s", "user_id": ANN, "date": "2026-11-23T10:00:00.000Z"}).to_string();
     assert_eq!(worker.post_logs(LOG_TOKEN, record).await, Some(200));
     world
@@ -345,7 +345,7 @@ async fn the_key_must_be_there_and_the_same() {
 
     for (key, what) in [
         ("", "ERASURE_KEY: not set"),
-        (OTHER_KEY, "ERASURE_KEY: another key"),
+        (OTHER_KEY, "ERASURE_KEY: not the key"),
     ] {
         let refused = world.spawn_worker_with(&[("ERASURE_KEY", key)]);
         assert!(!refused.wait(Duration::from_secs(20)).await.success());

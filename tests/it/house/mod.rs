@@ -2,6 +2,7 @@
 //!
 //! Owns checks that read files only. Must never start a server or a worker.
 
+mod english;
 mod files;
 mod floors;
 mod paths;

@@ -345,7 +345,7 @@ async fn the_key_must_be_there_and_the_same() {
 
     for (key, what) in [
         ("", "ERASURE_KEY: not set"),
-        (OTHER_KEY, "ERASURE_KEY: another key"),
+        (OTHER_KEY, "ERASURE_KEY: not the key"),
     ] {
         let refused = world.spawn_worker_with(&[("ERASURE_KEY", key)]);
         assert!(!refused.wait(Duration::from_secs(20)).await.success());

@@ -16,7 +16,7 @@ async fn an_owner_that_is_killed_leaves_no_process_and_no_folder() {
         own_a_world().await;
     }
     let this = std::env::current_exe().unwrap();
-    let name = "leftovers::an_owner_that_is_killed_leaves_no_process_and_no_folder";
+    let name = "sandbox::leftovers::an_owner_that_is_killed_leaves_no_process_and_no_folder";
     let mut owner = Command::new(this)
         .args(["--exact", name, "--nocapture"])
         .env(OWNER, "1")

@@ -5,6 +5,8 @@
 /// Defines a struct of metrics. `by` names labels whose values are no enum, `in` the buckets of a histogram, and
 /// `with` other structs of metrics inside.
 macro_rules! metrics {
+    (@list) => { &[] };
+    (@list $list:tt) => { &$list };
     (
         $(#[$about:meta])+
         pub struct $group:ident {
@@ -26,9 +28,8 @@ macro_rules! metrics {
                     $($field: Metric::make(maker, &Spec {
                         name: $name,
                         help: concat!($($help),+).trim(),
-                        $(labels: &$labels,)?
-                        $(buckets: &$buckets,)?
-                        ..Spec::default()
+                        labels: metrics!(@list $($labels)?),
+                        buckets: metrics!(@list $($buckets)?),
                     }),)+
                     $($($part: <$group_part>::make(maker),)+)?
                 }

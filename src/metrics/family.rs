@@ -30,7 +30,6 @@ impl Maker<'_> {
 }
 
 /// The definition of one metric.
-#[derive(Default)]
 pub(super) struct Spec<'a> {
     pub(super) name: &'a str,
     pub(super) help: &'a str,

@@ -37,6 +37,7 @@ pub use tenant_log::TenantLogMetrics;
 
 metrics! {
     /// All metrics of one process, on their own registry.
+    #[expect(clippy::doc_markdown, reason = "a doc comment here is a HELP text, which has no markup")]
     pub struct Metrics {
         /// Deliveries of the log stream, by response
         pub webhook_requests: Counters<Delivery> = "rolekeeper_webhook_requests_total",

@@ -8,6 +8,7 @@ use super::{Counters, Later, SweepPart, Unsent, metrics};
 
 metrics! {
     /// Reads without a write, and the sweep.
+    #[expect(clippy::doc_markdown, reason = "a doc comment here is a HELP text, which has no markup")]
     pub struct ReconcileMetrics {
         /// Profiles read whose write was not sent; slow: more than 2 s passed since the read, nothing_left: the
         /// tenant's rate limit was used up

@@ -8,6 +8,7 @@ use super::{Counters, Floats, Gauges, Stream, metrics};
 
 metrics! {
     /// Free space in the streams, and trimming.
+    #[expect(clippy::doc_markdown, reason = "a doc comment here is a HELP text, which has no markup")]
     pub struct RoomMetrics {
         /// Time until the stream is full of messages that trimming must keep, at the rate of the last minutes; +Inf
         /// while they do not grow; of the active worker

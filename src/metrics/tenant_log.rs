@@ -8,6 +8,7 @@ use super::{Counters, GapRecord, metrics};
 
 metrics! {
     /// Deliveries of the log stream, and the gap filler.
+    #[expect(clippy::doc_markdown, reason = "a doc comment here is a HELP text, which has no markup")]
     pub struct TenantLogMetrics {
         /// Time of the last delivery of Auth0's log stream to any worker, Unix seconds
         pub delivered_at: Gauge = "rolekeeper_log_stream_last_delivery_timestamp_seconds",

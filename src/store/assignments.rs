@@ -6,50 +6,11 @@ use time::OffsetDateTime;
 
 use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::evaluation::Seen;
 use rolekeeper_domain::ids::UserId;
 
 /// Users adopted in one transaction.
 const ADOPTED_AT_ONCE: usize = 2_000;
-
-/// Stored state of one role of one user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
-pub struct Assignment {
-    /// The role.
-    pub role: String,
-    /// The last decision of the rules.
-    pub wanted: bool,
-    /// Whether the profile had it when last read or written.
-    pub held: bool,
-    /// Rolekeeper may revoke it.
-    pub adopted: bool,
-    /// Time of the last change of `held`.
-    pub since: OffsetDateTime,
-    /// Time since which the user has been below the threshold while the role is kept.
-    pub below_since: Option<OffsetDateTime>,
-    /// Another client removed the role, or the operator dropped its grant from the brake, and it is left so.
-    pub suppressed: bool,
-    /// Whether it was verified recently.
-    pub fresh: bool,
-}
-
-/// Result of an attempt for one role.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
-pub struct Seen<'a> {
-    /// The role.
-    pub role: &'a str,
-    /// The decision of the rules.
-    pub wanted: bool,
-    /// Whether the profile has it.
-    pub held: bool,
-    /// Rolekeeper may revoke it.
-    pub adopted: bool,
-    /// Time since which the user has been below the threshold while the role is kept.
-    pub below_since: Option<OffsetDateTime>,
-    /// Another client removed the role and it is left so.
-    pub suppressed: bool,
-}
 
 /// Stores the result of an attempt, with the current time as its verification.
 pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), StoreError> {

@@ -9,53 +9,19 @@ use uuid::Uuid;
 use super::{Enqueue, Priority, Store, StoreError, Tx, erasures, work_queue};
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::snapshot::DisplayNameState;
 
-/// Stored state of one user's display name beside the profile. A caller that holds the lock on the user's row in the
-/// queue sees every request that enqueued the user.
-#[derive(Clone, Debug, Default)]
-pub struct Kept {
-    /// The newest request that is not done, and its id.
-    pub wish: Option<(Uuid, String)>,
-    /// Auth0 refused a name of the user: none is sent for a while, or until the user requests another.
-    pub refused: bool,
-    /// The refusal was less than [`NAMES_APART`] ago, for this request or an older one: the next write goes without a
-    /// name.
-    pub refused_just_now: bool,
-    /// Time until a name alone may cause another write.
-    pub debounce: Option<Duration>,
-}
-
-impl Kept {
-    /// Whether a requested name must be written.
-    #[must_use]
-    pub fn is_to_be_written(&self) -> bool {
-        self.wish.is_some() && !self.refused
-    }
-
-    /// Whether no name may be sent now.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        self.refused || (self.refused_just_now && self.debounce.is_some())
-    }
-
-    /// Whether an attempt left out a requested name, to be written later.
-    #[must_use]
-    pub fn is_left_out(&self) -> bool {
-        self.is_to_be_written() && self.waits()
-    }
-
-    /// The requested name.
-    pub fn wish(&self) -> Result<Option<Wish>, StoreError> {
-        let Some((id, wished)) = &self.wish else {
-            return Ok(None);
-        };
-        let name = DisplayName::parse(wished.clone()).map_err(|_| StoreError::Inconsistent {
-            table: "display_names",
-            column: "wished",
-            value: wished.clone(),
-        })?;
-        Ok(Some(Wish { id: *id, name }))
-    }
+/// The requested name.
+pub fn wish(names: &DisplayNameState) -> Result<Option<Wish>, StoreError> {
+    let Some((id, wished)) = &names.wish else {
+        return Ok(None);
+    };
+    let name = DisplayName::parse(wished.clone()).map_err(|_| StoreError::Inconsistent {
+        table: "display_names",
+        column: "wished",
+        value: wished.clone(),
+    })?;
+    Ok(Some(Wish { id: *id, name }))
 }
 
 /// A display name that the user requested.

@@ -4,8 +4,6 @@
 
 use std::collections::HashSet;
 
-use time::OffsetDateTime;
-
 use super::{LockGuard, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
@@ -252,17 +250,6 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(),
     .execute(&mut *tx)
     .await?;
     Ok(())
-}
-
-/// Counts of a user's playlists, and the time of the read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Plays of the most played playlist, never below 0.
-    pub best: i64,
-    /// Plays of all playlists together.
-    pub total: i64,
-    /// Current time by Postgres' clock.
-    pub now: OffsetDateTime,
 }
 
 fn owner(value: String) -> Result<UserId<'static>, StoreError> {

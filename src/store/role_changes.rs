@@ -10,19 +10,7 @@ use super::{Claim, Store, StoreError, Tx};
 use rolekeeper_domain::announcement::Announcement;
 use rolekeeper_domain::plan::Change;
 use rolekeeper_domain::rule::Rule;
-
-/// A decided change with an unknown result.
-#[derive(Clone, Debug)]
-pub struct OpenChange {
-    /// Id of the row.
-    pub id: Uuid,
-    /// The role.
-    pub role: String,
-    /// Granted or restored; otherwise revoked or removed.
-    pub granted: bool,
-    /// A restore or removal of a role of another client.
-    pub restore: bool,
-}
+use rolekeeper_domain::snapshot::OpenChange;
 
 /// A role of another client that is restored or removed again, because our write had overwritten that client's change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use super::hidden;
 use super::leave::Leave;
 use super::race::{self, Races};
 use super::read::Read;
-use super::standing::Standing;
 use crate::auth0::{CallError, Profile, RateHeaders};
 use crate::flow::backoff::base_delay;
 use crate::flow::permit::Permit;
@@ -128,8 +127,7 @@ impl Reconcile {
         claim: &mut Claim,
     ) -> Result<Option<Leave>, StoreError> {
         // Read after the claim, so that changes that waited for its lock are seen.
-        let mut standing =
-            Standing::read(&mut tx, claim.user.as_str(), &self.rules, self.verify_after).await?;
+        let mut standing = self.evaluate(&mut tx, claim.user.as_str()).await?;
         if standing.erasures
             && erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await?
         {
@@ -231,10 +229,10 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         hidden::doubted(&mut tx, user, profile).await?;
-        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let mut standing = self.evaluate(&mut tx, user).await?;
         if standing.gone_at.is_some() {
             self.known_again(&mut tx, claim, profile, &standing).await?;
-            standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+            standing = self.evaluate(&mut tx, user).await?;
         }
         standing.forbid(&self.restores.forbidden);
         let seen = profile.roles();

@@ -7,11 +7,12 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::Reconcile;
-use super::standing::Standing;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
-use crate::store::{Claim, OpenChange, StoreError, Tx, foreign_changes, role_changes};
+use crate::store::{Claim, StoreError, Tx, foreign_changes, role_changes};
+use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
 use rolekeeper_domain::rule::Manual;
+use rolekeeper_domain::snapshot::OpenChange;
 
 impl Reconcile {
     /// Counts a change whose effect an attempt saw in the profile.
@@ -27,7 +28,7 @@ impl Reconcile {
     pub(super) fn externally_removed(
         &self,
         user: &str,
-        standing: &mut Standing<'_>,
+        standing: &mut Evaluation<'_>,
         seen: &SeenRoles,
     ) -> Vec<String> {
         let mut left = Vec::new();
@@ -57,7 +58,7 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         seen: &SeenRoles,
         (plan, done): (&Plan, &[&OpenChange]),
     ) -> Result<(), StoreError> {
@@ -82,7 +83,7 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         seen: &SeenRoles,
         plan: &Plan,
     ) -> Result<Vec<Uuid>, StoreError> {

@@ -8,9 +8,9 @@ use tracing::{debug, error, warn};
 
 use super::Reconcile;
 use super::leave::{Engaged, Leave};
-use super::standing::Standing;
 use crate::store::{Claim, HeldBy, StoreError, Tx, assignments, brakes, leases};
 use rolekeeper_domain::brake::{Verdict, word};
+use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{Change, Plan, SeenRoles, plan};
 
 /// The kinds of changes of one user that are held.
@@ -37,7 +37,7 @@ impl Braked {
     }
 
     /// The rest of a plan without the held changes.
-    pub(super) fn drop_held(&self, full: Plan, seen: &SeenRoles, standing: &Standing<'_>) -> Plan {
+    pub(super) fn drop_held(&self, full: Plan, seen: &SeenRoles, standing: &Evaluation<'_>) -> Plan {
         if self.held_by().is_none() {
             return full;
         }
@@ -60,7 +60,7 @@ impl Reconcile {
     pub(super) fn brake(
         &self,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         full: &Plan,
         leave: &Leave,
     ) -> Result<Braked, Change> {
@@ -93,18 +93,23 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
     ) -> Result<bool, StoreError> {
         let plain = self.writes
             && !claim.force_fetch
             && standing.open.is_empty()
             && standing.restores.is_empty()
             && standing.gone_at.is_none();
-        let told = |role: &super::standing::Role<'_>| role.in_step() || role.awaits().is_some();
+        let told = |role: &rolekeeper_domain::evaluation::Role<'_>| role.in_step() || role.awaits().is_some();
         if !plain || !standing.roles.iter().all(told) {
             return Ok(false);
         }
-        let awaits = || standing.roles.iter().filter_map(super::standing::Role::awaits);
+        let awaits = || {
+            standing
+                .roles
+                .iter()
+                .filter_map(rolekeeper_domain::evaluation::Role::awaits)
+        };
         let held = |change: Change| {
             (change == Change::Revoked && standing.loss) || standing.engaged.contains(&change)
         };
@@ -146,7 +151,7 @@ impl Reconcile {
         tx: &mut Tx<'_>,
         claim: &Claim,
         generation: i64,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         braked: &Braked,
     ) -> Result<(), StoreError> {
         let Some(why) = braked.held_by() else {

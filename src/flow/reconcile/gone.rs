@@ -9,11 +9,11 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::Reconcile;
-use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
 use crate::store::{Claim, HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
+use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::Change;
 
 impl Reconcile {
@@ -33,7 +33,7 @@ impl Reconcile {
         let open = role_changes::open(&mut tx, user).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(&mut tx, &open, "gone").await?;
-        let standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let standing = self.evaluate(&mut tx, user).await?;
         let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
         if fresh {
             self.witness(&mut tx, claim, &standing, Reason::UserDeleted, |_| true)
@@ -57,7 +57,7 @@ impl Reconcile {
         tx: &mut Tx<'_>,
         claim: &Claim,
         profile: &Profile,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
     ) -> Result<(), StoreError> {
         let (user, Some(gone_at)) = (claim.user.as_str(), standing.gone_at) else {
             return Ok(());
@@ -86,11 +86,11 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         reason: Reason,
         meant: impl Fn(&str) -> bool,
     ) -> Result<(), StoreError> {
-        let held = |known: &crate::store::Assignment| known.held && known.adopted;
+        let held = |known: &rolekeeper_domain::snapshot::Assignment| known.held && known.adopted;
         for role in &standing.roles {
             if !role.known.as_ref().is_some_and(held) || !meant(&role.rule.role) {
                 continue;

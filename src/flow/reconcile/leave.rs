@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Reconcile;
-use super::standing::Standing;
 use crate::store::{Claim, StoreError, Tx, brakes};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
+use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::Change;
 
 /// Period for which a count of changes serves attempts that expect no change.
@@ -104,7 +104,7 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
     ) -> Result<Leave, StoreError> {
         let mut leave = Leave {
             passing: Arc::clone(&self.passing),

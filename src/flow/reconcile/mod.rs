@@ -9,6 +9,7 @@ mod audit;
 mod binding;
 mod brake;
 mod circuit_breaker;
+mod evaluate;
 mod gone;
 mod hidden;
 mod history;
@@ -21,7 +22,6 @@ mod record;
 mod requeue;
 mod restore;
 mod slow;
-mod standing;
 mod turns;
 mod write;
 

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::Reconcile;
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
-use crate::store::display_names::Kept;
 use crate::store::{Claim, Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
 use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
+use rolekeeper_domain::snapshot::DisplayNameState;
 
 /// A name to write.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ impl Reconcile {
         tx: &mut Tx<'_>,
         user: &str,
         profile: &Profile,
-        names: &Kept,
+        names: &DisplayNameState,
     ) -> Result<Option<Named>, StoreError> {
-        let (seen, mut wish) = (profile.display_name(), names.wish()?);
+        let (seen, mut wish) = (profile.display_name(), display_names::wish(names)?);
         let shown = |seen: &SeenName, name: &str| matches!(seen, SeenName::Is(is) if is == name);
         if let Some(done) = wish.take_if(|wish| shown(&seen, wish.name.as_str())) {
             display_names::come_true(tx, user, done.id).await?;
@@ -78,7 +78,7 @@ impl Reconcile {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        names: &Kept,
+        names: &DisplayNameState,
     ) -> Result<(), StoreError> {
         if !names.is_left_out() {
             return Ok(());

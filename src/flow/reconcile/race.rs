@@ -12,7 +12,6 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::history::History;
-use super::standing::Standing;
 use super::{Reconcile, lease_for};
 use crate::auth0::{CallError, Outcome, Profile};
 use crate::flow::sweep::RACE_PATIENCE;
@@ -23,6 +22,7 @@ use crate::store::{
     role_changes, unknown_writes,
 };
 use rolekeeper_domain::date;
+use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::merge::{Pair, Reckoning, State};
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, SeenRoles};
@@ -66,7 +66,7 @@ impl Reconcile {
         tx: &mut Tx<'_>,
         claim: &Claim,
         profile: &Profile,
-        standing: &mut Standing<'_>,
+        standing: &mut Evaluation<'_>,
     ) -> Result<Races, StoreError> {
         let user = claim.user.as_str();
         let (Some(now), true) = (state(profile), self.writes) else {
@@ -186,7 +186,7 @@ impl Reconcile {
         user: &str,
         ((confirmed, unrecorded), (sure, likely)): ((&History, bool), (&History, &Reckoning)),
         (owned, now): (&[&str], &State),
-        standing: &mut Standing<'_>,
+        standing: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
         let certain = confirmed.reckon(owned, now);
         let late = |of: &History, reckoning: &Reckoning| -> BTreeSet<(String, Uuid)> {
@@ -236,7 +236,7 @@ impl Reconcile {
         user: &str,
         now: &State,
         (role, write): (&str, Uuid),
-        standing: &mut Standing<'_>,
+        standing: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
         let held = now.roles.iter().any(|one| one == role);
         let mut open = standing.open.iter();

@@ -8,13 +8,13 @@ use tracing::{debug, info, warn};
 use super::Reconcile;
 use super::attempt::{ToWrite, keep};
 use super::race;
-use super::standing::Standing;
 use crate::auth0::Profile;
 use crate::metrics::ChangeOutcome;
 use crate::store::{
-    Claim, Enqueue, Priority, RaceOutcome, Seen, StoreError, assignments, display_names, leases,
-    role_changes, work_queue,
+    Claim, Enqueue, Priority, RaceOutcome, StoreError, assignments, display_names, leases, role_changes,
+    work_queue,
 };
+use rolekeeper_domain::evaluation::{Evaluation, Seen};
 use rolekeeper_domain::patch::Patch;
 
 impl Reconcile {
@@ -23,7 +23,7 @@ impl Reconcile {
         &self,
         tx: &mut crate::store::Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         write: &ToWrite,
         profile: &Profile,
     ) -> Result<(), StoreError> {
@@ -70,7 +70,7 @@ impl Reconcile {
             return Ok(());
         }
         // Read while the grant is open: the role is ours, even if it is no longer earned.
-        let mut standing = Standing::read(&mut tx, user, &self.rules, self.verify_after).await?;
+        let mut standing = self.evaluate(&mut tx, user).await?;
         role_changes::written(&mut tx, &write.changes, write.write).await?;
         if let Some(wish) = write.wish {
             display_names::come_true(&mut tx, user, wish).await?;
@@ -114,7 +114,7 @@ impl Reconcile {
         &self,
         tx: &mut crate::store::Tx<'_>,
         claim: &Claim,
-        standing: &Standing<'_>,
+        standing: &Evaluation<'_>,
         profile: &Profile,
     ) -> Result<(), StoreError> {
         let user = claim.user.as_str();

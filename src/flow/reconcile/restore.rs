@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use super::race::Races;
-use crate::store::{Claim, OpenChange, Restored, StoreError, Tx, restores, role_changes};
+use crate::store::{Claim, Restored, StoreError, Tx, restores, role_changes};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
 use rolekeeper_domain::merge::State;
 use rolekeeper_domain::plan::SeenRoles;
+use rolekeeper_domain::snapshot::OpenChange;
 
 impl Reconcile {
     /// The part of a restore that may be written: a forbidden role that the profile lacks is left out, and reported.

@@ -9,38 +9,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::display_names::{Kept, NAMES_APART};
-use super::{Assignment, Facts, OpenChange, StoreError, Tx};
-use rolekeeper_domain::plan::Change;
-
-/// The snapshot of one user.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
-pub struct Dossier {
-    /// Counts of the user's playlists.
-    pub facts: Facts,
-    /// Decisions and seen state of each managed role.
-    pub assignments: Vec<Assignment>,
-    /// Decided changes with an unknown result, oldest first.
-    pub open: Vec<OpenChange>,
-    /// The requested display name.
-    pub names: Kept,
-    /// A write of ours to the roles has no response, or no attempt has recorded its result.
-    pub unrecorded: bool,
-    /// Other clients wrote the user's roles.
-    pub foreign_writes: bool,
-    /// A stream's loss is recorded, or the database lacks much of what was announced.
-    pub loss: bool,
-    /// Brakes engaged at the time of the read; no lock keeps them engaged.
-    pub engaged: Vec<Change>,
-    /// At least one user was erased, perhaps this one.
-    pub erasures: bool,
-    /// Time at which Auth0 reported the user as deleted, while that mark stands.
-    pub gone_at: Option<OffsetDateTime>,
-}
+use super::display_names::NAMES_APART;
+use super::{StoreError, Tx};
+use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
 
 /// Reads the snapshot; assignments are fresh if verified within `verify_after`.
-pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Dossier, StoreError> {
+pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Snapshot, StoreError> {
     let row = sqlx::query!(
         r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
                a.role AS "role!", a.wanted AS "wanted!", a.held AS "held!", a.adopted AS "adopted!", a.since AS "since!",
@@ -94,7 +68,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
     });
     let open = row.open_id.into_iter().zip(row.open_role);
     let open = open.zip(row.open_granted.into_iter().zip(row.open_restore));
-    Ok(Dossier {
+    Ok(Snapshot {
         facts: Facts {
             best: row.best,
             total: row.total,
@@ -109,7 +83,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                 restore,
             })
             .collect(),
-        names: Kept {
+        names: DisplayNameState {
             wish: row.wish_id.zip(row.wished),
             refused: row.refused,
             refused_just_now: row.refused_just_now,

@@ -18,6 +18,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("crates/domain/src", "lib.rs"),
     ("crates/sandbox/src", "lib.rs"),
     ("crates/sandbox/src/bin/rolekeeper-sandbox", "main.rs"),
+    ("crates/sandbox/src/bin/rolekeeper-tenant", "main.rs"),
     ("benches/pipe", "main.rs"),
     ("benches/scale", "main.rs"),
     ("benches/tenant", "main.rs"),

@@ -1,14 +1,8 @@
-//! A module with children is a folder: `name/mod.rs`, never `name.rs` beside `name/`. Owns the exceptions.
+//! A module with children is a folder: `name/mod.rs`, never `name.rs` beside `name/`. Owns this one rule.
 
 use std::path::Path;
 
 use super::text::files;
-
-/// Files outside the rule that a module with children is `name/mod.rs`: (file, reason).
-const PAIRS: &[(&str, &str)] = &[(
-    "flow/reconcile/gaps.rs",
-    "moves when the gap filler becomes a stage",
-)];
 
 #[test]
 fn modules_with_children_are_folders() {
@@ -40,7 +34,6 @@ fn a_file_beside_its_folder_is_found() {
 fn pairs(paths: &[String]) -> impl Iterator<Item = &String> {
     paths.iter().filter(|path| {
         let folder = format!("{}/", path.trim_end_matches(".rs"));
-        let excepted = PAIRS.iter().any(|(name, _)| name == path);
-        !excepted && paths.iter().any(|other| other.starts_with(&folder))
+        paths.iter().any(|other| other.starts_with(&folder))
     })
 }

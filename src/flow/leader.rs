@@ -1,4 +1,4 @@
-//! What one worker does alone: reconcile, sweep, walk, announce, the gap filler and the checks of the tenant's log.
+//! The work that one worker does alone: reconcile, sweep, walk, announce, the gap filler and the checks of the tenant's log.
 //!
 //! Owns the lock, the check that this worker's rules are in force, and the readiness of the stage. Must never end a
 //! leadership before the attempts in flight have completed, and never change rules or limits during one.

@@ -217,7 +217,7 @@ fn a_late_result_of_our_write_is_no_removal() {
 }
 
 #[test]
-fn a_doubtful_state_is_left_open_unless_it_is_restored_in_any_case() {
+fn a_doubtful_state_is_left_open_unless_restored_in_any_case() {
     for (manual, held_now, open) in [
         (Manual::Alert, false, vec!["editor".to_owned()]),
         (Manual::Restore, false, vec![]),

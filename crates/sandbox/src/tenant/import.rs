@@ -18,7 +18,7 @@ use super::profile::{self, type_name};
 pub struct UnusableUser {
     /// The field that is wrong; `user` for the profile as a whole.
     pub field: String,
-    /// What is wrong with it.
+    /// The fault.
     pub problem: String,
 }
 

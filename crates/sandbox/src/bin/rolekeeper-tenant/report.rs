@@ -1,4 +1,4 @@
-//! What is printed at the start: where everything is, and that it is ready.
+//! The text printed at the start: the addresses, and that the tenant is ready.
 //!
 //! Owns the lines and their order; the last one begins with `ready`. Must never print a secret that was given.
 

@@ -80,7 +80,7 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     world.publish(&first[10..40]).await;
     assert_eq!(config(&world).await.subject_transform, like.subject_transform);
     let (accepted, said) = accept(&world).await;
-    assert!(accepted && said.contains("61 ids"), "{said}");
+    assert!(accepted && said.contains("61 event ids"), "{said}");
     // Messages from before and after the acceptance.
     let again = first[..10].iter().map(|event| Sent {
         // Like a stream that knows no earlier ids.

@@ -1,9 +1,10 @@
-//! The real worker as a separate process, for measurements.
+//! The real worker as a separate process.
 //!
 //! Owns its start and end. Must never give it any input except settings in its environment.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -18,6 +19,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const START_WITHIN: Duration = Duration::from_mins(1);
 /// Longest wait for the worker's end; longer than its own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(40);
+/// Lines at the end of the log that an error shows.
+const LOG_LINES: usize = 30;
 
 /// A process of `rolekeeper serve`.
 #[derive(Debug)]
@@ -174,10 +177,18 @@ impl Worker {
     /// # Errors
     /// The process has ended; the error contains the end of its log.
     pub fn still_runs(&mut self) -> Result<()> {
-        match self.process.ended()? {
+        match self.ended()? {
             None => Ok(()),
             Some(status) => anyhow::bail!("the worker ended unexpectedly: {status}\n{}", self.log_tail()),
         }
+    }
+
+    /// Returns how it ended; none while it runs.
+    ///
+    /// # Errors
+    /// The system does not report it.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
     }
 
     /// Sends it the signal to stop, as a service manager does, and waits for its end.
@@ -185,10 +196,18 @@ impl Worker {
     /// # Errors
     /// The worker did not stop in time, or with an error.
     pub async fn stop(&mut self) -> Result<()> {
-        self.process.signal(Signal::SIGTERM)?;
-        let status = self.process.wait(STOP_WITHIN).await?;
+        let status = self.end(STOP_WITHIN).await?;
         anyhow::ensure!(status.success(), "the worker stopped with {status}");
         Ok(())
+    }
+
+    /// The same, with the longest wait; returns how it ended.
+    ///
+    /// # Errors
+    /// The worker did not stop in time.
+    pub async fn end(&mut self, within: Duration) -> Result<ExitStatus> {
+        self.process.signal(Signal::SIGTERM)?;
+        self.process.wait(within).await
     }
 
     /// Returns the last lines of its log.
@@ -196,15 +215,18 @@ impl Worker {
     pub fn log_tail(&self) -> String {
         let log = log(&self.folder);
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    /// Returns the path of its log, which is removed with this process.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        log_path(&self.folder)
     }
 }
 
 fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String)]) -> Result<Process> {
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(folder.path().join("log"))?;
+    let log = File::options().create(true).append(true).open(log_path(folder))?;
     // The first word of the command is the name of a file in the folder.
     let name = command.split(' ').next().unwrap_or(command);
     let mut process = folder.command(name, program, "TERM");
@@ -216,5 +238,9 @@ fn run(folder: &Folder, program: &Path, command: &str, settings: &[(&str, String
 }
 
 fn log(folder: &Folder) -> String {
-    fs::read_to_string(folder.path().join("log")).unwrap_or_default()
+    fs::read_to_string(log_path(folder)).unwrap_or_default()
+}
+
+fn log_path(folder: &Folder) -> PathBuf {
+    folder.path().join("log")
 }

@@ -4,19 +4,14 @@
 //! are removed with this process. Must never give the worker any input that an operator would not give: settings in its
 //! environment.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::Result;
-use nix::sys::signal::Signal;
-use tokio::time::{Instant, sleep};
+use anyhow::{Context as _, Result};
 
-use rolekeeper_sandbox::servers::folder::{self, Folder};
-use rolekeeper_sandbox::servers::{Nats, Postgres, Process};
+use rolekeeper_sandbox::servers::{Nats, Postgres};
 use rolekeeper_sandbox::tenant::{Action, Client, LogStream, RatePlan, Tenant, TenantOptions};
-use rolekeeper_sandbox::traffic::http;
 use rolekeeper_sandbox::worker;
 
 /// The worker's client at the tenant.
@@ -34,8 +29,6 @@ pub(super) const BURST: f64 = 50.0;
 pub(super) const PER_SECOND: f64 = 16.0;
 const PLAN: (RatePlan, &str) = (RatePlan::ENTERPRISE, "enterprise");
 
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-const START_WITHIN: Duration = Duration::from_mins(1);
 /// Longest wait for the worker's end; longer than its own grace period.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
@@ -103,7 +96,7 @@ impl World {
     }
 }
 
-/// A process of `rolekeeper serve`.
+/// A process of `rolekeeper serve`, with its addresses.
 #[derive(Debug)]
 pub(super) struct Worker {
     /// Address to which the log stream delivers.
@@ -112,53 +105,23 @@ pub(super) struct Worker {
     pub(super) api: String,
     /// `http://…` of metrics and health, without a slash at the end.
     pub(super) ops: String,
-    // The fields are dropped in this order: the folder ends the process, which is then reaped.
-    folder: Folder,
-    process: Process,
+    process: worker::Worker,
 }
 
 impl Worker {
-    async fn start(settings: &[(&str, String)]) -> Result<Self> {
-        let folder = Folder::new("worker")?;
-        let mut migrate = run(&folder, "migrate", settings)?;
-        let status = migrate.wait(START_WITHIN).await?;
-        let log = log_path(&folder);
-        anyhow::ensure!(status.success(), "rolekeeper migrate failed:\n{}", tail(&log, 20));
-        worker::limits(&program()?, settings).await?;
-        let process = run(&folder, "serve", settings)?;
-        let mut worker = Self {
-            webhook: String::new(),
-            api: String::new(),
-            ops: String::new(),
-            folder,
+    async fn start(settings: &[(&'static str, String)]) -> Result<Self> {
+        let program = program()?;
+        worker::migrate(&program, settings).await?;
+        let mut process = worker::Worker::spawn(&program, settings)?;
+        process.ready().await?;
+        let address = |setting| process.address(setting).context("the worker does not listen");
+        let api = format!("http://{}", address("LISTEN")?);
+        Ok(Self {
+            webhook: format!("{api}/auth0/logs"),
+            api,
+            ops: format!("http://{}", address("OPS_LISTEN")?),
             process,
-        };
-        worker.wait_ready().await?;
-        Ok(worker)
-    }
-
-    /// Waits until it listens and reports that it is ready.
-    async fn wait_ready(&mut self) -> Result<()> {
-        let http = http::Worker::new()?;
-        let deadline = Instant::now() + START_WITHIN;
-        loop {
-            self.still_runs()?;
-            let log = fs::read_to_string(log_path(&self.folder)).unwrap_or_default();
-            if let (Some(public), Some(ops)) = (address(&log, "LISTEN"), address(&log, "OPS_LISTEN")) {
-                self.api = format!("http://{public}");
-                self.webhook = format!("{}/auth0/logs", self.api);
-                self.ops = format!("http://{ops}");
-                if http.is_ok(&format!("{}/readyz", self.ops)).await {
-                    return Ok(());
-                }
-            }
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "the worker was not ready within {START_WITHIN:?}:\n{}",
-                self.log_tail()
-            );
-            sleep(LOOK_EVERY).await;
-        }
+        })
     }
 
     /// Returns an error once it has ended.
@@ -171,18 +134,17 @@ impl Worker {
 
     /// Sends it the signal to stop, as a service manager does, and waits for its end.
     pub(super) async fn stop(&mut self) -> Result<ExitStatus> {
-        self.process.signal(Signal::SIGTERM)?;
-        self.process.wait(STOP_WITHIN).await
+        self.process.end(STOP_WITHIN).await
     }
 
     /// Returns the last lines of its log.
     pub(super) fn log_tail(&self) -> String {
-        tail(&log_path(&self.folder), 30)
+        self.process.log_tail()
     }
 
     /// Returns the path of its log, which is removed with this process.
     pub(super) fn log_path(&self) -> PathBuf {
-        log_path(&self.folder)
+        self.process.log_path()
     }
 }
 
@@ -198,38 +160,4 @@ fn program() -> Result<PathBuf> {
         program.display()
     );
     Ok(program)
-}
-
-/// Runs the worker's program with a command, in `folder`, with its log there.
-fn run(folder: &Folder, command: &str, settings: &[(&str, String)]) -> Result<Process> {
-    let program = program()?;
-    let log = File::options().create(true).append(true).open(log_path(folder))?;
-    let mut process = folder.command(command, &program, "TERM");
-    // The environment is cleared: a setting of the caller must not reach the worker.
-    process
-        .arg(command)
-        .env_clear()
-        .envs(settings.iter().map(|(name, value)| (name, value)));
-    if let Some(path) = std::env::var_os("PATH") {
-        process.env("PATH", path);
-    }
-    process.stdout(log.try_clone()?).stderr(log);
-    folder::spawn(process)
-}
-
-fn log_path(folder: &Folder) -> PathBuf {
-    folder.path().join("log")
-}
-
-fn tail(log: &Path, lines: usize) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
-}
-
-/// Returns the address in a line such as `listening setting="LISTEN" address=127.0.0.1:8080`.
-fn address(log: &str, setting: &str) -> Option<String> {
-    let named = format!("setting=\"{setting}\" address=");
-    let after = log.lines().find_map(|line| line.split_once(&named))?.1;
-    after.split_whitespace().next().map(str::to_owned)
 }

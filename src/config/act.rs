@@ -46,12 +46,6 @@ impl ActArgs {
     pub fn act(&self, command: &'static str, arguments: Value) -> Act {
         self.by.act(command, arguments, self.why.clone())
     }
-
-    /// Returns whether a reason is given.
-    #[must_use]
-    pub fn has_reason(&self) -> bool {
-        self.why.is_some()
-    }
 }
 
 /// Returns user and host that the command runs as, according to the system.

@@ -108,13 +108,6 @@ impl Locked {
     }
 }
 
-/// Whether the brake is engaged; it stays so until the transaction ends.
-pub async fn is_engaged(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    let engaged =
-        sqlx::query_scalar!(r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM gone_brake FOR SHARE"#);
-    Ok(engaged.fetch_one(&mut *tx).await?)
-}
-
 /// Marks a user as of the date of Auth0's response, and delays the next verification. Returns whether no mark stood
 /// before.
 pub async fn mark(

@@ -30,7 +30,7 @@ fn rules(manual: Manual, revoke: Revoke) -> Rules {
     Rules::checked(rules).unwrap()
 }
 
-/// A user of whom nothing is stored but the plays.
+/// A user with plays, and without any other stored data.
 fn snapshot(plays: i64) -> Snapshot {
     Snapshot {
         facts: Facts {

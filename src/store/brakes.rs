@@ -16,11 +16,23 @@ const HOLDERS_SERVE: Duration = Duration::from_mins(1);
 /// A brake, locked until the transaction ends.
 #[derive(Debug)]
 pub struct Locked {
-    change: Change,
+    /// The kind of change.
+    pub change: Change,
     /// Whether all changes of its kind are held.
     pub engaged: bool,
+    /// Users in the queue under the priority of this kind of change, due or not: at least those who wait for it.
+    pub waiting: i64,
     /// Only later decisions count: the start of the window, or the last release by the operator.
     since: OffsetDateTime,
+}
+
+/// Users that change inside the window.
+#[derive(Clone, Copy, Debug)]
+pub struct Changing {
+    /// Those decided, those passing and those who wait for an attempt, as far as counting went.
+    pub all: i64,
+    /// Those decided.
+    pub decided: i64,
 }
 
 /// State of a brake, as the operator sees it.
@@ -49,21 +61,10 @@ pub(super) fn marks(change: Change) -> [&'static str; 2] {
 
 /// Locks the brake of one kind of change. A caller that needs both locks grants first.
 pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
-               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
-               -- A plan made without the start of the window would read the whole audit.
-               set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
-           FROM brakes WHERE change = $1 FOR UPDATE"#,
-        change.as_str(),
-        window.as_secs_f64()
-    );
-    let row = row.fetch_one(&mut *tx).await?;
-    Ok(Locked {
-        change,
-        engaged: row.engaged,
-        since: row.since,
-    })
+    sqlx::query!("SELECT FROM brakes WHERE change = $1 FOR UPDATE", change.as_str())
+        .execute(&mut *tx)
+        .await?;
+    seen(tx, change, window).await
 }
 
 /// State of the brake of one kind of change, without a lock.
@@ -71,17 +72,28 @@ pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
     let row = sqlx::query!(
         r#"SELECT engaged_at IS NOT NULL AS "engaged!",
                greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
-               set_config('plan_cache_mode', 'force_custom_plan', true) AS plans
+               (coalesce((SELECT value FROM counters WHERE counter = $3), 0)
+                   + coalesce((SELECT sum(c.change) FROM counter_changes c WHERE c.counter = $3), 0))::bigint AS "waiting!"
            FROM brakes WHERE change = $1"#,
         change.as_str(),
-        window.as_secs_f64()
+        window.as_secs_f64(),
+        waiting(change)
     );
     let row = row.fetch_one(&mut *tx).await?;
     Ok(Locked {
         change,
         engaged: row.engaged,
+        waiting: row.waiting,
         since: row.since,
     })
+}
+
+/// Counter of the queued users under the priority of one kind of change.
+fn waiting(change: Change) -> &'static str {
+    match change {
+        Change::Revoked => "waiting_0",
+        Change::Granted => "waiting_1",
+    }
 }
 
 /// The engaged brakes; they stay engaged until the transaction ends.
@@ -99,17 +111,27 @@ pub(super) fn change(text: &str) -> Change {
 }
 
 impl Locked {
-    /// Number of users that change inside the window, these included: decided already, or waiting for an attempt under
-    /// the priority of this kind of change. Stops counting at `enough`.
-    pub async fn changing(&self, tx: &mut Tx<'_>, users: &[String], enough: i64) -> Result<i64, StoreError> {
-        let count = sqlx::query_scalar!(
+    /// Counts the users that change inside the window, these included: decided already, or waiting for an attempt under
+    /// the priority of this kind of change. Reads all decisions of the window, and of the rest up to `enough` in all.
+    pub async fn changing(
+        &self,
+        tx: &mut Tx<'_>,
+        users: &[String],
+        enough: i64,
+    ) -> Result<Changing, StoreError> {
+        // A plan made without the start of the window would read the whole audit.
+        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plans")
+            .fetch_one(&mut *tx)
+            .await?;
+        let counted = sqlx::query_as!(
+            Changing,
             r#"-- Materialized, or the limit below makes the planner read the audit by user.
                WITH decided AS MATERIALIZED (
-                   SELECT r.user_id FROM role_changes r
+                   SELECT DISTINCT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released AND r.reason IS NULL
                      AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
                )
-               SELECT count(*) AS "count!" FROM (
+               SELECT count(*) AS "all!", (SELECT count(*) FROM decided) AS "decided!" FROM (
                    SELECT user_id COLLATE "C" FROM UNNEST($2::text[]) AS passing(user_id)
                    UNION
                    SELECT user_id FROM decided
@@ -132,7 +154,7 @@ impl Locked {
             enough,
             super::work_queue::MIN_INTERVAL.as_secs_f64()
         );
-        Ok(count.fetch_one(&mut *tx).await?)
+        Ok(counted.fetch_one(&mut *tx).await?)
     }
 
     /// Number of users that held a role at the start of the window; for revokes, an adopted one. May be a minute old.

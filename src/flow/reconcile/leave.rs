@@ -11,13 +11,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Reconcile;
-use crate::store::{Claim, StoreError, Tx, brakes};
+use crate::store::brakes::{self, Locked};
+use crate::store::{Claim, StoreError, Tx};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::Change;
 
 /// Period for which a count of changes serves attempts that expect no change.
 const COUNT_SERVES: Duration = Duration::from_secs(1);
+
+/// As many changes of another worker may be missing in a count.
+#[expect(clippy::cast_possible_wrap, reason = "a small constant")]
+const IN_FLIGHT: i64 = super::MAX_IN_FLIGHT as i64;
 
 /// Both directions, grants first as everywhere.
 const BOTH: [Change; 2] = [Change::Granted, Change::Revoked];
@@ -30,6 +35,9 @@ pub(super) struct Passing([Mutex<Direction>; 2]);
 struct Direction {
     /// Users with permission whose change is not decided yet.
     users: BTreeSet<String>,
+    /// At least the changes decided inside the window: the last count, and the permissions since. `None` before the
+    /// first count.
+    decided: Option<i64>,
     /// Number of further changes allowed without asking, and the time of the count.
     room: Option<(i64, Instant)>,
 }
@@ -92,9 +100,27 @@ impl Leave {
         };
         if room > 0 {
             direction.room = Some((room - 1, counted_at));
-            direction.users.insert(self.user.clone());
+            direction.permit(&self.user);
         }
         room > 0
+    }
+}
+
+impl Direction {
+    fn permit(&mut self, user: &str) {
+        self.users.insert(user.to_owned());
+        self.decided = self.decided.map(|decided| decided.saturating_add(1));
+    }
+
+    /// An upper bound on the users that change inside the window, without reading them: a user may count twice.
+    fn bound(&self, waiting: i64) -> Option<i64> {
+        let passing = i64::try_from(self.users.len()).unwrap_or(i64::MAX);
+        Some(self.decided?.saturating_add(waiting).saturating_add(passing))
+    }
+
+    /// Notes a count. A worker that was frozen may still decide the attempts that it had in flight.
+    fn counted(&mut self, decided: i64) {
+        self.decided = Some(decided.saturating_add(IN_FLIGHT));
     }
 }
 
@@ -142,16 +168,20 @@ impl Reconcile {
             (false, true) => Brake::Engaged,
             (false, false) => Brake::Free,
         };
-        let passing = {
+        let (passing, bound) = {
             let mut direction = self.passing.of(change);
-            direction.users.insert(leave.user.clone());
-            direction.users.iter().cloned().collect::<Vec<_>>()
+            direction.permit(&leave.user);
+            let passing = direction.users.iter().cloned().collect::<Vec<_>>();
+            (passing, direction.bound(lock.waiting))
         };
         if brake == Brake::Free {
-            changes = lock.changing(tx, &passing, limits.enough(None)).await?;
+            changes = self
+                .count(tx, &lock, &passing, bound, limits.enough(None))
+                .await?;
             if changes >= limits.enough(None) {
                 holders = lock.holders(tx).await?;
-                changes = lock.changing(tx, &passing, limits.enough(Some(holders))).await?;
+                let enough = limits.enough(Some(holders));
+                changes = self.count(tx, &lock, &passing, bound, enough).await?;
             }
         }
         let verdict = judge(limits, brake, changes, holders);
@@ -160,7 +190,7 @@ impl Reconcile {
         }
         if verdict == Verdict::Engage {
             // The report for the operator names all changes, so they are counted in full, once.
-            let changes = lock.changing(tx, &passing, i64::MAX).await?;
+            let changes = lock.changing(tx, &passing, i64::MAX).await?.all;
             lock.engage(tx, changes).await?;
             leave.engaged.push(Engaged {
                 change,
@@ -172,22 +202,44 @@ impl Reconcile {
         Ok(())
     }
 
+    /// Number of users that change inside the window, or an upper bound of it below `enough`.
+    async fn count(
+        &self,
+        tx: &mut Tx<'_>,
+        lock: &Locked,
+        passing: &[String],
+        bound: Option<i64>,
+        enough: i64,
+    ) -> Result<i64, StoreError> {
+        if let Some(bound) = bound.filter(|bound| *bound < enough) {
+            return Ok(bound);
+        }
+        let counted = lock.changing(tx, passing, enough).await?;
+        self.passing.of(lock.change).counted(counted.decided);
+        Ok(counted.all)
+    }
+
     /// Counts how many changes are allowed without asking, unless the count is recent.
     async fn count_room(&self, tx: &mut Tx<'_>, change: Change) -> Result<(), StoreError> {
-        let passing: Vec<String> = {
-            let direction = self.passing.of(change);
-            if direction.room.is_some_and(|(_, at)| at.elapsed() < COUNT_SERVES) {
-                return Ok(());
-            }
-            direction.users.iter().cloned().collect()
-        };
+        let recent =
+            |direction: &Direction| direction.room.is_some_and(|(_, at)| at.elapsed() < COUNT_SERVES);
+        if recent(&self.passing.of(change)) {
+            return Ok(());
+        }
         let enough = self.brake.of(change).enough(None);
         let seen = brakes::seen(tx, change, self.brake.window).await?;
+        let (passing, bound) = {
+            let direction = self.passing.of(change);
+            (
+                direction.users.iter().cloned().collect::<Vec<_>>(),
+                direction.bound(seen.waiting),
+            )
+        };
         let room = if seen.engaged {
             0
         } else {
             // A change above the number limit is asked for; the share limit only allows more.
-            enough - 1 - seen.changing(tx, &passing, enough).await?
+            enough - 1 - self.count(tx, &seen, &passing, bound, enough).await?
         };
         self.passing.of(change).room = Some((room, Instant::now()));
         Ok(())

@@ -12,16 +12,20 @@ use crate::flow::permit::Permit;
 use crate::store::StoreError;
 use crate::store::work_queue::Order;
 
-/// Interval at which changes of counters are summed.
-const SUM_EVERY: Duration = Duration::from_secs(1);
+/// Wait between two sums of counters while they change: a brake reads the changes that are not summed.
+const SUM_AGAIN: Duration = Duration::from_millis(200);
+/// The same while nothing changes.
+const SUM_IDLE: Duration = Duration::from_secs(1);
 
 impl Reconcile {
     /// Sums the changes of the counters. A failure only leaves more to sum.
     pub(in crate::flow) async fn sum_counters(&self) -> std::convert::Infallible {
         loop {
-            if !matches!(self.store.sum_counters().await, Ok(true)) {
-                tokio::time::sleep(SUM_EVERY).await;
-            }
+            let wait = match self.store.sum_counters().await {
+                Ok(1..) => SUM_AGAIN,
+                Ok(_) | Err(_) => SUM_IDLE,
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 

@@ -3,6 +3,7 @@
 mod acts;
 mod adopt;
 mod brake;
+mod brake_cost;
 mod brake_release;
 mod client_key;
 mod config;

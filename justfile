@@ -1,4 +1,4 @@
-# Owns short names for common tasks; the scripts are in deploy/.
+# Owns short names for common tasks; the scripts are in deploy/ and scripts/.
 
 # Lists the names.
 default:
@@ -17,8 +17,8 @@ quick:
 
 # Writes .sqlx after a query or a migration changed.
 prepare:
-    deploy/install.sh test
-    deploy/with-postgres.sh cargo sqlx prepare -- --all-targets
+    scripts/install.sh test
+    scripts/with-postgres.sh cargo sqlx prepare -- --all-targets
 
 # The worker, its servers and sample traffic on this machine.
 sandbox *arguments:

@@ -7,7 +7,7 @@ set -euo pipefail
 checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PATH="$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
 
-"$checkout/deploy/install.sh" sandbox
+"$checkout/scripts/install.sh" sandbox
 # Built from within the checkout, because that names the toolchain.
 (
   cd "$checkout"

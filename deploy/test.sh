@@ -52,7 +52,7 @@ row() { printf '%-28s  %-6s  %7s\n' "$1" "$2" "$(($3 / 60)).$((($3 % 60) * 10 / 
 sql_cache() {
   local output
   # Unused entries are only a warning there; here the folder must match the queries exactly.
-  output="$(deploy/with-postgres.sh cargo sqlx prepare --check -- --all-targets 2>&1)" || {
+  output="$(scripts/with-postgres.sh cargo sqlx prepare --check -- --all-targets 2>&1)" || {
     printf '%s\n' "$output"
     echo "the queries and .sqlx differ: run \`just prepare\` and commit .sqlx"
     return 1
@@ -60,13 +60,13 @@ sql_cache() {
   ! grep 'potentially unused queries' <<<"$output"
 }
 
-part "install" deploy/install.sh test
+part "install" scripts/install.sh test
 part "format" cargo fmt --all --check
 part "shell scripts" shellcheck .ci/run deploy/*.sh scripts/*.sh
 part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
 part "inside Auth0" timeout --kill-after=30s "$NODE_TEST_LIMIT" node --test --test-reporter=spec tests/auth0/*.test.mjs
 part "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-part "instructions an event" deploy/instructions.sh
+part "instructions an event" scripts/instructions.sh
 part "SQL against the schema" sql_cache
 part "build the tests" cargo test --quiet --locked --no-run
 part "tests" timeout --kill-after=30s "$TEST_LIMIT" cargo test --locked

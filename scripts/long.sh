@@ -28,7 +28,7 @@ if [ "${#filters[@]}" = 0 ]; then
   filters=(::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: takeover::)
 fi
 
-deploy/install.sh test || exit 1
+scripts/install.sh test || exit 1
 cargo test --quiet --locked --no-run || exit 1
 
 passed=0

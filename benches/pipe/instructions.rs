@@ -1,6 +1,6 @@
 //! Instructions of parse and tally per event, counted by valgrind, so that a noisy host does not matter.
 //!
-//! Owns the row of the table. `deploy/instructions.sh`, which CI runs too, does the count.
+//! Owns the row of the table. `scripts/instructions.sh`, which CI runs too, does the count.
 
 use std::process::Stdio;
 
@@ -11,7 +11,7 @@ use crate::ground::Ground;
 use crate::table::{Goal, Table};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const SCRIPT: &str = "deploy/instructions.sh";
+const SCRIPT: &str = "scripts/instructions.sh";
 
 /// Fails without valgrind, before the long measurements and not after.
 pub(crate) async fn can_count() -> Result<()> {
@@ -19,7 +19,7 @@ pub(crate) async fn can_count() -> Result<()> {
     let there = version.is_ok_and(|version| version.status.success());
     anyhow::ensure!(
         there,
-        "valgrind is missing: run `deploy/install.sh test`, or omit the part `instructions` with --only"
+        "valgrind is missing: run `scripts/install.sh test`, or omit the part `instructions` with --only"
     );
     Ok(())
 }

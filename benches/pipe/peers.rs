@@ -61,12 +61,12 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
 
 /// Installs the dependencies of the peers; without output where they are present.
 fn install() -> Result<()> {
-    let status = Command::new("deploy/install.sh")
+    let status = Command::new("scripts/install.sh")
         .arg("bench")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
-        .context("cannot run deploy/install.sh")?;
-    anyhow::ensure!(status.success(), "deploy/install.sh bench: {status}");
+        .context("cannot run scripts/install.sh")?;
+    anyhow::ensure!(status.success(), "scripts/install.sh bench: {status}");
     Ok(())
 }
 

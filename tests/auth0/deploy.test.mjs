@@ -1,5 +1,5 @@
 // The files of deploy/auth0/ as the tools read them: the unmodified Auth0 Deploy CLI imports tenant.yaml into a recording
-// tenant, Terraform reads main.tf, and both files define the same. `deploy/install.sh test` installs
+// tenant, Terraform reads main.tf, and both files define the same. `scripts/install.sh test` installs
 // the CLI into .tools/auth0. Must never pass silently without a tool: the test prints that, and with CI=true the
 // CLI's absence is a failure.
 
@@ -45,7 +45,7 @@ const BOUND_MS = 120_000;
 
 const cliIsThere = existsSync(CLI);
 if (!cliIsThere) {
-  const missing = `not tested: the Auth0 Deploy CLI, which \`deploy/install.sh test\` puts into .tools/auth0`;
+  const missing = `not tested: the Auth0 Deploy CLI, which \`scripts/install.sh test\` puts into .tools/auth0`;
   assert.notEqual(process.env.CI, "true", missing);
   console.error(missing);
 }

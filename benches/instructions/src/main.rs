@@ -1,4 +1,4 @@
-//! Generates events and runs parse and tally on them in the given number of passes, for the count of `deploy/instructions.sh`.
+//! Generates events and runs parse and tally on them in the given number of passes, for the count of `scripts/instructions.sh`.
 //!
 //! Owns only the passes. Must never do other work that depends on their number.
 

@@ -1,7 +1,7 @@
 //! Auth0's own clients for Node and Python, unmodified, against the stand-in tenant over https.
 //!
 //! Owns the expected results and the expected number of requests at the tenant. Their programs are in `tests/sdk/`,
-//! their packages in `.tools/sdk/`, installed by `deploy/install.sh test`. Must never pass silently without them: with
+//! their packages in `.tools/sdk/`, installed by `scripts/install.sh test`. Must never pass silently without them: with
 //! `CI=true` that is a failure, otherwise the test prints it.
 
 use std::io::Write as _;
@@ -61,7 +61,7 @@ fn command(what: &str, program: &Path, needed: &Path) -> Option<Command> {
         return Some(Command::new(program));
     }
     let missing = format!(
-        "{what} was not tested: it needs {} and {}, which `deploy/install.sh test` installs",
+        "{what} was not tested: it needs {} and {}, which `scripts/install.sh test` installs",
         program.display(),
         needed.display()
     );

@@ -50,7 +50,7 @@ pub(crate) fn path(path: &Path) -> &str {
 
 pub(crate) fn openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl").args(arguments).output();
-    let output = output.expect("openssl, which `deploy/install.sh test` installs");
+    let output = output.expect("openssl, which `scripts/install.sh test` installs");
     assert!(
         output.status.success(),
         "{}",

@@ -61,7 +61,7 @@ pub struct Nats {
 impl Nats {
     /// Starts a server with the defaults and returns when it responds with `JetStream` enabled.
     ///
-    /// The binary is `NATS_SERVER_BIN`, else the one that `deploy/install.sh` puts into `.tools/`, else
+    /// The binary is `NATS_SERVER_BIN`, else the one that `scripts/install.sh` puts into `.tools/`, else
     /// `nats-server` on the `PATH` or in `/usr/sbin` if it is 2.10 or newer.
     pub async fn start() -> anyhow::Result<Self> {
         Self::start_with(NatsOptions::default()).await
@@ -254,7 +254,7 @@ impl Drop for Nats {
     }
 }
 
-/// Returns the oldest supported `nats-server`: `NATS_SERVER_OLDEST_BIN`, else the one that `deploy/install.sh test` puts
+/// Returns the oldest supported `nats-server`: `NATS_SERVER_OLDEST_BIN`, else the one that `scripts/install.sh test` puts
 /// into `.tools/`; none where it is not installed.
 #[must_use]
 pub fn oldest_nats_server() -> Option<PathBuf> {
@@ -267,7 +267,7 @@ fn find_binary() -> anyhow::Result<PathBuf> {
     }
     let on_path = folder_with(search_path(), &["nats-server"]).map(|folder| folder.join("nats-server"));
     on_path.filter(|binary| is_recent(binary)).context(
-        "no nats-server 2.10 or newer found: run `deploy/install.sh sandbox`, or set NATS_SERVER_BIN",
+        "no nats-server 2.10 or newer found: run `scripts/install.sh sandbox`, or set NATS_SERVER_BIN",
     )
 }
 

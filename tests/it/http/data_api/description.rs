@@ -43,7 +43,7 @@ async fn schemathesis_finds_nothing() {
     let program = root.join(".tools/schemathesis/bin/schemathesis");
     if !program.exists() {
         let missing = format!(
-            "the data API was not tested with schemathesis: {} is missing, which `deploy/install.sh test` installs",
+            "the data API was not tested with schemathesis: {} is missing, which `scripts/install.sh test` installs",
             program.display()
         );
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");

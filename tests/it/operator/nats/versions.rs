@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::world::events::{plays, retraction, saved};
 use crate::world::{LOG_TOKEN, World, text};
 
-const MISSING: &str = "the oldest nats-server is not installed: run deploy/install.sh test";
+const MISSING: &str = "the oldest nats-server is not installed: run scripts/install.sh test";
 
 #[tokio::test]
 async fn the_oldest_supported_nats_server_works() {

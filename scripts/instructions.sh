@@ -3,9 +3,9 @@
 # comparison with the figure on record. The count does not depend on other load of the machine. It depends on the
 # compiler, the processor's kind and the C library (whose malloc is a part of it), so the record contains these too.
 #
-#   deploy/instructions.sh           counts and compares: exits 1 when it is more than 5 % above the record
-#   deploy/instructions.sh count     prints the count and, if comparable, the recorded one
-#   deploy/instructions.sh record    counts and writes the record, after a justified growth, a gain, or a new compiler
+#   scripts/instructions.sh           counts and compares: exits 1 when it is more than 5 % above the record
+#   scripts/instructions.sh count     prints the count and, if comparable, the recorded one
+#   scripts/instructions.sh record    counts and writes the record, after a justified growth, a gain, or a new compiler
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:$HOME/.cargo/bin"
@@ -46,23 +46,23 @@ compare() {
     say "the record was made with $(recorded libc), this is $(c_library): malloc may differ"
   fi
   if [ "$here" -gt "$allowed" ]; then
-    say "more than $PERCENT_MORE % above the record. If it is worth it, run \`deploy/instructions.sh record\`, commit the record and say why"
+    say "more than $PERCENT_MORE % above the record. If it is worth it, run \`scripts/instructions.sh record\`, commit the record and say why"
     return 1
   fi
   if [ "$here" -lt $(($(recorded instructions) * (100 - PERCENT_MORE) / 100)) ]; then
-    say "far below the record: run \`deploy/instructions.sh record\`, so that the gain is kept"
+    say "far below the record: run \`scripts/instructions.sh record\`, so that the gain is kept"
   fi
 }
 
 case "${1:-compare}" in
   compare | count | record) ;;
   *)
-    echo "usage: deploy/instructions.sh [count|record]" >&2
+    echo "usage: scripts/instructions.sh [count|record]" >&2
     exit 2
     ;;
 esac
 if ! command -v valgrind >/dev/null; then
-  say "valgrind is missing: run \`deploy/install.sh test\`"
+  say "valgrind is missing: run \`scripts/install.sh test\`"
   exit 1
 fi
 release="$(compiler release)"
@@ -75,7 +75,7 @@ if [ "${1:-compare}" = compare ]; then
   fi
   # Otherwise a new pin would disable the check silently.
   if [ "$release" != "$(recorded rustc)" ]; then
-    say "the record was made with rustc $(recorded rustc): run \`deploy/instructions.sh record\` and commit it with the new pin"
+    say "the record was made with rustc $(recorded rustc): run \`scripts/instructions.sh record\` and commit it with the new pin"
     exit 1
   fi
 fi
@@ -94,7 +94,7 @@ case "${1:-compare}" in
     ;;
   record)
     cat >"$RECORD" <<RECORD
-Instructions of parse and tally, an event. Written by deploy/instructions.sh.
+Instructions of parse and tally, an event. Written by scripts/instructions.sh.
 rustc = $release
 target = $target
 libc = $(c_library)

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::shape::{self, Limits, Shape};
 use super::{Bus, BusError};
+use rolekeeper_domain::sequence_check::Extent;
 
 const ERROR_STREAM_NOT_FOUND: u64 = 10059;
 
@@ -38,6 +39,19 @@ pub struct StreamState {
     pub is_mirror: bool,
     /// Whether its subjects are partitions.
     pub has_transform: bool,
+}
+
+impl StreamState {
+    /// The range of its messages, which the sequence check compares with the cursor.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        Extent {
+            created_ns: self.created_ns,
+            first_seq: self.first_seq,
+            last_seq: self.last_seq,
+            messages: self.messages,
+        }
+    }
 }
 
 impl Bus {

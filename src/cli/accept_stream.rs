@@ -12,6 +12,7 @@ use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
 use crate::store::{Channel, Cursor, Loss};
+use rolekeeper_domain::stream_loss::{self, LossKind, Unfolded};
 
 /// Header that JetStream adds to messages that it copied from another stream.
 const COPIED: &[u8] = b"Nats-Stream-Source:";
@@ -65,7 +66,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         return accept_promoted::run((&store, &bus), &stream, (&loss, &cursor), &act).await;
     }
     let state = bus.stream_state(&stream).await?;
-    let place = unfolded(&loss, &cursor);
+    let place = first_unfolded(&loss, &cursor);
     let unfolded = bus.waiting(&stream, place).await?;
     if loss.kind == "recreated" && from.is_none() {
         refuse_a_copy(&bus, &stream, &cursor, unfolded.first.as_ref()).await?;
@@ -102,14 +103,11 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
 }
 
 /// Returns the position of the first message that was not folded.
-fn unfolded(loss: &Loss, cursor: &Cursor) -> From {
-    match loss.kind.as_str() {
-        // This is another stream: everything in it is new.
-        "recreated" => From::Seq(1),
-        // The stream holds some of the same events under sequences that prove nothing. A message stored after the newest
-        // folded one is new.
-        "rewound" | "replaced" => From::StoredAfter(cursor.newest_folded_ns()),
-        _ => From::Seq(cursor.last_seq.unsigned_abs() + 1),
+fn first_unfolded(loss: &Loss, cursor: &Cursor) -> From {
+    let kind = LossKind::of_text(&loss.kind);
+    match stream_loss::unfolded(kind, cursor.folded().last_seq, cursor.newest_folded_ns()) {
+        Unfolded::Seq(seq) => From::Seq(seq),
+        Unfolded::StoredAfter(ns) => From::StoredAfter(ns),
     }
 }
 

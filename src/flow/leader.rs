@@ -19,7 +19,7 @@ use super::confirm::Confirm;
 use super::gap_filler::GapFiller;
 use super::limits::LimitsInForce;
 use super::permit::RateLimiter;
-use super::reconcile::{self, Reconcile, STAGE, lease_for};
+use super::reconcile::{self, Dispatcher, STAGE, lease_for};
 use super::retry_loop::RetryLoop;
 use super::silence::SilenceCheck;
 use super::sweep::Sweep;
@@ -36,6 +36,10 @@ use rolekeeper_domain::rule::Rules;
 const RULES_WITHIN: Duration = Duration::from_secs(2);
 /// Interval at which a standby tries to take the lock.
 const STANDBY_POLL: Duration = Duration::from_millis(500);
+/// Wait between two sums of counters while they change: a brake reads the changes that are not summed.
+const SUM_AGAIN: Duration = Duration::from_millis(200);
+/// The same while nothing changes.
+const SUM_IDLE: Duration = Duration::from_secs(1);
 
 /// The dependencies of the leader.
 pub struct Deps {
@@ -78,7 +82,7 @@ struct Work {
     store: Store,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    reconcile: Arc<Reconcile>,
+    dispatcher: Arc<Dispatcher>,
     sweep: Sweep,
     walk: Walk,
     announce: Announce,
@@ -144,7 +148,7 @@ impl Leader {
                 rate_limiter: of_logs,
             }),
             announce: Announce::new(store.clone(), bus, Arc::clone(&metrics)),
-            reconcile: Arc::new(Reconcile::new(reconcile::Deps {
+            dispatcher: Arc::new(Dispatcher::new(reconcile::Deps {
                 store: store.clone(),
                 reader,
                 writer,
@@ -206,7 +210,7 @@ impl Leader {
         work.sweep.reads_per_s = self.plan_reads_per_s * (1.0 - limits.reserve());
         self.rate_limiter.set_reserve(limits.reserve());
         work.metrics.writes_enabled.set(i64::from(writes));
-        work.reconcile = work.reconcile.under(rules, &limits, self.limits.clone());
+        work.dispatcher = work.dispatcher.under(rules, &limits, self.limits.clone());
     }
 }
 
@@ -219,12 +223,12 @@ impl Work {
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
         // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
-        if !self.reconcile.knows_the_rules_in_force().await? {
+        if !self.dispatcher.knows_the_rules_in_force().await? {
             // Other rules came into force a moment ago; this worker is about to read them.
             let _ = tokio::time::timeout(RULES_WITHIN, rules.changed()).await;
             return Ok(Duration::ZERO);
         }
-        let bound = self.reconcile.check_tenant().await?;
+        let bound = self.dispatcher.check_tenant().await?;
         let Some(mut lock) = self.store.try_lock(Lock::Reconcile).await? else {
             retry.succeeded();
             self.readiness.ready(STAGE, "standby");
@@ -233,22 +237,22 @@ impl Work {
         retry.succeeded();
         self.readiness.ready(STAGE, "active");
         self.metrics.reconcile_active.set(1);
-        self.reconcile.begin_leadership(bound).await?;
+        self.dispatcher.begin_leadership(bound).await?;
         let mut attempts = JoinSet::new();
         let (ending, mut all_dispatched) = (CancellationToken::new(), false);
-        let mut dispatch = Box::pin(self.reconcile.dispatch(&mut attempts, &ending));
+        let mut dispatch = Box::pin(self.dispatcher.dispatch(&mut attempts, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = rules.changed() => Ok(()),
             _ = limits.changed() => Ok(()),
             kept = self.keep(&mut lock) => kept,
-            ended = self.reconcile.listen() => ended,
+            ended = self.dispatcher.listen() => ended,
             ended = &mut dispatch => {
                 all_dispatched = true;
                 ended
             }
             never = self.sweep.run() => match never {},
-            never = self.reconcile.sum_counters() => match never {},
+            never = self.sum_counters() => match never {},
             ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
@@ -274,6 +278,17 @@ impl Work {
             every.tick().await;
             lock.check().await?;
             self.readiness.alive(STAGE);
+        }
+    }
+
+    /// Sums the changes of the counters. A failure only leaves more to sum.
+    async fn sum_counters(&self) -> Infallible {
+        loop {
+            let wait = match self.store.sum_counters().await {
+                Ok(1..) => SUM_AGAIN,
+                Ok(_) | Err(_) => SUM_IDLE,
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 

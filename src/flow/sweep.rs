@@ -16,6 +16,7 @@ use crate::metrics::{Label as _, Later, Metrics, SweepPart as Part};
 use crate::store::display_names::NAMES_APART;
 use crate::store::race_ends::Ended;
 use crate::store::{Kept, RaceOutcome, Store, StoreError};
+use rolekeeper_domain::race::RACE_PATIENCE;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;
 
@@ -25,9 +26,6 @@ const VERIFICATIONS: i64 = 200;
 const VERIFICATION_SHARE: f64 = 0.5;
 /// Factor on the verifications that are due, so that a late sweep is made up for.
 const VERIFICATION_SLACK: f64 = 1.25;
-
-/// How long a record that explains the profile's state is awaited. Records come seconds late.
-pub(super) const RACE_PATIENCE: Duration = Duration::from_mins(5);
 
 const DAY: Duration = Duration::from_hours(24);
 /// Age at which a race ends that no attempt concludes.

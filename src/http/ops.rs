@@ -66,23 +66,26 @@ impl Ops {
         let metrics = &self.metrics;
         metrics.database_up.set(1);
         for (state, count) in [
-            (QueueState::Due, gauges.due),
-            (QueueState::Waiting, gauges.waiting),
-            (QueueState::Leased, gauges.leased),
-            (QueueState::Parked, gauges.parked),
-            (QueueState::Held, gauges.held),
+            (QueueState::Due, gauges.queue.due),
+            (QueueState::Waiting, gauges.queue.waiting),
+            (QueueState::Leased, gauges.queue.leased),
+            (QueueState::Parked, gauges.queue.parked),
+            (QueueState::Held, gauges.queue.held),
         ] {
             metrics.nominations.of(state).set(count);
         }
         for (state, count) in [
-            (NameState::Waiting, gauges.names_waiting),
-            (NameState::Refused, gauges.names_refused),
+            (NameState::Waiting, gauges.names.waiting),
+            (NameState::Refused, gauges.names.refused),
         ] {
             metrics.display_names_open.of(state).set(count);
         }
-        metrics.oldest_due.set(gauges.oldest_due_s);
-        metrics.holders.of(Adoption::Adopted).set(gauges.adopted);
-        metrics.holders.of(Adoption::Unadopted).set(gauges.unadopted);
+        metrics.oldest_due.set(gauges.queue.oldest);
+        metrics.holders.of(Adoption::Adopted).set(gauges.holders.adopted);
+        metrics
+            .holders
+            .of(Adoption::Unadopted)
+            .set(gauges.holders.unadopted);
         for change in Braked::at_start(&[]) {
             let engaged = gauges.brakes.iter().any(|braked| braked == change.text());
             metrics.brake_engaged.of(change).set(i64::from(engaged));
@@ -96,11 +99,11 @@ impl Ops {
             metrics.rules.walk_slices.set(walked.slices.0);
         }
         metrics.unannounced.set(gauges.unannounced);
-        metrics.fold.oldest_transaction.set(gauges.oldest_transaction_s);
-        metrics.fold.cursor_versions.set(gauges.cursor_versions);
-        metrics.tenant_log.delivered_at.set(gauges.log_delivered_at_s);
-        metrics.tenant_log.silent.set(i64::from(gauges.log_silent));
-        metrics.tenant_log.read_to.set(gauges.log_read_to_s);
+        metrics.fold.oldest_transaction.set(gauges.transactions.oldest);
+        metrics.fold.cursor_versions.set(gauges.transactions.versions);
+        metrics.tenant_log.delivered_at.set(gauges.log.delivered_at);
+        metrics.tenant_log.silent.set(i64::from(gauges.log.silent));
+        metrics.tenant_log.read_to.set(gauges.log.read_to);
         for stream in self.streams {
             let stands = gauges.losses.iter().any(|lost| lost == stream);
             metrics.stream_loss.of(Stream(stream)).set(i64::from(stands));

@@ -5,7 +5,9 @@
 
 use prometheus::{HistogramVec, IntCounterVec};
 
-use super::{Counters, KeyFetch, Label as _, Later, Status, metrics};
+use super::define::metrics;
+use super::family::Counters;
+use super::labels::{KeyFetch, Label as _, Later, Status};
 
 metrics! {
     /// Metrics of the data API. They have no series until the API is served.

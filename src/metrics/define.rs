@@ -22,7 +22,7 @@ macro_rules! metrics {
         }
 
         impl $group {
-            pub(in $crate::metrics) fn make(maker: &$crate::metrics::family::Maker<'_>) -> Self {
+            pub(super) fn make(maker: &$crate::metrics::family::Maker<'_>) -> Self {
                 use $crate::metrics::family::{Metric, Spec};
                 Self {
                     $($field: Metric::make(maker, &Spec {

@@ -4,7 +4,9 @@
 
 use prometheus::{Gauge, IntCounter, IntGauge};
 
-use super::{Floats, Stream, metrics};
+use super::define::metrics;
+use super::family::Floats;
+use super::labels::Stream;
 
 metrics! {
     /// Metrics of a fold that makes no progress.

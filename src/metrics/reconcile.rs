@@ -4,7 +4,9 @@
 
 use prometheus::Gauge;
 
-use super::{Counters, Later, SweepPart, Unsent, metrics};
+use super::define::metrics;
+use super::family::Counters;
+use super::labels::{Later, SweepPart, Unsent};
 
 metrics! {
     /// Reads without a write, and the sweep.

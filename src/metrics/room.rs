@@ -4,7 +4,9 @@
 
 use prometheus::IntGauge;
 
-use super::{Counters, Floats, Gauges, Stream, metrics};
+use super::define::metrics;
+use super::family::{Counters, Floats, Gauges};
+use super::labels::Stream;
 
 metrics! {
     /// Free space in the streams, and trimming.

@@ -4,7 +4,7 @@
 
 use prometheus::{Gauge, IntGauge};
 
-use super::metrics;
+use super::define::metrics;
 
 metrics! {
     /// Rules and walks.

@@ -4,7 +4,9 @@
 
 use prometheus::{Gauge, IntCounter, IntGauge};
 
-use super::{Counters, GapRecord, metrics};
+use super::define::metrics;
+use super::family::Counters;
+use super::labels::GapRecord;
 
 metrics! {
     /// Deliveries of the log stream, and the gap filler.

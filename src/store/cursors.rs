@@ -5,6 +5,8 @@
 
 use super::{DeadLetter, Store, StoreError, Tx, acts, dead_letters};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::sequence_check::Folded;
+use rolekeeper_domain::stream_loss::StreamLoss;
 
 /// The cursor of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,36 +36,14 @@ impl Cursor {
     pub fn newest_folded_ns(&self) -> i64 {
         self.newest_stored_ns.max(self.last_stored_ns)
     }
-}
 
-/// Kind of a loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LossKind {
-    /// The stream was deleted and created again.
-    Recreated,
-    /// The newest message lies before the cursor: an older copy was restored.
-    Rewound,
-    /// The stream was emptied beyond the cursor.
-    Purged,
-    /// Retention, or a partial purge, removed messages that were not folded yet.
-    Overtaken,
-    /// Messages in the middle are missing.
-    Hole,
-    /// The message at the cursor is not the folded one.
-    Replaced,
-}
-
-impl LossKind {
-    /// The value in the table.
+    /// The position that the sequence check compares with the stream.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recreated => "recreated",
-            Self::Rewound => "rewound",
-            Self::Purged => "purged",
-            Self::Overtaken => "overtaken",
-            Self::Hole => "hole",
-            Self::Replaced => "replaced",
+    pub fn folded(&self) -> Folded {
+        Folded {
+            created_ns: self.created_ns,
+            last_seq: self.last_seq.unsigned_abs(),
+            last_stored_ns: self.last_stored_ns,
         }
     }
 }
@@ -194,8 +174,7 @@ pub async fn report_loss(
     tx: &mut Tx<'_>,
     stream: &str,
     at: &Cursor,
-    kind: LossKind,
-    detail: &str,
+    loss: &StreamLoss,
 ) -> Result<bool, StoreError> {
     let same = sqlx::query_scalar!(
         r#"SELECT 1 AS "same!" FROM stream_cursors
@@ -212,8 +191,8 @@ pub async fn report_loss(
         "INSERT INTO stream_losses (stream, kind, detail) VALUES ($1, $2, $3)
          ON CONFLICT (stream) WHERE accepted_at IS NULL DO NOTHING",
         stream,
-        kind.as_str(),
-        detail
+        loss.kind.as_str(),
+        loss.detail
     )
     .execute(&mut *tx)
     .await?;

@@ -1,14 +1,41 @@
 //! Values computed at a scrape of Prometheus.
 //!
-//! Owns the queries behind gauges. Must stay cheap: each reads a small table, a counter, or an index range as long as
-//! the queue.
+//! Owns the queries behind gauges, one a subject. Must stay cheap: each reads a small table, a counter, or an index range
+//! as long as the queue.
 
 use super::work_queue::MAX_DEBOUNCE;
 use super::{Store, StoreError};
 
 /// Current values from the tables.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Gauges {
+    /// The work queue.
+    pub queue: QueueGauges,
+    /// Display names.
+    pub names: NameGauges,
+    /// Holders of managed roles.
+    pub holders: HolderGauges,
+    /// Completed changes that are not announced yet.
+    pub unannounced: i64,
+    /// Effects of old transactions.
+    pub transactions: TransactionGauges,
+    /// The tenant's log.
+    pub log: LogGauges,
+    /// Streams with a recorded loss.
+    pub losses: Vec<String>,
+    /// Kinds of changes whose brake is engaged.
+    pub brakes: Vec<String>,
+    /// Whether attempts and writes are stopped.
+    pub paused: bool,
+    /// Whether they are stopped because another program writes under our client id.
+    pub unknown_write: bool,
+    /// Progress of the comparison of users with the rules.
+    pub walked: Option<super::Walked>,
+}
+
+/// Users in the work queue, by state.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueGauges {
     /// Due users without a running attempt.
     pub due: i64,
     /// Users due later, after a failure or a settle time.
@@ -20,45 +47,76 @@ pub struct Gauges {
     /// Users with changes that are held.
     pub held: i64,
     /// Time since the longest-due user became due, in seconds.
-    pub oldest_due_s: f64,
+    pub oldest: f64,
+}
+
+/// Display names that are not as requested yet.
+#[derive(Clone, Copy, Debug)]
+pub struct NameGauges {
     /// Requested display names that are not written yet.
-    pub names_waiting: i64,
+    pub waiting: i64,
     /// Display names that Auth0 refused.
-    pub names_refused: i64,
+    pub refused: i64,
+}
+
+/// Holders of managed roles.
+#[derive(Clone, Copy, Debug)]
+pub struct HolderGauges {
     /// Unadopted holders; their roles are never revoked.
     pub unadopted: i64,
     /// Adopted holders.
     pub adopted: i64,
-    /// Completed changes that are not announced yet.
-    pub unannounced: i64,
+}
+
+/// Effects of old transactions.
+#[derive(Clone, Copy, Debug)]
+pub struct TransactionGauges {
     /// Age of the oldest visible open transaction, in seconds.
-    pub oldest_transaction_s: f64,
+    pub oldest: f64,
     /// Row versions of the cursors that cannot be removed.
-    pub cursor_versions: i64,
-    /// Streams with a recorded loss.
-    pub losses: Vec<String>,
-    /// Kinds of changes whose brake is engaged.
-    pub brakes: Vec<String>,
-    /// Whether attempts and writes are stopped.
-    pub paused: bool,
-    /// Whether they are stopped because another program writes under our client id.
-    pub unknown_write: bool,
-    /// Progress of the comparison of users with the rules.
-    pub walked: Option<super::Walked>,
+    pub versions: i64,
+}
+
+/// The tenant's log on its way to rolekeeper.
+#[derive(Clone, Copy, Debug)]
+pub struct LogGauges {
     /// Time of the last delivery of the log stream, Unix seconds.
-    pub log_delivered_at_s: f64,
+    pub delivered_at: f64,
     /// Whether the log stream has delivered nothing for too long.
-    pub log_silent: bool,
+    pub silent: bool,
     /// Date of the last record that the gap filler took, Unix seconds; 0 for none.
-    pub log_read_to_s: f64,
+    pub read_to: f64,
 }
 
 impl Store {
     /// Reads all values.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
+        let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
+        let brakes = sqlx::query_scalar!(
+            r#"SELECT change AS "change!" FROM brakes WHERE engaged_at IS NOT NULL
+               UNION ALL SELECT 'gone' FROM gone_brake WHERE engaged_at IS NOT NULL"#
+        );
+        let paused = self.paused().await?;
+        Ok(Gauges {
+            queue: self.queue_gauges().await?,
+            names: self.name_gauges().await?,
+            holders: self.holder_gauges().await?,
+            unannounced: self.count_unannounced().await?,
+            transactions: self.transaction_gauges().await?,
+            log: self.log_gauges().await?,
+            losses: losses.fetch_all(&self.pool).await?,
+            brakes: brakes.fetch_all(&self.pool).await?,
+            paused: paused.is_some(),
+            unknown_write: paused.is_some_and(|paused| paused.unknown_write),
+            walked: self.walked().await?,
+        })
+    }
+
+    async fn queue_gauges(&self) -> Result<QueueGauges, StoreError> {
         // Due users and those with a running attempt are one index range per priority; parked and held users have their
         // own indexes. The rest are timers, possibly as many as users.
-        let queue = sqlx::query!(
+        let queue = sqlx::query_as!(
+            QueueGauges,
             r#"SELECT due.due AS "due!", due.leased AS "leased!", parked.parked AS "parked!", held.held AS "held!",
                    greatest(0, total.total - due.due - due.leased - parked.parked - held.held) AS "waiting!", due.oldest AS "oldest!"
                FROM (
@@ -80,17 +138,23 @@ impl Store {
                        + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'nominations'), 0)::bigint AS total
                ) AS total"#,
             MAX_DEBOUNCE.as_secs_f64()
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let names = sqlx::query!(
+        );
+        Ok(queue.fetch_one(&self.pool).await?)
+    }
+
+    async fn name_gauges(&self) -> Result<NameGauges, StoreError> {
+        let names = sqlx::query_as!(
+            NameGauges,
             r#"SELECT count(*) FILTER (WHERE wished IS NOT NULL AND refused IS NULL) AS "waiting!",
                    count(*) FILTER (WHERE refused IS NOT NULL) AS "refused!"
                FROM display_names"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let holders = sqlx::query!(
+        );
+        Ok(names.fetch_one(&self.pool).await?)
+    }
+
+    async fn holder_gauges(&self) -> Result<HolderGauges, StoreError> {
+        let holders = sqlx::query_as!(
+            HolderGauges,
             r#"WITH counted AS (
                    SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes
                    -- the data of deleted users is kept, but they hold no roles
@@ -100,62 +164,40 @@ impl Store {
                SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
                    coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!"
                FROM counted"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        );
+        Ok(holders.fetch_one(&self.pool).await?)
+    }
+
+    async fn count_unannounced(&self) -> Result<i64, StoreError> {
         let unannounced = sqlx::query_scalar!(
             r#"SELECT (SELECT count(*) FROM role_changes
                        WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked'))
                     + (SELECT count(*) FROM announce_again) AS "unannounced!""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        );
+        Ok(unannounced.fetch_one(&self.pool).await?)
+    }
+
+    async fn transaction_gauges(&self) -> Result<TransactionGauges, StoreError> {
         // Transactions of other database users are visible only with pg_read_all_stats; their effects always are.
-        let held_up = sqlx::query!(
+        let transactions = sqlx::query_as!(
+            TransactionGauges,
             r#"SELECT coalesce((SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
                        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL), 0)
                        ::double precision AS "oldest!",
                    coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'stream_cursors'::regclass), 0)::bigint
                        AS "versions!""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let losses = sqlx::query_scalar!("SELECT stream FROM stream_losses WHERE accepted_at IS NULL");
-        let brakes = sqlx::query_scalar!(
-            r#"SELECT change AS "change!" FROM brakes WHERE engaged_at IS NOT NULL
-               UNION ALL SELECT 'gone' FROM gone_brake WHERE engaged_at IS NOT NULL"#
         );
-        let log = sqlx::query!(
+        Ok(transactions.fetch_one(&self.pool).await?)
+    }
+
+    async fn log_gauges(&self) -> Result<LogGauges, StoreError> {
+        let log = sqlx::query_as!(
+            LogGauges,
             r#"SELECT extract(epoch FROM last_at)::double precision AS "delivered_at!", silent_since IS NOT NULL AS "silent!",
                    coalesce((SELECT extract(epoch FROM record_at) FROM log_checkpoint), 0)::double precision AS "read_to!"
                FROM log_deliveries"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let paused = self.paused().await?;
-        Ok(Gauges {
-            due: queue.due,
-            waiting: queue.waiting,
-            leased: queue.leased,
-            parked: queue.parked,
-            held: queue.held,
-            oldest_due_s: queue.oldest,
-            names_waiting: names.waiting,
-            names_refused: names.refused,
-            unadopted: holders.unadopted,
-            adopted: holders.adopted,
-            unannounced,
-            oldest_transaction_s: held_up.oldest,
-            cursor_versions: held_up.versions,
-            losses: losses.fetch_all(&self.pool).await?,
-            brakes: brakes.fetch_all(&self.pool).await?,
-            paused: paused.is_some(),
-            unknown_write: paused.is_some_and(|paused| paused.unknown_write),
-            walked: self.walked().await?,
-            log_delivered_at_s: log.delivered_at,
-            log_silent: log.silent,
-            log_read_to_s: log.read_to,
-        })
+        );
+        Ok(log.fetch_one(&self.pool).await?)
     }
 
     /// Fails if Postgres does not respond.

@@ -82,7 +82,7 @@ pub use announced_end::AnnouncedEnd;
 pub use brakes::BrakeState;
 pub use channel::{Channel, Listener};
 pub use cursor_marks::Trimmable;
-pub use cursors::{Cursor, Loss, LossKind};
+pub use cursors::{Cursor, Loss};
 pub use dead_letters::DeadLetter;
 pub use display_names::Wish;
 pub use erasures::Erased;

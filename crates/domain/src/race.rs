@@ -1,6 +1,12 @@
 //! The outcome of a race: another client wrote roles between our read and our write.
 //!
-//! Owns the outcomes and their texts in the table and in the metric. Must never resolve a race, which `merge` does.
+//! Owns the outcomes and their texts in the table and in the metric, and how long a record is awaited. Must never resolve
+//! a race, which `merge` does.
+
+use std::time::Duration;
+
+/// How long a record that explains the profile's state is awaited. Records come seconds late.
+pub const RACE_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Outcome of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

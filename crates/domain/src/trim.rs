@@ -133,93 +133,59 @@ mod tests {
 
     #[test]
     fn what_goes_and_what_stays() {
-        let full = Seen {
-            max_bytes: Some(100_000),
-            ..seen()
+        let with = |change: fn(&mut Seen)| {
+            let mut seen = seen();
+            change(&mut seen);
+            seen
+        };
+        let full = |change: fn(&mut Seen)| {
+            let mut seen = with(|seen| seen.max_bytes = Some(100_000));
+            change(&mut seen);
+            seen
         };
         for (what, seen, expected) in [
             ("what is old goes", seen(), Some(201)),
-            (
-                "nothing is old",
-                Seen {
-                    by_age: None,
-                    ..seen()
-                },
-                None,
-            ),
+            ("nothing is old", with(|seen| seen.by_age = None), None),
             (
                 "not acknowledged",
-                Seen {
-                    acknowledged: Some(150),
-                    ..seen()
-                },
+                with(|seen| seen.acknowledged = Some(150)),
                 Some(151),
             ),
             (
                 "acknowledged further",
-                Seen {
-                    acknowledged: Some(500),
-                    ..seen()
-                },
+                with(|seen| seen.acknowledged = Some(500)),
                 Some(201),
             ),
             (
                 "nothing acknowledged",
-                Seen {
-                    acknowledged: Some(0),
-                    ..seen()
-                },
+                with(|seen| seen.acknowledged = Some(0)),
                 None,
             ),
             (
                 "the cursor's own stays",
-                Seen {
-                    by_age: Some(2_000),
-                    ..seen()
-                },
+                with(|seen| seen.by_age = Some(2_000)),
                 Some(1_000),
             ),
-            ("room for three eighths", full, Some(476)),
+            ("room for three eighths", full(|_| {}), Some(476)),
             (
                 "needed, not acknowledged",
-                Seen {
-                    acknowledged: Some(0),
-                    ..full
-                },
+                full(|seen| seen.acknowledged = Some(0)),
                 Some(476),
             ),
             (
                 "no more than may go",
-                Seen {
-                    if_needed: Some(300),
-                    ..full
-                },
+                full(|seen| seen.if_needed = Some(300)),
                 Some(301),
             ),
             (
                 "nothing may go",
-                Seen {
-                    if_needed: None,
-                    by_age: None,
-                    ..full
-                },
+                full(|seen| (seen.if_needed, seen.by_age) = (None, None)),
                 None,
             ),
-            (
-                "no limit",
-                Seen {
-                    max_bytes: None,
-                    ..seen()
-                },
-                Some(201),
-            ),
+            ("no limit", with(|seen| seen.max_bytes = None), Some(201)),
             (
                 "a quarter is left",
-                Seen {
-                    by_age: None,
-                    bytes: 750_000,
-                    ..seen()
-                },
+                with(|seen| (seen.by_age, seen.bytes) = (None, 750_000)),
                 None,
             ),
         ] {

@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Message, at};
+use crate::bus::Message;
 use crate::store::{Cause, Enqueue, Priority};
+use rolekeeper_domain::date;
 use rolekeeper_domain::event::Event;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::rule::{Measure, Rules};
@@ -123,7 +124,7 @@ impl<'b> AffectedUsers<'b> {
         let cause = crossing.map(|Crossing { index, plays, .. }| Cause {
             event: self.read.events[index].id.as_str().to_owned(),
             plays,
-            stored_at: at(self.read.stored_ns[index]),
+            stored_at: date::of_unix_ns(self.read.stored_ns[index]),
         });
         let enqueue = Enqueue {
             user: user.to_owned(),

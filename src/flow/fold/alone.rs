@@ -8,13 +8,13 @@ use tokio::sync::MutexGuard;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::commit::Hand;
-use super::leadership::{Leadership, LeadershipError};
+use super::done::Done;
+use super::leadership::{Hand, Leadership, LeadershipError};
 use super::prefetch::{Batch, Position};
-use super::{CHECK_EVERY, Done};
+use super::progress::COMMIT_TIMEOUT;
 use crate::bus::{Stored, Which};
 use crate::store::cursor_advance::{self, Move};
-use crate::store::{DeadLetter, LockGuard, StoreError, dead_letters, fold_starts};
+use crate::store::{CHECK_EVERY, DeadLetter, LockGuard, StoreError, dead_letters, fold_starts};
 use rolekeeper_domain::event::Reason;
 
 /// Consecutive process ends during the fold of one message alone after which that message is the cause.
@@ -188,7 +188,7 @@ impl Leadership<'_> {
             }
             Ok(tx.commit().await.map_err(StoreError::from)?)
         };
-        let written = tokio::time::timeout(super::COMMIT_TIMEOUT, write).await;
+        let written = tokio::time::timeout(COMMIT_TIMEOUT, write).await;
         let written = written.unwrap_or(Err(LeadershipError::CommitTimeout));
         if matches!(written, Err(LeadershipError::TooManyRefused(_))) {
             hand.progress.no_room();

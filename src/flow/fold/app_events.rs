@@ -7,10 +7,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::affected_users::{AffectedUsers, Read, Touched, total_deltas};
+use super::dead_letter::dead_letter;
+use super::done::Done;
 use super::key_cache::KeyCache;
 use super::lives::Lives;
-use super::{Done, Message, dead_letter, dedup, increments};
-use crate::bus::APP_EVENTS;
+use super::{dedup, increments};
+use crate::bus::{APP_EVENTS, Message};
 use crate::store::cursor_advance::Move;
 use crate::store::{
     DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,

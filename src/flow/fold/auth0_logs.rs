@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Done, Message, at, dead_letter};
-use crate::bus::AUTH0_LOGS;
+use super::dead_letter::dead_letter;
+use super::done::Done;
+use crate::bus::{AUTH0_LOGS, Message};
 use crate::store::users::Known;
 use crate::store::{
     DeadLetter, Enqueue, ForeignWrite, OwnRecord, OwnWrite, Priority, StoreError, Tx, assignments,
     dead_letters, erasures, profile_writes, races, users, work_queue,
 };
+use rolekeeper_domain::date;
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::local_copy::LocalCopy;
@@ -165,7 +167,7 @@ impl BatchEffects {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
         if let Some(Says { user, copy, ask }) = record.says {
-            let stored = at(stored_ns);
+            let stored = date::of_unix_ns(stored_ns);
             if let Some(date) = record.date.filter(|_| ask && !ours) {
                 let date = date.min(stored);
                 let newest = self.to_ask.entry(user.as_str().to_owned()).or_insert(date);

@@ -9,22 +9,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::done::Done;
 use super::key_cache::KeyCache;
-use super::leadership::{Leadership, LeadershipError};
+use super::leadership::{Hand, Leadership, LeadershipError};
 use super::prefetch::{Batch, Content, Position};
-use super::progress::Progress;
-use super::{COMMIT_TIMEOUT, Done, app_events, at, auth0_logs, dedup};
+use super::progress::COMMIT_TIMEOUT;
+use super::{app_events, auth0_logs, dedup};
 use crate::metrics::{Later, Stream};
 use crate::store::cursor_advance::{self, Move};
 use crate::store::{Cursor, Fault, LockGuard, StoreError, playlists};
-
-/// The state with which a leadership writes.
-pub(super) struct Hand<'t> {
-    pub(super) lock: &'t mut LockGuard,
-    pub(super) cursor: &'t mut Cursor,
-    pub(super) key_cache: &'t mut KeyCache,
-    pub(super) progress: &'t mut Progress,
-}
+use rolekeeper_domain::date;
 
 impl Leadership<'_> {
     /// Commits a batch, and runs `meanwhile` until that is done. A failure caused by the batch makes the next batch
@@ -180,7 +174,7 @@ impl Leadership<'_> {
             .fold_lag_messages
             .of(series)
             .set(last.pending.cast_signed());
-        let age = crate::clock::now() - at(last.stored_ns);
+        let age = crate::clock::now() - date::of_unix_ns(last.stored_ns);
         let lag = if last.pending == 0 {
             0.0
         } else {

@@ -5,8 +5,8 @@
 
 use tracing::warn;
 
-use super::Message;
 use super::affected_users::Read;
+use crate::bus::Message;
 use crate::store::{LockGuard, StoreError, Tx, event_ids};
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::horizon::{self, Horizon, Slice};

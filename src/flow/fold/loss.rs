@@ -1,7 +1,7 @@
 //! Events that are lost before they were folded.
 //!
-//! Owns the judgement of stream and cursor, and the stop after a loss. Must never rely on one check: a stream that is
-//! being restored, or a new leader that has not read all its messages, looks like a loss for a while.
+//! Owns what is read from the stream to judge it, and the stop after a loss; the domain's sequence check judges. Must
+//! never record a loss that the domain does not call certain.
 
 use std::time::Duration;
 
@@ -9,15 +9,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::STOPPED_POLL;
-use super::leadership::{Leadership, LeadershipEnd, LeadershipError};
-use super::sequence_check::{self, Gap, StreamLoss};
+use super::leadership::{Leadership, LeadershipEnd, LeadershipError, STOPPED_POLL};
 use crate::bus::{ReadError, StreamState, Which};
 use crate::store::{Channel, Cursor, LockGuard, Loss, StoreError, cursors};
+use rolekeeper_domain::sequence_check;
+use rolekeeper_domain::stream_loss::{StreamLoss, Suspicion};
 
-/// Checks that must agree before a loss is recorded.
-const CONFIRMATIONS: u32 = 3;
-/// Time between two of them.
+/// Time between two checks of a suspected loss.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Leadership<'_> {
@@ -27,20 +25,20 @@ impl Leadership<'_> {
         cursor: &Cursor,
         state: &StreamState,
     ) -> Result<Option<StreamLoss>, LeadershipError> {
-        if let Err(lost) = sequence_check::judge(cursor, state) {
+        let (folded, extent) = (cursor.folded(), state.extent());
+        if let Err(lost) = folded.judge(&extent) {
             return Ok(Some(lost));
         }
-        let last = cursor.last_seq.unsigned_abs();
-        if cursor.last_stored_ns == 0 || last < state.first_seq {
+        let Some(last) = folded.comparable(&extent) else {
             return Ok(None);
-        }
+        };
         let at_cursor = self
             .fold
             .bus
             .fetch(self.fold.source.stream(), Which::At(last))
             .await?;
         // Without that message, the first delivery must be the one right behind it.
-        Ok(at_cursor.and_then(|stored| sequence_check::replaced(cursor, stored.stored_ns)))
+        Ok(at_cursor.and_then(|stored| folded.replaced(stored.stored_ns)))
     }
 
     /// Judges the messages behind the cursor too.
@@ -50,16 +48,19 @@ impl Leadership<'_> {
         if let Some(lost) = self.judge(cursor, &state).await? {
             return Ok(Some(lost));
         }
-        let expected = cursor.last_seq.unsigned_abs() + 1;
-        if state.last_seq < expected {
+        let extent = state.extent();
+        let Some(expected) = cursor.folded().next(&extent) else {
             return Ok(None);
-        }
-        let next = self.fold.bus.fetch(stream, Which::From(expected)).await?;
-        let got = next.map_or(state.last_seq + 1, |stored| stored.seq);
-        Ok((got != expected).then(|| sequence_check::name_gap(Gap { expected, got }, &state)))
+        };
+        let first = self.fold.bus.fetch(stream, Which::From(expected)).await?;
+        Ok(sequence_check::missing(
+            expected,
+            first.map(|stored| stored.seq),
+            &extent,
+        ))
     }
 
-    /// Checks a suspected loss until three checks in a row agree, and records it; or ends the leadership when a check
+    /// Checks a suspected loss until enough checks in a row agree, and records it; or ends the leadership when a check
     /// finds no loss.
     pub(super) async fn lose(
         &self,
@@ -68,10 +69,9 @@ impl Leadership<'_> {
         stop: &CancellationToken,
     ) -> Result<LeadershipEnd, LeadershipError> {
         let (stream, stage) = (self.fold.source.stream(), self.fold.source.stage());
-        let mut seen = None;
-        let mut agree = 0;
+        let mut suspected = Suspicion::default();
         loop {
-            let Some((kind, detail)) = self.judge_all(cursor).await? else {
+            let Some(loss) = self.judge_all(cursor).await? else {
                 info!(
                     stream,
                     "the suspected loss is not confirmed: the stream has all messages"
@@ -81,16 +81,15 @@ impl Leadership<'_> {
                 )
                 .into());
             };
-            agree = if seen == Some(kind) { agree + 1 } else { 1 };
-            seen = Some(kind);
-            if agree == CONFIRMATIONS {
+            if suspected.is_certain(loss.kind) {
                 let mut tx = lock.begin().await?;
-                if !cursors::report_loss(&mut tx, stream, cursor, kind, &detail).await? {
+                if !cursors::report_loss(&mut tx, stream, cursor, &loss).await? {
                     return Err(LeadershipError::Refused);
                 }
                 tx.commit().await.map_err(StoreError::from)?;
                 return Ok(LeadershipEnd::Stopped);
             }
+            let StreamLoss { kind, detail } = loss;
             let suspicion = format!("{stream} looks {}: {detail}", kind.as_str());
             warn!(
                 stream,

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use super::app_events;
-use super::sequence_check::{Gap, SequenceCheck};
-use super::{Message, Source};
-use crate::bus::{Bus, ReadError, Reader};
+use super::source::Source;
+use crate::bus::{Bus, Message, ReadError, Reader};
 use crate::store::Cursor;
 use rolekeeper_domain::horizon::message_hash;
+use rolekeeper_domain::sequence_check::{Gap, SequenceCheck};
 
 /// Messages parsed before yielding to the running commit: 64 take some tens of microseconds. More would delay each of
 /// its round trips to Postgres.
@@ -120,7 +120,7 @@ impl Prefetch {
         Self {
             source,
             reader,
-            check: SequenceCheck::new(cursor),
+            check: SequenceCheck::new(&cursor.folded()),
             most,
             keep,
             content: empty(source, 0),

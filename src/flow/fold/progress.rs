@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use super::COMMIT_TIMEOUT;
 use crate::store::{Cursor, Fault};
 
+/// Longest duration of one transaction; past it the connection is taken for dead.
+pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(90);
 /// Time-outs of a single message before it is set aside, the last of them right before: a database that is slow for a
 /// while is not the message's fault.
 const TIMEOUTS_ALONE: u32 = 4;

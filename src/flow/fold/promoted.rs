@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::Source;
-use super::commit::Hand;
-use super::leadership::Leadership;
+use super::leadership::{Hand, Leadership};
+use super::source::Source;
 use crate::bus::{APP_EVENTS, Bus, BusError, From, Message, ReadError, Which};
 use crate::store::{Cursor, Store, StoreError, event_ids, promoted};
 use rolekeeper_domain::event;

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::leadership::LeadershipError;
-use super::{Fold, Source};
+use super::source::Source;
+use super::stage::Fold;
 use crate::bus::{Room, Which};
 use crate::flow::retry_loop::RetryLoop;
 use crate::metrics::Stream;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fold, at};
+use super::stage::Fold;
 use crate::bus::StreamState;
 use crate::metrics::{Later, Stream};
 use crate::store::Cursor;
+use rolekeeper_domain::date;
 
 /// Interval at which the end of the stream is read.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(15);
@@ -108,7 +109,7 @@ impl Fold {
         let Some(last_seq) = last_seq else { return };
         let lag = last_seq.saturating_sub(beat.seq.unsigned_abs());
         self.metrics.fold_lag_messages.of(series).set(lag.cast_signed());
-        let age = (crate::clock::now() - at(beat.stored_ns)).as_seconds_f64();
+        let age = (crate::clock::now() - date::of_unix_ns(beat.stored_ns)).as_seconds_f64();
         let age = if lag == 0 || beat.stored_ns == 0 {
             waits.as_secs_f64()
         } else {

@@ -6,31 +6,18 @@
 use tracing::warn;
 use uuid::Uuid;
 
-use super::Reconcile;
+use super::attempt::Attempt;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
-use crate::store::{Claim, StoreError, Tx, foreign_changes, role_changes};
+use crate::store::{StoreError, Tx, foreign_changes, role_changes};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
 use rolekeeper_domain::rule::Manual;
 use rolekeeper_domain::snapshot::OpenChange;
 
-impl Reconcile {
-    /// Counts a change whose effect an attempt saw in the profile.
-    pub(super) fn count_confirmed(&self, change: Change) {
-        self.metrics
-            .role_changes
-            .of((change, ChangeOutcome::Confirmed))
-            .inc();
-    }
-
+impl Attempt {
     /// Reports roles that another client removed although the user qualifies for them. Returns the roles that stay
     /// removed by the rule's policy.
-    pub(super) fn externally_removed(
-        &self,
-        user: &str,
-        standing: &mut Evaluation<'_>,
-        seen: &SeenRoles,
-    ) -> Vec<String> {
+    pub(super) fn externally_removed(&self, standing: &mut Evaluation<'_>, seen: &SeenRoles) -> Vec<String> {
         let mut left = Vec::new();
         for (role, manual) in standing.externally_removed(seen) {
             let answer = if manual == Manual::Alert {
@@ -38,9 +25,9 @@ impl Reconcile {
             } else {
                 Treatment::Restored
             };
-            self.metrics.taken_away.of(answer).inc();
+            self.context.metrics.taken_away.of(answer).inc();
             warn!(
-                user.id = user,
+                user.id = self.claim.user.as_str(),
                 role,
                 answer = answer.text(),
                 "a role the user qualifies for was removed by another client"
@@ -57,7 +44,6 @@ impl Reconcile {
     async fn audit_foreign(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         standing: &Evaluation<'_>,
         seen: &SeenRoles,
         (plan, done): (&Plan, &[&OpenChange]),
@@ -70,9 +56,9 @@ impl Reconcile {
             if !differs || ours || role.left_open {
                 continue;
             }
-            let answered = self.writes && plan.changes().iter().any(|(changed, _)| changed == name);
+            let answered = self.context.writes && plan.changes().iter().any(|(changed, _)| changed == name);
             let plays = standing.plays(rule);
-            foreign_changes::seen(tx, claim, rule, (held, answered), plays).await?;
+            foreign_changes::seen(tx, &self.claim, rule, (held, answered), plays).await?;
         }
         Ok(())
     }
@@ -82,7 +68,6 @@ impl Reconcile {
     pub(super) async fn audit(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         standing: &Evaluation<'_>,
         seen: &SeenRoles,
         plan: &Plan,
@@ -91,7 +76,7 @@ impl Reconcile {
             .open
             .iter()
             .partition(|open| seen.has(&open.role) == open.granted);
-        let user = claim.user.as_str();
+        let user = self.claim.user.as_str();
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         let foreign = foreign_changes::not_ours(tx, user, &ids).await?;
         let done: Vec<_> = done
@@ -104,15 +89,14 @@ impl Reconcile {
             self.count_confirmed(Change::to(open.granted));
         }
         role_changes::close(tx, &foreign, "superseded").await?;
-        self.audit_foreign(tx, claim, standing, seen, (plan, &done))
-            .await?;
+        self.audit_foreign(tx, standing, seen, (plan, &done)).await?;
         let (mut rows, mut again) = (Vec::new(), Vec::new());
         let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {
             let granted = *change == Change::Granted;
             let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
             // With writes off, an open change will not be written: it is closed below.
-            if let Some(open) = undone.iter().find(same).filter(|_| self.writes) {
+            if let Some(open) = undone.iter().find(same).filter(|_| self.context.writes) {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
                 again.push(open.id);
@@ -122,25 +106,26 @@ impl Reconcile {
                 continue;
             };
             // In shadow mode each attempt makes the same decision; the audit has it once.
-            let decided_before = !self.writes
+            let decided_before = !self.context.writes
                 && of
                     .known
                     .as_ref()
                     .is_some_and(|known| known.wanted == of.decision.wanted)
-                && role_changes::is_shadowed(tx, claim, role, *change).await?;
+                && role_changes::is_shadowed(tx, &self.claim, role, *change).await?;
             if !decided_before {
                 rows.push(
                     role_changes::decide(
                         tx,
-                        claim,
+                        &self.claim,
                         (of.rule, *change),
                         standing.plays(of.rule),
-                        !self.writes,
+                        !self.context.writes,
                     )
                     .await?,
                 );
-                if !self.writes {
-                    self.metrics
+                if !self.context.writes {
+                    self.context
+                        .metrics
                         .role_changes
                         .of((*change, ChangeOutcome::Shadow))
                         .inc();

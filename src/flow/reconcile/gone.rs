@@ -8,35 +8,37 @@ use time::OffsetDateTime;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::Reconcile;
+use super::attempt::{Attempt, Completed};
 use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
-use crate::store::{Claim, HeldBy, StoreError, Tx, gone, leases, role_changes, users};
+use crate::store::{HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::Change;
 
-impl Reconcile {
+impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
     /// announced as revoked.
-    pub(super) async fn gone(&self, claim: &Claim, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
+    pub(super) async fn gone(&self, at: Option<OffsetDateTime>) -> Result<Completed, StoreError> {
+        let claim = &self.claim;
         let user = claim.user.as_str();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.context.store.begin().await?;
         let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
-            return Ok(());
+            return Ok(Completed::Done);
         };
         let known = gone::is_known(&mut tx, user).await?;
-        if known && self.is_braked(&mut tx, claim).await? {
+        if known && self.is_braked(&mut tx).await? {
             leases::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake, None).await?;
-            return Ok(tx.commit().await?);
+            tx.commit().await?;
+            return Ok(Completed::Done);
         }
         let open = role_changes::open(&mut tx, user).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(&mut tx, &open, "gone").await?;
-        let standing = self.evaluate(&mut tx, user).await?;
+        let standing = self.context.evaluate(&mut tx, user).await?;
         let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
         if fresh {
-            self.witness(&mut tx, claim, &standing, Reason::UserDeleted, |_| true)
+            self.witness(&mut tx, &standing, Reason::UserDeleted, |_| true)
                 .await?;
         }
         users::gone(&mut tx, user, claim.asked_at).await?;
@@ -48,18 +50,17 @@ impl Reconcile {
                 "Auth0 no longer knows the user; the user's data is kept for 30 days"
             );
         }
-        Ok(())
+        Ok(Completed::Done)
     }
 
     /// Handles a marked user that Auth0 knows again: as the same account, or as another account with the same id.
     pub(super) async fn known_again(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         profile: &Profile,
         standing: &Evaluation<'_>,
     ) -> Result<(), StoreError> {
-        let (user, Some(gone_at)) = (claim.user.as_str(), standing.gone_at) else {
+        let (user, Some(gone_at)) = (self.claim.user.as_str(), standing.gone_at) else {
             return Ok(());
         };
         if let Some(created_at) = profile.created_at().filter(|created_at| *created_at > gone_at) {
@@ -72,7 +73,7 @@ impl Reconcile {
         }
         gone::unmark(tx, user).await?;
         let seen = profile.roles();
-        self.witness(tx, claim, standing, Reason::UserReturned, |role| seen.has(role))
+        self.witness(tx, standing, Reason::UserReturned, |role| seen.has(role))
             .await?;
         warn!(
             user.id = user,
@@ -85,7 +86,6 @@ impl Reconcile {
     async fn witness(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         standing: &Evaluation<'_>,
         reason: Reason,
         meant: impl Fn(&str) -> bool,
@@ -96,7 +96,7 @@ impl Reconcile {
                 continue;
             }
             let (rule, plays) = (role.rule, standing.plays(role.rule));
-            if role_changes::witness(tx, claim, rule, plays, reason).await? {
+            if role_changes::witness(tx, &self.claim, rule, plays, reason).await? {
                 self.count_confirmed(match reason {
                     Reason::UserDeleted => Change::Revoked,
                     Reason::UserReturned => Change::Granted,
@@ -107,9 +107,9 @@ impl Reconcile {
     }
 
     /// Whether so many users are gone that this one has to wait for the operator. Locks the brake.
-    async fn is_braked(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<bool, StoreError> {
+    async fn is_braked(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
         let lock = gone::lock(tx, GONE_WINDOW).await?;
-        let brake = match (claim.pass_gone, lock.engaged) {
+        let brake = match (self.claim.pass_gone, lock.engaged) {
             (true, _) => Brake::Released,
             (false, true) => Brake::Engaged,
             (false, false) => Brake::Free,
@@ -136,15 +136,5 @@ impl Reconcile {
             );
         }
         Ok(verdict != Verdict::Pass)
-    }
-
-    /// Logs at the start of leadership that users who are gone wait for the operator.
-    pub(super) async fn log_engaged_gone_brake(&self) -> Result<(), StoreError> {
-        let brake = self.store.gone_brake(0).await?;
-        if let Some(since) = brake.engaged_at {
-            let held = brake.held;
-            warn!(%since, held, "the brake on gone users is engaged, {held} users are held. To inspect: rolekeeper brake");
-        }
-        Ok(())
     }
 }

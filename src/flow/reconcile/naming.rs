@@ -7,10 +7,10 @@ use std::time::Duration;
 use tracing::error;
 use uuid::Uuid;
 
-use super::Reconcile;
+use super::attempt::{Attempt, Completed};
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
-use crate::store::{Claim, Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
+use crate::store::{Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
 use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
 use rolekeeper_domain::snapshot::DisplayNameState;
 
@@ -22,22 +22,22 @@ pub(super) struct Named {
     pub(super) wish: Option<Uuid>,
 }
 
-impl Reconcile {
+impl Attempt {
     /// The name to be written. A requested name that the profile already shows counts as applied.
     pub(super) async fn name(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         profile: &Profile,
         names: &DisplayNameState,
     ) -> Result<Option<Named>, StoreError> {
+        let user = self.claim.user.as_str();
         let (seen, mut wish) = (profile.display_name(), display_names::wish(names)?);
         let shown = |seen: &SeenName, name: &str| matches!(seen, SeenName::Is(is) if is == name);
         if let Some(done) = wish.take_if(|wish| shown(&seen, wish.name.as_str())) {
             display_names::come_true(tx, user, done.id).await?;
         }
         let wished = wish.as_ref().map(|wish| &wish.name);
-        let naming = naming(&seen, wished, self.default_name.as_ref(), names.waits());
+        let naming = naming(&seen, wished, self.context.default_name.as_ref(), names.waits());
         Ok(naming.map(|naming| Named {
             wish: wish.map(|wish| wish.id).filter(|_| naming.by == NamedBy::Wish),
             naming,
@@ -48,14 +48,14 @@ impl Reconcile {
     /// name was the cause: it comes at once, and with growing delays where each attempt is refused.
     pub(super) async fn name_refused(
         &self,
-        claim: &Claim,
         (naming, wish): (&Naming, Option<Uuid>),
         why: &CallError,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Completed, StoreError> {
+        let claim = &self.claim;
         let (user, why) = (claim.user.as_str(), why.to_string());
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.context.store.begin().await?;
         if leases::still_ours(&mut tx, claim).await?.is_none() {
-            return Ok(());
+            return Ok(Completed::Done);
         }
         display_names::refuse(&mut tx, user, (&naming.name, wish), &why).await?;
         let wait = match u32::try_from(claim.attempts) {
@@ -69,22 +69,20 @@ impl Reconcile {
             by = naming.by.as_str(),
             "Auth0 refused a write with a display name, it is retried without the name: {why}"
         );
-        self.wake.notify_one();
-        Ok(())
+        Ok(Completed::Requeued)
     }
 
     /// Queues a user whose requested name an attempt left out because a name was refused a moment before.
     pub(super) async fn name_later(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         names: &DisplayNameState,
     ) -> Result<(), StoreError> {
         if !names.is_left_out() {
             return Ok(());
         }
         let mut later = [Enqueue {
-            user: claim.user.as_str().to_owned(),
+            user: self.claim.user.as_str().to_owned(),
             priority: Priority::DisplayName,
             force_fetch: false,
             cause: None,

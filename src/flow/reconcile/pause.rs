@@ -5,16 +5,16 @@
 
 use tracing::{info, warn};
 
-use super::{POLL_INTERVAL, Reconcile, STAGE};
+use super::dispatcher::{Dispatcher, POLL_INTERVAL};
 use crate::store::StoreError;
 
 /// Readiness message while another program writes.
 const UNKNOWN_WRITE: &str = "writes are stopped: another program writes under our client id; to continue: rolekeeper resume --why TEXT";
 
-impl Reconcile {
+impl Dispatcher {
     /// Waits until the operator resumes; returns false at once when no pause stands. Safe to cancel.
     pub(super) async fn paused_by_person(&self) -> Result<bool, StoreError> {
-        let Some(paused) = self.store.paused().await? else {
+        let Some(paused) = self.context.store.paused().await? else {
             return Ok(false);
         };
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
@@ -22,11 +22,11 @@ impl Reconcile {
             since = %paused.since,
             "paused by the operator: {reason}. Counting continues, nothing is written. To continue: rolekeeper resume"
         );
-        while let Some(paused) = self.store.paused().await? {
+        while let Some(paused) = self.context.store.paused().await? {
             if paused.unknown_write {
-                self.readiness.not_ready(STAGE, UNKNOWN_WRITE);
+                self.health.report_not_ready(UNKNOWN_WRITE);
             } else {
-                self.report_ready("paused by the operator");
+                self.health.report_ready("paused by the operator");
             }
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -34,14 +34,7 @@ impl Reconcile {
             }
         }
         info!("resumed by the operator");
-        self.report_ready("active");
+        self.health.report_ready("active");
         Ok(true)
-    }
-
-    /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.
-    pub(super) fn report_ready(&self, how: &'static str) {
-        if self.breaker().open_until().is_none() && !self.is_too_slow() {
-            self.readiness.ready(STAGE, how);
-        }
     }
 }

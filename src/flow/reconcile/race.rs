@@ -11,21 +11,20 @@ use time::OffsetDateTime;
 use tracing::error;
 use uuid::Uuid;
 
+use super::attempt::Attempt;
 use super::history::History;
-use super::{Reconcile, lease_for};
-use crate::auth0::{CallError, Outcome, Profile};
-use crate::flow::sweep::RACE_PATIENCE;
-use crate::store::profile_writes::{Bounds, ReadBefore};
+use super::own_writes::state;
+use crate::auth0::Profile;
+use crate::store::profile_writes::Bounds;
 use crate::store::races::KnownRaces;
 use crate::store::{
-    Claim, RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
+    RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
     role_changes, unknown_writes,
 };
-use rolekeeper_domain::date;
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::merge::{Pair, Reckoning, State};
-use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{Change, SeenRoles};
+use rolekeeper_domain::race::RACE_PATIENCE;
 
 /// The newest records for which Auth0 is asked at once because they may report a change of a managed role.
 const ASKED_AT_ONCE: usize = 20;
@@ -36,7 +35,7 @@ pub(super) struct Races {
     /// The roles from which the plan starts, where entries of other clients must change.
     mended: Option<Vec<String>>,
     /// Time of the oldest write that the resolution took into account.
-    since: Option<OffsetDateTime>,
+    pub(super) since: Option<OffsetDateTime>,
     /// Changes to entries of other clients, each with the record that causes it.
     pub(super) restored: Vec<Restored>,
     /// The operator has released these restores from the brake.
@@ -58,24 +57,23 @@ impl Races {
     }
 }
 
-impl Reconcile {
+impl Attempt {
     /// Finds races of the user and records them. Owned roles that came or went with a stale write, another client's or
     /// our own, stay ours as before.
     pub(super) async fn races(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         profile: &Profile,
         standing: &mut Evaluation<'_>,
     ) -> Result<Races, StoreError> {
-        let user = claim.user.as_str();
-        let (Some(now), true) = (state(profile), self.writes) else {
+        let user = self.claim.user.as_str();
+        let (Some(now), true) = (state(profile), self.context.writes) else {
             return Ok(Races::default());
         };
         if standing.unrecorded {
             let bounds = Bounds {
-                settle: self.settle(),
-                lease: lease_for(self.request_timeout),
+                settle: self.context.settle(),
+                lease: self.context.lease(),
             };
             profile_writes::settle(tx, user, &now, bounds).await?;
         }
@@ -90,6 +88,7 @@ impl Reconcile {
         let theirs = races::theirs(tx, user).await?;
         let known = races::known(tx, user, RACE_PATIENCE).await?;
         let owned: Vec<&str> = self
+            .context
             .rules
             .as_slice()
             .iter()
@@ -101,33 +100,30 @@ impl Reconcile {
         };
         let told = only(&|_| true);
         let reckoning = told.reckon(&owned, &now);
-        self.report(tx, user, (&told, &reckoning), (&owned, &now)).await?;
+        self.report(tx, (&told, &reckoning), (&owned, &now)).await?;
         // A record that Auth0 cannot confirm is no reason to write.
         let sure = only(&|theirs| theirs.log_id.is_some());
         let reckoning = sure.reckon(&owned, &now);
         let confirmed = only(&|theirs| theirs.confirmed);
         self.take_over(
             tx,
-            user,
             ((&confirmed, unrecorded), (&sure, &reckoning)),
             (&owned, &now),
             standing,
         )
         .await?;
-        self.judge(tx, claim, (&sure, &reckoning), &known, (&owned, &now))
-            .await
+        self.judge(tx, (&sure, &reckoning), &known, (&owned, &now)).await
     }
 
     /// Determines the outcome of the races that Auth0 can confirm.
     async fn judge(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         (history, reckoning): (&History, &Reckoning),
         known: &KnownRaces,
         (owned, now): (&[&str], &State),
     ) -> Result<Races, StoreError> {
-        let user = claim.user.as_str();
+        let user = self.claim.user.as_str();
         let mut racing = reckoning.races.clone();
         let Some(mended) = &reckoning.mended else {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
@@ -137,7 +133,7 @@ impl Reconcile {
                 confirmations::ask(tx, user, &doubtful).await?;
                 return Ok(Races::default());
             }
-            self.conclude(tx, user, (history, reckoning), known.overdue, now)
+            self.conclude(tx, (history, reckoning), known.overdue, now)
                 .await?;
             return Ok(Races::default());
         };
@@ -153,14 +149,14 @@ impl Reconcile {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
             return Ok(Races::default());
         }
-        let mended = &self.permitted(user, now, mended);
+        let mended = &self.permitted(now, mended);
         if *mended == now.roles {
             // Only a forbidden role is missing.
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
-            self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
+            self.settle_races(tx, RaceOutcome::Unresolved).await?;
             return Ok(Races::default());
         }
-        let (passes, engaged) = self.restores_pass(tx, user, known.released).await?;
+        let (passes, engaged) = self.restores_pass(tx, known.released).await?;
         races::found(tx, user, &history.races(&racing, now, Some(mended), !passes)).await?;
         if !passes {
             return Ok(Races {
@@ -183,11 +179,11 @@ impl Reconcile {
     async fn take_over(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         ((confirmed, unrecorded), (sure, likely)): ((&History, bool), (&History, &Reckoning)),
         (owned, now): (&[&str], &State),
         standing: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
+        let user = self.claim.user.as_str();
         let certain = confirmed.reckon(owned, now);
         let late = |of: &History, reckoning: &Reckoning| -> BTreeSet<(String, Uuid)> {
             let late = reckoning.late.iter();
@@ -199,7 +195,7 @@ impl Reconcile {
         let undone: Vec<String> = certain.undone.iter().filter(agreed).cloned().collect();
         standing.undone(&undone);
         for (role, write) in late.intersection(&likely_late) {
-            self.done_late(tx, user, now, (role, *write), standing).await?;
+            self.done_late(tx, now, (role, *write), standing).await?;
         }
         if unrecorded && certain.explained {
             profile_writes::recorded(tx, user, now.at).await?;
@@ -233,11 +229,11 @@ impl Reconcile {
     async fn done_late(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         now: &State,
         (role, write): (&str, Uuid),
         standing: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
+        let user = self.claim.user.as_str();
         let held = now.roles.iter().any(|one| one == role);
         let mut open = standing.open.iter();
         if !open.any(|open| open.role == role && open.granted == held) {
@@ -256,10 +252,10 @@ impl Reconcile {
     async fn report(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         (told, reckoning): (&History, &Reckoning),
         (owned, now): (&[&str], &State),
     ) -> Result<(), StoreError> {
+        let user = self.claim.user.as_str();
         let unsure = |pair: &&Pair| told.theirs[pair.1].log_id.is_none();
         let open = reckoning
             .suspected
@@ -276,7 +272,11 @@ impl Reconcile {
             .map(|(_, theirs)| told.theirs[*theirs].record.as_str())
             .collect();
         let settled = races::unconfirmed(tx, user, &records).await?;
-        self.metrics.races.of(RaceOutcome::Unconfirmed).inc_by(settled);
+        self.context
+            .metrics
+            .races
+            .of(RaceOutcome::Unconfirmed)
+            .inc_by(settled);
         let newest = &told.theirs[*newest];
         error!(
             user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
@@ -291,13 +291,13 @@ impl Reconcile {
     async fn conclude(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         (history, reckoning): (&History, &Reckoning),
         overdue: bool,
         now: &State,
     ) -> Result<(), StoreError> {
+        let user = self.claim.user.as_str();
         if reckoning.explained {
-            self.settle_races(tx, user, RaceOutcome::NothingLost).await?;
+            self.settle_races(tx, RaceOutcome::NothingLost).await?;
         } else if overdue {
             for race in history.races(&reckoning.races, now, None, false) {
                 error!(
@@ -307,7 +307,7 @@ impl Reconcile {
                      profile's roles: compare the profile with the tenant's log, and correct it by hand"
                 );
             }
-            self.settle_races(tx, user, RaceOutcome::Unresolved).await?;
+            self.settle_races(tx, RaceOutcome::Unresolved).await?;
         }
         Ok(())
     }
@@ -316,81 +316,12 @@ impl Reconcile {
     pub(super) async fn settle_races(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         otherwise: RaceOutcome,
     ) -> Result<(), StoreError> {
+        let user = self.claim.user.as_str();
         for outcome in races::settle(tx, user, otherwise).await? {
-            self.metrics.races.of(outcome).inc();
+            self.context.metrics.races.of(outcome).inc();
         }
         Ok(())
     }
-
-    /// Forgets a write of roles that was not sent or that the rate limit refused; closes a write that Auth0 refused.
-    /// Both certainly changed nothing.
-    pub(super) async fn refused(&self, write: Option<Uuid>, error: &CallError) -> Result<(), StoreError> {
-        let outcome = match error {
-            CallError::Later { outcome, .. } => Some(*outcome),
-            CallError::Limited => Some(Outcome::NotSent),
-            _ => None,
-        };
-        let Some(write) = write.filter(|_| outcome != Some(Outcome::Unknown)) else {
-            return Ok(());
-        };
-        let mut tx = self.store.begin().await?;
-        if outcome == Some(Outcome::NotSent) {
-            profile_writes::without_effect(&mut tx, write).await?;
-        } else {
-            profile_writes::refused(&mut tx, write).await?;
-        }
-        Ok(tx.commit().await?)
-    }
-}
-
-/// Records a write that is about to be sent. Returns its id.
-pub(super) async fn attempt(
-    tx: &mut Tx<'_>,
-    user: &str,
-    read: &Profile,
-    (patch, races): (&Patch, &Races),
-) -> Result<Uuid, StoreError> {
-    let roles = match read.roles() {
-        SeenRoles::List(roles) => roles,
-        SeenRoles::Missing | SeenRoles::Odd(_) => vec![],
-    };
-    let before = ReadBefore {
-        roles: &roles,
-        updated_at: at(read),
-        date: read.date(),
-    };
-    let changes = patch.plan().changes().iter();
-    let managed: Vec<&str> = changes.map(|(role, _)| role.as_str()).collect();
-    let wrote = patch.roles().unwrap_or_default();
-    profile_writes::attempt(tx, user, before, (wrote, &managed, races.since)).await
-}
-
-/// Records a write's response, and whether the attempt records the result. Returns false when the write is no longer
-/// known.
-pub(super) async fn answered(
-    tx: &mut Tx<'_>,
-    write: Uuid,
-    after: &Profile,
-    recorded: bool,
-) -> Result<bool, StoreError> {
-    profile_writes::answered(tx, write, at(after), recorded).await
-}
-
-/// The roles of a profile, with the time of the profile's last change. None if the profile has no such time.
-fn state(profile: &Profile) -> Option<State> {
-    let at = at(profile)?;
-    let roles = match profile.roles() {
-        SeenRoles::List(roles) => roles,
-        SeenRoles::Missing => vec![],
-        SeenRoles::Odd(_) => return None,
-    };
-    Some(State { at, roles })
-}
-
-/// Time of the profile's last change, by Auth0's clock.
-fn at(profile: &Profile) -> Option<OffsetDateTime> {
-    date::of_text(profile.updated_at()?)
 }

@@ -1,56 +1,53 @@
-//! The end of an attempt: the profile and the write are recorded in Postgres.
+//! Last step: the profile and the write are recorded in Postgres, and the user leaves the queue.
 //!
-//! Owns the third transaction. An attempt that lost its lease must never record its write as the current state. It only
-//! marks the write as done; the next attempt repairs.
+//! Owns the third transaction, and the end of an attempt that writes nothing. An attempt that lost its lease must never
+//! record its write as the current state. It only marks the write as done; the next attempt repairs.
+
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::Reconcile;
-use super::attempt::{ToWrite, keep};
-use super::race;
+use super::attempt::{Attempt, Completed};
+use super::brake::Braked;
+use super::decision::ToWrite;
+use super::own_writes;
 use crate::auth0::Profile;
 use crate::metrics::ChangeOutcome;
 use crate::store::{
-    Claim, Enqueue, Priority, RaceOutcome, StoreError, assignments, display_names, leases, role_changes,
-    work_queue,
+    Claim, Enqueue, Priority, RaceOutcome, StoreError, Tx, assignments, brakes, display_names, leases,
+    role_changes, users, work_queue,
 };
 use rolekeeper_domain::evaluation::{Evaluation, Seen};
 use rolekeeper_domain::patch::Patch;
 
-impl Reconcile {
+impl Attempt {
     /// Records an attempt that wrote nothing.
     pub(super) async fn record_attempt(
         &self,
-        tx: &mut crate::store::Tx<'_>,
-        claim: &Claim,
+        tx: &mut Tx<'_>,
         standing: &Evaluation<'_>,
         write: &ToWrite,
         profile: &Profile,
-    ) -> Result<(), StoreError> {
-        self.save_observation(tx, claim, standing, profile).await?;
-        debug!(user.id = claim.user.as_str(), "{}", write.patch);
-        self.finish(tx, claim, write.generation, standing, &write.braked)
-            .await
+    ) -> Result<Completed, StoreError> {
+        self.save_observation(tx, standing, profile).await?;
+        debug!(user.id = self.claim.user.as_str(), "{}", write.patch);
+        self.finish(tx, write.generation, standing, &write.braked).await
     }
 
     /// Third transaction: records the effect of the write.
-    pub(super) async fn record(
-        &self,
-        claim: &Claim,
-        write: &ToWrite,
-        after: &Profile,
-    ) -> Result<(), StoreError> {
-        let user = claim.user.as_str();
-        let mut tx = self.store.begin().await?;
-        let ours = leases::still_ours(&mut tx, claim).await?;
+    pub(super) async fn record(&self, write: &ToWrite, after: &Profile) -> Result<Completed, StoreError> {
+        let user = self.claim.user.as_str();
+        let mut tx = self.context.store.begin().await?;
+        let ours = leases::still_ours(&mut tx, &self.claim).await?;
         let noted = match write.write {
             // True regardless of which attempt holds the user now.
-            Some(write) => race::answered(&mut tx, write, after, ours.is_some()).await?,
+            Some(write) => own_writes::answered(&mut tx, write, after, ours.is_some()).await?,
             None => true,
         };
         if !noted {
             // The write is no longer known: the user was erased meanwhile.
-            return Ok(tx.commit().await?);
+            tx.commit().await?;
+            return Ok(Completed::Done);
         }
         if ours.is_none() {
             // The write was done, but another attempt started meanwhile: an attempt after our write is needed.
@@ -67,57 +64,59 @@ impl Reconcile {
                 user.id = user,
                 "a write was done after another attempt had started; the user is queued again"
             );
-            return Ok(());
+            return Ok(Completed::Done);
         }
         // Read while the grant is open: the role is ours, even if it is no longer earned.
-        let mut standing = self.evaluate(&mut tx, user).await?;
+        let mut standing = self.context.evaluate(&mut tx, user).await?;
         role_changes::written(&mut tx, &write.changes, write.write).await?;
         if let Some(wish) = write.wish {
             display_names::come_true(&mut tx, user, wish).await?;
         }
         if write.races.mends() {
-            self.settle_races(&mut tx, user, RaceOutcome::NothingLost).await?;
+            self.settle_races(&mut tx, RaceOutcome::NothingLost).await?;
         }
         for role in &mut standing.roles {
             role.suppressed |= write.suppressed.contains(&role.rule.role);
             role.left_open = write.doubtful.contains(&role.rule.role);
         }
-        self.save_observation(&mut tx, claim, &standing, after).await?;
-        self.finish(&mut tx, claim, write.generation, &standing, &write.braked)
+        self.save_observation(&mut tx, &standing, after).await?;
+        let completed = self
+            .finish(&mut tx, write.generation, &standing, &write.braked)
             .await?;
         tx.commit().await?;
-        self.report_written(claim, &write.patch);
-        Ok(())
+        self.report_written(&write.patch);
+        Ok(completed)
     }
 
     /// Reports a recorded write to metrics and log.
-    fn report_written(&self, claim: &Claim, patch: &Patch) {
+    fn report_written(&self, patch: &Patch) {
+        let claim = &self.claim;
         for (_, change) in patch.plan().changes() {
-            self.metrics
+            self.context
+                .metrics
                 .role_changes
                 .of((*change, ChangeOutcome::Written))
                 .inc();
         }
         if let Some(naming) = patch.naming() {
-            self.metrics.display_names.of(naming.by).inc();
+            self.context.metrics.display_names.of(naming.by).inc();
         }
         let cause = claim.cause.as_ref().filter(|_| !patch.plan().is_empty());
         let lag = cause.map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
         if let Some(lag) = lag {
-            self.metrics.role_lag.observe(lag.max(0.0));
+            self.context.metrics.role_lag.observe(lag.max(0.0));
         }
         info!(user.id = claim.user.as_str(), wrote = %patch, lag_s = lag, queued_ms = claim.queued_ms, "profile written");
     }
 
     /// Stores the state of the owned roles that a profile shows, and the profile.
-    pub(super) async fn save_observation(
+    async fn save_observation(
         &self,
-        tx: &mut crate::store::Tx<'_>,
-        claim: &Claim,
+        tx: &mut Tx<'_>,
         standing: &Evaluation<'_>,
         profile: &Profile,
     ) -> Result<(), StoreError> {
-        let user = claim.user.as_str();
+        let user = self.claim.user.as_str();
         let seen = profile.roles();
         for role in standing.roles.iter().filter(|role| !role.left_open) {
             let name = role.rule.role.as_str();
@@ -138,6 +137,45 @@ impl Reconcile {
                 assignments::seen(tx, user, now).await?;
             }
         }
-        keep(tx, claim, profile).await
+        keep(tx, &self.claim, profile).await
+    }
+
+    /// Ends an attempt as of `generation`: the user is up to date apart from held changes.
+    async fn finish(
+        &self,
+        tx: &mut Tx<'_>,
+        generation: i64,
+        standing: &Evaluation<'_>,
+        braked: &Braked,
+    ) -> Result<Completed, StoreError> {
+        let claim = &self.claim;
+        let Some(why) = braked.held_by() else {
+            leases::finish(tx, claim, generation, standing.again_at()).await?;
+            self.name_later(tx, &standing.names).await?;
+            return Ok(Completed::Done);
+        };
+        let engaged = brakes::engaged(tx).await?;
+        if braked.brakes.iter().all(|change| engaged.contains(change)) {
+            debug!(
+                user.id = claim.user.as_str(),
+                ?why,
+                "changes wait for the operator"
+            );
+            leases::hold(tx, claim, generation, why, standing.again_at()).await?;
+            Ok(Completed::Done)
+        } else {
+            // The brake was released while the rest was written: no later release would reach this user.
+            leases::again(tx, claim, Duration::ZERO, true, None).await?;
+            Ok(Completed::Requeued)
+        }
+    }
+}
+
+/// Stores a profile; from a profile that was read in part, only that the user exists.
+pub(super) async fn keep(tx: &mut Tx<'_>, claim: &Claim, profile: &Profile) -> Result<(), StoreError> {
+    if profile.is_whole() {
+        users::fetched(tx, claim.user.as_str(), profile.json(), claim.asked_at).await
+    } else {
+        users::found(tx, claim.user.as_str(), claim.asked_at).await
     }
 }

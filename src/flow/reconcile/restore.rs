@@ -6,22 +6,22 @@
 use tracing::{error, info};
 use uuid::Uuid;
 
-use super::Reconcile;
-use super::race::Races;
-use crate::store::{Claim, Restored, StoreError, Tx, restores, role_changes};
+use super::attempt::Attempt;
+use crate::store::{Restored, StoreError, Tx, restores, role_changes};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
 use rolekeeper_domain::merge::State;
 use rolekeeper_domain::plan::SeenRoles;
 use rolekeeper_domain::snapshot::OpenChange;
 
-impl Reconcile {
+impl Attempt {
     /// The part of a restore that may be written: a forbidden role that the profile lacks is left out, and reported.
-    pub(super) fn permitted(&self, user: &str, now: &State, mended: &[String]) -> Vec<String> {
-        let forbidden = |role: &&String| self.restores.forbidden.has(role) && !now.roles.contains(role);
+    pub(super) fn permitted(&self, now: &State, mended: &[String]) -> Vec<String> {
+        let forbidden =
+            |role: &&String| self.context.restores.forbidden.has(role) && !now.roles.contains(role);
         let (left_out, permitted): (Vec<&String>, Vec<&String>) = mended.iter().partition(forbidden);
         if !left_out.is_empty() {
             error!(
-                user.id = user,
+                user.id = self.claim.user.as_str(),
                 roles = ?left_out,
                 "our write overwrote another client's change that added a role which FORBIDDEN_ROLES lists: it is not \
                  restored. Add it by hand if it is intended"
@@ -35,17 +35,16 @@ impl Reconcile {
     pub(super) async fn restores_pass(
         &self,
         tx: &mut Tx<'_>,
-        user: &str,
         released: bool,
     ) -> Result<(bool, Option<i64>), StoreError> {
-        let limits = self.restores.brake;
-        let lock = restores::lock(tx, self.brake.window).await?;
+        let limits = self.context.restores.brake;
+        let lock = restores::lock(tx, self.context.brake.window).await?;
         let brake = match (released, lock.engaged) {
             (true, _) => Brake::Released,
             (false, true) => Brake::Engaged,
             (false, false) => Brake::Free,
         };
-        let users = lock.restored(tx, user).await?;
+        let users = lock.restored(tx, self.claim.user.as_str()).await?;
         let verdict = judge(limits, brake, users, 0);
         if verdict == Verdict::Engage {
             lock.engage(tx, users).await?;
@@ -57,15 +56,15 @@ impl Reconcile {
     }
 
     /// Logs the decisions about races once they are committed: an engaged brake, and the changes about to be restored.
-    pub(super) fn report_races(&self, user: &str, races: &Races) {
-        if let Some(users) = races.engaged {
+    pub(super) fn report_restores(&self, engaged: Option<i64>, restored: &[Restored]) {
+        if let Some(users) = engaged {
             error!(
                 users,
                 "brake engaged: restores of other clients' roles for {users} users inside {} s (limit: {}). All restores are \
                  held, everything else continues. To inspect: rolekeeper brake; then: rolekeeper brake release restores, or \
                  rolekeeper brake drop restores",
-                self.brake.window.as_secs(),
-                self.restores.brake.number
+                self.context.brake.window.as_secs(),
+                self.context.restores.brake.number
             );
         }
         for Restored {
@@ -73,11 +72,11 @@ impl Reconcile {
             added,
             client,
             log_id,
-        } in &races.restored
+        } in restored
         {
             let change = if *added { "restored" } else { "removed" };
             info!(
-                user.id = user,
+                user.id = self.claim.user.as_str(),
                 role, change, client, log_id, "our write overwrote another client's change; restoring it"
             );
         }
@@ -88,21 +87,20 @@ impl Reconcile {
     pub(super) async fn audit_restores(
         &self,
         tx: &mut Tx<'_>,
-        claim: &Claim,
         open: &[OpenChange],
         seen: &SeenRoles,
-        races: &Races,
+        (restored, released): (&[Restored], bool),
     ) -> Result<Vec<Uuid>, StoreError> {
         let (done, undone): (Vec<&OpenChange>, Vec<&OpenChange>) =
             open.iter().partition(|open| seen.has(&open.role) == open.granted);
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
-        role_changes::confirmed(tx, claim.user.as_str(), &ids).await?;
-        let mut rows = Vec::with_capacity(races.restored.len());
-        for restored in &races.restored {
+        role_changes::confirmed(tx, self.claim.user.as_str(), &ids).await?;
+        let mut rows = Vec::with_capacity(restored.len());
+        for restored in restored {
             let same = |open: &&&OpenChange| open.role == restored.role && open.granted == restored.added;
             rows.push(match undone.iter().find(same) {
                 Some(open) => open.id,
-                None => role_changes::decide_restore(tx, claim, restored, races.released).await?,
+                None => role_changes::decide_restore(tx, &self.claim, restored, released).await?,
             });
         }
         role_changes::attempt_again(tx, &rows).await?;

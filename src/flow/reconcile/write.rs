@@ -1,4 +1,4 @@
-//! The write of an attempt, and the handling of a failed one.
+//! Fourth step: the write, and the handling of a failed one.
 //!
 //! Owns the PATCH. Must never send a decision made from an old profile, and never leave a write open that certainly
 //! changed nothing.
@@ -6,36 +6,29 @@
 use tokio::time::Instant;
 use tracing::error;
 
-use super::Reconcile;
-use super::attempt::{AttemptError, ToWrite};
+use super::attempt::{Attempt, AttemptError, Completed};
+use super::decision::ToWrite;
+use super::own_writes;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
-use crate::flow::permit::Permit;
-use crate::store::Claim;
 use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::patch::Patch;
 
-impl Reconcile {
+impl Attempt {
     /// Sends the decided write and records its result.
-    pub(super) async fn write(
-        &self,
-        claim: &Claim,
-        permit: &mut Permit,
-        write: &ToWrite,
-        until: Instant,
-    ) -> Result<(), AttemptError> {
-        let body = write.patch.body();
-        let reply = self.writer.patch_user(&claim.user, &body, until).await;
-        let after = match self.answered(permit, Kind::Write, reply) {
+    pub(super) async fn write(&mut self, write: &ToWrite, until: Instant) -> Result<Completed, AttemptError> {
+        let (body, user) = (write.patch.body(), &self.claim.user);
+        let reply = self.context.writer.patch_user(user, &body, until).await;
+        let after = match self.answered(Kind::Write, reply) {
             Ok(after) => after,
             Err(AttemptError::Call {
                 error: CallError::Gone { at },
                 ..
-            }) => return Ok(self.gone(claim, at).await?),
+            }) => return Ok(self.gone(at).await?),
             Err(error) => {
                 if let AttemptError::Call { error, .. } = &error {
-                    self.refused(write.write, error).await?;
+                    own_writes::refused(&self.context.store, write.write, error).await?;
                 }
-                return self.unwritten(claim, write, error).await;
+                return self.unwritten(write, error).await;
             }
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
@@ -51,26 +44,21 @@ impl Reconcile {
                 rate: RateHeaders::default(),
             });
         }
-        Ok(self.record(claim, write, &after).await?)
+        Ok(self.record(write, &after).await?)
     }
 
     /// Handles a failed write. A refused write with a name may be repeated without it.
-    async fn unwritten(
-        &self,
-        claim: &Claim,
-        write: &ToWrite,
-        error: AttemptError,
-    ) -> Result<(), AttemptError> {
+    async fn unwritten(&self, write: &ToWrite, error: AttemptError) -> Result<Completed, AttemptError> {
         let patch = &write.patch;
         let AttemptError::Call { error: why, .. } = &error else {
             return Err(error);
         };
         match (why, patch.naming()) {
             (CallError::Refused { .. }, Some(naming)) => {
-                Ok(self.name_refused(claim, (naming, write.wish), why).await?)
+                Ok(self.name_refused((naming, write.wish), why).await?)
             }
             (CallError::Refused { .. }, None) => {
-                self.report_refusal(claim, patch, why);
+                self.report_refusal(patch, why);
                 Err(error)
             }
             (
@@ -85,12 +73,12 @@ impl Reconcile {
     }
 
     /// Reports role changes that Auth0 refused to write: above all a revoke, which the user may have caused.
-    fn report_refusal(&self, claim: &Claim, patch: &Patch, why: &CallError) {
+    fn report_refusal(&self, patch: &Patch, why: &CallError) {
         for (role, change) in patch.plan().changes() {
-            self.metrics.role_writes_refused.of(*change).inc();
+            self.context.metrics.role_writes_refused.of(*change).inc();
             let change = change.as_str();
             error!(
-                user.id = claim.user.as_str(),
+                user.id = self.claim.user.as_str(),
                 role,
                 change,
                 "Auth0 refused to write a role change ({change}): {why}. A profile above Auth0's limit of 10 KB may be \

@@ -25,19 +25,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("benches/instructions/src", "lib.rs"),
 ];
 
-/// Circles that may be for now: (the beginning of the paths of all its files, the reason).
-const EXCEPTIONS: &[(&str, &str)] = &[
-    (
-        "flow/fold/",
-        "the root of the fold has the types that its parts use",
-    ),
-    (
-        "flow/reconcile/",
-        "the struct of reconcile has its methods in the files of the steps",
-    ),
-    ("metrics", "the families register with the type that holds them"),
-];
-
 /// The words before the path of a visibility, which is no use.
 const VISIBLE_IN: [&str; 3] = ["pub", "(", "in"];
 
@@ -53,10 +40,7 @@ fn no_circle_of_imports() {
             "no package in {folder}"
         );
         for circle in circles(&arrows(&texts, top)) {
-            let excepted = |start: &str| circle.keys().all(|file| file.starts_with(start));
-            if !EXCEPTIONS.iter().any(|(start, _)| excepted(start)) {
-                faults.push(format!("{folder}: {circle:#?}"));
-            }
+            faults.push(format!("{folder}: {circle:#?}"));
         }
     }
     assert!(faults.is_empty(), "circles of imports:\n{}", faults.join("\n"));

@@ -168,24 +168,8 @@ impl Builder {
             ("postgres", String::new())
         };
         let database_url = |user: &str| format!("postgres://{user}@127.0.0.1:{postgres_port}/{database}");
-        let mut env: Vec<(String, String)> = [
-            ("PATH", std::env::var("PATH").unwrap_or_default()),
-            ("LOG_FORMAT", "json".into()),
-            ("DATABASE_URL", database_url(run)),
-            ("NATS_URL", format!("nats://{nats_user}127.0.0.1:{nats_port}")),
-            ("AUTH0_DOMAIN", tenant.base_url()),
-            ("AUTH0_CLIENT_ID", CLIENT.into()),
-            ("AUTH0_CLIENT_SECRET", "secret".into()),
-            ("AUTH0_PLAN", "500:1000".into()),
-            ("AUTH0_RESERVE", "0".into()),
-            ("LOG_STREAM_TOKEN", LOG_TOKEN.into()),
-            ("LISTEN", "127.0.0.1:0".into()),
-            ("OPS_LISTEN", "127.0.0.1:0".into()),
-            ("APP_EVENTS_MAX_MIB", "256".into()),
-            ("AUTH0_LOGS_MAX_MIB", "64".into()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        let nats_url = format!("nats://{nats_user}127.0.0.1:{nats_port}");
+        let mut env = settings(&tenant, database_url(run), nats_url);
         env.extend(self.env);
         let migrator = [
             database_url("rolekeeper_migrate"),
@@ -222,6 +206,28 @@ impl Builder {
         }
         world
     }
+}
+
+/// The settings of every worker.
+fn settings(tenant: &Tenant, database_url: String, nats_url: String) -> Vec<(String, String)> {
+    [
+        ("PATH", std::env::var("PATH").unwrap_or_default()),
+        ("LOG_FORMAT", "json".into()),
+        ("DATABASE_URL", database_url),
+        ("NATS_URL", nats_url),
+        ("AUTH0_DOMAIN", tenant.base_url()),
+        ("AUTH0_CLIENT_ID", CLIENT.into()),
+        ("AUTH0_CLIENT_SECRET", "secret".into()),
+        ("AUTH0_PLAN", "500:1000".into()),
+        ("AUTH0_RESERVE", "0".into()),
+        ("LOG_STREAM_TOKEN", LOG_TOKEN.into()),
+        ("LISTEN", "127.0.0.1:0".into()),
+        ("OPS_LISTEN", "127.0.0.1:0".into()),
+        ("APP_EVENTS_MAX_MIB", "256".into()),
+        ("AUTH0_LOGS_MAX_MIB", "64".into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 /// The test's own connection to NATS.

@@ -125,6 +125,39 @@ struct Counted {
     questions: u32,
 }
 
+/// Another client of the tenant.
+struct OtherClient {
+    /// Calls per second that it saves up, and the most that it saves.
+    rate: f64,
+    burst: f64,
+    saved: f64,
+    as_of: f64,
+}
+
+impl OtherClient {
+    fn new((rate, burst): (f64, f64)) -> Self {
+        let (saved, as_of) = (burst, 0.0);
+        Self {
+            rate,
+            burst,
+            saved,
+            as_of,
+        }
+    }
+
+    /// Number of calls that it makes now, if it `spends` what it has saved up.
+    fn calls(&mut self, now: f64, spends: bool) -> u32 {
+        self.saved = (self.saved + (now - self.as_of) * self.rate).min(self.burst);
+        self.as_of = now;
+        let mut calls = 0;
+        while spends && self.saved >= 1.0 {
+            self.saved -= 1.0;
+            calls += 1;
+        }
+        calls
+    }
+}
+
 impl World {
     fn new(plan: RatePlan, reserve: f64, seed: u64) -> Self {
         let (hands, idle, latency, full, in_step, other) = (1, 0.0, 0.0, 1.0, 0.0, (0.0, 0.0));
@@ -154,7 +187,7 @@ impl World {
             ..Counted::default()
         };
         let mut calls: Vec<(Option<Permit>, Option<RateHeaders>)> = Vec::new();
-        let (mut other_saved, mut other_as_of, mut last_look) = (self.other.1, 0.0, 0.0_f64);
+        let (mut other, mut last_look) = (OtherClient::new(self.other), 0.0_f64);
 
         let mut queue = BinaryHeap::new();
         let at = |queue: &mut BinaryHeap<_>, time: f64, event| {
@@ -222,16 +255,10 @@ impl World {
                     }
                 }
                 Event::Other => {
-                    let (rate, burst) = self.other;
-                    other_saved = (other_saved + (now - other_as_of) * rate).min(burst);
-                    other_as_of = now;
                     // It calls in bursts: mostly nothing, sometimes all that it has saved up.
-                    if dice.roll() < 0.5 {
-                        while other_saved >= 1.0 {
-                            other_saved -= 1.0;
-                            counted.other += 1;
-                            counted.other_limited += u32::from(tenant[last].call(now).is_none());
-                        }
+                    for _ in 0..other.calls(now, dice.roll() < 0.5) {
+                        counted.other += 1;
+                        counted.other_limited += u32::from(tenant[last].call(now).is_none());
                     }
                     at(&mut queue, now + dice.roll(), Event::Other);
                 }

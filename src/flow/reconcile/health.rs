@@ -1,32 +1,35 @@
-//! Reads without a write, because too much time passed in between.
+//! The health of the stage: why it is not ready.
 //!
-//! Owns when that is reported, and the stage's readiness for it. Must never write from an old read.
+//! Owns the circuit breaker, the reads without a write because too much time passed in between, and the readiness that
+//! follows from both. Must never report the stage as ready while one of them stands.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use super::Reconcile;
-use crate::flow::backoff::base_delay;
-use crate::metrics::Unsent;
-use crate::store::{Claim, StoreError, leases};
-use rolekeeper_domain::schedule::{Ended, Next, next};
+use super::circuit_breaker::CircuitBreaker;
+use crate::lifecycle::Readiness;
 
-/// Longest time from the response to a read until its write. A write of another client in between is overwritten, so
-/// the time must be short; a healthy Postgres needs some hundredths of a second.
-pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(2);
+/// Name of the stage in readiness and logs.
+pub(in crate::flow) const STAGE: &str = "reconcile";
 /// With this many wasted reads inside [`INSIDE`] the stage is not ready.
 const TOO_MANY: usize = 10;
 const INSIDE: Duration = Duration::from_mins(5);
-/// Shortest and longest delay before the user of a wasted read is read again.
-const LEAST_DELAY: Duration = Duration::from_secs(2);
-const LONGEST_DELAY: Duration = Duration::from_mins(5);
+
+/// The health of the stage; it outlives a leadership.
+#[derive(Debug)]
+pub(super) struct Health {
+    readiness: Readiness,
+    breaker: Mutex<CircuitBreaker>,
+    in_vain: Mutex<InVain>,
+}
 
 /// The newest wasted reads.
 #[derive(Debug, Default)]
-pub(super) struct InVain {
+struct InVain {
     newest: VecDeque<Instant>,
     reported: bool,
 }
@@ -52,33 +55,40 @@ impl InVain {
     }
 }
 
-impl Reconcile {
-    /// Requeues a user whose write was not sent in time, to be read again.
-    pub(super) async fn read_again(&self, claim: &Claim) -> Result<(), StoreError> {
-        self.metrics.reconcile.in_vain.of(Unsent::Slow).inc();
-        let attempt = u32::try_from(claim.attempts).unwrap_or(0).saturating_add(2);
-        let base = base_delay(attempt).min(LONGEST_DELAY);
-        let Next::Again { after, .. } = next(Ended::Later, attempt, base, rand::random(), Some(LEAST_DELAY))
-        else {
-            return Ok(());
-        };
-        let why = "more than 2 s, or the rest of the lease, passed between the read and the write";
-        warn!(
-            again_in_s = after.as_secs_f64(),
-            "not written: {why}; the user is read again"
-        );
+impl Health {
+    pub(super) fn new(readiness: Readiness) -> Self {
+        Self {
+            readiness,
+            breaker: Mutex::default(),
+            in_vain: Mutex::default(),
+        }
+    }
+
+    pub(super) fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.
+    pub(super) fn report_ready(&self, how: &'static str) {
+        if self.breaker().open_until().is_none() && !self.in_vain().reported {
+            self.readiness.ready(STAGE, how);
+        }
+    }
+
+    /// Reports why the stage is not ready.
+    pub(super) fn report_not_ready(&self, why: impl Into<String>) {
+        self.readiness.not_ready(STAGE, why);
+    }
+
+    /// Notes that a profile was read and not written, because too much time passed.
+    pub(super) fn read_in_vain(&self) {
         if self.in_vain().note(Instant::now()) {
             error!(
                 "{TOO_MANY} users in a row were read and not written: Postgres is too slow to write safely. Look for \
                  locks and load in Postgres; roles are written again as soon as a decision takes less than 2 s"
             );
-            self.readiness
-                .not_ready(super::STAGE, "Postgres too slow to write safely");
+            self.report_not_ready("Postgres too slow to write safely");
         }
-        let mut tx = self.store.begin().await?;
-        leases::again(&mut tx, claim, after, true, Some(why)).await?;
-        tx.commit().await?;
-        Ok(())
     }
 
     /// Notes that an attempt completed in time.
@@ -89,15 +99,8 @@ impl Reconcile {
         }
     }
 
-    /// Whether too many wasted reads were reported and no attempt since completed in time.
-    pub(super) fn is_too_slow(&self) -> bool {
-        self.in_vain().reported
-    }
-
-    fn in_vain(&self) -> std::sync::MutexGuard<'_, InVain> {
-        self.in_vain
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn in_vain(&self) -> MutexGuard<'_, InVain> {
+        self.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,63 @@
+//! The context that all attempts of one leadership share.
+//!
+//! Owns the adapters, and the rules and limits in force. Must never hold a part of the queue's consumption: an attempt
+//! cannot claim another user, wait for a turn or stop the stage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::passing::Passing;
+use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::config::RestoreConfig;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError, Tx, snapshot};
+use rolekeeper_domain::brake::BrakeLimits;
+use rolekeeper_domain::display_name::DisplayName;
+use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::rule::Rules;
+
+/// Part of a lease beyond the calls: our own transactions.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
+/// Extra time beyond the request timeout for an unacknowledged write to take effect before the user is attempted again.
+const SETTLE_MARGIN: Duration = Duration::from_secs(2);
+
+/// The adapters, rules and limits of one leadership.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) store: Store,
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) fingerprint: String,
+    pub(super) writes: bool,
+    pub(super) default_name: Option<DisplayName>,
+    pub(super) verify_after: Duration,
+    pub(super) brake: BrakeLimits,
+    pub(super) restores: RestoreConfig,
+    pub(super) request_timeout: Duration,
+    pub(super) passing: Arc<Passing>,
+}
+
+impl Context {
+    /// Evaluates the user, once the user's queue row is locked.
+    pub(super) async fn evaluate(&self, tx: &mut Tx<'_>, user: &str) -> Result<Evaluation<'_>, StoreError> {
+        let snapshot = snapshot::of_user(tx, user, self.verify_after).await?;
+        Ok(Evaluation::of(snapshot, &self.rules))
+    }
+
+    /// Lease of one attempt.
+    pub(super) fn lease(&self) -> Duration {
+        lease_for(self.request_timeout)
+    }
+
+    /// How long an unacknowledged write may still take to arrive.
+    pub(super) fn settle(&self) -> Duration {
+        self.request_timeout + SETTLE_MARGIN
+    }
+}
+
+/// Lease of one attempt: the longest duration of two calls, and our own transactions.
+pub(in crate::flow) fn lease_for(request_timeout: Duration) -> Duration {
+    request_timeout * 2 * EXCHANGES_PER_CALL + LEASE_MARGIN
+}

@@ -1,0 +1,233 @@
+//! Third step: the decision, and its audit.
+//!
+//! Owns the second transaction: it decides from the facts as they are now, and commits the audit before anything is
+//! sent. Must never decide for a user whose lease is lost, nor wait for a brake.
+
+use tracing::{info, warn};
+
+use super::attempt::{Attempt, AttemptError, Completed};
+use super::brake::Braked;
+use super::decision::{Decided, ToWrite};
+use super::observe::Observed;
+use super::race::Races;
+use super::record::keep;
+use super::{hidden, own_writes};
+use crate::auth0::{CallError, Profile};
+use crate::metrics::Unsent;
+use crate::store::{StoreError, Tx, leases};
+use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::patch::Patch;
+use rolekeeper_domain::plan::{Change, Plan, plan};
+
+/// The state of the lease when the decision begins.
+enum Lease {
+    /// The user is still ours, as of this generation.
+    Ours { generation: i64 },
+    /// Another attempt has the user.
+    Lost,
+    /// The user was given back, to be read again.
+    Returned,
+}
+
+/// The plan that the profile and the facts call for.
+struct Planned {
+    plan: Plan,
+    races: Races,
+    /// The changes left out of the plan.
+    braked: Braked,
+    /// Roles that another client removed and that the rules leave removed.
+    suppressed: Vec<String>,
+}
+
+/// The reason why there is no plan.
+enum Unplanned {
+    /// The operator has to act on the profile.
+    Parked { why: String, races: Races },
+    /// A change was not expected.
+    Unasked(Change),
+}
+
+impl Attempt {
+    /// Decides from the facts as they are now and writes the decision to the audit.
+    pub(super) async fn decide(&mut self, observed: &Observed) -> Result<Decided, AttemptError> {
+        let profile = &observed.profile;
+        let mut tx = self.context.store.begin().await?;
+        let generation = match self.check_lease(&mut tx, observed).await? {
+            Lease::Ours { generation } => generation,
+            Lease::Lost => return Ok(Decided::Nothing(Completed::Done)),
+            Lease::Returned => {
+                tx.commit().await.map_err(StoreError::from)?;
+                return Ok(Decided::Nothing(Completed::Requeued));
+            }
+        };
+        let user = self.claim.user.as_str();
+        hidden::doubted(&mut tx, user, profile).await?;
+        let mut standing = self.context.evaluate(&mut tx, user).await?;
+        if standing.gone_at.is_some() {
+            self.known_again(&mut tx, profile, &standing).await?;
+            standing = self.context.evaluate(&mut tx, user).await?;
+        }
+        standing.forbid(&self.context.restores.forbidden);
+        let planned = match self.plan(&mut tx, profile, &mut standing).await? {
+            Ok(planned) => planned,
+            Err(Unplanned::Unasked(change)) => return Ok(Decided::Unasked(change)),
+            Err(Unplanned::Parked { why, races }) => {
+                warn!(user.id = user, "parked for the operator: {why}");
+                keep(&mut tx, &self.claim, profile).await?;
+                leases::park(&mut tx, &self.claim, &why, None).await?;
+                tx.commit().await.map_err(StoreError::from)?;
+                self.report_restores(races.engaged, &races.restored);
+                return Ok(Decided::Nothing(Completed::Done));
+            }
+        };
+        let mut write = self
+            .audit_plan(&mut tx, profile, &standing, planned, generation)
+            .await?;
+        if write.patch.is_empty() || !self.context.writes {
+            let completed = self.record_attempt(&mut tx, &standing, &write, profile).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            self.report_restores(write.races.engaged, &write.races.restored);
+            return Ok(Decided::Nothing(completed));
+        }
+        self.prepare_write(&mut tx, observed, &mut write).await?;
+        observed.in_time()?;
+        tx.commit().await.map_err(StoreError::from)?;
+        self.report_restores(write.races.engaged, &write.races.restored);
+        // The response to the write counts as requested at this time.
+        self.claim.asked_at = standing.now();
+        Ok(Decided::Write(Box::new(write)))
+    }
+
+    /// Locks the user's row in the queue, and gives the user back if the profile is too old for a decision.
+    async fn check_lease(&mut self, tx: &mut Tx<'_>, observed: &Observed) -> Result<Lease, AttemptError> {
+        let Some(ours) = leases::still_ours(tx, &self.claim).await? else {
+            info!(
+                user.id = self.claim.user.as_str(),
+                "another attempt has taken the user over; nothing was written"
+            );
+            return Ok(Lease::Lost);
+        };
+        if ours.flapping {
+            // The next event is likely to undo a decision made now.
+            leases::debounce(tx, &self.claim).await?;
+            return Ok(Lease::Returned);
+        }
+        self.claim.cause = ours.cause;
+        if self.leave.expects() {
+            // Postgres is slow: a decision made now could not be written in time.
+            observed.in_time()?;
+        }
+        if ours.read_again {
+            leases::read_anew(tx, &self.claim).await?;
+            return Ok(Lease::Returned);
+        }
+        Ok(Lease::Ours {
+            generation: ours.generation,
+        })
+    }
+
+    /// Compares the profile with what the user should hold, and leaves out what is held.
+    async fn plan(
+        &self,
+        tx: &mut Tx<'_>,
+        profile: &Profile,
+        standing: &mut Evaluation<'_>,
+    ) -> Result<Result<Planned, Unplanned>, StoreError> {
+        let seen = profile.roles();
+        let races = self.races(tx, profile, standing).await?;
+        let base = races.base(&seen);
+        let suppressed = self.externally_removed(standing, &seen);
+        let full = match plan(&base, &standing.wants()) {
+            Ok(plan) => plan,
+            Err(why) => return Ok(Err(Unplanned::Parked { why, races })),
+        };
+        let braked = match self.brake(standing, &full) {
+            Ok(braked) => braked,
+            Err(unasked) => return Ok(Err(Unplanned::Unasked(unasked))),
+        };
+        let plan = braked.drop_held(full, &base, standing);
+        Ok(Ok(Planned {
+            plan,
+            races,
+            braked,
+            suppressed,
+        }))
+    }
+
+    /// Writes the plan to the audit, adds the name to be written, and returns both as the write that may follow.
+    async fn audit_plan(
+        &self,
+        tx: &mut Tx<'_>,
+        profile: &Profile,
+        standing: &Evaluation<'_>,
+        planned: Planned,
+        generation: i64,
+    ) -> Result<ToWrite, StoreError> {
+        let Planned {
+            plan,
+            races,
+            braked,
+            suppressed,
+        } = planned;
+        let seen = profile.roles();
+        let mut changes = self.audit(tx, standing, &seen, &plan).await?;
+        let restored = (races.restored.as_slice(), races.released);
+        changes.extend(
+            self.audit_restores(tx, &standing.restores, &seen, restored)
+                .await?,
+        );
+        let (naming, wish) = match self.name(tx, profile, &standing.names).await? {
+            Some(named) => (Some(named.naming), named.wish),
+            None => (None, None),
+        };
+        Ok(ToWrite {
+            patch: Patch::new(plan, races.mends(), naming),
+            changes,
+            wish,
+            write: None,
+            races,
+            generation,
+            braked,
+            suppressed,
+            doubtful: standing.left_open(),
+        })
+    }
+
+    /// Checks that the rate limit leaves room for the write, and notes a write of roles before it is sent.
+    async fn prepare_write(
+        &self,
+        tx: &mut Tx<'_>,
+        observed: &Observed,
+        write: &mut ToWrite,
+    ) -> Result<(), AttemptError> {
+        if !self.permit.write_may_follow(&observed.rate) {
+            self.context
+                .metrics
+                .reconcile
+                .in_vain
+                .of(Unsent::NothingLeft)
+                .inc();
+            return Err(AttemptError::Call {
+                error: CallError::Limited,
+                rate: observed.rate,
+            });
+        }
+        if write.patch.roles().is_some() {
+            let user = self.claim.user.as_str();
+            let since = write.races.since;
+            let row = own_writes::attempt(tx, user, &observed.profile, (&write.patch, since)).await?;
+            write.write = Some(row);
+        }
+        Ok(())
+    }
+
+    /// Asks the brake for a change that was not expected.
+    pub(super) async fn ask_late(&mut self, change: Change) -> Result<(), StoreError> {
+        let limits = &self.context.brake;
+        let mut tx = self.context.store.begin().await?;
+        self.leave.ask(limits, &mut tx, &self.claim, change).await?;
+        tx.commit().await?;
+        self.leave.report_engaged(limits);
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! The loop that consumes the work queue.
+//!
+//! Owns the order between two attempts: turn, claim, start. Must never end during a claim, and never run two probes at
+//! once.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
+
+use super::attempt::{Attempt, AttemptError};
+use super::claim;
+use super::dispatcher::Dispatcher;
+use super::turns::Turn;
+use crate::store::{Channel, StoreError};
+
+impl Dispatcher {
+    /// Wakes the queue on notifications. The first wake covers users that were queued before the worker listened.
+    pub(in crate::flow) async fn listen(&self) -> Result<(), StoreError> {
+        let mut listener = self.context.store.listen(Channel::WorkQueue).await?;
+        loop {
+            self.wake.notify_one();
+            listener.notified().await?;
+        }
+    }
+
+    /// Claims users as permission and priority allow. `ending` ends it between two users, never during a claim.
+    pub(in crate::flow) async fn dispatch(
+        self: &Arc<Self>,
+        attempts: &mut JoinSet<()>,
+        ending: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        for number in 0.. {
+            let turn = ending.run_until_cancelled(self.turn()).await;
+            let Some(Some(turn)) = turn else {
+                return Ok(());
+            };
+            let Turn {
+                slot,
+                permit,
+                half_open,
+            } = turn;
+            while attempts.try_join_next().is_some() {}
+            let until_record_attempt = self.rate_limiter.until_record_attempt();
+            let by_record = until_record_attempt.is_zero();
+            let order = self.order(number, half_open);
+            let Some(claimed) = claim::next_user(&self.context, (by_record, order)).await? else {
+                drop((permit, slot));
+                let wait = self.no_user_is_due(until_record_attempt);
+                match ending.run_until_cancelled(wait).await {
+                    Some(Ok(true)) => continue,
+                    Some(Ok(false)) | None => return Ok(()),
+                    Some(Err(why)) => return Err(why),
+                }
+            };
+            self.health.breaker().taken(claimed.priority());
+            let Some(attempt) = claimed.begin(&self.context, permit).await? else {
+                continue;
+            };
+            self.start(attempts, attempt, slot);
+            if half_open {
+                // One probe at a time while credentials are in doubt.
+                while attempts.join_next().await.is_some() {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts an attempt, which keeps its slot until the user is recorded or requeued.
+    fn start(self: &Arc<Self>, attempts: &mut JoinSet<()>, mut attempt: Attempt, slot: OwnedSemaphorePermit) {
+        let this = Arc::clone(self);
+        let claim = &attempt.claim;
+        let span = info_span!("attempt", user.id = claim.user.as_str(), attempt = claim.attempts);
+        let run = async move {
+            let began = Instant::now();
+            // This user alone is affected; other users must not wait. The attempt's Postgres transaction is
+            // rolled back.
+            let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
+            let ended = ended.unwrap_or(Err(AttemptError::Panicked));
+            this.finish_attempt(&attempt.claim, began, attempt.permit.last(), ended)
+                .await;
+            drop(slot);
+        };
+        attempts.spawn(run.instrument(span));
+    }
+}

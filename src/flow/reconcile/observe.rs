@@ -1,0 +1,66 @@
+//! Second step: the read of the profile.
+//!
+//! Owns the deadline for a write after a read. Must never read without a token that is also valid for the write:
+//! fetching a token can take as long as the profile may age.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::{Attempt, AttemptError};
+use crate::auth0::{Profile, RateHeaders};
+use rolekeeper_domain::pacer::Kind;
+
+/// Longest time from the response to a read until its write. A write of another client in between is overwritten, so
+/// the time must be short; a healthy Postgres needs some hundredths of a second.
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A profile as it was read.
+pub(super) struct Observed {
+    pub(super) profile: Profile,
+    pub(super) rate: RateHeaders,
+    /// No write may follow after this time.
+    pub(super) until: Instant,
+}
+
+impl Observed {
+    pub(super) fn in_time(&self) -> Result<(), AttemptError> {
+        if Instant::now() <= self.until {
+            Ok(())
+        } else {
+            Err(AttemptError::TooLate)
+        }
+    }
+}
+
+impl Attempt {
+    /// Reads the profile, with a token that is also valid for the write.
+    pub(super) async fn observe(&mut self) -> Result<Observed, AttemptError> {
+        let context = &self.context;
+        let ready = context
+            .reader
+            .prepare(context.request_timeout + WRITE_WITHIN)
+            .await;
+        if let Err(error) = ready.result {
+            self.count_call(Kind::Read, error.result());
+            return Err(AttemptError::Call {
+                error,
+                rate: ready.rate,
+            });
+        }
+        let user = &self.claim.user;
+        let reply = if self.claim.was_illegible() {
+            context.reader.get_needed(user).await
+        } else {
+            context.reader.get_user(user).await
+        };
+        let (rate, answered_at) = (reply.rate, reply.answered_at);
+        let profile = self.answered(Kind::Read, reply)?;
+        let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
+        Ok(Observed {
+            profile,
+            rate,
+            until: until.min(self.lease_ends),
+        })
+    }
+}

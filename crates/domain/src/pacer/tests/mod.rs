@@ -125,6 +125,17 @@ struct Counted {
     questions: u32,
 }
 
+impl Counted {
+    fn call(&mut self, is_write: bool, limited: bool) {
+        if is_write {
+            self.writes += 1;
+        } else {
+            self.reads += 1;
+        }
+        self.limited += u32::from(limited);
+    }
+}
+
 /// Another client of the tenant.
 struct OtherClient {
     /// Calls per second that it saves up, and the most that it saves.
@@ -220,12 +231,7 @@ impl World {
                     let bucket = usize::from(is_write && split);
                     let headers = tenant[bucket].call(now);
                     calls[call].1 = headers;
-                    *(if is_write {
-                        &mut counted.writes
-                    } else {
-                        &mut counted.reads
-                    }) += 1;
-                    counted.limited += u32::from(headers.is_none());
+                    counted.call(is_write, headers.is_none());
                     if now > 10.0 && bucket == last {
                         counted.lowest = counted.lowest.min(tenant[bucket].level);
                     }

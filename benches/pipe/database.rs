@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rolekeeper_sandbox::servers::{Nats, Postgres};
-use rolekeeper_sandbox::traffic::{LINE, ROLE};
+use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE};
 use rolekeeper_sandbox::worker::{self, Worker};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::sleep;
@@ -82,10 +82,10 @@ async fn seed(url: &str, playlists: u32) -> Result<()> {
         .execute(&mut db)
         .await?;
     let insert = sqlx::query(
-        "INSERT INTO assignments (user_id, role, wanted, held, adopted, verified_at)
+        "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, verified_at)
          SELECT owner_id, $1, true, true, true, now() FROM playlists GROUP BY owner_id HAVING max(plays) >= $2",
     );
-    insert.bind(ROLE).bind(LINE).execute(&mut db).await?;
+    insert.bind(ROLE).bind(THRESHOLD).execute(&mut db).await?;
     sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, assignments")
         .execute(&mut db)
         .await?;
@@ -113,11 +113,11 @@ pub(crate) async fn copy(postgres: &Postgres, template: &str, name: &str) -> Res
     Ok(postgres.url(name))
 }
 
-/// As [`copy`], for a peer, whose table would not have our numbers, which cost time.
-pub(crate) async fn copy_without_numbers(postgres: &Postgres, template: &str, name: &str) -> Result<String> {
+/// As [`copy`], for a peer, whose table would not have our keys, which cost time.
+pub(crate) async fn copy_without_keys(postgres: &Postgres, template: &str, name: &str) -> Result<String> {
     let url = copy(postgres, template, name).await?;
     let mut db = PgConnection::connect(&url).await?;
-    sqlx::raw_sql("ALTER TABLE playlists DROP COLUMN number")
+    sqlx::raw_sql("ALTER TABLE playlists DROP COLUMN key")
         .execute(&mut db)
         .await?;
     db.close().await?;

@@ -25,7 +25,7 @@ pub(crate) const PER_SECOND: usize = 2_000;
 const TICK: Duration = Duration::from_millis(1);
 const EVENTS_A_TICK: usize = PER_SECOND / 1_000;
 /// Trigger that sends a notification when, and only if, the transaction that moves the cursor of plays is committed.
-const TELL: &str = "
+const NOTIFY: &str = "
     CREATE FUNCTION cursor_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         PERFORM pg_notify('cursor_moved', NEW.last_seq::text); RETURN NULL;
     END $$;
@@ -99,18 +99,18 @@ pub(crate) fn acked(published: &[Published]) -> Times {
 }
 
 /// Makes the database send a notification of each move of the cursor.
-pub(crate) async fn make_it_tell(db: &mut PgConnection) -> Result<()> {
-    sqlx::raw_sql(TELL).execute(db).await?;
+pub(crate) async fn make_it_notify(db: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql(NOTIFY).execute(db).await?;
     Ok(())
 }
 
 /// The notified positions of the cursor, with their times, each once.
-type Told = Vec<(Instant, u64)>;
+type Notified = Vec<(Instant, u64)>;
 
 /// Listens for each move of the cursor, on a separate thread and connection, so that no other part of the bench delays it.
 pub(crate) struct Watch {
     last: oneshot::Sender<u64>,
-    thread: JoinHandle<Result<Told>>,
+    thread: JoinHandle<Result<Notified>>,
 }
 
 impl Watch {
@@ -122,7 +122,7 @@ impl Watch {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let thread = std::thread::spawn(move || runtime.block_on(hear(&url, listens, until)));
+        let thread = std::thread::spawn(move || runtime.block_on(listen(&url, listens, until)));
         listening
             .await
             .context("the listener for the cursor did not start")?;
@@ -134,12 +134,12 @@ impl Watch {
         let last = published.last().context("nothing was published")?.seq;
         let ended = || anyhow::anyhow!("the listener for the cursor has ended");
         self.last.send(last).map_err(|_| ended())?;
-        let told = self.thread.join().map_err(|_| ended())??;
-        let mut told = told.into_iter().peekable();
+        let notified = self.thread.join().map_err(|_| ended())??;
+        let mut notified = notified.into_iter().peekable();
         let mut times = Times::default();
         for one in published {
-            while told.next_if(|(_, seq)| *seq < one.seq).is_some() {}
-            let (at, _) = told.peek().context("not all events were notified as counted")?;
+            while notified.next_if(|(_, seq)| *seq < one.seq).is_some() {}
+            let (at, _) = notified.peek().context("not all events were notified as counted")?;
             // An event that was counted before the call that published it would be a fault of the bench.
             times.push(
                 at.checked_duration_since(one.called)
@@ -151,20 +151,20 @@ impl Watch {
 }
 
 /// Listens until the cursor is at the last value of `until`.
-async fn hear(url: &str, listens: oneshot::Sender<()>, mut until: oneshot::Receiver<u64>) -> Result<Told> {
+async fn listen(url: &str, listens: oneshot::Sender<()>, mut until: oneshot::Receiver<u64>) -> Result<Notified> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(MOVED).await?;
     let mut moves = pin!(listener.into_stream());
     listens.send(()).ok();
-    let (mut told, mut last): (Told, _) = (vec![], None);
-    while last.is_none_or(|last| told.last().is_none_or(|(_, seq)| *seq < last)) {
+    let (mut notified, mut last): (Notified, _) = (vec![], None);
+    while last.is_none_or(|last| notified.last().is_none_or(|(_, seq)| *seq < last)) {
         tokio::select! {
             moved = moves.try_next() => {
                 let moved = moved?.context("the connection was lost")?;
-                told.push((Instant::now(), moved.payload().parse()?));
+                notified.push((Instant::now(), moved.payload().parse()?));
             }
             end = &mut until, if last.is_none() => last = Some(end?),
         }
     }
-    Ok(told)
+    Ok(notified)
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Zipf};
-use rolekeeper_sandbox::traffic::LINE;
+use rolekeeper_sandbox::traffic::THRESHOLD;
 
 use crate::database::{PLAYS_BEFORE, owner_id};
 use crate::latency_plays::{Outgoing, PER_SECOND};
@@ -81,7 +81,7 @@ impl Script {
         };
         let users: Vec<User> = (0..blocks).map(user).take(CROSSINGS).collect();
         anyhow::ensure!(users.len() == CROSSINGS, "too few playlists for the crossings");
-        debug_assert_eq!(i64::from(ONE_BELOW) + 1, LINE);
+        debug_assert_eq!(i64::from(ONE_BELOW) + 1, THRESHOLD);
         Ok(Self {
             users,
             counts: HashMap::new(),

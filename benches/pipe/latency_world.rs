@@ -67,7 +67,7 @@ impl World {
         let mut script = Script::new(ground.sizes.playlists)?;
         let url = database::copy(&ground.postgres, template, name).await?;
         let mut db = PgConnection::connect(&url).await?;
-        latency_plays::make_it_tell(&mut db).await?;
+        latency_plays::make_it_notify(&mut db).await?;
         let (nats, tenant) = (Nats::start().await?, tenant(&script.users).await?);
         let worker = worker(program, &url, &nats.url(), &tenant).await?;
         let first = script.warm_up();

@@ -10,7 +10,7 @@ mod entry;
 mod field;
 mod ground;
 mod growth;
-mod horizon;
+mod dedup;
 mod instructions;
 mod latency;
 mod latency_bare;

@@ -82,7 +82,7 @@ impl Peer {
 
     /// Runs it on a new copy of the database; returns events per second from its start to its last commit.
     pub(crate) async fn run(self, ground: &Ground) -> Result<f64> {
-        let url = database::copy_without_numbers(&ground.postgres, TEMPLATE, NAME).await?;
+        let url = database::copy_without_keys(&ground.postgres, TEMPLATE, NAME).await?;
         let mut db = PgConnection::connect(&url).await?;
         let position =
             "CREATE TABLE peer_position (last_seq bigint NOT NULL); INSERT INTO peer_position VALUES (0)";

@@ -33,17 +33,17 @@ pub(crate) async fn drain(url: &str, nats: &str, batch: usize, last_seq: u64) ->
     drain_with(Path::new(PROGRAM), url, nats, batch, last_seq, "off").await
 }
 
-/// As [`drain`], with a worker of `program` and a dedup window of `horizon`.
+/// As [`drain`], with a worker of `program` and a dedup window of `dedup_window`.
 pub(crate) async fn drain_with(
     program: &Path,
     url: &str,
     nats: &str,
     batch: usize,
     last_seq: u64,
-    horizon: &str,
+    dedup_window: &str,
 ) -> Result<Drained> {
     let mut settings = settings(url, nats);
-    settings.push(("DEDUP_HORIZON", horizon.to_owned()));
+    settings.push(("DEDUP_WINDOW", dedup_window.to_owned()));
     settings.push(("FOLD_BATCH", batch.to_string()));
     let mut db = PgConnection::connect(url).await?;
     let began = Instant::now();

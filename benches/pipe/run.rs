@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use crate::ground::Ground;
 use crate::sizes::{Part, Sizes};
 use crate::table::Table;
-use crate::{baseline, growth, horizon, instructions, latency, memory, peers, share, start};
+use crate::{baseline, growth, dedup, instructions, latency, memory, peers, share, start};
 
 /// Measures all parts and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
@@ -48,7 +48,7 @@ async fn parts(table: &mut Table, ground: &Ground) -> Result<()> {
         }
         match part {
             Part::Share => share::measure(table, ground).await?,
-            Part::Horizon => horizon::measure(table, ground).await?,
+            Part::Dedup => dedup::measure(table, ground).await?,
             Part::Peers => peers::measure(table, ground).await?,
             Part::Growth => growth::measure(table, ground).await?,
             Part::Memory => memory::measure(table, ground).await?,

@@ -18,7 +18,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     let events = filled.events as f64;
     for round in 1..=sizes.rounds {
         let drain = events / limits::drain(filled, sizes.batch).await?.as_secs_f64();
-        let url = database::copy_without_numbers(postgres, TEMPLATE, "upsert").await?;
+        let url = database::copy_without_keys(postgres, TEMPLATE, "upsert").await?;
         let upsert = events / limits::upsert(&url, filled, sizes.batch).await?.as_secs_f64();
         database::is_exact(&url, sizes.playlists, &counts).await?;
         database::drop_it(postgres, "upsert").await?;

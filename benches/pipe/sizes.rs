@@ -54,7 +54,7 @@ pub(crate) enum Part {
     /// The pipe, compared with NATS and database alone
     Share,
     /// The cost of the dedup of event ids
-    Horizon,
+    Dedup,
     /// The pipe, compared with simple programs for the same task
     Peers,
     /// The cost of an event with more playlists

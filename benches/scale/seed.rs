@@ -4,7 +4,7 @@
 //! Must never omit a table that grows with users.
 
 use anyhow::Result;
-use rolekeeper_sandbox::traffic::{LINE, ROLE};
+use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE};
 use sqlx::{Connection as _, PgConnection};
 
 /// Playlists in a block, where the number in the block is the number of plays.
@@ -21,7 +21,7 @@ const TABLES: [&str; 3] = [
              'app_metadata', CASE WHEN number % $2 >= $4 THEN jsonb_build_object('roles', jsonb_build_array($3::text)) ELSE '{}' END,
              'user_metadata', '{\"displayName\": \"Listener\"}'::jsonb), now(), now(), now(), now()
      FROM generate_series(0, $1 - 1) AS number, LATERAL (SELECT 'auth0|' || lpad(number::text, 24, '0')) AS one (id)",
-    "INSERT INTO assignments (user_id, role, wanted, held, adopted, verified_at)
+    "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, verified_at)
      SELECT 'auth0|' || lpad(number::text, 24, '0'), $3::text, true, true, true, now()
      FROM generate_series(0, $1 - 1) AS number WHERE number % $2 >= $4",
 ];
@@ -31,7 +31,7 @@ pub(crate) async fn users(url: &str, users: u32) -> Result<()> {
     let mut db = PgConnection::connect(url).await?;
     for insert in TABLES {
         let insert = sqlx::query(insert).bind(i64::from(users)).bind(i64::from(BLOCK));
-        insert.bind(ROLE).bind(LINE).execute(&mut db).await?;
+        insert.bind(ROLE).bind(THRESHOLD).execute(&mut db).await?;
     }
     sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, users, assignments")
         .execute(&mut db)

@@ -12,7 +12,7 @@ use rolekeeper_sandbox::servers::{Nats, Postgres};
 use rolekeeper_sandbox::tenant::{Client, LogStream, Tenant, TenantOptions};
 use rolekeeper_sandbox::traffic::event::{Event, What};
 use rolekeeper_sandbox::traffic::publish::Publisher;
-use rolekeeper_sandbox::traffic::{LINE, ROLE, http, others};
+use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE, http, others};
 use rolekeeper_sandbox::worker::{self, Worker};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
@@ -168,9 +168,9 @@ impl World {
     pub(crate) async fn change_rules(&mut self) -> Result<()> {
         self.version += 1;
         let file = self.rules.path().join("rules.toml");
-        let revoke_below = LINE - i64::from(self.version % 2);
+        let revoke_below = THRESHOLD - i64::from(self.version % 2);
         let rules = format!(
-            "version = {}\n[[rule]]\nrole = \"{ROLE}\"\ngrant_at = {LINE}\nrevoke_below = {revoke_below}\n",
+            "version = {}\n[[rule]]\nrole = \"{ROLE}\"\ngrant_at = {THRESHOLD}\nrevoke_below = {revoke_below}\n",
             self.version
         );
         std::fs::write(&file, rules)?;

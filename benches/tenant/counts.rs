@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use rolekeeper_sandbox::now;
 use rolekeeper_sandbox::servers::Postgres;
-use rolekeeper_sandbox::traffic::LINE;
+use rolekeeper_sandbox::traffic::THRESHOLD;
 use rolekeeper_sandbox::traffic::cast::{Kind, Playlist, User};
 use rolekeeper_sandbox::traffic::event::Event;
 use serde_json::json;
@@ -100,7 +100,7 @@ pub(crate) async fn measure(postgres: &Postgres, factor: u32, flaps: usize) -> R
     let flaps_waiting = story.flaps("flapper1", flaps, Flaps::AfterOutage).await?;
     let flaps_live = story.flaps("flapper2", flaps, Flaps::Live).await?;
     story.world.stop_worker().await?;
-    let rules = rules_file(LINE, LINE - 10)?;
+    let rules = rules_file(THRESHOLD, THRESHOLD - 10)?;
     let path = rules.path().join(RULES_FILE).display().to_string();
     let mut story = Story::begin(postgres, factor, &[("RULES_FILE", &path)]).await?;
     let flaps_between_lines = story.flaps("flapper3", flaps, Flaps::BetweenLines).await?;
@@ -163,7 +163,7 @@ impl Story {
         let up = |owner: &Owner| {
             [owner.saved()]
                 .into_iter()
-                .chain(owner.plays(0..LINE))
+                .chain(owner.plays(0..THRESHOLD))
                 .collect::<Vec<_>>()
         };
         let up: Vec<Event> = self.owners.iter().flat_map(up).collect();
@@ -181,7 +181,7 @@ impl Story {
         let up: Vec<Event> = self
             .owners
             .iter()
-            .flat_map(|owner| owner.plays(LINE..LINE + 1))
+            .flat_map(|owner| owner.plays(THRESHOLD..THRESHOLD + 1))
             .collect();
         let calls = self.told(&up).await?;
         self.all_right(true)?;
@@ -211,11 +211,11 @@ impl Story {
     async fn flaps(&mut self, name: &str, flaps: usize, how: Flaps) -> Result<f64> {
         let owner = Owner::new(name);
         seed_user(&self.world.tenant, &owner.user.id)?;
-        let up_to_it: Vec<Event> = [owner.saved()].into_iter().chain(owner.plays(1..LINE)).collect();
+        let up_to_it: Vec<Event> = [owner.saved()].into_iter().chain(owner.plays(1..THRESHOLD)).collect();
         self.told(&up_to_it).await?;
-        let end = LINE + i64::try_from(flaps)?;
+        let end = THRESHOLD + i64::try_from(flaps)?;
         let across = |number: i64| owner.plays(number..number + 1).chain([owner.taken_back(number)]);
-        let mut across: Vec<Event> = (LINE..end).flat_map(across).collect();
+        let mut across: Vec<Event> = (THRESHOLD..end).flat_map(across).collect();
         let stays = how == Flaps::BetweenLines;
         across.extend(owner.plays(end..end + i64::from(stays)));
         if how == Flaps::AfterOutage {

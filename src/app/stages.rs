@@ -109,7 +109,7 @@ fn start_folds(
 ) {
     let FoldConfig {
         batch,
-        dedup_horizon,
+        dedup_window,
         trim,
         own_client_id,
         tenant,
@@ -127,7 +127,7 @@ fn start_folds(
             readiness: shared.readiness.clone(),
             rules: rules.clone(),
             batch,
-            dedup_horizon,
+            dedup_window,
             trim,
             own_client_id: own_client_id.clone(),
             tenant: tenant.clone(),

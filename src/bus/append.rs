@@ -27,7 +27,7 @@ pub enum Appended {
     /// The message was stored, with this sequence.
     At(u64),
     /// The stream already held a message with its id.
-    Repeat,
+    Duplicate,
 }
 
 /// Bytes kept free in a stream that is appended to. nats-server 2.9.10 drops the oldest message of a full stream instead of
@@ -97,7 +97,7 @@ impl Bus {
             .await
             .map_err(PublishError)?;
         Ok(if ack.duplicate {
-            Appended::Repeat
+            Appended::Duplicate
         } else {
             Appended::At(ack.sequence)
         })

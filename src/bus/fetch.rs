@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::streams::unix_ns;
 use super::{Bus, BusError, Message};
-use rolekeeper_domain::horizon::message_hash;
+use rolekeeper_domain::dedup_window::message_hash;
 
 const ERROR_NO_MESSAGE: u64 = 10037;
 

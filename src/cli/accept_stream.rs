@@ -78,7 +78,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     }
     let waiting = bus.waiting(&stream, From::Seq(next)).await?;
     let given_up = unfolded.count.saturating_sub(waiting.count);
-    println!("{}", tell(&unfolded, &waiting, given_up));
+    println!("{}", report(&unfolded, &waiting, given_up));
     if given_up > 0 && !yes {
         bail!(
             "nothing was done: add --yes to give up {given_up} messages permanently, or choose another --from"
@@ -138,7 +138,7 @@ async fn refuse_a_copy(bus: &Bus, stream: &str, cursor: &Cursor, first: Option<&
     )
 }
 
-fn tell(unfolded: &Waiting, waiting: &Waiting, given_up: u64) -> String {
+fn report(unfolded: &Waiting, waiting: &Waiting, given_up: u64) -> String {
     let first = waiting
         .first
         .as_ref()

@@ -12,7 +12,7 @@ use crate::store::gone::GoneBrake;
 use crate::store::{BrakeState, Store};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::brake::{GONE_WINDOW, word};
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Shows the held changes; with a subcommand, releases or drops them.
 #[derive(Args, Debug)]
@@ -23,11 +23,11 @@ pub(super) struct BrakeArgs {
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32))]
     show: u32,
     #[command(subcommand)]
-    deed: Option<Deed>,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Deed {
+enum Action {
     /// Release held changes: each is decided again, and a change that is still due is written
     Release {
         /// The kind of changes
@@ -79,32 +79,32 @@ impl Changes {
 
     fn word(self) -> &'static str {
         match self {
-            Self::Revokes => word(Change::Revoked),
-            Self::Grants => word(Change::Granted),
+            Self::Revokes => word(RoleChange::Revoked),
+            Self::Grants => word(RoleChange::Granted),
             Self::Restores => "restores",
         }
     }
 
     async fn state(self, store: &Store, show: i64) -> Result<BrakeState> {
         Ok(match self {
-            Self::Revokes => store.brake(Change::Revoked, show).await?,
-            Self::Grants => store.brake(Change::Granted, show).await?,
+            Self::Revokes => store.brake(RoleChange::Revoked, show).await?,
+            Self::Grants => store.brake(RoleChange::Granted, show).await?,
             Self::Restores => store.restores_brake(show).await?,
         })
     }
 
     async fn release(self, store: &Store, act: &Act) -> Result<Option<u64>> {
         Ok(match self {
-            Self::Revokes => store.release_brake(Change::Revoked, act).await?,
-            Self::Grants => store.release_brake(Change::Granted, act).await?,
+            Self::Revokes => store.release_brake(RoleChange::Revoked, act).await?,
+            Self::Grants => store.release_brake(RoleChange::Granted, act).await?,
             Self::Restores => store.release_restores(act).await?,
         })
     }
 
     async fn drop(self, store: &Store, act: &Act) -> Result<Option<u64>> {
         Ok(match self {
-            Self::Revokes => store.drop_braked(Change::Revoked, act).await?,
-            Self::Grants => store.drop_braked(Change::Granted, act).await?,
+            Self::Revokes => store.drop_braked(RoleChange::Revoked, act).await?,
+            Self::Grants => store.drop_braked(RoleChange::Granted, act).await?,
             Self::Restores => store.drop_restores(act).await?,
         })
     }
@@ -119,11 +119,11 @@ impl Changes {
 }
 
 pub(super) async fn run(args: BrakeArgs) -> Result<()> {
-    let BrakeArgs { database, show, deed } = args;
+    let BrakeArgs { database, show, action } = args;
     let store = app::connect(&database.checked()?).await?;
-    let (changes, done) = match deed {
+    let (changes, done) = match action {
         None => return shown(&store, show).await,
-        Some(Deed::Release { changes, act }) => {
+        Some(Action::Release { changes, act }) => {
             let Some(changes) = changes.changes() else {
                 let act = act.act("brake release", json!({"changes": "gone"}));
                 return release_gone(&store, &act).await;
@@ -134,7 +134,7 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
             let released = changes.release(&store, &act).await?;
             (changes, released.map(|users| released_text(users, wait)))
         }
-        Some(Deed::Drop { changes, act }) => {
+        Some(Action::Drop { changes, act }) => {
             let act = act.act("brake drop", json!({"changes": changes.word()}));
             let wait = changes.state(&store, 0).await?.waiting;
             let dropped = changes.drop(&store, &act).await?;

@@ -18,11 +18,11 @@ pub(super) struct LimitsArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(subcommand)]
-    deed: Option<Deed>,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Deed {
+enum Action {
     /// Set a limit; it takes effect on all workers within seconds
     Set {
         /// The name of the limit, as `rolekeeper limits` shows it
@@ -38,11 +38,11 @@ enum Deed {
 }
 
 pub(super) async fn run(args: LimitsArgs) -> Result<()> {
-    let LimitsArgs { database, deed } = args;
+    let LimitsArgs { database, action } = args;
     let store = app::connect(&database.checked()?).await?;
-    match deed {
+    match action {
         None => shown(&store).await,
-        Some(Deed::Set { name, value, why, by }) => {
+        Some(Action::Set { name, value, why, by }) => {
             let names = || Limit::ALL.map(Limit::as_str).join(", ");
             let limit = Limit::named(&name)
                 .with_context(|| format!("{name}: no such limit, expected one of {}", names()))?;

@@ -21,11 +21,11 @@ pub(super) struct RulesArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(subcommand)]
-    deed: Deed,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum Deed {
+enum Action {
     /// Show the rules in force, since when they are, and how far users were compared with them
     Show,
     /// Put a rules file in force; its version must be higher than that of the rules in force
@@ -43,11 +43,11 @@ enum Deed {
 }
 
 pub(super) async fn run(args: RulesArgs) -> Result<()> {
-    let RulesArgs { database, deed } = args;
+    let RulesArgs { database, action } = args;
     let database = database.checked()?;
-    match deed {
-        Deed::Show => show(&app::connect(&database).await?).await,
-        Deed::Apply {
+    match action {
+        Action::Show => show(&app::connect(&database).await?).await,
+        Action::Apply {
             file,
             force,
             forbidden,
@@ -88,7 +88,7 @@ async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Re
         println!("  {line}");
     }
     println!(
-        "it takes effect on all workers within seconds; affected users are found slice by slice (`rolekeeper rules show`)"
+        "it takes effect on all workers within seconds; affected users are found partition by partition (`rolekeeper rules show`)"
     );
     Ok(())
 }
@@ -105,12 +105,12 @@ async fn show(store: &Store) -> Result<()> {
     print!("{}", in_force.rules.canonical());
     match store.walked().await? {
         Some(walked) if walked.changed => println!(
-            "\n# users are being compared with a change since {}: {} slices done, up to {:?} (the last whole round had {})",
-            walked.wanted_at, walked.slices.0, walked.position, walked.slices.1
+            "\n# users are being compared with a change since {}: {} partitions done, up to {:?} (the last whole round had {})",
+            walked.requested_at, walked.partitions.0, walked.position, walked.partitions.1
         ),
         Some(walked) => println!(
-            "\n# all users were compared with these rules ({} slices)",
-            walked.slices.1
+            "\n# all users were compared with these rules ({} partitions)",
+            walked.partitions.1
         ),
         None => {}
     }

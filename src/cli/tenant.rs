@@ -15,11 +15,11 @@ pub(super) struct TenantArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(subcommand)]
-    deed: Option<Deed>,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Deed {
+enum Action {
     /// Move the database to another tenant: every holder of a role is unadopted and unverified from then on. Stop all workers
     /// first
     Move {
@@ -35,10 +35,10 @@ enum Deed {
 }
 
 pub(super) async fn run(args: TenantArgs) -> Result<()> {
-    let TenantArgs { database, deed } = args;
+    let TenantArgs { database, action } = args;
     let store = app::connect(&database.checked()?).await?;
     let bound = store.tenant().await?;
-    let Some(Deed::Move { to, yes, act }) = deed else {
+    let Some(Action::Move { to, yes, act }) = action else {
         match bound {
             Some(domain) => println!("{domain}"),
             None => println!(

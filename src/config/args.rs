@@ -17,7 +17,7 @@ use super::bus::{BusArgs, BusConfig};
 use super::check::{Check, Faults};
 use super::database::{DatabaseArgs, DatabaseConfig};
 use super::erasure::ErasureArgs;
-use super::fold::{FoldConfig, HorizonArgs};
+use super::fold::{FoldConfig, DedupArgs};
 use super::restores::{RestoreArgs, RestoreConfig};
 use super::tenant::{TenantArgs, TenantConfig};
 use super::tenant_log::{TenantLogArgs, TenantLogConfig};
@@ -72,7 +72,7 @@ pub struct ServeArgs {
     pub fold_batch: String,
     /// Dedup of event ids.
     #[command(flatten)]
-    pub horizon: HorizonArgs,
+    pub dedup_window: DedupArgs,
     /// Trimming of the streams.
     #[command(flatten)]
     pub trim: TrimArgs,
@@ -181,7 +181,7 @@ impl ServeArgs {
             http: runs("http").then(|| self.http(&mut check)),
             fold: runs("fold").then(|| FoldConfig {
                 batch: check.number("FOLD_BATCH", &self.fold_batch, &(1..=50_000)),
-                dedup_horizon: self.horizon.check(&mut check),
+                dedup_window: self.dedup_window.check(&mut check),
                 trim: self.trim.check(&mut check),
                 own_client_id: self.auth0.auth0_client_id.clone(),
                 tenant: self.tenant.check(&self.auth0, &mut check),

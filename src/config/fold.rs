@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::check::Check;
 use super::trim::TrimConfig;
-use rolekeeper_domain::horizon::Horizon;
+use rolekeeper_domain::dedup_window::DedupWindow;
 use rolekeeper_domain::tenant::TenantName;
 
 const LONGEST: Duration = Duration::from_hours(24 * 90);
@@ -19,7 +19,7 @@ pub struct FoldConfig {
     /// Most events in one transaction.
     pub batch: usize,
     /// Dedup window: how long event ids are remembered beyond the stream's duplicate window, if at all.
-    pub dedup_horizon: Option<Horizon>,
+    pub dedup_window: Option<DedupWindow>,
     /// How long folded messages stay in their stream.
     pub trim: TrimConfig,
     /// Our own client id, where it is known: distinguishes our writes from writes of other clients.
@@ -30,31 +30,31 @@ pub struct FoldConfig {
 
 /// The setting of the dedup window.
 #[derive(Args, Clone, Debug)]
-pub struct HorizonArgs {
+pub struct DedupArgs {
     /// Dedup window: how long event ids are remembered beyond the stream's duplicate window, such as `24h`; `off` to
     /// remember none
-    #[arg(long, env = "DEDUP_HORIZON", default_value = "off")]
-    pub dedup_horizon: String,
+    #[arg(long, env = "DEDUP_WINDOW", default_value = "off")]
+    pub dedup_window: String,
 }
 
-impl HorizonArgs {
+impl DedupArgs {
     /// Returns the dedup window, if one is set.
-    pub(super) fn check(&self, check: &mut Check) -> Option<Horizon> {
-        let text = self.dedup_horizon.trim();
+    pub(super) fn check(&self, check: &mut Check) -> Option<DedupWindow> {
+        let text = self.dedup_window.trim();
         if text == "off" {
             return None;
         }
         let span = humantime::parse_duration(text)
             .ok()
             .filter(|span| *span <= LONGEST);
-        let horizon = span.and_then(Horizon::new);
-        if horizon.is_none() {
+        let dedup_window = span.and_then(DedupWindow::new);
+        if dedup_window.is_none() {
             check.fault(
-                "DEDUP_HORIZON",
+                "DEDUP_WINDOW",
                 text,
                 "`off`, or a time from 4s to 90days such as 24h",
             );
         }
-        horizon
+        dedup_window
     }
 }

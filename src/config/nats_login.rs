@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check::{Check, set};
-use super::secret::{self, Kept};
+use super::secret::{self, SecretSource};
 
 const ONE: &str = "one way to log in; unset the others";
 
@@ -47,9 +47,9 @@ pub enum NatsLogin {
     /// No login, or by the client certificate alone.
     None,
     /// With a user and a password.
-    User(String, Kept),
+    User(String, SecretSource),
     /// With a token.
-    Token(Kept),
+    Token(SecretSource),
     /// With the seed of an nkey.
     NkeySeed(PathBuf),
     /// With a credentials file: a JWT and its seed.
@@ -155,8 +155,8 @@ impl NatsLogin {
     /// A file cannot be read, or its content is invalid; the text names setting and file, and nothing of its content.
     pub fn prove(&self, nonce: &[u8]) -> Result<NatsProof, String> {
         self.proof(nonce).map_err(|why| match self {
-            Self::User(_, Kept::File(file)) => format!("NATS_PASSWORD_FILE {}: {why}", file.display()),
-            Self::Token(Kept::File(file)) => format!("NATS_TOKEN_FILE {}: {why}", file.display()),
+            Self::User(_, SecretSource::File(file)) => format!("NATS_PASSWORD_FILE {}: {why}", file.display()),
+            Self::Token(SecretSource::File(file)) => format!("NATS_TOKEN_FILE {}: {why}", file.display()),
             Self::NkeySeed(file) => format!("NATS_NKEY_SEED_FILE {}: {why}", file.display()),
             Self::Credentials(file) => format!("NATS_CREDENTIALS_FILE {}: {why}", file.display()),
             _ => why,
@@ -198,7 +198,7 @@ fn of_urls(users: Vec<SecretString>, check: &mut Check) -> Option<NatsLogin> {
         check.contradiction("NATS_URL", "the servers have different users", expected);
     }
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let kept = |text: &str| Kept::Value(decoded(text).into());
+    let kept = |text: &str| SecretSource::Value(decoded(text).into());
     Some(match first.expose_secret().split_once(':') {
         Some((user, password)) => NatsLogin::User(decoded(user), kept(password)),
         None => NatsLogin::Token(kept(first.expose_secret())),

@@ -13,14 +13,14 @@ pub(super) const EXPECTED: &str = "a file that can be read and holds the value";
 
 /// A secret that is read at each use, so that its file may be replaced while the worker runs.
 #[derive(Clone, Debug)]
-pub enum Kept {
+pub enum SecretSource {
     /// The value from the environment or the command line.
     Value(SecretString),
     /// The file that holds the value.
     File(PathBuf),
 }
 
-impl Kept {
+impl SecretSource {
     /// Returns the secret.
     ///
     /// # Errors
@@ -56,19 +56,19 @@ impl Check {
         setting: &'static str,
         value: Option<&str>,
         file: Option<&str>,
-    ) -> Option<Kept> {
+    ) -> Option<SecretSource> {
         let value = value.filter(|value| !value.trim().is_empty());
         let file = file.filter(|file| !file.trim().is_empty());
         let of_file = format!("{setting}_FILE");
         match (value, file) {
             (None, None) => None,
-            (Some(value), None) => Some(Kept::Value(value.to_owned().into())),
+            (Some(value), None) => Some(SecretSource::Value(value.to_owned().into())),
             (None, Some(path)) => {
                 if let Err(why) = read(Path::new(path)) {
                     self.fault(&of_file, path, &format!("{EXPECTED}; {why}"));
                     self.faulty(setting);
                 }
-                Some(Kept::File(path.into()))
+                Some(SecretSource::File(path.into()))
             }
             (Some(_), Some(_)) => {
                 let expected = "one of them: the value, or the file that holds it; unset the other";

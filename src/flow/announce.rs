@@ -122,7 +122,7 @@ impl Announce {
                     Appended::At(seq) => last = seq,
                     // An attempt that was given up has arrived after all, or another worker announces too: the rows in
                     // memory may be announced already.
-                    Appended::Repeat => return Ok(()),
+                    Appended::Duplicate => return Ok(()),
                 }
                 retry.succeeded();
             }
@@ -192,7 +192,7 @@ impl Announce {
         let appended = self.bus.append(ROLE_CHANGES, message, last).await?;
         let seq = match appended {
             Appended::At(seq) => Some(seq),
-            Appended::Repeat => None,
+            Appended::Duplicate => None,
         };
         self.mark(row.change_id, created_ns, seq).await?;
         self.store.sent_again(row.change_id).await?;

@@ -15,10 +15,10 @@ use super::permit::RateLimiter;
 use crate::auth0::{CallError, LogReader, Reply};
 use crate::flow::backoff::base_delay;
 use crate::metrics::{Call, CallResult, Metrics};
-use crate::store::confirmations::{Asked, Verdict};
+use crate::store::confirmations::{RecordToConfirm, Verdict};
 use crate::store::{RaceOutcome, Store, StoreError};
-use rolekeeper_domain::log_record::{self, LogRecord, Tells, WrittenRoles};
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::log_record::{self, LogRecord, Effect, WrittenRoles};
+use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// Interval at which the queue of records is read.
@@ -63,7 +63,7 @@ impl Confirm {
     }
 
     /// Asks for one record and stores Auth0's verdict.
-    async fn confirm(&self, asked: &Asked) -> Result<(), StoreError> {
+    async fn confirm(&self, asked: &RecordToConfirm) -> Result<(), StoreError> {
         let Reply { result, rate, .. } = self.call(&asked.log_id).await;
         let verdict = match result {
             Ok(Some(body)) if is_same(asked, &body) => Verdict::Confirmed,
@@ -106,7 +106,7 @@ impl Confirm {
             let mut permit = rate_limiter.acquire().await;
             let reply = self.logs.one(log_id).await;
             let limited = matches!(reply.result, Err(CallError::Limited));
-            permit.answered(Kind::Read, &reply.rate, limited);
+            permit.answered(CallKind::Read, &reply.rate, limited);
             reply
         } else {
             sleep(APART).await;
@@ -121,7 +121,7 @@ impl Confirm {
         reply
     }
 
-    async fn later(&self, asked: &Asked, retry_after: Option<Duration>) -> Result<(), StoreError> {
+    async fn later(&self, asked: &RecordToConfirm, retry_after: Option<Duration>) -> Result<(), StoreError> {
         let floor = retry_after.unwrap_or_default().min(MAX_FLOOR);
         let after = base_delay(asked.asks.saturating_add(1))
             .min(ASK_AT_LEAST_EVERY)
@@ -131,7 +131,7 @@ impl Confirm {
 }
 
 /// Logs Auth0's verdict, and what the operator has to do where the record is not confirmed.
-fn report(asked: &Asked, verdict: Verdict) {
+fn report(asked: &RecordToConfirm, verdict: Verdict) {
     let (user, log_id) = (asked.user.as_str(), asked.log_id.as_str());
     let (client, theirs) = (&asked.client, &asked.roles);
     match verdict {
@@ -172,7 +172,7 @@ fn report(asked: &Asked, verdict: Verdict) {
 }
 
 /// Logs Auth0's verdict on a record under our own client id that is none of our writes.
-fn report_own(asked: &Asked, verdict: Verdict, stopped: bool) {
+fn report_own(asked: &RecordToConfirm, verdict: Verdict, stopped: bool) {
     let (user, log_id, roles) = (asked.user.as_str(), asked.log_id.as_str(), &asked.roles);
     match verdict {
         Verdict::Confirmed if stopped => error!(
@@ -215,7 +215,7 @@ fn report_own(asked: &Asked, verdict: Verdict, stopped: bool) {
 }
 
 /// Whether Auth0's record equals the delivered one in user, client, times and roles.
-fn is_same(asked: &Asked, body: &[u8]) -> bool {
+fn is_same(asked: &RecordToConfirm, body: &[u8]) -> bool {
     let Ok(record) = log_record::parse(body) else {
         return false;
     };
@@ -225,8 +225,8 @@ fn is_same(asked: &Asked, body: &[u8]) -> bool {
         date,
         client_id,
         updated_at,
-        tells: Tells::Written { user, roles },
-        says: _,
+        effect: Effect::Written { user, roles },
+        profile_update: _,
         tenant: _,
     } = record
     else {

@@ -1,6 +1,6 @@
 //! Detects a Postgres that was restored from a backup by the messages of ROLE_CHANGES.
 //!
-//! Owns the comparison of the stream with the audit, slice by slice, and its consequences: an error, a metric, and the
+//! Owns the comparison of the stream with the audit, batch by batch, and its consequences: an error, a metric, and the
 //! users to be read at Auth0. Must never revoke a role, nor queue a user before the fold has counted again the events
 //! that the backup lacks: the role might be earned.
 
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::bus::{APP_EVENTS, Bus, BusError, End, ROLE_CHANGES, Stored, StreamState, Which};
 use crate::metrics::Metrics;
-use crate::store::{AnnouncedEnd, ForgottenChanges, Store, StoreError, Told};
+use crate::store::{AnnouncedEnd, ForgottenChanges, Store, StoreError, AnnouncedChange};
 
 /// Messages that are compared in one transaction.
-const SLICE: usize = 200;
+const BATCH: usize = 200;
 /// Interval at which waiting users are checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A database is much smaller than the stream when it lacks more changes than the first number, and more than one in
@@ -85,12 +85,12 @@ impl Forgotten {
         Ok(())
     }
 
-    /// Reads the stream up to its former end, slice by slice.
+    /// Reads the stream up to its former end, batch by batch.
     async fn read(&self, mut at: ForgottenChanges) -> Result<ForgottenChanges, Broken> {
         while at.read_to < at.until {
-            let mut told = Vec::new();
+            let mut announced = Vec::new();
             let mut read_to = at.read_to;
-            for _ in 0..SLICE {
+            for _ in 0..BATCH {
                 let next = Which::From(read_to.unsigned_abs() + 1);
                 let stored = self.bus.fetch(ROLE_CHANGES, next).await?;
                 let Some(stored) = stored.filter(|stored| stored.seq.cast_signed() <= at.until) else {
@@ -98,9 +98,9 @@ impl Forgotten {
                     break;
                 };
                 read_to = stored.seq.cast_signed();
-                told.extend(told_by(&stored));
+                announced.extend(change_in(&stored));
             }
-            at = self.store.compared(read_to, &told).await?;
+            at = self.store.compared(read_to, &announced).await?;
         }
         Ok(at)
     }
@@ -176,7 +176,7 @@ impl Forgotten {
 }
 
 /// The change that a message announces; none where it is not one of our messages, or names an erased person.
-fn told_by(stored: &Stored) -> Option<Told> {
+fn change_in(stored: &Stored) -> Option<AnnouncedChange> {
     let id = Uuid::parse_str(&stored.header("Nats-Msg-Id")?).ok()?;
     let Payload {
         change_id,
@@ -191,7 +191,7 @@ fn told_by(stored: &Stored) -> Option<Told> {
     };
     let usable =
         change_id == id && !user_id.starts_with("erased:") && !user_id.contains('\0') && !role.contains('\0');
-    usable.then(|| Told {
+    usable.then(|| AnnouncedChange {
         seq: stored.seq.cast_signed(),
         change_id,
         user: user_id,

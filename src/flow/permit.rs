@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rolekeeper_domain::pacer::{self, Kind, Pacer, RateHeaders, RatePlan, Unused};
+use rolekeeper_domain::pacer::{self, CallKind, Pacer, RateHeaders, RatePlan, Unused};
 
 /// The only source of permits.
 #[derive(Debug)]
@@ -21,11 +21,11 @@ pub(super) struct RateLimiter {
 #[derive(Debug)]
 pub(super) struct Permit {
     rate_limiter: Arc<RateLimiter>,
-    leave: Option<pacer::Permit>,
+    permit: Option<pacer::Permit>,
     read: bool,
     written: bool,
     /// The last call that was made, and whether Auth0 did what it asked.
-    last: Option<(Kind, bool)>,
+    last: Option<(CallKind, bool)>,
 }
 
 impl RateLimiter {
@@ -45,12 +45,12 @@ impl RateLimiter {
     /// Waits until an attempt is allowed. Safe to cancel.
     pub(super) async fn acquire(self: &Arc<Self>) -> Permit {
         loop {
-            let taken = self.lock().take_look(self.started.elapsed());
+            let taken = self.lock().take_attempt(self.started.elapsed());
             match taken {
-                Ok(leave) => {
+                Ok(permit) => {
                     return Permit {
                         rate_limiter: Arc::clone(self),
-                        leave: Some(leave),
+                        permit: Some(permit),
                         read: false,
                         written: false,
                         last: None,
@@ -63,7 +63,7 @@ impl RateLimiter {
 
     /// Time until an attempt is allowed that records alone asked for.
     pub(super) fn until_record_attempt(&self) -> Duration {
-        self.lock().until_record_look(self.started.elapsed())
+        self.lock().until_record_attempt(self.started.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, Pacer> {
@@ -74,26 +74,26 @@ impl RateLimiter {
 impl Permit {
     /// Notes that records alone asked for this attempt.
     pub(super) fn by_record(&mut self) {
-        if let Some(leave) = &mut self.leave {
-            self.rate_limiter.lock().by_record(leave);
+        if let Some(permit) = &mut self.permit {
+            self.rate_limiter.lock().by_record(permit);
         }
     }
 
     /// Notes that Auth0 did what the last call asked.
-    pub(super) fn accept(&mut self, kind: Kind) {
+    pub(super) fn accept(&mut self, kind: CallKind) {
         self.last = Some((kind, true));
     }
 
     /// The last call that was made, and whether Auth0 did what it asked.
-    pub(super) fn last(&self) -> Option<(Kind, bool)> {
+    pub(super) fn last(&self) -> Option<(CallKind, bool)> {
         self.last
     }
 
     /// Passes a response to the pacer.
-    pub(super) fn answered(&mut self, kind: Kind, headers: &RateHeaders, limited: bool) {
+    pub(super) fn answered(&mut self, kind: CallKind, headers: &RateHeaders, limited: bool) {
         match kind {
-            Kind::Read => self.read = true,
-            Kind::Write => self.written = true,
+            CallKind::Read => self.read = true,
+            CallKind::Write => self.written = true,
         }
         self.last = Some((kind, false));
         let now = self.rate_limiter.started.elapsed();
@@ -110,7 +110,7 @@ impl Permit {
         let rate_limiter = Arc::clone(&self.rate_limiter);
         let mut next = rate_limiter.acquire().await;
         next.last = self.last;
-        if self.leave.as_ref().is_some_and(pacer::Permit::is_by_record) {
+        if self.permit.as_ref().is_some_and(pacer::Permit::is_by_record) {
             next.by_record();
         }
         *self = next;
@@ -130,9 +130,9 @@ impl Drop for Permit {
             (true, false) => Unused::Write,
             (false, false) => Unused::Both,
         };
-        if let Some(leave) = self.leave.take() {
+        if let Some(permit) = self.permit.take() {
             let now = self.rate_limiter.started.elapsed();
-            self.rate_limiter.lock().refund(now, leave, unused);
+            self.rate_limiter.lock().refund(now, permit, unused);
         }
     }
 }

@@ -27,7 +27,7 @@ use rolekeeper_domain::rule::{Rules, Versioned};
 /// detects changes that a watch on a mounted volume may miss.
 const READ_EVERY: Duration = Duration::from_secs(2);
 /// Interval of this worker's signs of life.
-const LIVES_EVERY: Duration = Duration::from_secs(10);
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 /// Longest wait to record that this worker ends.
 const END_WITHIN: Duration = Duration::from_secs(2);
 const STAGE: &str = "rules";
@@ -88,7 +88,7 @@ impl RulesKeeper {
     /// # Errors
     /// There are no rules in force.
     pub async fn first(&mut self) -> Result<(), RulesError> {
-        self.store.worker_lives(&self.worker).await?;
+        self.store.heartbeat(&self.worker).await?;
         self.read().await?;
         self.limits.read().await?;
         Ok(())
@@ -136,12 +136,12 @@ impl RulesKeeper {
         let offered = self.offered().await;
         let in_force = self.store.rules_in_force().await;
         // Rules of a format that this release does not know can still be replaced.
-        let standing = match &in_force {
-            Ok(in_force) => in_force.as_ref().map(crate::store::InForce::standing),
+        let active = match &in_force {
+            Ok(in_force) => in_force.as_ref().map(crate::store::InForce::to_compare),
             Err(StoreError::RulesFormat(_)) => None,
             Err(_) => return in_force.map(drop).map_err(RulesError::from),
         };
-        let verdict = match (&offered, &standing) {
+        let verdict = match (&offered, &active) {
             (Ok(None), None) if in_force.is_ok() => {
                 let built_in = Versioned {
                     version: 0,
@@ -154,7 +154,7 @@ impl RulesKeeper {
                 )
             }
             (Ok(None), _) => None,
-            (Ok(Some(offered)), standing) => Some(match offer::judge(offered, standing.as_ref()) {
+            (Ok(Some(offered)), active) => Some(match offer::judge(offered, active.as_ref()) {
                 Verdict::PutInForce => {
                     let act = Act {
                         by: format!("worker {}", self.worker.name),
@@ -252,8 +252,8 @@ async fn listen(store: &Store, hints: &[Notify]) -> std::convert::Infallible {
 /// Records signs of life of this worker, until dropped.
 async fn live(store: &Store, worker: &Worker) -> std::convert::Infallible {
     loop {
-        tokio::time::sleep(LIVES_EVERY).await;
-        if let Err(why) = store.worker_lives(worker).await {
+        tokio::time::sleep(HEARTBEAT_EVERY).await;
+        if let Err(why) = store.heartbeat(worker).await {
             tracing::debug!("the sign of life was not recorded: {why}");
         }
     }

@@ -15,8 +15,8 @@ use tracing::{error, info, warn};
 use crate::metrics::{Label as _, Later, Metrics, SweepPart as Part};
 use crate::store::display_names::NAMES_APART;
 use crate::store::race_ends::Ended;
-use crate::store::{Kept, RaceOutcome, Store, StoreError};
-use rolekeeper_domain::race::RACE_PATIENCE;
+use crate::store::{Retained, RaceOutcome, Store, StoreError};
+use rolekeeper_domain::race::MAX_RECORD_WAIT;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;
 
@@ -33,13 +33,13 @@ const RACE_DEADLINE: Duration = DAY;
 /// The rows to remove, and their maximum age. Our own writes: Auth0 pauses a log stream that has failed for seven days,
 /// and delivers its records when it is resumed. Writes of other clients: longer than our reactions to them. Dead
 /// letters: as long as the streams keep their messages by default.
-const FORGOTTEN: [(Kept, Duration); 6] = [
-    (Kept::OwnWrites, DAY.saturating_mul(8)),
-    (Kept::ForeignWrites, DAY.saturating_mul(9)),
-    (Kept::NameWrites, NAMES_APART),
-    (Kept::Races, DAY.saturating_mul(90)),
-    (Kept::DeadLetters, DAY.saturating_mul(30)),
-    (Kept::DeadLetterTotals, DAY.saturating_mul(30)),
+const FORGOTTEN: [(Retained, Duration); 6] = [
+    (Retained::OwnWrites, DAY.saturating_mul(8)),
+    (Retained::ForeignWrites, DAY.saturating_mul(9)),
+    (Retained::NameWrites, NAMES_APART),
+    (Retained::Races, DAY.saturating_mul(90)),
+    (Retained::DeadLetters, DAY.saturating_mul(30)),
+    (Retained::DeadLetterTotals, DAY.saturating_mul(30)),
 ];
 
 /// The sweep; runs where this worker reconciles.
@@ -130,13 +130,13 @@ impl Sweep {
                 break;
             }
         }
-        self.store.sweep_races(RACE_PATIENCE).await
+        self.store.sweep_races(MAX_RECORD_WAIT).await
     }
 
     async fn forget(&self) -> Result<(), StoreError> {
         for (what, kept) in FORGOTTEN {
             let rows = self.store.forget(what, kept).await?;
-            if rows > 0 && what != Kept::NameWrites {
+            if rows > 0 && what != Retained::NameWrites {
                 info!(rows, ?what, "sweep removed expired rows");
             }
         }

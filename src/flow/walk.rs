@@ -1,6 +1,6 @@
-//! Compares all facts with all decisions, slice by slice.
+//! Compares all facts with all decisions, partition by partition.
 //!
-//! Owns the pace: at once after a change of rules or limits, otherwise a slice at each sweep, so that small tables are
+//! Owns the pace: at once after a change of rules or limits, otherwise a partition at each sweep, so that small tables are
 //! compared whole each time and large ones once a day. Must never end the leadership: every failure is retried.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rolekeeper_domain::schedule::PARKED_FOR;
 
 /// The longest duration of a round.
 const ROUND: Duration = Duration::from_hours(24);
-/// Delay before a failed slice is retried.
+/// Delay before a failed partition is retried.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The rounds; run where this worker reconciles.
@@ -42,7 +42,7 @@ impl Walk {
                 if failed {
                     debug!("the comparison of facts with decisions failed again: {why}");
                 } else {
-                    warn!("a slice of the comparison of facts with decisions failed; retrying: {why}");
+                    warn!("a partition of the comparison of facts with decisions failed; retrying: {why}");
                 }
                 failed = true;
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -51,7 +51,7 @@ impl Walk {
         }
     }
 
-    /// Compares as many slices as are due, or a whole round that a change requires.
+    /// Compares as many partitions as are due, or a whole round that a change requires.
     async fn walk(&self, fingerprint: &str) -> Result<(), StoreError> {
         let compare = Compare {
             rules: &self.rules,
@@ -61,20 +61,20 @@ impl Walk {
         };
         let mut done = 0;
         // None: other rules are in force, and this leadership is about to end.
-        while let Some(slice) = self.store.walk_slice(&compare).await? {
+        while let Some(partition) = self.store.walk_partition(&compare).await? {
             done += 1;
-            if slice.changed && slice.ended {
+            if partition.changed && partition.ended {
                 info!(
-                    users = slice.enqueued_in_round,
+                    users = partition.enqueued_in_round,
                     "all users were compared with the changed rules and limits"
                 );
-            } else if !slice.changed && slice.enqueued > 0 {
+            } else if !partition.changed && partition.enqueued > 0 {
                 warn!(
-                    users = slice.enqueued,
+                    users = partition.enqueued,
                     "sweep queued users whose roles do not match the rules"
                 );
             }
-            if slice.ended || (!slice.changed && done >= due(slice.last_slices, self.every)) {
+            if partition.ended || (!partition.changed && done >= due(partition.last_partitions, self.every)) {
                 break;
             }
         }
@@ -82,10 +82,10 @@ impl Walk {
     }
 }
 
-/// Number of slices at each sweep with which a round of `slices` ends in time.
-fn due(slices: i64, every: Duration) -> u64 {
+/// Number of partitions at each sweep with which a round of `partitions` ends in time.
+fn due(partitions: i64, every: Duration) -> u64 {
     let times = (ROUND.as_secs() / every.as_secs().max(1)).max(1);
-    slices.unsigned_abs().div_ceil(times).max(1)
+    partitions.unsigned_abs().div_ceil(times).max(1)
 }
 
 #[cfg(test)]

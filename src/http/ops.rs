@@ -72,7 +72,7 @@ impl Ops {
             (QueueState::Parked, gauges.queue.parked),
             (QueueState::Held, gauges.queue.held),
         ] {
-            metrics.nominations.of(state).set(count);
+            metrics.work_queue.of(state).set(count);
         }
         for (state, count) in [
             (NameState::Waiting, gauges.names.waiting),
@@ -94,9 +94,9 @@ impl Ops {
         metrics.unknown_write.set(i64::from(gauges.unknown_write));
         if let Some(walked) = &gauges.walked {
             metrics.rules.walk_open.set(i64::from(walked.changed));
-            let wanted_at = walked.wanted_at.unix_timestamp() as f64;
-            metrics.rules.walk_wanted_at.set(wanted_at);
-            metrics.rules.walk_slices.set(walked.slices.0);
+            let requested_at = walked.requested_at.unix_timestamp() as f64;
+            metrics.rules.walk_requested_at.set(requested_at);
+            metrics.rules.walk_partitions.set(walked.partitions.0);
         }
         metrics.unannounced.set(gauges.unannounced);
         metrics.fold.oldest_transaction.set(gauges.transactions.oldest);

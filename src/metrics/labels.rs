@@ -3,9 +3,9 @@
 //! Owns the closed sets. Their series exist from the start, since an alert on a missing series never fires. Must never
 //! hold a user, a playlist, a role or an error text.
 
-use rolekeeper_domain::display_name::NamedBy;
+use rolekeeper_domain::display_name::NameSource;
 use rolekeeper_domain::event::Reason;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::race::RaceOutcome;
 
 /// One label.
@@ -107,8 +107,8 @@ macro_rules! of_domain {
 }
 
 of_domain! {
-    Change = "change",
-    NamedBy = "by",
+    RoleChange = "change",
+    NameSource = "source",
     RaceOutcome = "outcome",
     Reason = "reason",
 }
@@ -139,7 +139,7 @@ macro_rules! labels {
 
 labels! {
     /// Response to a delivery of the log stream.
-    Delivery("answer") {
+    Delivery("result") {
         Stored = "stored",
         Unauthorized = "unauthorized",
         UnsupportedEncoding = "unsupported_encoding",
@@ -177,7 +177,7 @@ labels! {
     NameState("state") { Waiting = "waiting", Refused = "refused" }
 
     /// Treatment of a removed role.
-    Treatment("answer") { Restored = "restored", Left = "left" }
+    Treatment("outcome") { Restored = "restored", Left = "left" }
 
     /// State of a user in the work queue.
     QueueState("state") { Due = "due", Waiting = "waiting", Leased = "leased", Parked = "parked", Held = "held" }
@@ -186,7 +186,7 @@ labels! {
     Adoption("adoption") { Adopted = "adopted", Unadopted = "unadopted" }
 
     /// Cause of a read without a write.
-    Unsent("why") { Slow = "slow", NothingLeft = "nothing_left" }
+    Unsent("reason") { Slow = "slow", NothingLeft = "nothing_left" }
 
     /// Result of a fetch of the tenant's public keys.
     KeyFetch("result") { Ok = "ok", Failed = "failed", Unusable = "unusable" }

@@ -15,8 +15,8 @@ metrics! {
         pub walk_open: IntGauge = "rolekeeper_rules_walk_open",
         /// Time at which the current comparison of all users with the rules was requested, Unix seconds; 0 before the
         /// first
-        pub walk_wanted_at: Gauge = "rolekeeper_walk_wanted_timestamp_seconds",
-        /// Slices of users compared with the rules in the current comparison
-        pub walk_slices: IntGauge = "rolekeeper_walk_slices",
+        pub walk_requested_at: Gauge = "rolekeeper_walk_requested_timestamp_seconds",
+        /// Partitions of users compared with the rules in the current comparison
+        pub walk_partitions: IntGauge = "rolekeeper_walk_partitions",
     }
 }

@@ -55,8 +55,8 @@ fn the_doc_comment_is_the_help_text() {
     let text = at_start();
     for line in [
         "# HELP rolekeeper_fold_active 1 while this worker folds the stream",
-        "# HELP rolekeeper_roles_taken_away_total Managed roles found removed by another client although the user still \
-         earns them; answer: restored, or left removed",
+        "# HELP rolekeeper_roles_externally_removed_total Managed roles found removed by another client although the user still \
+         earns them; outcome: restored, or left removed",
         "# TYPE rolekeeper_role_lag_seconds histogram",
         "rolekeeper_auth0_calls_total{call=\"get_log\",result=\"gone\"} 0",
         "rolekeeper_stream_full_in_seconds{stream=\"APP_EVENTS\"} inf",

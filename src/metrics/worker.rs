@@ -17,9 +17,9 @@ use super::reconcile::ReconcileMetrics;
 use super::room::RoomMetrics;
 use super::rules::RulesMetrics;
 use super::tenant_log::TenantLogMetrics;
-use rolekeeper_domain::display_name::NamedBy;
+use rolekeeper_domain::display_name::NameSource;
 use rolekeeper_domain::event::Reason;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::race::RaceOutcome;
 
 metrics! {
@@ -36,8 +36,8 @@ metrics! {
         pub dead_letters: Counters<(Stream, Reason)> = "rolekeeper_dead_letters_total",
         /// Messages dropped because they name an erased user
         pub erased_dropped: Counters<Stream> = "rolekeeper_erased_dropped_total",
-        /// App events dropped as duplicates: the same event was counted before, inside DEDUP_HORIZON
-        pub repeats_dropped: IntCounter = "rolekeeper_repeats_dropped_total",
+        /// App events dropped as duplicates: the same event was counted before, inside DEDUP_WINDOW
+        pub duplicates_dropped: IntCounter = "rolekeeper_duplicates_dropped_total",
         /// Times a reader started again at the cursor
         pub reader_restarts: Counters<Stream> = "rolekeeper_reader_restarts_total",
         /// Duration of one transaction of the fold
@@ -58,18 +58,18 @@ metrics! {
         /// Calls to the Management API, by call and result
         pub auth0_calls: Counters<(Call, CallResult)> = "rolekeeper_auth0_calls_total",
         /// Role changes, by change and outcome
-        pub role_changes: Counters<(Change, ChangeOutcome)> = "rolekeeper_role_changes_total",
+        pub role_changes: Counters<(RoleChange, ChangeOutcome)> = "rolekeeper_role_changes_total",
         /// Display names written: by default, or as the user requested
-        pub display_names: Counters<NamedBy> = "rolekeeper_display_names_written_total",
+        pub display_names: Counters<NameSource> = "rolekeeper_display_names_written_total",
         /// Display names that wait to be written, or that Auth0 refused
         pub display_names_open: Gauges<NameState> = "rolekeeper_display_names",
         /// Role changes announced in the stream ROLE_CHANGES
         pub announced: IntCounter = "rolekeeper_announced_total",
         /// Completed role changes that are not announced yet
         pub unannounced: IntGauge = "rolekeeper_unannounced_role_changes",
-        /// Managed roles found removed by another client although the user still earns them; answer: restored, or left
+        /// Managed roles found removed by another client although the user still earns them; outcome: restored, or left
         /// removed
-        pub taken_away: Counters<Treatment> = "rolekeeper_roles_taken_away_total",
+        pub externally_removed: Counters<Treatment> = "rolekeeper_roles_externally_removed_total",
         /// 1 while this worker's rules file is invalid, or has the version of the rules in force but other content
         pub rules_refused: IntGauge = "rolekeeper_rules_refused",
         /// Writes of other clients between our read and our write, by outcome
@@ -80,11 +80,11 @@ metrics! {
         /// 1 while this worker reconciles
         pub reconcile_active: IntGauge = "rolekeeper_reconcile_active",
         /// 1 while the circuit breaker is open: no token, credentials or scopes refused, or many users in a row refused
-        pub reconcile_paused: IntGauge = "rolekeeper_reconcile_paused",
+        pub circuit_breaker_open: IntGauge = "rolekeeper_circuit_breaker_open",
         /// Times the circuit breaker opened because Auth0's responses concerned all users
         pub breaker_opened: IntCounter = "rolekeeper_circuit_breaker_opened_total",
         /// Role changes that Auth0 refused to write
-        pub role_writes_refused: Counters<Change> = "rolekeeper_role_writes_refused_total",
+        pub role_writes_refused: Counters<RoleChange> = "rolekeeper_role_writes_refused_total",
         /// 1 when roles are written, 0 in shadow mode
         pub writes_enabled: IntGauge = "rolekeeper_writes_enabled",
         /// 1 while the brake holds all changes of this kind until `rolekeeper brake release` or `rolekeeper brake drop`
@@ -95,9 +95,9 @@ metrics! {
         /// resume --why` goes on
         pub unknown_write: IntGauge = "rolekeeper_stopped_by_unknown_write",
         /// Users in the work queue, by state
-        pub nominations: Gauges<QueueState> = "rolekeeper_nominations",
+        pub work_queue: Gauges<QueueState> = "rolekeeper_work_queue_users",
         /// Time since the longest-due user in the work queue became due
-        pub oldest_due: Gauge = "rolekeeper_oldest_due_nomination_seconds",
+        pub oldest_due: Gauge = "rolekeeper_work_queue_oldest_due_seconds",
         /// Holders of managed roles; rolekeeper never takes a role from unadopted ones
         pub holders: Gauges<Adoption> = "rolekeeper_role_holders",
         /// 1 when Postgres responded to this scrape

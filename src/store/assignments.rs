@@ -15,16 +15,16 @@ const ADOPTED_AT_ONCE: usize = 2_000;
 /// Stores the result of an attempt, with the current time as its verification.
 pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, below_since, overruled, verified_at)
+        "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted, below_since, suppressed, verified_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, now())
          ON CONFLICT (user_id, role) DO UPDATE SET
-             wanted = excluded.wanted, held = excluded.held, adopted = excluded.adopted,
-             below_since = excluded.below_since, overruled = excluded.overruled, verified_at = excluded.verified_at,
-             since = CASE WHEN a.held = excluded.held THEN a.since ELSE now() END",
+             wanted = excluded.wanted, has_role = excluded.has_role, adopted = excluded.adopted,
+             below_since = excluded.below_since, suppressed = excluded.suppressed, verified_at = excluded.verified_at,
+             since = CASE WHEN a.has_role = excluded.has_role THEN a.since ELSE now() END",
         user,
         seen.role,
         seen.wanted,
-        seen.held,
+        seen.has_role,
         seen.adopted,
         seen.below_since,
         seen.suppressed
@@ -43,7 +43,7 @@ pub async fn decided(
     below_since: Option<OffsetDateTime>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE assignments SET wanted = $3, below_since = $4, overruled = overruled AND $3
+        "UPDATE assignments SET wanted = $3, below_since = $4, suppressed = suppressed AND $3
          WHERE user_id = $1 AND role = $2",
         user,
         role,
@@ -64,9 +64,9 @@ pub async fn awaited(
     below_since: Option<OffsetDateTime>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted, below_since) VALUES ($1, $2, $3, false, false, $4)
+        "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted, below_since) VALUES ($1, $2, $3, false, false, $4)
          ON CONFLICT (user_id, role) DO UPDATE SET wanted = excluded.wanted, below_since = excluded.below_since,
-             overruled = a.overruled AND excluded.wanted",
+             suppressed = a.suppressed AND excluded.wanted",
         user,
         role,
         wanted,
@@ -79,9 +79,9 @@ pub async fn awaited(
 
 /// Requests the verification of every holder: one mark, whatever their number. The sweep handles it when due, however
 /// often it is set meanwhile.
-pub async fn verify_anew(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+pub async fn reverify(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO verify_anew (told_at) VALUES (now()) ON CONFLICT (only_row) DO UPDATE SET told_at = excluded.told_at"
+        "INSERT INTO reverify (reported_at) VALUES (now()) ON CONFLICT (only_row) DO UPDATE SET reported_at = excluded.reported_at"
     )
     .execute(&mut *tx)
     .await?;
@@ -92,7 +92,7 @@ impl Store {
     /// The managed roles that the user's profile had when last read or written.
     pub async fn roles_held(&self, user: &UserId<'_>) -> Result<Vec<String>, StoreError> {
         let roles = sqlx::query_scalar!(
-            "SELECT role FROM assignments WHERE user_id = $1 AND held
+            "SELECT role FROM assignments WHERE user_id = $1 AND has_role
                  AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = $1) ORDER BY role",
             user.as_str()
         );
@@ -100,35 +100,35 @@ impl Store {
     }
 
     /// Adopts holders of a role: rolekeeper may revoke it from now on. Applies to all known unadopted holders if
-    /// `users` is `None`, otherwise to these users, known or not. Enqueues them. Works in slices, each in its own
+    /// `users` is `None`, otherwise to these users, known or not. Enqueues them. Works in batches, each in its own
     /// transaction. Returns the number of users.
     pub async fn adopt(&self, role: &str, users: Option<&[String]>, act: &Act) -> Result<u64, StoreError> {
         let mut adopted = 0;
         if let Some(users) = users {
-            for slice in users.chunks(ADOPTED_AT_ONCE) {
-                adopted += self.adopt_slice(role, slice, act).await?;
+            for batch in users.chunks(ADOPTED_AT_ONCE) {
+                adopted += self.adopt_batch(role, batch, act).await?;
             }
             return Ok(adopted);
         }
         let mut after = String::new();
         loop {
-            let slice = sqlx::query_scalar!(
-                "SELECT user_id FROM assignments WHERE role = $1 AND held AND NOT adopted AND user_id > $2
+            let batch = sqlx::query_scalar!(
+                "SELECT user_id FROM assignments WHERE role = $1 AND has_role AND NOT adopted AND user_id > $2
                  ORDER BY user_id LIMIT $3",
                 role,
                 after,
                 i64::try_from(ADOPTED_AT_ONCE).unwrap_or(i64::MAX)
             );
-            let slice = slice.fetch_all(&self.pool).await?;
-            let Some(last) = slice.last() else {
+            let batch = batch.fetch_all(&self.pool).await?;
+            let Some(last) = batch.last() else {
                 return Ok(adopted);
             };
             after.clone_from(last);
-            adopted += self.adopt_slice(role, &slice, act).await?;
+            adopted += self.adopt_batch(role, &batch, act).await?;
         }
     }
 
-    async fn adopt_slice(&self, role: &str, users: &[String], act: &Act) -> Result<u64, StoreError> {
+    async fn adopt_batch(&self, role: &str, users: &[String], act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let unadopted = sqlx::query_scalar!(
             r#"SELECT named.user_id AS "user_id!" FROM UNNEST($2::text[]) AS named(user_id)
@@ -152,7 +152,7 @@ impl Store {
         // Locks the queue first, in the same order as reconcile.
         super::work_queue::enqueue(&mut tx, &mut entries).await?;
         let adopted = sqlx::query!(
-            "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
+            "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted)
              SELECT user_id, $1, false, false, true FROM UNNEST($2::text[]) AS named(user_id) ORDER BY 1
              ON CONFLICT (user_id, role) DO UPDATE SET adopted = true WHERE NOT a.adopted",
             role,

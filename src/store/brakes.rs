@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// How long a count of the holders is cached, since it reads all changes of the window.
 const HOLDERS_SERVE: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ const HOLDERS_SERVE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Locked {
     /// The kind of change.
-    pub change: Change,
+    pub change: RoleChange,
     /// Whether all changes of its kind are held.
     pub engaged: bool,
     /// Users in the queue under the priority of this kind of change, due or not: at least those who wait for it.
@@ -51,16 +51,16 @@ pub struct BrakeState {
 }
 
 /// Marks of users held by one brake, and of those held by both.
-pub(super) fn marks(change: Change) -> [&'static str; 2] {
+pub(super) fn marks(change: RoleChange) -> [&'static str; 2] {
     let one = match change {
-        Change::Granted => "brake_grants",
-        Change::Revoked => "brake_revokes",
+        RoleChange::Granted => "brake_grants",
+        RoleChange::Revoked => "brake_revokes",
     };
     [one, "brake_both"]
 }
 
 /// Locks the brake of one kind of change. A caller that needs both locks grants first.
-pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
+pub async fn lock(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Result<Locked, StoreError> {
     sqlx::query!("SELECT FROM brakes WHERE change = $1 FOR UPDATE", change.as_str())
         .execute(&mut *tx)
         .await?;
@@ -68,7 +68,7 @@ pub async fn lock(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
 }
 
 /// State of the brake of one kind of change, without a lock.
-pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<Locked, StoreError> {
+pub async fn seen(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Result<Locked, StoreError> {
     let row = sqlx::query!(
         r#"SELECT engaged_at IS NOT NULL AS "engaged!",
                greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
@@ -89,15 +89,15 @@ pub async fn seen(tx: &mut Tx<'_>, change: Change, window: Duration) -> Result<L
 }
 
 /// Counter of the queued users under the priority of one kind of change.
-fn waiting(change: Change) -> &'static str {
+fn waiting(change: RoleChange) -> &'static str {
     match change {
-        Change::Revoked => "waiting_0",
-        Change::Granted => "waiting_1",
+        RoleChange::Revoked => "waiting_0",
+        RoleChange::Granted => "waiting_1",
     }
 }
 
 /// The engaged brakes; they stay engaged until the transaction ends.
-pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
+pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<RoleChange>, StoreError> {
     let engaged = sqlx::query_scalar!(
         "SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked') ORDER BY change FOR SHARE"
     );
@@ -106,8 +106,8 @@ pub async fn engaged(tx: &mut Tx<'_>) -> Result<Vec<Change>, StoreError> {
 }
 
 /// A change from its value in the table.
-pub(super) fn change(text: &str) -> Change {
-    Change::to(text == "granted")
+pub(super) fn change(text: &str) -> RoleChange {
+    RoleChange::to(text == "granted")
 }
 
 impl Locked {
@@ -136,11 +136,11 @@ impl Locked {
                    UNION
                    SELECT user_id FROM decided
                    UNION
-                   (SELECT n.user_id FROM nominations n
-                    WHERE n.urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                   (SELECT n.user_id FROM work_queue n
+                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
                       -- including delayed and backed-off users, but not running timers
                       AND (n.due_at <= now() + $5::double precision * interval '1 second' OR n.attempts > 0)
-                      AND n.parked_at IS NULL AND n.held IS NULL
+                      AND n.parked_at IS NULL AND n.held_by IS NULL
                       -- only adopted roles can be revoked
                       AND CASE WHEN $1 = 'revoked'
                           THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
@@ -174,11 +174,11 @@ impl Locked {
                      AND r.decided_at > $2
                ), holds AS (
                    SELECT EXISTS (SELECT FROM assignments a
-                       WHERE a.user_id = done.user_id AND a.held AND (a.adopted OR $1 = 'granted')) AS now FROM done
+                       WHERE a.user_id = done.user_id AND a.has_role AND (a.adopted OR $1 = 'granted')) AS now FROM done
                ), counted AS (
-                   SELECT value FROM counters WHERE counter = CASE WHEN $1 = 'granted' THEN 'users_held' ELSE 'users_adopted' END
+                   SELECT value FROM counters WHERE counter = CASE WHEN $1 = 'granted' THEN 'users_with_role' ELSE 'users_adopted' END
                    UNION ALL
-                   SELECT change FROM counter_changes WHERE counter = CASE WHEN $1 = 'granted' THEN 'users_held' ELSE 'users_adopted' END
+                   SELECT change FROM counter_changes WHERE counter = CASE WHEN $1 = 'granted' THEN 'users_with_role' ELSE 'users_adopted' END
                )
                UPDATE brakes SET counted_at = now(), holders = greatest(0,
                    coalesce((SELECT sum(value) FROM counted), 0)
@@ -209,16 +209,16 @@ impl Locked {
 
 impl Store {
     /// State of a brake, with at most `show` of the users it holds.
-    pub async fn brake(&self, change: Change, show: i64) -> Result<BrakeState, StoreError> {
+    pub async fn brake(&self, change: RoleChange, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let marks = marks(change);
         let row = sqlx::query!(
             r#"SELECT engaged_at, changes, holders,
-                   (SELECT count(*) FROM nominations WHERE held = ANY($2::text[]) OR held_last = ANY($2::text[])) AS "held!",
-                   (SELECT count(*) FROM nominations
-                    WHERE urgency = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      AND due_at <= now() AND parked_at IS NULL AND held IS NULL
-                      AND (held_last = ANY($2::text[])) IS NOT TRUE) AS "waiting!"
+                   (SELECT count(*) FROM work_queue WHERE held_by = ANY($2::text[]) OR last_held_by = ANY($2::text[])) AS "held!",
+                   (SELECT count(*) FROM work_queue
+                    WHERE priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      AND due_at <= now() AND parked_at IS NULL AND held_by IS NULL
+                      AND (last_held_by = ANY($2::text[])) IS NOT TRUE) AS "waiting!"
                FROM brakes WHERE change = $1"#,
             change.as_str(),
             &marks as &[&str]
@@ -226,9 +226,9 @@ impl Store {
         .fetch_one(&mut tx)
         .await?;
         let first = sqlx::query!(
-            r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM nominations n JOIN assignments a USING (user_id)
-               WHERE (n.held = ANY($2::text[]) OR n.held_last = ANY($2::text[]))
-                 AND CASE WHEN $1 = 'revoked' THEN a.held AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.held AND NOT a.overruled END
+            r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM work_queue n JOIN assignments a USING (user_id)
+               WHERE (n.held_by = ANY($2::text[]) OR n.last_held_by = ANY($2::text[]))
+                 AND CASE WHEN $1 = 'revoked' THEN a.has_role AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.has_role AND NOT a.suppressed END
                GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
             change.as_str(),
             &marks as &[&str],

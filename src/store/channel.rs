@@ -29,7 +29,7 @@ pub enum Channel {
 impl Channel {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::WorkQueue => "rolekeeper_nominations",
+            Self::WorkQueue => "rolekeeper_work_queue",
             Self::Streams => "rolekeeper_streams",
             Self::RoleChanges => "rolekeeper_role_changes",
             Self::Rules => "rolekeeper_rules",

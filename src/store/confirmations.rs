@@ -13,7 +13,7 @@ use super::{
 
 /// A record that Auth0 must confirm.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RecordToConfirm {
     /// The user whose roles were written.
     pub user: String,
     /// Unique name of the record among those of the user.
@@ -94,7 +94,7 @@ pub async fn ask(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<(), St
 
 impl Store {
     /// Records to request from Auth0 now, at most `most`.
-    pub async fn records_to_confirm(&self, most: i64) -> Result<Vec<Asked>, StoreError> {
+    pub async fn records_to_confirm(&self, most: i64) -> Result<Vec<RecordToConfirm>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT user_id, record_id, log_id AS "log_id!", client_id, dated_at, written_at, roles, wiped, asks, own, write_id,
                    extract(epoch FROM now() - asked_at)::double precision AS "waited!"
@@ -104,7 +104,7 @@ impl Store {
         let rows = rows.fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|row| {
-                Ok(Asked {
+                Ok(RecordToConfirm {
                     user: row.user_id,
                     record: row.record_id,
                     log_id: row.log_id,
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// Requests a record again after a delay.
-    pub async fn confirm_later(&self, asked: &Asked, after: Duration) -> Result<(), StoreError> {
+    pub async fn confirm_later(&self, asked: &RecordToConfirm, after: Duration) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE foreign_writes SET asks = asks + 1, ask_at = now() + $3::double precision * interval '1 second'
              WHERE user_id = $1 AND record_id = $2 AND verdict IS NULL",
@@ -138,7 +138,7 @@ impl Store {
 
     /// Stores the verdict on a record, and enqueues its user once no other confirmation is pending. Settles a race
     /// whose record is not confirmed as such; an unknown write under our own client id stops all writes.
-    pub async fn judged(&self, asked: &Asked, verdict: Verdict) -> Result<Judged, StoreError> {
+    pub async fn judged(&self, asked: &RecordToConfirm, verdict: Verdict) -> Result<Judged, StoreError> {
         let mut tx = self.begin().await?;
         let rest = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM foreign_writes WHERE user_id = $1 AND record_id <> $2 AND ask_at IS NOT NULL) AS "rest!"

@@ -35,8 +35,8 @@ impl Store {
     /// Number of users who hold a role.
     pub async fn holders(&self) -> Result<i64, StoreError> {
         let holders = sqlx::query_scalar!(
-            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = 'users_held'), 0)
-                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'users_held'), 0))::bigint AS "holders!""#
+            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = 'users_with_role'), 0)
+                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'users_with_role'), 0))::bigint AS "holders!""#
         );
         let mut tx = self.begin().await?;
         Ok(holders.fetch_one(&mut tx).await?)

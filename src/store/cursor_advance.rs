@@ -36,7 +36,7 @@ pub async fn advance(tx: &mut Tx<'_>, to: &Move<'_>) -> Result<bool, StoreError>
 impl LockGuard {
     /// Moves the cursor and adds plays to playlists in one round trip: the statement is its own transaction. Returns
     /// false and changes nothing if the cursor must not move (see [`advance`]), if a playlist does not
-    /// exist yet, or if the count of a playlist with an owner would cross one of the `lines` (thresholds, ascending).
+    /// exist yet, or if the count of a playlist with an owner would cross one of the `thresholds` (ascending).
     ///
     /// # Errors
     /// Postgres does not respond. Only Postgres knows then whether the cursor moved.
@@ -45,9 +45,9 @@ impl LockGuard {
         to: &Move<'_>,
         playlists: &[&str],
         deltas: &[i64],
-        lines: &[i64],
+        thresholds: &[i64],
     ) -> Result<bool, StoreError> {
-        move_and_count(&mut self.session.once(DEADLINE), to, playlists, deltas, lines).await
+        move_and_count(&mut self.session.once(DEADLINE), to, playlists, deltas, thresholds).await
     }
 }
 
@@ -60,7 +60,7 @@ async fn move_and_count(
     to: &Move<'_>,
     playlists: &[&str],
     deltas: &[i64],
-    lines: &[i64],
+    thresholds: &[i64],
 ) -> Result<bool, StoreError> {
     let moved = sqlx::query_scalar!(
         r#"WITH played AS MATERIALIZED (
@@ -83,7 +83,7 @@ async fn move_and_count(
            SELECT EXISTS (SELECT FROM moved) AS "moved!""#,
         playlists as &[&str],
         deltas,
-        lines,
+        thresholds,
         to.stream,
         to.from.created_ns,
         to.from.last_seq,

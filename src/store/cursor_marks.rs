@@ -58,8 +58,8 @@ impl Store {
                    WHERE m.stream = $1 AND m.created_ns = c.created_ns AND m.epoch = c.epoch AND m.last_seq <= c.last_seq
                      AND m.marked_at <= clock_timestamp() - make_interval(secs => $2)
                )
-               SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, repeats_until_ns,
-                      repeats_window_s,
+               SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, dedup_until_ns,
+                      duplicate_window_s,
                       (SELECT max(last_seq) FROM settled WHERE last_stored_ns < $3) AS if_needed,
                       (SELECT max(last_seq) FROM settled WHERE last_stored_ns < least($3, $4)) AS by_age
                FROM stream_cursors WHERE stream = $1"#,
@@ -76,8 +76,8 @@ impl Store {
                 epoch: row.epoch,
                 newest_stored_ns: row.newest_stored_ns,
                 last_hash: row.last_hash,
-                repeats_until_ns: row.repeats_until_ns,
-                repeats_window_s: row.repeats_window_s,
+                dedup_until_ns: row.dedup_until_ns,
+                duplicate_window_s: row.duplicate_window_s,
             },
             if_needed: row.if_needed,
             by_age: row.by_age,

@@ -25,9 +25,9 @@ pub struct Cursor {
     pub last_hash: Option<i64>,
     /// Messages stored before this time, Unix nanoseconds, may duplicate earlier ones, because a mirror was promoted. 0
     /// without a promotion.
-    pub repeats_until_ns: i64,
+    pub dedup_until_ns: i64,
     /// Duplicate window of the promoted stream, in seconds.
-    pub repeats_window_s: i64,
+    pub duplicate_window_s: i64,
 }
 
 impl Cursor {
@@ -62,7 +62,7 @@ impl Store {
     pub async fn cursor(&self, stream: &str) -> Result<Option<Cursor>, StoreError> {
         let row = sqlx::query_as!(
             Cursor,
-            "SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, repeats_until_ns, repeats_window_s
+            "SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, dedup_until_ns, duplicate_window_s
              FROM stream_cursors WHERE stream = $1",
             stream
         );

@@ -5,7 +5,7 @@
 use super::{Store, StoreError, Tx};
 
 /// Playlists handled in one transaction.
-const SLICE: i64 = 10_000;
+const BATCH: i64 = 10_000;
 
 /// Number of these playlists with a count below 0.
 pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, StoreError> {
@@ -18,26 +18,26 @@ pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, Stor
 
 impl Store {
     /// Sets to 0 the counts below 0 of these playlists, or of all if none are named; returns the number of changed
-    /// playlists. Works in slices, each in its own transaction.
+    /// playlists. Works in batches, each in its own transaction.
     pub async fn forgive(&self, playlists: Option<&[String]>) -> Result<u64, StoreError> {
         if let Some(playlists) = playlists {
             return self.forgive_some(playlists).await;
         }
         let (mut after, mut forgiven) = (String::new(), 0);
         loop {
-            let slice = sqlx::query!(
+            let batch = sqlx::query!(
                 r#"SELECT max(playlist_id) AS last, coalesce(array_agg(playlist_id) FILTER (WHERE plays < 0), '{}') AS "below!"
-                   FROM (SELECT playlist_id, plays FROM playlists WHERE playlist_id > $1 ORDER BY playlist_id LIMIT $2) AS slice"#,
+                   FROM (SELECT playlist_id, plays FROM playlists WHERE playlist_id > $1 ORDER BY playlist_id LIMIT $2) AS batch"#,
                 after,
-                SLICE
+                BATCH
             );
-            let slice = slice.fetch_one(&self.pool).await?;
-            let Some(last) = slice.last else {
+            let batch = batch.fetch_one(&self.pool).await?;
+            let Some(last) = batch.last else {
                 return Ok(forgiven);
             };
             after = last;
-            if !slice.below.is_empty() {
-                forgiven += self.forgive_some(&slice.below).await?;
+            if !batch.below.is_empty() {
+                forgiven += self.forgive_some(&batch.below).await?;
             }
         }
     }

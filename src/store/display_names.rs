@@ -12,21 +12,21 @@ use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::snapshot::DisplayNameState;
 
 /// The requested name.
-pub fn wish(names: &DisplayNameState) -> Result<Option<Wish>, StoreError> {
-    let Some((id, wished)) = &names.wish else {
+pub fn request(names: &DisplayNameState) -> Result<Option<NameRequest>, StoreError> {
+    let Some((id, requested)) = &names.requested else {
         return Ok(None);
     };
-    let name = DisplayName::parse(wished.clone()).map_err(|_| StoreError::Inconsistent {
+    let name = DisplayName::parse(requested.clone()).map_err(|_| StoreError::Inconsistent {
         table: "display_names",
-        column: "wished",
-        value: wished.clone(),
+        column: "requested",
+        value: requested.clone(),
     })?;
-    Ok(Some(Wish { id: *id, name }))
+    Ok(Some(NameRequest { id: *id, name }))
 }
 
 /// A display name that the user requested.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct NameRequest {
     /// Unique id of this request.
     pub id: Uuid,
     /// The name.
@@ -38,26 +38,26 @@ pub struct Wish {
 pub const NAMES_APART: Duration = Duration::from_mins(1);
 
 /// Marks this request as done. A newer one stays.
-pub async fn come_true(tx: &mut Tx<'_>, user: &str, wish: Uuid) -> Result<(), StoreError> {
+pub async fn mark_applied(tx: &mut Tx<'_>, user: &str, request: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH noted AS (
              INSERT INTO display_name_writes (user_id) VALUES ($1) ON CONFLICT (user_id) DO UPDATE SET written_at = now(), refused = false
          )
-         DELETE FROM display_names WHERE user_id = $1 AND wish_id = $2",
+         DELETE FROM display_names WHERE user_id = $1 AND request_id = $2",
         user,
-        wish
+        request
     )
     .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-/// Stores that Auth0 refused a write with this name, and the reason. The request stays. A request newer than `wish` was
+/// Stores that Auth0 refused a write with this name, and the reason. The request stays. A request newer than `request` was
 /// not refused.
 pub async fn refuse(
     tx: &mut Tx<'_>,
     user: &str,
-    (name, wish): (&DisplayName, Option<Uuid>),
+    (name, request): (&DisplayName, Option<Uuid>),
     why: &str,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -68,11 +68,11 @@ pub async fn refuse(
          INSERT INTO display_names AS d (user_id, refused, refused_at, refusal) VALUES ($1, $2, now(), $3)
          ON CONFLICT (user_id) DO UPDATE SET
              refused = excluded.refused, refused_at = excluded.refused_at, refusal = excluded.refusal
-         WHERE d.wish_id IS NOT DISTINCT FROM $4",
+         WHERE d.request_id IS NOT DISTINCT FROM $4",
         user,
         name.as_str(),
         why,
-        wish
+        request
     )
     .execute(&mut *tx)
     .await?;
@@ -101,11 +101,11 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
     sqlx::query!(
         "WITH noted AS (
              UPDATE display_name_writes SET refused = false WHERE user_id = ANY($1::text[])
-         ), wished AS (
+         ), requested AS (
              UPDATE display_names SET refused = NULL, refused_at = NULL, refusal = NULL
-             WHERE user_id = ANY($1::text[]) AND wish_id IS NOT NULL
+             WHERE user_id = ANY($1::text[]) AND request_id IS NOT NULL
          )
-         DELETE FROM display_names WHERE user_id = ANY($1::text[]) AND wish_id IS NULL",
+         DELETE FROM display_names WHERE user_id = ANY($1::text[]) AND request_id IS NULL",
         &refused
     )
     .execute(&mut *tx)
@@ -116,7 +116,7 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
 impl Store {
     /// Stores the name that the user requests, in place of any earlier request, and enqueues the user. Reconcile writes
     /// it to the profile.
-    pub async fn wish_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
+    pub async fn request_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         let mut entry = [Enqueue {
@@ -131,9 +131,9 @@ impl Store {
         // the newer.
         work_queue::enqueue(&mut tx, &mut entry).await?;
         sqlx::query!(
-            "INSERT INTO display_names (user_id, wish_id, wished, wished_at) VALUES ($1, $2, $3, clock_timestamp())
-             ON CONFLICT (user_id) DO UPDATE SET wish_id = excluded.wish_id, wished = excluded.wished,
-                 wished_at = excluded.wished_at, refused = NULL, refused_at = NULL, refusal = NULL",
+            "INSERT INTO display_names (user_id, request_id, requested, requested_at) VALUES ($1, $2, $3, clock_timestamp())
+             ON CONFLICT (user_id) DO UPDATE SET request_id = excluded.request_id, requested = excluded.requested,
+                 requested_at = excluded.requested_at, refused = NULL, refused_at = NULL, refusal = NULL",
             user.as_str(),
             Uuid::now_v7(),
             name.as_str()
@@ -148,7 +148,7 @@ impl Store {
     pub async fn display_name(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let name = sqlx::query_scalar!(
             r#"SELECT coalesce(
-                   (SELECT wished FROM display_names WHERE user_id = $1 AND refused IS NULL),
+                   (SELECT requested FROM display_names WHERE user_id = $1 AND refused IS NULL),
                    (SELECT profile #>> '{user_metadata,displayName}' FROM users
                     WHERE user_id = $1 AND jsonb_typeof(profile #> '{user_metadata,displayName}') = 'string')
                ) AS name"#,
@@ -162,14 +162,14 @@ impl Store {
     pub async fn sweep_display_names(&self, writes: bool, after: Duration) -> Result<u64, StoreError> {
         sqlx::query!(
             "DELETE FROM display_names
-             WHERE wish_id IS NULL AND refused_at < now() - $1::double precision * interval '1 second'",
+             WHERE request_id IS NULL AND refused_at < now() - $1::double precision * interval '1 second'",
             after.as_secs_f64()
         )
         .execute(&self.pool)
         .await?;
         sqlx::query!(
             "UPDATE display_names SET refused = NULL, refused_at = NULL, refusal = NULL
-             WHERE wish_id IS NOT NULL AND refused_at < now() - $1::double precision * interval '1 second'",
+             WHERE request_id IS NOT NULL AND refused_at < now() - $1::double precision * interval '1 second'",
             after.as_secs_f64()
         )
         .execute(&self.pool)
@@ -179,11 +179,11 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         let waiting = sqlx::query_scalar!(
-            "SELECT user_id FROM display_names d WHERE wished IS NOT NULL AND refused IS NULL
+            "SELECT user_id FROM display_names d WHERE requested IS NOT NULL AND refused IS NULL
                AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = d.user_id)
                -- a timer or held changes do not replace an attempt
-               AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = d.user_id AND n.held IS NULL
-                   AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"
+               AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = d.user_id AND n.held_by IS NULL
+                   AND (n.enqueued_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"
         );
         let entry = |user: String| Enqueue {
             user,

@@ -35,7 +35,7 @@ pub async fn among(
     let Some(check_value) = check_value(tx).await? else {
         return Ok(HashSet::new());
     };
-    let key = fitting(key, &check_value)?;
+    let key = matching_key(key, &check_value)?;
     let hashes: Vec<Hash> = users.iter().map(|user| key.hash(user)).collect();
     let asked: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
     let erased = sqlx::query_scalar!(
@@ -83,7 +83,7 @@ async fn check_value(tx: &mut Tx<'_>) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(check_value.fetch_optional(&mut *tx).await?)
 }
 
-fn fitting<'k>(key: Option<&'k ErasureKey>, check_value: &[u8]) -> Result<&'k ErasureKey, StoreError> {
+fn matching_key<'k>(key: Option<&'k ErasureKey>, check_value: &[u8]) -> Result<&'k ErasureKey, StoreError> {
     let wrong = |what: &str| {
         StoreError::ErasureKey(format!(
             "ERASURE_KEY: {what}; users were erased here, and only the key of that time identifies them. Set it \
@@ -119,7 +119,7 @@ impl Store {
     pub async fn check_erasure_key(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         if let Some(check_value) = check_value(&mut tx).await? {
-            fitting(self.erasure_key(), &check_value)?;
+            matching_key(self.erasure_key(), &check_value)?;
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Store {
         // Checks the key before anything is removed.
         let mut tx = self.begin().await?;
         if let Some(check_value) = check_value(&mut tx).await? {
-            fitting(Some(key), &check_value)?;
+            matching_key(Some(key), &check_value)?;
         }
         drop(tx);
         let letters = self.forget_letters(user).await?;
@@ -159,7 +159,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         if let Some(check_value) = check_value(&mut tx).await? {
-            fitting(Some(key), &check_value)?;
+            matching_key(Some(key), &check_value)?;
         }
         let hash = key.hash(user);
         let noted = sqlx::query!(

@@ -33,7 +33,7 @@ pub async fn seen(
     tx: &mut Tx<'_>,
     claim: &Claim,
     rule: &Rule,
-    (held, answered): (bool, bool),
+    (has_role, reverted): (bool, bool),
     plays: i64,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -45,18 +45,18 @@ pub async fn seen(
                AND f.verdict IS DISTINCT FROM 'unknown' AND f.verdict IS DISTINCT FROM 'differs'
              ORDER BY f.written_at DESC LIMIT 1
          ) AS told ON true
-         WHERE a.user_id = $2 AND a.role = $3 AND a.held <> $9 AND a.verified_at IS NOT NULL AND NOT EXISTS (
+         WHERE a.user_id = $2 AND a.role = $3 AND a.has_role <> $9 AND a.verified_at IS NOT NULL AND NOT EXISTS (
              SELECT FROM role_changes r
              WHERE r.user_id = a.user_id AND r.role = a.role AND r.change = $4 AND r.decided_at > a.verified_at)",
         Uuid::now_v7(),
         claim.user.as_str(),
         rule.role,
-        if held { "given" } else { "taken" },
+        if has_role { "given" } else { "taken" },
         plays,
         serde_json::to_value(rule).unwrap_or_default(),
-        if answered { "answered" } else { "left" },
+        if reverted { "reverted" } else { "left" },
         claim.queued_ms,
-        held
+        has_role
     )
     .execute(&mut *tx)
     .await?;

@@ -9,7 +9,7 @@ use super::work_queue::{self, Enqueue, Priority};
 use super::{Channel, Store, StoreError, Tx};
 
 /// Users queued in one transaction.
-const SLICE: i64 = 500;
+const BATCH: i64 = 500;
 
 /// Progress and result of the comparison.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct ForgottenChanges {
 
 /// A role change in a message of the stream.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct AnnouncedChange {
     /// Sequence of the message.
     pub seq: i64,
     /// Row of the audit.
@@ -87,8 +87,8 @@ impl Store {
 
     /// Stores the result for the messages up to `read_to`: known changes are marked as announced, and the users of
     /// unknown ones are stored. Returns the progress.
-    pub async fn compared(&self, read_to: i64, told: &[Told]) -> Result<ForgottenChanges, StoreError> {
-        let ids: Vec<Uuid> = told.iter().map(|one| one.change_id).collect();
+    pub async fn compared(&self, read_to: i64, announced: &[AnnouncedChange]) -> Result<ForgottenChanges, StoreError> {
+        let ids: Vec<Uuid> = announced.iter().map(|one| one.change_id).collect();
         let mut tx = self.begin().await?;
         sqlx::query!(
             "UPDATE role_changes SET announced_at = clock_timestamp()
@@ -102,7 +102,7 @@ impl Store {
             &ids
         );
         let known = known.fetch_all(&mut tx).await?;
-        let unknown: Vec<&Told> = told
+        let unknown: Vec<&AnnouncedChange> = announced
             .iter()
             .filter(|one| !known.contains(&one.change_id))
             .collect();
@@ -140,7 +140,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let rows = sqlx::query!(
             "SELECT user_id, role, granted FROM forgotten_holders ORDER BY user_id, role LIMIT $1 FOR UPDATE",
-            SLICE
+            BATCH
         );
         let rows = rows.fetch_all(&mut tx).await?;
         let mut entries: Vec<Enqueue> = rows
@@ -160,8 +160,8 @@ impl Store {
         let users: Vec<&str> = granted().map(|row| row.user_id.as_str()).collect();
         let roles: Vec<&str> = granted().map(|row| row.role.as_str()).collect();
         sqlx::query!(
-            "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted)
-             SELECT user_id, role, false, false, true FROM UNNEST($1::text[], $2::text[]) AS told(user_id, role)
+            "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted)
+             SELECT user_id, role, false, false, true FROM UNNEST($1::text[], $2::text[]) AS announced(user_id, role)
              ON CONFLICT (user_id, role) DO UPDATE SET adopted = true WHERE NOT a.adopted",
             &users as &[&str],
             &roles as &[&str]
@@ -187,7 +187,7 @@ impl Store {
 }
 
 /// The last message of each user and role counts.
-async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&Told]) -> Result<(), StoreError> {
+async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&AnnouncedChange]) -> Result<(), StoreError> {
     let users: Vec<&str> = unknown.iter().map(|one| one.user.as_str()).collect();
     let roles: Vec<&str> = unknown.iter().map(|one| one.role.as_str()).collect();
     let granted: Vec<bool> = unknown.iter().map(|one| one.granted).collect();
@@ -195,7 +195,7 @@ async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&Told]) -> Result<(), StoreErr
     sqlx::query!(
         "INSERT INTO forgotten_holders AS h (user_id, role, granted, seq)
          SELECT DISTINCT ON (user_id, role) user_id, role, granted, seq
-         FROM UNNEST($1::text[], $2::text[], $3::boolean[], $4::bigint[]) AS told(user_id, role, granted, seq)
+         FROM UNNEST($1::text[], $2::text[], $3::boolean[], $4::bigint[]) AS announced(user_id, role, granted, seq)
          ORDER BY user_id, role, seq DESC
          ON CONFLICT (user_id, role) DO UPDATE SET granted = excluded.granted, seq = excluded.seq",
         &users as &[&str],
@@ -209,7 +209,7 @@ async fn keep_holders(tx: &mut Tx<'_>, unknown: &[&Told]) -> Result<(), StoreErr
 }
 
 /// Number of unknown changes if the operator has not resumed since; `None` if nothing is to be resumed.
-pub(super) async fn standing(tx: &mut Tx<'_>) -> Result<Option<i64>, StoreError> {
+pub(super) async fn unresumed(tx: &mut Tx<'_>) -> Result<Option<i64>, StoreError> {
     let unknown = sqlx::query_scalar!("SELECT unknown FROM forgotten_changes WHERE unknown > 0 OR holds");
     Ok(unknown.fetch_optional(&mut *tx).await?)
 }

@@ -123,19 +123,19 @@ impl Store {
                    SELECT count(*) FILTER (WHERE n.lease IS NULL AND n.due_at <= now()) AS due,
                        count(*) FILTER (WHERE n.lease IS NOT NULL) AS leased,
                        coalesce(extract(epoch FROM now() - min(n.due_at) FILTER (WHERE n.due_at <= now())), 0)::double precision AS oldest
-                   FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
+                   FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(priority)
                    CROSS JOIN LATERAL (
-                       SELECT lease, due_at FROM nominations
+                       SELECT lease, due_at FROM work_queue
                        -- an event may delay a user with a running attempt by the debounce
-                       WHERE urgency = level.urgency AND due_at <= now() + $1::double precision * interval '1 second'
-                         AND parked_at IS NULL AND held IS NULL
+                       WHERE priority = level.priority AND due_at <= now() + $1::double precision * interval '1 second'
+                         AND parked_at IS NULL AND held_by IS NULL
                    ) AS n
                ) AS due
-               CROSS JOIN (SELECT count(*) AS parked FROM nominations WHERE parked_at IS NOT NULL) AS parked
-               CROSS JOIN (SELECT count(*) AS held FROM nominations WHERE held IS NOT NULL AND parked_at IS NULL) AS held
+               CROSS JOIN (SELECT count(*) AS parked FROM work_queue WHERE parked_at IS NOT NULL) AS parked
+               CROSS JOIN (SELECT count(*) AS held FROM work_queue WHERE held_by IS NOT NULL AND parked_at IS NULL) AS held
                CROSS JOIN (
-                   SELECT coalesce((SELECT value FROM counters WHERE counter = 'nominations'), 0)
-                       + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'nominations'), 0)::bigint AS total
+                   SELECT coalesce((SELECT value FROM counters WHERE counter = 'work_queue'), 0)
+                       + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'work_queue'), 0)::bigint AS total
                ) AS total"#,
             MAX_DEBOUNCE.as_secs_f64()
         );
@@ -145,7 +145,7 @@ impl Store {
     async fn name_gauges(&self) -> Result<NameGauges, StoreError> {
         let names = sqlx::query_as!(
             NameGauges,
-            r#"SELECT count(*) FILTER (WHERE wished IS NOT NULL AND refused IS NULL) AS "waiting!",
+            r#"SELECT count(*) FILTER (WHERE requested IS NOT NULL AND refused IS NULL) AS "waiting!",
                    count(*) FILTER (WHERE refused IS NOT NULL) AS "refused!"
                FROM display_names"#
         );
@@ -159,7 +159,7 @@ impl Store {
                    SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes
                    -- the data of deleted users is kept, but they hold no roles
                    UNION ALL SELECT CASE WHEN a.adopted THEN 'holdings_adopted' ELSE 'holdings_unadopted' END, -1::bigint
-                   FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
+                   FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.has_role
                )
                SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
                    coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!"

@@ -14,7 +14,7 @@ use rolekeeper_domain::act::Act;
 /// Retention of a user's data after Auth0 has reported the user as deleted.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Marks removed in one step.
-const SLICE: i64 = 500;
+const BATCH: i64 = 500;
 /// Maximum number of users counted exactly; beyond it Postgres' own statistics are used.
 const COUNTED: i64 = 20_000;
 /// How long a count of known users is cached.
@@ -47,7 +47,7 @@ pub async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     let known = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM gone_users WHERE user_id = $1)
                AND (EXISTS (SELECT FROM users WHERE user_id = $1 AND fetched_at IS NOT NULL AND gone_at IS NULL)
-                 OR EXISTS (SELECT FROM assignments WHERE user_id = $1 AND held)) AS "known!""#,
+                 OR EXISTS (SELECT FROM assignments WHERE user_id = $1 AND has_role)) AS "known!""#,
         user
     );
     Ok(known.fetch_one(&mut *tx).await?)
@@ -147,7 +147,7 @@ pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
 pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1),
-              wished AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(wished_at, refused_at) < $2),
+              requested AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(requested_at, refused_at) < $2),
               theirs AS (DELETE FROM foreign_writes WHERE user_id = $1 AND written_at < $2),
               raced AS (DELETE FROM races WHERE user_id = $1)
          DELETE FROM gone_users WHERE user_id = $1",
@@ -164,8 +164,8 @@ impl Store {
     pub async fn gone_brake(&self, show: i64) -> Result<GoneBrake, StoreError> {
         let row = sqlx::query!(
             r#"SELECT engaged_at, users, known,
-                   (SELECT count(*) FROM nominations WHERE held = $1) AS "held!",
-                   ARRAY(SELECT user_id FROM nominations WHERE held = $1 ORDER BY user_id LIMIT $2) AS "first!"
+                   (SELECT count(*) FROM work_queue WHERE held_by = $1) AS "held!",
+                   ARRAY(SELECT user_id FROM work_queue WHERE held_by = $1 ORDER BY user_id LIMIT $2) AS "first!"
                FROM gone_brake"#,
             GONE_HELD,
             show
@@ -187,7 +187,7 @@ impl Store {
             return Ok(None);
         };
         let released = sqlx::query!(
-            "UPDATE nominations SET held = NULL, held_until = NULL, held_last = NULL, due_at = now(), observe = true, pass_gone = true
+            "UPDATE work_queue SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true, pass_gone = true
              WHERE user_id = ANY($1::text[])",
             &users
         )
@@ -247,22 +247,22 @@ impl Store {
         }
     }
 
-    /// Removes users deleted for longer than the retention, one slice; queued users wait for the next slice.
+    /// Removes users deleted for longer than the retention, one batch; queued users wait for the next batch.
     pub async fn forget_gone(&self) -> Result<u64, StoreError> {
         let forgotten = sqlx::query!(
             "WITH old AS (
                  SELECT user_id FROM gone_users g
                  WHERE marked_at < now() - $1::double precision * interval '1 second'
-                   AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = g.user_id)
+                   AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = g.user_id)
                  ORDER BY marked_at LIMIT $2 FOR UPDATE SKIP LOCKED
              ), assigned AS (
                  DELETE FROM assignments a USING old WHERE a.user_id = old.user_id
-             ), wished AS (
+             ), requested AS (
                  DELETE FROM display_names d USING old WHERE d.user_id = old.user_id
              )
              DELETE FROM gone_users g USING old WHERE g.user_id = old.user_id",
             KEPT.as_secs_f64(),
-            SLICE
+            BATCH
         );
         Ok(forgotten.execute(&self.pool).await?.rows_affected())
     }

@@ -1,8 +1,8 @@
 //! The reason why a user is held for the operator.
 //!
-//! Owns the marks in `nominations.held` and `nominations.held_last`. Must never hold a user itself.
+//! Owns the marks in `work_queue.held_by` and `work_queue.last_held_by`. Must never hold a user itself.
 
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Mark of users held by the brake on deleted users.
 pub(super) const GONE_HELD: &str = "brake_gone";
@@ -13,7 +13,7 @@ pub enum HeldBy {
     /// A stream's loss is recorded: revokes are held.
     StreamLoss,
     /// The brake on these changes is engaged.
-    Brake(Change),
+    Brake(RoleChange),
     /// Both brakes are engaged.
     BothBrakes,
     /// The brake on deleted users is engaged.
@@ -24,8 +24,8 @@ impl HeldBy {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::StreamLoss => "stream_loss",
-            Self::Brake(Change::Revoked) => "brake_revokes",
-            Self::Brake(Change::Granted) => "brake_grants",
+            Self::Brake(RoleChange::Revoked) => "brake_revokes",
+            Self::Brake(RoleChange::Granted) => "brake_grants",
             Self::BothBrakes => "brake_both",
             Self::GoneBrake => GONE_HELD,
         }

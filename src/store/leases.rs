@@ -1,4 +1,4 @@
-//! Table `nominations` (the work queue) during an attempt: claim, lease and result.
+//! Table `work_queue` (the work queue) during an attempt: claim, lease and result.
 //!
 //! Owns the lease. Must never record the result of an attempt that lost its lease, nor drop an enqueueing that happened
 //! during the attempt.
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::work_queue::{BY_RECORD, Cause, DEBOUNCE, MAX_DEBOUNCE, MIN_INTERVAL, Order};
 use super::{Channel, HeldBy, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// A user claimed by an attempt.
 #[derive(Debug)]
@@ -59,10 +59,10 @@ impl Claim {
 
     /// Whether the operator released this kind of change of the user from the brake.
     #[must_use]
-    pub fn passes(&self, change: Change) -> bool {
+    pub fn passes(&self, change: RoleChange) -> bool {
         match change {
-            Change::Granted => self.pass_grants,
-            Change::Revoked => self.pass_revokes,
+            RoleChange::Granted => self.pass_grants,
+            RoleChange::Revoked => self.pass_revokes,
         }
     }
 }
@@ -78,22 +78,22 @@ pub async fn claim(
 ) -> Result<Option<Claim>, StoreError> {
     let row = sqlx::query!(
         r#"WITH pick AS (
-               SELECT due.* FROM UNNEST($6::smallint[]) AS level(urgency)
+               SELECT due.* FROM UNNEST($6::smallint[]) AS level(priority)
                CROSS JOIN LATERAL (
-                   -- one short index range per urgency: users due later are not scanned
-                   SELECT n.user_id, n.observe OR n.lease IS NOT NULL AS observe FROM nominations n
-                   WHERE n.urgency = level.urgency AND (level.urgency <> $4 OR $5) AND n.due_at <= now() AND n.parked_at IS NULL AND n.held IS NULL
+                   -- one short index range per priority: users due later are not scanned
+                   SELECT n.user_id, n.force_fetch OR n.lease IS NOT NULL AS force_fetch FROM work_queue n
+                   WHERE n.priority = level.priority AND (level.priority <> $4 OR $5) AND n.due_at <= now() AND n.parked_at IS NULL AND n.held_by IS NULL
                      AND (n.lease IS NULL OR n.lease_until < now())
                    ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
                ) AS due
                WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3) AND NOT EXISTS (SELECT 1 FROM pause)
                LIMIT 1
            )
-           UPDATE nominations n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', observe = false
+           UPDATE work_queue n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', force_fetch = false
            FROM pick WHERE n.user_id = pick.user_id
-           RETURNING n.user_id, n.generation, pick.observe AS "observe!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.urgency, now() AS "asked_at!",
-               (extract(epoch FROM now() - greatest(n.due_at, n.nominated_at)) * 1000)::bigint AS "queued_ms!",
+           RETURNING n.user_id, n.generation, pick.force_fetch AS "force_fetch!", n.attempts, n.cause_event, n.cause_plays,
+               n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.priority, now() AS "asked_at!",
+               (extract(epoch FROM now() - greatest(n.due_at, n.enqueued_at)) * 1000)::bigint AS "queued_ms!",
                -- the attempt need not wait for the disk: after a crash that loses the claim the user is due again
                set_config('synchronous_commit', 'off', true) AS commit"#,
         lease,
@@ -108,7 +108,7 @@ pub async fn claim(
     };
     let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
     let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
-        table: "nominations",
+        table: "work_queue",
         column: "user_id",
         value: row.user_id,
     })?;
@@ -116,13 +116,13 @@ pub async fn claim(
         user,
         lease,
         generation: row.generation,
-        force_fetch: row.observe,
+        force_fetch: row.force_fetch,
         cause,
         attempts: row.attempts,
         queued_ms: row.queued_ms.max(0),
         asked_at: row.asked_at,
-        priority: row.urgency,
-        by_record: row.urgency == BY_RECORD,
+        priority: row.priority,
+        by_record: row.priority == BY_RECORD,
         pass_revokes: row.pass_revokes,
         pass_grants: row.pass_grants,
         pass_gone: row.pass_gone,
@@ -147,10 +147,10 @@ pub struct Ours {
 /// Locks the user's row in the queue if the attempt still has its lease.
 pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT generation, observe, cause_event, cause_plays, cause_stored_at,
-               now() < nominated_at + $3::double precision * interval '1 second' AS "may_rest!",
-               coalesce(now() < anew_since + $3::double precision * interval '1 second', true) AS "may_look_again!"
-           FROM nominations WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE"#,
+        r#"SELECT generation, force_fetch, cause_event, cause_plays, cause_stored_at,
+               now() < enqueued_at + $3::double precision * interval '1 second' AS "may_debounce!",
+               coalesce(now() < reread_since + $3::double precision * interval '1 second', true) AS "may_read_again!"
+           FROM work_queue WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE"#,
         claim.user.as_str(),
         claim.lease,
         MAX_DEBOUNCE.as_secs_f64()
@@ -160,8 +160,8 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
         Ours {
             generation: row.generation,
-            read_again: row.observe && row.may_look_again,
-            flapping: row.may_rest && cause != claim.cause,
+            read_again: row.force_fetch && row.may_read_again,
+            flapping: row.may_debounce && cause != claim.cause,
             cause,
         }
     }))
@@ -170,8 +170,8 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
 /// Requeues a user whose count oscillated while the profile was read, due after the debounce.
 pub async fn debounce(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
-             rest_until = now() + $4::double precision * interval '1 second',
+        "UPDATE work_queue SET lease = NULL, lease_until = NULL, force_fetch = force_fetch OR $3,
+             debounce_until = now() + $4::double precision * interval '1 second',
              due_at = now() + $4::double precision * interval '1 second'
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
@@ -193,18 +193,18 @@ pub async fn finish(
     again_at: Option<OffsetDateTime>,
 ) -> Result<(), StoreError> {
     let user = claim.user.as_str();
-    let in_step = sqlx::query!(
+    let up_to_date = sqlx::query!(
         "WITH ours AS (
-             SELECT user_id FROM nominations WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT observe
+             SELECT user_id FROM work_queue WHERE user_id = $1 AND lease = $2 AND generation = $3 AND NOT force_fetch
          ), timed AS (
              -- kept as a timer: the decision changes at that time
-             UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, urgency = 0,
-                 due_at = $4, nominated_at = $4, rest_until = NULL, anew_since = NULL, held_last = NULL,
+             UPDATE work_queue SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, priority = 0,
+                 due_at = $4, enqueued_at = $4, debounce_until = NULL, reread_since = NULL, last_held_by = NULL,
                  cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL,
                  failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false
              WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
          ), gone AS (
-             DELETE FROM nominations WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
+             DELETE FROM work_queue WHERE $4::timestamptz IS NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
          )
          SELECT FROM timed UNION ALL SELECT FROM gone",
         user,
@@ -212,11 +212,11 @@ pub async fn finish(
         generation,
         again_at
     );
-    if in_step.fetch_all(&mut *tx).await?.is_empty() {
+    if up_to_date.fetch_all(&mut *tx).await?.is_empty() {
         sqlx::query!(
-            "UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
-                 anew_since = NULL, held_last = NULL, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
-                 due_at = greatest(now() + $3::double precision * interval '1 second', rest_until)
+            "UPDATE work_queue SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL,
+                 reread_since = NULL, last_held_by = NULL, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
+                 due_at = greatest(now() + $3::double precision * interval '1 second', debounce_until)
              WHERE user_id = $1 AND lease = $2",
             user,
             claim.lease,
@@ -238,7 +238,7 @@ pub async fn again(
     failed: Option<&str>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = observe OR $3,
+        "UPDATE work_queue SET lease = NULL, lease_until = NULL, force_fetch = force_fetch OR $3,
              due_at = now() + $4::double precision * interval '1 second',
              attempts = attempts + CASE WHEN $5::text IS NULL THEN 0 ELSE 1 END,
              last_error = coalesce($5, last_error)
@@ -256,11 +256,11 @@ pub async fn again(
 
 /// Requeues a user whose profile may have changed after the read. The delay prevents a tight loop of reads while
 /// another client writes without end.
-pub async fn read_anew(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+pub async fn reread(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     // Like the debounce: the next record must not bring the read forward.
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, anew_since = coalesce(anew_since, now()),
-             rest_until = now() + $3::double precision * interval '1 second',
+        "UPDATE work_queue SET lease = NULL, lease_until = NULL, force_fetch = true, reread_since = coalesce(reread_since, now()),
+             debounce_until = now() + $3::double precision * interval '1 second',
              due_at = now() + $3::double precision * interval '1 second'
          WHERE user_id = $1 AND lease = $2",
         claim.user.as_str(),
@@ -291,7 +291,7 @@ pub async fn failed(
     counted: bool,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true,
+        "UPDATE work_queue SET lease = NULL, lease_until = NULL, force_fetch = true,
              due_at = now() + $3::double precision * interval '1 second',
              attempts = attempts + $6::integer, last_error = CASE WHEN $6 = 0 THEN last_error ELSE $4 END,
              failure = $5, failed_at = now()
@@ -310,7 +310,7 @@ pub async fn failed(
 
 /// Counts a failure for a user without a claim, because stored data of the user is invalid. Parks the user after `most`
 /// failures.
-pub async fn stumbled(
+pub async fn failed_to_start(
     tx: &mut Tx<'_>,
     user: &str,
     wait: Duration,
@@ -318,7 +318,7 @@ pub async fn stumbled(
     most: u32,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET attempts = attempts + 1, last_error = $3, failure = NULL, failed_at = now(), observe = true,
+        "UPDATE work_queue SET attempts = attempts + 1, last_error = $3, failure = NULL, failed_at = now(), force_fetch = true,
              due_at = now() + $2::double precision * interval '1 second',
              parked_at = CASE WHEN attempts + 1 >= $4 THEN now() END,
              pass_revokes = pass_revokes AND attempts + 1 < $4, pass_grants = pass_grants AND attempts + 1 < $4
@@ -337,7 +337,7 @@ pub async fn stumbled(
 /// failures with the same cause.
 pub async fn park(tx: &mut Tx<'_>, claim: &Claim, why: &str, code: Option<&str>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations SET lease = NULL, lease_until = NULL, observe = true, parked_at = now(),
+        "UPDATE work_queue SET lease = NULL, lease_until = NULL, force_fetch = true, parked_at = now(),
              -- the operator released this change; the next one may be another
              pass_revokes = false, pass_grants = false,
              attempts = attempts + 1, last_error = $3, failure = $4, failed_at = now()
@@ -362,11 +362,11 @@ pub async fn hold(
     again_at: Option<OffsetDateTime>,
 ) -> Result<(), StoreError> {
     let held = sqlx::query_scalar!(
-        r#"UPDATE nominations SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
-               anew_since = NULL, held_last = $4, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
-               held = CASE WHEN generation = $3 AND NOT observe THEN $4 END,
-               held_until = CASE WHEN generation = $3 AND NOT observe THEN $5::timestamptz END
-           WHERE user_id = $1 AND lease = $2 RETURNING held IS NOT NULL AS "held!""#,
+        r#"UPDATE work_queue SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
+               reread_since = NULL, last_held_by = $4, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
+               held_by = CASE WHEN generation = $3 AND NOT force_fetch THEN $4 END,
+               held_until = CASE WHEN generation = $3 AND NOT force_fetch THEN $5::timestamptz END
+           WHERE user_id = $1 AND lease = $2 RETURNING held_by IS NOT NULL AS "held!""#,
         claim.user.as_str(),
         claim.lease,
         generation,

@@ -1,6 +1,6 @@
 //! Parked users and refused display names for the operator: since when and why, and making them due again.
 //!
-//! Owns the operator's view of `nominations` and `display_names`. Must never make a user due who is not parked: a retry
+//! Owns the operator's view of `work_queue` and `display_names`. Must never make a user due who is not parked: a retry
 //! delay or a running attempt stays.
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Store {
         let rows = sqlx::query_as!(
             Parked,
             r#"SELECT user_id AS "user!", parked_at AS "since!", attempts AS "attempts!", coalesce(last_error, '') AS "why!"
-               FROM nominations WHERE parked_at IS NOT NULL
+               FROM work_queue WHERE parked_at IS NOT NULL
                UNION ALL
                SELECT user_id, refused_at, 1, 'display name: ' || refusal FROM display_names WHERE refused IS NOT NULL
                ORDER BY 2, 1 LIMIT $1"#,
@@ -45,7 +45,7 @@ impl Store {
     /// Number of entries of [`Self::parked`].
     pub async fn count_parked(&self) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"SELECT (SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL)
+            r#"SELECT (SELECT count(*) FROM work_queue WHERE parked_at IS NOT NULL)
                     + (SELECT count(*) FROM display_names WHERE refused IS NOT NULL) AS "count!""#
         );
         Ok(count.fetch_one(&self.pool).await?)
@@ -57,12 +57,12 @@ impl Store {
         let mut tx = self.begin().await?;
         let woken = sqlx::query_scalar!(
             "WITH woken AS (
-                 SELECT user_id FROM nominations
+                 SELECT user_id FROM work_queue
                  WHERE failure = ANY($1) AND failed_at >= now() - $2::double precision * interval '1 second'
-                   AND held IS NULL AND (lease IS NULL OR lease_until < now())
+                   AND held_by IS NULL AND (lease IS NULL OR lease_until < now())
                  ORDER BY user_id FOR UPDATE
              )
-             UPDATE nominations n SET parked_at = NULL, attempts = 0, failure = NULL, observe = true, due_at = now()
+             UPDATE work_queue n SET parked_at = NULL, attempts = 0, failure = NULL, force_fetch = true, due_at = now()
              FROM woken WHERE n.user_id = woken.user_id RETURNING n.user_id",
             codes,
             within.as_secs_f64()
@@ -79,7 +79,7 @@ impl Store {
     pub async fn requeue(&self, users: Option<&[String]>, act: &Act) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
         let mut requeued = sqlx::query_scalar!(
-            "UPDATE nominations SET parked_at = NULL, attempts = 0, failure = NULL, observe = true, due_at = now()
+            "UPDATE work_queue SET parked_at = NULL, attempts = 0, failure = NULL, force_fetch = true, due_at = now()
              WHERE parked_at IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))
              RETURNING user_id",
             users

@@ -1,7 +1,7 @@
 //! Table `pause`: attempts and writes are stopped, by an operator or because another program writes under our client
 //! id.
 //!
-//! Owns this row, which the claim in `nominations` obeys. Must never touch running attempts.
+//! Owns this row, which the claim in `work_queue` obeys. Must never touch running attempts.
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -93,7 +93,7 @@ impl Store {
         .fetch_one(&mut tx)
         .await?;
         let in_hand =
-            sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM nominations WHERE lease_until > now()"#);
+            sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM work_queue WHERE lease_until > now()"#);
         let in_hand = in_hand.fetch_one(&mut tx).await?;
         let outcome = if fresh {
             "paused"
@@ -109,7 +109,7 @@ impl Store {
     /// Resumes attempts and writes.
     pub async fn resume(&self, act: &Act) -> Result<Resumed, StoreError> {
         let mut tx = self.begin().await?;
-        let forgotten = forgotten::standing(&mut tx).await?;
+        let forgotten = forgotten::unresumed(&mut tx).await?;
         if let (Some(unknown), None) = (forgotten, &act.why) {
             return Ok(Resumed::Forgotten(unknown));
         }

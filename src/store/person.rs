@@ -17,7 +17,7 @@ const MIN_BARE_ID_BYTES: usize = 16;
 
 /// Dead letters searched in one transaction.
 const LETTERS_AT_ONCE: i64 = 2_000;
-/// Age of the letters searched again under the lock: longer than the slices take, and than a running batch of the fold.
+/// Age of the letters searched again under the lock: longer than the batches take, and than a running batch of the fold.
 const LETTERS_MEANWHILE: Duration = Duration::from_mins(15);
 
 /// Removes all data of a user; the audit names `pseudonym` from then on. Returns the number of rows.
@@ -25,7 +25,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     let named = spellings(user);
     let queries = [
         // First, in the same order as reconcile: an attempt on this user ends before, or finds its lease gone.
-        sqlx::query!("DELETE FROM nominations WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM work_queue WHERE user_id = $1", user),
         // The playlist has no owner and is deleted: late plays change nothing. The next user who saves it owns it, from
         // 0.
         sqlx::query!(
@@ -83,16 +83,16 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
 }
 
 impl Store {
-    /// Removes the data of a user from the dead letters, in slices and without blocking others, since there may be
+    /// Removes the data of a user from the dead letters, in batches and without blocking others, since there may be
     /// millions. Returns the number of removed letters. Letters that arrive meanwhile are left to [`erase`].
     pub(super) async fn forget_letters(&self, user: &str) -> Result<u64, StoreError> {
         let named = spellings(user);
         let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
         loop {
             let mut tx = self.begin().await?;
-            // A slice ends between two times, since the letters of one batch have the same time.
+            // A batch ends between two times, since the letters of one batch have the same time.
             let until = sqlx::query_scalar!(
-                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS slice",
+                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS batch",
                 after,
                 LETTERS_AT_ONCE
             );
@@ -120,7 +120,7 @@ impl Store {
             r#"SELECT 'users' AS "table!", to_jsonb(t) AS "row!" FROM users t WHERE user_id = $1
                UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = $1
                UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = $1
-               UNION ALL SELECT 'nominations', to_jsonb(t) FROM nominations t WHERE user_id = $1
+               UNION ALL SELECT 'work_queue', to_jsonb(t) FROM work_queue t WHERE user_id = $1
                UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = $1
                UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = $1
                UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = $1
@@ -151,12 +151,12 @@ impl Store {
         Ok(tables)
     }
 
-    /// Dead letters that name a user, read in slices.
+    /// Dead letters that name a user, read in batches.
     async fn letters_naming(&self, named: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
         let (mut after, mut letters) = (OffsetDateTime::UNIX_EPOCH, Vec::new());
         loop {
             let until = sqlx::query_scalar!(
-                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS slice",
+                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS batch",
                 after,
                 LETTERS_AT_ONCE
             );

@@ -49,7 +49,7 @@ pub async fn retract(tx: &mut Tx<'_>, retracted: &[&str]) -> Result<HashSet<Stri
     Ok(fresh.fetch_all(&mut *tx).await?.into_iter().collect())
 }
 
-/// Adds plays to playlists by surrogate key, in order of key so that pages are touched in order. With `lines`
+/// Adds plays to playlists by surrogate key, in order of key so that pages are touched in order. With `thresholds`
 /// (thresholds, ascending), returns only playlists whose count crossed one, else all with an owner. A key of another
 /// playlist changes nothing. A deleted playlist takes no plays.
 pub async fn add_by_key(
@@ -57,13 +57,13 @@ pub async fn add_by_key(
     keys: &[i64],
     playlists: &[&str],
     deltas: &[i64],
-    lines: Option<&[i64]>,
+    thresholds: Option<&[i64]>,
 ) -> Result<Keyed, StoreError> {
     let row = sqlx::query!(
         r#"WITH counted AS (
                UPDATE playlists p SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END
-               FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY AS d(number, playlist_id, delta, place)
-               WHERE p.number = d.number AND p.playlist_id = d.playlist_id
+               FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY AS d(key, playlist_id, delta, place)
+               WHERE p.key = d.key AND p.playlist_id = d.playlist_id
                RETURNING d.place, p.plays, CASE WHEN NOT p.deleted
                    AND ($4::bigint[] IS NULL OR width_bucket(p.plays, $4) <> width_bucket(p.plays - d.delta, $4))
                THEN p.owner_id END AS matters_to
@@ -77,7 +77,7 @@ pub async fn add_by_key(
         keys,
         playlists as &[&str],
         deltas,
-        lines as Option<&[i64]>
+        thresholds as Option<&[i64]>
     );
     let row = row.fetch_one(&mut *tx).await?;
     Ok(Keyed {
@@ -114,8 +114,8 @@ fn indexes(places: &[i64]) -> impl Iterator<Item = usize> {
 /// The playlists, by index, that do not have this key.
 pub async fn stale_keys(tx: &mut Tx<'_>, keys: &[i64], playlists: &[&str]) -> Result<Vec<usize>, StoreError> {
     let places = sqlx::query_scalar!(
-        r#"SELECT place AS "place!" FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS d(number, playlist_id, place)
-           WHERE NOT EXISTS (SELECT FROM playlists p WHERE p.number = d.number AND p.playlist_id = d.playlist_id)"#,
+        r#"SELECT place AS "place!" FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS d(key, playlist_id, place)
+           WHERE NOT EXISTS (SELECT FROM playlists p WHERE p.key = d.key AND p.playlist_id = d.playlist_id)"#,
         keys,
         playlists as &[&str]
     );
@@ -128,32 +128,32 @@ pub async fn add_by_id(
     tx: &mut Tx<'_>,
     playlists: &[&str],
     deltas: &[i64],
-    lines: Option<&[i64]>,
+    thresholds: Option<&[i64]>,
 ) -> Result<Named, StoreError> {
     let row = sqlx::query!(
         r#"WITH counted AS (
                UPDATE playlists p
                SET plays = p.plays + CASE WHEN p.deleted THEN 0 ELSE d.delta END,
-                   number = coalesce(p.number, nextval('playlist_numbers'))
+                   key = coalesce(p.key, nextval('playlist_keys'))
                FROM UNNEST($1::text[], $2::bigint[]) WITH ORDINALITY AS d(playlist_id, delta, place)
                WHERE p.playlist_id = d.playlist_id
-               RETURNING d.place, p.number, p.plays, CASE WHEN NOT p.deleted
+               RETURNING d.place, p.key, p.plays, CASE WHEN NOT p.deleted
                    AND ($3::bigint[] IS NULL OR width_bucket(p.plays, $3) <> width_bucket(p.plays - d.delta, $3))
                THEN p.owner_id END AS matters_to
            )
            SELECT coalesce(array_agg(place), '{}') AS "found!: Vec<i64>",
-               coalesce(array_agg(number), '{}') AS "numbers!: Vec<i64>",
+               coalesce(array_agg(key), '{}') AS "keys!: Vec<i64>",
                coalesce(array_agg(place) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "places!: Vec<i64>",
                coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
                coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>"
            FROM counted"#,
         playlists as &[&str],
         deltas,
-        lines as Option<&[i64]>
+        thresholds as Option<&[i64]>
     );
     let row = row.fetch_one(&mut *tx).await?;
     Ok(Named {
-        found: indexes(&row.found).zip(row.numbers).collect(),
+        found: indexes(&row.found).zip(row.keys).collect(),
         counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
     })
 }
@@ -167,14 +167,14 @@ pub async fn insert(
 ) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = sqlx::query!(
         r#"INSERT INTO playlists (playlist_id, plays) SELECT * FROM UNNEST($1::text[], $2::bigint[])
-           RETURNING playlist_id, number AS "number!""#,
+           RETURNING playlist_id, key AS "key!""#,
         playlists as &[&str],
         plays
     );
     let rows = rows.fetch_all(&mut *tx).await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.playlist_id, row.number))
+        .map(|row| (row.playlist_id, row.key))
         .collect())
 }
 
@@ -184,13 +184,13 @@ pub fn is_key_taken(why: &StoreError) -> bool {
     let StoreError::Postgres(sqlx::Error::Database(said)) = why else {
         return false;
     };
-    said.constraint() == Some("playlists_number")
+    said.constraint() == Some("playlists_key")
 }
 
 /// Moves the sequence of keys behind the largest one in use.
 pub async fn repair_keys(lock: &mut LockGuard) -> Result<i64, StoreError> {
     let mut tx = lock.begin().await?;
-    let largest = sqlx::query_scalar!(r#"SELECT mend_playlist_numbers() AS "largest!""#);
+    let largest = sqlx::query_scalar!(r#"SELECT repair_playlist_keys() AS "largest!""#);
     let largest = largest.fetch_one(&mut tx).await?;
     tx.commit().await?;
     Ok(largest)

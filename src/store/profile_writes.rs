@@ -17,7 +17,7 @@ use rolekeeper_domain::merge::{OurWrite, State, Window};
 /// Maximum number of a user's newest writes considered.
 const MOST: i64 = 100;
 /// Writes followed up in one transaction.
-const FOLLOW_UP_SLICE: i64 = 2_000;
+const FOLLOW_UP_BATCH: i64 = 2_000;
 /// Delay of another attempt on a user whose write was closed because an attempt did not see it.
 const LATE_CHECK_AFTER: Duration = Duration::from_hours(24);
 /// Maximum distance between the date of a record and the profile's own time. Pairs of records about one action were
@@ -41,7 +41,7 @@ pub struct ReadBefore<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Within this time an unanswered write arrives, or never.
-    pub settle: Duration,
+    pub settle_delay: Duration,
     /// Duration of a lease: an attempt began this long before its lease ends.
     pub lease: Duration,
 }
@@ -75,11 +75,11 @@ pub async fn attempt(
     tx: &mut Tx<'_>,
     user: &str,
     read: ReadBefore<'_>,
-    (wrote, managed, mends_since): (&[String], &[&str], Option<OffsetDateTime>),
+    (wrote, managed, resolved_since): (&[String], &[&str], Option<OffsetDateTime>),
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, mends_since, recorded, read_date,
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, resolved_since, recorded, read_date,
              managed)
          VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8)",
         id,
@@ -87,7 +87,7 @@ pub async fn attempt(
         Value::from(read.roles),
         read.updated_at,
         Value::from(wrote),
-        mends_since,
+        resolved_since,
         read.date,
         managed as &[&str]
     )
@@ -146,7 +146,7 @@ pub async fn settle(
     tx: &mut Tx<'_>,
     user: &str,
     shown: &State,
-    Bounds { settle, lease }: Bounds,
+    Bounds { settle_delay, lease }: Bounds,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH open AS (
@@ -156,7 +156,7 @@ pub async fn settle(
                  -- a record reports it, so it was applied, and another write has changed the profile since
                  w.wrote_updated_at IS NULL AND w.attempted_at + $4::double precision * interval '1 second'
                      < n.lease_until - $5::double precision * interval '1 second' AS over
-             FROM profile_writes w JOIN nominations n USING (user_id)
+             FROM profile_writes w JOIN work_queue n USING (user_id)
              WHERE w.user_id = $1 AND w.completed_at IS NULL AND w.closed IS NULL
          ), newest AS (
              SELECT write_id FROM open WHERE done ORDER BY attempted_at DESC LIMIT 1
@@ -169,7 +169,7 @@ pub async fn settle(
         user,
         Value::from(shown.roles.clone()),
         shown.at,
-        settle.as_secs_f64(),
+        settle_delay.as_secs_f64(),
         lease.as_secs_f64(),
         CLOCKS_APART.as_secs_f64()
     )
@@ -269,7 +269,7 @@ pub async fn acknowledge(
 /// The newest writes of a user with a known time, newest first.
 pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", mends_since,
+        r#"SELECT write_id, read_roles, read_updated_at AS "read_at!", wrote_roles, wrote_updated_at AS "wrote_at!", resolved_since,
                managed, recorded, CASE WHEN answered THEN read_date END AS read_date
            FROM profile_writes
            WHERE user_id = $1 AND read_updated_at IS NOT NULL AND wrote_updated_at IS NOT NULL AND closed IS NULL
@@ -288,7 +288,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
                 at: row.wrote_at,
                 roles: string_list("profile_writes", "wrote_roles", &row.wrote_roles)?,
             };
-            let managed = match (row.managed, row.mends_since) {
+            let managed = match (row.managed, row.resolved_since) {
                 (Some(managed), _) => managed,
                 // Stored by an older release without this value; all of its changes were of managed roles.
                 (None, None) => difference(&read.roles, &wrote.roles),
@@ -300,7 +300,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str) -> Result<Vec<(Uuid, OurWrite)
                     read,
                     wrote,
                     managed,
-                    mends_since: row.mends_since,
+                    resolved_since: row.resolved_since,
                     recorded: row.recorded,
                     window: row.read_date.map(|read| Window::between(read, row.wrote_at)),
                 },
@@ -318,20 +318,20 @@ fn difference(one: &[String], other: &[String]) -> Vec<String> {
 
 impl Store {
     /// Queues users whose write has an unknown result: no response was read, or no record came although one came for a
-    /// later write. Each is queued once, `settle` after it was sent. Returns the number of users.
-    pub async fn follow_up_writes(&self, settle: Duration) -> Result<u64, StoreError> {
+    /// later write. Each is queued once, `settle_delay` after it was sent. Returns the number of users.
+    pub async fn follow_up_writes(&self, settle_delay: Duration) -> Result<u64, StoreError> {
         let mut users = 0;
         loop {
-            let (asked, queued) = self.follow_up_slice(settle).await?;
+            let (asked, queued) = self.follow_up_batch(settle_delay).await?;
             users += queued;
-            if asked < FOLLOW_UP_SLICE.unsigned_abs() {
+            if asked < FOLLOW_UP_BATCH.unsigned_abs() {
                 return Ok(users);
             }
         }
     }
 
     /// Follows up the oldest of these writes. Returns the number of writes and of users.
-    async fn follow_up_slice(&self, settle: Duration) -> Result<(u64, u64), StoreError> {
+    async fn follow_up_batch(&self, settle_delay: Duration) -> Result<(u64, u64), StoreError> {
         let mut tx = self.begin().await?;
         let asked = sqlx::query!(
             r#"WITH settled AS MATERIALIZED (
@@ -356,12 +356,12 @@ impl Store {
                    UNION ALL
                    -- a write that an attempt did not see may have been delayed on its way
                    (SELECT write_id, user_id FROM profile_writes
-                    WHERE closed = 'not_seen' AND looked_late_at IS NULL
+                    WHERE closed = 'not_seen' AND late_check_at IS NULL
                       AND attempted_at < now() - $3::double precision * interval '1 second'
                     ORDER BY attempted_at LIMIT $2)
                ) AS unknown LIMIT $2"#,
-            settle.as_secs_f64(),
-            FOLLOW_UP_SLICE,
+            settle_delay.as_secs_f64(),
+            FOLLOW_UP_BATCH,
             LATE_CHECK_AFTER.as_secs_f64()
         )
         .fetch_all(&mut tx)
@@ -385,7 +385,7 @@ impl Store {
         let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
         sqlx::query!(
             "UPDATE profile_writes SET followed_up_at = coalesce(followed_up_at, now()),
-                 looked_late_at = CASE WHEN closed = 'not_seen' THEN now() END
+                 late_check_at = CASE WHEN closed = 'not_seen' THEN now() END
              WHERE write_id = ANY($1)",
             &ids
         )

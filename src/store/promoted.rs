@@ -1,4 +1,4 @@
-//! Columns `repeats_until_ns` and `repeats_window_s` of `stream_cursors`: a mirror that replaced its stream.
+//! Columns `dedup_until_ns` and `duplicate_window_s` of `stream_cursors`: a mirror that replaced its stream.
 //!
 //! Owns that the cursor continues in the promoted stream, and how long duplicates are dropped. Must never move the
 //! cursor to another message.
@@ -26,7 +26,7 @@ impl Store {
             return Ok(false);
         }
         let moved = sqlx::query!(
-            "UPDATE stream_cursors SET created_ns = $2, repeats_until_ns = $3, repeats_window_s = $4, epoch = epoch + 1,
+            "UPDATE stream_cursors SET created_ns = $2, dedup_until_ns = $3, duplicate_window_s = $4, epoch = epoch + 1,
                  moved_at = now()
              WHERE stream = $1 AND created_ns = $5 AND last_seq = $6 AND epoch = $7",
             stream,
@@ -49,10 +49,10 @@ impl Store {
 }
 
 /// One duplicate window has passed: the stream itself drops duplicates from now on.
-pub async fn repeats_are_over(lock: &mut LockGuard, stream: &str) -> Result<(), StoreError> {
+pub async fn dedup_ended(lock: &mut LockGuard, stream: &str) -> Result<(), StoreError> {
     let mut tx = lock.begin().await?;
     sqlx::query!(
-        "UPDATE stream_cursors SET repeats_until_ns = 0 WHERE stream = $1",
+        "UPDATE stream_cursors SET dedup_until_ns = 0 WHERE stream = $1",
         stream
     )
     .execute(&mut tx)

@@ -8,7 +8,7 @@ use super::lock::LockGuard;
 use super::{Store, StoreError};
 
 /// Races ended in one transaction.
-const SLICE: i64 = 500;
+const BATCH: i64 = 500;
 
 /// A race that was ended.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Ended {
 impl Store {
     /// Settles races as unresolved that no attempt can conclude: the user is deleted, our write or the other client's
     /// record is no longer stored, or attempts have not concluded it within `deadline`, as in shadow mode. The last
-    /// reason does not apply to a race held by the brake. Handles one slice; call it until it returns none.
+    /// reason does not apply to a race held by the brake. Handles one batch; call it until it returns none.
     pub async fn end_races(&self, deadline: Duration) -> Result<Vec<Ended>, StoreError> {
         let ended = sqlx::query!(
             r#"WITH open AS (
@@ -36,7 +36,7 @@ impl Store {
                            THEN 'the record of the other client is no longer stored'
                        -- a queued user may wait for Auth0 or for the operator
                        WHEN NOT r.held AND r.found_at < now() - $1::double precision * interval '1 second'
-                           AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = r.user_id)
+                           AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = r.user_id)
                            AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = r.user_id AND f.ask_at IS NOT NULL)
                            THEN 'no attempt concluded it in time'
                    END AS why
@@ -48,7 +48,7 @@ impl Store {
                UPDATE races r SET settled_at = now(), outcome = 'unresolved' FROM over WHERE r.race_id = over.race_id
                RETURNING r.user_id, r.record_id, over.why AS "why!""#,
             deadline.as_secs_f64(),
-            SLICE
+            BATCH
         );
         let mut tx = self.begin().await?;
         let ended = ended.fetch_all(&mut tx).await?;
@@ -74,7 +74,7 @@ impl Store {
                      DELETE FROM races WHERE ctid = ANY(ARRAY(SELECT ctid FROM races LIMIT $1)) RETURNING 1
                  )
                  SELECT (SELECT count(*) FROM ours) + (SELECT count(*) FROM theirs) + (SELECT count(*) FROM raced) AS \"removed!\"",
-                SLICE
+                BATCH
             );
             let mut tx = self.begin().await?;
             let removed = removed.fetch_one(&mut tx).await?.removed;

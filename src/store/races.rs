@@ -172,14 +172,14 @@ pub async fn theirs(tx: &mut Tx<'_>, user: &str) -> Result<Vec<Theirs>, StoreErr
         .collect()
 }
 
-/// The known races of a user; `patience` is the longest wait for a missing record.
-pub async fn known(tx: &mut Tx<'_>, user: &str, patience: Duration) -> Result<KnownRaces, StoreError> {
+/// The known races of a user; `max_wait` is the longest wait for a missing record.
+pub async fn known(tx: &mut Tx<'_>, user: &str, max_wait: Duration) -> Result<KnownRaces, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT write_id, record_id, outcome, found_updated_at, released,
                   found_at < now() - $2::double precision * interval '1 second' AS "old!"
            FROM races WHERE user_id = $1 ORDER BY found_at DESC LIMIT 1000"#,
         user,
-        patience.as_secs_f64()
+        max_wait.as_secs_f64()
     );
     let mut known = KnownRaces::default();
     for row in rows.fetch_all(&mut *tx).await? {
@@ -263,19 +263,19 @@ pub async fn settle(
 }
 
 impl Store {
-    /// Enqueues users with a race that has been open for longer than `patience`, unless the confirmation of its record
+    /// Enqueues users with a race that has been open for longer than `max_wait`, unless the confirmation of its record
     /// is pending.
-    pub async fn sweep_races(&self, patience: Duration) -> Result<(), StoreError> {
+    pub async fn sweep_races(&self, max_wait: Duration) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(
-            "INSERT INTO nominations (user_id, urgency, observe)
+            "INSERT INTO work_queue (user_id, priority, force_fetch)
              SELECT DISTINCT user_id, 1::smallint, true FROM races
              WHERE outcome IS NULL AND NOT held AND found_at < now() - $1::double precision * interval '1 second'
                -- the confirmation enqueues the user
                AND NOT EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = races.user_id AND f.ask_at IS NOT NULL)
              ORDER BY 1
              ON CONFLICT (user_id) DO NOTHING",
-            patience.as_secs_f64()
+            max_wait.as_secs_f64()
         )
         .execute(&mut tx)
         .await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::brakes::marks;
 use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Attempts to lock all held users; the last one waits for the other transactions.
 pub(super) const ATTEMPTS: u32 = 40;
@@ -20,7 +20,7 @@ pub(super) const ATTEMPTS_APART: Duration = Duration::from_millis(50);
 /// Call it before the brake is locked.
 pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), StoreError> {
     let held = sqlx::query!(
-        "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
+        "SELECT user_id FROM work_queue WHERE held_by = ANY($1::text[]) OR last_held_by = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
         marks as &[&str]
     );
     held.fetch_all(&mut *tx).await?;
@@ -31,12 +31,12 @@ pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), Sto
 /// has one of them locked, since it may wait for the brake.
 pub(super) async fn all_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<Option<Vec<String>>, StoreError> {
     let locked = sqlx::query_scalar!(
-        "SELECT user_id FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[]) ORDER BY user_id FOR UPDATE SKIP LOCKED",
+        "SELECT user_id FROM work_queue WHERE held_by = ANY($1::text[]) OR last_held_by = ANY($1::text[]) ORDER BY user_id FOR UPDATE SKIP LOCKED",
         marks as &[&str]
     );
     let locked = locked.fetch_all(&mut *tx).await?;
     let held = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "held!" FROM nominations WHERE held = ANY($1::text[]) OR held_last = ANY($1::text[])"#,
+        r#"SELECT count(*) AS "held!" FROM work_queue WHERE held_by = ANY($1::text[]) OR last_held_by = ANY($1::text[])"#,
         marks as &[&str]
     );
     let held = held.fetch_one(&mut *tx).await?;
@@ -46,12 +46,12 @@ pub(super) async fn all_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<Option<V
 impl Store {
     /// Releases a brake and lets exactly the held users pass: they are evaluated again. Returns their number; `None` if
     /// the brake was not engaged.
-    pub async fn release_brake(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
+    pub async fn release_brake(&self, change: RoleChange, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some((mut tx, users)) = self.let_go(change).await? else {
             return Ok(None);
         };
         let released = sqlx::query!(
-            "UPDATE nominations SET held = NULL, held_until = NULL, held_last = NULL, due_at = now(), observe = true,
+            "UPDATE work_queue SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true,
                  pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
              WHERE user_id = ANY($2::text[])",
             change.as_str(),
@@ -68,22 +68,22 @@ impl Store {
 
     /// Releases a brake and drops the held changes: holders are no longer adopted, grants are suppressed. These users
     /// get another attempt, with the lowest priority. Returns their number; `None` if the brake was not engaged.
-    pub async fn drop_braked(&self, change: Change, act: &Act) -> Result<Option<u64>, StoreError> {
+    pub async fn drop_braked(&self, change: RoleChange, act: &Act) -> Result<Option<u64>, StoreError> {
         let Some((mut tx, users)) = self.let_go(change).await? else {
             return Ok(None);
         };
         sqlx::query!(
-            "UPDATE nominations SET urgency = CASE WHEN held IS NULL OR held = 'brake_both' THEN urgency ELSE 4 END,
-                 held = NULL, held_until = NULL, held_last = NULL, due_at = now(), observe = true
+            "UPDATE work_queue SET priority = CASE WHEN held_by IS NULL OR held_by = 'brake_both' THEN priority ELSE 4 END,
+                 held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true
              WHERE user_id = ANY($1::text[])",
             &users
         )
         .execute(&mut tx)
         .await?;
         sqlx::query!(
-            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', overruled = overruled OR $2 = 'granted'
+            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', suppressed = suppressed OR $2 = 'granted'
              WHERE user_id = ANY($1::text[])
-               AND CASE WHEN $2 = 'revoked' THEN held AND adopted AND NOT wanted ELSE wanted AND NOT held END",
+               AND CASE WHEN $2 = 'revoked' THEN has_role AND adopted AND NOT wanted ELSE wanted AND NOT has_role END",
             &users,
             change.as_str()
         )
@@ -97,7 +97,7 @@ impl Store {
 
     /// Releases an engaged brake, whose count restarts. Returns the held users, all locked. Waits for transactions that
     /// hold the brake's lock, so that their held users are included.
-    async fn let_go(&self, change: Change) -> Result<Option<(Tx<'static>, Vec<String>)>, StoreError> {
+    async fn let_go(&self, change: RoleChange) -> Result<Option<(Tx<'static>, Vec<String>)>, StoreError> {
         let marks = marks(change);
         let mut attempt = 1;
         loop {

@@ -104,9 +104,9 @@ impl Store {
             let mut tx = self.begin().await?;
             // Locks the queue first, in the same order as folds and attempts.
             let enqueued = sqlx::query_scalar!(
-                "INSERT INTO nominations AS n (user_id, urgency, observe)
+                "INSERT INTO work_queue AS n (user_id, priority, force_fetch)
                  SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
-                 ON CONFLICT (user_id) DO UPDATE SET observe = true, generation = n.generation + 1 RETURNING user_id"
+                 ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1 RETURNING user_id"
             );
             let enqueued = enqueued.fetch_all(&mut tx).await?;
             if !let_go(&mut tx).await? {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Claim, Store, StoreError, Tx};
 use rolekeeper_domain::announcement::Announcement;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rule;
 use rolekeeper_domain::snapshot::OpenChange;
 
@@ -40,7 +40,7 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
 pub async fn decide(
     tx: &mut Tx<'_>,
     claim: &Claim,
-    (rule, change): (&Rule, Change),
+    (rule, change): (&Rule, RoleChange),
     plays: i64,
     shadow: bool,
 ) -> Result<Uuid, StoreError> {
@@ -118,7 +118,7 @@ pub async fn witness(
     plays: i64,
     reason: Reason,
 ) -> Result<bool, StoreError> {
-    let change = Change::to(reason == Reason::UserReturned);
+    let change = RoleChange::to(reason == Reason::UserReturned);
     let written = sqlx::query!(
         "WITH newest AS (
              SELECT reason FROM role_changes WHERE user_id = $2 AND role = $3 AND completed_at IS NOT NULL
@@ -208,7 +208,7 @@ pub async fn confirmed(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<(), 
 pub async fn done_late(
     tx: &mut Tx<'_>,
     user: &str,
-    (role, change): (&str, Change),
+    (role, change): (&str, RoleChange),
     write: Uuid,
 ) -> Result<bool, StoreError> {
     let completed = sqlx::query!(
@@ -262,7 +262,7 @@ pub async fn is_shadowed(
     tx: &mut Tx<'_>,
     claim: &Claim,
     role: &str,
-    change: Change,
+    change: RoleChange,
 ) -> Result<bool, StoreError> {
     let newest = sqlx::query_scalar!(
         r#"SELECT change = $3 AND outcome IS NOT DISTINCT FROM 'shadow' AS "same!" FROM role_changes

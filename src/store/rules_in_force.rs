@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{Channel, Store, StoreError, Tx, acts, walk, workers};
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::rule::offer::{self, Standing, Verdict};
+use rolekeeper_domain::rule::offer::{self, Verdict};
 use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
 
 /// Recorded source of rules that came from no file.
@@ -53,8 +53,8 @@ impl OfferedBy {
 impl InForce {
     /// The form that offered rules are compared with.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn to_compare(&self) -> offer::InForce {
+        offer::InForce {
             version: self.version,
             fingerprint: self.rules.fingerprint(),
             built_in: self.put_by.as_deref() == Some(BUILT_IN),
@@ -80,7 +80,7 @@ impl Store {
                 .as_deref()
                 .filter(|text| fingerprint(text) == row.fingerprint);
             let Some(canonical) = written.or(row.canonical.as_deref().filter(|_| attempt > 0)) else {
-                self.mend_rules().await?;
+                self.repair_rules().await?;
                 continue;
             };
             known(row.version, row.format, &row.needs_release)?;
@@ -109,12 +109,12 @@ impl Store {
             .await?;
         let row = sqlx::query!("SELECT fingerprint, version, put_by FROM rules_in_force");
         let row = row.fetch_optional(&mut tx).await?;
-        let standing = row.map(|row| Standing {
+        let in_force = row.map(|row| offer::InForce {
             version: row.version,
             fingerprint: row.fingerprint,
             built_in: row.put_by.as_deref() == Some(BUILT_IN),
         });
-        let verdict = offer::judge(offered, standing.as_ref());
+        let verdict = offer::judge(offered, in_force.as_ref());
         if verdict != Verdict::PutInForce {
             return Ok(verdict);
         }
@@ -126,9 +126,9 @@ impl Store {
                  {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, after which that worker waits"
             )));
         }
-        put(&mut tx, offered, by.as_str(), standing.as_ref()).await?;
+        put(&mut tx, offered, by.as_str(), in_force.as_ref()).await?;
         if let Some(act) = act {
-            let was = standing.map_or_else(|| "none".to_owned(), |standing| standing.version.to_string());
+            let was = in_force.map_or_else(|| "none".to_owned(), |in_force| in_force.version.to_string());
             let outcome = format!(
                 "version {} is in force, in place of {was}; fingerprint {}",
                 offered.version,
@@ -155,7 +155,7 @@ impl Store {
 
     /// Writes the canonical form where a worker of an earlier release has written without it or changed the rules
     /// beside it. The canonical form, which that release does not know, stays in force.
-    async fn mend_rules(&self) -> Result<(), StoreError> {
+    async fn repair_rules(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
             .execute(&mut tx)
@@ -164,13 +164,13 @@ impl Store {
         let Some(row) = row.fetch_optional(&mut tx).await? else {
             return Ok(());
         };
-        let standing = Standing {
+        let in_force = offer::InForce {
             version: row.version,
             fingerprint: row.fingerprint,
             built_in: false,
         };
         match row.canonical {
-            Some(text) if fingerprint(&text) == standing.fingerprint => return Ok(()),
+            Some(text) if fingerprint(&text) == in_force.fingerprint => return Ok(()),
             Some(text) => {
                 // Meanwhile totals were kept under other rules, or not at all.
                 sqlx::query!(
@@ -198,7 +198,7 @@ impl Store {
                     version: row.version,
                     rules,
                 };
-                put(&mut tx, &offered, by, Some(&standing)).await?;
+                put(&mut tx, &offered, by, Some(&in_force)).await?;
             }
         }
         Channel::Rules.send(&mut tx).await?;
@@ -213,7 +213,7 @@ async fn put(
     tx: &mut Tx<'_>,
     offered: &Versioned,
     by: &str,
-    before: Option<&Standing>,
+    before: Option<&offer::InForce>,
 ) -> Result<(), StoreError> {
     let Versioned { version, rules } = offered;
     let fingerprint = rules.fingerprint();

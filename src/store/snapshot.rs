@@ -17,11 +17,11 @@ use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, OpenChang
 pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Snapshot, StoreError> {
     let row = sqlx::query!(
         r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
-               a.role AS "role!", a.wanted AS "wanted!", a.held AS "held!", a.adopted AS "adopted!", a.since AS "since!",
-               a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
+               a.role AS "role!", a.wanted AS "wanted!", a.has_role AS "has_role!", a.adopted AS "adopted!", a.since AS "since!",
+               a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.suppressed AS "suppressed!", a.fresh AS "fresh!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                c.restore AS "open_restore!",
-               d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused IS NOT NULL AS "refused!",
+               d.request_id AS "request_id?", d.requested AS "requested?", d.refused IS NOT NULL AS "refused!",
                (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = $1) AS "rest_s?",
                EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = $1 AND n.refused) AS "refused_just_now!",
                EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
@@ -36,11 +36,11 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
            ) AS p
            CROSS JOIN (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(wanted), '{}') AS wanted,
-                   coalesce(array_agg(held), '{}') AS held, coalesce(array_agg(adopted), '{}') AS adopted,
+                   coalesce(array_agg(has_role), '{}') AS has_role, coalesce(array_agg(adopted), '{}') AS adopted,
                    coalesce(array_agg(since), '{}') AS since, coalesce(array_agg(below_since), '{}') AS below_since,
-                   coalesce(array_agg(overruled), '{}') AS overruled,
+                   coalesce(array_agg(suppressed), '{}') AS suppressed,
                    coalesce(array_agg(coalesce(verified_at > greatest(now() - $2::double precision * interval '1 second',
-                       (SELECT before FROM verify_anew)), false)), '{}') AS fresh
+                       (SELECT before FROM reverify)), false)), '{}') AS fresh
                FROM assignments WHERE user_id = $1
            ) AS a
            CROSS JOIN (
@@ -59,11 +59,11 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
     let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
         role,
         wanted: row.wanted[index],
-        held: row.held[index],
+        has_role: row.has_role[index],
         adopted: row.adopted[index],
         since: row.since[index],
         below_since: row.below_since[index],
-        suppressed: row.overruled[index],
+        suppressed: row.suppressed[index],
         fresh: row.fresh[index],
     });
     let open = row.open_id.into_iter().zip(row.open_role);
@@ -84,7 +84,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
             })
             .collect(),
         names: DisplayNameState {
-            wish: row.wish_id.zip(row.wished),
+            requested: row.request_id.zip(row.requested),
             refused: row.refused,
             refused_just_now: row.refused_just_now,
             debounce: row

@@ -8,23 +8,23 @@ use super::{Channel, Store, StoreError};
 use rolekeeper_domain::rule::Rules;
 
 /// Users made due in one transaction.
-const SLICE: i64 = 2_000;
+const BATCH: i64 = 2_000;
 /// Minimum time between two imports that invalidate verifications: holders are verified once for all imports of that
 /// time.
 const IMPORTS_APART: Duration = Duration::from_hours(1);
 
 impl Store {
-    /// Enqueues users with decided changes that are still open, `settle` after their last attempt. Such a change has
+    /// Enqueues users with decided changes that are still open, `settle_delay` after their last attempt. Such a change has
     /// the priority of its kind. Returns the number of users.
-    pub async fn sweep_left_over(&self, settle: Duration) -> Result<u64, StoreError> {
+    pub async fn sweep_left_over(&self, settle_delay: Duration) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let enqueued = sqlx::query!(
-            "INSERT INTO nominations (user_id, urgency, observe)
+            "INSERT INTO work_queue (user_id, priority, force_fetch)
              SELECT user_id, CASE WHEN bool_or(change = 'revoked') THEN 0 ELSE 1 END::smallint, true FROM role_changes
              WHERE outcome IS NULL AND coalesce(attempted_at, decided_at) < now() - $1::double precision * interval '1 second'
              GROUP BY user_id ORDER BY user_id
              ON CONFLICT (user_id) DO NOTHING",
-            settle.as_secs_f64()
+            settle_delay.as_secs_f64()
         )
         .execute(&mut tx)
         .await?
@@ -40,17 +40,17 @@ impl Store {
             let mut tx = self.begin().await?;
             let woken = sqlx::query!(
                 "WITH woken AS (
-                     SELECT user_id FROM nominations WHERE parked_at < now() - $1::double precision * interval '1 second'
+                     SELECT user_id FROM work_queue WHERE parked_at < now() - $1::double precision * interval '1 second'
                      ORDER BY user_id LIMIT $2 FOR UPDATE
                  )
-                 UPDATE nominations n SET parked_at = NULL, attempts = 0, due_at = now() FROM woken WHERE n.user_id = woken.user_id",
+                 UPDATE work_queue n SET parked_at = NULL, attempts = 0, due_at = now() FROM woken WHERE n.user_id = woken.user_id",
                 after.as_secs_f64(),
-                SLICE
+                BATCH
             );
             let woken = woken.execute(&mut tx).await?.rows_affected();
             Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
-            if woken < SLICE.unsigned_abs() {
+            if woken < BATCH.unsigned_abs() {
                 return Ok(());
             }
         }
@@ -63,20 +63,20 @@ impl Store {
             let mut tx = self.begin().await?;
             let woken = sqlx::query!(
                 "WITH woken AS (
-                     SELECT user_id FROM nominations
+                     SELECT user_id FROM work_queue
                      WHERE held_until <= now()
-                        OR (held = 'stream_loss' AND NOT EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL)
+                        OR (held_by = 'stream_loss' AND NOT EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL)
                             AND NOT EXISTS (SELECT FROM forgotten_changes WHERE holds))
                      ORDER BY user_id LIMIT $1 FOR UPDATE
                  )
-                 UPDATE nominations n SET held = NULL, held_until = NULL, observe = true, due_at = now()
+                 UPDATE work_queue n SET held_by = NULL, held_until = NULL, force_fetch = true, due_at = now()
                  FROM woken WHERE n.user_id = woken.user_id",
-                SLICE
+                BATCH
             );
             let woken = woken.execute(&mut tx).await?.rows_affected();
             Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
-            if woken < SLICE.unsigned_abs() {
+            if woken < BATCH.unsigned_abs() {
                 return Ok(());
             }
         }
@@ -94,35 +94,35 @@ impl Store {
         let mut tx = self.begin().await?;
         // An import invalidates older verifications: at most once an hour, however many imports there are.
         sqlx::query!(
-            "UPDATE verify_anew SET before = told_at WHERE told_at > before AND before < now() - $1::double precision * interval '1 second'",
+            "UPDATE reverify SET before = reported_at WHERE reported_at > before AND before < now() - $1::double precision * interval '1 second'",
             IMPORTS_APART.as_secs_f64()
         )
         .execute(&mut tx)
         .await?;
         let enqueued = sqlx::query!(
             "WITH room AS MATERIALIZED (
-                 SELECT greatest($3 - count(*), 0) AS left_over FROM nominations WHERE urgency = 4 AND parked_at IS NULL AND held IS NULL
+                 SELECT greatest($3 - count(*), 0) AS left_over FROM work_queue WHERE priority = 4 AND parked_at IS NULL AND held_by IS NULL
              ), void AS MATERIALIZED (
-                 SELECT greatest(now() - $2::double precision * interval '1 second', (SELECT before FROM verify_anew)) AS verified
+                 SELECT greatest(now() - $2::double precision * interval '1 second', (SELECT before FROM reverify)) AS verified
              ), stale AS (
                  SELECT oldest.user_id, min(oldest.verified) AS verified FROM UNNEST($1::text[]) AS of(role)
                  CROSS JOIN LATERAL (
                      SELECT a.user_id, coalesce(a.verified_at, '-infinity'::timestamptz) AS verified FROM assignments a
-                     WHERE a.role = of.role AND (a.held OR a.wanted)
+                     WHERE a.role = of.role AND (a.has_role OR a.wanted)
                        AND coalesce(a.verified_at, '-infinity'::timestamptz) < (SELECT verified FROM void)
                        -- a parked, held or queued user must not block the others forever; a timer (enqueued for a later
                        -- time, by no event since) does not count as queued
-                       AND NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = a.user_id
-                           AND (n.nominated_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL OR n.observe))
+                       AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = a.user_id
+                           AND (n.enqueued_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL OR n.force_fetch))
                      ORDER BY coalesce(a.verified_at, '-infinity'::timestamptz) LIMIT (SELECT left_over FROM room)
                  ) AS oldest
                  GROUP BY oldest.user_id ORDER BY 2 LIMIT (SELECT left_over FROM room)
              )
-             INSERT INTO nominations AS n (user_id, urgency, observe)
+             INSERT INTO work_queue AS n (user_id, priority, force_fetch)
              SELECT user_id, 4::smallint, true FROM stale ORDER BY user_id
              ON CONFLICT (user_id) DO UPDATE SET
-                 urgency = 4, observe = true, generation = n.generation + 1, due_at = now(), nominated_at = now()
-             WHERE n.nominated_at > now() AND n.due_at > now() AND n.lease IS NULL AND NOT n.observe",
+                 priority = 4, force_fetch = true, generation = n.generation + 1, due_at = now(), enqueued_at = now()
+             WHERE n.enqueued_at > now() AND n.due_at > now() AND n.lease IS NULL AND NOT n.force_fetch",
             &roles as &[&str],
             verify_after.as_secs_f64(),
             most
@@ -144,7 +144,7 @@ impl Store {
             "SELECT extract(epoch FROM now() - min(coalesce(oldest.verified_at, oldest.since)))::double precision
              FROM UNNEST($1::text[]) AS of(role)
              CROSS JOIN LATERAL (
-                 SELECT a.verified_at, a.since FROM assignments a WHERE a.role = of.role AND (a.held OR a.wanted)
+                 SELECT a.verified_at, a.since FROM assignments a WHERE a.role = of.role AND (a.has_role OR a.wanted)
                  ORDER BY coalesce(a.verified_at, '-infinity'::timestamptz) LIMIT 1
              ) AS oldest",
             &roles as &[&str]

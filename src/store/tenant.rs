@@ -7,7 +7,7 @@ use super::{Lock, Store, StoreError, acts};
 use rolekeeper_domain::act::Act;
 
 /// Rows changed in one transaction of a move.
-const SLICE: i64 = 5_000;
+const BATCH: i64 = 5_000;
 
 impl Store {
     /// The tenant's canonical domain; `None` until the first one is known.
@@ -53,16 +53,16 @@ impl Store {
         loop {
             held.check().await?;
             let changed = sqlx::query!(
-                "WITH slice AS (
+                "WITH batch AS (
                      SELECT user_id, role FROM assignments WHERE (user_id, role) > ($1, $2) ORDER BY user_id, role LIMIT $3
                  ), changed AS (
                      UPDATE assignments a SET adopted = false, verified_at = NULL
-                     FROM slice WHERE a.user_id = slice.user_id AND a.role = slice.role
+                     FROM batch WHERE a.user_id = batch.user_id AND a.role = batch.role
                  )
-                 SELECT user_id, role FROM slice ORDER BY user_id, role",
+                 SELECT user_id, role FROM batch ORDER BY user_id, role",
                 after.0,
                 after.1,
-                SLICE
+                BATCH
             );
             let changed = changed.fetch_all(&self.pool).await?;
             assignments += changed.len() as u64;

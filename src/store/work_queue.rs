@@ -1,4 +1,4 @@
-//! Table `nominations`: the work queue of users.
+//! Table `work_queue`: the work queue of users.
 //!
 //! Owns the entry into the queue and its time: one row per user, with a generation that each enqueueing raises. Must
 //! never lose an enqueueing that happens during an attempt.
@@ -149,37 +149,37 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
         .collect();
     let flapping: Vec<bool> = wanted.iter().map(|one| one.flapping).collect();
     sqlx::query!(
-        "WITH nominated AS (
-         INSERT INTO nominations AS n (user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, rest_until, due_at)
-         SELECT named.user_id, named.urgency, named.observe, named.cause_event, named.cause_plays, named.cause_stored_at, rest.until,
+        "WITH enqueued AS (
+         INSERT INTO work_queue AS n (user_id, priority, force_fetch, cause_event, cause_plays, cause_stored_at, debounce_until, due_at)
+         SELECT named.user_id, named.priority, named.force_fetch, named.cause_event, named.cause_plays, named.cause_stored_at, debounce.until,
              -- A clock that was ahead at the fetch delays no user. Without a fetch, `least` would return now().
-             greatest(now(), CASE WHEN u.fetched_at > now() THEN now() ELSE u.fetched_at END + $8::double precision * interval '1 second', rest.until)
+             greatest(now(), CASE WHEN u.fetched_at > now() THEN now() ELSE u.fetched_at END + $8::double precision * interval '1 second', debounce.until)
          FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[])
-             AS named(user_id, urgency, observe, cause_event, cause_plays, cause_stored_at, restless)
-         CROSS JOIN LATERAL (SELECT CASE WHEN named.restless THEN now() + $9::double precision * interval '1 second' END AS until) AS rest
+             AS named(user_id, priority, force_fetch, cause_event, cause_plays, cause_stored_at, flapping)
+         CROSS JOIN LATERAL (SELECT CASE WHEN named.flapping THEN now() + $9::double precision * interval '1 second' END AS until) AS debounce
          LEFT JOIN users u ON u.user_id = named.user_id
          ORDER BY named.user_id
          ON CONFLICT (user_id) DO UPDATE SET
-             urgency = least(n.urgency, excluded.urgency),
+             priority = least(n.priority, excluded.priority),
              generation = n.generation + 1,
-             observe = n.observe OR excluded.observe,
+             force_fetch = n.force_fetch OR excluded.force_fetch,
              cause_event = coalesce(excluded.cause_event, n.cause_event),
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
-             rest_until = CASE WHEN excluded.rest_until IS NULL THEN n.rest_until
-                 ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
+             debounce_until = CASE WHEN excluded.debounce_until IS NULL THEN n.debounce_until
+                 ELSE least(excluded.debounce_until, least(n.enqueued_at, now()) + $10::double precision * interval '1 second') END,
              due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at
-                 WHEN excluded.rest_until IS NULL THEN greatest(least(n.due_at, excluded.due_at), n.rest_until)
-                 ELSE least(excluded.rest_until, least(n.nominated_at, now()) + $10::double precision * interval '1 second') END,
+                 WHEN excluded.debounce_until IS NULL THEN greatest(least(n.due_at, excluded.due_at), n.debounce_until)
+                 ELSE least(excluded.debounce_until, least(n.enqueued_at, now()) + $10::double precision * interval '1 second') END,
              -- the first enqueueing replaces a timer
-             nominated_at = least(n.nominated_at, now()),
+             enqueued_at = least(n.enqueued_at, now()),
              -- the operator released this change, not the next one after a failure
              pass_revokes = n.pass_revokes AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
              pass_grants = n.pass_grants AND NOT (excluded.cause_event IS NOT NULL AND (n.attempts > 0 OR n.parked_at IS NOT NULL)),
              -- a parked user waits for the operator, or for a change of the profile
-             parked_at = CASE WHEN excluded.observe THEN NULL ELSE n.parked_at END,
+             parked_at = CASE WHEN excluded.force_fetch THEN NULL ELSE n.parked_at END,
              -- a held user is evaluated again: the held change may be void, and a new one may pass
-             held = NULL, held_until = NULL
+             held_by = NULL, held_until = NULL
          )
          SELECT pg_notify($11, '')",
         &users as &[&str],
@@ -199,12 +199,12 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
     Ok(())
 }
 
-/// Makes users due who were held because of a stream's loss, up to a limit. The sweep finds the others slice by slice,
+/// Makes users due who were held because of a stream's loss, up to a limit. The sweep finds the others batch by batch,
 /// so that an operator's transaction stays short however many are held.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE nominations n SET held = NULL, held_until = NULL, observe = true, due_at = now()
-         FROM (SELECT user_id FROM nominations WHERE held = 'stream_loss' ORDER BY user_id LIMIT $1 FOR UPDATE) AS first
+        "UPDATE work_queue n SET held_by = NULL, held_until = NULL, force_fetch = true, due_at = now()
+         FROM (SELECT user_id FROM work_queue WHERE held_by = 'stream_loss' ORDER BY user_id LIMIT $1 FOR UPDATE) AS first
          WHERE n.user_id = first.user_id",
         RELEASED_AT_ONCE
     )
@@ -220,11 +220,11 @@ impl Store {
         let seconds = sqlx::query_scalar!(
             // one short index range per priority: a hundred thousand waiting users must not be read each time
             "SELECT extract(epoch FROM min(next.due_at) - now())::double precision
-             FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(urgency)
+             FROM (VALUES (0::smallint), (1::smallint), (2::smallint), (3::smallint), (4::smallint)) AS level(priority)
              CROSS JOIN LATERAL (
-                 SELECT due_at FROM nominations n
-                 WHERE n.urgency = level.urgency AND (level.urgency <> $1 OR $2) AND n.lease IS NULL
-                   AND n.parked_at IS NULL AND n.held IS NULL
+                 SELECT due_at FROM work_queue n
+                 WHERE n.priority = level.priority AND (level.priority <> $1 OR $2) AND n.lease IS NULL
+                   AND n.parked_at IS NULL AND n.held_by IS NULL
                  ORDER BY n.due_at LIMIT 1
              ) AS next",
             BY_RECORD,

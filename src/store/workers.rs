@@ -10,7 +10,7 @@ use super::{Store, StoreError, Tx};
 use rolekeeper_domain::limits::{Limit, Own};
 
 /// Seconds after which a worker without a heartbeat counts as gone: three heartbeats were missed.
-const LIVES_S: f64 = 30.0;
+const ALIVE_S: f64 = 30.0;
 
 /// A worker's description of itself.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub struct Alive {
 
 impl Store {
     /// Stores a heartbeat. Removes rows of workers that ended long ago without removing theirs.
-    pub async fn worker_lives(&self, worker: &Worker) -> Result<(), StoreError> {
+    pub async fn heartbeat(&self, worker: &Worker) -> Result<(), StoreError> {
         let Worker {
             id,
             name,
@@ -80,7 +80,7 @@ impl Store {
         let rows = sqlx::query!(
             "SELECT name, release, own_limits FROM workers
              WHERE seen_at > now() - $1::double precision * interval '1 second' ORDER BY started_at, worker_id",
-            LIVES_S
+            ALIVE_S
         );
         let rows = rows.fetch_all(&self.pool).await?.into_iter();
         Ok(rows
@@ -103,7 +103,7 @@ pub(super) async fn unaware_of(tx: &mut Tx<'_>, format: i32) -> Result<Option<St
            WHERE rules_format < $1 AND seen_at > now() - $2::double precision * interval '1 second'
            ORDER BY started_at LIMIT 1"#,
         format,
-        LIVES_S
+        ALIVE_S
     );
     Ok(unaware.fetch_optional(&mut *tx).await?)
 }

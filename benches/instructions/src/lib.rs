@@ -22,7 +22,7 @@ pub fn parse_and_tally(batch: &[Message]) -> usize {
     let retracted = tally::retracted(&events);
     let fresh: HashSet<String> = retracted.iter().map(|of| of.as_str().to_owned()).collect();
     if !fresh.is_empty() {
-        tally::void_repeats(&mut events, &fresh);
+        tally::void_duplicates(&mut events, &fresh);
     }
     let sums = tally::tally(&events);
     sums.increments.len() + sums.lifecycle_steps.len()

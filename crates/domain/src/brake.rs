@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::plan::Change;
+use super::plan::RoleChange;
 
 /// Limits of one kind of change inside the window. The brake engages when both are exceeded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,20 +59,20 @@ pub enum Verdict {
 
 /// The operator's word for the changes of one kind.
 #[must_use]
-pub fn word(change: Change) -> &'static str {
+pub fn word(change: RoleChange) -> &'static str {
     match change {
-        Change::Granted => "grants",
-        Change::Revoked => "revokes",
+        RoleChange::Granted => "grants",
+        RoleChange::Revoked => "revokes",
     }
 }
 
 impl BrakeLimits {
     /// The limits of one kind of change.
     #[must_use]
-    pub fn of(&self, change: Change) -> Limits {
+    pub fn of(&self, change: RoleChange) -> Limits {
         match change {
-            Change::Granted => self.grants,
-            Change::Revoked => self.revokes,
+            RoleChange::Granted => self.grants,
+            RoleChange::Revoked => self.revokes,
         }
     }
 }
@@ -157,8 +157,8 @@ mod tests {
             grants,
             window: Duration::from_hours(1),
         };
-        assert_eq!(limits.of(Change::Revoked), LIMITS);
-        assert_eq!(limits.of(Change::Granted), grants);
+        assert_eq!(limits.of(RoleChange::Revoked), LIMITS);
+        assert_eq!(limits.of(RoleChange::Granted), grants);
     }
 
     prop_compose! {

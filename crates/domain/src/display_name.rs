@@ -46,41 +46,41 @@ pub enum SeenName {
 
 /// Source of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NamedBy {
+pub enum NameSource {
     /// The user had no name.
     Default,
     /// The user requested the name.
-    Wish,
+    Requested,
 }
 
-impl NamedBy {
+impl NameSource {
     /// Both sources.
-    pub const ALL: [Self; 2] = [Self::Default, Self::Wish];
+    pub const ALL: [Self; 2] = [Self::Default, Self::Requested];
 
     /// The label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
-            Self::Wish => "wished",
+            Self::Requested => "requested",
         }
     }
 }
 
 /// A name to write. Prints without the name, which is private data of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Naming {
+pub struct NameChange {
     /// The name.
     pub name: DisplayName,
     /// Source of the name.
-    pub by: NamedBy,
+    pub by: NameSource,
 }
 
-impl fmt::Display for Naming {
+impl fmt::Display for NameChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.by {
-            NamedBy::Default => "default display name",
-            NamedBy::Wish => "requested display name",
+            NameSource::Default => "default display name",
+            NameSource::Requested => "requested display name",
         })
     }
 }
@@ -89,26 +89,26 @@ impl fmt::Display for Naming {
 /// there is none. While a name is `refused` none is sent: another would most likely be refused too, and delay the roles
 /// that are written with it.
 #[must_use]
-pub fn naming(
+pub fn name_change(
     seen: &SeenName,
-    wish: Option<&DisplayName>,
+    requested: Option<&DisplayName>,
     default: Option<&DisplayName>,
     refused: bool,
-) -> Option<Naming> {
+) -> Option<NameChange> {
     let is = |name: &DisplayName| matches!(seen, SeenName::Is(is) if is == name.as_str());
     if refused {
         return None;
     }
-    if let Some(name) = wish {
-        let by = NamedBy::Wish;
-        return (!is(name)).then(|| Naming {
+    if let Some(name) = requested {
+        let by = NameSource::Requested;
+        return (!is(name)).then(|| NameChange {
             name: name.clone(),
             by,
         });
     }
     let name = default.filter(|_| *seen == SeenName::Missing)?.clone();
-    let by = NamedBy::Default;
-    Some(Naming { name, by })
+    let by = NameSource::Default;
+    Some(NameChange { name, by })
 }
 
 #[cfg(test)]
@@ -138,28 +138,28 @@ mod tests {
 
     #[test]
     fn table_of_names() {
-        let (wish, default) = (name("Ann"), name("user"));
+        let (requested, default) = (name("Ann"), name("user"));
         let there = |text: &str| SeenName::Is(text.to_owned());
-        let default_is = Some(("user", NamedBy::Default));
-        let wish_is = Some(("Ann", NamedBy::Wish));
-        for (seen, wish, default, refused, expected) in [
+        let default_is = Some(("user", NameSource::Default));
+        let requested_is = Some(("Ann", NameSource::Requested));
+        for (seen, requested, default, refused, expected) in [
             (SeenName::Missing, None, Some(&default), false, default_is),
             (SeenName::Missing, None, None, false, None),
             (there("Bob"), None, Some(&default), false, None),
             (there(""), None, Some(&default), false, None),
             (SeenName::Odd, None, Some(&default), false, None),
-            (SeenName::Missing, Some(&wish), Some(&default), false, wish_is),
-            (there("Bob"), Some(&wish), Some(&default), false, wish_is),
-            (SeenName::Odd, Some(&wish), None, false, wish_is),
-            (there("Ann"), Some(&wish), Some(&default), false, None),
+            (SeenName::Missing, Some(&requested), Some(&default), false, requested_is),
+            (there("Bob"), Some(&requested), Some(&default), false, requested_is),
+            (SeenName::Odd, Some(&requested), None, false, requested_is),
+            (there("Ann"), Some(&requested), Some(&default), false, None),
             // While a name is refused, no other name is sent.
-            (there("Bob"), Some(&wish), Some(&default), true, None),
-            (SeenName::Missing, Some(&wish), Some(&default), true, None),
+            (there("Bob"), Some(&requested), Some(&default), true, None),
+            (SeenName::Missing, Some(&requested), Some(&default), true, None),
             (SeenName::Missing, None, Some(&default), true, None),
         ] {
-            let named = naming(&seen, wish, default, refused);
+            let named = name_change(&seen, requested, default, refused);
             let named = named.as_ref().map(|one| (one.name.as_str(), one.by));
-            assert_eq!(named, expected, "{seen:?} {wish:?} {refused:?}");
+            assert_eq!(named, expected, "{seen:?} {requested:?} {refused:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ pub mod erasure;
 pub mod evaluation;
 pub mod event;
 pub mod forbidden;
-pub mod horizon;
+pub mod dedup_window;
 pub mod ids;
 pub mod json_text;
 pub mod limits;

@@ -7,29 +7,29 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::display_name::{Naming, SeenName};
+use super::display_name::{NameChange, SeenName};
 use super::plan::{Plan, SeenRoles};
 
 /// The changes to write to one user. Prints as `+role -role, requested display name`, without the name itself.
 #[derive(Clone, Debug)]
 pub struct Patch {
     plan: Plan,
-    mends: bool,
-    naming: Option<Naming>,
+    restores: bool,
+    name_change: Option<NameChange>,
 }
 
 impl Patch {
-    /// The changes of `plan` and a name. With `mends`, the plan starts from a list that restores entries of other
+    /// The changes of `plan` and a name. With `restores`, the plan starts from a list that restores entries of other
     /// clients.
     #[must_use]
-    pub fn new(plan: Plan, mends: bool, naming: Option<Naming>) -> Self {
-        Self { plan, mends, naming }
+    pub fn new(plan: Plan, restores: bool, name_change: Option<NameChange>) -> Self {
+        Self { plan, restores, name_change }
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.roles().is_none() && self.naming.is_none()
+        self.roles().is_none() && self.name_change.is_none()
     }
 
     /// The changes of managed roles.
@@ -41,13 +41,13 @@ impl Patch {
     /// The whole array of roles, if it must be written.
     #[must_use]
     pub fn roles(&self) -> Option<&[String]> {
-        (self.mends || !self.plan.is_empty()).then(|| self.plan.roles_after())
+        (self.restores || !self.plan.is_empty()).then(|| self.plan.roles_after())
     }
 
     /// The display name, if one must be written.
     #[must_use]
-    pub fn naming(&self) -> Option<&Naming> {
-        self.naming.as_ref()
+    pub fn name_change(&self) -> Option<&NameChange> {
+        self.name_change.as_ref()
     }
 
     /// The body of the PATCH. It names only keys that change, so Auth0's merge at the first level keeps all others
@@ -58,8 +58,8 @@ impl Patch {
         if let Some(roles) = self.roles() {
             body.insert("app_metadata".to_owned(), json!({ "roles": roles }));
         }
-        if let Some(naming) = &self.naming {
-            let metadata = json!({ "displayName": naming.name.as_str() });
+        if let Some(name_change) = &self.name_change {
+            let metadata = json!({ "displayName": name_change.name.as_str() });
             body.insert("user_metadata".to_owned(), metadata);
         }
         Value::Object(body)
@@ -69,8 +69,8 @@ impl Patch {
     #[must_use]
     pub fn is_shown_by(&self, roles: &SeenRoles, name: &SeenName) -> bool {
         let same_roles = |wrote: &[String]| matches!(roles, SeenRoles::List(list) if list == wrote);
-        let same_name = |wrote: &Naming| matches!(name, SeenName::Is(is) if is == wrote.name.as_str());
-        self.roles().is_none_or(same_roles) && self.naming().is_none_or(same_name)
+        let same_name = |wrote: &NameChange| matches!(name, SeenName::Is(is) if is == wrote.name.as_str());
+        self.roles().is_none_or(same_roles) && self.name_change().is_none_or(same_name)
     }
 }
 
@@ -80,9 +80,9 @@ impl fmt::Display for Patch {
             return write!(f, "{}", self.plan);
         }
         let roles = (!self.plan.is_empty()).then(|| self.plan.to_string());
-        let mended = self.mends.then(|| "roles of other clients restored".to_owned());
-        let name = self.naming.as_ref().map(ToString::to_string);
-        let parts: Vec<String> = [roles, mended, name].into_iter().flatten().collect();
+        let restored_roles = self.restores.then(|| "roles of other clients restored".to_owned());
+        let name = self.name_change.as_ref().map(ToString::to_string);
+        let parts: Vec<String> = [roles, restored_roles, name].into_iter().flatten().collect();
         f.write_str(&parts.join(", "))
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Patch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::display_name::{DisplayName, NamedBy};
+    use crate::display_name::{DisplayName, NameSource};
     use crate::plan::{Want, plan};
 
     fn planned(seen: &[&str], wanted: bool) -> Plan {
@@ -103,9 +103,9 @@ mod tests {
         plan(&seen, &[want]).unwrap()
     }
 
-    fn naming(name: &str, by: NamedBy) -> Naming {
+    fn name_change(name: &str, by: NameSource) -> NameChange {
         let name = DisplayName::parse(name).unwrap();
-        Naming { name, by }
+        NameChange { name, by }
     }
 
     #[test]
@@ -121,12 +121,12 @@ mod tests {
             (Patch::new(none(), false, None), json!({}), "up to date"),
             (Patch::new(grant(), false, None), roles, "+editor"),
             (
-                Patch::new(grant(), false, Some(naming("user", NamedBy::Default))),
+                Patch::new(grant(), false, Some(name_change("user", NameSource::Default))),
                 both,
                 "+editor, default display name",
             ),
             (
-                Patch::new(none(), false, Some(naming("Ann", NamedBy::Wish))),
+                Patch::new(none(), false, Some(name_change("Ann", NameSource::Requested))),
                 json!({ "user_metadata": { "displayName": "Ann" } }),
                 "requested display name",
             ),
@@ -151,7 +151,7 @@ mod tests {
     fn a_response_must_show_what_was_written() {
         let list = |roles: &[&str]| SeenRoles::List(roles.iter().map(|role| (*role).to_owned()).collect());
         let named = |name: &str| SeenName::Is(name.to_owned());
-        let name_only = Patch::new(planned(&["x"], false), false, Some(naming("Ann", NamedBy::Wish)));
+        let name_only = Patch::new(planned(&["x"], false), false, Some(name_change("Ann", NameSource::Requested)));
         assert!(name_only.is_shown_by(&list(&["others", "changed"]), &named("Ann")));
         assert!(!name_only.is_shown_by(&list(&["x"]), &named("Bob")));
         assert!(!name_only.is_shown_by(&list(&["x"]), &SeenName::Missing));

@@ -37,14 +37,14 @@ pub struct Want<'a> {
 
 /// Kind of a role change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
+pub enum RoleChange {
     /// The role is added.
     Granted,
     /// The role is removed.
     Revoked,
 }
 
-impl Change {
+impl RoleChange {
     /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Granted, Self::Revoked];
 
@@ -67,7 +67,7 @@ impl Change {
 /// The changes for one user. Prints as `+role -role`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    changes: Vec<(String, Change)>,
+    changes: Vec<(String, RoleChange)>,
     roles_after: Vec<String>,
 }
 
@@ -90,10 +90,10 @@ pub fn plan(seen: &SeenRoles, wants: &[Want<'_>]) -> Result<Plan, String> {
         let held = roles_after.iter().any(|role| role == want.role);
         if want.wanted && !held {
             roles_after.push(want.role.to_owned());
-            changes.push((want.role.to_owned(), Change::Granted));
+            changes.push((want.role.to_owned(), RoleChange::Granted));
         } else if !want.wanted && held && want.adopted {
             roles_after.retain(|role| role != want.role);
-            changes.push((want.role.to_owned(), Change::Revoked));
+            changes.push((want.role.to_owned(), RoleChange::Revoked));
         }
     }
     Ok(Plan { changes, roles_after })
@@ -108,7 +108,7 @@ impl Plan {
 
     /// The changes, in the order of the rules.
     #[must_use]
-    pub fn changes(&self) -> &[(String, Change)] {
+    pub fn changes(&self) -> &[(String, RoleChange)] {
         &self.changes
     }
 
@@ -126,7 +126,7 @@ impl fmt::Display for Plan {
         }
         for (index, (role, change)) in self.changes.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
-            let sign = if *change == Change::Granted { '+' } else { '-' };
+            let sign = if *change == RoleChange::Granted { '+' } else { '-' };
             write!(f, "{space}{sign}{role}")?;
         }
         Ok(())

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// How long a record that explains the profile's state is awaited. Records come seconds late.
-pub const RACE_PATIENCE: Duration = Duration::from_mins(5);
+pub const MAX_RECORD_WAIT: Duration = Duration::from_mins(5);
 
 /// Outcome of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

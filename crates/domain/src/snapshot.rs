@@ -7,7 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::plan::Change;
+use crate::plan::RoleChange;
 
 /// The snapshot of one user.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Snapshot {
     /// is revoked.
     pub loss: bool,
     /// Brakes engaged at the time of the read; the operator may release them at any time.
-    pub engaged: Vec<Change>,
+    pub engaged: Vec<RoleChange>,
     /// At least one user was erased, perhaps this one.
     pub erasures: bool,
     /// Time at which Auth0 reported the user as deleted, while that mark stands.
@@ -56,10 +56,10 @@ pub struct Assignment {
     /// The last decision of the rules.
     pub wanted: bool,
     /// Whether the profile had it when last read or written.
-    pub held: bool,
+    pub has_role: bool,
     /// Rolekeeper may revoke it.
     pub adopted: bool,
-    /// Time of the last change of `held`.
+    /// Time of the last change of `has_role`.
     pub since: OffsetDateTime,
     /// Time since which the user has been below the threshold while the role is kept.
     pub below_since: Option<OffsetDateTime>,
@@ -87,7 +87,7 @@ pub struct OpenChange {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DisplayNameState {
     /// The newest request that is not done, and its id.
-    pub wish: Option<(Uuid, String)>,
+    pub requested: Option<(Uuid, String)>,
     /// Auth0 refused a name of the user: none is sent for a while, or until the user requests another.
     pub refused: bool,
     /// The refusal was a moment ago, for this request or an older one: the next write goes without a name.
@@ -100,7 +100,7 @@ impl DisplayNameState {
     /// Whether a requested name must be written.
     #[must_use]
     pub fn is_to_be_written(&self) -> bool {
-        self.wish.is_some() && !self.refused
+        self.requested.is_some() && !self.refused
     }
 
     /// Whether no name may be sent now.

@@ -18,11 +18,11 @@ impl TenantName {
     /// The name as the operator wrote it; `None` if no tenant can have it.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
-        let fits = (1..=63).contains(&raw.len())
+        let is_valid = (1..=63).contains(&raw.len())
             && raw
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        fits.then(|| Self(raw.to_ascii_lowercase()))
+        is_valid.then(|| Self(raw.to_ascii_lowercase()))
     }
 
     /// The name in a canonical domain, like `music` in `music.eu.auth0.com`.

@@ -244,7 +244,7 @@ impl CallError {
             outcome: after_failure,
             detail,
         };
-        let said = Said::read(body);
+        let said = ErrorBody::read(body);
         match status.as_u16() {
             429 => Self::Limited,
             408 | 409 | 500.. => later(LaterWhy::Server, said.with(status)),
@@ -280,7 +280,7 @@ impl CallError {
     /// Returns the error of an unsuccessful response of the token endpoint. A fault that the operator must correct stops all
     /// calls, since none is possible without a token. `drift`: text about a wrong clock of this host.
     pub(super) fn from_token_answer(status: StatusCode, body: &[u8], drift: Option<String>) -> Self {
-        let said = Said::read(body);
+        let said = ErrorBody::read(body);
         let message = match drift {
             Some(drift) => format!("{}; {drift}", said.with(status)),
             None => said.with(status),
@@ -304,7 +304,7 @@ impl CallError {
 
 /// The content of an error body. The Management API sends `message` and sometimes `errorCode`, the token endpoint
 /// `error` and `error_description`; both may send plain text or nothing.
-struct Said {
+struct ErrorBody {
     /// `errorCode` of the Management API.
     code: Option<String>,
     /// `error`: a reason phrase of the Management API, a code of the token endpoint.
@@ -312,7 +312,7 @@ struct Said {
     message: String,
 }
 
-impl Said {
+impl ErrorBody {
     fn read(body: &[u8]) -> Self {
         let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
         let field = |name: &str| json.get(name).and_then(Value::as_str).map(presentable);

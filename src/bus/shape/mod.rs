@@ -73,7 +73,7 @@ pub(super) fn new(name: &str, limits: Limits) -> Shape {
 pub(super) fn edit(shape: &mut Shape, name: &str, limits: Limits) -> Vec<String> {
     for guard in guards(name) {
         if !guard.holds(shape) {
-            shape.insert(guard.field.to_owned(), guard.mended(shape));
+            shape.insert(guard.field.to_owned(), guard.corrected(shape));
         }
     }
     let mut left = Vec::new();
@@ -100,7 +100,7 @@ pub(super) fn differences(shape: &Shape, name: &str) -> Vec<String> {
     broken
         .map(|guard| {
             let is = shape.get(guard.field).unwrap_or(&Value::Null);
-            format!("{} is {is}, expected {}", guard.field, guard.mended(shape))
+            format!("{} is {is}, expected {}", guard.field, guard.corrected(shape))
         })
         .collect()
 }
@@ -154,7 +154,7 @@ impl Guard {
         }
     }
 
-    fn mended(&self, shape: &Shape) -> Value {
+    fn corrected(&self, shape: &Shape) -> Value {
         match &self.needs {
             Needs::Exactly(value) => value.clone(),
             Needs::NoLimit => (-1).into(),

@@ -71,20 +71,20 @@ impl<'b> AffectedUsers<'b> {
         let left = owner_before.filter(|_| owner_before != owner_after);
         for owner in [left, owner_after].into_iter().flatten() {
             // Thresholds that the playlist reaches for this owner; none while it belongs to another owner.
-            let zone = |playlist: &Playlist| {
+            let band = |playlist: &Playlist| {
                 let theirs = playlist.owner.as_ref().is_some_and(|now| now.as_str() == owner);
                 if theirs && !playlist.deleted {
-                    self.rules.lines_reached(Measure::BestPlaylist, playlist.plays)
+                    self.rules.thresholds_reached(Measure::BestPlaylist, playlist.plays)
                 } else {
                     0
                 }
             };
-            let (zone_before, zone_after) = (zone(before), zone(after));
-            if zone_before == zone_after {
+            let (band_before, band_after) = (band(before), band(after));
+            if band_before == band_after {
                 continue;
             }
-            let crossing = tally::last_crossing(&self.read.events, id, before, zone);
-            let priority = if zone_after > zone_before {
+            let crossing = tally::last_crossing(&self.read.events, id, before, band);
+            let priority = if band_after > band_before {
                 Priority::Grant
             } else {
                 Priority::Revoke
@@ -96,10 +96,10 @@ impl<'b> AffectedUsers<'b> {
     /// Compares for the rules that measure all playlists together: `totals` are owners with their total after the
     /// batch, and the change of it.
     pub(super) fn compare_totals(&mut self, totals: &[(String, i64, i64)], touched: &[Touched<'_>]) {
-        let zone = |total| self.rules.lines_reached(Measure::AllPlaylists, total);
+        let band = |total| self.rules.thresholds_reached(Measure::AllPlaylists, total);
         let crossed: Vec<_> = totals
             .iter()
-            .filter(|(_, total, delta)| zone(*total) != zone(total - delta))
+            .filter(|(_, total, delta)| band(*total) != band(total - delta))
             .collect();
         if crossed.is_empty() {
             return;
@@ -107,7 +107,7 @@ impl<'b> AffectedUsers<'b> {
         let before: HashMap<&str, &Playlist> =
             touched.iter().map(|one| (one.id.as_ref(), &one.before)).collect();
         for (owner, total, delta) in crossed {
-            let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, zone);
+            let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, band);
             self.enqueue(
                 owner,
                 if *delta > 0 {

@@ -139,7 +139,7 @@ impl Leadership<'_> {
             tx.commit().await.map_err(StoreError::from)?;
             hand.progress.marked = Some(seq);
         }
-        let keep = self.horizon(hand.cursor).is_some();
+        let keep = self.dedup_window(hand.cursor).is_some();
         let pending = last_seq.saturating_sub(stored.seq);
         let batch = Batch::single(self.fold.source, stored.into_message(pending), keep);
         self.write(hand, batch, std::future::pending()).await

@@ -10,7 +10,7 @@ use super::affected_users::{AffectedUsers, Read, Touched, total_deltas};
 use super::dead_letter::dead_letter;
 use super::done::Done;
 use super::key_cache::KeyCache;
-use super::lives::Lives;
+use super::playlist_lifecycles::PlaylistLifecycles;
 use super::{dedup, increments};
 use crate::bus::{APP_EVENTS, Message};
 use crate::store::cursor_advance::Move;
@@ -18,8 +18,8 @@ use crate::store::{
     DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
-use rolekeeper_domain::event::{self, Event, Kind, Reject};
-use rolekeeper_domain::horizon::Slice;
+use rolekeeper_domain::event::{self, Event, EventKind, Reject};
+use rolekeeper_domain::dedup_window::Partition;
 use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::{self, Playlist, Tally};
 
@@ -78,39 +78,39 @@ pub(super) async fn fold_on_fast_path(
     rules: &Rules,
 ) -> Result<Option<Done>, StoreError> {
     let Batch { read, dead } = batch;
-    let only_plays = || read.events.iter().all(|event| matches!(event.kind, Kind::Play));
+    let only_plays = || read.events.iter().all(|event| matches!(event.kind, EventKind::Play));
     if batch.len() > MAX_FAST_PATH_BATCH || !dead.is_empty() || rules.need_totals() || !only_plays() {
         return Ok(None);
     }
     let (playlists, deltas): (Vec<&str>, Vec<i64>) =
         tally::tally(&read.events).increments.into_iter().unzip();
-    let lines = rules.lines(Measure::BestPlaylist);
-    let counted = lock.count_on_fast_path(to, &playlists, &deltas, &lines).await?;
+    let thresholds = rules.thresholds(Measure::BestPlaylist);
+    let counted = lock.count_on_fast_path(to, &playlists, &deltas, &thresholds).await?;
     Ok(counted.then(|| Done {
         messages: batch.len() as u64,
         ..Done::default()
     }))
 }
 
-/// Folds one batch inside the cursor's transaction. `slices` are the partitions where ids are remembered, if they are.
+/// Folds one batch inside the cursor's transaction. `partitions` are the partitions where ids are remembered, if they are.
 pub(super) async fn fold(
     tx: &mut Tx<'_>,
     batch: Batch,
     rules: &Rules,
     key: Option<&ErasureKey>,
-    slices: Option<&[Slice]>,
+    partitions: Option<&[Partition]>,
     key_cache: &mut KeyCache,
 ) -> Result<Done, StoreError> {
     let messages = batch.len() as u64;
     let Batch { mut read, mut dead } = batch;
     let erased = drop_erased(tx, &mut read, key).await?;
-    let repeats = match slices {
-        Some(slices) => dedup::drop_duplicates(tx, &mut read, &mut dead, slices).await?,
+    let duplicates = match partitions {
+        Some(partitions) => dedup::drop_duplicates(tx, &mut read, &mut dead, partitions).await?,
         None => 0,
     };
-    let lives = match slices {
-        Some(slices) => Lives::read(tx, &read, slices).await?,
-        None => Lives::default(),
+    let lifecycles = match partitions {
+        Some(partitions) => PlaylistLifecycles::read(tx, &read, partitions).await?,
+        None => PlaylistLifecycles::default(),
     };
     let retracted: Vec<String> = tally::retracted(&read.events)
         .into_iter()
@@ -119,13 +119,13 @@ pub(super) async fn fold(
     if !retracted.is_empty() {
         let ids: Vec<&str> = retracted.iter().map(String::as_str).collect();
         let mut fresh = playlists::retract(tx, &ids).await?;
-        fresh.retain(|id| !lives.past.contains(id));
-        tally::void_repeats(&mut read.events, &fresh);
+        fresh.retain(|id| !lifecycles.past.contains(id));
+        tally::void_duplicates(&mut read.events, &fresh);
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &sums).await?;
     touched.extend(increments::add(tx, &sums.increments, rules, key_cache).await?);
-    lives.keep(tx).await?;
+    lifecycles.keep(tx).await?;
     let below_zero = below_zero(tx, &read).await?;
 
     let mut affected_users = AffectedUsers::new(&read, rules);
@@ -155,7 +155,7 @@ pub(super) async fn fold(
     Ok(Done {
         messages,
         erased,
-        repeats,
+        duplicates,
         below_zero,
         other_tenant: Vec::new(),
         rejected: dead.iter().map(|letter| letter.reason).collect(),
@@ -167,7 +167,7 @@ async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     let retracted = read
         .events
         .iter()
-        .filter(|event| matches!(event.kind, Kind::Retraction { .. }));
+        .filter(|event| matches!(event.kind, EventKind::Retraction { .. }));
     let ids: BTreeSet<&str> = retracted.map(|event| event.playlist.as_str()).collect();
     if ids.is_empty() {
         return Ok(0);
@@ -181,7 +181,7 @@ async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
 /// is not erased.
 async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
-        Kind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
+        EventKind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
         _ => None,
     };
     let owners: BTreeSet<String> = read.events.iter().filter_map(owner).collect();
@@ -206,9 +206,9 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
         if is_erased(event) {
             let has_owner = owned.remove(event.playlist.as_str());
             event.kind = if has_owner {
-                Kind::Deleted { owner: None }
+                EventKind::Deleted { owner: None }
             } else {
-                Kind::Repeat
+                EventKind::Duplicate
             };
             dropped += 1;
         } else if owner(event).is_some() {

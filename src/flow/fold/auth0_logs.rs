@@ -22,7 +22,7 @@ use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::local_copy::LocalCopy;
 use rolekeeper_domain::log_batch::UNREADABLE;
-use rolekeeper_domain::log_record::{self, LogRecord, Says, Tells, WrittenRoles};
+use rolekeeper_domain::log_record::{self, LogRecord, ProfileUpdate, Effect, WrittenRoles};
 use rolekeeper_domain::subjects;
 use rolekeeper_domain::tenant::TenantName;
 
@@ -126,7 +126,7 @@ pub(super) async fn fold(
     let ours: Vec<(Uuid, Option<OffsetDateTime>)> = effects.done.iter().map(|write| (*write, None)).collect();
     profile_writes::acknowledge(tx, &ours).await?;
     if effects.bulk_change {
-        assignments::verify_anew(tx).await?;
+        assignments::reverify(tx).await?;
     }
     // A user without a copy gets one when Auth0 responds.
     effects.updates.retain(|user, _| known.contains_key(user));
@@ -135,7 +135,7 @@ pub(super) async fn fold(
     Ok(Done {
         messages: batch.len() as u64,
         erased: dropped,
-        repeats: 0,
+        duplicates: 0,
         below_zero: 0,
         other_tenant,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
@@ -166,7 +166,7 @@ fn entry(user: &str, priority: Priority) -> Enqueue {
 impl BatchEffects {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
-        if let Some(Says { user, copy, ask }) = record.says {
+        if let Some(ProfileUpdate { user, copy, ask }) = record.profile_update {
             let stored = date::of_unix_ns(stored_ns);
             if let Some(date) = record.date.filter(|_| ask && !ours) {
                 let date = date.min(stored);
@@ -187,16 +187,16 @@ impl BatchEffects {
             client: record.client_id,
             dated: record.date,
         };
-        match record.tells {
-            Tells::Login { user } | Tells::SignUp { user } => {
+        match record.effect {
+            Effect::Login { user } | Effect::SignUp { user } => {
                 self.seen.insert(user.as_str().to_owned());
             }
-            Tells::Written {
+            Effect::Written {
                 roles: WrittenRoles::Untouched,
                 ..
             }
-            | Tells::Other => {}
-            Tells::Written {
+            | Effect::Other => {}
+            Effect::Written {
                 user,
                 roles: WrittenRoles::Set(roles),
             } if ours => {
@@ -209,7 +209,7 @@ impl BatchEffects {
                 };
                 self.ours.push((source, own));
             }
-            Tells::Written { user, roles } => {
+            Effect::Written { user, roles } => {
                 let user = user.as_str().to_owned();
                 self.externally_changed.insert(user.clone());
                 match roles {
@@ -218,10 +218,10 @@ impl BatchEffects {
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
             }
-            Tells::Deleted { user } => {
+            Effect::Deleted { user } => {
                 self.deleted.insert(user.as_str().to_owned());
             }
-            Tells::ManyWritten => self.bulk_change = true,
+            Effect::BulkImport => self.bulk_change = true,
         }
     }
 

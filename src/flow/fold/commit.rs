@@ -54,7 +54,7 @@ impl Leadership<'_> {
             // No message caused this failure.
             let largest = playlists::repair_keys(hand.lock).await?;
             warn!(
-                "the sequence playlist_numbers was behind its table and now continues after {largest}: {fault}"
+                "the sequence playlist_keys was behind its table and now continues after {largest}: {fault}"
             );
             return Err(why);
         }
@@ -87,7 +87,7 @@ impl Leadership<'_> {
             last,
             last_hash,
         } = batch;
-        let horizon = self.horizon(cursor);
+        let dedup_window = self.dedup_window(cursor);
         let (seq, stored_ns) = (last.seq.cast_signed(), last.stored_ns);
         let to = Move {
             stream,
@@ -97,16 +97,16 @@ impl Leadership<'_> {
             last_hash,
             rules: &self.fingerprint,
         };
-        if horizon.is_none()
+        if dedup_window.is_none()
             && let Content::AppEvents(batch) = &content
             && let Some(done) = app_events::fold_on_fast_path(lock, &to, batch, &self.rules).await?
         {
             (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
             return Ok(done);
         }
-        let slices = match (&content, horizon) {
-            (Content::AppEvents(batch), Some(horizon)) => {
-                Some(dedup::prepare(lock, horizon, &batch.read).await?)
+        let partitions = match (&content, dedup_window) {
+            (Content::AppEvents(batch), Some(dedup_window)) => {
+                Some(dedup::prepare(lock, dedup_window, &batch.read).await?)
             }
             _ => None,
         };
@@ -117,7 +117,7 @@ impl Leadership<'_> {
         let key = self.fold.store.erasure_key();
         let done = match content {
             Content::AppEvents(batch) => {
-                app_events::fold(&mut tx, batch, &self.rules, key, slices.as_deref(), key_cache).await?
+                app_events::fold(&mut tx, batch, &self.rules, key, partitions.as_deref(), key_cache).await?
             }
             Content::Auth0Logs(messages) => {
                 let own = auth0_logs::Own {
@@ -155,7 +155,7 @@ impl Leadership<'_> {
         let series = Stream(stream);
         metrics.folded.of(series).inc_by(done.messages);
         metrics.erased_dropped.of(series).inc_by(done.erased);
-        metrics.repeats_dropped.inc_by(done.repeats);
+        metrics.duplicates_dropped.inc_by(done.duplicates);
         if done.below_zero > 0 {
             metrics.fold.below_zero.inc_by(done.below_zero);
             debug!(

@@ -9,13 +9,13 @@ use super::affected_users::Read;
 use crate::bus::Message;
 use crate::store::{LockGuard, StoreError, Tx, event_ids};
 use rolekeeper_domain::event::{Reason, Reject};
-use rolekeeper_domain::horizon::{self, Horizon, Slice};
+use rolekeeper_domain::dedup_window::{self, DedupWindow, Partition};
 
 /// The relation of a message to the known ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     New,
-    Repeat,
+    Duplicate,
     Conflict,
 }
 
@@ -24,37 +24,37 @@ enum Verdict {
 /// readers of old ids.
 pub(super) async fn prepare(
     lock: &mut LockGuard,
-    horizon: Horizon,
+    dedup_window: DedupWindow,
     read: &Read,
-) -> Result<Vec<Slice>, StoreError> {
+) -> Result<Vec<Partition>, StoreError> {
     let (Some(oldest), Some(newest)) = (read.stored_ns.iter().min(), read.stored_ns.iter().max()) else {
         return Ok(Vec::new());
     };
     let (oldest, newest) = (second(*oldest), second(*newest));
-    let mut slices = event_ids::slices(lock).await?;
-    if let Some(slice) = horizon.missing(&slices, newest) {
-        event_ids::make(lock, &slice).await?;
-        for old in slices.iter().filter(|slice| horizon.is_over(slice, oldest)) {
-            if let Err(why) = event_ids::drop_slice(lock, old).await {
+    let mut partitions = event_ids::partitions(lock).await?;
+    if let Some(partition) = dedup_window.missing(&partitions, newest) {
+        event_ids::make(lock, &partition).await?;
+        for old in partitions.iter().filter(|partition| dedup_window.is_over(partition, oldest)) {
+            if let Err(why) = event_ids::drop_partition(lock, old).await {
                 warn!("old event ids were not removed, retrying with the next partition: {why}");
                 break;
             }
         }
-        slices.push(slice);
+        partitions.push(partition);
     }
-    slices.retain(|slice| !horizon.is_over(slice, oldest));
-    Ok(slices)
+    partitions.retain(|partition| !dedup_window.is_over(partition, oldest));
+    Ok(partitions)
 }
 
 /// Removes events that were counted before from `read`, and stores the ids of the rest. A different event under a known
-/// id becomes a dead letter. Returns the number of repeats.
+/// id becomes a dead letter. Returns the number of duplicates.
 pub(super) async fn drop_duplicates(
     tx: &mut Tx<'_>,
     read: &mut Read,
     dead: &mut Vec<(Message, Reject)>,
-    slices: &[Slice],
+    partitions: &[Partition],
 ) -> Result<u64, StoreError> {
-    let verdicts = judge(tx, read, slices).await?;
+    let verdicts = judge(tx, read, partitions).await?;
     let rejects: Vec<Option<Reject>> = read
         .events
         .iter()
@@ -73,14 +73,14 @@ pub(super) async fn drop_duplicates(
         .zip(rejects)
         .filter_map(|(message, reject)| Some((message, reject?)))
         .collect();
-    let repeats = dropped - conflicts.len() as u64;
+    let duplicates = dropped - conflicts.len() as u64;
     dead.extend(conflicts);
-    Ok(repeats)
+    Ok(duplicates)
 }
 
 /// Returns a verdict for each event; the ids of new ones are stored.
-async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Verdict>, StoreError> {
-    let names: Vec<i64> = slices.iter().map(|slice| slice.from).collect();
+async fn judge(tx: &mut Tx<'_>, read: &Read, partitions: &[Partition]) -> Result<Vec<Verdict>, StoreError> {
+    let names: Vec<i64> = partitions.iter().map(|partition| partition.from).collect();
     let mut order: Vec<usize> = (0..read.events.len()).collect();
     // Stable: copies stay in the stream's order.
     order.sort_by_key(|index| read.events[*index].id.as_str());
@@ -95,18 +95,18 @@ async fn judge(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Vec<Ver
     let mut stored_ns = Vec::new();
     for index in order {
         let id = read.events[index].id.as_str();
-        let payload = horizon::payload_hash(read.messages[index].payload());
+        let payload = dedup_window::payload_hash(read.messages[index].payload());
         let first = known
             .get(id)
             .or_else(|| payloads.last().filter(|_| kept.last() == Some(&id)));
         if let Some(first) = first {
             verdicts[index] = if *first == payload {
-                Verdict::Repeat
+                Verdict::Duplicate
             } else {
                 Verdict::Conflict
             };
-        } else if let Some(slice) = horizon::slice_of(slices, second(read.stored_ns[index])) {
-            kept_in.push(slice.from);
+        } else if let Some(partition) = dedup_window::partition_of(partitions, second(read.stored_ns[index])) {
+            kept_in.push(partition.from);
             payloads.push(payload);
             kept.push(id);
             stored_ns.push(read.stored_ns[index]);

@@ -19,8 +19,8 @@ pub(super) async fn add(
     rules: &Rules,
     key_cache: &mut KeyCache,
 ) -> Result<Vec<Touched<'static>>, StoreError> {
-    let lines = rules.lines(Measure::BestPlaylist);
-    let lines = (!rules.need_totals()).then_some(lines.as_slice());
+    let thresholds = rules.thresholds(Measure::BestPlaylist);
+    let thresholds = (!rules.need_totals()).then_some(thresholds.as_slice());
     let mut keyed = Vec::with_capacity(increments.len());
     let mut named = Vec::new();
     for &(playlist, delta) in increments {
@@ -31,10 +31,10 @@ pub(super) async fn add(
     }
     let mut touched = Vec::new();
     if !keyed.is_empty() {
-        touched.extend(by_key(tx, keyed, &mut named, lines).await?);
+        touched.extend(by_key(tx, keyed, &mut named, thresholds).await?);
     }
     if !named.is_empty() {
-        touched.extend(by_id(tx, named, lines, key_cache).await?);
+        touched.extend(by_id(tx, named, thresholds, key_cache).await?);
     }
     Ok(touched)
 }
@@ -44,12 +44,12 @@ async fn by_key<'b>(
     tx: &mut Tx<'_>,
     mut keyed: Vec<(i64, &'b str, i64)>,
     named: &mut Vec<(&'b str, i64)>,
-    lines: Option<&[i64]>,
+    thresholds: Option<&[i64]>,
 ) -> Result<Vec<Touched<'static>>, StoreError> {
     keyed.sort_unstable_by_key(|(key, ..)| *key);
     let keys: Vec<i64> = keyed.iter().map(|(key, ..)| *key).collect();
     let (ids, deltas): (Vec<&str>, Vec<i64>) = keyed.iter().map(|(_, id, delta)| (*id, *delta)).unzip();
-    let added = playlists::add_by_key(tx, &keys, &ids, &deltas, lines).await?;
+    let added = playlists::add_by_key(tx, &keys, &ids, &deltas, thresholds).await?;
     if added.found != keyed.len() {
         // The key is wrong: another playlist overwrote the place, or the database is an older copy.
         let wrong = playlists::stale_keys(tx, &keys, &ids).await?;
@@ -63,11 +63,11 @@ async fn by_key<'b>(
 async fn by_id(
     tx: &mut Tx<'_>,
     named: Vec<(&str, i64)>,
-    lines: Option<&[i64]>,
+    thresholds: Option<&[i64]>,
     key_cache: &mut KeyCache,
 ) -> Result<Vec<Touched<'static>>, StoreError> {
     let (ids, deltas): (Vec<&str>, Vec<i64>) = named.iter().copied().unzip();
-    let there = playlists::add_by_id(tx, &ids, &deltas, lines).await?;
+    let there = playlists::add_by_id(tx, &ids, &deltas, thresholds).await?;
     for &(index, key) in &there.found {
         key_cache.learn(ids[index], key);
     }

@@ -16,7 +16,7 @@ mod done;
 mod increments;
 mod key_cache;
 mod leadership;
-mod lives;
+mod playlist_lifecycles;
 mod loss;
 mod other_tenant;
 mod prefetch;

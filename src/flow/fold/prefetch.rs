@@ -10,7 +10,7 @@ use super::app_events;
 use super::source::Source;
 use crate::bus::{Bus, Message, ReadError, Reader};
 use crate::store::Cursor;
-use rolekeeper_domain::horizon::message_hash;
+use rolekeeper_domain::dedup_window::message_hash;
 use rolekeeper_domain::sequence_check::{Gap, SequenceCheck};
 
 /// Messages parsed before yielding to the running commit: 64 take some tens of microseconds. More would delay each of

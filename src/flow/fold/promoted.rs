@@ -12,7 +12,7 @@ use super::source::Source;
 use crate::bus::{APP_EVENTS, Bus, BusError, From, Message, ReadError, Which};
 use crate::store::{Cursor, Store, StoreError, event_ids, promoted};
 use rolekeeper_domain::event;
-use rolekeeper_domain::horizon::{self, Horizon};
+use rolekeeper_domain::dedup_window::{self, DedupWindow};
 
 /// Messages whose ids are stored in one transaction.
 const AT_ONCE: usize = 5_000;
@@ -95,21 +95,21 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
     events.sort_by(|(_, one), (_, other)| one.id.as_str().cmp(other.id.as_str()));
     events.dedup_by(|(_, one), (_, other)| one.id == other.id);
     let newest = events.iter().map(|(message, _)| second(message.stored_ns)).max();
-    let (Some(newest), Some(horizon)) = (newest, horizon_of(window)) else {
+    let (Some(newest), Some(dedup_window)) = (newest, dedup_window_of(window)) else {
         return Ok(0);
     };
     let mut tx = store.begin().await?;
-    let mut slices = event_ids::slices_now(&mut tx).await?;
-    if let Some(slice) = horizon.missing(&slices, newest) {
-        event_ids::make_now(&mut tx, &slice).await?;
-        slices.push(slice);
+    let mut partitions = event_ids::partitions_now(&mut tx).await?;
+    if let Some(partition) = dedup_window.missing(&partitions, newest) {
+        event_ids::make_now(&mut tx, &partition).await?;
+        partitions.push(partition);
     }
     let (mut kept_in, mut payloads, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     let mut stored_ns = Vec::new();
     for (message, event) in &events {
-        if let Some(slice) = horizon::slice_of(&slices, second(message.stored_ns)) {
-            kept_in.push(slice.from);
-            payloads.push(horizon::payload_hash(message.payload()));
+        if let Some(partition) = dedup_window::partition_of(&partitions, second(message.stored_ns)) {
+            kept_in.push(partition.from);
+            payloads.push(dedup_window::payload_hash(message.payload()));
             ids.push(event.id.as_str());
             stored_ns.push(message.stored_ns);
         }
@@ -122,23 +122,23 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
 impl Leadership<'_> {
     /// How long ids are remembered behind this cursor: as the setting says, and for at least one window while a
     /// promoted mirror's own window is not full.
-    pub(super) fn horizon(&self, cursor: &Cursor) -> Option<Horizon> {
-        let set = self.fold.dedup_horizon;
-        if self.fold.source != Source::AppEvents || cursor.repeats_until_ns <= cursor.last_stored_ns {
+    pub(super) fn dedup_window(&self, cursor: &Cursor) -> Option<DedupWindow> {
+        let set = self.fold.dedup_window;
+        if self.fold.source != Source::AppEvents || cursor.dedup_until_ns <= cursor.last_stored_ns {
             return set;
         }
-        let window = Duration::from_secs(cursor.repeats_window_s.unsigned_abs());
-        set.max(horizon_of(window))
+        let window = Duration::from_secs(cursor.duplicate_window_s.unsigned_abs());
+        set.max(dedup_window_of(window))
     }
 
     /// Ends the dedup once the window is over, and removes the ids where no setting keeps them.
-    pub(super) async fn end_repeats(&self, hand: &mut Hand<'_>) -> Result<(), StoreError> {
-        if hand.cursor.repeats_until_ns == 0 || self.horizon(hand.cursor) != self.fold.dedup_horizon {
+    pub(super) async fn end_dedup(&self, hand: &mut Hand<'_>) -> Result<(), StoreError> {
+        if hand.cursor.dedup_until_ns == 0 || self.dedup_window(hand.cursor) != self.fold.dedup_window {
             return Ok(());
         }
-        if self.fold.dedup_horizon.is_none() {
-            for slice in event_ids::slices(hand.lock).await? {
-                if let Err(why) = event_ids::drop_slice(hand.lock, &slice).await {
+        if self.fold.dedup_window.is_none() {
+            for partition in event_ids::partitions(hand.lock).await? {
+                if let Err(why) = event_ids::drop_partition(hand.lock, &partition).await {
                     warn!(
                         "event ids from before the promotion were not removed, retrying after the next batch: {why}"
                     );
@@ -146,8 +146,8 @@ impl Leadership<'_> {
                 }
             }
         }
-        promoted::repeats_are_over(hand.lock, self.fold.source.stream()).await?;
-        hand.cursor.repeats_until_ns = 0;
+        promoted::dedup_ended(hand.lock, self.fold.source.stream()).await?;
+        hand.cursor.dedup_until_ns = 0;
         info!(
             stream = self.fold.source.stream(),
             "the promoted stream drops duplicates by itself from now on"
@@ -156,8 +156,8 @@ impl Leadership<'_> {
     }
 }
 
-fn horizon_of(window: Duration) -> Option<Horizon> {
-    Horizon::new(window.max(SHORTEST))
+fn dedup_window_of(window: Duration) -> Option<DedupWindow> {
+    DedupWindow::new(window.max(SHORTEST))
 }
 
 fn nanos(span: Duration) -> u64 {

@@ -109,7 +109,7 @@ impl Leadership<'_> {
             .deliveries
             .reader(stream, from, hand.progress.pull())
             .await?;
-        let keep = self.horizon(hand.cursor).is_some();
+        let keep = self.dedup_window(hand.cursor).is_some();
         let most = hand.progress.batch();
         let mut prefetch = Prefetch::new(self.fold.source, reader, hand.cursor, most, keep);
         let ended = self.follow(hand, &mut prefetch, retry, stop).await;
@@ -146,7 +146,7 @@ impl Leadership<'_> {
             if let Some(batch) = batch {
                 // The next batch is parsed while Postgres works on this one.
                 self.write(hand, batch, prefetch.fill_in_background()).await?;
-                self.end_repeats(hand).await?;
+                self.end_dedup(hand).await?;
                 prefetch.limit(hand.progress.batch());
                 // Not before: a batch that can never be committed would be retried without a delay.
                 retry.succeeded();

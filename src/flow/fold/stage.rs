@@ -15,7 +15,7 @@ use crate::config::TrimConfig;
 use crate::lifecycle::Readiness;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use rolekeeper_domain::horizon::Horizon;
+use rolekeeper_domain::dedup_window::DedupWindow;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::tenant::TenantName;
 
@@ -43,7 +43,7 @@ pub struct Fold {
     /// Most messages in one transaction.
     pub batch: usize,
     /// How long ids of app events are remembered, if at all.
-    pub dedup_horizon: Option<Horizon>,
+    pub dedup_window: Option<DedupWindow>,
     /// How long folded messages stay in the stream.
     pub trim: TrimConfig,
     /// Our own client id at Auth0, where it is known.

@@ -17,8 +17,8 @@ use super::stage::Fold;
 use crate::bus::{Room, Which};
 use crate::flow::retry_loop::RetryLoop;
 use crate::metrics::Stream;
-use crate::store::{Kept, Trimmable};
-use rolekeeper_domain::horizon::Horizon;
+use crate::store::{Retained, Trimmable};
+use rolekeeper_domain::dedup_window::DedupWindow;
 use rolekeeper_domain::trim::{Growth, Seen};
 
 /// Longest interval at which a stream is trimmed; shorter where the floor is shorter than a quarter of an hour.
@@ -117,9 +117,9 @@ impl Trim {
         if fold.store.open_loss(fold.source.stream()).await?.is_some() {
             return Ok(());
         }
-        let horizon = fold.dedup_horizon.map_or(Duration::ZERO, Horizon::span);
-        let kept = room.max_age.saturating_add(horizon.max(room.duplicate_window));
-        let rows = fold.store.forget(Kept::Retractions, kept).await?;
+        let dedup_window = fold.dedup_window.map_or(Duration::ZERO, DedupWindow::span);
+        let kept = room.max_age.saturating_add(dedup_window.max(room.duplicate_window));
+        let rows = fold.store.forget(Retained::Retractions, kept).await?;
         if rows > 0 {
             debug!(rows, "removed retractions that are older than the stream");
         }

@@ -167,8 +167,8 @@ mod tests {
             epoch: 1,
             newest_stored_ns: 0,
             last_hash: None,
-            repeats_until_ns: 0,
-            repeats_window_s: 0,
+            dedup_until_ns: 0,
+            duplicate_window_s: 0,
         }
     }
 

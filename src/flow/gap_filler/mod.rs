@@ -27,8 +27,8 @@ use crate::flow::accept::Accept;
 use crate::flow::backoff::base_delay;
 use crate::metrics::{Call, CallResult, GapRecord, Metrics};
 use crate::store::{Checkpoint, Store, StoreError};
-use rolekeeper_domain::log_record::{self, Tells};
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::log_record::{self, Effect};
+use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// Delay between two pages while the gap filler is behind: half of the 100 reads a minute of the smallest plan that
@@ -112,11 +112,11 @@ impl GapFiller {
         };
         let page = match self.behind(&at, take).await? {
             Ok(page) => page,
-            Err(why) => return self.begin_anew(&at, &why).await,
+            Err(why) => return self.restart(&at, &why).await,
         };
         if page.is_empty() && self.is_lost(&at).await? {
             let why = "no record follows it, although the log has newer records";
-            return self.begin_anew(&at, why).await;
+            return self.restart(&at, why).await;
         }
         let now = crate::clock::now();
         let full = page.len() >= take as usize;
@@ -174,11 +174,11 @@ impl GapFiller {
 
     /// One call, made when no attempt needs the rate limit.
     async fn page(&self, call: impl AsyncFnOnce() -> Reply<Page>) -> Result<Page, PollError> {
-        let mut permit = self.leave().await?;
+        let mut permit = self.acquire_permit().await?;
         let Reply { result, rate, .. } = call().await;
         if let Some(permit) = &mut permit {
             let limited = matches!(result, Err(CallError::Limited));
-            permit.answered(Kind::Read, &rate, limited);
+            permit.answered(CallKind::Read, &rate, limited);
         }
         let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
         self.metrics.auth0_calls.of((Call::GetLogs, counted)).inc();
@@ -190,7 +190,7 @@ impl GapFiller {
 
     /// Obtains permission for a call, after users who are due. Where the plan counts log reads separately there is
     /// nothing to wait for.
-    async fn leave(&self) -> Result<Option<Permit>, StoreError> {
+    async fn acquire_permit(&self) -> Result<Option<Permit>, StoreError> {
         let Some(rate_limiter) = &self.rate_limiter else {
             return Ok(None);
         };
@@ -263,5 +263,5 @@ fn is_wanted(record: &Record, now: OffsetDateTime) -> bool {
     }
     // The fold judges a record that cannot be read.
     log_record::parse(record.json.get().as_bytes())
-        .map_or(true, |read| read.tells != Tells::Other || read.says.is_some())
+        .map_or(true, |read| read.effect != Effect::Other || read.profile_update.is_some())
 }

@@ -42,7 +42,7 @@ impl GapFiller {
 
     /// Handles a checkpoint that Auth0 does not know: all records that Auth0 still keeps are read again, after a delay
     /// that grows while this repeats.
-    pub(super) async fn begin_anew(&self, at: &Checkpoint, why: &str) -> Result<Duration, PollError> {
+    pub(super) async fn restart(&self, at: &Checkpoint, why: &str) -> Result<Duration, PollError> {
         error!(
             log_id = at.log_id,
             "the gap filler has lost its place in the tenant's log: {why}. It starts again at the oldest record that the \

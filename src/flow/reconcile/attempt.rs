@@ -9,20 +9,20 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::leave::Leave;
+use super::permission::Permission;
 use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
 use crate::flow::permit::Permit;
 use crate::metrics::{Call, CallResult, ChangeOutcome};
 use crate::store::{Claim, StoreError};
-use rolekeeper_domain::pacer::Kind;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::pacer::CallKind;
+use rolekeeper_domain::plan::RoleChange;
 
 /// An attempt at one user, from the claim on.
 pub(super) struct Attempt {
     pub(super) context: Arc<Context>,
     pub(super) claim: Claim,
     /// The changes that may be made.
-    pub(super) leave: Leave,
+    pub(super) permission: Permission,
     /// The calls that may be made.
     pub(super) permit: Permit,
     /// No write is sent after this.
@@ -62,7 +62,7 @@ pub(super) enum AttemptError {
 
 impl Attempt {
     /// Reports a response to pacer and metrics.
-    pub(super) fn answered(&mut self, call: Kind, reply: Reply<Profile>) -> Result<Profile, AttemptError> {
+    pub(super) fn answered(&mut self, call: CallKind, reply: Reply<Profile>) -> Result<Profile, AttemptError> {
         let late = |error: &CallError| {
             matches!(
                 error,
@@ -91,8 +91,8 @@ impl Attempt {
     }
 
     /// Counts a call to the Management API.
-    pub(super) fn count_call(&self, call: Kind, result: CallResult) {
-        let call = if call == Kind::Read {
+    pub(super) fn count_call(&self, call: CallKind, result: CallResult) {
+        let call = if call == CallKind::Read {
             Call::GetUser
         } else {
             Call::PatchUser
@@ -101,7 +101,7 @@ impl Attempt {
     }
 
     /// Counts a change whose effect the attempt saw in the profile.
-    pub(super) fn count_confirmed(&self, change: Change) {
+    pub(super) fn count_confirmed(&self, change: RoleChange) {
         self.context
             .metrics
             .role_changes

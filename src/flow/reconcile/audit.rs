@@ -10,29 +10,29 @@ use super::attempt::Attempt;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
 use crate::store::{StoreError, Tx, foreign_changes, role_changes};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
-use rolekeeper_domain::rule::Manual;
+use rolekeeper_domain::plan::{RoleChange, Plan, SeenRoles};
+use rolekeeper_domain::rule::OnExternalRemoval;
 use rolekeeper_domain::snapshot::OpenChange;
 
 impl Attempt {
     /// Reports roles that another client removed although the user qualifies for them. Returns the roles that stay
     /// removed by the rule's policy.
-    pub(super) fn externally_removed(&self, standing: &mut Evaluation<'_>, seen: &SeenRoles) -> Vec<String> {
+    pub(super) fn externally_removed(&self, evaluation: &mut Evaluation<'_>, seen: &SeenRoles) -> Vec<String> {
         let mut left = Vec::new();
-        for (role, manual) in standing.externally_removed(seen) {
-            let answer = if manual == Manual::Alert {
+        for (role, manual) in evaluation.externally_removed(seen) {
+            let outcome = if manual == OnExternalRemoval::Alert {
                 Treatment::Left
             } else {
                 Treatment::Restored
             };
-            self.context.metrics.taken_away.of(answer).inc();
+            self.context.metrics.externally_removed.of(outcome).inc();
             warn!(
                 user.id = self.claim.user.as_str(),
                 role,
-                answer = answer.text(),
+                outcome = outcome.text(),
                 "a role the user qualifies for was removed by another client"
             );
-            if manual == Manual::Alert {
+            if manual == OnExternalRemoval::Alert {
                 left.push(role.to_owned());
             }
         }
@@ -44,21 +44,21 @@ impl Attempt {
     async fn audit_foreign(
         &self,
         tx: &mut Tx<'_>,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         seen: &SeenRoles,
         (plan, done): (&Plan, &[&OpenChange]),
     ) -> Result<(), StoreError> {
-        for role in &standing.roles {
+        for role in &evaluation.roles {
             let (rule, name) = (role.rule, &role.rule.role);
-            let held = seen.has(name);
-            let differs = role.known.as_ref().is_some_and(|known| known.held != held);
+            let has_role = seen.has(name);
+            let differs = role.known.as_ref().is_some_and(|known| known.has_role != has_role);
             let ours = done.iter().any(|open| open.role == *name);
             if !differs || ours || role.left_open {
                 continue;
             }
             let answered = self.context.writes && plan.changes().iter().any(|(changed, _)| changed == name);
-            let plays = standing.plays(rule);
-            foreign_changes::seen(tx, &self.claim, rule, (held, answered), plays).await?;
+            let plays = evaluation.plays(rule);
+            foreign_changes::seen(tx, &self.claim, rule, (has_role, reverted), plays).await?;
         }
         Ok(())
     }
@@ -68,11 +68,11 @@ impl Attempt {
     pub(super) async fn audit(
         &self,
         tx: &mut Tx<'_>,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         seen: &SeenRoles,
         plan: &Plan,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let (done, undone): (Vec<_>, Vec<_>) = standing
+        let (done, not_done): (Vec<_>, Vec<_>) = evaluation
             .open
             .iter()
             .partition(|open| seen.has(&open.role) == open.granted);
@@ -86,23 +86,23 @@ impl Attempt {
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         role_changes::confirmed(tx, user, &ids).await?;
         for open in &done {
-            self.count_confirmed(Change::to(open.granted));
+            self.count_confirmed(RoleChange::to(open.granted));
         }
         role_changes::close(tx, &foreign, "superseded").await?;
-        self.audit_foreign(tx, standing, seen, (plan, &done)).await?;
+        self.audit_foreign(tx, evaluation, seen, (plan, &done)).await?;
         let (mut rows, mut again) = (Vec::new(), Vec::new());
-        let mut dropped: Vec<Uuid> = undone.iter().map(|open| open.id).collect();
+        let mut dropped: Vec<Uuid> = not_done.iter().map(|open| open.id).collect();
         for (role, change) in plan.changes() {
-            let granted = *change == Change::Granted;
+            let granted = *change == RoleChange::Granted;
             let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
             // With writes off, an open change will not be written: it is closed below.
-            if let Some(open) = undone.iter().find(same).filter(|_| self.context.writes) {
+            if let Some(open) = not_done.iter().find(same).filter(|_| self.context.writes) {
                 dropped.retain(|id| *id != open.id);
                 rows.push(open.id);
                 again.push(open.id);
                 continue;
             }
-            let Some(of) = standing.roles.iter().find(|one| one.rule.role == *role) else {
+            let Some(of) = evaluation.roles.iter().find(|one| one.rule.role == *role) else {
                 continue;
             };
             // In shadow mode each attempt makes the same decision; the audit has it once.
@@ -118,7 +118,7 @@ impl Attempt {
                         tx,
                         &self.claim,
                         (of.rule, *change),
-                        standing.plays(of.rule),
+                        evaluation.plays(of.rule),
                         !self.context.writes,
                     )
                     .await?,

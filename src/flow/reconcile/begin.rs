@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::dispatcher::Dispatcher;
 use crate::store::StoreError;
 use rolekeeper_domain::brake::word;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 impl Dispatcher {
     /// Whether the rules of this leadership are the ones in force.
@@ -48,7 +48,7 @@ impl Dispatcher {
 
     /// Logs which users still wait for the operator.
     async fn log_engaged_brakes(&self) -> Result<(), StoreError> {
-        for change in [Change::Granted, Change::Revoked] {
+        for change in [RoleChange::Granted, RoleChange::Revoked] {
             let brake = self.context.store.brake(change, 0).await?;
             if let Some(since) = brake.engaged_at {
                 let (what, held) = (word(change), brake.held);

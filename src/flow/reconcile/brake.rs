@@ -1,14 +1,14 @@
 //! Changes that are held until the operator acts: revokes while a stream's loss stands, and a mass of changes of either
 //! kind.
 //!
-//! Owns which changes of a plan are held, and the plan without them; `leave` asks the brakes. Must never write what is
+//! Owns which changes of a plan are held, and the plan without them; `permission` asks the brakes. Must never write what is
 //! held, and never hold what the operator has just released.
 
 use super::attempt::Attempt;
 use crate::store::HeldBy;
 use rolekeeper_domain::brake::Verdict;
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::{Change, Plan, SeenRoles, plan};
+use rolekeeper_domain::plan::{RoleChange, Plan, SeenRoles, plan};
 
 /// The kinds of changes of one user that are held.
 #[derive(Debug, Default)]
@@ -16,12 +16,12 @@ pub(super) struct Braked {
     /// Revokes are held because of a stream's loss.
     pub(super) loss: bool,
     /// Changes whose brake is engaged.
-    pub(super) brakes: Vec<Change>,
+    pub(super) brakes: Vec<RoleChange>,
 }
 
 impl Braked {
-    fn holds(&self, change: Change) -> bool {
-        self.brakes.contains(&change) || (self.loss && change == Change::Revoked)
+    fn holds(&self, change: RoleChange) -> bool {
+        self.brakes.contains(&change) || (self.loss && change == RoleChange::Revoked)
     }
 
     /// The reason why changes are held; none if no change is.
@@ -35,7 +35,7 @@ impl Braked {
     }
 
     /// The rest of a plan without the held changes.
-    pub(super) fn drop_held(&self, full: Plan, seen: &SeenRoles, standing: &Evaluation<'_>) -> Plan {
+    pub(super) fn drop_held(&self, full: Plan, seen: &SeenRoles, evaluation: &Evaluation<'_>) -> Plan {
         if self.held_by().is_none() {
             return full;
         }
@@ -43,7 +43,7 @@ impl Braked {
             let mut changes = full.changes().iter();
             changes.any(|(changed, change)| changed == role && self.holds(*change))
         };
-        let mut wants = standing.wants();
+        let mut wants = evaluation.wants();
         wants.retain(|want| !held(want.role));
         plan(seen, &wants).expect("these roles were part of the first plan")
     }
@@ -55,25 +55,25 @@ impl Attempt {
     ///
     /// # Errors
     /// A change was not expected: the brake must be asked for it before the profile is read again.
-    pub(super) fn brake(&self, standing: &Evaluation<'_>, full: &Plan) -> Result<Braked, Change> {
+    pub(super) fn brake(&self, evaluation: &Evaluation<'_>, full: &Plan) -> Result<Braked, RoleChange> {
         let mut braked = Braked::default();
         // Grants first, as everywhere.
-        for change in [Change::Granted, Change::Revoked] {
+        for change in [RoleChange::Granted, RoleChange::Revoked] {
             if !full.changes().iter().any(|(_, planned)| *planned == change) {
                 continue;
             }
-            if change == Change::Revoked && standing.loss {
+            if change == RoleChange::Revoked && evaluation.loss {
                 braked.loss = true;
                 continue;
             }
-            match self.leave.verdict(change) {
+            match self.permission.verdict(change) {
                 // In shadow mode nothing is written, so nothing needs a brake.
                 _ if !self.context.writes => {}
                 Some(Verdict::Pass) => {}
                 Some(Verdict::Hold | Verdict::Engage) => braked.brakes.push(change),
                 None if self.claim.passes(change) => {}
-                None if standing.engaged.contains(&change) => braked.brakes.push(change),
-                None if self.leave.passes_unasked(change) => {}
+                None if evaluation.engaged.contains(&change) => braked.brakes.push(change),
+                None if self.permission.passes_unasked(change) => {}
                 None => return Err(change),
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::pacer::CallKind;
 
 /// Different users refused in a row, for one reason and without another response in between, after which the tenant and
 /// not the users is taken to be at fault.
@@ -42,7 +42,7 @@ struct Open {
     /// No token could be obtained: any response closes the breaker.
     token: bool,
     /// The kind of call that failed: an accepted call of this kind closes the breaker.
-    kind: Kind,
+    kind: CallKind,
     codes: BTreeSet<String>,
     /// Time of the first of these failures.
     failing_since: Instant,
@@ -108,7 +108,7 @@ impl CircuitBreaker {
 
     /// Notes that the last call of an attempt at `user` was accepted; `done` says whether the attempt completed.
     /// Returns what has to be done to close the breaker, if it can close.
-    pub(super) fn accepted(&mut self, user: &str, began: Instant, kind: Kind, done: bool) -> Option<Closing> {
+    pub(super) fn accepted(&mut self, user: &str, began: Instant, kind: CallKind, done: bool) -> Option<Closing> {
         if self.is_before(began) {
             return None;
         }
@@ -117,14 +117,14 @@ impl CircuitBreaker {
             self.woken.remove(user);
         }
         self.reads = None;
-        if kind == Kind::Write {
+        if kind == CallKind::Write {
             self.writes = None;
         }
         let open = self.open.as_mut()?;
         if done {
             open.users.remove(user);
         }
-        let closes = open.token || open.kind == Kind::Read || kind == Kind::Write || open.users.is_empty();
+        let closes = open.token || open.kind == CallKind::Read || kind == CallKind::Write || open.users.is_empty();
         closes.then(|| self.closing()).flatten()
     }
 
@@ -158,13 +158,13 @@ impl CircuitBreaker {
 
     /// Notes that a call of `user` failed with `code`. Returns the number of users once so many failed in a row that
     /// the tenant must be the cause.
-    pub(super) fn refused(&mut self, user: &str, kind: Kind, code: &str) -> Option<usize> {
+    pub(super) fn refused(&mut self, user: &str, kind: CallKind, code: &str) -> Option<usize> {
         if self.woken.contains(user) {
             return None;
         }
         let streak = match kind {
-            Kind::Read => &mut self.reads,
-            Kind::Write => &mut self.writes,
+            CallKind::Read => &mut self.reads,
+            CallKind::Write => &mut self.writes,
         };
         let ended = |streak: &Streak| streak.code != code || streak.last.elapsed() > STREAK_ENDS_AFTER;
         let now = Instant::now();
@@ -187,8 +187,8 @@ impl CircuitBreaker {
         let now = Instant::now();
         let before = self.is_before(began);
         let streak = match stop.kind {
-            Kind::Read => &self.reads,
-            Kind::Write => &self.writes,
+            CallKind::Read => &self.reads,
+            CallKind::Write => &self.writes,
         };
         let failing_since = streak.as_ref().map_or(now, |streak| streak.since);
         let closed = self.open.is_none();
@@ -218,7 +218,7 @@ pub(super) struct Stop {
     /// No token could be obtained.
     pub(super) token: bool,
     /// The kind of call that failed.
-    pub(super) kind: Kind,
+    pub(super) kind: CallKind,
     /// The code that the failures share.
     pub(super) code: Option<String>,
 }
@@ -230,7 +230,7 @@ mod tests {
     fn refused(breaker: &mut CircuitBreaker, users: &[&str], code: &str) -> bool {
         let mut opened = false;
         for user in users {
-            opened |= breaker.refused(user, Kind::Write, code).is_some();
+            opened |= breaker.refused(user, CallKind::Write, code).is_some();
         }
         opened
     }
@@ -250,19 +250,19 @@ mod tests {
         let accept =
             |breaker: &mut CircuitBreaker, kind| breaker.accepted("z", Instant::now(), kind, true).is_some();
         assert!(!refused(&mut breaker, &["a", "b", "c", "d"], "402"));
-        assert!(!accept(&mut breaker, Kind::Read));
+        assert!(!accept(&mut breaker, CallKind::Read));
         assert!(
             refused(&mut breaker, &["e"], "402"),
             "an accepted read proves nothing about writes"
         );
         let stop = Stop {
             token: false,
-            kind: Kind::Write,
+            kind: CallKind::Write,
             code: Some("402".to_owned()),
         };
         assert!(breaker.trip("e", Instant::now(), &stop, Duration::ZERO));
-        assert!(!accept(&mut breaker, Kind::Read));
-        assert!(accept(&mut breaker, Kind::Write));
+        assert!(!accept(&mut breaker, CallKind::Read));
+        assert!(accept(&mut breaker, CallKind::Write));
         breaker.close(vec!["a".to_owned()]);
         assert!(
             !refused(&mut breaker, &["a", "b", "c", "d", "e"], "402"),
@@ -284,20 +284,20 @@ mod tests {
         let mut breaker = CircuitBreaker::default();
         let stop = Stop {
             token: false,
-            kind: Kind::Write,
+            kind: CallKind::Write,
             code: Some("400".to_owned()),
         };
         for user in ["a", "b"] {
             breaker.trip(user, Instant::now(), &stop, Duration::ZERO);
         }
         let mut reads = |user, done| {
-            let closing = breaker.accepted(user, Instant::now(), Kind::Read, done);
+            let closing = breaker.accepted(user, Instant::now(), CallKind::Read, done);
             closing.is_some()
         };
         assert!(!reads("a", false) && !reads("z", true) && !reads("a", true));
         assert!(reads("b", true), "each failed user has succeeded");
         breaker.close(vec!["a".to_owned()]);
-        breaker.accepted("a", Instant::now(), Kind::Read, false);
+        breaker.accepted("a", Instant::now(), CallKind::Read, false);
         assert!(breaker.woken.contains("a"));
     }
 }

@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::attempt::Attempt;
 use super::brake::Braked;
 use super::context::Context;
-use super::leave::Leave;
+use super::permission::Permission;
 use crate::flow::backoff::base_delay;
 use crate::flow::permit::Permit;
 use crate::store::work_queue::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, brakes, erasures, leases};
 use rolekeeper_domain::evaluation::{Evaluation, Role};
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
 /// A claimed user, in the transaction of the claim.
@@ -65,14 +65,14 @@ impl Claimed {
         } = self;
         match settle_unseen(context, tx, &mut claim).await {
             Ok(None) => Ok(None),
-            Ok(Some(leave)) => {
+            Ok(Some(permission)) => {
                 if claim.by_record {
                     permit.by_record();
                 }
                 Ok(Some(Attempt {
                     context: Arc::clone(context),
                     claim,
-                    leave,
+                    permission,
                     permit,
                     lease_ends,
                 }))
@@ -84,7 +84,7 @@ impl Claimed {
                 let why = format!("the stored data of the user cannot be used: {why}");
                 let mut tx = context.store.begin().await?;
                 let (user, wait) = (claim.user.as_str(), base_delay(failures));
-                leases::stumbled(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
+                leases::failed_to_start(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 Ok(None)
             }
@@ -99,22 +99,22 @@ async fn settle_unseen(
     context: &Context,
     mut tx: Tx<'static>,
     claim: &mut Claim,
-) -> Result<Option<Leave>, StoreError> {
+) -> Result<Option<Permission>, StoreError> {
     // Read after the claim, so that changes that waited for its lock are seen.
-    let mut standing = context.evaluate(&mut tx, claim.user.as_str()).await?;
-    if standing.erasures
+    let mut evaluation = context.evaluate(&mut tx, claim.user.as_str()).await?;
+    if evaluation.erasures
         && erasures::erased_again(&mut tx, context.store.erasure_key(), claim.user.as_str()).await?
     {
         // A transaction that began before the erasure queued the user, or the operator did.
         tx.commit().await.map_err(StoreError::from)?;
         return Ok(None);
     }
-    let (name, debounce) = (standing.names.is_to_be_written(), standing.names.debounce);
-    let debounced = name && !claim.force_fetch && standing.in_step() && debounce.is_some();
+    let (name, debounce) = (evaluation.names.is_to_be_written(), evaluation.names.debounce);
+    let debounced = name && !claim.force_fetch && evaluation.up_to_date() && debounce.is_some();
     claim.force_fetch |= name && !debounced;
-    let settled = !claim.force_fetch && standing.in_step();
+    let settled = !claim.force_fetch && evaluation.up_to_date();
     if settled {
-        for role in &standing.roles {
+        for role in &evaluation.roles {
             let (name, decision) = (&role.rule.role, &role.decision);
             assignments::decided(
                 &mut tx,
@@ -127,18 +127,18 @@ async fn settle_unseen(
         }
         match debounce.filter(|_| debounced) {
             Some(debounce) => leases::again(&mut tx, claim, debounce, false, None).await?,
-            None => leases::finish(&mut tx, claim, claim.generation, standing.again_at()).await?,
+            None => leases::finish(&mut tx, claim, claim.generation, evaluation.again_at()).await?,
         }
     }
-    if settled || hold_unseen(context, &mut tx, claim, &standing).await? {
+    if settled || hold_unseen(context, &mut tx, claim, &evaluation).await? {
         tx.commit().await.map_err(StoreError::from)?;
         return Ok(None);
     }
-    standing.forbid(&context.restores.forbidden);
-    let mut leave = Leave::ask_ahead(context, &mut tx, claim, &standing).await?;
+    evaluation.forbid(&context.restores.forbidden);
+    let mut permission = Permission::ask_ahead(context, &mut tx, claim, &evaluation).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    leave.report_engaged(&context.brake);
-    Ok(Some(leave))
+    permission.report_engaged(&context.brake);
+    Ok(Some(permission))
 }
 
 /// Holds a user without a call when our own records show that only held changes remain.
@@ -146,28 +146,28 @@ async fn hold_unseen(
     context: &Context,
     tx: &mut Tx<'_>,
     claim: &Claim,
-    standing: &Evaluation<'_>,
+    evaluation: &Evaluation<'_>,
 ) -> Result<bool, StoreError> {
     let plain = context.writes
         && !claim.force_fetch
-        && standing.open.is_empty()
-        && standing.restores.is_empty()
-        && standing.gone_at.is_none();
-    let told = |role: &Role<'_>| role.in_step() || role.awaits().is_some();
-    if !plain || !standing.roles.iter().all(told) {
+        && evaluation.open.is_empty()
+        && evaluation.restores.is_empty()
+        && evaluation.gone_at.is_none();
+    let told = |role: &Role<'_>| role.up_to_date() || role.pending_change().is_some();
+    if !plain || !evaluation.roles.iter().all(told) {
         return Ok(false);
     }
-    let awaits = || standing.roles.iter().filter_map(Role::awaits);
+    let pending_change = || evaluation.roles.iter().filter_map(Role::pending_change);
     let held =
-        |change: Change| (change == Change::Revoked && standing.loss) || standing.engaged.contains(&change);
-    if !awaits().all(held) {
+        |change: RoleChange| (change == RoleChange::Revoked && evaluation.loss) || evaluation.engaged.contains(&change);
+    if !pending_change().all(held) {
         return Ok(false);
     }
     // From here on under the brakes' locks, so that the operator cannot release them before this transaction ends.
     let engaged = brakes::engaged(tx).await?;
     let mut braked = Braked::default();
-    for change in awaits() {
-        if change == Change::Revoked && standing.loss {
+    for change in pending_change() {
+        if change == RoleChange::Revoked && evaluation.loss {
             braked.loss = true;
         } else if !engaged.contains(&change) || claim.passes(change) {
             return Ok(false);
@@ -178,16 +178,16 @@ async fn hold_unseen(
     let Some(why) = braked.held_by() else {
         return Ok(false);
     };
-    for role in &standing.roles {
+    for role in &evaluation.roles {
         let (user, name) = (claim.user.as_str(), role.rule.role.as_str());
         let (wanted, below_since) = (role.decision.wanted, role.decision.below_since);
-        if role.awaits().is_some() {
+        if role.pending_change().is_some() {
             assignments::awaited(tx, user, name, wanted, below_since).await?;
         } else {
             assignments::decided(tx, user, name, wanted, below_since).await?;
         }
     }
     debug!(user.id = claim.user.as_str(), ?why, "held without an attempt");
-    leases::hold(tx, claim, claim.generation, why, standing.again_at()).await?;
+    leases::hold(tx, claim, claim.generation, why, evaluation.again_at()).await?;
     Ok(true)
 }

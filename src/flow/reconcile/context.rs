@@ -52,7 +52,7 @@ impl Context {
     }
 
     /// How long an unacknowledged write may still take to arrive.
-    pub(super) fn settle(&self) -> Duration {
+    pub(super) fn settle_delay(&self) -> Duration {
         self.request_timeout + SETTLE_MARGIN
     }
 }

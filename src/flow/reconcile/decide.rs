@@ -17,7 +17,7 @@ use crate::metrics::Unsent;
 use crate::store::{StoreError, Tx, leases};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::patch::Patch;
-use rolekeeper_domain::plan::{Change, Plan, plan};
+use rolekeeper_domain::plan::{RoleChange, Plan, plan};
 
 /// The state of the lease when the decision begins.
 enum Lease {
@@ -44,7 +44,7 @@ enum Unplanned {
     /// The operator has to act on the profile.
     Parked { why: String, races: Races },
     /// A change was not expected.
-    Unasked(Change),
+    Unasked(RoleChange),
 }
 
 impl Attempt {
@@ -62,13 +62,13 @@ impl Attempt {
         };
         let user = self.claim.user.as_str();
         hidden::doubted(&mut tx, user, profile).await?;
-        let mut standing = self.context.evaluate(&mut tx, user).await?;
-        if standing.gone_at.is_some() {
-            self.known_again(&mut tx, profile, &standing).await?;
-            standing = self.context.evaluate(&mut tx, user).await?;
+        let mut evaluation = self.context.evaluate(&mut tx, user).await?;
+        if evaluation.gone_at.is_some() {
+            self.known_again(&mut tx, profile, &evaluation).await?;
+            evaluation = self.context.evaluate(&mut tx, user).await?;
         }
-        standing.forbid(&self.context.restores.forbidden);
-        let planned = match self.plan(&mut tx, profile, &mut standing).await? {
+        evaluation.forbid(&self.context.restores.forbidden);
+        let planned = match self.plan(&mut tx, profile, &mut evaluation).await? {
             Ok(planned) => planned,
             Err(Unplanned::Unasked(change)) => return Ok(Decided::Unasked(change)),
             Err(Unplanned::Parked { why, races }) => {
@@ -81,10 +81,10 @@ impl Attempt {
             }
         };
         let mut write = self
-            .audit_plan(&mut tx, profile, &standing, planned, generation)
+            .audit_plan(&mut tx, profile, &evaluation, planned, generation)
             .await?;
         if write.patch.is_empty() || !self.context.writes {
-            let completed = self.record_attempt(&mut tx, &standing, &write, profile).await?;
+            let completed = self.record_attempt(&mut tx, &evaluation, &write, profile).await?;
             tx.commit().await.map_err(StoreError::from)?;
             self.report_restores(write.races.engaged, &write.races.restored);
             return Ok(Decided::Nothing(completed));
@@ -94,7 +94,7 @@ impl Attempt {
         tx.commit().await.map_err(StoreError::from)?;
         self.report_restores(write.races.engaged, &write.races.restored);
         // The response to the write counts as requested at this time.
-        self.claim.asked_at = standing.now();
+        self.claim.asked_at = evaluation.now();
         Ok(Decided::Write(Box::new(write)))
     }
 
@@ -113,12 +113,12 @@ impl Attempt {
             return Ok(Lease::Returned);
         }
         self.claim.cause = ours.cause;
-        if self.leave.expects() {
+        if self.permission.expects() {
             // Postgres is slow: a decision made now could not be written in time.
             observed.in_time()?;
         }
         if ours.read_again {
-            leases::read_anew(tx, &self.claim).await?;
+            leases::reread(tx, &self.claim).await?;
             return Ok(Lease::Returned);
         }
         Ok(Lease::Ours {
@@ -131,21 +131,21 @@ impl Attempt {
         &self,
         tx: &mut Tx<'_>,
         profile: &Profile,
-        standing: &mut Evaluation<'_>,
+        evaluation: &mut Evaluation<'_>,
     ) -> Result<Result<Planned, Unplanned>, StoreError> {
         let seen = profile.roles();
-        let races = self.races(tx, profile, standing).await?;
+        let races = self.races(tx, profile, evaluation).await?;
         let base = races.base(&seen);
-        let suppressed = self.externally_removed(standing, &seen);
-        let full = match plan(&base, &standing.wants()) {
+        let suppressed = self.externally_removed(evaluation, &seen);
+        let full = match plan(&base, &evaluation.wants()) {
             Ok(plan) => plan,
             Err(why) => return Ok(Err(Unplanned::Parked { why, races })),
         };
-        let braked = match self.brake(standing, &full) {
+        let braked = match self.brake(evaluation, &full) {
             Ok(braked) => braked,
             Err(unasked) => return Ok(Err(Unplanned::Unasked(unasked))),
         };
-        let plan = braked.drop_held(full, &base, standing);
+        let plan = braked.drop_held(full, &base, evaluation);
         Ok(Ok(Planned {
             plan,
             races,
@@ -159,7 +159,7 @@ impl Attempt {
         &self,
         tx: &mut Tx<'_>,
         profile: &Profile,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         planned: Planned,
         generation: i64,
     ) -> Result<ToWrite, StoreError> {
@@ -170,26 +170,26 @@ impl Attempt {
             suppressed,
         } = planned;
         let seen = profile.roles();
-        let mut changes = self.audit(tx, standing, &seen, &plan).await?;
+        let mut changes = self.audit(tx, evaluation, &seen, &plan).await?;
         let restored = (races.restored.as_slice(), races.released);
         changes.extend(
-            self.audit_restores(tx, &standing.restores, &seen, restored)
+            self.audit_restores(tx, &evaluation.restores, &seen, restored)
                 .await?,
         );
-        let (naming, wish) = match self.name(tx, profile, &standing.names).await? {
-            Some(named) => (Some(named.naming), named.wish),
+        let (name_change, request) = match self.name(tx, profile, &evaluation.names).await? {
+            Some(named) => (Some(named.name_change), named.request),
             None => (None, None),
         };
         Ok(ToWrite {
-            patch: Patch::new(plan, races.mends(), naming),
+            patch: Patch::new(plan, races.restores(), name_change),
             changes,
-            wish,
+            request,
             write: None,
             races,
             generation,
             braked,
             suppressed,
-            doubtful: standing.left_open(),
+            doubtful: evaluation.left_open(),
         })
     }
 
@@ -204,7 +204,7 @@ impl Attempt {
             self.context
                 .metrics
                 .reconcile
-                .in_vain
+                .reads_without_write
                 .of(Unsent::NothingLeft)
                 .inc();
             return Err(AttemptError::Call {
@@ -222,12 +222,12 @@ impl Attempt {
     }
 
     /// Asks the brake for a change that was not expected.
-    pub(super) async fn ask_late(&mut self, change: Change) -> Result<(), StoreError> {
+    pub(super) async fn ask_late(&mut self, change: RoleChange) -> Result<(), StoreError> {
         let limits = &self.context.brake;
         let mut tx = self.context.store.begin().await?;
-        self.leave.ask(limits, &mut tx, &self.claim, change).await?;
+        self.permission.ask(limits, &mut tx, &self.claim, change).await?;
         tx.commit().await?;
-        self.leave.report_engaged(limits);
+        self.permission.report_engaged(limits);
         Ok(())
     }
 }

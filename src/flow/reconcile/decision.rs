@@ -8,14 +8,14 @@ use super::attempt::Completed;
 use super::brake::Braked;
 use super::race::Races;
 use rolekeeper_domain::patch::Patch;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// The decision made after the profile was read.
 pub(super) enum Decided {
     /// Recorded already: nothing to write, or the lease is lost.
     Nothing(Completed),
     /// An unexpected change: its brake must be asked, and the profile read again.
-    Unasked(Change),
+    Unasked(RoleChange),
     /// A write that is sent now.
     Write(Box<ToWrite>),
 }
@@ -25,7 +25,7 @@ pub(super) struct ToWrite {
     pub(super) patch: Patch,
     pub(super) changes: Vec<Uuid>,
     /// The requested name that this write applies.
-    pub(super) wish: Option<Uuid>,
+    pub(super) request: Option<Uuid>,
     /// The row of a write of roles, once it is attempted.
     pub(super) write: Option<Uuid>,
     pub(super) races: Races,

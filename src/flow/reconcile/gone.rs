@@ -14,7 +14,7 @@ use crate::store::role_changes::Reason;
 use crate::store::{HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
@@ -35,10 +35,10 @@ impl Attempt {
         let open = role_changes::open(&mut tx, user).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(&mut tx, &open, "gone").await?;
-        let standing = self.context.evaluate(&mut tx, user).await?;
+        let evaluation = self.context.evaluate(&mut tx, user).await?;
         let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
         if fresh {
-            self.witness(&mut tx, &standing, Reason::UserDeleted, |_| true)
+            self.witness(&mut tx, &evaluation, Reason::UserDeleted, |_| true)
                 .await?;
         }
         users::gone(&mut tx, user, claim.asked_at).await?;
@@ -58,9 +58,9 @@ impl Attempt {
         &self,
         tx: &mut Tx<'_>,
         profile: &Profile,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
     ) -> Result<(), StoreError> {
-        let (user, Some(gone_at)) = (self.claim.user.as_str(), standing.gone_at) else {
+        let (user, Some(gone_at)) = (self.claim.user.as_str(), evaluation.gone_at) else {
             return Ok(());
         };
         if let Some(created_at) = profile.created_at().filter(|created_at| *created_at > gone_at) {
@@ -73,7 +73,7 @@ impl Attempt {
         }
         gone::unmark(tx, user).await?;
         let seen = profile.roles();
-        self.witness(tx, standing, Reason::UserReturned, |role| seen.has(role))
+        self.witness(tx, evaluation, Reason::UserReturned, |role| seen.has(role))
             .await?;
         warn!(
             user.id = user,
@@ -86,20 +86,20 @@ impl Attempt {
     async fn witness(
         &self,
         tx: &mut Tx<'_>,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         reason: Reason,
         meant: impl Fn(&str) -> bool,
     ) -> Result<(), StoreError> {
-        let held = |known: &rolekeeper_domain::snapshot::Assignment| known.held && known.adopted;
-        for role in &standing.roles {
+        let held = |known: &rolekeeper_domain::snapshot::Assignment| known.has_role && known.adopted;
+        for role in &evaluation.roles {
             if !role.known.as_ref().is_some_and(held) || !meant(&role.rule.role) {
                 continue;
             }
-            let (rule, plays) = (role.rule, standing.plays(role.rule));
+            let (rule, plays) = (role.rule, evaluation.plays(role.rule));
             if role_changes::witness(tx, &self.claim, rule, plays, reason).await? {
                 self.count_confirmed(match reason {
-                    Reason::UserDeleted => Change::Revoked,
-                    Reason::UserReturned => Change::Granted,
+                    Reason::UserDeleted => RoleChange::Revoked,
+                    Reason::UserReturned => RoleChange::Granted,
                 });
             }
         }

@@ -24,17 +24,17 @@ const INSIDE: Duration = Duration::from_mins(5);
 pub(super) struct Health {
     readiness: Readiness,
     breaker: Mutex<CircuitBreaker>,
-    in_vain: Mutex<InVain>,
+    reads_without_write: Mutex<ReadsWithoutWrite>,
 }
 
 /// The newest wasted reads.
 #[derive(Debug, Default)]
-struct InVain {
+struct ReadsWithoutWrite {
     newest: VecDeque<Instant>,
     reported: bool,
 }
 
-impl InVain {
+impl ReadsWithoutWrite {
     /// Notes a wasted read. Returns whether there are too many from now on.
     fn note(&mut self, now: Instant) -> bool {
         self.newest.push_back(now);
@@ -60,7 +60,7 @@ impl Health {
         Self {
             readiness,
             breaker: Mutex::default(),
-            in_vain: Mutex::default(),
+            reads_without_write: Mutex::default(),
         }
     }
 
@@ -70,7 +70,7 @@ impl Health {
 
     /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.
     pub(super) fn report_ready(&self, how: &'static str) {
-        if self.breaker().open_until().is_none() && !self.in_vain().reported {
+        if self.breaker().open_until().is_none() && !self.reads_without_write().reported {
             self.readiness.ready(STAGE, how);
         }
     }
@@ -82,7 +82,7 @@ impl Health {
 
     /// Notes that a profile was read and not written, because too much time passed.
     pub(super) fn read_in_vain(&self) {
-        if self.in_vain().note(Instant::now()) {
+        if self.reads_without_write().note(Instant::now()) {
             error!(
                 "{TOO_MANY} users in a row were read and not written: Postgres is too slow to write safely. Look for \
                  locks and load in Postgres; roles are written again as soon as a decision takes less than 2 s"
@@ -93,14 +93,14 @@ impl Health {
 
     /// Notes that an attempt completed in time.
     pub(super) fn in_time(&self) {
-        if self.in_vain().end() {
+        if self.reads_without_write().end() {
             info!("Postgres is fast enough to write safely");
             self.report_ready("active");
         }
     }
 
-    fn in_vain(&self) -> MutexGuard<'_, InVain> {
-        self.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reads_without_write(&self) -> MutexGuard<'_, ReadsWithoutWrite> {
+        self.reads_without_write.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,14 +109,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_reads_in_vain_within_five_minutes_are_reported_once() {
-        let (start, mut in_vain) = (Instant::now(), InVain::default());
+    fn ten_reads_without_write_in_five_minutes_are_reported_once() {
+        let (start, mut reads_without_write) = (Instant::now(), ReadsWithoutWrite::default());
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!((0..9).all(|n| !in_vain.note(at(n * 60))));
-        assert!((9..20).all(|n| !in_vain.note(at(n * 60))), "ten in nine minutes");
-        let reported: Vec<u64> = (0..30).filter(|n| in_vain.note(at(1_200 + n * 10))).collect();
+        assert!((0..9).all(|n| !reads_without_write.note(at(n * 60))));
+        assert!((9..20).all(|n| !reads_without_write.note(at(n * 60))), "ten in nine minutes");
+        let reported: Vec<u64> = (0..30).filter(|n| reads_without_write.note(at(1_200 + n * 10))).collect();
         assert_eq!(reported.len(), 1, "{reported:?}");
-        assert!(in_vain.end() && !in_vain.end());
-        assert!(!in_vain.note(at(2_000)));
+        assert!(reads_without_write.end() && !reads_without_write.end());
+        assert!(!reads_without_write.note(at(2_000)));
     }
 }

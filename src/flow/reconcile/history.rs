@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::store::races::KnownRaces;
 use crate::store::{Race, Restored, Theirs};
-use rolekeeper_domain::merge::{Known, OurWrite, Pair, Reckoning, State, reckon};
+use rolekeeper_domain::merge::{Known, OurWrite, Pair, Resolution, State, resolve};
 
 /// All writes to one user's roles that may matter; those of other clients are limited to `theirs`.
 pub(super) struct History {
@@ -29,16 +29,16 @@ impl History {
         known: &KnownRaces,
         created_at: Option<OffsetDateTime>,
     ) -> Self {
-        let lives = |at: OffsetDateTime| created_at.is_none_or(|created_at| at >= created_at);
+        let of_this_account = |at: OffsetDateTime| created_at.is_none_or(|created_at| at >= created_at);
         let after = |at: OffsetDateTime| known.given_up_at.is_none_or(|given_up| at > given_up);
         let theirs: Vec<Theirs> = theirs
             .into_iter()
-            .filter(|theirs| after(theirs.state.at) && lives(theirs.state.at))
+            .filter(|theirs| after(theirs.state.at) && of_this_account(theirs.state.at))
             .collect();
         let states = theirs.iter().map(|theirs| theirs.state.clone()).collect();
         let ours = ours
             .iter()
-            .filter(|(_, ours)| after(ours.wrote.at) && lives(ours.read.at))
+            .filter(|(_, ours)| after(ours.wrote.at) && of_this_account(ours.read.at))
             .cloned();
         let (writes, ours): (Vec<_>, Vec<OurWrite>) = ours.unzip();
         let settled = pairs(&writes, &theirs).filter(|(ours, of)| {
@@ -55,14 +55,14 @@ impl History {
         }
     }
 
-    pub(super) fn reckon(&self, owned: &[&str], now: &State) -> Reckoning {
+    pub(super) fn resolve(&self, owned: &[&str], now: &State) -> Resolution {
         let known = Known {
             ours: &self.ours,
             theirs: &self.states,
             settled: &self.settled,
             owned,
         };
-        reckon(&known, now)
+        resolve(&known, now)
     }
 
     /// The newest race that was settled.
@@ -75,14 +75,14 @@ impl History {
 
     /// Records that must be confirmed before a role is restored: first the records of the races, and once these are
     /// confirmed, all records on which the resolution rests.
-    pub(super) fn unconfirmed(&self, reckoning: &Reckoning, racing: &[Pair]) -> Vec<&str> {
+    pub(super) fn unconfirmed(&self, resolution: &Resolution, racing: &[Pair]) -> Vec<&str> {
         let open = |theirs: &&Theirs| !theirs.confirmed;
         let racing = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]);
         let first: BTreeSet<&str> = racing.filter(open).map(|theirs| theirs.record.as_str()).collect();
         if !first.is_empty() {
             return first.into_iter().collect();
         }
-        self.open_since(reckoning.since)
+        self.open_since(resolution.since)
     }
 
     /// Whether a change of another client may have been lost: neither our read nor the profile has the entries of other
@@ -115,14 +115,14 @@ impl History {
         open.map(|theirs| theirs.record.as_str()).collect()
     }
 
-    /// The changes that a restore to `mended` makes to the profile's roles `now`, each with the newest race that causes
+    /// The changes that a restore to `restored_roles` makes to the profile's roles `now`, each with the newest race that causes
     /// it.
-    pub(super) fn restored(&self, racing: &[Pair], now: &[String], mended: &[String]) -> Vec<Restored> {
+    pub(super) fn restored(&self, racing: &[Pair], now: &[String], restored_roles: &[String]) -> Vec<Restored> {
         let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
         causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));
         let restored = |role: &String, added: bool| {
-            let told = |theirs: &&&Theirs| theirs.state.roles.contains(role) == added;
-            let cause = causes.iter().find(told).or(causes.first());
+            let matches = |theirs: &&&Theirs| theirs.state.roles.contains(role) == added;
+            let cause = causes.iter().find(matches).or(causes.first());
             Restored {
                 role: role.clone(),
                 added,
@@ -130,8 +130,8 @@ impl History {
                 log_id: cause.and_then(|theirs| theirs.log_id.clone()),
             }
         };
-        let added = mended.iter().filter(|role| !now.contains(role));
-        let removed = now.iter().filter(|role| !mended.contains(role));
+        let added = restored_roles.iter().filter(|role| !now.contains(role));
+        let removed = now.iter().filter(|role| !restored_roles.contains(role));
         let added = added.map(|role| restored(role, true));
         added.chain(removed.map(|role| restored(role, false))).collect()
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::attempt::{Attempt, AttemptError};
 use crate::auth0::{Profile, RateHeaders};
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::pacer::CallKind;
 
 /// Longest time from the response to a read until its write. A write of another client in between is overwritten, so
 /// the time must be short; a healthy Postgres needs some hundredths of a second.
@@ -42,7 +42,7 @@ impl Attempt {
             .prepare(context.request_timeout + WRITE_WITHIN)
             .await;
         if let Err(error) = ready.result {
-            self.count_call(Kind::Read, error.result());
+            self.count_call(CallKind::Read, error.result());
             return Err(AttemptError::Call {
                 error,
                 rate: ready.rate,
@@ -55,7 +55,7 @@ impl Attempt {
             context.reader.get_user(user).await
         };
         let (rate, answered_at) = (reply.rate, reply.answered_at);
-        let profile = self.answered(Kind::Read, reply)?;
+        let profile = self.answered(CallKind::Read, reply)?;
         let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
         Ok(Observed {
             profile,

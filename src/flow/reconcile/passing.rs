@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::store::brakes::Locked;
 use crate::store::{StoreError, Tx};
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Attempts in flight. At the fastest plan (50 calls a second) and a slow response (300 ms) this keeps up.
 pub(super) const MAX_IN_FLIGHT: usize = 16;
@@ -33,8 +33,8 @@ pub(super) struct Direction {
 }
 
 impl Passing {
-    pub(super) fn of(&self, change: Change) -> MutexGuard<'_, Direction> {
-        let direction = &self.0[usize::from(change == Change::Revoked)];
+    pub(super) fn of(&self, change: RoleChange) -> MutexGuard<'_, Direction> {
+        let direction = &self.0[usize::from(change == RoleChange::Revoked)];
         direction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -13,7 +13,7 @@ const UNKNOWN_WRITE: &str = "writes are stopped: another program writes under ou
 
 impl Dispatcher {
     /// Waits until the operator resumes; returns false at once when no pause stands. Safe to cancel.
-    pub(super) async fn paused_by_person(&self) -> Result<bool, StoreError> {
+    pub(super) async fn paused_by_operator(&self) -> Result<bool, StoreError> {
         let Some(paused) = self.context.store.paused().await? else {
             return Ok(false);
         };

@@ -22,9 +22,9 @@ use crate::store::{
     role_changes, unknown_writes,
 };
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::merge::{Pair, Reckoning, State};
-use rolekeeper_domain::plan::{Change, SeenRoles};
-use rolekeeper_domain::race::RACE_PATIENCE;
+use rolekeeper_domain::merge::{Pair, Resolution, State};
+use rolekeeper_domain::plan::{RoleChange, SeenRoles};
+use rolekeeper_domain::race::MAX_RECORD_WAIT;
 
 /// The newest records for which Auth0 is asked at once because they may report a change of a managed role.
 const ASKED_AT_ONCE: usize = 20;
@@ -33,7 +33,7 @@ const ASKED_AT_ONCE: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct Races {
     /// The roles from which the plan starts, where entries of other clients must change.
-    mended: Option<Vec<String>>,
+    restored_roles: Option<Vec<String>>,
     /// Time of the oldest write that the resolution took into account.
     pub(super) since: Option<OffsetDateTime>,
     /// Changes to entries of other clients, each with the record that causes it.
@@ -48,12 +48,12 @@ pub(super) struct Races {
 impl Races {
     /// The roles from which the plan starts.
     pub(super) fn base(&self, seen: &SeenRoles) -> SeenRoles {
-        self.mended.clone().map_or_else(|| seen.clone(), SeenRoles::List)
+        self.restored_roles.clone().map_or_else(|| seen.clone(), SeenRoles::List)
     }
 
     /// Whether entries of other clients must be written even if no owned role changes.
-    pub(super) fn mends(&self) -> bool {
-        self.mended.is_some()
+    pub(super) fn restores(&self) -> bool {
+        self.restored_roles.is_some()
     }
 }
 
@@ -64,29 +64,29 @@ impl Attempt {
         &self,
         tx: &mut Tx<'_>,
         profile: &Profile,
-        standing: &mut Evaluation<'_>,
+        evaluation: &mut Evaluation<'_>,
     ) -> Result<Races, StoreError> {
         let user = self.claim.user.as_str();
         let (Some(now), true) = (state(profile), self.context.writes) else {
             return Ok(Races::default());
         };
-        if standing.unrecorded {
+        if evaluation.unrecorded {
             let bounds = Bounds {
                 settle: self.context.settle(),
                 lease: self.context.lease(),
             };
             profile_writes::settle(tx, user, &now, bounds).await?;
         }
-        if !standing.foreign_writes && !standing.unrecorded {
+        if !evaluation.foreign_writes && !evaluation.unrecorded {
             return Ok(Races::default());
         }
         let ours = profile_writes::of_user(tx, user).await?;
         let unrecorded = ours.iter().any(|(_, ours)| !ours.recorded);
-        if !standing.foreign_writes && !unrecorded {
+        if !evaluation.foreign_writes && !unrecorded {
             return Ok(Races::default());
         }
         let theirs = races::theirs(tx, user).await?;
-        let known = races::known(tx, user, RACE_PATIENCE).await?;
+        let known = races::known(tx, user, MAX_RECORD_WAIT).await?;
         let owned: Vec<&str> = self
             .context
             .rules
@@ -98,34 +98,34 @@ impl Attempt {
             let theirs: Vec<Theirs> = theirs.iter().filter(|theirs| which(theirs)).cloned().collect();
             History::new(&ours, theirs, &known, profile.created_at())
         };
-        let told = only(&|_| true);
-        let reckoning = told.reckon(&owned, &now);
-        self.report(tx, (&told, &reckoning), (&owned, &now)).await?;
+        let all = only(&|_| true);
+        let resolution = all.resolve(&owned, &now);
+        self.report(tx, (&all, &resolution), (&owned, &now)).await?;
         // A record that Auth0 cannot confirm is no reason to write.
         let sure = only(&|theirs| theirs.log_id.is_some());
-        let reckoning = sure.reckon(&owned, &now);
+        let resolution = sure.resolve(&owned, &now);
         let confirmed = only(&|theirs| theirs.confirmed);
         self.take_over(
             tx,
-            ((&confirmed, unrecorded), (&sure, &reckoning)),
+            ((&confirmed, unrecorded), (&sure, &resolution)),
             (&owned, &now),
-            standing,
+            evaluation,
         )
         .await?;
-        self.judge(tx, (&sure, &reckoning), &known, (&owned, &now)).await
+        self.judge(tx, (&sure, &resolution), &known, (&owned, &now)).await
     }
 
     /// Determines the outcome of the races that Auth0 can confirm.
     async fn judge(
         &self,
         tx: &mut Tx<'_>,
-        (history, reckoning): (&History, &Reckoning),
+        (history, resolution): (&History, &Resolution),
         known: &KnownRaces,
         (owned, now): (&[&str], &State),
     ) -> Result<Races, StoreError> {
         let user = self.claim.user.as_str();
-        let mut racing = reckoning.races.clone();
-        let Some(mended) = &reckoning.mended else {
+        let mut racing = resolution.races.clone();
+        let Some(restored_roles) = &resolution.restored_roles else {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
             // A forged record may hide a lost change.
             let doubtful = history.doubtful(&racing, owned, now);
@@ -133,7 +133,7 @@ impl Attempt {
                 confirmations::ask(tx, user, &doubtful).await?;
                 return Ok(Races::default());
             }
-            self.conclude(tx, (history, reckoning), known.overdue, now)
+            self.conclude(tx, (history, resolution), known.overdue, now)
                 .await?;
             return Ok(Races::default());
         };
@@ -141,23 +141,23 @@ impl Attempt {
             // An already settled race may have been undone since by a write that did not know of it.
             racing.extend(history.settled_last());
         }
-        let unconfirmed = history.unconfirmed(reckoning, &racing);
+        let unconfirmed = history.unconfirmed(resolution, &racing);
         confirmations::ask(tx, user, &unconfirmed).await?;
         // A later change of the profile than the last known write: its record is waited for.
-        let complete = reckoning.still || known.overdue;
+        let complete = resolution.still || known.overdue;
         if !unconfirmed.is_empty() || !complete {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
             return Ok(Races::default());
         }
-        let mended = &self.permitted(now, mended);
-        if *mended == now.roles {
+        let restored_roles = &self.permitted(now, restored_roles);
+        if *restored_roles == now.roles {
             // Only a forbidden role is missing.
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
             self.settle_races(tx, RaceOutcome::Unresolved).await?;
             return Ok(Races::default());
         }
         let (passes, engaged) = self.restores_pass(tx, known.released).await?;
-        races::found(tx, user, &history.races(&racing, now, Some(mended), !passes)).await?;
+        races::found(tx, user, &history.races(&racing, now, Some(restored_roles), !passes)).await?;
         if !passes {
             return Ok(Races {
                 engaged,
@@ -165,9 +165,9 @@ impl Attempt {
             });
         }
         Ok(Races {
-            mended: Some(mended.clone()),
-            since: reckoning.since,
-            restored: history.restored(&racing, &now.roles, mended),
+            restored_roles: Some(restored_roles.clone()),
+            since: resolution.since,
+            restored: history.restored(&racing, &now.roles, restored_roles),
             released: known.released,
             engaged,
         })
@@ -179,45 +179,45 @@ impl Attempt {
     async fn take_over(
         &self,
         tx: &mut Tx<'_>,
-        ((confirmed, unrecorded), (sure, likely)): ((&History, bool), (&History, &Reckoning)),
+        ((confirmed, unrecorded), (sure, likely)): ((&History, bool), (&History, &Resolution)),
         (owned, now): (&[&str], &State),
-        standing: &mut Evaluation<'_>,
+        evaluation: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
-        let certain = confirmed.reckon(owned, now);
-        let late = |of: &History, reckoning: &Reckoning| -> BTreeSet<(String, Uuid)> {
-            let late = reckoning.late.iter();
+        let certain = confirmed.resolve(owned, now);
+        let late = |of: &History, resolution: &Resolution| -> BTreeSet<(String, Uuid)> {
+            let late = resolution.late.iter();
             late.map(|(role, ours)| (role.clone(), of.writes[*ours]))
                 .collect()
         };
         let (late, likely_late) = (late(confirmed, &certain), late(sure, likely));
-        let agreed = |role: &&String| likely.undone.contains(role);
-        let undone: Vec<String> = certain.undone.iter().filter(agreed).cloned().collect();
-        standing.undone(&undone);
+        let agreed = |role: &&String| likely.reverted.contains(role);
+        let reverted: Vec<String> = certain.reverted.iter().filter(agreed).cloned().collect();
+        evaluation.mark_reverted(&reverted);
         for (role, write) in late.intersection(&likely_late) {
-            self.done_late(tx, now, (role, *write), standing).await?;
+            self.done_late(tx, now, (role, *write), evaluation).await?;
         }
-        if unrecorded && certain.explained {
+        if unrecorded && certain.consistent {
             profile_writes::recorded(tx, user, now.at).await?;
         }
-        let differ = certain.undone != likely.undone || late != likely_late;
-        if differ || (unrecorded && likely.explained && !certain.explained) {
+        let differ = certain.reverted != likely.reverted || late != likely_late;
+        if differ || (unrecorded && likely.consistent && !certain.consistent) {
             let open = sure.open_since(likely.since);
             confirmations::ask(tx, user, &open[..open.len().min(ASKED_AT_ONCE)]).await?;
             let doubtful = likely
-                .undone
+                .reverted
                 .iter()
                 .chain(likely_late.iter().map(|(role, _)| role));
-            for role in doubtful.filter(|role| !undone.contains(role)) {
-                standing.doubt(role, now.roles.contains(role));
+            for role in doubtful.filter(|role| !reverted.contains(role)) {
+                evaluation.doubt(role, now.roles.contains(role));
             }
         }
         // A record reports a write of ours without a response, and Auth0 is being asked for that record.
         for wrote in unknown_writes::pending(tx, user).await? {
             for role in owned {
-                let held = |roles: &[String]| roles.iter().any(|one| one == role);
-                if held(&wrote) == held(&now.roles) {
-                    standing.doubt(role, held(&now.roles));
+                let has_role = |roles: &[String]| roles.iter().any(|one| one == role);
+                if has_role(&wrote) == has_role(&now.roles) {
+                    evaluation.doubt(role, has_role(&now.roles));
                 }
             }
         }
@@ -231,18 +231,18 @@ impl Attempt {
         tx: &mut Tx<'_>,
         now: &State,
         (role, write): (&str, Uuid),
-        standing: &mut Evaluation<'_>,
+        evaluation: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
-        let held = now.roles.iter().any(|one| one == role);
-        let mut open = standing.open.iter();
-        if !open.any(|open| open.role == role && open.granted == held) {
-            let change = Change::to(held);
+        let has_role = now.roles.iter().any(|one| one == role);
+        let mut open = evaluation.open.iter();
+        if !open.any(|open| open.role == role && open.granted == has_role) {
+            let change = RoleChange::to(has_role);
             if role_changes::done_late(tx, user, (role, change), write).await? {
                 self.count_confirmed(change);
             }
         }
-        if let Some(seen) = standing.done_late(role, held) {
+        if let Some(seen) = evaluation.done_late(role, has_role) {
             assignments::seen(tx, user, seen).await?;
         }
         Ok(())
@@ -252,24 +252,24 @@ impl Attempt {
     async fn report(
         &self,
         tx: &mut Tx<'_>,
-        (told, reckoning): (&History, &Reckoning),
+        (all, resolution): (&History, &Resolution),
         (owned, now): (&[&str], &State),
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
-        let unsure = |pair: &&Pair| told.theirs[pair.1].log_id.is_none();
-        let open = reckoning
+        let unsure = |pair: &&Pair| all.theirs[pair.1].log_id.is_none();
+        let open = resolution
             .suspected
             .iter()
-            .chain(reckoning.races.iter().filter(unsure));
-        let open = open.filter(|pair| told.lost(**pair, owned, now));
+            .chain(resolution.races.iter().filter(unsure));
+        let open = open.filter(|pair| all.lost(**pair, owned, now));
         let open: Vec<Pair> = open.copied().collect();
         let Some((_, newest)) = open.first() else {
             return Ok(());
         };
-        races::found(tx, user, &told.races(&open, now, None, false)).await?;
+        races::found(tx, user, &all.races(&open, now, None, false)).await?;
         let records: Vec<&str> = open
             .iter()
-            .map(|(_, theirs)| told.theirs[*theirs].record.as_str())
+            .map(|(_, theirs)| all.theirs[*theirs].record.as_str())
             .collect();
         let settled = races::unconfirmed(tx, user, &records).await?;
         self.context
@@ -277,7 +277,7 @@ impl Attempt {
             .races
             .of(RaceOutcome::Unconfirmed)
             .inc_by(settled);
-        let newest = &told.theirs[*newest];
+        let newest = &all.theirs[*newest];
         error!(
             user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
             records = settled,
@@ -291,15 +291,15 @@ impl Attempt {
     async fn conclude(
         &self,
         tx: &mut Tx<'_>,
-        (history, reckoning): (&History, &Reckoning),
+        (history, resolution): (&History, &Resolution),
         overdue: bool,
         now: &State,
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
-        if reckoning.explained {
+        if resolution.consistent {
             self.settle_races(tx, RaceOutcome::NothingLost).await?;
         } else if overdue {
-            for race in history.races(&reckoning.races, now, None, false) {
+            for race in history.races(&resolution.races, now, None, false) {
                 error!(
                     user.id = user, base = ?race.ours.read.roles, ours = ?race.ours.wrote.roles, theirs = ?race.theirs.roles,
                     found = ?race.found.roles,

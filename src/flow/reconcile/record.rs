@@ -25,13 +25,13 @@ impl Attempt {
     pub(super) async fn record_attempt(
         &self,
         tx: &mut Tx<'_>,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         write: &ToWrite,
         profile: &Profile,
     ) -> Result<Completed, StoreError> {
-        self.save_observation(tx, standing, profile).await?;
+        self.save_observation(tx, evaluation, profile).await?;
         debug!(user.id = self.claim.user.as_str(), "{}", write.patch);
-        self.finish(tx, write.generation, standing, &write.braked).await
+        self.finish(tx, write.generation, evaluation, &write.braked).await
     }
 
     /// Third transaction: records the effect of the write.
@@ -67,21 +67,21 @@ impl Attempt {
             return Ok(Completed::Done);
         }
         // Read while the grant is open: the role is ours, even if it is no longer earned.
-        let mut standing = self.context.evaluate(&mut tx, user).await?;
+        let mut evaluation = self.context.evaluate(&mut tx, user).await?;
         role_changes::written(&mut tx, &write.changes, write.write).await?;
-        if let Some(wish) = write.wish {
-            display_names::come_true(&mut tx, user, wish).await?;
+        if let Some(request) = write.request {
+            display_names::mark_applied(&mut tx, user, request).await?;
         }
-        if write.races.mends() {
+        if write.races.restores() {
             self.settle_races(&mut tx, RaceOutcome::NothingLost).await?;
         }
-        for role in &mut standing.roles {
+        for role in &mut evaluation.roles {
             role.suppressed |= write.suppressed.contains(&role.rule.role);
             role.left_open = write.doubtful.contains(&role.rule.role);
         }
-        self.save_observation(&mut tx, &standing, after).await?;
+        self.save_observation(&mut tx, &evaluation, after).await?;
         let completed = self
-            .finish(&mut tx, write.generation, &standing, &write.braked)
+            .finish(&mut tx, write.generation, &evaluation, &write.braked)
             .await?;
         tx.commit().await?;
         self.report_written(&write.patch);
@@ -98,8 +98,8 @@ impl Attempt {
                 .of((*change, ChangeOutcome::Written))
                 .inc();
         }
-        if let Some(naming) = patch.naming() {
-            self.context.metrics.display_names.of(naming.by).inc();
+        if let Some(name_change) = patch.name_change() {
+            self.context.metrics.display_names.of(name_change.by).inc();
         }
         let cause = claim.cause.as_ref().filter(|_| !patch.plan().is_empty());
         let lag = cause.map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
@@ -113,23 +113,23 @@ impl Attempt {
     async fn save_observation(
         &self,
         tx: &mut Tx<'_>,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         profile: &Profile,
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
         let seen = profile.roles();
-        for role in standing.roles.iter().filter(|role| !role.left_open) {
+        for role in evaluation.roles.iter().filter(|role| !role.left_open) {
             let name = role.rule.role.as_str();
-            let (held, wanted, below_since) =
+            let (has_role, wanted, below_since) =
                 (seen.has(name), role.decision.wanted, role.decision.below_since);
-            if held || wanted || role.known.is_some() {
+            if has_role || wanted || role.known.is_some() {
                 // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
-                let adopted = held && (role.adopted() || wanted);
-                let suppressed = role.suppressed && !held;
+                let adopted = has_role && (role.adopted() || wanted);
+                let suppressed = role.suppressed && !has_role;
                 let now = Seen {
                     role: name,
                     wanted,
-                    held,
+                    has_role,
                     adopted,
                     below_since,
                     suppressed,
@@ -145,13 +145,13 @@ impl Attempt {
         &self,
         tx: &mut Tx<'_>,
         generation: i64,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         braked: &Braked,
     ) -> Result<Completed, StoreError> {
         let claim = &self.claim;
         let Some(why) = braked.held_by() else {
-            leases::finish(tx, claim, generation, standing.again_at()).await?;
-            self.name_later(tx, &standing.names).await?;
+            leases::finish(tx, claim, generation, evaluation.again_at()).await?;
+            self.name_later(tx, &evaluation.names).await?;
             return Ok(Completed::Done);
         };
         let engaged = brakes::engaged(tx).await?;
@@ -161,7 +161,7 @@ impl Attempt {
                 ?why,
                 "changes wait for the operator"
             );
-            leases::hold(tx, claim, generation, why, standing.again_at()).await?;
+            leases::hold(tx, claim, generation, why, evaluation.again_at()).await?;
             Ok(Completed::Done)
         } else {
             // The brake was released while the rest was written: no later release would reach this user.

@@ -17,7 +17,7 @@ use crate::flow::backoff::base_delay;
 use crate::metrics::Unsent;
 use crate::store::leases::Failed;
 use crate::store::{Claim, StoreError, leases};
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::schedule::{DENIED_AT_MOST, Ended, Next, next};
 
 /// Extra delay, after the next probe, of a user that failed while the stage had to stop, so that other users are probed
@@ -35,7 +35,7 @@ impl Dispatcher {
         &self,
         claim: &Claim,
         began: Instant,
-        last: Option<(Kind, bool)>,
+        last: Option<(CallKind, bool)>,
         ended: Result<Completed, AttemptError>,
     ) {
         if matches!(ended, Ok(Completed::Requeued)) {
@@ -55,10 +55,10 @@ impl Dispatcher {
             }
             Err(AttemptError::Store(why)) if why.is_about_the_data() => {
                 let reason = format!("the user's data cannot be stored: {why}");
-                self.stumbled(claim, &why.to_string(), reason).await
+                self.failed_to_start(claim, &why.to_string(), reason).await
             }
             Err(why @ AttemptError::Panicked) => {
-                self.stumbled(claim, &why.to_string(), why.to_string()).await
+                self.failed_to_start(claim, &why.to_string(), why.to_string()).await
             }
             Err(AttemptError::Store(why)) => {
                 // The lease expires by itself, and the next attempt reads the profile.
@@ -70,7 +70,7 @@ impl Dispatcher {
                 let failure = Failure {
                     claim,
                     began,
-                    kind: last.map_or(Kind::Read, |(kind, _)| kind),
+                    kind: last.map_or(CallKind::Read, |(kind, _)| kind),
                     error: &error,
                     rate: &rate,
                 };
@@ -159,7 +159,7 @@ impl Dispatcher {
 
     /// Counts a failure caused by the user's data, stored or to be stored, or by our handling of it; it would recur at
     /// each attempt.
-    async fn stumbled(&self, claim: &Claim, why: &str, reason: String) -> Result<(), StoreError> {
+    async fn failed_to_start(&self, claim: &Claim, why: &str, reason: String) -> Result<(), StoreError> {
         let failures = failures(claim);
         let ended = Ended::Doubtful {
             reason,
@@ -187,7 +187,7 @@ impl Dispatcher {
 
     /// Requeues a user whose write was not sent in time, to be read again.
     async fn read_again(&self, claim: &Claim) -> Result<(), StoreError> {
-        self.context.metrics.reconcile.in_vain.of(Unsent::Slow).inc();
+        self.context.metrics.reconcile.reads_without_write.of(Unsent::Slow).inc();
         let attempt = failures(claim).saturating_add(1);
         let base = base_delay(attempt).min(LONGEST_READ_DELAY);
         let Next::Again { after, .. } = next(

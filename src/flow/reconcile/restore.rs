@@ -15,10 +15,10 @@ use rolekeeper_domain::snapshot::OpenChange;
 
 impl Attempt {
     /// The part of a restore that may be written: a forbidden role that the profile lacks is left out, and reported.
-    pub(super) fn permitted(&self, now: &State, mended: &[String]) -> Vec<String> {
+    pub(super) fn permitted(&self, now: &State, restored_roles: &[String]) -> Vec<String> {
         let forbidden =
             |role: &&String| self.context.restores.forbidden.has(role) && !now.roles.contains(role);
-        let (left_out, permitted): (Vec<&String>, Vec<&String>) = mended.iter().partition(forbidden);
+        let (left_out, permitted): (Vec<&String>, Vec<&String>) = restored_roles.iter().partition(forbidden);
         if !left_out.is_empty() {
             error!(
                 user.id = self.claim.user.as_str(),
@@ -91,20 +91,20 @@ impl Attempt {
         seen: &SeenRoles,
         (restored, released): (&[Restored], bool),
     ) -> Result<Vec<Uuid>, StoreError> {
-        let (done, undone): (Vec<&OpenChange>, Vec<&OpenChange>) =
+        let (done, not_done): (Vec<&OpenChange>, Vec<&OpenChange>) =
             open.iter().partition(|open| seen.has(&open.role) == open.granted);
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         role_changes::confirmed(tx, self.claim.user.as_str(), &ids).await?;
         let mut rows = Vec::with_capacity(restored.len());
         for restored in restored {
             let same = |open: &&&OpenChange| open.role == restored.role && open.granted == restored.added;
-            rows.push(match undone.iter().find(same) {
+            rows.push(match not_done.iter().find(same) {
                 Some(open) => open.id,
                 None => role_changes::decide_restore(tx, &self.claim, restored, released).await?,
             });
         }
         role_changes::attempt_again(tx, &rows).await?;
-        let dropped: Vec<Uuid> = undone
+        let dropped: Vec<Uuid> = not_done
             .iter()
             .map(|open| open.id)
             .filter(|id| !rows.contains(id))

@@ -13,7 +13,7 @@ use super::dispatcher::Dispatcher;
 use crate::auth0::{CallError, LaterWhy, RateHeaders, Reply};
 use crate::metrics::{Call, CallResult};
 use crate::store::Claim;
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::schedule::Ended;
 
 /// An attempt that failed at Auth0.
@@ -21,7 +21,7 @@ pub(super) struct Failure<'a> {
     pub(super) claim: &'a Claim,
     pub(super) began: Instant,
     /// The call that failed.
-    pub(super) kind: Kind,
+    pub(super) kind: CallKind,
     pub(super) error: &'a CallError,
     pub(super) rate: &'a RateHeaders,
 }
@@ -46,7 +46,7 @@ impl Dispatcher {
             ));
         }
         let other_says =
-            error.is_denied() && kind == Kind::Read && !self.health.breaker().accepts_others(user);
+            error.is_denied() && kind == CallKind::Read && !self.health.breaker().accepts_others(user);
         let refused = if other_says {
             self.takes_no_calls().await
         } else {
@@ -59,7 +59,7 @@ impl Dispatcher {
     async fn takes_no_calls(&self) -> Option<CallError> {
         let mut permit = self.rate_limiter.acquire().await;
         let Reply { result, rate, .. } = self.context.reader.get_nobody().await;
-        permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
+        permit.answered(CallKind::Read, &rate, matches!(result, Err(CallError::Limited)));
         let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
         self.context
             .metrics
@@ -104,7 +104,7 @@ impl Dispatcher {
             self.health
                 .report_not_ready(format!("circuit breaker open: {reason}"));
         }
-        self.context.metrics.reconcile_paused.set(1);
+        self.context.metrics.circuit_breaker_open.set(1);
     }
 
     /// Closes the breaker, once all users that failed for its cause are due again.
@@ -132,7 +132,7 @@ impl Dispatcher {
         );
         self.health.breaker().close(woken);
         self.health.report_ready("active");
-        self.context.metrics.reconcile_paused.set(0);
+        self.context.metrics.circuit_breaker_open.set(0);
         self.wake.notify_one();
     }
 }

@@ -52,7 +52,7 @@ impl Dispatcher {
         if !self.knows_the_rules_in_force().await? {
             return Ok(false);
         }
-        if !self.paused_by_person().await? {
+        if !self.paused_by_operator().await? {
             self.idle(until_record_attempt).await?;
         }
         Ok(true)

@@ -10,7 +10,7 @@ use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::ToWrite;
 use super::own_writes;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
-use rolekeeper_domain::pacer::Kind;
+use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::patch::Patch;
 
 impl Attempt {
@@ -18,7 +18,7 @@ impl Attempt {
     pub(super) async fn write(&mut self, write: &ToWrite, until: Instant) -> Result<Completed, AttemptError> {
         let (body, user) = (write.patch.body(), &self.claim.user);
         let reply = self.context.writer.patch_user(user, &body, until).await;
-        let after = match self.answered(Kind::Write, reply) {
+        let after = match self.answered(CallKind::Write, reply) {
             Ok(after) => after,
             Err(AttemptError::Call {
                 error: CallError::Gone { at },
@@ -53,9 +53,9 @@ impl Attempt {
         let AttemptError::Call { error: why, .. } = &error else {
             return Err(error);
         };
-        match (why, patch.naming()) {
-            (CallError::Refused { .. }, Some(naming)) => {
-                Ok(self.name_refused((naming, write.wish), why).await?)
+        match (why, patch.name_change()) {
+            (CallError::Refused { .. }, Some(name_change)) => {
+                Ok(self.name_refused((name_change, write.request), why).await?)
             }
             (CallError::Refused { .. }, None) => {
                 self.report_refusal(patch, why);

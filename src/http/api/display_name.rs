@@ -39,17 +39,17 @@ pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Json
 }
 
 /// Requests another display name. It is shown at once, and written to the profile at Auth0 after a short delay.
-#[utoipa::path(put, path = "/displayName", operation_id = "wishDisplayName", request_body = NewName, responses(
+#[utoipa::path(put, path = "/displayName", operation_id = "requestDisplayName", request_body = NewName, responses(
     (status = 202, description = "The name will be written", body = Called),
 ))]
-pub(super) async fn wish(
+pub(super) async fn request(
     User(user): User,
     State(api): State<Api>,
     Body(new): Body<NewName>,
 ) -> Result<(StatusCode, Json<Called>), Problem> {
     let name =
         DisplayName::parse(new.display_name).map_err(|expected| Problem::invalid("displayName", expected))?;
-    api.store.wish_display_name(&user, &name).await?;
+    api.store.request_display_name(&user, &name).await?;
     let display_name = Some(name.as_str().to_owned());
     Ok((StatusCode::ACCEPTED, Json(Called { display_name })))
 }

@@ -110,7 +110,7 @@ fn described(genres: &[String]) -> (Router<Api>, OpenApi) {
         .routes(routes!(genres::favourite))
         .routes(routes!(genres::secured_favourite))
         .routes(routes!(genres::choose))
-        .routes(routes!(display_name::get, display_name::wish))
+        .routes(routes!(display_name::get, display_name::request))
         .routes(routes!(me::me))
         .routes(routes!(serve_description))
         .split_for_parts();

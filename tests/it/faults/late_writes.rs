@@ -203,15 +203,15 @@ async fn the_record_of_a_write_from_before_an_upgrade_is_taken() {
         .eventually("its record is folded, and the user is queued", async || {
             let told = "SELECT count(*) FROM profile_writes p JOIN foreign_writes f USING (write_id)
                     WHERE p.followed_up_at IS NOT NULL AND f.ask_at IS NOT NULL";
-            let nominated = "SELECT count(*) FROM nominations WHERE observe";
-            world.number(told).await == Some(1) && world.number(nominated).await == Some(1)
+            let enqueued = "SELECT count(*) FROM work_queue WHERE force_fetch";
+            world.number(told).await == Some(1) && world.number(enqueued).await == Some(1)
         })
         .await;
 }
 
 /// No log stream reports it, and the attempt that followed up ended before it arrived.
 #[tokio::test]
-async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
+async fn l9_a_grant_that_comes_after_every_attempt_is_seen_in_a_day() {
     let (world, sleeper) = world(&[("SWEEP_INTERVAL_S", "1".to_owned())]).await;
     sleeper.way.hold(b"PATCH /");
     world.publish(&plays("a", "pl_1", 99..100)).await;
@@ -243,10 +243,10 @@ async fn l9_a_grant_that_comes_after_every_look_is_seen_within_a_day() {
         .await
         .expect("Postgres responds");
     // No record shows that the role is ours, so it counts as given by hand.
-    let seen = "SELECT count(*) FROM assignments WHERE held AND NOT adopted";
+    let seen = "SELECT count(*) FROM assignments WHERE has_role AND NOT adopted";
     world
         .eventually("it is seen", async || world.number(seen).await == Some(1))
         .await;
-    let again = "SELECT count(*) FROM profile_writes WHERE looked_late_at IS NULL";
+    let again = "SELECT count(*) FROM profile_writes WHERE late_check_at IS NULL";
     assert_eq!(world.number(again).await, Some(0), "once for each write");
 }

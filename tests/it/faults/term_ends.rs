@@ -8,14 +8,14 @@ use crate::world::World;
 const HOLD_CLAIMS: &str = "CREATE FUNCTION hold_claim() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock(18); RETURN NULL; END $$;
 
-    CREATE CONSTRAINT TRIGGER hold_claim AFTER UPDATE OF lease ON nominations DEFERRABLE INITIALLY DEFERRED
+    CREATE CONSTRAINT TRIGGER hold_claim AFTER UPDATE OF lease ON work_queue DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW WHEN (OLD.lease IS NULL AND NEW.lease IS NOT NULL) EXECUTE FUNCTION hold_claim()";
 const CLAIMING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// The lease is 970 s; the user does not wait for its end.
 #[tokio::test]
-async fn l18_a_claim_at_the_end_of_a_term_gets_its_look() {
+async fn l18_a_claim_at_the_end_of_a_leadership_gets_its_attempt() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 120).start().await;
     world.settled().await;
     sqlx::raw_sql(HOLD_CLAIMS)

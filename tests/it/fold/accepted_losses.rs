@@ -8,7 +8,7 @@ use crate::world::{APP_EVENTS, World, text};
 
 /// An apparent loss during the restore of a store is none once the store is there.
 #[tokio::test]
-async fn fold_18_one_look_is_not_a_loss() {
+async fn fold_18_one_check_is_not_a_loss() {
     let world = World::start().await;
     world.publish(&plays("a", "pl_1", 0..20)).await;
     world.settled().await;

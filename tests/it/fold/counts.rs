@@ -124,7 +124,7 @@ fn plays_of_ann(numbers: std::ops::Range<u32>) -> Vec<Sent> {
 /// A user deletes a playlist that belongs to another user by the time the event is folded.
 #[tokio::test]
 async fn a_deletion_by_an_earlier_owner_deletes_nothing() {
-    let world = World::builder().env("DEDUP_HORIZON", "1h").start().await;
+    let world = World::builder().env("DEDUP_WINDOW", "1h").start().await;
     world.seed_user("auth0|bob", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
     world.publish(&plays("a", "pl_1", 0..100)).await;
@@ -221,10 +221,10 @@ async fn counts_do_not_depend_on_remembered_numbers() {
     world.settled().await;
     // Deleted, unknown, new, and one (ann) with the number of another (dan).
     sqlx::raw_sql(
-        "UPDATE playlists SET number = NULL WHERE playlist_id IN ('ann', 'bob', 'cid');
-         UPDATE playlists SET number = 1000001 WHERE playlist_id = 'dan';
-         UPDATE playlists SET number = nextval('playlist_numbers') WHERE playlist_id = 'bob';
-         UPDATE playlists SET number = (SELECT min(number) FROM playlists) - 1 WHERE playlist_id = 'ann'",
+        "UPDATE playlists SET key = NULL WHERE playlist_id IN ('ann', 'bob', 'cid');
+         UPDATE playlists SET key = 1000001 WHERE playlist_id = 'dan';
+         UPDATE playlists SET key = nextval('playlist_keys') WHERE playlist_id = 'bob';
+         UPDATE playlists SET key = (SELECT min(key) FROM playlists) - 1 WHERE playlist_id = 'ann'",
     )
     .execute(&world.db)
     .await
@@ -235,7 +235,7 @@ async fn counts_do_not_depend_on_remembered_numbers() {
             .await;
     }
     world.settled().await;
-    let unnumbered = "SELECT count(*) FROM playlists WHERE number IS NULL";
+    let unnumbered = "SELECT count(*) FROM playlists WHERE key IS NULL";
     assert_eq!(
         world.number(unnumbered).await,
         Some(0),

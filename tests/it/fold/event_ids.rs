@@ -11,10 +11,10 @@ use crate::world::{World, poll};
 const PLAYS: &str = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
 const FOLDED: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
 const REUSED: &str = "SELECT total FROM dead_letter_totals WHERE reason = 'id_reused'";
-const DROPPED: &str = "rolekeeper_repeats_dropped_total";
+const DROPPED: &str = "rolekeeper_duplicates_dropped_total";
 
-async fn world(horizon: &str) -> World {
-    let world = World::builder().env("ONLY", "fold").env("DEDUP_HORIZON", horizon);
+async fn world(dedup_window: &str) -> World {
+    let world = World::builder().env("ONLY", "fold").env("DEDUP_WINDOW", dedup_window);
     world.env("FOLD_BATCH", 50).start().await
 }
 
@@ -27,14 +27,14 @@ fn again(event: &Sent, turn: u32) -> Sent {
 }
 
 #[tokio::test]
-async fn without_a_horizon_a_copy_behind_the_window_counts_again() {
+async fn without_dedup_a_copy_behind_the_window_counts_again() {
     let world = world("off").await;
     let event = play("one", "pl_1");
     world.publish(&[event.clone(), again(&event, 1)]).await;
     let twice = async || world.number(PLAYS).await == Some(2);
     world.eventually("both count", twice).await;
     assert_eq!(
-        world.number("SELECT count(*) FROM event_id_slices").await,
+        world.number("SELECT count(*) FROM event_id_partitions").await,
         Some(0)
     );
 }
@@ -114,7 +114,7 @@ async fn another_event_under_a_known_id_is_kept_for_a_person() {
 }
 
 #[tokio::test]
-async fn old_slices_are_dropped_and_their_ids_forgotten() {
+async fn old_partitions_are_dropped_and_their_ids_forgotten() {
     let world = world("4s").await;
     let event = play("old", "pl_1");
     world.publish(std::slice::from_ref(&event)).await;

@@ -153,7 +153,7 @@ async fn table(world: &World) -> Vec<Value> {
 /// Rows for these users as an old response would have created them: records create none.
 async fn make_rows(world: &World, users: &[Value]) {
     let users: Vec<&str> = users.iter().filter_map(|row| row["user_id"].as_str()).collect();
-    let emptied = "TRUNCATE users, nominations";
+    let emptied = "TRUNCATE users, work_queue";
     sqlx::raw_sql(emptied)
         .execute(&world.db)
         .await

@@ -80,7 +80,7 @@ fn sign_up(world: &World, users: std::ops::Range<u32>) {
 async fn users_known(world: &World) -> i64 {
     let count = world
         .number(
-            "SELECT count(*) FROM (SELECT user_id FROM users UNION SELECT user_id FROM nominations) AS known
+            "SELECT count(*) FROM (SELECT user_id FROM users UNION SELECT user_id FROM work_queue) AS known
              WHERE user_id LIKE 'auth0|u%'",
         )
         .await;
@@ -175,7 +175,7 @@ async fn without_the_scope_it_says_so_once_and_roles_go_on() {
     world
         .eventually("it retries", async || world.calls_to(Endpoint::ReadLogs) > 2)
         .await;
-    assert!(worker.metric("rolekeeper_reconcile_paused").await < 0.5);
+    assert!(worker.metric("rolekeeper_circuit_breaker_open").await < 0.5);
     let said = |message: &String| message.contains("may not read the tenant's log");
     assert_eq!(worker.messages().into_iter().filter(said).count(), 1);
     world.tenant.register_client(Client::new(CLIENT, "secret"));

@@ -131,7 +131,7 @@ async fn a_loss_of_the_log_stream_holds_revokes_alone() {
         .eventually("the loss is seen", async || worker.count(loss).await == Some(1))
         .await;
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
-    let held = "SELECT count(*) FROM nominations WHERE held = 'stream_loss'";
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'stream_loss'";
     world
         .eventually("the revoke is held", async || world.number(held).await == Some(1))
         .await;

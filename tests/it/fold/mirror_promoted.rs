@@ -8,7 +8,7 @@ use crate::world::{APP_EVENTS, World, text};
 const PLAYS: &str = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
 const FOLDED: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
 const LOSS: &str = "SELECT count(*) FROM stream_losses WHERE accepted_at IS NULL AND kind = 'recreated'";
-const DROPPED: &str = "rolekeeper_repeats_dropped_total";
+const DROPPED: &str = "rolekeeper_duplicates_dropped_total";
 
 async fn config(world: &World) -> Config {
     let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
@@ -98,7 +98,7 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     assert_eq!(worker.count(DROPPED).await, Some(stored));
 
     // After the window the stream alone drops them.
-    let over = "UPDATE stream_cursors SET repeats_until_ns = 1 WHERE stream = 'APP_EVENTS'";
+    let over = "UPDATE stream_cursors SET dedup_until_ns = 1 WHERE stream = 'APP_EVENTS'";
     sqlx::query(over)
         .execute(&world.db)
         .await
@@ -106,7 +106,7 @@ async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
     worker.kill9().await;
     world.start_worker().await;
     world.publish(&plays("c", "pl_1", 0..1)).await;
-    let ids = "SELECT count(*) FROM event_id_slices";
+    let ids = "SELECT count(*) FROM event_id_partitions";
     world
         .eventually("the ids are removed", async || world.number(ids).await == Some(0))
         .await;

@@ -36,8 +36,8 @@ async fn case_25_terms_leave_no_consumer_behind() {
         .await;
     let left = consumers(&world).await;
     assert!(left <= 1, "{left} consumers");
-    let mended = "DROP TRIGGER full_disk ON stream_cursors";
-    sqlx::raw_sql(mended).execute(&world.db).await.unwrap();
+    let corrected = "DROP TRIGGER full_disk ON stream_cursors";
+    sqlx::raw_sql(corrected).execute(&world.db).await.unwrap();
     world.settled().await;
     world.worker().sigterm(std::time::Duration::from_secs(20)).await;
     assert_eq!(consumers(&world).await, 0);

@@ -116,7 +116,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
     world
         .eventually("all wait for an attempt", async || {
             world
-                .number("SELECT count(*) FROM nominations WHERE urgency = 3")
+                .number("SELECT count(*) FROM work_queue WHERE priority = 3")
                 .await
                 > Some(i64::from(invented / 5 * 4))
         })
@@ -213,7 +213,7 @@ async fn f56_an_import_is_one_mark_and_auth0_roles_are_none() {
         "path": "/api/v2/roles/rol_1/users", "body": {"users": [ANN]}}}});
     post(&world, &[rbac]).await;
     world.settled().await;
-    assert_eq!(world.number("SELECT count(*) FROM verify_anew").await, Some(0));
+    assert_eq!(world.number("SELECT count(*) FROM reverify").await, Some(0));
     assert_eq!(
         (world.rows(verified).await, world.calls_to(Endpoint::ReadUser)),
         (before, reads)
@@ -224,14 +224,14 @@ async fn f56_an_import_is_one_mark_and_auth0_roles_are_none() {
         post(&world, &[import]).await;
     }
     let anew =
-        "SELECT count(*) FROM assignments, verify_anew WHERE verified_at > before AND before > '-infinity'";
+        "SELECT count(*) FROM assignments, reverify WHERE verified_at > before AND before > '-infinity'";
     world
         .eventually("the holder was verified again", async || {
             world.number(anew).await == Some(1)
         })
         .await;
     world.settled().await;
-    let told = "SELECT count(*) FROM verify_anew WHERE before <= told_at";
+    let told = "SELECT count(*) FROM reverify WHERE before <= reported_at";
     assert_eq!(world.number(told).await, Some(1));
     // Five imports within the hour are verified once, or twice if the sweep came between them.
     assert!((1..=2).contains(&(world.calls_to(Endpoint::ReadUser) - reads)));

@@ -78,7 +78,7 @@ async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
 async fn retractions_of_an_earlier_life_change_nothing() {
     let world = World::builder()
         .env("ONLY", "fold")
-        .env("DEDUP_HORIZON", "1h")
+        .env("DEDUP_WINDOW", "1h")
         .start()
         .await;
     let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";

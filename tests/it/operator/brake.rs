@@ -8,9 +8,9 @@ use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule};
 
 /// Users held by a brake.
-const HELD: &str = "SELECT count(*) FROM nominations WHERE held LIKE 'brake%'";
+const HELD: &str = "SELECT count(*) FROM work_queue WHERE held_by LIKE 'brake%'";
 /// Users who wait for an attempt.
-const DUE: &str = "SELECT count(*) FROM nominations WHERE held IS NULL AND parked_at IS NULL";
+const DUE: &str = "SELECT count(*) FROM work_queue WHERE held_by IS NULL AND parked_at IS NULL";
 
 fn user(n: u32) -> String {
     format!("auth0|u{n}")
@@ -249,7 +249,7 @@ async fn a_mass_of_grants_is_held_until_dropped_or_released() {
     assert_eq!(world.patches(), 0);
 
     // A sweep that finds the one user without a suppressed grant does not change the others.
-    let forgiven = "UPDATE assignments SET overruled = false WHERE user_id = 'auth0|u4'";
+    let forgiven = "UPDATE assignments SET suppressed = false WHERE user_id = 'auth0|u4'";
     sqlx::query(forgiven).execute(&world.db).await.expect("an update");
     world
         .eventually("the sweep grants it to one", async || holders(&world, 9) == 1)
@@ -313,7 +313,7 @@ async fn below_the_number_nothing_is_held() {
 }
 
 #[tokio::test]
-async fn looks_at_once_do_not_slip_past_together() {
+async fn attempts_at_once_do_not_slip_past_together() {
     let world = world(12, &[("BRAKE_REVOKES", "3"), ("BRAKE_REVOKES_SHARE", "0.25")]).await;
     world.publish(&earned(12)).await;
     world.settled().await;
@@ -321,7 +321,7 @@ async fn looks_at_once_do_not_slip_past_together() {
     world.publish(&fallen(0..12)).await;
     world.count_is("all of them wait", DUE, 12).await;
     // These changes have no known reason yet, so only the decided ones count.
-    let hide = "UPDATE nominations SET urgency = 2";
+    let hide = "UPDATE work_queue SET priority = 2";
     sqlx::query(hide).execute(&world.db).await.expect("an update");
     // No decision is recorded until the brake has permitted its full number.
     let mut gate = world.db.begin().await.expect("a transaction");

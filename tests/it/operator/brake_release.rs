@@ -11,7 +11,7 @@ use crate::world::oracle::ROLE;
 /// Ann is held by the brake on revokes; Bob is in the queue.
 const HELD: &str = "UPDATE brakes SET engaged_at = now() WHERE change = 'revoked';
 
-    INSERT INTO nominations (user_id, urgency, held) VALUES ('auth0|ann', 0, 'brake_revokes'), ('auth0|bob', 0, NULL)";
+    INSERT INTO work_queue (user_id, priority, held_by) VALUES ('auth0|ann', 0, 'brake_revokes'), ('auth0|bob', 0, NULL)";
 const WAITING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
@@ -21,7 +21,7 @@ async fn run(tx: &mut Transaction<'static, Postgres>, statement: &'static str) -
 
 /// Like a fold that enqueues Ann and then Bob, and like an attempt that has Bob and checks the brake.
 #[tokio::test]
-async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
+async fn a_release_waits_in_no_circle_with_a_fold_and_an_attempt() {
     let world = World::builder().workers(0).start().await;
     sqlx::raw_sql(HELD)
         .execute(&world.db)
@@ -31,13 +31,13 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
     let mut look = world.db.begin().await.expect("a transaction");
     run(
         &mut fold,
-        "UPDATE nominations SET generation = generation + 1 WHERE user_id = 'auth0|ann'",
+        "UPDATE work_queue SET generation = generation + 1 WHERE user_id = 'auth0|ann'",
     )
     .await
     .expect("a lock");
     run(
         &mut look,
-        "SELECT FROM nominations WHERE user_id = 'auth0|bob' FOR UPDATE",
+        "SELECT FROM work_queue WHERE user_id = 'auth0|bob' FOR UPDATE",
     )
     .await
     .expect("a lock");
@@ -51,7 +51,7 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
         let asked = tokio::time::timeout(Duration::from_secs(5), asks).await;
         asked.expect("the brake is free").expect("a lock");
         look.commit().await.expect("the attempt ends");
-        let bob = "UPDATE nominations SET generation = generation + 1 WHERE user_id = 'auth0|bob'";
+        let bob = "UPDATE work_queue SET generation = generation + 1 WHERE user_id = 'auth0|bob'";
         run(&mut fold, bob).await.expect("no deadlock");
         fold.commit().await.expect("the fold ends");
     };
@@ -63,13 +63,13 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_a_look() {
         said.contains("1 waiting users were not held: their changes count again"),
         "{said}"
     );
-    let left = "SELECT count(*) FROM nominations WHERE held IS NOT NULL OR (pass_revokes AND user_id <> 'auth0|ann')";
+    let left = "SELECT count(*) FROM work_queue WHERE held_by IS NOT NULL OR (pass_revokes AND user_id <> 'auth0|ann')";
     assert_eq!(world.number(left).await, Some(0));
 }
 
 /// Events for held users cause a new decision; the drop of the brake nevertheless includes them all.
 #[tokio::test]
-async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
+async fn a_drop_gives_up_users_who_wait_for_a_new_attempt_too() {
     let world = World::builder()
         .limit("brake_revokes", 3.0)
         .limit("brake_revokes_share", 0.0)
@@ -89,10 +89,10 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     world
         .publish(&users.iter().map(|user| fall(user, 7)).collect::<Vec<_>>())
         .await;
-    let due = "SELECT count(*) FROM nominations WHERE urgency = 0";
+    let due = "SELECT count(*) FROM work_queue WHERE priority = 0";
     world.count_is("all are due", due, 6).await;
     world.told(&["resume"]).await;
-    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_revokes'";
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_revokes'";
     world.count_is("all are held", held, 6).await;
     world.told(&["pause"]).await;
     for user in &users[..3] {
@@ -102,7 +102,7 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     world.count_is("three wait for an attempt", held, 3).await;
     let again: Vec<_> = users[..3].iter().map(|user| fall(user, 8)).collect();
     world.publish(&again).await;
-    let fallen = "SELECT count(*) FROM nominations WHERE cause_event LIKE 'r8-%'";
+    let fallen = "SELECT count(*) FROM work_queue WHERE cause_event LIKE 'r8-%'";
     world
         .count_is("they are below the threshold again", fallen, 3)
         .await;
@@ -112,7 +112,7 @@ async fn a_drop_gives_up_those_who_wait_for_a_new_look_too() {
     assert!(dropped.contains("6 users dropped"), "{dropped}");
     world.told(&["resume"]).await;
     world
-        .count_is("no user waits", "SELECT count(*) FROM nominations", 0)
+        .count_is("no user waits", "SELECT count(*) FROM work_queue", 0)
         .await;
     for user in &users {
         assert_eq!(world.roles(user), [ROLE], "{user}");

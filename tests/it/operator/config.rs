@@ -87,12 +87,12 @@ const WRONG: [(&str, &str, &str); 45] = [
     ("FOLD_BATCH", "0", "a number from 1 to 50000"),
     ("FOLD_BATCH", "ten\u{1b}[31m", "a number from 1 to 50000"),
     (
-        "DEDUP_HORIZON",
+        "DEDUP_WINDOW",
         "1s",
         "`off`, or a time from 4s to 90days such as 24h",
     ),
     (
-        "DEDUP_HORIZON",
+        "DEDUP_WINDOW",
         "soon",
         "`off`, or a time from 4s to 90days such as 24h",
     ),

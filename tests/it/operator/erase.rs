@@ -33,7 +33,7 @@ async fn nothing_of_an_erased_person_is_left_or_comes_back() {
         );
     }
     let bobs = async || {
-        world.rows("SELECT * FROM (SELECT user_id, role, held::text FROM assignments UNION ALL SELECT user_id, change, outcome FROM role_changes
+        world.rows("SELECT * FROM (SELECT user_id, role, has_role::text FROM assignments UNION ALL SELECT user_id, change, outcome FROM role_changes
              UNION ALL SELECT owner_id, playlist_id, plays::text FROM playlists UNION ALL SELECT user_id, fields::text, profile::text FROM users) AS t
              WHERE user_id = 'auth0|bob' ORDER BY 1, 2, 3").await
     };
@@ -125,7 +125,7 @@ async fn erased_during(endpoint: Endpoint) {
     let leased = if endpoint == Endpoint::PatchUser {
         "SELECT count(*) FROM role_changes WHERE attempted_at IS NOT NULL"
     } else {
-        "SELECT count(*) FROM nominations WHERE lease IS NOT NULL"
+        "SELECT count(*) FROM work_queue WHERE lease IS NOT NULL"
     };
     world
         .eventually("the call is in flight", async || {
@@ -233,8 +233,8 @@ async fn a_batch_under_way_ends_before_the_erasure() {
     let world = world().env("ONLY", "http,fold").start().await;
     // The batch has read which users are erased, and now waits for this lock to enqueue the second of its users.
     let mut other = world.db.begin().await.expect("Postgres responds");
-    let nominate = "INSERT INTO nominations (user_id, urgency) VALUES ('auth0|bob', 2)";
-    sqlx::query(nominate)
+    let queue = "INSERT INTO work_queue (user_id, priority) VALUES ('auth0|bob', 2)";
+    sqlx::query(queue)
         .execute(&mut *other)
         .await
         .expect("Postgres responds");
@@ -243,7 +243,7 @@ async fn a_batch_under_way_ends_before_the_erasure() {
     assert_eq!(world.worker().post_logs(LOG_TOKEN, both).await, Some(200));
     let waits = async |query: &'static str| world.number(query).await == Some(1);
     let batch = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-        AND query LIKE '%INSERT INTO nominations%'";
+        AND query LIKE '%INSERT INTO work_queue%'";
     world
         .eventually("the batch waits", async || waits(batch).await)
         .await;
@@ -261,7 +261,7 @@ async fn a_batch_under_way_ends_before_the_erasure() {
     };
     tokio::join!(erasing, letting_go);
     assert_eq!(
-        world.number("SELECT count(*) FROM nominations").await,
+        world.number("SELECT count(*) FROM work_queue").await,
         Some(1),
         "the other"
     );

@@ -29,10 +29,10 @@ async fn client(world: &World, user: &str, inbox: &str) -> async_nats::Client {
 
 #[tokio::test]
 async fn the_running_role_does_all_that_a_worker_and_operators_do() {
-    let horizon = ("DEDUP_HORIZON", "1h");
+    let dedup_window = ("DEDUP_WINDOW", "1h");
     let world = World::builder()
         .least_rights()
-        .env(horizon.0, horizon.1)
+        .env(dedup_window.0, dedup_window.1)
         .env("ERASURE_KEY", KEY)
         .env("SWEEP_INTERVAL_S", 1)
         .start()
@@ -61,10 +61,10 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
     world.told(&["erase", ANN]).await;
     let named = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%'";
     assert_eq!(world.number(named).await, Some(1));
-    let slices = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";
     assert!(
-        world.number(slices).await > Some(0),
-        "the fold made a slice of ids"
+        world.number(partitions).await > Some(0),
+        "the fold made a partition of ids"
     );
     let acts = "SELECT count(*) FROM operator_acts WHERE db_user = 'rolekeeper_run'";
     assert_eq!(world.number(acts).await, Some(6));

@@ -110,7 +110,7 @@ async fn metrics_are_complete_from_the_start() {
             1,
         ),
         (r#"rolekeeper_fold_lag_messages{stream="APP_EVENTS"}"#, 0),
-        ("rolekeeper_oldest_due_nomination_seconds", 0),
+        ("rolekeeper_work_queue_oldest_due_seconds", 0),
     ] {
         assert_eq!(worker.count(series).await, Some(value), "{series}");
     }
@@ -180,7 +180,7 @@ async fn a_worker_runs_what_it_is_told_and_needs_no_more() {
     world
         .eventually("the user waits for a reconciler", async || {
             world
-                .number("SELECT count(*) FROM nominations WHERE lease IS NULL")
+                .number("SELECT count(*) FROM work_queue WHERE lease IS NULL")
                 .await
                 == Some(1)
         })
@@ -235,7 +235,7 @@ async fn logs_are_json_and_hold_no_secret() {
     world.earn("auth0|ann", "pl_1").await;
     world
         .eventually("the secret is refused", async || {
-            worker.count("rolekeeper_reconcile_paused").await == Some(1)
+            worker.count("rolekeeper_circuit_breaker_open").await == Some(1)
         })
         .await;
     let client = rolekeeper_sandbox::tenant::Client::new(crate::world::CLIENT, "hunter2-auth0");

@@ -52,8 +52,8 @@ async fn a_parked_user_is_shown_mended_and_requeued() {
     assert_eq!(world.patches(), 0, "what is not understood is not overwritten");
 
     for user in ["auth0|ann", "auth0|bob"] {
-        let mended = json!({"app_metadata": {"roles": ["mentor"]}});
-        world.tenant.dashboard_edit(user, mended).expect("mended");
+        let corrected = json!({"app_metadata": {"roles": ["mentor"]}});
+        world.tenant.dashboard_edit(user, corrected).expect("corrected");
     }
     let requeue = ["requeue", "--user", "auth0|ann", "--user", "auth0|eve"];
     let output = world.command(&requeue).await;
@@ -82,7 +82,7 @@ async fn a_user_not_mended_is_parked_again_and_nobody_else_is_woken() {
         "SELECT count(*) FROM users WHERE user_id = 'auth0|ann' AND fetched_at > now() - interval '1 hour'";
     assert_eq!(world.number(looks).await, Some(1));
     let parked_at =
-        "SELECT (extract(epoch FROM parked_at) * 1e6)::bigint FROM nominations WHERE user_id = 'auth0|ann'";
+        "SELECT (extract(epoch FROM parked_at) * 1e6)::bigint FROM work_queue WHERE user_id = 'auth0|ann'";
     let first = world.number(parked_at).await;
     let output = world.command(&["requeue", "--user", "auth0|ann"]).await;
     assert!(output.status.success(), "{}", text(&output));

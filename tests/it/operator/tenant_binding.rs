@@ -102,13 +102,13 @@ async fn f48_a_moved_database_takes_no_role_from_anybody() {
     world.worker().sigterm(Duration::from_secs(10)).await;
     let output = world.command(&sure).await;
     assert!(output.status.success(), "{}", text(&output));
-    let holders = "SELECT count(*) FROM assignments WHERE held AND NOT adopted AND verified_at IS NULL";
+    let holders = "SELECT count(*) FROM assignments WHERE has_role AND NOT adopted AND verified_at IS NULL";
     assert_eq!(world.number(holders).await, Some(1));
     let writes = "SELECT (SELECT count(*) FROM profile_writes) + (SELECT count(*) FROM foreign_writes)";
     assert_eq!(
         world.number(writes).await,
         Some(0),
-        "no write of another tenant is reckoned with"
+        "no write of another tenant is taken into account"
     );
     assert_eq!(
         text(&world.command(&["tenant"]).await).trim(),

@@ -9,9 +9,9 @@ use crate::world::World;
 use crate::world::events::{retraction, saved};
 use crate::world::oracle::ROLE;
 
-const PAUSED: &str = "rolekeeper_reconcile_paused";
+const PAUSED: &str = "rolekeeper_circuit_breaker_open";
 const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
-const PARKED: &str = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
+const PARKED: &str = "SELECT count(*) FROM work_queue WHERE parked_at IS NOT NULL";
 
 /// Seeds a user who earns the role.
 async fn earn(world: &World, user: &str) {
@@ -165,7 +165,7 @@ async fn f45_a_role_that_is_no_text_is_left_and_the_user_parked() {
     world
         .eventually("both are parked", async || world.number(PARKED).await == Some(2))
         .await;
-    let why = "SELECT count(*) FROM nominations WHERE last_error LIKE '%not valid text%'";
+    let why = "SELECT count(*) FROM work_queue WHERE last_error LIKE '%not valid text%'";
     assert_eq!((world.number(why).await, world.patches()), (Some(2), 0));
 }
 
@@ -257,7 +257,7 @@ async fn a_row_that_cannot_be_read_stops_nobody_else() {
         .await;
     let overflow =
         "WITH sums AS (UPDATE playlists SET plays = 9223372036854775807 WHERE owner_id = 'auth0|bad')
-        INSERT INTO nominations (user_id, urgency) VALUES ('auth0|bad', 0)";
+        INSERT INTO work_queue (user_id, priority) VALUES ('auth0|bad', 0)";
     sqlx::query(overflow)
         .execute(&world.db)
         .await

@@ -9,7 +9,7 @@ use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
 use crate::world::{CLIENT, World, gaps};
 
-const PAUSED: &str = "rolekeeper_reconcile_paused";
+const PAUSED: &str = "rolekeeper_circuit_breaker_open";
 
 /// Twenty users reach the threshold.
 async fn twenty_earn(world: &World, name: &str) {

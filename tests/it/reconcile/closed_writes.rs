@@ -75,7 +75,7 @@ pub(crate) async fn unanswered(world: &World, ago: &str) {
     world.tenant.clear_faults();
     let aged = format!(
         "UPDATE profile_writes SET attempted_at = attempted_at - interval '{ago}';
-         UPDATE nominations SET lease_until = lease_until - interval '{ago}'"
+         UPDATE work_queue SET lease_until = lease_until - interval '{ago}'"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(aged))
         .execute(&world.db)

@@ -34,7 +34,7 @@ async fn what_another_client_gives_and_takes_has_rows() {
         .eventually("it is requeued", async || world.roles(ANN) == ["mentor", ROLE])
         .await;
     world.quiet().await;
-    let taken = json!(["taken", "answered", "crm"]);
+    let taken = json!(["taken", "reverted", "crm"]);
     let granted = json!(["granted", "written", null]);
     assert_eq!(changes(&world).await, [granted.clone(), taken, granted]);
     let waiting = "SELECT count(*) FROM role_changes WHERE completed_at IS NOT NULL AND announced_at IS NULL";

@@ -90,7 +90,7 @@ fn forged(world: &World, variant: &str) -> Value {
 /// Returns true if all records are folded and all their users had an attempt.
 async fn looked_at(world: &World, records: i64) -> bool {
     let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS'";
-    let due = "SELECT count(*) FROM nominations";
+    let due = "SELECT count(*) FROM work_queue";
     world.number(folded).await >= Some(records) && world.number(due).await == Some(0)
 }
 

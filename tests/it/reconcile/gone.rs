@@ -9,7 +9,7 @@ use crate::world::oracle::ROLE;
 use crate::world::{Builder, World, text};
 
 const MARKS: &str = "SELECT count(*) FROM gone_users";
-const ADOPTED: &str = "SELECT count(*) FROM assignments WHERE held AND adopted";
+const ADOPTED: &str = "SELECT count(*) FROM assignments WHERE has_role AND adopted";
 
 fn sweeping() -> Builder {
     World::builder().env("SWEEP_INTERVAL_S", 1)
@@ -73,7 +73,7 @@ async fn f48_gateway_404_forgets_nothing() {
     world.tenant.hold_fault(CallMatch::to(ReadUser), gateway);
     a_day_passes(&world).await;
     world.earn("auth0|bob", "bob").await;
-    let failed = "SELECT count(*) FROM nominations WHERE failure = 'bad_answer'";
+    let failed = "SELECT count(*) FROM work_queue WHERE failure = 'bad_answer'";
     world
         .eventually("both attempts failed", async || {
             world.number(failed).await == Some(2)
@@ -160,7 +160,7 @@ async fn f48_a_new_account_under_an_old_id_inherits_nothing() {
     world.publish(&[retraction("r1", "ann-0", "ann")]).await;
     let given = json!({"app_metadata": {"roles": [ROLE]}});
     world.tenant.create_user("auth0|ann", given).expect("a sign-up");
-    let seen = "SELECT count(*) FROM assignments WHERE held AND NOT adopted";
+    let seen = "SELECT count(*) FROM assignments WHERE has_role AND NOT adopted";
     world
         .eventually("the new account is read", async || {
             world.number(seen).await == Some(1)
@@ -188,7 +188,7 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
             .hold_fault(CallMatch::to(ReadUser).user(user), inexistent());
     }
     a_day_passes(&world).await;
-    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_gone'";
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_gone'";
     world
         .eventually("users beyond ten are held", async || {
             (world.number(held).await, world.number(MARKS).await) == (Some(5), Some(10))

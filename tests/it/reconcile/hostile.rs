@@ -8,17 +8,17 @@ use rolekeeper_sandbox::tenant::{CallMatch, Client, Fault, ProfileLimit, TenantO
 use serde_json::{Value, json};
 
 use crate::world::events::{play, retraction};
-use crate::world::names::{store, wish};
+use crate::world::names::{store, request_name};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, CLIENT, World};
 
 const LONG_NAME: &str = "A name that does not fit into the profile of Ann";
-const PAUSED: &str = "rolekeeper_reconcile_paused";
+const PAUSED: &str = "rolekeeper_circuit_breaker_open";
 const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
-const PARKED: &str = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
-const FAILED: &str = "SELECT count(*) FROM nominations WHERE failure = 'bad_answer'";
+const PARKED: &str = "SELECT count(*) FROM work_queue WHERE parked_at IS NOT NULL";
+const FAILED: &str = "SELECT count(*) FROM work_queue WHERE failure = 'bad_answer'";
 const WAITS: &str =
-    "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL";
+    "SELECT count(*) FROM work_queue WHERE due_at > now() + interval '30 seconds' AND lease IS NULL";
 
 /// Ann holds the role, and her profile has no room for a name.
 async fn no_room_for_a_name() -> World {
@@ -51,22 +51,22 @@ async fn no_room_for_a_name() -> World {
 async fn names_refused_in_turn_hold_back_no_revoke() {
     let world = no_room_for_a_name().await;
     world.told(&["pause"]).await;
-    wish(&store(&world), ANN, LONG_NAME).await;
+    request_name(&store(&world), ANN, LONG_NAME).await;
     world.told(&["adopt", "--user", ANN]).await;
     world.told(&["resume"]).await;
     world
         .eventually("the role is gone", async || world.roles(ANN) == ["mentor"])
         .await;
     world
-        .count_is("the attempt ends", "SELECT count(*) FROM nominations", 0)
+        .count_is("the attempt ends", "SELECT count(*) FROM work_queue", 0)
         .await;
     let writes = world.calls_to(PatchUser);
     assert_eq!(writes, 2, "the name once, then the role alone");
-    wish(&store(&world), ANN, "Ann").await;
+    request_name(&store(&world), ANN, "Ann").await;
     world
         .count_is("the next request waits for its minute", WAITS, 1)
         .await;
-    let later = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE nominations SET due_at = now()";
+    let later = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE work_queue SET due_at = now()";
     sqlx::raw_sql(later)
         .execute(&world.db)
         .await
@@ -75,19 +75,19 @@ async fn names_refused_in_turn_hold_back_no_revoke() {
 }
 
 #[tokio::test]
-async fn a_wish_with_all_writes_refused_parks_the_user() {
+async fn a_request_with_all_writes_refused_parks_the_user() {
     let world = World::builder().env("DEFAULT_DISPLAY_NAME", "user").start().await;
     world.seed_user(ANN, &["mentor"]);
     world.told(&["pause"]).await;
     world
         .tenant
         .hold_fault(CallMatch::to(PatchUser), Fault::status(400));
-    wish(&store(&world), ANN, "Ann").await;
+    request_name(&store(&world), ANN, "Ann").await;
     world.earn(ANN, "pl_1").await;
     world
         .count_is(
             "the grant is due",
-            "SELECT count(*) FROM nominations WHERE urgency = 1",
+            "SELECT count(*) FROM work_queue WHERE priority = 1",
             1,
         )
         .await;
@@ -97,16 +97,16 @@ async fn a_wish_with_all_writes_refused_parks_the_user() {
 }
 
 #[tokio::test]
-async fn wishes_without_end_with_refusals_hold_back_no_role() {
+async fn requests_without_end_with_refusals_hold_back_no_role() {
     let world = no_room_for_a_name().await;
     let store = store(&world);
-    wish(&store, ANN, LONG_NAME).await;
+    request_name(&store, ANN, LONG_NAME).await;
     world.told(&["adopt", "--user", ANN]).await;
     let mut number = 0;
     world
         .eventually("the role is gone", async || {
             number += 1;
-            wish(&store, ANN, &format!("{LONG_NAME} {number}")).await;
+            request_name(&store, ANN, &format!("{LONG_NAME} {number}")).await;
             world.roles(ANN) == ["mentor"]
         })
         .await;
@@ -194,7 +194,7 @@ async fn records_without_end_keep_no_role() {
     };
     flood();
     world
-        .count_is("records arrive", "SELECT count(*) FROM nominations", 1)
+        .count_is("records arrive", "SELECT count(*) FROM work_queue", 1)
         .await;
     world.publish(&[retraction("r1", "pl_1-7", "pl_1")]).await;
     world

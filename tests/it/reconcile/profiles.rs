@@ -92,7 +92,7 @@ async fn check(world: &World, case: &Case, roles: Vec<String>) {
             (0, 1),
             "{user} is left to the operator"
         );
-        let why = "SELECT user_id, last_error FROM nominations WHERE parked_at IS NOT NULL";
+        let why = "SELECT user_id, last_error FROM work_queue WHERE parked_at IS NOT NULL";
         let parked = world.rows(why).await;
         let row = parked.iter().find(|row| row["user_id"] == user.as_str());
         let error = row.map(|row| row["last_error"].to_string()).unwrap_or_default();
@@ -146,7 +146,7 @@ async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
     world.quiet().await;
     let worker = world.worker();
     assert_eq!(
-        worker.count(r#"rolekeeper_nominations{state="parked"}"#).await,
+        worker.count(r#"rolekeeper_work_queue_users{state="parked"}"#).await,
         Some(1)
     );
     // More events do not cause an attempt: the reason still exists.
@@ -158,8 +158,8 @@ async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
         .await;
     world.quiet().await;
     assert_eq!(world.calls_of("auth0|u0").len(), 1);
-    let mended = json!({"app_metadata": {"roles": ["mentor"]}});
-    world.tenant.dashboard_edit("auth0|u0", mended).expect("an edit");
+    let corrected = json!({"app_metadata": {"roles": ["mentor"]}});
+    world.tenant.dashboard_edit("auth0|u0", corrected).expect("an edit");
     world.settled().await;
     assert_eq!(world.roles("auth0|u0"), ["mentor", ROLE]);
 }
@@ -186,7 +186,7 @@ async fn a_profile_too_large_for_auth0_is_parked() {
     assert_eq!(world.roles(&warned.user), ["mentor", ROLE]);
     assert_eq!(world.roles(&refused.user), ["mentor"]);
     let parked = world
-        .rows("SELECT user_id, last_error, attempts FROM nominations WHERE parked_at IS NOT NULL")
+        .rows("SELECT user_id, last_error, attempts FROM work_queue WHERE parked_at IS NOT NULL")
         .await;
     assert_eq!(parked.len(), 1);
     assert_eq!(parked[0]["user_id"], refused.user.as_str());

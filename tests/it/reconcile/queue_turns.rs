@@ -23,7 +23,7 @@ async fn a_flapping_count_does_not_wait_for_the_end_of_a_grace() {
     world.publish(&plays("a", "pl_1", 0..100)).await;
     world.settled().await;
     world.publish(&[retraction("r1", "a-1", "pl_1")]).await;
-    let timer = "SELECT count(*) FROM nominations WHERE nominated_at > now() + interval '1 hour'";
+    let timer = "SELECT count(*) FROM work_queue WHERE enqueued_at > now() + interval '1 hour'";
     world
         .eventually("her grace runs", async || world.number(timer).await == Some(1))
         .await;
@@ -39,7 +39,7 @@ async fn a_flapping_count_does_not_wait_for_the_end_of_a_grace() {
         .publish(&(0..50).flat_map(there_and_back).collect::<Vec<_>>())
         .await;
     world.publish(&[play("last", "pl_1")]).await;
-    let waits = "SELECT count(*) FROM nominations WHERE nominated_at <= now() AND due_at <= now() + interval '10 seconds'";
+    let waits = "SELECT count(*) FROM work_queue WHERE enqueued_at <= now() AND due_at <= now() + interval '10 seconds'";
     world
         .eventually("she waits from now on", async || {
             world.number(waits).await == Some(1)
@@ -78,15 +78,15 @@ async fn an_endless_writer_of_one_user_costs_a_read_a_second() {
 #[tokio::test]
 async fn adopt_and_an_attempt_lock_in_one_order() {
     let world = World::builder().workers(0).start().await;
-    let known = "INSERT INTO assignments (user_id, role, wanted, held, adopted) VALUES ('auth0|ann', 'playlist_editor', true, true, false)";
+    let known = "INSERT INTO assignments (user_id, role, wanted, has_role, adopted) VALUES ('auth0|ann', 'playlist_editor', true, true, false)";
     sqlx::query(known).execute(&world.db).await.expect("a holder");
-    let queued = "INSERT INTO nominations (user_id, urgency) VALUES ('auth0|ann', 1)";
+    let queued = "INSERT INTO work_queue (user_id, priority) VALUES ('auth0|ann', 1)";
     sqlx::query(queued)
         .execute(&world.db)
         .await
         .expect("a queue entry");
     let mut attempt = world.db.begin().await.expect("a transaction");
-    let lock = "SELECT FROM nominations WHERE user_id = 'auth0|ann' FOR UPDATE";
+    let lock = "SELECT FROM work_queue WHERE user_id = 'auth0|ann' FOR UPDATE";
     sqlx::query(lock).execute(&mut *attempt).await.expect("a lock");
     let adopt = world.command(&["adopt", "--user", ANN]);
     let rest = async {

@@ -56,7 +56,7 @@ async fn a_second_writer_with_our_client_id_stops_the_writes() {
     let patches = world.patches();
     world.seed_user("auth0|cid", &[]);
     world.earn("auth0|cid", "pl_cid").await;
-    let waits = "SELECT count(*) FROM nominations WHERE user_id = 'auth0|cid' AND due_at < now()";
+    let waits = "SELECT count(*) FROM work_queue WHERE user_id = 'auth0|cid' AND due_at < now()";
     world
         .eventually("a third user waits", async || {
             world.number(waits).await == Some(1)

@@ -94,10 +94,10 @@ async fn a_failed_part_of_the_sweep_stops_no_other_part() {
         .await;
     // The parts before and after it work, and so do attempts.
     run(&world.db, "UPDATE assignments SET wanted = false").await;
-    let mended = "SELECT count(*) FROM assignments WHERE wanted";
+    let corrected = "SELECT count(*) FROM assignments WHERE wanted";
     world
         .eventually("a sweep has compared facts", async || {
-            world.number(mended).await == Some(1)
+            world.number(corrected).await == Some(1)
         })
         .await;
     world.seed_user("auth0|bob", &[]);
@@ -117,39 +117,39 @@ async fn a_failed_part_of_the_sweep_stops_no_other_part() {
 const WRONG: &str = "SELECT count(*) FROM (
     SELECT counter, sum(value) AS value FROM (SELECT * FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS c GROUP BY counter
 ) AS c RIGHT JOIN (
-    SELECT 'holdings_adopted' AS counter, count(*) AS value FROM assignments WHERE held AND adopted
-    UNION ALL SELECT 'holdings_unadopted', count(*) FROM assignments WHERE held AND NOT adopted
-    UNION ALL SELECT 'users_held', count(DISTINCT user_id) FROM assignments WHERE held
-    UNION ALL SELECT 'users_adopted', count(DISTINCT user_id) FROM assignments WHERE held AND adopted
-    UNION ALL SELECT 'nominations', count(*) FROM nominations
-    UNION ALL SELECT 'waiting_0', count(*) FROM nominations WHERE urgency = 0
-    UNION ALL SELECT 'waiting_1', count(*) FROM nominations WHERE urgency = 1
+    SELECT 'holdings_adopted' AS counter, count(*) AS value FROM assignments WHERE has_role AND adopted
+    UNION ALL SELECT 'holdings_unadopted', count(*) FROM assignments WHERE has_role AND NOT adopted
+    UNION ALL SELECT 'users_with_role', count(DISTINCT user_id) FROM assignments WHERE has_role
+    UNION ALL SELECT 'users_adopted', count(DISTINCT user_id) FROM assignments WHERE has_role AND adopted
+    UNION ALL SELECT 'work_queue', count(*) FROM work_queue
+    UNION ALL SELECT 'waiting_0', count(*) FROM work_queue WHERE priority = 0
+    UNION ALL SELECT 'waiting_1', count(*) FROM work_queue WHERE priority = 1
 ) AS here USING (counter) WHERE coalesce(c.value, 0) <> here.value";
 
 #[tokio::test]
 async fn counters_follow_every_statement_and_are_summed_up() {
     let world = World::builder().workers(0).start().await;
     for statement in [
-        "INSERT INTO assignments (user_id, role, wanted, held, adopted)
+        "INSERT INTO assignments (user_id, role, wanted, has_role, adopted)
          SELECT 'u' || n, r, true, n % 2 = 0, n % 3 = 0 FROM generate_series(1, 12) AS n, UNNEST(ARRAY['a', 'b']) AS r",
-        "UPDATE assignments SET held = NOT held WHERE role = 'a'",
+        "UPDATE assignments SET has_role = NOT has_role WHERE role = 'a'",
         "UPDATE assignments SET adopted = true WHERE user_id IN ('u1', 'u2', 'u4')",
         "UPDATE assignments SET wanted = false",
-        "INSERT INTO assignments AS a (user_id, role, wanted, held, adopted) SELECT 'u' || n, 'b', true, true, n = 20 FROM generate_series(10, 20) AS n
-         ON CONFLICT (user_id, role) DO UPDATE SET held = NOT a.held",
+        "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted) SELECT 'u' || n, 'b', true, true, n = 20 FROM generate_series(10, 20) AS n
+         ON CONFLICT (user_id, role) DO UPDATE SET has_role = NOT a.has_role",
         "DELETE FROM assignments WHERE user_id IN ('u3', 'u6', 'u20') OR (user_id = 'u5' AND role = 'a')",
-        "INSERT INTO nominations (user_id, urgency) SELECT 'u' || n, 1 FROM generate_series(1, 5) AS n",
-        "INSERT INTO nominations (user_id, urgency) SELECT 'u' || n, 1 FROM generate_series(4, 7) AS n ON CONFLICT DO NOTHING",
-        "UPDATE nominations SET urgency = 0 WHERE user_id IN ('u3', 'u4')",
-        "INSERT INTO nominations AS n (user_id, urgency) VALUES ('u3', 4), ('u4', 4), ('u5', 0), ('u8', 4)
-         ON CONFLICT (user_id) DO UPDATE SET urgency = CASE n.urgency WHEN 0 THEN 1 ELSE 4 END",
-        "UPDATE nominations SET urgency = 0 WHERE user_id IN ('u4', 'u5')",
-        "DELETE FROM nominations WHERE user_id IN ('u1', 'u2')",
+        "INSERT INTO work_queue (user_id, priority) SELECT 'u' || n, 1 FROM generate_series(1, 5) AS n",
+        "INSERT INTO work_queue (user_id, priority) SELECT 'u' || n, 1 FROM generate_series(4, 7) AS n ON CONFLICT DO NOTHING",
+        "UPDATE work_queue SET priority = 0 WHERE user_id IN ('u3', 'u4')",
+        "INSERT INTO work_queue AS n (user_id, priority) VALUES ('u3', 4), ('u4', 4), ('u5', 0), ('u8', 4)
+         ON CONFLICT (user_id) DO UPDATE SET priority = CASE n.priority WHEN 0 THEN 1 ELSE 4 END",
+        "UPDATE work_queue SET priority = 0 WHERE user_id IN ('u4', 'u5')",
+        "DELETE FROM work_queue WHERE user_id IN ('u1', 'u2')",
     ] {
         run(&world.db, statement).await;
         assert_eq!(world.number(WRONG).await, Some(0), "after {statement}");
     }
-    run(&world.db, "DELETE FROM nominations").await;
+    run(&world.db, "DELETE FROM work_queue").await;
     world.start_worker().await;
     let left = "SELECT count(*) FROM counter_changes";
     world
@@ -212,7 +212,7 @@ async fn a_user_held_by_one_brake_still_loses_another_role() {
     .await;
     world.publish(&plays("b", "pl_2", 0..49)).await;
     world.publish(&plays("c", "pl_3", 0..49)).await;
-    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_grants'";
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_grants'";
     world
         .eventually("held", async || world.number(held).await == Some(1))
         .await;
@@ -237,10 +237,10 @@ async fn a_grant_that_was_left_over_waits_as_a_grant() {
             .await
             .expect("a row");
     }
-    let urgencies = "SELECT count(*) FROM nominations WHERE (user_id, urgency) IN (('auth0|granted', 1), ('auth0|revoked', 0))";
+    let priorities = "SELECT count(*) FROM work_queue WHERE (user_id, priority) IN (('auth0|granted', 1), ('auth0|revoked', 0))";
     world
         .eventually("each waits by its direction", async || {
-            world.number(urgencies).await == Some(2)
+            world.number(priorities).await == Some(2)
         })
         .await;
 }
@@ -253,17 +253,17 @@ async fn leave_to_pass_a_brake_ends_when_the_user_is_parked() {
     world.tenant.hold_fault(refused, Fault::status(400));
     run(&world.db, "INSERT INTO pause (reason) VALUES ('a test')").await;
     world.earn(ANN, "pl_1").await;
-    let waits = "SELECT count(*) FROM nominations";
+    let waits = "SELECT count(*) FROM work_queue";
     world
         .eventually("she waits", async || world.number(waits).await == Some(1))
         .await;
     run(
         &world.db,
-        "UPDATE nominations SET pass_grants = true, pass_revokes = true",
+        "UPDATE work_queue SET pass_grants = true, pass_revokes = true",
     )
     .await;
     run(&world.db, "DELETE FROM pause").await;
-    let parked = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL AND NOT pass_grants AND NOT pass_revokes";
+    let parked = "SELECT count(*) FROM work_queue WHERE parked_at IS NOT NULL AND NOT pass_grants AND NOT pass_revokes";
     world
         .eventually("she is parked", async || world.number(parked).await == Some(1))
         .await;

@@ -7,7 +7,7 @@ use crate::world::rules::{RulesFile, rule};
 
 /// Users with two playlists at 6 and 7 plays each: more than four partitions of them.
 const MANY: i64 = 12_000;
-const NOMINATED: &str = "SELECT count(*) FROM nominations";
+const ENQUEUED: &str = "SELECT count(*) FROM work_queue";
 const OPEN: &str = "SELECT count(*) FROM walk WHERE changed";
 /// Owners whose total is not the sum of their playlists, counted independently.
 const WRONG_TOTALS: &str = "SELECT count(*) FROM (
@@ -46,7 +46,7 @@ async fn a_new_rule_over_all_playlists_finds_every_user() {
     let world = many_owners().await;
     let worker = world.start_worker().await;
     world.count_is("the first round ends", OPEN, 0).await;
-    assert_eq!(world.number(NOMINATED).await, Some(0));
+    assert_eq!(world.number(ENQUEUED).await, Some(0));
     let rules = RulesFile::new(&rule("curator", 13, 13, "of = \"all_playlists\""));
     apply(&world, &rules).await;
     for round in 0..40u32 {
@@ -61,7 +61,7 @@ async fn a_new_rule_over_all_playlists_finds_every_user() {
         world.publish(&some.concat()).await;
     }
     world.count_is("the round ends", OPEN, 0).await;
-    world.count_is("all users are found", NOMINATED, MANY).await;
+    world.count_is("all users are found", ENQUEUED, MANY).await;
     world
         .eventually("all is folded", async || {
             world
@@ -75,8 +75,8 @@ async fn a_new_rule_over_all_playlists_finds_every_user() {
         world.number("SELECT count(*) FROM owner_totals").await,
         Some(MANY)
     );
-    let slices = world.number("SELECT last_slices FROM walk").await;
-    assert!(slices > Some(3), "{slices:?} slices");
+    let partitions = world.number("SELECT last_partitions FROM walk").await;
+    assert!(partitions > Some(3), "{partitions:?} partitions");
     assert!(worker.is_active("fold_app_events").await);
 }
 
@@ -88,22 +88,22 @@ async fn a_round_goes_on_where_it_was_and_says_how_far_it_is() {
     first.kill9().await;
     apply(&world, &RulesFile::new(&rule("curator", 7, 7, ""))).await;
     world
-        .run_sql("UPDATE walk SET position = 'auth0|w010000', slices = 4")
+        .run_sql("UPDATE walk SET position = 'auth0|w010000', partitions = 4")
         .await;
     let shown = world.told(&["rules", "show"]).await;
     assert!(
-        shown.contains("4 slices done, up to \"auth0|w010000\""),
+        shown.contains("4 partitions done, up to \"auth0|w010000\""),
         "{shown}"
     );
     let worker = world.start_worker().await;
     world.count_is("the round ends", OPEN, 0).await;
     assert_eq!(
         world
-            .number("SELECT count(*) FROM nominations WHERE user_id <= 'auth0|w010000'")
+            .number("SELECT count(*) FROM work_queue WHERE user_id <= 'auth0|w010000'")
             .await,
         Some(0)
     );
-    assert_eq!(world.number(NOMINATED).await, Some(MANY - 10_001));
+    assert_eq!(world.number(ENQUEUED).await, Some(MANY - 10_001));
     assert_eq!(worker.count("rolekeeper_rules_walk_open").await, Some(0));
 }
 
@@ -162,10 +162,10 @@ async fn a12_a_user_in_the_queue_is_not_taken_for_missed() {
     world.start_worker().await;
     world.seed_user("auth0|ann", &[]);
     world.earn("auth0|ann", "pl_1").await;
-    world.count_is("she waits", NOMINATED, 1).await;
+    world.count_is("she waits", ENQUEUED, 1).await;
     world
         .run_sql(
-            "CREATE TRIGGER note_try BEFORE INSERT ON nominations FOR EACH ROW EXECUTE FUNCTION note_try()",
+            "CREATE TRIGGER note_try BEFORE INSERT ON work_queue FOR EACH ROW EXECUTE FUNCTION note_try()",
         )
         .await;
     let rounds = async || {

@@ -52,7 +52,7 @@ pub(crate) async fn ann_is_about_to_lose_the_role() -> World {
             poison("p1", "pl_1", "{", "not_json"),
         ])
         .await;
-    let tried = "SELECT count(*) FROM nominations WHERE attempts > 0";
+    let tried = "SELECT count(*) FROM work_queue WHERE attempts > 0";
     world
         .eventually("the revoke was tried", async || {
             world.number(tried).await == Some(1)
@@ -97,7 +97,7 @@ pub(crate) async fn is_held_until_accepted(world: &World, kind: &str, next: u64)
     );
 
     world.tenant.clear_faults();
-    let held = "SELECT count(*) FROM nominations WHERE held = 'stream_loss'";
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'stream_loss'";
     world
         .eventually("the revoke is held", async || world.number(held).await == Some(1))
         .await;

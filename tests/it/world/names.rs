@@ -24,10 +24,10 @@ pub(crate) fn id(user: &str) -> UserId<'_> {
     UserId::parse(user).expect("an id")
 }
 
-pub(crate) async fn wish(store: &Store, user: &str, name: &str) {
+pub(crate) async fn request_name(store: &Store, user: &str, name: &str) {
     let name = DisplayName::parse(name).expect("a name");
     store
-        .wish_display_name(&id(user), &name)
+        .request_display_name(&id(user), &name)
         .await
         .expect("Postgres responds");
 }
@@ -58,7 +58,7 @@ impl World {
     /// The same for a user whose last name was written less than a minute ago.
     pub(crate) async fn is_named_a_minute_later(&self, user: &str, name: &str) {
         let passes = "UPDATE display_name_writes SET written_at = written_at - interval '1 minute';
-            UPDATE nominations SET due_at = now() WHERE urgency = 2 AND lease IS NULL AND due_at > now() + interval '2 seconds'";
+            UPDATE work_queue SET due_at = now() WHERE priority = 2 AND lease IS NULL AND due_at > now() + interval '2 seconds'";
         self.eventually(&format!("{user} is named {name}"), async || {
             let passed = sqlx::raw_sql(passes).execute(&self.db).await;
             passed.expect("Postgres responds");
@@ -68,7 +68,7 @@ impl World {
     }
 
     pub(crate) async fn open_names(&self) -> Vec<Value> {
-        self.rows("SELECT user_id, wished, refused FROM display_names ORDER BY user_id")
+        self.rows("SELECT user_id, requested, refused FROM display_names ORDER BY user_id")
             .await
     }
 }

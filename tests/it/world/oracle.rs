@@ -12,7 +12,7 @@ use crate::world::events::Sent;
 
 /// The role of the only rule, and its threshold.
 pub(crate) const ROLE: &str = "playlist_editor";
-const LINE: i64 = 100;
+const THRESHOLD: i64 = 100;
 
 /// All published messages, by their stream (a stream that was created again is another one) and their sequence in it.
 #[derive(Debug, Default)]
@@ -119,7 +119,7 @@ impl Expected {
             .playlists
             .values()
             .filter(|list| list.owner.as_deref() == Some(user));
-        own.any(|list| !list.deleted && list.plays >= LINE)
+        own.any(|list| !list.deleted && list.plays >= THRESHOLD)
     }
 }
 

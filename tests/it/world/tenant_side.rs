@@ -96,7 +96,7 @@ impl World {
         let note = "CREATE TABLE attempts_noted (user_id text NOT NULL, attempts integer NOT NULL);
             CREATE FUNCTION note_attempts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 INSERT INTO attempts_noted VALUES (NEW.user_id, NEW.attempts); RETURN NEW; END $$;
-            CREATE TRIGGER note_attempts AFTER UPDATE OF attempts ON nominations FOR EACH ROW
+            CREATE TRIGGER note_attempts AFTER UPDATE OF attempts ON work_queue FOR EACH ROW
                 WHEN (NEW.attempts > 0) EXECUTE FUNCTION note_attempts()";
         sqlx::raw_sql(note)
             .execute(&self.db)

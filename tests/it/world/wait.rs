@@ -79,8 +79,8 @@ impl World {
             ("cursors", "SELECT * FROM stream_cursors"),
             ("losses", "SELECT * FROM stream_losses"),
             (
-                "nominations",
-                "SELECT * FROM nominations ORDER BY due_at LIMIT 10",
+                "work_queue",
+                "SELECT * FROM work_queue ORDER BY due_at LIMIT 10",
             ),
             (
                 "open changes",

@@ -10,8 +10,8 @@ mod tests;
 use time::OffsetDateTime;
 
 use crate::forbidden::ForbiddenRoles;
-use crate::plan::{Change, SeenRoles, Want};
-use crate::rule::{Before, Manual, Measure, Rule, Rules};
+use crate::plan::{RoleChange, SeenRoles, Want};
+use crate::rule::{Before, OnExternalRemoval, Measure, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use role::{Role, Seen};
 
@@ -35,7 +35,7 @@ pub struct Evaluation<'r> {
     /// Other clients wrote the user's roles.
     pub foreign_writes: bool,
     /// Brakes that were engaged at the time of the read; the operator may release them at any time.
-    pub engaged: Vec<Change>,
+    pub engaged: Vec<RoleChange>,
     /// A user was erased at some time, perhaps this one.
     pub erasures: bool,
     /// Time of Auth0's response that it does not know the user; none if Auth0 has known the user since.
@@ -79,7 +79,7 @@ impl<'r> Evaluation<'r> {
                 suppressed,
                 known,
                 granting,
-                undone: false,
+                reverted: false,
                 forbidden: false,
                 left_open: false,
             }
@@ -114,8 +114,8 @@ impl<'r> Evaluation<'r> {
 
     /// Whether the user needs no attempt.
     #[must_use]
-    pub fn in_step(&self) -> bool {
-        self.open.is_empty() && self.restores.is_empty() && self.roles.iter().all(Role::in_step)
+    pub fn up_to_date(&self) -> bool {
+        self.open.is_empty() && self.restores.is_empty() && self.roles.iter().all(Role::up_to_date)
     }
 
     /// Time at which a rule's decision changes without an event.
@@ -126,25 +126,25 @@ impl<'r> Evaluation<'r> {
 
     /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
     /// them. Roles that the rule's policy leaves removed are suppressed from now on.
-    pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
+    pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, OnExternalRemoval)> {
         let open = &self.open;
         let taken = self.roles.iter_mut().filter(|role| {
-            let held = role
+            let has_role = role
                 .known
                 .as_ref()
-                .is_some_and(|known| known.held && known.adopted);
+                .is_some_and(|known| known.has_role && known.adopted);
             let revoking = open
                 .iter()
                 .any(|open| open.role == role.rule.role && !open.granted);
-            held && role.wanted()
+            has_role && role.wanted()
                 && !revoking
-                && !role.undone
+                && !role.reverted
                 && !role.left_open
                 && !seen.has(&role.rule.role)
         });
         taken
             .map(|role| {
-                role.suppressed = role.rule.manual == Manual::Alert;
+                role.suppressed = role.rule.manual == OnExternalRemoval::Alert;
                 (role.rule.role.as_str(), role.rule.manual)
             })
             .collect()
@@ -152,10 +152,10 @@ impl<'r> Evaluation<'r> {
 
     /// Marks a role of which it is not yet known whether a person caused its state, held or not. The role is left open
     /// where its state differs from the last known one, unless the rules restore it in any case.
-    pub fn doubt(&mut self, name: &str, held: bool) {
+    pub fn doubt(&mut self, name: &str, has_role: bool) {
         for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
-            let differs = role.known.as_ref().is_some_and(|known| known.held != held);
-            let given_back = !held && role.wanted() && role.rule.manual != Manual::Alert;
+            let differs = role.known.as_ref().is_some_and(|known| known.has_role != has_role);
+            let given_back = !has_role && role.wanted() && role.rule.manual != OnExternalRemoval::Alert;
             role.left_open |= differs && !given_back;
         }
     }
@@ -168,38 +168,38 @@ impl<'r> Evaluation<'r> {
     }
 
     /// Marks roles on which clients that did not know of our changes reverted them.
-    pub fn undone(&mut self, roles: &[String]) {
+    pub fn mark_reverted(&mut self, roles: &[String]) {
         for role in &mut self.roles {
-            role.undone = roles.contains(&role.rule.role);
+            role.reverted = roles.contains(&role.rule.role);
         }
     }
 
     /// Notes that a write of ours caused the role's state, which was not recorded: a held role is ours, and a missing
     /// role was not removed by another client. Returns the state to store.
-    pub fn done_late<'a>(&mut self, role: &'a str, held: bool) -> Option<Seen<'a>> {
+    pub fn done_late<'a>(&mut self, role: &'a str, has_role: bool) -> Option<Seen<'a>> {
         let of = self.roles.iter_mut().find(|one| one.rule.role == role)?;
-        of.undone = true;
+        of.reverted = true;
         Some(Seen {
             role,
             wanted: of.decision.wanted,
-            held,
-            adopted: held,
+            has_role,
+            adopted: has_role,
             below_since: of.decision.below_since,
-            suppressed: of.suppressed && !held,
+            suppressed: of.suppressed && !has_role,
         })
     }
 
     /// Whether an attempt may find that this change has to be made.
     #[must_use]
-    pub fn allows(&self, change: Change) -> bool {
+    pub fn allows(&self, change: RoleChange) -> bool {
         self.roles.iter().any(|role| role.allows(change))
     }
 
     /// Whether our own records require this change.
     #[must_use]
-    pub fn expects(&self, change: Change) -> bool {
+    pub fn expects(&self, change: RoleChange) -> bool {
         let mut allowed = self.roles.iter().filter(|role| role.allows(change));
-        allowed.any(|role| role.awaits() == Some(change))
+        allowed.any(|role| role.pending_change() == Some(change))
     }
 
     /// The wanted state of each owned role.

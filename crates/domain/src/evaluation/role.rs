@@ -4,7 +4,7 @@
 
 use time::OffsetDateTime;
 
-use crate::plan::Change;
+use crate::plan::RoleChange;
 use crate::rule::{Decision, Rule};
 use crate::snapshot::Assignment;
 
@@ -23,7 +23,7 @@ pub struct Role<'r> {
     /// We sent a grant whose result was not recorded. If the user holds the role, we granted it.
     pub(super) granting: bool,
     /// A client that did not know of our change of the role reverted it: the change counts as if it had not been made.
-    pub(super) undone: bool,
+    pub(super) reverted: bool,
     /// The role is never added, whatever the rule says.
     pub(super) forbidden: bool,
     /// Records that Auth0 has not yet confirmed say that a write, and no person, caused the role's state: this attempt
@@ -40,7 +40,7 @@ pub struct Seen<'a> {
     /// The decision of the rules.
     pub wanted: bool,
     /// Whether the profile has it.
-    pub held: bool,
+    pub has_role: bool,
     /// Rolekeeper may revoke it.
     pub adopted: bool,
     /// Time since which the user has been below the threshold while the role is kept.
@@ -58,35 +58,35 @@ impl Role<'_> {
 
     /// Whether our own records show that nothing has to be changed or verified.
     #[must_use]
-    pub fn in_step(&self) -> bool {
+    pub fn up_to_date(&self) -> bool {
         match &self.known {
             None => !self.wanted(),
-            Some(known) if self.wanted() => known.held && known.adopted && known.fresh,
-            Some(known) => !known.held || (!known.adopted && known.fresh),
+            Some(known) if self.wanted() => known.has_role && known.adopted && known.fresh,
+            Some(known) => !known.has_role || (!known.adopted && known.fresh),
         }
     }
 
     /// Whether rolekeeper may revoke the role.
     #[must_use]
     pub fn adopted(&self) -> bool {
-        self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
+        self.granting || self.reverted || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 
     /// Whether an attempt may find that this change has to be made.
-    pub(super) fn allows(&self, change: Change) -> bool {
+    pub(super) fn allows(&self, change: RoleChange) -> bool {
         match change {
-            Change::Granted => self.wanted() && !self.forbidden,
-            Change::Revoked => !self.wanted() && self.adopted(),
+            RoleChange::Granted => self.wanted() && !self.forbidden,
+            RoleChange::Revoked => !self.wanted() && self.adopted(),
         }
     }
 
     /// The change that our own records alone require; none when they require none, or only an attempt can determine it.
     #[must_use]
-    pub fn awaits(&self) -> Option<Change> {
-        let held = self.known.as_ref().is_some_and(|known| known.held);
-        match (self.wanted(), held) {
-            (true, false) => Some(Change::Granted),
-            (false, true) if self.adopted() => Some(Change::Revoked),
+    pub fn pending_change(&self) -> Option<RoleChange> {
+        let has_role = self.known.as_ref().is_some_and(|known| known.has_role);
+        match (self.wanted(), has_role) {
+            (true, false) => Some(RoleChange::Granted),
+            (false, true) if self.adopted() => Some(RoleChange::Revoked),
             _ => None,
         }
     }

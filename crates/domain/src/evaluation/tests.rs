@@ -13,7 +13,7 @@ const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 const ROLES: [&str; 3] = ["editor", "curator", "foreign"];
 
 /// Rules for the first two roles: granted at 100 plays, revoked below 50.
-fn rules(manual: Manual, revoke: Revoke) -> Rules {
+fn rules(manual: OnExternalRemoval, revoke: Revoke) -> Rules {
     let rule = |role: &str, of| Rule {
         role: role.to_owned(),
         of,
@@ -55,7 +55,7 @@ fn assigned(wanted: bool) -> Assignment {
     Assignment {
         role: "editor".to_owned(),
         wanted,
-        held: wanted,
+        has_role: wanted,
         adopted: wanted,
         since: NOON - time::Duration::hours(1),
         below_since: None,
@@ -74,11 +74,11 @@ fn opened(granted: bool) -> OpenChange {
 }
 
 /// The role editor of a snapshot: wanted, adopted, up to date, and the change that is due.
-fn editor(snapshot: Snapshot) -> (bool, bool, bool, Option<Change>) {
-    let rules = rules(Manual::Restore, Revoke::On);
+fn editor(snapshot: Snapshot) -> (bool, bool, bool, Option<RoleChange>) {
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     let evaluation = Evaluation::of(snapshot, &rules);
     let role = &evaluation.roles[0];
-    (role.wanted(), role.adopted(), role.in_step(), role.awaits())
+    (role.wanted(), role.adopted(), role.up_to_date(), role.pending_change())
 }
 
 fn with(plays: i64, assignment: Assignment) -> Snapshot {
@@ -103,12 +103,12 @@ fn what_is_stored_of_a_role_decides_with_the_plays() {
         ..unadopted.clone()
     };
     let lost = Assignment {
-        held: false,
+        has_role: false,
         ..assigned(true)
     };
     let suppressed = Assignment {
         suppressed: true,
-        held: false,
+        has_role: false,
         ..assigned(true)
     };
     for (case, snapshot, expected) in [
@@ -116,7 +116,7 @@ fn what_is_stored_of_a_role_decides_with_the_plays() {
         (
             "unknown, earned",
             snapshot(100),
-            (true, false, false, Some(Change::Granted)),
+            (true, false, false, Some(RoleChange::Granted)),
         ),
         ("held", with(100, assigned(true)), (true, true, true, None)),
         (
@@ -127,7 +127,7 @@ fn what_is_stored_of_a_role_decides_with_the_plays() {
         (
             "held, below",
             with(49, assigned(true)),
-            (false, true, false, Some(Change::Revoked)),
+            (false, true, false, Some(RoleChange::Revoked)),
         ),
         ("not verified lately", with(100, stale), (true, true, false, None)),
         (
@@ -143,7 +143,7 @@ fn what_is_stored_of_a_role_decides_with_the_plays() {
         (
             "missing",
             with(100, lost),
-            (true, true, false, Some(Change::Granted)),
+            (true, true, false, Some(RoleChange::Granted)),
         ),
         ("suppressed", with(100, suppressed), (false, true, true, None)),
     ] {
@@ -157,45 +157,45 @@ fn an_open_grant_counts_as_decided_and_ours() {
         open: vec![opened(true)],
         ..snapshot(plays)
     };
-    assert_eq!(editor(granting(60)), (true, true, false, Some(Change::Granted)));
+    assert_eq!(editor(granting(60)), (true, true, false, Some(RoleChange::Granted)));
     assert_eq!(editor(granting(40)), (false, true, true, None));
-    let rules = rules(Manual::Restore, Revoke::On);
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     assert!(
-        !Evaluation::of(granting(40), &rules).in_step(),
+        !Evaluation::of(granting(40), &rules).up_to_date(),
         "its result is unknown"
     );
 }
 
 #[test]
 fn an_undone_revoke_leaves_the_role_ours() {
-    let rules = rules(Manual::Restore, Revoke::On);
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     let found = Assignment {
-        held: true,
+        has_role: true,
         adopted: false,
         ..assigned(false)
     };
     let mut evaluation = Evaluation::of(with(0, found), &rules);
-    assert!(!evaluation.allows(Change::Revoked));
-    evaluation.undone(&["editor".to_owned()]);
-    assert!(evaluation.expects(Change::Revoked));
+    assert!(!evaluation.allows(RoleChange::Revoked));
+    evaluation.mark_reverted(&["editor".to_owned()]);
+    assert!(evaluation.expects(RoleChange::Revoked));
 }
 
 #[test]
 fn a_forbidden_role_is_never_granted_and_may_go() {
-    let rules = rules(Manual::Restore, Revoke::On);
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     let forbidden = ForbiddenRoles::parse("editor,curator");
     let mut due = Evaluation::of(snapshot(100), &rules);
     due.forbid(&forbidden);
-    assert!(!due.allows(Change::Granted) && due.wants().is_empty());
+    assert!(!due.allows(RoleChange::Granted) && due.wants().is_empty());
     let mut over = Evaluation::of(with(0, assigned(true)), &rules);
     over.forbid(&forbidden);
-    assert!(over.expects(Change::Revoked));
+    assert!(over.expects(RoleChange::Revoked));
     assert_eq!(over.wants().len(), 2);
 }
 
 #[test]
 fn a_role_that_another_client_removed_is_restored_or_left() {
-    for (manual, wanted) in [(Manual::Restore, true), (Manual::Alert, false)] {
+    for (manual, wanted) in [(OnExternalRemoval::Restore, true), (OnExternalRemoval::Alert, false)] {
         let rules = rules(manual, Revoke::On);
         let mut evaluation = Evaluation::of(with(100, assigned(true)), &rules);
         assert_eq!(
@@ -208,10 +208,10 @@ fn a_role_that_another_client_removed_is_restored_or_left() {
 
 #[test]
 fn a_late_result_of_our_write_is_no_removal() {
-    let rules = rules(Manual::Restore, Revoke::On);
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     let mut evaluation = Evaluation::of(with(100, assigned(true)), &rules);
     let seen = evaluation.done_late("editor", false).unwrap();
-    assert!(seen.wanted && !seen.held && !seen.adopted && !seen.suppressed);
+    assert!(seen.wanted && !seen.has_role && !seen.adopted && !seen.suppressed);
     assert!(evaluation.externally_removed(&SeenRoles::Missing).is_empty());
     assert_eq!(evaluation.done_late("foreign", true), None);
 }
@@ -219,9 +219,9 @@ fn a_late_result_of_our_write_is_no_removal() {
 #[test]
 fn a_doubtful_state_is_left_open_unless_restored_in_any_case() {
     for (manual, held_now, open) in [
-        (Manual::Alert, false, vec!["editor".to_owned()]),
-        (Manual::Restore, false, vec![]),
-        (Manual::Alert, true, vec![]),
+        (OnExternalRemoval::Alert, false, vec!["editor".to_owned()]),
+        (OnExternalRemoval::Restore, false, vec![]),
+        (OnExternalRemoval::Alert, true, vec![]),
     ] {
         let rules = rules(manual, Revoke::On);
         let mut evaluation = Evaluation::of(with(100, assigned(true)), &rules);
@@ -238,19 +238,19 @@ fn a_loss_is_passed_on_and_decides_nothing() {
         loss: true,
         ..with(0, assigned(true))
     };
-    let rules = rules(Manual::Restore, Revoke::On);
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     let evaluation = Evaluation::of(loss.clone(), &rules);
-    assert!(evaluation.loss && evaluation.expects(Change::Revoked));
+    assert!(evaluation.loss && evaluation.expects(RoleChange::Revoked));
     assert_eq!(editor(loss), editor(with(0, assigned(true))));
 }
 
 prop_compose! {
     fn assignments()(role in 0..ROLES.len(), bits in any::<[bool; 5]>(), since in 0_i64..200, below in proptest::option::of(0_i64..200)) -> Assignment {
-        let [wanted, held, adopted, suppressed, fresh] = bits;
+        let [wanted, has_role, adopted, suppressed, fresh] = bits;
         Assignment {
             role: ROLES[role].to_owned(),
             wanted,
-            held,
+            has_role,
             adopted,
             since: NOON - time::Duration::minutes(since),
             below_since: below.map(|minutes| NOON - time::Duration::minutes(minutes)),
@@ -285,15 +285,15 @@ prop_compose! {
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {
-    let manual = prop_oneof![Just(Manual::Restore), Just(Manual::Alert)];
+    let manual = prop_oneof![Just(OnExternalRemoval::Restore), Just(OnExternalRemoval::Alert)];
     let revoke = prop_oneof![Just(Revoke::On), Just(Revoke::Never)];
     (manual, revoke).prop_map(|(manual, revoke)| rules(manual, revoke))
 }
 
 /// The roles that the snapshot says the profile has.
 fn stored(snapshot: &Snapshot) -> SeenRoles {
-    let held = snapshot.assignments.iter().filter(|one| one.held);
-    SeenRoles::List(held.map(|one| one.role.clone()).collect())
+    let has_role = snapshot.assignments.iter().filter(|one| one.has_role);
+    SeenRoles::List(has_role.map(|one| one.role.clone()).collect())
 }
 
 proptest! {
@@ -306,9 +306,9 @@ proptest! {
     fn a_user_who_is_up_to_date_needs_no_call(snapshot in snapshots(), rules in any_rules()) {
         let seen = stored(&snapshot);
         let evaluation = Evaluation::of(snapshot, &rules);
-        if evaluation.in_step() {
+        if evaluation.up_to_date() {
             prop_assert!(plan(&seen, &evaluation.wants()).unwrap().is_empty());
-            prop_assert!(evaluation.roles.iter().all(|role| role.awaits().is_none()));
+            prop_assert!(evaluation.roles.iter().all(|role| role.pending_change().is_none()));
         }
     }
 
@@ -331,9 +331,9 @@ proptest! {
         let evaluation = Evaluation::of(snapshot.clone(), &rules);
         let plan = plan(&seen, &evaluation.wants()).unwrap();
         for (role, change) in plan.changes() {
-            prop_assert!(*change == Change::Granted || ours(role), "{} was not ours", role);
+            prop_assert!(*change == RoleChange::Granted || ours(role), "{} was not ours", role);
         }
-        for role in evaluation.roles.iter().filter(|role| role.awaits() == Some(Change::Revoked)) {
+        for role in evaluation.roles.iter().filter(|role| role.pending_change() == Some(RoleChange::Revoked)) {
             prop_assert!(ours(&role.rule.role));
         }
     }

@@ -32,12 +32,12 @@ pub struct Event<'a> {
     /// The playlist that the event concerns.
     pub playlist: Token<'a>,
     /// The type of the event with its data.
-    pub kind: Kind<'a>,
+    pub kind: EventKind<'a>,
 }
 
 /// The types of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind<'a> {
+pub enum EventKind<'a> {
     /// A song of it was played.
     Play,
     /// The play with the id `of` no longer counts.
@@ -58,8 +58,8 @@ pub enum Kind<'a> {
         owner: Option<UserId<'a>>,
     },
     /// A duplicate retraction of the same play: it changes nothing. It is never parsed, see
-    /// [`super::tally::void_repeats`].
-    Repeat,
+    /// [`super::tally::void_duplicates`].
+    Duplicate,
 }
 
 impl Event<'_> {
@@ -70,16 +70,16 @@ impl Event<'_> {
             id: self.id.into_owned(),
             playlist: self.playlist.into_owned(),
             kind: match self.kind {
-                Kind::Play => Kind::Play,
-                Kind::Retraction { of } => Kind::Retraction { of: of.into_owned() },
-                Kind::Saved { owner, name } => Kind::Saved {
+                EventKind::Play => EventKind::Play,
+                EventKind::Retraction { of } => EventKind::Retraction { of: of.into_owned() },
+                EventKind::Saved { owner, name } => EventKind::Saved {
                     owner: owner.into_owned(),
                     name: Cow::Owned(name.into_owned()),
                 },
-                Kind::Deleted { owner } => Kind::Deleted {
+                EventKind::Deleted { owner } => EventKind::Deleted {
                     owner: owner.map(UserId::into_owned),
                 },
-                Kind::Repeat => Kind::Repeat,
+                EventKind::Duplicate => EventKind::Duplicate,
             },
         }
     }
@@ -114,17 +114,17 @@ pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> 
 }
 
 /// The type of the event, and the subject prefix where it belongs.
-fn kind<'a>(raw: &mut Raw<'a>) -> Result<(&'static str, Kind<'a>), Reject> {
+fn kind<'a>(raw: &mut Raw<'a>) -> Result<(&'static str, EventKind<'a>), Reject> {
     match required("type", raw.kind.take())?.as_ref() {
         "play" => {
             check_listening(raw)?;
-            Ok((PLAYS, Kind::Play))
+            Ok((PLAYS, EventKind::Play))
         }
         "play_retracted" => {
             check_listening(raw)?;
             Ok((
                 PLAYS,
-                Kind::Retraction {
+                EventKind::Retraction {
                     of: token("retracts", raw.retracts.take())?,
                 },
             ))
@@ -132,12 +132,12 @@ fn kind<'a>(raw: &mut Raw<'a>) -> Result<(&'static str, Kind<'a>), Reject> {
         "playlist_saved" => {
             let owner = user_id("owner_id", raw.owner_id.take())?;
             let name = playlist_name(required("name", raw.name.take())?)?;
-            Ok((PLAYLISTS, Kind::Saved { owner, name }))
+            Ok((PLAYLISTS, EventKind::Saved { owner, name }))
         }
         "playlist_deleted" => {
             let owner = raw.owner_id.take();
             let owner = owner.map(|owner| user_id("owner_id", Some(owner))).transpose()?;
-            Ok((PLAYLISTS, Kind::Deleted { owner }))
+            Ok((PLAYLISTS, EventKind::Deleted { owner }))
         }
         unknown => {
             let fault = format!("unknown event type \"{}\"", excerpt(unknown));

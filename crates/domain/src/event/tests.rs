@@ -64,17 +64,17 @@ fn assert_refused(event: &Value, reason: Reason, field: &str) {
 #[test]
 fn every_type_is_read() {
     let id = |raw: &'static str| Token::parse(raw).unwrap();
-    let saved_as = |name: &'static str| Kind::Saved {
+    let saved_as = |name: &'static str| EventKind::Saved {
         owner: UserId::parse("auth0|abc").unwrap(),
         name: name.into(),
     };
     let table = [
-        (play(), "e1", Kind::Play),
-        (retraction(), "e2", Kind::Retraction { of: id("e1") }),
+        (play(), "e1", EventKind::Play),
+        (retraction(), "e2", EventKind::Retraction { of: id("e1") }),
         (
             without(retraction(), "reason"),
             "e2",
-            Kind::Retraction { of: id("e1") },
+            EventKind::Retraction { of: id("e1") },
         ),
         (saved(), "e3", saved_as("Road trip")),
         (with(saved(), "name", ""), "e3", saved_as("")),
@@ -83,38 +83,38 @@ fn every_type_is_read() {
             "e3",
             saved_as("Dîner \"à\" deux"),
         ),
-        (deleted(), "e4", Kind::Deleted { owner: None }),
+        (deleted(), "e4", EventKind::Deleted { owner: None }),
         (
             with(deleted(), "owner_id", Value::Null),
             "e4",
-            Kind::Deleted { owner: None },
+            EventKind::Deleted { owner: None },
         ),
         (
             with(deleted(), "owner_id", "auth0|abc"),
             "e4",
-            Kind::Deleted {
+            EventKind::Deleted {
                 owner: UserId::parse("auth0|abc").ok(),
             },
         ),
         (
             with(deleted(), "added_later", json!([1, {"deep": null}])),
             "e4",
-            Kind::Deleted { owner: None },
+            EventKind::Deleted { owner: None },
         ),
         (
             with(play(), "played_at", "1970-01-01T00:00:00Z"),
             "e1",
-            Kind::Play,
+            EventKind::Play,
         ),
         (
             with(play(), "played_at", "2099-12-31T23:59:59.123456789+14:00"),
             "e1",
-            Kind::Play,
+            EventKind::Play,
         ),
         (
             with(play(), "played_at", "0000-01-01T00:00:00Z"),
             "e1",
-            Kind::Play,
+            EventKind::Play,
         ),
     ];
     for (event, event_id, kind) in table {
@@ -314,7 +314,7 @@ fn f45_half_a_pair_spoils_a_name_and_not_the_event() {
     };
     let payload = cut(&saved(), "name");
     let read = parse("playlists.pl_42", payload.as_bytes()).unwrap();
-    let Kind::Saved { name, owner } = read.kind else {
+    let EventKind::Saved { name, owner } = read.kind else {
         panic!("{read:?}")
     };
     assert_eq!(
@@ -392,7 +392,7 @@ proptest! {
         prop_assert_eq!(read, Ok(Event {
             id: Token::parse(id).unwrap(),
             playlist: Token::parse(playlist).unwrap(),
-            kind: Kind::Saved { owner: UserId::parse(owner).unwrap(), name: name.into() },
+            kind: EventKind::Saved { owner: UserId::parse(owner).unwrap(), name: name.into() },
         }));
     }
 }

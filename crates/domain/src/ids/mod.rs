@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use kept::Kept;
+use inline_str::InlineStr;
 
-mod kept;
+mod inline_str;
 
 /// Maximum length of an event, playlist or song id, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 64;
@@ -28,7 +28,7 @@ const OF_TOKENS: [bool; 256] = {
 
 /// An event, playlist or song id: `[A-Za-z0-9_-]{1,64}`, which is also a valid NATS subject token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token<'a>(Kept<'a>);
+pub struct Token<'a>(InlineStr<'a>);
 
 /// An Auth0 user id like `auth0|abc`: 1 to 255 bytes without control characters. It may contain several `|` and
 /// characters like `@`, `.`, `+` or a space.
@@ -45,7 +45,7 @@ impl<'a> Token<'a> {
                 .bytes()
                 .fold(true, |so_far, byte| so_far & OF_TOKENS[usize::from(byte)]);
         if well_formed {
-            Ok(Self(Kept::new(raw)))
+            Ok(Self(InlineStr::new(raw)))
         } else {
             Err("expected 1 to 64 characters of A-Z a-z 0-9 _ -")
         }

@@ -23,7 +23,7 @@ use values::{OF_RECORDS, Source};
 
 /// A value with its date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct Dated {
     /// The value; never null.
     pub value: Value,
     /// The date of the source, in whole microseconds. For a record: its own date by Auth0's clock, but at most the time
@@ -37,7 +37,7 @@ pub struct Said {
 pub struct LocalCopy {
     /// The known values by name: `email`, `email_verified`, `name`, `nickname`, `username`, `phone_number`,
     /// `phone_verified`, `picture`, `created_at`, `logins_count`, `connection`, `strategy`, `roles`, `display_name`.
-    pub fields: BTreeMap<String, Said>,
+    pub fields: BTreeMap<String, Dated>,
     /// Newest login.
     pub last_login_at: Option<OffsetDateTime>,
     /// Request time of the newest response, by Postgres' clock; `None` without a response.
@@ -51,13 +51,13 @@ impl LocalCopy {
         let asked_at = self.asked_at.max(other.asked_at);
         for side in [&mut self, &mut other] {
             if let Some(asked_at) = asked_at.filter(|_| side.asked_at != asked_at) {
-                side.fields.retain(|_, said| said.at > asked_at);
+                side.fields.retain(|_, dated| dated.at > asked_at);
                 side.last_login_at = side.last_login_at.filter(|at| *at > asked_at);
             }
         }
-        for (name, said) in other.fields {
+        for (name, dated) in other.fields {
             let known = self.fields.remove(&name);
-            self.fields.insert(name, newer(known, said));
+            self.fields.insert(name, newer(known, dated));
         }
         self.last_login_at = self.last_login_at.max(other.last_login_at);
         self.asked_at = asked_at;
@@ -68,8 +68,8 @@ impl LocalCopy {
     /// can describe the future.
     #[must_use]
     pub fn at_most(mut self, stored: OffsetDateTime) -> Self {
-        for said in self.fields.values_mut() {
-            said.at = said.at.min(stored);
+        for dated in self.fields.values_mut() {
+            dated.at = dated.at.min(stored);
         }
         self.last_login_at = self.last_login_at.map(|at| at.min(stored));
         self
@@ -146,23 +146,23 @@ impl LocalCopy {
         if let Some(value) = value {
             let known = self.fields.remove(name);
             self.fields
-                .insert(name.to_owned(), newer(known, Said { value, at }));
+                .insert(name.to_owned(), newer(known, Dated { value, at }));
         }
     }
 }
 
 /// The newer of two values. With equal dates the longer text wins, then the alphabetically later one: any rule works if
 /// the result does not depend on the order of arrival.
-fn newer(known: Option<Said>, said: Said) -> Said {
+fn newer(known: Option<Dated>, dated: Dated) -> Dated {
     let Some(known) = known else {
-        return said;
+        return dated;
     };
     let by_text = || {
-        let (first, second) = (known.value.to_string(), said.value.to_string());
+        let (first, second) = (known.value.to_string(), dated.value.to_string());
         (second.len(), second).cmp(&(first.len(), first))
     };
-    if said.at.cmp(&known.at).then_with(by_text).is_gt() {
-        said
+    if dated.at.cmp(&known.at).then_with(by_text).is_gt() {
+        dated
     } else {
         known
     }

@@ -13,17 +13,17 @@ fn at(second: i64) -> OffsetDateTime {
 }
 
 /// The profile data of a record, which must have a date and name a user.
-fn says(record: &Value) -> log_record::Says {
+fn profile_update(record: &Value) -> log_record::ProfileUpdate {
     let read = log_record::parse(record.to_string().as_bytes()).unwrap();
-    read.says.unwrap_or_else(|| panic!("{record}"))
+    read.profile_update.unwrap_or_else(|| panic!("{record}"))
 }
 
-fn said(record: &Value) -> LocalCopy {
-    says(record).copy
+fn copy_of(record: &Value) -> LocalCopy {
+    profile_update(record).copy
 }
 
 fn value<'c>(copy: &'c LocalCopy, name: &str) -> Option<&'c Value> {
-    copy.fields.get(name).map(|said| &said.value)
+    copy.fields.get(name).map(|dated| &dated.value)
 }
 
 fn profile(email: &str) -> Map<String, Value> {
@@ -71,9 +71,9 @@ proptest! {
         let known = LocalCopy::default().answered(&profile("first@b.c"), at(-1)).merge(a).merge(b);
         let newest = known.asked_at;
         let now = known.clone().answered(&profile("now@b.c"), at(asked));
-        for (name, said) in &now.fields {
-            let newer = said.at > at(asked);
-            prop_assert!(newer || *name != "email" || said.value == json!("now@b.c") || newest >= Some(at(asked)));
+        for (name, dated) in &now.fields {
+            let newer = dated.at > at(asked);
+            prop_assert!(newer || *name != "email" || dated.value == json!("now@b.c") || newest >= Some(at(asked)));
         }
         prop_assert_eq!(value(&now, "roles"), Some(&json!(["vip"])));
         prop_assert_eq!(now.asked_at, newest.max(Some(at(asked))));
@@ -82,7 +82,7 @@ proptest! {
 
 #[test]
 fn what_says_nothing_overwrites_nothing() {
-    let known = said(
+    let known = copy_of(
         &json!({"type": "ss", "user_id": "auth0|a", "date": "2026-11-23T10:00:00.000Z", "user_name": "a@b.c",
         "details": {"body": {"name": "Ann", "nickname": "annie", "picture": "https://x/y.png"}}}),
     );
@@ -96,7 +96,7 @@ fn what_says_nothing_overwrites_nothing() {
         json!(null),
         json!(7),
     ] {
-        let later = said(
+        let later = copy_of(
             &json!({"type": "s", "user_id": "auth0|a", "date": "2026-11-23T11:00:00.000Z",
             "user_name": user_name, "strategy_type": "database", "details": {"stats": {"loginsCount": null}}}),
         );
@@ -104,7 +104,7 @@ fn what_says_nothing_overwrites_nothing() {
         assert_eq!(both.fields, known.fields, "{user_name}");
         assert_eq!(both.last_login_at, Some(at(3600)));
     }
-    let masked = said(
+    let masked = copy_of(
         &json!({"type": "user.updated", "specversion": "1.0", "time": "2026-11-23T11:00:00.000Z", "data": {"object": {
         "user_id": "auth0|a", "created_at": "2026-01-01T00:00:00.000Z", "updated_at": "2026-11-23T11:00:00.000Z",
         "email": "****", "name": "", "nickname": null, "picture": "https://x/z.png"}}}),
@@ -186,15 +186,15 @@ fn records_say_email_name_and_picture_and_ask_for_the_rest() {
     for (mut record, expected, ask) in table {
         record["user_id"] = json!("auth0|a");
         record["date"] = json!("2026-11-23T10:00:00.000Z");
-        let says = says(&record);
-        let fields: Map<String, Value> = says
+        let profile_update = profile_update(&record);
+        let fields: Map<String, Value> = profile_update
             .copy
             .fields
             .iter()
-            .map(|(name, said)| (name.clone(), said.value.clone()))
+            .map(|(name, dated)| (name.clone(), dated.value.clone()))
             .collect();
-        assert_eq!((Value::Object(fields), says.ask), (expected, ask), "{record}");
-        assert!(says.copy.fields.values().all(|said| said.at == at(0)), "{record}");
+        assert_eq!((Value::Object(fields), profile_update.ask), (expected, ask), "{record}");
+        assert!(profile_update.copy.fields.values().all(|dated| dated.at == at(0)), "{record}");
     }
 }
 
@@ -208,7 +208,7 @@ fn a_record_without_a_date_says_nothing() {
     ] {
         let record = json!({"type": "s", "user_id": "auth0|a", "date": date});
         assert_eq!(
-            log_record::parse(record.to_string().as_bytes()).unwrap().says,
+            log_record::parse(record.to_string().as_bytes()).unwrap().profile_update,
             None,
             "{date}"
         );
@@ -217,7 +217,7 @@ fn a_record_without_a_date_says_nothing() {
 
 #[test]
 fn a_record_dated_ahead_is_as_old_as_its_stream_says() {
-    let forged = said(
+    let forged = copy_of(
         &json!({"specversion": "1.0", "type": "user.updated", "time": "9999-12-30T00:00:00Z", "data": {"object": {
         "user_id": "auth0|a", "created_at": "x", "updated_at": "9999-12-30T00:00:00Z", "email": "mallory@b.c",
         "app_metadata": {"plan": "premium", "roles": ["admin"]}}}}),
@@ -226,8 +226,8 @@ fn a_record_dated_ahead_is_as_old_as_its_stream_says() {
     let deceived = known.merge(forged.at_most(at(9)));
     assert_eq!(value(&deceived, "email"), Some(&json!("mallory@b.c")));
     assert_eq!(value(&deceived, "roles"), Some(&json!(["vip"])));
-    let mended = deceived.answered(&profile("a@b.c"), at(10));
-    assert_eq!(value(&mended, "email"), Some(&json!("a@b.c")));
+    let corrected = deceived.answered(&profile("a@b.c"), at(10));
+    assert_eq!(value(&corrected, "email"), Some(&json!("a@b.c")));
 }
 
 #[test]

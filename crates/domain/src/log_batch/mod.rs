@@ -52,14 +52,14 @@ impl Subject {
 
     /// A record's type, if it is a valid token and none of the reserved ones.
     fn of_type(kind: Option<String>) -> Self {
-        let fits = |kind: &String| {
+        let is_valid = |kind: &String| {
             (1..=MAX_TYPE_BYTES).contains(&kind.len())
                 && kind
                     .bytes()
                     .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
                 && ![EVENT, UNREADABLE].contains(&kind.as_str())
         };
-        Self(kind.filter(fits).map_or(Cow::Borrowed(OTHER), Cow::Owned))
+        Self(kind.filter(is_valid).map_or(Cow::Borrowed(OTHER), Cow::Owned))
     }
 }
 

@@ -12,16 +12,16 @@ use super::json_text::replace_lone_surrogates;
 
 mod fields;
 mod object;
-mod says;
-mod tells;
+mod profile_update;
+mod effect;
 #[cfg(test)]
 mod tests;
 mod written;
 
 use fields::{clean_text, date, decoded, is_clean, subject, user};
 pub(super) use object::Object;
-pub use says::Says;
-pub use tells::Tells;
+pub use profile_update::ProfileUpdate;
+pub use effect::Effect;
 pub use written::WrittenRoles;
 use written::{changed_roles, requested_roles};
 
@@ -40,9 +40,9 @@ pub struct LogRecord {
     /// value as `updated_at` of the profile; the record's `date` is some milliseconds later.
     pub updated_at: Option<OffsetDateTime>,
     /// Effect of the record on users.
-    pub tells: Tells,
+    pub effect: Effect,
     /// Profile data of the user in the record; `None` for a record without a date.
-    pub says: Option<Says>,
+    pub profile_update: Option<ProfileUpdate>,
     /// The tenant that the record names, if any.
     pub tenant: Option<String>,
 }
@@ -51,14 +51,14 @@ impl LogRecord {
     /// The user that the record concerns, if it names one.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        let told = match &self.tells {
-            Tells::Login { user }
-            | Tells::SignUp { user }
-            | Tells::Written { user, .. }
-            | Tells::Deleted { user } => Some(user),
-            Tells::ManyWritten | Tells::Other => None,
+        let named = match &self.effect {
+            Effect::Login { user }
+            | Effect::SignUp { user }
+            | Effect::Written { user, .. }
+            | Effect::Deleted { user } => Some(user),
+            Effect::BulkImport | Effect::Other => None,
         };
-        let user = told.or_else(|| self.says.as_ref().map(|says| &says.user))?;
+        let user = named.or_else(|| self.profile_update.as_ref().map(|profile_update| &profile_update.user))?;
         Some(user.as_str())
     }
 }
@@ -86,13 +86,13 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
     }
     let record = inner.as_ref().unwrap_or(&top);
     let kind = kind(record)?;
-    let tells = match kind.as_str() {
-        "s" | "scoa" | "sens" => user(record, "user_id")?.map_or(Tells::Other, |user| Tells::Login { user }),
-        "ss" => user(record, "user_id")?.map_or(Tells::Other, |user| Tells::SignUp { user }),
-        "sdu" => deleted_user(record).map_or(Tells::Other, |user| Tells::Deleted { user }),
-        "sapi" => management_write(record).unwrap_or(Tells::Other),
-        "sui" => Tells::ManyWritten,
-        _ => Tells::Other,
+    let effect = match kind.as_str() {
+        "s" | "scoa" | "sens" => user(record, "user_id")?.map_or(Effect::Other, |user| Effect::Login { user }),
+        "ss" => user(record, "user_id")?.map_or(Effect::Other, |user| Effect::SignUp { user }),
+        "sdu" => deleted_user(record).map_or(Effect::Other, |user| Effect::Deleted { user }),
+        "sapi" => management_write(record).unwrap_or(Effect::Other),
+        "sui" => Effect::BulkImport,
+        _ => Effect::Other,
     };
     let response = record
         .object("details")
@@ -104,9 +104,9 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
         date: date(record, "date"),
         client_id: clean_text(record, "client_id"),
         updated_at: answer.and_then(|user| date(&user, "updated_at")),
-        says: says::of_record(record, &tells),
+        profile_update: profile_update::of_record(record, &effect),
         tenant: clean_text(record, "tenant_name"),
-        tells,
+        effect,
     })
 }
 
@@ -121,16 +121,16 @@ fn cloud_event(top: &Object<'_>) -> Result<LogRecord, Reject> {
         let user = user(&object, "user_id")?.ok_or_else(missing)?;
         Ok((user, object))
     };
-    let tells = match kind.as_str() {
+    let effect = match kind.as_str() {
         "user.created" | "user.updated" => {
             let (user, now) = subject()?;
-            Tells::Written {
+            Effect::Written {
                 user,
                 roles: changed_roles(member("previous_object").as_ref(), &now),
             }
         }
-        "user.deleted" => Tells::Deleted { user: subject()?.0 },
-        _ => Tells::Other,
+        "user.deleted" => Effect::Deleted { user: subject()?.0 },
+        _ => Effect::Other,
     };
     let client = member("context").and_then(|context| context.object("client"));
     let client_id = client.and_then(|client| clean_text(&client, "id"));
@@ -140,9 +140,9 @@ fn cloud_event(top: &Object<'_>) -> Result<LogRecord, Reject> {
         date: date(top, "time"),
         client_id,
         updated_at: member("object").and_then(|user| date(&user, "updated_at")),
-        says: says::of_event(top, &tells),
+        profile_update: profile_update::of_event(top, &effect),
         tenant: clean_text(top, "a0tenant"),
-        tells,
+        effect,
     })
 }
 
@@ -201,7 +201,7 @@ fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
 
 /// The effect of a write through the Management API. The record's own `user_id` is the actor. The changed user is in
 /// the path, or in the response if the user was created.
-fn management_write(record: &Object<'_>) -> Option<Tells> {
+fn management_write(record: &Object<'_>) -> Option<Effect> {
     let details = record.object("details")?;
     let request = details.object("request")?;
     let method = request.text("method")?.to_ascii_lowercase();
@@ -214,26 +214,26 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
         .trim_end_matches('/');
     let parts: Vec<&str> = resource.split('/').collect();
     match (method.as_str(), parts.as_slice()) {
-        ("delete", ["users", id]) => Some(Tells::Deleted { user: decoded(id)? }),
-        ("patch" | "put" | "post", ["users", id]) => Some(Tells::Written {
+        ("delete", ["users", id]) => Some(Effect::Deleted { user: decoded(id)? }),
+        ("patch" | "put" | "post", ["users", id]) => Some(Effect::Written {
             user: decoded(id)?,
             roles: requested_roles(request.object("body").as_ref()),
         }),
         ("post", ["users"]) => {
             let created = details.object("response")?.object("body")?.text("user_id")?;
             let roles = requested_roles(request.object("body").as_ref());
-            Some(Tells::Written {
+            Some(Effect::Written {
                 user: subject(created).ok()?,
                 roles,
             })
         }
         // Linking joins two profiles and unlinking separates them; Auth0 does not document the effect on the metadata.
-        (_, ["users", id, "identities", ..]) => Some(Tells::Written {
+        (_, ["users", id, "identities", ..]) => Some(Effect::Written {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,
         }),
         // Auth0's own roles (`roles/{id}/users`) are not part of the metadata.
-        ("post", ["jobs", "users-imports"]) => Some(Tells::ManyWritten),
+        ("post", ["jobs", "users-imports"]) => Some(Effect::BulkImport),
         _ => None,
     }
 }

@@ -33,7 +33,7 @@ impl<'a> Split<'a> {
 
 /// `now` with the entries of other clients as `intended`; `None` if nothing changes. Restored entries come first: other
 /// clients append, so their next write shows whether they had read the restored ones.
-pub(super) fn mended(now: &[String], intended: &[&str], owned: &[&str]) -> Option<Vec<String>> {
+pub(super) fn restored(now: &[String], intended: &[&str], owned: &[&str]) -> Option<Vec<String>> {
     let (held, meant): (BTreeSet<&str>, BTreeSet<&str>) = (
         now.iter().map(String::as_str).collect(),
         intended.iter().copied().collect(),

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use time::{Duration, OffsetDateTime};
 
-use lists::{Split, follows, mended, moved, stepped};
+use lists::{Split, follows, moved, restored, stepped};
 use version::{By, Version};
 pub use version::{OurWrite, State};
 pub use window::Window;
@@ -29,7 +29,7 @@ pub use window::Window;
 pub const STALE_AFTER: Duration = Duration::minutes(1);
 /// How far back writes are included beside those of an unsettled race. It is long enough for a write based on a state
 /// before a race that was settled meanwhile.
-const LOOK_BACK: Duration = Duration::minutes(10);
+const LOOKBACK: Duration = Duration::minutes(10);
 /// Maximum number of roles compared in one resolution, which takes some tens of milliseconds. Beyond it nothing is
 /// explained, as if a record were missing.
 const MOST_COMPARED: usize = 4_000_000;
@@ -52,7 +52,7 @@ pub struct Known<'a> {
 
 /// Result of comparing the known writes with a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reckoning {
+pub struct Resolution {
     /// Unsettled races: a write of another client lies between our read and our write, also by Auth0's own responses to
     /// both.
     pub races: Vec<Pair>,
@@ -61,56 +61,56 @@ pub struct Reckoning {
     /// The profile has not changed since the last known write.
     pub still: bool,
     /// The profile is the result of the known writes.
-    pub explained: bool,
+    pub consistent: bool,
     /// The whole list as it should be, with managed roles unchanged, where a race with our write made a difference.
-    pub mended: Option<Vec<String>>,
+    pub restored_roles: Option<Vec<String>>,
     /// Start of the writes considered; to be stored with a restoring write.
     pub since: Option<OffsetDateTime>,
     /// Managed roles that another client reverted by a write based on a read before our change. The other client did
     /// not change them on purpose.
-    pub undone: Vec<String>,
+    pub reverted: Vec<String>,
     /// Managed roles set by a write of ours, with its index, that no attempt has recorded.
     pub late: Vec<(String, usize)>,
 }
 
 /// Resolves how the profile `seen` came about from all known writes.
 #[must_use]
-pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
-    let known = Clean::of(known, seen);
+pub fn resolve(known: &Known<'_>, seen: &State) -> Resolution {
+    let known = Sanitized::of(known, seen);
     let (races, suspected): (Vec<Pair>, Vec<Pair>) = known
         .overlaps()
         .filter(|pair| !known.settled.contains(pair))
         .partition(|pair| known.in_window(*pair));
     let Some(since) = known.since(&races) else {
-        return Reckoning::default();
+        return Resolution::default();
     };
     let versions = known.versions(since, seen);
     if !known.affordable() {
-        return Reckoning {
+        return Resolution {
             races,
             suspected,
             since: Some(since),
-            ..Reckoning::default()
+            ..Resolution::default()
         };
     }
     let last = versions.last();
-    let explained = last.is_some_and(|last| last.roles == seen.roles);
+    let consistent = last.is_some_and(|last| last.roles == seen.roles);
     let mut raced = known.overlaps().filter(|pair| known.in_window(*pair));
     let raced = raced.any(|(ours, _)| known.ours[ours].wrote.at >= since);
-    let should = last.filter(|_| explained && raced).map(|last| &last.intended);
-    Reckoning {
+    let should = last.filter(|_| consistent && raced).map(|last| &last.intended);
+    Resolution {
         still: last.is_some_and(|last| last.at >= seen.at),
         races,
         suspected,
-        explained,
-        mended: should.and_then(|should| mended(&seen.roles, should, known.owned)),
+        consistent,
+        restored_roles: should.and_then(|should| restored(&seen.roles, should, known.owned)),
         since: Some(since),
-        undone: if explained {
-            owned::undone(known.owned, &versions)
+        reverted: if consistent {
+            owned::reverted(known.owned, &versions)
         } else {
             vec![]
         },
-        late: if explained {
+        late: if consistent {
             owned::late(known.owned, known.ours, &versions)
         } else {
             vec![]
@@ -119,7 +119,7 @@ pub fn reckon(known: &Known<'_>, seen: &State) -> Reckoning {
 }
 
 /// The known writes, corrected where a record cannot be right.
-struct Clean<'a> {
+struct Sanitized<'a> {
     ours: &'a [OurWrite],
     /// Writes of other clients as recorded.
     told: &'a [State],
@@ -141,7 +141,7 @@ enum Happened<'a> {
     Read(usize),
 }
 
-impl<'a> Clean<'a> {
+impl<'a> Sanitized<'a> {
     fn of(known: &Known<'a>, seen: &State) -> Self {
         let clean = |theirs: &State| {
             // All of these writes precede the read of the profile. A record that lacks the profile's own time has a
@@ -189,18 +189,18 @@ impl<'a> Clean<'a> {
             .iter()
             .map(|(ours, _)| self.ours[*ours].read.at - STALE_AFTER)
             .min();
-        let recent = theirs.map_or(ours, |theirs| theirs.max(ours)) - LOOK_BACK;
+        let recent = theirs.map_or(ours, |theirs| theirs.max(ours)) - LOOKBACK;
         let mut since = unsettled.map_or(recent, |unsettled| unsettled.min(recent));
         // The writes that a restoring write was based on count as long as that write does.
-        while let Some(earlier) = self.mendings_since(since).filter(|earlier| *earlier < since) {
+        while let Some(earlier) = self.restored_since(since).filter(|earlier| *earlier < since) {
             since = earlier;
         }
         Some(since)
     }
 
-    fn mendings_since(&self, since: OffsetDateTime) -> Option<OffsetDateTime> {
-        let reckoned = self.ours.iter().filter(|ours| ours.wrote.at >= since);
-        reckoned.filter_map(|ours| ours.mends_since).min()
+    fn restored_since(&self, since: OffsetDateTime) -> Option<OffsetDateTime> {
+        let resolved = self.ours.iter().filter(|ours| ours.wrote.at >= since);
+        resolved.filter_map(|ours| ours.resolved_since).min()
     }
 
     /// All versions from `since` on, in order, each with what it was based on.

@@ -6,8 +6,8 @@
 use super::version::{By, OurWrite, Version};
 
 /// Managed roles where another client's write, based on an older state, reverted our change.
-pub(super) fn undone(owned: &[&str], versions: &[Version<'_>]) -> Vec<String> {
-    let is_undone = |role: &str| {
+pub(super) fn reverted(owned: &[&str], versions: &[Version<'_>]) -> Vec<String> {
+    let is_reverted = |role: &str| {
         let changed = last_changed(versions, role)?;
         let otherwise = |version: &Version<'_>| version.holds(role) != versions[changed].holds(role);
         let before = versions[..changed - 1]
@@ -18,8 +18,8 @@ pub(super) fn undone(owned: &[&str], versions: &[Version<'_>]) -> Vec<String> {
         };
         (matches!(versions[before + 1].by, By::Us(_)) && !otherwise(&versions[base])).then_some(())
     };
-    let undone = owned.iter().filter(|role| is_undone(role).is_some());
-    undone.map(|role| (*role).to_owned()).collect()
+    let reverted = owned.iter().filter(|role| is_reverted(role).is_some());
+    reverted.map(|role| (*role).to_owned()).collect()
 }
 
 /// Managed roles set by a write of ours, with its index, that no attempt has recorded.

@@ -27,7 +27,7 @@ pub struct OurWrite {
     /// entries of other clients, even if the current rules differ.
     pub managed: Vec<String>,
     /// Start of the writes considered, if this write restored or removed entries of other clients.
-    pub mends_since: Option<OffsetDateTime>,
+    pub resolved_since: Option<OffsetDateTime>,
     /// Whether an attempt recorded the resulting managed roles. False if the attempt had lost its lease when the write
     /// was done.
     pub recorded: bool,

@@ -27,7 +27,7 @@ pub(super) struct Bucket {
     plan_burst: f64,
     plan_rate: f64,
     /// Calls that one attempt takes from the bucket.
-    look_cost: f64,
+    attempt_cost: f64,
     reserve: f64,
     /// Size in calls: the plan's burst until a header reports another.
     limit: f64,
@@ -48,13 +48,13 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(burst: f64, rate: f64, look_cost: f64, reserve: f64, now: Duration) -> Self {
-        let burst = burst.clamp(look_cost, MAX_LIMIT);
+    pub(super) fn new(burst: f64, rate: f64, attempt_cost: f64, reserve: f64, now: Duration) -> Self {
+        let burst = burst.clamp(attempt_cost, MAX_LIMIT);
         Self {
             plan_burst: burst,
             // The second `max` replaces a NaN.
             plan_rate: rate.clamp(MIN_RATE, MAX_RATE).max(MIN_RATE),
-            look_cost,
+            attempt_cost,
             reserve,
             limit: burst,
             level: 0.0,
@@ -73,7 +73,7 @@ impl Bucket {
 
     /// Whether the reserve would leave too few calls in the bucket for an attempt.
     fn shared_by_rate(&self) -> bool {
-        self.limit - self.look_cost < self.reserve * self.limit
+        self.limit - self.attempt_cost < self.reserve * self.limit
     }
 
     /// Calls left for other clients.
@@ -100,12 +100,12 @@ impl Bucket {
         Duration::from_secs_f64(self.limit / self.rate())
     }
 
-    pub(super) fn look_time(&self) -> Duration {
-        Duration::from_secs_f64(self.look_cost / self.rate())
+    pub(super) fn attempt_time(&self) -> Duration {
+        Duration::from_secs_f64(self.attempt_cost / self.rate())
     }
 
     pub(super) fn until_affordable(&self) -> Duration {
-        let missing = self.kept() + self.look_cost - self.level;
+        let missing = self.kept() + self.attempt_cost - self.level;
         if missing <= EPSILON {
             Duration::ZERO
         } else {
@@ -123,14 +123,14 @@ impl Bucket {
     }
 
     /// Takes the cost of an attempt. The level may become negative when an attempt is forced after a long wait.
-    pub(super) fn pay_for_look(&mut self) {
-        self.level = (self.level - self.look_cost).max(-self.look_cost);
-        self.unanswered += self.look_cost;
+    pub(super) fn pay_for_attempt(&mut self) {
+        self.level = (self.level - self.attempt_cost).max(-self.attempt_cost);
+        self.unanswered += self.attempt_cost;
     }
 
     /// Time until an attempt caused by records alone has its share; also while the bucket itself is full.
     pub(super) fn until_record_affordable(&self) -> Duration {
-        let missing = self.look_cost - self.for_records;
+        let missing = self.attempt_cost - self.for_records;
         if missing <= EPSILON {
             Duration::ZERO
         } else {
@@ -139,7 +139,7 @@ impl Bucket {
     }
 
     pub(super) fn pay_for_record(&mut self) {
-        self.for_records -= self.look_cost;
+        self.for_records -= self.attempt_cost;
     }
 
     pub(super) fn refund_record(&mut self) {
@@ -147,7 +147,7 @@ impl Bucket {
     }
 
     fn most_for_records(&self) -> f64 {
-        (self.limit * SHARE_OF_RECORDS).max(self.look_cost)
+        (self.limit * SHARE_OF_RECORDS).max(self.attempt_cost)
     }
 
     pub(super) fn refund(&mut self, now: Duration) {
@@ -207,7 +207,7 @@ impl Bucket {
 
     fn adopt_limit(&mut self, headers: &RateHeaders) {
         if let Some(limit) = headers.limit {
-            self.limit = f64::from(limit).clamp(self.look_cost, MAX_LIMIT);
+            self.limit = f64::from(limit).clamp(self.attempt_cost, MAX_LIMIT);
             self.level = self.level.min(self.limit);
         }
     }

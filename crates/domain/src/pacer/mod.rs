@@ -27,7 +27,7 @@ pub const MAX_RESERVE: f64 = 0.9;
 
 /// One of the two calls of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum CallKind {
     /// The GET.
     Read,
     /// The PATCH that may follow at once.
@@ -61,7 +61,7 @@ pub struct Pacer {
     /// Pays for reads, and for writes too where the plan has one bucket.
     read: Bucket,
     write: Option<Bucket>,
-    last_look: Option<Duration>,
+    last_attempt: Option<Duration>,
     scarcity: Scarcity,
 }
 
@@ -81,12 +81,12 @@ impl Pacer {
         // The second `max` replaces a NaN.
         let reserve = reserve.clamp(0.0, MAX_RESERVE).max(0.0);
         let (read, write) = plan.buckets();
-        let look_cost = if write.is_some() { 1.0 } else { 2.0 };
-        let bucket = |(burst, rate)| Bucket::new(burst, rate, look_cost, reserve, now);
+        let attempt_cost = if write.is_some() { 1.0 } else { 2.0 };
+        let bucket = |(burst, rate)| Bucket::new(burst, rate, attempt_cost, reserve, now);
         Self {
             read: bucket(read),
             write: write.map(bucket),
-            last_look: None,
+            last_attempt: None,
             scarcity: Scarcity::default(),
         }
     }
@@ -103,7 +103,7 @@ impl Pacer {
     /// Takes a read and a write together, because the write follows the read without waiting. Otherwise returns how
     /// long to wait before the next call: at least a millisecond, at most the longer of [`MAX_RETRY_AFTER`] and
     /// [`Self::refill_interval`].
-    pub fn take_look(&mut self, now: Duration) -> Result<Permit, Duration> {
+    pub fn take_attempt(&mut self, now: Duration) -> Result<Permit, Duration> {
         self.buckets().for_each(|bucket| bucket.refill(now));
         let free_at = self
             .buckets()
@@ -116,15 +116,15 @@ impl Pacer {
             .map(|bucket| bucket.until_affordable())
             .max()
             .unwrap_or_default();
-        let starving_at = self.last_look.map_or(now, |last| last + self.refill_interval());
+        let starving_at = self.last_attempt.map_or(now, |last| last + self.refill_interval());
         let wait = free_at
             .saturating_sub(now)
             .max(affordable.min(starving_at.saturating_sub(now)));
         if !wait.is_zero() {
             return Err(whole_millis(wait));
         }
-        self.buckets().for_each(Bucket::pay_for_look);
-        let before = self.last_look.replace(now);
+        self.buckets().for_each(Bucket::pay_for_attempt);
+        let before = self.last_attempt.replace(now);
         Ok(Permit {
             taken_at: now,
             before,
@@ -134,7 +134,7 @@ impl Pacer {
 
     /// Time until an attempt caused only by records of the tenant's log may start; zero if it may now. These attempts
     /// get at most a quarter of the rate, and use the same buckets as all others.
-    pub fn until_record_look(&mut self, now: Duration) -> Duration {
+    pub fn until_record_attempt(&mut self, now: Duration) -> Duration {
         self.buckets().for_each(|bucket| bucket.refill(now));
         let until = self.buckets().map(|bucket| bucket.until_record_affordable());
         let until = until.max().unwrap_or_default();
@@ -161,9 +161,9 @@ impl Pacer {
             before,
             by_record,
         } = permit;
-        let calls: &[Kind] = match unused {
-            Unused::Both => &[Kind::Write, Kind::Read],
-            Unused::Write => &[Kind::Write],
+        let calls: &[CallKind] = match unused {
+            Unused::Both => &[CallKind::Write, CallKind::Read],
+            Unused::Write => &[CallKind::Write],
         };
         for call in calls {
             self.bucket(*call).refund(now);
@@ -171,8 +171,8 @@ impl Pacer {
                 self.bucket(*call).refund_record();
             }
         }
-        if unused == Unused::Both && self.last_look == Some(taken_at) {
-            self.last_look = before;
+        if unused == Unused::Both && self.last_attempt == Some(taken_at) {
+            self.last_attempt = before;
         }
     }
 
@@ -180,10 +180,10 @@ impl Pacer {
     /// After a start and after a 429 the first response sets the estimate. Later headers only lower it, because other
     /// clients spend too and a response may be old. Our calls without a response count as not yet counted by the
     /// tenant.
-    pub fn answered(&mut self, now: Duration, kind: Kind, headers: &RateHeaders) {
+    pub fn answered(&mut self, now: Duration, kind: CallKind, headers: &RateHeaders) {
         self.bucket(kind).answered(now, headers);
-        if kind == Kind::Write {
-            let apart = self.scarcity.written(self.look_time());
+        if kind == CallKind::Write {
+            let apart = self.scarcity.written(self.attempt_time());
             self.hold(now, apart);
         }
     }
@@ -201,7 +201,7 @@ impl Pacer {
         }
         let Some(hold) = self
             .scarcity
-            .nothing_left(self.look_time(), self.read.fill_time())
+            .nothing_left(self.attempt_time(), self.read.fill_time())
         else {
             return true;
         };
@@ -211,11 +211,11 @@ impl Pacer {
 
     /// Learns from a 429 and holds all attempts: as long as the headers ask within their caps, at least 1 s, 2 s, 4 s …
     /// 30 s after that many consecutive 429s. `unix_now_s` is the time that the reset is compared with.
-    pub fn limited(&mut self, now: Duration, unix_now_s: i64, kind: Kind, headers: &RateHeaders) {
+    pub fn limited(&mut self, now: Duration, unix_now_s: i64, kind: CallKind, headers: &RateHeaders) {
         self.bucket(kind).limited(now, unix_now_s, headers);
         self.scarcity.refused();
         // The hold replaces the wait, so one attempt may start right after it.
-        self.last_look = None;
+        self.last_attempt = None;
     }
 
     /// Outside holds, at least one attempt is allowed in any period of this length: the time in which the emptiest
@@ -227,8 +227,8 @@ impl Pacer {
     }
 
     /// The time in which the calls of one attempt refill.
-    fn look_time(&self) -> Duration {
-        self.read.look_time()
+    fn attempt_time(&self) -> Duration {
+        self.read.attempt_time()
     }
 
     fn hold(&mut self, now: Duration, hold: Duration) {
@@ -238,9 +238,9 @@ impl Pacer {
         }
     }
 
-    fn bucket(&mut self, kind: Kind) -> &mut Bucket {
+    fn bucket(&mut self, kind: CallKind) -> &mut Bucket {
         match (kind, &mut self.write) {
-            (Kind::Write, Some(write)) => write,
+            (CallKind::Write, Some(write)) => write,
             _ => &mut self.read,
         }
     }

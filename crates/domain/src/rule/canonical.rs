@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::one::{FORMAT, Manual, Measure, Revoke, Rule};
+use super::one::{FORMAT, OnExternalRemoval, Measure, Revoke, Rule};
 
 /// The rules in canonical form.
 pub(super) fn text(rules: &[Rule]) -> String {
@@ -55,7 +55,7 @@ pub(super) fn one(rule: &Rule) -> String {
     if *revoke == Revoke::Never {
         line("revoke", &"\"never\"");
     }
-    if *manual == Manual::Alert {
+    if *manual == OnExternalRemoval::Alert {
         line("manual", &"\"alert\"");
     }
     text

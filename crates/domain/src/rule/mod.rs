@@ -16,11 +16,11 @@ use std::time::Duration;
 pub use canonical::fingerprint;
 pub use check::RuleFaults;
 pub use file::Versioned;
-pub use one::{Before, Decision, FORMAT, FORMAT_SINCE, Manual, Measure, Revoke, Rule};
+pub use one::{Before, Decision, FORMAT, FORMAT_SINCE, OnExternalRemoval, Measure, Revoke, Rule};
 
 /// Role of the built-in rule, which is in force until the first rules file is.
 const DEFAULT_ROLE: &str = "playlist_editor";
-const DEFAULT_LINE: i64 = 100;
+const DEFAULT_THRESHOLD: i64 = 100;
 
 /// All rules in force; at least one, no two for the same role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +31,12 @@ impl Default for Rules {
         Self(vec![Rule {
             role: DEFAULT_ROLE.to_owned(),
             of: Measure::BestPlaylist,
-            grant_at: DEFAULT_LINE,
-            revoke_below: DEFAULT_LINE,
+            grant_at: DEFAULT_THRESHOLD,
+            revoke_below: DEFAULT_THRESHOLD,
             min_hold: Duration::ZERO,
             grace: Duration::ZERO,
             revoke: Revoke::On,
-            manual: Manual::Restore,
+            manual: OnExternalRemoval::Restore,
         }])
     }
 }
@@ -78,24 +78,24 @@ impl Rules {
 
     /// The thresholds of the rules that measure `of`, ascending, without duplicates.
     #[must_use]
-    pub fn lines(&self, of: Measure) -> Vec<i64> {
+    pub fn thresholds(&self, of: Measure) -> Vec<i64> {
         let rules = self.0.iter().filter(|rule| rule.of == of);
-        let mut lines: Vec<i64> = rules
+        let mut thresholds: Vec<i64> = rules
             .flat_map(|rule| [rule.grant_at, rule.revoke_below])
             .collect();
-        lines.sort_unstable();
-        lines.dedup();
-        lines
+        thresholds.sort_unstable();
+        thresholds.dedup();
+        thresholds
     }
 
     /// Number of thresholds that `plays` reaches, of the rules that measure `of`. While this number stays the same,
     /// none of these rules changes its decision because of the count, so the owner is not queued.
     #[must_use]
-    pub fn lines_reached(&self, of: Measure, plays: i64) -> u8 {
+    pub fn thresholds_reached(&self, of: Measure, plays: i64) -> u8 {
         let rules = self.0.iter().filter(|rule| rule.of == of);
         let reached = rules
             .flat_map(|rule| [rule.grant_at, rule.revoke_below])
-            .filter(|line| plays >= *line)
+            .filter(|threshold| plays >= *threshold)
             .count();
         u8::try_from(reached).unwrap_or(u8::MAX)
     }

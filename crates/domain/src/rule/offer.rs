@@ -7,7 +7,7 @@ use super::{Rules, Versioned};
 
 /// The rules in force, as far as the comparison needs them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct InForce {
     /// Version of the rules.
     pub version: i64,
     /// Fingerprint of the rules.
@@ -31,7 +31,7 @@ pub enum Verdict {
 
 /// Compares the rules of a file with the rules in force.
 #[must_use]
-pub fn judge(offered: &Versioned, in_force: Option<&Standing>) -> Verdict {
+pub fn judge(offered: &Versioned, in_force: Option<&InForce>) -> Verdict {
     let Some(in_force) = in_force else {
         return Verdict::PutInForce;
     };

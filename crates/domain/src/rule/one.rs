@@ -40,7 +40,7 @@ pub enum Revoke {
 /// Reaction to a role that another client removed although the user still earns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Manual {
+pub enum OnExternalRemoval {
     /// The role is granted again.
     #[default]
     Restore,
@@ -74,7 +74,7 @@ pub struct Rule {
     pub revoke: Revoke,
     /// Reaction to the removal of the role by another client.
     #[serde(default)]
-    pub manual: Manual,
+    pub manual: OnExternalRemoval,
 }
 
 /// The previous decision about a role.

@@ -42,11 +42,11 @@ fn at_the_line() {
     let kept = rule(100, 90);
     assert!(
         !wanted(&kept, 99, false),
-        "never granted on the way up before the line"
+        "never granted on the way up before the threshold"
     );
     assert!(
         wanted(&kept, 99, true) && wanted(&kept, 90, true),
-        "kept between the lines"
+        "kept between the thresholds"
     );
     assert!(!wanted(&kept, 89, true));
 }
@@ -101,7 +101,7 @@ fn a_good_file_is_read() {
     let star = &full.as_slice()[0];
     assert_eq!(
         (star.of, star.revoke, star.manual),
-        (Measure::AllPlaylists, Revoke::Never, Manual::Alert)
+        (Measure::AllPlaylists, Revoke::Never, OnExternalRemoval::Alert)
     );
     assert_eq!((star.min_hold.as_secs(), star.grace.as_secs()), (7 * 86_400, 90));
     assert!(full.need_totals() && !rules.need_totals());
@@ -202,19 +202,19 @@ fn f51_the_canonical_form_leaves_defaults_out() {
 
 #[test]
 fn f51_only_a_higher_version_takes_the_place_of_rules() {
-    use super::offer::{Standing, Verdict, judge};
+    use super::offer::{InForce, Verdict, judge};
     let (ours, theirs) = (Rules(vec![rule(5, 5)]), Rules(vec![rule(6, 6)]));
     let offered = |version, rules: &Rules| Versioned {
         version,
         rules: rules.clone(),
     };
-    let standing = |version, built_in| Standing {
+    let known = |version, built_in| InForce {
         version,
         fingerprint: theirs.fingerprint(),
         built_in,
     };
     let verdict =
-        |version, rules: &Rules, in_force: Option<&Standing>| match judge(&offered(version, rules), in_force)
+        |version, rules: &Rules, in_force: Option<&InForce>| match judge(&offered(version, rules), in_force)
         {
             Verdict::PutInForce => "put",
             Verdict::Same => "same",
@@ -233,7 +233,7 @@ fn f51_only_a_higher_version_takes_the_place_of_rules() {
         (3, &theirs, 2, false, "put"),
         (1, &theirs, 2, false, "left"),
     ] {
-        let in_force = standing(in_force, built_in);
+        let in_force = known(in_force, built_in);
         assert_eq!(
             verdict(version, rules, Some(&in_force)),
             expected,
@@ -249,7 +249,7 @@ proptest! {
     ) {
         let rules = Rules(vec![rule(low + gap, low)]);
         let only = &rules.as_slice()[0];
-        let reached = |plays| rules.lines_reached(Measure::BestPlaylist, plays);
+        let reached = |plays| rules.thresholds_reached(Measure::BestPlaylist, plays);
         if reached(a) == reached(b) {
             let decided = wanted(only, a, before);
             prop_assert_eq!(wanted(only, b, decided), decided);

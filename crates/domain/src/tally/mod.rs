@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
-use super::event::{Event, Kind};
+use super::event::{Event, EventKind};
 use super::ids::{Token, UserId};
 
 mod order;
@@ -114,20 +114,20 @@ pub struct Crossing {
 pub fn retracted<'e>(events: &'e [Event<'_>]) -> Vec<&'e Token<'e>> {
     let mut seen = HashSet::new();
     let of = events.iter().filter_map(|event| match &event.kind {
-        Kind::Retraction { of } => Some(of),
+        EventKind::Retraction { of } => Some(of),
         _ => None,
     });
     of.filter(|of| seen.insert(of.as_str())).collect()
 }
 
-/// Keeps the first retraction of each `fresh` id and turns all other retractions into [`Kind::Repeat`].
-pub fn void_repeats(events: &mut [Event<'_>], fresh: &HashSet<String, impl BuildHasher>) {
+/// Keeps the first retraction of each `fresh` id and turns all other retractions into [`EventKind::Duplicate`].
+pub fn void_duplicates(events: &mut [Event<'_>], fresh: &HashSet<String, impl BuildHasher>) {
     let mut awaited: HashSet<&str> = fresh.iter().map(String::as_str).collect();
     for event in events {
-        if let Kind::Retraction { of } = &event.kind
+        if let EventKind::Retraction { of } = &event.kind
             && !awaited.remove(of.as_str())
         {
-            event.kind = Kind::Repeat;
+            event.kind = EventKind::Duplicate;
         }
     }
 }
@@ -176,17 +176,17 @@ pub fn apply(before: Playlist, steps: &[Step<'_>]) -> Playlist {
     playlist
 }
 
-/// The last event at which the band (`zone`) of `playlist` changed. `None` if the final band equals the band `before`:
+/// The last event at which the band of `playlist` changed. `None` if the final band equals the band `before`:
 /// a count that came back has not crossed.
 pub fn last_crossing(
     events: &[Event<'_>],
     playlist: &str,
     before: &Playlist,
-    zone: impl Fn(&Playlist) -> u8,
+    band: impl Fn(&Playlist) -> u8,
 ) -> Option<Crossing> {
-    let zone_before = zone(before);
+    let band_before = band(before);
     let mut now = before.clone();
-    let mut zone_now = zone_before;
+    let mut band_now = band_before;
     let (mut times, mut last) = (0, None);
     for (index, event) in events
         .iter()
@@ -195,9 +195,9 @@ pub fn last_crossing(
     {
         let Some(step) = step(&event.kind) else { continue };
         now.take(&step);
-        let zone_after = zone(&now);
-        if zone_after != zone_now {
-            zone_now = zone_after;
+        let band_after = band(&now);
+        if band_after != band_now {
+            band_now = band_after;
             times += 1;
             last = Some(Crossing {
                 index,
@@ -206,17 +206,17 @@ pub fn last_crossing(
             });
         }
     }
-    last.filter(|_| zone_now != zone_before)
+    last.filter(|_| band_now != band_before)
 }
 
-/// The last event at which the band (`zone`) of the sum over all playlists of `owner` changed. `None` if the final band
+/// The last event at which the band of the sum over all playlists of `owner` changed. `None` if the final band
 /// is that of `total_before`. `before` holds every playlist that the batch names.
 pub fn last_total_crossing(
     events: &[Event<'_>],
     owner: &str,
     before: &HashMap<&str, &Playlist, impl BuildHasher>,
     total_before: i64,
-    zone: impl Fn(i64) -> u8,
+    band: impl Fn(i64) -> u8,
 ) -> Option<Crossing> {
     let mut now: HashMap<&str, Playlist> = HashMap::new();
     let (mut total, mut times, mut last) = (total_before, 0, None);
@@ -226,11 +226,11 @@ pub fn last_total_crossing(
             continue;
         };
         let playlist = now.entry(id).or_insert_with(|| (*known).clone());
-        let zone_before = zone(total);
+        let band_before = band(total);
         total -= playlist.share_of(owner);
         playlist.take(&step);
         total += playlist.share_of(owner);
-        if zone(total) != zone_before {
+        if band(total) != band_before {
             times += 1;
             last = Some(Crossing {
                 index,
@@ -239,18 +239,18 @@ pub fn last_total_crossing(
             });
         }
     }
-    last.filter(|_| zone(total) != zone(total_before))
+    last.filter(|_| band(total) != band(total_before))
 }
 
 /// The change that an event makes to its playlist, if any.
-fn step<'e>(kind: &'e Kind<'_>) -> Option<Step<'e>> {
+fn step<'e>(kind: &'e EventKind<'_>) -> Option<Step<'e>> {
     match kind {
-        Kind::Play => Some(Step::Add(1)),
-        Kind::Retraction { .. } => Some(Step::Add(-1)),
-        Kind::Saved { owner, name } => Some(Step::Save { owner, name }),
-        Kind::Deleted { owner } => Some(Step::Delete {
+        EventKind::Play => Some(Step::Add(1)),
+        EventKind::Retraction { .. } => Some(Step::Add(-1)),
+        EventKind::Saved { owner, name } => Some(Step::Save { owner, name }),
+        EventKind::Deleted { owner } => Some(Step::Delete {
             owner: owner.as_ref(),
         }),
-        Kind::Repeat => None,
+        EventKind::Duplicate => None,
     }
 }

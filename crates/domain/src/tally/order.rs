@@ -41,7 +41,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::ids::Token;
-    use super::super::Kind;
+    use super::super::EventKind;
     use super::*;
 
     proptest! {
@@ -52,7 +52,7 @@ mod tests {
             let event = |playlist: &String| Event {
                 id: Token::parse("e").unwrap(),
                 playlist: Token::parse(playlist.clone()).unwrap(),
-                kind: Kind::Play,
+                kind: EventKind::Play,
             };
             let events: Vec<_> = playlists.iter().map(event).collect();
             let mut expected: Vec<&Event<'_>> = events.iter().collect();

@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 /// How often a condition is checked during a wait.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Ports are chosen below 32768, where Linux begins to assign ports to outgoing connections: a client that keeps connecting
 /// to a stopped server on a higher port could be assigned that port itself, connect to itself and block the server's restart.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::folder::{self, Folder};
 use super::process::Process;
-use super::{LOOK_EVERY, folder_with, free_port, log_file, search_path, tail};
+use super::{POLL_INTERVAL, folder_with, free_port, log_file, search_path, tail};
 
 /// Longest time until the server responds after a start; it reads a large store first.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -166,7 +166,7 @@ impl Nats {
                     tail(&log, 20)
                 );
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         anyhow::bail!("nats-server ended at its start:\n{}", tail(&log, 20))
     }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::folder::{self, Folder};
 use super::process::Process;
-use super::{LOOK_EVERY, folder_with, free_port, log_file, search_path, tail};
+use super::{POLL_INTERVAL, folder_with, free_port, log_file, search_path, tail};
 
 /// Longest time for `initdb`.
 const INIT_WITHIN: Duration = Duration::from_mins(2);
@@ -148,7 +148,7 @@ impl Postgres {
                 Err(error)
                     if error.to_string().contains("shared memory block") && Instant::now() < deadline =>
                 {
-                    tokio::time::sleep(LOOK_EVERY * 5).await;
+                    tokio::time::sleep(POLL_INTERVAL * 5).await;
                 }
                 other => return other,
             }
@@ -190,7 +190,7 @@ impl Postgres {
                     tail(&log, 20)
                 );
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         let from = usize::try_from(logged_before).unwrap_or(0);

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::Instant;
 
-use super::LOOK_EVERY;
+use super::POLL_INTERVAL;
 
 /// A child process. On drop, it is reaped if it has ended; otherwise its folder ends it.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Process {
                 "process {} still runs after {within:?}",
                 self.pid()
             );
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

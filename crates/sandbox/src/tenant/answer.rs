@@ -1,6 +1,6 @@
 //! One request from its arrival to its response.
 //!
-//! Owns the order of the steps: half the latency, token, rate limit, fault, the call itself (`deal`), the call log, the other
+//! Owns the order of the steps: half the latency, token, rate limit, fault, the call itself (`handle`), the call log, the other
 //! half of the latency, the response. The state is never locked during a wait.
 
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use tokio::time::{Instant, sleep};
 
 use super::calls::route;
 use super::errors::ApiError;
-use super::exchange::{Admitted, Answer, Asked, Outcome, log};
+use super::exchange::{Admitted, Answer, TenantRequest, Outcome, log};
 use super::faults::Fault;
-use super::serve::Cut;
+use super::serve::Reset;
 use super::shared::Shared;
 use super::state::{Grant, State};
-use super::{deal, render};
+use super::{handle, render};
 
 /// Largest accepted body.
 const MAX_BODY: usize = 4 << 20;
@@ -27,12 +27,12 @@ const MAX_BODY: usize = 4 << 20;
 /// Responds to every request.
 pub(super) async fn answer(
     Shares(shared): Shares<Arc<Shared>>,
-    ConnectInfo(cut): ConnectInfo<Cut>,
+    ConnectInfo(reset): ConnectInfo<Reset>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        cut.now();
+        reset.now();
         return Response::new(Body::empty());
     };
     let latency = shared.latency();
@@ -42,7 +42,7 @@ pub(super) async fn answer(
     let answer = match route(&method, &path) {
         Err(error) => Answer::refused(&error),
         Ok((endpoint, user_id)) => {
-            let asked = Asked {
+            let request = TenantRequest {
                 method,
                 path,
                 query,
@@ -51,22 +51,22 @@ pub(super) async fn answer(
                 endpoint,
                 user_id,
             };
-            dealt_with(&shared, &asked).await
+            respond(&shared, &request).await
         }
     };
     sleep(latency.saturating_sub(latency / 2)).await;
-    render::response(answer, cut)
+    render::response(answer, reset)
 }
 
-async fn dealt_with(shared: &Shared, asked: &Asked) -> Answer {
-    let admitted = match admit(shared, asked) {
+async fn respond(shared: &Shared, request: &TenantRequest) -> Answer {
+    let admitted = match admit(shared, request) {
         Ok(admitted) => admitted,
         Err(answer) => return *answer,
     };
     if let Some(Fault::Delay(pause)) = admitted.fault {
         sleep(pause).await;
     }
-    let answer = deal::act(shared, asked, admitted);
+    let answer = handle::act(shared, request, admitted);
     if let Some(Fault::DelayedAnswer(pause)) = answer.fault {
         sleep(pause).await;
     }
@@ -74,12 +74,12 @@ async fn dealt_with(shared: &Shared, asked: &Asked) -> Answer {
 }
 
 /// Checks token, rate limit and fault, in this order. Refusals are logged here.
-fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
+fn admit(shared: &Shared, request: &TenantRequest) -> Result<Admitted, Box<Answer>> {
     let mut state = shared.lock();
-    if !asked.endpoint.is_managing() {
-        let fields = asked.fields();
+    if !request.endpoint.is_managing() {
+        let fields = request.fields();
         let fault = state.faults.take(
-            asked.endpoint,
+            request.endpoint,
             None,
             fields.get("client_id").and_then(Value::as_str),
         );
@@ -89,12 +89,12 @@ fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
             fault,
         });
     }
-    let grant = match grant(&state, &asked.headers) {
+    let grant = match grant(&state, &request.headers) {
         Ok(grant) => grant,
         Err(error) => {
             log(
                 &mut state,
-                asked,
+                request,
                 None,
                 Some(error.status),
                 None,
@@ -104,7 +104,7 @@ fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
         }
     };
     let now = crate::now();
-    let passage = state.limiter.take(asked.endpoint, shared.started.elapsed());
+    let passage = state.limiter.take(request.endpoint, shared.started.elapsed());
     let rate = passage
         .map(|passage| passage.headers(now, shared.options.reset_means))
         .unwrap_or_default();
@@ -113,7 +113,7 @@ fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
     {
         log(
             &mut state,
-            asked,
+            request,
             Some(&grant.client),
             Some(429),
             None,
@@ -130,7 +130,7 @@ fn admit(shared: &Shared, asked: &Asked) -> Result<Admitted, Box<Answer>> {
     }
     let fault = state
         .faults
-        .take(asked.endpoint, asked.user_id.as_deref(), Some(&grant.client));
+        .take(request.endpoint, request.user_id.as_deref(), Some(&grant.client));
     Ok(Admitted {
         grant: Some(grant),
         rate,

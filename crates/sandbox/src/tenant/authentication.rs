@@ -9,22 +9,22 @@ use tokio::time::Instant;
 
 use super::calls::{Actor, Endpoint};
 use super::change::Change;
-use super::exchange::{Answer, Asked, Outcome};
+use super::exchange::{Answer, TenantRequest, Outcome};
 use super::merge::Object;
 use super::shared::Shared;
 use super::state::{Grant, State};
 use super::{login, sign_up, token_api};
 
 /// Performs the request.
-pub(super) fn act(shared: &Shared, state: &mut State, asked: &Asked, apply: bool) -> (Answer, Outcome) {
-    let fields = asked.fields();
-    match asked.endpoint {
+pub(super) fn act(shared: &Shared, state: &mut State, request: &TenantRequest, apply: bool) -> (Answer, Outcome) {
+    let fields = request.fields();
+    match request.endpoint {
         Endpoint::Keys => {
             let keys = state.keys.public();
             (Answer::new(200, vec![], Some(keys)), Outcome::default())
         }
         Endpoint::Discovery => {
-            let issuer = asked.issuer(&shared.options);
+            let issuer = request.issuer(&shared.options);
             let body = json!({
                 "issuer": issuer,
                 "token_endpoint": format!("{issuer}oauth/token"),
@@ -34,8 +34,8 @@ pub(super) fn act(shared: &Shared, state: &mut State, asked: &Asked, apply: bool
             (Answer::new(200, vec![], Some(body)), Outcome::default())
         }
         Endpoint::SignUp => sign_up(shared, state, &fields, apply),
-        _ if login::is_asked(&fields) => log_in(shared, state, asked, &fields, apply),
-        _ => to_client(shared, state, asked, &fields, apply),
+        _ if login::is_asked(&fields) => log_in(shared, state, request, &fields, apply),
+        _ => to_client(shared, state, request, &fields, apply),
     }
 }
 
@@ -58,12 +58,12 @@ fn sign_up(shared: &Shared, state: &mut State, fields: &Object, apply: bool) -> 
 fn log_in(
     shared: &Shared,
     state: &mut State,
-    asked: &Asked,
+    request: &TenantRequest,
     fields: &Object,
     apply: bool,
 ) -> (Answer, Outcome) {
     let (options, now) = (&shared.options, crate::now());
-    let accepted = match login::decide(state, options, fields, &asked.issuer(options), now) {
+    let accepted = match login::decide(state, options, fields, &request.issuer(options), now) {
         Ok(accepted) => accepted,
         Err(refusal) => {
             if let Some(record) = refusal.record {
@@ -114,7 +114,7 @@ fn outcome(fields: &Object, change: Option<&Change>, applied: bool) -> Outcome {
 fn to_client(
     shared: &Shared,
     state: &mut State,
-    asked: &Asked,
+    request: &TenantRequest,
     fields: &Object,
     apply: bool,
 ) -> (Answer, Outcome) {
@@ -127,7 +127,7 @@ fn to_client(
         fields,
         clients: &state.clients,
         used: &state.used_assertions,
-        issuer: &asked.issuer(&shared.options),
+        issuer: &request.issuer(&shared.options),
         audience: shared.options.audience.as_deref(),
         now: crate::now(),
     };

@@ -16,7 +16,7 @@ use super::state::{Grant, State};
 use super::token_api;
 
 /// A completely read request.
-pub(super) struct Asked {
+pub(super) struct TenantRequest {
     pub method: String,
     pub path: String,
     pub query: String,
@@ -65,7 +65,7 @@ impl Answer {
     }
 }
 
-impl Asked {
+impl TenantRequest {
     /// Returns the fields of a request outside the Management API.
     pub(super) fn fields(&self) -> Object {
         let content_type = self
@@ -108,26 +108,26 @@ impl Asked {
 /// Adds a call to the log.
 pub(super) fn log(
     state: &mut State,
-    asked: &Asked,
+    request: &TenantRequest,
     client: Option<&str>,
     status: Option<u16>,
     fault: Option<&Fault>,
     outcome: &Outcome,
 ) {
-    let query = if asked.query.is_empty() {
+    let query = if request.query.is_empty() {
         String::new()
     } else {
-        format!("?{}", asked.query)
+        format!("?{}", request.query)
     };
     state.calls.push(Call {
         at: crate::now(),
         client: client.map(str::to_owned).or_else(|| outcome.client.clone()),
-        method: asked.method.clone(),
-        path: format!("{}{query}", asked.path),
-        endpoint: asked.endpoint,
-        user_id: asked.user_id.clone().or_else(|| outcome.user_id.clone()),
+        method: request.method.clone(),
+        path: format!("{}{query}", request.path),
+        endpoint: request.endpoint,
+        user_id: request.user_id.clone().or_else(|| outcome.user_id.clone()),
         status,
-        body: asked.shown_body(),
+        body: request.shown_body(),
         applied: outcome.applied,
         fault: fault.map(Fault::name),
     });

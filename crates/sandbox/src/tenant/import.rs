@@ -86,13 +86,13 @@ fn user_id(sent: &Object) -> Result<&str, UnusableUser> {
 fn check(sent: &Object) -> Result<(), UnusableUser> {
     for (field, kind) in KINDS {
         let Some(value) = sent.get(field) else { continue };
-        let (fits, name) = match kind {
+        let (is_valid, name) = match kind {
             Kind::Flag => (value.is_boolean(), "a boolean"),
             Kind::Number => (value.is_u64(), "a whole number"),
             Kind::Object => (value.is_object(), "an object"),
             Kind::Text => (value.is_string(), "a string"),
         };
-        if !fits {
+        if !is_valid {
             return Err(expected(field, name, value));
         }
     }

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use super::calls::pairs;
 use super::errors::ApiError;
 use super::merge::Object;
-use super::outbox::{Kept, Outbox};
+use super::outbox::{RetainedRecord, Outbox};
 
 /// Most records in a page, in both modes.
 const MAX_PAGE: usize = 100;
@@ -82,13 +82,13 @@ fn behind<'a>(
     from: &str,
     take: usize,
     now: OffsetDateTime,
-) -> Result<Vec<&'a Kept>, ApiError> {
+) -> Result<Vec<&'a RetainedRecord>, ApiError> {
     let known = outbox.kept().any(|record| record.log_id == from);
     if !known && outbox.expired_is_refused() {
         let violation = "The log event does not exist";
         return Err(ApiError::query(violation, "from"));
     }
-    let mut page: Vec<&Kept> = outbox
+    let mut page: Vec<&RetainedRecord> = outbox
         .kept()
         .filter(|record| known && record.log_id.as_str() > from && record.ingested <= now)
         .collect();
@@ -107,14 +107,14 @@ fn search(outbox: &Outbox, query: &Object, now: OffsetDateTime) -> Result<Value,
         let violation = format!("Only the first {MAX_FOUND} results can be reached");
         return Err(ApiError::query(&violation, "page"));
     }
-    let mut found: Vec<&Kept> = outbox.kept().filter(|record| record.ingested <= now).collect();
+    let mut found: Vec<&RetainedRecord> = outbox.kept().filter(|record| record.ingested <= now).collect();
     match text(query, "sort") {
         None | Some("date:-1") => found.sort_by_key(|record| std::cmp::Reverse(record.date())),
         Some("date:1") => found.sort_by_key(|record| record.date()),
         Some(_) => return Err(ApiError::query("Expected date:1 or date:-1", "sort")),
     }
     let total = found.len();
-    let found: Vec<&Kept> = found.into_iter().skip(start).take(per_page).collect();
+    let found: Vec<&RetainedRecord> = found.into_iter().skip(start).take(per_page).collect();
     let logs = shown(&found);
     if text(query, "include_totals") == Some("true") {
         return Ok(
@@ -142,12 +142,12 @@ fn number(query: &Object, key: &str, default: usize) -> Result<usize, ApiError> 
     Ok(number)
 }
 
-fn shown(records: &[&Kept]) -> Value {
+fn shown(records: &[&RetainedRecord]) -> Value {
     records.iter().map(|kept| flat(kept)).collect()
 }
 
 /// Returns a record in the format of these endpoints: flat, with `_id`, and with explicit nulls.
-fn flat(kept: &Kept) -> Value {
+fn flat(kept: &RetainedRecord) -> Value {
     let mut record = kept.record.clone();
     record["_id"] = kept.log_id.as_str().into();
     record["isMobile"] = false.into();

@@ -9,8 +9,8 @@ mod assertion;
 mod authentication;
 mod calls;
 mod change;
-mod deal;
-mod deeds;
+mod handle;
+mod external_actions;
 mod errors;
 mod exchange;
 mod faults;
@@ -116,8 +116,8 @@ impl Tenant {
         let router = Router::new()
             .fallback(answer::answer)
             .with_state(Arc::clone(&shared));
-        let service = router.into_make_service_with_connect_info::<serve::Cut>();
-        let serving = axum::serve(serve::Door::new(listener, acceptor, closed.clone()), service);
+        let service = router.into_make_service_with_connect_info::<serve::Reset>();
+        let serving = axum::serve(serve::TenantListener::new(listener, acceptor, closed.clone()), service);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // This ends only with the tenant: a failure to accept is always temporary.
@@ -242,8 +242,8 @@ impl Tenant {
     }
 
     /// Passes all calls so far to a function, without a copy; the tenant is locked meanwhile.
-    pub fn with_calls<T>(&self, look: impl FnOnce(&[Call]) -> T) -> T {
-        look(&self.shared.lock().calls)
+    pub fn with_calls<T>(&self, read: impl FnOnce(&[Call]) -> T) -> T {
+        read(&self.shared.lock().calls)
     }
 
     /// Returns the versions of one user, oldest first; empty for a user who never existed.

@@ -42,7 +42,7 @@ const RETAINED: usize = 50_000;
 
 /// A record that the log still keeps.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
+pub(super) struct RetainedRecord {
     pub log_id: String,
     /// Time from which Auth0 shows it: the time in its id.
     pub ingested: OffsetDateTime,
@@ -50,7 +50,7 @@ pub(super) struct Kept {
     pub record: Value,
 }
 
-impl Kept {
+impl RetainedRecord {
     /// Returns the record's own date; dates of one format sort as text.
     pub(super) fn date(&self) -> String {
         self.record["date"].as_str().unwrap_or_default().to_owned()
@@ -86,7 +86,7 @@ pub(super) struct Outbox {
     last_due: Instant,
     pending: BTreeMap<(Instant, u64), Pending>,
     in_flight: Vec<Pending>,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<RetainedRecord>,
     /// Whether a position that the log does not hold returns an empty page and is not refused.
     expired_is_empty: bool,
     pub logged: Vec<Logged>,
@@ -146,7 +146,7 @@ impl Outbox {
         if self.kept.len() == RETAINED {
             self.kept.pop_front();
         }
-        self.kept.push_back(Kept {
+        self.kept.push_back(RetainedRecord {
             log_id: log_id.clone(),
             ingested,
             record: record.clone(),
@@ -164,7 +164,7 @@ impl Outbox {
     }
 
     /// Returns the kept records, in the order in which they were logged.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Kept> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = &RetainedRecord> {
         self.kept.iter()
     }
 

@@ -9,18 +9,18 @@ use tokio::time::sleep;
 
 use super::exchange::Answer;
 use super::faults::Fault;
-use super::serve::Cut;
+use super::serve::Reset;
 
 /// Delay in which the written half reaches the network before the connection is reset.
-const BEFORE_THE_CUT: Duration = Duration::from_millis(20);
+const BEFORE_THE_RESET: Duration = Duration::from_millis(20);
 
 /// HTML page like one from a proxy in front of Auth0.
 const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>\n";
 
 /// Returns the response, or resets the connection.
-pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
+pub(super) fn response(mut answer: Answer, reset: Reset) -> Response<Body> {
     let Some(status) = answer.status.and_then(|status| StatusCode::from_u16(status).ok()) else {
-        cut.now();
+        reset.now();
         return Response::new(Body::empty());
     };
     let mut text = answer.body.map(|body| body.to_string()).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
     match answer.fault {
         Some(Fault::TornBody) => {
             headers.insert(header::CONTENT_LENGTH, text.len().into());
-            *response.body_mut() = torn(&text, cut);
+            *response.body_mut() = torn(&text, reset);
         }
         Some(Fault::Slow(pause)) => {
             headers.insert(header::CONTENT_LENGTH, text.len().into());
@@ -76,17 +76,17 @@ pub(super) fn response(mut answer: Answer, cut: Cut) -> Response<Body> {
 }
 
 /// Sends the first half, flushes, then resets the connection.
-fn torn(text: &Bytes, cut: Cut) -> Body {
+fn torn(text: &Bytes, reset: Reset) -> Body {
     let half = text.slice(..text.len() / 2);
-    let parts = stream::unfold((Some(half), cut), |(half, cut)| async move {
+    let parts = stream::unfold((Some(half), reset), |(half, reset)| async move {
         if let Some(half) = half {
-            return Some((Ok(half), (None, cut)));
+            return Some((Ok(half), (None, reset)));
         }
-        sleep(BEFORE_THE_CUT).await;
-        cut.now();
+        sleep(BEFORE_THE_RESET).await;
+        reset.now();
         Some((
             Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-            (None, cut),
+            (None, reset),
         ))
     });
     Body::from_stream(parts)

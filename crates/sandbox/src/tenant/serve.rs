@@ -25,18 +25,18 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
 
 /// The listener.
-pub(super) struct Door {
+pub(super) struct TenantListener {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     /// Connections in their TLS handshake; `None` for a failed one.
-    handshakes: JoinSet<Option<(Wire, SocketAddr)>>,
+    handshakes: JoinSet<Option<(Transport, SocketAddr)>>,
     closed: CancellationToken,
 }
 
 /// A plain or an encrypted connection.
-type Wire = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+type Transport = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
-impl Door {
+impl TenantListener {
     /// Returns a listener whose connections end when `closed` is cancelled.
     pub(super) fn new(listener: TcpListener, tls: Option<TlsAcceptor>, closed: CancellationToken) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Door {
     }
 
     /// Returns the next usable connection. A slow handshake does not delay other clients.
-    async fn next(&mut self) -> (Wire, SocketAddr) {
+    async fn next(&mut self) -> (Transport, SocketAddr) {
         loop {
             tokio::select! {
                 // axum's own listener waits and retries when the process is out of descriptors.
@@ -73,17 +73,17 @@ impl Door {
     }
 }
 
-impl Listener for Door {
-    type Io = Line;
+impl Listener for TenantListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
-        let (wire, address) = self.next().await;
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (transport, address) = self.next().await;
         let closed = Box::pin(self.closed.clone().cancelled_owned());
         (
-            Line {
-                wire,
-                cut: Cut::default(),
+            Connection {
+                transport,
+                reset: Reset::default(),
                 closed,
             },
             address,
@@ -97,35 +97,35 @@ impl Listener for Door {
 
 /// Resets the connection of a request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cut(Arc<AtomicBool>);
+pub(super) struct Reset(Arc<AtomicBool>);
 
-impl Cut {
+impl Reset {
     /// Stops all writes; the next attempt to write ends the connection with a reset.
     pub(super) fn now(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    fn is_cut(&self) -> bool {
+    fn is_reset(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Cut {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        stream.io().cut.clone()
+impl Connected<IncomingStream<'_, TenantListener>> for Reset {
+    fn connect_info(stream: IncomingStream<'_, TenantListener>) -> Self {
+        stream.io().reset.clone()
     }
 }
 
 /// One connection.
-pub(super) struct Line {
-    wire: Wire,
-    cut: Cut,
+pub(super) struct Connection {
+    transport: Transport,
+    reset: Reset,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Line {
+impl Connection {
     fn whole(&self) -> io::Result<()> {
-        if self.cut.is_cut() {
+        if self.reset.is_reset() {
             Err(io::ErrorKind::ConnectionReset.into())
         } else {
             Ok(())
@@ -133,10 +133,10 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for Connection {
     fn drop(&mut self) {
-        if self.cut.is_cut() {
-            let stream = match &self.wire {
+        if self.reset.is_reset() {
+            let stream = match &self.transport {
                 Either::Left(stream) => stream,
                 Either::Right(stream) => stream.get_ref().0,
             };
@@ -145,7 +145,7 @@ impl Drop for Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -154,24 +154,24 @@ impl AsyncRead for Line {
         if self.closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.wire).poll_read(cx, buf)
+        Pin::new(&mut self.transport).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.whole()?;
-        Pin::new(&mut self.wire).poll_write(cx, buf)
+        Pin::new(&mut self.transport).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.whole()?;
-        Pin::new(&mut self.wire).poll_flush(cx)
+        Pin::new(&mut self.transport).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A connection that is reset must not send a TLS close before.
         self.whole()?;
-        Pin::new(&mut self.wire).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }

@@ -25,7 +25,7 @@ pub struct App {
 
 /// A response.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct AppResponse {
     /// HTTP status.
     pub status: u16,
     /// The JSON body; null without one.
@@ -62,7 +62,7 @@ impl App {
     ///
     /// # Errors
     /// The tenant does not respond.
-    pub async fn sign_up(&self, email: &str, password: &str) -> anyhow::Result<Said> {
+    pub async fn sign_up(&self, email: &str, password: &str) -> anyhow::Result<AppResponse> {
         let body = json!({
             "client_id": APP_CLIENT, "connection": "Username-Password-Authentication",
             "email": email, "password": password,
@@ -96,7 +96,7 @@ impl App {
     ///
     /// # Errors
     /// The data API does not respond.
-    pub async fn get(&self, tokens: &Tokens, path: &str) -> anyhow::Result<Said> {
+    pub async fn get(&self, tokens: &Tokens, path: &str) -> anyhow::Result<AppResponse> {
         said(self.request(Method::GET, tokens, path)).await
     }
 
@@ -104,7 +104,7 @@ impl App {
     ///
     /// # Errors
     /// The data API does not respond.
-    pub async fn post(&self, tokens: &Tokens, path: &str, body: &Value) -> anyhow::Result<Said> {
+    pub async fn post(&self, tokens: &Tokens, path: &str, body: &Value) -> anyhow::Result<AppResponse> {
         said(self.request(Method::POST, tokens, path).json(body)).await
     }
 
@@ -112,7 +112,7 @@ impl App {
     ///
     /// # Errors
     /// The data API does not respond.
-    pub async fn put(&self, tokens: &Tokens, path: &str, body: &Value) -> anyhow::Result<Said> {
+    pub async fn put(&self, tokens: &Tokens, path: &str, body: &Value) -> anyhow::Result<AppResponse> {
         said(self.request(Method::PUT, tokens, path).json(body)).await
     }
 
@@ -122,11 +122,11 @@ impl App {
     }
 }
 
-async fn said(request: RequestBuilder) -> anyhow::Result<Said> {
+async fn said(request: RequestBuilder) -> anyhow::Result<AppResponse> {
     let answer = request.send().await?;
     let status = answer.status().as_u16();
     let text = answer.text().await?;
-    Ok(Said {
+    Ok(AppResponse {
         status,
         body: serde_json::from_str(&text).unwrap_or(Value::Null),
     })

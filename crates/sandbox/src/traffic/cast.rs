@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::{LINE, ROLE};
+use super::{THRESHOLD, ROLE};
 
 /// All users.
 pub const USERS: usize = 200;
@@ -24,7 +24,7 @@ const ABOVE: usize = 40;
 const EXACTLY: usize = 10;
 const ONE_SHORT: usize = 10;
 /// Most plays of all other playlists, well below the threshold.
-const FAR_BELOW: i64 = LINE - 3;
+const FAR_BELOW: i64 = THRESHOLD - 3;
 
 /// Roles of other parts of the app, which only those parts may change.
 const OTHER_ROLES: [&str; 7] = [
@@ -75,7 +75,7 @@ pub struct Playlist {
 pub struct Cast {
     /// Users, old editors first, newcomers last.
     pub users: Vec<User>,
-    /// Playlists. The first ones get at least [`LINE`] plays, see [`Cast::crossing`].
+    /// Playlists. The first ones get at least [`THRESHOLD`] plays, see [`Cast::crossing`].
     pub playlists: Vec<Playlist>,
 }
 
@@ -155,9 +155,9 @@ fn playlists(rng: &mut StdRng) -> Vec<Playlist> {
             id: format!("pl_{owner:03}_a"),
             owner: *owner,
             plays: match place {
-                _ if place < ABOVE => rng.random_range(LINE + 1..=LINE + 160),
-                _ if place < ABOVE + EXACTLY => LINE,
-                _ if place < ABOVE + EXACTLY + ONE_SHORT => LINE - 1,
+                _ if place < ABOVE => rng.random_range(THRESHOLD + 1..=THRESHOLD + 160),
+                _ if place < ABOVE + EXACTLY => THRESHOLD,
+                _ if place < ABOVE + EXACTLY + ONE_SHORT => THRESHOLD - 1,
                 _ => 0,
             },
         })
@@ -195,9 +195,9 @@ mod tests {
             let plays: i64 = cast.playlists.iter().map(|playlist| playlist.plays).sum();
             assert_eq!((cast.users.len(), plays), (USERS, PLAYS), "seed {seed}");
             let (above, exactly) = cast.crossing();
-            assert!(above.iter().all(|playlist| playlist.plays > LINE));
-            assert!(exactly.iter().all(|playlist| playlist.plays == LINE));
-            assert!(cast.one_short().iter().all(|playlist| playlist.plays == LINE - 1));
+            assert!(above.iter().all(|playlist| playlist.plays > THRESHOLD));
+            assert!(exactly.iter().all(|playlist| playlist.plays == THRESHOLD));
+            assert!(cast.one_short().iter().all(|playlist| playlist.plays == THRESHOLD - 1));
             let mut ids: Vec<&str> = cast.users.iter().map(|user| user.id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();

@@ -46,7 +46,7 @@ pub struct SetAside {
 
 /// The read rows.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct DbSnapshot {
     /// Plays by playlist.
     pub playlists: BTreeMap<String, i64>,
     /// The audit, in order.
@@ -58,7 +58,7 @@ pub struct Kept {
 }
 
 /// Reads all rows.
-pub async fn read(url: &str) -> anyhow::Result<Kept> {
+pub async fn read(url: &str) -> anyhow::Result<DbSnapshot> {
     let mut connection = PgConnection::connect(url)
         .await
         .context("cannot reach Postgres")?;
@@ -78,7 +78,7 @@ pub async fn read(url: &str) -> anyhow::Result<Kept> {
         .fetch_all(&mut connection)
         .await?;
     connection.close().await?;
-    Ok(Kept {
+    Ok(DbSnapshot {
         playlists: playlists.into_iter().collect(),
         changes,
         set_aside,

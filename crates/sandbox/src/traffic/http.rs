@@ -73,7 +73,7 @@ impl Worker {
 pub struct Metrics(String);
 
 impl Metrics {
-    /// Returns the value of a series such as `rolekeeper_nominations{state="due"}`; none without the series.
+    /// Returns the value of a series such as `rolekeeper_work_queue_users{state="due"}`; none without the series.
     #[must_use]
     pub fn figure(&self, series: &str) -> Option<f64> {
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok();
@@ -91,7 +91,7 @@ impl Metrics {
     #[must_use]
     pub fn waiting(&self) -> u64 {
         let states = ["due", "waiting", "leased"];
-        let series = states.map(|state| format!("rolekeeper_nominations{{state=\"{state}\"}}"));
+        let series = states.map(|state| format!("rolekeeper_work_queue_users{{state=\"{state}\"}}"));
         let counts = series.iter().map(|series| self.count(series));
         counts.sum::<Option<u64>>().unwrap_or(1)
     }

@@ -21,4 +21,4 @@ pub mod tally;
 /// The role that the rule grants for plays.
 pub const ROLE: &str = "playlist_editor";
 /// The threshold: plays of one playlist for the role.
-pub const LINE: i64 = 100;
+pub const THRESHOLD: i64 = 100;

@@ -18,8 +18,8 @@ pub async fn is_reached(tenant: &Tenant, streams: &Streams, db: impl PgExecutor<
     let quiet = sqlx::query_scalar::<_, Option<bool>>(
         "SELECT (SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS') = $1
             AND (SELECT last_seq FROM stream_cursors WHERE stream = 'AUTH0_LOGS') = $2
-            AND NOT EXISTS (SELECT FROM nominations WHERE parked_at IS NULL AND held IS NULL)
-            -- the tenant is being asked for a record, and the answer nominates its user; older schemas ask for none
+            AND NOT EXISTS (SELECT FROM work_queue WHERE parked_at IS NULL AND held_by IS NULL)
+            -- the tenant is being asked for a record, and the response enqueues its user; older schemas ask for none
             AND NOT EXISTS (SELECT FROM foreign_writes f WHERE to_jsonb(f) ->> 'ask_at' IS NOT NULL)",
     );
     let quiet = quiet

@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::LINE;
+use super::THRESHOLD;
 use super::cast::{Cast, Kind, Playlist};
 use super::event::Event;
 
@@ -95,13 +95,13 @@ impl Script {
         let (above, exactly) = cast.crossing();
         let mut wanted: Vec<(&Playlist, i64)> = Vec::new();
         for playlist in &above[..FALL] {
-            wanted.push((playlist, playlist.plays - LINE + self.rng.random_range(1..=5)));
+            wanted.push((playlist, playlist.plays - THRESHOLD + self.rng.random_range(1..=5)));
         }
         wanted.extend(exactly[..FALL].iter().map(|playlist| (playlist, 1)));
         wanted.extend(
             above[FALL..FALL + STAY]
                 .iter()
-                .map(|playlist| (playlist, playlist.plays - LINE)),
+                .map(|playlist| (playlist, playlist.plays - THRESHOLD)),
         );
         let far = &cast.playlists[cast.playlists.len() - FAR_FROM_IT..];
         wanted.extend(
@@ -138,11 +138,11 @@ fn play_id(playlist: &str, number: i64) -> String {
 fn plays(cast: &Cast, rng: &mut StdRng, at: OffsetDateTime) -> Vec<Act> {
     let (mut events, mut rush) = (Vec::new(), Vec::new());
     for (place, playlist) in cast.playlists.iter().enumerate() {
-        let in_rush = playlist.plays >= LINE && place.is_multiple_of(RUSH_EVERY);
+        let in_rush = playlist.plays >= THRESHOLD && place.is_multiple_of(RUSH_EVERY);
         for number in 1..=playlist.plays {
             let listener = &cast.users[rng.random_range(0..cast.users.len())];
             let play = Event::play(play_id(&playlist.id, number), &playlist.id, listener, at);
-            if in_rush && number >= LINE {
+            if in_rush && number >= THRESHOLD {
                 rush.push(play);
             } else {
                 events.push(play);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::LINE;
+use super::THRESHOLD;
 use super::event::{Event, What};
 
 /// A user who crossed the threshold, up or down.
@@ -35,7 +35,7 @@ pub struct Tally {
     /// Retracted plays, without duplicates.
     pub taken_back: u64,
     /// Messages sent again under the same id.
-    pub repeats: u64,
+    pub duplicates: u64,
     /// Sequences of invalid messages.
     pub broken: BTreeSet<u64>,
     /// Highest sequence in the stream.
@@ -50,7 +50,7 @@ impl Tally {
     pub fn take(&mut self, event: &Event, seq: u64) {
         self.last_seq = self.last_seq.max(seq);
         if !self.seen.insert(event.id.clone()) {
-            self.repeats += 1;
+            self.duplicates += 1;
             return;
         }
         let plays = self.playlists.entry(event.playlist.clone()).or_default();
@@ -90,7 +90,7 @@ impl Tally {
         let Some(user) = self.owners.get(&event.playlist).cloned() else {
             return;
         };
-        let up = self.best(&user) >= LINE;
+        let up = self.best(&user) >= THRESHOLD;
         if up == self.holders.contains(&user) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::world::oracle::ROLE;
 use crate::world::{World, text};
 
 const FORGOTTEN: &str = "rolekeeper_role_changes_forgotten";
-const HELD: &str = r#"rolekeeper_nominations{state="held"}"#;
+const HELD: &str = r#"rolekeeper_work_queue_users{state="held"}"#;
 
 fn user(n: u32) -> String {
     format!("auth0|u{n}")

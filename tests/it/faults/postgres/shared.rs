@@ -57,7 +57,7 @@ async fn numbers_that_fell_behind_are_mended() {
     // As after a logical replication, which copies rows and no sequences.
     run(
         &mut connection(&world).await,
-        "SELECT setval('playlist_numbers', 1, false)",
+        "SELECT setval('playlist_keys', 1, false)",
     )
     .await;
     world.publish(&plays("c", "pl_3", 0..1)).await;
@@ -122,7 +122,7 @@ async fn a_sweep_that_waits_holds_up_no_fold() {
     // The sweep waits for the end of this row's transaction.
     run(
         &mut other,
-        "BEGIN; INSERT INTO nominations (user_id, urgency) VALUES ('auth0|z', 1)",
+        "BEGIN; INSERT INTO work_queue (user_id, priority) VALUES ('auth0|z', 1)",
     )
     .await;
     world.start_worker().await;

@@ -147,7 +147,7 @@ async fn only_the_two_tokens_open_the_door() {
         assert_eq!(worker.post_logs(right, body.clone()).await, Some(200));
     }
     assert_eq!(stored(&world).await, once("fsa", &records(0..3)));
-    let refused = r#"rolekeeper_webhook_requests_total{answer="unauthorized"}"#;
+    let refused = r#"rolekeeper_webhook_requests_total{result="unauthorized"}"#;
     assert_eq!(worker.count(refused).await, Some(9));
 }
 
@@ -177,7 +177,7 @@ async fn large_bodies_are_taken_and_only_beyond_the_bound_refused() {
     }
     assert_eq!(stored(&world).await.len(), 1_001);
     let worker = world.worker();
-    let too_large = r#"rolekeeper_webhook_requests_total{answer="too_large"}"#;
+    let too_large = r#"rolekeeper_webhook_requests_total{result="too_large"}"#;
     assert_eq!(worker.count(too_large).await, Some(2));
 }
 

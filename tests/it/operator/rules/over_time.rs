@@ -168,8 +168,8 @@ async fn a_shorter_grace_counts_for_those_who_wait_already() {
     world.settled().await;
 }
 
-const LEFT: &str = "rolekeeper_roles_taken_away_total{answer=\"left\"}";
-const RESTORED: &str = "rolekeeper_roles_taken_away_total{answer=\"restored\"}";
+const LEFT: &str = "rolekeeper_roles_externally_removed_total{outcome=\"left\"}";
+const RESTORED: &str = "rolekeeper_roles_externally_removed_total{outcome=\"restored\"}";
 
 /// A world in which Ann has earned the role and another client removes it.
 async fn taken_away(manual: &str) -> (World, RulesFile) {

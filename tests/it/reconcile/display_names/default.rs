@@ -28,7 +28,7 @@ async fn the_default_name_is_one_write_with_the_role() {
     assert_eq!(world.metadata(ANN), metadata);
     let by_default = world
         .worker()
-        .count(r#"rolekeeper_display_names_written_total{by="default"}"#)
+        .count(r#"rolekeeper_display_names_written_total{source="default"}"#)
         .await;
     assert_eq!(by_default, Some(1));
 }

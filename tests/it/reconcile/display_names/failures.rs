@@ -7,7 +7,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
 use crate::world::events::{plays, retraction};
-use crate::world::names::{by_default, seed, shown, store, wish};
+use crate::world::names::{by_default, seed, shown, store, request_name};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, World};
 
@@ -25,8 +25,8 @@ async fn a_name_in_flight_at_a_death_is_left_to_the_next_worker() {
     world
         .tenant
         .fault_once(patch("auth0|bob"), Fault::Delay(Duration::from_secs(5)));
-    wish(&store, ANN, "Ann").await;
-    wish(&store, "auth0|bob", "Bob").await;
+    request_name(&store, ANN, "Ann").await;
+    request_name(&store, "auth0|bob", "Bob").await;
     world.is_named(ANN, "Ann").await;
     world
         .eventually("both writes are sent", async || {
@@ -36,7 +36,7 @@ async fn a_name_in_flight_at_a_death_is_left_to_the_next_worker() {
     world.worker().kill9().await;
     assert_eq!(world.open_names().await.len(), 2);
     // Later, after the end of the leases.
-    sqlx::query("UPDATE nominations SET lease_until = now()")
+    sqlx::query("UPDATE work_queue SET lease_until = now()")
         .execute(&world.db)
         .await
         .expect("Postgres responds");
@@ -56,7 +56,7 @@ async fn a_name_whose_answer_is_lost_is_seen_and_not_sent_again() {
         world
             .tenant
             .fault_once(CallMatch::to(PatchUser).user(user), fault);
-        wish(&store, user, "Sam").await;
+        request_name(&store, user, "Sam").await;
     }
     world
         .eventually("the requests are applied", async || {
@@ -82,12 +82,12 @@ async fn a_refused_name_is_kept_and_holds_back_no_role() {
     world
         .eventually("the revoke is due", async || {
             world
-                .number("SELECT count(*) FROM nominations WHERE urgency = 0")
+                .number("SELECT count(*) FROM work_queue WHERE priority = 0")
                 .await
                 == Some(1)
         })
         .await;
-    wish(&store, ANN, "New").await;
+    request_name(&store, ANN, "New").await;
     world
         .tenant
         .fault_once(CallMatch::to(PatchUser), Fault::status(400));
@@ -132,8 +132,8 @@ async fn a_refused_name_is_retried_after_a_day() {
             .tenant
             .fault_once(CallMatch::to(PatchUser).user(user), Fault::status(400));
     }
-    wish(&store, ANN, "Bad").await;
-    wish(&store, "auth0|bob", "Later").await;
+    request_name(&store, ANN, "Bad").await;
+    request_name(&store, "auth0|bob", "Later").await;
     // The tenant refuses the default for Eve.
     world.earn("auth0|eve", "pl_1").await;
     world
@@ -146,7 +146,7 @@ async fn a_refused_name_is_retried_after_a_day() {
     assert_eq!(world.metadata("auth0|eve"), Value::Null);
     // The tenant would most likely refuse the default too.
     assert_eq!(world.metadata("auth0|bob"), Value::Null);
-    wish(&store, ANN, "Good").await;
+    request_name(&store, ANN, "Good").await;
     world.is_named_a_minute_later(ANN, "Good").await;
     sqlx::query("UPDATE display_names SET refused_at = refused_at - interval '25 hours'")
         .execute(&world.db)
@@ -173,7 +173,7 @@ async fn a_user_whose_roles_are_refused_too_is_parked() {
     world.earn(ANN, "pl_1").await;
     world
         .eventually("the user is parked", async || {
-            let parked = "SELECT count(*) FROM nominations WHERE parked_at IS NOT NULL";
+            let parked = "SELECT count(*) FROM work_queue WHERE parked_at IS NOT NULL";
             world.number(parked).await == Some(1)
         })
         .await;

@@ -2,7 +2,7 @@
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 
-use crate::world::names::{store, wish};
+use crate::world::names::{store, request_name};
 use crate::world::{ANN, World};
 
 async fn run(world: &World, statement: &'static str) {
@@ -16,14 +16,14 @@ async fn m4_one_user_has_one_name_written_a_minute() {
     let world = World::start().await;
     let store = store(&world);
     world.seed_user(ANN, &[]);
-    wish(&store, ANN, "Ann 0").await;
+    request_name(&store, ANN, "Ann 0").await;
     world.is_named(ANN, "Ann 0").await;
     for n in 1..6 {
-        wish(&store, ANN, &format!("Ann {n}")).await;
+        request_name(&store, ANN, &format!("Ann {n}")).await;
         world
             .count_is(
                 "the request waits for its minute",
-                "SELECT count(*) FROM nominations WHERE due_at > now() + interval '30 seconds' AND lease IS NULL",
+                "SELECT count(*) FROM work_queue WHERE due_at > now() + interval '30 seconds' AND lease IS NULL",
                 1,
             )
             .await;
@@ -31,7 +31,7 @@ async fn m4_one_user_has_one_name_written_a_minute() {
     assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser]);
     run(
         &world,
-        "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE nominations SET due_at = now()",
+        "UPDATE display_name_writes SET written_at = written_at - interval '1 minute'; UPDATE work_queue SET due_at = now()",
     )
     .await;
     world.is_named(ANN, "Ann 5").await;
@@ -67,7 +67,7 @@ async fn m4_no_number_of_names_keeps_drift_from_being_found() {
     for n in 0..30 {
         let user = format!("auth0|u{n}");
         world.seed_user(&user, &[]);
-        wish(&store, &user, "Sam").await;
+        request_name(&store, &user, "Sam").await;
     }
     run(
         &world,
@@ -77,7 +77,7 @@ async fn m4_no_number_of_names_keeps_drift_from_being_found() {
     world
         .count_is(
             "her verification waits",
-            "SELECT count(*) FROM nominations WHERE urgency = 4",
+            "SELECT count(*) FROM work_queue WHERE priority = 4",
             1,
         )
         .await;

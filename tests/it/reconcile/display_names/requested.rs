@@ -7,12 +7,12 @@ use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
 use crate::world::events::retraction;
-use crate::world::names::{by_default, name_patch, seed, shown, store, wish};
+use crate::world::names::{by_default, name_patch, seed, shown, store, request_name};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, World};
 
 #[tokio::test]
-async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
+async fn the_newest_of_many_requests_is_shown_at_once_written_once() {
     let world = by_default().start().await;
     world.connect_log_stream().await;
     let store = store(&world);
@@ -20,7 +20,7 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
     assert_eq!(shown(&store, ANN).await, None);
     world.told(&["pause"]).await;
     for n in 0..20 {
-        wish(&store, ANN, &format!("Ann {n}")).await;
+        request_name(&store, ANN, &format!("Ann {n}")).await;
     }
     assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann 19"));
     let waiting = world
@@ -41,7 +41,7 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
     assert!(world.open_names().await.is_empty());
 
     // An unchanged name causes a read and no write.
-    wish(&store, ANN, "Ann 19").await;
+    request_name(&store, ANN, "Ann 19").await;
     world
         .eventually("the request is applied", async || {
             world.is_named_a_minute_later(ANN, "Ann 19").await;
@@ -50,11 +50,11 @@ async fn the_newest_of_many_wishes_is_shown_at_once_and_written_once() {
         .await;
     world.quiet().await;
     assert_eq!(world.endpoints_of(ANN), [ReadUser, PatchUser, ReadUser]);
-    let wished = world
+    let requested = world
         .worker()
-        .count(r#"rolekeeper_display_names_written_total{by="wished"}"#)
+        .count(r#"rolekeeper_display_names_written_total{source="requested"}"#)
         .await;
-    assert_eq!(wished, Some(1));
+    assert_eq!(requested, Some(1));
 }
 
 #[tokio::test]
@@ -64,11 +64,11 @@ async fn a_wish_and_a_change_of_role_are_one_write_without_a_default() {
     seed(&world, ANN, &Value::Null);
     world.told(&["pause"]).await;
     world.earn(ANN, "pl_1").await;
-    wish(&store, ANN, "Ann").await;
+    request_name(&store, ANN, "Ann").await;
     world
         .eventually("the role is due", async || {
             world
-                .number("SELECT count(*) FROM nominations WHERE urgency = 1")
+                .number("SELECT count(*) FROM work_queue WHERE priority = 1")
                 .await
                 == Some(1)
         })
@@ -98,16 +98,16 @@ async fn a_wish_comes_behind_grants_and_before_new_users() {
     }
     world
         .eventually("the new users are due", async || {
-            world.number("SELECT count(*) FROM nominations").await == Some(5)
+            world.number("SELECT count(*) FROM work_queue").await == Some(5)
         })
         .await;
     seed(&world, ANN, &Value::Null);
-    wish(&store, ANN, "Ann").await;
+    request_name(&store, ANN, "Ann").await;
     seed(&world, "auth0|bob", &json!({"displayName": "Bob"}));
     world.earn("auth0|bob", "pl_1").await;
     world
         .eventually("the grant is due", async || {
-            world.number("SELECT count(*) FROM nominations").await == Some(7)
+            world.number("SELECT count(*) FROM work_queue").await == Some(7)
         })
         .await;
     world.told(&["resume"]).await;
@@ -132,9 +132,9 @@ async fn a_wish_made_while_an_older_one_is_written_is_written_too() {
     seed(&world, ANN, &json!({"displayName": "Old"}));
     let slow = Fault::DelayedAnswer(Duration::from_millis(700));
     world.tenant.fault_once(CallMatch::to(PatchUser), slow);
-    wish(&store, ANN, "First").await;
+    request_name(&store, ANN, "First").await;
     world.is_named(ANN, "First").await;
-    wish(&store, ANN, "Second").await;
+    request_name(&store, ANN, "Second").await;
     assert_eq!(world.open_names().await.len(), 1, "the first has no response yet");
     world.is_named_a_minute_later(ANN, "Second").await;
     world.quiet().await;
@@ -146,22 +146,22 @@ async fn a_wish_made_while_an_older_one_is_written_is_written_too() {
 }
 
 #[tokio::test]
-async fn wishes_made_during_a_look_cost_no_further_look() {
+async fn requests_during_an_attempt_cost_no_further_attempt() {
     let world = World::start().await;
     let store = store(&world);
     seed(&world, ANN, &Value::Null);
     world
         .tenant
         .fault_once(CallMatch::to(ReadUser), Fault::Delay(Duration::from_millis(700)));
-    wish(&store, ANN, "Ann 0").await;
+    request_name(&store, ANN, "Ann 0").await;
     world
         .eventually("the attempt is in flight", async || {
-            let leased = "SELECT count(*) FROM nominations WHERE lease IS NOT NULL";
+            let leased = "SELECT count(*) FROM work_queue WHERE lease IS NOT NULL";
             world.number(leased).await == Some(1)
         })
         .await;
     for n in 1..10 {
-        wish(&store, ANN, &format!("Ann {n}")).await;
+        request_name(&store, ANN, &format!("Ann {n}")).await;
     }
     assert!(
         world.endpoints_of(ANN).is_empty(),
@@ -173,16 +173,16 @@ async fn wishes_made_during_a_look_cost_no_further_look() {
 }
 
 #[tokio::test]
-async fn in_shadow_mode_a_wish_stays_until_writes_are_on() {
+async fn in_shadow_mode_a_request_stays_until_writes_are_on() {
     let world = by_default().workers(0).env("SWEEP_INTERVAL_S", 1).start().await;
     let store = store(&world);
     seed(&world, ANN, &Value::Null);
     seed(&world, "auth0|bob", &Value::Null);
     let shadow = world.start_worker_with(&[("AUTH0_WRITES", "off")]).await;
     world.earn(ANN, "pl_1").await;
-    wish(&store, ANN, "Ann").await;
+    request_name(&store, ANN, "Ann").await;
     // Only a name request.
-    wish(&store, "auth0|bob", "Bob").await;
+    request_name(&store, "auth0|bob", "Bob").await;
     world.quiet().await;
     assert_eq!((world.patches(), world.open_names().await.len()), (0, 2));
     assert_eq!(shown(&store, ANN).await.as_deref(), Some("Ann"));
@@ -208,11 +208,11 @@ async fn a_held_change_of_role_holds_back_no_wish() {
         .await;
     let store = store(&world);
     seed(&world, ANN, &Value::Null);
-    let held = "SELECT count(*) FROM nominations WHERE held = 'brake_grants'";
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_grants'";
     let is_held = async || world.number(held).await == Some(1);
     world.earn(ANN, "pl_1").await;
     world.eventually("the grant is held", is_held).await;
-    wish(&store, ANN, "Ann").await;
+    request_name(&store, ANN, "Ann").await;
     world.is_named(ANN, "Ann").await;
     world.eventually("the grant is held again", is_held).await;
     assert_eq!(world.writes_to(ANN), [name_patch("Ann")]);
@@ -231,12 +231,12 @@ async fn a_wish_of_a_user_who_is_gone_is_kept_and_not_sent() {
     world
         .tenant
         .fault_once(CallMatch::to(PatchUser), Fault::Delay(Duration::from_millis(500)));
-    wish(&store, ANN, "Ann").await;
+    request_name(&store, ANN, "Ann").await;
     world
         .eventually("the write is sent", async || world.tenant.faults_waiting() == 0)
         .await;
     assert!(world.tenant.delete_user(ANN));
-    wish(&store, "auth0|unknown", "Unknown").await;
+    request_name(&store, "auth0|unknown", "Unknown").await;
     world
         .eventually("both users are marked", async || {
             world.number("SELECT count(*) FROM gone_users").await == Some(2)
@@ -263,7 +263,7 @@ async fn a_name_alone_is_no_race_for_roles() {
     world
         .tenant
         .fault_once(CallMatch::to(PatchUser), Fault::Delay(Duration::from_millis(700)));
-    wish(&store, ANN, "Ann").await;
+    request_name(&store, ANN, "Ann").await;
     world
         .eventually("the write is sent", async || world.tenant.faults_waiting() == 0)
         .await;
@@ -303,12 +303,12 @@ async fn a_wish_does_not_disturb_the_end_of_a_grace() {
     world
         .eventually("the grace runs", async || {
             world
-                .number("SELECT count(*) FROM nominations WHERE due_at > now() AND lease IS NULL")
+                .number("SELECT count(*) FROM work_queue WHERE due_at > now() AND lease IS NULL")
                 .await
                 == Some(1)
         })
         .await;
-    wish(&store, ANN, "New").await;
+    request_name(&store, ANN, "New").await;
     world.is_named(ANN, "New").await;
     assert_eq!(
         world.roles(ANN),

@@ -66,7 +66,7 @@ async fn made_anew(seen: bool) {
             world.roles(ANN).is_empty()
         })
         .await;
-    let answered = "SELECT count(*) FROM nominations";
+    let answered = "SELECT count(*) FROM work_queue";
     world
         .eventually("its response is read", async || {
             world.number(answered).await == Some(0)
@@ -74,8 +74,8 @@ async fn made_anew(seen: bool) {
         .await;
     assert!(world.tenant.delete_user(ANN));
     if seen {
-        let look = "INSERT INTO nominations (user_id, urgency, observe) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
-        sql(&world, look).await;
+        let attempt = "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
+        sql(&world, attempt).await;
         let gone = "SELECT count(*) FROM gone_users";
         world
             .eventually("she is gone", async || world.number(gone).await == Some(1))
@@ -90,7 +90,7 @@ async fn made_anew(seen: bool) {
         "UPDATE races SET found_at = found_at - interval '10 minutes'",
     )
     .await;
-    let conclude = "INSERT INTO nominations (user_id, urgency, observe) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
+    let conclude = "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
     sql(&world, conclude).await;
     world.quiet().await;
     assert_eq!(world.roles(ANN), [""; 0], "they belong to another account");
@@ -146,7 +146,7 @@ async fn a_held_race_whose_writes_are_kept_no_longer_is_ended() {
 }
 
 #[tokio::test]
-async fn a_race_that_looks_do_not_conclude_is_ended_after_a_day() {
+async fn a_race_that_attempts_do_not_conclude_ends_after_a_day() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     open_race(&world).await;
     world.worker().sigterm(Duration::from_secs(10)).await;

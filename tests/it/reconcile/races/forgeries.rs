@@ -34,7 +34,7 @@ async fn unknown(world: &World, records: i64) {
     world
         .eventually("it is folded and had an attempt", async || {
             world.number(folded).await >= Some(records)
-                && world.number("SELECT count(*) FROM nominations").await == Some(0)
+                && world.number("SELECT count(*) FROM work_queue").await == Some(0)
         })
         .await;
     let aged = "UPDATE foreign_writes SET asked_at = asked_at - interval '10 minutes', ask_at = now() WHERE ask_at IS NOT NULL";
@@ -117,7 +117,7 @@ async fn records_with_very_many_roles_hold_up_no_other_user() {
         let kept = kept.bind(json!(roles)).execute(&world.db).await;
         kept.expect("Postgres responds");
     }
-    let anew = "INSERT INTO nominations (user_id, urgency, observe) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
+    let anew = "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
     sqlx::query(anew)
         .execute(&world.db)
         .await

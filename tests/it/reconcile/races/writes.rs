@@ -218,7 +218,7 @@ async fn an_import_rechecks_every_holder_through_a_kill() {
         .await;
     world.worker().kill9().await;
     world.start_worker().await;
-    let stale = "SELECT count(*) FROM assignments WHERE verified_at <= (SELECT told_at FROM verify_anew)";
+    let stale = "SELECT count(*) FROM assignments WHERE verified_at <= (SELECT reported_at FROM reverify)";
     world
         .eventually("all had an attempt", async || {
             world.number(stale).await == Some(0)

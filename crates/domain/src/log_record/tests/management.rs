@@ -16,8 +16,8 @@ fn a_list_longer_than_a_profile_may_have_cannot_be_told() {
         let body = json!({"app_metadata": {"roles": list(roles, letters)}});
         let record = read(&sapi("PATCH", "/api/v2/users/auth0%7Ca", &body, &json!({})));
         let is = matches!(
-            record.tells,
-            Tells::Written {
+            record.effect,
+            Effect::Written {
                 roles: WrittenRoles::Set(_),
                 ..
             }
@@ -32,7 +32,7 @@ fn a_management_write_concerns_the_user_in_its_path() {
     let none = json!({});
     let created = json!({"user_id": "auth0|new", "app_metadata": {"roles": ["ignored"]}});
     let one = |id| written(id, set(&["editor"]));
-    let gone = |id| Tells::Deleted { user: user(id) };
+    let gone = |id| Effect::Deleted { user: user(id) };
     let table = [
         ("patch", "/api/v2/users/auth0%7Cabc", &none, one("auth0|abc")),
         ("PATCH", "/api/v2/users/auth0%7Cabc/", &none, one("auth0|abc")),
@@ -44,15 +44,15 @@ fn a_management_write_concerns_the_user_in_its_path() {
         ),
         ("post", "/api/v2/users/auth0|raw", &none, one("auth0|raw")),
         ("post", "/api/v2/users", &created, one("auth0|new")),
-        ("post", "/api/v2/users", &none, Tells::Other),
+        ("post", "/api/v2/users", &none, Effect::Other),
         ("delete", "/api/v2/users/auth0%7Cabc", &none, gone("auth0|abc")),
         (
             "delete",
             "/api/v2/users/auth0%7Cabc/refresh-tokens",
             &none,
-            Tells::Other,
+            Effect::Other,
         ),
-        ("post", "/api/v2/users/auth0%7Cabc/roles", &none, Tells::Other),
+        ("post", "/api/v2/users/auth0%7Cabc/roles", &none, Effect::Other),
         (
             "post",
             "/api/v2/users/auth0%7Cabc/identities",
@@ -65,23 +65,23 @@ fn a_management_write_concerns_the_user_in_its_path() {
             &none,
             written("auth0|abc", WrittenRoles::Unknown),
         ),
-        ("get", "/api/v2/users/auth0%7Cabc", &none, Tells::Other),
-        ("patch", "/api/v2/users/a%00b", &none, Tells::Other),
-        ("patch", "/api/v2/users/%ff", &none, Tells::Other),
-        ("patch", "/api/v2/users/", &none, Tells::Other),
-        ("patch", "/users/auth0%7Cabc", &none, Tells::Other),
-        ("patch", "/api/v2/connections/con_1", &none, Tells::Other),
-        ("delete", "/api/v2/connections/con_1/users", &none, Tells::Other),
-        ("post", "/api/v2/jobs/users-imports", &none, Tells::ManyWritten),
-        ("post", "/api/v2/jobs/users-exports", &none, Tells::Other),
-        ("post", "/api/v2/roles/rol_1/users", &none, Tells::Other),
+        ("get", "/api/v2/users/auth0%7Cabc", &none, Effect::Other),
+        ("patch", "/api/v2/users/a%00b", &none, Effect::Other),
+        ("patch", "/api/v2/users/%ff", &none, Effect::Other),
+        ("patch", "/api/v2/users/", &none, Effect::Other),
+        ("patch", "/users/auth0%7Cabc", &none, Effect::Other),
+        ("patch", "/api/v2/connections/con_1", &none, Effect::Other),
+        ("delete", "/api/v2/connections/con_1/users", &none, Effect::Other),
+        ("post", "/api/v2/jobs/users-imports", &none, Effect::BulkImport),
+        ("post", "/api/v2/jobs/users-exports", &none, Effect::Other),
+        ("post", "/api/v2/roles/rol_1/users", &none, Effect::Other),
     ];
-    for (method, path, answer, tells) in table {
+    for (method, path, answer, effect) in table {
         let record = read(&sapi(method, path, &roles, answer));
-        assert_eq!(record.tells, tells, "{method} {path}");
+        assert_eq!(record.effect, effect, "{method} {path}");
         assert_eq!(record.client_id.as_deref(), Some("c1"));
     }
-    assert_eq!(read(&json!({"type": "sui"})).tells, Tells::ManyWritten);
+    assert_eq!(read(&json!({"type": "sui"})).effect, Effect::BulkImport);
     for details in [
         json!(null),
         json!("text"),
@@ -89,8 +89,8 @@ fn a_management_write_concerns_the_user_in_its_path() {
         json!({"request": {"method": "patch"}}),
     ] {
         assert_eq!(
-            read(&json!({"type": "sapi", "user_id": "auth0|a", "details": details})).tells,
-            Tells::Other
+            read(&json!({"type": "sapi", "user_id": "auth0|a", "details": details})).effect,
+            Effect::Other
         );
     }
 }
@@ -127,7 +127,7 @@ fn a_request_tells_what_it_did_to_the_roles() {
     ];
     for (body, roles) in table {
         let record = sapi("patch", "/api/v2/users/auth0%7Ca", &body, &json!({}));
-        assert_eq!(read(&record).tells, written("auth0|a", roles), "{body}");
+        assert_eq!(read(&record).effect, written("auth0|a", roles), "{body}");
     }
 }
 
@@ -174,7 +174,7 @@ fn a_deletion_tells_its_subject_where_it_can() {
     ];
     for (mut record, id) in table {
         record["type"] = "sdu".into();
-        let tells = id.map_or(Tells::Other, |id| Tells::Deleted { user: user(id) });
-        assert_eq!(read(&record).tells, tells, "{record}");
+        let effect = id.map_or(Effect::Other, |id| Effect::Deleted { user: user(id) });
+        assert_eq!(read(&record).effect, effect, "{record}");
     }
 }

@@ -20,8 +20,8 @@ fn user(id: &str) -> UserId<'static> {
     UserId::parse(id.to_owned()).unwrap()
 }
 
-fn written(id: &str, roles: WrittenRoles) -> Tells {
-    Tells::Written {
+fn written(id: &str, roles: WrittenRoles) -> Effect {
+    Effect::Written {
         user: user(id),
         roles,
     }
@@ -51,10 +51,10 @@ fn the_envelope_may_be_missing() {
         date: Some(datetime!(2026-11-23 10:00:00.123 UTC)),
         client_id: Some("c1".to_owned()),
         updated_at: None,
-        tells: Tells::Login {
+        effect: Effect::Login {
             user: user("auth0|a"),
         },
-        says: Some(Says {
+        profile_update: Some(ProfileUpdate {
             user: user("auth0|a"),
             copy: LocalCopy {
                 last_login_at: Some(datetime!(2026-11-23 10:00:00.123 UTC)),
@@ -80,8 +80,8 @@ fn what_is_not_there_or_odd_spoils_nothing_else() {
         date: None,
         client_id: None,
         updated_at: None,
-        tells: Tells::Other,
-        says: None,
+        effect: Effect::Other,
+        profile_update: None,
         tenant: None,
     };
     for record in [
@@ -98,8 +98,8 @@ fn what_is_not_there_or_odd_spoils_nothing_else() {
         "[".repeat(9_000) + &"]".repeat(9_000)
     );
     assert_eq!(
-        parse(deep.as_bytes()).unwrap().tells,
-        Tells::SignUp {
+        parse(deep.as_bytes()).unwrap().effect,
+        Effect::SignUp {
             user: user("auth0|a")
         }
     );
@@ -107,14 +107,14 @@ fn what_is_not_there_or_odd_spoils_nothing_else() {
 
 #[test]
 fn sign_ins_and_sign_ups_tell_their_subject() {
-    let by = |kind: &str| read(&json!({"type": kind, "user_id": "samlp|corp|a+b@c.d"})).tells;
+    let by = |kind: &str| read(&json!({"type": kind, "user_id": "samlp|corp|a+b@c.d"})).effect;
     let user = user("samlp|corp|a+b@c.d");
     for kind in ["s", "scoa", "sens"] {
-        assert_eq!(by(kind), Tells::Login { user: user.clone() }, "{kind}");
+        assert_eq!(by(kind), Effect::Login { user: user.clone() }, "{kind}");
     }
-    assert_eq!(by("ss"), Tells::SignUp { user });
+    assert_eq!(by("ss"), Effect::SignUp { user });
     for kind in ["ssa", "seacft", "fp", "slo", "never seen", "s.x"] {
-        assert_eq!(by(kind), Tells::Other, "{kind}");
+        assert_eq!(by(kind), Effect::Other, "{kind}");
     }
 }
 
@@ -170,18 +170,18 @@ fn an_event_of_event_streams_tells_the_user_after_the_change() {
         (
             "user.deleted",
             json!({"object": roles}),
-            Tells::Deleted {
+            Effect::Deleted {
                 user: user("auth0|a"),
             },
         ),
         (
             "organization.created",
             json!({"object": {"id": "org_1"}}),
-            Tells::Other,
+            Effect::Other,
         ),
     ];
-    for (kind, data, tells) in table {
-        assert_eq!(read(&cloud_event(kind, &data)).tells, tells, "{kind} {data}");
+    for (kind, data, effect) in table {
+        assert_eq!(read(&cloud_event(kind, &data)).effect, effect, "{kind} {data}");
     }
     let by = cloud_event(
         "user.deleted",
@@ -249,27 +249,27 @@ fn recorded_records_are_understood() {
         for sample in serde_json::from_str::<Vec<Value>>(&text).unwrap() {
             let record = sample["record"].get("data").unwrap_or(&sample["record"]);
             let LogRecord {
-                kind, date, tells, ..
+                kind, date, effect, ..
             } = read(&sample["record"]);
             assert_eq!(record["type"], kind.as_str());
             assert!(date.is_some(), "{record}");
             match (
                 kind.as_str(),
                 record["description"].as_str().unwrap_or_default(),
-                &tells,
+                &effect,
             ) {
-                ("ss", _, Tells::SignUp { user }) => assert_eq!(record["user_id"], user.as_str()),
-                ("sapi", "Create a User", Tells::Written { user, .. }) => {
+                ("ss", _, Effect::SignUp { user }) => assert_eq!(record["user_id"], user.as_str()),
+                ("sapi", "Create a User", Effect::Written { user, .. }) => {
                     assert_eq!(record["details"]["response"]["body"]["user_id"], user.as_str());
                 }
-                ("sapi", "Delete a User", Tells::Deleted { user }) => drop(by_api.insert(user.clone())),
-                ("sdu", _, Tells::Deleted { user }) => drop(by_record.insert(user.clone())),
-                ("sapi", "Create import users job", Tells::ManyWritten) => {}
+                ("sapi", "Delete a User", Effect::Deleted { user }) => drop(by_api.insert(user.clone())),
+                ("sdu", _, Effect::Deleted { user }) => drop(by_record.insert(user.clone())),
+                ("sapi", "Create import users job", Effect::BulkImport) => {}
                 ("ss" | "sdu", ..)
                 | ("sapi", "Create a User" | "Delete a User" | "Create import users job", _) => {
-                    panic!("{tells:?} of {record}");
+                    panic!("{effect:?} of {record}");
                 }
-                _ => assert_eq!(tells, Tells::Other, "{record}"),
+                _ => assert_eq!(effect, Effect::Other, "{record}"),
             }
             read_records += 1;
         }

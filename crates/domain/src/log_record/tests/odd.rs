@@ -46,7 +46,7 @@ fn write(odd: Option<(&str, &str)>) -> LogRecord {
 #[test]
 fn f45_an_odd_value_in_an_answer_spoils_only_itself() {
     let whole = write(None);
-    let plain = whole.says.clone().unwrap().copy;
+    let plain = whole.profile_update.clone().unwrap().copy;
     for odd in odd_values() {
         for member in [
             "email",
@@ -59,11 +59,11 @@ fn f45_an_odd_value_in_an_answer_spoils_only_itself() {
         ] {
             let read = write(Some((member, &odd)));
             assert_eq!(
-                (&read.tells, read.date),
-                (&whole.tells, whole.date),
+                (&read.effect, read.date),
+                (&whole.effect, whole.date),
                 "{member} {odd:.40}"
             );
-            let copy = read.says.unwrap().copy;
+            let copy = read.profile_update.unwrap().copy;
             for name in ["email", "name", "picture"]
                 .into_iter()
                 .filter(|name| *name != member)
@@ -79,8 +79,8 @@ fn f45_an_odd_value_in_an_answer_spoils_only_itself() {
 fn f45_a_cut_text_in_the_record_itself_spoils_only_itself() {
     let record = r#"{"log_id":"1","data":{"type":"s","date":"2026-11-23T10:00:00Z","user_id":"auth0|a","user_name":"a@b.c",
         "user_agent":"\ud83d","cut \ud83d":1,"client_name":"DJ \udc00"}}"#;
-    let says = parse(record.as_bytes()).unwrap().says.unwrap();
-    assert_eq!(says.copy.fields["email"].value, json!("a@b.c"));
+    let profile_update = parse(record.as_bytes()).unwrap().profile_update.unwrap();
+    assert_eq!(profile_update.copy.fields["email"].value, json!("a@b.c"));
     let id = r#"{"type":"s","user_id":"auth0|\ud83d"}"#;
     let reject = parse(id.as_bytes()).unwrap_err();
     assert_eq!(reject.reason, Reason::BadValue, "{reject}");
@@ -124,8 +124,8 @@ proptest! {
         let record = record.to_string().replace("\"ODD\"", &odd);
         if let Ok(read) = parse(record.as_bytes()) {
             let dates = [read.date, read.updated_at].into_iter().flatten();
-            let copy = read.says.map(|says| says.copy).unwrap_or_default();
-            for date in dates.chain(copy.fields.values().map(|said| said.at)).chain(copy.last_login_at) {
+            let copy = read.profile_update.map(|profile_update| profile_update.copy).unwrap_or_default();
+            for date in dates.chain(copy.fields.values().map(|dated| dated.at)).chain(copy.last_login_at) {
                 prop_assert_eq!(date::whole_micros(date), Some(date));
             }
         }

@@ -24,13 +24,13 @@ fn ours(read: State, wrote: State) -> OurWrite {
         read,
         wrote,
         managed: vec![],
-        mends_since: None,
+        resolved_since: None,
         recorded: true,
     }
 }
 
-fn reckoned(ours: &[OurWrite], theirs: &[State], seen: &State) -> Reckoning {
-    reckon(
+fn resolved(ours: &[OurWrite], theirs: &[State], seen: &State) -> Resolution {
+    resolve(
         &Known {
             ours,
             theirs,
@@ -41,13 +41,13 @@ fn reckoned(ours: &[OurWrite], theirs: &[State], seen: &State) -> Reckoning {
     )
 }
 
-fn mends(ours: &[OurWrite], theirs: &[State], seen: &State) -> Option<String> {
-    reckoned(ours, theirs, seen).mended.map(|roles| roles.join(" "))
+fn restores(ours: &[OurWrite], theirs: &[State], seen: &State) -> Option<String> {
+    resolved(ours, theirs, seen).restored_roles.map(|roles| roles.join(" "))
 }
 
 #[test]
 fn what_they_wrote_between_our_read_and_our_write_comes_back() {
-    for (read, theirs, wrote, mended) in [
+    for (read, theirs, wrote, restored_roles) in [
         ("x", "x y", "x editor", Some("y x editor")),
         ("x y", "y", "x y editor", Some("y editor")),
         ("x y", "y z", "x y editor", Some("z y editor")),
@@ -62,12 +62,12 @@ fn what_they_wrote_between_our_read_and_our_write_comes_back() {
         ("x editor", "x", "x", None),
     ] {
         let write = ours(at(0, read), at(20, wrote));
-        let reckoning = reckoned(&[write], &[at(10, theirs)], &at(20, wrote));
-        assert_eq!(reckoning.races, [(0, 0)], "{read:?} {theirs:?}");
-        assert!(reckoning.explained);
+        let resolution = resolved(&[write], &[at(10, theirs)], &at(20, wrote));
+        assert_eq!(resolution.races, [(0, 0)], "{read:?} {theirs:?}");
+        assert!(resolution.consistent);
         assert_eq!(
-            reckoning.mended.map(|roles| roles.join(" ")).as_deref(),
-            mended,
+            resolution.restored_roles.map(|roles| roles.join(" ")).as_deref(),
+            restored_roles,
             "{read:?} {theirs:?}"
         );
     }
@@ -81,15 +81,15 @@ fn a_write_outside_our_window_is_no_race() {
         (at(5, "x"), at(20, "x y editor")),
         (at(21, "x editor"), at(21, "x editor")),
     ] {
-        let reckoning = reckoned(std::slice::from_ref(&write), &[theirs], &seen);
-        assert_eq!((reckoning.races, reckoning.mended), (vec![], None), "{seen:?}");
+        let resolution = resolved(std::slice::from_ref(&write), &[theirs], &seen);
+        assert_eq!((resolution.races, resolution.restored_roles), (vec![], None), "{seen:?}");
     }
 }
 
 /// The rules named `beta` at our write, and no longer do.
 #[test]
 fn what_we_changed_as_managed_is_ours_under_later_rules() {
-    for (read, theirs, wrote, mended) in [
+    for (read, theirs, wrote, restored_roles) in [
         ("vip beta", "vip beta extra", "vip", "extra vip"),
         ("vip", "vip extra", "vip beta", "extra vip beta"),
     ] {
@@ -97,20 +97,20 @@ fn what_we_changed_as_managed_is_ours_under_later_rules() {
             managed: vec!["beta".to_owned()],
             ..ours(at(0, read), at(20, wrote))
         };
-        let raced = mends(std::slice::from_ref(&write), &[at(10, theirs)], &at(20, wrote));
-        assert_eq!(raced.as_deref(), Some(mended));
+        let raced = restores(std::slice::from_ref(&write), &[at(10, theirs)], &at(20, wrote));
+        assert_eq!(raced.as_deref(), Some(restored_roles));
         let repair = OurWrite {
-            mends_since: Some(at(0, "").at),
-            ..ours(at(20, wrote), at(40, mended))
+            resolved_since: Some(at(0, "").at),
+            ..ours(at(20, wrote), at(40, restored_roles))
         };
-        let later = mends(&[write, repair], &[at(10, theirs)], &at(40, mended));
-        assert_eq!(later, None, "{mended}");
+        let later = restores(&[write, repair], &[at(10, theirs)], &at(40, restored_roles));
+        assert_eq!(later, None, "{restored_roles}");
     }
 }
 
 /// The maximum number of writes considered, with the maximum number of roles read from the table.
 #[test]
-fn a_reckoning_compares_a_bounded_number_of_roles() {
+fn a_resolution_compares_a_bounded_number_of_roles() {
     let list = |from: usize, roles: usize| -> String {
         let names: Vec<String> = (from..from + roles).map(|role| format!("r{role}")).collect();
         names.join(" ")
@@ -128,13 +128,13 @@ fn a_reckoning_compares_a_bounded_number_of_roles() {
             settled: &NONE,
             owned: &OWNED,
         };
-        let clean = Clean::of(&known, &seen);
-        clean.versions(at(0, "").at, &seen);
+        let sanitized = Sanitized::of(&known, &seen);
+        sanitized.versions(at(0, "").at, &seen);
         let most = MOST_COMPARED + 4 * roles;
         assert!(
-            clean.compared.get() <= most,
+            sanitized.compared.get() <= most,
             "{writers}: {}",
-            clean.compared.get()
+            sanitized.compared.get()
         );
     }
 }
@@ -150,9 +150,9 @@ fn a_write_outside_our_responses_restores_nothing() {
             window,
             ..ours(at(0, "x"), at(days(6), "x editor"))
         };
-        let reckoning = reckoned(&[write], &[at(days(3), "x admin")], &at(days(6), "x editor"));
+        let resolution = resolved(&[write], &[at(days(3), "x admin")], &at(days(6), "x editor"));
         assert_eq!(
-            (reckoning.races, reckoning.suspected, reckoning.mended),
+            (resolution.races, resolution.suspected, resolution.restored_roles),
             (vec![], vec![(0, 0)], None)
         );
     }
@@ -161,19 +161,19 @@ fn a_write_outside_our_responses_restores_nothing() {
 #[test]
 fn a_record_dated_ahead_is_no_race() {
     let write = ours(at(0, "x"), at(20, "x editor"));
-    let reckoning = reckoned(&[write], &[at(3_600_000, "x admin")], &at(20, "x editor"));
+    let resolution = resolved(&[write], &[at(3_600_000, "x admin")], &at(20, "x editor"));
     assert_eq!(
-        (reckoning.races, reckoning.suspected, reckoning.mended),
+        (resolution.races, resolution.suspected, resolution.restored_roles),
         (vec![], vec![(0, 0)], None)
     );
 }
 
 #[test]
-fn what_no_record_tells_of_stops_the_reckoning() {
+fn a_write_without_a_record_stops_the_resolution() {
     let write = ours(at(0, "x"), at(20, "x editor"));
-    let reckoning = reckoned(&[write], &[at(10, "x y")], &at(30, "x editor z"));
+    let resolution = resolved(&[write], &[at(10, "x y")], &at(30, "x editor z"));
     assert_eq!(
-        (reckoning.races, reckoning.explained, reckoning.mended),
+        (resolution.races, resolution.consistent, resolution.restored_roles),
         (vec![(0, 0)], false, None)
     );
 }
@@ -184,12 +184,12 @@ fn a_later_write_of_theirs_is_read_against_what_it_rests_on() {
     let write = std::slice::from_ref(&write);
     // Their write has our change: they had read ours, and did not know that y was lost.
     let theirs = [at(10, "x y"), at(30, "x editor z")];
-    assert_eq!(mends(write, &theirs, &theirs[1]).as_deref(), Some("y x editor z"));
+    assert_eq!(restores(write, &theirs, &theirs[1]).as_deref(), Some("y x editor z"));
     // Their write lacks our change: they had read their own, and removed y on purpose.
     let theirs = [at(10, "x y"), at(30, "x z")];
-    assert_eq!(mends(write, &theirs, &theirs[1]), None);
+    assert_eq!(restores(write, &theirs, &theirs[1]), None);
     let theirs = [at(10, "x y"), at(30, "x y z")];
-    assert_eq!(mends(write, &theirs, &theirs[1]), None);
+    assert_eq!(restores(write, &theirs, &theirs[1]), None);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_write_that_undoes_our_mending_undone_is_mended_again() {
     ];
     let theirs = [at(10, "x y"), at(50, "x editor z")];
     assert_eq!(
-        mends(&writes, &theirs, &theirs[1]).as_deref(),
+        restores(&writes, &theirs, &theirs[1]).as_deref(),
         Some("y x editor z")
     );
     let settled = BTreeSet::from([(0, 0)]);
@@ -210,40 +210,40 @@ fn a_write_that_undoes_our_mending_undone_is_mended_again() {
         settled: &settled,
         owned: &OWNED,
     };
-    let reckoning = reckon(&known, &theirs[1]);
-    assert!(reckoning.races.is_empty() && reckoning.mended.is_some());
+    let resolution = resolve(&known, &theirs[1]);
+    assert!(resolution.races.is_empty() && resolution.restored_roles.is_some());
     // Removed after they saw it restored, it stays removed.
     let theirs = [at(10, "x y"), at(50, "x editor")];
-    assert_eq!(mends(&writes, &theirs, &theirs[1]), None);
+    assert_eq!(restores(&writes, &theirs, &theirs[1]), None);
 }
 
 #[test]
 fn two_others_who_overwrite_each_other_are_left_to_themselves() {
     let write = ours(at(0, "x"), at(20, "x editor"));
     let theirs = [at(30, "x editor y"), at(40, "x z")];
-    assert_eq!(mends(&[write], &theirs, &theirs[1]), None);
+    assert_eq!(restores(&[write], &theirs, &theirs[1]), None);
 }
 
 #[test]
 fn a_stale_write_is_told_from_a_meant_one() {
-    let undone = |write: &OurWrite, theirs: State| {
-        reckoned(
+    let reverted = |write: &OurWrite, theirs: State| {
+        resolved(
             std::slice::from_ref(write),
             std::slice::from_ref(&theirs),
             &theirs,
         )
-        .undone
+        .reverted
     };
     let none = [""; 0];
     let revoke = ours(at(0, "x editor"), at(20, "x"));
-    assert_eq!(undone(&revoke, at(30, "x editor y")), ["editor"]);
-    assert_eq!(undone(&revoke, at(30, "x editor")), none, "granted on purpose");
-    assert_eq!(undone(&revoke, at(10 * 60_000, "x editor y")), none, "long after");
-    assert_eq!(undone(&revoke, at(30, "x y")), none);
+    assert_eq!(reverted(&revoke, at(30, "x editor y")), ["editor"]);
+    assert_eq!(reverted(&revoke, at(30, "x editor")), none, "granted on purpose");
+    assert_eq!(reverted(&revoke, at(10 * 60_000, "x editor y")), none, "long after");
+    assert_eq!(reverted(&revoke, at(30, "x y")), none);
     let grant = ours(at(0, "x"), at(20, "x editor"));
-    assert_eq!(undone(&grant, at(30, "x y")), ["editor"]);
-    assert_eq!(undone(&grant, at(30, "x")), none, "removed on purpose");
-    assert_eq!(undone(&grant, at(30, "x y editor")), none);
+    assert_eq!(reverted(&grant, at(30, "x y")), ["editor"]);
+    assert_eq!(reverted(&grant, at(30, "x")), none, "removed on purpose");
+    assert_eq!(reverted(&grant, at(30, "x y editor")), none);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn an_overtaken_attempt_is_undone() {
     };
     let made = |before: &[OurWrite], late: OurWrite, theirs: &[State], seen: &str| {
         let all = [before, &[late]].concat();
-        let late = reckoned(&all, theirs, &at(50, seen)).late;
+        let late = resolved(&all, theirs, &at(50, seen)).late;
         late.into_iter().map(|(role, _)| role).collect::<Vec<_>>()
     };
     let none = [""; 0];
@@ -293,7 +293,7 @@ fn the_next_read_tells_writes_of_one_millisecond_apart() {
     let write = ours(at(0, "x"), at(20, "x editor"));
     let theirs = at(20, "x y");
     assert_eq!(
-        mends(
+        restores(
             std::slice::from_ref(&write),
             std::slice::from_ref(&theirs),
             &at(20, "x editor")
@@ -302,7 +302,7 @@ fn the_next_read_tells_writes_of_one_millisecond_apart() {
         Some("y x editor")
     );
     assert_eq!(
-        mends(
+        restores(
             std::slice::from_ref(&write),
             std::slice::from_ref(&theirs),
             &at(20, "x y")
@@ -311,5 +311,5 @@ fn the_next_read_tells_writes_of_one_millisecond_apart() {
     );
     // Our next write read it, and granted the managed role again.
     let next = ours(at(20, "x y"), at(40, "x y editor"));
-    assert_eq!(mends(&[write, next], &[theirs], &at(40, "x y editor")), None);
+    assert_eq!(restores(&[write, next], &[theirs], &at(40, "x y editor")), None);
 }

@@ -47,7 +47,7 @@ struct Tenant {
     now: State,
     ours: Vec<OurWrite>,
     theirs: Vec<State>,
-    we_read: Option<(State, Reckoning)>,
+    we_read: Option<(State, Resolution)>,
     they_read: Option<Vec<String>>,
     intended: BTreeSet<String>,
     /// States of the profile since the other client's read.
@@ -78,24 +78,24 @@ impl Tenant {
         };
     }
 
-    fn reckoned(&self, records: u32) -> Reckoning {
+    fn resolved(&self, records: u32) -> Resolution {
         let there = |(place, _): &(usize, &State)| records >> (place % 32) & 1 == 1;
         let theirs = self.theirs.iter().enumerate().filter(there);
         let theirs: Vec<State> = theirs.map(|(_, theirs)| theirs.clone()).collect();
-        reckoned(&self.ours, &theirs, &self.now)
+        resolved(&self.ours, &theirs, &self.now)
     }
 
     fn take(&mut self, step: Step) {
         match step {
             Step::WeRead { records } => {
-                self.we_read = Some((self.now.clone(), self.reckoned(records)));
+                self.we_read = Some((self.now.clone(), self.resolved(records)));
             }
             Step::WeWrite { toggles } => {
-                let Some((read, reckoning)) = self.we_read.take() else {
+                let Some((read, resolution)) = self.we_read.take() else {
                     return;
                 };
-                let mends_since = reckoning.since.filter(|_| reckoning.mended.is_some());
-                let mut planned = reckoning.mended.unwrap_or_else(|| read.roles.clone());
+                let resolved_since = resolution.since.filter(|_| resolution.restored_roles.is_some());
+                let mut planned = resolution.restored_roles.unwrap_or_else(|| read.roles.clone());
                 if toggles {
                     toggle(&mut planned, "editor");
                 }
@@ -108,7 +108,7 @@ impl Tenant {
                         read,
                         wrote,
                         managed: vec!["editor".to_owned()],
-                        mends_since,
+                        resolved_since,
                         recorded: true,
                     });
                 }
@@ -158,6 +158,6 @@ proptest! {
         tenant.take(Step::WeRead { records: u32::MAX });
         tenant.take(Step::WeWrite { toggles: false });
         prop_assert_eq!(tenant.foreign(), tenant.intended.clone(), "{:?} {:?}", tenant.ours, tenant.theirs);
-        prop_assert_eq!(tenant.reckoned(u32::MAX).mended, None);
+        prop_assert_eq!(tenant.resolved(u32::MAX).restored_roles, None);
     }
 }

@@ -105,7 +105,7 @@ struct World {
     /// Initial level of the tenant's buckets, as a share.
     full: f64,
     /// Share of attempts that need no write.
-    in_step: f64,
+    up_to_date: f64,
     /// Calls per second of the other client, and the number that it saves up.
     other: (f64, f64),
     seed: u64,
@@ -171,7 +171,7 @@ impl OtherClient {
 
 impl World {
     fn new(plan: RatePlan, reserve: f64, seed: u64) -> Self {
-        let (hands, idle, latency, full, in_step, other) = (1, 0.0, 0.0, 1.0, 0.0, (0.0, 0.0));
+        let (hands, idle, latency, full, up_to_date, other) = (1, 0.0, 0.0, 1.0, 0.0, (0.0, 0.0));
         Self {
             plan,
             reserve,
@@ -179,7 +179,7 @@ impl World {
             idle,
             latency,
             full,
-            in_step,
+            up_to_date,
             other,
             seed: seed | 1,
         }
@@ -198,7 +198,7 @@ impl World {
             ..Counted::default()
         };
         let mut calls: Vec<(Option<Permit>, Option<RateHeaders>)> = Vec::new();
-        let (mut other, mut last_look) = (OtherClient::new(self.other), 0.0_f64);
+        let (mut other, mut last_attempt) = (OtherClient::new(self.other), 0.0_f64);
 
         let mut queue = BinaryHeap::new();
         let at = |queue: &mut BinaryHeap<_>, time: f64, event| {
@@ -216,10 +216,10 @@ impl World {
             match event {
                 Event::Ask => {
                     counted.questions += 1;
-                    match pacer.take_look(time) {
+                    match pacer.take_attempt(time) {
                         Ok(permit) => {
-                            counted.longest_pause = counted.longest_pause.max(now - last_look);
-                            last_look = now;
+                            counted.longest_pause = counted.longest_pause.max(now - last_attempt);
+                            last_attempt = now;
                             calls.push((Some(permit), None));
                             let arrival = now + dice.roll() * self.latency;
                             at(&mut queue, arrival, Event::Arrives(calls.len() - 1, false));
@@ -242,13 +242,13 @@ impl World {
                     );
                 }
                 Event::Replied(call, is_write, good) => {
-                    let kind = if is_write { Kind::Write } else { Kind::Read };
+                    let kind = if is_write { CallKind::Write } else { CallKind::Read };
                     let headers = calls[call].1.take();
                     match headers {
                         Some(headers) => pacer.answered(time, kind, &headers),
                         None => pacer.limited(time, unix(now), kind, &RateHeaders::default()),
                     }
-                    let follows = good && !is_write && dice.roll() >= self.in_step;
+                    let follows = good && !is_write && dice.roll() >= self.up_to_date;
                     if follows && pacer.write_may_follow(time, &headers.unwrap_or_default()) {
                         let arrival = now + dice.roll() * self.latency;
                         at(&mut queue, arrival, Event::Arrives(call, true));
@@ -274,7 +274,7 @@ impl World {
     }
 
     /// Calls that the first empty bucket would have paid for: those of one attempt, and of all attempts.
-    fn allowed_looks(&self, seconds: f64) -> f64 {
+    fn allowed_attempts(&self, seconds: f64) -> f64 {
         let (read, write) = self.plan.buckets();
         match write {
             Some(write) => (write.0 + write.1 * seconds).min(read.0 + read.1 * seconds),
@@ -299,7 +299,7 @@ fn what_was_not_used_goes_back() {
     let mut pacer = Pacer::new(RatePlan::EnterpriseNonProd, 0.0, Duration::ZERO);
     for _ in 0..1000 {
         let permit = pacer
-            .take_look(Duration::ZERO)
+            .take_attempt(Duration::ZERO)
             .expect("attempts without a call cost nothing");
         pacer.refund(Duration::ZERO, permit, Unused::Both);
     }

@@ -7,25 +7,25 @@ use super::*;
 fn flood(pacer: &mut Pacer, end: Duration, read_only: bool) -> (u32, Duration) {
     let (mut taken, mut worst, mut now) = (0, Duration::ZERO, Duration::ZERO);
     while now < end {
-        let wait = pacer.until_record_look(now);
-        let leave = if wait.is_zero() {
-            pacer.take_look(now)
+        let wait = pacer.until_record_attempt(now);
+        let attempt = if wait.is_zero() {
+            pacer.take_attempt(now)
         } else {
             Err(wait)
         };
-        match leave {
+        match attempt {
             Ok(mut permit) => {
                 pacer.by_record(&mut permit);
-                pacer.answered(now, Kind::Read, &RateHeaders::default());
+                pacer.answered(now, CallKind::Read, &RateHeaders::default());
                 if read_only {
                     pacer.refund(now, permit, Unused::Write);
                 } else {
-                    pacer.answered(now, Kind::Write, &RateHeaders::default());
+                    pacer.answered(now, CallKind::Write, &RateHeaders::default());
                 }
                 taken += 1;
                 if now > end / 2 {
                     // Another attempt right after it, which is not used.
-                    match pacer.take_look(now) {
+                    match pacer.take_attempt(now) {
                         Ok(other) => pacer.refund(now, other, Unused::Both),
                         Err(wait) => worst = worst.max(wait),
                     }
@@ -38,7 +38,7 @@ fn flood(pacer: &mut Pacer, end: Duration, read_only: bool) -> (u32, Duration) {
 }
 
 #[test]
-fn record_looks_get_a_quarter_of_the_rate_and_delay_nobody() {
+fn record_attempts_get_a_quarter_of_the_rate_and_delay_no_other() {
     let end = Duration::from_mins(20);
     for (plan, reads_a_second, burst) in [
         (RatePlan::Free, 2.0, 2.0),
@@ -62,7 +62,7 @@ fn record_looks_get_a_quarter_of_the_rate_and_delay_nobody() {
 }
 
 #[test]
-fn writes_of_record_looks_count_in_their_share() {
+fn writes_of_record_attempts_count_in_their_share() {
     let end = Duration::from_mins(20);
     let mut pacer = Pacer::new(RatePlan::SelfService, 0.0, Duration::ZERO);
     let (taken, _) = flood(&mut pacer, end, false);
@@ -71,14 +71,14 @@ fn writes_of_record_looks_count_in_their_share() {
 }
 
 #[test]
-fn a_record_look_that_made_no_call_gives_its_share_back() {
+fn a_record_attempt_without_a_call_gives_its_share_back() {
     let mut pacer = Pacer::new(RatePlan::Free, 0.0, Duration::ZERO);
     let now = Duration::from_mins(1);
-    assert_eq!(pacer.until_record_look(now), Duration::ZERO);
-    let mut permit = pacer.take_look(now).unwrap();
+    assert_eq!(pacer.until_record_attempt(now), Duration::ZERO);
+    let mut permit = pacer.take_attempt(now).unwrap();
     pacer.by_record(&mut permit);
     pacer.by_record(&mut permit);
-    assert!(pacer.until_record_look(now) > Duration::ZERO);
+    assert!(pacer.until_record_attempt(now) > Duration::ZERO);
     pacer.refund(now, permit, Unused::Both);
-    assert_eq!(pacer.until_record_look(now), Duration::ZERO);
+    assert_eq!(pacer.until_record_attempt(now), Duration::ZERO);
 }

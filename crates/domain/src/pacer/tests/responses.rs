@@ -42,15 +42,15 @@ proptest! {
         let mut now = Duration::ZERO;
         let mut pacer = Pacer::new(plan, reserve, now);
         for (headers, limited, is_write, took) in replies {
-            if let Err(wait) = pacer.take_look(now) {
+            if let Err(wait) = pacer.take_attempt(now) {
                 let longest = MAX_RETRY_AFTER.max(pacer.refill_interval()) + Duration::from_millis(1);
                 prop_assert!(wait >= Duration::from_millis(1) && wait <= longest, "{:?}", wait);
                 now += wait;
-                let again = pacer.take_look(now);
+                let again = pacer.take_attempt(now);
                 prop_assert!(again.is_ok(), "waits {:?} and then {:?}", wait, again);
             }
             now += Duration::from_millis(took);
-            let kind = if is_write { Kind::Write } else { Kind::Read };
+            let kind = if is_write { CallKind::Write } else { CallKind::Read };
             if limited {
                 pacer.limited(now, UNIX_0, kind, &headers);
             } else {
@@ -61,21 +61,21 @@ proptest! {
 
     /// Without a 429 there is at least one attempt per refill, whatever level the responses report.
     #[test]
-    fn what_looks_empty_for_ever_is_still_tried_once_a_refill(plan in prop::sample::select(&PLANS[..]), reserve in 0.0_f64..1.0, remaining in 0_u32..2) {
+    fn an_always_empty_bucket_is_still_tried_once_a_refill(plan in prop::sample::select(&PLANS[..]), reserve in 0.0_f64..1.0, remaining in 0_u32..2) {
         let mut now = Duration::ZERO;
         let mut pacer = Pacer::new(plan, reserve, now);
         let headers = RateHeaders { remaining: Some(remaining), reset_unix_s: Some(UNIX_0 + 31_536_000), ..RateHeaders::default() };
         let interval = pacer.refill_interval();
-        let mut looks = 0_u32;
+        let mut attempts = 0_u32;
         while now < Duration::from_hours(1) {
-            match pacer.take_look(now) {
-                Ok(_) => looks += 1,
+            match pacer.take_attempt(now) {
+                Ok(_) => attempts += 1,
                 Err(wait) => now += wait,
             }
-            pacer.answered(now, Kind::Read, &headers);
-            pacer.answered(now, Kind::Write, &headers);
+            pacer.answered(now, CallKind::Read, &headers);
+            pacer.answered(now, CallKind::Write, &headers);
         }
-        prop_assert!(f64::from(looks) >= (HOUR / interval.as_secs_f64()).floor() * 0.99, "{} looks", looks);
+        prop_assert!(f64::from(attempts) >= (HOUR / interval.as_secs_f64()).floor() * 0.99, "{} attempts", attempts);
     }
 }
 
@@ -85,12 +85,12 @@ fn holds(headers: &RateHeaders, count: usize) -> Vec<f64> {
     let mut now = Duration::ZERO;
     let mut held = Vec::new();
     for _ in 0..count {
-        if let Err(wait) = pacer.take_look(now) {
+        if let Err(wait) = pacer.take_attempt(now) {
             now += wait;
-            assert!(pacer.take_look(now).is_ok());
+            assert!(pacer.take_attempt(now).is_ok());
         }
-        pacer.limited(now, UNIX_0, Kind::Read, headers);
-        held.push(pacer.take_look(now).expect_err("held after a 429").as_secs_f64());
+        pacer.limited(now, UNIX_0, CallKind::Read, headers);
+        held.push(pacer.take_attempt(now).expect_err("held after a 429").as_secs_f64());
     }
     held
 }
@@ -121,10 +121,10 @@ fn an_hour_of_429s_costs_two_calls_a_minute_at_most() {
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.5, Duration::ZERO);
     let (mut now, mut calls) = (Duration::ZERO, 0);
     while now < Duration::from_hours(1) {
-        match pacer.take_look(now) {
+        match pacer.take_attempt(now) {
             Ok(permit) => {
                 calls += 1;
-                pacer.limited(now, UNIX_0, Kind::Read, &RateHeaders::default());
+                pacer.limited(now, UNIX_0, CallKind::Read, &RateHeaders::default());
                 pacer.refund(now, permit, Unused::Write);
             }
             Err(wait) => now += wait,
@@ -136,24 +136,24 @@ fn an_hour_of_429s_costs_two_calls_a_minute_at_most() {
         remaining: Some(49),
         ..RateHeaders::default()
     };
-    assert!(pacer.take_look(now).is_ok());
-    pacer.answered(now, Kind::Read, &full);
-    assert!(pacer.take_look(now).is_ok(), "a header reported a full bucket");
-    pacer.limited(now, UNIX_0, Kind::Read, &RateHeaders::default());
+    assert!(pacer.take_attempt(now).is_ok());
+    pacer.answered(now, CallKind::Read, &full);
+    assert!(pacer.take_attempt(now).is_ok(), "a header reported a full bucket");
+    pacer.limited(now, UNIX_0, CallKind::Read, &RateHeaders::default());
     assert_eq!(
-        pacer.take_look(now).unwrap_err(),
+        pacer.take_attempt(now).unwrap_err(),
         Duration::from_secs(1),
         "the 429s no longer count"
     );
 }
 
 #[test]
-fn at_the_start_one_look_finds_out_how_full_the_bucket_is() {
+fn at_the_start_one_attempt_finds_out_how_full_the_bucket_is() {
     let start = |remaining| {
         let mut pacer = Pacer::new(RatePlan::Enterprise, 0.5, Duration::ZERO);
-        assert!(pacer.take_look(Duration::ZERO).is_ok());
+        assert!(pacer.take_attempt(Duration::ZERO).is_ok());
         assert!(
-            pacer.take_look(Duration::ZERO).is_err(),
+            pacer.take_attempt(Duration::ZERO).is_err(),
             "one attempt until its response"
         );
         let headers = RateHeaders {
@@ -161,9 +161,9 @@ fn at_the_start_one_look_finds_out_how_full_the_bucket_is() {
             remaining,
             ..RateHeaders::default()
         };
-        pacer.answered(Duration::ZERO, Kind::Read, &headers);
+        pacer.answered(Duration::ZERO, CallKind::Read, &headers);
         (0..100)
-            .take_while(|_| pacer.take_look(Duration::ZERO).is_ok())
+            .take_while(|_| pacer.take_attempt(Duration::ZERO).is_ok())
             .count()
     };
     // 49 less the following write is 48; 25 are kept.
@@ -183,14 +183,14 @@ fn the_first_reply_does_not_forget_the_calls_under_way() {
     // After a quiet minute the bucket must be full, even without a header.
     let now = Duration::from_mins(1);
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
-    let at_once = |pacer: &mut Pacer, most| (0..most).take_while(|_| pacer.take_look(now).is_ok()).count();
+    let at_once = |pacer: &mut Pacer, most| (0..most).take_while(|_| pacer.take_attempt(now).is_ok()).count();
     assert_eq!(at_once(&mut pacer, 16), 16);
     let headers = RateHeaders {
         limit: Some(50),
         remaining: Some(49),
         ..RateHeaders::default()
     };
-    pacer.answered(now, Kind::Read, &headers);
+    pacer.answered(now, CallKind::Read, &headers);
     // Of the 49 left, 31 are for the rest of the 16 attempts.
     assert_eq!(at_once(&mut pacer, 100), 9);
 }
@@ -199,17 +199,17 @@ fn the_first_reply_does_not_forget_the_calls_under_way() {
 fn a_smaller_limit_means_a_smaller_plan() {
     let with_limit = |limit| {
         let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
-        assert!(pacer.take_look(Duration::ZERO).is_ok());
+        assert!(pacer.take_attempt(Duration::ZERO).is_ok());
         let headers = RateHeaders {
             limit: Some(limit),
             remaining: Some(limit),
             ..RateHeaders::default()
         };
-        pacer.answered(Duration::ZERO, Kind::Read, &headers);
+        pacer.answered(Duration::ZERO, CallKind::Read, &headers);
         let at_once = (0..1000)
-            .take_while(|_| pacer.take_look(Duration::ZERO).is_ok())
+            .take_while(|_| pacer.take_attempt(Duration::ZERO).is_ok())
             .count();
-        (at_once, pacer.take_look(Duration::ZERO).unwrap_err())
+        (at_once, pacer.take_attempt(Duration::ZERO).unwrap_err())
     };
     assert_eq!(with_limit(10), (4, Duration::from_millis(313)));
     assert_eq!(with_limit(100), (49, Duration::from_millis(63)));
@@ -220,23 +220,23 @@ fn several_429s_at_once_are_one_and_the_hold_saves_up_nothing() {
     let none = RateHeaders::default();
     let mut pacer = Pacer::new(RatePlan::Enterprise, 0.0, Duration::ZERO);
     let permit = pacer
-        .take_look(Duration::ZERO)
+        .take_attempt(Duration::ZERO)
         .expect("the first attempt finds out");
     for _ in 0..4 {
-        pacer.limited(Duration::ZERO, UNIX_0, Kind::Read, &none);
+        pacer.limited(Duration::ZERO, UNIX_0, CallKind::Read, &none);
     }
     // A response sent before the 429 says nothing about the time after the hold.
     let old = RateHeaders {
         remaining: Some(40),
         ..none
     };
-    pacer.answered(Duration::ZERO, Kind::Read, &old);
+    pacer.answered(Duration::ZERO, CallKind::Read, &old);
     pacer.refund(Duration::ZERO, permit, Unused::Write);
     let hold = Duration::from_secs(1);
-    assert_eq!(pacer.take_look(Duration::ZERO).unwrap_err(), hold);
-    assert!(pacer.take_look(hold).is_ok(), "one attempt finds out");
+    assert_eq!(pacer.take_attempt(Duration::ZERO).unwrap_err(), hold);
+    assert!(pacer.take_attempt(hold).is_ok(), "one attempt finds out");
     // The attempt is owed, so the next one needs a refill of four calls, at 16 per second.
-    assert_eq!(pacer.take_look(hold).unwrap_err(), Duration::from_millis(250));
-    pacer.limited(hold, UNIX_0, Kind::Read, &none);
-    assert_eq!(pacer.take_look(hold).unwrap_err(), hold * 2);
+    assert_eq!(pacer.take_attempt(hold).unwrap_err(), Duration::from_millis(250));
+    pacer.limited(hold, UNIX_0, CallKind::Read, &none);
+    assert_eq!(pacer.take_attempt(hold).unwrap_err(), hold * 2);
 }

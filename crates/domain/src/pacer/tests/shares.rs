@@ -7,7 +7,7 @@ fn alone_and_without_a_reserve_the_whole_rate_is_used() {
     for plan in PLANS {
         let world = World::new(plan, 0.0, 7);
         let counted = world.run(HOUR);
-        let share = f64::from(counted.writes) / world.allowed_looks(HOUR);
+        let share = f64::from(counted.writes) / world.allowed_attempts(HOUR);
         assert!(
             (0.98..=1.0 + 1e-9).contains(&share),
             "{plan}: {share} {counted:?}"
@@ -35,7 +35,7 @@ fn on_the_free_plan_the_rate_is_shared() {
     assert!((1790..=1801).contains(&counted.writes), "{counted:?}");
     // An attempt that needs no write costs one call, not two.
     let counted = World {
-        in_step: 1.0,
+        up_to_date: 1.0,
         ..World::new(RatePlan::Free, 0.5, 7)
     }
     .run(HOUR);
@@ -69,9 +69,9 @@ proptest! {
 
     #[test]
     fn latency_costs_little_and_brings_no_429(
-        plan in prop::sample::select(&PLANS[1..]), full in 0.2_f64..1.0, latency in 0.0_f64..0.15, in_step in 0.0_f64..0.5, idle in 0.0_f64..5.0, seed: u64,
+        plan in prop::sample::select(&PLANS[1..]), full in 0.2_f64..1.0, latency in 0.0_f64..0.15, up_to_date in 0.0_f64..0.5, idle in 0.0_f64..5.0, seed: u64,
     ) {
-        let world = World { hands: 16, idle, latency, full, in_step, ..World::new(plan, 0.0, seed) };
+        let world = World { hands: 16, idle, latency, full, up_to_date, ..World::new(plan, 0.0, seed) };
         let counted = world.run(600.0);
         prop_assert_eq!(counted.limited, 0, "{:?}", counted);
         let split = plan == RatePlan::SelfService;
@@ -91,10 +91,10 @@ proptest! {
         let counted = world.run(300.0);
         let (read, write) = plan.buckets();
         let (limit, rate) = write.unwrap_or(read);
-        let look = if write.is_some() { 1.0 } else { 2.0 };
+        let cost = if write.is_some() { 1.0 } else { 2.0 };
         // Calls in flight refill with that delay for the tenant.
-        let slack = look + rate * latency * 2.0 + 1.0;
-        let kept = if limit - look < reserve * limit { 0.0 } else { reserve * limit };
+        let slack = cost + rate * latency * 2.0 + 1.0;
+        let kept = if limit - cost < reserve * limit { 0.0 } else { reserve * limit };
         prop_assert!(counted.lowest >= kept - slack, "{:?}", counted);
     }
 
@@ -140,18 +140,18 @@ fn a_bucket_used_up_by_others_is_left_until_it_refills() {
 fn another_share_is_left_from_the_moment_it_is_set() {
     let now = Duration::from_secs(100);
     let mut pacer = Pacer::new("50:10".parse().unwrap(), 0.5, Duration::ZERO);
-    assert!(pacer.take_look(now).is_ok());
+    assert!(pacer.take_attempt(now).is_ok());
     let full = RateHeaders {
         limit: Some(50),
         remaining: Some(50),
         ..RateHeaders::default()
     };
-    pacer.answered(now, Kind::Read, &full);
-    let looks = |pacer: &mut Pacer| (0..50).take_while(|_| pacer.take_look(now).is_ok()).count();
-    let half = looks(&mut pacer);
+    pacer.answered(now, CallKind::Read, &full);
+    let attempts = |pacer: &mut Pacer| (0..50).take_while(|_| pacer.take_attempt(now).is_ok()).count();
+    let half = attempts(&mut pacer);
     pacer.set_reserve(now, 0.0);
-    let rest = looks(&mut pacer);
+    let rest = attempts(&mut pacer);
     pacer.set_reserve(now, 0.5);
     assert!((10..15).contains(&half) && rest >= 10, "{half}, then {rest}");
-    assert_eq!(looks(&mut pacer), 0);
+    assert_eq!(attempts(&mut pacer), 0);
 }

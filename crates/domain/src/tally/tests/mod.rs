@@ -17,7 +17,7 @@ fn owner(raw: &str) -> UserId<'static> {
     UserId::parse(raw.to_owned()).unwrap()
 }
 
-fn event(playlist: &str, kind: Kind<'static>) -> Event<'static> {
+fn event(playlist: &str, kind: EventKind<'static>) -> Event<'static> {
     Event {
         id: token("e"),
         playlist: token(playlist),
@@ -26,17 +26,17 @@ fn event(playlist: &str, kind: Kind<'static>) -> Event<'static> {
 }
 
 fn play(playlist: &str) -> Event<'static> {
-    event(playlist, Kind::Play)
+    event(playlist, EventKind::Play)
 }
 
 fn retraction(playlist: &str, of: &str) -> Event<'static> {
-    event(playlist, Kind::Retraction { of: token(of) })
+    event(playlist, EventKind::Retraction { of: token(of) })
 }
 
 fn saved(playlist: &str, by: &str) -> Event<'static> {
     event(
         playlist,
-        Kind::Saved {
+        EventKind::Saved {
             owner: owner(by),
             name: format!("of {by}").into(),
         },
@@ -44,7 +44,7 @@ fn saved(playlist: &str, by: &str) -> Event<'static> {
 }
 
 fn deleted(playlist: &str) -> Event<'static> {
-    event(playlist, Kind::Deleted { owner: None })
+    event(playlist, EventKind::Deleted { owner: None })
 }
 
 /// A deletion for any owner.
@@ -53,7 +53,7 @@ const DELETE: Step<'static> = Step::Delete { owner: None };
 fn deleted_by(playlist: &str, by: &str) -> Event<'static> {
     event(
         playlist,
-        Kind::Deleted {
+        EventKind::Deleted {
             owner: Some(owner(by)),
         },
     )
@@ -83,9 +83,9 @@ fn only_the_first_retraction_of_a_fresh_id_stays() {
         play("a"),
         retraction("a", "1"),
     ];
-    void_repeats(&mut events, &ids(&["1", "not in the batch"]));
-    let repeat = event("a", Kind::Repeat);
-    assert_eq!(events, [retraction("a", "1"), repeat.clone(), play("a"), repeat]);
+    void_duplicates(&mut events, &ids(&["1", "not in the batch"]));
+    let duplicate = event("a", EventKind::Duplicate);
+    assert_eq!(events, [retraction("a", "1"), duplicate.clone(), play("a"), duplicate]);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_batch_is_summed_up_in_order_of_playlist() {
         retraction("neg", "2"),
         play("zero"),
         retraction("zero", "3"),
-        event("idle", Kind::Repeat),
+        event("idle", EventKind::Duplicate),
         saved("m", "u|1"),
         play("m"),
         retraction("m", "4"),
@@ -182,14 +182,14 @@ fn the_state_of_a_playlist_follows_the_rules() {
 }
 
 #[test]
-fn the_crossing_is_the_last_change_of_zone() {
-    let zone =
+fn the_crossing_is_the_last_change_of_band() {
+    let band =
         |playlist: &Playlist| u8::from(playlist.shown() >= 100) + 2 * u8::from(playlist.owner.is_some());
     let at = |plays| Playlist {
         plays,
         ..Playlist::default()
     };
-    let crossing = |events: &[Event<'_>], before| last_crossing(events, "a", &before, zone);
+    let crossing = |events: &[Event<'_>], before| last_crossing(events, "a", &before, band);
     let up = [play("b"), play("a"), play("a"), play("b")];
     assert_eq!(
         crossing(&up, at(98)),
@@ -205,7 +205,7 @@ fn the_crossing_is_the_last_change_of_zone() {
         play("a"),
         retraction("a", "1"),
         play("a"),
-        event("a", Kind::Repeat),
+        event("a", EventKind::Duplicate),
         play("a"),
     ];
     assert_eq!(

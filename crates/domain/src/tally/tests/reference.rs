@@ -13,13 +13,13 @@ impl World {
     fn see(&mut self, event: &Event<'_>) {
         let known = self.playlists.entry(event.playlist.to_string()).or_default();
         match &event.kind {
-            Kind::Play => known.plays += i64::from(!known.deleted),
-            Kind::Retraction { of } => {
+            EventKind::Play => known.plays += i64::from(!known.deleted),
+            EventKind::Retraction { of } => {
                 if self.retracted.insert(of.to_string()) && !known.deleted {
                     known.plays -= 1;
                 }
             }
-            Kind::Saved { owner, name } => {
+            EventKind::Saved { owner, name } => {
                 let plays = if known.deleted { 0 } else { known.plays };
                 let (owner, name) = (Some(owner.clone().into_owned()), Some(name.to_string()));
                 *known = Playlist {
@@ -29,14 +29,14 @@ impl World {
                     name,
                 };
             }
-            Kind::Deleted { owner } => {
+            EventKind::Deleted { owner } => {
                 if owner.is_none()
                     || known.owner.as_ref().map(UserId::as_str) == owner.as_ref().map(UserId::as_str)
                 {
                     (known.plays, known.deleted) = (0, true);
                 }
             }
-            Kind::Repeat => {}
+            EventKind::Duplicate => {}
         }
     }
 
@@ -48,7 +48,7 @@ impl World {
             .map(ToString::to_string)
             .filter(|of| !self.retracted.contains(of))
             .collect();
-        void_repeats(&mut events, &fresh);
+        void_duplicates(&mut events, &fresh);
         self.retracted.extend(fresh);
         let tally = tally(&events);
         for (playlist, delta) in tally.increments {
@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn repeated_retractions_change_nothing(events in batch(any_event()), again in batch(any_event())) {
         let retractions = |from: &[Event<'static>]| -> Vec<_> {
-            from.iter().filter(|event| matches!(event.kind, Kind::Retraction { .. })).cloned().collect()
+            from.iter().filter(|event| matches!(event.kind, EventKind::Retraction { .. })).cloned().collect()
         };
         let repeats = retractions(&events);
         let mut with_repeats = events.clone();
@@ -157,25 +157,25 @@ proptest! {
     }
 
     #[test]
-    fn a_crossing_is_where_the_reference_changes_zone_last(
-        mut events in batch(any_event()), line in 1..4i64
+    fn a_crossing_is_where_the_reference_changes_band_last(
+        mut events in batch(any_event()), threshold in 1..4i64
     ) {
         let fresh: HashSet<String> = retracted(&events).into_iter().map(ToString::to_string).collect();
-        void_repeats(&mut events, &fresh);
-        let zone = |playlist: &Playlist| u8::from(playlist.plays >= line);
-        let (mut world, mut zones) = (World::default(), vec![0]);
+        void_duplicates(&mut events, &fresh);
+        let band = |playlist: &Playlist| u8::from(playlist.plays >= threshold);
+        let (mut world, mut bands) = (World::default(), vec![0]);
         for event in &events {
             world.see(event);
-            zones.push(world.playlists.get("p0").map_or(0, zone));
+            bands.push(world.playlists.get("p0").map_or(0, band));
         }
-        let last = zones.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| zones.last() != Some(&0));
-        let found = last_crossing(&events, "p0", &Playlist::default(), zone);
+        let last = bands.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| bands.last() != Some(&0));
+        let found = last_crossing(&events, "p0", &Playlist::default(), band);
         prop_assert_eq!(found.map(|crossing| crossing.index), last);
     }
 
     #[test]
     fn a_total_crosses_where_the_sum_of_the_reference_does(
-        known in batch(any_event()), mut events in batch(any_event()), line in 1..4i64
+        known in batch(any_event()), mut events in batch(any_event()), threshold in 1..4i64
     ) {
         let mut world = World::default();
         for event in &known {
@@ -183,9 +183,9 @@ proptest! {
         }
         let retracted_now: Vec<String> = retracted(&events).into_iter().map(ToString::to_string).collect();
         let fresh: HashSet<String> = retracted_now.into_iter().filter(|of| !world.retracted.contains(of)).collect();
-        void_repeats(&mut events, &fresh);
+        void_duplicates(&mut events, &fresh);
         let total = |world: &World| world.playlists.values().map(|one| one.share_of("u|1")).sum::<i64>();
-        let zone = |total: i64| u8::from(total >= line);
+        let band = |total: i64| u8::from(total >= threshold);
         let before = world.playlists.clone();
         let unknown = Playlist::default();
         let before: HashMap<&str, &Playlist> = events
@@ -193,13 +193,13 @@ proptest! {
             .map(|event| (event.playlist.as_str(), before.get(event.playlist.as_str()).unwrap_or(&unknown)))
             .collect();
         let total_before = total(&world);
-        let mut zones = vec![zone(total_before)];
+        let mut bands = vec![band(total_before)];
         for event in &events {
             world.see(event);
-            zones.push(zone(total(&world)));
+            bands.push(band(total(&world)));
         }
-        let last = zones.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| zones.last() != zones.first());
-        let found = last_total_crossing(&events, "u|1", &before, total_before, zone);
+        let last = bands.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| bands.last() != bands.first());
+        let found = last_total_crossing(&events, "u|1", &before, total_before, band);
         prop_assert_eq!(found.map(|crossing| crossing.index), last);
     }
 }

@@ -12,7 +12,7 @@ use super::run::Run;
 use super::world::{BURST, CLIENT, PER_SECOND, World};
 use rolekeeper_sandbox::tenant::{Actor, Call, Endpoint, Version};
 use rolekeeper_sandbox::traffic::cast::{Cast, Kind};
-use rolekeeper_sandbox::traffic::database::{self, Kept};
+use rolekeeper_sandbox::traffic::database::{self, DbSnapshot};
 use rolekeeper_sandbox::traffic::http;
 use rolekeeper_sandbox::traffic::log_file::{self, LogFile};
 use rolekeeper_sandbox::traffic::others::{Others, holds};
@@ -41,7 +41,7 @@ pub(super) struct Evidence {
     pub(super) others: Others,
     pub(super) old_editors: BTreeSet<String>,
     /// The rows in Postgres.
-    pub(super) kept: Kept,
+    pub(super) kept: DbSnapshot,
     /// When the stream stored the events with which a user crossed the threshold, by sequence.
     pub(super) stored_at: BTreeMap<u64, OffsetDateTime>,
     /// The records in the stream of the tenant's log: sequences by the key of a record.

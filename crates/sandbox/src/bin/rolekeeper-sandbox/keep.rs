@@ -3,7 +3,7 @@
 //! Owns the list of addresses and a few example commands.
 
 use super::world::{CLIENT, SECRET, TOKEN, World};
-use rolekeeper_sandbox::traffic::LINE;
+use rolekeeper_sandbox::traffic::THRESHOLD;
 use rolekeeper_sandbox::traffic::cast::Cast;
 
 /// Returns addresses and commands.
@@ -51,7 +51,7 @@ Things to try
   curl -s -H "Authorization: Bearer $TOKEN" '{tenant}/api/v2/users/{encoded}'
 "#,
         log = log.display(),
-        short = LINE - 1,
+        short = THRESHOLD - 1,
         encoded = owner.replace('|', "%7C"),
     )
 }

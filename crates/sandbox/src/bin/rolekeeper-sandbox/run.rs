@@ -28,7 +28,7 @@ use rolekeeper_sandbox::traffic::tally::Tally;
 const PLAYING: Duration = Duration::from_secs(40);
 const TAKING_BACK: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Users who get another role by hand before plays are retracted.
 const DESK_ROLES: usize = 12;
 
@@ -129,14 +129,14 @@ impl<'w> Run<'w> {
             let events: Vec<&Event> = acts.iter().filter_map(Act::event).collect();
             self.publish(&events).await?;
             for act in acts {
-                self.deed(act)?;
+                self.action(act)?;
             }
             self.show().await;
         }
         Ok(())
     }
 
-    fn deed(&mut self, act: &Act) -> Result<()> {
+    fn action(&mut self, act: &Act) -> Result<()> {
         let tenant = &self.world.tenant;
         match act {
             Act::Publish(_) => {}
@@ -191,7 +191,7 @@ impl<'w> Run<'w> {
                 return Ok(false);
             }
             self.show().await;
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -208,11 +208,11 @@ impl<'w> Run<'w> {
             self.tally.last_seq.saturating_sub(metrics.read(APP_EVENTS)),
             "app events not read",
         );
-        let out_of_step = self.tally.crossings.iter().filter(|crossing| {
+        let out_of_date = self.tally.crossings.iter().filter(|crossing| {
             let user = self.world.tenant.user(&crossing.user).unwrap_or_default();
             holds(user.get("app_metadata")) != self.tally.holders.contains(&crossing.user)
         });
-        note(out_of_step.count() as u64, "users with the wrong roles");
+        note(out_of_date.count() as u64, "users with the wrong roles");
         if all {
             note(
                 self.world.tenant.undelivered() as u64,

@@ -37,7 +37,7 @@ pub(super) fn table(evidence: &Evidence, checks: &[Check]) -> Result<String, fmt
             "{} plays of {} playlists; {} of them sent twice",
             thousands(tally.plays),
             thousands(tally.playlists.len() as u64),
-            thousands(tally.repeats)
+            thousands(tally.duplicates)
         ),
     )?;
     line(&mut out, "retracted afterwards", &thousands(tally.taken_back))?;

@@ -12,17 +12,17 @@ use tokio::time::{Instant, sleep};
 use super::world::{AUDIENCE, NAMESPACE, World};
 use rolekeeper_sandbox::now;
 use rolekeeper_sandbox::tenant::Tenant;
-use rolekeeper_sandbox::traffic::app::{App, Said, Tokens};
+use rolekeeper_sandbox::traffic::app::{App, AppResponse, Tokens};
 use rolekeeper_sandbox::traffic::cast::{Kind, User};
 use rolekeeper_sandbox::traffic::event::Event;
 use rolekeeper_sandbox::traffic::publish::Publisher;
-use rolekeeper_sandbox::traffic::{LINE, ROLE};
+use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE};
 
 const EMAIL: &str = "ann@example.com";
 const PASSWORD: &str = "correct horse battery staple";
 /// Longest time of one step.
 const STEP_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The user and her app.
 struct Walk<'w> {
@@ -59,8 +59,8 @@ impl Walk<'_> {
         ensure!(me.body["greeting"] == "USER", "greeted otherwise: {}", me.body);
         step("asks GET /me", is(&me, 200)?, "greeted USER");
         let wish = json!({"displayName": "Ann"});
-        let wished = self.app.put(&tokens, "/displayName", &wish).await?;
-        step("PUT /displayName Ann", is(&wished, 202)?, "requested");
+        let requested = self.app.put(&tokens, "/displayName", &wish).await?;
+        step("PUT /displayName Ann", is(&requested, 202)?, "requested");
         self.until("the name is written", |user| {
             user["user_metadata"]["displayName"] == "Ann"
         })
@@ -82,7 +82,7 @@ impl Walk<'_> {
 
     async fn earns_the_role(&self, tokens: &Tokens, playlist: &str) -> Result<Tokens> {
         let listener = listener();
-        let plays: Vec<Event> = (0..LINE)
+        let plays: Vec<Event> = (0..THRESHOLD)
             .map(|number| Event::play(format!("walk_{number}"), playlist, &listener, now()))
             .collect();
         self.publisher.send(&plays.iter().collect::<Vec<_>>()).await?;
@@ -93,7 +93,7 @@ impl Walk<'_> {
         let deadline = Instant::now() + STEP_WITHIN;
         while self.app.get(tokens, "/me").await?.body["greeting"] != "EDITOR" {
             ensure!(Instant::now() < deadline, "never greeted EDITOR");
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         let tokens = self.log_in("Ann", &json!([ROLE])).await?;
         step("asks GET /me", 200, "greeted EDITOR");
@@ -117,7 +117,7 @@ impl Walk<'_> {
                 break said;
             }
             ensure!(Instant::now() < deadline, "featuring was never refused");
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         };
         step(
             "PUT /playlists/featured",
@@ -146,7 +146,7 @@ impl Walk<'_> {
         Ok(tokens)
     }
 
-    async fn feature(&self, tokens: &Tokens, playlist: &str) -> Result<Said> {
+    async fn feature(&self, tokens: &Tokens, playlist: &str) -> Result<AppResponse> {
         let body = json!({"playlist_id": playlist});
         self.app.put(tokens, "/playlists/featured", &body).await
     }
@@ -159,7 +159,7 @@ impl Walk<'_> {
                 began.elapsed() < STEP_WITHIN,
                 "not within {STEP_WITHIN:?}: {what}"
             );
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         let took = format!("at the tenant after {} ms", began.elapsed().as_millis());
         println!("  {what:<36}      {took}");
@@ -179,7 +179,7 @@ fn listener() -> User {
     }
 }
 
-fn is(said: &Said, status: u16) -> Result<u16> {
+fn is(said: &AppResponse, status: u16) -> Result<u16> {
     ensure!(
         said.status == status,
         "expected status {status}, got {}: {}",

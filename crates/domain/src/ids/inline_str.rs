@@ -13,14 +13,14 @@ use arrayvec::ArrayString;
 const INLINE_BYTES: usize = 40;
 
 #[derive(Clone, Debug)]
-pub(super) enum Kept<'a> {
+pub(super) enum InlineStr<'a> {
     Borrowed(&'a str),
     /// A batch holds many thousands of ids, and allocating and freeing each would cost more than parsing it did.
     Inline(ArrayString<INLINE_BYTES>),
     Long(Box<str>),
 }
 
-impl<'a> Kept<'a> {
+impl<'a> InlineStr<'a> {
     pub(super) fn new(text: Cow<'a, str>) -> Self {
         match text {
             Cow::Borrowed(text) => Self::Borrowed(text),
@@ -36,38 +36,38 @@ impl<'a> Kept<'a> {
         }
     }
 
-    pub(super) fn into_owned(self) -> Kept<'static> {
+    pub(super) fn into_owned(self) -> InlineStr<'static> {
         match self {
             Self::Borrowed(text) => {
-                ArrayString::from(text).map_or_else(|_| Kept::Long(text.into()), Kept::Inline)
+                ArrayString::from(text).map_or_else(|_| InlineStr::Long(text.into()), InlineStr::Inline)
             }
-            Self::Inline(text) => Kept::Inline(text),
-            Self::Long(text) => Kept::Long(text),
+            Self::Inline(text) => InlineStr::Inline(text),
+            Self::Long(text) => InlineStr::Long(text),
         }
     }
 }
 
-impl PartialEq for Kept<'_> {
+impl PartialEq for InlineStr<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl Eq for Kept<'_> {}
+impl Eq for InlineStr<'_> {}
 
-impl Hash for Kept<'_> {
+impl Hash for InlineStr<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }
 }
 
-impl PartialOrd for Kept<'_> {
+impl PartialOrd for InlineStr<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Kept<'_> {
+impl Ord for InlineStr<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
     }

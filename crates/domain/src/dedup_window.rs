@@ -9,27 +9,27 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 /// Partitions in a dedup window. More partitions mean more lookups for each id; fewer keep old ids for longer.
-const SLICES: i64 = 4;
+const PARTITIONS: i64 = 4;
 
 /// Minimum time for which ids are remembered, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Horizon(i64);
+pub struct DedupWindow(i64);
 
 /// One partition of the dedup window, in Unix seconds of the stream's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub struct Partition {
     /// First second of the partition; also its name.
     pub from: i64,
     /// First second after the partition.
     pub to: i64,
 }
 
-impl Horizon {
+impl DedupWindow {
     /// A dedup window in whole seconds; `None` if it is too short for its partitions.
     #[must_use]
     pub fn new(span: Duration) -> Option<Self> {
         let seconds = i64::try_from(span.as_secs()).ok()?;
-        (seconds >= SLICES).then_some(Self(seconds))
+        (seconds >= PARTITIONS).then_some(Self(seconds))
     }
 
     /// Minimum time for which ids are remembered.
@@ -38,14 +38,14 @@ impl Horizon {
         Duration::from_secs(self.0.unsigned_abs())
     }
 
-    /// The partition that must exist before a message of second `newest` is stored, if `slices` (oldest first) end
+    /// The partition that must exist before a message of second `newest` is stored, if `partitions` (oldest first) end
     /// before it.
     #[must_use]
-    pub fn missing(self, slices: &[Slice], newest: i64) -> Option<Slice> {
-        let length = self.0 / SLICES;
+    pub fn missing(self, partitions: &[Partition], newest: i64) -> Option<Partition> {
+        let length = self.0 / PARTITIONS;
         let from = newest - newest.rem_euclid(length);
-        let last = slices.last().map_or(i64::MIN, |slice| slice.to);
-        (last <= newest).then(|| Slice {
+        let last = partitions.last().map_or(i64::MIN, |partition| partition.to);
+        (last <= newest).then(|| Partition {
             from: from.max(last),
             to: from + length,
         })
@@ -53,15 +53,15 @@ impl Horizon {
 
     /// Whether every id in the partition has expired at second `oldest`.
     #[must_use]
-    pub fn is_over(self, slice: &Slice, oldest: i64) -> bool {
-        slice.to <= oldest - self.0
+    pub fn is_over(self, partition: &Partition, oldest: i64) -> bool {
+        partition.to <= oldest - self.0
     }
 }
 
 /// The partition of a message stored in `second`: the first that ends after it, so the id is kept long enough.
 #[must_use]
-pub fn slice_of(slices: &[Slice], second: i64) -> Option<&Slice> {
-    slices.iter().find(|slice| slice.to > second)
+pub fn partition_of(partitions: &[Partition], second: i64) -> Option<&Partition> {
+    partitions.iter().find(|partition| partition.to > second)
 }
 
 /// The beginning of a payload's SHA-256, which tells an identical event from a different one. Two different payloads
@@ -90,25 +90,25 @@ fn first_bytes(digest: &[u8]) -> i64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{Horizon, Slice, slice_of};
+    use super::{DedupWindow, Partition, partition_of};
 
     #[test]
-    fn slices_follow_each_other_and_end_no_id_too_early() {
-        assert_eq!(Horizon::new(Duration::from_secs(3)), None);
-        let horizon = Horizon::new(Duration::from_secs(40)).expect("long enough");
-        let first = horizon.missing(&[], 105).expect("none there");
-        assert_eq!(first, Slice { from: 100, to: 110 });
-        assert_eq!(horizon.missing(&[first], 109), None);
-        let next = horizon.missing(&[first], 137).expect("none for it");
-        assert_eq!(next, Slice { from: 130, to: 140 });
+    fn partitions_follow_each_other_and_end_no_id_too_early() {
+        assert_eq!(DedupWindow::new(Duration::from_secs(3)), None);
+        let dedup_window = DedupWindow::new(Duration::from_secs(40)).expect("long enough");
+        let first = dedup_window.missing(&[], 105).expect("none there");
+        assert_eq!(first, Partition { from: 100, to: 110 });
+        assert_eq!(dedup_window.missing(&[first], 109), None);
+        let next = dedup_window.missing(&[first], 137).expect("none for it");
+        assert_eq!(next, Partition { from: 130, to: 140 });
         // Behind a gap an id is kept longer rather than shorter.
-        assert_eq!(slice_of(&[first, next], 115), Some(&next));
-        assert_eq!(slice_of(&[first, next], 20), Some(&first));
-        assert!(!horizon.is_over(&first, 149));
-        assert!(horizon.is_over(&first, 150));
+        assert_eq!(partition_of(&[first, next], 115), Some(&next));
+        assert_eq!(partition_of(&[first, next], 20), Some(&first));
+        assert!(!dedup_window.is_over(&first, 149));
+        assert!(dedup_window.is_over(&first, 150));
         // A new dedup window continues where the last partition ends.
-        let longer = Horizon::new(Duration::from_secs(400)).expect("long enough");
+        let longer = DedupWindow::new(Duration::from_secs(400)).expect("long enough");
         let after = longer.missing(&[first, next], 150).expect("none for it");
-        assert_eq!(after, Slice { from: 140, to: 200 });
+        assert_eq!(after, Partition { from: 140, to: 200 });
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
 use super::calls::{Actor, Endpoint, log_id};
-use super::exchange::{Admitted, Answer, Asked, Outcome, log};
+use super::exchange::{Admitted, Answer, TenantRequest, Outcome, log};
 use super::faults::Fault;
 use super::shared::Shared;
 use super::state::{Grant, State};
@@ -11,7 +11,7 @@ use super::{authentication, logs_api, users_api};
 use rand::RngExt as _;
 
 /// Performs the request, unless the fault prevents it, and logs the call.
-pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer {
+pub(super) fn act(shared: &Shared, request: &TenantRequest, admitted: Admitted) -> Answer {
     let Admitted { grant, rate, fault } = admitted;
     let mut guard = shared.lock();
     let state = &mut *guard;
@@ -24,8 +24,8 @@ pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer 
         Some(Fault::HtmlPage(code)) => (Answer::new(*code, vec![], None), Outcome::default()),
         Some(Fault::ConnectionReset) => (Answer::new(0, vec![], None), Outcome::default()),
         _ => match &grant {
-            Some(grant) => manage(shared, state, asked, grant, apply),
-            None => authentication::act(shared, state, asked, apply),
+            Some(grant) => manage(shared, state, request, grant, apply),
+            None => authentication::act(shared, state, request, apply),
         },
     };
     // Recorded 4xx responses have no rate headers; a 429 has them, by the documentation.
@@ -37,7 +37,7 @@ pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer 
         answer.status = None;
     }
     let client = grant.as_ref().map(|grant| grant.client.as_str());
-    log(state, asked, client, answer.status, fault.as_ref(), &outcome);
+    log(state, request, client, answer.status, fault.as_ref(), &outcome);
     answer.fault = fault;
     drop(guard);
     shared.logged.notify_one();
@@ -48,14 +48,14 @@ pub(super) fn act(shared: &Shared, asked: &Asked, admitted: Admitted) -> Answer 
 fn manage(
     shared: &Shared,
     state: &mut State,
-    asked: &Asked,
+    request: &TenantRequest,
     grant: &Grant,
     apply: bool,
 ) -> (Answer, Outcome) {
     let now = crate::now();
-    if asked.endpoint == Endpoint::ReadLogs {
-        let base = asked.issuer(&shared.options);
-        let answer = match logs_api::decide(&state.outbox, &asked.query, &grant.scopes, &base, now) {
+    if request.endpoint == Endpoint::ReadLogs {
+        let base = request.issuer(&shared.options);
+        let answer = match logs_api::decide(&state.outbox, &request.query, &grant.scopes, &base, now) {
             Ok((logs, next)) => {
                 let link = next.map(|next| ("link".to_owned(), format!("<{next}>; rel=\"next\"")));
                 Answer::new(200, link.into_iter().collect(), Some(logs))
@@ -64,8 +64,8 @@ fn manage(
         };
         return (answer, Outcome::default());
     }
-    if asked.endpoint == Endpoint::ReadLog {
-        let log_id = log_id(&asked.path).unwrap_or_default();
+    if request.endpoint == Endpoint::ReadLog {
+        let log_id = log_id(&request.path).unwrap_or_default();
         let answer = match logs_api::one(&state.outbox, log_id, &grant.scopes, now) {
             Ok(record) => Answer::new(200, vec![], Some(record)),
             Err(error) => Answer::refused(&error),
@@ -74,10 +74,10 @@ fn manage(
     }
     let new_id = format!("{:024x}", state.rng.random::<u128>() >> 32);
     let request = users_api::Request {
-        endpoint: asked.endpoint,
-        user_id: asked.user_id.as_deref(),
-        query: &asked.query,
-        body: &asked.body,
+        endpoint: request.endpoint,
+        user_id: request.user_id.as_deref(),
+        query: &request.query,
+        body: &request.body,
         scopes: &grant.scopes,
         new_id: &new_id,
         now,

@@ -6,27 +6,27 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::affected_users::Read;
-use crate::store::{StoreError, Tx, event_ids, lives};
-use rolekeeper_domain::event::Kind;
-use rolekeeper_domain::horizon::Slice;
+use crate::store::{StoreError, Tx, event_ids, playlist_lifecycles};
+use rolekeeper_domain::event::EventKind;
+use rolekeeper_domain::dedup_window::Partition;
 use rolekeeper_domain::ids::UserId;
 
 /// The changes of a batch to the lives of its playlists.
 #[derive(Debug, Default)]
-pub(super) struct Lives {
+pub(super) struct PlaylistLifecycles {
     /// Retracted ids whose plays belong to an earlier life, or came while the playlist was deleted.
     pub(super) past: HashSet<String>,
     /// Playlists that were saved again, with the time.
     begun: BTreeMap<String, i64>,
 }
 
-impl Lives {
+impl PlaylistLifecycles {
     /// Follows the lives of the playlists through the batch.
-    pub(super) async fn read(tx: &mut Tx<'_>, read: &Read, slices: &[Slice]) -> Result<Self, StoreError> {
-        let matters = |kind: &Kind<'_>| {
+    pub(super) async fn read(tx: &mut Tx<'_>, read: &Read, partitions: &[Partition]) -> Result<Self, StoreError> {
+        let matters = |kind: &EventKind<'_>| {
             matches!(
                 kind,
-                Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted { .. }
+                EventKind::Retraction { .. } | EventKind::Saved { .. } | EventKind::Deleted { .. }
             )
         };
         let events = || read.events.iter().zip(&read.stored_ns);
@@ -39,42 +39,42 @@ impl Lives {
             return Ok(found);
         }
         let playlists: Vec<&str> = playlists.into_iter().collect();
-        let mut now = lives::of(tx, &playlists).await?;
+        let mut now = playlist_lifecycles::of(tx, &playlists).await?;
         let retracted: Vec<&str> = events()
             .filter_map(|(event, _)| match &event.kind {
-                Kind::Retraction { of } => Some(of.as_str()),
+                EventKind::Retraction { of } => Some(of.as_str()),
                 _ => None,
             })
             .collect();
-        let names: Vec<i64> = slices.iter().map(|slice| slice.from).collect();
+        let names: Vec<i64> = partitions.iter().map(|partition| partition.from).collect();
         let plays = event_ids::stored(tx, &names, &retracted).await?;
         for (event, stored_ns) in events() {
             let playlist = event.playlist.as_str();
             let life = match &event.kind {
-                Kind::Retraction { .. } | Kind::Saved { .. } | Kind::Deleted { .. } => {
+                EventKind::Retraction { .. } | EventKind::Saved { .. } | EventKind::Deleted { .. } => {
                     now.entry(playlist.to_owned()).or_default()
                 }
-                Kind::Play | Kind::Repeat => continue,
+                EventKind::Play | EventKind::Duplicate => continue,
             };
             match &event.kind {
-                Kind::Deleted { owner } => {
+                EventKind::Deleted { owner } => {
                     let by = owner.as_ref().map(UserId::as_str);
                     life.deleted |= by.is_none() || by == life.owner.as_deref();
                 }
-                Kind::Saved { owner, .. } => {
+                EventKind::Saved { owner, .. } => {
                     life.owner = Some(owner.as_str().to_owned());
                     if std::mem::take(&mut life.deleted) {
                         life.since_ns = Some(*stored_ns);
                         found.begun.insert(playlist.to_owned(), *stored_ns);
                     }
                 }
-                Kind::Retraction { of } => {
+                EventKind::Retraction { of } => {
                     let play = plays.get(of.as_str());
                     if play.zip(life.since_ns).is_some_and(|(play, since)| *play < since) {
                         found.past.insert(of.as_str().to_owned());
                     }
                 }
-                Kind::Play | Kind::Repeat => {}
+                EventKind::Play | EventKind::Duplicate => {}
             }
         }
         Ok(found)
@@ -87,6 +87,6 @@ impl Lives {
         }
         let (playlists, since): (Vec<&str>, Vec<i64>) =
             self.begun.iter().map(|(id, since)| (id.as_str(), *since)).unzip();
-        lives::begun(tx, &playlists, &since).await
+        playlist_lifecycles::begun(tx, &playlists, &since).await
     }
 }

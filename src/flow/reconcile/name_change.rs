@@ -11,15 +11,15 @@ use super::attempt::{Attempt, Completed};
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
 use crate::store::{Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
-use rolekeeper_domain::display_name::{NamedBy, Naming, SeenName, naming};
+use rolekeeper_domain::display_name::{NameSource, NameChange, SeenName, name_change};
 use rolekeeper_domain::snapshot::DisplayNameState;
 
 /// A name to write.
 #[derive(Debug)]
 pub(super) struct Named {
-    pub(super) naming: Naming,
+    pub(super) name_change: NameChange,
     /// The requested name that this write applies.
-    pub(super) wish: Option<Uuid>,
+    pub(super) request: Option<Uuid>,
 }
 
 impl Attempt {
@@ -31,16 +31,16 @@ impl Attempt {
         names: &DisplayNameState,
     ) -> Result<Option<Named>, StoreError> {
         let user = self.claim.user.as_str();
-        let (seen, mut wish) = (profile.display_name(), display_names::wish(names)?);
+        let (seen, mut request) = (profile.display_name(), display_names::request(names)?);
         let shown = |seen: &SeenName, name: &str| matches!(seen, SeenName::Is(is) if is == name);
-        if let Some(done) = wish.take_if(|wish| shown(&seen, wish.name.as_str())) {
-            display_names::come_true(tx, user, done.id).await?;
+        if let Some(done) = request.take_if(|request| shown(&seen, request.name.as_str())) {
+            display_names::mark_applied(tx, user, done.id).await?;
         }
-        let wished = wish.as_ref().map(|wish| &wish.name);
-        let naming = naming(&seen, wished, self.context.default_name.as_ref(), names.waits());
-        Ok(naming.map(|naming| Named {
-            wish: wish.map(|wish| wish.id).filter(|_| naming.by == NamedBy::Wish),
-            naming,
+        let requested = request.as_ref().map(|request| &request.name);
+        let name_change = name_change(&seen, requested, self.context.default_name.as_ref(), names.waits());
+        Ok(name_change.map(|name_change| Named {
+            request: request.map(|request| request.id).filter(|_| name_change.by == NameSource::Requested),
+            name_change,
         }))
     }
 
@@ -48,7 +48,7 @@ impl Attempt {
     /// name was the cause: it comes at once, and with growing delays where each attempt is refused.
     pub(super) async fn name_refused(
         &self,
-        (naming, wish): (&Naming, Option<Uuid>),
+        (name_change, request): (&NameChange, Option<Uuid>),
         why: &CallError,
     ) -> Result<Completed, StoreError> {
         let claim = &self.claim;
@@ -57,7 +57,7 @@ impl Attempt {
         if leases::still_ours(&mut tx, claim).await?.is_none() {
             return Ok(Completed::Done);
         }
-        display_names::refuse(&mut tx, user, (&naming.name, wish), &why).await?;
+        display_names::refuse(&mut tx, user, (&name_change.name, request), &why).await?;
         let wait = match u32::try_from(claim.attempts) {
             Ok(0) | Err(_) => Duration::ZERO,
             Ok(failures) => base_delay(failures),
@@ -66,7 +66,7 @@ impl Attempt {
         tx.commit().await?;
         error!(
             user.id = user,
-            by = naming.by.as_str(),
+            source = name_change.by.as_str(),
             "Auth0 refused a write with a display name, it is retried without the name: {why}"
         );
         Ok(Completed::Requeued)

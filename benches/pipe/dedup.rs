@@ -12,7 +12,7 @@ use crate::program::{PROGRAM, TEMPLATE};
 use crate::table::{Goal, Table};
 use crate::{database, pipe};
 
-const NAME: &str = "horizon";
+const NAME: &str = "dedup";
 
 /// Adds the rows to the table.
 pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
@@ -22,7 +22,7 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     let events = filled.events as f64;
     for round in 1..=sizes.rounds {
         let mut speeds = [0.0; 2];
-        for (speed, horizon) in speeds.iter_mut().zip(["off", "24h"]) {
+        for (speed, dedup_window) in speeds.iter_mut().zip(["off", "24h"]) {
             let url = database::copy(postgres, TEMPLATE, NAME).await?;
             let drained = pipe::drain_with(
                 Path::new(PROGRAM),
@@ -30,12 +30,12 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
                 &ground.nats.url(),
                 sizes.batch,
                 filled.events,
-                horizon,
+                dedup_window,
             )
             .await?;
             *speed = events / drained.took.as_secs_f64();
             database::is_exact(&url, sizes.playlists, &counts).await?;
-            if horizon != "off" {
+            if dedup_window != "off" {
                 disk.push(bytes(&url).await? as f64 / events);
             }
             database::drop_it(postgres, NAME).await?;
@@ -49,10 +49,10 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
         with.push(on);
         share.push(on / off);
     }
-    table.row("pipe without a dedup horizon, events/s", None, &without);
-    table.row("pipe with a dedup horizon, events/s", None, &with);
+    table.row("pipe without a dedup window, events/s", None, &without);
+    table.row("pipe with a dedup window, events/s", None, &with);
     table.row(
-        "with a dedup horizon over without",
+        "with a dedup window over without",
         Some(Goal::AtLeast(0.5)),
         &share,
     );

@@ -1,4 +1,4 @@
-//! Users of a slice whose facts and decisions differ.
+//! Users of a partition whose facts and decisions differ.
 //!
 //! Owns the comparison with given rules. Must never lock a user with a running attempt.
 
@@ -52,11 +52,11 @@ pub(super) async fn enqueue(
              FROM owner o JOIN rule r ON CASE WHEN r.totals THEN o.total ELSE o.best END >= r.revoke_below
          ), decided AS (
              -- the data of deleted users is kept as it was; verification reads them again
-             SELECT user_id, role, wanted, held, adopted, overruled,
+             SELECT user_id, role, wanted, has_role, adopted, suppressed,
                  EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id) AS gone
              FROM assignments a WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])
          ), out AS (
-             SELECT user_id, CASE WHEN above.plays IS NULL OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS urgency
+             SELECT user_id, CASE WHEN above.plays IS NULL OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS priority
              FROM above FULL JOIN decided d USING (user_id, role) JOIN rule r USING (role)
              WHERE (above.plays >= r.grant_at AND d.wanted IS NOT TRUE AND NOT EXISTS (
                        -- after as long as they have been known as deleted
@@ -64,13 +64,13 @@ pub(super) async fn enqueue(
                            AND u.gone_at > now() - least($11::double precision * interval '1 second',
                                greatest(u.gone_at - u.gone_since, $7::double precision * interval '1 second'))))
                 OR (above.plays IS NULL AND d.wanted AND r.revokes AND NOT d.gone)
-                OR ($6 AND d.wanted AND NOT d.held AND NOT d.overruled AND NOT d.gone)
-                OR ($6 AND NOT d.wanted AND d.held AND d.adopted AND NOT d.gone)
+                OR ($6 AND d.wanted AND NOT d.has_role AND NOT d.suppressed AND NOT d.gone)
+                OR ($6 AND NOT d.wanted AND d.has_role AND d.adopted AND NOT d.gone)
          )
-         INSERT INTO nominations (user_id, urgency)
-         SELECT user_id, min(urgency)::smallint FROM out
+         INSERT INTO work_queue (user_id, priority)
+         SELECT user_id, min(priority)::smallint FROM out
          -- a user queued before the comparison is not missed, even if an attempt ends meanwhile
-         WHERE NOT EXISTS (SELECT FROM nominations n WHERE n.user_id = out.user_id)
+         WHERE NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = out.user_id)
          GROUP BY user_id ORDER BY user_id
          -- not even locked: an attempt may hold the row, and wait for one that holds another
          ON CONFLICT (user_id) DO NOTHING",
@@ -89,12 +89,12 @@ pub(super) async fn enqueue(
     Ok(enqueued.execute(&mut *tx).await?.rows_affected())
 }
 
-/// Makes users of the slice due whose timer was set by a rule; returns their number.
+/// Makes users of the partition due whose timer was set by a rule; returns their number.
 pub(super) async fn wake_timers(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<u64, StoreError> {
     let woken = sqlx::query!(
-        "UPDATE nominations SET due_at = now(), nominated_at = now() WHERE user_id IN (
-         SELECT user_id FROM nominations n WHERE user_id > $1 AND user_id <= $2
-           AND due_at > now() AND lease IS NULL AND NOT observe AND attempts = 0 AND parked_at IS NULL AND held IS NULL
+        "UPDATE work_queue SET due_at = now(), enqueued_at = now() WHERE user_id IN (
+         SELECT user_id FROM work_queue n WHERE user_id > $1 AND user_id <= $2
+           AND due_at > now() AND lease IS NULL AND NOT force_fetch AND attempts = 0 AND parked_at IS NULL AND held_by IS NULL
            AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)
          FOR UPDATE SKIP LOCKED)",
         from,

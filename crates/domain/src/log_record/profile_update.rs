@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::fields::{clean_text, date, user};
 use super::object::Object;
-use super::tells::Tells;
+use super::effect::Effect;
 use crate::ids::UserId;
 use crate::json_text;
 use crate::local_copy::LocalCopy;
@@ -27,7 +27,7 @@ const OF_LOGINS: [&str; 5] = [
 
 /// A user with the profile data of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Says {
+pub struct ProfileUpdate {
     /// The user that the record describes.
     pub user: UserId<'static>,
     /// The profile data of the record.
@@ -36,37 +36,37 @@ pub struct Says {
     pub ask: bool,
 }
 
-/// The profile data of a log record; `tells` is its parsed effect.
-pub(super) fn of_record(record: &Object<'_>, tells: &Tells) -> Option<Says> {
+/// The profile data of a log record; `effect` is its parsed effect.
+pub(super) fn of_record(record: &Object<'_>, effect: &Effect) -> Option<ProfileUpdate> {
     let at = date(record, "date")?;
     let mut copy = LocalCopy::default();
-    let (user, ask) = match tells {
-        Tells::Login { user } => {
+    let (user, ask) = match effect {
+        Effect::Login { user } => {
             copy.last_login_at = Some(at);
             came_as(&mut copy, record, at);
             (user.clone(), false)
         }
-        Tells::SignUp { user } => {
+        Effect::SignUp { user } => {
             came_as(&mut copy, record, at);
             // The body is input of an unauthenticated visitor.
             let body = record.object("details").and_then(|details| map(&details, "body"));
             copy.record(&body.unwrap_or_default(), at);
             (user.clone(), false)
         }
-        Tells::Written { user, .. } => (user.clone(), write(&mut copy, record, user, at)),
-        Tells::Deleted { user } => (user.clone(), false),
-        Tells::Other => (changed(&mut copy, record, at)?, true),
-        Tells::ManyWritten => return None,
+        Effect::Written { user, .. } => (user.clone(), write(&mut copy, record, user, at)),
+        Effect::Deleted { user } => (user.clone(), false),
+        Effect::Other => (changed(&mut copy, record, at)?, true),
+        Effect::BulkImport => return None,
     };
-    Some(Says { user, copy, ask })
+    Some(ProfileUpdate { user, copy, ask })
 }
 
 /// The profile data of an event of Event Streams: `data.object` is the user after the change.
-pub(super) fn of_event(top: &Object<'_>, tells: &Tells) -> Option<Says> {
+pub(super) fn of_event(top: &Object<'_>, effect: &Effect) -> Option<ProfileUpdate> {
     let at = date(top, "time")?;
     let mut copy = LocalCopy::default();
-    let (user, ask) = match tells {
-        Tells::Written { user, .. } => {
+    let (user, ask) = match effect {
+        Effect::Written { user, .. } => {
             let data = top.object("data");
             let state = |name| data.as_ref().and_then(|data| map(data, name));
             let now = state("object").unwrap_or_default();
@@ -74,10 +74,10 @@ pub(super) fn of_event(top: &Object<'_>, tells: &Tells) -> Option<Says> {
             let ask = state("previous_object").is_none_or(|before| differ(&before, &now));
             (user.clone(), ask)
         }
-        Tells::Deleted { user } => (user.clone(), false),
+        Effect::Deleted { user } => (user.clone(), false),
         _ => return None,
     };
-    Some(Says { user, copy, ask })
+    Some(ProfileUpdate { user, copy, ask })
 }
 
 /// A write through the Management API: the user where the response shows it, else the request. Returns whether it

@@ -7,7 +7,7 @@ use crate::ids::UserId;
 
 /// Effect of a record on users.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tells {
+pub enum Effect {
     /// The user logged in interactively.
     Login {
         /// The user who logged in.
@@ -31,7 +31,7 @@ pub enum Tells {
         user: UserId<'static>,
     },
     /// Users were imported; the record does not list them, so every user may be affected.
-    ManyWritten,
+    BulkImport,
     /// The record has no effect on users.
     Other,
 }

@@ -8,7 +8,7 @@ use super::{StoreError, Tx};
 
 /// The current life of a playlist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Life {
+pub struct Lifecycle {
     /// The playlist is deleted.
     pub deleted: bool,
     /// Time at which the stream stored the message that saved it after a deletion, Unix nanoseconds; `None` in its
@@ -19,14 +19,14 @@ pub struct Life {
 }
 
 /// The lives of these playlists; an unknown playlist is in its first. The rows stay locked until the transaction ends.
-pub async fn of(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<HashMap<String, Life>, StoreError> {
+pub async fn of(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<HashMap<String, Lifecycle>, StoreError> {
     let rows = sqlx::query!(
         "SELECT playlist_id, deleted, saved_again_ns, owner_id FROM playlists
          WHERE playlist_id = ANY($1::text[]) ORDER BY playlist_id FOR UPDATE",
         playlists as &[&str]
     );
     let rows = rows.fetch_all(&mut *tx).await?;
-    let life = |deleted, since_ns, owner| Life {
+    let life = |deleted, since_ns, owner| Lifecycle {
         deleted,
         since_ns,
         owner,

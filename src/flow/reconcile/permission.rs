@@ -14,33 +14,33 @@ use super::passing::Passing;
 use crate::store::{Claim, StoreError, Tx, brakes};
 use rolekeeper_domain::brake::{Brake, BrakeLimits, Verdict, judge, word};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::Change;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Period for which a count of changes serves attempts that expect no change.
 const COUNT_SERVES: Duration = Duration::from_secs(1);
 
 /// Both directions, grants first as everywhere.
-const BOTH: [Change; 2] = [Change::Granted, Change::Revoked];
+const BOTH: [RoleChange; 2] = [RoleChange::Granted, RoleChange::Revoked];
 
 /// A brake that has just engaged.
 #[derive(Debug)]
 struct Engaged {
-    change: Change,
+    change: RoleChange,
     changes: i64,
     holders: i64,
 }
 
 /// The changes that one attempt may make. The attempt counts as changing until this is dropped.
 #[derive(Debug)]
-pub(super) struct Leave {
+pub(super) struct Permission {
     passing: Arc<Passing>,
     user: String,
-    asked: Vec<(Change, Verdict)>,
+    asked: Vec<(RoleChange, Verdict)>,
     /// Brakes that this user has engaged.
     engaged: Vec<Engaged>,
 }
 
-impl Drop for Leave {
+impl Drop for Permission {
     fn drop(&mut self) {
         for change in BOTH {
             self.passing.of(change).users.remove(&self.user);
@@ -48,20 +48,20 @@ impl Drop for Leave {
     }
 }
 
-impl Leave {
+impl Permission {
     /// Whether our own records expect a change.
     pub(super) fn expects(&self) -> bool {
         !self.asked.is_empty()
     }
 
     /// The brake's verdict; none when the brake was not asked.
-    pub(super) fn verdict(&self, change: Change) -> Option<Verdict> {
+    pub(super) fn verdict(&self, change: RoleChange) -> Option<Verdict> {
         let asked = self.asked.iter().find(|(asked, _)| *asked == change);
         asked.map(|(_, verdict)| *verdict)
     }
 
     /// Lets an unexpected change pass while the count is far from the brake. Otherwise the brake must be asked.
-    pub(super) fn passes_unasked(&self, change: Change) -> bool {
+    pub(super) fn passes_unasked(&self, change: RoleChange) -> bool {
         let mut direction = self.passing.of(change);
         let Some((room, counted_at)) = direction.room else {
             return false;
@@ -78,9 +78,9 @@ impl Leave {
         context: &Context,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        standing: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
     ) -> Result<Self, StoreError> {
-        let mut leave = Self {
+        let mut permission = Self {
             passing: Arc::clone(&context.passing),
             user: claim.user.as_str().to_owned(),
             asked: vec![],
@@ -88,16 +88,16 @@ impl Leave {
         };
         // In shadow mode nothing is written, so nothing needs a brake; a loss holds revokes without one.
         for change in BOTH {
-            if !context.writes || (change == Change::Revoked && standing.loss) {
+            if !context.writes || (change == RoleChange::Revoked && evaluation.loss) {
                 continue;
             }
-            if standing.expects(change) {
-                leave.ask(&context.brake, tx, claim, change).await?;
-            } else if standing.allows(change) {
+            if evaluation.expects(change) {
+                permission.ask(&context.brake, tx, claim, change).await?;
+            } else if evaluation.allows(change) {
                 count_room(context, tx, change).await?;
             }
         }
-        Ok(leave)
+        Ok(permission)
     }
 
     /// Asks the brake of one direction. Locks it until the transaction ends.
@@ -106,7 +106,7 @@ impl Leave {
         limits: &BrakeLimits,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        change: Change,
+        change: RoleChange,
     ) -> Result<(), StoreError> {
         let lock = brakes::lock(tx, change, limits.window).await?;
         let limits = limits.of(change);
@@ -169,7 +169,7 @@ impl Leave {
 }
 
 /// Counts how many changes are allowed without asking, unless the count is recent.
-async fn count_room(context: &Context, tx: &mut Tx<'_>, change: Change) -> Result<(), StoreError> {
+async fn count_room(context: &Context, tx: &mut Tx<'_>, change: RoleChange) -> Result<(), StoreError> {
     let room = context.passing.of(change).room;
     if room.is_some_and(|(_, at)| at.elapsed() < COUNT_SERVES) {
         return Ok(());

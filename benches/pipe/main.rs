@@ -5,12 +5,12 @@
 
 mod baseline;
 mod database;
+mod dedup;
 #[path = "../shared/entry.rs"]
 mod entry;
 mod field;
 mod ground;
 mod growth;
-mod dedup;
 mod instructions;
 mod latency;
 mod latency_bare;

@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use crate::ground::Ground;
 use crate::sizes::{Part, Sizes};
 use crate::table::Table;
-use crate::{baseline, growth, dedup, instructions, latency, memory, peers, share, start};
+use crate::{baseline, dedup, growth, instructions, latency, memory, peers, share, start};
 
 /// Measures all parts and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {

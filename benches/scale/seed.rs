@@ -4,7 +4,7 @@
 //! Must never omit a table that grows with users.
 
 use anyhow::Result;
-use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE};
+use rolekeeper_sandbox::traffic::{ROLE, THRESHOLD};
 use sqlx::{Connection as _, PgConnection};
 
 /// Playlists in a block, where the number in the block is the number of plays.

@@ -12,7 +12,7 @@ use rolekeeper_sandbox::servers::{Nats, Postgres};
 use rolekeeper_sandbox::tenant::{Client, LogStream, Tenant, TenantOptions};
 use rolekeeper_sandbox::traffic::event::{Event, What};
 use rolekeeper_sandbox::traffic::publish::Publisher;
-use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE, http, others};
+use rolekeeper_sandbox::traffic::{ROLE, THRESHOLD, http, others};
 use rolekeeper_sandbox::worker::{self, Worker};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};

@@ -211,7 +211,10 @@ impl Story {
     async fn flaps(&mut self, name: &str, flaps: usize, how: Flaps) -> Result<f64> {
         let owner = Owner::new(name);
         seed_user(&self.world.tenant, &owner.user.id)?;
-        let up_to_it: Vec<Event> = [owner.saved()].into_iter().chain(owner.plays(1..THRESHOLD)).collect();
+        let up_to_it: Vec<Event> = [owner.saved()]
+            .into_iter()
+            .chain(owner.plays(1..THRESHOLD))
+            .collect();
         self.told(&up_to_it).await?;
         let end = THRESHOLD + i64::try_from(flaps)?;
         let across = |number: i64| owner.plays(number..number + 1).chain([owner.taken_back(number)]);

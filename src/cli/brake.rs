@@ -119,7 +119,11 @@ impl Changes {
 }
 
 pub(super) async fn run(args: BrakeArgs) -> Result<()> {
-    let BrakeArgs { database, show, action } = args;
+    let BrakeArgs {
+        database,
+        show,
+        action,
+    } = args;
     let store = app::connect(&database.checked()?).await?;
     let (changes, done) = match action {
         None => return shown(&store, show).await,

@@ -17,7 +17,7 @@ use super::bus::{BusArgs, BusConfig};
 use super::check::{Check, Faults};
 use super::database::{DatabaseArgs, DatabaseConfig};
 use super::erasure::ErasureArgs;
-use super::fold::{FoldConfig, DedupArgs};
+use super::fold::{DedupArgs, FoldConfig};
 use super::restores::{RestoreArgs, RestoreConfig};
 use super::tenant::{TenantArgs, TenantConfig};
 use super::tenant_log::{TenantLogArgs, TenantLogConfig};

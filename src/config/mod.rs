@@ -38,7 +38,7 @@ pub use credential::{ClientCredential, ClientKey, CredentialArgs};
 pub use database::{DatabaseArgs, DatabaseConfig};
 pub use empty::without_empty_variables;
 pub use erasure::ErasureArgs;
-pub use fold::{FoldConfig, DedupArgs};
+pub use fold::{DedupArgs, FoldConfig};
 pub use log::LogArgs;
 pub use migrate::{MigrateArgs, MigrateConfig};
 pub use nats_login::{NatsLogin, NatsLoginArgs, NatsProof};

@@ -155,7 +155,9 @@ impl NatsLogin {
     /// A file cannot be read, or its content is invalid; the text names setting and file, and nothing of its content.
     pub fn prove(&self, nonce: &[u8]) -> Result<NatsProof, String> {
         self.proof(nonce).map_err(|why| match self {
-            Self::User(_, SecretSource::File(file)) => format!("NATS_PASSWORD_FILE {}: {why}", file.display()),
+            Self::User(_, SecretSource::File(file)) => {
+                format!("NATS_PASSWORD_FILE {}: {why}", file.display())
+            }
             Self::Token(SecretSource::File(file)) => format!("NATS_TOKEN_FILE {}: {why}", file.display()),
             Self::NkeySeed(file) => format!("NATS_NKEY_SEED_FILE {}: {why}", file.display()),
             Self::Credentials(file) => format!("NATS_CREDENTIALS_FILE {}: {why}", file.display()),

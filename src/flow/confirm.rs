@@ -17,7 +17,7 @@ use crate::flow::backoff::base_delay;
 use crate::metrics::{Call, CallResult, Metrics};
 use crate::store::confirmations::{RecordToConfirm, Verdict};
 use crate::store::{RaceOutcome, Store, StoreError};
-use rolekeeper_domain::log_record::{self, LogRecord, Effect, WrittenRoles};
+use rolekeeper_domain::log_record::{self, Effect, LogRecord, WrittenRoles};
 use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::schedule::MAX_FLOOR;
 

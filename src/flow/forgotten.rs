@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::bus::{APP_EVENTS, Bus, BusError, End, ROLE_CHANGES, Stored, StreamState, Which};
 use crate::metrics::Metrics;
-use crate::store::{AnnouncedEnd, ForgottenChanges, Store, StoreError, AnnouncedChange};
+use crate::store::{AnnouncedChange, AnnouncedEnd, ForgottenChanges, Store, StoreError};
 
 /// Messages that are compared in one transaction.
 const BATCH: usize = 200;

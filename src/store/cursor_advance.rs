@@ -47,7 +47,14 @@ impl LockGuard {
         deltas: &[i64],
         thresholds: &[i64],
     ) -> Result<bool, StoreError> {
-        move_and_count(&mut self.session.once(DEADLINE), to, playlists, deltas, thresholds).await
+        move_and_count(
+            &mut self.session.once(DEADLINE),
+            to,
+            playlists,
+            deltas,
+            thresholds,
+        )
+        .await
     }
 }
 

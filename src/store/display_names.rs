@@ -116,7 +116,11 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<V
 impl Store {
     /// Stores the name that the user requests, in place of any earlier request, and enqueues the user. Reconcile writes
     /// it to the profile.
-    pub async fn request_display_name(&self, user: &UserId<'_>, name: &DisplayName) -> Result<(), StoreError> {
+    pub async fn request_display_name(
+        &self,
+        user: &UserId<'_>,
+        name: &DisplayName,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         let mut entry = [Enqueue {

@@ -38,9 +38,13 @@ pub async fn make(lock: &mut LockGuard, partition: &Partition) -> Result<(), Sto
 /// The same inside a transaction.
 pub async fn make_now(tx: &mut Tx<'_>, partition: &Partition) -> Result<(), StoreError> {
     sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *tx).await?;
-    sqlx::query!("SELECT create_event_id_partition($1, $2)", partition.from, partition.to)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "SELECT create_event_id_partition($1, $2)",
+        partition.from,
+        partition.to
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

@@ -87,7 +87,11 @@ impl Store {
 
     /// Stores the result for the messages up to `read_to`: known changes are marked as announced, and the users of
     /// unknown ones are stored. Returns the progress.
-    pub async fn compared(&self, read_to: i64, announced: &[AnnouncedChange]) -> Result<ForgottenChanges, StoreError> {
+    pub async fn compared(
+        &self,
+        read_to: i64,
+        announced: &[AnnouncedChange],
+    ) -> Result<ForgottenChanges, StoreError> {
         let ids: Vec<Uuid> = announced.iter().map(|one| one.change_id).collect();
         let mut tx = self.begin().await?;
         sqlx::query!(

@@ -1,4 +1,4 @@
-//! Table `work_queue` (the work queue) during an attempt: claim, lease and result.
+//! Table `work_queue` during an attempt: claim, lease and result.
 //!
 //! Owns the lease. Must never record the result of an attempt that lost its lease, nor drop an enqueueing that happened
 //! during the attempt.

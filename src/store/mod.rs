@@ -32,7 +32,6 @@ mod in_clear;
 pub mod leases;
 mod lent;
 mod limits;
-pub mod playlist_lifecycles;
 mod lock;
 mod out_of_date;
 mod own_playlists;
@@ -40,6 +39,7 @@ pub mod owner_totals;
 mod parked;
 mod pause;
 mod person;
+pub mod playlist_lifecycles;
 pub mod playlists;
 mod pool;
 pub mod profile_writes;
@@ -52,6 +52,7 @@ pub mod restores;
 mod retention;
 pub mod role_changes;
 mod rules_in_force;
+mod schema;
 mod session;
 mod session_check;
 mod shown;
@@ -74,7 +75,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize as _;
-use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 
 pub use acts::Acted;
@@ -88,7 +88,7 @@ pub use display_names::NameRequest;
 pub use erasures::Erased;
 pub use error::StoreError;
 pub use fault::Fault;
-pub use forgotten::{ForgottenChanges, AnnouncedChange};
+pub use forgotten::{AnnouncedChange, ForgottenChanges};
 pub use gauges::Gauges;
 pub use held_by::HeldBy;
 pub use in_clear::InClear;
@@ -115,9 +115,6 @@ pub use tx::Tx;
 pub use walk::{Partition, Walked};
 pub use work_queue::{Cause, Enqueue, Priority};
 pub use workers::{Alive, Worker};
-
-/// Embedded once; tests and `migrate` use the same.
-static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// Connections in the pool of the stages, which are few and have short transactions.
 const STAGE_CONNECTIONS: u32 = 8;
@@ -192,52 +189,6 @@ impl Store {
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<Lock, Session>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Applies the missing migrations; returns their number.
-    ///
-    /// # Errors
-    /// The schema is newer than this binary, a migration was changed after it ran, or Postgres refused.
-    pub async fn migrate(&self) -> Result<usize, StoreError> {
-        let before = self.applied().await?.len();
-        let mut session = Session::open(&self.direct).await?;
-        MIGRATOR
-            .run(session.unbounded())
-            .await
-            .map_err(|error| StoreError::Schema(error.to_string()))?;
-        Ok(self.applied().await?.len().saturating_sub(before))
-    }
-
-    /// Versions of the applied migrations.
-    async fn applied(&self) -> Result<Vec<i64>, StoreError> {
-        let there = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#);
-        if !there.fetch_one(&self.pool).await? {
-            return Ok(Vec::new());
-        }
-        // Not checked at compile time: the table belongs to the migrator, not to our migrations.
-        let applied =
-            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
-        Ok(applied.fetch_all(&self.pool).await?)
-    }
-
-    /// Refuses a schema that does not fit this binary.
-    ///
-    /// # Errors
-    /// The schema is older (`migrate` is missing) or newer than this binary, or Postgres is unreachable.
-    pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let applied = self.applied().await?;
-        let needed: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
-        if let Some(missing) = needed.iter().find(|version| !applied.contains(version)) {
-            return Err(StoreError::Schema(format!(
-                "the schema lacks migration {missing}, which this binary needs; run `rolekeeper migrate`"
-            )));
-        }
-        if let Some(newer) = applied.iter().find(|version| !needed.contains(version)) {
-            return Err(StoreError::Schema(format!(
-                "the schema has migration {newer}, which this binary does not know; use a newer binary"
-            )));
-        }
-        Ok(())
     }
 }
 

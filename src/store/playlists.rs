@@ -172,10 +172,7 @@ pub async fn insert(
         plays
     );
     let rows = rows.fetch_all(&mut *tx).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.playlist_id, row.key))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.playlist_id, row.key)).collect())
 }
 
 /// Whether Postgres refused a key as taken: the sequence is behind, as after a logical replication without sequences.

@@ -83,7 +83,11 @@ impl Store {
         let restart = compare.writes && !row.writes;
         let changed = row.changed || restart;
         let from = if restart { "" } else { row.position.as_str() };
-        let (partitions, before) = if restart { (0, 0) } else { (row.partitions, row.enqueued) };
+        let (partitions, before) = if restart {
+            (0, 0)
+        } else {
+            (row.partitions, row.enqueued)
+        };
         let (to, ended) = end_of_partition(&mut tx, from).await?;
         let (mut enqueued, mut in_flight) = (0, Vec::new());
         if let Some(to) = &to {
@@ -143,7 +147,8 @@ impl Store {
 
     /// Progress of the walks; `None` before the first.
     pub async fn walked(&self) -> Result<Option<Walked>, StoreError> {
-        let row = sqlx::query!("SELECT changed, position, partitions, last_partitions, requested_at FROM walk");
+        let row =
+            sqlx::query!("SELECT changed, position, partitions, last_partitions, requested_at FROM walk");
         Ok(row.fetch_optional(&self.pool).await?.map(|row| Walked {
             changed: row.changed,
             position: row.position,

@@ -1,4 +1,4 @@
-//! Table `work_queue`: the work queue of users.
+//! Table `work_queue`: the users who wait for an attempt.
 //!
 //! Owns the entry into the queue and its time: one row per user, with a generation that each enqueueing raises. Must
 //! never lose an enqueueing that happens during an attempt.

@@ -148,8 +148,20 @@ mod tests {
             (there("Bob"), None, Some(&default), false, None),
             (there(""), None, Some(&default), false, None),
             (SeenName::Odd, None, Some(&default), false, None),
-            (SeenName::Missing, Some(&requested), Some(&default), false, requested_is),
-            (there("Bob"), Some(&requested), Some(&default), false, requested_is),
+            (
+                SeenName::Missing,
+                Some(&requested),
+                Some(&default),
+                false,
+                requested_is,
+            ),
+            (
+                there("Bob"),
+                Some(&requested),
+                Some(&default),
+                false,
+                requested_is,
+            ),
             (SeenName::Odd, Some(&requested), None, false, requested_is),
             (there("Ann"), Some(&requested), Some(&default), false, None),
             // While a name is refused, no other name is sent.

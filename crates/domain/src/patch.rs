@@ -23,7 +23,11 @@ impl Patch {
     /// clients.
     #[must_use]
     pub fn new(plan: Plan, restores: bool, name_change: Option<NameChange>) -> Self {
-        Self { plan, restores, name_change }
+        Self {
+            plan,
+            restores,
+            name_change,
+        }
     }
 
     /// Whether there is nothing to write.
@@ -80,7 +84,9 @@ impl fmt::Display for Patch {
             return write!(f, "{}", self.plan);
         }
         let roles = (!self.plan.is_empty()).then(|| self.plan.to_string());
-        let restored_roles = self.restores.then(|| "roles of other clients restored".to_owned());
+        let restored_roles = self
+            .restores
+            .then(|| "roles of other clients restored".to_owned());
         let name = self.name_change.as_ref().map(ToString::to_string);
         let parts: Vec<String> = [roles, restored_roles, name].into_iter().flatten().collect();
         f.write_str(&parts.join(", "))
@@ -151,7 +157,11 @@ mod tests {
     fn a_response_must_show_what_was_written() {
         let list = |roles: &[&str]| SeenRoles::List(roles.iter().map(|role| (*role).to_owned()).collect());
         let named = |name: &str| SeenName::Is(name.to_owned());
-        let name_only = Patch::new(planned(&["x"], false), false, Some(name_change("Ann", NameSource::Requested)));
+        let name_only = Patch::new(
+            planned(&["x"], false),
+            false,
+            Some(name_change("Ann", NameSource::Requested)),
+        );
         assert!(name_only.is_shown_by(&list(&["others", "changed"]), &named("Ann")));
         assert!(!name_only.is_shown_by(&list(&["x"]), &named("Bob")));
         assert!(!name_only.is_shown_by(&list(&["x"]), &SeenName::Missing));

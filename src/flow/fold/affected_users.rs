@@ -74,7 +74,8 @@ impl<'b> AffectedUsers<'b> {
             let band = |playlist: &Playlist| {
                 let theirs = playlist.owner.as_ref().is_some_and(|now| now.as_str() == owner);
                 if theirs && !playlist.deleted {
-                    self.rules.thresholds_reached(Measure::BestPlaylist, playlist.plays)
+                    self.rules
+                        .thresholds_reached(Measure::BestPlaylist, playlist.plays)
                 } else {
                     0
                 }

@@ -17,9 +17,9 @@ use crate::store::cursor_advance::Move;
 use crate::store::{
     DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
 };
+use rolekeeper_domain::dedup_window::Partition;
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{self, Event, EventKind, Reject};
-use rolekeeper_domain::dedup_window::Partition;
 use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::{self, Playlist, Tally};
 
@@ -78,14 +78,20 @@ pub(super) async fn fold_on_fast_path(
     rules: &Rules,
 ) -> Result<Option<Done>, StoreError> {
     let Batch { read, dead } = batch;
-    let only_plays = || read.events.iter().all(|event| matches!(event.kind, EventKind::Play));
+    let only_plays = || {
+        read.events
+            .iter()
+            .all(|event| matches!(event.kind, EventKind::Play))
+    };
     if batch.len() > MAX_FAST_PATH_BATCH || !dead.is_empty() || rules.need_totals() || !only_plays() {
         return Ok(None);
     }
     let (playlists, deltas): (Vec<&str>, Vec<i64>) =
         tally::tally(&read.events).increments.into_iter().unzip();
     let thresholds = rules.thresholds(Measure::BestPlaylist);
-    let counted = lock.count_on_fast_path(to, &playlists, &deltas, &thresholds).await?;
+    let counted = lock
+        .count_on_fast_path(to, &playlists, &deltas, &thresholds)
+        .await?;
     Ok(counted.then(|| Done {
         messages: batch.len() as u64,
         ..Done::default()

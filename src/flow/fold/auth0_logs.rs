@@ -22,7 +22,7 @@ use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::local_copy::LocalCopy;
 use rolekeeper_domain::log_batch::UNREADABLE;
-use rolekeeper_domain::log_record::{self, LogRecord, ProfileUpdate, Effect, WrittenRoles};
+use rolekeeper_domain::log_record::{self, Effect, LogRecord, ProfileUpdate, WrittenRoles};
 use rolekeeper_domain::subjects;
 use rolekeeper_domain::tenant::TenantName;
 

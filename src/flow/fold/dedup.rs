@@ -8,8 +8,8 @@ use tracing::warn;
 use super::affected_users::Read;
 use crate::bus::Message;
 use crate::store::{LockGuard, StoreError, Tx, event_ids};
-use rolekeeper_domain::event::{Reason, Reject};
 use rolekeeper_domain::dedup_window::{self, DedupWindow, Partition};
+use rolekeeper_domain::event::{Reason, Reject};
 
 /// The relation of a message to the known ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,10 @@ pub(super) async fn prepare(
     let mut partitions = event_ids::partitions(lock).await?;
     if let Some(partition) = dedup_window.missing(&partitions, newest) {
         event_ids::make(lock, &partition).await?;
-        for old in partitions.iter().filter(|partition| dedup_window.is_over(partition, oldest)) {
+        for old in partitions
+            .iter()
+            .filter(|partition| dedup_window.is_over(partition, oldest))
+        {
             if let Err(why) = event_ids::drop_partition(lock, old).await {
                 warn!("old event ids were not removed, retrying with the next partition: {why}");
                 break;
@@ -105,7 +108,8 @@ async fn judge(tx: &mut Tx<'_>, read: &Read, partitions: &[Partition]) -> Result
             } else {
                 Verdict::Conflict
             };
-        } else if let Some(partition) = dedup_window::partition_of(partitions, second(read.stored_ns[index])) {
+        } else if let Some(partition) = dedup_window::partition_of(partitions, second(read.stored_ns[index]))
+        {
             kept_in.push(partition.from);
             payloads.push(payload);
             kept.push(id);

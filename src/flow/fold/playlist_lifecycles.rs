@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::affected_users::Read;
 use crate::store::{StoreError, Tx, event_ids, playlist_lifecycles};
-use rolekeeper_domain::event::EventKind;
 use rolekeeper_domain::dedup_window::Partition;
+use rolekeeper_domain::event::EventKind;
 use rolekeeper_domain::ids::UserId;
 
 /// The changes of a batch to the lives of its playlists.
@@ -22,7 +22,11 @@ pub(super) struct PlaylistLifecycles {
 
 impl PlaylistLifecycles {
     /// Follows the lives of the playlists through the batch.
-    pub(super) async fn read(tx: &mut Tx<'_>, read: &Read, partitions: &[Partition]) -> Result<Self, StoreError> {
+    pub(super) async fn read(
+        tx: &mut Tx<'_>,
+        read: &Read,
+        partitions: &[Partition],
+    ) -> Result<Self, StoreError> {
         let matters = |kind: &EventKind<'_>| {
             matches!(
                 kind,

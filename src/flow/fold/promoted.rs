@@ -11,8 +11,8 @@ use super::leadership::{Hand, Leadership};
 use super::source::Source;
 use crate::bus::{APP_EVENTS, Bus, BusError, From, Message, ReadError, Which};
 use crate::store::{Cursor, Store, StoreError, event_ids, promoted};
-use rolekeeper_domain::event;
 use rolekeeper_domain::dedup_window::{self, DedupWindow};
+use rolekeeper_domain::event;
 
 /// Messages whose ids are stored in one transaction.
 const AT_ONCE: usize = 5_000;

@@ -118,7 +118,9 @@ impl Trim {
             return Ok(());
         }
         let dedup_window = fold.dedup_window.map_or(Duration::ZERO, DedupWindow::span);
-        let kept = room.max_age.saturating_add(dedup_window.max(room.duplicate_window));
+        let kept = room
+            .max_age
+            .saturating_add(dedup_window.max(room.duplicate_window));
         let rows = fold.store.forget(Retained::Retractions, kept).await?;
         if rows > 0 {
             debug!(rows, "removed retractions that are older than the stream");

@@ -262,6 +262,7 @@ fn is_wanted(record: &Record, now: OffsetDateTime) -> bool {
         return true;
     }
     // The fold judges a record that cannot be read.
-    log_record::parse(record.json.get().as_bytes())
-        .map_or(true, |read| read.effect != Effect::Other || read.profile_update.is_some())
+    log_record::parse(record.json.get().as_bytes()).map_or(true, |read| {
+        read.effect != Effect::Other || read.profile_update.is_some()
+    })
 }

@@ -10,7 +10,7 @@ use super::attempt::Attempt;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
 use crate::store::{StoreError, Tx, foreign_changes, role_changes};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::{RoleChange, Plan, SeenRoles};
+use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles};
 use rolekeeper_domain::rule::OnExternalRemoval;
 use rolekeeper_domain::snapshot::OpenChange;
 
@@ -51,7 +51,10 @@ impl Attempt {
         for role in &evaluation.roles {
             let (rule, name) = (role.rule, &role.rule.role);
             let has_role = seen.has(name);
-            let differs = role.known.as_ref().is_some_and(|known| known.has_role != has_role);
+            let differs = role
+                .known
+                .as_ref()
+                .is_some_and(|known| known.has_role != has_role);
             let ours = done.iter().any(|open| open.role == *name);
             if !differs || ours || role.left_open {
                 continue;

@@ -108,7 +108,13 @@ impl CircuitBreaker {
 
     /// Notes that the last call of an attempt at `user` was accepted; `done` says whether the attempt completed.
     /// Returns what has to be done to close the breaker, if it can close.
-    pub(super) fn accepted(&mut self, user: &str, began: Instant, kind: CallKind, done: bool) -> Option<Closing> {
+    pub(super) fn accepted(
+        &mut self,
+        user: &str,
+        began: Instant,
+        kind: CallKind,
+        done: bool,
+    ) -> Option<Closing> {
         if self.is_before(began) {
             return None;
         }
@@ -124,7 +130,8 @@ impl CircuitBreaker {
         if done {
             open.users.remove(user);
         }
-        let closes = open.token || open.kind == CallKind::Read || kind == CallKind::Write || open.users.is_empty();
+        let closes =
+            open.token || open.kind == CallKind::Read || kind == CallKind::Write || open.users.is_empty();
         closes.then(|| self.closing()).flatten()
     }
 

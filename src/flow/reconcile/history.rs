@@ -117,7 +117,12 @@ impl History {
 
     /// The changes that a restore to `restored_roles` makes to the profile's roles `now`, each with the newest race that causes
     /// it.
-    pub(super) fn restored(&self, racing: &[Pair], now: &[String], restored_roles: &[String]) -> Vec<Restored> {
+    pub(super) fn restored(
+        &self,
+        racing: &[Pair],
+        now: &[String],
+        restored_roles: &[String],
+    ) -> Vec<Restored> {
         let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
         causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));
         let restored = |role: &String, added: bool| {

@@ -14,7 +14,9 @@ const REUSED: &str = "SELECT total FROM dead_letter_totals WHERE reason = 'id_re
 const DROPPED: &str = "rolekeeper_duplicates_dropped_total";
 
 async fn world(dedup_window: &str) -> World {
-    let world = World::builder().env("ONLY", "fold").env("DEDUP_WINDOW", dedup_window);
+    let world = World::builder()
+        .env("ONLY", "fold")
+        .env("DEDUP_WINDOW", dedup_window);
     world.env("FOLD_BATCH", 50).start().await
 }
 

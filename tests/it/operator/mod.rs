@@ -14,6 +14,7 @@ mod least_rights;
 mod limits;
 mod migrate;
 mod nats;
+mod old_database;
 mod ops;
 mod parked;
 mod rules;

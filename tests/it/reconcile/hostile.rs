@@ -8,7 +8,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Client, Fault, ProfileLimit, TenantO
 use serde_json::{Value, json};
 
 use crate::world::events::{play, retraction};
-use crate::world::names::{store, request_name};
+use crate::world::names::{request_name, store};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, CLIENT, World};
 

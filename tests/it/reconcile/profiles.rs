@@ -146,7 +146,9 @@ async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
     world.quiet().await;
     let worker = world.worker();
     assert_eq!(
-        worker.count(r#"rolekeeper_work_queue_users{state="parked"}"#).await,
+        worker
+            .count(r#"rolekeeper_work_queue_users{state="parked"}"#)
+            .await,
         Some(1)
     );
     // More events do not cause an attempt: the reason still exists.
@@ -159,7 +161,10 @@ async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
     world.quiet().await;
     assert_eq!(world.calls_of("auth0|u0").len(), 1);
     let corrected = json!({"app_metadata": {"roles": ["mentor"]}});
-    world.tenant.dashboard_edit("auth0|u0", corrected).expect("an edit");
+    world
+        .tenant
+        .dashboard_edit("auth0|u0", corrected)
+        .expect("an edit");
     world.settled().await;
     assert_eq!(world.roles("auth0|u0"), ["mentor", ROLE]);
 }

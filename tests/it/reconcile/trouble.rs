@@ -284,7 +284,9 @@ async fn a_missing_user_is_done_and_remembered_as_gone() {
             .expect("Postgres responds");
         let corrected = "SELECT count(*) FROM assignments WHERE wanted";
         world
-            .eventually("a sweep has been", async || world.number(corrected).await == Some(1))
+            .eventually("a sweep has been", async || {
+                world.number(corrected).await == Some(1)
+            })
             .await;
     }
     assert_eq!(world.endpoints_of("auth0|ann"), [ReadUser, PatchUser]);

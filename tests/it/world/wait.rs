@@ -78,10 +78,7 @@ impl World {
         for (what, query) in [
             ("cursors", "SELECT * FROM stream_cursors"),
             ("losses", "SELECT * FROM stream_losses"),
-            (
-                "work_queue",
-                "SELECT * FROM work_queue ORDER BY due_at LIMIT 10",
-            ),
+            ("work_queue", "SELECT * FROM work_queue ORDER BY due_at LIMIT 10"),
             (
                 "open changes",
                 "SELECT * FROM role_changes WHERE outcome IS NULL LIMIT 10",

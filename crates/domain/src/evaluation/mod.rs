@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::forbidden::ForbiddenRoles;
 use crate::plan::{RoleChange, SeenRoles, Want};
-use crate::rule::{Before, OnExternalRemoval, Measure, Rule, Rules};
+use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use role::{Role, Seen};
 
@@ -136,7 +136,8 @@ impl<'r> Evaluation<'r> {
             let revoking = open
                 .iter()
                 .any(|open| open.role == role.rule.role && !open.granted);
-            has_role && role.wanted()
+            has_role
+                && role.wanted()
                 && !revoking
                 && !role.reverted
                 && !role.left_open
@@ -154,7 +155,10 @@ impl<'r> Evaluation<'r> {
     /// where its state differs from the last known one, unless the rules restore it in any case.
     pub fn doubt(&mut self, name: &str, has_role: bool) {
         for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
-            let differs = role.known.as_ref().is_some_and(|known| known.has_role != has_role);
+            let differs = role
+                .known
+                .as_ref()
+                .is_some_and(|known| known.has_role != has_role);
             let given_back = !has_role && role.wanted() && role.rule.manual != OnExternalRemoval::Alert;
             role.left_open |= differs && !given_back;
         }

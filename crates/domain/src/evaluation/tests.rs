@@ -78,7 +78,12 @@ fn editor(snapshot: Snapshot) -> (bool, bool, bool, Option<RoleChange>) {
     let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     let evaluation = Evaluation::of(snapshot, &rules);
     let role = &evaluation.roles[0];
-    (role.wanted(), role.adopted(), role.up_to_date(), role.pending_change())
+    (
+        role.wanted(),
+        role.adopted(),
+        role.up_to_date(),
+        role.pending_change(),
+    )
 }
 
 fn with(plays: i64, assignment: Assignment) -> Snapshot {
@@ -157,7 +162,10 @@ fn an_open_grant_counts_as_decided_and_ours() {
         open: vec![opened(true)],
         ..snapshot(plays)
     };
-    assert_eq!(editor(granting(60)), (true, true, false, Some(RoleChange::Granted)));
+    assert_eq!(
+        editor(granting(60)),
+        (true, true, false, Some(RoleChange::Granted))
+    );
     assert_eq!(editor(granting(40)), (false, true, true, None));
     let rules = rules(OnExternalRemoval::Restore, Revoke::On);
     assert!(
@@ -195,7 +203,10 @@ fn a_forbidden_role_is_never_granted_and_may_go() {
 
 #[test]
 fn a_role_that_another_client_removed_is_restored_or_left() {
-    for (manual, wanted) in [(OnExternalRemoval::Restore, true), (OnExternalRemoval::Alert, false)] {
+    for (manual, wanted) in [
+        (OnExternalRemoval::Restore, true),
+        (OnExternalRemoval::Alert, false),
+    ] {
         let rules = rules(manual, Revoke::On);
         let mut evaluation = Evaluation::of(with(100, assigned(true)), &rules);
         assert_eq!(

@@ -193,8 +193,15 @@ fn records_say_email_name_and_picture_and_ask_for_the_rest() {
             .iter()
             .map(|(name, dated)| (name.clone(), dated.value.clone()))
             .collect();
-        assert_eq!((Value::Object(fields), profile_update.ask), (expected, ask), "{record}");
-        assert!(profile_update.copy.fields.values().all(|dated| dated.at == at(0)), "{record}");
+        assert_eq!(
+            (Value::Object(fields), profile_update.ask),
+            (expected, ask),
+            "{record}"
+        );
+        assert!(
+            profile_update.copy.fields.values().all(|dated| dated.at == at(0)),
+            "{record}"
+        );
     }
 }
 
@@ -208,7 +215,9 @@ fn a_record_without_a_date_says_nothing() {
     ] {
         let record = json!({"type": "s", "user_id": "auth0|a", "date": date});
         assert_eq!(
-            log_record::parse(record.to_string().as_bytes()).unwrap().profile_update,
+            log_record::parse(record.to_string().as_bytes())
+                .unwrap()
+                .profile_update,
             None,
             "{date}"
         );

@@ -10,18 +10,18 @@ use super::event::{Reason, Reject, bad_value};
 use super::ids::UserId;
 use super::json_text::replace_lone_surrogates;
 
+mod effect;
 mod fields;
 mod object;
 mod profile_update;
-mod effect;
 #[cfg(test)]
 mod tests;
 mod written;
 
+pub use effect::Effect;
 use fields::{clean_text, date, decoded, is_clean, subject, user};
 pub(super) use object::Object;
 pub use profile_update::ProfileUpdate;
-pub use effect::Effect;
 pub use written::WrittenRoles;
 use written::{changed_roles, requested_roles};
 
@@ -58,7 +58,11 @@ impl LogRecord {
             | Effect::Deleted { user } => Some(user),
             Effect::BulkImport | Effect::Other => None,
         };
-        let user = named.or_else(|| self.profile_update.as_ref().map(|profile_update| &profile_update.user))?;
+        let user = named.or_else(|| {
+            self.profile_update
+                .as_ref()
+                .map(|profile_update| &profile_update.user)
+        })?;
         Some(user.as_str())
     }
 }
@@ -87,7 +91,9 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
     let record = inner.as_ref().unwrap_or(&top);
     let kind = kind(record)?;
     let effect = match kind.as_str() {
-        "s" | "scoa" | "sens" => user(record, "user_id")?.map_or(Effect::Other, |user| Effect::Login { user }),
+        "s" | "scoa" | "sens" => {
+            user(record, "user_id")?.map_or(Effect::Other, |user| Effect::Login { user })
+        }
         "ss" => user(record, "user_id")?.map_or(Effect::Other, |user| Effect::SignUp { user }),
         "sdu" => deleted_user(record).map_or(Effect::Other, |user| Effect::Deleted { user }),
         "sapi" => management_write(record).unwrap_or(Effect::Other),

@@ -7,9 +7,9 @@
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::effect::Effect;
 use super::fields::{clean_text, date, user};
 use super::object::Object;
-use super::effect::Effect;
 use crate::ids::UserId;
 use crate::json_text;
 use crate::local_copy::LocalCopy;

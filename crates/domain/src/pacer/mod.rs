@@ -116,7 +116,9 @@ impl Pacer {
             .map(|bucket| bucket.until_affordable())
             .max()
             .unwrap_or_default();
-        let starving_at = self.last_attempt.map_or(now, |last| last + self.refill_interval());
+        let starving_at = self
+            .last_attempt
+            .map_or(now, |last| last + self.refill_interval());
         let wait = free_at
             .saturating_sub(now)
             .max(affordable.min(starving_at.saturating_sub(now)));

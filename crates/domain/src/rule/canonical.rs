@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::one::{FORMAT, OnExternalRemoval, Measure, Revoke, Rule};
+use super::one::{FORMAT, Measure, OnExternalRemoval, Revoke, Rule};
 
 /// The rules in canonical form.
 pub(super) fn text(rules: &[Rule]) -> String {

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use canonical::fingerprint;
 pub use check::RuleFaults;
 pub use file::Versioned;
-pub use one::{Before, Decision, FORMAT, FORMAT_SINCE, OnExternalRemoval, Measure, Revoke, Rule};
+pub use one::{Before, Decision, FORMAT, FORMAT_SINCE, Measure, OnExternalRemoval, Revoke, Rule};
 
 /// Role of the built-in rule, which is in force until the first rules file is.
 const DEFAULT_ROLE: &str = "playlist_editor";

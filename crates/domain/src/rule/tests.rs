@@ -213,14 +213,15 @@ fn f51_only_a_higher_version_takes_the_place_of_rules() {
         fingerprint: theirs.fingerprint(),
         built_in,
     };
-    let verdict =
-        |version, rules: &Rules, in_force: Option<&InForce>| match judge(&offered(version, rules), in_force)
-        {
-            Verdict::PutInForce => "put",
-            Verdict::Same => "same",
-            Verdict::Refused(_) => "refused",
-            Verdict::Left(_) => "left",
-        };
+    let verdict = |version, rules: &Rules, in_force: Option<&InForce>| match judge(
+        &offered(version, rules),
+        in_force,
+    ) {
+        Verdict::PutInForce => "put",
+        Verdict::Same => "same",
+        Verdict::Refused(_) => "refused",
+        Verdict::Left(_) => "left",
+    };
     assert_eq!(verdict(0, &ours, None), "put");
     for (version, rules, in_force, built_in, expected) in [
         (0, &ours, 0, true, "put"),

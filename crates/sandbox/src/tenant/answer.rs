@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::calls::route;
 use super::errors::ApiError;
-use super::exchange::{Admitted, Answer, TenantRequest, Outcome, log};
+use super::exchange::{Admitted, Answer, Outcome, TenantRequest, log};
 use super::faults::Fault;
 use super::serve::Reset;
 use super::shared::Shared;

@@ -9,14 +9,19 @@ use tokio::time::Instant;
 
 use super::calls::{Actor, Endpoint};
 use super::change::Change;
-use super::exchange::{Answer, TenantRequest, Outcome};
+use super::exchange::{Answer, Outcome, TenantRequest};
 use super::merge::Object;
 use super::shared::Shared;
 use super::state::{Grant, State};
 use super::{login, sign_up, token_api};
 
 /// Performs the request.
-pub(super) fn act(shared: &Shared, state: &mut State, request: &TenantRequest, apply: bool) -> (Answer, Outcome) {
+pub(super) fn act(
+    shared: &Shared,
+    state: &mut State,
+    request: &TenantRequest,
+    apply: bool,
+) -> (Answer, Outcome) {
     let fields = request.fields();
     match request.endpoint {
         Endpoint::Keys => {

@@ -3,7 +3,7 @@
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
 use super::calls::{Actor, Endpoint, log_id};
-use super::exchange::{Admitted, Answer, TenantRequest, Outcome, log};
+use super::exchange::{Admitted, Answer, Outcome, TenantRequest, log};
 use super::faults::Fault;
 use super::shared::Shared;
 use super::state::{Grant, State};

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use super::calls::pairs;
 use super::errors::ApiError;
 use super::merge::Object;
-use super::outbox::{RetainedRecord, Outbox};
+use super::outbox::{Outbox, RetainedRecord};
 
 /// Most records in a page, in both modes.
 const MAX_PAGE: usize = 100;

@@ -9,11 +9,11 @@ mod assertion;
 mod authentication;
 mod calls;
 mod change;
-mod handle;
-mod external_actions;
 mod errors;
 mod exchange;
+mod external_actions;
 mod faults;
+mod handle;
 mod import;
 mod keys;
 mod limits;
@@ -117,7 +117,10 @@ impl Tenant {
             .fallback(answer::answer)
             .with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<serve::Reset>();
-        let serving = axum::serve(serve::TenantListener::new(listener, acceptor, closed.clone()), service);
+        let serving = axum::serve(
+            serve::TenantListener::new(listener, acceptor, closed.clone()),
+            service,
+        );
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // This ends only with the tenant: a failure to accept is always temporary.

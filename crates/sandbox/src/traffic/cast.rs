@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::{THRESHOLD, ROLE};
+use super::{ROLE, THRESHOLD};
 
 /// All users.
 pub const USERS: usize = 200;
@@ -197,7 +197,11 @@ mod tests {
             let (above, exactly) = cast.crossing();
             assert!(above.iter().all(|playlist| playlist.plays > THRESHOLD));
             assert!(exactly.iter().all(|playlist| playlist.plays == THRESHOLD));
-            assert!(cast.one_short().iter().all(|playlist| playlist.plays == THRESHOLD - 1));
+            assert!(
+                cast.one_short()
+                    .iter()
+                    .all(|playlist| playlist.plays == THRESHOLD - 1)
+            );
             let mut ids: Vec<&str> = cast.users.iter().map(|user| user.id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();

@@ -95,7 +95,10 @@ impl Script {
         let (above, exactly) = cast.crossing();
         let mut wanted: Vec<(&Playlist, i64)> = Vec::new();
         for playlist in &above[..FALL] {
-            wanted.push((playlist, playlist.plays - THRESHOLD + self.rng.random_range(1..=5)));
+            wanted.push((
+                playlist,
+                playlist.plays - THRESHOLD + self.rng.random_range(1..=5),
+            ));
         }
         wanted.extend(exactly[..FALL].iter().map(|playlist| (playlist, 1)));
         wanted.extend(

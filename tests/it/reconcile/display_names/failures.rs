@@ -7,7 +7,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
 use crate::world::events::{plays, retraction};
-use crate::world::names::{by_default, seed, shown, store, request_name};
+use crate::world::names::{by_default, request_name, seed, shown, store};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, World};
 

@@ -2,7 +2,7 @@
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 
-use crate::world::names::{store, request_name};
+use crate::world::names::{request_name, store};
 use crate::world::{ANN, World};
 
 async fn run(world: &World, statement: &'static str) {

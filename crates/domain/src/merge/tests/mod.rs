@@ -42,7 +42,9 @@ fn resolved(ours: &[OurWrite], theirs: &[State], seen: &State) -> Resolution {
 }
 
 fn restores(ours: &[OurWrite], theirs: &[State], seen: &State) -> Option<String> {
-    resolved(ours, theirs, seen).restored_roles.map(|roles| roles.join(" "))
+    resolved(ours, theirs, seen)
+        .restored_roles
+        .map(|roles| roles.join(" "))
 }
 
 #[test]
@@ -82,7 +84,11 @@ fn a_write_outside_our_window_is_no_race() {
         (at(21, "x editor"), at(21, "x editor")),
     ] {
         let resolution = resolved(std::slice::from_ref(&write), &[theirs], &seen);
-        assert_eq!((resolution.races, resolution.restored_roles), (vec![], None), "{seen:?}");
+        assert_eq!(
+            (resolution.races, resolution.restored_roles),
+            (vec![], None),
+            "{seen:?}"
+        );
     }
 }
 
@@ -184,7 +190,10 @@ fn a_later_write_of_theirs_is_read_against_what_it_rests_on() {
     let write = std::slice::from_ref(&write);
     // Their write has our change: they had read ours, and did not know that y was lost.
     let theirs = [at(10, "x y"), at(30, "x editor z")];
-    assert_eq!(restores(write, &theirs, &theirs[1]).as_deref(), Some("y x editor z"));
+    assert_eq!(
+        restores(write, &theirs, &theirs[1]).as_deref(),
+        Some("y x editor z")
+    );
     // Their write lacks our change: they had read their own, and removed y on purpose.
     let theirs = [at(10, "x y"), at(30, "x z")];
     assert_eq!(restores(write, &theirs, &theirs[1]), None);
@@ -238,7 +247,11 @@ fn a_stale_write_is_told_from_a_meant_one() {
     let revoke = ours(at(0, "x editor"), at(20, "x"));
     assert_eq!(reverted(&revoke, at(30, "x editor y")), ["editor"]);
     assert_eq!(reverted(&revoke, at(30, "x editor")), none, "granted on purpose");
-    assert_eq!(reverted(&revoke, at(10 * 60_000, "x editor y")), none, "long after");
+    assert_eq!(
+        reverted(&revoke, at(10 * 60_000, "x editor y")),
+        none,
+        "long after"
+    );
     assert_eq!(reverted(&revoke, at(30, "x y")), none);
     let grant = ours(at(0, "x"), at(20, "x editor"));
     assert_eq!(reverted(&grant, at(30, "x y")), ["editor"]);

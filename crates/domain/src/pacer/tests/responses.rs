@@ -90,7 +90,12 @@ fn holds(headers: &RateHeaders, count: usize) -> Vec<f64> {
             assert!(pacer.take_attempt(now).is_ok());
         }
         pacer.limited(now, UNIX_0, CallKind::Read, headers);
-        held.push(pacer.take_attempt(now).expect_err("held after a 429").as_secs_f64());
+        held.push(
+            pacer
+                .take_attempt(now)
+                .expect_err("held after a 429")
+                .as_secs_f64(),
+        );
     }
     held
 }

@@ -85,7 +85,10 @@ fn only_the_first_retraction_of_a_fresh_id_stays() {
     ];
     void_duplicates(&mut events, &ids(&["1", "not in the batch"]));
     let duplicate = event("a", EventKind::Duplicate);
-    assert_eq!(events, [retraction("a", "1"), duplicate.clone(), play("a"), duplicate]);
+    assert_eq!(
+        events,
+        [retraction("a", "1"), duplicate.clone(), play("a"), duplicate]
+    );
 }
 
 #[test]

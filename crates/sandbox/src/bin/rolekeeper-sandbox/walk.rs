@@ -16,7 +16,7 @@ use rolekeeper_sandbox::traffic::app::{App, AppResponse, Tokens};
 use rolekeeper_sandbox::traffic::cast::{Kind, User};
 use rolekeeper_sandbox::traffic::event::Event;
 use rolekeeper_sandbox::traffic::publish::Publisher;
-use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE};
+use rolekeeper_sandbox::traffic::{ROLE, THRESHOLD};
 
 const EMAIL: &str = "ann@example.com";
 const PASSWORD: &str = "correct horse battery staple";

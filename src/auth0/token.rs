@@ -290,7 +290,7 @@ impl Tokens {
         self.app_metadata_shown.store(false, Ordering::Relaxed);
         let life = Duration::from_secs(granted.expires_in).min(MAX_LIFE);
         tracing::info!(
-            life_s = life.as_secs(),
+            lifetime_s = life.as_secs(),
             "fetched a new token for the Management API"
         );
         Ok(Cached {

@@ -86,7 +86,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     }
     let act = act.act(
         "accept-stream",
-        json!({"stream": stream, "loss": loss.kind, "goes_on_at": next, "given_up": given_up}),
+        json!({"stream": stream, "loss": loss.kind, "continues_at": next, "given_up": given_up}),
     );
     let behind = next.cast_signed() - 1;
     if !store

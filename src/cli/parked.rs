@@ -24,7 +24,7 @@ pub(super) struct ParkedArgs {
     /// Most users to show
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// One JSON object per line: `user_id`, `parked_at`, `attempts`, `why`
+    /// One JSON object per line: `user_id`, `parked_at`, `attempts`, `reason`
     #[arg(long)]
     json: bool,
 }
@@ -59,7 +59,7 @@ fn lines(parked: &[Parked]) -> Result<String> {
     let mut text = String::new();
     for one in parked {
         let object = json!({
-            "user_id": one.user, "parked_at": since(one)?, "attempts": one.attempts, "why": one.why,
+            "user_id": one.user, "parked_at": since(one)?, "attempts": one.attempts, "reason": one.why,
         });
         writeln!(text, "{object}")?;
     }
@@ -73,7 +73,7 @@ fn table(parked: &[Parked]) -> Result<String> {
     let width = parked.iter().map(|one| one.user.chars().count()).max();
     let width = width.unwrap_or_default().max("user".len());
     let mut text = format!(
-        "{:width$}  {:20}  {:>8}  why\n",
+        "{:width$}  {:20}  {:>8}  reason\n",
         "user", "parked since", "attempts"
     );
     for one in parked {

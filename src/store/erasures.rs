@@ -169,7 +169,7 @@ impl Store {
         let before = noted.execute(&mut tx).await?.rows_affected() == 0;
         let pseudonym = pseudonym(&hash);
         let act = Act {
-            arguments: json!({"person": pseudonym}),
+            arguments: json!({"user": pseudonym}),
             ..act.clone()
         };
         // Before the user is removed, since the reason may name the user.

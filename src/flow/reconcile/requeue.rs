@@ -58,7 +58,8 @@ impl Dispatcher {
                 self.failed_to_start(claim, &why.to_string(), reason).await
             }
             Err(why @ AttemptError::Panicked) => {
-                self.failed_to_start(claim, &why.to_string(), why.to_string()).await
+                self.failed_to_start(claim, &why.to_string(), why.to_string())
+                    .await
             }
             Err(AttemptError::Store(why)) => {
                 // The lease expires by itself, and the next attempt reads the profile.
@@ -135,8 +136,8 @@ impl Dispatcher {
                 counts_as_attempt: false,
             } => leases::again(&mut tx, claim, after, true, None).await?,
             Next::Again { after, .. } => {
-                let (attempt, again_in_s) = (claim.attempts + 1, after.as_secs_f64());
-                warn!(attempt, again_in_s, "{error}");
+                let (attempt, retry_in_s) = (claim.attempts + 1, after.as_secs_f64());
+                warn!(attempt, retry_in_s, "{error}");
                 leases::failed(&mut tx, claim, after, failed, true).await?;
             }
             Next::Parked { reason, .. } => {
@@ -174,7 +175,7 @@ impl Dispatcher {
             Next::Again { after, .. } => {
                 warn!(
                     attempt = failures,
-                    again_in_s = after.as_secs_f64(),
+                    retry_in_s = after.as_secs_f64(),
                     "attempt aborted: {why}"
                 );
                 let failed = Failed { why, code: None };

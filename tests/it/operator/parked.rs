@@ -36,7 +36,7 @@ async fn a_parked_user_is_shown_mended_and_requeued() {
     let shown = parked(&world, &[]).await;
     for one in &shown {
         assert_eq!(
-            one["why"],
+            one["reason"],
             "app_metadata.roles is a string, expected an array of strings"
         );
         assert_eq!(one["attempts"], 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rolekeeper_sandbox::servers::{Nats, Postgres};
-use rolekeeper_sandbox::traffic::{THRESHOLD, ROLE};
+use rolekeeper_sandbox::traffic::{ROLE, THRESHOLD};
 use rolekeeper_sandbox::worker::{self, Worker};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::sleep;
@@ -22,6 +22,17 @@ const PLAYLISTS_OF_A_USER: u32 = 5;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Most initial plays of a playlist, so that some are close to the threshold.
 pub(crate) const PLAYS_BEFORE: u32 = 200;
+
+/// Shows the work queue of a baseline under its present name; the queue is the one table with leases.
+const PRESENT_NAMES: &str = "DO $$
+    DECLARE
+        queue regclass := (SELECT attrelid::regclass FROM pg_attribute WHERE attname = 'lease_until' AND attnum > 0
+            AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace));
+    BEGIN
+        IF to_regclass('work_queue') IS NULL THEN
+            EXECUTE format('CREATE VIEW work_queue AS SELECT parked_at, held AS held_by FROM %s', queue);
+        END IF;
+    END $$";
 
 /// Returns a template database with this many playlists; it is created at the first request.
 pub(crate) async fn template(postgres: &Postgres, nats: &Nats, playlists: u32) -> Result<String> {
@@ -50,6 +61,7 @@ pub(crate) async fn make(
     worker::migrate(program, &settings).await?;
     seed(&url, playlists).await?;
     let mut db = PgConnection::connect(&url).await?;
+    sqlx::raw_sql(PRESENT_NAMES).execute(&mut db).await?;
     let mut worker = Worker::spawn(program, &settings)?;
     let opened = "SELECT EXISTS (SELECT FROM rules_in_force)
                   AND EXISTS (SELECT FROM stream_cursors WHERE stream = 'APP_EVENTS')";
@@ -82,8 +94,9 @@ async fn seed(url: &str, playlists: u32) -> Result<()> {
         .execute(&mut db)
         .await?;
     let insert = sqlx::query(
-        "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, verified_at)
-         SELECT owner_id, $1, true, true, true, now() FROM playlists GROUP BY owner_id HAVING max(plays) >= $2",
+        // By position: a baseline may have another name for a column.
+        "INSERT INTO assignments
+         SELECT owner_id, $1, true, true, true, now(), now() FROM playlists GROUP BY owner_id HAVING max(plays) >= $2",
     );
     insert.bind(ROLE).bind(THRESHOLD).execute(&mut db).await?;
     sqlx::raw_sql("VACUUM (ANALYZE, FREEZE) playlists, assignments")

@@ -139,7 +139,9 @@ impl Watch {
         let mut times = Times::default();
         for one in published {
             while notified.next_if(|(_, seq)| *seq < one.seq).is_some() {}
-            let (at, _) = notified.peek().context("not all events were notified as counted")?;
+            let (at, _) = notified
+                .peek()
+                .context("not all events were notified as counted")?;
             // An event that was counted before the call that published it would be a fault of the bench.
             times.push(
                 at.checked_duration_since(one.called)
@@ -151,7 +153,11 @@ impl Watch {
 }
 
 /// Listens until the cursor is at the last value of `until`.
-async fn listen(url: &str, listens: oneshot::Sender<()>, mut until: oneshot::Receiver<u64>) -> Result<Notified> {
+async fn listen(
+    url: &str,
+    listens: oneshot::Sender<()>,
+    mut until: oneshot::Receiver<u64>,
+) -> Result<Notified> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(MOVED).await?;
     let mut moves = pin!(listener.into_stream());

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::metrics::{Label as _, Later, Metrics, SweepPart as Part};
 use crate::store::display_names::NAMES_APART;
 use crate::store::race_ends::Ended;
-use crate::store::{Retained, RaceOutcome, Store, StoreError};
+use crate::store::{RaceOutcome, Retained, Store, StoreError};
 use rolekeeper_domain::race::MAX_RECORD_WAIT;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;

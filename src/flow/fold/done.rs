@@ -12,7 +12,7 @@ pub(super) struct Done {
     /// Messages dropped because they name an erased person.
     pub(super) erased: u64,
     /// Messages dropped because they were counted before.
-    pub(super) repeats: u64,
+    pub(super) duplicates: u64,
     /// Playlists that a retraction left below 0.
     pub(super) below_zero: u64,
     /// For each record of the tenant's log, whether it was dropped because it names another tenant.

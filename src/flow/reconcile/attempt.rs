@@ -62,7 +62,11 @@ pub(super) enum AttemptError {
 
 impl Attempt {
     /// Reports a response to pacer and metrics.
-    pub(super) fn answered(&mut self, call: CallKind, reply: Reply<Profile>) -> Result<Profile, AttemptError> {
+    pub(super) fn answered(
+        &mut self,
+        call: CallKind,
+        reply: Reply<Profile>,
+    ) -> Result<Profile, AttemptError> {
         let late = |error: &CallError| {
             matches!(
                 error,

@@ -17,7 +17,11 @@ use rolekeeper_domain::snapshot::OpenChange;
 impl Attempt {
     /// Reports roles that another client removed although the user qualifies for them. Returns the roles that stay
     /// removed by the rule's policy.
-    pub(super) fn externally_removed(&self, evaluation: &mut Evaluation<'_>, seen: &SeenRoles) -> Vec<String> {
+    pub(super) fn externally_removed(
+        &self,
+        evaluation: &mut Evaluation<'_>,
+        seen: &SeenRoles,
+    ) -> Vec<String> {
         let mut left = Vec::new();
         for (role, manual) in evaluation.externally_removed(seen) {
             let outcome = if manual == OnExternalRemoval::Alert {
@@ -59,7 +63,7 @@ impl Attempt {
             if !differs || ours || role.left_open {
                 continue;
             }
-            let answered = self.context.writes && plan.changes().iter().any(|(changed, _)| changed == name);
+            let reverted = self.context.writes && plan.changes().iter().any(|(changed, _)| changed == name);
             let plays = evaluation.plays(rule);
             foreign_changes::seen(tx, &self.claim, rule, (has_role, reverted), plays).await?;
         }

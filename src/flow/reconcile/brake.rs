@@ -8,7 +8,7 @@ use super::attempt::Attempt;
 use crate::store::HeldBy;
 use rolekeeper_domain::brake::Verdict;
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::{RoleChange, Plan, SeenRoles, plan};
+use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles, plan};
 
 /// The kinds of changes of one user that are held.
 #[derive(Debug, Default)]

@@ -158,8 +158,9 @@ async fn hold_unseen(
         return Ok(false);
     }
     let pending_change = || evaluation.roles.iter().filter_map(Role::pending_change);
-    let held =
-        |change: RoleChange| (change == RoleChange::Revoked && evaluation.loss) || evaluation.engaged.contains(&change);
+    let held = |change: RoleChange| {
+        (change == RoleChange::Revoked && evaluation.loss) || evaluation.engaged.contains(&change)
+    };
     if !pending_change().all(held) {
         return Ok(false);
     }

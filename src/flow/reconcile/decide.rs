@@ -17,7 +17,7 @@ use crate::metrics::Unsent;
 use crate::store::{StoreError, Tx, leases};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::patch::Patch;
-use rolekeeper_domain::plan::{RoleChange, Plan, plan};
+use rolekeeper_domain::plan::{Plan, RoleChange, plan};
 
 /// The state of the lease when the decision begins.
 enum Lease {

@@ -100,7 +100,9 @@ impl Health {
     }
 
     fn reads_without_write(&self) -> MutexGuard<'_, ReadsWithoutWrite> {
-        self.reads_without_write.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reads_without_write
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,8 +115,13 @@ mod tests {
         let (start, mut reads_without_write) = (Instant::now(), ReadsWithoutWrite::default());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert!((0..9).all(|n| !reads_without_write.note(at(n * 60))));
-        assert!((9..20).all(|n| !reads_without_write.note(at(n * 60))), "ten in nine minutes");
-        let reported: Vec<u64> = (0..30).filter(|n| reads_without_write.note(at(1_200 + n * 10))).collect();
+        assert!(
+            (9..20).all(|n| !reads_without_write.note(at(n * 60))),
+            "ten in nine minutes"
+        );
+        let reported: Vec<u64> = (0..30)
+            .filter(|n| reads_without_write.note(at(1_200 + n * 10)))
+            .collect();
         assert_eq!(reported.len(), 1, "{reported:?}");
         assert!(reads_without_write.end() && !reads_without_write.end());
         assert!(!reads_without_write.note(at(2_000)));

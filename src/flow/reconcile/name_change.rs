@@ -11,7 +11,7 @@ use super::attempt::{Attempt, Completed};
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
 use crate::store::{Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
-use rolekeeper_domain::display_name::{NameSource, NameChange, SeenName, name_change};
+use rolekeeper_domain::display_name::{NameChange, NameSource, SeenName, name_change};
 use rolekeeper_domain::snapshot::DisplayNameState;
 
 /// A name to write.
@@ -37,9 +37,16 @@ impl Attempt {
             display_names::mark_applied(tx, user, done.id).await?;
         }
         let requested = request.as_ref().map(|request| &request.name);
-        let name_change = name_change(&seen, requested, self.context.default_name.as_ref(), names.waits());
+        let name_change = name_change(
+            &seen,
+            requested,
+            self.context.default_name.as_ref(),
+            names.waits(),
+        );
         Ok(name_change.map(|name_change| Named {
-            request: request.map(|request| request.id).filter(|_| name_change.by == NameSource::Requested),
+            request: request
+                .map(|request| request.id)
+                .filter(|_| name_change.by == NameSource::Requested),
             name_change,
         }))
     }

@@ -48,7 +48,9 @@ pub(super) struct Races {
 impl Races {
     /// The roles from which the plan starts.
     pub(super) fn base(&self, seen: &SeenRoles) -> SeenRoles {
-        self.restored_roles.clone().map_or_else(|| seen.clone(), SeenRoles::List)
+        self.restored_roles
+            .clone()
+            .map_or_else(|| seen.clone(), SeenRoles::List)
     }
 
     /// Whether entries of other clients must be written even if no owned role changes.
@@ -72,7 +74,7 @@ impl Attempt {
         };
         if evaluation.unrecorded {
             let bounds = Bounds {
-                settle: self.context.settle(),
+                settle_delay: self.context.settle_delay(),
                 lease: self.context.lease(),
             };
             profile_writes::settle(tx, user, &now, bounds).await?;
@@ -157,7 +159,12 @@ impl Attempt {
             return Ok(Races::default());
         }
         let (passes, engaged) = self.restores_pass(tx, known.released).await?;
-        races::found(tx, user, &history.races(&racing, now, Some(restored_roles), !passes)).await?;
+        races::found(
+            tx,
+            user,
+            &history.races(&racing, now, Some(restored_roles), !passes),
+        )
+        .await?;
         if !passes {
             return Ok(Races {
                 engaged,

@@ -116,7 +116,7 @@ impl Dispatcher {
             CallError::Later {
                 outcome: Outcome::Unknown,
                 ..
-            } => Some(self.context.settle()),
+            } => Some(self.context.settle_delay()),
             _ => failure.rate.retry_after,
         }
     }
@@ -188,7 +188,12 @@ impl Dispatcher {
 
     /// Requeues a user whose write was not sent in time, to be read again.
     async fn read_again(&self, claim: &Claim) -> Result<(), StoreError> {
-        self.context.metrics.reconcile.reads_without_write.of(Unsent::Slow).inc();
+        self.context
+            .metrics
+            .reconcile
+            .reads_without_write
+            .of(Unsent::Slow)
+            .inc();
         let attempt = failures(claim).saturating_add(1);
         let base = base_delay(attempt).min(LONGEST_READ_DELAY);
         let Next::Again { after, .. } = next(
@@ -202,7 +207,7 @@ impl Dispatcher {
         };
         let why = "more than 2 s, or the rest of the lease, passed between the read and the write";
         warn!(
-            again_in_s = after.as_secs_f64(),
+            retry_in_s = after.as_secs_f64(),
             "not written: {why}; the user is read again"
         );
         self.health.read_in_vain();

@@ -21,7 +21,7 @@ pub(super) struct RateLimiter {
 #[derive(Debug)]
 pub(super) struct Permit {
     rate_limiter: Arc<RateLimiter>,
-    permit: Option<pacer::Permit>,
+    reserved: Option<pacer::Permit>,
     read: bool,
     written: bool,
     /// The last call that was made, and whether Auth0 did what it asked.
@@ -47,10 +47,10 @@ impl RateLimiter {
         loop {
             let taken = self.lock().take_attempt(self.started.elapsed());
             match taken {
-                Ok(permit) => {
+                Ok(reserved) => {
                     return Permit {
                         rate_limiter: Arc::clone(self),
-                        permit: Some(permit),
+                        reserved: Some(reserved),
                         read: false,
                         written: false,
                         last: None,
@@ -74,8 +74,8 @@ impl RateLimiter {
 impl Permit {
     /// Notes that records alone asked for this attempt.
     pub(super) fn by_record(&mut self) {
-        if let Some(permit) = &mut self.permit {
-            self.rate_limiter.lock().by_record(permit);
+        if let Some(reserved) = &mut self.reserved {
+            self.rate_limiter.lock().by_record(reserved);
         }
     }
 
@@ -110,7 +110,7 @@ impl Permit {
         let rate_limiter = Arc::clone(&self.rate_limiter);
         let mut next = rate_limiter.acquire().await;
         next.last = self.last;
-        if self.permit.as_ref().is_some_and(pacer::Permit::is_by_record) {
+        if self.reserved.as_ref().is_some_and(pacer::Permit::is_by_record) {
             next.by_record();
         }
         *self = next;
@@ -130,9 +130,9 @@ impl Drop for Permit {
             (true, false) => Unused::Write,
             (false, false) => Unused::Both,
         };
-        if let Some(permit) = self.permit.take() {
+        if let Some(reserved) = self.reserved.take() {
             let now = self.rate_limiter.started.elapsed();
-            self.rate_limiter.lock().refund(now, permit, unused);
+            self.rate_limiter.lock().refund(now, reserved, unused);
         }
     }
 }

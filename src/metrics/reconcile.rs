@@ -14,7 +14,7 @@ metrics! {
     pub struct ReconcileMetrics {
         /// Profiles read whose write was not sent; slow: more than 2 s passed since the read, nothing_left: the
         /// tenant's rate limit was used up
-        pub reads_without_write: Counters<Unsent> = "rolekeeper_reads_without_write_total",
+        pub unsent: Counters<Unsent> = "rolekeeper_reads_without_write_total",
         /// Failures of the sweep, by part; the log names the error, and the next sweep retries
         pub sweep_failures: Counters<Later<SweepPart>> = "rolekeeper_sweep_failures_total",
         /// Age of the oldest verification of a holder; 0 without holders

@@ -204,7 +204,7 @@ impl Attempt {
             self.context
                 .metrics
                 .reconcile
-                .reads_without_write
+                .unsent
                 .of(Unsent::NothingLeft)
                 .inc();
             return Err(AttemptError::Call {

@@ -188,12 +188,7 @@ impl Dispatcher {
 
     /// Requeues a user whose write was not sent in time, to be read again.
     async fn read_again(&self, claim: &Claim) -> Result<(), StoreError> {
-        self.context
-            .metrics
-            .reconcile
-            .reads_without_write
-            .of(Unsent::Slow)
-            .inc();
+        self.context.metrics.reconcile.unsent.of(Unsent::Slow).inc();
         let attempt = failures(claim).saturating_add(1);
         let base = base_delay(attempt).min(LONGEST_READ_DELAY);
         let Next::Again { after, .. } = next(

@@ -55,6 +55,7 @@ impl LogRecord {
             Tells::Login { user }
             | Tells::SignUp { user }
             | Tells::Written { user, .. }
+            | Tells::Touched { user }
             | Tells::Deleted { user } => Some(user),
             Tells::ManyWritten | Tells::Other => None,
         };
@@ -91,6 +92,7 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
         "ss" => user(record, "user_id")?.map_or(Tells::Other, |user| Tells::SignUp { user }),
         "sdu" => deleted_user(record).map_or(Tells::Other, |user| Tells::Deleted { user }),
         "sapi" => management_write(record).unwrap_or(Tells::Other),
+        "sscim" => scim_write(record).unwrap_or(Tells::Other),
         "sui" => Tells::ManyWritten,
         _ => Tells::Other,
     };
@@ -180,10 +182,9 @@ fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
                 .to_owned(),
         )
     };
-    // Text behind the id must not become a part of it. The known form has no such text.
-    let id = stated
-        .or_else(described)
-        .filter(|id| !id.is_empty() && !id.contains(char::is_whitespace))?;
+    // An id may contain blanks. If the text goes on behind the id, the result is an id that no user has, and it is never
+    // read.
+    let id = stated.or_else(described).filter(|id| !id.is_empty())?;
     let is_database = || {
         record
             .text("strategy_type")
@@ -232,8 +233,25 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,
         }),
-        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata.
-        ("post", ["jobs", "users-imports"]) => Some(Tells::ManyWritten),
+        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata. A connection is deleted with its users, whom
+        // the record does not name.
+        ("post", ["jobs", "users-imports"]) | ("delete", ["connections", _]) => Some(Tells::ManyWritten),
         _ => None,
     }
+}
+
+/// The effect of a write by SCIM. Its path ends with the user's id: `/scim/v2/connections/{connection}/Users/{id}`. A
+/// creation names no user.
+fn scim_write(record: &Object<'_>) -> Option<Tells> {
+    let request = record.object("details")?.object("request")?;
+    let path = request.text("path")?;
+    let (_, id) = path.split_once("/Users/")?;
+    let id = id.split(['?', '#']).next().unwrap_or_default();
+    let user = decoded(id.trim_end_matches('/'))?;
+    let deletes = request.text("method")?.eq_ignore_ascii_case("delete");
+    Some(if deletes {
+        Tells::Deleted { user }
+    } else {
+        Tells::Touched { user }
+    })
 }

@@ -54,7 +54,7 @@ pub(super) fn of_record(record: &Object<'_>, tells: &Tells) -> Option<Says> {
             (user.clone(), false)
         }
         Tells::Written { user, .. } => (user.clone(), write(&mut copy, record, user, at)),
-        Tells::Deleted { user } => (user.clone(), false),
+        Tells::Deleted { user } | Tells::Touched { user } => (user.clone(), false),
         Tells::Other => (changed(&mut copy, record, at)?, true),
         Tells::ManyWritten => return None,
     };

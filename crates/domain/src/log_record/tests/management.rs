@@ -165,8 +165,21 @@ fn a_deletion_tells_its_subject_where_it_can() {
             None,
         ),
         (
+            json!({"description": "user_id: corp|carl smith@b.c", "strategy": "samlp"}),
+            Some("samlp|corp|carl smith@b.c"),
+        ),
+        (
+            json!({"user_id": "samlp|corp|carl smith@b.c", "strategy": "samlp"}),
+            Some("samlp|corp|carl smith@b.c"),
+        ),
+        (
+            json!({"description": "user_id: samlp|corp|a | b", "strategy": "samlp"}),
+            Some("samlp|corp|a | b"),
+        ),
+        (
+            // No user has this id.
             json!({"description": "user_id: 61 by an admin", "strategy": "auth0"}),
-            None,
+            Some("auth0|61 by an admin"),
         ),
         (json!({"description": "user_id: ", "strategy": "auth0"}), None),
         (json!({"description": "gone", "strategy": "auth0"}), None),
@@ -176,5 +189,46 @@ fn a_deletion_tells_its_subject_where_it_can() {
         record["type"] = "sdu".into();
         let tells = id.map_or(Tells::Other, |id| Tells::Deleted { user: user(id) });
         assert_eq!(read(&record).tells, tells, "{record}");
+    }
+}
+
+#[test]
+fn a_record_of_scim_names_the_user_in_its_path() {
+    let touched = |id| Tells::Touched { user: user(id) };
+    let gone = |id| Tells::Deleted { user: user(id) };
+    let users = "/scim/v2/connections/con_1/Users";
+    for (method, path, tells) in [
+        ("DELETE", "/waad%7Cabc123", gone("waad|abc123")),
+        (
+            "patch",
+            "/samlp%7Ccorp%7Ccarl%20smith%40b.c?x=1",
+            touched("samlp|corp|carl smith@b.c"),
+        ),
+        ("PUT", "/okta|raw/", touched("okta|raw")),
+        ("POST", "", Tells::Other),
+        ("PATCH", "/", Tells::Other),
+        ("PATCH", "/%FF", Tells::Other),
+    ] {
+        let request = json!({"method": method, "path": format!("{users}{path}"), "body": null});
+        let record = json!({"type": "sscim", "details": {"action": "x", "request": request}});
+        assert_eq!(read(&record).tells, tells, "{method} {path}");
+    }
+    for odd in [
+        json!({"type": "sscim"}),
+        json!({"type": "sscim", "details": {"request": {"path": 5}}}),
+    ] {
+        assert_eq!(read(&odd).tells, Tells::Other, "{odd}");
+    }
+}
+
+#[test]
+fn a_deleted_connection_may_concern_every_user() {
+    for (method, path, tells) in [
+        ("delete", "/api/v2/connections/con_1", Tells::ManyWritten),
+        ("delete", "/api/v2/connections/con_1/keys", Tells::Other),
+        ("patch", "/api/v2/connections/con_1", Tells::Other),
+    ] {
+        let record = read(&sapi(method, path, &json!({}), &json!({})));
+        assert_eq!(record.tells, tells, "{method} {path}");
     }
 }

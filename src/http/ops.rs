@@ -14,7 +14,7 @@ use axum::routing::get;
 
 use crate::flow::accept::Accept;
 use crate::lifecycle::Readiness;
-use crate::metrics::{Adoption, Braked, Label as _, Metrics, NameState, QueueState, Stream};
+use crate::metrics::{Adoption, Braked, Label as _, Metrics, NameState, PinState, QueueState, Stream};
 use crate::store::{Gauges, Store};
 use crate::telemetry;
 
@@ -83,6 +83,8 @@ impl Ops {
         metrics.oldest_due.set(gauges.oldest_due_s);
         metrics.holders.of(Adoption::Adopted).set(gauges.adopted);
         metrics.holders.of(Adoption::Unadopted).set(gauges.unadopted);
+        metrics.pins.of(PinState::On).set(gauges.pins.0);
+        metrics.pins.of(PinState::Off).set(gauges.pins.1);
         for change in Braked::at_start(&[]) {
             let engaged = gauges.brakes.iter().any(|braked| braked == change.text());
             metrics.brake_engaged.of(change).set(i64::from(engaged));

@@ -182,6 +182,9 @@ labels! {
     /// State of a user in the work queue.
     QueueState("state") { Due = "due", Waiting = "waiting", Leased = "leased", Parked = "parked", Held = "held" }
 
+    /// State of a pin.
+    PinState("state") { On = "on", Off = "off" }
+
     /// Whether rolekeeper may revoke a role.
     Adoption("adoption") { Adopted = "adopted", Unadopted = "unadopted" }
 

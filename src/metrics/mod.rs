@@ -24,7 +24,7 @@ pub use family::{Counters, Family, Floats, Gauges, Histograms};
 pub use fold::FoldMetrics;
 pub use labels::{
     Adoption, Braked, Call, CallResult, ChangeOutcome, Delivered, Delivery, GapRecord, KeyFetch, Label,
-    Labels, Later, NameState, QueueState, Status, Stream, SweepPart, Treatment, Unsent,
+    Labels, Later, NameState, PinState, QueueState, Status, Stream, SweepPart, Treatment, Unsent,
 };
 pub use reconcile::ReconcileMetrics;
 use rolekeeper_domain::display_name::NamedBy;
@@ -113,6 +113,8 @@ metrics! {
         pub oldest_due: Gauge = "rolekeeper_oldest_due_nomination_seconds",
         /// Holders of managed roles; rolekeeper never takes a role from unadopted ones
         pub holders: Gauges<Adoption> = "rolekeeper_role_holders",
+        /// Pins: roles that users hold (on) or do not hold (off) by the operator's word; `rolekeeper pins` lists them
+        pub pins: Gauges<PinState> = "rolekeeper_pins",
         /// 1 when Postgres responded to this scrape
         pub database_up: IntGauge = "rolekeeper_database_up",
         /// 1 while NATS is connected

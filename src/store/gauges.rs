@@ -29,6 +29,8 @@ pub struct Gauges {
     pub unadopted: i64,
     /// Adopted holders.
     pub adopted: i64,
+    /// Pins: on, and off.
+    pub pins: (i64, i64),
     /// Completed changes that are not announced yet.
     pub unannounced: i64,
     /// Age of the oldest visible open transaction, in seconds.
@@ -98,7 +100,9 @@ impl Store {
                    FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
                )
                SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
-                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!"
+                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'pins_on'), 0)::bigint AS "pins_on!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'pins_off'), 0)::bigint AS "pins_off!"
                FROM counted"#
         )
         .fetch_one(&self.pool)
@@ -144,6 +148,7 @@ impl Store {
             names_refused: names.refused,
             unadopted: holders.unadopted,
             adopted: holders.adopted,
+            pins: (holders.pins_on, holders.pins_off),
             unannounced,
             oldest_transaction_s: held_up.oldest,
             cursor_versions: held_up.versions,

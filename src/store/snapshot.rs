@@ -1,7 +1,7 @@
 //! The snapshot of one user for a decision, read in one statement, since each round trip to Postgres delays the user's
 //! role.
 //!
-//! Owns this read over the tables of facts, decisions, requested names and writes. Must never run before the user's row
+//! Owns this read over the tables of facts, decisions, pins, requested names and writes. Must never run before the user's row
 //! in the queue is locked: the facts behind an enqueueing are committed with it, and only a later statement is sure to
 //! see them.
 
@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::display_names::NAMES_APART;
 use super::{StoreError, Tx};
+use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
 
 /// Reads the snapshot; assignments are fresh if verified within `verify_after`.
@@ -19,6 +20,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
                a.role AS "role!", a.wanted AS "wanted!", a.held AS "held!", a.adopted AS "adopted!", a.since AS "since!",
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.overruled AS "overruled!", a.fresh AS "fresh!",
+               t.role AS "pin_role!", t.is_on AS "pin_on!", t.until AS "pin_until!: Vec<Option<OffsetDateTime>>",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                c.restore AS "open_restore!",
                d.wish_id AS "wish_id?", d.wished AS "wished?", d.refused IS NOT NULL AS "refused!",
@@ -44,6 +46,11 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                FROM assignments WHERE user_id = $1
            ) AS a
            CROSS JOIN (
+               SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state = 'on'), '{}') AS is_on,
+                   coalesce(array_agg(until), '{}') AS until
+               FROM pins WHERE user_id = $1
+           ) AS t
+           CROSS JOIN (
                SELECT coalesce(array_agg(change_id ORDER BY decided_at, change_id), '{}') AS id,
                    coalesce(array_agg(role ORDER BY decided_at, change_id), '{}') AS role,
                    coalesce(array_agg(change IN ('granted', 'restored') ORDER BY decided_at, change_id), '{}') AS granted,
@@ -66,6 +73,11 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         suppressed: row.overruled[index],
         fresh: row.fresh[index],
     });
+    let pins = row.pin_role.into_iter().enumerate().map(|(index, role)| Pin {
+        role,
+        on: row.pin_on[index],
+        until: row.pin_until[index],
+    });
     let open = row.open_id.into_iter().zip(row.open_role);
     let open = open.zip(row.open_granted.into_iter().zip(row.open_restore));
     Ok(Snapshot {
@@ -75,6 +87,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
             now: row.now,
         },
         assignments: assignments.collect(),
+        pins: pins.collect(),
         open: open
             .map(|((id, role), (granted, restore))| OpenChange {
                 id,

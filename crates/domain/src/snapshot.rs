@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::pin::Pin;
 use crate::plan::Change;
 
 /// The snapshot of one user.
@@ -17,6 +18,8 @@ pub struct Snapshot {
     pub facts: Facts,
     /// Decisions and seen state of each managed role.
     pub assignments: Vec<Assignment>,
+    /// Pins of the user's roles, also ended ones.
+    pub pins: Vec<Pin>,
     /// Decided changes with an unknown result, oldest first.
     pub open: Vec<OpenChange>,
     /// The requested display name.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Reconcile;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
+use crate::store::role_changes::Reason;
 use crate::store::{Claim, StoreError, Tx, foreign_changes, role_changes};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{Change, Plan, SeenRoles};
@@ -133,7 +134,7 @@ impl Reconcile {
                     role_changes::decide(
                         tx,
                         claim,
-                        (of.rule, *change),
+                        (of.rule, *change, of.pin.as_ref().map(|_| Reason::Pinned)),
                         standing.plays(of.rule),
                         !self.writes,
                     )

@@ -20,11 +20,14 @@ pub(super) struct Braked {
     loss: bool,
     /// Changes whose brake is engaged.
     brakes: Vec<Change>,
+    /// Pinned roles whose changes are not held.
+    pinned: Vec<String>,
 }
 
 impl Braked {
-    fn holds(&self, change: Change) -> bool {
-        self.brakes.contains(&change) || (self.loss && change == Change::Revoked)
+    fn holds(&self, role: &str, change: Change) -> bool {
+        let held = self.brakes.contains(&change) || (self.loss && change == Change::Revoked);
+        held && !self.pinned.iter().any(|pinned| pinned == role)
     }
 
     fn held_by(&self) -> Option<HeldBy> {
@@ -43,7 +46,7 @@ impl Braked {
         }
         let held = |role: &str| {
             let mut changes = full.changes().iter();
-            changes.any(|(changed, change)| changed == role && self.holds(*change))
+            changes.any(|(changed, change)| changed == role && self.holds(role, *change))
         };
         let mut wants = standing.wants();
         wants.retain(|want| !held(want.role));
@@ -64,10 +67,15 @@ impl Reconcile {
         full: &Plan,
         leave: &Leave,
     ) -> Result<Braked, Change> {
-        let mut braked = Braked::default();
+        let planned = full.changes().iter();
+        let (pinned, others): (Vec<_>, Vec<_>) = planned.partition(|(role, _)| standing.is_pinned(role));
+        let mut braked = Braked {
+            pinned: pinned.into_iter().map(|(role, _)| role.clone()).collect(),
+            ..Braked::default()
+        };
         // Grants first, as everywhere.
         for change in [Change::Granted, Change::Revoked] {
-            if !full.changes().iter().any(|(_, planned)| *planned == change) {
+            if !others.iter().any(|(_, planned)| *planned == change) {
                 continue;
             }
             if change == Change::Revoked && standing.loss {
@@ -100,7 +108,9 @@ impl Reconcile {
             && standing.open.is_empty()
             && standing.restores.is_empty()
             && standing.gone_at.is_none();
-        let told = |role: &rolekeeper_domain::evaluation::Role<'_>| role.in_step() || role.awaits().is_some();
+        let told = |role: &rolekeeper_domain::evaluation::Role<'_>| {
+            role.in_step() || (role.pin.is_none() && role.awaits().is_some())
+        };
         if !plain || !standing.roles.iter().all(told) {
             return Ok(false);
         }

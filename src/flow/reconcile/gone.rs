@@ -97,10 +97,7 @@ impl Reconcile {
             }
             let (rule, plays) = (role.rule, standing.plays(role.rule));
             if role_changes::witness(tx, claim, rule, plays, reason).await? {
-                self.count_confirmed(match reason {
-                    Reason::UserDeleted => Change::Revoked,
-                    Reason::UserReturned => Change::Granted,
-                });
+                self.count_confirmed(Change::to(reason == Reason::UserReturned));
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ mod migrate;
 mod nats;
 mod ops;
 mod parked;
+mod pins;
 mod rules;
 mod secret_files;
 mod tenant_binding;

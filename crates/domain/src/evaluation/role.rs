@@ -1,11 +1,12 @@
 //! The evaluation of one role: the rule's decision beside the stored state.
 //!
-//! Owns when a role is wanted, ours and up to date. Must never look at another role.
+//! Owns when a role is wanted, ours and up to date, and that a pin outweighs the rule. Must never look at another role.
 
 use time::OffsetDateTime;
 
+use crate::pin::Pin;
 use crate::plan::Change;
-use crate::rule::{Decision, Rule};
+use crate::rule::{Decision, Manual, Rule};
 use crate::snapshot::Assignment;
 
 /// The evaluation of one rule for the user.
@@ -16,7 +17,10 @@ pub struct Role<'r> {
     pub rule: &'r Rule,
     /// The rule's decision.
     pub decision: Decision,
-    /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so.
+    /// The pin that outweighs the rule, if one stands.
+    pub pin: Option<Pin>,
+    /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so. A
+    /// pin outweighs it.
     pub suppressed: bool,
     /// The last known state of the role.
     pub known: Option<Assignment>,
@@ -53,7 +57,29 @@ impl Role<'_> {
     /// Whether the user should hold the role.
     #[must_use]
     pub fn wanted(&self) -> bool {
-        self.decision.wanted && !self.suppressed
+        match &self.pin {
+            Some(pin) => pin.on,
+            None => self.decision.wanted && !self.suppressed,
+        }
+    }
+
+    /// Whether the user must not hold the role, even if another client gave it.
+    fn is_pinned_off(&self) -> bool {
+        self.pin.as_ref().is_some_and(|pin| !pin.on)
+    }
+
+    /// Reaction to a removal by another client: a pinned role is granted again.
+    pub(super) fn manual(&self) -> Manual {
+        match self.pin {
+            Some(_) => Manual::Restore,
+            None => self.rule.manual,
+        }
+    }
+
+    /// Time at which the decision changes without an event.
+    pub(super) fn again_at(&self) -> Option<OffsetDateTime> {
+        let pin = self.pin.as_ref().and_then(|pin| pin.until);
+        [self.decision.again_at, pin].into_iter().flatten().min()
     }
 
     /// Whether our own records show that nothing has to be changed or verified.
@@ -61,20 +87,25 @@ impl Role<'_> {
     pub fn in_step(&self) -> bool {
         match &self.known {
             None => !self.wanted(),
-            Some(known) if self.wanted() => known.held && known.adopted && known.fresh,
-            Some(known) => !known.held || (!known.adopted && known.fresh),
+            // A pin gives a role, but does not make a role ours that another client gave.
+            Some(known) if self.wanted() => {
+                known.held && known.fresh && (known.adopted || self.pin.is_some())
+            }
+            Some(known) => !known.held || (!known.adopted && !self.is_pinned_off() && known.fresh),
         }
     }
 
     /// Whether rolekeeper may revoke the role.
     #[must_use]
     pub fn adopted(&self) -> bool {
-        self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
+        let known = self.known.as_ref().is_some_and(|known| known.adopted);
+        self.granting || self.undone || known || self.is_pinned_off()
     }
 
-    /// Whether an attempt may find that this change has to be made.
+    /// Whether an attempt may find that this change has to be made, and a brake may hold it.
     pub(super) fn allows(&self, change: Change) -> bool {
         match change {
+            _ if self.pin.is_some() => false,
             Change::Granted => self.wanted() && !self.forbidden,
             Change::Revoked => !self.wanted() && self.adopted(),
         }

@@ -1,5 +1,7 @@
 //! The evaluation: tables of single roles, and properties over random snapshots.
 
+mod pins;
+
 use proptest::prelude::*;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -39,6 +41,7 @@ fn snapshot(plays: i64) -> Snapshot {
             now: NOON,
         },
         assignments: vec![],
+        pins: vec![],
         open: vec![],
         names: DisplayNameState::default(),
         unrecorded: false,

@@ -1,0 +1,46 @@
+-- Pins: the operator's word about one role of one user. A worker of the version before does not know them: `rolekeeper pin`
+-- refuses while one runs.
+SET LOCAL lock_timeout = '5s';
+
+CREATE TABLE pins (
+    user_id   text COLLATE "C" NOT NULL,
+    role      text NOT NULL,
+    state     text NOT NULL CHECK (state IN ('on', 'off')),
+    until     timestamptz,
+    why       text NOT NULL,
+    pinned_by text NOT NULL,
+    pinned_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    log_id    text,
+    client_id text,
+    PRIMARY KEY (user_id, role)
+);
+COMMENT ON TABLE pins IS 'Pins: roles that users hold or do not hold whatever the rules say. Written by `rolekeeper pin`, and by the attempt that respects a removal by hand; removed by `rolekeeper unpin`, by the first attempt after until, and by `rolekeeper erase`. Some hundred rows, at most a few for each user. A restored older copy lacks the later pins: operator_acts has them.';
+COMMENT ON COLUMN pins.user_id IS 'Auth0 user id. A pin belongs to the id: it stays when the account is deleted.';
+COMMENT ON COLUMN pins.role IS 'The managed role. Without effect while no rule names it.';
+COMMENT ON COLUMN pins.state IS 'on: the user holds the role; off: the user does not hold it, even if another client gives it.';
+COMMENT ON COLUMN pins.until IS 'Time at which it ends, by Postgres'' clock; null for a pin that stays until the operator removes it.';
+COMMENT ON COLUMN pins.why IS 'The reason.';
+COMMENT ON COLUMN pins.pinned_by IS 'The operator, as in operator_acts; or the worker, for a removal by hand.';
+COMMENT ON COLUMN pins.pinned_at IS 'Time of the pin, by Postgres'' clock.';
+COMMENT ON COLUMN pins.log_id IS 'Of a removal by hand: the confirmed record of the tenant''s log. Null for a pin of the operator.';
+COMMENT ON COLUMN pins.client_id IS 'Of a removal by hand: the client that removed the role, by that record.';
+
+CREATE FUNCTION count_pins() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO counter_changes (counter, change)
+    SELECT 'pins_' || state, sum(by) FROM (
+        SELECT NEW.state, 1 AS by WHERE TG_OP <> 'DELETE' UNION ALL SELECT OLD.state, -1 WHERE TG_OP <> 'INSERT'
+    ) AS moved(state, by)
+    GROUP BY state HAVING sum(by) <> 0;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION count_pins IS 'Trigger: updates the counters of pins.';
+CREATE TRIGGER pins_counted AFTER INSERT OR UPDATE OR DELETE ON pins FOR EACH ROW EXECUTE FUNCTION count_pins();
+COMMENT ON COLUMN counters.counter IS 'holdings_adopted and holdings_unadopted: held rows of assignments. users_held and users_adopted: users with at least one such row, or one that is adopted. nominations: rows of nominations. pins_on and pins_off: rows of pins.';
+COMMENT ON TABLE counters IS 'Sums of counter_changes. Seven rows, written by the worker that reconciles, once a second; never removed. A restored older copy matches the tables restored with it.';
+
+-- Wider than the old check, so every existing row satisfies it: NOT VALID avoids the scan.
+ALTER TABLE role_changes
+    DROP CONSTRAINT role_changes_reason_check,
+    ADD CONSTRAINT role_changes_reason_check CHECK (reason IN ('user_deleted', 'user_returned', 'linked', 'pinned')) NOT VALID;
+COMMENT ON COLUMN role_changes.reason IS 'Reason of a change that no rule decided. user_deleted: the user was deleted at Auth0; user_returned: the user is known there again and still holds the role; linked: the id was linked to another account, or the account holds the role that a linked id had; pinned: a pin stands. Null for a decision of a rule.';

@@ -80,8 +80,8 @@ metrics! {
         pub announced: IntCounter = "rolekeeper_announced_total",
         /// Completed role changes that are not announced yet
         pub unannounced: IntGauge = "rolekeeper_unannounced_role_changes",
-        /// Managed roles found removed by another client although the user still earns them; answer: restored, or left
-        /// removed
+        /// Managed roles found removed by another client although the user still earns them; answer: restored, left removed,
+        /// pinned off, or held by the brake
         pub taken_away: Counters<Treatment> = "rolekeeper_roles_taken_away_total",
         /// 1 while this worker's rules file is invalid, or has the version of the rules in force but other content
         pub rules_refused: IntGauge = "rolekeeper_rules_refused",

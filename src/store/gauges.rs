@@ -55,6 +55,14 @@ pub struct Gauges {
     pub log_read_to_s: f64,
 }
 
+/// Sums of counters.
+struct Counted {
+    unadopted: i64,
+    adopted: i64,
+    pins_on: i64,
+    pins_off: i64,
+}
+
 impl Store {
     /// Reads all values.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
@@ -92,21 +100,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        let holders = sqlx::query!(
-            r#"WITH counted AS (
-                   SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes
-                   -- the data of deleted users is kept, but they hold no roles
-                   UNION ALL SELECT CASE WHEN a.adopted THEN 'holdings_adopted' ELSE 'holdings_unadopted' END, -1::bigint
-                   FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
-               )
-               SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
-                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!",
-                   coalesce(sum(value) FILTER (WHERE counter = 'pins_on'), 0)::bigint AS "pins_on!",
-                   coalesce(sum(value) FILTER (WHERE counter = 'pins_off'), 0)::bigint AS "pins_off!"
-               FROM counted"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        let counted = self.counted().await?;
         let unannounced = sqlx::query_scalar!(
             r#"SELECT (SELECT count(*) FROM role_changes
                        WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked'))
@@ -146,9 +140,9 @@ impl Store {
             oldest_due_s: queue.oldest,
             names_waiting: names.waiting,
             names_refused: names.refused,
-            unadopted: holders.unadopted,
-            adopted: holders.adopted,
-            pins: (holders.pins_on, holders.pins_off),
+            unadopted: counted.unadopted,
+            adopted: counted.adopted,
+            pins: (counted.pins_on, counted.pins_off),
             unannounced,
             oldest_transaction_s: held_up.oldest,
             cursor_versions: held_up.versions,
@@ -161,6 +155,25 @@ impl Store {
             log_silent: log.silent,
             log_read_to_s: log.read_to,
         })
+    }
+
+    /// The counted holdings and pins.
+    async fn counted(&self) -> Result<Counted, StoreError> {
+        let counted = sqlx::query_as!(
+            Counted,
+            r#"WITH counted AS (
+                   SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes
+                   -- the data of deleted users is kept, but they hold no roles
+                   UNION ALL SELECT CASE WHEN a.adopted THEN 'holdings_adopted' ELSE 'holdings_unadopted' END, -1::bigint
+                   FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
+               )
+               SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'pins_on'), 0)::bigint AS "pins_on!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'pins_off'), 0)::bigint AS "pins_off!"
+               FROM counted"#
+        );
+        Ok(counted.fetch_one(&self.pool).await?)
     }
 
     /// Fails if Postgres does not respond.

@@ -49,6 +49,7 @@ mod publish_budgets;
 pub mod race_ends;
 pub mod races;
 mod release;
+pub mod removals;
 pub mod restores;
 mod retention;
 pub mod role_changes;

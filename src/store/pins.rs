@@ -6,6 +6,7 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::removals::Told;
 use super::{Enqueue, Priority, Store, StoreError, Tx, acts, erasures, work_queue, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::pin::Pin;
@@ -49,6 +50,38 @@ pub async fn remove_ended(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> R
         .execute(&mut *tx)
         .await?;
     Ok(())
+}
+
+/// Pins a role off because another client removed it, as a confirmed record reports. A pin that stands stays.
+pub async fn respect(
+    tx: &mut Tx<'_>,
+    user: &str,
+    role: &str,
+    told: &Told,
+    released: bool,
+) -> Result<(), StoreError> {
+    let by = "the worker that reconciles";
+    let client = told.client.as_deref().unwrap_or("an unknown client");
+    sqlx::query!(
+        "INSERT INTO pins (user_id, role, state, why, pinned_by, log_id, client_id, released) VALUES ($1, $2, 'off', $3, $4, $5, $6, $7)
+         ON CONFLICT DO NOTHING",
+        user,
+        role,
+        format!("removed by {client}"),
+        by,
+        told.log_id,
+        told.client,
+        released
+    )
+    .execute(&mut *tx)
+    .await?;
+    let act = Act {
+        by: by.to_owned(),
+        command: "pin",
+        arguments: json!({"user": user, "role": role, "state": "off", "client": told.client, "log_id": told.log_id}),
+        why: None,
+    };
+    acts::keep(tx, &act, "pinned off: another client removed the role").await
 }
 
 /// Enqueues the user, so that the role follows the pin, or the rules again.
@@ -100,7 +133,7 @@ impl Store {
             "INSERT INTO pins (user_id, role, state, until, why, pinned_by)
              SELECT $1, $2, $3, $4, $5, $6 WHERE $4::timestamptz IS NULL OR $4 > now()
              ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, until = excluded.until, why = excluded.why,
-                 pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = NULL, client_id = NULL",
+                 pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = NULL, client_id = NULL, released = false",
             user,
             pin.role,
             state(pin.on),

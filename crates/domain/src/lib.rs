@@ -24,6 +24,7 @@ pub mod patch;
 pub mod pin;
 pub mod plan;
 pub mod race;
+pub mod removal;
 pub mod rule;
 pub mod schedule;
 pub mod snapshot;

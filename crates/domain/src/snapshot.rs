@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::pin::Pin;
 use crate::plan::Change;
+use crate::removal::Removal;
 
 /// The snapshot of one user.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub assignments: Vec<Assignment>,
     /// Pins of the user's roles, also ended ones.
     pub pins: Vec<Pin>,
+    /// Missing roles whose cause is not settled.
+    pub removals: Vec<Removal>,
     /// Decided changes with an unknown result, oldest first.
     pub open: Vec<OpenChange>,
     /// The requested display name.

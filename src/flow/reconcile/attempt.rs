@@ -236,8 +236,9 @@ impl Reconcile {
         }
         standing.forbid(&self.restores.forbidden);
         let seen = profile.roles();
-        let races = self.races(&mut tx, claim, profile, &mut standing).await?;
+        let mut races = self.races(&mut tx, claim, profile, &mut standing).await?;
         let base = races.base(&seen);
+        races.removals = self.removals(&mut tx, claim, &mut standing, &seen).await?;
         let suppressed = self.externally_removed(user, &mut standing, &seen);
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,

@@ -19,6 +19,7 @@ mod pause;
 mod race;
 mod read;
 mod record;
+mod removal;
 mod requeue;
 mod restore;
 mod slow;

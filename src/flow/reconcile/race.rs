@@ -12,6 +12,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::history::History;
+use super::removal::Removals;
 use super::{Reconcile, lease_for};
 use crate::auth0::{CallError, Outcome, Profile};
 use crate::flow::sweep::RACE_PATIENCE;
@@ -44,6 +45,8 @@ pub(super) struct Races {
     /// Number of users whose roles would have been restored when this attempt engaged the brake; logged once that is
     /// committed.
     pub(super) engaged: Option<i64>,
+    /// Removals by hand that the attempt settled.
+    pub(super) removals: Removals,
 }
 
 impl Races {
@@ -174,6 +177,7 @@ impl Reconcile {
             restored: history.restored(&racing, &now.roles, mended),
             released: known.released,
             engaged,
+            removals: Removals::default(),
         })
     }
 

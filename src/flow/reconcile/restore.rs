@@ -56,8 +56,10 @@ impl Reconcile {
         ))
     }
 
-    /// Logs the decisions about races once they are committed: an engaged brake, and the changes about to be restored.
+    /// Logs the decisions about races and removals once they are committed: engaged brakes, and the changes about to be
+    /// restored.
     pub(super) fn report_races(&self, user: &str, races: &Races) {
+        self.report_removals(user, &races.removals);
         if let Some(users) = races.engaged {
             error!(
                 users,

@@ -4,6 +4,7 @@
 //! changes, pins and the operator's word. Must never need Auth0, nor touch a role that no rule names.
 
 mod role;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::forbidden::ForbiddenRoles;
 use crate::pin;
-use crate::plan::{Change, SeenRoles, Want};
+use crate::plan::{Change, Want};
 use crate::rule::{Before, Manual, Measure, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use role::{Role, Seen};
@@ -53,6 +54,7 @@ impl<'r> Evaluation<'r> {
             facts,
             assignments: mut known,
             pins,
+            removals,
             open,
             names,
             unrecorded,
@@ -77,11 +79,13 @@ impl<'r> Evaluation<'r> {
             };
             let decision = rule.decide(measured(rule, &facts), Some(&before), facts.now);
             let pin = pin::counting(&pins, &rule.role, facts.now).cloned();
+            let removal = removals.iter().find(|removal| removal.role == rule.role).cloned();
             let suppressed = decision.wanted && known.as_ref().is_some_and(|known| known.suppressed);
             Role {
                 rule,
                 decision,
                 pin,
+                removal,
                 suppressed,
                 known,
                 granting,
@@ -125,37 +129,11 @@ impl<'r> Evaluation<'r> {
         self.open.is_empty() && self.restores.is_empty() && self.roles.iter().all(Role::in_step)
     }
 
-    /// Time at which a decision changes without an event: a rule's timer, or the end of a pin.
+    /// Time at which a decision changes without an event: a rule's timer, the end of a pin, or of the wait for a record.
     #[must_use]
     pub fn again_at(&self) -> Option<OffsetDateTime> {
-        self.roles.iter().filter_map(Role::again_at).min()
-    }
-
-    /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
-    /// them. Roles that the rule's policy leaves removed are suppressed from now on.
-    pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, Manual)> {
-        let open = &self.open;
-        let taken = self.roles.iter_mut().filter(|role| {
-            let held = role
-                .known
-                .as_ref()
-                .is_some_and(|known| known.held && known.adopted);
-            let revoking = open
-                .iter()
-                .any(|open| open.role == role.rule.role && !open.granted);
-            held && role.wanted()
-                && !revoking
-                && !role.undone
-                && !role.left_open
-                && !seen.has(&role.rule.role)
-        });
-        taken
-            .map(|role| {
-                let manual = role.manual();
-                role.suppressed = manual == Manual::Alert;
-                (role.rule.role.as_str(), manual)
-            })
-            .collect()
+        let later = |at: &OffsetDateTime| *at > self.facts.now;
+        self.roles.iter().filter_map(Role::again_at).filter(later).min()
     }
 
     /// Marks a role of which it is not yet known whether a person caused its state, held or not. The role is left open
@@ -163,7 +141,7 @@ impl<'r> Evaluation<'r> {
     pub fn doubt(&mut self, name: &str, held: bool) {
         for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
             let differs = role.known.as_ref().is_some_and(|known| known.held != held);
-            let given_back = !held && role.wanted() && role.manual() != Manual::Alert;
+            let given_back = !held && role.wanted() && role.manual() == Manual::Restore;
             let pinned = role.pin.as_ref().is_some_and(|pin| pin.on != held);
             role.left_open |= differs && !given_back && !pinned;
         }

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use crate::pin::Pin;
 use crate::plan::Change;
+use crate::removal::{Removal, RemovalState};
 use crate::rule::{Decision, Manual, Rule};
 use crate::snapshot::Assignment;
 
@@ -19,6 +20,8 @@ pub struct Role<'r> {
     pub decision: Decision,
     /// The pin that outweighs the rule, if one stands.
     pub pin: Option<Pin>,
+    /// The role is missing, and the cause is not settled.
+    pub removal: Option<Removal>,
     /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so. A
     /// pin outweighs it.
     pub suppressed: bool,
@@ -76,15 +79,28 @@ impl Role<'_> {
         }
     }
 
+    /// Whether a removal by another client may become a pin.
+    pub(super) fn respects(&self) -> bool {
+        self.manual() == Manual::Respect
+    }
+
     /// Time at which the decision changes without an event.
     pub(super) fn again_at(&self) -> Option<OffsetDateTime> {
         let pin = self.pin.as_ref().and_then(|pin| pin.until);
-        [self.decision.again_at, pin].into_iter().flatten().min()
+        let record = self.removal.as_ref().and_then(Removal::waits_until);
+        [self.decision.again_at, pin, record].into_iter().flatten().min()
     }
 
     /// Whether our own records show that nothing has to be changed or verified.
     #[must_use]
     pub fn in_step(&self) -> bool {
+        if self
+            .removal
+            .as_ref()
+            .is_some_and(|removal| removal.state != RemovalState::Held)
+        {
+            return false;
+        }
         match &self.known {
             None => !self.wanted(),
             // A pin gives a role, but does not make a role ours that another client gave.

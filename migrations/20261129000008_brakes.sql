@@ -1,7 +1,7 @@
 -- Brakes and the pause.
 
 CREATE TABLE brakes (
-    change      text PRIMARY KEY CHECK (change IN ('granted', 'revoked', 'restored', 'gone')),
+    change      text PRIMARY KEY CHECK (change IN ('granted', 'revoked', 'restored', 'removed', 'gone')),
     engaged_at  timestamptz,
     changes     bigint,
     holders     bigint,
@@ -9,13 +9,13 @@ CREATE TABLE brakes (
     released_at timestamptz
 );
 COMMENT ON TABLE brakes IS 'Stops a mass of changes until the operator acts; one row per kind. Each decision of a change locks its row, so that concurrent decisions cannot pass it.';
-COMMENT ON COLUMN brakes.change IS 'Kind of the changes that it brakes; restored: roles of other clients that are restored or removed again.';
+COMMENT ON COLUMN brakes.change IS 'Kind of the changes that it brakes; restored: roles of other clients that are restored or removed again; removed: pins for managed roles that other clients removed.';
 COMMENT ON COLUMN brakes.engaged_at IS 'Time since which all these changes are held; null while it is not engaged.';
 COMMENT ON COLUMN brakes.changes IS 'Users who would have changed inside the window when it engaged.';
 COMMENT ON COLUMN brakes.holders IS 'Users who held a managed role at the start of the window, as of counted_at; the share refers to this number.';
 COMMENT ON COLUMN brakes.counted_at IS 'Time at which holders were last counted; null before the first time.';
 COMMENT ON COLUMN brakes.released_at IS 'Time at which the operator last released or dropped the held changes; only later decisions count.';
-INSERT INTO brakes (change) VALUES ('granted'), ('revoked'), ('restored');
+INSERT INTO brakes (change) VALUES ('granted'), ('revoked'), ('restored'), ('removed');
 
 CREATE TABLE gone_brake (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -132,6 +132,7 @@ resource "auth0_log_stream" "rolekeeper" {
     { type = "category", name = "auth.login.success" },
     { type = "category", name = "management.success" },
     { type = "category", name = "user.success" },
+    { type = "category", name = "scim.event" },
   ]
 
   sink {

@@ -51,6 +51,8 @@ enum Held {
     Revokes,
     Grants,
     Restores,
+    /// Roles that other clients removed, under `manual = "respect"`
+    Removals,
     /// Users unknown to Auth0
     Gone,
 }
@@ -62,6 +64,7 @@ impl Held {
             Self::Revokes => Some(Changes::Revokes),
             Self::Grants => Some(Changes::Grants),
             Self::Restores => Some(Changes::Restores),
+            Self::Removals => Some(Changes::Removals),
             Self::Gone => None,
         }
     }
@@ -72,16 +75,18 @@ enum Changes {
     Revokes,
     Grants,
     Restores,
+    Removals,
 }
 
 impl Changes {
-    const ALL: [Self; 3] = [Self::Revokes, Self::Grants, Self::Restores];
+    const ALL: [Self; 4] = [Self::Revokes, Self::Grants, Self::Restores, Self::Removals];
 
     fn word(self) -> &'static str {
         match self {
             Self::Revokes => word(RoleChange::Revoked),
             Self::Grants => word(RoleChange::Granted),
             Self::Restores => "restores",
+            Self::Removals => "removals",
         }
     }
 
@@ -90,6 +95,7 @@ impl Changes {
             Self::Revokes => store.brake(RoleChange::Revoked, show).await?,
             Self::Grants => store.brake(RoleChange::Granted, show).await?,
             Self::Restores => store.restores_brake(show).await?,
+            Self::Removals => store.removals_brake(show).await?,
         })
     }
 
@@ -98,6 +104,7 @@ impl Changes {
             Self::Revokes => store.release_brake(RoleChange::Revoked, act).await?,
             Self::Grants => store.release_brake(RoleChange::Granted, act).await?,
             Self::Restores => store.release_restores(act).await?,
+            Self::Removals => store.release_removals(act).await?,
         })
     }
 
@@ -106,6 +113,7 @@ impl Changes {
             Self::Revokes => store.drop_braked(RoleChange::Revoked, act).await?,
             Self::Grants => store.drop_braked(RoleChange::Granted, act).await?,
             Self::Restores => store.drop_restores(act).await?,
+            Self::Removals => store.drop_removals(act).await?,
         })
     }
 
@@ -114,6 +122,7 @@ impl Changes {
             Self::Revokes => "they keep the role and rolekeeper does not revoke it until `rolekeeper adopt`",
             Self::Grants => "they do not get the role until they fall below the threshold and qualify again",
             Self::Restores => "the roles of other clients stay as they are; add a missing role by hand",
+            Self::Removals => "the roles that other clients removed are granted again",
         }
     }
 }
@@ -235,7 +244,7 @@ fn print(changes: Changes, brake: &BrakeState) {
     let (users, holders) = brake.counted.unwrap_or_default();
     let of = match changes {
         Changes::Restores => String::new(),
-        Changes::Revokes | Changes::Grants => format!(", of {holders} holders"),
+        Changes::Revokes | Changes::Grants | Changes::Removals => format!(", of {holders} holders"),
     };
     println!(
         "{what}: engaged since {since}, when {users} users would have changed{of}; {} held, {} more wait",
@@ -243,7 +252,7 @@ fn print(changes: Changes, brake: &BrakeState) {
     );
     let sign = match changes {
         Changes::Grants => "+",
-        Changes::Revokes => "-",
+        Changes::Revokes | Changes::Removals => "-",
         // Each restored role has its own sign.
         Changes::Restores => "",
     };

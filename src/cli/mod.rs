@@ -16,6 +16,7 @@ mod migrate;
 mod openapi;
 mod parked;
 mod pause;
+mod pin;
 mod requeue;
 mod rules;
 mod skip;
@@ -57,6 +58,12 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Show or change the limits of writes at Auth0
     Limits(limits::LimitsArgs),
+    /// Decide a role of one user in place of the rules: the user holds it, or does not
+    Pin(pin::PinArgs),
+    /// Remove a pin: the rules decide again
+    Unpin(pin::UnpinArgs),
+    /// Show the pins
+    Pins(pin::PinsArgs),
     /// Stop writing roles; counting continues
     Pause(pause::PauseArgs),
     /// Continue writing roles after a pause
@@ -113,6 +120,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Brake(args) => brake::run(args).await?,
             Command::Rules(args) => rules::run(args).await?,
             Command::Limits(args) => limits::run(args).await?,
+            Command::Pin(args) => pin::pin(args).await?,
+            Command::Unpin(args) => return pin::unpin(args).await,
+            Command::Pins(args) => pin::pins(args).await?,
             Command::Pause(args) => pause::pause(args).await?,
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,

@@ -40,6 +40,20 @@ impl ErasureArgs {
         key
     }
 
+    /// Checks the settings of a command that needs Postgres, and the key only if users were erased.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn checked_if_set(
+        &self,
+        database: &DatabaseArgs,
+    ) -> Result<(DatabaseConfig, Option<ErasureKey>), Faults> {
+        let mut check = Check::default();
+        let config = database.check(&mut check);
+        let key = self.check(&mut check);
+        check.end((config, key))
+    }
+
     /// Checks the settings of a command that needs Postgres and the key.
     ///
     /// # Errors

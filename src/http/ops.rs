@@ -14,7 +14,7 @@ use axum::routing::get;
 
 use crate::flow::accept::Accept;
 use crate::lifecycle::Readiness;
-use crate::metrics::{Adoption, Braked, Label as _, Metrics, NameState, QueueState, Stream};
+use crate::metrics::{Adoption, Braked, Label as _, Metrics, NameState, PinState, QueueState, Stream};
 use crate::store::{Gauges, Store};
 use crate::telemetry;
 
@@ -86,6 +86,8 @@ impl Ops {
             .holders
             .of(Adoption::Unadopted)
             .set(gauges.holders.unadopted);
+        metrics.pins.of(PinState::On).set(gauges.pins.on);
+        metrics.pins.of(PinState::Off).set(gauges.pins.off);
         for change in Braked::at_start(&[]) {
             let engaged = gauges.brakes.iter().any(|braked| braked == change.text());
             metrics.brake_engaged.of(change).set(i64::from(engaged));

@@ -168,7 +168,13 @@ labels! {
     }
 
     /// Kind of change that a brake holds.
-    Braked("change") { Granted = "granted", Revoked = "revoked", Restored = "restored", Gone = "gone" }
+    Braked("change") {
+        Granted = "granted",
+        Revoked = "revoked",
+        Restored = "restored",
+        Removed = "removed",
+        Gone = "gone",
+    }
 
     /// Outcome of a role change.
     ChangeOutcome("outcome") { Written = "written", Confirmed = "confirmed", Shadow = "shadow" }
@@ -177,10 +183,13 @@ labels! {
     NameState("state") { Waiting = "waiting", Refused = "refused" }
 
     /// Treatment of a removed role.
-    Treatment("outcome") { Restored = "restored", Left = "left" }
+    Treatment("outcome") { Restored = "restored", Left = "left", Pinned = "pinned", Held = "held" }
 
     /// State of a user in the work queue.
     QueueState("state") { Due = "due", Waiting = "waiting", Leased = "leased", Parked = "parked", Held = "held" }
+
+    /// State of a pin.
+    PinState("state") { On = "on", Off = "off" }
 
     /// Whether rolekeeper may revoke a role.
     Adoption("adoption") { Adopted = "adopted", Unadopted = "unadopted" }

@@ -10,8 +10,8 @@ use super::define::metrics;
 use super::family::{Counters, Floats, Gauges, Histograms, Maker};
 use super::fold::FoldMetrics;
 use super::labels::{
-    Adoption, Braked, Call, CallResult, ChangeOutcome, Delivered, Delivery, Later, NameState, QueueState,
-    Stream, Treatment,
+    Adoption, Braked, Call, CallResult, ChangeOutcome, Delivered, Delivery, Later, NameState, PinState,
+    QueueState, Stream, Treatment,
 };
 use super::reconcile::ReconcileMetrics;
 use super::room::RoomMetrics;
@@ -67,8 +67,8 @@ metrics! {
         pub announced: IntCounter = "rolekeeper_announced_total",
         /// Completed role changes that are not announced yet
         pub unannounced: IntGauge = "rolekeeper_unannounced_role_changes",
-        /// Managed roles found removed by another client although the user still earns them; outcome: restored, or left
-        /// removed
+        /// Managed roles found removed by another client although the user still earns them; outcome: restored, left removed,
+        /// pinned off, or held by the brake
         pub externally_removed: Counters<Treatment> = "rolekeeper_roles_externally_removed_total",
         /// 1 while this worker's rules file is invalid, or has the version of the rules in force but other content
         pub rules_refused: IntGauge = "rolekeeper_rules_refused",
@@ -100,6 +100,8 @@ metrics! {
         pub oldest_due: Gauge = "rolekeeper_work_queue_oldest_due_seconds",
         /// Holders of managed roles; rolekeeper never takes a role from unadopted ones
         pub holders: Gauges<Adoption> = "rolekeeper_role_holders",
+        /// Pins: roles that users hold (on) or do not hold (off) by the operator's word; `rolekeeper pins` lists them
+        pub pins: Gauges<PinState> = "rolekeeper_pins",
         /// 1 when Postgres responded to this scrape
         pub database_up: IntGauge = "rolekeeper_database_up",
         /// 1 while NATS is connected

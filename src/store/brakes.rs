@@ -145,6 +145,8 @@ impl Locked {
                       AND CASE WHEN $1 = 'revoked'
                           THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
                           ELSE NOT n.pass_grants END
+                      -- the operator pins one user at a time
+                      AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = n.user_id)
                     LIMIT $4)
                    LIMIT $4
                ) AS changing"#,

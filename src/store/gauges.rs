@@ -15,6 +15,8 @@ pub struct Gauges {
     pub names: NameGauges,
     /// Holders of managed roles.
     pub holders: HolderGauges,
+    /// Pins.
+    pub pins: PinGauges,
     /// Completed changes that are not announced yet.
     pub unannounced: i64,
     /// Effects of old transactions.
@@ -68,6 +70,15 @@ pub struct HolderGauges {
     pub adopted: i64,
 }
 
+/// Pins of roles.
+#[derive(Clone, Copy, Debug)]
+pub struct PinGauges {
+    /// Pins with which a user holds the role.
+    pub on: i64,
+    /// Pins with which a user does not hold it.
+    pub off: i64,
+}
+
 /// Effects of old transactions.
 #[derive(Clone, Copy, Debug)]
 pub struct TransactionGauges {
@@ -101,6 +112,7 @@ impl Store {
             queue: self.queue_gauges().await?,
             names: self.name_gauges().await?,
             holders: self.holder_gauges().await?,
+            pins: self.pin_gauges().await?,
             unannounced: self.count_unannounced().await?,
             transactions: self.transaction_gauges().await?,
             log: self.log_gauges().await?,
@@ -166,6 +178,16 @@ impl Store {
                FROM counted"#
         );
         Ok(holders.fetch_one(&self.pool).await?)
+    }
+
+    async fn pin_gauges(&self) -> Result<PinGauges, StoreError> {
+        let pins = sqlx::query_as!(
+            PinGauges,
+            r#"SELECT coalesce(sum(value) FILTER (WHERE counter = 'pins_on'), 0)::bigint AS "on!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'pins_off'), 0)::bigint AS "off!"
+               FROM (SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS counted"#
+        );
+        Ok(pins.fetch_one(&self.pool).await?)
     }
 
     async fn count_unannounced(&self) -> Result<i64, StoreError> {

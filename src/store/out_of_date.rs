@@ -53,6 +53,9 @@ pub(super) async fn enqueue(
          ), decided AS (
              -- the data of deleted users is kept as it was; verification reads them again
              SELECT user_id, role, wanted, has_role, adopted, suppressed,
+                 -- a pin outweighs the decision of the rules
+                 coalesce((SELECT p.state = 'on' FROM pins p WHERE p.user_id = a.user_id AND p.role = a.role
+                     AND (p.until IS NULL OR p.until > now())), wanted AND NOT suppressed) AS due,
                  EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id) AS gone
              FROM assignments a WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])
          ), out AS (
@@ -64,8 +67,8 @@ pub(super) async fn enqueue(
                            AND u.gone_at > now() - least($11::double precision * interval '1 second',
                                greatest(u.gone_at - u.gone_since, $7::double precision * interval '1 second'))))
                 OR (above.plays IS NULL AND d.wanted AND r.revokes AND NOT d.gone)
-                OR ($6 AND d.wanted AND NOT d.has_role AND NOT d.suppressed AND NOT d.gone)
-                OR ($6 AND NOT d.wanted AND d.has_role AND d.adopted AND NOT d.gone)
+                OR ($6 AND d.due AND NOT d.has_role AND NOT d.gone)
+                OR ($6 AND NOT d.due AND d.has_role AND d.adopted AND NOT d.gone)
          )
          INSERT INTO work_queue (user_id, priority)
          SELECT user_id, min(priority)::smallint FROM out

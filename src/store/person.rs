@@ -34,6 +34,8 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         ),
         sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM pins WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM removals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
         // The comparison continues behind the previous user, who is already compared.
@@ -124,6 +126,8 @@ impl Store {
                UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = $1
                UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = $1
                UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = $1
+               UNION ALL SELECT 'pins', to_jsonb(t) FROM pins t WHERE user_id = $1
+               UNION ALL SELECT 'removals', to_jsonb(t) FROM removals t WHERE user_id = $1
                UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = $1
                UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = $1
                UNION ALL SELECT 'foreign_writes', to_jsonb(t) FROM foreign_writes t WHERE user_id = $1
@@ -134,6 +138,7 @@ impl Store {
                UNION ALL SELECT 'user_data', to_jsonb(t) FROM user_data t WHERE user_id = $1
                UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = $1
                UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = $1
+               UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t WHERE position(to_jsonb($1::text)::text IN arguments::text) > 0
                ORDER BY 1, 2"#,
             user
         );

@@ -40,15 +40,15 @@ pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreE
 pub async fn decide(
     tx: &mut Tx<'_>,
     claim: &Claim,
-    (rule, change): (&Rule, RoleChange),
+    (rule, change, reason): (&Rule, RoleChange, Option<Reason>),
     plays: i64,
     shadow: bool,
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     let cause = claim.cause.as_ref();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released, attempted_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9::text IS NULL THEN clock_timestamp() END)",
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released, attempted_at, reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9::text IS NULL THEN clock_timestamp() END, $12)",
         id,
         claim.user.as_str(),
         rule.role,
@@ -59,7 +59,8 @@ pub async fn decide(
         cause.map(|cause| cause.stored_at),
         shadow.then_some("shadow"),
         claim.queued_ms,
-        claim.passes(change)
+        claim.passes(change),
+        reason.map(Reason::as_str)
     )
     .execute(&mut *tx)
     .await?;
@@ -91,13 +92,15 @@ pub async fn decide_restore(
     Ok(id)
 }
 
-/// Reason for a role change without a decision of a rule.
+/// Reason for a role change that no rule decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The user was deleted at Auth0, and the role with it.
     UserDeleted,
     /// Auth0 knows the user again, with the role.
     UserReturned,
+    /// The operator pinned the role.
+    Pinned,
 }
 
 impl Reason {
@@ -105,6 +108,7 @@ impl Reason {
         match self {
             Self::UserDeleted => "user_deleted",
             Self::UserReturned => "user_returned",
+            Self::Pinned => "pinned",
         }
     }
 }

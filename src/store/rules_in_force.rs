@@ -118,11 +118,12 @@ impl Store {
         if verdict != Verdict::PutInForce {
             return Ok(verdict);
         }
+        let format = offered.rules.format();
         if by != (OfferedBy::Command { force: true })
-            && let Some(unaware) = workers::unaware_of(&mut tx, FORMAT).await?
+            && let Some(unaware) = workers::unaware_of(&mut tx, format).await?
         {
             return Ok(Verdict::Refused(format!(
-                "the rules have format {FORMAT}, which the running worker {unaware} does not know. Start release \
+                "the rules have format {format}, which the running worker {unaware} does not know. Start release \
                  {FORMAT_SINCE} or newer in its place, or run `rolekeeper rules apply --force`, after which that worker waits"
             )));
         }
@@ -229,7 +230,7 @@ async fn put(
         fingerprint,
         serde_json::to_value(rules.as_slice()).unwrap_or_default(),
         version,
-        FORMAT,
+        rules.format(),
         FORMAT_SINCE,
         canonical,
         by,

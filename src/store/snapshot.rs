@@ -1,24 +1,30 @@
 //! The snapshot of one user for a decision, read in one statement, since each round trip to Postgres delays the user's
 //! role.
 //!
-//! Owns this read over the tables of facts, decisions, requested names and writes. Must never run before the user's row
+//! Owns this read over the tables of facts, decisions, pins, requested names and writes. Must never run before the user's row
 //! in the queue is locked: the facts behind an enqueueing are committed with it, and only a later statement is sure to
 //! see them.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::display_names::NAMES_APART;
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, removals};
+use rolekeeper_domain::pin::Pin;
+use rolekeeper_domain::removal::Removal;
 use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
 
 /// Reads the snapshot; assignments are fresh if verified within `verify_after`.
 pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Snapshot, StoreError> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
                a.role AS "role!", a.wanted AS "wanted!", a.has_role AS "has_role!", a.adopted AS "adopted!", a.since AS "since!",
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.suppressed AS "suppressed!", a.fresh AS "fresh!",
+               t.role AS "pin_role!", t.is_on AS "pin_on!", t.until AS "pin_until!: Vec<Option<OffsetDateTime>>",
+               m.role AS "removed_role!", m.state AS "removed_state!", m.found_at AS "removed_at!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                c.restore AS "open_restore!",
                d.request_id AS "request_id?", d.requested AS "requested?", d.refused IS NOT NULL AS "refused!",
@@ -44,6 +50,16 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                FROM assignments WHERE user_id = $1
            ) AS a
            CROSS JOIN (
+               SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state = 'on'), '{}') AS is_on,
+                   coalesce(array_agg(until), '{}') AS until
+               FROM pins WHERE user_id = $1
+           ) AS t
+           CROSS JOIN (
+               SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state), '{}') AS state,
+                   coalesce(array_agg(found_at), '{}') AS found_at
+               FROM removals WHERE user_id = $1
+           ) AS m
+           CROSS JOIN (
                SELECT coalesce(array_agg(change_id ORDER BY decided_at, change_id), '{}') AS id,
                    coalesce(array_agg(role ORDER BY decided_at, change_id), '{}') AS role,
                    coalesce(array_agg(change IN ('granted', 'restored') ORDER BY decided_at, change_id), '{}') AS granted,
@@ -55,51 +71,102 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
         verify_after.as_secs_f64(),
         NAMES_APART.as_secs_f64()
     );
-    let row = row.fetch_one(&mut *tx).await?;
-    let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
-        role,
-        wanted: row.wanted[index],
-        has_role: row.has_role[index],
-        adopted: row.adopted[index],
-        since: row.since[index],
-        below_since: row.below_since[index],
-        suppressed: row.suppressed[index],
-        fresh: row.fresh[index],
-    });
-    let open = row.open_id.into_iter().zip(row.open_role);
-    let open = open.zip(row.open_granted.into_iter().zip(row.open_restore));
-    Ok(Snapshot {
-        facts: Facts {
-            best: row.best,
-            total: row.total,
-            now: row.now,
-        },
-        assignments: assignments.collect(),
-        open: open
-            .map(|((id, role), (granted, restore))| OpenChange {
-                id,
+    Ok(row.fetch_one(&mut *tx).await?.into())
+}
+
+/// The row of the statement: a column for each value, an array for each value of several rows.
+#[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
+struct Row {
+    best: i64,
+    total: i64,
+    now: OffsetDateTime,
+    role: Vec<String>,
+    wanted: Vec<bool>,
+    held: Vec<bool>,
+    adopted: Vec<bool>,
+    since: Vec<OffsetDateTime>,
+    below_since: Vec<Option<OffsetDateTime>>,
+    suppressed: Vec<bool>,
+    fresh: Vec<bool>,
+    pin_role: Vec<String>,
+    pin_on: Vec<bool>,
+    pin_until: Vec<Option<OffsetDateTime>>,
+    removed_role: Vec<String>,
+    removed_state: Vec<String>,
+    removed_at: Vec<OffsetDateTime>,
+    open_id: Vec<Uuid>,
+    open_role: Vec<String>,
+    open_granted: Vec<bool>,
+    open_restore: Vec<bool>,
+    request_id: Option<Uuid>,
+    requested: Option<String>,
+    refused: bool,
+    rest_s: Option<f64>,
+    refused_just_now: bool,
+    unrecorded: bool,
+    foreign_writes: bool,
+    loss: bool,
+    engaged: Vec<String>,
+    erasures: bool,
+    gone_at: Option<OffsetDateTime>,
+}
+
+impl From<Row> for Snapshot {
+    fn from(row: Row) -> Self {
+        let assignments = row.role.into_iter().enumerate().map(|(index, role)| Assignment {
+            role,
+            wanted: row.wanted[index],
+            has_role: row.has_role[index],
+            adopted: row.adopted[index],
+            since: row.since[index],
+            below_since: row.below_since[index],
+            suppressed: row.suppressed[index],
+            fresh: row.fresh[index],
+        });
+        let pins = row.pin_role.into_iter().enumerate().map(|(index, role)| Pin {
+            role,
+            on: row.pin_on[index],
+            until: row.pin_until[index],
+        });
+        let removed = row.removed_role.into_iter().enumerate();
+        let removals = removed.map(|(index, role)| Removal {
+            role,
+            found_at: row.removed_at[index],
+            state: removals::state(&row.removed_state[index]),
+        });
+        let open = row
+            .open_role
+            .into_iter()
+            .enumerate()
+            .map(|(index, role)| OpenChange {
+                id: row.open_id[index],
                 role,
-                granted,
-                restore,
-            })
-            .collect(),
-        names: DisplayNameState {
-            requested: row.request_id.zip(row.requested),
-            refused: row.refused,
-            refused_just_now: row.refused_just_now,
-            debounce: row
-                .rest_s
-                .and_then(|debounce| Duration::try_from_secs_f64(debounce).ok()),
-        },
-        unrecorded: row.unrecorded,
-        foreign_writes: row.foreign_writes,
-        loss: row.loss,
-        engaged: row
-            .engaged
-            .iter()
-            .map(|change| super::brakes::change(change))
-            .collect(),
-        erasures: row.erasures,
-        gone_at: row.gone_at,
-    })
+                granted: row.open_granted[index],
+                restore: row.open_restore[index],
+            });
+        let engaged = row.engaged.iter();
+        Self {
+            facts: Facts {
+                best: row.best,
+                total: row.total,
+                now: row.now,
+            },
+            assignments: assignments.collect(),
+            pins: pins.collect(),
+            removals: removals.collect(),
+            open: open.collect(),
+            names: DisplayNameState {
+                requested: row.request_id.zip(row.requested),
+                refused: row.refused,
+                refused_just_now: row.refused_just_now,
+                debounce: row.rest_s.and_then(|rest| Duration::try_from_secs_f64(rest).ok()),
+            },
+            unrecorded: row.unrecorded,
+            foreign_writes: row.foreign_writes,
+            loss: row.loss,
+            engaged: engaged.map(|change| super::brakes::change(change)).collect(),
+            erasures: row.erasures,
+            gone_at: row.gone_at,
+        }
+    }
 }

@@ -77,6 +77,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         sqlx::query!("DELETE FROM gone_users").execute(&mut tx).await?;
+        sqlx::query!("DELETE FROM removals").execute(&mut tx).await?;
         sqlx::query!(
             "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, known = NULL"
         )

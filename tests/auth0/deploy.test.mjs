@@ -28,7 +28,7 @@ const SCOPES = [
   "read:logs_users",
 ];
 // The categories of the records that the worker reads.
-const FILTERS = ["auth.signup.success", "auth.login.success", "management.success", "user.success"];
+const FILTERS = ["auth.signup.success", "auth.login.success", "management.success", "user.success", "scim.event"];
 
 const VALUES = {
   ROLEKEEPER_HOST: "roles.example.com",

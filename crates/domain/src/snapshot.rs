@@ -7,7 +7,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::pin::Pin;
 use crate::plan::RoleChange;
+use crate::removal::Removal;
 
 /// The snapshot of one user.
 #[derive(Clone, Debug)]
@@ -17,6 +19,10 @@ pub struct Snapshot {
     pub facts: Facts,
     /// Decisions and seen state of each managed role.
     pub assignments: Vec<Assignment>,
+    /// Pins of the user's roles, also ended ones.
+    pub pins: Vec<Pin>,
+    /// Missing roles whose cause is not settled.
+    pub removals: Vec<Removal>,
     /// Decided changes with an unknown result, oldest first.
     pub open: Vec<OpenChange>,
     /// The requested display name.

@@ -52,8 +52,8 @@ struct BatchEffects {
     done: Vec<Uuid>,
     /// Roles that other clients wrote.
     theirs: Vec<ForeignWrite>,
-    /// Users that were deleted.
-    deleted: BTreeSet<String>,
+    /// Users that were deleted, or that a directory changed.
+    touched: BTreeSet<String>,
     /// A bulk change wrote many users and names none.
     bulk_change: bool,
     /// Users with a reported change that only a response may bring into their copy, and the time of the change.
@@ -218,8 +218,8 @@ impl BatchEffects {
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
             }
-            Effect::Deleted { user } => {
-                self.deleted.insert(user.as_str().to_owned());
+            Effect::Deleted { user } | Effect::Touched { user } => {
+                self.touched.insert(user.as_str().to_owned());
             }
             Effect::BulkImport => self.bulk_change = true,
         }
@@ -233,7 +233,7 @@ impl BatchEffects {
             entries.insert(user, Priority::NewUser);
         }
         // Without a local copy there is no role of ours to revoke.
-        for user in self.deleted.iter().filter(|user| known.contains_key(*user)) {
+        for user in self.touched.iter().filter(|user| known.contains_key(*user)) {
             entries.entry(user).or_insert(Priority::NewUser);
         }
         // Without a copy nothing has to be updated, and a later response contains the change already.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::attempt::Attempt;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
+use crate::store::role_changes::Reason;
 use crate::store::{StoreError, Tx, foreign_changes, role_changes};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles};
@@ -124,7 +125,7 @@ impl Attempt {
                     role_changes::decide(
                         tx,
                         &self.claim,
-                        (of.rule, *change),
+                        (of.rule, *change, of.pin.as_ref().map(|_| Reason::Pinned)),
                         evaluation.plays(of.rule),
                         !self.context.writes,
                     )

@@ -17,6 +17,8 @@ pub(super) struct Braked {
     pub(super) loss: bool,
     /// Changes whose brake is engaged.
     pub(super) brakes: Vec<RoleChange>,
+    /// Pinned roles whose changes are not held.
+    pinned: Vec<String>,
 }
 
 impl Braked {
@@ -56,7 +58,12 @@ impl Attempt {
     /// # Errors
     /// A change was not expected: the brake must be asked for it before the profile is read again.
     pub(super) fn brake(&self, evaluation: &Evaluation<'_>, full: &Plan) -> Result<Braked, RoleChange> {
-        let mut braked = Braked::default();
+        let planned = full.changes().iter();
+        let (pinned, others): (Vec<_>, Vec<_>) = planned.partition(|(role, _)| evaluation.is_pinned(role));
+        let mut braked = Braked {
+            pinned: pinned.into_iter().map(|(role, _)| role.clone()).collect(),
+            ..Braked::default()
+        };
         // Grants first, as everywhere.
         for change in [RoleChange::Granted, RoleChange::Revoked] {
             if !full.changes().iter().any(|(_, planned)| *planned == change) {

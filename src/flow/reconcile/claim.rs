@@ -153,7 +153,7 @@ async fn hold_unseen(
         && evaluation.open.is_empty()
         && evaluation.restores.is_empty()
         && evaluation.gone_at.is_none();
-    let told = |role: &Role<'_>| role.up_to_date() || role.pending_change().is_some();
+    let told = |role: &Role<'_>| role.up_to_date() || (role.pin.is_none() && role.pending_change().is_some());
     if !plain || !evaluation.roles.iter().all(told) {
         return Ok(false);
     }

@@ -1,6 +1,6 @@
 //! The context that all attempts of one leadership share.
 //!
-//! Owns the adapters, and the rules and limits in force. Must never hold a part of the queue's consumption: an attempt
+//! Owns the adapters, the rules and limits in force, and that ended pins are removed when a user is evaluated. Must never hold a part of the queue's consumption: an attempt
 //! cannot claim another user, wait for a turn or stop the stage.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::passing::Passing;
 use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
 use crate::config::RestoreConfig;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError, Tx, snapshot};
+use crate::store::{Store, StoreError, Tx, pins, snapshot};
 use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::evaluation::Evaluation;
@@ -43,7 +43,11 @@ impl Context {
     /// Evaluates the user, once the user's queue row is locked.
     pub(super) async fn evaluate(&self, tx: &mut Tx<'_>, user: &str) -> Result<Evaluation<'_>, StoreError> {
         let snapshot = snapshot::of_user(tx, user, self.verify_after).await?;
-        Ok(Evaluation::of(snapshot, &self.rules))
+        let evaluation = Evaluation::of(snapshot, &self.rules);
+        if evaluation.ended_pins {
+            pins::remove_ended(tx, user, evaluation.now()).await?;
+        }
+        Ok(evaluation)
     }
 
     /// Lease of one attempt.

@@ -76,7 +76,7 @@ impl Attempt {
                 keep(&mut tx, &self.claim, profile).await?;
                 leases::park(&mut tx, &self.claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
-                self.report_restores(races.engaged, &races.restored);
+                self.report_races(&races);
                 return Ok(Decided::Nothing(Completed::Done));
             }
         };
@@ -86,13 +86,13 @@ impl Attempt {
         if write.patch.is_empty() || !self.context.writes {
             let completed = self.record_attempt(&mut tx, &evaluation, &write, profile).await?;
             tx.commit().await.map_err(StoreError::from)?;
-            self.report_restores(write.races.engaged, &write.races.restored);
+            self.report_races(&write.races);
             return Ok(Decided::Nothing(completed));
         }
         self.prepare_write(&mut tx, observed, &mut write).await?;
         observed.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
-        self.report_restores(write.races.engaged, &write.races.restored);
+        self.report_races(&write.races);
         // The response to the write counts as requested at this time.
         self.claim.asked_at = evaluation.now();
         Ok(Decided::Write(Box::new(write)))
@@ -134,8 +134,9 @@ impl Attempt {
         evaluation: &mut Evaluation<'_>,
     ) -> Result<Result<Planned, Unplanned>, StoreError> {
         let seen = profile.roles();
-        let races = self.races(tx, profile, evaluation).await?;
+        let mut races = self.races(tx, profile, evaluation).await?;
         let base = races.base(&seen);
+        races.removals = self.removals(tx, evaluation, &seen).await?;
         let suppressed = self.externally_removed(evaluation, &seen);
         let full = match plan(&base, &evaluation.wants()) {
             Ok(plan) => plan,

@@ -97,10 +97,7 @@ impl Attempt {
             }
             let (rule, plays) = (role.rule, evaluation.plays(role.rule));
             if role_changes::witness(tx, &self.claim, rule, plays, reason).await? {
-                self.count_confirmed(match reason {
-                    Reason::UserDeleted => RoleChange::Revoked,
-                    Reason::UserReturned => RoleChange::Granted,
-                });
+                self.count_confirmed(RoleChange::to(reason == Reason::UserReturned));
             }
         }
         Ok(())

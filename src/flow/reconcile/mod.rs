@@ -28,6 +28,7 @@ mod pause;
 mod permission;
 mod race;
 mod record;
+mod removal;
 mod requeue;
 mod restore;
 mod steps;

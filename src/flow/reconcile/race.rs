@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::attempt::Attempt;
 use super::history::History;
 use super::own_writes::state;
+use super::removal::Removals;
 use crate::auth0::Profile;
 use crate::store::profile_writes::Bounds;
 use crate::store::races::KnownRaces;
@@ -43,6 +44,8 @@ pub(super) struct Races {
     /// Number of users whose roles would have been restored when this attempt engaged the brake; logged once that is
     /// committed.
     pub(super) engaged: Option<i64>,
+    /// Removals by hand that the attempt settled.
+    pub(super) removals: Removals,
 }
 
 impl Races {
@@ -177,7 +180,14 @@ impl Attempt {
             restored: history.restored(&racing, &now.roles, restored_roles),
             released: known.released,
             engaged,
+            removals: Removals::default(),
         })
+    }
+
+    /// Logs the decisions about races and removals, once they are committed.
+    pub(super) fn report_races(&self, races: &Races) {
+        self.report_restores(races.engaged, &races.restored);
+        self.report_removals(&races.removals);
     }
 
     /// Takes over owned roles whose state results from a stale write of another client, or from a write of ours that no

@@ -2,6 +2,7 @@
 
 mod accepted_losses;
 mod counts;
+mod directories;
 mod event_ids;
 mod exactly_once;
 mod local_copy;

@@ -17,6 +17,7 @@ mod nats;
 mod old_database;
 mod ops;
 mod parked;
+mod pins;
 mod rules;
 mod secret_files;
 mod tenant_binding;

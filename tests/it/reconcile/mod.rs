@@ -16,6 +16,7 @@ mod profiles;
 mod queue_turns;
 mod races;
 mod read_to_write;
+mod removals;
 mod restores;
 mod second_writer;
 mod sweep_bounds;

@@ -1,16 +1,18 @@
 //! The evaluation of one user under the rules: what the user should hold, and why.
 //!
 //! Owns the decision from a snapshot alone: the one place in which a rule's decision meets earlier decisions, open
-//! changes and the operator's word. Must never need Auth0, nor touch a role that no rule names.
+//! changes, pins and the operator's word. Must never need Auth0, nor touch a role that no rule names.
 
 mod role;
+mod taken;
 #[cfg(test)]
 mod tests;
 
 use time::OffsetDateTime;
 
 use crate::forbidden::ForbiddenRoles;
-use crate::plan::{RoleChange, SeenRoles, Want};
+use crate::pin;
+use crate::plan::{RoleChange, Want};
 use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use role::{Role, Seen};
@@ -22,6 +24,8 @@ pub struct Evaluation<'r> {
     facts: Facts,
     /// One entry per rule.
     pub roles: Vec<Role<'r>>,
+    /// Pins that have ended: they decide nothing, and may be removed.
+    pub ended_pins: bool,
     /// Earlier decided changes of managed roles whose result is unknown.
     pub open: Vec<OpenChange>,
     /// The same for restores of other clients' roles.
@@ -49,6 +53,8 @@ impl<'r> Evaluation<'r> {
         let Snapshot {
             facts,
             assignments: mut known,
+            pins,
+            removals,
             open,
             names,
             unrecorded,
@@ -72,10 +78,14 @@ impl<'r> Evaluation<'r> {
                 below_since: known.as_ref().and_then(|known| known.below_since),
             };
             let decision = rule.decide(measured(rule, &facts), Some(&before), facts.now);
+            let pin = pin::counting(&pins, &rule.role, facts.now).cloned();
+            let removal = removals.iter().find(|removal| removal.role == rule.role).cloned();
             let suppressed = decision.wanted && known.as_ref().is_some_and(|known| known.suppressed);
             Role {
                 rule,
                 decision,
+                pin,
+                removal,
                 suppressed,
                 known,
                 granting,
@@ -86,6 +96,7 @@ impl<'r> Evaluation<'r> {
         });
         let roles = roles.collect();
         Self {
+            ended_pins: pins.iter().any(|pin| pin.has_ended(facts.now)),
             facts,
             roles,
             open,
@@ -118,49 +129,24 @@ impl<'r> Evaluation<'r> {
         self.open.is_empty() && self.restores.is_empty() && self.roles.iter().all(Role::up_to_date)
     }
 
-    /// Time at which a rule's decision changes without an event.
+    /// Time at which a decision changes without an event: a rule's timer, the end of a pin, or of the wait for a record.
     #[must_use]
     pub fn again_at(&self) -> Option<OffsetDateTime> {
-        self.roles.iter().filter_map(|role| role.decision.again_at).min()
-    }
-
-    /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
-    /// them. Roles that the rule's policy leaves removed are suppressed from now on.
-    pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, OnExternalRemoval)> {
-        let open = &self.open;
-        let taken = self.roles.iter_mut().filter(|role| {
-            let has_role = role
-                .known
-                .as_ref()
-                .is_some_and(|known| known.has_role && known.adopted);
-            let revoking = open
-                .iter()
-                .any(|open| open.role == role.rule.role && !open.granted);
-            has_role
-                && role.wanted()
-                && !revoking
-                && !role.reverted
-                && !role.left_open
-                && !seen.has(&role.rule.role)
-        });
-        taken
-            .map(|role| {
-                role.suppressed = role.rule.manual == OnExternalRemoval::Alert;
-                (role.rule.role.as_str(), role.rule.manual)
-            })
-            .collect()
+        let later = |at: &OffsetDateTime| *at > self.facts.now;
+        self.roles.iter().filter_map(Role::again_at).filter(later).min()
     }
 
     /// Marks a role of which it is not yet known whether a person caused its state, held or not. The role is left open
-    /// where its state differs from the last known one, unless the rules restore it in any case.
+    /// where its state differs from the last known one, unless the rules restore it in any case, or a pin decides.
     pub fn doubt(&mut self, name: &str, has_role: bool) {
         for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
             let differs = role
                 .known
                 .as_ref()
                 .is_some_and(|known| known.has_role != has_role);
-            let given_back = !has_role && role.wanted() && role.rule.manual != OnExternalRemoval::Alert;
-            role.left_open |= differs && !given_back;
+            let given_back = !has_role && role.wanted() && role.manual() == OnExternalRemoval::Restore;
+            let pinned = role.pin.as_ref().is_some_and(|pin| pin.on != has_role);
+            role.left_open |= differs && !given_back && !pinned;
         }
     }
 
@@ -193,13 +179,22 @@ impl<'r> Evaluation<'r> {
         })
     }
 
-    /// Whether an attempt may find that this change has to be made.
+    /// Whether a pin decides this role. The operator named this user and role, so neither a brake nor a stream's loss
+    /// holds the change.
+    #[must_use]
+    pub fn is_pinned(&self, role: &str) -> bool {
+        self.roles
+            .iter()
+            .any(|one| one.rule.role == role && one.pin.is_some())
+    }
+
+    /// Whether an attempt may find that this change, of a role without a pin, has to be made.
     #[must_use]
     pub fn allows(&self, change: RoleChange) -> bool {
         self.roles.iter().any(|role| role.allows(change))
     }
 
-    /// Whether our own records require this change.
+    /// Whether our own records require this change of a role without a pin.
     #[must_use]
     pub fn expects(&self, change: RoleChange) -> bool {
         let mut allowed = self.roles.iter().filter(|role| role.allows(change));

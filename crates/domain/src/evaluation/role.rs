@@ -1,11 +1,13 @@
 //! The evaluation of one role: the rule's decision beside the stored state.
 //!
-//! Owns when a role is wanted, ours and up to date. Must never look at another role.
+//! Owns when a role is wanted, ours and up to date, and that a pin outweighs the rule. Must never look at another role.
 
 use time::OffsetDateTime;
 
+use crate::pin::Pin;
 use crate::plan::RoleChange;
-use crate::rule::{Decision, Rule};
+use crate::removal::{Removal, RemovalState};
+use crate::rule::{Decision, OnExternalRemoval, Rule};
 use crate::snapshot::Assignment;
 
 /// The evaluation of one rule for the user.
@@ -16,7 +18,12 @@ pub struct Role<'r> {
     pub rule: &'r Rule,
     /// The rule's decision.
     pub decision: Decision,
-    /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so.
+    /// The pin that outweighs the rule, if one stands.
+    pub pin: Option<Pin>,
+    /// The role is missing, and the cause is not settled.
+    pub removal: Option<Removal>,
+    /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so. A
+    /// pin outweighs it.
     pub suppressed: bool,
     /// The last known state of the role.
     pub known: Option<Assignment>,
@@ -53,28 +60,68 @@ impl Role<'_> {
     /// Whether the user should hold the role.
     #[must_use]
     pub fn wanted(&self) -> bool {
-        self.decision.wanted && !self.suppressed
+        match &self.pin {
+            Some(pin) => pin.on,
+            None => self.decision.wanted && !self.suppressed,
+        }
+    }
+
+    /// Whether the user must not hold the role, even if another client gave it.
+    fn is_pinned_off(&self) -> bool {
+        self.pin.as_ref().is_some_and(|pin| !pin.on)
+    }
+
+    /// Reaction to a removal by another client: a pinned role is granted again.
+    pub(super) fn manual(&self) -> OnExternalRemoval {
+        match self.pin {
+            Some(_) => OnExternalRemoval::Restore,
+            None => self.rule.manual,
+        }
+    }
+
+    /// Whether a removal by another client may become a pin.
+    pub(super) fn respects(&self) -> bool {
+        self.manual() == OnExternalRemoval::Respect
+    }
+
+    /// Time at which the decision changes without an event.
+    pub(super) fn again_at(&self) -> Option<OffsetDateTime> {
+        let pin = self.pin.as_ref().and_then(|pin| pin.until);
+        let record = self.removal.as_ref().and_then(Removal::waits_until);
+        [self.decision.again_at, pin, record].into_iter().flatten().min()
     }
 
     /// Whether our own records show that nothing has to be changed or verified.
     #[must_use]
     pub fn up_to_date(&self) -> bool {
+        if self
+            .removal
+            .as_ref()
+            .is_some_and(|removal| removal.state != RemovalState::Held)
+        {
+            return false;
+        }
         match &self.known {
             None => !self.wanted(),
-            Some(known) if self.wanted() => known.has_role && known.adopted && known.fresh,
-            Some(known) => !known.has_role || (!known.adopted && known.fresh),
+            // A pin gives a role, but does not make a role ours that another client gave.
+            Some(known) if self.wanted() => {
+                known.has_role && known.fresh && (known.adopted || self.pin.is_some())
+            }
+            Some(known) => !known.has_role || (!known.adopted && !self.is_pinned_off() && known.fresh),
         }
     }
 
     /// Whether rolekeeper may revoke the role.
     #[must_use]
     pub fn adopted(&self) -> bool {
-        self.granting || self.reverted || self.known.as_ref().is_some_and(|known| known.adopted)
+        let known = self.known.as_ref().is_some_and(|known| known.adopted);
+        self.granting || self.reverted || known || self.is_pinned_off()
     }
 
-    /// Whether an attempt may find that this change has to be made.
+    /// Whether an attempt may find that this change has to be made, and a brake may hold it.
     pub(super) fn allows(&self, change: RoleChange) -> bool {
         match change {
+            _ if self.pin.is_some() => false,
             RoleChange::Granted => self.wanted() && !self.forbidden,
             RoleChange::Revoked => !self.wanted() && self.adopted(),
         }

@@ -30,7 +30,13 @@ pub enum Effect {
         /// The deleted user.
         user: UserId<'static>,
     },
-    /// Users were imported; the record does not list them, so every user may be affected.
+    /// A directory changed this user (SCIM); only a read of the user shows how.
+    Touched {
+        /// The changed user.
+        user: UserId<'static>,
+    },
+    /// Users were imported, or a connection was deleted with its users; the record does not list them, so every user may
+    /// be affected.
     BulkImport,
     /// The record has no effect on users.
     Other,

@@ -55,6 +55,7 @@ impl LogRecord {
             Effect::Login { user }
             | Effect::SignUp { user }
             | Effect::Written { user, .. }
+            | Effect::Touched { user }
             | Effect::Deleted { user } => Some(user),
             Effect::BulkImport | Effect::Other => None,
         };
@@ -97,6 +98,7 @@ pub fn parse(payload: &[u8]) -> Result<LogRecord, Reject> {
         "ss" => user(record, "user_id")?.map_or(Effect::Other, |user| Effect::SignUp { user }),
         "sdu" => deleted_user(record).map_or(Effect::Other, |user| Effect::Deleted { user }),
         "sapi" => management_write(record).unwrap_or(Effect::Other),
+        "sscim" => scim_write(record).unwrap_or(Effect::Other),
         "sui" => Effect::BulkImport,
         _ => Effect::Other,
     };
@@ -186,10 +188,9 @@ fn deleted_user(record: &Object<'_>) -> Option<UserId<'static>> {
                 .to_owned(),
         )
     };
-    // Text behind the id must not become a part of it. The known form has no such text.
-    let id = stated
-        .or_else(described)
-        .filter(|id| !id.is_empty() && !id.contains(char::is_whitespace))?;
+    // An id may contain blanks. If the text goes on behind the id, the result is an id that no user has, and it is never
+    // read.
+    let id = stated.or_else(described).filter(|id| !id.is_empty())?;
     let is_database = || {
         record
             .text("strategy_type")
@@ -238,8 +239,25 @@ fn management_write(record: &Object<'_>) -> Option<Effect> {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,
         }),
-        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata.
-        ("post", ["jobs", "users-imports"]) => Some(Effect::BulkImport),
+        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata. A connection is deleted with its users, whom
+        // the record does not name.
+        ("post", ["jobs", "users-imports"]) | ("delete", ["connections", _]) => Some(Effect::BulkImport),
         _ => None,
     }
+}
+
+/// The effect of a write by SCIM. Its path ends with the user's id: `/scim/v2/connections/{connection}/Users/{id}`. A
+/// creation names no user.
+fn scim_write(record: &Object<'_>) -> Option<Effect> {
+    let request = record.object("details")?.object("request")?;
+    let path = request.text("path")?;
+    let (_, id) = path.split_once("/Users/")?;
+    let id = id.split(['?', '#']).next().unwrap_or_default();
+    let user = decoded(id.trim_end_matches('/'))?;
+    let deletes = request.text("method")?.eq_ignore_ascii_case("delete");
+    Some(if deletes {
+        Effect::Deleted { user }
+    } else {
+        Effect::Touched { user }
+    })
 }

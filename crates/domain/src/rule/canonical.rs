@@ -1,8 +1,8 @@
 //! The canonical text form of rules.
 //!
 //! Owns the text behind the fingerprint. It must never change for rules that an earlier release could write: all
-//! workers under the same rules have the same fingerprint, whatever their release. The form is a rules file:
-//! `format = 1`, then the rules by role, one field per line in the order below. Fields at their default are left out.
+//! workers under the same rules have the same fingerprint, whatever their release. The form is a rules file: the oldest
+//! `format` that has all their fields, then the rules by role, one field per line in the order below. Fields at their default are left out.
 //! Durations are in whole seconds (`"90s"`) or else in nanoseconds (`"1500000000ns"`). A field of a later release is
 //! added at the end of a rule, and left out at its default.
 
@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::one::{FORMAT, Measure, OnExternalRemoval, Revoke, Rule};
+use super::one::{Measure, OnExternalRemoval, Revoke, Rule};
 
 /// The rules in canonical form.
 pub(super) fn text(rules: &[Rule]) -> String {
     let mut rules: Vec<&Rule> = rules.iter().collect();
     rules.sort_by(|a, b| a.role.cmp(&b.role));
-    let mut text = format!("format = {FORMAT}\n");
+    let format = rules.iter().map(|rule| rule.format()).max().unwrap_or(1);
+    let mut text = format!("format = {format}\n");
     for rule in rules {
         text.push_str(&one(rule));
     }
@@ -55,8 +56,10 @@ pub(super) fn one(rule: &Rule) -> String {
     if *revoke == Revoke::Never {
         line("revoke", &"\"never\"");
     }
-    if *manual == OnExternalRemoval::Alert {
-        line("manual", &"\"alert\"");
+    match manual {
+        OnExternalRemoval::Restore => {}
+        OnExternalRemoval::Alert => line("manual", &"\"alert\""),
+        OnExternalRemoval::Respect => line("manual", &"\"respect\""),
     }
     text
 }

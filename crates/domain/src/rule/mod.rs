@@ -64,6 +64,12 @@ impl Rules {
         canonical::text(&self.0)
     }
 
+    /// The oldest format in which these rules can be written.
+    #[must_use]
+    pub fn format(&self) -> i32 {
+        self.0.iter().map(Rule::format).max().unwrap_or(1)
+    }
+
     /// SHA-256 over the canonical form, in hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {

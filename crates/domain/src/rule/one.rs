@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::span;
 
 /// The newest rules format that this release knows. Raised with each field that an older release would ignore.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 /// The first release that knows this format.
 pub const FORMAT_SINCE: &str = "0.1.0";
 
@@ -47,6 +47,9 @@ pub enum OnExternalRemoval {
     /// The removal is only reported. The role is granted again once the user fell below the threshold and earned it
     /// again.
     Alert,
+    /// A removal that a confirmed record of the tenant's log reports becomes a pin `off`, until the operator removes it. Any
+    /// other missing role is granted again.
+    Respect,
 }
 
 /// One role and the thresholds at which it is granted and revoked.
@@ -100,6 +103,16 @@ pub struct Decision {
 }
 
 impl Rule {
+    /// The oldest format in which the rule can be written.
+    #[must_use]
+    pub fn format(&self) -> i32 {
+        if self.manual == OnExternalRemoval::Respect {
+            2
+        } else {
+            1
+        }
+    }
+
     /// Decides at `now`, by the clock that `before` was written with. Between the thresholds the last decision stays.
     #[must_use]
     pub fn decide(&self, plays: i64, before: Option<&Before>, now: OffsetDateTime) -> Decision {

@@ -165,8 +165,21 @@ fn a_deletion_tells_its_subject_where_it_can() {
             None,
         ),
         (
+            json!({"description": "user_id: corp|carl smith@b.c", "strategy": "samlp"}),
+            Some("samlp|corp|carl smith@b.c"),
+        ),
+        (
+            json!({"user_id": "samlp|corp|carl smith@b.c", "strategy": "samlp"}),
+            Some("samlp|corp|carl smith@b.c"),
+        ),
+        (
+            json!({"description": "user_id: samlp|corp|a | b", "strategy": "samlp"}),
+            Some("samlp|corp|a | b"),
+        ),
+        (
+            // No user has this id.
             json!({"description": "user_id: 61 by an admin", "strategy": "auth0"}),
-            None,
+            Some("auth0|61 by an admin"),
         ),
         (json!({"description": "user_id: ", "strategy": "auth0"}), None),
         (json!({"description": "gone", "strategy": "auth0"}), None),
@@ -176,5 +189,46 @@ fn a_deletion_tells_its_subject_where_it_can() {
         record["type"] = "sdu".into();
         let effect = id.map_or(Effect::Other, |id| Effect::Deleted { user: user(id) });
         assert_eq!(read(&record).effect, effect, "{record}");
+    }
+}
+
+#[test]
+fn a_record_of_scim_names_the_user_in_its_path() {
+    let touched = |id| Effect::Touched { user: user(id) };
+    let gone = |id| Effect::Deleted { user: user(id) };
+    let users = "/scim/v2/connections/con_1/Users";
+    for (method, path, effect) in [
+        ("DELETE", "/waad%7Cabc123", gone("waad|abc123")),
+        (
+            "patch",
+            "/samlp%7Ccorp%7Ccarl%20smith%40b.c?x=1",
+            touched("samlp|corp|carl smith@b.c"),
+        ),
+        ("PUT", "/okta|raw/", touched("okta|raw")),
+        ("POST", "", Effect::Other),
+        ("PATCH", "/", Effect::Other),
+        ("PATCH", "/%FF", Effect::Other),
+    ] {
+        let request = json!({"method": method, "path": format!("{users}{path}"), "body": null});
+        let record = json!({"type": "sscim", "details": {"action": "x", "request": request}});
+        assert_eq!(read(&record).effect, effect, "{method} {path}");
+    }
+    for odd in [
+        json!({"type": "sscim"}),
+        json!({"type": "sscim", "details": {"request": {"path": 5}}}),
+    ] {
+        assert_eq!(read(&odd).effect, Effect::Other, "{odd}");
+    }
+}
+
+#[test]
+fn a_deleted_connection_may_concern_every_user() {
+    for (method, path, effect) in [
+        ("delete", "/api/v2/connections/con_1", Effect::BulkImport),
+        ("delete", "/api/v2/connections/con_1/keys", Effect::Other),
+        ("patch", "/api/v2/connections/con_1", Effect::Other),
+    ] {
+        let record = read(&sapi(method, path, &json!({}), &json!({})));
+        assert_eq!(record.effect, effect, "{method} {path}");
     }
 }

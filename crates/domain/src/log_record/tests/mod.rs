@@ -264,9 +264,13 @@ fn recorded_records_are_understood() {
                 }
                 ("sapi", "Delete a User", Effect::Deleted { user }) => drop(by_api.insert(user.clone())),
                 ("sdu", _, Effect::Deleted { user }) => drop(by_record.insert(user.clone())),
-                ("sapi", "Create import users job", Effect::BulkImport) => {}
+                ("sapi", "Create import users job" | "Delete a connection", Effect::BulkImport) => {}
                 ("ss" | "sdu", ..)
-                | ("sapi", "Create a User" | "Delete a User" | "Create import users job", _) => {
+                | (
+                    "sapi",
+                    "Create a User" | "Delete a User" | "Create import users job" | "Delete a connection",
+                    _,
+                ) => {
                     panic!("{effect:?} of {record}");
                 }
                 _ => assert_eq!(effect, Effect::Other, "{record}"),

@@ -1,11 +1,14 @@
 //! The evaluation: tables of single roles, and properties over random snapshots.
 
+mod pins;
+mod removals;
+
 use proptest::prelude::*;
 use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
-use crate::plan::plan;
+use crate::plan::{SeenRoles, plan};
 use crate::rule::Revoke;
 use crate::snapshot::Assignment;
 
@@ -39,6 +42,8 @@ fn snapshot(plays: i64) -> Snapshot {
             now: NOON,
         },
         assignments: vec![],
+        pins: vec![],
+        removals: vec![],
         open: vec![],
         names: DisplayNameState::default(),
         unrecorded: false,
@@ -296,7 +301,11 @@ prop_compose! {
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {
-    let manual = prop_oneof![Just(OnExternalRemoval::Restore), Just(OnExternalRemoval::Alert)];
+    let manual = prop_oneof![
+        Just(OnExternalRemoval::Restore),
+        Just(OnExternalRemoval::Alert),
+        Just(OnExternalRemoval::Respect)
+    ];
     let revoke = prop_oneof![Just(Revoke::On), Just(Revoke::Never)];
     (manual, revoke).prop_map(|(manual, revoke)| rules(manual, revoke))
 }

@@ -1,0 +1,125 @@
+//! Roles that an attempt saw the user hold and that the profile lacks now: another client removed them.
+//!
+//! Owns which roles these are, and how each is treated. Must never count a role whose absence a write of ours or a stale
+//! write explains.
+
+use time::OffsetDateTime;
+
+use super::{Evaluation, Role};
+use crate::pin::Pin;
+use crate::plan::SeenRoles;
+use crate::removal::{Removal, RemovalState};
+use crate::rule::OnExternalRemoval;
+
+impl<'r> Evaluation<'r> {
+    /// Removals that are settled without a record: the profile has the role, or the rule no longer gives it or respects
+    /// removals, or a pin decides.
+    #[must_use]
+    pub fn settled_removals(&self, seen: &SeenRoles) -> Vec<String> {
+        let settled = |role: &&Role<'_>| match &role.removal {
+            None => false,
+            Some(removal) => {
+                let moot = removal.state == RemovalState::Waiting && (!role.decision.wanted || role.reverted);
+                moot || !role.respects() || seen.has(&role.rule.role)
+            }
+        };
+        let settled = self.roles.iter().filter(settled);
+        settled.map(|role| role.rule.role.clone()).collect()
+    }
+
+    /// Roles that the profile lacks and that another client may have removed by hand, each with the time since which the
+    /// user held it. A role that a write of ours or a stale write caused to be missing is none of them.
+    #[must_use]
+    pub fn removed_by_hand(&self, seen: &SeenRoles) -> Vec<(Removal, OffsetDateTime)> {
+        let roles = self.roles.iter().filter(|role| {
+            let released = role
+                .removal
+                .as_ref()
+                .is_some_and(|one| one.state == RemovalState::Released);
+            role.respects()
+                && !role.left_open
+                && !seen.has(&role.rule.role)
+                && (released || self.is_taken(role, seen))
+        });
+        let removal = |role: &Role<'_>| {
+            let fresh = || Removal {
+                role: role.rule.role.clone(),
+                found_at: self.facts.now,
+                state: RemovalState::Waiting,
+            };
+            let since = role.known.as_ref().map_or(self.facts.now, |known| known.since);
+            (role.removal.clone().unwrap_or_else(fresh), since)
+        };
+        roles.map(removal).collect()
+    }
+
+    /// Leaves a missing role open until the record of its removal is confirmed.
+    pub fn await_record(&mut self, removal: Removal) {
+        self.settle_removal(&removal.role.clone(), |role| {
+            role.removal = Some(removal);
+            role.left_open = true;
+        });
+    }
+
+    /// Notes that the removal of a role is held: the role is not granted.
+    pub fn hold_removed(&mut self, removal: Removal) {
+        self.settle_removal(&removal.role.clone(), |role| {
+            role.removal = Some(removal);
+            role.suppressed = true;
+        });
+    }
+
+    /// Notes that a role was pinned off because it was removed by hand.
+    pub fn pin_off(&mut self, role: &str) {
+        self.settle_removal(role, |one| {
+            one.removal = None;
+            one.pin = Some(Pin {
+                role: role.to_owned(),
+                on: false,
+                until: None,
+            });
+        });
+    }
+
+    /// Notes that a missing role was not removed by hand, as far as any record shows.
+    pub fn restore_removed(&mut self, role: &str) {
+        self.settle_removal(role, |role| role.removal = None);
+    }
+
+    fn settle_removal(&mut self, name: &str, settle: impl FnOnce(&mut Role<'r>)) {
+        if let Some(role) = self.roles.iter_mut().find(|role| role.rule.role == name) {
+            settle(role);
+        }
+    }
+
+    /// Whether an attempt saw the user hold the role, which is earned, and the profile lacks it now.
+    fn is_taken(&self, role: &Role<'_>, seen: &SeenRoles) -> bool {
+        let known = role.known.as_ref();
+        let has_role = known.is_some_and(|known| known.has_role && known.adopted);
+        let mut open = self.open.iter();
+        let revoking = open.any(|open| open.role == role.rule.role && !open.granted);
+        has_role
+            && role.wanted()
+            && !revoking
+            && !role.reverted
+            && !role.left_open
+            && !seen.has(&role.rule.role)
+    }
+
+    /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
+    /// them. Roles that the rule's policy leaves removed are suppressed from now on.
+    pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, OnExternalRemoval)> {
+        let taken: Vec<usize> = (0..self.roles.len())
+            .filter(|index| self.is_taken(&self.roles[*index], seen))
+            .collect();
+        taken
+            .into_iter()
+            .map(|index| {
+                let role = &mut self.roles[index];
+                let manual = role.manual();
+                role.suppressed = manual == OnExternalRemoval::Alert;
+                (role.rule.role.as_str(), manual)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,289 @@
+//! Table `removals` and table `brakes`, row `removed`: managed roles that another client removed, and the brake on pins for
+//! a mass of them.
+//!
+//! Owns which removals wait, are held or are released. Must never make a pin: an attempt does. An attempt that needs other
+//! brakes too locks this one after that of restores and before all others.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{BrakeState, Channel, Store, StoreError, Tx, acts};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::removal::{Records, Removal, RemovalState};
+
+/// Allowed difference between Auth0's clock and Postgres': a record that is older than the user's role by more does not
+/// report its removal.
+const CLOCKS_APART: Duration = Duration::from_secs(2);
+/// Records of one user that may be confirmed for one role.
+const MOST: i64 = 20;
+
+/// A removal as a record reports it.
+#[derive(Clone, Debug, Default)]
+pub struct AnnouncedChange {
+    /// The client that wrote, by the record.
+    pub client: Option<String>,
+    /// Id of the confirmed record.
+    pub log_id: Option<String>,
+}
+
+/// The records of other clients' writes without the role, since `since`.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Whether Auth0 confirmed one.
+    pub records: Records,
+    /// The newest confirmed one.
+    pub told: AnnouncedChange,
+    /// Names of the records to confirm.
+    pub open: Vec<String>,
+}
+
+/// The brake on removals, locked until the transaction ends.
+#[derive(Debug)]
+pub struct Locked {
+    /// Whether all removals are held.
+    pub engaged: bool,
+    since: OffsetDateTime,
+}
+
+/// Reads the records that may report the removal of a role. A write that deleted all of `app_metadata` names no role, and is
+/// none.
+pub async fn records(
+    tx: &mut Tx<'_>,
+    user: &str,
+    role: &str,
+    since: OffsetDateTime,
+) -> Result<Found, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT record_id, log_id, client_id, verdict IS NOT NULL AS "confirmed!" FROM foreign_writes
+           WHERE user_id = $1 AND log_id IS NOT NULL AND NOT own AND write_id IS NULL AND NOT wiped AND NOT roles ? $2
+             AND (verdict IS NULL OR verdict = 'confirmed')
+             AND written_at > $3::timestamptz - $4::double precision * interval '1 second'
+           ORDER BY written_at DESC LIMIT $5"#,
+        user,
+        role,
+        since,
+        CLOCKS_APART.as_secs_f64(),
+        MOST
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    let confirmed = rows.iter().find(|row| row.confirmed);
+    let records = match (confirmed.is_some(), rows.is_empty()) {
+        (true, _) => Records::Confirmed,
+        (false, false) => Records::Unconfirmed,
+        (false, true) => Records::None,
+    };
+    let told = confirmed.map(|row| AnnouncedChange {
+        client: row.client_id.clone(),
+        log_id: row.log_id.clone(),
+    });
+    let open = rows.iter().filter(|row| !row.confirmed);
+    Ok(Found {
+        records,
+        told: told.unwrap_or_default(),
+        open: open.map(|row| row.record_id.clone()).collect(),
+    })
+}
+
+/// The confirmed record of a removal that the brake held.
+pub async fn told(tx: &mut Tx<'_>, user: &str, role: &str) -> Result<AnnouncedChange, StoreError> {
+    let told = sqlx::query_as!(
+        AnnouncedChange,
+        "SELECT client_id AS client, log_id FROM removals WHERE user_id = $1 AND role = $2",
+        user,
+        role
+    );
+    Ok(told.fetch_optional(&mut *tx).await?.unwrap_or_default())
+}
+
+/// Stores that a role is missing, or that its removal is held; the time of the first attempt that missed it stays.
+pub async fn keep(
+    tx: &mut Tx<'_>,
+    user: &str,
+    removal: &Removal,
+    told: &AnnouncedChange,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO removals (user_id, role, found_at, state, client_id, log_id) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, client_id = excluded.client_id, log_id = excluded.log_id",
+        user,
+        removal.role,
+        removal.found_at,
+        text(removal.state),
+        told.client,
+        told.log_id
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Removes a removal that is settled.
+pub async fn forget(tx: &mut Tx<'_>, user: &str, role: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM removals WHERE user_id = $1 AND role = $2",
+        user,
+        role
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// A state from its value in the table.
+pub(super) fn state(text: &str) -> RemovalState {
+    match text {
+        "held" => RemovalState::Held,
+        "released" => RemovalState::Released,
+        _ => RemovalState::Waiting,
+    }
+}
+
+fn text(state: RemovalState) -> &'static str {
+    match state {
+        RemovalState::Waiting => "waiting",
+        RemovalState::Held => "held",
+        RemovalState::Released => "released",
+    }
+}
+
+/// Locks the brake.
+pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $1::double precision * interval '1 second', released_at) AS "since!"
+           FROM brakes WHERE change = 'removed' FOR UPDATE"#,
+        window.as_secs_f64()
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    Ok(Locked {
+        engaged: row.engaged,
+        since: row.since,
+    })
+}
+
+impl Locked {
+    /// Number of users, `user` included, with a pin for a removal inside the window; and number of holders at its start
+    /// whose role rolekeeper may revoke.
+    pub async fn pinned(&self, tx: &mut Tx<'_>, user: &str) -> Result<(i64, i64), StoreError> {
+        let row = sqlx::query!(
+            r#"WITH pinned AS (
+                   SELECT count(*) AS users FROM (
+                       SELECT $1::text COLLATE "C" AS user_id
+                       UNION
+                       SELECT user_id FROM pins WHERE log_id IS NOT NULL AND NOT released AND pinned_at > $2
+                   ) AS one
+               ), counted AS (
+                   SELECT value FROM counters WHERE counter = 'users_adopted'
+                   UNION ALL SELECT change FROM counter_changes WHERE counter = 'users_adopted'
+               )
+               -- this user still counts as a holder
+               SELECT users AS "users!", (users - 1 + coalesce((SELECT sum(value) FROM counted), 0))::bigint AS "holders!" FROM pinned"#,
+            user,
+            self.since
+        );
+        let row = row.fetch_one(&mut *tx).await?;
+        Ok((row.users, row.holders))
+    }
+
+    /// Engages the brake: from here on every removal is held.
+    pub async fn engage(&self, tx: &mut Tx<'_>, users: i64, holders: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE brakes SET engaged_at = now(), changes = $1, holders = $2 WHERE change = 'removed'",
+            users,
+            holders
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// State of the brake on removals, with at most `show` of the users it holds.
+    pub async fn removals_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query!(
+            r#"SELECT engaged_at, changes, holders,
+                   (SELECT count(DISTINCT user_id) FROM removals WHERE state = 'held') AS "held!"
+               FROM brakes WHERE change = 'removed'"#
+        )
+        .fetch_one(&mut tx)
+        .await?;
+        let first = sqlx::query!(
+            r#"SELECT user_id, array_agg(role ORDER BY role) AS "roles!" FROM removals
+               WHERE state = 'held' GROUP BY user_id ORDER BY user_id LIMIT $1"#,
+            show
+        );
+        let first = first.fetch_all(&mut tx).await?.into_iter();
+        Ok(BrakeState {
+            engaged_at: row.engaged_at,
+            counted: row.changes.zip(row.holders),
+            held: row.held,
+            waiting: 0,
+            first: first.map(|row| (row.user_id, row.roles)).collect(),
+        })
+    }
+
+    /// Releases the brake and lets exactly the held removals become pins, where the role is still missing. Returns the
+    /// number of users; `None` if the brake was not engaged.
+    pub async fn release_removals(&self, act: &Act) -> Result<Option<u64>, StoreError> {
+        let Some((mut tx, users)) = self.let_go_of_removals().await? else {
+            return Ok(None);
+        };
+        sqlx::query!("UPDATE removals SET state = 'released' WHERE state = 'held'")
+            .execute(&mut tx)
+            .await?;
+        acts::keep(&mut tx, act, &format!("{users} users released")).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(users))
+    }
+
+    /// Releases the brake and drops the held removals: the roles are granted again. Returns the number of users; `None` if
+    /// the brake was not engaged.
+    pub async fn drop_removals(&self, act: &Act) -> Result<Option<u64>, StoreError> {
+        let Some((mut tx, users)) = self.let_go_of_removals().await? else {
+            return Ok(None);
+        };
+        sqlx::query!(
+            "WITH dropped AS (DELETE FROM removals WHERE state = 'held' RETURNING user_id, role)
+             UPDATE assignments a SET suppressed = false FROM dropped d WHERE a.user_id = d.user_id AND a.role = d.role"
+        )
+        .execute(&mut tx)
+        .await?;
+        acts::keep(&mut tx, act, &format!("{users} users dropped")).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(users))
+    }
+
+    /// Releases the engaged brake; returns the number of held users, all enqueued. Locks the queue first, in the same order
+    /// as folds and attempts.
+    async fn let_go_of_removals(&self) -> Result<Option<(Tx<'static>, u64)>, StoreError> {
+        loop {
+            let mut tx = self.begin().await?;
+            let enqueued = sqlx::query_scalar!(
+                "INSERT INTO work_queue AS n (user_id, priority, force_fetch)
+                 SELECT DISTINCT user_id, 1::smallint, true FROM removals WHERE state = 'held' ORDER BY 1
+                 ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1 RETURNING user_id"
+            );
+            let enqueued = enqueued.fetch_all(&mut tx).await?;
+            let let_go = sqlx::query!(
+                "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
+                 WHERE change = 'removed' AND engaged_at IS NOT NULL"
+            );
+            if let_go.execute(&mut tx).await?.rows_affected() == 0 {
+                return Ok(None);
+            }
+            let missed = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT FROM removals WHERE state = 'held' AND user_id <> ALL($1::text[])) AS "missed!""#,
+                &enqueued
+            );
+            if !missed.fetch_one(&mut tx).await? {
+                return Ok(Some((tx, enqueued.len() as u64)));
+            }
+            // An attempt held another removal while this waited for the brake.
+        }
+    }
+}

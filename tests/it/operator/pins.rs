@@ -1,0 +1,299 @@
+//! Pins: the operator decides a role of one user, in place of the rules.
+
+use rolekeeper_sandbox::tenant::Endpoint;
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+
+use crate::world::erasure::{self, named};
+use crate::world::events::{play, plays};
+use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
+use crate::world::{World, text, user};
+
+const ON: &str = "rolekeeper_pins{state=\"on\"}";
+const OFF: &str = "rolekeeper_pins{state=\"off\"}";
+
+async fn world() -> World {
+    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    world.connect_log_stream().await;
+    world
+}
+
+async fn pin(world: &World, name: &str, state: &str, more: &[&str]) -> String {
+    let user = user(name);
+    let command = ["pin", &user, ROLE, state, "--why", "a ban, ticket 7"];
+    world.told(&[&command, more].concat()).await
+}
+
+/// The reasons of a user's role changes, in the order of decision.
+async fn reasons(world: &World, name: &str) -> Vec<Value> {
+    let rows = "SELECT user_id, change, reason FROM role_changes WHERE change IN ('granted', 'revoked') ORDER BY change_id";
+    let rows = world.rows(rows).await.into_iter();
+    let of_user = rows.filter(|row| row["user_id"] == user(name));
+    of_user.map(|row| json!([row["change"], row["reason"]])).collect()
+}
+
+/// Waits until all users were compared with the rules once more.
+async fn walked(world: &World) {
+    let ended = "SELECT (extract(epoch FROM finished_at) * 1000)::bigint FROM walk";
+    let before = world.number(ended).await;
+    world
+        .eventually("the next round ends", async || world.number(ended).await > before)
+        .await;
+}
+
+#[tokio::test]
+async fn a_pin_off_takes_the_role_until_it_is_removed() {
+    let world = world().await;
+    world.played("ann", 100).await;
+    world.settled().await;
+    let said = pin(&world, "ann", "off", &[]).await;
+    assert!(said.contains("playlist_editor is pinned off;"), "{said}");
+    world.gone("ann").await;
+    world.publish(&[play("more", "pl_ann")]).await;
+    world.quiet().await;
+    let calls = world.calls_of(&user("ann")).len();
+    walked(&world).await;
+    walked(&world).await;
+    world.quiet().await;
+    assert_eq!(world.calls_of(&user("ann")).len(), calls, "no sweep finds her");
+    assert_eq!(world.worker().count(OFF).await, Some(1));
+    let listed = world.told(&["pins"]).await;
+    assert!(
+        listed.contains("playlist_editor off: pinned") && listed.contains("ticket 7"),
+        "{listed}"
+    );
+    let export: Value = serde_json::from_str(&world.told(&["export", &user("ann")]).await).expect("JSON");
+    assert_eq!(export["tables"]["pins"][0]["state"], "off");
+
+    world
+        .told(&["unpin", &user("ann"), ROLE, "--why", "appeal"])
+        .await;
+    world
+        .holders_are("the rules decide again", &["ann"], &["ann"])
+        .await;
+    world.settled().await;
+    let granted = json!(["granted", null]);
+    assert_eq!(
+        reasons(&world, "ann").await,
+        [granted.clone(), json!(["revoked", "pinned"]), granted]
+    );
+    let acts = world.told(&["acts"]).await;
+    assert!(acts.contains("pinned off") && acts.contains("unpinned"), "{acts}");
+    let again = world.command(&["unpin", &user("ann"), ROLE]).await;
+    assert!(!again.status.success() && text(&again).contains("is not pinned"));
+}
+
+#[tokio::test]
+async fn a_pin_on_gives_the_role_and_ends_by_itself_on_time() {
+    let world = world().await;
+    world.played("ann", 3).await;
+    world.quiet().await;
+    let until = world.postgres_now().await + time::Duration::seconds(12);
+    let shown = until.format(&Rfc3339).expect("a date");
+    pin(&world, "ann", "on", &["--until", &shown]).await;
+    world.holders_are("it is given", &["ann"], &["ann"]).await;
+    let without = json!({"app_metadata": {"roles": ["mentor"]}});
+    world
+        .tenant
+        .dashboard_edit(&user("ann"), without)
+        .expect("an edit");
+    world
+        .eventually("it is given again", async || world.changes("ann").len() == 2)
+        .await;
+    let timer =
+        "SELECT count(*) FROM work_queue WHERE lease IS NULL AND due_at > now() + interval '1 second'";
+    world.count_is("she waits for the end", timer, 1).await;
+    world.worker().kill9().await;
+    world.start_worker().await;
+    world.gone("ann").await;
+    let ended = world.changes("ann").pop().expect("the revoke").at;
+    assert!(
+        ended >= until && ended - until < time::Duration::seconds(4),
+        "{ended} for {until}"
+    );
+    world.quiet().await;
+    assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(0));
+    assert_eq!(world.worker().count(ON).await, Some(0));
+    let last = reasons(&world, "ann").await.pop();
+    assert_eq!(last, Some(json!(["revoked", null])), "the rules decided it");
+}
+
+#[tokio::test]
+async fn a_pin_off_revokes_what_another_client_gives() {
+    let world = world().await;
+    world.seed_user(&user("old"), &["mentor", ROLE]);
+    world.tenant.login(&user("old")).expect("a login");
+    world.quiet().await;
+    pin(&world, "old", "off", &[]).await;
+    world.gone("old").await;
+    let given = json!({"app_metadata": {"roles": ["mentor", ROLE]}});
+    world
+        .tenant
+        .edit_by_other_client("crm", &user("old"), given)
+        .expect("an edit");
+    world
+        .eventually("it is revoked again", async || world.changes("old").len() == 2)
+        .await;
+    world.quiet().await;
+    assert_eq!(world.roles(&user("old")), ["mentor"]);
+}
+
+#[tokio::test]
+async fn a_pin_that_cannot_mean_anything_is_refused() {
+    let world = world().await;
+    world
+        .told(&["pin", &user("bob"), ROLE, "off", "--why", "a ban"])
+        .await;
+    world.quiet().await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let table: [(&[&str], &str); 6] = [
+        (
+            &[&ann, "mentr", "on", "--why", "x"],
+            "no rule in force names this role, so a pin would have no effect",
+        ),
+        (
+            &[&ann, ROLE, "on", "--why", "x", "--until", "2020-01-01T00:00:00Z"],
+            "expected a time in the future",
+        ),
+        (
+            &[&ann, ROLE, "on", "--why", "x", "--until", "soon"],
+            "expected a time such as",
+        ),
+        (&[&ann, ROLE, "on"], "--why"),
+        (
+            &[&ann, "admin", "on", "--why", "x"],
+            "FORBIDDEN_ROLES lists this role",
+        ),
+        (&[&bob, ROLE, "on", "--why", "x"], "is pinned off, by"),
+    ];
+    for (arguments, says) in table {
+        let output = world.command(&[&["pin"], arguments].concat()).await;
+        assert!(
+            !output.status.success() && text(&output).contains(says),
+            "{}",
+            text(&output)
+        );
+    }
+    assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(1));
+    // Off in place of on is no risk.
+    pin(&world, "cid", "on", &[]).await;
+    let said = pin(&world, "cid", "off", &[]).await;
+    assert!(said.contains("in place of the pin on by"), "{said}");
+}
+
+#[tokio::test]
+async fn a_pin_of_an_erased_user_goes_and_no_other_is_taken() {
+    let world = erasure::world().start().await;
+    let ann = erasure::ANN;
+    world.seed_user(ann, &["mentor"]);
+    world.earn(ann, "pl_ann").await;
+    world
+        .told(&["pin", ann, ROLE, "off", "--why", &format!("{ann} plays alone")])
+        .await;
+    world.quiet().await;
+    let export: Value = serde_json::from_str(&world.told(&["export", ann]).await).expect("JSON");
+    assert_eq!(export["tables"]["operator_acts"][0]["command"], "pin");
+    erasure::erase(&world).await;
+    assert_eq!(named(&world).await, [].into());
+    let again = world.command(&["pin", ann, ROLE, "on", "--why", "x"]).await;
+    assert!(
+        text(&again).contains("the user was erased") && !again.status.success(),
+        "{}",
+        text(&again)
+    );
+    let without_key = world
+        .command_with(&["pin", ann, ROLE, "on", "--why", "x"], &[("ERASURE_KEY", "")])
+        .await;
+    assert!(
+        text(&without_key).contains("ERASURE_KEY: not set"),
+        "{}",
+        text(&without_key)
+    );
+    assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_pin_waits_for_resume_and_for_writes() {
+    let world = world().await;
+    world.played("ann", 100).await;
+    world.settled().await;
+    world.told(&["pause"]).await;
+    let said = pin(&world, "ann", "off", &[]).await;
+    assert!(
+        said.contains("paused: the role changes after `rolekeeper resume`"),
+        "{said}"
+    );
+    world
+        .told(&["limits", "set", "writes", "off", "--why", "a test"])
+        .await;
+    world.told(&["resume"]).await;
+    let shadow = "SELECT count(*) FROM role_changes WHERE change = 'revoked' AND outcome = 'shadow' AND reason = 'pinned'";
+    world.count_is("it is decided in shadow mode", shadow, 1).await;
+    world.quiet().await;
+    assert!(world.has("ann", ROLE));
+    let said = pin(&world, "ann", "off", &[]).await;
+    assert!(said.contains("writes are off"), "{said}");
+    world
+        .told(&["limits", "set", "writes", "on", "--why", "a test"])
+        .await;
+    world.gone("ann").await;
+    world.quiet().await;
+}
+
+#[tokio::test]
+async fn a_pin_passes_an_engaged_brake_and_only_the_pin_does() {
+    let builder = World::builder().env("SWEEP_INTERVAL_S", 1);
+    let world = builder
+        .limit("brake_revokes", 1.0)
+        .limit("brake_revokes_share", 0.0)
+        .start()
+        .await;
+    let all = ["ann", "bob", "cid"];
+    for name in all {
+        world.played(name, 100).await;
+    }
+    world.holders_are("all earn it", &all, &all).await;
+    world.told(&["pause"]).await;
+    for name in all {
+        world.retracted(name, 0..1).await;
+    }
+    let due = "SELECT count(*) FROM work_queue WHERE held_by IS NULL";
+    world.count_is("all are due", due, 3).await;
+    world.told(&["resume"]).await;
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_revokes'";
+    world.count_is("all are held", held, 3).await;
+    pin(&world, "bob", "off", &[]).await;
+    world.gone("bob").await;
+    world.quiet().await;
+    world.holders_are("the others stay", &all, &["ann", "cid"]).await;
+    assert_eq!(world.number(held).await, Some(2));
+    let patches = world
+        .calls_of(&user("ann"))
+        .iter()
+        .filter(|call| call.endpoint == Endpoint::PatchUser)
+        .count();
+    assert_eq!(patches, 1, "the grant alone");
+}
+
+#[tokio::test]
+async fn the_end_of_a_rule_leaves_its_pins_without_effect() {
+    let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
+    let builder = World::builder().env("RULES_FILE", file.path().display());
+    let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
+    world.played("ann", 0).await;
+    pin(&world, "ann", "on", &[]).await;
+    world.holders_are("it is given", &["ann"], &["ann"]).await;
+    file.write(&rule("other", 100, 100, ""));
+    world
+        .rules_in_force("the rule has ended", |rules| rules[0]["role"] == "other")
+        .await;
+    world.publish(&plays("more", "pl_ann", 0..100)).await;
+    world.quiet().await;
+    assert!(world.has("ann", ROLE), "no rule manages it");
+    let listed = world.told(&["pins", "--role", ROLE]).await;
+    assert!(
+        listed.contains("without effect: no rule names this role"),
+        "{listed}"
+    );
+}

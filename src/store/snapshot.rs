@@ -82,7 +82,7 @@ struct Row {
     now: OffsetDateTime,
     role: Vec<String>,
     wanted: Vec<bool>,
-    held: Vec<bool>,
+    has_role: Vec<bool>,
     adopted: Vec<bool>,
     since: Vec<OffsetDateTime>,
     below_since: Vec<Option<OffsetDateTime>>,

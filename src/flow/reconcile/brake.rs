@@ -22,8 +22,9 @@ pub(super) struct Braked {
 }
 
 impl Braked {
-    fn holds(&self, change: RoleChange) -> bool {
-        self.brakes.contains(&change) || (self.loss && change == RoleChange::Revoked)
+    fn holds(&self, role: &str, change: RoleChange) -> bool {
+        let held = self.brakes.contains(&change) || (self.loss && change == RoleChange::Revoked);
+        held && !self.pinned.iter().any(|pinned| pinned == role)
     }
 
     /// The reason why changes are held; none if no change is.
@@ -43,7 +44,7 @@ impl Braked {
         }
         let held = |role: &str| {
             let mut changes = full.changes().iter();
-            changes.any(|(changed, change)| changed == role && self.holds(*change))
+            changes.any(|(changed, change)| changed == role && self.holds(role, *change))
         };
         let mut wants = evaluation.wants();
         wants.retain(|want| !held(want.role));
@@ -66,7 +67,7 @@ impl Attempt {
         };
         // Grants first, as everywhere.
         for change in [RoleChange::Granted, RoleChange::Revoked] {
-            if !full.changes().iter().any(|(_, planned)| *planned == change) {
+            if !others.iter().any(|(_, planned)| *planned == change) {
                 continue;
             }
             if change == RoleChange::Revoked && evaluation.loss {

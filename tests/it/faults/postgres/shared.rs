@@ -47,7 +47,7 @@ async fn two_schemas_of_one_database_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn numbers_that_fell_behind_are_mended() {
+async fn keys_that_fell_behind_are_repaired() {
     let world = World::builder().env("ONLY", "fold").start().await;
     world.publish(&plays("a", "pl_1", 0..1)).await;
     world.publish(&plays("b", "pl_2", 0..1)).await;
@@ -67,7 +67,7 @@ async fn numbers_that_fell_behind_are_mended() {
     let letters = "SELECT count(*) FROM dead_letter_totals";
     assert_eq!(world.number(letters).await, Some(0));
     assert_eq!(
-        world.number("SELECT count(DISTINCT number) FROM playlists").await,
+        world.number("SELECT count(DISTINCT key) FROM playlists").await,
         Some(3)
     );
 }

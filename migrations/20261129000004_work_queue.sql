@@ -26,8 +26,9 @@ CREATE TABLE work_queue (
     last_held_by    text,
     reread_since    timestamptz
 ) WITH (fillfactor = 70);
--- The due users, by priority; those with an end to their hold; those parked for the longest time.
+-- The due users, by priority; those delayed after a failure; those with an end to their hold; those parked for the longest time.
 CREATE INDEX work_queue_due ON work_queue (priority, due_at) WHERE parked_at IS NULL AND held_by IS NULL;
+CREATE INDEX work_queue_retried ON work_queue (priority) WHERE attempts > 0 AND parked_at IS NULL AND held_by IS NULL;
 CREATE INDEX work_queue_held_by ON work_queue (held_by, user_id) WHERE held_by IS NOT NULL;
 CREATE INDEX work_queue_failure ON work_queue (failure) WHERE failure IS NOT NULL;
 CREATE INDEX work_queue_parked ON work_queue (parked_at) WHERE parked_at IS NOT NULL;

@@ -6,15 +6,19 @@ CREATE TABLE brakes (
     changes     bigint,
     holders     bigint,
     counted_at  timestamptz,
-    released_at timestamptz
+    released_at timestamptz,
+    decided_bound bigint,
+    bound_since   timestamptz
 );
 COMMENT ON TABLE brakes IS 'Stops a mass of changes until the operator acts; one row per kind. Each decision of a change locks its row, so that concurrent decisions cannot pass it.';
 COMMENT ON COLUMN brakes.change IS 'Kind of the changes that it brakes; restored: roles of other clients that are restored or removed again; removed: pins for managed roles that other clients removed.';
 COMMENT ON COLUMN brakes.engaged_at IS 'Time since which all these changes are held; null while it is not engaged.';
-COMMENT ON COLUMN brakes.changes IS 'Users who would have changed inside the window when it engaged.';
+COMMENT ON COLUMN brakes.changes IS 'Users who would have changed inside the window when it engaged; counted up to 100,000.';
 COMMENT ON COLUMN brakes.holders IS 'Users who held a managed role at the start of the window, as of counted_at; the share refers to this number.';
 COMMENT ON COLUMN brakes.counted_at IS 'Time at which holders were last counted; null before the first time.';
 COMMENT ON COLUMN brakes.released_at IS 'Time at which the operator last released or dropped the held changes; only later decisions count.';
+COMMENT ON COLUMN brakes.decided_bound IS 'At least the changes decided since bound_since and those that may be decided without another question: the last count, raised with each permission. Null before the first count, and for kinds that are always counted. Written by reconcile.';
+COMMENT ON COLUMN brakes.bound_since IS 'Start of the time that decided_bound covers; for a window that begins earlier the changes are counted anew.';
 INSERT INTO brakes (change) VALUES ('granted'), ('revoked'), ('restored'), ('removed');
 
 CREATE TABLE gone_brake (

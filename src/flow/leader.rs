@@ -187,6 +187,7 @@ impl Leader {
             let changed = (&mut self.rules, &mut self.limits);
             let ended = self.work.lead(&mut retry, changed, &stop).await;
             self.work.metrics.reconcile_active.set(0);
+            self.work.metrics.circuit_breaker_open.set(0);
             match ended {
                 Ok(pause) => {
                     let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;

@@ -16,23 +16,16 @@ const HOLDERS_SERVE: Duration = Duration::from_mins(1);
 /// A brake, locked until the transaction ends.
 #[derive(Debug)]
 pub struct Locked {
-    /// The kind of change.
-    pub change: RoleChange,
+    change: RoleChange,
     /// Whether all changes of its kind are held.
     pub engaged: bool,
+    /// At least the changes decided since `since`, and those that may be decided without another question; none before
+    /// the first count.
+    decided: Option<i64>,
     /// Users in the queue under the priority of this kind of change, due or not: at least those who wait for it.
-    pub waiting: i64,
+    waiting: i64,
     /// Only later decisions count: the start of the window, or the last release by the operator.
     since: OffsetDateTime,
-}
-
-/// Users that change inside the window.
-#[derive(Clone, Copy, Debug)]
-pub struct Changing {
-    /// Those decided, those passing and those who wait for an attempt, as far as counting went.
-    pub all: i64,
-    /// Those decided.
-    pub decided: i64,
 }
 
 /// State of a brake, as the operator sees it.
@@ -70,11 +63,13 @@ pub async fn lock(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Resu
 /// State of the brake of one kind of change, without a lock.
 pub async fn seen(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Result<Locked, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
-               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!", start.since AS "since!",
+               CASE WHEN bound_since <= start.since THEN decided_bound END AS decided,
                (coalesce((SELECT value FROM counters WHERE counter = $3), 0)
                    + coalesce((SELECT sum(c.change) FROM counter_changes c WHERE c.counter = $3), 0))::bigint AS "waiting!"
-           FROM brakes WHERE change = $1"#,
+           FROM brakes
+           CROSS JOIN LATERAL (SELECT greatest(now() - $2::double precision * interval '1 second', released_at) AS since) AS start
+           WHERE change = $1"#,
         change.as_str(),
         window.as_secs_f64(),
         waiting(change)
@@ -83,6 +78,7 @@ pub async fn seen(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Resu
     Ok(Locked {
         change,
         engaged: row.engaged,
+        decided: row.decided,
         waiting: row.waiting,
         since: row.since,
     })
@@ -111,42 +107,66 @@ pub(super) fn change(text: &str) -> RoleChange {
 }
 
 impl Locked {
+    /// An upper bound of the users that change inside the window, if one is known. Reads no decision and no queue; a user
+    /// may count twice.
+    pub fn bound(&self) -> Option<i64> {
+        Some(self.decided?.saturating_add(self.waiting))
+    }
+
+    /// Raises the bound by changes that may be decided from now on.
+    pub async fn permit(&self, tx: &mut Tx<'_>, changes: i64) -> Result<(), StoreError> {
+        let raised = sqlx::query!(
+            "UPDATE brakes SET decided_bound = decided_bound + $2 WHERE change = $1",
+            self.change.as_str(),
+            changes
+        );
+        raised.execute(&mut *tx).await?;
+        Ok(())
+    }
+
     /// Counts the users that change inside the window, these included: decided already, or waiting for an attempt under
-    /// the priority of this kind of change. Reads all decisions of the window, and of the rest up to `enough` in all.
+    /// the priority of this kind of change. Reads all decisions of the window, and of the rest up to `enough` in all. The
+    /// bound follows the count; `unseen` changes may be decided without being in it.
     pub async fn changing(
         &self,
         tx: &mut Tx<'_>,
         users: &[String],
         enough: i64,
-    ) -> Result<Changing, StoreError> {
+        unseen: i64,
+    ) -> Result<i64, StoreError> {
         // A plan made without the start of the window would read the whole audit.
         sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plans")
             .fetch_one(&mut *tx)
             .await?;
-        let counted = sqlx::query_as!(
-            Changing,
+        let counted = sqlx::query!(
             r#"-- Materialized, or the limit below makes the planner read the audit by user.
                WITH decided AS MATERIALIZED (
                    SELECT DISTINCT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released AND r.reason IS NULL
                      AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
+               ), waits AS (
+                   -- two index ranges: running timers are in neither
+                   (SELECT n.user_id, n.pass_revokes, n.pass_grants FROM work_queue n
+                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      AND n.due_at <= now() + $5::double precision * interval '1 second'
+                      AND n.parked_at IS NULL AND n.held_by IS NULL)
+                   UNION ALL
+                   (SELECT n.user_id, n.pass_revokes, n.pass_grants FROM work_queue n
+                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      -- delayed after a failure
+                      AND n.attempts > 0 AND n.due_at > now() + $5::double precision * interval '1 second'
+                      AND n.parked_at IS NULL AND n.held_by IS NULL)
                )
                SELECT count(*) AS "all!", (SELECT count(*) FROM decided) AS "decided!" FROM (
                    SELECT user_id COLLATE "C" FROM UNNEST($2::text[]) AS passing(user_id)
                    UNION
                    SELECT user_id FROM decided
                    UNION
-                   (SELECT n.user_id FROM work_queue n
-                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      -- including delayed and backed-off users, but not running timers
-                      AND (n.due_at <= now() + $5::double precision * interval '1 second' OR n.attempts > 0)
-                      AND n.parked_at IS NULL AND n.held_by IS NULL
-                      -- only adopted roles can be revoked
-                      AND CASE WHEN $1 = 'revoked'
-                          THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
-                          ELSE NOT n.pass_grants END
-                      -- the operator pins one user at a time
-                      AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = n.user_id)
+                   (SELECT w.user_id FROM waits w
+                    -- only adopted roles can be revoked
+                    WHERE CASE WHEN $1 = 'revoked'
+                        THEN NOT w.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = w.user_id AND a.adopted)
+                        ELSE NOT w.pass_grants END
                     LIMIT $4)
                    LIMIT $4
                ) AS changing"#,
@@ -156,7 +176,17 @@ impl Locked {
             enough,
             super::work_queue::MIN_INTERVAL.as_secs_f64()
         );
-        Ok(counted.fetch_one(&mut *tx).await?)
+        let counted = counted.fetch_one(&mut *tx).await?;
+        let passing = i64::try_from(users.len()).unwrap_or(i64::MAX);
+        sqlx::query!(
+            "UPDATE brakes SET decided_bound = $2, bound_since = $3 WHERE change = $1",
+            self.change.as_str(),
+            counted.decided.saturating_add(passing).saturating_add(unseen),
+            self.since
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(counted.all)
     }
 
     /// Number of users that held a role at the start of the window; for revokes, an adopted one. May be a minute old.

@@ -48,6 +48,9 @@ pub enum Order {
     RecordsFirst,
     /// Verifications first, and display names last.
     VerificationsFirst,
+    /// This priority last: its last user needed no attempt. Otherwise users of a mass that is held, or up to date, would
+    /// delay all others.
+    After(i16),
     /// For a probe while calls fail: this priority first. Each priority gets its turn, or the only probes would be users
     /// whose attempts always fail.
     Probe(i16),
@@ -71,6 +74,11 @@ impl Order {
             Self::ByPriority => [0, 1, 2, 3, 4],
             Self::RecordsFirst => [0, 1, 3, 4, 2],
             Self::VerificationsFirst => [0, 1, 4, 3, 2],
+            Self::After(last) => {
+                let mut levels = Self::ByPriority.levels();
+                levels.sort_by_key(|level| (*level == last, *level));
+                levels
+            }
             Self::Probe(first) => {
                 let mut levels = Self::ByPriority.levels();
                 levels.rotate_left(usize::try_from(first % 5).unwrap_or(0));

@@ -26,6 +26,9 @@ impl Dispatcher {
     /// Binds the database to the tenant unless it is `bound`, and logs what waits for the operator.
     pub(in crate::flow) async fn begin_leadership(&self, bound: bool) -> Result<(), StoreError> {
         info!(writes = self.context.writes, "reconciling");
+        self.context.passing.begin();
+        self.health.begin();
+        self.context.metrics.circuit_breaker_open.set(0);
         if !bound {
             self.bind().await?;
         }

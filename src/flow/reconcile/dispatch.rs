@@ -35,6 +35,7 @@ impl Dispatcher {
         attempts: &mut JoinSet<()>,
         ending: &CancellationToken,
     ) -> Result<(), StoreError> {
+        let mut unattended = None;
         for number in 0.. {
             let turn = ending.run_until_cancelled(self.turn()).await;
             let Some(Some(turn)) = turn else {
@@ -48,7 +49,7 @@ impl Dispatcher {
             while attempts.try_join_next().is_some() {}
             let until_record_attempt = self.rate_limiter.until_record_attempt();
             let by_record = until_record_attempt.is_zero();
-            let order = self.order(number, half_open);
+            let order = self.order(number, half_open, unattended.take());
             let Some(claimed) = claim::next_user(&self.context, (by_record, order)).await? else {
                 drop((permit, slot));
                 let wait = self.no_user_is_due(until_record_attempt);
@@ -59,7 +60,9 @@ impl Dispatcher {
                 }
             };
             self.health.breaker().taken(claimed.priority());
+            let priority = claimed.priority();
             let Some(attempt) = claimed.begin(&self.context, permit).await? else {
+                unattended = Some(priority);
                 continue;
             };
             self.start(attempts, attempt, slot);

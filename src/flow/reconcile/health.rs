@@ -19,7 +19,7 @@ pub(in crate::flow) const STAGE: &str = "reconcile";
 const TOO_MANY: usize = 10;
 const INSIDE: Duration = Duration::from_mins(5);
 
-/// The health of the stage; it outlives a leadership.
+/// The health of the stage during a leadership.
 #[derive(Debug)]
 pub(super) struct Health {
     readiness: Readiness,
@@ -66,6 +66,13 @@ impl Health {
 
     pub(super) fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the former leadership: what another worker did since is not known here. Calls that are still refused open the
+    /// circuit breaker again.
+    pub(super) fn begin(&self) {
+        *self.breaker() = CircuitBreaker::default();
+        *self.reads_without_write() = ReadsWithoutWrite::default();
     }
 
     /// Reports ready in either case, unless credentials are in doubt or Postgres is too slow to write.

@@ -10,14 +10,24 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::context::Context;
-use super::passing::Passing;
-use crate::store::{Claim, StoreError, Tx, brakes};
-use rolekeeper_domain::brake::{Brake, BrakeLimits, Verdict, judge, word};
+use super::passing::{MAX_IN_FLIGHT, Passing};
+use crate::store::brakes::{self, Locked};
+use crate::store::{Claim, StoreError, Tx};
+use rolekeeper_domain::brake::{Brake, BrakeLimits, Limits, Verdict, judge, word};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::RoleChange;
 
 /// Period for which a count of changes serves attempts that expect no change.
 const COUNT_SERVES: Duration = Duration::from_secs(1);
+
+/// Most changes that a count allows without asking.
+const UNASKED: i64 = 16;
+/// Changes that another worker, frozen until now, may still decide: its attempts in flight, and what it was allowed without
+/// asking.
+#[expect(clippy::cast_possible_wrap, reason = "a small constant")]
+const UNSEEN: i64 = MAX_IN_FLIGHT as i64 + UNASKED;
+/// Most users that the report of an engaged brake counts.
+const REPORTED_AT_MOST: i64 = 100_000;
 
 /// Both directions, grants first as everywhere.
 const BOTH: [RoleChange; 2] = [RoleChange::Granted, RoleChange::Revoked];
@@ -68,7 +78,7 @@ impl Permission {
         };
         if room > 0 {
             direction.room = Some((room - 1, counted_at));
-            direction.permit(&self.user);
+            direction.users.insert(self.user.clone());
         }
         room > 0
     }
@@ -116,23 +126,20 @@ impl Permission {
             (false, true) => Brake::Engaged,
             (false, false) => Brake::Free,
         };
-        self.passing.of(change).permit(&self.user);
+        self.passing.of(change).users.insert(self.user.clone());
         if brake == Brake::Free {
-            changes = self.passing.count(tx, &lock, limits.enough(None)).await?;
-            if changes >= limits.enough(None) {
-                holders = lock.holders(tx).await?;
-                let enough = limits.enough(Some(holders));
-                changes = self.passing.count(tx, &lock, enough).await?;
-            }
+            (changes, holders) = self.count(tx, &lock, change, limits).await?;
         }
         let verdict = judge(limits, brake, changes, holders);
-        if verdict != Verdict::Pass {
+        if verdict == Verdict::Pass {
+            lock.permit(tx, 1).await?;
+        } else {
             self.passing.of(change).users.remove(&self.user);
         }
         if verdict == Verdict::Engage {
-            // The report for the operator names all changes, so they are counted in full, once.
-            let (passing, _) = self.passing.of(change).bound(lock.waiting);
-            let changes = lock.changing(tx, &passing, i64::MAX).await?.all;
+            // The report for the operator names all changes, as far as counting them takes no minutes.
+            let passing = self.passing.users(change);
+            let changes = lock.changing(tx, &passing, REPORTED_AT_MOST, UNSEEN).await?;
             lock.engage(tx, changes).await?;
             self.engaged.push(Engaged {
                 change,
@@ -144,6 +151,34 @@ impl Permission {
         Ok(())
     }
 
+    /// Numbers of users that change inside the window, and of holders as far as they matter: bounds where these are below
+    /// the limits, otherwise counts.
+    async fn count(
+        &self,
+        tx: &mut Tx<'_>,
+        lock: &Locked,
+        change: RoleChange,
+        limits: Limits,
+    ) -> Result<(i64, i64), StoreError> {
+        let below = |enough: i64| {
+            lock.bound()
+                .map(|bound| bound + 1)
+                .filter(|bound| *bound < enough)
+        };
+        if let Some(bound) = below(limits.enough(None)) {
+            return Ok((bound, 0));
+        }
+        let holders = lock.holders(tx).await?;
+        let enough = limits.enough(Some(holders));
+        if let Some(bound) = below(enough) {
+            return Ok((bound, holders));
+        }
+        // What was allowed without asking is not part of the count.
+        self.passing.of(change).room = None;
+        let passing = self.passing.users(change);
+        Ok((lock.changing(tx, &passing, enough, UNSEEN).await?, holders))
+    }
+
     /// Reports the brakes that this user has engaged, once each, after the transaction is committed.
     pub(super) fn report_engaged(&mut self, limits: &BrakeLimits) {
         for Engaged {
@@ -153,12 +188,17 @@ impl Permission {
         } in std::mem::take(&mut self.engaged)
         {
             let (what, window) = (word(change), limits.window);
+            let at_least = if changes < REPORTED_AT_MOST {
+                ""
+            } else {
+                "at least "
+            };
             let limits = limits.of(change);
             error!(
                 change = change.as_str(),
                 users = changes,
                 holders,
-                "brake engaged: {what} for {changes} users inside {} s, of {holders} holders (limits: {} and {} %). All {what} \
+                "brake engaged: {what} for {at_least}{changes} users inside {} s, of {holders} holders (limits: {} and {} %). All {what} \
                  are held. To inspect: rolekeeper brake; then: rolekeeper brake release {what}, or rolekeeper brake drop {what}",
                 window.as_secs(),
                 limits.number,
@@ -179,9 +219,19 @@ async fn count_room(context: &Context, tx: &mut Tx<'_>, change: RoleChange) -> R
     let room = if seen.engaged {
         0
     } else {
+        let changes = match seen.bound() {
+            Some(bound) if bound < enough => bound,
+            _ => {
+                let passing = context.passing.users(change);
+                seen.changing(tx, &passing, enough, UNSEEN).await?
+            }
+        };
         // A change above the number limit is asked for; the share limit only allows more.
-        enough - 1 - context.passing.count(tx, &seen, enough).await?
+        (enough - 1 - changes).clamp(0, UNASKED)
     };
+    if room > 0 {
+        seen.permit(tx, room).await?;
+    }
     context.passing.of(change).room = Some((room, Instant::now()));
     Ok(())
 }

@@ -23,12 +23,12 @@ pub(super) struct Turn {
 
 impl Dispatcher {
     /// The order in which the attempt with this number claims. Probes cycle through the priorities, whatever the result
-    /// of the last one was.
-    pub(super) fn order(&self, number: u64, half_open: bool) -> Order {
-        if half_open {
-            Order::Probe(self.health.breaker().next_probe())
-        } else {
-            Order::of(number)
+    /// of the last one was. Otherwise the priority of a user who just needed no attempt comes last.
+    pub(super) fn order(&self, number: u64, half_open: bool, unattended: Option<i16>) -> Order {
+        match unattended {
+            _ if half_open => Order::Probe(self.health.breaker().next_probe()),
+            Some(priority) => Order::After(priority),
+            None => Order::of(number),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The cost of a brake: a decision does not read the other decisions of the window.
+//! The cost of a brake: a decision reads neither the other decisions of the window nor running timers, and users that are
+//! held do not delay others.
 
 use std::time::Duration;
 
@@ -18,18 +19,25 @@ async fn seed_decisions(world: &World) {
     rows.await.expect("Postgres responds");
 }
 
+async fn run(world: &World, statement: &'static str) {
+    sqlx::query(statement)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+}
+
 /// Rows of the audit that finished sessions have read.
 const READ: &str =
     "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'role_changes'";
 
 #[tokio::test]
 async fn a_decision_reads_no_other_decision_of_the_window() {
-    let world = World::builder()
-        .workers(0)
-        .limit("brake_grants", 1_000_000.0)
-        .start()
-        .await;
+    let world = World::builder().workers(0).start().await;
     seed_decisions(&world).await;
+    // The share allows more than the number of the default limits.
+    let holders = "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, since)
+        SELECT 'auth0|h' || n, 'playlist_editor', true, true, false, now() - interval '1 year' FROM generate_series(1, 100000) AS n";
+    run(&world, holders).await;
     let worker = world.start_worker().await;
     let before = world.number(READ).await.expect("a number");
 
@@ -50,5 +58,35 @@ async fn a_decision_reads_no_other_decision_of_the_window() {
     assert!(
         read < 3 * DECIDED,
         "{USERS} decisions read {read} rows; {DECIDED} were decided before"
+    );
+}
+
+/// Behind an engaged brake on revokes, a mass of them is held one by one; a grant does not wait for all of them.
+#[tokio::test]
+async fn a_grant_does_not_wait_until_all_revokes_are_held() {
+    let world = World::builder().workers(0).start().await;
+    run(
+        &world,
+        "UPDATE brakes SET engaged_at = now(), changes = 1, holders = 1 WHERE change = 'revoked'",
+    )
+    .await;
+    let held = "INSERT INTO assignments (user_id, role, wanted, has_role, adopted)
+        SELECT 'auth0|h' || n, 'playlist_editor', true, true, true FROM generate_series(1, 3000) AS n";
+    run(&world, held).await;
+    let due = "INSERT INTO work_queue (user_id, priority) SELECT user_id, 0 FROM assignments";
+    run(&world, due).await;
+    world.seed_user("auth0|ann", &["mentor"]);
+    world.start_worker().await;
+    world.earn("auth0|ann", "pl_1").await;
+    world
+        .eventually("the role is there", async || {
+            world.roles("auth0|ann") == ["mentor", ROLE]
+        })
+        .await;
+    let not_held = "SELECT count(*) FROM work_queue WHERE held_by IS NULL";
+    let waiting = world.number(not_held).await.expect("a number");
+    assert!(
+        waiting > 100,
+        "the grant came after {waiting} of 3000 revokes were left"
     );
 }

@@ -4,6 +4,7 @@ mod acts;
 mod adopt;
 mod brake;
 mod brake_cost;
+mod brake_memory;
 mod brake_release;
 mod client_key;
 mod config;

@@ -127,7 +127,7 @@ impl Reconcile {
         claim: &mut Claim,
     ) -> Result<Option<Leave>, StoreError> {
         // Read after the claim, so that changes that waited for its lock are seen.
-        let mut standing = self.evaluate(&mut tx, claim.user.as_str()).await?;
+        let mut standing = self.evaluate(&mut tx, claim.user.as_str(), None).await?;
         if standing.erasures
             && erasures::erased_again(&mut tx, self.store.erasure_key(), claim.user.as_str()).await?
         {
@@ -229,10 +229,10 @@ impl Reconcile {
             return Ok(Decided::Nothing);
         }
         hidden::doubted(&mut tx, user, profile).await?;
-        let mut standing = self.evaluate(&mut tx, user).await?;
+        let mut standing = self.evaluate(&mut tx, user, Some(profile)).await?;
         if standing.gone_at.is_some() {
             self.known_again(&mut tx, claim, profile, &standing).await?;
-            standing = self.evaluate(&mut tx, user).await?;
+            standing = self.evaluate(&mut tx, user, Some(profile)).await?;
         }
         standing.forbid(&self.restores.forbidden);
         let seen = profile.roles();

@@ -33,7 +33,7 @@ impl Reconcile {
         let open = role_changes::open(&mut tx, user).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(&mut tx, &open, "gone").await?;
-        let standing = self.evaluate(&mut tx, user).await?;
+        let standing = self.evaluate(&mut tx, user, None).await?;
         let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
         if fresh {
             self.witness(&mut tx, claim, &standing, Reason::UserDeleted, |_| true)

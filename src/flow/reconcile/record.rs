@@ -70,7 +70,7 @@ impl Reconcile {
             return Ok(());
         }
         // Read while the grant is open: the role is ours, even if it is no longer earned.
-        let mut standing = self.evaluate(&mut tx, user).await?;
+        let mut standing = self.evaluate(&mut tx, user, Some(after)).await?;
         role_changes::written(&mut tx, &write.changes, write.write).await?;
         if let Some(wish) = write.wish {
             display_names::come_true(&mut tx, user, wish).await?;

@@ -56,7 +56,7 @@ fn the_doc_comment_is_the_help_text() {
     for line in [
         "# HELP rolekeeper_fold_active 1 while this worker folds the stream",
         "# HELP rolekeeper_roles_externally_removed_total Managed roles found removed by another client although the user still \
-         earns them; outcome: restored, or left removed",
+         earns them; outcome: restored, left removed, pinned off, or held by the brake",
         "# TYPE rolekeeper_role_lag_seconds histogram",
         "rolekeeper_auth0_calls_total{call=\"get_log\",result=\"gone\"} 0",
         "rolekeeper_stream_full_in_seconds{stream=\"APP_EVENTS\"} inf",

@@ -98,7 +98,7 @@ metrics! {
         pub work_queue: Gauges<QueueState> = "rolekeeper_work_queue_users",
         /// Time since the longest-due user in the work queue became due
         pub oldest_due: Gauge = "rolekeeper_work_queue_oldest_due_seconds",
-        /// Holders of managed roles; rolekeeper never takes a role from unadopted ones
+        /// Holders of managed roles; rolekeeper takes a role from unadopted ones only where it is pinned off
         pub holders: Gauges<Adoption> = "rolekeeper_role_holders",
         /// Pins: roles that users hold (on) or do not hold (off) by the operator's word; `rolekeeper pins` lists them
         pub pins: Gauges<PinState> = "rolekeeper_pins",

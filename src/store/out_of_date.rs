@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{StoreError, Tx};
-use rolekeeper_domain::rule::{Measure, Revoke, Rules};
+use rolekeeper_domain::rule::{Condition, Measure, Revoke, Rules};
 
 /// Longest interval between reads of a deleted user whose playlists have enough plays.
 const GONE_AT_LEAST_EVERY: Duration = Duration::from_hours(30 * 24);
@@ -39,10 +39,17 @@ pub(super) async fn enqueue(
         .map(|rule| rule.of == Measure::AllPlaylists)
         .collect();
     let revokes: Vec<bool> = rules.iter().map(|rule| rule.revoke == Revoke::On).collect();
+    let has = |condition: Condition| -> Vec<bool> {
+        rules
+            .iter()
+            .map(|rule| rule.only_if.contains(&condition))
+            .collect()
+    };
     let enqueued = sqlx::query!(
         "WITH rule AS MATERIALIZED (
-             SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[])
-                 AS r(role, grant_at, revoke_below, totals, revokes)
+             SELECT *, not_blocked OR email_verified AS conditional
+             FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[], $12::boolean[], $13::boolean[])
+                 AS r(role, grant_at, revoke_below, totals, revokes, not_blocked, email_verified)
          ), owner AS MATERIALIZED (
              SELECT owner_id AS user_id, max(plays) AS best, sum(greatest(plays, 0))::bigint AS total
              FROM playlists WHERE owner_id > $8 AND owner_id <= $9 AND NOT deleted GROUP BY owner_id
@@ -59,14 +66,24 @@ pub(super) async fn enqueue(
                  EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id) AS gone
              FROM assignments a WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])
          ), out AS (
-             SELECT user_id, CASE WHEN above.plays IS NULL OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS priority
+             SELECT user_id, CASE WHEN above.plays IS NULL OR (d.wanted AND d.has_role) OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS priority
              FROM above FULL JOIN decided d USING (user_id, role) JOIN rule r USING (role)
              WHERE (above.plays >= r.grant_at AND d.wanted IS NOT TRUE AND NOT EXISTS (
                        -- after as long as they have been known as deleted
                        SELECT FROM users u WHERE u.user_id = above.user_id AND NOT $10
                            AND u.gone_at > now() - least($11::double precision * interval '1 second',
-                               greatest(u.gone_at - u.gone_since, $7::double precision * interval '1 second'))))
+                               greatest(u.gone_at - u.gone_since, $7::double precision * interval '1 second')))
+                     -- a condition does not hold by the stored profile, or the profile cannot be read as a whole
+                     AND NOT (r.conditional AND EXISTS (
+                       SELECT FROM users u WHERE u.user_id = above.user_id AND u.fetched_at IS NOT NULL AND u.gone_at IS NULL
+                         AND (u.profile IS NULL OR (r.not_blocked AND coalesce(u.profile -> 'blocked' NOT IN ('false', 'null'), false))
+                           OR (r.email_verified AND u.profile -> 'email_verified' IS DISTINCT FROM 'true'::jsonb)))))
                 OR (above.plays IS NULL AND d.wanted AND r.revokes AND NOT d.gone)
+                -- an attempt that reads a profile decides by it, so only another rule can differ from it
+                OR ($10 AND d.wanted AND r.revokes AND r.conditional AND NOT d.gone AND EXISTS (
+                       SELECT FROM users u WHERE u.user_id = d.user_id AND u.fetched_at IS NOT NULL
+                         AND ((r.not_blocked AND coalesce(u.profile -> 'blocked' NOT IN ('false', 'null'), false))
+                           OR (r.email_verified AND u.profile -> 'email_verified' IS DISTINCT FROM 'true'::jsonb))))
                 OR ($6 AND d.due AND NOT d.has_role AND NOT d.gone)
                 OR ($6 AND NOT d.due AND d.has_role AND d.adopted AND NOT d.gone)
          )
@@ -87,7 +104,9 @@ pub(super) async fn enqueue(
         from,
         to,
         changed,
-        GONE_AT_LEAST_EVERY.as_secs_f64()
+        GONE_AT_LEAST_EVERY.as_secs_f64(),
+        &has(Condition::NotBlocked),
+        &has(Condition::EmailVerified)
     );
     Ok(enqueued.execute(&mut *tx).await?.rows_affected())
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,10 +15,17 @@ use super::display_names::NAMES_APART;
 use super::{StoreError, Tx, removals};
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::removal::Removal;
+use rolekeeper_domain::rule::Shown;
 use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
 
-/// Reads the snapshot; assignments are fresh if verified within `verify_after`.
-pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Result<Snapshot, StoreError> {
+/// Reads the snapshot; assignments are fresh if verified within `verify_after`. The profile is read only for rules with
+/// conditions.
+pub async fn of_user(
+    tx: &mut Tx<'_>,
+    user: &str,
+    verify_after: Duration,
+    conditions: bool,
+) -> Result<Snapshot, StoreError> {
     let row = sqlx::query_as!(
         Row,
         r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
@@ -27,6 +35,7 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                m.role AS "removed_role!", m.state AS "removed_state!", m.found_at AS "removed_at!",
                c.id AS "open_id!", c.role AS "open_role!", c.granted AS "open_granted!",
                c.restore AS "open_restore!",
+               u.profile AS "shown?",
                d.request_id AS "request_id?", d.requested AS "requested?", d.refused IS NOT NULL AS "refused!",
                (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = $1) AS "rest_s?",
                EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = $1 AND n.refused) AS "refused_just_now!",
@@ -66,10 +75,12 @@ pub async fn of_user(tx: &mut Tx<'_>, user: &str, verify_after: Duration) -> Res
                    coalesce(array_agg(change IN ('restored', 'removed') ORDER BY decided_at, change_id), '{}') AS restore
                FROM role_changes WHERE user_id = $1 AND outcome IS NULL
            ) AS c
-           LEFT JOIN display_names d ON d.user_id = $1"#,
+           LEFT JOIN display_names d ON d.user_id = $1
+           LEFT JOIN users u ON u.user_id = $1 AND $4"#,
         user,
         verify_after.as_secs_f64(),
-        NAMES_APART.as_secs_f64()
+        NAMES_APART.as_secs_f64(),
+        conditions
     );
     Ok(row.fetch_one(&mut *tx).await?.into())
 }
@@ -98,6 +109,7 @@ struct Row {
     open_role: Vec<String>,
     open_granted: Vec<bool>,
     open_restore: Vec<bool>,
+    shown: Option<Value>,
     request_id: Option<Uuid>,
     requested: Option<String>,
     refused: bool,
@@ -151,6 +163,7 @@ impl From<Row> for Snapshot {
                 total: row.total,
                 now: row.now,
             },
+            shown: row.shown.as_ref().and_then(Value::as_object).map(Shown::of),
             assignments: assignments.collect(),
             pins: pins.collect(),
             removals: removals.collect(),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::pin::Pin;
 use crate::plan::RoleChange;
 use crate::removal::Removal;
+use crate::rule::Shown;
 
 /// The snapshot of one user.
 #[derive(Clone, Debug)]
@@ -17,6 +18,9 @@ use crate::removal::Removal;
 pub struct Snapshot {
     /// Counts of the user's playlists.
     pub facts: Facts,
+    /// The whole profile as Auth0 last showed it, as far as conditions use it; `None` if no rule has a condition, or no
+    /// whole profile was read.
+    pub shown: Option<Shown>,
     /// Decisions and seen state of each managed role.
     pub assignments: Vec<Assignment>,
     /// Pins of the user's roles, also ended ones.

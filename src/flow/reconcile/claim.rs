@@ -101,7 +101,7 @@ async fn settle_unseen(
     claim: &mut Claim,
 ) -> Result<Option<Permission>, StoreError> {
     // Read after the claim, so that changes that waited for its lock are seen.
-    let mut evaluation = context.evaluate(&mut tx, claim.user.as_str()).await?;
+    let mut evaluation = context.evaluate(&mut tx, claim.user.as_str(), None).await?;
     if evaluation.erasures
         && erasures::erased_again(&mut tx, context.store.erasure_key(), claim.user.as_str()).await?
     {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::passing::Passing;
-use crate::auth0::{EXCHANGES_PER_CALL, Reader, Writer};
+use crate::auth0::{EXCHANGES_PER_CALL, Profile, Reader, Writer};
 use crate::config::RestoreConfig;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError, Tx, pins, snapshot};
 use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::rule::Rules;
+use rolekeeper_domain::rule::{Rules, Shown};
 
 /// Part of a lease beyond the calls: our own transactions.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
@@ -40,9 +40,18 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Evaluates the user, once the user's queue row is locked.
-    pub(super) async fn evaluate(&self, tx: &mut Tx<'_>, user: &str) -> Result<Evaluation<'_>, StoreError> {
-        let snapshot = snapshot::of_user(tx, user, self.verify_after).await?;
+    /// Evaluates the user, once the user's queue row is locked. A whole profile that was just read replaces the stored one.
+    pub(super) async fn evaluate(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &str,
+        profile: Option<&Profile>,
+    ) -> Result<Evaluation<'_>, StoreError> {
+        let conditions = self.rules.have_conditions();
+        let mut snapshot = snapshot::of_user(tx, user, self.verify_after, conditions).await?;
+        if let Some(profile) = profile.filter(|profile| profile.is_whole() && conditions) {
+            snapshot.shown = Some(Shown::of(profile.json()));
+        }
         let evaluation = Evaluation::of(snapshot, &self.rules);
         if evaluation.ended_pins {
             pins::remove_ended(tx, user, evaluation.now()).await?;

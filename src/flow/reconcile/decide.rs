@@ -62,10 +62,10 @@ impl Attempt {
         };
         let user = self.claim.user.as_str();
         hidden::doubted(&mut tx, user, profile).await?;
-        let mut evaluation = self.context.evaluate(&mut tx, user).await?;
+        let mut evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
         if evaluation.gone_at.is_some() {
             self.known_again(&mut tx, profile, &evaluation).await?;
-            evaluation = self.context.evaluate(&mut tx, user).await?;
+            evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
         }
         evaluation.forbid(&self.context.restores.forbidden);
         let planned = match self.plan(&mut tx, profile, &mut evaluation).await? {

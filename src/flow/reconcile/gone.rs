@@ -35,7 +35,7 @@ impl Attempt {
         let open = role_changes::open(&mut tx, user).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(&mut tx, &open, "gone").await?;
-        let evaluation = self.context.evaluate(&mut tx, user).await?;
+        let evaluation = self.context.evaluate(&mut tx, user, None).await?;
         let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
         if fresh {
             self.witness(&mut tx, &evaluation, Reason::UserDeleted, |_| true)

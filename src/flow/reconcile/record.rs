@@ -67,7 +67,7 @@ impl Attempt {
             return Ok(Completed::Done);
         }
         // Read while the grant is open: the role is ours, even if it is no longer earned.
-        let mut evaluation = self.context.evaluate(&mut tx, user).await?;
+        let mut evaluation = self.context.evaluate(&mut tx, user, Some(after)).await?;
         role_changes::written(&mut tx, &write.changes, write.write).await?;
         if let Some(request) = write.request {
             display_names::mark_applied(&mut tx, user, request).await?;

@@ -52,6 +52,9 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
         &["brake"],
         &["parked"],
         &["tenant"],
+        &["pin", ANN, ROLE, "on", "--why", "a test"],
+        &["pins"],
+        &["unpin", ANN, ROLE],
         &["export", ANN],
         &["acts"],
     ] {
@@ -67,7 +70,7 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
         "the fold made a partition of ids"
     );
     let acts = "SELECT count(*) FROM operator_acts WHERE db_user = 'rolekeeper_run'";
-    assert_eq!(world.number(acts).await, Some(6));
+    assert_eq!(world.number(acts).await, Some(8));
 }
 
 #[tokio::test]

@@ -297,3 +297,20 @@ async fn the_end_of_a_rule_leaves_its_pins_without_effect() {
         "{listed}"
     );
 }
+
+#[tokio::test]
+async fn a_worker_that_would_undo_a_pin_is_named() {
+    let world = world().await;
+    let older = "INSERT INTO workers (worker_id, name, release, rules_format, own_limits)
+                 VALUES (gen_random_uuid(), 'old/1', '0.0.9', 1, '{}')";
+    world.run_sql(older).await;
+    let pin = world
+        .command(&["pin", &user("ann"), ROLE, "off", "--why", "x"])
+        .await;
+    let said = text(&pin);
+    assert!(
+        !pin.status.success() && said.contains("old/1 (release 0.0.9) does not know pins"),
+        "{said}"
+    );
+    assert_eq!(world.number("SELECT count(*) FROM work_queue").await, Some(0));
+}

@@ -52,6 +52,7 @@ impl<'r> Evaluation<'r> {
     pub fn of(snapshot: Snapshot, rules: &'r Rules) -> Self {
         let Snapshot {
             facts,
+            shown,
             assignments: mut known,
             pins,
             removals,
@@ -77,13 +78,16 @@ impl<'r> Evaluation<'r> {
                 since: known.as_ref().map_or(facts.now, |known| known.since),
                 below_since: known.as_ref().and_then(|known| known.below_since),
             };
-            let decision = rule.decide(measured(rule, &facts), Some(&before), facts.now);
+            let (plays, met) = (measured(rule, &facts), rule.is_met(shown));
+            let decision = rule.decide_if(met, plays, &before, facts.now);
+            let earned = || rule.decide(plays, Some(&before), facts.now).wanted;
             let pin = pin::counting(&pins, &rule.role, facts.now).cloned();
             let removal = removals.iter().find(|removal| removal.role == rule.role).cloned();
             let suppressed = decision.wanted && known.as_ref().is_some_and(|known| known.suppressed);
             Role {
                 rule,
                 decision,
+                unsure: met.is_none() && pin.is_none() && (before.wanted || earned()),
                 pin,
                 removal,
                 suppressed,

@@ -18,6 +18,8 @@ pub struct Role<'r> {
     pub rule: &'r Rule,
     /// The rule's decision.
     pub decision: Decision,
+    /// A condition decides, and the profile that it is about is not known: it must be read.
+    pub unsure: bool,
     /// The pin that outweighs the rule, if one stands.
     pub pin: Option<Pin>,
     /// The role is missing, and the cause is not settled.
@@ -94,6 +96,9 @@ impl Role<'_> {
     /// Whether our own records show that nothing has to be changed or verified.
     #[must_use]
     pub fn up_to_date(&self) -> bool {
+        if self.unsure {
+            return false;
+        }
         if self
             .removal
             .as_ref()
@@ -122,8 +127,8 @@ impl Role<'_> {
     pub(super) fn allows(&self, change: RoleChange) -> bool {
         match change {
             _ if self.pin.is_some() => false,
-            RoleChange::Granted => self.wanted() && !self.forbidden,
-            RoleChange::Revoked => !self.wanted() && self.adopted(),
+            RoleChange::Granted => (self.wanted() || self.unsure) && !self.forbidden,
+            RoleChange::Revoked => (!self.wanted() || self.unsure) && self.adopted(),
         }
     }
 

@@ -36,6 +36,7 @@ pub(super) fn one(rule: &Rule) -> String {
         grace,
         revoke,
         manual,
+        only_if,
     } = rule;
     let mut text = String::from("\n[[rule]]\n");
     let mut line = |field: &str, value: &dyn std::fmt::Display| {
@@ -60,6 +61,14 @@ pub(super) fn one(rule: &Rule) -> String {
         OnExternalRemoval::Restore => {}
         OnExternalRemoval::Alert => line("manual", &"\"alert\""),
         OnExternalRemoval::Respect => line("manual", &"\"respect\""),
+    }
+    if !only_if.is_empty() {
+        let mut names: Vec<String> = only_if
+            .iter()
+            .map(|one| format!("\"{}\"", one.as_str()))
+            .collect();
+        names.sort();
+        line("only_if", &format!("[{}]", names.join(", ")));
     }
     text
 }

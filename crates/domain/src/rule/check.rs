@@ -49,6 +49,10 @@ pub(super) fn check(rules: &[Rule]) -> Result<(), RuleFaults> {
                 rule.grant_at, rule.revoke_below
             ));
         }
+        let conditions = &rule.only_if;
+        if (1..conditions.len()).any(|at| conditions[..at].contains(&conditions[at])) {
+            faults.push(format!("{name}: only_if: names a condition twice: keep one"));
+        }
         if rules[..index].iter().any(|earlier| earlier.role == rule.role) {
             faults.push(format!("{name}: another rule has the same role: keep one"));
         }

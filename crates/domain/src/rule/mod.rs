@@ -4,6 +4,7 @@
 
 mod canonical;
 mod check;
+mod condition;
 mod file;
 pub mod offer;
 mod one;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use canonical::fingerprint;
 pub use check::RuleFaults;
+pub use condition::{Condition, Shown};
 pub use file::Versioned;
 pub use one::{Before, Decision, FORMAT, FORMAT_SINCE, Measure, OnExternalRemoval, Revoke, Rule};
 
@@ -37,6 +39,7 @@ impl Default for Rules {
             grace: Duration::ZERO,
             revoke: Revoke::On,
             manual: OnExternalRemoval::Restore,
+            only_if: vec![],
         }])
     }
 }
@@ -62,6 +65,12 @@ impl Rules {
     #[must_use]
     pub fn canonical(&self) -> String {
         canonical::text(&self.0)
+    }
+
+    /// Whether a rule has a condition on the profile.
+    #[must_use]
+    pub fn have_conditions(&self) -> bool {
+        self.0.iter().any(|rule| !rule.only_if.is_empty())
     }
 
     /// The oldest format in which these rules can be written.

@@ -1,13 +1,14 @@
 //! One rule: a role, its thresholds, and its decision.
 //!
-//! Owns the decision. Must never use what Auth0 shows: a decision follows from facts, the previous decision, and the
-//! time passed in.
+//! Owns the decision. Must never use the roles that Auth0 shows: a decision follows from facts, the previous decision, the
+//! conditions on the profile, and the time passed in.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::condition::{Condition, Shown};
 use super::span;
 
 /// The newest rules format that this release knows. Raised with each field that an older release would ignore.
@@ -78,6 +79,9 @@ pub struct Rule {
     /// Reaction to the removal of the role by another client.
     #[serde(default)]
     pub manual: OnExternalRemoval,
+    /// Conditions on the profile; all must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_if: Vec<Condition>,
 }
 
 /// The previous decision about a role.
@@ -106,10 +110,39 @@ impl Rule {
     /// The oldest format in which the rule can be written.
     #[must_use]
     pub fn format(&self) -> i32 {
-        if self.manual == OnExternalRemoval::Respect {
+        if self.manual == OnExternalRemoval::Respect || !self.only_if.is_empty() {
             2
         } else {
             1
+        }
+    }
+
+    /// Whether a profile meets the conditions; `None` while no whole profile is known.
+    #[must_use]
+    pub fn is_met(&self, shown: Option<Shown>) -> Option<bool> {
+        if self.only_if.is_empty() {
+            return Some(true);
+        }
+        let shown = shown?;
+        Some(self.only_if.iter().all(|condition| condition.is_met(shown)))
+    }
+
+    /// Decides by the conditions too: a condition that does not hold counts as a count below the threshold, without grace
+    /// or minimum hold. While it is unknown whether they hold, the last decision stays.
+    #[must_use]
+    pub fn decide_if(&self, met: Option<bool>, plays: i64, before: &Before, now: OffsetDateTime) -> Decision {
+        match met {
+            Some(true) => self.decide(plays, Some(before), now),
+            Some(false) => Decision {
+                wanted: before.wanted && self.revoke == Revoke::Never,
+                below_since: None,
+                again_at: None,
+            },
+            None => Decision {
+                wanted: before.wanted,
+                below_since: before.below_since,
+                again_at: None,
+            },
         }
     }
 

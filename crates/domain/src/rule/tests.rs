@@ -134,8 +134,8 @@ fn each_bad_file_names_the_fault() {
             "line 1: unknown field `shade`",
         ),
         (
-            "format = 2\nshade = 1\n".to_owned() + &with(""),
-            "format 2: this release",
+            "format = 3\nshade = 1\n".to_owned() + &with(""),
+            "format 3: this release",
         ),
         (with("colour=1"), "line 5: unknown field `colour`"),
         (with("grace=\"soon\""), "\"soon\" is no duration"),
@@ -270,5 +270,38 @@ proptest! {
         } else {
             prop_assert!(!first.wanted);
         }
+    }
+}
+
+#[test]
+fn conditions_and_respect_have_a_format_of_their_own() {
+    let text = |more: &str| format!("[[rule]]\nrole = \"a\"\ngrant_at = 1\nrevoke_below = 1\n{more}\n");
+    assert_eq!(parsed(&text("")).format(), 1);
+    assert_eq!(
+        parsed(&text("only_if = []")).canonical(),
+        parsed(&text("")).canonical()
+    );
+    let both = parsed(&text(
+        "only_if = [\"not_blocked\", \"email_verified\"]\nmanual = \"respect\"",
+    ));
+    let canonical = both.canonical();
+    assert_eq!(
+        canonical,
+        "format = 2\n\n[[rule]]\nrole = \"a\"\ngrant_at = 1\nrevoke_below = 1\nmanual = \"respect\"\n\
+         only_if = [\"email_verified\", \"not_blocked\"]\n"
+    );
+    assert_eq!(parsed(&canonical).canonical(), canonical);
+    assert!(both.have_conditions() && both.format() == 2);
+    for (more, says) in [
+        (
+            "only_if = [\"not_blocked\", \"not_blocked\"]",
+            "only_if: names a condition twice",
+        ),
+        ("only_if = [\"verified\"]", "unknown variant `verified`"),
+        ("only_if = \"not_blocked\"", "expected a sequence"),
+        ("manual = \"ignore\"", "unknown variant `ignore`"),
+    ] {
+        let faults = Versioned::parse(&text(more)).unwrap_err().to_string();
+        assert!(faults.contains(says), "{faults}");
     }
 }

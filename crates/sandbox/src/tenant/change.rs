@@ -15,6 +15,7 @@ pub(super) enum Change {
     Created { user: Object, sent: Object },
     Patched { user: Object, sent: Object },
     LoggedIn { user: Object },
+    EmailVerified { user: Object },
     Deleted { user: Object },
 }
 
@@ -25,6 +26,7 @@ impl Change {
             Self::Created { user, .. }
             | Self::Patched { user, .. }
             | Self::LoggedIn { user }
+            | Self::EmailVerified { user }
             | Self::Deleted { user } => user,
         }
     }

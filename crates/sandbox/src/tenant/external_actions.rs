@@ -55,6 +55,17 @@ impl Tenant {
         })
     }
 
+    /// Lets the user follow the link in the verification mail: the e-mail address is verified, record `sv`.
+    pub fn verify_email(&self, user_id: &str) -> Result<Value, ApiError> {
+        self.change(Actor::User, |state, now| {
+            let before = state.users.get(user_id).ok_or_else(ApiError::unknown_user)?;
+            let verified = object(serde_json::json!({"email_verified": true}))?;
+            Ok(Some(Change::EmailVerified {
+                user: profile::patched(before, &verified, now),
+            }))
+        })
+    }
+
     /// Edits the user as a person in the Dashboard: record `sapi` with the Dashboard's channel. Returns the user afterwards.
     pub fn dashboard_edit(&self, user_id: &str, patch: Value) -> Result<Value, ApiError> {
         self.patch(user_id, patch, Actor::Dashboard)

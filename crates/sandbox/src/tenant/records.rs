@@ -1,7 +1,7 @@
 //! Log records, as in Auth0's log stream.
 //!
 //! Owns their format, taken from recorded ones: `ss` and `sapi` for a user created by API, `sapi` for a change,
-//! `sdu` and `sapi` for a deletion, `s` for a login. No `sapi` of PATCH /users/{id} was ever published: its
+//! `sdu` and `sapi` for a deletion, `s` for a login, `sv` for a verified e-mail address. No `sapi` of PATCH /users/{id} was ever published: its
 //! description is the endpoint's summary in the `OpenAPI` file, and its response body is the whole user, as in the record
 //! of a creation. Must never put the subject into `sapi`'s `user_id`: that is the actor.
 
@@ -40,6 +40,7 @@ pub(super) fn of(
     match change {
         Change::Created { user, sent } => records.push(signed_up(user, sent, by, tenant, now)),
         Change::LoggedIn { user } => records.push(logged_in(user, tenant, now)),
+        Change::EmailVerified { user } => records.push(email_verified(user, tenant, now)),
         Change::Deleted { user } => records.push(user_deleted(user, tenant, now)),
         Change::Patched { .. } => {}
     }
@@ -125,6 +126,18 @@ fn logged_in(user: &Object, tenant: &str, at: OffsetDateTime) -> Value {
     record
 }
 
+/// Returns the record of the link in the verification mail (schema `sv`).
+fn email_verified(user: &Object, tenant: &str, at: OffsetDateTime) -> Value {
+    let said = "Your email was verified. You can continue using the application.";
+    let mut record = about(user, "sv", said, tenant, at);
+    record["client_id"] = APP_CLIENT.into();
+    record["client_name"] = "Listener".into();
+    record["user_id"] = user["user_id"].clone();
+    record["user_name"] = user_name(user);
+    record["details"] = json!({"email": user.get("email"), "title": "Email Verified"});
+    record
+}
+
 /// Returns the record of a failed login: `fp` for a wrong password, `fu` for an unknown user.
 pub(super) fn login_failed(
     kind: &str,
@@ -171,8 +184,8 @@ fn api_write(change: &Change, by: &Actor, scopes: &[String], tenant: &str, at: O
         ),
         Change::Deleted { .. } => ("Delete a User", "delete", one, Value::Null, 204, json!({})),
         Change::Patched { sent, .. } => ("Update a User", "patch", one, masked(sent), 200, whole()),
-        // A login is not an API call.
-        Change::LoggedIn { .. } => ("", "", one, Value::Null, 0, Value::Null),
+        // Neither is an API call.
+        Change::LoggedIn { .. } | Change::EmailVerified { .. } => ("", "", one, Value::Null, 0, Value::Null),
     };
     let dashboard = *by == Actor::Dashboard;
     let (client, channel, actor) = match by {

@@ -1,5 +1,6 @@
 //! The evaluation: tables of single roles, and properties over random snapshots.
 
+mod conditions;
 mod pins;
 mod removals;
 
@@ -8,6 +9,7 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
+use crate::pin::Pin;
 use crate::plan::{SeenRoles, plan};
 use crate::rule::Revoke;
 use crate::snapshot::Assignment;
@@ -41,6 +43,7 @@ fn snapshot(plays: i64) -> Snapshot {
             total: plays,
             now: NOON,
         },
+        shown: None,
         assignments: vec![],
         pins: vec![],
         removals: vec![],

@@ -1,7 +1,6 @@
 //! Pins: they outweigh rules, the policy for removals by hand, and an earlier suppression.
 
 use super::*;
-use crate::pin::Pin;
 
 fn pinned(on: bool, snapshot: Snapshot) -> Snapshot {
     let pin = Pin {

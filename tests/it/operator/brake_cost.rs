@@ -35,8 +35,8 @@ async fn a_decision_reads_no_other_decision_of_the_window() {
     let world = World::builder().workers(0).start().await;
     seed_decisions(&world).await;
     // The share allows more than the number of the default limits.
-    let holders = "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, since)
-        SELECT 'auth0|h' || n, 'playlist_editor', true, true, false, now() - interval '1 year' FROM generate_series(1, 100000) AS n";
+    let holders = "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, since, verified_at)
+        SELECT 'auth0|h' || n, 'playlist_editor', false, true, false, now() - interval '1 year', now() FROM generate_series(1, 100000) AS n";
     run(&world, holders).await;
     let worker = world.start_worker().await;
     let before = world.number(READ).await.expect("a number");

@@ -109,6 +109,7 @@ pub(super) fn change(text: &str) -> RoleChange {
 impl Locked {
     /// An upper bound of the users that change inside the window, if one is known. Reads no decision and no queue; a user
     /// may count twice.
+    #[must_use]
     pub fn bound(&self) -> Option<i64> {
         Some(self.decided?.saturating_add(self.waiting))
     }

@@ -173,7 +173,7 @@ impl Permission {
         if let Some(bound) = below(enough) {
             return Ok((bound, holders));
         }
-        // What was allowed without asking is not part of the count.
+        // The count does not cover what was allowed without asking.
         self.passing.of(change).room = None;
         let passing = self.passing.users(change);
         Ok((lock.changing(tx, &passing, enough, UNSEEN).await?, holders))

@@ -82,6 +82,7 @@ impl Ops {
         }
         metrics.oldest_due.set(gauges.oldest_due_s);
         metrics.holders.of(Adoption::Adopted).set(gauges.adopted);
+        metrics.reconcile.linked.set(gauges.linked);
         metrics.holders.of(Adoption::Unadopted).set(gauges.unadopted);
         for change in Braked::at_start(&[]) {
             let engaged = gauges.brakes.iter().any(|braked| braked == change.text());

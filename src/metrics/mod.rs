@@ -24,7 +24,7 @@ pub use family::{Counters, Family, Floats, Gauges, Histograms};
 pub use fold::FoldMetrics;
 pub use labels::{
     Adoption, Braked, Call, CallResult, ChangeOutcome, Delivered, Delivery, GapRecord, KeyFetch, Label,
-    Labels, Later, NameState, QueueState, Status, Stream, SweepPart, Treatment, Unsent,
+    Labels, Later, LinkChange, NameState, QueueState, Status, Stream, SweepPart, Treatment, Unsent,
 };
 pub use reconcile::ReconcileMetrics;
 use rolekeeper_domain::display_name::NamedBy;

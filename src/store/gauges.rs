@@ -29,6 +29,8 @@ pub struct Gauges {
     pub unadopted: i64,
     /// Adopted holders.
     pub adopted: i64,
+    /// Ids that are linked to another account.
+    pub linked: i64,
     /// Completed changes that are not announced yet.
     pub unannounced: i64,
     /// Age of the oldest visible open transaction, in seconds.
@@ -98,15 +100,9 @@ impl Store {
                    FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.held
                )
                SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
-                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!"
+                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'identities'), 0)::bigint AS "linked!"
                FROM counted"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let unannounced = sqlx::query_scalar!(
-            r#"SELECT (SELECT count(*) FROM role_changes
-                       WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked'))
-                    + (SELECT count(*) FROM announce_again) AS "unannounced!""#
         )
         .fetch_one(&self.pool)
         .await?;
@@ -144,7 +140,8 @@ impl Store {
             names_refused: names.refused,
             unadopted: holders.unadopted,
             adopted: holders.adopted,
-            unannounced,
+            linked: holders.linked,
+            unannounced: self.unannounced_count().await?,
             oldest_transaction_s: held_up.oldest,
             cursor_versions: held_up.versions,
             losses: losses.fetch_all(&self.pool).await?,
@@ -156,6 +153,16 @@ impl Store {
             log_silent: log.silent,
             log_read_to_s: log.read_to,
         })
+    }
+
+    /// Completed changes that are not announced yet, and those to announce again.
+    async fn unannounced_count(&self) -> Result<i64, StoreError> {
+        let unannounced = sqlx::query_scalar!(
+            r#"SELECT (SELECT count(*) FROM role_changes
+                       WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked'))
+                    + (SELECT count(*) FROM announce_again) AS "unannounced!""#
+        );
+        Ok(unannounced.fetch_one(&self.pool).await?)
     }
 
     /// Fails if Postgres does not respond.

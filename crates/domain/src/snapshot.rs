@@ -7,13 +7,14 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::person::Person;
 use crate::plan::Change;
 
 /// The snapshot of one user.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub struct Snapshot {
-    /// Counts of the user's playlists.
+    /// Counts of the playlists of the user and of all ids that are linked to the user.
     pub facts: Facts,
     /// Decisions and seen state of each managed role.
     pub assignments: Vec<Assignment>,
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub erasures: bool,
     /// Time at which Auth0 reported the user as deleted, while that mark stands.
     pub gone_at: Option<OffsetDateTime>,
+    /// The linked ids.
+    pub person: Person,
 }
 
 /// Counts of a user's playlists, and the time of the read.

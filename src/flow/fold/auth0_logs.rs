@@ -14,7 +14,7 @@ use crate::bus::AUTH0_LOGS;
 use crate::store::users::Known;
 use crate::store::{
     DeadLetter, Enqueue, ForeignWrite, OwnRecord, OwnWrite, Priority, StoreError, Tx, assignments,
-    dead_letters, erasures, profile_writes, races, users, work_queue,
+    dead_letters, erasures, identities, profile_writes, races, users, work_queue,
 };
 use rolekeeper_domain::erasure::ErasureKey;
 use rolekeeper_domain::event::{Reason, Reject};
@@ -52,6 +52,8 @@ struct BatchEffects {
     theirs: Vec<ForeignWrite>,
     /// Users that were deleted.
     deleted: BTreeSet<String>,
+    /// Links that ended, by alias and primary.
+    unlinked: Vec<(String, String)>,
     /// A bulk change wrote many users and names none.
     bulk_change: bool,
     /// Users with a reported change that only a response may bring into their copy, and the time of the change.
@@ -118,6 +120,7 @@ pub(super) async fn fold(
     // The queue first, in the order in which reconcile locks: so two transactions wait for each other in one direction
     // only.
     work_queue::enqueue(tx, &mut effects.entries(&known)).await?;
+    identities::doubt(tx, &effects.unlinked).await?;
     // After the queue: an attempt that reads these writes while it holds the queue row sees all the reasons for the
     // row.
     races::note(tx, &effects.theirs).await?;
@@ -215,6 +218,11 @@ impl BatchEffects {
                     WrittenRoles::Wiped => self.wrote(user, source, (vec![], true), (ours, None)),
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
+            }
+            Tells::Unlinked { user, alias } => {
+                let user = user.as_str().to_owned();
+                self.externally_changed.insert(user.clone());
+                self.unlinked.push((alias.as_str().to_owned(), user));
             }
             Tells::Deleted { user } => {
                 self.deleted.insert(user.as_str().to_owned());

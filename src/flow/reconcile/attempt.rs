@@ -20,7 +20,9 @@ use crate::flow::permit::Permit;
 use crate::metrics::Unsent;
 use crate::store::work_queue::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, erasures, leases, users};
+use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
+use rolekeeper_domain::person::Person;
 use rolekeeper_domain::plan::{Change, plan};
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
@@ -51,6 +53,8 @@ pub(super) struct Taken {
     pub(super) claim: Claim,
     /// The changes that may be made.
     leave: Leave,
+    /// The links that the read profile shows are stored.
+    person_kept: bool,
     /// No write is sent after this.
     pub(super) lease_ends: Instant,
 }
@@ -59,6 +63,8 @@ pub(super) struct Taken {
 enum Decided {
     /// Recorded already: nothing to write, or the lease is lost.
     Nothing,
+    /// The profile shows other links than the stored ones, which must be stored before a decision.
+    OtherPerson(Vec<UserId<'static>>),
     /// An unexpected change: its brake must be asked, and the profile read again.
     Unasked(Change),
     /// A write that is sent now.
@@ -102,6 +108,7 @@ impl Reconcile {
             Ok(Some(leave)) => Ok(Begun::Claimed(Box::new(Taken {
                 claim,
                 leave,
+                person_kept: false,
                 lease_ends,
             }))),
             Err(why) if why.is_about_the_data() => {
@@ -133,6 +140,11 @@ impl Reconcile {
         {
             // A transaction that began before the erasure queued the user, or the operator did.
             tx.commit().await.map_err(StoreError::from)?;
+            return Ok(None);
+        }
+        if let Some(primary) = &standing.person.alias_of {
+            tx.commit().await.map_err(StoreError::from)?;
+            self.pass_on(claim, primary).await?;
             return Ok(None);
         }
         let (name, debounce) = (standing.names.is_to_be_written(), standing.names.debounce);
@@ -184,11 +196,18 @@ impl Reconcile {
                 Err(AttemptError::Call {
                     error: CallError::Gone { at },
                     ..
-                }) => return Ok(self.gone(&taken.claim, at).await?),
+                }) => return self.absent(&taken.claim, at).await,
                 Err(error) => return Err(error),
             };
-            match self.decide(taken, &read, permit).await? {
-                Decided::Nothing => return Ok(()),
+            taken.person_kept = false;
+            let mut decided = self.decide(taken, &read, permit).await?;
+            if let Decided::OtherPerson(ids) = decided {
+                self.keep_person(&taken.claim, &read.profile, &ids).await?;
+                taken.person_kept = true;
+                decided = self.decide(taken, &read, permit).await?;
+            }
+            match decided {
+                Decided::Nothing | Decided::OtherPerson(_) => return Ok(()),
                 Decided::Unasked(change) => {
                     self.ask_late(taken, change).await?;
                     permit.once_more().await;
@@ -200,7 +219,12 @@ impl Reconcile {
 
     /// Second transaction: decides from the facts as they are now and writes the decision to the audit.
     async fn decide(&self, taken: &mut Taken, read: &Read, permit: &Permit) -> Result<Decided, AttemptError> {
-        let Taken { claim, leave, .. } = taken;
+        let Taken {
+            claim,
+            leave,
+            person_kept,
+            ..
+        } = taken;
         let (user, profile) = (claim.user.as_str(), &read.profile);
         let mut tx = self.store.begin().await?;
         let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
@@ -230,6 +254,9 @@ impl Reconcile {
         }
         hidden::doubted(&mut tx, user, profile).await?;
         let mut standing = self.evaluate(&mut tx, user).await?;
+        if let Some(ids) = differing(&standing.person, profile).filter(|_| !*person_kept) {
+            return Ok(Decided::OtherPerson(ids));
+        }
         if standing.gone_at.is_some() {
             self.known_again(&mut tx, claim, profile, &standing).await?;
             standing = self.evaluate(&mut tx, user).await?;
@@ -242,10 +269,7 @@ impl Reconcile {
         let full = match plan(&base, &standing.wants()) {
             Ok(plan) => plan,
             Err(why) => {
-                warn!(user.id = user, "parked for the operator: {why}");
-                keep(&mut tx, claim, profile).await?;
-                leases::park(&mut tx, claim, &why, None).await?;
-                tx.commit().await.map_err(StoreError::from)?;
+                park_odd(tx, claim, profile, &why).await?;
                 self.report_races(user, &races);
                 return Ok(Decided::Nothing);
             }
@@ -297,6 +321,21 @@ impl Reconcile {
         claim.asked_at = standing.now();
         Ok(Decided::Write(Box::new(write)))
     }
+}
+
+/// The ids that the profile shows as linked, if they differ from the stored ones.
+fn differing(stored: &Person, profile: &Profile) -> Option<Vec<UserId<'static>>> {
+    let shown = profile.identities()?;
+    let ids: Vec<&str> = shown.iter().map(UserId::as_str).collect();
+    stored.differs(&ids).then_some(shown)
+}
+
+/// Parks a user whose roles have a form from which no plan follows.
+async fn park_odd(mut tx: Tx<'_>, claim: &Claim, profile: &Profile, why: &str) -> Result<(), StoreError> {
+    warn!(user.id = claim.user.as_str(), "parked for the operator: {why}");
+    keep(&mut tx, claim, profile).await?;
+    leases::park(&mut tx, claim, why, None).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Stores a profile; from a profile that was read in part, only that the user exists.

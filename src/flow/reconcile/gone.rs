@@ -14,7 +14,6 @@ use crate::store::role_changes::Reason;
 use crate::store::{Claim, HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::Change;
 
 impl Reconcile {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
@@ -96,11 +95,9 @@ impl Reconcile {
                 continue;
             }
             let (rule, plays) = (role.rule, standing.plays(role.rule));
-            if role_changes::witness(tx, claim, rule, plays, reason).await? {
-                self.count_confirmed(match reason {
-                    Reason::UserDeleted => Change::Revoked,
-                    Reason::UserReturned => Change::Granted,
-                });
+            let of = (claim.user.as_str(), claim.queued_ms);
+            if role_changes::witness(tx, of, rule, plays, reason).await? {
+                self.count_confirmed(reason.change());
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ mod history;
 mod leave;
 mod naming;
 mod pause;
+mod persons;
 mod race;
 mod read;
 mod record;

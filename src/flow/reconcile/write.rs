@@ -30,7 +30,7 @@ impl Reconcile {
             Err(AttemptError::Call {
                 error: CallError::Gone { at },
                 ..
-            }) => return Ok(self.gone(claim, at).await?),
+            }) => return self.absent(claim, at).await,
             Err(error) => {
                 if let AttemptError::Call { error, .. } = &error {
                     self.refused(write.write, error).await?;

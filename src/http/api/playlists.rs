@@ -138,10 +138,11 @@ pub(super) async fn delete(
     State(api): State<Api>,
     Id(playlist): Id,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    if !api.store.owns_playlist(&user, &playlist).await? {
+    // The event names the id that owns the playlist, which may be linked to the caller's.
+    let Some(owner) = api.store.owning_id(&user, &playlist).await? else {
         return Err(not_there());
-    }
-    let published = publish(&api, &user, api.publish.deleted(&user, &playlist)).await?;
+    };
+    let published = publish(&api, &user, api.publish.deleted(&owner, &playlist)).await?;
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 

@@ -23,7 +23,7 @@ pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 /// Longest page, in rows.
 pub(super) const MAX_PAGE: i64 = 100;
 
-/// The user whose access token the request has.
+/// The user whose data the request's access token opens: its subject, or the account to which the subject is linked.
 pub(super) struct User(pub(super) UserId<'static>);
 
 impl<S: Send + Sync> FromRequestParts<S> for User
@@ -43,8 +43,8 @@ where
             Ok(caller) if api.scopes && !caller.may(scope) => Err(Refusal::Scope),
             caller => caller,
         };
-        let user = match caller {
-            Ok(caller) => caller.user,
+        let caller = match caller {
+            Ok(caller) => caller,
             Err(refusal) => {
                 let reason = refusal.as_str();
                 api.metrics.api.refused_tokens.with_label_values(&[reason]).inc();
@@ -52,9 +52,9 @@ where
             }
         };
         api.quotas
-            .take(&user, Instant::now())
+            .take(&caller.user, Instant::now())
             .map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))?;
-        Ok(Self(user))
+        Ok(Self(api.store.opened_by(&caller.user, caller.issued_at).await?))
     }
 }
 

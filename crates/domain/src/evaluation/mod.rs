@@ -3,6 +3,7 @@
 //! Owns the decision from a snapshot alone: the one place in which a rule's decision meets earlier decisions, open
 //! changes and the operator's word. Must never need Auth0, nor touch a role that no rule names.
 
+mod carried;
 mod role;
 #[cfg(test)]
 mod tests;
@@ -10,9 +11,11 @@ mod tests;
 use time::OffsetDateTime;
 
 use crate::forbidden::ForbiddenRoles;
+use crate::person::Person;
 use crate::plan::{Change, SeenRoles, Want};
 use crate::rule::{Before, Manual, Measure, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
+pub use carried::{Carried, carried};
 pub use role::{Role, Seen};
 
 /// The evaluation of a user under the rules in force.
@@ -40,6 +43,8 @@ pub struct Evaluation<'r> {
     pub erasures: bool,
     /// Time of Auth0's response that it does not know the user; none if Auth0 has known the user since.
     pub gone_at: Option<OffsetDateTime>,
+    /// The linked ids.
+    pub person: Person,
 }
 
 impl<'r> Evaluation<'r> {
@@ -57,6 +62,7 @@ impl<'r> Evaluation<'r> {
             engaged,
             erasures,
             gone_at,
+            person,
         } = snapshot;
         let (restores, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.restore);
         let roles = rules.as_slice().iter().map(|rule| {
@@ -97,6 +103,7 @@ impl<'r> Evaluation<'r> {
             engaged,
             erasures,
             gone_at,
+            person,
         }
     }
 

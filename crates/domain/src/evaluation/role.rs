@@ -72,6 +72,16 @@ impl Role<'_> {
         self.granting || self.undone || self.known.as_ref().is_some_and(|known| known.adopted)
     }
 
+    /// Whether the user has the role from us, as far as is known.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.granting
+            || self
+                .known
+                .as_ref()
+                .is_some_and(|known| known.held && known.adopted)
+    }
+
     /// Whether an attempt may find that this change has to be made.
     pub(super) fn allows(&self, change: Change) -> bool {
         match change {

@@ -55,6 +55,7 @@ impl LogRecord {
             Tells::Login { user }
             | Tells::SignUp { user }
             | Tells::Written { user, .. }
+            | Tells::Unlinked { user, .. }
             | Tells::Deleted { user } => Some(user),
             Tells::ManyWritten | Tells::Other => None,
         };
@@ -227,7 +228,16 @@ fn management_write(record: &Object<'_>) -> Option<Tells> {
                 roles,
             })
         }
-        // Linking joins two profiles and unlinking separates them; Auth0 does not document the effect on the metadata.
+        ("delete", ["users", id, "identities", provider, alias]) => Some(Tells::Unlinked {
+            user: decoded(id)?,
+            alias: subject(format!(
+                "{}|{}",
+                decoded(provider)?.as_str(),
+                decoded(alias)?.as_str()
+            ))
+            .ok()?,
+        }),
+        // Linking joins two profiles; the record names the primary, whose profile shows its identities.
         (_, ["users", id, "identities", ..]) => Some(Tells::Written {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,

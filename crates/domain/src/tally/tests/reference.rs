@@ -199,7 +199,7 @@ proptest! {
             zones.push(zone(total(&world)));
         }
         let last = zones.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| zones.last() != zones.first());
-        let found = last_total_crossing(&events, "u|1", &before, total_before, zone);
+        let found = last_total_crossing(&events, &["u|1"], &before, total_before, zone);
         prop_assert_eq!(found.map(|crossing| crossing.index), last);
     }
 }

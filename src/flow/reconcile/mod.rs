@@ -4,6 +4,7 @@
 //! Events only name the users to check; every trigger leads to the same result. Must never write a change that is not in
 //! the audit, and never touch a role that no rule names.
 
+mod absent;
 mod attempt;
 mod audit;
 mod binding;

@@ -9,23 +9,16 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::Reconcile;
-use super::attempt::AttemptError;
-use crate::auth0::{CallError, Profile, Reply};
-use crate::flow::backoff::base_delay;
-use crate::metrics::{Call, CallResult, LinkChange};
-use crate::store::leases::Failed;
+use crate::auth0::Profile;
+use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
     Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, role_changes, work_queue,
 };
 use rolekeeper_domain::evaluation::carried;
 use rolekeeper_domain::ids::UserId;
-use rolekeeper_domain::pacer::Kind;
 use rolekeeper_domain::person::{Relinked, relinked};
 use rolekeeper_domain::plan::SeenRoles;
-
-/// Attempts at an id that Auth0 does not know while the account to which a search says it is linked does not show it.
-const SEARCHES: i32 = 3;
 
 /// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
 struct Shown<'a> {
@@ -44,7 +37,8 @@ impl Reconcile {
         Ok(tx.commit().await?)
     }
 
-    async fn enqueue_primary(
+    /// Makes the primary due, as urgent as the attempt at the linked id.
+    pub(super) async fn enqueue_primary(
         &self,
         claim: &Claim,
         primary: &str,
@@ -77,60 +71,18 @@ impl Reconcile {
         self.relink(claim, &shown).await
     }
 
-    /// Handles the response that Auth0 does not know the id. It may be linked to another account, which a search finds and which
-    /// is read then; otherwise the user is deleted. In both cases no id is linked to it any more.
-    pub(super) async fn absent(&self, claim: &Claim, at: Option<OffsetDateTime>) -> Result<(), AttemptError> {
-        let absent = self.store.absent(claim.user.as_str()).await?;
-        if absent.has_aliases {
-            let nothing = Shown {
-                ids: vec![],
-                roles: SeenRoles::Missing,
-                at,
-            };
-            self.relink(claim, &nothing).await?;
-        }
-        if absent.matters
-            && claim.attempts < SEARCHES
-            && let Some(primary) = self.find_primary(&claim.user).await?
-        {
-            return Ok(self.read_first(claim, &primary).await?);
-        }
-        Ok(self.gone(claim, at).await?)
-    }
-
-    /// Searches for the account to which an id is linked. A search that is refused finds none.
-    async fn find_primary(&self, user: &UserId<'_>) -> Result<Option<UserId<'static>>, AttemptError> {
-        let mut permit = self.rate_limiter.acquire().await;
-        let Reply { result, rate, .. } = self.reader.find_primary(user).await;
-        permit.answered(Kind::Read, &rate, matches!(result, Err(CallError::Limited)));
-        let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
-        self.metrics.auth0_calls.of((Call::SearchUsers, counted)).inc();
-        match result {
-            Ok(found) => Ok(found),
-            Err(error @ (CallError::Limited | CallError::Later { .. })) => {
-                Err(AttemptError::Call { error, rate })
-            }
-            Err(error) => {
-                warn!(
-                    user.id = user.as_str(),
-                    "the account to which the user may be linked could not be searched for: {error}; the user counts as deleted"
-                );
-                Ok(None)
-            }
-        }
-    }
-
-    /// Lets an id wait until the account is read to which a search says it is linked.
-    async fn read_first(&self, claim: &Claim, primary: &UserId<'_>) -> Result<(), StoreError> {
-        self.enqueue_primary(claim, primary.as_str(), true).await?;
-        let wait = base_delay(u32::try_from(claim.attempts).unwrap_or(0) + 1);
-        let failed = Failed {
-            why: "the id is linked to another account, which is read first",
-            code: None,
+    /// Ends the links of an account that Auth0 does not know, as of `at`: each id is read again.
+    pub(super) async fn end_links(
+        &self,
+        claim: &Claim,
+        at: Option<OffsetDateTime>,
+    ) -> Result<(), StoreError> {
+        let nothing = Shown {
+            ids: vec![],
+            roles: SeenRoles::Missing,
+            at,
         };
-        let mut tx = self.store.begin().await?;
-        leases::failed(&mut tx, claim, wait, failed, true).await?;
-        Ok(tx.commit().await?)
+        self.relink(claim, &nothing).await
     }
 
     /// Makes the stored links of an account those that are shown.

@@ -184,7 +184,7 @@ impl Reconcile {
                     linked.id = alias,
                     role = name,
                     "the account has a role that the linked id had from rolekeeper, and was never read before the link: the role \
-                     counts as given by hand. If it came with the link: rolekeeper adopt --role ROLE --users FILE"
+                     counts as given by hand. If it came with the link: rolekeeper adopt --role ROLE --user ID"
                 );
             }
         }

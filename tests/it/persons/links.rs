@@ -161,3 +161,19 @@ async fn h1_a_requested_name_of_a_linked_id_is_written() {
         .await;
     world.settled().await;
 }
+
+#[tokio::test]
+async fn h1_adopting_a_linked_id_adopts_its_primary() {
+    let world = World::two_accounts().await;
+    world.link();
+    world.linked(1).await;
+    world.settled().await;
+    world
+        .run_sql("UPDATE assignments SET adopted = false WHERE user_id = 'auth0|ann'")
+        .await;
+    world.told(&["adopt", "--role", ROLE, "--user", GOOGLE]).await;
+    let adopted = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|ann' AND adopted";
+    assert_eq!(world.number(adopted).await, Some(1));
+    let others = "SELECT count(*) FROM assignments WHERE user_id <> 'auth0|ann'";
+    assert_eq!(world.number(others).await, Some(0));
+}

@@ -221,8 +221,10 @@ impl BatchEffects {
             }
             Tells::Unlinked { user, alias } => {
                 let user = user.as_str().to_owned();
-                self.externally_changed.insert(user.clone());
-                self.unlinked.push((alias.as_str().to_owned(), user));
+                let alias = alias.as_str().to_owned();
+                // Both: no read may have seen the link, which discarded the roles of the linked id.
+                self.externally_changed.extend([user.clone(), alias.clone()]);
+                self.unlinked.push((alias, user));
             }
             Tells::Deleted { user } => {
                 self.deleted.insert(user.as_str().to_owned());

@@ -123,3 +123,19 @@ async fn h1_a_worker_that_dies_while_it_links_loses_nothing() {
     world.quiet().await;
     ends_with_the_primary(&world).await;
 }
+
+#[tokio::test]
+async fn h1_a_link_and_its_end_between_two_reads_lose_no_role() {
+    let world = World::two_accounts().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    world.link();
+    world.unlink();
+    assert!(world.roles(GOOGLE).is_empty(), "the metadata is discarded");
+    world.told(&["resume", "--why", "a story"]).await;
+    world
+        .eventually("the role is granted again", async || {
+            world.roles(GOOGLE) == [ROLE]
+        })
+        .await;
+    world.settled().await;
+}

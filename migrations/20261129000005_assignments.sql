@@ -31,8 +31,8 @@ CREATE TABLE counters (
     counter text COLLATE "C" PRIMARY KEY,
     value   bigint NOT NULL
 );
-COMMENT ON TABLE counters IS 'Sums of counter_changes. Nine rows, written by the worker that reconciles, up to five times a second; never removed. A restored older copy matches the tables restored with it.';
-COMMENT ON COLUMN counters.counter IS 'holdings_adopted and holdings_unadopted: rows of assignments with has_role. users_with_role and users_adopted: users with at least one such row, or one that is adopted. work_queue: rows of work_queue; waiting_0 and waiting_1: those with this priority, due or not. pins_on and pins_off: rows of pins.';
+COMMENT ON TABLE counters IS 'Sums of counter_changes. Ten rows, written by the worker that reconciles, up to five times a second; never removed. A restored older copy matches the tables restored with it.';
+COMMENT ON COLUMN counters.counter IS 'holdings_adopted and holdings_unadopted: rows of assignments with has_role. users_with_role and users_adopted: users with at least one such row, or one that is adopted. work_queue: rows of work_queue; waiting_0 and waiting_1: those with this priority, due or not. pins_on and pins_off: rows of pins. identities: rows of identities.';
 COMMENT ON COLUMN counters.value IS 'The count, without the remaining rows of counter_changes.';
 
 CREATE TABLE counter_changes (

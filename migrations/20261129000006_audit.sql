@@ -19,7 +19,7 @@ CREATE TABLE role_changes (
     write_id        uuid,
     client_id       text,
     log_id          text,
-    reason          text CHECK (reason IN ('user_deleted', 'user_returned', 'pinned'))
+    reason          text CHECK (reason IN ('user_deleted', 'user_returned', 'linked', 'pinned'))
 ) WITH (fillfactor = 85);
 CREATE INDEX role_changes_user ON role_changes (user_id, change_id);
 CREATE INDEX role_changes_open ON role_changes (user_id) WHERE outcome IS NULL;
@@ -47,7 +47,7 @@ COMMENT ON COLUMN role_changes.released IS 'The operator let it pass the brake; 
 COMMENT ON COLUMN role_changes.write_id IS 'Our write that made the change, in profile_writes while that row is kept; null if it is not known.';
 COMMENT ON COLUMN role_changes.client_id IS 'Of a restore: the client whose change is restored. Of given and taken: the client that the newest matching record names, which is a hint; null without a record.';
 COMMENT ON COLUMN role_changes.log_id IS 'Of a restore: the confirmed record of that change in the tenant''s log. Of given and taken: the record that client_id comes from.';
-COMMENT ON COLUMN role_changes.reason IS 'Reason of a change that no rule decided. user_deleted: the user was deleted at Auth0; user_returned: the user is known there again and still holds the role; pinned: a pin stands. Null for a decision of a rule.';
+COMMENT ON COLUMN role_changes.reason IS 'Reason of a change that no rule decided. user_deleted: the user was deleted at Auth0; user_returned: the user is known there again and still holds the role; linked: the id was linked to another account (revoked), or the account holds the role that a linked id had (granted); pinned: a pin stands. Null for a decision of a rule.';
 
 CREATE TABLE operator_acts (
     act_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -12,6 +12,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::http::{SetupError, build_http, parse_domain};
 use super::jwks::{self, FETCH_TIMEOUT, KeyFetcher, Keys, NoKey};
@@ -139,6 +140,8 @@ struct Claims {
     sub: String,
     #[serde(default)]
     scope: Value,
+    #[serde(default)]
+    iat: Value,
 }
 
 /// The user of a request.
@@ -146,6 +149,8 @@ struct Claims {
 pub struct Caller {
     /// The token's subject.
     pub user: UserId<'static>,
+    /// When the token was issued, by the tenant's clock; none where the token does not say.
+    pub issued_at: Option<OffsetDateTime>,
     /// Scopes that the user granted to the app, separated by blanks.
     scopes: String,
 }
@@ -203,13 +208,23 @@ impl Bearer {
             _ => &self.rs256,
         };
         let claims = decode::<Claims>(token, &key.key, validation).map_err(|error| refusal(error.kind()))?;
-        let Claims { sub: subject, scope } = claims.claims;
+        let Claims {
+            sub: subject,
+            scope,
+            iat,
+        } = claims.claims;
         if subject.ends_with(MACHINE) {
             return Err(Refusal::Claims);
         }
         let user = UserId::parse(subject).map_err(|_| Refusal::Claims)?;
         let scopes = scope.as_str().unwrap_or_default().to_owned();
-        Ok(Caller { user, scopes })
+        // A token may have a fraction of a second here (RFC 7519, 2).
+        let since_epoch = iat.as_f64().map(time::Duration::saturating_seconds_f64);
+        Ok(Caller {
+            user,
+            issued_at: since_epoch.and_then(|seconds| OffsetDateTime::UNIX_EPOCH.checked_add(seconds)),
+            scopes,
+        })
     }
 }
 

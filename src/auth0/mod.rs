@@ -23,7 +23,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-pub use bearer::{Bearer, BearerOptions, Refusal};
+pub use bearer::{Bearer, BearerOptions, Caller, Refusal};
 pub use canonical::canonical_domain;
 pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL};
 pub use error::{CallError, LaterWhy, Outcome};

@@ -10,7 +10,7 @@ use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ErasureArgs};
 use rolekeeper_domain::ids::UserId;
 
-/// Removes all stored data about the user, and drops later events and records that name the user. It cannot be undone.
+/// Removes all stored data about the user and the ids that are linked to the user, and drops later events and records that name the user. It cannot be undone.
 /// Delete the user at Auth0 first.
 #[derive(Args, Debug)]
 pub(super) struct EraseArgs {
@@ -39,8 +39,9 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     let act = act.act("erase", json!({}));
     let erased = app::connect(&database).await?.erase(&user, &key, &act).await?;
     println!(
-        "{user}: erased{}; {} rows removed or made anonymous. Later events and records that name the user are dropped. \
+        "{}: erased{}; {} rows removed or made anonymous. Later events and records that name the user are dropped. \
          Messages in the streams stay until their retention ends.",
+        erased.ids.join(", "),
         if erased.before { " again" } else { "" },
         erased.rows
     );

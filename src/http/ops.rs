@@ -88,6 +88,7 @@ impl Ops {
             .set(gauges.holders.unadopted);
         metrics.pins.of(PinState::On).set(gauges.pins.on);
         metrics.pins.of(PinState::Off).set(gauges.pins.off);
+        metrics.reconcile.linked.set(gauges.holders.linked);
         for change in Braked::at_start(&[]) {
             let engaged = gauges.brakes.iter().any(|braked| braked == change.text());
             metrics.brake_engaged.of(change).set(i64::from(engaged));

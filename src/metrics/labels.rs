@@ -154,7 +154,13 @@ labels! {
     GapRecord("kind") { Missed = "missed", Known = "known", Skipped = "skipped" }
 
     /// A call to the Management API.
-    Call("call") { GetUser = "get_user", PatchUser = "patch_user", GetLogs = "get_logs", GetLog = "get_log" }
+    Call("call") {
+        GetUser = "get_user",
+        PatchUser = "patch_user",
+        SearchUsers = "search_users",
+        GetLogs = "get_logs",
+        GetLog = "get_log",
+    }
 
     /// Result of such a call.
     CallResult("result") {
@@ -193,6 +199,9 @@ labels! {
 
     /// Whether rolekeeper may revoke a role.
     Adoption("adoption") { Adopted = "adopted", Unadopted = "unadopted" }
+
+    /// Change of a linked id.
+    LinkChange("change") { Linked = "linked", Unlinked = "unlinked" }
 
     /// Cause of a read without a write.
     Unsent("reason") { Slow = "slow", NothingLeft = "nothing_left" }

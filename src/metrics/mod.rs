@@ -21,7 +21,7 @@ pub use family::{Counters, Family, Floats, Gauges, Histograms};
 pub use fold::FoldMetrics;
 pub use labels::{
     Adoption, Braked, Call, CallResult, ChangeOutcome, Delivered, Delivery, GapRecord, KeyFetch, Label,
-    Labels, Later, NameState, PinState, QueueState, Status, Stream, SweepPart, Treatment, Unsent,
+    Labels, Later, LinkChange, NameState, PinState, QueueState, Status, Stream, SweepPart, Treatment, Unsent,
 };
 pub use reconcile::ReconcileMetrics;
 pub use room::RoomMetrics;

@@ -2,9 +2,11 @@
 //!
 //! Owns adoption: from which holders a role may be revoked. Must never adopt a holder by itself.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
-use super::{Channel, Store, StoreError, Tx, acts};
+use super::{Channel, Store, StoreError, Tx, acts, identities};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::evaluation::Seen;
 use rolekeeper_domain::ids::UserId;
@@ -130,12 +132,18 @@ impl Store {
 
     async fn adopt_batch(&self, role: &str, users: &[String], act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
+        // A linked id is no user: its primary has the role.
+        let named: Vec<&str> = users.iter().map(String::as_str).collect();
+        let primaries = identities::primaries(&mut tx, &named).await?;
+        let of_primary = |user: &String| primaries.get(user).unwrap_or(user).clone();
+        let users: BTreeSet<String> = users.iter().map(of_primary).collect();
+        let users: Vec<String> = users.into_iter().collect();
         let unadopted = sqlx::query_scalar!(
             r#"SELECT named.user_id AS "user_id!" FROM UNNEST($2::text[]) AS named(user_id)
                LEFT JOIN assignments a ON a.user_id = named.user_id AND a.role = $1
                WHERE a.adopted IS NOT TRUE"#,
             role,
-            users
+            &users
         )
         .fetch_all(&mut tx)
         .await?;

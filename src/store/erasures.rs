@@ -6,18 +6,20 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{Store, StoreError, Tx, acts, person};
+use super::{Store, StoreError, Tx, acts, identities, person};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
 
 /// Result of an erasure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Erased {
     /// Number of rows removed or made anonymous.
     pub rows: u64,
     /// The user had been erased before.
     pub before: bool,
+    /// The erased ids: all of the person, the primary first.
+    pub ids: Vec<String>,
 }
 
 /// The erased users among these. While no user was erased, this reads an empty table.
@@ -133,8 +135,8 @@ impl Store {
         refuse(&mut tx, self.erasure_key(), user.as_str()).await
     }
 
-    /// Erases a user: first from the dead letters, which are many, then from all other tables in one transaction. The
-    /// act names the pseudonym.
+    /// Erases a user with all linked ids: first from the dead letters, which are many, then from all other tables in one
+    /// transaction. The act names the pseudonyms.
     ///
     /// # Errors
     /// Other users were erased with another key, or Postgres refused; then nothing was changed.
@@ -144,8 +146,12 @@ impl Store {
         if let Some(check_value) = check_value(&mut tx).await? {
             matching_key(Some(key), &check_value)?;
         }
+        let ids = identities::person(&mut tx, user).await?;
         drop(tx);
-        let letters = self.forget_letters(user).await?;
+        let mut rows = 0;
+        for id in &ids {
+            rows += self.forget_letters(id).await?;
+        }
         let mut tx = self.begin().await?;
         // A running batch of the fold ends first; the next one starts after this lock and finds the erased user.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
@@ -161,24 +167,29 @@ impl Store {
         if let Some(check_value) = check_value(&mut tx).await? {
             matching_key(Some(key), &check_value)?;
         }
-        let hash = key.hash(user);
-        let noted = sqlx::query!(
-            "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
-            hash.as_slice()
-        );
-        let before = noted.execute(&mut tx).await?.rows_affected() == 0;
-        let pseudonym = pseudonym(&hash);
-        let act = Act {
-            arguments: json!({"user": pseudonym}),
-            ..act.clone()
-        };
+        // An id that was linked since the letters were searched is found here.
+        let ids = identities::person(&mut tx, user).await?;
+        let mut before = true;
+        for id in &ids {
+            let hash = key.hash(id);
+            let noted = sqlx::query!(
+                "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
+                hash.as_slice()
+            );
+            before &= noted.execute(&mut tx).await?.rows_affected() == 0;
+        }
+        let pseudonyms: Vec<String> = ids.iter().map(|id| pseudonym(&key.hash(id))).collect();
+        let mut act = act.clone();
+        act.arguments = json!({"user": pseudonyms[0]});
+        if ids.len() > 1 {
+            act.arguments["linked"] = json!(pseudonyms[1..]);
+        }
         // Before the user is removed, since the reason may name the user.
         acts::keep(&mut tx, &act, if before { "erased again" } else { "erased" }).await?;
-        let rows = person::erase(&mut tx, user, &pseudonym).await?;
+        for (id, pseudonym) in ids.iter().zip(&pseudonyms) {
+            rows += person::erase(&mut tx, id, pseudonym).await?;
+        }
         tx.commit().await?;
-        Ok(Erased {
-            rows: rows + letters,
-            before,
-        })
+        Ok(Erased { rows, before, ids })
     }
 }

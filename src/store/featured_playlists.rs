@@ -13,8 +13,8 @@ impl Store {
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
         let featured = sqlx::query!(
             "INSERT INTO featured_playlists (user_id, playlist_id)
-             SELECT owner_id, playlist_id FROM playlists
-             WHERE playlist_id = $2 AND owner_id = $1 AND NOT deleted
+             SELECT $1::text, playlist_id FROM playlists
+             WHERE playlist_id = $2 AND owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT deleted
              ON CONFLICT (user_id) DO UPDATE SET playlist_id = excluded.playlist_id, featured_at = now()",
             user.as_str(),
             playlist.as_str()

@@ -68,6 +68,8 @@ pub struct HolderGauges {
     pub unadopted: i64,
     /// Adopted holders.
     pub adopted: i64,
+    /// Ids that are linked to another account.
+    pub linked: i64,
 }
 
 /// Pins of roles.
@@ -174,7 +176,8 @@ impl Store {
                    FROM gone_users g JOIN assignments a ON a.user_id = g.user_id WHERE a.has_role
                )
                SELECT coalesce(sum(value) FILTER (WHERE counter = 'holdings_unadopted'), 0)::bigint AS "unadopted!",
-                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!"
+                   coalesce(sum(value) FILTER (WHERE counter = 'holdings_adopted'), 0)::bigint AS "adopted!",
+                   coalesce(sum(value) FILTER (WHERE counter = 'identities'), 0)::bigint AS "linked!"
                FROM counted"#
         );
         Ok(holders.fetch_one(&self.pool).await?)

@@ -51,8 +51,15 @@ pub(super) async fn enqueue(
              FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[], $12::boolean[], $13::boolean[])
                  AS r(role, grant_at, revoke_below, totals, revokes, not_blocked, email_verified)
          ), owner AS MATERIALIZED (
-             SELECT owner_id AS user_id, max(plays) AS best, sum(greatest(plays, 0))::bigint AS total
-             FROM playlists WHERE owner_id > $8 AND owner_id <= $9 AND NOT deleted GROUP BY owner_id
+             -- playlists of a linked id count for its primary, which belongs to the partition by its own id
+             SELECT user_id, max(plays) AS best, sum(greatest(plays, 0))::bigint AS total FROM (
+                 SELECT owner_id AS user_id, plays FROM playlists
+                 WHERE owner_id > $8 AND owner_id <= $9 AND NOT deleted
+                   AND NOT EXISTS (SELECT FROM identities i WHERE i.alias = owner_id)
+                 UNION ALL
+                 SELECT i.primary_id, p.plays FROM identities i JOIN playlists p ON p.owner_id = i.alias
+                 WHERE i.primary_id > $8 AND i.primary_id <= $9 AND NOT p.deleted
+             ) AS of_person GROUP BY user_id
          ), above AS (
              -- a user below the lower threshold is equivalent to one without plays
              SELECT o.user_id, r.role, CASE WHEN r.totals THEN o.total ELSE o.best END AS plays

@@ -1,6 +1,6 @@
 //! Table `playlists`, as the data API reads it.
 //!
-//! Owns a user's view of the user's own playlists. Must never write `playlists`, which only the fold does, nor show a
+//! Owns a user's view of the user's own playlists, those of all ids of the person. Must never write `playlists`, which only the fold does, nor show a
 //! deleted playlist or one of another user.
 
 use super::{Store, StoreError};
@@ -30,10 +30,11 @@ impl Store {
         let playlists = sqlx::query_as!(
             OwnPlaylist,
             r#"SELECT p.playlist_id, coalesce(p.name, '') AS "name!", greatest(p.plays, 0) AS "plays!",
-                      f.user_id IS NOT NULL AS "featured!"
+                      -- the newest choice under any of the person's ids
+                      coalesce(p.playlist_id = (SELECT f.playlist_id FROM featured_playlists f WHERE f.user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text)
+                          ORDER BY f.featured_at DESC LIMIT 1), false) AS "featured!"
                FROM playlists p
-               LEFT JOIN featured_playlists f ON f.user_id = p.owner_id AND f.playlist_id = p.playlist_id
-               WHERE p.owner_id = $1 AND NOT p.deleted AND p.playlist_id > $2
+               WHERE p.owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT p.deleted AND p.playlist_id > $2
                ORDER BY p.playlist_id LIMIT $3"#,
             user.as_str(),
             after.map_or("", Token::as_str),
@@ -45,28 +46,41 @@ impl Store {
     /// Number of the user's playlists.
     pub async fn own_playlists_count(&self, user: &UserId<'_>) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
+            r#"SELECT count(*) AS "count!" FROM playlists
+               WHERE owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT deleted"#,
             user.as_str()
         );
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Whether the playlist exists and belongs to the user.
-    pub async fn owns_playlist(&self, user: &UserId<'_>, playlist: &Token<'_>) -> Result<bool, StoreError> {
-        let owns = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM playlists
-               WHERE playlist_id = $2 AND owner_id = $1 AND NOT deleted) AS "owns!""#,
+    /// The id of the user's person that owns the playlist; none if it does not exist or belongs to another user.
+    pub async fn owning_id(
+        &self,
+        user: &UserId<'_>,
+        playlist: &Token<'_>,
+    ) -> Result<Option<UserId<'static>>, StoreError> {
+        let owner = sqlx::query_scalar!(
+            r#"SELECT owner_id AS "owner!" FROM playlists
+               WHERE playlist_id = $2 AND owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT deleted"#,
             user.as_str(),
             playlist.as_str()
         );
-        Ok(owns.fetch_one(&self.pool).await?)
+        let owner = owner.fetch_optional(&self.pool).await?;
+        let parsed = owner.map(|owner| {
+            UserId::parse(owner.clone()).map_err(|_| StoreError::Inconsistent {
+                table: "playlists",
+                column: "owner_id",
+                value: owner,
+            })
+        });
+        parsed.transpose()
     }
 
     /// Plays of the user's most played playlist; 0 without one.
     pub async fn best_plays(&self, user: &UserId<'_>) -> Result<i64, StoreError> {
         let best = sqlx::query_scalar!(
             r#"SELECT greatest(coalesce(max(plays), 0), 0) AS "best!"
-               FROM playlists WHERE owner_id = $1 AND NOT deleted"#,
+               FROM playlists WHERE owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT deleted"#,
             user.as_str()
         );
         Ok(best.fetch_one(&self.pool).await?)

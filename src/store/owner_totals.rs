@@ -6,7 +6,7 @@
 
 use super::{StoreError, Tx};
 
-/// Adds to the totals of users, in order of id, after their playlists were changed in the same transaction; returns
+/// Adds to the totals of persons, by the primary of their ids, in order of id, after their playlists were changed in the same transaction; returns
 /// each new total. A user without a row of this generation is summed up. That is exact even if the walk writes the row
 /// first: the walk sees nothing of this transaction, and the sum replaces its row.
 pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<(String, i64)>, StoreError> {
@@ -15,7 +15,8 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
          SELECT d.user_id,
              CASE WHEN known.user_id IS NOT NULL THEN d.delta ELSE (
                  SELECT coalesce(sum(greatest(p.plays, 0)), 0)::bigint FROM playlists p
-                 WHERE p.owner_id = d.user_id AND NOT p.deleted) END,
+                 WHERE p.owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = d.user_id) || d.user_id)
+                   AND NOT p.deleted) END,
              -- no generation has this number: it marks `plays` as a difference
              CASE WHEN known.user_id IS NOT NULL THEN -1 ELSE r.totals_generation END
          FROM UNNEST($1::text[], $2::bigint[]) AS d(user_id, delta)
@@ -40,10 +41,16 @@ pub async fn add(tx: &mut Tx<'_>, users: &[&str], deltas: &[i64]) -> Result<Vec<
 pub(super) async fn fill(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO owner_totals AS t (user_id, plays, generation)
-         SELECT p.owner_id, sum(greatest(p.plays, 0))::bigint, r.totals_generation
-         FROM playlists p CROSS JOIN rules_in_force r
-         WHERE p.owner_id > $1 AND p.owner_id <= $2 AND NOT p.deleted
-         GROUP BY p.owner_id, r.totals_generation ORDER BY p.owner_id
+         SELECT p.user_id, sum(greatest(p.plays, 0))::bigint, r.totals_generation
+         FROM (
+             SELECT owner_id AS user_id, plays FROM playlists
+             WHERE owner_id > $1 AND owner_id <= $2 AND NOT deleted
+               AND NOT EXISTS (SELECT FROM identities i WHERE i.alias = owner_id)
+             UNION ALL
+             SELECT i.primary_id, of_alias.plays FROM identities i JOIN playlists of_alias ON of_alias.owner_id = i.alias
+             WHERE i.primary_id > $1 AND i.primary_id <= $2 AND NOT of_alias.deleted
+         ) AS p CROSS JOIN rules_in_force r
+         GROUP BY p.user_id, r.totals_generation ORDER BY p.user_id
          ON CONFLICT (user_id) DO UPDATE SET plays = excluded.plays, generation = excluded.generation
          WHERE t.generation <> excluded.generation",
         from,

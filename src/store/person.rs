@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, identities};
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
 /// too many.
@@ -63,6 +63,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
             &named,
             LETTERS_MEANWHILE.as_secs_f64()
         ),
+        sqlx::query!("DELETE FROM identities WHERE alias = $1 OR primary_id = $1", user),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
     let mut rows = 0;
@@ -115,32 +116,37 @@ impl Store {
         }
     }
 
-    /// All stored rows of a user, by table.
+    /// All stored rows of a user and of all ids of the same person, by table.
     pub async fn export(&self, user: &str) -> Result<Map<String, Value>, StoreError> {
-        let named = spellings(user);
+        let mut tx = self.begin().await?;
+        let ids = identities::person(&mut tx, user).await?;
+        drop(tx);
+        let named: Vec<Vec<u8>> = ids.iter().flat_map(|id| spellings(id)).collect();
         let rows = sqlx::query!(
-            r#"SELECT 'users' AS "table!", to_jsonb(t) AS "row!" FROM users t WHERE user_id = $1
-               UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = $1
-               UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = $1
-               UNION ALL SELECT 'work_queue', to_jsonb(t) FROM work_queue t WHERE user_id = $1
-               UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = $1
-               UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = $1
-               UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = $1
-               UNION ALL SELECT 'pins', to_jsonb(t) FROM pins t WHERE user_id = $1
-               UNION ALL SELECT 'removals', to_jsonb(t) FROM removals t WHERE user_id = $1
-               UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = $1
-               UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = $1
-               UNION ALL SELECT 'foreign_writes', to_jsonb(t) FROM foreign_writes t WHERE user_id = $1
-               UNION ALL SELECT 'races', to_jsonb(t) FROM races t WHERE user_id = $1
-               UNION ALL SELECT 'display_names', to_jsonb(t) FROM display_names t WHERE user_id = $1
-               UNION ALL SELECT 'display_name_writes', to_jsonb(t) FROM display_name_writes t WHERE user_id = $1
-               UNION ALL SELECT 'songs', to_jsonb(t) FROM songs t WHERE user_id = $1
-               UNION ALL SELECT 'user_data', to_jsonb(t) FROM user_data t WHERE user_id = $1
-               UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = $1
-               UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = $1
-               UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t WHERE position(to_jsonb($1::text)::text IN arguments::text) > 0
+            r#"SELECT 'users' AS "table!", to_jsonb(t) AS "row!" FROM users t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = ANY($1::text[])
+               UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'work_queue', to_jsonb(t) FROM work_queue t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'pins', to_jsonb(t) FROM pins t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'removals', to_jsonb(t) FROM removals t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'foreign_writes', to_jsonb(t) FROM foreign_writes t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'races', to_jsonb(t) FROM races t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'display_names', to_jsonb(t) FROM display_names t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'display_name_writes', to_jsonb(t) FROM display_name_writes t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'songs', to_jsonb(t) FROM songs t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'user_data', to_jsonb(t) FROM user_data t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'identities', to_jsonb(t) FROM identities t WHERE primary_id = ANY($1::text[])
+               UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t
+               WHERE EXISTS (SELECT FROM UNNEST($1::text[]) AS id WHERE position(to_jsonb(id)::text IN t.arguments::text) > 0)
                ORDER BY 1, 2"#,
-            user
+            &ids
         );
         let mut tables = Map::new();
         for row in rows.fetch_all(&self.pool).await? {

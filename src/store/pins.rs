@@ -52,6 +52,28 @@ pub async fn remove_ended(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> R
     Ok(())
 }
 
+/// Moves the pins of a linked id to its primary, where `off` outweighs `on`; what is not settled about its removals is
+/// void.
+pub async fn carry(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH moved AS (DELETE FROM pins WHERE user_id = $1 RETURNING *)
+         INSERT INTO pins (user_id, role, state, until, why, pinned_by, pinned_at, log_id, client_id, released)
+         SELECT $2, role, state, until, why, pinned_by, pinned_at, log_id, client_id, released FROM moved
+         ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, until = excluded.until, why = excluded.why,
+             pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = excluded.log_id,
+             client_id = excluded.client_id, released = excluded.released
+         WHERE excluded.state = 'off' AND pins.state = 'on'",
+        alias,
+        primary
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("DELETE FROM removals WHERE user_id = $1", alias)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
 /// Pins a role off because another client removed it, as a confirmed record reports. A pin that stands stays.
 pub async fn respect(
     tx: &mut Tx<'_>,

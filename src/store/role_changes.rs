@@ -101,6 +101,10 @@ pub enum Reason {
     UserReturned,
     /// The operator pinned the role.
     Pinned,
+    /// The id was linked to another account, and is no user any more.
+    LinkedAway,
+    /// An id with the role was linked to the user, whose profile has the role now.
+    LinkedHere,
 }
 
 impl Reason {
@@ -109,38 +113,48 @@ impl Reason {
             Self::UserDeleted => "user_deleted",
             Self::UserReturned => "user_returned",
             Self::Pinned => "pinned",
+            Self::LinkedAway | Self::LinkedHere => "linked",
         }
+    }
+
+    /// The change that is announced.
+    #[must_use]
+    pub fn change(self) -> RoleChange {
+        RoleChange::to(matches!(self, Self::UserReturned | Self::LinkedHere))
     }
 }
 
 /// Stores a role change that was seen done and that no write of ours made. A return is stored only if the newest row is
-/// the deletion. Returns whether it was stored.
+/// the deletion, and a link only if the newest row is not the same change. Returns whether it was stored.
 pub async fn witness(
     tx: &mut Tx<'_>,
-    claim: &Claim,
+    (user, queued_ms): (&str, i64),
     rule: &Rule,
     plays: i64,
     reason: Reason,
 ) -> Result<bool, StoreError> {
-    let change = RoleChange::to(reason == Reason::UserReturned);
+    let change = reason.change();
     let written = sqlx::query!(
         "WITH newest AS (
-             SELECT reason FROM role_changes WHERE user_id = $2 AND role = $3 AND completed_at IS NOT NULL
+             SELECT reason, change FROM role_changes
+             WHERE user_id = $2 AND role = $3 AND completed_at IS NOT NULL AND change IN ('granted', 'revoked')
              ORDER BY change_id DESC LIMIT 1
          ), witnessed AS (
              INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, completed_at, outcome, queued_ms, reason)
              SELECT $1, $2, $3, $4, $5, $6, clock_timestamp(), 'confirmed', $7, $8
-             WHERE $8 = 'user_deleted' OR EXISTS (SELECT FROM newest WHERE reason = 'user_deleted')
+             WHERE CASE $8 WHEN 'user_deleted' THEN true
+                 WHEN 'user_returned' THEN EXISTS (SELECT FROM newest WHERE reason = 'user_deleted')
+                 ELSE NOT EXISTS (SELECT FROM newest WHERE change = $4) END
              RETURNING change_id
          )
          SELECT pg_notify($9, '') FROM witnessed",
         Uuid::now_v7(),
-        claim.user.as_str(),
+        user,
         rule.role,
         change.as_str(),
         plays,
         serde_json::to_value(rule).unwrap_or(Value::Null),
-        claim.queued_ms,
+        queued_ms,
         reason.as_str(),
         super::Channel::RoleChanges.name()
     );

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::display_names::NAMES_APART;
 use super::{StoreError, Tx, removals};
+use rolekeeper_domain::person::Person;
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::removal::Removal;
 use rolekeeper_domain::rule::Shown;
@@ -44,10 +45,13 @@ pub async fn of_user(
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
-               (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?"
+               (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?",
+               (SELECT i.primary_id FROM identities i WHERE i.alias = $1) AS "alias_of?",
+               ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1 ORDER BY i.alias) AS "aliases!",
+               EXISTS (SELECT FROM identities i WHERE i.primary_id = $1 AND i.doubted) AS "doubted!"
            FROM (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
-               FROM playlists WHERE owner_id = $1 AND NOT deleted
+               FROM playlists WHERE owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT deleted
            ) AS p
            CROSS JOIN (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(wanted), '{}') AS wanted,
@@ -121,6 +125,9 @@ struct Row {
     engaged: Vec<String>,
     erasures: bool,
     gone_at: Option<OffsetDateTime>,
+    alias_of: Option<String>,
+    aliases: Vec<String>,
+    doubted: bool,
 }
 
 impl From<Row> for Snapshot {
@@ -180,6 +187,11 @@ impl From<Row> for Snapshot {
             engaged: engaged.map(|change| super::brakes::change(change)).collect(),
             erasures: row.erasures,
             gone_at: row.gone_at,
+            person: Person {
+                alias_of: row.alias_of,
+                aliases: row.aliases,
+                doubted: row.doubted,
+            },
         }
     }
 }

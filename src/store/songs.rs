@@ -1,6 +1,6 @@
 //! Table `songs`: songs that users added through the data API.
 //!
-//! Owns the owner of a song. Must never return or remove a song of another user.
+//! Owns the owner of a song: one of the ids of the user's person. Must never return or remove a song of another user.
 
 use super::{Store, StoreError, erasures};
 use rolekeeper_domain::ids::{Token, UserId};
@@ -25,7 +25,8 @@ impl Store {
     ) -> Result<Vec<Song>, StoreError> {
         let songs = sqlx::query_as!(
             Song,
-            "SELECT song_id, songname FROM songs WHERE user_id = $1 AND song_id > $2 ORDER BY song_id LIMIT $3",
+            "SELECT song_id, songname FROM songs
+             WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND song_id > $2 ORDER BY song_id LIMIT $3",
             user.as_str(),
             after.map_or("", Token::as_str),
             limit
@@ -52,7 +53,7 @@ impl Store {
         .await?;
         let added = sqlx::query!(
             "INSERT INTO songs (song_id, user_id, songname) SELECT $2, $1, $3
-             WHERE (SELECT count(*) FROM songs WHERE user_id = $1) < $4",
+             WHERE (SELECT count(*) FROM songs WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text)) < $4",
             user.as_str(),
             song.as_str(),
             name.as_str(),
@@ -67,7 +68,7 @@ impl Store {
     /// Removes a song of the user; returns whether it existed.
     pub async fn remove_song(&self, user: &UserId<'_>, song: &Token<'_>) -> Result<bool, StoreError> {
         let removed = sqlx::query!(
-            "DELETE FROM songs WHERE song_id = $2 AND user_id = $1",
+            "DELETE FROM songs WHERE song_id = $2 AND user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text)",
             user.as_str(),
             song.as_str()
         );

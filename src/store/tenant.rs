@@ -78,6 +78,8 @@ impl Store {
             .await?;
         sqlx::query!("DELETE FROM gone_users").execute(&mut tx).await?;
         sqlx::query!("DELETE FROM removals").execute(&mut tx).await?;
+        // The links of the former tenant; each profile that is read shows those of the new one.
+        sqlx::query!("DELETE FROM identities").execute(&mut tx).await?;
         sqlx::query!(
             "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, known = NULL"
         )

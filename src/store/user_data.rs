@@ -6,10 +6,11 @@ use super::{Store, StoreError, erasures};
 use rolekeeper_domain::ids::UserId;
 
 impl Store {
-    /// The user's favourite genre; `None` until one was chosen.
+    /// The user's favourite genre, the newest choice under any of the person's ids; `None` until one was chosen.
     pub async fn favourite_genre(&self, user: &UserId<'_>) -> Result<Option<String>, StoreError> {
         let genre = sqlx::query_scalar!(
-            "SELECT favourite_genre FROM user_data WHERE user_id = $1",
+            "SELECT favourite_genre FROM user_data WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text)
+             ORDER BY changed_at DESC LIMIT 1",
             user.as_str()
         );
         Ok(genre.fetch_optional(&self.pool).await?)

@@ -173,9 +173,11 @@ async fn end_of_partition(tx: &mut Tx<'_>, from: &str) -> Result<(Option<String>
     let row = sqlx::query!(
         r#"SELECT least(
                (SELECT owner_id FROM playlists WHERE owner_id > $1 ORDER BY owner_id OFFSET $2 LIMIT 1),
-               (SELECT user_id FROM assignments WHERE user_id > $1 ORDER BY user_id OFFSET $2 LIMIT 1)
+               (SELECT user_id FROM assignments WHERE user_id > $1 ORDER BY user_id OFFSET $2 LIMIT 1),
+               (SELECT primary_id FROM identities WHERE primary_id > $1 ORDER BY primary_id OFFSET $2 LIMIT 1)
            ) AS full,
-           greatest((SELECT max(owner_id) FROM playlists), (SELECT max(user_id) FROM assignments)) AS last"#,
+           greatest((SELECT max(owner_id) FROM playlists), (SELECT max(user_id) FROM assignments),
+               (SELECT max(primary_id) FROM identities)) AS last"#,
         from,
         PARTITION_ROWS - 1
     );

@@ -36,6 +36,17 @@ pub enum Priority {
     Verify = 4,
 }
 
+impl Priority {
+    /// The priority with this number; verification for an unknown one.
+    #[must_use]
+    pub fn of(number: i16) -> Self {
+        let all = [Self::Revoke, Self::Grant, Self::DisplayName, Self::NewUser];
+        all.into_iter()
+            .find(|one| *one as i16 == number)
+            .unwrap_or(Self::Verify)
+    }
+}
+
 /// The priority of users enqueued by records alone.
 pub(super) const BY_RECORD: i16 = Priority::NewUser as i16;
 

@@ -14,6 +14,7 @@ mod reconcile;
 
 mod http;
 mod operator;
+mod persons;
 
 mod faults;
 

@@ -21,6 +21,7 @@ pub mod merge;
 pub mod name;
 pub mod pacer;
 pub mod patch;
+pub mod person;
 pub mod pin;
 pub mod plan;
 pub mod race;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::person::Person;
 use crate::pin::Pin;
 use crate::plan::RoleChange;
 use crate::removal::Removal;
@@ -16,7 +17,7 @@ use crate::rule::Shown;
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub struct Snapshot {
-    /// Counts of the user's playlists.
+    /// Counts of the playlists of the user and of all ids that are linked to the user.
     pub facts: Facts,
     /// The whole profile as Auth0 last showed it, as far as conditions use it; `None` if no rule has a condition, or no
     /// whole profile was read.
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub erasures: bool,
     /// Time at which Auth0 reported the user as deleted, while that mark stands.
     pub gone_at: Option<OffsetDateTime>,
+    /// The linked ids.
+    pub person: Person,
 }
 
 /// Counts of a user's playlists, and the time of the read.

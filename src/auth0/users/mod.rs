@@ -4,6 +4,8 @@
 //! takes the former as "delete everything"), never read a `roles` of unknown format as an empty list, and never a name of
 //! unknown format as missing.
 
+mod identities;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

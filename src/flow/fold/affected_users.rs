@@ -51,14 +51,17 @@ pub(super) struct Touched<'b> {
 pub(super) struct AffectedUsers<'b> {
     read: &'b Read,
     rules: &'b Rules,
+    /// The primaries of the owners that are linked to one.
+    primaries: &'b HashMap<String, String>,
     by_user: HashMap<String, (usize, Enqueue)>,
 }
 
 impl<'b> AffectedUsers<'b> {
-    pub(super) fn new(read: &'b Read, rules: &'b Rules) -> Self {
+    pub(super) fn new(read: &'b Read, rules: &'b Rules, primaries: &'b HashMap<String, String>) -> Self {
         Self {
             read,
             rules,
+            primaries,
             by_user: HashMap::new(),
         }
     }
@@ -108,7 +111,12 @@ impl<'b> AffectedUsers<'b> {
         let before: HashMap<&str, &Playlist> =
             touched.iter().map(|one| (one.id.as_ref(), &one.before)).collect();
         for (owner, total, delta) in crossed {
-            let crossing = tally::last_total_crossing(&self.read.events, owner, &before, total - delta, band);
+            let aliases = self.primaries.iter().filter(|(_, primary)| *primary == owner);
+            let ids: Vec<&str> = aliases
+                .map(|(alias, _)| alias.as_str())
+                .chain([owner.as_str()])
+                .collect();
+            let crossing = tally::last_total_crossing(&self.read.events, &ids, &before, total - delta, band);
             self.enqueue(
                 owner,
                 if *delta > 0 {
@@ -122,6 +130,7 @@ impl<'b> AffectedUsers<'b> {
     }
 
     fn enqueue(&mut self, user: &str, priority: Priority, crossing: Option<Crossing>) {
+        let user = self.primaries.get(user).map_or(user, String::as_str);
         let cause = crossing.map(|Crossing { index, plays, .. }| Cause {
             event: self.read.events[index].id.as_str().to_owned(),
             plays,
@@ -155,14 +164,29 @@ impl<'b> AffectedUsers<'b> {
     }
 }
 
-/// The change of each owner's total, in order of user id; without owners whose total stays.
-pub(super) fn total_deltas(touched: &[Touched<'_>]) -> BTreeMap<String, i64> {
+/// The owners of these playlists, before and after the batch.
+pub(super) fn owners<'t>(touched: &'t [Touched<'_>]) -> Vec<&'t str> {
+    let both = touched
+        .iter()
+        .flat_map(|one| [&one.before.owner, &one.after.owner]);
+    let mut owners: Vec<&str> = both.flatten().map(UserId::as_str).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    owners
+}
+
+/// The change of each person's total, in order of the primary's id; without persons whose total stays.
+pub(super) fn total_deltas(
+    touched: &[Touched<'_>],
+    primaries: &HashMap<String, String>,
+) -> BTreeMap<String, i64> {
     let mut deltas: BTreeMap<String, i64> = BTreeMap::new();
     for Touched { before, after, .. } in touched {
         for (playlist, sign) in [(before, -1), (after, 1)] {
             if let Some(owner) = &playlist.owner {
-                *deltas.entry(owner.as_str().to_owned()).or_default() +=
-                    sign * playlist.share_of(owner.as_str());
+                let id = owner.as_str();
+                let person = primaries.get(id).map_or(id, String::as_str);
+                *deltas.entry(person.to_owned()).or_default() += sign * playlist.share_of(id);
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::affected_users::{AffectedUsers, Read, Touched, total_deltas};
+use super::affected_users::{AffectedUsers, Read, Touched, owners, total_deltas};
 use super::dead_letter::dead_letter;
 use super::done::Done;
 use super::key_cache::KeyCache;
@@ -15,7 +15,8 @@ use super::{dedup, increments};
 use crate::bus::{APP_EVENTS, Message};
 use crate::store::cursor_advance::Move;
 use crate::store::{
-    DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, owner_totals, playlists, work_queue,
+    DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, identities, owner_totals,
+    playlists, work_queue,
 };
 use rolekeeper_domain::dedup_window::Partition;
 use rolekeeper_domain::erasure::ErasureKey;
@@ -134,12 +135,14 @@ pub(super) async fn fold(
     lifecycles.keep(tx).await?;
     let below_zero = below_zero(tx, &read).await?;
 
-    let mut affected_users = AffectedUsers::new(&read, rules);
+    // Few batches affect a user; the other ones need no look at the links.
+    let primaries = identities::primaries(tx, &owners(&touched)).await?;
+    let mut affected_users = AffectedUsers::new(&read, rules, &primaries);
     for one in &touched {
         affected_users.compare(one);
     }
     if rules.need_totals() {
-        let deltas = total_deltas(&touched);
+        let deltas = total_deltas(&touched, &primaries);
         let (users, changes): (Vec<&str>, Vec<i64>) =
             deltas.iter().map(|(user, delta)| (user.as_str(), *delta)).unzip();
         let totals = owner_totals::add(tx, &users, &changes).await?;

@@ -15,7 +15,7 @@ use crate::bus::{AUTH0_LOGS, Message};
 use crate::store::users::Known;
 use crate::store::{
     DeadLetter, Enqueue, ForeignWrite, OwnRecord, OwnWrite, Priority, StoreError, Tx, assignments,
-    dead_letters, erasures, profile_writes, races, users, work_queue,
+    dead_letters, erasures, identities, profile_writes, races, users, work_queue,
 };
 use rolekeeper_domain::date;
 use rolekeeper_domain::erasure::ErasureKey;
@@ -54,6 +54,8 @@ struct BatchEffects {
     theirs: Vec<ForeignWrite>,
     /// Users that were deleted, or that a directory changed.
     touched: BTreeSet<String>,
+    /// Links that ended, by alias and primary.
+    unlinked: Vec<(String, String)>,
     /// A bulk change wrote many users and names none.
     bulk_change: bool,
     /// Users with a reported change that only a response may bring into their copy, and the time of the change.
@@ -120,6 +122,7 @@ pub(super) async fn fold(
     // The queue first, in the order in which reconcile locks: so two transactions wait for each other in one direction
     // only.
     work_queue::enqueue(tx, &mut effects.entries(&known)).await?;
+    identities::doubt(tx, &effects.unlinked).await?;
     // After the queue: an attempt that reads these writes while it holds the queue row sees all the reasons for the
     // row.
     races::note(tx, &effects.theirs).await?;
@@ -217,6 +220,13 @@ impl BatchEffects {
                     WrittenRoles::Wiped => self.wrote(user, source, (vec![], true), (ours, None)),
                     WrittenRoles::Unknown | WrittenRoles::Untouched => {}
                 }
+            }
+            Effect::Unlinked { user, alias } => {
+                let user = user.as_str().to_owned();
+                let alias = alias.as_str().to_owned();
+                // Both: no read may have seen the link, which discarded the roles of the linked id.
+                self.externally_changed.extend([user.clone(), alias.clone()]);
+                self.unlinked.push((alias, user));
             }
             Effect::Deleted { user } | Effect::Touched { user } => {
                 self.touched.insert(user.as_str().to_owned());

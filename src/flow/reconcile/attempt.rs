@@ -25,6 +25,8 @@ pub(super) struct Attempt {
     pub(super) permission: Permission,
     /// The calls that may be made.
     pub(super) permit: Permit,
+    /// The links that the read profile shows are stored.
+    pub(super) person_kept: bool,
     /// No write is sent after this.
     pub(super) lease_ends: Instant,
 }

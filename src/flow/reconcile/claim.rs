@@ -13,6 +13,7 @@ use super::attempt::Attempt;
 use super::brake::Braked;
 use super::context::Context;
 use super::permission::Permission;
+use super::persons;
 use crate::flow::backoff::base_delay;
 use crate::flow::permit::Permit;
 use crate::store::work_queue::Order;
@@ -74,6 +75,7 @@ impl Claimed {
                     claim,
                     permission,
                     permit,
+                    person_kept: false,
                     lease_ends,
                 }))
             }
@@ -107,6 +109,11 @@ async fn settle_unseen(
     {
         // A transaction that began before the erasure queued the user, or the operator did.
         tx.commit().await.map_err(StoreError::from)?;
+        return Ok(None);
+    }
+    if let Some(primary) = &evaluation.person.alias_of {
+        tx.commit().await.map_err(StoreError::from)?;
+        persons::pass_on(context, claim, primary).await?;
         return Ok(None);
     }
     let (name, debounce) = (evaluation.names.is_to_be_written(), evaluation.names.debounce);

@@ -16,7 +16,9 @@ use crate::auth0::{CallError, Profile};
 use crate::metrics::Unsent;
 use crate::store::{StoreError, Tx, leases};
 use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
+use rolekeeper_domain::person::Person;
 use rolekeeper_domain::plan::{Plan, RoleChange, plan};
 
 /// The state of the lease when the decision begins.
@@ -63,6 +65,9 @@ impl Attempt {
         let user = self.claim.user.as_str();
         hidden::doubted(&mut tx, user, profile).await?;
         let mut evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
+        if let Some(ids) = differing(&evaluation.person, profile).filter(|_| !self.person_kept) {
+            return Ok(Decided::OtherPerson(ids));
+        }
         if evaluation.gone_at.is_some() {
             self.known_again(&mut tx, profile, &evaluation).await?;
             evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
@@ -231,4 +236,11 @@ impl Attempt {
         self.permission.report_engaged(limits);
         Ok(())
     }
+}
+
+/// The ids that the profile shows as linked, if they differ from the stored ones.
+fn differing(stored: &Person, profile: &Profile) -> Option<Vec<UserId<'static>>> {
+    let shown = profile.identities()?;
+    let ids: Vec<&str> = shown.iter().map(UserId::as_str).collect();
+    stored.differs(&ids).then_some(shown)
 }

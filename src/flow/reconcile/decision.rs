@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::attempt::Completed;
 use super::brake::Braked;
 use super::race::Races;
+use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::RoleChange;
 
@@ -14,6 +15,8 @@ use rolekeeper_domain::plan::RoleChange;
 pub(super) enum Decided {
     /// Recorded already: nothing to write, or the lease is lost.
     Nothing(Completed),
+    /// The profile shows other links than the stored ones, which must be stored before a decision.
+    OtherPerson(Vec<UserId<'static>>),
     /// An unexpected change: its brake must be asked, and the profile read again.
     Unasked(RoleChange),
     /// A write that is sent now.

@@ -14,7 +14,6 @@ use crate::store::role_changes::Reason;
 use crate::store::{HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::plan::RoleChange;
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
@@ -96,8 +95,9 @@ impl Attempt {
                 continue;
             }
             let (rule, plays) = (role.rule, evaluation.plays(role.rule));
-            if role_changes::witness(tx, &self.claim, rule, plays, reason).await? {
-                self.count_confirmed(RoleChange::to(reason == Reason::UserReturned));
+            let of = (self.claim.user.as_str(), self.claim.queued_ms);
+            if role_changes::witness(tx, of, rule, plays, reason).await? {
+                self.count_confirmed(reason.change());
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! user: claim, observe, decide, write, record. Must never write a change that is not in the audit, and never touch a
 //! role that no rule names.
 
+mod absent;
 mod attempt;
 mod audit;
 mod begin;
@@ -26,6 +27,7 @@ mod own_writes;
 mod passing;
 mod pause;
 mod permission;
+mod persons;
 mod race;
 mod record;
 mod removal;

@@ -17,10 +17,18 @@ impl Attempt {
                 Err(AttemptError::Call {
                     error: CallError::Gone { at },
                     ..
-                }) => return Ok(self.gone(at).await?),
+                }) => return self.absent(at).await,
                 Err(error) => return Err(error),
             };
-            match self.decide(&observed).await? {
+            self.person_kept = false;
+            let mut decided = self.decide(&observed).await?;
+            if let Decided::OtherPerson(ids) = decided {
+                self.keep_person(&observed.profile, &ids).await?;
+                self.person_kept = true;
+                decided = self.decide(&observed).await?;
+            }
+            match decided {
+                Decided::OtherPerson(_) => return Ok(Completed::Done),
                 Decided::Nothing(completed) => return Ok(completed),
                 Decided::Unasked(change) => {
                     self.ask_late(change).await?;

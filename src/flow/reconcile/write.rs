@@ -23,7 +23,7 @@ impl Attempt {
             Err(AttemptError::Call {
                 error: CallError::Gone { at },
                 ..
-            }) => return Ok(self.gone(at).await?),
+            }) => return self.absent(at).await,
             Err(error) => {
                 if let AttemptError::Call { error, .. } = &error {
                     own_writes::refused(&self.context.store, write.write, error).await?;

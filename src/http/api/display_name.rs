@@ -33,7 +33,8 @@ pub(super) struct NewName {
 #[utoipa::path(get, path = "/displayName", operation_id = "getDisplayName", responses(
     (status = 200, description = "The name", body = Called),
 ))]
-pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Json<Called>, Problem> {
+pub(super) async fn get(caller: User, State(api): State<Api>) -> Result<Json<Called>, Problem> {
+    let user = caller.person(&api).await?;
     let display_name = api.store.display_name(&user).await?;
     Ok(Json(Called { display_name }))
 }
@@ -43,10 +44,11 @@ pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Json
     (status = 202, description = "The name will be written", body = Called),
 ))]
 pub(super) async fn request(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Body(new): Body<NewName>,
 ) -> Result<(StatusCode, Json<Called>), Problem> {
+    let user = caller.person(&api).await?;
     let name =
         DisplayName::parse(new.display_name).map_err(|expected| Problem::invalid("displayName", expected))?;
     api.store.request_display_name(&user, &name).await?;

@@ -33,7 +33,8 @@ pub(super) async fn list(_: User, State(api): State<Api>) -> Json<Vec<String>> {
 #[utoipa::path(get, path = "/genres/getFav", operation_id = "getFav", responses(
     (status = 200, description = "The genre's name, or an empty text", body = String, content_type = "text/plain"),
 ))]
-pub(super) async fn favourite(User(user): User, State(api): State<Api>) -> Result<Plain, Problem> {
+pub(super) async fn favourite(caller: User, State(api): State<Api>) -> Result<Plain, Problem> {
+    let user = caller.person(&api).await?;
     Ok(Plain(api.store.favourite_genre(&user).await?.unwrap_or_default()))
 }
 
@@ -50,10 +51,11 @@ pub(super) async fn secured_favourite(user: User, api: State<Api>) -> Result<Pla
     (status = 204, description = "The favourite genre is stored"),
 ))]
 pub(super) async fn choose(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Body(choice): Body<FavouriteGenre>,
 ) -> Result<StatusCode, Problem> {
+    let user = caller.person(&api).await?;
     if !api.genres.contains(&choice.genre) {
         return Err(Problem::invalid("genre", "expected one of `genres`").with_genres(&api.genres));
     }

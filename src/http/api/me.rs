@@ -40,7 +40,8 @@ pub(super) enum Greeting {
 #[utoipa::path(get, path = "/me", operation_id = "getMe", responses(
     (status = 200, description = "The stored data of the caller", body = Me),
 ))]
-pub(super) async fn me(User(user): User, State(api): State<Api>) -> Result<Json<Me>, Problem> {
+pub(super) async fn me(caller: User, State(api): State<Api>) -> Result<Json<Me>, Problem> {
+    let user = caller.person(&api).await?;
     let roles = api.store.roles_held(&user).await?;
     let greeting = if roles.iter().any(|role| role == EDITOR) {
         Greeting::Editor

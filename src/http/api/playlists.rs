@@ -82,10 +82,11 @@ pub(super) struct Featured {
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn list(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     page: Page,
 ) -> Result<(HeaderMap, Json<Vec<Playlist>>), Problem> {
+    let user = caller.person(&api).await?;
     let playlists = api
         .store
         .own_playlists(&user, page.after.as_ref(), page.limit)
@@ -109,10 +110,11 @@ pub(super) async fn list(
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn make(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Body(new): Body<NewPlaylist>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let user = caller.person(&api).await?;
     let name = Name::parse(new.name).map_err(|expected| Problem::invalid("name", expected))?;
     api.store.refuse_erased(&user).await?;
     if api.store.own_playlists_count(&user).await? >= MAX_PLAYLISTS {
@@ -134,14 +136,16 @@ pub(super) async fn make(
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn delete(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Id(playlist): Id,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    if !api.store.owns_playlist(&user, &playlist).await? {
+    let user = caller.person(&api).await?;
+    // The event names the id that owns the playlist, which may be linked to the caller's.
+    let Some(owner) = api.store.owning_id(&user, &playlist).await? else {
         return Err(not_there());
-    }
-    let published = publish(&api, &user, api.publish.deleted(&user, &playlist)).await?;
+    };
+    let published = publish(&api, &user, api.publish.deleted(&owner, &playlist)).await?;
     Ok((StatusCode::ACCEPTED, Json(published.into())))
 }
 
@@ -149,7 +153,8 @@ pub(super) async fn delete(
 #[utoipa::path(get, path = "/playlists/getPlays", operation_id = "getPlays", responses(
     (status = 200, description = "0 without a playlist", body = String, content_type = "text/plain"),
 ))]
-pub(super) async fn plays(User(user): User, State(api): State<Api>) -> Result<text::Plain, Problem> {
+pub(super) async fn plays(caller: User, State(api): State<Api>) -> Result<text::Plain, Problem> {
+    let user = caller.person(&api).await?;
     Ok(text::Plain(api.store.best_plays(&user).await?.to_string()))
 }
 
@@ -162,10 +167,11 @@ pub(super) async fn plays(User(user): User, State(api): State<Api>) -> Result<te
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn feature(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Body(featured): Body<Featured>,
 ) -> Result<StatusCode, Problem> {
+    let user = caller.person(&api).await?;
     let playlist =
         Token::parse(featured.playlist_id).map_err(|expected| Problem::invalid("playlist_id", expected))?;
     if !api

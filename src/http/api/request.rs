@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 
 use super::problem::{Code, Problem};
 use super::state::Api;
-use crate::auth0::Refusal;
+use crate::auth0::{Caller, Refusal};
 use rolekeeper_domain::ids::{Token, UserId};
 
 /// Largest body, in bytes; the largest valid body has a name of 256 characters, each written as an escape.
@@ -23,8 +23,17 @@ pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 /// Longest page, in rows.
 pub(super) const MAX_PAGE: i64 = 100;
 
-/// The user whose access token the request has.
-pub(super) struct User(pub(super) UserId<'static>);
+/// The subject of the request's access token.
+pub(super) struct User(Caller);
+
+impl User {
+    /// Returns the user whose data the token opens: its subject, or the account to which the subject is linked. Handlers ask after
+    /// the body is read: a client that hangs up meanwhile has made its request.
+    pub(super) async fn person(&self, api: &Api) -> Result<UserId<'static>, Problem> {
+        let Caller { user, issued_at, .. } = &self.0;
+        Ok(api.store.opened_by(user, *issued_at).await?)
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for User
 where
@@ -43,8 +52,8 @@ where
             Ok(caller) if api.scopes && !caller.may(scope) => Err(Refusal::Scope),
             caller => caller,
         };
-        let user = match caller {
-            Ok(caller) => caller.user,
+        let caller = match caller {
+            Ok(caller) => caller,
             Err(refusal) => {
                 let reason = refusal.as_str();
                 api.metrics.api.refused_tokens.with_label_values(&[reason]).inc();
@@ -52,9 +61,9 @@ where
             }
         };
         api.quotas
-            .take(&user, Instant::now())
+            .take(&caller.user, Instant::now())
             .map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))?;
-        Ok(Self(user))
+        Ok(Self(caller))
     }
 }
 

@@ -45,10 +45,11 @@ pub(super) struct NewSong {
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn list(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     page: Page,
 ) -> Result<(HeaderMap, Json<Vec<Song>>), Problem> {
+    let user = caller.person(&api).await?;
     let songs = api.store.songs(&user, page.after.as_ref(), page.limit).await?;
     let next = page.next(
         "/songs",
@@ -70,10 +71,11 @@ pub(super) async fn list(
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn add(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Body(new): Body<NewSong>,
 ) -> Result<(StatusCode, Json<Song>), Problem> {
+    let user = caller.person(&api).await?;
     let name = Name::parse(new.songname).map_err(|expected| Problem::invalid("songname", expected))?;
     let song_id = format!("s_{}", Uuid::now_v7().simple());
     let id = Token::parse(song_id.as_str()).map_err(|expected| Problem::invalid("song_id", expected))?;
@@ -100,10 +102,11 @@ pub(super) async fn add(
      content_type = PROBLEM_JSON),
 ))]
 pub(super) async fn delete(
-    User(user): User,
+    caller: User,
     State(api): State<Api>,
     Id(song): Id,
 ) -> Result<StatusCode, Problem> {
+    let user = caller.person(&api).await?;
     if api.store.remove_song(&user, &song).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -120,6 +120,9 @@ async fn tenant(plan: RatePlan) -> Tenant {
         tenant.seed_user(user, profile).expect("a new user");
     }
     tenant
+        .seed_user("google-oauth2|7", json!({}))
+        .expect("a new user");
+    tenant
 }
 
 /// One user who always gets 429, and one whose change succeeds at the third attempt.
@@ -194,6 +197,8 @@ fn expected() -> Value {
         "refused": error("UnauthorizedError", 401, None, "Invalid token."),
         "limited": limited,
         "persevered": roles(&["dj", "playlist_editor"]),
+        "linked": ["auth0|reader", "google-oauth2|7"],
+        "unlinked": ["auth0|reader"],
         "in_a_row": [roles(&["dj"]), roles(&["dj"]), roles(&["dj"])],
     })
 }

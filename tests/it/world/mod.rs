@@ -16,6 +16,7 @@ pub(crate) mod names;
 pub(crate) mod nats_jwt;
 pub(crate) mod nats_options;
 pub(crate) mod oracle;
+pub(crate) mod persons;
 pub(crate) mod pooler;
 pub(crate) mod proxy;
 mod publish;

@@ -9,6 +9,7 @@ use rolekeeper_sandbox::tenant::{Actor, Tenant, Version};
 use serde_json::{Value, json};
 
 use crate::world::events::Sent;
+use crate::world::persons::ids_of;
 
 /// The role of the only rule, and its threshold.
 pub(crate) const ROLE: &str = "playlist_editor";
@@ -113,12 +114,13 @@ impl Oracle {
 }
 
 impl Expected {
-    /// Returns true if the user must hold the role.
-    pub(crate) fn earns(&self, user: &str) -> bool {
+    /// Returns true if the person with these ids must hold the role.
+    pub(crate) fn earns(&self, ids: &[String]) -> bool {
+        let of_person = |owner: &String| ids.contains(owner);
         let mut own = self
             .playlists
             .values()
-            .filter(|list| list.owner.as_deref() == Some(user));
+            .filter(|list| list.owner.as_ref().is_some_and(of_person));
         own.any(|list| !list.deleted && list.plays >= THRESHOLD)
     }
 }
@@ -126,7 +128,15 @@ impl Expected {
 /// The difference between a user's `app_metadata` and the expected one: other clients' last values, and the role if
 /// earned.
 pub(crate) fn wrong_roles(tenant: &Tenant, client: &str, expected: &Expected, user: &str) -> Option<String> {
-    let history = tenant.history(user);
+    let mut history = tenant.history(user);
+    // An unlinked id is a new account.
+    if let Some(end) = history
+        .iter()
+        .rposition(|version| version.deleted)
+        .filter(|end| end + 1 < history.len())
+    {
+        history.drain(..=end);
+    }
     let left = history.iter().rev().find(|version| !is_by(version, client))?;
     let now = history.last()?;
     if now.deleted {
@@ -137,7 +147,7 @@ pub(crate) fn wrong_roles(tenant: &Tenant, client: &str, expected: &Expected, us
     let (mine, kept): (Vec<_>, Vec<_>) = roles(now).into_iter().partition(|role| role == ROLE);
     // A user who held the role before the first attempt, and does not earn it, keeps it until adopted.
     let unadopted = roles(&history[0]).iter().any(|role| role == ROLE);
-    let earned = expected.earns(user);
+    let earned = expected.earns(&ids_of(tenant, user));
     let right = kept == others
         && mine.len() <= 1
         && (mine.len() == 1) == (earned || (unadopted && mine.len() == 1))

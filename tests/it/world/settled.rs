@@ -70,6 +70,18 @@ impl World {
         for user in self.tenant.users() {
             let user = user["user_id"].as_str().unwrap_or_default();
             wrong.extend(oracle::wrong_roles(&self.tenant, CLIENT, &expected, user));
+        }
+        let there = self
+            .tenant
+            .users()
+            .into_iter()
+            .map(|user| user["user_id"].as_str().unwrap_or_default().to_owned());
+        let linked = audit
+            .keys()
+            .filter(|user| !self.tenant.history(user).is_empty())
+            .cloned();
+        let all: BTreeSet<String> = there.chain(linked).collect();
+        for user in &all {
             let seen = oracle::changes(&self.tenant, CLIENT, user);
             let rows = audit.remove(user).unwrap_or_default();
             wrong.extend(oracle::wrong_audit(&seen, &rows).map(|why| format!("{user}: {why}")));
@@ -137,8 +149,9 @@ impl World {
     /// The completed audit rows of each user, in order of decision, with the times of completion.
     pub(crate) async fn audit(&self) -> BTreeMap<String, Vec<(Change, OffsetDateTime)>> {
         let rows = sqlx::query(
+            // Changes with a reason are none at the tenant: a user was deleted, came back, or was linked.
             "SELECT user_id, change, decided_at, completed_at FROM role_changes
-             WHERE completed_at IS NOT NULL AND role = 'playlist_editor' ORDER BY change_id",
+             WHERE completed_at IS NOT NULL AND role = 'playlist_editor' AND reason IS NULL ORDER BY change_id",
         );
         let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let mut by_user: BTreeMap<String, Vec<_>> = BTreeMap::new();

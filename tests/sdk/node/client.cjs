@@ -38,6 +38,8 @@ async function seen(call) {
   }
 }
 
+const ids = (identities) => identities.map((one) => `${one.provider}|${one.user_id}`);
+
 async function main() {
   const roles = { app_metadata: { roles: ["dj", "playlist_editor"] } };
   const result = {
@@ -49,6 +51,8 @@ async function main() {
     refused: await seen(stranger.users.get("auth0|reader")),
     limited: await seen(client.users.get("auth0|limited")),
     persevered: await seen(client.users.update("auth0|unlucky", roles)),
+    linked: ids(await client.users.identities.link("auth0|reader", { provider: "google-oauth2", user_id: "7" })),
+    unlinked: ids(await client.users.identities.delete("auth0|reader", "google-oauth2", "7")),
     in_a_row: [],
   };
   for (let call = 0; call < 3; call += 1) {

@@ -42,6 +42,11 @@ def seen(call):
         }
 
 
+def ids(identities):
+    return [f"{one.provider}|{one.user_id}" for one in identities]
+
+
+identities = client.users.identities
 roles = {"roles": ["dj", "playlist_editor"]}
 result = {
     "read": seen(lambda: client.users.get("auth0|reader")),
@@ -52,6 +57,8 @@ result = {
     "refused": seen(lambda: stranger.users.get("auth0|reader")),
     "limited": seen(lambda: client.users.get("auth0|limited")),
     "persevered": seen(lambda: client.users.update("auth0|unlucky", app_metadata=roles)),
+    "linked": ids(identities.link("auth0|reader", provider="google-oauth2", user_id="7")),
+    "unlinked": ids(identities.delete("auth0|reader", "google-oauth2", "7")),
     "in_a_row": [seen(lambda: limited.users.get("auth0|reader")) for _ in range(3)],
 }
 print(json.dumps(result))

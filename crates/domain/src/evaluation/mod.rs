@@ -3,6 +3,7 @@
 //! Owns the decision from a snapshot alone: the one place in which a rule's decision meets earlier decisions, open
 //! changes, pins and the operator's word. Must never need Auth0, nor touch a role that no rule names.
 
+mod carried;
 mod role;
 mod taken;
 #[cfg(test)]
@@ -11,10 +12,12 @@ mod tests;
 use time::OffsetDateTime;
 
 use crate::forbidden::ForbiddenRoles;
+use crate::person::Person;
 use crate::pin;
-use crate::plan::{RoleChange, Want};
+use crate::plan::{RoleChange, SeenRoles, Want};
 use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
+pub use carried::{Carried, carried};
 pub use role::{Role, Seen};
 
 /// The evaluation of a user under the rules in force.
@@ -44,6 +47,8 @@ pub struct Evaluation<'r> {
     pub erasures: bool,
     /// Time of Auth0's response that it does not know the user; none if Auth0 has known the user since.
     pub gone_at: Option<OffsetDateTime>,
+    /// The linked ids.
+    pub person: Person,
 }
 
 impl<'r> Evaluation<'r> {
@@ -64,6 +69,7 @@ impl<'r> Evaluation<'r> {
             engaged,
             erasures,
             gone_at,
+            person,
         } = snapshot;
         let (restores, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.restore);
         let roles = rules.as_slice().iter().map(|rule| {
@@ -112,6 +118,7 @@ impl<'r> Evaluation<'r> {
             engaged,
             erasures,
             gone_at,
+            person,
         }
     }
 

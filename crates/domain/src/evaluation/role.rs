@@ -123,6 +123,16 @@ impl Role<'_> {
         self.granting || self.reverted || known || self.is_pinned_off()
     }
 
+    /// Whether the user has the role from us, as far as is known.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.granting
+            || self
+                .known
+                .as_ref()
+                .is_some_and(|known| known.has_role && known.adopted)
+    }
+
     /// Whether an attempt may find that this change has to be made, and a brake may hold it.
     pub(super) fn allows(&self, change: RoleChange) -> bool {
         match change {

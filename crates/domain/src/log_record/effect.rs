@@ -25,6 +25,13 @@ pub enum Effect {
         /// The effect on the roles.
         roles: WrittenRoles,
     },
+    /// An id was unlinked from this user.
+    Unlinked {
+        /// The primary.
+        user: UserId<'static>,
+        /// The id that was linked to it.
+        alias: UserId<'static>,
+    },
     /// The user was deleted.
     Deleted {
         /// The deleted user.

@@ -56,6 +56,7 @@ impl LogRecord {
             | Effect::SignUp { user }
             | Effect::Written { user, .. }
             | Effect::Touched { user }
+            | Effect::Unlinked { user, .. }
             | Effect::Deleted { user } => Some(user),
             Effect::BulkImport | Effect::Other => None,
         };
@@ -234,7 +235,16 @@ fn management_write(record: &Object<'_>) -> Option<Effect> {
                 roles,
             })
         }
-        // Linking joins two profiles and unlinking separates them; Auth0 does not document the effect on the metadata.
+        ("delete", ["users", id, "identities", provider, alias]) => Some(Effect::Unlinked {
+            user: decoded(id)?,
+            alias: subject(format!(
+                "{}|{}",
+                decoded(provider)?.as_str(),
+                decoded(alias)?.as_str()
+            ))
+            .ok()?,
+        }),
+        // Linking joins two profiles; the record names the primary, whose profile shows its identities.
         (_, ["users", id, "identities", ..]) => Some(Effect::Written {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,

@@ -54,7 +54,7 @@ pub(super) fn of_record(record: &Object<'_>, effect: &Effect) -> Option<ProfileU
             (user.clone(), false)
         }
         Effect::Written { user, .. } => (user.clone(), write(&mut copy, record, user, at)),
-        Effect::Deleted { user } | Effect::Touched { user } => (user.clone(), false),
+        Effect::Deleted { user } | Effect::Touched { user } | Effect::Unlinked { user, .. } => (user.clone(), false),
         Effect::Other => (changed(&mut copy, record, at)?, true),
         Effect::BulkImport => return None,
     };
@@ -113,6 +113,19 @@ fn differ(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
     };
     let mut names = before.keys().chain(now.keys()).filter(of_weight);
     names.any(|name| before.get(name) != now.get(name))
+        || (before.contains_key("identities") && identities(before) != identities(now))
+}
+
+/// The ids of a user's identities; logins change their other members.
+fn identities(user: &Map<String, Value>) -> Vec<(&Value, &Value)> {
+    let all = user.get("identities").and_then(Value::as_array);
+    let ids = all.into_iter().flatten();
+    let mut ids: Vec<_> = ids
+        .map(|one| (one.get("provider"), one.get("user_id")))
+        .map(|(provider, id)| (provider.unwrap_or(&Value::Null), id.unwrap_or(&Value::Null)))
+        .collect();
+    ids.sort_unstable_by_key(|(provider, id)| (provider.to_string(), id.to_string()));
+    ids
 }
 
 /// Changes by the user that have their own type of record.

@@ -209,11 +209,11 @@ pub fn last_crossing(
     last.filter(|_| band_now != band_before)
 }
 
-/// The last event at which the band of the sum over all playlists of `owner` changed. `None` if the final band
+/// The last event at which the band of the sum over all playlists of the `owners`, ids of one person, changed. `None` if the final band
 /// is that of `total_before`. `before` holds every playlist that the batch names.
 pub fn last_total_crossing(
     events: &[Event<'_>],
-    owner: &str,
+    owners: &[&str],
     before: &HashMap<&str, &Playlist, impl BuildHasher>,
     total_before: i64,
     band: impl Fn(i64) -> u8,
@@ -226,10 +226,11 @@ pub fn last_total_crossing(
             continue;
         };
         let playlist = now.entry(id).or_insert_with(|| (*known).clone());
+        let share = |playlist: &Playlist| owners.iter().map(|owner| playlist.share_of(owner)).sum::<i64>();
         let band_before = band(total);
-        total -= playlist.share_of(owner);
+        total -= share(playlist);
         playlist.take(&step);
-        total += playlist.share_of(owner);
+        total += share(playlist);
         if band(total) != band_before {
             times += 1;
             last = Some(Crossing {

@@ -36,6 +36,10 @@ pub enum Endpoint {
     PatchUser,
     /// `DELETE /api/v2/users/{id}`
     DeleteUser,
+    /// `POST /api/v2/users/{id}/identities`
+    LinkIdentity,
+    /// `DELETE /api/v2/users/{id}/identities/{provider}/{user_id}`
+    UnlinkIdentity,
     /// `GET /api/v2/logs`
     ReadLogs,
     /// `GET /api/v2/logs/{id}`
@@ -52,6 +56,14 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
     if method == "GET" && log_id(path).is_some() {
         return Ok((Endpoint::ReadLog, None));
     }
+    if let Some((id, rest)) = of_identities(path) {
+        let endpoint = match (method, rest) {
+            ("POST", "") => Endpoint::LinkIdentity,
+            ("DELETE", rest) if identity(path).is_some() && !rest.is_empty() => Endpoint::UnlinkIdentity,
+            _ => return Ok((Endpoint::Other, None)),
+        };
+        return Ok((endpoint, Some(decoded(id)?)));
+    }
     let endpoint = match (method, path, one_user) {
         ("POST", "/oauth/token", _) => Endpoint::Token,
         ("POST", "/dbconnections/signup", _) => Endpoint::SignUp,
@@ -65,11 +77,29 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
         ("DELETE", _, Some(_)) => Endpoint::DeleteUser,
         _ => return Ok((Endpoint::Other, None)),
     };
-    let id = one_user
-        .map(|id| percent_decode_str(id).decode_utf8())
-        .transpose();
+    Ok((endpoint, one_user.map(decoded).transpose()?))
+}
+
+fn decoded(id: &str) -> Result<String, ApiError> {
+    let id = percent_decode_str(id).decode_utf8();
     let id = id.map_err(|_| ApiError::new(400, Some("invalid_uri"), "The user id is not UTF-8."))?;
-    Ok((endpoint, id.map(std::borrow::Cow::into_owned)))
+    Ok(id.into_owned())
+}
+
+/// Splits a path of a user's identities into the user's id, as sent, and the rest behind `identities`.
+fn of_identities(path: &str) -> Option<(&str, &str)> {
+    let (id, rest) = path.strip_prefix("/api/v2/users/")?.split_once('/')?;
+    let rest = rest.strip_prefix("identities")?;
+    (!id.is_empty() && (rest.is_empty() || rest.starts_with('/'))).then_some((id, rest))
+}
+
+/// Returns provider and id of the identity that a path names.
+pub(super) fn identity(path: &str) -> Option<(String, String)> {
+    let (_, rest) = of_identities(path)?;
+    let (provider, id) = rest.strip_prefix('/')?.split_once('/')?;
+    let named = !provider.is_empty() && !id.is_empty() && !id.contains('/');
+    let both = (decoded(provider).ok()?, decoded(id).ok()?);
+    named.then_some(both)
 }
 
 /// Returns the id of the log record that a path names.
@@ -81,6 +111,21 @@ pub(super) fn log_id(path: &str) -> Option<&str> {
 /// Returns the path of one user as clients and records write it: `/api/v2/users/auth0%7Cabc`.
 pub(super) fn user_path(id: &str) -> String {
     format!("/api/v2/users/{}", utf8_percent_encode(id, ENCODED))
+}
+
+/// Returns the path of one identity of a user: `/api/v2/users/auth0%7Cabc/identities/google-oauth2/1`.
+pub(super) fn identity_path(id: &str, of: &Map<String, Value>) -> String {
+    let identity = &of["identities"][0];
+    let part = |name: &str| {
+        let text = identity[name].as_str().unwrap_or_default();
+        utf8_percent_encode(text, ENCODED).to_string()
+    };
+    format!(
+        "{}/identities/{}/{}",
+        user_path(id),
+        part("provider"),
+        part("user_id")
+    )
 }
 
 /// Returns the pairs of a query or of a form, decoded; a `+` is a space.
@@ -188,12 +233,23 @@ mod tests {
                 (Endpoint::PatchUser, Some(id.to_owned()))
             );
         }
+        let unlinked = "/api/v2/users/auth0%7Ca/identities/samlp/acme%7Cme%40acme.org";
+        assert_eq!(
+            (route("DELETE", unlinked).unwrap(), identity(unlinked)),
+            (
+                (Endpoint::UnlinkIdentity, Some("auth0|a".to_owned())),
+                Some(("samlp".to_owned(), "acme|me@acme.org".to_owned()))
+            )
+        );
         assert_eq!(user_path("auth0|abc"), "/api/v2/users/auth0%7Cabc");
         assert!(route("GET", "/api/v2/users/%ff").is_err());
         for (method, path) in [
             ("GET", "/api/v2/users/"),
             ("GET", "/api/v2/users/a/roles"),
             ("PUT", "/api/v2/users/a"),
+            ("GET", "/api/v2/users/a/identities"),
+            ("DELETE", "/api/v2/users/a/identities"),
+            ("DELETE", "/api/v2/users/a/identities/auth0"),
         ] {
             assert_eq!(route(method, path).unwrap(), (Endpoint::Other, None));
         }

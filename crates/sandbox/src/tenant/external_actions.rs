@@ -4,13 +4,14 @@
 //! use no rate limit and are not in the call log, which is for HTTP. Another client that must compete for the limit calls over
 //! HTTP.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::Tenant;
 use super::calls::Actor;
 use super::change::Change;
 use super::errors::ApiError;
+use super::linking;
 use super::merge::Object;
 use super::profile;
 use super::state::State;
@@ -98,6 +99,26 @@ impl Tenant {
         let there = |state: &mut State, _| Ok(users_api::delete(&state.users, user_id).change);
         self.change::<ApiError>(Actor::Dashboard, there)
             .is_ok_and(|user| !user.is_null())
+    }
+
+    /// Links the user `secondary` to `primary`, as `by` does; returns the primary afterwards.
+    pub fn link(&self, by: Actor, primary: &str, secondary: &str) -> Result<Value, ApiError> {
+        let (provider, id) = secondary.split_once('|').unwrap_or(("auth0", secondary));
+        let sent = object(json!({"provider": provider, "user_id": id}))?;
+        self.change(by, |state, now| {
+            Ok(Some(linking::link(&state.users, primary, sent, now)?.1))
+        })
+    }
+
+    /// Unlinks the identity `secondary` from `primary`, as `by` does; returns the primary afterwards.
+    pub fn unlink(&self, by: Actor, primary: &str, secondary: &str) -> Result<Value, ApiError> {
+        let (provider, id) = secondary.split_once('|').unwrap_or(("auth0", secondary));
+        let identity = (provider.to_owned(), id.to_owned());
+        self.change(by, |state, now| {
+            Ok(Some(
+                linking::unlink(&state.users, primary, Some(&identity), now)?.1,
+            ))
+        })
     }
 
     /// Decides and commits under one lock; returns the user, or null if nothing was to change.

@@ -2,7 +2,7 @@
 //!
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
-use super::calls::{Actor, Endpoint, log_id};
+use super::calls::{Actor, Endpoint, identity, log_id};
 use super::exchange::{Admitted, Answer, Outcome, TenantRequest, log};
 use super::faults::Fault;
 use super::shared::Shared;
@@ -76,6 +76,7 @@ fn manage(
     let request = users_api::Request {
         endpoint: request.endpoint,
         user_id: request.user_id.as_deref(),
+        identity: identity(&request.path),
         query: &request.query,
         body: &request.body,
         scopes: &grant.scopes,

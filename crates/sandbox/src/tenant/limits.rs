@@ -42,7 +42,7 @@ pub enum RatePlan {
     Groups {
         /// GET of users, one or listed.
         read: Rate,
-        /// POST and PATCH of users.
+        /// POST and PATCH of users; that links count here is our choice.
         write: Rate,
         /// DELETE of users.
         delete: Rate,
@@ -184,8 +184,8 @@ impl Limiter {
     pub(super) fn take(&mut self, endpoint: Endpoint, at: Duration) -> Option<Passage> {
         let group = match endpoint {
             Endpoint::ReadUser | Endpoint::ListUsers => 0,
-            Endpoint::CreateUser | Endpoint::PatchUser => 1,
-            Endpoint::DeleteUser => 2,
+            Endpoint::CreateUser | Endpoint::PatchUser | Endpoint::LinkIdentity => 1,
+            Endpoint::DeleteUser | Endpoint::UnlinkIdentity => 2,
             Endpoint::ReadLogs | Endpoint::ReadLog => 3,
             // Endpoints outside the Management API have no bucket.
             Endpoint::Token | Endpoint::SignUp | Endpoint::Keys | Endpoint::Discovery | Endpoint::Other => 4,

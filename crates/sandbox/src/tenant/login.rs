@@ -64,9 +64,9 @@ pub(super) fn decide(
         let record = records::login_failed(kind, user, field("username"), &options.name, now);
         refused(403, "invalid_grant", "Wrong email or password.", Some(record))
     };
-    let user = of_email(&state.users, field("username")).ok_or_else(|| wrong("fu", None))?;
+    let (user, identity) = of_email(&state.users, field("username")).ok_or_else(|| wrong("fu", None))?;
     let id = user["user_id"].as_str().unwrap_or_default();
-    if state.passwords.get(id) != Some(&digest(field("password"))) {
+    if state.passwords.get(&identity) != Some(&digest(field("password"))) {
         return Err(wrong("fp", Some(user)));
     }
     if user.get("blocked") == Some(&true.into()) {

@@ -17,6 +17,7 @@ mod handle;
 mod import;
 mod keys;
 mod limits;
+mod linking;
 mod log_stream;
 mod login;
 mod logs_api;

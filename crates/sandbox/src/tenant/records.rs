@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::calls::{Actor, user_path};
+use super::calls::{Actor, identity_path, user_path};
 use super::change::Change;
 use super::merge::Object;
 use super::profile::{DATABASE, strategy_type, timestamp};
@@ -42,7 +42,7 @@ pub(super) fn of(
         Change::LoggedIn { user } => records.push(logged_in(user, tenant, now)),
         Change::EmailVerified { user } => records.push(email_verified(user, tenant, now)),
         Change::Deleted { user } => records.push(user_deleted(user, tenant, now)),
-        Change::Patched { .. } => {}
+        Change::Patched { .. } | Change::Linked { .. } | Change::Unlinked { .. } => {}
     }
     if matches!(by, Actor::Client(_) | Actor::Dashboard) {
         let at = if records.is_empty() { now } else { now + TWIN_GAP };
@@ -184,6 +184,22 @@ fn api_write(change: &Change, by: &Actor, scopes: &[String], tenant: &str, at: O
         ),
         Change::Deleted { .. } => ("Delete a User", "delete", one, Value::Null, 204, json!({})),
         Change::Patched { sent, .. } => ("Update a User", "patch", one, masked(sent), 200, whole()),
+        Change::Linked { user, sent, .. } => (
+            "Link a User Account",
+            "post",
+            format!("{one}/identities"),
+            masked(sent),
+            201,
+            user["identities"].clone(),
+        ),
+        Change::Unlinked { user, secondary } => (
+            "Unlink a User Identity",
+            "delete",
+            identity_path(change.user_id(), secondary),
+            Value::Null,
+            200,
+            user["identities"].clone(),
+        ),
         // Neither is an API call.
         Change::LoggedIn { .. } | Change::EmailVerified { .. } => ("", "", one, Value::Null, 0, Value::Null),
     };

@@ -6,7 +6,8 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::change::{Change, Users};
+use super::change::{Change, Users, id_of};
+use super::linking;
 use super::merge::Object;
 use super::profile::{self, DATABASE};
 use super::records::APP_CLIENT;
@@ -78,13 +79,22 @@ pub(super) fn answer(user: &Object) -> Value {
     shown
 }
 
-/// Returns the user with a password and this address; upper and lower case are the same.
-pub(super) fn of_email<'u>(users: &'u Users, email: &str) -> Option<&'u Object> {
-    users.values().find(|user| {
-        user["identities"][0]["connection"] == DATABASE
-            && user
-                .get("email")
-                .and_then(Value::as_str)
-                .is_some_and(|address| address.eq_ignore_ascii_case(email))
+/// Returns the user with a password and this address, and the id of that identity, which may be a linked one; upper and
+/// lower case are the same.
+pub(super) fn of_email<'u>(users: &'u Users, email: &str) -> Option<(&'u Object, String)> {
+    users.values().find_map(|user| {
+        let identities = user.get("identities").and_then(Value::as_array)?;
+        let of_address = |(place, identity): &(usize, &Value)| {
+            let address = match place {
+                0 => user.get("email"),
+                _ => identity["profileData"].get("email"),
+            };
+            let address = address.and_then(Value::as_str);
+            identity["connection"] == DATABASE
+                && address.is_some_and(|address| address.eq_ignore_ascii_case(email))
+        };
+        let (place, identity) = identities.iter().enumerate().find(of_address)?;
+        let linked = linking::full_id(identity).filter(|_| place > 0);
+        Some((user, linked.unwrap_or_else(|| id_of(user).to_owned())))
     })
 }

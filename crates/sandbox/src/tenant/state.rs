@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::assertion::Used;
 use super::calls::{Actor, Call, Version};
-use super::change::{Change, Users};
+use super::change::{Change, Users, id_of};
 use super::faults::Faults;
 use super::keys::Keys;
 use super::limits::Limiter;
@@ -58,6 +58,7 @@ impl State {
         options: &TenantOptions,
     ) {
         let (id, user) = (change.user_id().to_owned(), change.user());
+        self.commit_secondary(change, &by, now);
         let deleted = matches!(change, Change::Deleted { .. });
         let app_metadata = user.get("app_metadata").filter(|_| !deleted).cloned();
         let scopes = match &by {
@@ -87,6 +88,27 @@ impl State {
             self.users.remove(&id);
         } else {
             self.users.insert(id, user.clone());
+        }
+    }
+
+    /// Applies a link or an unlink to its secondary, which ceases to exist, or exists again without metadata. Its password
+    /// stays: the person logs in with either identity.
+    fn commit_secondary(&mut self, change: &Change, by: &Actor, now: OffsetDateTime) {
+        let (Change::Linked { secondary, .. } | Change::Unlinked { secondary, .. }) = change else {
+            return;
+        };
+        let deleted = matches!(change, Change::Linked { .. });
+        let id = id_of(secondary).to_owned();
+        self.histories.entry(id.clone()).or_default().push(Version {
+            at: now,
+            by: by.clone(),
+            app_metadata: None,
+            deleted,
+        });
+        if deleted {
+            self.users.remove(&id);
+        } else {
+            self.users.insert(id, secondary.clone());
         }
     }
 

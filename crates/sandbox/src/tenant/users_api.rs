@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::calls::{Endpoint, pairs};
 use super::change::{Change, Users};
 use super::errors::ApiError;
+use super::linking;
 use super::merge::Object;
 use super::options::ProfileLimit;
 use super::profile::{self, size};
@@ -19,6 +20,8 @@ const MAX_PER_PAGE: usize = 100;
 pub(super) struct Request<'a> {
     pub endpoint: Endpoint,
     pub user_id: Option<&'a str>,
+    /// Provider and id of the identity in the path.
+    pub identity: Option<(String, String)>,
     pub query: &'a str,
     pub body: &'a [u8],
     pub scopes: &'a [String],
@@ -48,6 +51,9 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
             "update:current_user_metadata",
         ],
         Endpoint::DeleteUser => &["delete:users", "delete:current_user"],
+        Endpoint::LinkIdentity | Endpoint::UnlinkIdentity => {
+            &["update:users", "update:current_user_identities"]
+        }
         Endpoint::Token
         | Endpoint::SignUp
         | Endpoint::Keys
@@ -72,6 +78,14 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
             patch(users, id, body, request.now, request.limit)
         }
         Endpoint::DeleteUser => Ok(delete(users, id)),
+        Endpoint::LinkIdentity => {
+            let linked = linking::link(users, id, profile::parse(request.body)?, request.now)?;
+            Ok(identities(201, linked))
+        }
+        Endpoint::UnlinkIdentity => {
+            let unlinked = linking::unlink(users, id, request.identity.as_ref(), request.now)?;
+            Ok(identities(200, unlinked))
+        }
         _ => {
             let user = users.get(id).ok_or_else(ApiError::unknown_user)?;
             let user = selected(user, &pairs(request.query));
@@ -81,6 +95,14 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
                 change: None,
             })
         }
+    }
+}
+
+fn identities(status: u16, (identities, change): linking::Decided) -> Reply {
+    Reply {
+        status,
+        body: Some(identities),
+        change: Some(change),
     }
 }
 
@@ -174,7 +196,27 @@ fn selected(user: &Object, query: &Object) -> Object {
         .collect()
 }
 
-/// Returns users in the order of their ids. Of the search language, only `attribute:"value"` is supported. Each response shows
+/// Returns whether a user has the value of an `attribute:"value"`; of `identities.attribute`, in any identity.
+fn has_term(user: &Object, term: &str) -> bool {
+    let Some((key, value)) = term.trim().split_once(':') else {
+        return true;
+    };
+    let value = value
+        .trim_matches('"')
+        .replace("\\\"", "\"")
+        .replace("\\\\", "\\");
+    let is = |found: &Value| found.as_str() == Some(value.as_str());
+    match key.strip_prefix("identities.") {
+        None => user.get(key).is_some_and(is),
+        Some(key) => {
+            let identities = user.get("identities").and_then(Value::as_array);
+            identities.is_some_and(|all| all.iter().any(|identity| identity.get(key).is_some_and(is)))
+        }
+    }
+}
+
+/// Returns users in the order of their ids. Of the search language, only terms `attribute:"value"` are supported, joined by
+/// ` AND `. Each response shows
 /// all writes, unlike at Auth0: a client must not base a decision on a list.
 fn list(users: &Users, query: &str) -> Result<Reply, ApiError> {
     let query = pairs(query);
@@ -189,14 +231,8 @@ fn list(users: &Users, query: &str) -> Result<Reply, ApiError> {
         let violation = format!("Value {per_page} is greater than maximum {MAX_PER_PAGE}");
         return Err(ApiError::query(&violation, "per_page"));
     }
-    let term = query
-        .get("q")
-        .and_then(Value::as_str)
-        .and_then(|q| q.split_once(':'));
-    let matches = |user: &&Object| match term {
-        None => true,
-        Some((key, value)) => user.get(key).and_then(Value::as_str) == Some(value.trim_matches('"')),
-    };
+    let terms = query.get("q").and_then(Value::as_str).unwrap_or_default();
+    let matches = |user: &&Object| terms.split(" AND ").all(|term| has_term(user, term));
     let found: Vec<&Object> = users.values().filter(matches).collect();
     let start = page.saturating_mul(per_page);
     let shown: Vec<Value> = found

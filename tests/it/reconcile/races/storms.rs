@@ -152,7 +152,7 @@ fn wrong(world: &World, story: &Story) -> Option<String> {
     let now = world.roles(user);
     let (owned, others): (Vec<&String>, Vec<&String>) = now.iter().partition(|role| *role == ROLE);
     let others_set: BTreeSet<String> = others.iter().map(|role| (*role).clone()).collect();
-    let earned = world.oracle().expected().earns(user);
+    let earned = world.oracle().expected().earns(&[user.to_owned()]);
     let right =
         others_set == *must_hold && others.len() == must_hold.len() && owned.len() == usize::from(earned);
     (!right).then(|| {

@@ -55,6 +55,7 @@ fn snapshot(plays: i64) -> Snapshot {
         engaged: vec![],
         erasures: false,
         gone_at: None,
+        person: Person::default(),
     }
 }
 

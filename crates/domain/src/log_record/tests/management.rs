@@ -33,6 +33,10 @@ fn a_management_write_concerns_the_user_in_its_path() {
     let created = json!({"user_id": "auth0|new", "app_metadata": {"roles": ["ignored"]}});
     let one = |id| written(id, set(&["editor"]));
     let gone = |id| Effect::Deleted { user: user(id) };
+    let unlinked = |alias| Effect::Unlinked {
+        user: user("auth0|abc"),
+        alias: user(alias),
+    };
     let table = [
         ("patch", "/api/v2/users/auth0%7Cabc", &none, one("auth0|abc")),
         ("PATCH", "/api/v2/users/auth0%7Cabc/", &none, one("auth0|abc")),
@@ -61,7 +65,13 @@ fn a_management_write_concerns_the_user_in_its_path() {
         ),
         (
             "delete",
-            "/api/v2/users/auth0%7Cabc/identities/x/1",
+            "/api/v2/users/auth0%7Cabc/identities/samlp/c%7Ca%2Bb%40c.d",
+            &none,
+            unlinked("samlp|c|a+b@c.d"),
+        ),
+        (
+            "delete",
+            "/api/v2/users/auth0%7Cabc/identities/samlp",
             &none,
             written("auth0|abc", WrittenRoles::Unknown),
         ),

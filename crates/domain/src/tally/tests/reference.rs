@@ -199,7 +199,7 @@ proptest! {
             bands.push(band(total(&world)));
         }
         let last = bands.windows(2).rposition(|pair| pair[0] != pair[1]).filter(|_| bands.last() != bands.first());
-        let found = last_total_crossing(&events, "u|1", &before, total_before, band);
+        let found = last_total_crossing(&events, &["u|1"], &before, total_before, band);
         prop_assert_eq!(found.map(|crossing| crossing.index), last);
     }
 }

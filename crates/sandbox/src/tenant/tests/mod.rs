@@ -9,6 +9,7 @@ use super::*;
 
 mod api;
 mod faults;
+mod links;
 mod logs;
 mod stream;
 

@@ -1,0 +1,189 @@
+//! A role of a linked id, carried to the primary.
+//!
+//! Owns whether a role that the primary has is ours after a link. Must never adopt a role that the primary had before.
+
+use time::OffsetDateTime;
+
+use super::Role;
+
+/// A role of the primary after a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
+pub struct Carried {
+    /// The last decision: of either id.
+    pub wanted: bool,
+    /// The primary has it.
+    pub has_role: bool,
+    /// Rolekeeper may revoke it.
+    pub adopted: bool,
+    /// Time of the last change of `has_role`.
+    pub since: OffsetDateTime,
+    /// Time since which the person has been below the threshold while the role is kept.
+    pub below_since: Option<OffsetDateTime>,
+    /// Another client removed it and it is left so.
+    pub suppressed: bool,
+    /// The role came with the link: the app gave the primary what the linked id had from us.
+    pub came: bool,
+    /// The primary has the role, and was never read before the link: the role counts as given by hand.
+    pub unknown: bool,
+}
+
+/// The primary's role after `secondary` was linked to it; none if the linked id has nothing to carry. `shown`: the primary's
+/// profile has the role now. `read_before`: it was read before the link.
+#[must_use]
+pub fn carried(
+    primary: &Role<'_>,
+    secondary: &Role<'_>,
+    (shown, read_before): (bool, bool),
+    now: OffsetDateTime,
+) -> Option<Carried> {
+    if secondary.known.is_none() && !secondary.is_ours() {
+        return None;
+    }
+    let (known, theirs) = (primary.known.as_ref(), secondary.known.as_ref());
+    let held_before = known.is_some_and(|known| known.has_role);
+    let new = shown && !held_before && secondary.is_ours();
+    let came = new && read_before;
+    let wanted_before = known.is_some_and(|known| known.wanted);
+    let wanted_there = theirs.is_some_and(|theirs| theirs.wanted) || secondary.is_ours();
+    let has_role = held_before || came;
+    let suppressed =
+        known.is_some_and(|known| known.suppressed) || theirs.is_some_and(|theirs| theirs.suppressed);
+    let since = if came {
+        theirs.filter(|theirs| theirs.has_role).map(|theirs| theirs.since)
+    } else {
+        known.map(|known| known.since)
+    };
+    Some(Carried {
+        wanted: wanted_before || wanted_there,
+        has_role,
+        adopted: came || known.is_some_and(|known| known.adopted),
+        since: since.unwrap_or(now),
+        below_since: if wanted_before { known } else { theirs }.and_then(|one| one.below_since),
+        suppressed: suppressed && !has_role,
+        came,
+        unknown: new && !read_before,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::evaluation::Evaluation;
+    use crate::person::Person;
+    use crate::rule::Rules;
+    use crate::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
+
+    const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+    const ROLE: &str = "playlist_editor";
+
+    /// A user with this stored role: wanted, has_role, adopted.
+    fn user(stored: Option<(bool, bool, bool)>, granting: bool) -> Snapshot {
+        let assignment = |(wanted, has_role, adopted)| Assignment {
+            role: ROLE.to_owned(),
+            wanted,
+            has_role,
+            adopted,
+            since: NOON - time::Duration::hours(1),
+            below_since: None,
+            suppressed: false,
+            fresh: true,
+        };
+        let open = OpenChange {
+            id: uuid::Uuid::nil(),
+            role: ROLE.to_owned(),
+            granted: true,
+            restore: false,
+        };
+        Snapshot {
+            facts: Facts {
+                best: 0,
+                total: 0,
+                now: NOON,
+            },
+            assignments: stored.map(assignment).into_iter().collect(),
+            open: granting.then_some(open).into_iter().collect(),
+            names: DisplayNameState::default(),
+            unrecorded: false,
+            foreign_writes: false,
+            loss: false,
+            engaged: vec![],
+            erasures: false,
+            gone_at: None,
+            person: Person::default(),
+        }
+    }
+
+    fn carry(
+        primary: Option<(bool, bool, bool)>,
+        secondary: (Option<(bool, bool, bool)>, bool),
+        seen: (bool, bool),
+    ) -> Option<(bool, bool, bool, bool, bool)> {
+        let rules = Rules::default();
+        let primary = Evaluation::of(user(primary, false), &rules);
+        let secondary = Evaluation::of(user(secondary.0, secondary.1), &rules);
+        let carried = carried(&primary.roles[0], &secondary.roles[0], seen, NOON)?;
+        Some((
+            carried.wanted,
+            carried.has_role,
+            carried.adopted,
+            carried.came,
+            carried.unknown,
+        ))
+    }
+
+    #[test]
+    fn a_merged_role_is_ours_only_where_it_was_ours_before() {
+        let ours = (Some((true, true, true)), false);
+        let by_hand = (Some((false, true, false)), false);
+        for (primary, secondary, seen, after) in [
+            // the app merged the role into a primary that was read without it
+            (None, ours, (true, true), Some((true, true, true, true, false))),
+            (
+                Some((false, false, false)),
+                ours,
+                (true, true),
+                Some((true, true, true, true, false)),
+            ),
+            // never read before the link: counts as given by hand
+            (None, ours, (true, false), Some((true, false, false, false, true))),
+            // held by hand before the link
+            (
+                Some((false, true, false)),
+                ours,
+                (true, true),
+                Some((true, true, false, false, false)),
+            ),
+            // not merged: the role is granted by the usual way
+            (
+                None,
+                ours,
+                (false, true),
+                Some((true, false, false, false, false)),
+            ),
+            // a grant of ours without a recorded result
+            (
+                None,
+                (None, true),
+                (true, true),
+                Some((true, true, true, true, false)),
+            ),
+            // given by hand to the linked id
+            (
+                None,
+                by_hand,
+                (true, true),
+                Some((false, false, false, false, false)),
+            ),
+            (None, (None, false), (true, true), None),
+        ] {
+            assert_eq!(
+                carry(primary, secondary, seen),
+                after,
+                "{primary:?} {secondary:?} {seen:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A person: an account at Auth0 with the ids that are linked to it.
+//!
+//! Owns the comparison of the stored ids with those that a profile shows. Must never treat a record as a link: only a profile of
+//! the primary shows one.
+
+/// The stored links of one id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Person {
+    /// The primary, if the id itself is linked to another one.
+    pub alias_of: Option<String>,
+    /// Ids that are linked to it.
+    pub aliases: Vec<String>,
+    /// A record or a token says that one of these links has ended.
+    pub doubted: bool,
+}
+
+/// The difference between stored and shown links of a primary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relinked {
+    /// Ids that are shown and not stored, in order.
+    pub linked: Vec<String>,
+    /// Ids that are stored and no longer shown, in order.
+    pub unlinked: Vec<String>,
+}
+
+impl Person {
+    /// Whether the links have to be stored again after a profile has shown these ids.
+    #[must_use]
+    pub fn differs(&self, shown: &[&str]) -> bool {
+        self.doubted || relinked(&self.aliases, shown) != Relinked::default()
+    }
+}
+
+/// Compares stored with shown ids.
+#[must_use]
+pub fn relinked(stored: &[String], shown: &[&str]) -> Relinked {
+    let mut linked: Vec<String> = shown
+        .iter()
+        .filter(|id| !stored.iter().any(|stored| stored == **id))
+        .map(|id| (*id).to_owned())
+        .collect();
+    linked.sort_unstable();
+    linked.dedup();
+    let unlinked = stored.iter().filter(|id| !shown.contains(&id.as_str()));
+    let mut unlinked: Vec<String> = unlinked.cloned().collect();
+    unlinked.sort_unstable();
+    Relinked { linked, unlinked }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_and_shown_ids_are_compared_in_any_order() {
+        let stored = ["b".to_owned(), "a".to_owned()];
+        assert_eq!(relinked(&stored, &["a", "b"]), Relinked::default());
+        let relinked = relinked(&stored, &["d", "a", "c", "c"]);
+        assert_eq!(
+            (relinked.linked, relinked.unlinked),
+            (vec!["c".to_owned(), "d".to_owned()], vec!["b".to_owned()])
+        );
+        let person = Person {
+            aliases: stored.to_vec(),
+            ..Person::default()
+        };
+        assert!(!person.differs(&["b", "a"]));
+        assert!(person.differs(&["b"]));
+        assert!(
+            Person {
+                doubted: true,
+                ..person
+            }
+            .differs(&["b", "a"])
+        );
+    }
+}

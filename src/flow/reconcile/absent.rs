@@ -1,0 +1,81 @@
+//! An id that Auth0 does not know: it may be linked to another account.
+//!
+//! Owns the search for that account. Must never take the result of a search, which may be some seconds old, for a link: it only
+//! names the account to read.
+
+use time::OffsetDateTime;
+use tracing::warn;
+
+use super::attempt::{Attempt, AttemptError, Completed};
+use super::persons;
+use crate::auth0::{CallError, Reply};
+use crate::flow::backoff::base_delay;
+use crate::metrics::{Call, CallResult};
+use crate::store::leases::Failed;
+use crate::store::{StoreError, leases};
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::pacer::CallKind;
+
+/// Attempts at an id that Auth0 does not know while the account to which a search says it is linked does not show it.
+const SEARCHES: i32 = 3;
+
+impl Attempt {
+    /// Handles the response that Auth0 does not know the id. It may be linked to another account, which a search finds and which
+    /// is read then; otherwise the user is deleted. In both cases no id is linked to it any more.
+    pub(super) async fn absent(&mut self, at: Option<OffsetDateTime>) -> Result<Completed, AttemptError> {
+        let absent = self.context.store.absent(self.claim.user.as_str()).await?;
+        if absent.has_aliases {
+            self.end_links(at).await?;
+        }
+        if absent.matters
+            && self.claim.attempts < SEARCHES
+            && let Some(primary) = self.find_primary().await?
+        {
+            return Ok(self.read_first(&primary).await?);
+        }
+        Ok(self.gone(at).await?)
+    }
+
+    /// Searches for the account to which an id is linked. A search that is refused finds none.
+    async fn find_primary(&mut self) -> Result<Option<UserId<'static>>, AttemptError> {
+        self.permit.once_more().await;
+        let user = &self.claim.user;
+        let Reply { result, rate, .. } = self.context.reader.find_primary(user).await;
+        self.permit
+            .answered(CallKind::Read, &rate, matches!(result, Err(CallError::Limited)));
+        let counted = result.as_ref().map_or_else(CallError::result, |_| CallResult::Ok);
+        self.context
+            .metrics
+            .auth0_calls
+            .of((Call::SearchUsers, counted))
+            .inc();
+        match result {
+            Ok(found) => Ok(found),
+            Err(error @ (CallError::Limited | CallError::Later { .. })) => {
+                Err(AttemptError::Call { error, rate })
+            }
+            Err(error) => {
+                warn!(
+                    user.id = user.as_str(),
+                    "the account to which the user may be linked could not be searched for: {error}; the user counts as deleted"
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// Lets an id wait until the account is read to which a search says it is linked.
+    async fn read_first(&self, primary: &UserId<'_>) -> Result<Completed, StoreError> {
+        let claim = &self.claim;
+        persons::enqueue_primary(&self.context, claim, primary.as_str(), (false, true)).await?;
+        let wait = base_delay(u32::try_from(claim.attempts).unwrap_or(0) + 1);
+        let failed = Failed {
+            why: "the id is linked to another account, which is read first",
+            code: None,
+        };
+        let mut tx = self.context.store.begin().await?;
+        leases::failed(&mut tx, claim, wait, failed, true).await?;
+        tx.commit().await?;
+        Ok(Completed::Done)
+    }
+}

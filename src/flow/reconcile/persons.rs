@@ -1,0 +1,244 @@
+//! Linked accounts: the ids of one person, as the primary's profile shows them.
+//!
+//! Owns the transaction that stores a link or its end, with all rows that move. Must never store a link for any other reason
+//! than a profile of the primary: records, tokens and a 404 only cause that read. The transaction takes its locks in the order of
+//! the fold: the cursor, then all rows of the queue in one statement.
+
+use time::OffsetDateTime;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::context::Context;
+use crate::auth0::Profile;
+use crate::metrics::LinkChange;
+use crate::store::role_changes::Reason;
+use crate::store::{
+    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, pins, role_changes, work_queue,
+};
+use rolekeeper_domain::evaluation::carried;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::person::{Relinked, relinked};
+use rolekeeper_domain::plan::SeenRoles;
+
+/// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
+struct Shown<'a> {
+    ids: Vec<&'a str>,
+    roles: SeenRoles,
+    at: Option<OffsetDateTime>,
+}
+
+/// Passes an attempt at a linked id on to its primary. In two transactions, since the queue is locked in the order of ids;
+/// the first can be repeated.
+pub(super) async fn pass_on(context: &Context, claim: &Claim, primary: &str) -> Result<(), StoreError> {
+    enqueue_primary(context, claim, primary, (true, claim.force_fetch)).await?;
+    let mut tx = context.store.begin().await?;
+    leases::finish(&mut tx, claim, claim.generation, None).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Makes the primary due, as urgent as the attempt at the linked id; `linked` if the link is stored.
+pub(super) async fn enqueue_primary(
+    context: &Context,
+    claim: &Claim,
+    primary: &str,
+    (linked, force_fetch): (bool, bool),
+) -> Result<(), StoreError> {
+    let mut entry = [Enqueue {
+        user: primary.to_owned(),
+        priority: Priority::of(claim.priority),
+        force_fetch,
+        cause: claim.cause.clone(),
+        flapping: false,
+    }];
+    let mut tx = context.store.begin().await?;
+    if linked {
+        // The operator may have pinned the linked id since.
+        pins::carry(&mut tx, claim.user.as_str(), primary).await?;
+    }
+    work_queue::enqueue(&mut tx, &mut entry).await?;
+    Ok(tx.commit().await?)
+}
+
+impl Attempt {
+    /// Stores the links that the profile shows.
+    pub(super) async fn keep_person(
+        &self,
+        profile: &Profile,
+        ids: &[UserId<'static>],
+    ) -> Result<(), StoreError> {
+        let shown = Shown {
+            ids: ids.iter().map(UserId::as_str).collect(),
+            roles: profile.roles(),
+            at: profile.date(),
+        };
+        self.relink(&shown).await
+    }
+
+    /// Ends the links of an account that Auth0 does not know, as of `at`: each id is read again.
+    pub(super) async fn end_links(&self, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
+        let nothing = Shown {
+            ids: vec![],
+            roles: SeenRoles::Missing,
+            at,
+        };
+        self.relink(&nothing).await
+    }
+
+    /// Makes the stored links of an account those that are shown.
+    async fn relink(&self, shown: &Shown<'_>) -> Result<(), StoreError> {
+        let claim = &self.claim;
+        let user = claim.user.as_str();
+        let mut tx = self.context.store.begin().await?;
+        identities::serialize(&mut tx).await?;
+        let erased = erasures::among(&mut tx, self.context.store.erasure_key(), &shown.ids).await?;
+        let ids: Vec<&str> = shown
+            .ids
+            .iter()
+            .copied()
+            .filter(|id| !erased.contains(*id))
+            .collect();
+        let around = identities::around(&mut tx, user, &ids).await?;
+        let stored: Vec<String> = around
+            .iter()
+            .filter(|identity| identity.primary == user)
+            .map(|identity| identity.alias.clone())
+            .collect();
+        let Relinked { linked, unlinked } = relinked(&stored, &ids);
+        // Ids that are linked to one of the linked ids, and accounts that one of these is taken from: all are read again.
+        let others = around.iter().filter(|identity| identity.primary != user);
+        let (taken, left): (Vec<_>, Vec<_>) = others.partition(|identity| linked.contains(&identity.alias));
+        let left: Vec<String> = left.into_iter().map(|identity| identity.alias.clone()).collect();
+        let former = taken.iter().map(|identity| identity.primary.as_str());
+        let again = former.chain(unlinked.iter().chain(&left).map(String::as_str));
+        queue(&mut tx, user, &linked, again).await?;
+        match leases::still_ours(&mut tx, claim).await? {
+            Some(ours) if !ours.read_again => {}
+            // A newer profile decides.
+            _ => return Ok(()),
+        }
+        let ended: Vec<String> = unlinked.iter().chain(&left).cloned().collect();
+        identities::unlink(&mut tx, &ended).await?;
+        let read_before = links::was_read(&mut tx, user).await?;
+        let mut announced = Vec::new();
+        for alias in &linked {
+            announced.extend(self.link(&mut tx, alias, shown, read_before).await?);
+        }
+        identities::confirm(&mut tx, user, shown.at).await?;
+        let touched: Vec<String> = [user.to_owned()]
+            .into_iter()
+            .chain(linked.clone())
+            .chain(ended)
+            .collect();
+        links::forget_totals(&mut tx, &touched).await?;
+        tx.commit().await?;
+        for reason in announced {
+            self.count_confirmed(reason.change());
+        }
+        self.report_links(user, &Relinked { linked, unlinked });
+        Ok(())
+    }
+
+    /// Links one id: its open work ends, its roles move to the primary. Returns what was written to the audit.
+    async fn link(
+        &self,
+        tx: &mut Tx<'_>,
+        alias: &str,
+        shown: &Shown<'_>,
+        read_before: bool,
+    ) -> Result<Vec<Reason>, StoreError> {
+        let claim = &self.claim;
+        let user = claim.user.as_str();
+        let secondary = self.context.evaluate(tx, alias, None).await?;
+        identities::link(tx, alias, user, shown.at).await?;
+        let person = self.context.evaluate(tx, user, None).await?;
+        let open = role_changes::open(tx, alias).await?;
+        let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
+        role_changes::close(tx, &open, "gone").await?;
+        let mut announced = Vec::new();
+        for (role, theirs) in person.roles.iter().zip(&secondary.roles) {
+            let (rule, name) = (role.rule, role.rule.role.as_str());
+            if theirs
+                .known
+                .as_ref()
+                .is_some_and(|known| known.has_role && known.adopted)
+            {
+                let (of, plays) = ((alias, claim.queued_ms), secondary.plays(rule));
+                if role_changes::witness(tx, of, rule, plays, Reason::LinkedAway).await? {
+                    announced.push(Reason::LinkedAway);
+                }
+            }
+            let seen = (shown.roles.has(name), read_before);
+            let Some(carried) = carried(role, theirs, seen, person.now()) else {
+                continue;
+            };
+            links::carry(tx, user, name, &carried).await?;
+            if carried.came {
+                let (of, plays) = ((user, claim.queued_ms), person.plays(rule));
+                if role_changes::witness(tx, of, rule, plays, Reason::LinkedHere).await? {
+                    announced.push(Reason::LinkedHere);
+                }
+            }
+            if carried.unknown {
+                warn!(
+                    user.id = user,
+                    linked.id = alias,
+                    role = name,
+                    "the account has a role that the linked id had from rolekeeper, and was never read before the link: the role \
+                     counts as given by hand. If it came with the link: rolekeeper adopt --role ROLE --user ID"
+                );
+            }
+        }
+        pins::carry(tx, alias, user).await?;
+        links::end_alias(tx, alias, user, claim.asked_at).await?;
+        Ok(announced)
+    }
+
+    fn report_links(&self, user: &str, relinked: &Relinked) {
+        let links = &self.context.metrics.reconcile.links;
+        links.of(LinkChange::Linked).inc_by(relinked.linked.len() as u64);
+        links
+            .of(LinkChange::Unlinked)
+            .inc_by(relinked.unlinked.len() as u64);
+        for alias in &relinked.linked {
+            info!(
+                user.id = user,
+                linked.id = alias.as_str(),
+                "an id is linked to the account"
+            );
+        }
+        for alias in &relinked.unlinked {
+            info!(
+                user.id = user,
+                linked.id = alias.as_str(),
+                "an id is no longer linked to the account"
+            );
+        }
+    }
+}
+
+/// Locks the queue's rows of all ids of a change in one statement, in the order of ids, and makes those of `again` due.
+async fn queue<'a>(
+    tx: &mut Tx<'_>,
+    user: &str,
+    linked: &[String],
+    again: impl Iterator<Item = &'a str>,
+) -> Result<(), StoreError> {
+    let entry = |user: &str, force_fetch| Enqueue {
+        user: user.to_owned(),
+        priority: if force_fetch {
+            Priority::NewUser
+        } else {
+            Priority::Verify
+        },
+        force_fetch,
+        cause: None,
+        flapping: false,
+    };
+    let mut entries: Vec<Enqueue> = again.map(|id| entry(id, true)).collect();
+    let own = linked.iter().map(String::as_str).chain([user]);
+    entries.extend(own.map(|id| entry(id, false)));
+    entries.sort_by(|one, other| (&one.user, !one.force_fetch).cmp(&(&other.user, !other.force_fetch)));
+    entries.dedup_by(|later, first| later.user == first.user);
+    work_queue::enqueue(tx, &mut entries).await
+}

@@ -1,0 +1,7 @@
+//! One person with several ids: what a link and its end do to roles, audit, announcements and data.
+
+mod bad_input;
+mod data;
+mod links;
+mod order;
+mod random;

@@ -27,7 +27,7 @@ pub async fn carry(tx: &mut Tx<'_>, primary: &str, role: &str, carried: &Carried
         primary,
         role,
         carried.wanted,
-        carried.held,
+        carried.has_role,
         carried.adopted,
         carried.since,
         carried.below_since,

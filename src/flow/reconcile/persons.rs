@@ -14,7 +14,8 @@ use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
-    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, pins, role_changes, work_queue,
+    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, pins, role_changes,
+    work_queue,
 };
 use rolekeeper_domain::evaluation::carried;
 use rolekeeper_domain::ids::UserId;

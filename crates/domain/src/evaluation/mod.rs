@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::forbidden::ForbiddenRoles;
 use crate::person::Person;
 use crate::pin;
-use crate::plan::{RoleChange, SeenRoles, Want};
+use crate::plan::{RoleChange, Want};
 use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use carried::{Carried, carried};

@@ -54,7 +54,9 @@ pub(super) fn of_record(record: &Object<'_>, effect: &Effect) -> Option<ProfileU
             (user.clone(), false)
         }
         Effect::Written { user, .. } => (user.clone(), write(&mut copy, record, user, at)),
-        Effect::Deleted { user } | Effect::Touched { user } | Effect::Unlinked { user, .. } => (user.clone(), false),
+        Effect::Deleted { user } | Effect::Touched { user } | Effect::Unlinked { user, .. } => {
+            (user.clone(), false)
+        }
         Effect::Other => (changed(&mut copy, record, at)?, true),
         Effect::BulkImport => return None,
     };

@@ -4,4 +4,5 @@ mod bad_input;
 mod data;
 mod links;
 mod order;
+mod pins;
 mod random;

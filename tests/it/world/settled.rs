@@ -149,9 +149,9 @@ impl World {
     /// The completed audit rows of each user, in order of decision, with the times of completion.
     pub(crate) async fn audit(&self) -> BTreeMap<String, Vec<(Change, OffsetDateTime)>> {
         let rows = sqlx::query(
-            // Changes with a reason are none at the tenant: a user was deleted, came back, or was linked.
+            // Other changes with a reason are none at the tenant: a user was deleted, came back, or was linked.
             "SELECT user_id, change, decided_at, completed_at FROM role_changes
-             WHERE completed_at IS NOT NULL AND role = 'playlist_editor' AND reason IS NULL ORDER BY change_id",
+             WHERE completed_at IS NOT NULL AND role = 'playlist_editor' AND (reason IS NULL OR reason = 'pinned') ORDER BY change_id",
         );
         let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let mut by_user: BTreeMap<String, Vec<_>> = BTreeMap::new();

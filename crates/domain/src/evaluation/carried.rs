@@ -79,7 +79,7 @@ mod tests {
     const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
     const ROLE: &str = "playlist_editor";
 
-    /// A user with this stored role: wanted, has_role, adopted.
+    /// A user with this stored role: wanted, `has_role`, adopted.
     fn user(stored: Option<(bool, bool, bool)>, granting: bool) -> Snapshot {
         let assignment = |(wanted, has_role, adopted)| Assignment {
             role: ROLE.to_owned(),

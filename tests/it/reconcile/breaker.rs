@@ -92,6 +92,37 @@ async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
     paused_and_mended(World::start().await, "Insufficient scope", breaks, mends).await;
 }
 
+/// New limits begin a leadership; while calls are still refused, it says so like the one before.
+#[tokio::test]
+async fn new_limits_do_not_hide_an_open_circuit_breaker() {
+    let world = World::start().await;
+    let reads = ["read:users", "read:users_app_metadata"];
+    world
+        .tenant
+        .register_client(Client::new(CLIENT, "secret").with_scopes(reads));
+    world.tenant.revoke_tokens(CLIENT);
+    let worker = world.worker();
+    twenty_earn(&world, "ann").await;
+    let not_ready = async || {
+        let ready = worker.get("/readyz/reconcile").await;
+        ready.is_some_and(|(status, why)| status == 503 && why.contains("circuit breaker"))
+    };
+    world.eventually("it is not ready", not_ready).await;
+    world
+        .told(&["limits", "set", "reserve", "0.1", "--why", "a test"])
+        .await;
+    let begun = async || {
+        worker
+            .messages()
+            .iter()
+            .filter(|line| *line == "reconciling")
+            .count()
+            == 2
+    };
+    world.eventually("another leadership has begun", begun).await;
+    world.eventually("it is not ready again", not_ready).await;
+}
+
 #[tokio::test]
 async fn a_token_endpoint_in_trouble_stops_the_stage() {
     for fault in [Fault::status(503), Fault::status(429)] {

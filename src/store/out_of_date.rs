@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{StoreError, Tx};
-use rolekeeper_domain::rule::{Condition, Measure, Revoke, Rules};
+use rolekeeper_domain::rule::{Condition, Measure, Revoke, Rule, Rules};
 
 /// Longest interval between reads of a deleted user whose playlists have enough plays.
 const GONE_AT_LEAST_EVERY: Duration = Duration::from_hours(30 * 24);
@@ -34,17 +34,7 @@ pub(super) async fn enqueue(
     let roles: Vec<&str> = rules.iter().map(|rule| rule.role.as_str()).collect();
     let grant_at: Vec<i64> = rules.iter().map(|rule| rule.grant_at).collect();
     let revoke_below: Vec<i64> = rules.iter().map(|rule| rule.revoke_below).collect();
-    let totals: Vec<bool> = rules
-        .iter()
-        .map(|rule| rule.of == Measure::AllPlaylists)
-        .collect();
-    let revokes: Vec<bool> = rules.iter().map(|rule| rule.revoke == Revoke::On).collect();
-    let has = |condition: Condition| -> Vec<bool> {
-        rules
-            .iter()
-            .map(|rule| rule.only_if.contains(&condition))
-            .collect()
-    };
+    let which = |is: &dyn Fn(&Rule) -> bool| -> Vec<bool> { rules.iter().map(is).collect() };
     let enqueued = sqlx::query!(
         "WITH rule AS MATERIALIZED (
              SELECT *, not_blocked OR email_verified AS conditional
@@ -104,16 +94,16 @@ pub(super) async fn enqueue(
         &roles as &[&str],
         &grant_at,
         &revoke_below,
-        &totals,
-        &revokes,
+        &which(&|rule| rule.of == Measure::AllPlaylists),
+        &which(&|rule| rule.revoke == Revoke::On),
         compare.writes,
         compare.gone_for.as_secs_f64(),
         from,
         to,
         changed,
         GONE_AT_LEAST_EVERY.as_secs_f64(),
-        &has(Condition::NotBlocked),
-        &has(Condition::EmailVerified)
+        &which(&|rule| rule.only_if.contains(&Condition::NotBlocked)),
+        &which(&|rule| rule.only_if.contains(&Condition::EmailVerified))
     );
     Ok(enqueued.execute(&mut *tx).await?.rows_affected())
 }

@@ -160,14 +160,8 @@ async fn bad_input_is_told_what_is_wrong() {
 async fn playlists_go_through_the_stream_and_open_the_editors_side() {
     let api = DataApi::start().await;
     api.world.seed_user(ANNA, &["dj"]);
-    let got = api
-        .send(
-            ANNA,
-            Method::POST,
-            "/playlists",
-            json!({"name": "Road \u{1f697}"}),
-        )
-        .await;
+    let road = json!({"name": "Road \u{1f697}"});
+    let got = api.send(ANNA, Method::POST, "/playlists", road).await;
     let (accepted, status) = (got.json(), got.status);
     let (playlist, event) = (
         accepted["playlist_id"].as_str().expect("an id"),

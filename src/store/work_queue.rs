@@ -59,8 +59,7 @@ pub enum Order {
     RecordsFirst,
     /// Verifications first, and display names last.
     VerificationsFirst,
-    /// This priority last: its last user needed no attempt. Otherwise users of a mass that is held, or up to date, would
-    /// delay all others.
+    /// This priority last: its last user was held without a call. Otherwise a mass of held users would delay all others.
     After(i16),
     /// For a probe while calls fail: this priority first. Each priority gets its turn, or the only probes would be users
     /// whose attempts always fail.

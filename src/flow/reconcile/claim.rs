@@ -29,6 +29,15 @@ pub(super) struct Claimed {
     lease_ends: Instant,
 }
 
+/// The reason why a claimed user needs no attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unneeded {
+    /// The user is up to date, or not decided here.
+    Done,
+    /// Only held changes remain.
+    Held,
+}
+
 /// Claims the next due user; none if no user is due. Users queued by records alone are taken only with `by_record`.
 pub(super) async fn next_user(
     context: &Context,
@@ -58,19 +67,19 @@ impl Claimed {
         self,
         context: &Arc<Context>,
         mut permit: Permit,
-    ) -> Result<Option<Attempt>, StoreError> {
+    ) -> Result<Result<Attempt, Unneeded>, StoreError> {
         let Self {
             tx,
             mut claim,
             lease_ends,
         } = self;
         match settle_unseen(context, tx, &mut claim).await {
-            Ok(None) => Ok(None),
-            Ok(Some(permission)) => {
+            Ok(Err(unneeded)) => Ok(Err(unneeded)),
+            Ok(Ok(permission)) => {
                 if claim.by_record {
                     permit.by_record();
                 }
-                Ok(Some(Attempt {
+                Ok(Ok(Attempt {
                     context: Arc::clone(context),
                     claim,
                     permission,
@@ -88,7 +97,7 @@ impl Claimed {
                 let (user, wait) = (claim.user.as_str(), base_delay(failures));
                 leases::failed_to_start(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
                 tx.commit().await.map_err(StoreError::from)?;
-                Ok(None)
+                Ok(Err(Unneeded::Done))
             }
             Err(why) => Err(why),
         }
@@ -101,7 +110,7 @@ async fn settle_unseen(
     context: &Context,
     mut tx: Tx<'static>,
     claim: &mut Claim,
-) -> Result<Option<Permission>, StoreError> {
+) -> Result<Result<Permission, Unneeded>, StoreError> {
     // Read after the claim, so that changes that waited for its lock are seen.
     let mut evaluation = context.evaluate(&mut tx, claim.user.as_str(), None).await?;
     if evaluation.erasures
@@ -109,12 +118,12 @@ async fn settle_unseen(
     {
         // A transaction that began before the erasure queued the user, or the operator did.
         tx.commit().await.map_err(StoreError::from)?;
-        return Ok(None);
+        return Ok(Err(Unneeded::Done));
     }
     if let Some(primary) = &evaluation.person.alias_of {
         tx.commit().await.map_err(StoreError::from)?;
         persons::pass_on(context, claim, primary).await?;
-        return Ok(None);
+        return Ok(Err(Unneeded::Done));
     }
     let (name, debounce) = (evaluation.names.is_to_be_written(), evaluation.names.debounce);
     let debounced = name && !claim.force_fetch && evaluation.up_to_date() && debounce.is_some();
@@ -137,15 +146,16 @@ async fn settle_unseen(
             None => leases::finish(&mut tx, claim, claim.generation, evaluation.again_at()).await?,
         }
     }
-    if settled || hold_unseen(context, &mut tx, claim, &evaluation).await? {
+    let held = !settled && hold_unseen(context, &mut tx, claim, &evaluation).await?;
+    if settled || held {
         tx.commit().await.map_err(StoreError::from)?;
-        return Ok(None);
+        return Ok(Err(if held { Unneeded::Held } else { Unneeded::Done }));
     }
     evaluation.forbid(&context.restores.forbidden);
     let mut permission = Permission::ask_ahead(context, &mut tx, claim, &evaluation).await?;
     tx.commit().await.map_err(StoreError::from)?;
     permission.report_engaged(&context.brake);
-    Ok(Some(permission))
+    Ok(Ok(permission))
 }
 
 /// Holds a user without a call when our own records show that only held changes remain.

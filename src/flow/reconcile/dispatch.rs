@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 
 use super::attempt::{Attempt, AttemptError};
-use super::claim;
+use super::claim::{self, Unneeded};
 use super::dispatcher::Dispatcher;
 use super::turns::Turn;
 use crate::store::{Channel, StoreError};
@@ -35,7 +35,7 @@ impl Dispatcher {
         attempts: &mut JoinSet<()>,
         ending: &CancellationToken,
     ) -> Result<(), StoreError> {
-        let mut unattended = None;
+        let mut held = None;
         for number in 0.. {
             let turn = ending.run_until_cancelled(self.turn()).await;
             let Some(Some(turn)) = turn else {
@@ -49,7 +49,7 @@ impl Dispatcher {
             while attempts.try_join_next().is_some() {}
             let until_record_attempt = self.rate_limiter.until_record_attempt();
             let by_record = until_record_attempt.is_zero();
-            let order = self.order(number, half_open, unattended.take());
+            let order = self.order(number, half_open, held.take());
             let Some(claimed) = claim::next_user(&self.context, (by_record, order)).await? else {
                 drop((permit, slot));
                 let wait = self.no_user_is_due(until_record_attempt);
@@ -61,9 +61,12 @@ impl Dispatcher {
             };
             self.health.breaker().taken(claimed.priority());
             let priority = claimed.priority();
-            let Some(attempt) = claimed.begin(&self.context, permit).await? else {
-                unattended = Some(priority);
-                continue;
+            let attempt = match claimed.begin(&self.context, permit).await? {
+                Ok(attempt) => attempt,
+                Err(unneeded) => {
+                    held = (unneeded == Unneeded::Held).then_some(priority);
+                    continue;
+                }
             };
             self.start(attempts, attempt, slot);
             if half_open {

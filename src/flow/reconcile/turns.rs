@@ -23,9 +23,9 @@ pub(super) struct Turn {
 
 impl Dispatcher {
     /// The order in which the attempt with this number claims. Probes cycle through the priorities, whatever the result
-    /// of the last one was. Otherwise the priority of a user who just needed no attempt comes last.
-    pub(super) fn order(&self, number: u64, half_open: bool, unattended: Option<i16>) -> Order {
-        match unattended {
+    /// of the last one was. Otherwise the priority of a user who was just held comes last.
+    pub(super) fn order(&self, number: u64, half_open: bool, held: Option<i16>) -> Order {
+        match held {
             _ if half_open => Order::Probe(self.health.breaker().next_probe()),
             Some(priority) => Order::After(priority),
             None => Order::of(number),

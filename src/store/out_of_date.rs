@@ -54,16 +54,20 @@ pub(super) async fn enqueue(
              -- a user below the lower threshold is equivalent to one without plays
              SELECT o.user_id, r.role, CASE WHEN r.totals THEN o.total ELSE o.best END AS plays
              FROM owner o JOIN rule r ON CASE WHEN r.totals THEN o.total ELSE o.best END >= r.revoke_below
+         ), pinned AS (
+             SELECT user_id, role, state = 'on' AS pinned_on FROM pins
+             WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[]) AND (until IS NULL OR until > now())
          ), decided AS (
-             -- the data of deleted users is kept as it was; verification reads them again
-             SELECT user_id, role, wanted, has_role, adopted, suppressed,
-                 -- a pin outweighs the decision of the rules
-                 coalesce((SELECT p.state = 'on' FROM pins p WHERE p.user_id = a.user_id AND p.role = a.role
-                     AND (p.until IS NULL OR p.until > now())), wanted AND NOT suppressed) AS due,
-                 EXISTS (SELECT FROM gone_users g WHERE g.user_id = a.user_id) AS gone
-             FROM assignments a WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])
+             -- a pin outweighs the decision of the rules, and may stand without one
+             SELECT user_id, role, coalesce(a.wanted, false) AS wanted, coalesce(a.has_role, false) AS has_role,
+                 coalesce(a.adopted, false) OR p.pinned_on IS FALSE AS adopted, p.pinned_on,
+                 coalesce(p.pinned_on, a.wanted AND NOT a.suppressed) AS due,
+                 -- the data of deleted users is kept as it was; verification reads them again
+                 EXISTS (SELECT FROM gone_users g WHERE g.user_id = coalesce(a.user_id, p.user_id)) AS gone
+             FROM (SELECT * FROM assignments WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[])) AS a
+             FULL JOIN pinned p USING (user_id, role)
          ), out AS (
-             SELECT user_id, CASE WHEN above.plays IS NULL OR (d.wanted AND d.has_role) OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS priority
+             SELECT user_id, CASE WHEN d.pinned_on THEN 1 WHEN above.plays IS NULL OR (d.wanted AND d.has_role) OR (above.plays < r.grant_at AND NOT d.wanted) THEN 0 ELSE 1 END AS priority
              FROM above FULL JOIN decided d USING (user_id, role) JOIN rule r USING (role)
              WHERE (above.plays >= r.grant_at AND d.wanted IS NOT TRUE AND NOT EXISTS (
                        -- after as long as they have been known as deleted

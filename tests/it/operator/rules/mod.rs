@@ -7,3 +7,4 @@ mod hang;
 mod in_force;
 mod many;
 mod over_time;
+mod preselect;

@@ -12,7 +12,6 @@ use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::rule::Versioned;
 use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, Snapshot};
 use sqlx::AssertSqlSafe;
-use time::OffsetDateTime;
 
 use crate::world::World;
 use crate::world::rules::{RulesFile, rule};
@@ -32,7 +31,7 @@ fn random_user(rng: &mut StdRng) -> (Vec<i64>, Snapshot) {
     let lists: Vec<i64> = (0..rng.random_range(0..4))
         .map(|_| rng.random_range(-2..160))
         .collect();
-    let now = OffsetDateTime::now_utc();
+    let now = rolekeeper_sandbox::now();
     let (mut assignments, mut pins) = (vec![], vec![]);
     for role in ROLES.map(str::to_owned) {
         if rng.random_bool(0.6) {

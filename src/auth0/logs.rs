@@ -75,47 +75,25 @@ impl LogReader {
     /// Returns the record with this id, as it was sent; none when the tenant's log does not hold it (no longer, or not yet).
     pub async fn one(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
         let path = format!("logs/{}", utf8_percent_encode(log_id, RESERVED));
-        let Reply {
-            result,
-            rate,
-            date,
-            answered_at,
-        } = self.0.call(Method::GET, &path, None).await;
-        let result = match result {
+        let reply = self.0.call(Method::GET, &path, None).await;
+        reply.map_result(|result| match result {
             Err(CallError::Later {
                 why: LaterWhy::NotFound,
                 ..
             }) => Ok(None),
             other => other.map(Some),
-        };
-        Reply {
-            result,
-            rate,
-            date,
-            answered_at,
-        }
+        })
     }
 
     async fn page(&self, path: &str) -> Reply<Page> {
-        let Reply {
-            result,
-            rate,
-            date,
-            answered_at,
-        } = self.0.call(Method::GET, path, None).await;
-        let result = result.and_then(|body| {
-            parse(&body).map_err(|detail| CallError::Later {
+        let reply = self.0.call(Method::GET, path, None).await;
+        reply.map_result(|result| {
+            parse(&result?).map_err(|detail| CallError::Later {
                 why: LaterWhy::BadAnswer,
                 outcome: Outcome::NotSent,
                 detail,
             })
-        });
-        Reply {
-            result,
-            rate,
-            date,
-            answered_at,
-        }
+        })
     }
 }
 

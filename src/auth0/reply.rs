@@ -23,6 +23,21 @@ pub struct Reply<T> {
     pub answered_at: Option<Instant>,
 }
 
+impl<T> Reply<T> {
+    /// The reply with a result that follows from this one; headers and times stay.
+    pub(super) fn map_result<U>(
+        self,
+        result: impl FnOnce(Result<T, CallError>) -> Result<U, CallError>,
+    ) -> Reply<U> {
+        Reply {
+            result: result(self.result),
+            rate: self.rate,
+            date: self.date,
+            answered_at: self.answered_at,
+        }
+    }
+}
+
 /// The body of a write, and the time until which it may be sent.
 pub(super) struct Write<'a> {
     pub(super) body: &'a Value,

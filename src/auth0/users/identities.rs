@@ -53,25 +53,14 @@ impl Reader {
         let path = format!(
             "users?q={terms}&search_engine=v3&fields=user_id%2Cidentities&include_fields=true&per_page={FOUND}"
         );
-        let Reply {
-            result,
-            rate,
-            date,
-            answered_at,
-        } = self.0.call(Method::GET, &path, None).await;
-        let result = result.and_then(|body| {
-            of_page(&body, user).ok_or_else(|| CallError::Later {
+        let reply = self.0.call(Method::GET, &path, None).await;
+        reply.map_result(|result| {
+            of_page(&result?, user).ok_or_else(|| CallError::Later {
                 why: LaterWhy::BadAnswer,
                 outcome: Outcome::NotSent,
                 detail: "a result of a search that is not a list of users".to_owned(),
             })
-        });
-        Reply {
-            result,
-            rate,
-            date,
-            answered_at,
-        }
+        })
     }
 }
 

@@ -149,14 +149,10 @@ async fn call(
     } else {
         Outcome::NotSent
     };
-    let Reply {
-        result,
-        rate,
-        date,
-        answered_at,
-    } = client.call(method, &path, write).await;
-    let result = result.and_then(|body| {
-        let profile = Profile::parse(&body, user, whole).map_err(|detail| CallError::Later {
+    let reply = client.call(method, &path, write).await;
+    let date = reply.date;
+    reply.map_result(|result| {
+        let profile = Profile::parse(&result?, user, whole).map_err(|detail| CallError::Later {
             why: LaterWhy::BadAnswer,
             outcome,
             detail,
@@ -173,13 +169,7 @@ async fn call(
         }
         shown.store(true, Ordering::Relaxed);
         Ok(Profile { date, ..profile })
-    });
-    Reply {
-        result,
-        rate,
-        date,
-        answered_at,
-    }
+    })
 }
 
 /// Returns the fault of a patch that Auth0 takes, or may take, as "delete everything".

@@ -52,12 +52,22 @@ pub(super) fn marks(change: RoleChange) -> [&'static str; 2] {
     [one, "brake_both"]
 }
 
-/// Locks the brake of one kind of change. A caller that needs both locks grants first.
+/// Locks the brake of one kind of change, and raises its bound by the change that the caller asks for. A caller that needs
+/// both locks grants first.
 pub async fn lock(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Result<Locked, StoreError> {
-    sqlx::query!("SELECT FROM brakes WHERE change = $1 FOR UPDATE", change.as_str())
-        .execute(&mut *tx)
-        .await?;
+    permit(tx, change, 1).await?;
     seen(tx, change, window).await
+}
+
+/// Raises the bound of one kind by changes that may be decided from now on. Locks its row.
+pub async fn permit(tx: &mut Tx<'_>, change: RoleChange, changes: i64) -> Result<(), StoreError> {
+    let raised = sqlx::query!(
+        "UPDATE brakes SET decided_bound = decided_bound + $2 WHERE change = $1",
+        change.as_str(),
+        changes
+    );
+    raised.execute(&mut *tx).await?;
+    Ok(())
 }
 
 /// State of the brake of one kind of change, without a lock.
@@ -114,17 +124,6 @@ impl Locked {
         Some(self.decided?.saturating_add(self.waiting))
     }
 
-    /// Raises the bound by changes that may be decided from now on.
-    pub async fn permit(&self, tx: &mut Tx<'_>, changes: i64) -> Result<(), StoreError> {
-        let raised = sqlx::query!(
-            "UPDATE brakes SET decided_bound = decided_bound + $2 WHERE change = $1",
-            self.change.as_str(),
-            changes
-        );
-        raised.execute(&mut *tx).await?;
-        Ok(())
-    }
-
     /// Counts the users that change inside the window, these included: decided already, or waiting for an attempt under
     /// the priority of this kind of change. Reads all decisions of the window, and of the rest up to `enough` in all. The
     /// bound follows the count; `unseen` changes may be decided without being in it.
@@ -145,29 +144,21 @@ impl Locked {
                    SELECT DISTINCT r.user_id FROM role_changes r
                    WHERE r.change = $1 AND r.decided_at > $3 AND NOT r.released AND r.reason IS NULL
                      AND (r.outcome IS NULL OR r.outcome IN ('written', 'confirmed'))
-               ), waits AS (
-                   -- two index ranges: running timers are in neither
-                   (SELECT n.user_id, n.pass_revokes, n.pass_grants FROM work_queue n
-                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      AND n.due_at <= now() + $5::double precision * interval '1 second'
-                      AND n.parked_at IS NULL AND n.held_by IS NULL)
-                   UNION ALL
-                   (SELECT n.user_id, n.pass_revokes, n.pass_grants FROM work_queue n
-                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      -- delayed after a failure
-                      AND n.attempts > 0 AND n.due_at > now() + $5::double precision * interval '1 second'
-                      AND n.parked_at IS NULL AND n.held_by IS NULL)
                )
                SELECT count(*) AS "all!", (SELECT count(*) FROM decided) AS "decided!" FROM (
                    SELECT user_id COLLATE "C" FROM UNNEST($2::text[]) AS passing(user_id)
                    UNION
                    SELECT user_id FROM decided
                    UNION
-                   (SELECT w.user_id FROM waits w
-                    -- only adopted roles can be revoked
-                    WHERE CASE WHEN $1 = 'revoked'
-                        THEN NOT w.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = w.user_id AND a.adopted)
-                        ELSE NOT w.pass_grants END
+                   (SELECT n.user_id FROM work_queue n
+                    WHERE n.priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                      -- including delayed and backed-off users, but not running timers: two index ranges
+                      AND (n.due_at <= now() + $5::double precision * interval '1 second' OR n.attempts > 0)
+                      AND n.parked_at IS NULL AND n.held_by IS NULL
+                      -- only adopted roles can be revoked
+                      AND CASE WHEN $1 = 'revoked'
+                          THEN NOT n.pass_revokes AND EXISTS (SELECT 1 FROM assignments a WHERE a.user_id = n.user_id AND a.adopted)
+                          ELSE NOT n.pass_grants END
                     LIMIT $4)
                    LIMIT $4
                ) AS changing"#,

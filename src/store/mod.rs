@@ -6,6 +6,7 @@
 mod acts;
 mod announced_end;
 pub mod assignments;
+mod brake_row;
 pub mod brakes;
 mod channel;
 pub mod confirmations;

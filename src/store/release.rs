@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::brakes::marks;
-use super::{Channel, Store, StoreError, Tx, acts};
+use super::{Channel, Store, StoreError, Tx, acts, brake_row};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::RoleChange;
 
@@ -103,12 +103,7 @@ impl Store {
         loop {
             let mut tx = self.begin().await?;
             lock_held(&mut tx, &marks).await?;
-            let let_go = sqlx::query!(
-                "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
-                 WHERE change = $1 AND engaged_at IS NOT NULL",
-                change.as_str()
-            );
-            if let_go.execute(&mut tx).await?.rows_affected() == 0 {
+            if !brake_row::release(&mut tx, change.as_str()).await? {
                 return Ok(None);
             }
             if attempt == ATTEMPTS {

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Channel, Store, StoreError, Tx, acts};
+use super::{BrakeState, Channel, Store, StoreError, Tx, acts, brake_row};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::removal::{Records, Removal, RemovalState};
 
 /// Allowed difference between Auth0's clock and Postgres': a record that is older than the user's role by more does not
 /// report its removal.
 const CLOCKS_APART: Duration = Duration::from_secs(2);
+/// The kind in table `brakes`.
+const KIND: &str = "removed";
 /// Records of one user that may be confirmed for one role.
 const MOST: i64 = 20;
 
@@ -149,17 +151,8 @@ fn text(state: RemovalState) -> &'static str {
 
 /// Locks the brake.
 pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
-               greatest(now() - $1::double precision * interval '1 second', released_at) AS "since!"
-           FROM brakes WHERE change = 'removed' FOR UPDATE"#,
-        window.as_secs_f64()
-    );
-    let row = row.fetch_one(&mut *tx).await?;
-    Ok(Locked {
-        engaged: row.engaged,
-        since: row.since,
-    })
+    let (engaged, since) = brake_row::lock(tx, KIND, window).await?;
+    Ok(Locked { engaged, since })
 }
 
 impl Locked {
@@ -188,14 +181,7 @@ impl Locked {
 
     /// Engages the brake: from here on every removal is held.
     pub async fn engage(&self, tx: &mut Tx<'_>, users: i64, holders: i64) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE brakes SET engaged_at = now(), changes = $1, holders = $2 WHERE change = 'removed'",
-            users,
-            holders
-        )
-        .execute(&mut *tx)
-        .await?;
-        Ok(())
+        brake_row::engage(tx, KIND, users, holders).await
     }
 }
 
@@ -269,11 +255,7 @@ impl Store {
                  ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1 RETURNING user_id"
             );
             let enqueued = enqueued.fetch_all(&mut tx).await?;
-            let let_go = sqlx::query!(
-                "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
-                 WHERE change = 'removed' AND engaged_at IS NOT NULL"
-            );
-            if let_go.execute(&mut tx).await?.rows_affected() == 0 {
+            if !brake_row::release(&mut tx, KIND).await? {
                 return Ok(None);
             }
             let missed = sqlx::query_scalar!(

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Channel, Store, StoreError, Tx, acts, string_list};
+use super::{BrakeState, Channel, Store, StoreError, Tx, acts, brake_row, string_list};
 use rolekeeper_domain::act::Act;
+
+/// The kind in table `brakes`.
+const KIND: &str = "restored";
 
 /// The brake on restores, locked until the transaction ends.
 #[derive(Debug)]
@@ -22,17 +25,8 @@ pub struct Locked {
 
 /// Locks the brake on restores.
 pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT engaged_at IS NOT NULL AS "engaged!",
-               greatest(now() - $1::double precision * interval '1 second', released_at) AS "since!"
-           FROM brakes WHERE change = 'restored' FOR UPDATE"#,
-        window.as_secs_f64()
-    );
-    let row = row.fetch_one(&mut *tx).await?;
-    Ok(Locked {
-        engaged: row.engaged,
-        since: row.since,
-    })
+    let (engaged, since) = brake_row::lock(tx, KIND, window).await?;
+    Ok(Locked { engaged, since })
 }
 
 impl Locked {
@@ -54,13 +48,7 @@ impl Locked {
 
     /// Engages the brake: from here on every restore is held.
     pub async fn engage(&self, tx: &mut Tx<'_>, users: i64) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE brakes SET engaged_at = now(), changes = $1, holders = 0 WHERE change = 'restored'",
-            users
-        )
-        .execute(&mut *tx)
-        .await?;
-        Ok(())
+        brake_row::engage(tx, KIND, users, 0).await
     }
 }
 
@@ -109,7 +97,7 @@ impl Store {
                  ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1 RETURNING user_id"
             );
             let enqueued = enqueued.fetch_all(&mut tx).await?;
-            if !let_go(&mut tx).await? {
+            if !brake_row::release(&mut tx, KIND).await? {
                 return Ok(None);
             }
             let missed = sqlx::query_scalar!(
@@ -138,7 +126,7 @@ impl Store {
         sqlx::query!("SELECT race_id FROM races WHERE held AND outcome IS NULL ORDER BY race_id FOR UPDATE")
             .fetch_all(&mut tx)
             .await?;
-        if !let_go(&mut tx).await? {
+        if !brake_row::release(&mut tx, KIND).await? {
             return Ok(None);
         }
         let dropped = sqlx::query_scalar!(
@@ -160,13 +148,4 @@ fn signed(found: &[String], merged: &[String]) -> Vec<String> {
     let removed = found.iter().filter(|role| !merged.contains(role));
     let added = added.map(|role| format!("+{role}"));
     added.chain(removed.map(|role| format!("-{role}"))).collect()
-}
-
-/// Releases the brake if it is engaged; its count restarts.
-async fn let_go(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    let let_go = sqlx::query!(
-        "UPDATE brakes SET engaged_at = NULL, changes = NULL, counted_at = NULL, released_at = clock_timestamp()
-         WHERE change = 'restored' AND engaged_at IS NOT NULL"
-    );
-    Ok(let_go.execute(&mut *tx).await?.rows_affected() > 0)
 }

@@ -131,11 +131,6 @@ impl Permission {
             (changes, holders) = self.count(tx, &lock, change, limits).await?;
         }
         let verdict = judge(limits, brake, changes, holders);
-        if verdict == Verdict::Pass {
-            lock.permit(tx, 1).await?;
-        } else {
-            self.passing.of(change).users.remove(&self.user);
-        }
         if verdict == Verdict::Engage {
             // The report for the operator names all changes, as far as counting them takes no minutes.
             let passing = self.passing.users(change);
@@ -146,6 +141,9 @@ impl Permission {
                 changes,
                 holders,
             });
+        }
+        if verdict != Verdict::Pass {
+            self.passing.of(change).users.remove(&self.user);
         }
         self.asked.push((change, verdict));
         Ok(())
@@ -160,11 +158,7 @@ impl Permission {
         change: RoleChange,
         limits: Limits,
     ) -> Result<(i64, i64), StoreError> {
-        let below = |enough: i64| {
-            lock.bound()
-                .map(|bound| bound + 1)
-                .filter(|bound| *bound < enough)
-        };
+        let below = |enough: i64| lock.bound().filter(|bound| *bound < enough);
         if let Some(bound) = below(limits.enough(None)) {
             return Ok((bound, 0));
         }
@@ -230,7 +224,7 @@ async fn count_room(context: &Context, tx: &mut Tx<'_>, change: RoleChange) -> R
         (enough - 1 - changes).clamp(0, UNASKED)
     };
     if room > 0 {
-        seen.permit(tx, room).await?;
+        brakes::permit(tx, change, room).await?;
     }
     context.passing.of(change).room = Some((room, Instant::now()));
     Ok(())

@@ -49,6 +49,29 @@ pub struct Snapshot {
     pub person: Person,
 }
 
+impl Snapshot {
+    /// The snapshot of a user of whom only the counts are known.
+    #[must_use]
+    pub fn of_facts(facts: Facts) -> Self {
+        Self {
+            facts,
+            shown: None,
+            assignments: vec![],
+            pins: vec![],
+            removals: vec![],
+            open: vec![],
+            names: DisplayNameState::default(),
+            unrecorded: false,
+            foreign_writes: false,
+            loss: false,
+            engaged: vec![],
+            erasures: false,
+            gone_at: None,
+            person: Person::default(),
+        }
+    }
+}
+
 /// Counts of a user's playlists, and the time of the read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {

@@ -72,9 +72,8 @@ mod tests {
 
     use super::*;
     use crate::evaluation::Evaluation;
-    use crate::person::Person;
     use crate::rule::Rules;
-    use crate::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
+    use crate::snapshot::{Assignment, Facts, OpenChange, Snapshot};
 
     const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
     const ROLE: &str = "playlist_editor";
@@ -97,25 +96,15 @@ mod tests {
             granted: true,
             restore: false,
         };
+        let facts = Facts {
+            best: 0,
+            total: 0,
+            now: NOON,
+        };
         Snapshot {
-            facts: Facts {
-                best: 0,
-                total: 0,
-                now: NOON,
-            },
-            shown: None,
             assignments: stored.map(assignment).into_iter().collect(),
-            pins: vec![],
-            removals: vec![],
             open: granting.then_some(open).into_iter().collect(),
-            names: DisplayNameState::default(),
-            unrecorded: false,
-            foreign_writes: false,
-            loss: false,
-            engaged: vec![],
-            erasures: false,
-            gone_at: None,
-            person: Person::default(),
+            ..Snapshot::of_facts(facts)
         }
     }
 

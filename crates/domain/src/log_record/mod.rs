@@ -249,8 +249,8 @@ fn management_write(record: &Object<'_>) -> Option<Effect> {
             user: decoded(id)?,
             roles: WrittenRoles::Unknown,
         }),
-        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata. A connection is deleted with its users, whom
-        // the record does not name.
+        // Auth0's own roles (`roles/{id}/users`) are not part of the metadata. A connection is deleted with its users; the
+        // record names none of them.
         ("post", ["jobs", "users-imports"]) | ("delete", ["connections", _]) => Some(Effect::BulkImport),
         _ => None,
     }

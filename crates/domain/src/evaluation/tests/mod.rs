@@ -37,26 +37,11 @@ fn rules(manual: OnExternalRemoval, revoke: Revoke) -> Rules {
 
 /// A user with plays, and without any other stored data.
 fn snapshot(plays: i64) -> Snapshot {
-    Snapshot {
-        facts: Facts {
-            best: plays,
-            total: plays,
-            now: NOON,
-        },
-        shown: None,
-        assignments: vec![],
-        pins: vec![],
-        removals: vec![],
-        open: vec![],
-        names: DisplayNameState::default(),
-        unrecorded: false,
-        foreign_writes: false,
-        loss: false,
-        engaged: vec![],
-        erasures: false,
-        gone_at: None,
-        person: Person::default(),
-    }
+    Snapshot::of_facts(Facts {
+        best: plays,
+        total: plays,
+        now: NOON,
+    })
 }
 
 /// A verified role that rolekeeper granted, and that is as the last decision wanted it.

@@ -128,7 +128,7 @@ pub async fn doubt(tx: &mut Tx<'_>, links: &[(String, String)]) -> Result<(), St
     Ok(())
 }
 
-/// All ids of the person to whom `user` belongs, the primary first.
+/// All ids of the person that `user` is an id of, the primary first.
 pub(super) async fn person(tx: &mut Tx<'_>, user: &str) -> Result<Vec<String>, StoreError> {
     let ids = sqlx::query_scalar!(
         r#"WITH of AS (SELECT coalesce((SELECT primary_id FROM identities WHERE alias = $1), $1::text) AS primary_id)

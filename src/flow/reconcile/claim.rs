@@ -1,7 +1,7 @@
 //! First step: the claim of a user.
 //!
-//! Owns the first transaction: the lease, the end of a user for whom our own records show that there is nothing to do, and
-//! the permission for the expected changes. Must never make a call.
+//! Owns the first transaction: the lease, the end of a user who needs nothing by our own records, and the permission for
+//! the expected changes. Must never make a call.
 
 use std::sync::Arc;
 

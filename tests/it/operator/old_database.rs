@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::world::{World, text};
 
-/// What `migrate` and `serve` say of it.
+/// The refusal of `migrate` and `serve`.
 const REFUSAL: &str = "was made before the first release (migration 20261124000001)";
 const WAY_OUT: &str = "create an empty database, set DATABASE_URL to it, and run `rolekeeper migrate`";
 

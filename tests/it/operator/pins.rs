@@ -33,15 +33,6 @@ async fn reasons(world: &World, name: &str) -> Vec<Value> {
     of_user.map(|row| json!([row["change"], row["reason"]])).collect()
 }
 
-/// Waits until all users were compared with the rules once more.
-async fn walked(world: &World) {
-    let ended = "SELECT (extract(epoch FROM finished_at) * 1000)::bigint FROM walk";
-    let before = world.number(ended).await;
-    world
-        .eventually("the next round ends", async || world.number(ended).await > before)
-        .await;
-}
-
 #[tokio::test]
 async fn a_pin_off_takes_the_role_until_it_is_removed() {
     let world = world().await;
@@ -53,8 +44,8 @@ async fn a_pin_off_takes_the_role_until_it_is_removed() {
     world.publish(&[play("more", "pl_ann")]).await;
     world.quiet().await;
     let calls = world.calls_of(&user("ann")).len();
-    walked(&world).await;
-    walked(&world).await;
+    world.walked().await;
+    world.walked().await;
     world.quiet().await;
     assert_eq!(world.calls_of(&user("ann")).len(), calls, "no sweep finds her");
     assert_eq!(world.worker().count(OFF).await, Some(1));

@@ -112,11 +112,7 @@ async fn h1_two_links_at_once_and_an_unknown_id_are_kept() {
     world.tenant.link(app(), ANN, "github|9").unwrap();
     world.link();
     world.linked(2).await;
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
+    world.role_follows().await;
     world.settled().await;
 }
 

@@ -12,19 +12,7 @@ use crate::world::rules::{RulesFile, rule};
 async fn h1_an_earned_role_follows_the_person_to_the_primary() {
     let world = World::two_accounts().await;
     world.link();
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
-    world.settled().await;
-    world.all_told().await;
-    let changes = world.told_by_user().await;
-    assert_eq!(
-        changes[GOOGLE],
-        [told("granted", None), told("revoked", Some("linked"))]
-    );
-    assert_eq!(changes[ANN], [told("granted", None)]);
+    world.ends_with_the_primary().await;
     assert_eq!(
         world
             .number("SELECT count(*) FROM assignments WHERE user_id <> 'auth0|ann'")
@@ -108,11 +96,7 @@ async fn h1_totals_of_all_ids_are_summed_up() {
 async fn h1_an_unlink_splits_the_person_again() {
     let world = World::two_accounts().await;
     world.link();
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
+    world.role_follows().await;
     world.unlink();
     world
         .eventually("the role is with the id that owns the plays", async || {
@@ -131,11 +115,7 @@ async fn h1_an_unlink_splits_the_person_again() {
 async fn h1_deleting_the_primary_ends_both() {
     let world = World::two_accounts().await;
     world.link();
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
+    world.role_follows().await;
     assert!(world.tenant.delete_user(ANN));
     world.linked(0).await;
     world.quiet().await;

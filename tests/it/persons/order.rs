@@ -3,24 +3,7 @@
 use crate::world::World;
 use crate::world::events::plays;
 use crate::world::oracle::ROLE;
-use crate::world::persons::{ANN, GOOGLE, told};
-
-async fn ends_with_the_primary(world: &World) {
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
-    world.settled().await;
-    world.all_told().await;
-    let changes = world.told_by_user().await;
-    assert_eq!(
-        changes[GOOGLE],
-        [told("granted", None), told("revoked", Some("linked"))]
-    );
-    assert_eq!(changes[ANN], [told("granted", None)]);
-    world.linked(1).await;
-}
+use crate::world::persons::{ANN, GOOGLE};
 
 /// Each holder is verified at once, as after a day.
 async fn a_day_passes(world: &World) {
@@ -37,7 +20,7 @@ async fn h1_the_404_of_a_linked_id_leads_to_its_primary() {
     world.tenant.silence(true);
     world.link();
     a_day_passes(&world).await;
-    ends_with_the_primary(&world).await;
+    world.ends_with_the_primary().await;
     assert_eq!(
         world.number("SELECT count(*) FROM gone_users").await,
         Some(0),
@@ -54,11 +37,7 @@ async fn h1_a_play_after_a_link_without_record_leads_to_the_primary() {
     world.tenant.silence(true);
     world.link();
     world.earn(GOOGLE, "pl_google").await;
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
+    world.role_follows().await;
     world.settled().await;
     assert_eq!(
         world.told_by_user().await.get(GOOGLE),
@@ -71,7 +50,7 @@ async fn h1_a_play_after_a_link_without_record_leads_to_the_primary() {
 async fn h1_a_link_is_stored_once_however_often_it_is_reported() {
     let world = World::two_accounts().await;
     world.link();
-    ends_with_the_primary(&world).await;
+    world.ends_with_the_primary().await;
     let calls = world.calls_of(ANN).len();
     let again = "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 3, true), ('google-oauth2|7', 3, true)";
     world.run_sql(again).await;
@@ -80,7 +59,7 @@ async fn h1_a_link_is_stored_once_however_often_it_is_reported() {
             world.calls_of(ANN).len() > calls && world.is_quiet().await
         })
         .await;
-    ends_with_the_primary(&world).await;
+    world.ends_with_the_primary().await;
     let worker = world.worker();
     let series = "rolekeeper_identity_changes_total{change=\"linked\"}";
     assert_eq!(worker.count(series).await, Some(1));
@@ -94,11 +73,7 @@ async fn h1_a_deletion_marked_before_the_link_is_known_is_undone() {
     world.run_sql(mark).await;
     world.link();
     world.publish(&plays("more", "pl_google", 0..5)).await;
-    world
-        .eventually("the primary has the role", async || {
-            world.roles(ANN) == ["mentor", ROLE]
-        })
-        .await;
+    world.role_follows().await;
     world.settled().await;
     assert_eq!(world.number("SELECT count(*) FROM gone_users").await, Some(0));
 }
@@ -121,7 +96,7 @@ async fn h1_a_worker_that_dies_while_it_links_loses_nothing() {
     world.start_worker().await;
     world.connect_log_stream().await;
     world.quiet().await;
-    ends_with_the_primary(&world).await;
+    world.ends_with_the_primary().await;
 }
 
 #[tokio::test]

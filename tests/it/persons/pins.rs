@@ -32,9 +32,7 @@ async fn a_pin_moves_with_the_id_that_is_linked() {
 async fn a_pin_of_a_linked_id_takes_effect_at_the_account() {
     let world = World::two_accounts().await;
     world.link();
-    world
-        .eventually("the role follows", async || world.roles(ANN) == ["mentor", ROLE])
-        .await;
+    world.role_follows().await;
     ban(&world).await;
     world.count_is("the pin has moved", MOVED, 1).await;
     world

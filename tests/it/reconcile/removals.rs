@@ -108,7 +108,7 @@ async fn without_a_confirmed_record_nothing_is_pinned() {
     assert_eq!(world.number("SELECT count(*) FROM removals").await, Some(0));
 }
 
-/// Five holders of whom another client takes the role at once; two removals pass.
+/// Another client takes the role of five holders at once; two removals pass.
 async fn a_mass_of_removals() -> (World, RulesFile) {
     let names = ["ann", "bob", "cid", "dan", "eve"];
     let (world, file) = holders(&names, 2.0).await;

@@ -66,6 +66,28 @@ impl World {
         self.tenant.unlink(app(), ANN, GOOGLE).expect("an unlink");
     }
 
+    /// Waits until the first account has the role that the linked one earned.
+    pub(crate) async fn role_follows(&self) {
+        self.eventually("the primary has the role", async || {
+            self.roles(ANN) == ["mentor", ROLE]
+        })
+        .await;
+    }
+
+    /// The end of each story about one link: the role, and one announcement of each change.
+    pub(crate) async fn ends_with_the_primary(&self) {
+        self.role_follows().await;
+        self.settled().await;
+        self.all_told().await;
+        let changes = self.told_by_user().await;
+        assert_eq!(
+            changes[GOOGLE],
+            [told("granted", None), told("revoked", Some("linked"))]
+        );
+        assert_eq!(changes[ANN], [told("granted", None)]);
+        self.linked(1).await;
+    }
+
     pub(crate) async fn linked(&self, ids: i64) {
         self.count_is("the links are stored", "SELECT count(*) FROM identities", ids)
             .await;

@@ -56,6 +56,14 @@ impl World {
             .await;
     }
 
+    /// Waits until all users were compared with the rules once more.
+    pub(crate) async fn walked(&self) {
+        let ended = "SELECT (extract(epoch FROM finished_at) * 1000)::bigint FROM walk";
+        let before = self.number(ended).await;
+        self.eventually("all are compared", async || self.number(ended).await > before)
+            .await;
+    }
+
     pub(crate) async fn run_sql(&self, statement: &'static str) {
         sqlx::raw_sql(statement)
             .execute(&self.db)

@@ -31,15 +31,6 @@ async fn world(more: &str, names: &[&str]) -> (World, RulesFile) {
     (world, file)
 }
 
-/// Waits until all users were compared with the rules once more.
-async fn walked(world: &World) {
-    let ended = "SELECT (extract(epoch FROM finished_at) * 1000)::bigint FROM walk";
-    let before = world.number(ended).await;
-    world
-        .eventually("the next round ends", async || world.number(ended).await > before)
-        .await;
-}
-
 fn edit(world: &World, name: &str, patch: serde_json::Value) {
     world.tenant.dashboard_edit(&user(name), patch).expect("an edit");
 }
@@ -73,8 +64,8 @@ async fn the_role_follows_the_verification_and_the_block() {
 async fn a_user_who_meets_no_condition_costs_no_more_calls() {
     let (world, _file) = world(CONDITIONS, &["ann"]).await;
     let calls = world.calls_of(&user("ann")).len();
-    walked(&world).await;
-    walked(&world).await;
+    world.walked().await;
+    world.walked().await;
     world
         .publish(&crate::world::events::plays("more", "pl_ann", 0..9))
         .await;

@@ -7,10 +7,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::person::Person;
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::rule::Versioned;
-use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, Snapshot};
+use rolekeeper_domain::snapshot::{Assignment, Facts, Snapshot};
 use sqlx::AssertSqlSafe;
 
 use crate::world::World;
@@ -61,26 +60,12 @@ fn random_user(rng: &mut StdRng) -> (Vec<i64>, Snapshot) {
         total: counted.sum(),
         now,
     };
-    (lists, snapshot(facts, assignments, pins))
-}
-
-fn snapshot(facts: Facts, assignments: Vec<Assignment>, pins: Vec<Pin>) -> Snapshot {
-    Snapshot {
-        facts,
-        shown: None,
+    let snapshot = Snapshot {
         assignments,
         pins,
-        removals: vec![],
-        open: vec![],
-        names: DisplayNameState::default(),
-        unrecorded: false,
-        foreign_writes: false,
-        loss: false,
-        engaged: vec![],
-        erasures: false,
-        gone_at: None,
-        person: Person::default(),
-    }
+        ..Snapshot::of_facts(facts)
+    };
+    (lists, snapshot)
 }
 
 /// The statements that store the user.

@@ -81,8 +81,8 @@ async fn made_anew(seen: bool) {
             .eventually("she is gone", async || world.number(gone).await == Some(1))
             .await;
     }
-    let anew = json!({"app_metadata": {"roles": []}});
-    world.tenant.create_user(ANN, anew).expect("a sign-up");
+    let again = json!({"app_metadata": {"roles": []}});
+    world.tenant.create_user(ANN, again).expect("a sign-up");
     world.quiet().await;
     // Ten minutes later no further record has arrived.
     sql(

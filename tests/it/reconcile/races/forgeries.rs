@@ -117,8 +117,8 @@ async fn records_with_very_many_roles_hold_up_no_other_user() {
         let kept = kept.bind(json!(roles)).execute(&world.db).await;
         kept.expect("Postgres responds");
     }
-    let anew = "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
-    sqlx::query(anew)
+    let again = "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 1, true) ON CONFLICT DO NOTHING";
+    sqlx::query(again)
         .execute(&world.db)
         .await
         .expect("Postgres responds");

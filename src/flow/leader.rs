@@ -158,6 +158,7 @@ impl Leader {
                 limits: limits.clone(),
                 restores,
                 rate_limiter: Arc::clone(&rate_limiter),
+                plan,
                 default_name: config.default_display_name,
                 verify_after: config.verify_after,
                 request_timeout: config.auth0.timeout,

@@ -45,20 +45,30 @@ impl RateLimiter {
     /// Waits until an attempt is allowed. Safe to cancel.
     pub(super) async fn acquire(self: &Arc<Self>) -> Permit {
         loop {
-            let taken = self.lock().take_attempt(self.started.elapsed());
-            match taken {
-                Ok(reserved) => {
-                    return Permit {
-                        rate_limiter: Arc::clone(self),
-                        reserved: Some(reserved),
-                        read: false,
-                        written: false,
-                        last: None,
-                    };
-                }
+            match self.try_acquire() {
+                Ok(permit) => return permit,
                 Err(wait) => tokio::time::sleep(wait).await,
             }
         }
+    }
+
+    /// Permission for an attempt that is allowed now; otherwise how long to wait.
+    pub(super) fn try_acquire(self: &Arc<Self>) -> Result<Permit, Duration> {
+        let reserved = self.lock().take_attempt(self.started.elapsed())?;
+        Ok(Permit {
+            rate_limiter: Arc::clone(self),
+            reserved: Some(reserved),
+            read: false,
+            written: false,
+            last: None,
+        })
+    }
+
+    /// Time in which the calls of this many attempts refill, at most the time in which a quarter of the emptiest bucket
+    /// does: no call is lost to a full bucket meanwhile.
+    pub(super) fn time_of(&self, attempts: u32) -> Duration {
+        let pacer = self.lock();
+        (pacer.attempt_time() * attempts).min(pacer.refill_interval() / 4)
     }
 
     /// Time until an attempt is allowed that records alone asked for.

@@ -52,10 +52,15 @@ pub(super) fn marks(change: RoleChange) -> [&'static str; 2] {
     [one, "brake_both"]
 }
 
-/// Locks the brake of one kind of change, and raises its bound by the change that the caller asks for. A caller that needs
+/// Locks the brake of one kind of change, and raises its bound by the changes that the caller asks for. A caller that needs
 /// both locks grants first.
-pub async fn lock(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Result<Locked, StoreError> {
-    permit(tx, change, 1).await?;
+pub async fn lock(
+    tx: &mut Tx<'_>,
+    change: RoleChange,
+    window: Duration,
+    changes: i64,
+) -> Result<Locked, StoreError> {
+    permit(tx, change, changes).await?;
     seen(tx, change, window).await
 }
 

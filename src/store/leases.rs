@@ -14,7 +14,7 @@ use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::RoleChange;
 
 /// A user claimed by an attempt.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one row, each on its own")]
 pub struct Claim {
     /// The user id.
@@ -67,16 +67,17 @@ impl Claim {
     }
 }
 
-/// Claims the most urgent due user for `lease_for`; users enqueued by records alone only with `by_record`. `None` if no
-/// user is due, if the rules in force are not `rules`, or while the operator has paused rolekeeper.
+/// Claims the `most` most urgent due users for `lease_for`; at most one user enqueued by records alone, and only with
+/// `by_record`. Claims none if no user is due, if the rules in force are not `rules`, or while the operator has paused
+/// rolekeeper.
 pub async fn claim(
     tx: &mut Tx<'_>,
     lease: Uuid,
     lease_for: Duration,
     rules: &str,
-    (by_record, order): (bool, Order),
-) -> Result<Option<Claim>, StoreError> {
-    let row = sqlx::query!(
+    (by_record, order, most): (bool, Order, i64),
+) -> Result<Vec<Claim>, StoreError> {
+    let rows = sqlx::query!(
         r#"WITH pick AS (
                SELECT due.* FROM UNNEST($6::smallint[]) AS level(priority)
                CROSS JOIN LATERAL (
@@ -84,10 +85,10 @@ pub async fn claim(
                    SELECT n.user_id, n.force_fetch OR n.lease IS NOT NULL AS force_fetch FROM work_queue n
                    WHERE n.priority = level.priority AND (level.priority <> $4 OR $5) AND n.due_at <= now() AND n.parked_at IS NULL AND n.held_by IS NULL
                      AND (n.lease IS NULL OR n.lease_until < now())
-                   ORDER BY n.due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+                   ORDER BY n.due_at LIMIT CASE WHEN level.priority = $4 THEN 1 ELSE $7::bigint END FOR UPDATE SKIP LOCKED
                ) AS due
                WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3) AND NOT EXISTS (SELECT 1 FROM pause)
-               LIMIT 1
+               LIMIT $7
            )
            UPDATE work_queue n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', force_fetch = false
            FROM pick WHERE n.user_id = pick.user_id
@@ -101,33 +102,37 @@ pub async fn claim(
         rules,
         BY_RECORD,
         by_record,
-        &order.levels()
+        &order.levels(),
+        most
     );
-    let Some(row) = row.fetch_optional(&mut *tx).await? else {
-        return Ok(None);
-    };
-    let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
-    let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
-        table: "work_queue",
-        column: "user_id",
-        value: row.user_id,
-    })?;
-    Ok(Some(Claim {
-        user,
-        lease,
-        generation: row.generation,
-        force_fetch: row.force_fetch,
-        cause,
-        attempts: row.attempts,
-        queued_ms: row.queued_ms.max(0),
-        asked_at: row.asked_at,
-        priority: row.priority,
-        by_record: row.priority == BY_RECORD,
-        pass_revokes: row.pass_revokes,
-        pass_grants: row.pass_grants,
-        pass_gone: row.pass_gone,
-        failure: row.failure,
-    }))
+    let mut claims = Vec::new();
+    for row in rows.fetch_all(&mut *tx).await? {
+        let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
+        let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
+            table: "work_queue",
+            column: "user_id",
+            value: row.user_id,
+        })?;
+        claims.push(Claim {
+            user,
+            lease,
+            generation: row.generation,
+            force_fetch: row.force_fetch,
+            cause,
+            attempts: row.attempts,
+            queued_ms: row.queued_ms.max(0),
+            asked_at: row.asked_at,
+            priority: row.priority,
+            by_record: row.priority == BY_RECORD,
+            pass_revokes: row.pass_revokes,
+            pass_grants: row.pass_grants,
+            pass_gone: row.pass_gone,
+            failure: row.failure,
+        });
+    }
+    // Postgres returns the rows of an UPDATE in no order.
+    claims.sort_by_key(|claim| claim.priority);
+    Ok(claims)
 }
 
 /// State of the queue for an attempt that still has its lease.

@@ -1,10 +1,11 @@
-//! The snapshot of one user for a decision, read in one statement, since each round trip to Postgres delays the user's
-//! role.
+//! The snapshots of users for a decision, read in one statement, since each round trip to Postgres delays the users'
+//! roles.
 //!
-//! Owns this read over the tables of facts, decisions, pins, requested names and writes. Must never run before the user's row
-//! in the queue is locked: the facts behind an enqueueing are committed with it, and only a later statement is sure to
+//! Owns this read over the tables of facts, decisions, pins, requested names and writes. Must never run before the users' rows
+//! in the queue are locked: the facts behind an enqueueing are committed with it, and only a later statement is sure to
 //! see them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,17 +20,28 @@ use rolekeeper_domain::removal::Removal;
 use rolekeeper_domain::rule::Shown;
 use rolekeeper_domain::snapshot::{Assignment, DisplayNameState, Facts, OpenChange, Snapshot};
 
-/// Reads the snapshot; assignments are fresh if verified within `verify_after`. The profile is read only for rules with
-/// conditions.
+/// Reads the snapshot of one user, as [`of_users`].
 pub async fn of_user(
     tx: &mut Tx<'_>,
     user: &str,
     verify_after: Duration,
     conditions: bool,
 ) -> Result<Snapshot, StoreError> {
-    let row = sqlx::query_as!(
+    let mut read = of_users(tx, &[user], verify_after, conditions).await?;
+    read.pop().ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+/// Reads a snapshot of each of these different users, in their order; assignments are fresh if verified within `verify_after`. The profile is read only for
+/// rules with conditions.
+pub async fn of_users(
+    tx: &mut Tx<'_>,
+    users: &[&str],
+    verify_after: Duration,
+    conditions: bool,
+) -> Result<Vec<Snapshot>, StoreError> {
+    let rows = sqlx::query_as!(
         Row,
-        r#"SELECT p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
+        r#"SELECT named.user_id AS "user_id!", p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
                a.role AS "role!", a.wanted AS "wanted!", a.has_role AS "has_role!", a.adopted AS "adopted!", a.since AS "since!",
                a.below_since AS "below_since!: Vec<Option<OffsetDateTime>>", a.suppressed AS "suppressed!", a.fresh AS "fresh!",
                t.role AS "pin_role!", t.is_on AS "pin_on!", t.until AS "pin_until!: Vec<Option<OffsetDateTime>>",
@@ -38,60 +50,67 @@ pub async fn of_user(
                c.restore AS "open_restore!",
                u.profile AS "shown?",
                d.request_id AS "request_id?", d.requested AS "requested?", d.refused IS NOT NULL AS "refused!",
-               (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = $1) AS "rest_s?",
-               EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = $1 AND n.refused) AS "refused_just_now!",
-               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = $1 AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
-               EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = $1) AS "foreign_writes!",
+               (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = named.user_id) AS "rest_s?",
+               EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = named.user_id AND n.refused) AS "refused_just_now!",
+               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = named.user_id AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
+               EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = named.user_id) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
-               (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?",
-               (SELECT i.primary_id FROM identities i WHERE i.alias = $1) AS "alias_of?",
-               ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1 ORDER BY i.alias) AS "aliases!",
-               EXISTS (SELECT FROM identities i WHERE i.primary_id = $1 AND i.doubted) AS "doubted!"
-           FROM (
+               (SELECT g.gone_at FROM gone_users g WHERE g.user_id = named.user_id) AS "gone_at?",
+               (SELECT i.primary_id FROM identities i WHERE i.alias = named.user_id) AS "alias_of?",
+               ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id ORDER BY i.alias) AS "aliases!",
+               EXISTS (SELECT FROM identities i WHERE i.primary_id = named.user_id AND i.doubted) AS "doubted!"
+           FROM UNNEST($1::text[]) AS named(user_id)
+           CROSS JOIN LATERAL (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
-               FROM playlists WHERE owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND NOT deleted
+               FROM playlists WHERE owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id) AND NOT deleted
            ) AS p
-           CROSS JOIN (
+           CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(wanted), '{}') AS wanted,
                    coalesce(array_agg(has_role), '{}') AS has_role, coalesce(array_agg(adopted), '{}') AS adopted,
                    coalesce(array_agg(since), '{}') AS since, coalesce(array_agg(below_since), '{}') AS below_since,
                    coalesce(array_agg(suppressed), '{}') AS suppressed,
                    coalesce(array_agg(coalesce(verified_at > greatest(now() - $2::double precision * interval '1 second',
                        (SELECT before FROM reverify)), false)), '{}') AS fresh
-               FROM assignments WHERE user_id = $1
+               FROM assignments WHERE user_id = named.user_id
            ) AS a
-           CROSS JOIN (
+           CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state = 'on'), '{}') AS is_on,
                    coalesce(array_agg(until), '{}') AS until
-               FROM pins WHERE user_id = $1
+               FROM pins WHERE user_id = named.user_id
            ) AS t
-           CROSS JOIN (
+           CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state), '{}') AS state,
                    coalesce(array_agg(found_at), '{}') AS found_at
-               FROM removals WHERE user_id = $1
+               FROM removals WHERE user_id = named.user_id
            ) AS m
-           CROSS JOIN (
+           CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(change_id ORDER BY decided_at, change_id), '{}') AS id,
                    coalesce(array_agg(role ORDER BY decided_at, change_id), '{}') AS role,
                    coalesce(array_agg(change IN ('granted', 'restored') ORDER BY decided_at, change_id), '{}') AS granted,
                    coalesce(array_agg(change IN ('restored', 'removed') ORDER BY decided_at, change_id), '{}') AS restore
-               FROM role_changes WHERE user_id = $1 AND outcome IS NULL
+               FROM role_changes WHERE user_id = named.user_id AND outcome IS NULL
            ) AS c
-           LEFT JOIN display_names d ON d.user_id = $1
-           LEFT JOIN users u ON u.user_id = $1 AND $4"#,
-        user,
+           LEFT JOIN display_names d ON d.user_id = named.user_id
+           LEFT JOIN users u ON u.user_id = named.user_id AND $4"#,
+        users as &[&str],
         verify_after.as_secs_f64(),
         NAMES_APART.as_secs_f64(),
         conditions
     );
-    Ok(row.fetch_one(&mut *tx).await?.into())
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    let mut read: HashMap<String, Row> = rows.map(|row| (row.user_id.clone(), row)).collect();
+    let snapshots = users.iter().map(|user| read.remove(*user).map(Snapshot::from));
+    // The statement returns a row for each id.
+    let snapshots: Option<Vec<Snapshot>> = snapshots.collect();
+    snapshots.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
 /// The row of the statement: a column for each value, an array for each value of several rows.
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 struct Row {
+    user_id: String,
     best: i64,
     total: i64,
     now: OffsetDateTime,

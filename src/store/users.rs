@@ -107,27 +107,49 @@ pub async fn fetched(
     profile: &Map<String, Value>,
     asked_at: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    all_fetched(tx, &[(user, profile, asked_at)]).await
+}
+
+/// Stores profiles of different users, each with the time of its request.
+pub async fn all_fetched(
+    tx: &mut Tx<'_>,
+    fetched: &[(&str, &Map<String, Value>, OffsetDateTime)],
+) -> Result<(), StoreError> {
+    let users: Vec<&str> = fetched.iter().map(|(user, _, _)| *user).collect();
+    let asked: Vec<OffsetDateTime> = fetched.iter().map(|(_, _, asked_at)| *asked_at).collect();
     sqlx::query!(
-        "INSERT INTO users (user_id, first_seen_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        user,
-        asked_at
+        "INSERT INTO users (user_id, first_seen_at)
+         SELECT * FROM UNNEST($1::text[], $2::timestamptz[]) ORDER BY 1 ON CONFLICT DO NOTHING",
+        &users as &[&str],
+        &asked
     )
     .execute(&mut *tx)
     .await?;
-    let known = lock(tx, &[user]).await?.remove(user).unwrap_or_default().copy;
-    if known.asked_at > Some(asked_at) {
-        return Ok(());
+    let mut known = lock(tx, &users).await?;
+    let mut changed = Vec::new();
+    for (user, profile, asked_at) in fetched {
+        let known = known.remove(*user).unwrap_or_default().copy;
+        if known.asked_at <= Some(*asked_at) {
+            changed.push((*user, known.answered(profile, *asked_at), kept_profile(profile)));
+        }
     }
-    let now = known.answered(profile, asked_at);
+    let users: Vec<&str> = changed.iter().map(|(user, _, _)| *user).collect();
+    let copies: Vec<Value> = changed.iter().map(|(_, now, _)| fields(now)).collect();
+    let profiles: Vec<Value> = changed.iter().map(|(_, _, profile)| profile.clone()).collect();
+    let asked: Vec<Option<OffsetDateTime>> = changed.iter().map(|(_, now, _)| now.asked_at).collect();
+    let logins: Vec<Option<OffsetDateTime>> = changed.iter().map(|(_, now, _)| now.last_login_at).collect();
     sqlx::query!(
-        "UPDATE users SET fields = $2, profile = $3, profile_at = $4, asked_at = $4, alive_at = $4, last_login_at = $5,
+        "UPDATE users u SET fields = now.fields, profile = now.profile, profile_at = now.asked_at, asked_at = now.asked_at,
+             alive_at = now.asked_at, last_login_at = now.last_login_at,
              gone_at = NULL, gone_since = NULL, deleted_at = NULL, fetched_at = now()
-         WHERE user_id = $1",
-        user,
-        fields(&now),
-        kept_profile(profile),
-        now.asked_at,
-        now.last_login_at
+         FROM UNNEST($1::text[], $2::jsonb[], $3::jsonb[], $4::timestamptz[], $5::timestamptz[])
+             AS now(user_id, fields, profile, asked_at, last_login_at)
+         WHERE u.user_id = now.user_id",
+        &users as &[&str],
+        &copies,
+        &profiles,
+        &asked as &[Option<OffsetDateTime>],
+        &logins as &[Option<OffsetDateTime>]
     )
     .execute(&mut *tx)
     .await?;

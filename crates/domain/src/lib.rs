@@ -12,6 +12,7 @@ pub mod evaluation;
 pub mod event;
 pub mod forbidden;
 pub mod ids;
+pub mod in_flight;
 pub mod json_text;
 pub mod limits;
 pub mod local_copy;

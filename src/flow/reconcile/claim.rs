@@ -1,6 +1,6 @@
-//! First step: the claim of a user.
+//! First step: the claim of due users.
 //!
-//! Owns the first transaction: the lease, the end of a user who needs nothing by our own records, and the permission for
+//! Owns the first transaction: the leases, the end of users who need nothing by our own records, and the permission for
 //! the expected changes. Must never make a call.
 
 use std::sync::Arc;
@@ -17,145 +17,219 @@ use super::persons;
 use crate::flow::backoff::base_delay;
 use crate::flow::permit::Permit;
 use crate::store::work_queue::Order;
-use crate::store::{Claim, StoreError, Tx, assignments, brakes, erasures, leases};
+use crate::store::{Claim, StoreError, Tx, assignments, brakes, erasures, leases, pins};
 use rolekeeper_domain::evaluation::{Evaluation, Role};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
-/// A claimed user, in the transaction of the claim.
+/// Claimed users, in the transaction of the claim.
 pub(super) struct Claimed {
     tx: Tx<'static>,
-    claim: Claim,
+    claims: Vec<Claim>,
     lease_ends: Instant,
 }
 
-/// The reason why a claimed user needs no attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unneeded {
+/// What became of the claimed users.
+#[derive(Default)]
+pub(super) struct Begun {
+    /// The attempts of those who need one.
+    pub(super) attempts: Vec<Attempt>,
+    /// Priority of a user of whom only held changes remain.
+    pub(super) held: Option<i16>,
+    /// Nothing was claimed: these users must be claimed one by one, since the stored data of one of them cannot be used.
+    pub(super) one_by_one: usize,
+}
+
+/// How a claim without an attempt ends.
+enum Unneeded {
     /// The user is up to date, or not decided here.
     Done,
     /// Only held changes remain.
     Held,
+    /// The id is linked to this primary.
+    Linked(String),
 }
 
-/// Claims the next due user; none if no user is due. Users queued by records alone are taken only with `by_record`.
-pub(super) async fn next_user(
+/// Claims at most `most` due users; none if no user is due. Users queued by records alone are taken only with `by_record`.
+pub(super) async fn due_users(
     context: &Context,
-    (by_record, order): (bool, Order),
+    (by_record, order, most): (bool, Order, usize),
 ) -> Result<Option<Claimed>, StoreError> {
     let (lease, lease_for) = (Uuid::now_v7(), context.lease());
     // Measured before Postgres starts to count the lease.
     let lease_ends = Instant::now() + lease_for;
     let mut tx = context.store.begin().await?;
-    let rules = &context.fingerprint;
-    let claim = leases::claim(&mut tx, lease, lease_for, rules, (by_record, order)).await?;
-    Ok(claim.map(|claim| Claimed {
+    let (rules, most) = (&context.fingerprint, i64::try_from(most).unwrap_or(1));
+    let claims = leases::claim(&mut tx, lease, lease_for, rules, (by_record, order, most)).await?;
+    Ok((!claims.is_empty()).then_some(Claimed {
         tx,
-        claim,
+        claims,
         lease_ends,
     }))
 }
 
 impl Claimed {
-    /// Priority of the user at the claim.
-    pub(super) fn priority(&self) -> i16 {
-        self.claim.priority
+    /// Number of claimed users.
+    pub(super) fn len(&self) -> usize {
+        self.claims.len()
     }
 
-    /// Begins the attempt, if the user needs one; a user who is up to date is done without a call.
+    /// Priority of the first user at the claim.
+    pub(super) fn priority(&self) -> i16 {
+        self.claims.first().map_or(0, |claim| claim.priority)
+    }
+
+    /// Begins the attempts of the users who need one, each with one of the permits; a user who is up to date is done
+    /// without a call.
     pub(super) async fn begin(
         self,
         context: &Arc<Context>,
-        mut permit: Permit,
-    ) -> Result<Result<Attempt, Unneeded>, StoreError> {
+        permits: &mut Vec<Permit>,
+    ) -> Result<Begun, StoreError> {
         let Self {
             tx,
-            mut claim,
+            mut claims,
             lease_ends,
         } = self;
-        match settle_unseen(context, tx, &mut claim).await {
-            Ok(Err(unneeded)) => Ok(Err(unneeded)),
-            Ok(Ok(permission)) => {
-                if claim.by_record {
-                    permit.by_record();
-                }
-                Ok(Ok(Attempt {
-                    context: Arc::clone(context),
-                    claim,
-                    permission,
-                    permit,
-                    person_kept: false,
-                    lease_ends,
-                }))
-            }
+        let permissions = match settle_unseen(context, tx, &mut claims).await {
+            Ok(permissions) => permissions,
             Err(why) if why.is_about_the_data() => {
-                // This user alone is affected; other users must not wait.
-                warn!(user.id = claim.user.as_str(), "attempt not started: {why}");
-                let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
-                let why = format!("the stored data of the user cannot be used: {why}");
-                let mut tx = context.store.begin().await?;
-                let (user, wait) = (claim.user.as_str(), base_delay(failures));
-                leases::failed_to_start(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
-                tx.commit().await.map_err(StoreError::from)?;
-                Ok(Err(Unneeded::Done))
+                let begun = Begun {
+                    one_by_one: claims.len(),
+                    ..Begun::default()
+                };
+                let [claim] = claims.as_slice() else {
+                    return Ok(begun);
+                };
+                cannot_start(context, claim, &why).await?;
+                return Ok(Begun::default());
             }
-            Err(why) => Err(why),
+            Err(why) => return Err(why),
+        };
+        let mut begun = Begun::default();
+        for (claim, permission) in claims.into_iter().zip(permissions) {
+            let permission = match permission {
+                Ok(permission) => permission,
+                Err(Unneeded::Done) => continue,
+                Err(Unneeded::Held) => {
+                    begun.held = Some(claim.priority);
+                    continue;
+                }
+                Err(Unneeded::Linked(primary)) => {
+                    persons::pass_on(context, &claim, &primary).await?;
+                    continue;
+                }
+            };
+            // There is one for each claimed user.
+            let Some(mut permit) = permits.pop() else {
+                break;
+            };
+            if claim.by_record {
+                permit.by_record();
+            }
+            begun.attempts.push(Attempt {
+                context: Arc::clone(context),
+                claim,
+                permission,
+                permit,
+                person_kept: false,
+                lease_ends,
+            });
         }
+        Ok(begun)
     }
 }
 
-/// Ends an attempt at once if our own records show that there is nothing to do. Otherwise the user stays claimed, with
+/// Counts a failure of a user whose stored data cannot be used. This user alone is affected; other users must not wait.
+async fn cannot_start(context: &Context, claim: &Claim, why: &StoreError) -> Result<(), StoreError> {
+    warn!(user.id = claim.user.as_str(), "attempt not started: {why}");
+    let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
+    let why = format!("the stored data of the user cannot be used: {why}");
+    let mut tx = context.store.begin().await?;
+    let (user, wait) = (claim.user.as_str(), base_delay(failures));
+    leases::failed_to_start(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Ends attempts at once if our own records show that there is nothing to do. The other users stay claimed, with
 /// permission for the expected changes.
 async fn settle_unseen(
     context: &Context,
     mut tx: Tx<'static>,
-    claim: &mut Claim,
-) -> Result<Result<Permission, Unneeded>, StoreError> {
+    claims: &mut [Claim],
+) -> Result<Vec<Result<Permission, Unneeded>>, StoreError> {
     // Read after the claim, so that changes that waited for its lock are seen.
-    let mut evaluation = context.evaluate(&mut tx, claim.user.as_str(), None).await?;
+    let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
+    let snapshots = context.snapshots(&mut tx, &users).await?;
+    let mut settled = Vec::new();
+    for (claim, snapshot) in claims.iter_mut().zip(snapshots) {
+        let mut evaluation = context.evaluation(snapshot, None);
+        settled.push(match settle(context, &mut tx, claim, &evaluation).await? {
+            Some(unneeded) => Err(unneeded),
+            None => {
+                evaluation.forbid(&context.restores.forbidden);
+                Ok(evaluation)
+            }
+        });
+    }
+    let mut expected: Vec<_> = Vec::new();
+    for (claim, evaluation) in claims.iter().zip(&settled) {
+        if let Ok(evaluation) = evaluation {
+            expected.push((claim, evaluation));
+        }
+    }
+    let mut permissions = Permission::ask_ahead(context, &mut tx, &expected)
+        .await?
+        .into_iter();
+    tx.commit().await.map_err(StoreError::from)?;
+    let mut ends = Vec::new();
+    for settled in settled {
+        ends.push(match settled {
+            Err(unneeded) => Err(unneeded),
+            Ok(_) => permissions.next().ok_or(Unneeded::Done),
+        });
+    }
+    for permission in ends.iter_mut().flatten() {
+        permission.report_engaged(&context.brake);
+    }
+    Ok(ends)
+}
+
+/// Ends one attempt if our own records show that there is nothing to do.
+async fn settle(
+    context: &Context,
+    tx: &mut Tx<'_>,
+    claim: &mut Claim,
+    evaluation: &Evaluation<'_>,
+) -> Result<Option<Unneeded>, StoreError> {
+    if evaluation.ended_pins {
+        pins::remove_ended(tx, claim.user.as_str(), evaluation.now()).await?;
+    }
     if evaluation.erasures
-        && erasures::erased_again(&mut tx, context.store.erasure_key(), claim.user.as_str()).await?
+        && erasures::erased_again(tx, context.store.erasure_key(), claim.user.as_str()).await?
     {
         // A transaction that began before the erasure queued the user, or the operator did.
-        tx.commit().await.map_err(StoreError::from)?;
-        return Ok(Err(Unneeded::Done));
+        return Ok(Some(Unneeded::Done));
     }
     if let Some(primary) = &evaluation.person.alias_of {
-        tx.commit().await.map_err(StoreError::from)?;
-        persons::pass_on(context, claim, primary).await?;
-        return Ok(Err(Unneeded::Done));
+        return Ok(Some(Unneeded::Linked(primary.clone())));
     }
     let (name, debounce) = (evaluation.names.is_to_be_written(), evaluation.names.debounce);
     let debounced = name && !claim.force_fetch && evaluation.up_to_date() && debounce.is_some();
     claim.force_fetch |= name && !debounced;
-    let settled = !claim.force_fetch && evaluation.up_to_date();
-    if settled {
-        for role in &evaluation.roles {
-            let (name, decision) = (&role.rule.role, &role.decision);
-            assignments::decided(
-                &mut tx,
-                claim.user.as_str(),
-                name,
-                decision.wanted,
-                decision.below_since,
-            )
-            .await?;
-        }
-        match debounce.filter(|_| debounced) {
-            Some(debounce) => leases::again(&mut tx, claim, debounce, false, None).await?,
-            None => leases::finish(&mut tx, claim, claim.generation, evaluation.again_at()).await?,
-        }
+    if claim.force_fetch || !evaluation.up_to_date() {
+        let held = hold_unseen(context, tx, claim, evaluation).await?;
+        return Ok(held.then_some(Unneeded::Held));
     }
-    let held = !settled && hold_unseen(context, &mut tx, claim, &evaluation).await?;
-    if settled || held {
-        tx.commit().await.map_err(StoreError::from)?;
-        return Ok(Err(if held { Unneeded::Held } else { Unneeded::Done }));
+    for role in &evaluation.roles {
+        let (user, name, decision) = (claim.user.as_str(), &role.rule.role, &role.decision);
+        assignments::decided(tx, user, name, decision.wanted, decision.below_since).await?;
     }
-    evaluation.forbid(&context.restores.forbidden);
-    let mut permission = Permission::ask_ahead(context, &mut tx, claim, &evaluation).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    permission.report_engaged(&context.brake);
-    Ok(Ok(permission))
+    match debounce.filter(|_| debounced) {
+        Some(debounce) => leases::again(tx, claim, debounce, false, None).await?,
+        None => leases::finish(tx, claim, claim.generation, evaluation.again_at()).await?,
+    }
+    Ok(Some(Unneeded::Done))
 }
 
 /// Holds a user without a call when our own records show that only held changes remain.

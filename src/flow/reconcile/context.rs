@@ -6,8 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::batches::Batches;
 use super::passing::Passing;
-use crate::auth0::{EXCHANGES_PER_CALL, Profile, Reader, Writer};
+use super::plain::{Asked, Plain};
+use super::slots::Slots;
+use super::together::Written;
+use crate::auth0::{EXCHANGES_PER_CALL, Profile, Reader, Reply, Writer};
 use crate::config::RestoreConfig;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError, Tx, pins, snapshot};
@@ -15,6 +22,7 @@ use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::rule::{Rules, Shown};
+use rolekeeper_domain::snapshot::Snapshot;
 
 /// Part of a lease beyond the calls: our own transactions.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
@@ -37,6 +45,14 @@ pub(super) struct Context {
     pub(super) restores: RestoreConfig,
     pub(super) request_timeout: Duration,
     pub(super) passing: Arc<Passing>,
+    /// Places of the attempts in flight.
+    pub(super) slots: Arc<Slots>,
+    /// Decisions of concurrent attempts.
+    pub(super) decisions: Arc<Batches<Asked, Option<Box<Plain>>>>,
+    /// Results of concurrent attempts.
+    pub(super) results: Arc<Batches<Written, bool>>,
+    /// Transactions of single attempts at once; the rest of the pool's connections serves batches, claims and other stages.
+    pub(super) single: Arc<Semaphore>,
 }
 
 impl Context {
@@ -48,15 +64,38 @@ impl Context {
         profile: Option<&Profile>,
     ) -> Result<Evaluation<'_>, StoreError> {
         let conditions = self.rules.have_conditions();
-        let mut snapshot = snapshot::of_user(tx, user, self.verify_after, conditions).await?;
-        if let Some(profile) = profile.filter(|profile| profile.is_whole() && conditions) {
-            snapshot.shown = Some(Shown::of(profile.json()));
-        }
-        let evaluation = Evaluation::of(snapshot, &self.rules);
+        let snapshot = snapshot::of_user(tx, user, self.verify_after, conditions).await?;
+        let evaluation = self.evaluation(snapshot, profile);
         if evaluation.ended_pins {
             pins::remove_ended(tx, user, evaluation.now()).await?;
         }
         Ok(evaluation)
+    }
+
+    /// The snapshots of several users, in their order, once their queue rows are locked.
+    pub(super) async fn snapshots(
+        &self,
+        tx: &mut Tx<'_>,
+        users: &[&str],
+    ) -> Result<Vec<Snapshot>, StoreError> {
+        let conditions = self.rules.have_conditions();
+        snapshot::of_users(tx, users, self.verify_after, conditions).await
+    }
+
+    /// Evaluates a snapshot. A whole profile that was just read replaces the stored one.
+    pub(super) fn evaluation(&self, mut snapshot: Snapshot, profile: Option<&Profile>) -> Evaluation<'_> {
+        let conditions = self.rules.have_conditions();
+        if let Some(profile) = profile.filter(|profile| profile.is_whole() && conditions) {
+            snapshot.shown = Some(Shown::of(profile.json()));
+        }
+        Evaluation::of(snapshot, &self.rules)
+    }
+
+    /// Learns the time of a call that got a response.
+    pub(super) fn took<T>(&self, asked: Instant, reply: &Reply<T>) {
+        if let Some(at) = reply.answered_at {
+            self.slots.answered(at.saturating_duration_since(asked));
+        }
     }
 
     /// Lease of one attempt.

@@ -3,6 +3,8 @@
 //! Owns the second transaction: it decides from the facts as they are now, and commits the audit before anything is
 //! sent. Must never decide for a user whose lease is lost, nor wait for a brake.
 
+use std::sync::Arc;
+
 use tracing::{info, warn};
 
 use super::attempt::{Attempt, AttemptError, Completed};
@@ -53,6 +55,8 @@ impl Attempt {
     /// Decides from the facts as they are now and writes the decision to the audit.
     pub(super) async fn decide(&mut self, observed: &Observed) -> Result<Decided, AttemptError> {
         let profile = &observed.profile;
+        let context = Arc::clone(&self.context);
+        let _single = context.single.acquire().await;
         let mut tx = self.context.store.begin().await?;
         let generation = match self.check_lease(&mut tx, observed).await? {
             Lease::Ours { generation } => generation,
@@ -196,6 +200,7 @@ impl Attempt {
             braked,
             suppressed,
             doubtful: evaluation.left_open(),
+            plain: None,
         })
     }
 
@@ -229,17 +234,17 @@ impl Attempt {
 
     /// Asks the brake for a change that was not expected.
     pub(super) async fn ask_late(&mut self, change: RoleChange) -> Result<(), StoreError> {
-        let limits = &self.context.brake;
-        let mut tx = self.context.store.begin().await?;
-        self.permission.ask(limits, &mut tx, &self.claim, change).await?;
+        let context = &self.context;
+        let mut tx = context.store.begin().await?;
+        self.permission.ask(context, &mut tx, &self.claim, change).await?;
         tx.commit().await?;
-        self.permission.report_engaged(limits);
+        self.permission.report_engaged(&context.brake);
         Ok(())
     }
 }
 
 /// The ids that the profile shows as linked, if they differ from the stored ones.
-fn differing(stored: &Person, profile: &Profile) -> Option<Vec<UserId<'static>>> {
+pub(super) fn differing(stored: &Person, profile: &Profile) -> Option<Vec<UserId<'static>>> {
     let shown = profile.identities()?;
     let ids: Vec<&str> = shown.iter().map(UserId::as_str).collect();
     stored.differs(&ids).then_some(shown)

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::attempt::Completed;
 use super::brake::Braked;
+use super::plain::Remains;
 use super::race::Races;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
@@ -39,4 +40,6 @@ pub(super) struct ToWrite {
     pub(super) suppressed: Vec<String>,
     /// Missing roles of which it is not yet known whether another client removed them.
     pub(super) doubtful: Vec<String>,
+    /// What the record of a plain write stores.
+    pub(super) plain: Option<Remains>,
 }

@@ -7,16 +7,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 
 use super::attempt::{Attempt, AttemptError};
-use super::claim::{self, Unneeded};
+use super::claim;
 use super::dispatcher::Dispatcher;
-use super::turns::Turn;
+use super::slots::Slot;
+use super::turns::ClaimSize;
 use crate::store::{Channel, StoreError};
 
 impl Dispatcher {
@@ -35,23 +35,21 @@ impl Dispatcher {
         attempts: &mut JoinSet<()>,
         ending: &CancellationToken,
     ) -> Result<(), StoreError> {
-        let mut held = None;
+        let (mut held, mut size) = (None, ClaimSize::new());
         for number in 0.. {
-            let turn = ending.run_until_cancelled(self.turn()).await;
-            let Some(Some(turn)) = turn else {
+            let turn = ending.run_until_cancelled(self.turn(size)).await;
+            let Some(Some(mut turn)) = turn else {
                 return Ok(());
             };
-            let Turn {
-                slot,
-                permit,
-                half_open,
-            } = turn;
             while attempts.try_join_next().is_some() {}
             let until_record_attempt = self.rate_limiter.until_record_attempt();
             let by_record = until_record_attempt.is_zero();
-            let order = self.order(number, half_open, held.take());
-            let Some(claimed) = claim::next_user(&self.context, (by_record, order)).await? else {
-                drop((permit, slot));
+            let order = self.order(number, turn.half_open, held.take());
+            let asked = turn.permits.len();
+            let claimed = claim::due_users(&self.context, (by_record, order, asked)).await?;
+            size.took(asked, claimed.as_ref().map_or(0, claim::Claimed::len));
+            let Some(claimed) = claimed else {
+                drop(turn);
                 let wait = self.no_user_is_due(until_record_attempt);
                 match ending.run_until_cancelled(wait).await {
                     Some(Ok(true)) => continue,
@@ -60,16 +58,13 @@ impl Dispatcher {
                 }
             };
             self.health.breaker().taken(claimed.priority());
-            let priority = claimed.priority();
-            let attempt = match claimed.begin(&self.context, permit).await? {
-                Ok(attempt) => attempt,
-                Err(unneeded) => {
-                    held = (unneeded == Unneeded::Held).then_some(priority);
-                    continue;
-                }
-            };
-            self.start(attempts, attempt, slot);
-            if half_open {
+            let begun = claimed.begin(&self.context, &mut turn.permits).await?;
+            held = begun.held;
+            size.one_by_one(begun.one_by_one);
+            for (attempt, slot) in begun.attempts.into_iter().zip(std::mem::take(&mut turn.slots)) {
+                self.start(attempts, attempt, slot);
+            }
+            if turn.half_open {
                 // One probe at a time while credentials are in doubt.
                 while attempts.join_next().await.is_some() {}
             }
@@ -78,7 +73,7 @@ impl Dispatcher {
     }
 
     /// Starts an attempt, which keeps its slot until the user is recorded or requeued.
-    fn start(self: &Arc<Self>, attempts: &mut JoinSet<()>, mut attempt: Attempt, slot: OwnedSemaphorePermit) {
+    fn start(self: &Arc<Self>, attempts: &mut JoinSet<()>, mut attempt: Attempt, slot: Slot) {
         let this = Arc::clone(self);
         let claim = &attempt.claim;
         let span = info_span!("attempt", user.id = claim.user.as_str(), attempt = claim.attempts);

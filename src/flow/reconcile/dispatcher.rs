@@ -1,6 +1,6 @@
 //! The consumption of the work queue: what its waits, its claims and the ends of its attempts share.
 //!
-//! Owns the bound on attempts in flight, the limits under which an attempt may start, and the signal that a user is due.
+//! Owns the limits under which an attempt may start, and the signal that a user is due.
 //! Must never hold the state of one attempt.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::context::Context;
 use super::health::Health;
-use super::passing::MAX_IN_FLIGHT;
+use super::slots::Slots;
 use crate::auth0::{Reader, Writer};
 use crate::config::RestoreConfig;
 use crate::flow::limits::LimitsInForce;
@@ -20,10 +20,14 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::limits::Limits;
+use rolekeeper_domain::pacer::RatePlan;
 use rolekeeper_domain::rule::Rules;
 
 /// Interval at which the queue is polled without a notification.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Decisions and results of single attempts at once; each has a connection of the stages' pool.
+const SINGLE: usize = 4;
 
 /// Consumes the queue under the rules and limits of one leadership.
 #[derive(Clone)]
@@ -32,8 +36,6 @@ pub(in crate::flow) struct Dispatcher {
     pub(super) limits: LimitsInForce,
     pub(super) rate_limiter: Arc<RateLimiter>,
     pub(super) health: Arc<Health>,
-    /// One permit for each attempt in flight.
-    pub(super) slots: Arc<Semaphore>,
     /// Signals that a user is due.
     pub(super) wake: Arc<Notify>,
 }
@@ -49,6 +51,7 @@ pub(in crate::flow) struct Deps {
     pub(in crate::flow) limits: LimitsInForce,
     pub(in crate::flow) restores: RestoreConfig,
     pub(in crate::flow) rate_limiter: Arc<RateLimiter>,
+    pub(in crate::flow) plan: RatePlan,
     pub(in crate::flow) default_name: Option<DisplayName>,
     pub(in crate::flow) verify_after: Duration,
     pub(in crate::flow) request_timeout: Duration,
@@ -72,13 +75,16 @@ impl Dispatcher {
             restores: deps.restores,
             request_timeout: deps.request_timeout,
             passing: Arc::default(),
+            slots: Arc::new(Slots::new(deps.plan)),
+            decisions: Arc::default(),
+            results: Arc::default(),
+            single: Arc::new(Semaphore::new(SINGLE)),
         };
         Self {
             context: Arc::new(context),
             limits: deps.limits,
             rate_limiter: deps.rate_limiter,
             health: Arc::new(Health::new(deps.readiness)),
-            slots: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             wake: Arc::default(),
         }
     }

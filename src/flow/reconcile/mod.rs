@@ -8,6 +8,7 @@
 mod absent;
 mod attempt;
 mod audit;
+mod batches;
 mod begin;
 mod brake;
 mod circuit_breaker;
@@ -28,13 +29,16 @@ mod passing;
 mod pause;
 mod permission;
 mod persons;
+mod plain;
 mod race;
 mod record;
 mod removal;
 mod requeue;
 mod restore;
+mod slots;
 mod steps;
 mod tenant_failure;
+mod together;
 mod turns;
 mod write;
 

@@ -3,6 +3,7 @@
 //! Owns the deadline for a write after a read. Must never read without a token that is also valid for the write:
 //! fetching a token can take as long as the profile may age.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A profile as it was read.
 pub(super) struct Observed {
-    pub(super) profile: Profile,
+    pub(super) profile: Arc<Profile>,
     pub(super) rate: RateHeaders,
     /// No write may follow after this time.
     pub(super) until: Instant,
@@ -48,17 +49,18 @@ impl Attempt {
                 rate: ready.rate,
             });
         }
-        let user = &self.claim.user;
+        let (user, asked) = (&self.claim.user, Instant::now());
         let reply = if self.claim.was_illegible() {
             context.reader.get_needed(user).await
         } else {
             context.reader.get_user(user).await
         };
+        context.took(asked, &reply);
         let (rate, answered_at) = (reply.rate, reply.answered_at);
         let profile = self.answered(CallKind::Read, reply)?;
         let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
         Ok(Observed {
-            profile,
+            profile: Arc::new(profile),
             rate,
             until: until.min(self.lease_ends),
         })

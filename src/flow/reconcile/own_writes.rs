@@ -79,6 +79,6 @@ pub(super) fn state(profile: &Profile) -> Option<State> {
 }
 
 /// Time of the profile's last change, by Auth0's clock.
-fn at(profile: &Profile) -> Option<OffsetDateTime> {
+pub(super) fn at(profile: &Profile) -> Option<OffsetDateTime> {
     date::of_text(profile.updated_at()?)
 }

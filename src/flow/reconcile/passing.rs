@@ -10,9 +10,6 @@ use tokio::time::Instant;
 
 use rolekeeper_domain::plan::RoleChange;
 
-/// Attempts in flight. At the fastest plan (50 calls a second) and a slow response (300 ms) this keeps up.
-pub(super) const MAX_IN_FLIGHT: usize = 16;
-
 /// Changes that this worker lets pass, by direction.
 #[derive(Debug, Default)]
 pub(super) struct Passing([Mutex<Direction>; 2]);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::context::Context;
-use super::passing::{MAX_IN_FLIGHT, Passing};
+use super::passing::Passing;
 use crate::store::brakes::{self, Locked};
 use crate::store::{Claim, StoreError, Tx};
 use rolekeeper_domain::brake::{Brake, BrakeLimits, Limits, Verdict, judge, word};
@@ -22,10 +22,6 @@ const COUNT_SERVES: Duration = Duration::from_secs(1);
 
 /// Most changes that a count allows without asking.
 const UNASKED: i64 = 16;
-/// Changes that another worker, frozen until now, may still decide: its attempts in flight, and what it was allowed without
-/// asking.
-#[expect(clippy::cast_possible_wrap, reason = "a small constant")]
-const UNSEEN: i64 = MAX_IN_FLIGHT as i64 + UNASKED;
 /// Most users that the report of an engaged brake counts.
 const REPORTED_AT_MOST: i64 = 100_000;
 
@@ -83,94 +79,63 @@ impl Permission {
         room > 0
     }
 
-    /// Asks for permission to make the changes that our own records expect; the transaction has locked the user.
+    /// Asks for permission to make the changes that our own records expect; the transaction has locked the users. Returns a
+    /// permission for each user, in order.
     pub(super) async fn ask_ahead(
         context: &Context,
         tx: &mut Tx<'_>,
-        claim: &Claim,
-        evaluation: &Evaluation<'_>,
-    ) -> Result<Self, StoreError> {
-        let mut permission = Self {
+        users: &[(&Claim, &Evaluation<'_>)],
+    ) -> Result<Vec<Self>, StoreError> {
+        let of = |claim: &Claim| Self {
             passing: Arc::clone(&context.passing),
             user: claim.user.as_str().to_owned(),
             asked: vec![],
             engaged: vec![],
         };
+        let mut permissions: Vec<Self> = users.iter().map(|(claim, _)| of(claim)).collect();
         // In shadow mode nothing is written, so nothing needs a brake; a loss holds revokes without one.
         for change in BOTH {
-            if !context.writes || (change == RoleChange::Revoked && evaluation.loss) {
-                continue;
+            let asks = |evaluation: &Evaluation<'_>| {
+                context.writes && !(change == RoleChange::Revoked && evaluation.loss)
+            };
+            let mut expecting = Vec::new();
+            let mut allowing = false;
+            for ((claim, evaluation), permission) in users.iter().zip(&mut permissions) {
+                if !asks(evaluation) {
+                    continue;
+                }
+                if evaluation.expects(change) {
+                    expecting.push((*claim, permission));
+                } else {
+                    allowing |= evaluation.allows(change);
+                }
             }
-            if evaluation.expects(change) {
-                permission.ask(&context.brake, tx, claim, change).await?;
-            } else if evaluation.allows(change) {
+            if !expecting.is_empty() {
+                ask_all(context, tx, change, &mut expecting).await?;
+            }
+            if allowing {
                 count_room(context, tx, change).await?;
             }
         }
-        Ok(permission)
+        Ok(permissions)
     }
 
     /// Asks the brake of one direction. Locks it until the transaction ends.
     pub(super) async fn ask(
         &mut self,
-        limits: &BrakeLimits,
+        context: &Context,
         tx: &mut Tx<'_>,
         claim: &Claim,
         change: RoleChange,
     ) -> Result<(), StoreError> {
-        let lock = brakes::lock(tx, change, limits.window).await?;
-        let limits = limits.of(change);
-        let (mut changes, mut holders) = (0, 0);
-        let brake = match (claim.passes(change), lock.engaged) {
-            (true, _) => Brake::Released,
-            (false, true) => Brake::Engaged,
-            (false, false) => Brake::Free,
-        };
-        self.passing.of(change).users.insert(self.user.clone());
-        if brake == Brake::Free {
-            (changes, holders) = self.count(tx, &lock, change, limits).await?;
-        }
-        let verdict = judge(limits, brake, changes, holders);
-        if verdict == Verdict::Engage {
-            // The report for the operator names all changes, as far as counting them takes no minutes.
-            let passing = self.passing.users(change);
-            let changes = lock.changing(tx, &passing, REPORTED_AT_MOST, UNSEEN).await?;
-            lock.engage(tx, changes).await?;
-            self.engaged.push(Engaged {
-                change,
-                changes,
-                holders,
-            });
-        }
+        ask_all(context, tx, change, &mut [(claim, self)]).await
+    }
+
+    fn note(&mut self, change: RoleChange, verdict: Verdict) {
         if verdict != Verdict::Pass {
             self.passing.of(change).users.remove(&self.user);
         }
         self.asked.push((change, verdict));
-        Ok(())
-    }
-
-    /// Numbers of users that change inside the window, and of holders as far as they matter: bounds where these are below
-    /// the limits, otherwise counts.
-    async fn count(
-        &self,
-        tx: &mut Tx<'_>,
-        lock: &Locked,
-        change: RoleChange,
-        limits: Limits,
-    ) -> Result<(i64, i64), StoreError> {
-        let below = |enough: i64| lock.bound().filter(|bound| *bound < enough);
-        if let Some(bound) = below(limits.enough(None)) {
-            return Ok((bound, 0));
-        }
-        let holders = lock.holders(tx).await?;
-        let enough = limits.enough(Some(holders));
-        if let Some(bound) = below(enough) {
-            return Ok((bound, holders));
-        }
-        // The count does not cover what was allowed without asking.
-        self.passing.of(change).room = None;
-        let passing = self.passing.users(change);
-        Ok((lock.changing(tx, &passing, enough, UNSEEN).await?, holders))
     }
 
     /// Reports the brakes that this user has engaged, once each, after the transaction is committed.
@@ -202,6 +167,107 @@ impl Permission {
     }
 }
 
+/// Asks the brake of one direction for several users: once for all of them while all may pass, and one by one where the
+/// brake is about to engage. Locks the brake until the transaction ends.
+async fn ask_all(
+    context: &Context,
+    tx: &mut Tx<'_>,
+    change: RoleChange,
+    users: &mut [(&Claim, &mut Permission)],
+) -> Result<(), StoreError> {
+    if users.len() > 1 {
+        if ask_once(context, tx, change, users).await? != Verdict::Engage {
+            return Ok(());
+        }
+        for (_, permission) in users.iter() {
+            context.passing.of(change).users.remove(&permission.user);
+        }
+    }
+    for user in users {
+        ask_once(context, tx, change, std::slice::from_mut(user)).await?;
+    }
+    Ok(())
+}
+
+/// Asks the brake for users who get one verdict, since the count includes all of them; those whom the operator released
+/// pass in any case. Only one user alone engages the brake: for several the verdict is not noted then.
+async fn ask_once(
+    context: &Context,
+    tx: &mut Tx<'_>,
+    change: RoleChange,
+    users: &mut [(&Claim, &mut Permission)],
+) -> Result<Verdict, StoreError> {
+    let asking = i64::try_from(users.len()).unwrap_or(i64::MAX);
+    let lock = brakes::lock(tx, change, context.brake.window, asking).await?;
+    let limits = context.brake.of(change);
+    for (_, permission) in users.iter() {
+        let mut direction = context.passing.of(change);
+        direction.users.insert(permission.user.clone());
+    }
+    let (mut changes, mut holders) = (0, 0);
+    let brake = if lock.engaged { Brake::Engaged } else { Brake::Free };
+    if brake == Brake::Free && users.iter().any(|(claim, _)| !claim.passes(change)) {
+        (changes, holders) = count(context, tx, &lock, change, limits).await?;
+    }
+    let verdict = judge(limits, brake, changes, holders);
+    let mut engaged = None;
+    if verdict == Verdict::Engage {
+        if users.len() > 1 {
+            return Ok(verdict);
+        }
+        // The report for the operator names all changes, as far as counting them takes no minutes.
+        let passing = context.passing.users(change);
+        let unseen = unseen(context);
+        let changes = lock.changing(tx, &passing, REPORTED_AT_MOST, unseen).await?;
+        lock.engage(tx, changes).await?;
+        engaged = Some(Engaged {
+            change,
+            changes,
+            holders,
+        });
+    }
+    for (claim, permission) in users {
+        if claim.passes(change) {
+            permission.note(change, judge(limits, Brake::Released, 0, 0));
+        } else {
+            permission.engaged.extend(engaged.take());
+            permission.note(change, verdict);
+        }
+    }
+    Ok(verdict)
+}
+
+/// Changes that another worker, frozen until now, may still decide: its attempts in flight, and what it was allowed without
+/// asking.
+fn unseen(context: &Context) -> i64 {
+    i64::from(context.slots.most()) + UNASKED
+}
+
+/// Numbers of users that change inside the window, and of holders as far as they matter: bounds where these are below the
+/// limits, otherwise counts.
+async fn count(
+    context: &Context,
+    tx: &mut Tx<'_>,
+    lock: &Locked,
+    change: RoleChange,
+    limits: Limits,
+) -> Result<(i64, i64), StoreError> {
+    let below = |enough: i64| lock.bound().filter(|bound| *bound < enough);
+    if let Some(bound) = below(limits.enough(None)) {
+        return Ok((bound, 0));
+    }
+    let holders = lock.holders(tx).await?;
+    let enough = limits.enough(Some(holders));
+    if let Some(bound) = below(enough) {
+        return Ok((bound, holders));
+    }
+    // The count does not cover what was allowed without asking.
+    context.passing.of(change).room = None;
+    let passing = context.passing.users(change);
+    let unseen = unseen(context);
+    Ok((lock.changing(tx, &passing, enough, unseen).await?, holders))
+}
+
 /// Counts how many changes are allowed without asking, unless the count is recent.
 async fn count_room(context: &Context, tx: &mut Tx<'_>, change: RoleChange) -> Result<(), StoreError> {
     let room = context.passing.of(change).room;
@@ -217,7 +283,7 @@ async fn count_room(context: &Context, tx: &mut Tx<'_>, change: RoleChange) -> R
             Some(bound) if bound < enough => bound,
             _ => {
                 let passing = context.passing.users(change);
-                seen.changing(tx, &passing, enough, UNSEEN).await?
+                seen.changing(tx, &passing, enough, unseen(context)).await?
             }
         };
         // A change above the number limit is asked for; the share limit only allows more.

@@ -37,6 +37,7 @@ impl Attempt {
     /// Third transaction: records the effect of the write.
     pub(super) async fn record(&self, write: &ToWrite, after: &Profile) -> Result<Completed, StoreError> {
         let user = self.claim.user.as_str();
+        let _single = self.context.single.acquire().await;
         let mut tx = self.context.store.begin().await?;
         let ours = leases::still_ours(&mut tx, &self.claim).await?;
         let noted = match write.write {
@@ -89,7 +90,7 @@ impl Attempt {
     }
 
     /// Reports a recorded write to metrics and log.
-    fn report_written(&self, patch: &Patch) {
+    pub(super) fn report_written(&self, patch: &Patch) {
         let claim = &self.claim;
         for (_, change) in patch.plan().changes() {
             self.context

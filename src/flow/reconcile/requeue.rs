@@ -51,6 +51,7 @@ impl Dispatcher {
         let written = match ended {
             Ok(_) => {
                 self.health.in_time();
+                self.context.slots.in_time();
                 return;
             }
             Err(AttemptError::Store(why)) if why.is_about_the_data() => {
@@ -206,6 +207,7 @@ impl Dispatcher {
             "not written: {why}; the user is read again"
         );
         self.health.read_in_vain();
+        self.context.slots.too_late();
         let mut tx = self.context.store.begin().await?;
         leases::again(&mut tx, claim, after, true, Some(why)).await?;
         tx.commit().await?;

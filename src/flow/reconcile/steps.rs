@@ -21,7 +21,10 @@ impl Attempt {
                 Err(error) => return Err(error),
             };
             self.person_kept = false;
-            let mut decided = self.decide(&observed).await?;
+            let mut decided = match self.decide_together(&observed).await {
+                Some(write) => Decided::Write(write),
+                None => self.decide(&observed).await?,
+            };
             if let Decided::OtherPerson(ids) = decided {
                 self.keep_person(&observed.profile, &ids).await?;
                 self.person_kept = true;

@@ -2,23 +2,71 @@
 //!
 //! Owns how long the queue waits. Must never claim a user: each wait here can be stopped at any moment.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::dispatcher::{Dispatcher, POLL_INTERVAL};
+use super::slots::Slot;
 use crate::flow::permit::Permit;
 use crate::store::StoreError;
 use crate::store::work_queue::Order;
 
-/// The turn of the next attempt.
+/// Most users of a claim.
+const MOST: usize = 64;
+/// From this size of a claim on, a turn waits until permits for several attempts have come.
+const LARGE: usize = 8;
+/// Time for which they are collected.
+const COLLECT: Duration = Duration::from_millis(25);
+
+/// The turn of the next attempts.
 pub(super) struct Turn {
-    /// Its place among the attempts in flight.
-    pub(super) slot: OwnedSemaphorePermit,
-    pub(super) permit: Permit,
+    /// Their places among the attempts in flight, one for each permit.
+    pub(super) slots: Vec<Slot>,
+    pub(super) permits: Vec<Permit>,
     /// The attempt probes whether Auth0 accepts our calls again.
     pub(super) half_open: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // The newest first, so that the pacer knows the last attempt that was made.
+        while self.permits.pop().is_some() {}
+    }
+}
+
+/// How many users the next claim takes: more, as long as as many are due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClaimSize {
+    next: usize,
+    /// Claims that must take one user each.
+    one_by_one: usize,
+}
+
+impl ClaimSize {
+    pub(super) fn new() -> Self {
+        Self {
+            next: 1,
+            one_by_one: 0,
+        }
+    }
+
+    fn get(self) -> usize {
+        if self.one_by_one > 0 { 1 } else { self.next }
+    }
+
+    /// Learns that a claim for `asked` users took `claimed`.
+    pub(super) fn took(&mut self, asked: usize, claimed: usize) {
+        self.one_by_one = self.one_by_one.saturating_sub(1);
+        if claimed < asked {
+            self.next = 1;
+        } else if asked >= self.next {
+            self.next = (self.next * 2).min(MOST);
+        }
+    }
+
+    /// Takes the next users one by one.
+    pub(super) fn one_by_one(&mut self, users: usize) {
+        self.one_by_one = self.one_by_one.max(users);
+    }
 }
 
 impl Dispatcher {
@@ -32,16 +80,31 @@ impl Dispatcher {
         }
     }
 
-    /// Waits for a free slot, the end of a pause, permission to call and limits that are not too old. Returns none where
-    /// the limits are no longer read.
-    pub(super) async fn turn(&self) -> Option<Turn> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+    /// Waits for a free slot, the end of a pause, permission to call and limits that are not too old. Takes as many slots
+    /// and permits as there are by then, up to `size`. Returns none where the limits are no longer read.
+    pub(super) async fn turn(&self, size: ClaimSize) -> Option<Turn> {
+        let mut slots = vec![self.context.slots.acquire().await];
         let half_open = self.wait_for_half_open().await;
-        let permit = self.rate_limiter.acquire().await;
+        let most = if half_open { 1 } else { size.get() };
+        if most >= LARGE {
+            let attempts = u32::try_from(most).unwrap_or(u32::MAX);
+            tokio::time::sleep(self.rate_limiter.time_of(attempts).min(COLLECT)).await;
+        }
+        let mut permits = vec![self.rate_limiter.acquire().await];
+        while permits.len() < most {
+            let Some(slot) = self.context.slots.try_acquire() else {
+                break;
+            };
+            let Ok(permit) = self.rate_limiter.try_acquire() else {
+                break;
+            };
+            slots.push(slot);
+            permits.push(permit);
+        }
         self.limits.fresh().await?;
         Some(Turn {
-            slot,
-            permit,
+            slots,
+            permits,
             half_open,
         })
     }

@@ -3,6 +3,8 @@
 //! Owns the PATCH. Must never send a decision made from an old profile, and never leave a write open that certainly
 //! changed nothing.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tracing::error;
 
@@ -17,7 +19,9 @@ impl Attempt {
     /// Sends the decided write and records its result.
     pub(super) async fn write(&mut self, write: &ToWrite, until: Instant) -> Result<Completed, AttemptError> {
         let (body, user) = (write.patch.body(), &self.claim.user);
+        let asked = Instant::now();
         let reply = self.context.writer.patch_user(user, &body, until).await;
+        self.context.took(asked, &reply);
         let after = match self.answered(CallKind::Write, reply) {
             Ok(after) => after,
             Err(AttemptError::Call {
@@ -43,6 +47,10 @@ impl Attempt {
                 error,
                 rate: RateHeaders::default(),
             });
+        }
+        let after = Arc::new(after);
+        if self.record_together(write, &after).await {
+            return Ok(Completed::Done);
         }
         Ok(self.record(write, &after).await?)
     }

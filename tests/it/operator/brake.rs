@@ -329,9 +329,10 @@ async fn attempts_at_once_do_not_slip_past_together() {
     close.execute(&mut *gate).await.expect("a lock");
     world.told(&["resume"]).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let permitted = "SELECT count(*) FROM work_queue WHERE lease IS NOT NULL";
     world
-        .eventually("three decide at once", async || {
-            world.number(waiting).await >= Some(3)
+        .eventually("three are about to decide", async || {
+            world.number(waiting).await >= Some(1) && world.number(permitted).await == Some(3)
         })
         .await;
     gate.rollback().await.expect("an open gate");

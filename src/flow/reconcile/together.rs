@@ -1,0 +1,215 @@
+//! Plain decisions and their results, stored together with those of other attempts.
+//!
+//! Owns the two transactions of a batch. Must never store a decision after which its write could come too late, nor fail an
+//! attempt because of another: what a batch does not store is decided or recorded alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use tracing::debug;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::brake::Braked;
+use super::context::Context;
+use super::decision::ToWrite;
+use super::observe::Observed;
+use super::own_writes;
+use super::plain::{self, Asked, Plain, Remains};
+use super::race::Races;
+use crate::auth0::Profile;
+use crate::store::decisions::{self, Decision};
+use crate::store::profile_writes::ReadBefore;
+use crate::store::results::{self, Done};
+use crate::store::{Claim, StoreError};
+use rolekeeper_domain::brake::Verdict;
+use rolekeeper_domain::patch::Patch;
+use rolekeeper_domain::plan::{RoleChange, SeenRoles};
+use rolekeeper_domain::rule::Rule;
+
+/// A plain write that Auth0 has done.
+#[derive(Debug)]
+pub(super) struct Written {
+    claim: Claim,
+    generation: i64,
+    write: Uuid,
+    at: Option<OffsetDateTime>,
+    changes: Vec<Uuid>,
+    remains: Remains,
+    after: Arc<Profile>,
+}
+
+impl Attempt {
+    /// Decides together with other attempts. None where the user must be decided alone.
+    pub(super) async fn decide_together(&mut self, observed: &Observed) -> Option<Box<ToWrite>> {
+        let pass = [RoleChange::Granted, RoleChange::Revoked];
+        let passes = |change: &RoleChange| self.permission.verdict(*change) == Some(Verdict::Pass);
+        let pass: Vec<RoleChange> = pass.into_iter().filter(passes).collect();
+        if pass.is_empty() || observed.rate.remaining == Some(0) {
+            return None;
+        }
+        let asked = Asked {
+            claim: self.claim.clone(),
+            profile: Arc::clone(&observed.profile),
+            pass,
+            until: observed.until,
+        };
+        let context = Arc::clone(&self.context);
+        let serve = |asked: Vec<Asked>| decide_all(&context, asked);
+        let plain = context.decisions.ask(asked, serve).await??;
+        self.claim.cause = plain.cause;
+        // The response to the write counts as requested at this time.
+        self.claim.asked_at = plain.at;
+        Some(Box::new(ToWrite {
+            patch: Patch::new(plain.plan, false, None),
+            changes: plain.changes,
+            request: None,
+            write: Some(plain.write),
+            races: Races::default(),
+            generation: plain.generation,
+            braked: Braked::default(),
+            suppressed: vec![],
+            doubtful: vec![],
+            plain: Some(plain.remains),
+        }))
+    }
+
+    /// Records a plain write together with other attempts. Returns false where it must be recorded alone.
+    pub(super) async fn record_together(&self, write: &ToWrite, after: &Arc<Profile>) -> bool {
+        let (Some(remains), Some(id)) = (&write.plain, write.write) else {
+            return false;
+        };
+        if !after.is_whole() {
+            return false;
+        }
+        let written = Written {
+            claim: self.claim.clone(),
+            generation: write.generation,
+            write: id,
+            at: own_writes::at(after),
+            changes: write.changes.clone(),
+            remains: remains.clone(),
+            after: Arc::clone(after),
+        };
+        let context = &self.context;
+        let serve = |written: Vec<Written>| record_all(context, written);
+        let recorded = context.results.ask(written, serve).await == Some(true);
+        if recorded {
+            self.report_written(&write.patch);
+        }
+        recorded
+    }
+}
+
+/// Decides all, or none of them where one stands in the way.
+async fn decide_all(context: &Context, asked: Vec<Asked>) -> Option<Vec<Option<Box<Plain>>>> {
+    let decided = try_decide(context, &asked).await;
+    let failed = |why: &StoreError| debug!(users = asked.len(), "decided one by one: {why}");
+    decided.inspect_err(failed).ok()
+}
+
+/// Records all, or none of them where one stands in the way.
+async fn record_all(context: &Context, written: Vec<Written>) -> Option<Vec<bool>> {
+    let recorded = try_record(context, &written).await;
+    let failed = |why: &StoreError| debug!(users = written.len(), "recorded one by one: {why}");
+    recorded.inspect_err(failed).ok()
+}
+
+/// Decides in one transaction. None for a user who must be decided alone.
+async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box<Plain>>>, StoreError> {
+    let mut tx = context.store.begin().await?;
+    let claims: Vec<&Claim> = asked.iter().map(|one| &one.claim).collect();
+    let mut ours = decisions::lock(&mut tx, &claims).await?;
+    let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
+    let users: Vec<&str> = users
+        .into_iter()
+        .filter(|user| ours.contains_key(*user))
+        .collect();
+    let snapshots = context.snapshots(&mut tx, &users).await?;
+    let mut snapshots: HashMap<&str, _> = users.into_iter().zip(snapshots).collect();
+    let mut decided: Vec<Option<Box<Plain>>> = Vec::new();
+    for one in asked {
+        let user = one.claim.user.as_str();
+        let known = ours.remove(user).zip(snapshots.remove(user));
+        let plain = known.and_then(|(ours, snapshot)| plain::decide(context, one, ours, snapshot));
+        decided.push(plain.map(Box::new));
+    }
+    let each = || asked.iter().zip(&decided);
+    let read: Vec<_> = each().map(|(one, _)| list(one.profile.roles())).collect();
+    let claims: Vec<Claim> = each().map(|(one, plain)| caused(one, plain.as_deref())).collect();
+    let stored = each()
+        .zip(read.iter().zip(&claims))
+        .filter_map(|((one, plain), (read, claim))| {
+            let plain = plain.as_deref()?;
+            Some(Decision {
+                claim,
+                changes: changes(context, plain),
+                write: plain.write,
+                read: ReadBefore {
+                    roles: read,
+                    updated_at: own_writes::at(&one.profile),
+                    date: one.profile.date(),
+                },
+                wrote: plain.plan.roles_after(),
+            })
+        });
+    let stored: Vec<Decision<'_>> = stored.collect();
+    if !stored.is_empty() {
+        decisions::store(&mut tx, &stored).await?;
+    }
+    tx.commit().await?;
+    Ok(decided)
+}
+
+/// Records in one transaction. False for a user who must be recorded alone.
+async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>, StoreError> {
+    let done = written.iter().map(|one| Done {
+        claim: &one.claim,
+        generation: one.generation,
+        write: one.write,
+        at: one.at,
+        changes: &one.changes,
+        profile: one.after.json(),
+        left: one.remains.seen(&one.after.roles()),
+        again_at: one.remains.again_at,
+    });
+    let done: Vec<Done<'_>> = done.collect();
+    let mut tx = context.store.begin().await?;
+    let noted = results::answered(&mut tx, &done).await?;
+    let is_noted = |one: &&Done<'_>| noted.contains(one.claim.user.as_str());
+    let recorded: Vec<&Done<'_>> = done.iter().filter(is_noted).collect();
+    if !recorded.is_empty() {
+        results::store(&mut tx, &recorded).await?;
+    }
+    tx.commit().await?;
+    Ok(done.iter().map(|one| is_noted(&one)).collect())
+}
+
+/// The claim with the event that causes the decision by now.
+fn caused(asked: &Asked, plain: Option<&Plain>) -> Claim {
+    let mut claim = asked.claim.clone();
+    if let Some(plain) = plain {
+        claim.cause.clone_from(&plain.cause);
+    }
+    claim
+}
+
+/// The changes of a plan, each with its row, its rule and the plays that the rule counted.
+fn changes<'a>(context: &'a Context, plain: &Plain) -> Vec<(Uuid, &'a Rule, RoleChange, i64)> {
+    let rules = context.rules.as_slice();
+    let rows = plain.changes.iter().zip(&plain.plays);
+    let changes = plain.plan.changes().iter().zip(rows);
+    let with_rule = changes.filter_map(|((role, change), (id, plays))| {
+        let rule = rules.iter().find(|rule| rule.role == *role)?;
+        Some((*id, rule, *change, *plays))
+    });
+    with_rule.collect()
+}
+
+fn list(seen: SeenRoles) -> Vec<String> {
+    match seen {
+        SeenRoles::List(roles) => roles,
+        SeenRoles::Missing | SeenRoles::Odd(_) => vec![],
+    }
+}

@@ -8,9 +8,13 @@ mod counts;
 mod drain;
 #[path = "../shared/entry.rs"]
 mod entry;
+mod large;
 mod log;
+mod mass;
 mod other_client;
 mod plain;
+#[path = "../shared/process.rs"]
+mod process;
 mod run;
 mod table;
 mod world;

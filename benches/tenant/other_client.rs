@@ -22,9 +22,14 @@ pub(crate) struct OtherClient {
 impl OtherClient {
     /// Starts it with `per_second` calls per real second.
     pub(crate) async fn start(tenant: &Tenant, per_second: u32) -> Result<Self> {
+        Self::start_at(tenant, Duration::from_secs(1) / per_second).await
+    }
+
+    /// Starts it with a call in each such period.
+    pub(crate) async fn start_at(tenant: &Tenant, every: Duration) -> Result<Self> {
         let api = Management::connect(tenant, OTHER_CLIENT, SECRET).await?;
         let mut reading = JoinSet::new();
-        reading.spawn(read(api, Duration::from_secs(1) / per_second));
+        reading.spawn(read(api, every));
         Ok(Self { _reading: reading })
     }
 }

@@ -12,6 +12,7 @@ use rolekeeper_sandbox::servers::Postgres;
 
 use crate::counts::{self, Counts};
 use crate::drain::{Contender, Drain, Drained};
+use crate::large;
 use crate::table::{Goal, Table};
 use crate::world::{BURST, LATENCY_MS, PER_SECOND};
 
@@ -23,16 +24,31 @@ pub(crate) struct Sizes {
     bench: bool,
     /// Rounds of each contender
     #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    pub(crate) rounds: usize,
     /// Role changes per round
     #[arg(long, default_value_t = 1_000)]
-    changes: usize,
+    pub(crate) changes: usize,
     /// How often one user crosses the threshold up and down
     #[arg(long, default_value_t = 10_000)]
     flaps: usize,
     /// Factor by which the tenant's rate limit runs faster than in real time
     #[arg(long, default_value_t = 4)]
-    clock_factor: u32,
+    pub(crate) clock_factor: u32,
+    /// Role changes at a thousand calls a second
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) large_changes: usize,
+    /// Users who cross the threshold at once, of whose drain two kills are a part
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) crossing: usize,
+    /// Only one part: `calls` (one change each, and the two drains), `large`, `crossing` or `free`
+    #[arg(long)]
+    only: Option<String>,
+}
+
+impl Sizes {
+    pub(crate) fn is_asked_for(&self, part: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == part)
+    }
 }
 
 /// Results of the rounds.
@@ -61,8 +77,24 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     let say = |what: &str| eprintln!("[{:>3} s] {what}", began.elapsed().as_secs());
     say("starting Postgres");
     let postgres = Postgres::start().await?;
+    let mut table = Table::default();
+    if sizes.is_asked_for("calls") {
+        calls(&sizes, &postgres, &mut table, &say).await?;
+    }
+    large::all(&sizes, &postgres, &mut table, &say).await?;
+    println!("{}\n{table}", heading(&sizes));
+    println!("Took {} s.", began.elapsed().as_secs());
+    Ok(if table.all_reached() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Measures the calls for one thing each, and the drains of both contenders.
+async fn calls(sizes: &Sizes, postgres: &Postgres, table: &mut Table, say: &impl Fn(&str)) -> Result<()> {
     say("calls for one thing each");
-    let counts = counts::measure(&postgres, sizes.clock_factor, sizes.flaps).await?;
+    let counts = counts::measure(postgres, sizes.clock_factor, sizes.flaps).await?;
     let (mut alone, mut shared) = (Rounds::default(), Rounds::default());
     for round in 1..=sizes.rounds {
         for (rounds, other_client) in [(&mut alone, false), (&mut shared, true)] {
@@ -80,20 +112,14 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
                     factor: sizes.clock_factor,
                     seed: round as u64,
                 };
-                let drained = drain.run(&postgres).await?;
+                let drained = drain.run(postgres).await?;
                 say(&format!("  {drained}"));
                 rounds.of(contender).push(drained);
             }
         }
     }
-    let table = table(&sizes, &counts, &alone, &shared);
-    println!("{}\n{table}", heading(&sizes));
-    println!("Took {} s.", began.elapsed().as_secs());
-    Ok(if table.all_reached() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    add_rows(table, sizes, &counts, (&alone, &shared));
+    Ok(())
 }
 
 fn heading(sizes: &Sizes) -> String {
@@ -110,8 +136,7 @@ fn heading(sizes: &Sizes) -> String {
     )
 }
 
-fn table(sizes: &Sizes, counts: &Counts, alone: &Rounds, shared: &Rounds) -> Table {
-    let mut table = Table::default();
+fn add_rows(table: &mut Table, sizes: &Sizes, counts: &Counts, (alone, shared): (&Rounds, &Rounds)) {
     let flaps = sizes.flaps;
     table.count("calls for a role change", Goal::AtMost(2.0), counts.change);
     table.count(
@@ -192,5 +217,4 @@ fn table(sizes: &Sizes, counts: &Counts, alone: &Rounds, shared: &Rounds) -> Tab
             false,
         );
     }
-    table
 }

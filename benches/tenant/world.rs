@@ -72,6 +72,23 @@ pub(crate) async fn tenant(factor: u32, seed: u64) -> Result<Tenant> {
     Ok(tenant)
 }
 
+/// Returns a tenant with one bucket and a fixed latency, in real time.
+pub(crate) async fn fast_tenant(rate: Rate, latency: Duration, seed: u64) -> Result<Tenant> {
+    let tenant = Tenant::start(TenantOptions {
+        name: "bench".into(),
+        clients: vec![Client::new(CLIENT, SECRET), Client::new(OTHER_CLIENT, SECRET)],
+        plan: RatePlan::Global(rate),
+        latency: latency..=latency,
+        seed,
+        ..TenantOptions::default()
+    });
+    let tenant = tenant.await?;
+    for number in 0..BYSTANDERS {
+        seed_user(&tenant, &bystander(number))?;
+    }
+    Ok(tenant)
+}
+
 /// Returns the id of a user without events.
 pub(crate) fn bystander(number: usize) -> String {
     format!("auth0|bystander{}", number % BYSTANDERS)
@@ -116,6 +133,7 @@ pub(crate) struct World {
     streams: Streams,
     db: PgPool,
     settings: Vec<(&'static str, String)>,
+    poll: Duration,
     _nats: Nats,
 }
 
@@ -143,6 +161,7 @@ impl World {
             streams: Streams::connect(&nats.url()).await?,
             db: PgPool::connect_lazy(&url)?,
             settings: all,
+            poll: POLL_INTERVAL,
             _nats: nats,
         })
     }
@@ -193,8 +212,29 @@ impl World {
                 "work remains after {within:?}; the end of the worker's log:\n{}",
                 worker.log_tail()
             );
-            sleep(POLL_INTERVAL).await;
+            sleep(self.poll).await;
         }
         Ok(())
+    }
+
+    /// Looks for remaining work this often: where the CPU of Postgres is measured, seldom.
+    pub(crate) fn poll_every(&mut self, poll: Duration) {
+        self.poll = poll;
+    }
+
+    /// Kills the worker, and starts it again.
+    pub(crate) async fn kill_worker(&mut self) -> Result<()> {
+        drop(self.worker.take());
+        self.start_worker().await
+    }
+
+    /// Returns the process id of the worker.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        Ok(self.worker.as_ref().context("no worker")?.pid())
+    }
+
+    /// Returns the peak memory of the worker, in MiB.
+    pub(crate) fn peak_memory_mib(&self) -> Result<f64> {
+        self.worker.as_ref().context("no worker")?.peak_memory_mib()
     }
 }

@@ -14,6 +14,7 @@ mod mass;
 mod other_client;
 mod plain;
 #[path = "../shared/process.rs"]
+#[expect(dead_code, reason = "other benches also read the present memory")]
 mod process;
 mod run;
 mod table;

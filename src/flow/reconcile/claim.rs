@@ -164,12 +164,12 @@ async fn settle_unseen(
     let mut settled = Vec::new();
     for (claim, snapshot) in claims.iter_mut().zip(snapshots) {
         let mut evaluation = context.evaluation(snapshot, None);
-        settled.push(match settle(context, &mut tx, claim, &evaluation).await? {
-            Some(unneeded) => Err(unneeded),
-            None => {
-                evaluation.forbid(&context.restores.forbidden);
-                Ok(evaluation)
-            }
+        let unneeded = settle(context, &mut tx, claim, &evaluation).await?;
+        settled.push(if let Some(unneeded) = unneeded {
+            Err(unneeded)
+        } else {
+            evaluation.forbid(&context.restores.forbidden);
+            Ok(evaluation)
         });
     }
     let mut expected: Vec<_> = Vec::new();

@@ -29,7 +29,7 @@ pub(super) struct Claimed {
     lease_ends: Instant,
 }
 
-/// What became of the claimed users.
+/// The result of a claim.
 #[derive(Default)]
 pub(super) struct Begun {
     /// The attempts of those who need one.

@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use super::batches::Batches;
 use super::passing::Passing;
-use super::plain::{Asked, Plain};
+use super::plain_write::{Asked, Plain, Written};
 use super::slots::Slots;
-use super::together::Written;
 use crate::auth0::{EXCHANGES_PER_CALL, Profile, Reader, Reply, Writer};
 use crate::config::RestoreConfig;
 use crate::metrics::Metrics;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::attempt::Completed;
 use super::brake::Braked;
-use super::plain::Remains;
+use super::plain_write::Remains;
 use super::race::Races;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
@@ -40,6 +40,6 @@ pub(super) struct ToWrite {
     pub(super) suppressed: Vec<String>,
     /// Missing roles of which it is not yet known whether another client removed them.
     pub(super) doubtful: Vec<String>,
-    /// What the record of a plain write stores.
+    /// The part of a plain decision that its record stores.
     pub(super) plain: Option<Remains>,
 }

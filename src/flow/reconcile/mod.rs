@@ -30,6 +30,7 @@ mod pause;
 mod permission;
 mod persons;
 mod plain;
+mod plain_write;
 mod race;
 mod record;
 mod removal;

@@ -4,76 +4,19 @@
 //! together. Must never decide a user whom a race, a link, a pin, a removal, a name, a brake or a loss concerns: such a user
 //! is decided alone.
 
-use std::sync::Arc;
-
-use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::context::Context;
 use super::decide::differing;
+use super::plain_write::{Asked, Plain, Remains};
 use crate::auth0::Profile;
 use crate::store::leases::Ours;
 use crate::store::results::Left;
-use crate::store::{Cause, Claim};
 use rolekeeper_domain::display_name::name_change;
 use rolekeeper_domain::evaluation::{Evaluation, Role};
-use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles, plan};
+use rolekeeper_domain::plan::{RoleChange, SeenRoles, plan};
 use rolekeeper_domain::snapshot::Snapshot;
-
-/// A user whose profile was read, to be decided together with others.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) claim: Claim,
-    pub(super) profile: Arc<Profile>,
-    /// Changes that the brakes let pass.
-    pub(super) pass: Vec<RoleChange>,
-    /// No write may follow after this time.
-    pub(super) until: Instant,
-}
-
-/// A plain decision.
-#[derive(Debug)]
-pub(super) struct Plain {
-    pub(super) plan: Plan,
-    /// Rows of the audit, in the order of the plan's changes.
-    pub(super) changes: Vec<Uuid>,
-    /// Plays that the rule counted, in the same order.
-    pub(super) plays: Vec<i64>,
-    /// The row of the write.
-    pub(super) write: Uuid,
-    pub(super) generation: i64,
-    pub(super) cause: Option<Cause>,
-    /// Time of the decision, by Postgres' clock.
-    pub(super) at: OffsetDateTime,
-    pub(super) remains: Remains,
-}
-
-/// What the record of a plain write stores, beside the profile.
-#[derive(Clone, Debug)]
-pub(super) struct Remains {
-    roles: Vec<Left>,
-    /// Time at which a decision changes without an event.
-    pub(super) again_at: Option<OffsetDateTime>,
-}
-
-impl Remains {
-    /// The state of each role as this profile shows it.
-    pub(super) fn seen(&self, after: &SeenRoles) -> Vec<Left> {
-        let seen = self.roles.iter().map(|left| {
-            let has_role = after.has(&left.role);
-            Left {
-                has_role,
-                // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
-                adopted: has_role && (left.adopted || left.wanted),
-                ..left.clone()
-            }
-        });
-        // An unknown role that is neither held nor wanted needs no row.
-        seen.filter(|left| left.has_role || left.wanted || left.known)
-            .collect()
-    }
-}
 
 /// The plain decision about a user; none where the user must be decided alone.
 pub(super) fn decide(context: &Context, asked: &Asked, ours: Ours, snapshot: Snapshot) -> Option<Plain> {

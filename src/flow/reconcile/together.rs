@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use time::OffsetDateTime;
 use tracing::debug;
 use uuid::Uuid;
 
@@ -16,7 +15,8 @@ use super::context::Context;
 use super::decision::ToWrite;
 use super::observe::Observed;
 use super::own_writes;
-use super::plain::{self, Asked, Plain, Remains};
+use super::plain;
+use super::plain_write::{Asked, Plain, Written};
 use super::race::Races;
 use crate::auth0::Profile;
 use crate::store::decisions::{self, Decision};
@@ -27,18 +27,6 @@ use rolekeeper_domain::brake::Verdict;
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{RoleChange, SeenRoles};
 use rolekeeper_domain::rule::Rule;
-
-/// A plain write that Auth0 has done.
-#[derive(Debug)]
-pub(super) struct Written {
-    claim: Claim,
-    generation: i64,
-    write: Uuid,
-    at: Option<OffsetDateTime>,
-    changes: Vec<Uuid>,
-    remains: Remains,
-    after: Arc<Profile>,
-}
 
 impl Attempt {
     /// Decides together with other attempts. None where the user must be decided alone.

@@ -10,7 +10,7 @@ use rolekeeper_sandbox::servers::Postgres;
 use rolekeeper_sandbox::tenant::Rate;
 
 use crate::mass::{self, Drained, LATENCY, Mass};
-use crate::run::Sizes;
+use crate::sizes::Sizes;
 use crate::table::{Goal, Table};
 
 /// Calls a second of the large tenant, and its burst.

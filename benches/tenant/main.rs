@@ -17,6 +17,7 @@ mod plain;
 #[expect(dead_code, reason = "other benches also read the present memory")]
 mod process;
 mod run;
+mod sizes;
 mod table;
 mod world;
 

@@ -7,49 +7,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::Parser;
 use rolekeeper_sandbox::servers::Postgres;
 
 use crate::counts::{self, Counts};
 use crate::drain::{Contender, Drain, Drained};
 use crate::large;
+use crate::sizes::Sizes;
 use crate::table::{Goal, Table};
 use crate::world::{BURST, LATENCY_MS, PER_SECOND};
-
-/// Sizes of the measurement. The goals hold for the defaults; smaller sizes serve the development of the bench.
-#[derive(Debug, Parser)]
-pub(crate) struct Sizes {
-    /// Passed by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// Rounds of each contender
-    #[arg(long, default_value_t = 3)]
-    pub(crate) rounds: usize,
-    /// Role changes per round
-    #[arg(long, default_value_t = 1_000)]
-    pub(crate) changes: usize,
-    /// How often one user crosses the threshold up and down
-    #[arg(long, default_value_t = 10_000)]
-    flaps: usize,
-    /// Factor by which the tenant's rate limit runs faster than in real time
-    #[arg(long, default_value_t = 4)]
-    pub(crate) clock_factor: u32,
-    /// Role changes at a thousand calls a second
-    #[arg(long, default_value_t = 20_000)]
-    pub(crate) large_changes: usize,
-    /// Users who cross the threshold at once, of whose drain two kills are a part
-    #[arg(long, default_value_t = 100_000)]
-    pub(crate) crossing: usize,
-    /// Only one part: `calls` (one change each, and the two drains), `large`, `crossing` or `free`
-    #[arg(long)]
-    only: Option<String>,
-}
-
-impl Sizes {
-    pub(crate) fn is_asked_for(&self, part: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only == part)
-    }
-}
 
 /// Results of the rounds.
 #[derive(Debug, Default)]

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn every_request_gets_its_own_response_and_concurrent_ones_share_batches() {
+    async fn every_request_gets_its_own_response_in_few_batches() {
         let batches = Arc::new(Batches::<u32, u32>::default());
         let served = Arc::new(AtomicUsize::new(0));
         let ask = async |n: u32| {

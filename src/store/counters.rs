@@ -4,6 +4,7 @@
 //! adds them up.
 
 use super::{Store, StoreError};
+use rolekeeper_domain::plan::RoleChange;
 
 /// Changes added up in one transaction.
 const AT_ONCE: i64 = 10_000;
@@ -32,11 +33,16 @@ impl Store {
         Ok(summed)
     }
 
-    /// Number of users who hold a role.
-    pub async fn holders(&self) -> Result<i64, StoreError> {
+    /// Number of users whom a kind of change may concern: who hold a role; for revokes, who hold one that may be revoked.
+    pub async fn holders(&self, change: RoleChange) -> Result<i64, StoreError> {
+        let counter = match change {
+            RoleChange::Granted => "users_with_role",
+            RoleChange::Revoked => "users_adopted",
+        };
         let holders = sqlx::query_scalar!(
-            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = 'users_with_role'), 0)
-                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'users_with_role'), 0))::bigint AS "holders!""#
+            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = $1), 0)
+                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = $1), 0))::bigint AS "holders!""#,
+            counter
         );
         let mut tx = self.begin().await?;
         Ok(holders.fetch_one(&mut tx).await?)

@@ -6,6 +6,7 @@ mod brake;
 mod brake_cost;
 mod brake_memory;
 mod brake_release;
+mod brake_slices;
 mod client_key;
 mod config;
 mod config_empty;

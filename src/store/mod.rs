@@ -32,6 +32,7 @@ pub mod gone;
 mod held_by;
 pub mod identities;
 mod in_clear;
+mod lease_ends;
 pub mod leases;
 mod lent;
 mod limits;

@@ -10,7 +10,7 @@ use super::brake_release;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::gone::GoneBrake;
-use crate::store::{BrakeState, HeldKind, Store, UnderWay, Way};
+use crate::store::{BrakeState, Drain, HeldKind, Store, UnderWay, Way};
 use rolekeeper_domain::brake::word;
 use rolekeeper_domain::plan::RoleChange;
 
@@ -152,11 +152,26 @@ async fn shown(store: &Store, show: u32) -> Result<()> {
     }
     print_gone(&store.gone_brake(show.into()).await?);
     print_under_way(store, HeldKind::Gone, GONE).await?;
+    print_drain(&store.drain().await?);
     if let Some(paused) = store.paused().await? {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
         println!("paused since {}: {reason}", paused.since);
     }
     Ok(())
+}
+
+/// Prints how many users wait for an attempt, and how long that takes.
+fn print_drain(drain: &Drain) {
+    let users = drain.waiting;
+    match drain.remaining() {
+        _ if users == 0 => {}
+        None => println!("{users} users wait for an attempt, and no attempt ended in the last minute"),
+        Some(remaining) => println!(
+            "{users} users wait for an attempt, {:.0} a minute are done, {} min remain at this rate",
+            drain.ended_per_min,
+            remaining.as_secs().div_ceil(60)
+        ),
+    }
 }
 
 /// Prints how far a release or a drop is that has not ended.

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::accept::Accept;
 use super::announce::Announce;
 use super::confirm::Confirm;
+use super::drain::DrainSamples;
 use super::gap_filler::GapFiller;
 use super::limits::LimitsInForce;
 use super::permit::RateLimiter;
@@ -87,6 +88,7 @@ struct Work {
     walk: Walk,
     announce: Announce,
     silence: SilenceCheck,
+    drain: DrainSamples,
     gap_filler: Option<GapFiller>,
     confirm: Confirm,
 }
@@ -132,6 +134,10 @@ impl Leader {
             silence: SilenceCheck {
                 store: store.clone(),
                 after: config.tenant_log.silent_after,
+            },
+            drain: DrainSamples {
+                store: store.clone(),
+                metrics: Arc::clone(&metrics),
             },
             confirm: Confirm {
                 store: store.clone(),
@@ -256,6 +262,7 @@ impl Work {
             }
             never = self.sweep.run() => match never {},
             never = self.sum_counters() => match never {},
+            never = self.drain.run() => match never {},
             never = self.dispatcher.keep_giving_back() => match never {},
             ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,

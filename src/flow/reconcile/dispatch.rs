@@ -71,6 +71,7 @@ impl Dispatcher {
                     return Err(why);
                 }
                 Ok(Err(unneeded)) => {
+                    self.context.metrics.reconcile.attempts_ended.inc();
                     held = (unneeded == Unneeded::Held).then_some(priority);
                     continue;
                 }

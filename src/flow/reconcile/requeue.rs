@@ -56,7 +56,10 @@ impl Dispatcher {
             _ => Duration::ZERO,
         };
         let written = match ended {
-            Ok(_) => {
+            Ok(completed) => {
+                if completed == Completed::Done {
+                    self.context.metrics.reconcile.attempts_ended.inc();
+                }
                 self.health.in_time();
                 return;
             }

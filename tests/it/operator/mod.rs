@@ -10,6 +10,7 @@ mod brake_slices;
 mod client_key;
 mod config;
 mod config_empty;
+mod drain;
 mod erase;
 mod erase_letters;
 mod least_rights;

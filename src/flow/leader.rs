@@ -16,6 +16,7 @@ use tracing::warn;
 use super::accept::Accept;
 use super::announce::Announce;
 use super::confirm::Confirm;
+use super::drain::DrainSamples;
 use super::gap_filler::GapFiller;
 use super::limits::LimitsInForce;
 use super::permit::RateLimiter;
@@ -87,6 +88,7 @@ struct Work {
     walk: Walk,
     announce: Announce,
     silence: SilenceCheck,
+    drain: DrainSamples,
     gap_filler: Option<GapFiller>,
     confirm: Confirm,
 }
@@ -132,6 +134,10 @@ impl Leader {
             silence: SilenceCheck {
                 store: store.clone(),
                 after: config.tenant_log.silent_after,
+            },
+            drain: DrainSamples {
+                store: store.clone(),
+                metrics: Arc::clone(&metrics),
             },
             confirm: Confirm {
                 store: store.clone(),
@@ -185,7 +191,7 @@ impl Leader {
         while !stop.is_cancelled() {
             self.take_over();
             let changed = (&mut self.rules, &mut self.limits);
-            let ended = self.work.lead(&mut retry, changed, &stop).await;
+            let ended = Box::pin(self.work.lead(&mut retry, changed, &stop)).await;
             self.work.metrics.reconcile_active.set(0);
             self.work.metrics.circuit_breaker_open.set(0);
             match ended {
@@ -223,6 +229,8 @@ impl Work {
         (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
+        // Also where another worker leads from now on.
+        self.dispatcher.give_back().await?;
         // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
         if !self.dispatcher.knows_the_rules_in_force().await? {
             // Other rules came into force a moment ago; this worker is about to read them.
@@ -254,6 +262,8 @@ impl Work {
             }
             never = self.sweep.run() => match never {},
             never = self.sum_counters() => match never {},
+            never = self.drain.run() => match never {},
+            never = self.dispatcher.keep_giving_back() => match never {},
             ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,

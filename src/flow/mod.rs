@@ -5,6 +5,7 @@ pub mod accept;
 mod announce;
 pub mod backoff;
 mod confirm;
+mod drain;
 pub mod fold;
 mod forgotten;
 mod gap_filler;

@@ -217,6 +217,19 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
     Ok(())
 }
 
+/// Enqueues users for a new read of their profile, or lets it follow an attempt in flight. These are in the order of ids.
+pub(super) async fn read_again(tx: &mut Tx<'_>, users: &[String]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO work_queue AS n (user_id, priority, force_fetch)
+         SELECT user_id, 1::smallint, true FROM UNNEST($1::text[]) AS named(user_id) ORDER BY user_id COLLATE \"C\"
+         ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1",
+        users
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
 /// Makes users due who were held because of a stream's loss, up to a limit. The sweep finds the others batch by batch,
 /// so that an operator's transaction stays short however many are held.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -62,6 +62,10 @@ impl Claimed {
         self.claim.priority
     }
 
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
     /// Begins the attempt, if the user needs one; a user who is up to date is done without a call.
     pub(super) async fn begin(
         self,

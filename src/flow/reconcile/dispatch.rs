@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -61,9 +62,16 @@ impl Dispatcher {
             };
             self.health.breaker().taken(claimed.priority());
             let priority = claimed.priority();
-            let attempt = match claimed.begin(&self.context, permit).await? {
-                Ok(attempt) => attempt,
-                Err(unneeded) => {
+            let lease = self.lease_of(claimed.claim(), Duration::ZERO);
+            let attempt = match claimed.begin(&self.context, permit).await {
+                Ok(Ok(attempt)) => attempt,
+                Err(why) => {
+                    // The claim may be committed.
+                    self.give_back_later(lease);
+                    return Err(why);
+                }
+                Ok(Err(unneeded)) => {
+                    self.context.metrics.reconcile.attempts_ended.inc();
                     held = (unneeded == Unneeded::Held).then_some(priority);
                     continue;
                 }

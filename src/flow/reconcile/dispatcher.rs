@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::context::Context;
 use super::health::Health;
 use super::passing::MAX_IN_FLIGHT;
+use super::unreturned::Unreturned;
 use crate::auth0::{Reader, Writer};
 use crate::config::RestoreConfig;
 use crate::flow::limits::LimitsInForce;
@@ -36,6 +37,7 @@ pub(in crate::flow) struct Dispatcher {
     pub(super) slots: Arc<Semaphore>,
     /// Signals that a user is due.
     pub(super) wake: Arc<Notify>,
+    pub(super) unreturned: Arc<Unreturned>,
 }
 
 /// The dependencies of the stage.
@@ -80,6 +82,7 @@ impl Dispatcher {
             health: Arc::new(Health::new(deps.readiness)),
             slots: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             wake: Arc::default(),
+            unreturned: Arc::default(),
         }
     }
 

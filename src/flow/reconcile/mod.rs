@@ -17,6 +17,7 @@ mod decide;
 mod decision;
 mod dispatch;
 mod dispatcher;
+mod give_back;
 mod gone;
 mod health;
 mod hidden;
@@ -36,6 +37,7 @@ mod restore;
 mod steps;
 mod tenant_failure;
 mod turns;
+mod unreturned;
 mod write;
 
 pub(super) use context::lease_for;

@@ -11,9 +11,6 @@ use super::check::Check;
 use super::credential::{ClientCredential, CredentialArgs};
 use rolekeeper_domain::pacer::RatePlan;
 
-const PLANS: &str = "free, self-service, enterprise, enterprise-nonprod, or BURST:PER_SECOND such as 50:16 (BURST from 2 to \
-                     500, PER_SECOND from 0.1 to 10000)";
-
 /// Settings of the calls to Auth0, and their limits.
 #[derive(Args, Clone, Debug)]
 pub struct Auth0Args {
@@ -35,8 +32,9 @@ pub struct Auth0Args {
     /// `off` for shadow mode: decide and audit, write nothing; `on` writes where `limits` allow it
     #[arg(long, env = "AUTH0_WRITES")]
     pub auth0_writes: Option<String>,
-    /// The tenant's plan, for its rate limits: `free`, `self-service`, `enterprise`, `enterprise-nonprod`, or `BURST:PER_SECOND`
-    /// (`BURST` from 2 to 500, `PER_SECOND` from 0.1 to 10000)
+    /// The tenant's plan, for its rate limits: `free`, `self-service` (also `essentials`, `professional`), `enterprise`,
+    /// `enterprise-nonprod`, `private-cloud-dev`, `private-cloud-1x`, or `BURST:PER_SECOND` (`BURST` from 2 to 100000,
+    /// `PER_SECOND` from 0.1 to 10000)
     #[arg(long, env = "AUTH0_PLAN", default_value = "free")]
     pub auth0_plan: String,
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
@@ -68,8 +66,8 @@ pub struct Auth0Config {
 
 impl Auth0Args {
     pub(super) fn check(&self, check: &mut Check) -> Auth0Config {
-        let plan = self.auth0_plan.parse().unwrap_or_else(|_| {
-            check.fault("AUTH0_PLAN", &self.auth0_plan, PLANS);
+        let plan = self.auth0_plan.parse().unwrap_or_else(|expected| {
+            check.fault("AUTH0_PLAN", &self.auth0_plan, expected);
             RatePlan::Free
         });
         Auth0Config {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::RateHeaders;
-use super::rate_plan::{MAX_LIMIT, MAX_RATE, MIN_RATE};
+use super::rate_plan::{MAX_HEADER_LIMIT, MAX_RATE, MIN_RATE};
 
 /// Longest hold that `X-RateLimit-Reset` can request, as in Auth0's own SDKs.
 pub const MAX_RESET_HOLD: Duration = Duration::from_mins(1);
@@ -49,7 +49,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     pub(super) fn new(burst: f64, rate: f64, attempt_cost: f64, reserve: f64, now: Duration) -> Self {
-        let burst = burst.clamp(attempt_cost, MAX_LIMIT);
+        let burst = burst.max(attempt_cost);
         Self {
             plan_burst: burst,
             // The second `max` replaces a NaN.
@@ -207,7 +207,7 @@ impl Bucket {
 
     fn adopt_limit(&mut self, headers: &RateHeaders) {
         if let Some(limit) = headers.limit {
-            self.limit = f64::from(limit).clamp(self.attempt_cost, MAX_LIMIT);
+            self.limit = f64::from(limit).clamp(self.attempt_cost, self.plan_burst.max(MAX_HEADER_LIMIT));
             self.level = self.level.min(self.limit);
         }
     }

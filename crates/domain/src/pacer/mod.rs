@@ -229,8 +229,10 @@ impl Pacer {
     }
 
     /// The time in which the calls of one attempt refill.
-    fn attempt_time(&self) -> Duration {
-        self.read.attempt_time()
+    #[must_use]
+    pub fn attempt_time(&self) -> Duration {
+        let write = self.write.as_ref().map(Bucket::attempt_time).unwrap_or_default();
+        self.read.attempt_time().max(write)
     }
 
     fn hold(&mut self, now: Duration, hold: Duration) {

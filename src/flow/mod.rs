@@ -5,6 +5,7 @@ pub mod accept;
 mod announce;
 pub mod backoff;
 mod confirm;
+pub mod discovery;
 pub mod fold;
 mod forgotten;
 mod gap_filler;

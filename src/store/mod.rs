@@ -17,6 +17,7 @@ pub mod cursors;
 pub mod dead_letters;
 mod deadline;
 pub mod debts;
+pub mod discovery;
 pub mod display_names;
 pub mod erasures;
 mod error;

@@ -9,6 +9,7 @@ mod brake_release;
 mod client_key;
 mod config;
 mod config_empty;
+mod discover;
 mod erase;
 mod erase_letters;
 mod least_rights;

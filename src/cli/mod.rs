@@ -9,6 +9,7 @@ mod adopt;
 mod announce;
 mod brake;
 mod brake_release;
+mod discover;
 mod erase;
 mod export;
 mod forgive;
@@ -54,6 +55,8 @@ enum Command {
     Migrate(MigrateArgs),
     /// Adopt users who already hold a role, so that rolekeeper may revoke it
     Adopt(adopt::AdoptArgs),
+    /// Find all users at Auth0 who hold a managed role, and note them as unadopted holders
+    Discover(Box<discover::DiscoverArgs>),
     /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
     /// Show the rules in force, or put others in force
@@ -119,6 +122,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Serve(args) => app::serve(args.checked()?).await?,
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
+            Command::Discover(args) => discover::run(*args).await?,
             Command::Brake(args) => brake::run(args).await?,
             Command::Rules(args) => rules::run(args).await?,
             Command::Limits(args) => limits::run(args).await?,

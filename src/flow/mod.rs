@@ -6,6 +6,7 @@ mod announce;
 pub mod backoff;
 mod confirm;
 mod drain;
+pub mod discovery;
 pub mod fold;
 mod forgotten;
 mod gap_filler;

@@ -64,16 +64,29 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
     Ok(true)
 }
 
+/// Returns the erased users among these, of whom nothing may be stored. An erasure that begins later waits for this transaction,
+/// and removes its rows. Call it before any other lock is taken.
+///
+/// # Errors
+/// As [`among`].
+pub async fn keep_out(
+    tx: &mut Tx<'_>,
+    key: Option<&ErasureKey>,
+    users: &[&str],
+) -> Result<HashSet<String>, StoreError> {
+    sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
+        .execute(&mut *tx)
+        .await?;
+    among(tx, key, users).await
+}
+
 /// Refuses to store data of an erased user. An erasure that begins later waits for this transaction, and removes its
 /// rows. Call it before any other lock is taken.
 ///
 /// # Errors
 /// [`StoreError::Erased`], or the missing key that the check needs.
 pub(super) async fn refuse(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<(), StoreError> {
-    sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
-        .execute(&mut *tx)
-        .await?;
-    if among(tx, key, &[user]).await?.is_empty() {
+    if keep_out(tx, key, &[user]).await?.is_empty() {
         Ok(())
     } else {
         Err(StoreError::Erased)

@@ -18,6 +18,7 @@ pub mod cursors;
 pub mod dead_letters;
 mod deadline;
 pub mod debts;
+pub mod discovery;
 pub mod display_names;
 mod drain;
 pub mod erasures;

@@ -11,6 +11,7 @@ mod client_key;
 mod config;
 mod config_empty;
 mod drain;
+mod discover;
 mod erase;
 mod erase_letters;
 mod least_rights;

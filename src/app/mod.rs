@@ -27,6 +27,7 @@ use crate::telemetry;
 pub use connect::{bus, connect};
 use connect::{deliveries, refuse_old_server, store};
 use deps::client;
+pub use deps::reader;
 pub use discover::discover;
 use listeners::{serve_ops, serve_public};
 use shared::Shared;

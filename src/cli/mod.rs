@@ -7,6 +7,7 @@ mod accept_stream;
 mod acts;
 mod adopt;
 mod announce;
+mod ask;
 mod brake;
 mod brake_release;
 mod discover;
@@ -16,10 +17,12 @@ mod forgive;
 mod interrupt;
 mod limits;
 mod migrate;
+mod move_person;
 mod openapi;
 mod parked;
 mod pause;
 mod pin;
+mod readmit;
 mod requeue;
 mod rules;
 mod skip;
@@ -89,10 +92,14 @@ enum Command {
     Forgive(forgive::ForgiveArgs),
     /// Show the acts of operators and their reasons
     Acts(acts::ActsArgs),
+    /// Move a person to another Auth0 id: the account was made again, or its connection was migrated
+    Move(move_person::MoveArgs),
     /// Print all stored data about a user
     Export(export::ExportArgs),
     /// Erase a user permanently: all stored data, and all data that arrives later
     Erase(erase::EraseArgs),
+    /// Readmit an erased user who has come back
+    Readmit(readmit::ReadmitArgs),
     /// Print the description of the data API (OpenAPI 3.1)
     Openapi(openapi::OpenapiArgs),
 }
@@ -139,8 +146,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Tenant(args) => tenant::run(args).await?,
             Command::Forgive(args) => forgive::run(args).await?,
             Command::Acts(args) => acts::run(args).await?,
+            Command::Move(args) => move_person::run(args).await?,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
+            Command::Readmit(args) => readmit::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,
         }
         Ok(ExitCode::SUCCESS)

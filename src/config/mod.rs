@@ -39,7 +39,7 @@ pub use credential::{ClientCredential, ClientKey, CredentialArgs};
 pub use database::{DatabaseArgs, DatabaseConfig};
 pub use discovery::{DiscoveryArgs, DiscoveryConfig};
 pub use empty::without_empty_variables;
-pub use erasure::ErasureArgs;
+pub use erasure::{DeletedArgs, ErasureArgs};
 pub use fold::{DedupArgs, FoldConfig};
 pub use log::LogArgs;
 pub use migrate::{MigrateArgs, MigrateConfig};

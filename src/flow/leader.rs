@@ -17,9 +17,11 @@ use super::accept::Accept;
 use super::announce::Announce;
 use super::confirm::Confirm;
 use super::drain::DrainSamples;
+use super::erase_deleted::EraseDeleted;
 use super::gap_filler::GapFiller;
 use super::limits::LimitsInForce;
 use super::permit::RateLimiter;
+use super::presence::Paced;
 use super::reconcile::{self, Dispatcher, STAGE, lease_for};
 use super::retry_loop::RetryLoop;
 use super::silence::SilenceCheck;
@@ -91,6 +93,7 @@ struct Work {
     drain: DrainSamples,
     gap_filler: Option<GapFiller>,
     confirm: Confirm,
+    erase_deleted: Option<EraseDeleted>,
 }
 
 impl Leader {
@@ -154,6 +157,16 @@ impl Leader {
                 rate_limiter: of_logs,
             }),
             announce: Announce::new(store.clone(), bus, Arc::clone(&metrics)),
+            erase_deleted: config.erase_deleted_after.map(|after| EraseDeleted {
+                store: store.clone(),
+                reader: reader.clone(),
+                paced: Paced {
+                    rate_limiter: Arc::clone(&rate_limiter),
+                    metrics: Arc::clone(&metrics),
+                },
+                after,
+                every: config.sweep_interval,
+            }),
             dispatcher: Arc::new(Dispatcher::new(reconcile::Deps {
                 store: store.clone(),
                 reader,
@@ -268,6 +281,7 @@ impl Work {
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.confirm.run()) => ended,
+            never = Box::pin(self.erase_deleted()) => match never {},
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // A claim under way is completed and its user attempted; otherwise the user would wait until the lease expires.
@@ -300,6 +314,14 @@ impl Work {
                 Ok(_) | Err(_) => SUM_IDLE,
             };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Erases users who were deleted at Auth0, where the setting asks for it.
+    async fn erase_deleted(&self) -> Infallible {
+        match &self.erase_deleted {
+            Some(erase_deleted) => erase_deleted.run().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -105,6 +105,10 @@ pub enum Reason {
     LinkedAway,
     /// An id with the role was linked to the user, whose profile has the role now.
     LinkedHere,
+    /// The operator moved the person to another id.
+    MovedAway,
+    /// The operator moved a person with the role to the user, whose profile has the role now.
+    MovedHere,
 }
 
 impl Reason {
@@ -114,18 +118,22 @@ impl Reason {
             Self::UserReturned => "user_returned",
             Self::Pinned => "pinned",
             Self::LinkedAway | Self::LinkedHere => "linked",
+            Self::MovedAway | Self::MovedHere => "moved",
         }
     }
 
     /// The change that is announced.
     #[must_use]
     pub fn change(self) -> RoleChange {
-        RoleChange::to(matches!(self, Self::UserReturned | Self::LinkedHere))
+        RoleChange::to(matches!(
+            self,
+            Self::UserReturned | Self::LinkedHere | Self::MovedHere
+        ))
     }
 }
 
 /// Stores a role change that was seen done and that no write of ours made. A return is stored only if the newest row is
-/// the deletion, and a link only if the newest row is not the same change. Returns whether it was stored.
+/// the deletion, and a link or a move only if the newest row is not the same change. Returns whether it was stored.
 pub async fn witness(
     tx: &mut Tx<'_>,
     (user, queued_ms): (&str, i64),

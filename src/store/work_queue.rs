@@ -3,6 +3,7 @@
 //! Owns the entry into the queue and its time: one row per user, with a generation that each enqueueing raises. Must
 //! never lose an enqueueing that happens during an attempt.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -244,7 +245,35 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Enqueues a user whose profile must be read.
+pub async fn read_next(tx: &mut Tx<'_>, user: &str, priority: Priority) -> Result<(), StoreError> {
+    let mut entry = [Enqueue {
+        user: user.to_owned(),
+        priority,
+        force_fetch: true,
+        cause: None,
+        flapping: false,
+    }];
+    enqueue(tx, &mut entry).await
+}
+
 impl Store {
+    /// The queued ones of these users.
+    pub async fn queued(&self, users: &[String]) -> Result<HashSet<String>, StoreError> {
+        let queued = sqlx::query_scalar!(
+            "SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[])",
+            users
+        );
+        Ok(queued.fetch_all(&self.pool).await?.into_iter().collect())
+    }
+
+    /// Lets a user be read again, behind the others.
+    pub async fn read_next(&self, user: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        read_next(&mut tx, user, Priority::Verify).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Time until the next user is due; `None` if none waits. Users enqueued by records alone count only with
     /// `by_record`; polling finds expired leases.
     pub async fn next_due(&self, by_record: bool) -> Result<Option<Duration>, StoreError> {

@@ -45,6 +45,7 @@ impl Dispatcher {
             && !is_useless(&ended)
         {
             let user = claim.user.as_str();
+            self.forget_unqueued().await;
             let closing = self.health.breaker().accepted(user, began, kind, ended.is_ok());
             self.close(closing).await;
         }

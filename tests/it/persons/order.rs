@@ -1,5 +1,9 @@
 //! Link record, 404 and plays in any order, and the same record again: the result is one.
 
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
+
 use crate::world::World;
 use crate::world::events::plays;
 use crate::world::oracle::ROLE;
@@ -97,6 +101,37 @@ async fn h1_a_worker_that_dies_while_it_links_loses_nothing() {
     world.connect_log_stream().await;
     world.quiet().await;
     world.ends_with_the_primary().await;
+}
+
+#[tokio::test]
+async fn h1_a_grant_of_unknown_result_ends_with_the_link() {
+    let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
+    world.connect_log_stream().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.seed_user(GOOGLE, &[]);
+    let unheard = Fault::DelayedAnswer(Duration::from_secs(30));
+    world
+        .tenant
+        .fault_once(CallMatch::to(Endpoint::PatchUser).user(GOOGLE), unheard);
+    world.earn(GOOGLE, "pl_google").await;
+    world
+        .eventually("the role is there", async || world.roles(GOOGLE) == [ROLE])
+        .await;
+    world.worker().kill9().await;
+    world.link();
+    world.start_worker().await;
+    world.connect_log_stream().await;
+    world.role_follows().await;
+    world.quiet().await;
+    world.settled().await;
+    let ended = "SELECT count(*) FROM role_changes WHERE user_id = 'google-oauth2|7' AND outcome = 'gone' AND completed_at IS NULL";
+    assert_eq!(world.number(ended).await, Some(1));
+    world.all_told().await;
+    assert_eq!(
+        world.told_by_user().await.get(GOOGLE),
+        None,
+        "nothing was announced"
+    );
 }
 
 #[tokio::test]

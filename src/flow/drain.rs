@@ -24,11 +24,16 @@ const LEAST: i64 = 100;
 /// Samples the work queue where this worker reconciles.
 #[derive(Clone, Debug)]
 pub(super) struct DrainSamples {
-    pub(super) store: Store,
-    pub(super) metrics: Arc<Metrics>,
+    store: Store,
+    metrics: Arc<Metrics>,
 }
 
 impl DrainSamples {
+    /// Samples of this database, shown by these metrics.
+    pub(super) fn new(store: Store, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics }
+    }
+
     /// Samples until dropped. A failure leaves the last sample, which soon no longer counts.
     pub(super) async fn run(&self) -> Infallible {
         let mut timer = tokio::time::interval(SAMPLE_EVERY);

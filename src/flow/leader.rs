@@ -138,10 +138,7 @@ impl Leader {
                 store: store.clone(),
                 after: config.tenant_log.silent_after,
             },
-            drain: DrainSamples {
-                store: store.clone(),
-                metrics: Arc::clone(&metrics),
-            },
+            drain: DrainSamples::new(store.clone(), Arc::clone(&metrics)),
             confirm: Confirm {
                 store: store.clone(),
                 logs: logs.clone(),

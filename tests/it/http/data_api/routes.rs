@@ -120,7 +120,7 @@ async fn a_body_that_is_not_json_is_refused() {
     }
     let text = post(b"{\"songname\": \"a\"}", "text/plain").await;
     refused(&text, 415, "unsupported_media_type");
-    let large = post(&[b' '; 17 << 10], "application/json").await;
+    let large = post(&vec![b' '; 17 << 10], "application/json").await;
     refused(&large, 413, "too_large");
     assert_eq!(api.world.number("SELECT count(*) FROM songs").await, Some(0));
 }

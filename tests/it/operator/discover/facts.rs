@@ -64,7 +64,7 @@ async fn an_erased_user_and_a_stale_search_store_nothing() {
         .execute(&world.db)
         .await
         .expect("Postgres responds");
-    world.told(&["erase", "auth0|old1"]).await;
+    world.told(&["erase", "--force", "auth0|old1"]).await;
     let said = world.told(&["discover"]).await;
     for line in [
         found(4).as_str(),

@@ -1,4 +1,4 @@
-//! The users of table `users` whom Auth0 has not known for some time, for their erasure.
+//! The users of table `users` who are unknown to Auth0 for some time, for their erasure.
 //!
 //! Owns which of them are due. Must never return an id of a person who has an account.
 
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
 
-/// A user whom Auth0 does not know.
+/// A user who is unknown to Auth0.
 #[derive(Clone, Debug)]
 pub struct Deleted {
     /// Time since which Auth0 has not known the user.
@@ -27,7 +27,7 @@ pub(super) async fn is_deleted(tx: &mut Tx<'_>, user: &str) -> Result<bool, Stor
 }
 
 impl Store {
-    /// Users whom Auth0 has not known for this long, at most `most`, the longest first and behind `after`. The ids of a person
+    /// Users who are unknown to Auth0 for this long, at most `most`, the longest first and behind `after`. The ids of a person
     /// with an account are none of them.
     pub async fn deleted_for(
         &self,

@@ -149,7 +149,7 @@ impl Store {
     }
 
     /// Erases users, each with all ids of the person: first from the dead letters, which are many, then from all other tables in
-    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays whom Auth0 was seen to know meanwhile.
+    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile.
     ///
     /// # Errors
     /// Other users were erased with another key, or Postgres refused; then nothing was changed.

@@ -1,4 +1,4 @@
-//! The way of a search through all users who hold a role, of whom one query shows at most 1,000.
+//! The way of a search through all users who hold a role; one query shows at most 1,000 of them.
 //!
 //! Owns the position of the search, and which users of a page count. Users are read in the order of their creation, which never
 //! changes: each page begins at the creation time at which the one before ended. So a user who loses or gets the role
@@ -63,7 +63,7 @@ impl Found {
         self.ours + self.unadopted() + self.unclear + self.erased
     }
 
-    /// Holders of whom rolekeeper may not revoke the role.
+    /// Holders whose role rolekeeper may not revoke.
     #[must_use]
     pub fn unadopted(&self) -> i64 {
         self.earned + self.unearned

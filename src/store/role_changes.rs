@@ -169,6 +169,18 @@ pub async fn witness(
     Ok(written.fetch_optional(&mut *tx).await?.is_some())
 }
 
+/// Whether the newest completed change of the user and role is a grant: readers of the announcements take it for held.
+pub async fn is_announced_held(tx: &mut Tx<'_>, user: &str, role: &str) -> Result<bool, StoreError> {
+    let newest = sqlx::query_scalar!(
+        r#"SELECT change = 'granted' AS "granted!" FROM role_changes
+           WHERE user_id = $1 AND role = $2 AND completed_at IS NOT NULL AND change IN ('granted', 'revoked')
+           ORDER BY change_id DESC LIMIT 1"#,
+        user,
+        role
+    );
+    Ok(newest.fetch_optional(&mut *tx).await?.unwrap_or(false))
+}
+
 /// Stores that the write of open rows is about to be sent again.
 pub async fn attempt_again(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
     if ids.is_empty() {

@@ -22,6 +22,7 @@ use rolekeeper_domain::evaluation::{Sight, carried};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::person::{Relinked, relinked};
 use rolekeeper_domain::plan::SeenRoles;
+use rolekeeper_domain::snapshot::Assignment;
 
 /// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
 struct Shown<'a> {
@@ -179,10 +180,10 @@ impl Attempt {
         let mut announced = Vec::new();
         for (role, theirs) in person.roles.iter().zip(&secondary.roles) {
             let (rule, name) = (role.rule, role.rule.role.as_str());
-            if theirs
-                .known
-                .as_ref()
-                .is_some_and(|known| known.has_role && known.adopted)
+            let held = |known: &Assignment| known.has_role && known.adopted;
+            // The last read of the id may have missed the role, which another client took; its readers still count it.
+            if theirs.known.as_ref().is_some_and(held)
+                || role_changes::is_announced_held(tx, alias, name).await?
             {
                 let (of, plays) = ((alias, claim.queued_ms), secondary.plays(rule));
                 if role_changes::witness(tx, of, rule, plays, away).await? {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
 use crate::world::World;
-use crate::world::events::plays;
+use crate::world::events::{plays, retraction};
 use crate::world::oracle::ROLE;
-use crate::world::persons::{ANN, GOOGLE};
+use crate::world::persons::{ANN, GOOGLE, told};
 
 /// Each holder is verified at once, as after a day.
 async fn a_day_passes(world: &World) {
@@ -131,6 +131,26 @@ async fn h1_a_grant_of_unknown_result_ends_with_the_link() {
         world.told_by_user().await.get(GOOGLE),
         None,
         "nothing was announced"
+    );
+}
+
+#[tokio::test]
+async fn h1_an_id_that_lost_its_role_unseen_ends_with_a_revoke() {
+    let world = World::two_accounts().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    world.link();
+    world.unlink();
+    let back = retraction("r-1", "pl_google-0", "pl_google");
+    world.publish(&[back]).await;
+    world.told(&["resume", "--why", "a story"]).await;
+    world.quiet().await;
+    world.link();
+    world.linked(1).await;
+    world.quiet().await;
+    world.all_told().await;
+    assert_eq!(
+        world.told_by_user().await[GOOGLE],
+        [told("granted", None), told("revoked", Some("linked"))]
     );
 }
 

@@ -48,8 +48,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     let user = id(&user)?;
     let user = user.as_str();
     // The recorded act names the user by the pseudonym only.
-    let mut act = act.act("erase", json!({}));
-    act.arguments["force"] = force.into();
+    let act = act.act("erase", json!({"force": force}));
     let store = app::connect(&database).await?;
     if let Some(auth0) = auth0 {
         refuse_living(&store, &Tenant::of(&store, &auth0).await?, user).await?;

@@ -64,66 +64,60 @@ pub(super) async fn of_changes(
 ) -> Result<Slice, StoreError> {
     let marks = marks(change);
     let next = next_held(tx, &marks, after).await?;
-    let users = match way {
-        Way::Release => pass(tx, change, &marks, &next).await?,
-        Way::Drop => drop_held(tx, change, &marks, &next).await?,
-    };
-    Ok(Slice::of(next, users))
+    let held = lock_held(tx, &marks, &next).await?;
+    match way {
+        Way::Release => pass(tx, change, &held).await?,
+        Way::Drop => drop_held(tx, change, &held).await?,
+    }
+    Ok(Slice::of(next, held.len() as u64))
 }
 
-/// Lets those of the users pass who are still held. Locks them in the same order as folds.
-async fn pass(
-    tx: &mut Tx<'_>,
-    change: RoleChange,
-    marks: &[&str],
-    users: &[String],
-) -> Result<u64, StoreError> {
-    let passed = sqlx::query!(
-        "WITH held AS (
-             SELECT user_id FROM work_queue
-             WHERE user_id = ANY($1::text[]) AND (held_by = ANY($2::text[]) OR last_held_by = ANY($2::text[]))
-             ORDER BY user_id FOR UPDATE
-         )
-         UPDATE work_queue n SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true,
-             pass_revokes = pass_revokes OR $3 = 'revoked', pass_grants = pass_grants OR $3 = 'granted'
-         FROM held WHERE n.user_id = held.user_id",
-        users,
-        marks as &[&str],
-        change.as_str()
-    );
-    Ok(passed.execute(&mut *tx).await?.rows_affected())
-}
-
-/// Drops the changes of those of the users who are still held: holders are no longer adopted, grants are suppressed. A
-/// pinned role is left alone, since no brake holds it. These users get another attempt, with the lowest priority.
-async fn drop_held(
-    tx: &mut Tx<'_>,
-    change: RoleChange,
-    marks: &[&str],
-    users: &[String],
-) -> Result<u64, StoreError> {
-    let dropped = sqlx::query_scalar!(
-        "WITH held AS (
-             SELECT user_id FROM work_queue
-             WHERE user_id = ANY($1::text[]) AND (held_by = ANY($2::text[]) OR last_held_by = ANY($2::text[]))
-             ORDER BY user_id FOR UPDATE
-         )
-         UPDATE work_queue n SET priority = CASE WHEN held_by IS NULL OR held_by = 'brake_both' THEN priority ELSE 4 END,
-             held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true
-         FROM held WHERE n.user_id = held.user_id RETURNING n.user_id",
+/// Locks those of the users who are still held, in the same order as folds.
+async fn lock_held(tx: &mut Tx<'_>, marks: &[&str], users: &[String]) -> Result<Vec<String>, StoreError> {
+    let held = sqlx::query_scalar!(
+        "SELECT user_id FROM work_queue
+         WHERE user_id = ANY($1::text[]) AND (held_by = ANY($2::text[]) OR last_held_by = ANY($2::text[]))
+         ORDER BY user_id FOR UPDATE",
         users,
         marks as &[&str]
     );
-    let dropped = dropped.fetch_all(&mut *tx).await?;
+    Ok(held.fetch_all(&mut *tx).await?)
+}
+
+/// Lets these held users pass.
+async fn pass(tx: &mut Tx<'_>, change: RoleChange, held: &[String]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE work_queue SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true,
+             pass_revokes = pass_revokes OR $2 = 'revoked', pass_grants = pass_grants OR $2 = 'granted'
+         WHERE user_id = ANY($1::text[])",
+        held,
+        change.as_str()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Drops the changes of these held users: holders are no longer adopted, grants are suppressed. A pinned role is left alone,
+/// since no brake holds it. These users get another attempt, with the lowest priority.
+async fn drop_held(tx: &mut Tx<'_>, change: RoleChange, held: &[String]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE work_queue SET priority = CASE WHEN held_by IS NULL OR held_by = 'brake_both' THEN priority ELSE 4 END,
+             held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true
+         WHERE user_id = ANY($1::text[])",
+        held
+    )
+    .execute(&mut *tx)
+    .await?;
     sqlx::query!(
         "UPDATE assignments a SET adopted = adopted AND $2 <> 'revoked', suppressed = suppressed OR $2 = 'granted'
          WHERE user_id = ANY($1::text[])
            AND CASE WHEN $2 = 'revoked' THEN has_role AND adopted AND NOT wanted ELSE wanted AND NOT has_role END
            AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = a.user_id AND p.role = a.role AND (p.until IS NULL OR p.until > now()))",
-        &dropped,
+        held,
         change.as_str()
     )
     .execute(&mut *tx)
     .await?;
-    Ok(dropped.len() as u64)
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher};
+use crate::auth0::{Bearer, BearerOptions, Client, ClientOptions, KeyFetcher, Reader};
 use crate::bus::Bus;
 use crate::config::{ApiConfig, Auth0Config};
 use crate::flow::publish::Publish;
@@ -54,6 +54,14 @@ pub(super) fn data_api(
         prepared: Arc::default(),
     };
     Ok((deps, keys))
+}
+
+/// The reader of users, for a command.
+///
+/// # Errors
+/// A setting cannot be used.
+pub fn reader(config: &Auth0Config) -> Result<Reader> {
+    Ok(Reader::new(&client(config)?))
 }
 
 /// The client of the tenant.

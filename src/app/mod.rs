@@ -5,6 +5,7 @@
 
 mod connect;
 mod deps;
+mod discover;
 mod listeners;
 mod prepare;
 mod shared;
@@ -26,6 +27,8 @@ use crate::telemetry;
 pub use connect::{bus, connect};
 use connect::{deliveries, refuse_old_server, store};
 use deps::client;
+pub use deps::reader;
+pub use discover::discover;
 use listeners::{serve_ops, serve_public};
 use shared::Shared;
 use stages::Stages;

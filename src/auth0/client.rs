@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 
-use super::error::{CallError, Outcome};
-use super::http::{SetupError, build_http, exchange, parse_domain};
+use super::error::{CallError, LaterWhy, Outcome};
+use super::http::{Broken, SetupError, build_http, exchange, parse_domain, parse_file};
 use super::reply::{Reply, Write};
 use super::token::Tokens;
 use crate::config::ClientCredential;
@@ -19,6 +19,9 @@ use rolekeeper_domain::pacer::RateHeaders;
 /// Most HTTP exchanges of one call, each of at most the request timeout: token, call, and both again after a 401. A caller
 /// that waits for a token that another call fetches may wait for one more.
 pub const EXCHANGES_PER_CALL: u32 = 4;
+
+/// Longest time of the download of a file: an export of millions of users.
+const FILE_WITHIN: Duration = Duration::from_hours(6);
 
 /// Settings of the client of a tenant.
 #[derive(Debug)]
@@ -91,6 +94,34 @@ impl Client {
             },
             Err(no_token) => no_token.into(),
         }
+    }
+
+    /// Requests a file from an address that Auth0 named, without a token: it is on another server. Only its header is awaited.
+    pub(super) async fn download(
+        &self,
+        location: &str,
+        header_within: Duration,
+    ) -> Result<reqwest::Response, CallError> {
+        let failed = |why, detail: String| CallError::Later {
+            why,
+            outcome: Outcome::NotSent,
+            detail,
+        };
+        let url =
+            parse_file(location).map_err(|what| failed(LaterWhy::BadAnswer, format!("a file at {what}")))?;
+        let request = self.http.get(url).timeout(FILE_WITHIN);
+        let response = tokio::time::timeout(header_within, request.send())
+            .await
+            .map_err(|_| failed(LaterWhy::Timeout, "the server of the file".to_owned()))?
+            .map_err(|error| Broken::from(error).later(Outcome::NotSent))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        Err(failed(
+            LaterWhy::Server,
+            format!("the server of the file returned {}", status.as_u16()),
+        ))
     }
 
     /// Calls `path` below `/api/v2/` and returns the body of a success.

@@ -159,11 +159,7 @@ pub(super) fn parse_domain(domain: &str) -> Result<Url, SetupError> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
-    let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    let loopback = is_loopback(host);
     match url.scheme() {
         _ if !bare => Err(refuse(host_only)),
         "https" => Ok(url),
@@ -173,6 +169,25 @@ pub(super) fn parse_domain(domain: &str) -> Result<Url, SetupError> {
         )),
         _ => Err(refuse(host_only)),
     }
+}
+
+/// Returns the address of a file outside the Management API, if it may be read: over TLS, or from this host.
+pub(super) fn parse_file(location: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(location).map_err(|_| "no address")?;
+    let host = url.host_str().unwrap_or_default();
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(host) => Ok(url),
+        _ => Err("an address without TLS"),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 pub(super) fn build_http(

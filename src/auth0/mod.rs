@@ -1,4 +1,4 @@
-//! The adapter for the Auth0 Management API: reads users, patches users, reads the log, keeps the token.
+//! The adapter for the Auth0 Management API: reads and exports users, patches users, reads the log, keeps the token.
 //!
 //! Owns all HTTP calls to the tenant, and sorts their errors by the actor of the next step. Must never decide what to write,
 //! never wait for the rate limit (the pacer does), and never retry a call, except once for a stale token. [`Reader`] and
@@ -10,6 +10,8 @@ mod bearer;
 mod canonical;
 mod client;
 mod error;
+mod export_lines;
+mod exports;
 mod http;
 mod jwks;
 mod logs;
@@ -27,10 +29,11 @@ pub use bearer::{Bearer, BearerOptions, Caller, Refusal};
 pub use canonical::canonical_domain;
 pub use client::{Client, ClientOptions, EXCHANGES_PER_CALL};
 pub use error::{CallError, LaterWhy, Outcome};
+pub use exports::{ExportFile, Exporter, Job};
 pub use http::SetupError;
 pub use jwks::KeyFetcher;
 pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use reply::Reply;
-pub use users::{Profile, Reader, Writer};
+pub use users::{Account, HolderPage, Profile, Reader, Writer};
 
 pub use rolekeeper_domain::pacer::RateHeaders;

@@ -2,17 +2,20 @@
 //!
 //! Owns that a mass of changes is written, or given up, only by an act of the operator.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
+use super::brake_release;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::gone::GoneBrake;
-use crate::store::{BrakeState, Store};
-use rolekeeper_domain::act::Act;
-use rolekeeper_domain::brake::{GONE_WINDOW, word};
+use crate::store::{BrakeState, Drain, HeldKind, Store, UnderWay, Way};
+use rolekeeper_domain::brake::word;
 use rolekeeper_domain::plan::RoleChange;
+
+/// The word for the brake on users unknown to Auth0.
+const GONE: &str = "gone";
 
 /// Shows the held changes; with a subcommand, releases or drops them.
 #[derive(Args, Debug)]
@@ -99,22 +102,13 @@ impl Changes {
         })
     }
 
-    async fn release(self, store: &Store, act: &Act) -> Result<Option<u64>> {
-        Ok(match self {
-            Self::Revokes => store.release_brake(RoleChange::Revoked, act).await?,
-            Self::Grants => store.release_brake(RoleChange::Granted, act).await?,
-            Self::Restores => store.release_restores(act).await?,
-            Self::Removals => store.release_removals(act).await?,
-        })
-    }
-
-    async fn drop(self, store: &Store, act: &Act) -> Result<Option<u64>> {
-        Ok(match self {
-            Self::Revokes => store.drop_braked(RoleChange::Revoked, act).await?,
-            Self::Grants => store.drop_braked(RoleChange::Granted, act).await?,
-            Self::Restores => store.drop_restores(act).await?,
-            Self::Removals => store.drop_removals(act).await?,
-        })
+    fn held(self) -> HeldKind {
+        match self {
+            Self::Revokes => HeldKind::Changes(RoleChange::Revoked),
+            Self::Grants => HeldKind::Changes(RoleChange::Granted),
+            Self::Restores => HeldKind::Restores,
+            Self::Removals => HeldKind::Removals,
+        }
     }
 
     fn dropped(self) -> &'static str {
@@ -134,81 +128,71 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
         action,
     } = args;
     let store = app::connect(&database.checked()?).await?;
-    let (changes, done) = match action {
-        None => return shown(&store, show).await,
+    match action {
+        None => shown(&store, show).await,
         Some(Action::Release { changes, act }) => {
-            let Some(changes) = changes.changes() else {
-                let act = act.act("brake release", json!({"changes": "gone"}));
-                return release_gone(&store, &act).await;
-            };
-            let act = act.act("brake release", json!({"changes": changes.word()}));
-            // Waiting users without an attempt so far are not held yet.
-            let wait = changes.state(&store, 0).await?.waiting;
-            let released = changes.release(&store, &act).await?;
-            (changes, released.map(|users| released_text(users, wait)))
+            let held = changes
+                .changes()
+                .map_or((HeldKind::Gone, GONE), |changes| (changes.held(), changes.word()));
+            let act = act.act("brake release", json!({"changes": held.1}));
+            brake_release::run(&store, held, (Way::Release, ""), &act).await
         }
         Some(Action::Drop { changes, act }) => {
             let act = act.act("brake drop", json!({"changes": changes.word()}));
-            let wait = changes.state(&store, 0).await?.waiting;
-            let dropped = changes.drop(&store, &act).await?;
-            let left = changes.dropped();
-            let more = not_held(wait);
-            (
-                changes,
-                dropped.map(|users| format!("{users} users dropped: {left}{more}")),
-            )
+            let held = (changes.held(), changes.word());
+            brake_release::run(&store, held, (Way::Drop, changes.dropped()), &act).await
         }
-    };
-    match done {
-        Some(done) => println!("{}: {done}", changes.word()),
-        None => bail!("{}: the brake is not engaged, nothing is held", changes.word()),
     }
-    Ok(())
-}
-
-/// Returns the text about users who were waiting, but not held, when a brake is dropped.
-fn not_held(wait: i64) -> String {
-    if wait > 0 {
-        format!(
-            "; {wait} waiting users were not held and are not given up: their changes count again, and are held above the limit"
-        )
-    } else {
-        String::new()
-    }
-}
-
-fn released_text(users: u64, wait: i64) -> String {
-    let more = if wait > 0 {
-        format!(
-            "; {wait} waiting users were not held: their changes count again, and are held above the limit. To allow more changes \
-             at once: rolekeeper limits set"
-        )
-    } else {
-        String::new()
-    };
-    format!(
-        "{users} users released: each is decided again, and a change that is still due is written as the rate limit allows{more}"
-    )
-}
-
-async fn release_gone(store: &Store, act: &Act) -> Result<()> {
-    match store.release_gone(GONE_WINDOW, act).await? {
-        Some(users) => println!(
-            "gone: {users} users released: each is read again at Auth0, and users unknown to Auth0 are marked as gone"
-        ),
-        None => bail!("gone: the brake is not engaged, no user is held"),
-    }
-    Ok(())
 }
 
 async fn shown(store: &Store, show: u32) -> Result<()> {
     for changes in Changes::ALL {
         print(changes, &changes.state(store, show.into()).await?);
+        print_under_way(store, changes.held(), changes.word()).await?;
     }
     print_gone(&store.gone_brake(show.into()).await?);
+    print_under_way(store, HeldKind::Gone, GONE).await?;
+    print_drain(&store.drain().await?);
     if let Some(paused) = store.paused().await? {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
         println!("paused since {}: {reason}", paused.since);
+    }
+    Ok(())
+}
+
+/// Prints how many users wait for an attempt, and how long that takes.
+fn print_drain(drain: &Drain) {
+    let users = drain.waiting;
+    match drain.remaining() {
+        _ if users == 0 => {}
+        None => println!("{users} users wait for an attempt, and no attempt ended in the last minute"),
+        Some(remaining) => println!(
+            "{users} users wait for an attempt, {:.0} a minute are done, {} min remain at this rate",
+            drain.ended_per_min,
+            remaining.as_secs().div_ceil(60)
+        ),
+    }
+}
+
+/// Prints how far a release or a drop is that has not ended.
+async fn print_under_way(store: &Store, held: HeldKind, what: &str) -> Result<()> {
+    if let Some(UnderWay {
+        drop,
+        by,
+        began_at,
+        moved_at,
+        users,
+    }) = store.release_under_way(held).await?
+    {
+        let (command, past) = if drop {
+            ("drop", "dropped")
+        } else {
+            ("release", "released")
+        };
+        println!(
+            "  a {command} by {by} has begun at {began_at}: {users} users {past} so far, the last at {moved_at}. If that command \
+             has ended, it was interrupted: rolekeeper brake {command} {what} continues it"
+        );
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::erase::checked;
+use super::ask::id;
 use crate::app;
 use crate::config::DatabaseArgs;
 
@@ -26,7 +26,7 @@ pub(super) struct ExportArgs {
 pub(super) async fn run(args: ExportArgs) -> Result<ExitCode> {
     let ExportArgs { database, user } = args;
     let database = database.checked()?;
-    checked(&user)?;
+    id(&user)?;
     let tables = app::connect(&database).await?.export(&user).await?;
     if tables.is_empty() {
         eprintln!("{user}: nothing is kept");

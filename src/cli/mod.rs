@@ -7,16 +7,22 @@ mod accept_stream;
 mod acts;
 mod adopt;
 mod announce;
+mod ask;
 mod brake;
+mod brake_release;
+mod discover;
 mod erase;
 mod export;
 mod forgive;
+mod interrupt;
 mod limits;
 mod migrate;
+mod move_person;
 mod openapi;
 mod parked;
 mod pause;
 mod pin;
+mod readmit;
 mod requeue;
 mod rules;
 mod skip;
@@ -52,6 +58,8 @@ enum Command {
     Migrate(MigrateArgs),
     /// Adopt users who already hold a role, so that rolekeeper may revoke it
     Adopt(adopt::AdoptArgs),
+    /// Find all users at Auth0 who hold a managed role, and note them as unadopted holders
+    Discover(Box<discover::DiscoverArgs>),
     /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
     /// Show the rules in force, or put others in force
@@ -84,10 +92,14 @@ enum Command {
     Forgive(forgive::ForgiveArgs),
     /// Show the acts of operators and their reasons
     Acts(acts::ActsArgs),
+    /// Move a person to another Auth0 id: the account was made again, or its connection was migrated
+    Move(move_person::MoveArgs),
     /// Print all stored data about a user
     Export(export::ExportArgs),
     /// Erase a user permanently: all stored data, and all data that arrives later
     Erase(erase::EraseArgs),
+    /// Readmit an erased user who has come back
+    Readmit(readmit::ReadmitArgs),
     /// Print the description of the data API (OpenAPI 3.1)
     Openapi(openapi::OpenapiArgs),
 }
@@ -117,6 +129,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Serve(args) => app::serve(args.checked()?).await?,
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
+            Command::Discover(args) => discover::run(*args).await?,
             Command::Brake(args) => brake::run(args).await?,
             Command::Rules(args) => rules::run(args).await?,
             Command::Limits(args) => limits::run(args).await?,
@@ -133,8 +146,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Tenant(args) => tenant::run(args).await?,
             Command::Forgive(args) => forgive::run(args).await?,
             Command::Acts(args) => acts::run(args).await?,
+            Command::Move(args) => move_person::run(args).await?,
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
+            Command::Readmit(args) => readmit::run(args).await?,
             Command::Openapi(args) => openapi::run(&args)?,
         }
         Ok(ExitCode::SUCCESS)

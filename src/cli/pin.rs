@@ -14,7 +14,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::erase::checked;
+use super::ask::id;
 use crate::app;
 use crate::config::{ActArgs, ByArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::{PinOutcome, Pinned, Store, StoreError};
@@ -103,7 +103,7 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
         by,
     } = args;
     let (database, key) = erasure.checked_if_set(&database)?;
-    checked(&user)?;
+    id(&user)?;
     let on = state == State::On;
     if on && forbidden.roles().has(&role) {
         bail!("{role}: FORBIDDEN_ROLES lists this role, so it is never granted, by no pin either");
@@ -147,7 +147,7 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
 }
 
 /// Prints why a pin takes effect later.
-async fn later(store: &Store) -> Result<()> {
+pub(super) async fn later(store: &Store) -> Result<()> {
     if store.paused().await?.is_some() {
         println!("  rolekeeper is paused: the role changes after `rolekeeper resume`");
     }
@@ -165,7 +165,7 @@ pub(super) async fn unpin(args: UnpinArgs) -> Result<ExitCode> {
         act,
     } = args;
     let database = database.checked()?;
-    checked(&user)?;
+    id(&user)?;
     let act = act.act("unpin", json!({"user": user, "role": role}));
     let store = app::connect(&database).await?;
     let Some(before) = store.unpin(&user, &role, &act).await? else {

@@ -5,12 +5,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
+use super::interrupt::Interrupt;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
+use crate::store::{RequeueAll, Store};
+use rolekeeper_domain::act::Act;
 use rolekeeper_domain::ids::UserId;
 
 /// Requeues parked users: they are reconciled next, with their failures forgotten; a refused display name is sent again.
@@ -49,17 +52,42 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
     }
     users.sort_unstable();
     users.dedup();
-    let named = (!all).then_some(users.as_slice());
+    let store = app::connect(&database).await?;
+    if all {
+        return requeue_all(&store, &act.act("requeue", json!({"all": true, "users": []}))).await;
+    }
     // The store adds the users that were requeued.
     let act = act.act("requeue", json!({}));
-    let requeued = app::connect(&database).await?.requeue(named, &act).await?;
+    let requeued = store.requeue(&users, &act).await?;
     println!("{} requeued", requeued.len());
     for user in users.iter().filter(|user| !requeued.contains(user)) {
         println!("{user}: not parked");
     }
-    Ok(if requeued.is_empty() && !all {
+    Ok(if requeued.is_empty() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Requeues all, slice by slice, until a signal interrupts it.
+async fn requeue_all(store: &Store, act: &Act) -> Result<ExitCode> {
+    let (mut all, mut interrupt) = (RequeueAll::default(), Interrupt::catch()?);
+    let so_far = |all: &RequeueAll| {
+        format!(
+            "interrupted: {} requeued, the others are still parked. To continue: rolekeeper requeue --all",
+            all.users
+        )
+    };
+    loop {
+        let more = store.requeue_next(&mut all, act).await;
+        if !more.with_context(|| so_far(&all))? {
+            break;
+        }
+        if interrupt.is_requested() {
+            bail!("{}", so_far(&all));
+        }
+    }
+    println!("{} requeued", all.users);
+    Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ use super::brake::BrakeArgs;
 use super::bus::{BusArgs, BusConfig};
 use super::check::{Check, Faults};
 use super::database::{DatabaseArgs, DatabaseConfig};
-use super::erasure::ErasureArgs;
+use super::erasure::{DeletedArgs, ErasureArgs};
 use super::fold::{DedupArgs, FoldConfig};
 use super::restores::{RestoreArgs, RestoreConfig};
 use super::tenant::{TenantArgs, TenantConfig};
@@ -106,6 +106,9 @@ pub struct ServeArgs {
     /// The key for erased users.
     #[command(flatten)]
     pub erasure: ErasureArgs,
+    /// The erasure of deleted users.
+    #[command(flatten)]
+    pub deleted: DeletedArgs,
     /// Seconds that a stop may take to finish work in flight
     #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
     pub grace_period_s: String,
@@ -162,6 +165,8 @@ pub struct ReconcileConfig {
     pub default_display_name: Option<DisplayName>,
     /// Settings of the gap filler and of the silence check.
     pub tenant_log: TenantLogConfig,
+    /// Time after which a user who was deleted at Auth0 is erased, if set.
+    pub erase_deleted_after: Option<Duration>,
     /// Limits from this worker's own settings: they only tighten the limits in Postgres.
     pub own_limits: Own,
 }
@@ -200,6 +205,7 @@ impl ServeArgs {
                 )),
                 default_display_name: check.display_name("DEFAULT_DISPLAY_NAME", &self.default_display_name),
                 tenant_log: self.tenant_log.check(&mut check),
+                erase_deleted_after: self.deleted.check(&self.erasure, &mut check),
                 own_limits: self.brake.own(&self.auth0, &mut check),
             }),
             tenant: TenantConfig::check(&self.auth0, &mut check),

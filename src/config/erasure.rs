@@ -1,12 +1,15 @@
-//! The erasure key.
+//! The erasure key, and when deleted users are erased.
 //!
-//! Owns its text form: hex or base64. Must never print it.
+//! Owns the key's text form: hex or base64. Must never print it.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use clap::Args;
 
-use super::check::{Check, Faults};
+use super::auth0::{Auth0Args, Auth0Config};
+use super::check::{Check, Faults, set};
 use super::database::{DatabaseArgs, DatabaseConfig};
 use rolekeeper_domain::erasure::ErasureKey;
 
@@ -54,22 +57,55 @@ impl ErasureArgs {
         check.end((config, key))
     }
 
-    /// Checks the settings of a command that needs Postgres and the key.
+    /// Checks the settings of a command that needs Postgres, the tenant if `auth0` is given, and the key: always if `needed`, else
+    /// only if users were erased.
     ///
     /// # Errors
     /// Every fault at once.
-    pub fn checked(&self, database: &DatabaseArgs) -> Result<(DatabaseConfig, Option<ErasureKey>), Faults> {
+    pub fn checked_with(
+        &self,
+        database: &DatabaseArgs,
+        auth0: Option<&Auth0Args>,
+        needed: bool,
+    ) -> Result<(DatabaseConfig, Option<ErasureKey>, Option<Auth0Config>), Faults> {
         let mut check = Check::default();
         let config = database.check(&mut check);
         let key = self.check(&mut check);
-        let settings = [&self.erasure_key, &self.erasure_key_file];
-        if settings
-            .iter()
-            .all(|value| value.as_deref().is_none_or(|value| value.trim().is_empty()))
-        {
+        if needed && !self.is_set() {
             check.text(SETTING, None, EXPECTED);
         }
-        check.end((config, key))
+        let auth0 = auth0.map(|auth0| auth0.check(&mut check));
+        check.end((config, key, auth0))
+    }
+
+    fn is_set(&self) -> bool {
+        let settings = [&self.erasure_key, &self.erasure_key_file];
+        settings.iter().any(|value| set(value.as_deref()).is_some())
+    }
+}
+
+/// The setting of the erasure of users who were deleted at Auth0.
+#[derive(Args, Clone, Debug)]
+pub struct DeletedArgs {
+    /// Days after which a user who was deleted at Auth0 is erased; needs `ERASURE_KEY` [default: never]
+    #[arg(long, env = "ERASE_AFTER_DELETION_D")]
+    pub erase_after_deletion_d: Option<String>,
+}
+
+impl DeletedArgs {
+    /// Returns the time after which such a user is erased, if one is set.
+    pub(super) fn check(&self, erasure: &ErasureArgs, check: &mut Check) -> Option<Duration> {
+        let days = set(self.erase_after_deletion_d.as_deref())?;
+        let setting = "ERASE_AFTER_DELETION_D";
+        if !erasure.is_set() {
+            check.contradiction(
+                &format!("{setting}, {SETTING}"),
+                "the former is set without the latter",
+                "both, since an erasure needs the key",
+            );
+        }
+        let days: u64 = check.number(setting, days, &(1..=3_650));
+        Some(Duration::from_hours(days * 24))
     }
 }
 

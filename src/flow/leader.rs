@@ -16,9 +16,12 @@ use tracing::warn;
 use super::accept::Accept;
 use super::announce::Announce;
 use super::confirm::Confirm;
+use super::drain::DrainSamples;
+use super::erase_deleted::EraseDeleted;
 use super::gap_filler::GapFiller;
 use super::limits::LimitsInForce;
 use super::permit::RateLimiter;
+use super::presence::Paced;
 use super::reconcile::{self, Dispatcher, STAGE, lease_for};
 use super::retry_loop::RetryLoop;
 use super::silence::SilenceCheck;
@@ -87,8 +90,10 @@ struct Work {
     walk: Walk,
     announce: Announce,
     silence: SilenceCheck,
+    drain: DrainSamples,
     gap_filler: Option<GapFiller>,
     confirm: Confirm,
+    erase_deleted: Option<EraseDeleted>,
 }
 
 impl Leader {
@@ -133,6 +138,7 @@ impl Leader {
                 store: store.clone(),
                 after: config.tenant_log.silent_after,
             },
+            drain: DrainSamples::new(store.clone(), Arc::clone(&metrics)),
             confirm: Confirm {
                 store: store.clone(),
                 logs: logs.clone(),
@@ -148,6 +154,16 @@ impl Leader {
                 rate_limiter: of_logs,
             }),
             announce: Announce::new(store.clone(), bus, Arc::clone(&metrics)),
+            erase_deleted: config.erase_deleted_after.map(|after| EraseDeleted {
+                store: store.clone(),
+                reader: reader.clone(),
+                paced: Paced {
+                    rate_limiter: Arc::clone(&rate_limiter),
+                    metrics: Arc::clone(&metrics),
+                },
+                after,
+                every: config.sweep_interval,
+            }),
             dispatcher: Arc::new(Dispatcher::new(reconcile::Deps {
                 store: store.clone(),
                 reader,
@@ -186,7 +202,7 @@ impl Leader {
         while !stop.is_cancelled() {
             self.take_over();
             let changed = (&mut self.rules, &mut self.limits);
-            let ended = self.work.lead(&mut retry, changed, &stop).await;
+            let ended = Box::pin(self.work.lead(&mut retry, changed, &stop)).await;
             self.work.metrics.reconcile_active.set(0);
             self.work.metrics.circuit_breaker_open.set(0);
             match ended {
@@ -224,6 +240,8 @@ impl Work {
         (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
+        // Also where another worker leads from now on.
+        self.dispatcher.give_back().await?;
         // Checked before the lock: a worker that does not know the rules in force takes no lock, and is not ready.
         if !self.dispatcher.knows_the_rules_in_force().await? {
             // Other rules came into force a moment ago; this worker is about to read them.
@@ -255,10 +273,13 @@ impl Work {
             }
             never = self.sweep.run() => match never {},
             never = self.sum_counters() => match never {},
+            never = self.drain.run() => match never {},
+            never = self.dispatcher.keep_giving_back() => match never {},
             ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,
             ended = Box::pin(self.fill_gaps()) => ended,
             ended = Box::pin(self.confirm.run()) => ended,
+            never = Box::pin(self.erase_deleted()) => match never {},
             ended = Box::pin(self.announce.run(stop)) => ended,
         };
         // A claim under way is completed and its user attempted; otherwise the user would wait until the lease expires.
@@ -291,6 +312,14 @@ impl Work {
                 Ok(_) | Err(_) => SUM_IDLE,
             };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Erases users who were deleted at Auth0, where the setting asks for it.
+    async fn erase_deleted(&self) -> Infallible {
+        match &self.erase_deleted {
+            Some(erase_deleted) => erase_deleted.run().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -256,6 +256,8 @@ async fn live(store: &Store, worker: &Worker) -> std::convert::Infallible {
         if let Err(why) = store.heartbeat(worker).await {
             tracing::debug!("the sign of life was not recorded: {why}");
         }
+        // The worker that reconciles sums them all the time; without one they would only grow.
+        while let Ok(1..) = store.sum_left_counters().await {}
     }
 }
 

@@ -16,6 +16,7 @@ use crate::metrics::{Label as _, Later, Metrics, SweepPart as Part};
 use crate::store::display_names::NAMES_APART;
 use crate::store::race_ends::Ended;
 use crate::store::{RaceOutcome, Retained, Store, StoreError};
+use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::race::MAX_RECORD_WAIT;
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;
@@ -146,7 +147,7 @@ impl Sweep {
 
     async fn verify(&self) -> Result<(), StoreError> {
         let most = verifications(
-            self.store.holders().await?,
+            self.store.holders(RoleChange::Granted).await?,
             self.every.div_duration_f64(self.verify_after),
             self.reads_per_s * self.every.as_secs_f64(),
         );

@@ -74,6 +74,12 @@ impl Ops {
         ] {
             metrics.work_queue.of(state).set(count);
         }
+        let drain = &gauges.drain;
+        let remaining = drain.remaining().map(|remaining| remaining.as_secs_f64());
+        let none = if drain.waiting > 0 { -1.0 } else { 0.0 };
+        metrics.reconcile.drain_users.set(drain.waiting);
+        metrics.reconcile.drain_per_minute.set(drain.ended_per_min);
+        metrics.reconcile.drain_remaining.set(remaining.unwrap_or(none));
         for (state, count) in [
             (NameState::Waiting, gauges.names.waiting),
             (NameState::Refused, gauges.names.refused),

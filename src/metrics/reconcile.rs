@@ -2,7 +2,7 @@
 //!
 //! Owns names and HELP texts of its metrics. Must never have a user or a role as a label.
 
-use prometheus::{Gauge, IntGauge};
+use prometheus::{Gauge, IntCounter, IntGauge};
 
 use super::define::metrics;
 use super::family::Counters;
@@ -21,6 +21,14 @@ metrics! {
         pub links: Counters<LinkChange> = "rolekeeper_identity_changes_total",
         /// Auth0 ids that are linked to another account
         pub linked: IntGauge = "rolekeeper_linked_identities",
+        /// Attempts that ended: the user is up to date, or waits for the operator
+        pub attempts_ended: IntCounter = "rolekeeper_attempts_ended_total",
+        /// Users who wait for an attempt: neither parked nor held, and not due later than in five minutes
+        pub drain_users: IntGauge = "rolekeeper_drain_users",
+        /// Users whose attempt ended in the last minute, on the worker that reconciles; 0 while no worker reconciles
+        pub drain_per_minute: Gauge = "rolekeeper_drain_users_per_minute",
+        /// Time until all waiting users have had their attempt at this rate; 0 when none waits, -1 when none ends
+        pub drain_remaining: Gauge = "rolekeeper_drain_remaining_seconds",
         /// Age of the oldest verification of a holder; 0 without holders
         pub oldest_verification: Gauge = "rolekeeper_oldest_verification_seconds",
     }

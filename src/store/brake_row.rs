@@ -26,6 +26,15 @@ pub(super) async fn lock(
     Ok((row.engaged, row.since))
 }
 
+/// Whether it is engaged, without a lock.
+pub(super) async fn engaged(tx: &mut Tx<'_>, kind: &str) -> Result<bool, StoreError> {
+    let engaged = sqlx::query_scalar!(
+        r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM brakes WHERE change = $1"#,
+        kind
+    );
+    Ok(engaged.fetch_one(&mut *tx).await?)
+}
+
 /// Engages it: from here on every change of its kind is held.
 pub(super) async fn engage(
     tx: &mut Tx<'_>,

@@ -237,6 +237,18 @@ impl Locked {
 }
 
 impl Store {
+    /// Number of due users under the priority of one kind of change who are neither held nor released: their changes count.
+    pub async fn not_released(&self, change: RoleChange) -> Result<i64, StoreError> {
+        let due = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "due!" FROM work_queue
+               WHERE priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                 AND due_at <= now() AND parked_at IS NULL AND held_by IS NULL
+                 AND NOT CASE WHEN $1 = 'revoked' THEN pass_revokes ELSE pass_grants END"#,
+            change.as_str()
+        );
+        Ok(due.fetch_one(&self.pool).await?)
+    }
+
     /// State of a brake, with at most `show` of the users it holds.
     pub async fn brake(&self, change: RoleChange, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
@@ -258,6 +270,8 @@ impl Store {
             r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM work_queue n JOIN assignments a USING (user_id)
                WHERE (n.held_by = ANY($2::text[]) OR n.last_held_by = ANY($2::text[]))
                  AND CASE WHEN $1 = 'revoked' THEN a.has_role AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.has_role AND NOT a.suppressed END
+                 -- no brake holds a pinned role
+                 AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = a.user_id AND p.role = a.role AND (p.until IS NULL OR p.until > now()))
                GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
             change.as_str(),
             &marks as &[&str],

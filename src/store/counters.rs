@@ -4,6 +4,7 @@
 //! adds them up.
 
 use super::{Store, StoreError};
+use rolekeeper_domain::plan::RoleChange;
 
 /// Changes added up in one transaction.
 const AT_ONCE: i64 = 10_000;
@@ -15,11 +16,14 @@ impl Store {
         let summed = sqlx::query!(
             r#"WITH taken AS (
                    DELETE FROM counter_changes
-                   WHERE change_id IN (SELECT change_id FROM counter_changes ORDER BY change_id LIMIT $1)
+                   WHERE change_id IN (SELECT change_id FROM counter_changes ORDER BY change_id LIMIT $1 FOR UPDATE SKIP LOCKED)
                    RETURNING counter, change
                ), summed AS (
-                   INSERT INTO counters AS c (counter, value) SELECT counter, sum(change) FROM taken GROUP BY counter
+                   INSERT INTO counters AS c (counter, value) SELECT counter, sum(change) FROM taken GROUP BY counter ORDER BY counter
                    ON CONFLICT (counter) DO UPDATE SET value = c.value + excluded.value
+               ), past AS (
+                   -- these users wait by now
+                   DELETE FROM counters WHERE counter > 'later_' AND counter < due_slot(now() - interval '1 hour')
                )
                SELECT count(*) AS "summed!",
                    -- a crash that loses the sum leaves the changes
@@ -32,11 +36,29 @@ impl Store {
         Ok(summed)
     }
 
-    /// Number of users who hold a role.
-    pub async fn holders(&self) -> Result<i64, StoreError> {
+    /// Adds up changes where no worker has done so for long: none reconciles. Returns their number.
+    pub async fn sum_left_counters(&self) -> Result<i64, StoreError> {
+        let many = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM counter_changes OFFSET $1) AS "many!""#,
+            AT_ONCE
+        );
+        if many.fetch_one(&self.pool).await? {
+            self.sum_counters().await
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// Number of users whom a kind of change may concern: who hold a role; for revokes, who hold one that may be revoked.
+    pub async fn holders(&self, change: RoleChange) -> Result<i64, StoreError> {
+        let counter = match change {
+            RoleChange::Granted => "users_with_role",
+            RoleChange::Revoked => "users_adopted",
+        };
         let holders = sqlx::query_scalar!(
-            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = 'users_with_role'), 0)
-                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'users_with_role'), 0))::bigint AS "holders!""#
+            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = $1), 0)
+                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = $1), 0))::bigint AS "holders!""#,
+            counter
         );
         let mut tx = self.begin().await?;
         Ok(holders.fetch_one(&mut tx).await?)

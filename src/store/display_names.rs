@@ -79,11 +79,20 @@ pub async fn refuse(
     Ok(())
 }
 
-/// Allows names again that were refused for these users, or for all users if `users` is `None`. Returns the users.
-pub(super) async fn retry(tx: &mut Tx<'_>, users: Option<&[String]>) -> Result<Vec<String>, StoreError> {
+/// The next users behind `after` whose name was refused.
+pub(super) async fn refused(tx: &mut Tx<'_>, after: &str, most: i64) -> Result<Vec<String>, StoreError> {
     let refused = sqlx::query_scalar!(
-        "SELECT user_id FROM display_names
-         WHERE refused IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))",
+        "SELECT user_id FROM display_names WHERE refused IS NOT NULL AND user_id > $1 ORDER BY user_id LIMIT $2",
+        after,
+        most
+    );
+    Ok(refused.fetch_all(&mut *tx).await?)
+}
+
+/// Allows names again that were refused for these users. Returns the users.
+pub(super) async fn retry(tx: &mut Tx<'_>, users: &[String]) -> Result<Vec<String>, StoreError> {
+    let refused = sqlx::query_scalar!(
+        "SELECT user_id FROM display_names WHERE refused IS NOT NULL AND user_id = ANY($1::text[])",
         users
     )
     .fetch_all(&mut *tx)

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{Store, StoreError, Tx, acts, identities, person};
+use super::{Store, StoreError, Tx, acts, deletions, identities, person};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
@@ -64,16 +64,29 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
     Ok(true)
 }
 
+/// Returns the erased users among these, of whom nothing may be stored. An erasure that begins later waits for this transaction,
+/// and removes its rows. Call it before any other lock is taken.
+///
+/// # Errors
+/// As [`among`].
+pub async fn keep_out(
+    tx: &mut Tx<'_>,
+    key: Option<&ErasureKey>,
+    users: &[&str],
+) -> Result<HashSet<String>, StoreError> {
+    sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
+        .execute(&mut *tx)
+        .await?;
+    among(tx, key, users).await
+}
+
 /// Refuses to store data of an erased user. An erasure that begins later waits for this transaction, and removes its
 /// rows. Call it before any other lock is taken.
 ///
 /// # Errors
 /// [`StoreError::Erased`], or the missing key that the check needs.
 pub(super) async fn refuse(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str) -> Result<(), StoreError> {
-    sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
-        .execute(&mut *tx)
-        .await?;
-    if among(tx, key, &[user]).await?.is_empty() {
+    if keep_out(tx, key, &[user]).await?.is_empty() {
         Ok(())
     } else {
         Err(StoreError::Erased)
@@ -135,25 +148,31 @@ impl Store {
         refuse(&mut tx, self.erasure_key(), user.as_str()).await
     }
 
-    /// Erases a user with all linked ids: first from the dead letters, which are many, then from all other tables in one
-    /// transaction. The act names the pseudonyms.
+    /// Erases users, each with all ids of the person: first from the dead letters, which are many, then from all other tables in
+    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile.
     ///
     /// # Errors
     /// Other users were erased with another key, or Postgres refused; then nothing was changed.
-    pub async fn erase(&self, user: &str, key: &ErasureKey, act: &Act) -> Result<Erased, StoreError> {
+    pub async fn erase(
+        &self,
+        users: &[String],
+        key: &ErasureKey,
+        act: &Act,
+        deleted: bool,
+    ) -> Result<Vec<Erased>, StoreError> {
         // Checks the key before anything is removed.
         let mut tx = self.begin().await?;
         if let Some(check_value) = check_value(&mut tx).await? {
             matching_key(Some(key), &check_value)?;
         }
-        let ids = identities::person(&mut tx, user).await?;
-        drop(tx);
-        let mut rows = 0;
-        for id in &ids {
-            rows += self.forget_letters(id).await?;
+        let mut ids = Vec::new();
+        for user in users {
+            ids.extend(identities::person(&mut tx, user).await?);
         }
+        drop(tx);
+        let letters = self.forget_letters(&ids).await?;
         let mut tx = self.begin().await?;
-        // A running batch of the fold ends first; the next one starts after this lock and finds the erased user.
+        // A running batch of the fold ends first; the next one starts after this lock and finds the erased users.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
             .execute(&mut tx)
             .await?;
@@ -167,29 +186,77 @@ impl Store {
         if let Some(check_value) = check_value(&mut tx).await? {
             matching_key(Some(key), &check_value)?;
         }
-        // An id that was linked since the letters were searched is found here.
-        let ids = identities::person(&mut tx, user).await?;
-        let mut before = true;
-        for id in &ids {
-            let hash = key.hash(id);
-            let noted = sqlx::query!(
-                "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
-                hash.as_slice()
-            );
-            before &= noted.execute(&mut tx).await?.rows_affected() == 0;
-        }
-        let pseudonyms: Vec<String> = ids.iter().map(|id| pseudonym(&key.hash(id))).collect();
-        let mut act = act.clone();
-        act.arguments = json!({"user": pseudonyms[0]});
-        if ids.len() > 1 {
-            act.arguments["linked"] = json!(pseudonyms[1..]);
-        }
-        // Before the user is removed, since the reason may name the user.
-        acts::keep(&mut tx, &act, if before { "erased again" } else { "erased" }).await?;
-        for (id, pseudonym) in ids.iter().zip(&pseudonyms) {
-            rows += person::erase(&mut tx, id, pseudonym).await?;
+        let mut erased = Vec::new();
+        for user in users {
+            if !deleted || deletions::is_deleted(&mut tx, user).await? {
+                erased.push(erase_person(&mut tx, user, key, act).await?);
+            }
         }
         tx.commit().await?;
-        Ok(Erased { rows, before, ids })
+        if let Some(first) = erased.first_mut() {
+            first.rows += letters;
+        }
+        Ok(erased)
     }
+
+    /// All ids of the person that `user` is an id of, the primary first.
+    pub async fn ids_of_person(&self, user: &str) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        identities::person(&mut tx, user).await
+    }
+
+    /// Readmits an erased user: data that names the user is no longer dropped. Returns whether the user was erased. The act names
+    /// the pseudonym.
+    ///
+    /// # Errors
+    /// Users were erased with another key.
+    pub async fn readmit(&self, user: &str, key: &ErasureKey, act: &Act) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        if let Some(check_value) = check_value(&mut tx).await? {
+            matching_key(Some(key), &check_value)?;
+        }
+        let hash = key.hash(user);
+        let removed = sqlx::query!("DELETE FROM erasures WHERE user_hash = $1", hash.as_slice());
+        if removed.execute(&mut tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let mut act = act.clone();
+        act.arguments["user"] = pseudonym(&hash).into();
+        acts::keep(&mut tx, &act, "readmitted").await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Erases one person, under the lock that stops the fold.
+async fn erase_person(
+    tx: &mut Tx<'_>,
+    user: &str,
+    key: &ErasureKey,
+    act: &Act,
+) -> Result<Erased, StoreError> {
+    // An id that was linked since the letters were searched is found here.
+    let ids = identities::person(tx, user).await?;
+    let mut before = true;
+    for id in &ids {
+        let hash = key.hash(id);
+        let noted = sqlx::query!(
+            "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
+            hash.as_slice()
+        );
+        before &= noted.execute(&mut *tx).await?.rows_affected() == 0;
+    }
+    let pseudonyms: Vec<String> = ids.iter().map(|id| pseudonym(&key.hash(id))).collect();
+    let mut act = act.clone();
+    act.arguments["user"] = json!(pseudonyms[0]);
+    if ids.len() > 1 {
+        act.arguments["linked"] = json!(pseudonyms[1..]);
+    }
+    // Before the user is removed, since the reason may name the user.
+    acts::keep(tx, &act, if before { "erased again" } else { "erased" }).await?;
+    let mut rows = 0;
+    for (id, pseudonym) in ids.iter().zip(&pseudonyms) {
+        rows += person::erase(tx, id, pseudonym).await?;
+    }
+    Ok(Erased { rows, before, ids })
 }

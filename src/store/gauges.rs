@@ -11,6 +11,8 @@ use super::{Store, StoreError};
 pub struct Gauges {
     /// The work queue.
     pub queue: QueueGauges,
+    /// Its progress.
+    pub drain: super::Drain,
     /// Display names.
     pub names: NameGauges,
     /// Holders of managed roles.
@@ -112,6 +114,7 @@ impl Store {
         let paused = self.paused().await?;
         Ok(Gauges {
             queue: self.queue_gauges().await?,
+            drain: self.drain().await?,
             names: self.name_gauges().await?,
             holders: self.holder_gauges().await?,
             pins: self.pin_gauges().await?,
@@ -127,12 +130,12 @@ impl Store {
     }
 
     async fn queue_gauges(&self) -> Result<QueueGauges, StoreError> {
-        // Due users and those with a running attempt are one index range per priority; parked and held users have their
-        // own indexes. The rest are timers, possibly as many as users.
+        // Due users and those with a running attempt are one index range per priority; the others, possibly as many as users,
+        // are counted as they change.
         let queue = sqlx::query_as!(
             QueueGauges,
-            r#"SELECT due.due AS "due!", due.leased AS "leased!", parked.parked AS "parked!", held.held AS "held!",
-                   greatest(0, total.total - due.due - due.leased - parked.parked - held.held) AS "waiting!", due.oldest AS "oldest!"
+            r#"SELECT due.due AS "due!", due.leased AS "leased!", counted.parked AS "parked!", counted.held AS "held!",
+                   greatest(0, counted.total - due.due - due.leased - counted.parked - counted.held) AS "waiting!", due.oldest AS "oldest!"
                FROM (
                    SELECT count(*) FILTER (WHERE n.lease IS NULL AND n.due_at <= now()) AS due,
                        count(*) FILTER (WHERE n.lease IS NOT NULL) AS leased,
@@ -145,12 +148,13 @@ impl Store {
                          AND parked_at IS NULL AND held_by IS NULL
                    ) AS n
                ) AS due
-               CROSS JOIN (SELECT count(*) AS parked FROM work_queue WHERE parked_at IS NOT NULL) AS parked
-               CROSS JOIN (SELECT count(*) AS held FROM work_queue WHERE held_by IS NOT NULL AND parked_at IS NULL) AS held
                CROSS JOIN (
-                   SELECT coalesce((SELECT value FROM counters WHERE counter = 'work_queue'), 0)
-                       + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = 'work_queue'), 0)::bigint AS total
-               ) AS total"#,
+                   SELECT coalesce(sum(value) FILTER (WHERE counter = 'work_queue'), 0)::bigint AS total,
+                       coalesce(sum(value) FILTER (WHERE counter = 'parked'), 0)::bigint AS parked,
+                       coalesce(sum(value) FILTER (WHERE counter = 'held'), 0)::bigint AS held
+                   FROM (SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS c
+                   WHERE counter IN ('work_queue', 'parked', 'held')
+               ) AS counted"#,
             MAX_DEBOUNCE.as_secs_f64()
         );
         Ok(queue.fetch_one(&self.pool).await?)

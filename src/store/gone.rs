@@ -8,8 +8,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::held_by::GONE_HELD;
-use super::{Channel, Enqueue, Priority, Store, StoreError, Tx, acts, release, work_queue};
-use rolekeeper_domain::act::Act;
+use super::slices::{self, Slice};
+use super::{Enqueue, Priority, Store, StoreError, Tx, work_queue};
+use rolekeeper_domain::brake::GONE_WINDOW;
 
 /// Retention of a user's data after Auth0 has reported the user as deleted.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -160,6 +161,69 @@ pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) ->
     Ok(())
 }
 
+/// Lets the next held users pass: each is read at Auth0 again.
+pub(super) async fn slice(tx: &mut Tx<'_>, after: &str) -> Result<Slice, StoreError> {
+    let next = slices::next_held(tx, &[GONE_HELD], after).await?;
+    let passed = sqlx::query!(
+        "WITH held AS (
+             SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[]) AND (held_by = $2 OR last_held_by = $2)
+             ORDER BY user_id FOR UPDATE
+         )
+         UPDATE work_queue n SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true, pass_gone = true
+         FROM held WHERE n.user_id = held.user_id",
+        &next,
+        GONE_HELD
+    );
+    let users = passed.execute(&mut *tx).await?.rows_affected();
+    Ok(Slice::of(next, users))
+}
+
+/// Enqueues the next users behind `after` that were marked in the window before the brake engaged: each is read at Auth0
+/// again. Returns the last one.
+pub(super) async fn enqueue_marked(
+    tx: &mut Tx<'_>,
+    after: &str,
+    most: i64,
+) -> Result<Option<String>, StoreError> {
+    let marked = sqlx::query_scalar!(
+        "SELECT user_id FROM gone_users
+         WHERE user_id > $1 AND marked_at > (SELECT engaged_at FROM gone_brake) - $2::double precision * interval '1 second'
+         ORDER BY user_id LIMIT $3",
+        after,
+        GONE_WINDOW.as_secs_f64(),
+        most
+    );
+    let marked = marked.fetch_all(&mut *tx).await?;
+    let last = marked.last().cloned();
+    let mut entries: Vec<_> = marked
+        .into_iter()
+        .map(|user| Enqueue {
+            user,
+            priority: Priority::Verify,
+            force_fetch: true,
+            cause: None,
+            flapping: false,
+        })
+        .collect();
+    work_queue::enqueue(tx, &mut entries).await?;
+    Ok(last)
+}
+
+/// Whether the brake is engaged, without a lock.
+pub(super) async fn engaged(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let engaged = sqlx::query_scalar!(r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM gone_brake"#);
+    Ok(engaged.fetch_one(&mut *tx).await?)
+}
+
+/// Releases the brake if it is engaged; its count restarts. Returns whether it was.
+pub(super) async fn disengage(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let released = sqlx::query!(
+        "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, released_at = clock_timestamp()
+         WHERE engaged_at IS NOT NULL"
+    );
+    Ok(released.execute(&mut *tx).await?.rows_affected() > 0)
+}
+
 impl Store {
     /// State of the brake, with at most `show` of the users it holds.
     pub async fn gone_brake(&self, show: i64) -> Result<GoneBrake, StoreError> {
@@ -179,73 +243,6 @@ impl Store {
             held: row.held,
             first: row.first,
         })
-    }
-
-    /// Releases the brake and lets exactly the held users pass: each is read at Auth0 again. The same holds for users
-    /// marked in the `window` before it engaged. Returns the number of held users; `None` if the brake was not engaged.
-    pub async fn release_gone(&self, window: Duration, act: &Act) -> Result<Option<u64>, StoreError> {
-        let Some((mut tx, engaged_at, users)) = self.let_go_of_gone().await? else {
-            return Ok(None);
-        };
-        let released = sqlx::query!(
-            "UPDATE work_queue SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true, pass_gone = true
-             WHERE user_id = ANY($1::text[])",
-            &users
-        )
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Channel::WorkQueue.send(&mut tx).await?;
-        tx.commit().await?;
-        // Separate transactions without the brake: attempts may have these users claimed and wait for it.
-        let mut tx = self.begin().await?;
-        let marked = sqlx::query_scalar!(
-            "SELECT user_id FROM gone_users WHERE marked_at > $1::timestamptz - $2::double precision * interval '1 second'",
-            engaged_at,
-            window.as_secs_f64()
-        );
-        let marked = marked.fetch_all(&mut tx).await?.into_iter();
-        let mut entries: Vec<_> = marked
-            .map(|user| Enqueue {
-                user,
-                priority: Priority::Verify,
-                force_fetch: true,
-                cause: None,
-                flapping: false,
-            })
-            .collect();
-        work_queue::enqueue(&mut tx, &mut entries).await?;
-        tx.commit().await?;
-        Ok(Some(released))
-    }
-
-    /// Releases the engaged brake; returns the time since which it was engaged, and the held users, all locked.
-    async fn let_go_of_gone(&self) -> Result<Option<(Tx<'static>, OffsetDateTime, Vec<String>)>, StoreError> {
-        let mut attempt = 1;
-        loop {
-            let mut tx = self.begin().await?;
-            release::lock_held(&mut tx, &[GONE_HELD]).await?;
-            // Waits for attempts that hold the brake's lock, so that the following statements see what they held.
-            let engaged = sqlx::query_scalar!(r#"SELECT engaged_at FROM gone_brake FOR UPDATE"#);
-            let Some(engaged_at) = engaged.fetch_one(&mut tx).await? else {
-                return Ok(None);
-            };
-            sqlx::query!(
-                "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, released_at = clock_timestamp()"
-            )
-            .execute(&mut tx)
-            .await?;
-            if attempt == release::ATTEMPTS {
-                release::lock_held(&mut tx, &[GONE_HELD]).await?;
-            }
-            if let Some(users) = release::all_held(&mut tx, &[GONE_HELD]).await? {
-                return Ok(Some((tx, engaged_at, users)));
-            }
-            drop(tx);
-            attempt += 1;
-            tokio::time::sleep(release::ATTEMPTS_APART).await;
-        }
     }
 
     /// Removes users deleted for longer than the retention, one batch; queued users wait for the next batch.

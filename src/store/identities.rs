@@ -97,7 +97,10 @@ pub async fn confirm(
     since: Option<OffsetDateTime>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE identities SET doubted = false, since = greatest(since, coalesce($2, now())) WHERE primary_id = $1 AND doubted",
+        // A later token of a moved id is of another account.
+        "UPDATE identities SET doubted = false, since = CASE WHEN EXISTS (SELECT FROM moves WHERE old_id = alias) THEN since
+             ELSE greatest(since, coalesce($2, now())) END
+         WHERE primary_id = $1 AND doubted",
         primary,
         since
     )
@@ -128,14 +131,17 @@ pub async fn doubt(tx: &mut Tx<'_>, links: &[(String, String)]) -> Result<(), St
     Ok(())
 }
 
-/// All ids of the person that `user` is an id of, the primary first.
+/// All ids of the person that `user` is an id of, the primary first; also ids whose move no attempt has stored yet.
 pub(super) async fn person(tx: &mut Tx<'_>, user: &str) -> Result<Vec<String>, StoreError> {
     let ids = sqlx::query_scalar!(
-        r#"WITH of AS (SELECT coalesce((SELECT primary_id FROM identities WHERE alias = $1), $1::text) AS primary_id)
+        r#"WITH now AS (SELECT coalesce((SELECT new_id FROM moves WHERE old_id = $1), $1::text) AS id),
+               of AS (SELECT coalesce((SELECT i.primary_id FROM identities i WHERE i.alias = now.id), now.id) AS primary_id FROM now),
+               linked AS (SELECT i.alias AS id FROM of JOIN identities i USING (primary_id))
            SELECT id AS "id!" FROM (
                SELECT primary_id AS id, 0 AS place FROM of
-               UNION ALL SELECT i.alias, 1 FROM of JOIN identities i USING (primary_id)
-           ) AS ids ORDER BY place, id"#,
+               UNION SELECT id, 1 FROM linked
+               UNION SELECT m.old_id, 1 FROM moves m WHERE m.new_id IN (SELECT id FROM linked UNION SELECT primary_id FROM of)
+           ) AS ids WHERE place = 0 OR id <> (SELECT primary_id FROM of) ORDER BY place, id"#,
         user
     );
     Ok(ids.fetch_all(&mut *tx).await?)
@@ -157,14 +163,16 @@ impl Store {
 
     /// The id whose data a token of `user`, issued at `issued_at` by Auth0's clock, opens: the primary, if the id was linked
     /// to it after the token was issued. A later token proves that the link has ended: it opens the data of its own id alone,
-    /// and the primary is read again.
+    /// and the primary is read again; not for an id that the operator moved, whose move no profile ends.
     pub async fn opened_by(
         &self,
         user: &UserId<'static>,
         issued_at: Option<OffsetDateTime>,
     ) -> Result<UserId<'static>, StoreError> {
         let row = sqlx::query!(
-            r#"SELECT primary_id, doubted, $2::timestamptz <= since AS "before?" FROM identities WHERE alias = $1"#,
+            r#"SELECT primary_id, doubted, $2::timestamptz <= since AS "before?",
+                   EXISTS (SELECT FROM moves WHERE old_id = alias) AS "moved!"
+               FROM identities WHERE alias = $1"#,
             user.as_str(),
             issued_at
         );
@@ -179,7 +187,7 @@ impl Store {
                     value: row.primary_id,
                 })
             }
-            (false, Some(false)) => {
+            (false, Some(false)) if !row.moved => {
                 let mut tx = self.begin().await?;
                 let mut entry = [Enqueue {
                     user: row.primary_id.clone(),

@@ -368,7 +368,9 @@ pub async fn hold(
 ) -> Result<(), StoreError> {
     let held = sqlx::query_scalar!(
         r#"UPDATE work_queue SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, due_at = now(),
-               reread_since = NULL, last_held_by = $4, failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false,
+               reread_since = NULL, last_held_by = $4, failure = NULL,
+               -- the operator may have released the user during the attempt
+               pass_revokes = pass_revokes AND NOT $6, pass_grants = pass_grants AND NOT $7, pass_gone = pass_gone AND NOT $8,
                held_by = CASE WHEN generation = $3 AND NOT force_fetch THEN $4 END,
                held_until = CASE WHEN generation = $3 AND NOT force_fetch THEN $5::timestamptz END
            WHERE user_id = $1 AND lease = $2 RETURNING held_by IS NOT NULL AS "held!""#,
@@ -376,7 +378,10 @@ pub async fn hold(
         claim.lease,
         generation,
         why.as_str(),
-        again_at
+        again_at,
+        claim.pass_revokes,
+        claim.pass_grants,
+        claim.pass_gone
     );
     if held.fetch_optional(&mut *tx).await? == Some(false) {
         Channel::WorkQueue.send(tx).await?;

@@ -69,7 +69,7 @@ pub async fn end_alias(
     )
     .execute(&mut *tx)
     .await?;
-    users::gone(tx, alias, asked_at).await
+    users::linked(tx, alias, asked_at).await
 }
 
 /// Removes the sums of these ids, whose playlists count for another id from now on; the next event sums them up again.

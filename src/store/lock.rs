@@ -23,6 +23,8 @@ pub enum Lock {
     FoldAuth0Logs,
     /// Reconciling and sweeping.
     Reconcile,
+    /// Searching for holders of roles.
+    Discover,
 }
 
 /// A held lock. It lasts as long as the session; dropping the session releases it. Work on this session is done by the
@@ -39,6 +41,8 @@ impl Lock {
             Self::FoldAppEvents => 1,
             Self::FoldAuth0Logs => 2,
             Self::Reconcile => 3,
+            // The numbers of the next schema begin at 4.
+            Self::Discover => 0,
         };
         // Advisory locks belong to the database; two deployments in schemas of one database must not wait for each
         // other.

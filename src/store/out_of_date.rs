@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{StoreError, Tx};
-use rolekeeper_domain::rule::{Condition, Measure, Revoke, Rule, Rules};
+use rolekeeper_domain::rule::{Condition, Measure, OnExternalRemoval, Revoke, Rule, Rules};
 
 /// Longest interval between reads of a deleted user whose playlists have enough plays.
 const GONE_AT_LEAST_EVERY: Duration = Duration::from_hours(30 * 24);
@@ -38,8 +38,8 @@ pub(super) async fn enqueue(
     let enqueued = sqlx::query!(
         "WITH rule AS MATERIALIZED (
              SELECT *, not_blocked OR email_verified AS conditional
-             FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[], $12::boolean[], $13::boolean[])
-                 AS r(role, grant_at, revoke_below, totals, revokes, not_blocked, email_verified)
+             FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[], $12::boolean[], $13::boolean[], $14::boolean[])
+                 AS r(role, grant_at, revoke_below, totals, revokes, not_blocked, email_verified, respects)
          ), owner AS MATERIALIZED (
              -- playlists of a linked id count for its primary, which belongs to the partition by its own id
              SELECT user_id, max(plays) AS best, sum(greatest(plays, 0))::bigint AS total FROM (
@@ -85,6 +85,9 @@ pub(super) async fn enqueue(
                        SELECT FROM users u WHERE u.user_id = d.user_id AND u.fetched_at IS NOT NULL
                          AND ((r.not_blocked AND coalesce(u.profile -> 'blocked' NOT IN ('false', 'null'), false))
                            OR (r.email_verified AND u.profile -> 'email_verified' IS DISTINCT FROM 'true'::jsonb))))
+                -- a removal that the brake holds, where the rule no longer respects removals
+                OR (d.wanted AND NOT d.has_role AND NOT r.respects AND NOT d.gone AND EXISTS (
+                       SELECT FROM removals m WHERE m.user_id = d.user_id AND m.role = d.role AND m.state = 'held'))
                 OR ($6 AND d.due AND NOT d.has_role AND NOT d.gone)
                 OR ($6 AND NOT d.due AND d.has_role AND d.adopted AND NOT d.gone)
          )
@@ -107,7 +110,8 @@ pub(super) async fn enqueue(
         changed,
         GONE_AT_LEAST_EVERY.as_secs_f64(),
         &which(&|rule| rule.only_if.contains(&Condition::NotBlocked)),
-        &which(&|rule| rule.only_if.contains(&Condition::EmailVerified))
+        &which(&|rule| rule.only_if.contains(&Condition::EmailVerified)),
+        &which(&|rule| rule.manual == OnExternalRemoval::Respect)
     );
     Ok(enqueued.execute(&mut *tx).await?.rows_affected())
 }

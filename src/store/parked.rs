@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Channel, Store, StoreError, acts};
+use super::slices::SLICE;
+use super::{Channel, Store, StoreError, Tx, acts, display_names};
 use rolekeeper_domain::act::Act;
 
 /// Maximum number of users named in an act.
@@ -74,35 +75,101 @@ impl Store {
         Ok(woken)
     }
 
-    /// Makes parked users due now, with no failures counted, and allows refused display names again; their profiles are
-    /// read. Applies to all users if `users` is `None`. Returns the users that were parked or refused.
-    pub async fn requeue(&self, users: Option<&[String]>, act: &Act) -> Result<Vec<String>, StoreError> {
+    /// Makes those of the users due now who are parked, with no failures counted, and allows refused display names again; their
+    /// profiles are read. Returns the users that were parked or refused.
+    pub async fn requeue(&self, users: &[String], act: &Act) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
-        let mut requeued = sqlx::query_scalar!(
-            "UPDATE work_queue SET parked_at = NULL, attempts = 0, failure = NULL, force_fetch = true, due_at = now()
-             WHERE parked_at IS NOT NULL AND ($1::text[] IS NULL OR user_id = ANY($1))
-             RETURNING user_id",
-            users
-        )
-        .fetch_all(&mut tx)
-        .await?;
-        for user in super::display_names::retry(&mut tx, users).await? {
-            if !requeued.contains(&user) {
-                requeued.push(user);
-            }
-        }
+        let requeued = requeue(&mut tx, users).await?;
         if !requeued.is_empty() {
             // Users that were not parked stay unnamed: they may have been erased.
-            let named: &[String] = if users.is_some() { &requeued } else { &[] };
-            let named = &named[..named.len().min(NAMED_AT_MOST)];
+            let named = &requeued[..requeued.len().min(NAMED_AT_MOST)];
             let act = Act {
-                arguments: json!({"all": users.is_none(), "users": named}),
+                arguments: json!({"all": false, "users": named}),
                 ..act.clone()
             };
-            acts::keep(&mut tx, &act, &format!("{} requeued", requeued.len())).await?;
+            acts::keep(&mut tx, &act, &outcome(requeued.len() as u64)).await?;
         }
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         Ok(requeued)
     }
+
+    /// Does the same for the next users of all, in one short transaction. Call it until it returns false. Users that are
+    /// parked meanwhile stay parked.
+    pub async fn requeue_next(&self, all: &mut RequeueAll, act: &Act) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let next = all.next(&mut tx).await?;
+        let requeued = requeue(&mut tx, &next).await?.len() as u64;
+        let full = next.len() as u64 >= SLICE.unsigned_abs();
+        let ended = !full && all.names_after.is_some();
+        let total = all.users + requeued;
+        if full && !all.begun {
+            // Of an interrupted command this is the only trace in the acts.
+            acts::keep(&mut tx, act, "begun").await?;
+        }
+        if ended && total > 0 {
+            acts::keep(&mut tx, act, &outcome(total)).await?;
+        }
+        Channel::WorkQueue.send(&mut tx).await?;
+        tx.commit().await?;
+        all.users = total;
+        all.begun |= full;
+        match (&mut all.names_after, next.into_iter().last()) {
+            (Some(after), Some(last)) => *after = last,
+            (None, _) if !full => all.names_after = Some(String::new()),
+            _ => {}
+        }
+        Ok(!ended)
+    }
+}
+
+/// A requeue of all parked users, and of all whose display name was refused.
+#[derive(Debug, Default)]
+pub struct RequeueAll {
+    /// Users requeued so far.
+    pub users: u64,
+    began_at: Option<OffsetDateTime>,
+    begun: bool,
+    /// The last user with a refused name; `None` until no user is parked.
+    names_after: Option<String>,
+}
+
+impl RequeueAll {
+    /// The next users.
+    async fn next(&mut self, tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
+        if let Some(after) = &self.names_after {
+            return display_names::refused(tx, after, SLICE).await;
+        }
+        let next = sqlx::query!(
+            r#"SELECT user_id, coalesce($1, now()) AS "began_at!" FROM work_queue
+               WHERE parked_at <= coalesce($1, now()) ORDER BY parked_at LIMIT $2"#,
+            self.began_at,
+            SLICE
+        );
+        let next = next.fetch_all(&mut *tx).await?;
+        self.began_at = next.first().map(|row| row.began_at).or(self.began_at);
+        Ok(next.into_iter().map(|row| row.user_id).collect())
+    }
+}
+
+/// Requeues those of the users who are parked or whose display name was refused. Locks them in the same order as folds.
+async fn requeue(tx: &mut Tx<'_>, users: &[String]) -> Result<Vec<String>, StoreError> {
+    let mut requeued = sqlx::query_scalar!(
+        "WITH parked AS (
+             SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[]) AND parked_at IS NOT NULL ORDER BY user_id FOR UPDATE
+         )
+         UPDATE work_queue n SET parked_at = NULL, attempts = 0, failure = NULL, force_fetch = true, due_at = now()
+         FROM parked WHERE n.user_id = parked.user_id RETURNING n.user_id",
+        users
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    requeued.extend(display_names::retry(tx, users).await?);
+    requeued.sort_unstable();
+    requeued.dedup();
+    Ok(requeued)
+}
+
+fn outcome(users: u64) -> String {
+    format!("{users} requeued")
 }

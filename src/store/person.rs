@@ -64,6 +64,7 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
             LETTERS_MEANWHILE.as_secs_f64()
         ),
         sqlx::query!("DELETE FROM identities WHERE alias = $1 OR primary_id = $1", user),
+        sqlx::query!("DELETE FROM moves WHERE old_id = $1 OR new_id = $1", user),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
     let mut rows = 0;
@@ -86,10 +87,10 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
 }
 
 impl Store {
-    /// Removes the data of a user from the dead letters, in batches and without blocking others, since there may be
+    /// Removes the data of users from the dead letters, in batches and without blocking others, since there may be
     /// millions. Returns the number of removed letters. Letters that arrive meanwhile are left to [`erase`].
-    pub(super) async fn forget_letters(&self, user: &str) -> Result<u64, StoreError> {
-        let named = spellings(user);
+    pub(super) async fn forget_letters(&self, users: &[String]) -> Result<u64, StoreError> {
+        let named: Vec<Vec<u8>> = users.iter().flat_map(|id| spellings(id)).collect();
         let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
         loop {
             let mut tx = self.begin().await?;
@@ -143,6 +144,7 @@ impl Store {
                UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'identities', to_jsonb(t) FROM identities t WHERE primary_id = ANY($1::text[])
+               UNION ALL SELECT 'moves', to_jsonb(t) FROM moves t WHERE old_id = ANY($1::text[]) OR new_id = ANY($1::text[])
                UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t
                WHERE EXISTS (SELECT FROM UNNEST($1::text[]) AS id WHERE position(to_jsonb(id)::text IN t.arguments::text) > 0)
                ORDER BY 1, 2"#,

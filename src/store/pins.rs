@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::removals::AnnouncedChange;
-use super::{Enqueue, Priority, Store, StoreError, Tx, acts, erasures, work_queue, workers};
+use super::{Priority, Store, StoreError, Tx, acts, erasures, work_queue, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE};
@@ -106,18 +106,6 @@ pub async fn respect(
     acts::keep(tx, &act, "pinned off: another client removed the role").await
 }
 
-/// Enqueues the user, so that the role follows the pin, or the rules again.
-async fn enqueue(tx: &mut Tx<'_>, user: &str, priority: Priority) -> Result<(), StoreError> {
-    let mut entry = [Enqueue {
-        user: user.to_owned(),
-        priority,
-        force_fetch: true,
-        cause: None,
-        flapping: false,
-    }];
-    work_queue::enqueue(tx, &mut entry).await
-}
-
 /// The pin of the user and role, unless it has ended.
 async fn standing(tx: &mut Tx<'_>, user: &str, role: &str) -> Result<Option<Pinned>, StoreError> {
     let pinned = sqlx::query_as!(
@@ -146,7 +134,7 @@ impl Store {
         }
         // Locks the queue first, in the same order as reconcile.
         let priority = if pin.on { Priority::Grant } else { Priority::Revoke };
-        enqueue(&mut tx, user, priority).await?;
+        work_queue::read_next(&mut tx, user, priority).await?;
         let before = standing(&mut tx, user, &pin.role).await?;
         if let Some(off) = before.clone().filter(|before| pin.on && !before.on) {
             return Ok(PinOutcome::IsOff(off));
@@ -182,7 +170,7 @@ impl Store {
         } else {
             Priority::Grant
         };
-        enqueue(&mut tx, user, priority).await?;
+        work_queue::read_next(&mut tx, user, priority).await?;
         let removed = sqlx::query!("DELETE FROM pins WHERE user_id = $1 AND role = $2", user, role);
         if removed.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(None);

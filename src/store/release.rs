@@ -1,120 +1,188 @@
-//! Releases a brake: the held changes pass, or are dropped.
+//! Releases a brake, slice by slice: the held changes pass, or are dropped.
 //!
-//! Owns the order of locks: the queue before the brake, as in folds and attempts, or an operator's command could
-//! deadlock with them. Must never release a brake and leave a user held, nor miss a user who is no longer marked as
-//! held only because of a very recent event.
+//! Owns the order: the held users first, while the brake is still engaged, then the end of the brake. So a command that is
+//! interrupted leaves every other user held. Must never lock the brake together with users: a fold or an attempt that holds
+//! a user may wait for it.
 
-use std::time::Duration;
-
+use super::brake_releases::{self, HeldKind, Phase, Release, Way};
 use super::brakes::marks;
-use super::{Channel, Store, StoreError, Tx, acts, brake_row};
+use super::held_by::GONE_HELD;
+use super::slices::{self, SLICE};
+use super::{Channel, Store, StoreError, acts, brake_row, gone, removals, restores};
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::plan::RoleChange;
 
-/// Attempts to lock all held users; the last one waits for the other transactions.
-pub(super) const ATTEMPTS: u32 = 40;
-/// Time between two attempts; other transactions lock a user only briefly.
-pub(super) const ATTEMPTS_APART: Duration = Duration::from_millis(50);
-
-/// Locks the users held under these marks, and those enqueued again by another event since, in the same order as folds.
-/// Call it before the brake is locked.
-pub(super) async fn lock_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<(), StoreError> {
-    let held = sqlx::query!(
-        "SELECT user_id FROM work_queue WHERE held_by = ANY($1::text[]) OR last_held_by = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
-        marks as &[&str]
-    );
-    held.fetch_all(&mut *tx).await?;
-    Ok(())
+/// Progress of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// More is to be done.
+    More,
+    /// All is done.
+    Ended,
+    /// Another command releases or drops the same changes by now.
+    TakenOver,
 }
 
-/// The users held under these marks, once the brake is locked and no more can be held. `None` if another transaction
-/// has one of them locked, since it may wait for the brake.
-pub(super) async fn all_held(tx: &mut Tx<'_>, marks: &[&str]) -> Result<Option<Vec<String>>, StoreError> {
-    let locked = sqlx::query_scalar!(
-        "SELECT user_id FROM work_queue WHERE held_by = ANY($1::text[]) OR last_held_by = ANY($1::text[]) ORDER BY user_id FOR UPDATE SKIP LOCKED",
-        marks as &[&str]
-    );
-    let locked = locked.fetch_all(&mut *tx).await?;
-    let held = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "held!" FROM work_queue WHERE held_by = ANY($1::text[]) OR last_held_by = ANY($1::text[])"#,
-        marks as &[&str]
-    );
-    let held = held.fetch_one(&mut *tx).await?;
-    Ok((held <= i64::try_from(locked.len()).unwrap_or(i64::MAX)).then_some(locked))
+/// Marks in the queue of the users that a brake holds; none for a brake that holds rows of another table.
+fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
+    match held {
+        HeldKind::Changes(change) => Some(marks(change).to_vec()),
+        HeldKind::Gone => Some(vec![GONE_HELD]),
+        HeldKind::Restores | HeldKind::Removals => None,
+    }
 }
 
 impl Store {
-    /// Releases a brake and lets exactly the held users pass: they are evaluated again. Returns their number; `None` if
-    /// the brake was not engaged.
-    pub async fn release_brake(&self, change: RoleChange, act: &Act) -> Result<Option<u64>, StoreError> {
-        let Some((mut tx, users)) = self.let_go(change).await? else {
-            return Ok(None);
+    /// Begins to release or drop the held changes of one kind, or continues where an interrupted command stopped. `None` if
+    /// the brake is not engaged.
+    pub async fn begin_release(
+        &self,
+        held: HeldKind,
+        way: Way,
+        act: &Act,
+    ) -> Result<Option<Release>, StoreError> {
+        let mut tx = self.begin().await?;
+        let engaged = match held {
+            HeldKind::Gone => gone::engaged(&mut tx).await?,
+            _ => brake_row::engaged(&mut tx, held.as_str()).await?,
         };
-        let released = sqlx::query!(
-            "UPDATE work_queue SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true,
-                 pass_revokes = pass_revokes OR $1 = 'revoked', pass_grants = pass_grants OR $1 = 'granted'
-             WHERE user_id = ANY($2::text[])",
-            change.as_str(),
-            &users
-        )
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Channel::WorkQueue.send(&mut tx).await?;
+        if !engaged {
+            return Ok(None);
+        }
+        let release = brake_releases::begin(&mut tx, held, way, act).await?;
         tx.commit().await?;
-        Ok(Some(released))
+        Ok(Some(release))
     }
 
-    /// Releases a brake and drops the held changes: holders are no longer adopted, grants are suppressed. These users
-    /// get another attempt, with the lowest priority. Returns their number; `None` if the brake was not engaged.
-    pub async fn drop_braked(&self, change: RoleChange, act: &Act) -> Result<Option<u64>, StoreError> {
-        let Some((mut tx, users)) = self.let_go(change).await? else {
-            return Ok(None);
-        };
-        sqlx::query!(
-            "UPDATE work_queue SET priority = CASE WHEN held_by IS NULL OR held_by = 'brake_both' THEN priority ELSE 4 END,
-                 held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true
-             WHERE user_id = ANY($1::text[])",
-            &users
-        )
-        .execute(&mut tx)
-        .await?;
-        sqlx::query!(
-            "UPDATE assignments SET adopted = adopted AND $2 <> 'revoked', suppressed = suppressed OR $2 = 'granted'
-             WHERE user_id = ANY($1::text[])
-               AND CASE WHEN $2 = 'revoked' THEN has_role AND adopted AND NOT wanted ELSE wanted AND NOT has_role END",
-            &users,
-            change.as_str()
-        )
-        .execute(&mut tx)
-        .await?;
-        acts::keep(&mut tx, act, &format!("{} users dropped", users.len())).await?;
-        Channel::WorkQueue.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Some(users.len() as u64))
+    /// Goes on with a release: one short transaction. Call it until it has ended.
+    pub async fn release_slice(&self, release: &mut Release) -> Result<Step, StoreError> {
+        match release.phase {
+            Phase::Held => self.release_held(release).await,
+            Phase::Marked => self.release_marked(release).await,
+            Phase::Off => self.end_brake(release).await,
+            Phase::Left => self.release_left(release).await,
+        }
     }
 
-    /// Releases an engaged brake, whose count restarts. Returns the held users, all locked. Waits for transactions that
-    /// hold the brake's lock, so that their held users are included.
-    async fn let_go(&self, change: RoleChange) -> Result<Option<(Tx<'static>, Vec<String>)>, StoreError> {
-        let marks = marks(change);
-        let mut attempt = 1;
-        loop {
-            let mut tx = self.begin().await?;
-            lock_held(&mut tx, &marks).await?;
-            if !brake_row::release(&mut tx, change.as_str()).await? {
-                return Ok(None);
+    async fn release_held(&self, release: &mut Release) -> Result<Step, StoreError> {
+        let (way, after) = (release.way, release.position.as_str());
+        let mut tx = self.begin().await?;
+        let slice = match release.held {
+            HeldKind::Changes(change) => slices::of_changes(&mut tx, change, way, after).await?,
+            HeldKind::Restores => restores::slice(&mut tx, way, after).await?,
+            HeldKind::Removals => removals::slice(&mut tx, way, after).await?,
+            HeldKind::Gone => gone::slice(&mut tx, after).await?,
+        };
+        if let Some(last) = &slice.last
+            && !brake_releases::advance(&mut tx, release, last, slice.users).await?
+        {
+            return Ok(Step::TakenOver);
+        }
+        // Of an interrupted command this is the only trace in the acts.
+        let begins = slice.full && !release.begun;
+        if begins {
+            acts::keep(&mut tx, &release.act, "begun").await?;
+        }
+        Channel::WorkQueue.send(&mut tx).await?;
+        tx.commit().await?;
+        release.begun |= begins;
+        release.users += slice.users;
+        match slice.last {
+            Some(last) if slice.full => release.position = last,
+            _ => {
+                release.phase = if release.held == HeldKind::Gone {
+                    Phase::Marked
+                } else {
+                    Phase::Off
+                }
             }
-            if attempt == ATTEMPTS {
-                lock_held(&mut tx, &marks).await?;
-            }
-            if let Some(users) = all_held(&mut tx, &marks).await? {
-                return Ok(Some((tx, users)));
-            }
-            drop(tx);
-            attempt += 1;
-            tokio::time::sleep(ATTEMPTS_APART).await;
+        }
+        if release.phase == Phase::Marked {
+            release.position.clear();
+        }
+        Ok(Step::More)
+    }
+
+    /// Enqueues the users marked as gone in the time before the brake engaged: each is read again.
+    async fn release_marked(&self, release: &mut Release) -> Result<Step, StoreError> {
+        let mut tx = self.begin().await?;
+        let last = gone::enqueue_marked(&mut tx, &release.position, SLICE).await?;
+        tx.commit().await?;
+        match last {
+            Some(last) => release.position = last,
+            None => release.phase = Phase::Off,
+        }
+        Ok(Step::More)
+    }
+
+    /// Ends the brake, whose count restarts. Waits for attempts that have it locked: they hold no further user after that.
+    async fn end_brake(&self, release: &mut Release) -> Result<Step, StoreError> {
+        let mut tx = self.begin().await?;
+        let engaged = match release.held {
+            HeldKind::Gone => gone::disengage(&mut tx).await?,
+            _ => brake_row::release(&mut tx, release.held.as_str()).await?,
+        };
+        let left = match release.held {
+            HeldKind::Restores => restores::left(&mut tx).await?,
+            HeldKind::Removals => removals::left(&mut tx).await?,
+            HeldKind::Changes(_) | HeldKind::Gone => false,
+        };
+        if engaged && left {
+            // An attempt held another one meanwhile; the brake is still engaged after this transaction.
+            release.phase = Phase::Held;
+            release.position.clear();
+            return Ok(Step::More);
+        }
+        if !engaged || !brake_releases::end(&mut tx, release).await? {
+            return Ok(Step::TakenOver);
+        }
+        let (users, what) = (release.users, release.way.past());
+        acts::keep(&mut tx, &release.act, &format!("{users} users {what}")).await?;
+        Channel::WorkQueue.send(&mut tx).await?;
+        tx.commit().await?;
+        release.phase = Phase::Left;
+        Ok(Step::More)
+    }
+
+    /// Makes users due that were held behind the position: they were not released, and no release reaches them any more.
+    /// The sweep does the same where this is interrupted.
+    async fn release_left(&self, release: &mut Release) -> Result<Step, StoreError> {
+        let Some(marks) = marks_of(release.held) else {
+            return Ok(Step::Ended);
+        };
+        let woken = self.wake_marked(&marks, SLICE).await?;
+        Ok(if woken < SLICE.unsigned_abs() {
+            Step::Ended
+        } else {
+            Step::More
+        })
+    }
+
+    /// Makes at most `most` users due that are held under these marks; they are decided again. Returns their number.
+    pub(super) async fn wake_marked(&self, marks: &[&str], most: i64) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let woken = sqlx::query!(
+            "WITH held AS (
+                 SELECT user_id FROM work_queue WHERE held_by = ANY($1::text[]) ORDER BY user_id LIMIT $2 FOR UPDATE
+             )
+             UPDATE work_queue n SET held_by = NULL, held_until = NULL, due_at = now(), force_fetch = true
+             FROM held WHERE n.user_id = held.user_id",
+            marks as &[&str],
+            most
+        );
+        let woken = woken.execute(&mut tx).await?.rows_affected();
+        Channel::WorkQueue.send(&mut tx).await?;
+        tx.commit().await?;
+        Ok(woken)
+    }
+}
+
+impl Way {
+    /// The word for its result.
+    #[must_use]
+    pub fn past(self) -> &'static str {
+        match self {
+            Self::Release => "released",
+            Self::Drop => "dropped",
         }
     }
 }

@@ -4,12 +4,14 @@
 //! Owns which removals wait, are held or are released. Must never make a pin: an attempt does. An attempt that needs other
 //! brakes too locks this one after that of restores and before all others.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Channel, Store, StoreError, Tx, acts, brake_row};
-use rolekeeper_domain::act::Act;
+use super::brake_releases::Way;
+use super::slices::{SLICE, Slice};
+use super::{BrakeState, Store, StoreError, Tx, brake_row, work_queue};
 use rolekeeper_domain::removal::{Records, Removal, RemovalState};
 
 /// Allowed difference between Auth0's clock and Postgres': a record that is older than the user's role by more does not
@@ -185,6 +187,46 @@ impl Locked {
     }
 }
 
+/// Lets the next held removals become pins, where the role is still missing, or drops them: the roles are granted again.
+/// Enqueues the users first, in the same order as folds and attempts.
+pub(super) async fn slice(tx: &mut Tx<'_>, way: Way, after: &str) -> Result<Slice, StoreError> {
+    let next = sqlx::query_scalar!(
+        "SELECT DISTINCT user_id FROM removals WHERE state = 'held' AND user_id > $1 ORDER BY user_id LIMIT $2",
+        after,
+        SLICE
+    );
+    let next = next.fetch_all(&mut *tx).await?;
+    work_queue::read_again(tx, &next).await?;
+    let acted = match way {
+        Way::Release => sqlx::query_scalar!(
+            "UPDATE removals SET state = 'released' WHERE state = 'held' AND user_id = ANY($1::text[]) RETURNING user_id",
+            &next
+        )
+        .fetch_all(&mut *tx)
+        .await?,
+        Way::Drop => sqlx::query_scalar!(
+            "WITH dropped AS (
+                 DELETE FROM removals WHERE state = 'held' AND user_id = ANY($1::text[]) RETURNING user_id, role
+             ), suppressed AS (
+                 UPDATE assignments a SET suppressed = false FROM dropped d WHERE a.user_id = d.user_id AND a.role = d.role
+             )
+             SELECT user_id FROM dropped",
+            &next
+        )
+        .fetch_all(&mut *tx)
+        .await?,
+    };
+    let users: BTreeSet<&String> = acted.iter().collect();
+    let users = users.len() as u64;
+    Ok(Slice::of(next, users))
+}
+
+/// Whether a removal is held.
+pub(super) async fn left(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let left = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM removals WHERE state = 'held') AS "left!""#);
+    Ok(left.fetch_one(&mut *tx).await?)
+}
+
 impl Store {
     /// State of the brake on removals, with at most `show` of the users it holds.
     pub async fn removals_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
@@ -209,63 +251,5 @@ impl Store {
             waiting: 0,
             first: first.map(|row| (row.user_id, row.roles)).collect(),
         })
-    }
-
-    /// Releases the brake and lets exactly the held removals become pins, where the role is still missing. Returns the
-    /// number of users; `None` if the brake was not engaged.
-    pub async fn release_removals(&self, act: &Act) -> Result<Option<u64>, StoreError> {
-        let Some((mut tx, users)) = self.let_go_of_removals().await? else {
-            return Ok(None);
-        };
-        sqlx::query!("UPDATE removals SET state = 'released' WHERE state = 'held'")
-            .execute(&mut tx)
-            .await?;
-        acts::keep(&mut tx, act, &format!("{users} users released")).await?;
-        Channel::WorkQueue.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Some(users))
-    }
-
-    /// Releases the brake and drops the held removals: the roles are granted again. Returns the number of users; `None` if
-    /// the brake was not engaged.
-    pub async fn drop_removals(&self, act: &Act) -> Result<Option<u64>, StoreError> {
-        let Some((mut tx, users)) = self.let_go_of_removals().await? else {
-            return Ok(None);
-        };
-        sqlx::query!(
-            "WITH dropped AS (DELETE FROM removals WHERE state = 'held' RETURNING user_id, role)
-             UPDATE assignments a SET suppressed = false FROM dropped d WHERE a.user_id = d.user_id AND a.role = d.role"
-        )
-        .execute(&mut tx)
-        .await?;
-        acts::keep(&mut tx, act, &format!("{users} users dropped")).await?;
-        Channel::WorkQueue.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Some(users))
-    }
-
-    /// Releases the engaged brake; returns the number of held users, all enqueued. Locks the queue first, in the same order
-    /// as folds and attempts.
-    async fn let_go_of_removals(&self) -> Result<Option<(Tx<'static>, u64)>, StoreError> {
-        loop {
-            let mut tx = self.begin().await?;
-            let enqueued = sqlx::query_scalar!(
-                "INSERT INTO work_queue AS n (user_id, priority, force_fetch)
-                 SELECT DISTINCT user_id, 1::smallint, true FROM removals WHERE state = 'held' ORDER BY 1
-                 ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1 RETURNING user_id"
-            );
-            let enqueued = enqueued.fetch_all(&mut tx).await?;
-            if !brake_row::release(&mut tx, KIND).await? {
-                return Ok(None);
-            }
-            let missed = sqlx::query_scalar!(
-                r#"SELECT EXISTS (SELECT FROM removals WHERE state = 'held' AND user_id <> ALL($1::text[])) AS "missed!""#,
-                &enqueued
-            );
-            if !missed.fetch_one(&mut tx).await? {
-                return Ok(Some((tx, enqueued.len() as u64)));
-            }
-            // An attempt held another removal while this waited for the brake.
-        }
     }
 }

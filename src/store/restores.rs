@@ -4,12 +4,14 @@
 //! Owns the lock, the count and the release of this brake. Must never prevent an attempt: it holds only the roles of
 //! other clients. An attempt that needs other brakes too locks this one first.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{BrakeState, Channel, Store, StoreError, Tx, acts, brake_row, string_list};
-use rolekeeper_domain::act::Act;
+use super::brake_releases::Way;
+use super::slices::{SLICE, Slice};
+use super::{BrakeState, Store, StoreError, Tx, brake_row, string_list, work_queue};
 
 /// The kind in table `brakes`.
 const KIND: &str = "restored";
@@ -52,20 +54,56 @@ impl Locked {
     }
 }
 
+/// Lets the next held restores pass: the users are evaluated again; or drops them.
+pub(super) async fn slice(tx: &mut Tx<'_>, way: Way, after: &str) -> Result<Slice, StoreError> {
+    let next = sqlx::query_scalar!(
+        "SELECT DISTINCT user_id FROM races WHERE held AND NOT released AND outcome IS NULL AND user_id > $1 ORDER BY user_id LIMIT $2",
+        after,
+        SLICE
+    );
+    let next = next.fetch_all(&mut *tx).await?;
+    if way == Way::Release {
+        // Locks the queue first, in the same order as folds and attempts.
+        work_queue::read_again(tx, &next).await?;
+    }
+    let acted = sqlx::query_scalar!(
+        "WITH held AS (
+             SELECT race_id FROM races WHERE held AND NOT released AND outcome IS NULL AND user_id = ANY($1::text[])
+             ORDER BY race_id FOR UPDATE
+         )
+         UPDATE races r SET released = NOT $2, outcome = CASE WHEN $2 THEN 'dropped' END, settled_at = CASE WHEN $2 THEN now() END
+         FROM held WHERE r.race_id = held.race_id RETURNING r.user_id",
+        &next,
+        way == Way::Drop
+    );
+    let acted = acted.fetch_all(&mut *tx).await?;
+    let users: BTreeSet<&String> = acted.iter().collect();
+    let users = users.len() as u64;
+    Ok(Slice::of(next, users))
+}
+
+/// Whether a restore is held.
+pub(super) async fn left(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let left = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM races WHERE held AND NOT released AND outcome IS NULL) AS "left!""#
+    );
+    Ok(left.fetch_one(&mut *tx).await?)
+}
+
 impl Store {
     /// State of the brake on restores, with at most `show` of the users it holds.
     pub async fn restores_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query!(
             r#"SELECT engaged_at, changes, holders,
-                   (SELECT count(DISTINCT user_id) FROM races WHERE held AND outcome IS NULL) AS "held!"
+                   (SELECT count(DISTINCT user_id) FROM races WHERE held AND NOT released AND outcome IS NULL) AS "held!"
                FROM brakes WHERE change = 'restored'"#
         )
         .fetch_one(&mut tx)
         .await?;
         let held = sqlx::query!(
             r#"SELECT DISTINCT ON (user_id) user_id, found, merged AS "merged!" FROM races
-               WHERE held AND outcome IS NULL AND merged IS NOT NULL ORDER BY user_id, found_at DESC LIMIT $1"#,
+               WHERE held AND NOT released AND outcome IS NULL AND merged IS NOT NULL ORDER BY user_id, found_at DESC LIMIT $1"#,
             show
         )
         .fetch_all(&mut tx)
@@ -83,62 +121,6 @@ impl Store {
             waiting: 0,
             first,
         })
-    }
-
-    /// Releases the brake on restores and lets exactly the held ones pass: they are evaluated again. Returns the number
-    /// of users; `None` if the brake was not engaged.
-    pub async fn release_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
-        let (mut tx, released) = loop {
-            let mut tx = self.begin().await?;
-            // Locks the queue first, in the same order as folds and attempts.
-            let enqueued = sqlx::query_scalar!(
-                "INSERT INTO work_queue AS n (user_id, priority, force_fetch)
-                 SELECT DISTINCT user_id, 1::smallint, true FROM races WHERE held AND outcome IS NULL ORDER BY 1
-                 ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1 RETURNING user_id"
-            );
-            let enqueued = enqueued.fetch_all(&mut tx).await?;
-            if !brake_row::release(&mut tx, KIND).await? {
-                return Ok(None);
-            }
-            let missed = sqlx::query_scalar!(
-                r#"SELECT EXISTS (SELECT FROM races WHERE held AND outcome IS NULL AND user_id <> ALL($1::text[])) AS "missed!""#,
-                &enqueued
-            );
-            if !missed.fetch_one(&mut tx).await? {
-                break (tx, enqueued.len() as u64);
-            }
-            // An attempt held another restore while this waited for the brake.
-        };
-        sqlx::query!("UPDATE races SET released = true WHERE held AND outcome IS NULL")
-            .execute(&mut tx)
-            .await?;
-        acts::keep(&mut tx, act, &format!("{released} users released")).await?;
-        Channel::WorkQueue.send(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Some(released))
-    }
-
-    /// Releases the brake on restores and drops the held ones. Returns the number of users; `None` if the brake was not
-    /// engaged.
-    pub async fn drop_restores(&self, act: &Act) -> Result<Option<u64>, StoreError> {
-        let mut tx = self.begin().await?;
-        // Locks races before the brake, in the same order as attempts.
-        sqlx::query!("SELECT race_id FROM races WHERE held AND outcome IS NULL ORDER BY race_id FOR UPDATE")
-            .fetch_all(&mut tx)
-            .await?;
-        if !brake_row::release(&mut tx, KIND).await? {
-            return Ok(None);
-        }
-        let dropped = sqlx::query_scalar!(
-            r#"WITH dropped AS (
-                   UPDATE races SET outcome = 'dropped', settled_at = now() WHERE held AND outcome IS NULL RETURNING user_id
-               )
-               SELECT count(DISTINCT user_id) AS "users!" FROM dropped"#
-        );
-        let dropped = dropped.fetch_one(&mut tx).await?;
-        acts::keep(&mut tx, act, &format!("{dropped} users dropped")).await?;
-        tx.commit().await?;
-        Ok(Some(dropped.unsigned_abs()))
     }
 }
 

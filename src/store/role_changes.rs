@@ -105,6 +105,10 @@ pub enum Reason {
     LinkedAway,
     /// An id with the role was linked to the user, whose profile has the role now.
     LinkedHere,
+    /// The operator moved the person to another id.
+    MovedAway,
+    /// The operator moved a person with the role to the user, whose profile has the role now.
+    MovedHere,
 }
 
 impl Reason {
@@ -114,18 +118,22 @@ impl Reason {
             Self::UserReturned => "user_returned",
             Self::Pinned => "pinned",
             Self::LinkedAway | Self::LinkedHere => "linked",
+            Self::MovedAway | Self::MovedHere => "moved",
         }
     }
 
     /// The change that is announced.
     #[must_use]
     pub fn change(self) -> RoleChange {
-        RoleChange::to(matches!(self, Self::UserReturned | Self::LinkedHere))
+        RoleChange::to(matches!(
+            self,
+            Self::UserReturned | Self::LinkedHere | Self::MovedHere
+        ))
     }
 }
 
 /// Stores a role change that was seen done and that no write of ours made. A return is stored only if the newest row is
-/// the deletion, and a link only if the newest row is not the same change. Returns whether it was stored.
+/// the deletion, and a link or a move only if the newest row is not the same change. Returns whether it was stored.
 pub async fn witness(
     tx: &mut Tx<'_>,
     (user, queued_ms): (&str, i64),
@@ -159,6 +167,18 @@ pub async fn witness(
         super::Channel::RoleChanges.name()
     );
     Ok(written.fetch_optional(&mut *tx).await?.is_some())
+}
+
+/// Whether the newest completed change of the user and role is a grant: readers of the announcements take it for held.
+pub async fn is_announced_held(tx: &mut Tx<'_>, user: &str, role: &str) -> Result<bool, StoreError> {
+    let newest = sqlx::query_scalar!(
+        r#"SELECT change = 'granted' AS "granted!" FROM role_changes
+           WHERE user_id = $1 AND role = $2 AND completed_at IS NOT NULL AND change IN ('granted', 'revoked')
+           ORDER BY change_id DESC LIMIT 1"#,
+        user,
+        role
+    );
+    Ok(newest.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
 /// Stores that the write of open rows is about to be sent again.

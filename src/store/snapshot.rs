@@ -53,13 +53,14 @@ pub async fn of_users(
                (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = named.user_id) AS "rest_s?",
                EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = named.user_id AND n.refused) AS "refused_just_now!",
                EXISTS (SELECT FROM profile_writes w WHERE w.user_id = named.user_id AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
-               EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = named.user_id) AS "foreign_writes!",
+               EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = named.user_id AND (f.write_id IS NULL OR f.ask_at IS NOT NULL)) AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
                (SELECT g.gone_at FROM gone_users g WHERE g.user_id = named.user_id) AS "gone_at?",
                (SELECT i.primary_id FROM identities i WHERE i.alias = named.user_id) AS "alias_of?",
                ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id ORDER BY i.alias) AS "aliases!",
+               ARRAY(SELECT m.old_id FROM moves m WHERE m.old_id <> named.user_id AND m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)) AS "moved!",
                EXISTS (SELECT FROM identities i WHERE i.primary_id = named.user_id AND i.doubted) AS "doubted!"
            FROM UNNEST($1::text[]) AS named(user_id)
            CROSS JOIN LATERAL (
@@ -146,6 +147,7 @@ struct Row {
     gone_at: Option<OffsetDateTime>,
     alias_of: Option<String>,
     aliases: Vec<String>,
+    moved: Vec<String>,
     doubted: bool,
 }
 
@@ -209,6 +211,7 @@ impl From<Row> for Snapshot {
             person: Person {
                 alias_of: row.alias_of,
                 aliases: row.aliases,
+                moved: row.moved,
                 doubted: row.doubted,
             },
         }

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Channel, Store, StoreError};
+use super::{Channel, HeldBy, Store, StoreError};
+use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rules;
 
 /// Users made due in one transaction.
@@ -56,9 +57,11 @@ impl Store {
         }
     }
 
-    /// Makes held users due: those held for a stream's loss once no loss is recorded, and those with a rule whose
-    /// decision changes now.
+    /// Makes held users due: those held for a stream's loss once no loss is recorded, those with a rule whose decision
+    /// changes now, and those that a release left behind because it was interrupted.
     pub async fn wake_held(&self) -> Result<(), StoreError> {
+        let left = self.marks_of_ended_brakes().await?;
+        while self.wake_marked(&left, BATCH).await? >= BATCH.unsigned_abs() {}
         loop {
             let mut tx = self.begin().await?;
             let woken = sqlx::query!(
@@ -80,6 +83,25 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// Marks of users that a brake may have held and holds no longer.
+    async fn marks_of_ended_brakes(&self) -> Result<Vec<&'static str>, StoreError> {
+        let engaged = sqlx::query!(
+            r#"SELECT coalesce(bool_or(engaged_at IS NOT NULL) FILTER (WHERE change = 'revoked'), false) AS "revokes!",
+                   coalesce(bool_or(engaged_at IS NOT NULL) FILTER (WHERE change = 'granted'), false) AS "grants!",
+                   (SELECT engaged_at IS NOT NULL FROM gone_brake) AS "gone!"
+               FROM brakes"#
+        );
+        let engaged = engaged.fetch_one(&self.pool).await?;
+        let held = [
+            (HeldBy::Brake(RoleChange::Revoked), engaged.revokes),
+            (HeldBy::Brake(RoleChange::Granted), engaged.grants),
+            (HeldBy::BothBrakes, engaged.revokes && engaged.grants),
+            (HeldBy::GoneBrake, engaged.gone),
+        ];
+        let ended = held.into_iter().filter(|(_, engaged)| !engaged);
+        Ok(ended.map(|(mark, _)| mark.as_str()).collect())
     }
 
     /// Enqueues at most `most` holders whose last verification is older than `verify_after`, oldest first, unless as

@@ -3,7 +3,7 @@
 //! Owns the binding. Must never rebind a database without an operator, nor then leave a holder of the old tenant
 //! adopted.
 
-use super::{Lock, Store, StoreError, acts};
+use super::{Lock, LockGuard, Store, StoreError, acts};
 use rolekeeper_domain::act::Act;
 
 /// Rows changed in one transaction of a move.
@@ -72,14 +72,8 @@ impl Store {
             }
         }
         self.forget_writes(&mut held).await?;
+        self.forget_former(&mut held).await?;
         let mut tx = self.begin().await?;
-        sqlx::query!("UPDATE role_changes SET outcome = 'superseded' WHERE outcome IS NULL")
-            .execute(&mut tx)
-            .await?;
-        sqlx::query!("DELETE FROM gone_users").execute(&mut tx).await?;
-        sqlx::query!("DELETE FROM removals").execute(&mut tx).await?;
-        // The links of the former tenant; each profile that is read shows those of the new one.
-        sqlx::query!("DELETE FROM identities").execute(&mut tx).await?;
         sqlx::query!(
             "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, known = NULL"
         )
@@ -101,5 +95,34 @@ impl Store {
         super::walk::want(&mut tx, None).await?;
         tx.commit().await?;
         Ok(Some(assignments))
+    }
+
+    /// Closes open changes, and removes what was known of users of the former tenant: marks of gone users, removals, and
+    /// links, since each profile that is read shows those of the new one.
+    async fn forget_former(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
+        loop {
+            lock.check().await?;
+            let done = sqlx::query_scalar!(
+                r#"WITH closed AS (
+                       UPDATE role_changes SET outcome = 'superseded'
+                       WHERE change_id = ANY(ARRAY(SELECT change_id FROM role_changes WHERE outcome IS NULL LIMIT $1)) RETURNING 1
+                   ), marked AS (
+                       DELETE FROM gone_users WHERE ctid = ANY(ARRAY(SELECT ctid FROM gone_users LIMIT $1)) RETURNING 1
+                   ), removed AS (
+                       DELETE FROM removals WHERE ctid = ANY(ARRAY(SELECT ctid FROM removals LIMIT $1)) RETURNING 1
+                   ), linked AS (
+                       DELETE FROM identities WHERE ctid = ANY(ARRAY(SELECT ctid FROM identities LIMIT $1)) RETURNING 1
+                   )
+                   SELECT (SELECT count(*) FROM closed) + (SELECT count(*) FROM marked) + (SELECT count(*) FROM removed)
+                       + (SELECT count(*) FROM linked) AS "done!""#,
+                BATCH
+            );
+            let mut tx = self.begin().await?;
+            let done = done.fetch_one(&mut tx).await?;
+            tx.commit().await?;
+            if done == 0 {
+                return Ok(());
+            }
+        }
     }
 }

@@ -203,6 +203,15 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
     Ok(())
 }
 
+/// As [`gone`], for an id that is linked to another account: its person is not deleted.
+pub async fn linked(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
+    gone(tx, user, asked_at).await?;
+    sqlx::query!("UPDATE users SET gone_since = NULL WHERE user_id = $1", user)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
 /// A stored row.
 #[derive(Debug, Default)]
 struct Row {

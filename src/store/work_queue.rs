@@ -3,6 +3,7 @@
 //! Owns the entry into the queue and its time: one row per user, with a generation that each enqueueing raises. Must
 //! never lose an enqueueing that happens during an attempt.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -217,6 +218,19 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
     Ok(())
 }
 
+/// Enqueues users for a new read of their profile, or lets it follow an attempt in flight. These are in the order of ids.
+pub(super) async fn read_again(tx: &mut Tx<'_>, users: &[String]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO work_queue AS n (user_id, priority, force_fetch)
+         SELECT user_id, 1::smallint, true FROM UNNEST($1::text[]) AS named(user_id) ORDER BY user_id COLLATE \"C\"
+         ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, generation = n.generation + 1",
+        users
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
 /// Makes users due who were held because of a stream's loss, up to a limit. The sweep finds the others batch by batch,
 /// so that an operator's transaction stays short however many are held.
 pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
@@ -231,7 +245,35 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Enqueues a user whose profile must be read.
+pub async fn read_next(tx: &mut Tx<'_>, user: &str, priority: Priority) -> Result<(), StoreError> {
+    let mut entry = [Enqueue {
+        user: user.to_owned(),
+        priority,
+        force_fetch: true,
+        cause: None,
+        flapping: false,
+    }];
+    enqueue(tx, &mut entry).await
+}
+
 impl Store {
+    /// The queued ones of these users.
+    pub async fn queued(&self, users: &[String]) -> Result<HashSet<String>, StoreError> {
+        let queued = sqlx::query_scalar!(
+            "SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[])",
+            users
+        );
+        Ok(queued.fetch_all(&self.pool).await?.into_iter().collect())
+    }
+
+    /// Lets a user be read again, behind the others.
+    pub async fn read_next(&self, user: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        read_next(&mut tx, user, Priority::Verify).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Time until the next user is due; `None` if none waits. Users enqueued by records alone count only with
     /// `by_record`; polling finds expired leases.
     pub async fn next_due(&self, by_record: bool) -> Result<Option<Duration>, StoreError> {

@@ -35,7 +35,7 @@ pub struct Announcement {
     pub completed_at: OffsetDateTime,
     /// `written`: Auth0 responded to the write; `confirmed`: a later attempt saw the change.
     pub outcome: String,
-    /// Reason of a change that no rule decided: `user_deleted`, `user_returned`, `linked`.
+    /// Reason of a change that no rule decided: `user_deleted`, `user_returned`, `linked`, `moved`, `pinned`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

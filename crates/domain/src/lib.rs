@@ -6,6 +6,7 @@ pub mod announcement;
 pub mod brake;
 pub mod date;
 pub mod dedup_window;
+pub mod discovery;
 pub mod display_name;
 pub mod erasure;
 pub mod evaluation;

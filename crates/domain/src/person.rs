@@ -1,7 +1,7 @@
 //! A person: an account at Auth0 with the ids that are linked to it.
 //!
-//! Owns the comparison of the stored ids with those that a profile shows. Must never treat a record as a link: only a profile of
-//! the primary shows one.
+//! Owns the comparison of the stored ids with those that a profile shows, and that an id which the operator moved counts as shown.
+//! Must never treat a record as a link: only a profile of the primary shows one.
 
 /// The stored links of one id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Person {
     pub alias_of: Option<String>,
     /// Ids that are linked to it.
     pub aliases: Vec<String>,
+    /// Ids that the operator moved to it, or to an id that is linked to it.
+    pub moved: Vec<String>,
     /// A record or a token says that one of these links has ended.
     pub doubted: bool,
 }
@@ -27,7 +29,9 @@ impl Person {
     /// Whether the links have to be stored again after a profile has shown these ids.
     #[must_use]
     pub fn differs(&self, shown: &[&str]) -> bool {
-        self.doubted || relinked(&self.aliases, shown) != Relinked::default()
+        let moved = self.moved.iter().map(String::as_str);
+        let all: Vec<&str> = shown.iter().copied().chain(moved).collect();
+        self.doubted || relinked(&self.aliases, &all) != Relinked::default()
     }
 }
 
@@ -66,6 +70,11 @@ mod tests {
         };
         assert!(!person.differs(&["b", "a"]));
         assert!(person.differs(&["b"]));
+        let moved = Person {
+            moved: vec!["a".to_owned()],
+            ..person.clone()
+        };
+        assert!(!moved.differs(&["b"]) && moved.differs(&["a"]));
         assert!(
             Person {
                 doubted: true,

@@ -6,6 +6,7 @@ use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::search::quoted;
 use super::{Profile, RESERVED, Reader};
 use crate::auth0::error::{CallError, LaterWhy, Outcome};
 use crate::auth0::reply::Reply;
@@ -43,9 +44,8 @@ impl Reader {
                 ..CallError::Gone { at: None }.into()
             };
         };
-        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
         let terms = format!(
-            "identities.user_id:\"{}\" AND identities.provider:\"{}\"",
+            "identities.user_id:{} AND identities.provider:{}",
             quoted(id),
             quoted(provider)
         );

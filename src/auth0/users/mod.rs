@@ -5,6 +5,7 @@
 //! unknown format as missing.
 
 mod identities;
+mod search;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use rolekeeper_domain::date;
 use rolekeeper_domain::display_name::SeenName;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::SeenRoles;
+pub(super) use search::FIELDS;
+pub use search::{Account, HolderPage};
 
 /// All characters except the unreserved ones of RFC 3986, 2.3.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

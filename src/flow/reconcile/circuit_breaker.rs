@@ -135,6 +135,20 @@ impl CircuitBreaker {
         closes.then(|| self.closing()).flatten()
     }
 
+    /// The users for whom the breaker stays open after accepted reads.
+    pub(super) fn failed_users(&self) -> Vec<String> {
+        let open = self.open.iter().filter(|open| !open.token);
+        open.flat_map(|open| open.users.iter().cloned()).collect()
+    }
+
+    /// Forgets these users, unless they are still `queued`: an erased user never succeeds.
+    pub(super) fn forget(&mut self, users: &[String], queued: &HashSet<String>) {
+        if let Some(open) = self.open.as_mut() {
+            let left = |user: &String| users.contains(user) && !queued.contains(user);
+            open.users.retain(|user| !left(user));
+        }
+    }
+
     /// Notes that Auth0 responded to a call, with any response: there is a token.
     pub(super) fn answered(&self, began: Instant) -> Option<Closing> {
         let token = self.open.as_ref().is_some_and(|open| open.token);
@@ -303,6 +317,17 @@ mod tests {
         };
         assert!(!reads("a", false) && !reads("z", true) && !reads("a", true));
         assert!(reads("b", true), "each failed user has succeeded");
+        for user in ["a", "b"] {
+            breaker.trip(user, Instant::now(), &stop, Duration::ZERO);
+        }
+        let failed = breaker.failed_users();
+        breaker.forget(&failed, &HashSet::from(["a".to_owned()]));
+        let mut reads = |user, done| {
+            let closing = breaker.accepted(user, Instant::now(), CallKind::Read, done);
+            closing.is_some()
+        };
+        assert!(!reads("z", true), "a is still queued");
+        assert!(reads("a", true), "b was erased");
         breaker.close(vec!["a".to_owned()]);
         breaker.accepted("a", Instant::now(), CallKind::Read, false);
         assert!(breaker.woken.contains("a"));

@@ -34,6 +34,8 @@ pub(super) struct Claimed {
 pub(super) struct Begun {
     /// The attempts of those who need one.
     pub(super) attempts: Vec<Attempt>,
+    /// Number of users who needed none.
+    pub(super) unneeded: usize,
     /// Priority of a user of whom only held changes remain.
     pub(super) held: Option<i16>,
     /// Nothing was claimed: these users must be claimed one by one, since the stored data of one of them cannot be used.
@@ -69,9 +71,8 @@ pub(super) async fn due_users(
 }
 
 impl Claimed {
-    /// Number of claimed users.
-    pub(super) fn len(&self) -> usize {
-        self.claims.len()
+    pub(super) fn claims(&self) -> &[Claim] {
+        &self.claims
     }
 
     /// Priority of the first user at the claim.
@@ -108,6 +109,7 @@ impl Claimed {
         };
         let mut begun = Begun::default();
         for (claim, permission) in claims.into_iter().zip(permissions) {
+            begun.unneeded += usize::from(permission.is_err());
             let permission = match permission {
                 Ok(permission) => permission,
                 Err(Unneeded::Done) => continue,

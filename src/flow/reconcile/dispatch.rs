@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
@@ -47,7 +48,7 @@ impl Dispatcher {
             let order = self.order(number, turn.half_open, held.take());
             let asked = turn.permits.len();
             let claimed = claim::due_users(&self.context, (by_record, order, asked)).await?;
-            size.took(asked, claimed.as_ref().map_or(0, claim::Claimed::len));
+            size.took(asked, claimed.as_ref().map_or(0, |claimed| claimed.claims().len()));
             let Some(claimed) = claimed else {
                 drop(turn);
                 let wait = self.no_user_is_due(until_record_attempt);
@@ -58,7 +59,17 @@ impl Dispatcher {
                 }
             };
             self.health.breaker().taken(claimed.priority());
-            let begun = claimed.begin(&self.context, &mut turn.permits).await?;
+            let leases = claimed.claims().iter();
+            let leases: Vec<_> = leases.map(|claim| self.lease_of(claim, Duration::ZERO)).collect();
+            let begun = match claimed.begin(&self.context, &mut turn.permits).await {
+                Ok(begun) => begun,
+                Err(why) => {
+                    // The claim may be committed.
+                    leases.into_iter().for_each(|lease| self.give_back_later(lease));
+                    return Err(why);
+                }
+            };
+            self.context.metrics.reconcile.attempts_ended.inc_by(begun.unneeded as u64);
             held = begun.held;
             size.one_by_one(begun.one_by_one);
             for (attempt, slot) in begun.attempts.into_iter().zip(std::mem::take(&mut turn.slots)) {

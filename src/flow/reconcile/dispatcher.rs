@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::context::Context;
 use super::health::Health;
 use super::slots::Slots;
+use super::unreturned::Unreturned;
 use crate::auth0::{Reader, Writer};
 use crate::config::RestoreConfig;
 use crate::flow::limits::LimitsInForce;
@@ -38,6 +39,7 @@ pub(in crate::flow) struct Dispatcher {
     pub(super) health: Arc<Health>,
     /// Signals that a user is due.
     pub(super) wake: Arc<Notify>,
+    pub(super) unreturned: Arc<Unreturned>,
 }
 
 /// The dependencies of the stage.
@@ -86,6 +88,7 @@ impl Dispatcher {
             rate_limiter: deps.rate_limiter,
             health: Arc::new(Health::new(deps.readiness)),
             wake: Arc::default(),
+            unreturned: Arc::default(),
         }
     }
 

@@ -18,6 +18,7 @@ mod decide;
 mod decision;
 mod dispatch;
 mod dispatcher;
+mod give_back;
 mod gone;
 mod health;
 mod hidden;
@@ -41,6 +42,7 @@ mod steps;
 mod tenant_failure;
 mod together;
 mod turns;
+mod unreturned;
 mod write;
 
 pub(super) use context::lease_for;

@@ -1,7 +1,8 @@
-//! Linked accounts: the ids of one person, as the primary's profile shows them.
+//! Linked accounts: the ids of one person, as the primary's profile shows them, and those that the operator moved to them.
 //!
 //! Owns the transaction that stores a link or its end, with all rows that move. Must never store a link for any other reason
-//! than a profile of the primary: records, tokens and a 404 only cause that read. The transaction takes its locks in the order of
+//! than a profile of the primary, or the operator's word about an id that such a profile shows: records, tokens and a 404 only
+//! cause that read. The transaction takes its locks in the order of
 //! the fold: the cursor, then all rows of the queue in one statement.
 
 use time::OffsetDateTime;
@@ -14,16 +15,19 @@ use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
-    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, pins, role_changes,
+    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, moves, pins, role_changes,
     work_queue,
 };
-use rolekeeper_domain::evaluation::carried;
+use rolekeeper_domain::evaluation::{Sight, carried};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::person::{Relinked, relinked};
 use rolekeeper_domain::plan::SeenRoles;
+use rolekeeper_domain::snapshot::Assignment;
 
 /// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
 struct Shown<'a> {
+    /// Auth0 knows the account: ids that the operator moved to it belong to it.
+    known: bool,
     ids: Vec<&'a str>,
     roles: SeenRoles,
     at: Option<OffsetDateTime>,
@@ -69,6 +73,7 @@ impl Attempt {
         ids: &[UserId<'static>],
     ) -> Result<(), StoreError> {
         let shown = Shown {
+            known: true,
             ids: ids.iter().map(UserId::as_str).collect(),
             roles: profile.roles(),
             at: profile.date(),
@@ -79,6 +84,7 @@ impl Attempt {
     /// Ends the links of an account that Auth0 does not know, as of `at`: each id is read again.
     pub(super) async fn end_links(&self, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
         let nothing = Shown {
+            known: false,
             ids: vec![],
             roles: SeenRoles::Missing,
             at,
@@ -93,12 +99,19 @@ impl Attempt {
         let mut tx = self.context.store.begin().await?;
         identities::serialize(&mut tx).await?;
         let erased = erasures::among(&mut tx, self.context.store.erasure_key(), &shown.ids).await?;
-        let ids: Vec<&str> = shown
+        let mut ids: Vec<&str> = shown
             .ids
             .iter()
             .copied()
             .filter(|id| !erased.contains(*id))
             .collect();
+        let moved = if shown.known {
+            let own = [&ids[..], &[user]].concat();
+            moves::to(&mut tx, &own).await?
+        } else {
+            vec![]
+        };
+        ids.extend(moved.iter().map(String::as_str));
         let around = identities::around(&mut tx, user, &ids).await?;
         let stored: Vec<String> = around
             .iter()
@@ -123,7 +136,9 @@ impl Attempt {
         let read_before = links::was_read(&mut tx, user).await?;
         let mut announced = Vec::new();
         for alias in &linked {
-            announced.extend(self.link(&mut tx, alias, shown, read_before).await?);
+            let by_operator = moved.contains(alias);
+            let link = self.link(&mut tx, alias, shown, (read_before, by_operator));
+            announced.extend(link.await?);
         }
         identities::confirm(&mut tx, user, shown.at).await?;
         let touched: Vec<String> = [user.to_owned()]
@@ -140,14 +155,20 @@ impl Attempt {
         Ok(())
     }
 
-    /// Links one id: its open work ends, its roles move to the primary. Returns what was written to the audit.
+    /// Links one id: its open work ends, its roles move to the primary. `moved`: by the operator's word. Returns what was written
+    /// to the audit.
     async fn link(
         &self,
         tx: &mut Tx<'_>,
         alias: &str,
         shown: &Shown<'_>,
-        read_before: bool,
+        (read_before, moved): (bool, bool),
     ) -> Result<Vec<Reason>, StoreError> {
+        let (away, here) = if moved {
+            (Reason::MovedAway, Reason::MovedHere)
+        } else {
+            (Reason::LinkedAway, Reason::LinkedHere)
+        };
         let claim = &self.claim;
         let user = claim.user.as_str();
         let secondary = self.context.evaluate(tx, alias, None).await?;
@@ -159,25 +180,29 @@ impl Attempt {
         let mut announced = Vec::new();
         for (role, theirs) in person.roles.iter().zip(&secondary.roles) {
             let (rule, name) = (role.rule, role.rule.role.as_str());
-            if theirs
-                .known
-                .as_ref()
-                .is_some_and(|known| known.has_role && known.adopted)
+            let held = |known: &Assignment| known.has_role && known.adopted;
+            // The last read of the id may have missed the role, which another client took; its readers still count it.
+            if theirs.known.as_ref().is_some_and(held)
+                || role_changes::is_announced_held(tx, alias, name).await?
             {
                 let (of, plays) = ((alias, claim.queued_ms), secondary.plays(rule));
-                if role_changes::witness(tx, of, rule, plays, Reason::LinkedAway).await? {
-                    announced.push(Reason::LinkedAway);
+                if role_changes::witness(tx, of, rule, plays, away).await? {
+                    announced.push(away);
                 }
             }
-            let seen = (shown.roles.has(name), read_before);
-            let Some(carried) = carried(role, theirs, seen, person.now()) else {
+            let sight = Sight {
+                shown: shown.roles.has(name),
+                read_before,
+                moved,
+            };
+            let Some(carried) = carried(role, theirs, sight, person.now()) else {
                 continue;
             };
             links::carry(tx, user, name, &carried).await?;
             if carried.came {
                 let (of, plays) = ((user, claim.queued_ms), person.plays(rule));
-                if role_changes::witness(tx, of, rule, plays, Reason::LinkedHere).await? {
-                    announced.push(Reason::LinkedHere);
+                if role_changes::witness(tx, of, rule, plays, here).await? {
+                    announced.push(here);
                 }
             }
             if carried.unknown {

@@ -37,7 +37,7 @@ impl Attempt {
         seen: &SeenRoles,
     ) -> Result<Removals, StoreError> {
         let user = self.claim.user.as_str();
-        for role in evaluation.settled_removals(seen) {
+        for role in evaluation.settle_removals(seen) {
             removals::forget(tx, user, &role).await?;
         }
         let mut settled = Removals::default();

@@ -45,11 +45,22 @@ impl Dispatcher {
             && !is_useless(&ended)
         {
             let user = claim.user.as_str();
+            self.forget_unqueued().await;
             let closing = self.health.breaker().accepted(user, began, kind, ended.is_ok());
             self.close(closing).await;
         }
+        // A write without a response may still arrive.
+        let wait = match (last, &ended) {
+            (Some((CallKind::Write, false)), _) | (_, Err(AttemptError::Panicked)) => {
+                self.context.settle_delay()
+            }
+            _ => Duration::ZERO,
+        };
         let written = match ended {
-            Ok(_) => {
+            Ok(completed) => {
+                if completed == Completed::Done {
+                    self.context.metrics.reconcile.attempts_ended.inc();
+                }
                 self.health.in_time();
                 self.context.slots.in_time();
                 return;
@@ -63,8 +74,9 @@ impl Dispatcher {
                     .await
             }
             Err(AttemptError::Store(why)) => {
-                // The lease expires by itself, and the next attempt reads the profile.
-                warn!("attempt aborted: {why}; the user is retried when the lease ends");
+                // The next attempt reads the profile.
+                warn!("attempt aborted: {why}; the user is retried once Postgres responds");
+                self.give_back_later(self.lease_of(claim, wait));
                 return;
             }
             Err(AttemptError::TooLate) => self.read_again(claim).await,
@@ -80,7 +92,8 @@ impl Dispatcher {
             }
         };
         if let Err(why) = written {
-            warn!("requeueing the user failed: {why}; the user is retried when the lease ends");
+            warn!("requeueing the user failed: {why}; the user is retried once Postgres responds");
+            self.give_back_later(self.lease_of(claim, wait));
         }
     }
 

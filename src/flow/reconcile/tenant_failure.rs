@@ -107,6 +107,18 @@ impl Dispatcher {
         self.context.metrics.circuit_breaker_open.set(1);
     }
 
+    /// Lets users leave the open breaker who are in the queue no more: they were erased.
+    pub(super) async fn forget_unqueued(&self) {
+        let users = self.health.breaker().failed_users();
+        if users.is_empty() {
+            return;
+        }
+        match self.context.store.queued(&users).await {
+            Ok(queued) => self.health.breaker().forget(&users, &queued),
+            Err(why) => warn!("whether users of the open circuit breaker were erased is not known: {why}"),
+        }
+    }
+
     /// Closes the breaker, once all users that failed for its cause are due again.
     pub(super) async fn close(&self, closing: Option<Closing>) {
         let Some(Closing { codes, failing_for }) = closing else {

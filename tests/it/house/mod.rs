@@ -7,6 +7,7 @@ mod english;
 mod files;
 mod floors;
 mod folders;
+mod oracles;
 mod paths;
 mod reliability;
 mod text;

@@ -118,3 +118,23 @@ async fn a_drop_gives_up_users_who_wait_for_a_new_attempt_too() {
         assert_eq!(world.roles(user), [ROLE], "{user}");
     }
 }
+
+/// A pin decides the other role, and no brake holds its change.
+#[tokio::test]
+async fn a_drop_leaves_a_pinned_role_alone() {
+    let world = World::builder().workers(0).start().await;
+    world.run_sql(HELD).await;
+    world
+        .run_sql(
+            "INSERT INTO assignments (user_id, role, wanted, has_role, adopted)
+             SELECT 'auth0|ann', role, false, true, true FROM UNNEST(ARRAY['playlist_editor', 'vip', 'past']) AS of(role);
+             INSERT INTO pins (user_id, role, state, until, why, pinned_by)
+             VALUES ('auth0|ann', 'vip', 'on', NULL, 'a story', 'world'), ('auth0|ann', 'past', 'on', now() - interval '1 s', 'a story', 'world')",
+        )
+        .await;
+    let shown = world.told(&["brake"]).await;
+    assert!(shown.contains("auth0|ann  -past -playlist_editor\n"), "{shown}");
+    world.told(&["brake", "drop", "revokes"]).await;
+    let adopted = "SELECT role FROM assignments WHERE adopted";
+    assert_eq!(world.rows(adopted).await, [serde_json::json!({"role": "vip"})]);
+}

@@ -109,53 +109,62 @@ async fn a_key_that_the_tenant_does_not_take_stops_everyone() {
     assert!(matches!(error, CallError::Scope { .. }), "{error:?}");
 }
 
-#[tokio::test]
-async fn the_tenant_accepts_a_correct_assertion_once() {
-    let keys = KeyPair::new();
-    let tenant = Tenant::start(TenantOptions {
+/// Signs these parts of an assertion with the key.
+fn assertion(key: &ClientKey, header: &Value, claims: &Value) -> String {
+    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let [header, claims] = [header, claims].map(|part| encode(part.to_string().as_bytes()));
+    let signed = format!("{header}.{claims}");
+    let signature = encode(&key.sign(signed.as_bytes()).unwrap());
+    format!("{signed}.{signature}")
+}
+
+fn with(changed: &Value, name: &str, value: Value) -> Value {
+    let mut changed = changed.clone();
+    changed[name] = value;
+    changed
+}
+
+/// A tenant that knows the key of one client, the key, and correct claims for this tenant.
+async fn tenant_with_key(keys: &KeyPair) -> (Tenant, ClientKey, Value) {
+    let options = TenantOptions {
         clients: vec![Client::with_key("worker", keys.public())],
         ..TenantOptions::default()
-    })
-    .await
-    .unwrap();
-    let key = ClientKey::read(&keys.file(), None).unwrap();
-    let sign = |header: &Value, claims: &Value| {
-        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let signed = format!(
-            "{}.{}",
-            encode(header.to_string().as_bytes()),
-            encode(claims.to_string().as_bytes())
-        );
-        let signature = encode(&key.sign(signed.as_bytes()).unwrap());
-        format!("{signed}.{signature}")
     };
+    let tenant = Tenant::start(options).await.unwrap();
     let now = rolekeeper_sandbox::now().unix_timestamp();
-    let (header, claims) = (
-        json!({"alg": "RS256"}),
-        json!({
-            "iss": "worker", "sub": "worker", "aud": format!("{}/", tenant.base_url()),
-            "iat": now, "exp": now + 60, "jti": "1",
-        }),
+    let claims = json!({"iss": "worker", "sub": "worker", "aud": format!("{}/", tenant.base_url()),
+        "iat": now, "exp": now + 60, "jti": "1"});
+    (tenant, ClientKey::read(&keys.file(), None).unwrap(), claims)
+}
+
+#[tokio::test]
+async fn the_tenant_accepts_a_correct_assertion_once() {
+    let (tenant, key, claims) = tenant_with_key(&KeyPair::new()).await;
+    let good = assertion(&key, &json!({"alg": "RS256"}), &claims);
+    assert_eq!(ask(&tenant, &good).await.0, 200);
+    let (status, body) = ask(&tenant, &good).await;
+    assert_eq!(
+        (status, &body["error"]),
+        (401, &json!("invalid_client")),
+        "{body}"
     );
-    let with = |changed: &Value, key: &str, value: Value| {
-        let mut changed = changed.clone();
-        changed[key] = value;
-        changed
-    };
+}
+
+#[tokio::test]
+async fn the_tenant_refuses_a_wrong_assertion_with_the_reason() {
+    let (tenant, key, claims) = tenant_with_key(&KeyPair::new()).await;
+    let now = claims["iat"].as_i64().unwrap();
+    let header = json!({"alg": "RS256"});
+    let said = |name: &str, value: Value| assertion(&key, &header, &with(&claims, name, value));
+    let none = json!({"alg": "none"});
     let refused = [
-        (sign(&with(&header, "alg", "none".into()), &claims), "algorithm"),
-        (sign(&header, &with(&claims, "iss", "other".into())), "issuer"),
-        (
-            sign(&header, &with(&claims, "aud", tenant.base_url().into())),
-            "audience",
-        ),
-        (
-            sign(&header, &with(&claims, "exp", (now + 400).into())),
-            "5 minutes",
-        ),
-        (sign(&header, &with(&claims, "exp", (now - 60).into())), "expired"),
-        (sign(&header, &with(&claims, "iat", (now + 60).into())), "future"),
-        (sign(&header, &with(&claims, "jti", Value::Null)), "no JWT"),
+        (assertion(&key, &none, &claims), "algorithm"),
+        (said("iss", "other".into()), "issuer"),
+        (said("aud", tenant.base_url().into()), "audience"),
+        (said("exp", (now + 400).into()), "5 minutes"),
+        (said("exp", (now - 60).into()), "expired"),
+        (said("iat", (now + 60).into()), "future"),
+        (said("jti", Value::Null), "no JWT"),
         (String::new(), "no JWT"),
     ];
     for (assertion, why) in refused {
@@ -165,19 +174,9 @@ async fn the_tenant_accepts_a_correct_assertion_once() {
             (401, &json!("invalid_client")),
             "{body}"
         );
-        assert!(
-            body["error_description"].as_str().unwrap().contains(why),
-            "{why}: {body}"
-        );
+        let told = body["error_description"].as_str().unwrap();
+        assert!(told.contains(why), "{why}: {body}");
     }
-    let good = sign(&header, &claims);
-    assert_eq!(ask(&tenant, &good).await.0, 200);
-    let (status, body) = ask(&tenant, &good).await;
-    assert_eq!(
-        (status, &body["error"]),
-        (401, &json!("invalid_client")),
-        "{body}"
-    );
 }
 
 /// Requests a token; only the assertion identifies the client.
@@ -218,61 +217,67 @@ fn faults(settings: &[(&str, &str)]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-#[test]
-fn a_file_without_an_rsa_key_is_refused_with_the_reason() {
-    let keys = KeyPair::new();
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| {
-        let file = folder.path().join(name);
-        std::fs::write(&file, content).unwrap();
-        path(&file).to_owned()
-    };
-    let pem = std::fs::read_to_string(keys.file()).unwrap();
-    let short = folder.path().join("short.pem");
-    openssl(&["genrsa", "-out", path(&short), "1024"]);
-    let elliptic = folder.path().join("elliptic.pem");
-    openssl(&[
-        "ecparam",
-        "-genkey",
-        "-name",
-        "prime256v1",
-        "-noout",
-        "-out",
-        path(&elliptic),
-    ]);
-    let locked = folder.path().join("locked.pem");
-    openssl(&[
-        "rsa",
-        "-in",
-        path(&keys.file()),
-        "-aes128",
-        "-passout",
-        "pass:secret",
-        "-out",
-        path(&locked),
-    ]);
+/// The path of a file in the folder.
+fn within(folder: &tempfile::TempDir, name: &str) -> String {
+    path(&folder.path().join(name)).to_owned()
+}
 
-    let files = [
-        ("/nonexistent/key.pem".to_owned(), "No such file"),
-        (write("empty.pem", ""), "holds no such key"),
-        (write("public.pem", &keys.public_pem), "holds no such key"),
-        (write("garbage.pem", "not a key"), "holds no such key"),
-        (write("torn.pem", &pem[..pem.len() / 2]), "not PEM"),
-        (path(&short).to_owned(), "too short"),
-        (path(&elliptic).to_owned(), "another kind"),
-        (path(&locked).to_owned(), "holds no such key"),
-    ];
+fn written(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
+    let file = within(folder, name);
+    std::fs::write(&file, content).unwrap();
+    file
+}
+
+/// The path of a key that openssl writes to the folder.
+fn made(folder: &tempfile::TempDir, name: &str, arguments: &[&str]) -> String {
+    let file = within(folder, name);
+    openssl(&[arguments, &["-out", &file]].concat());
+    file
+}
+
+/// Checks that the fault of each key file names the setting, the file and the reason.
+fn refused_with_the_reason(files: &[(String, &str)]) {
     for (file, why) in files {
-        let complaint = faults(&[("AUTH0_CLIENT_KEY_FILE", &file)]);
-        let line = complaint
-            .lines()
-            .find(|line| line.contains("AUTH0_CLIENT_KEY_FILE"));
+        let complaint = faults(&[("AUTH0_CLIENT_KEY_FILE", file)]);
+        let mut lines = complaint.lines();
+        let line = lines.find(|line| line.contains("AUTH0_CLIENT_KEY_FILE"));
         let line = line.unwrap_or_else(|| panic!("{file}: {complaint}"));
-        assert!(
-            line.contains(&file) && line.contains("RSA private key") && line.contains(why),
-            "{line}"
-        );
+        for part in [file.as_str(), "RSA private key", why] {
+            assert!(line.contains(part), "{line}");
+        }
     }
+}
+
+#[test]
+fn a_file_without_a_key_is_refused_with_the_reason() {
+    let (keys, folder) = (KeyPair::new(), tempfile::tempdir().unwrap());
+    let pem = std::fs::read_to_string(keys.file()).unwrap();
+    refused_with_the_reason(&[
+        ("/nonexistent/key.pem".to_owned(), "No such file"),
+        (written(&folder, "empty.pem", ""), "holds no such key"),
+        (
+            written(&folder, "public.pem", &keys.public_pem),
+            "holds no such key",
+        ),
+        (written(&folder, "garbage.pem", "not a key"), "holds no such key"),
+        (written(&folder, "torn.pem", &pem[..pem.len() / 2]), "not PEM"),
+    ]);
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused_with_the_reason() {
+    let (keys, folder) = (KeyPair::new(), tempfile::tempdir().unwrap());
+    let key = keys.file();
+    let elliptic = ["ecparam", "-genkey", "-name", "prime256v1", "-noout"];
+    let locked = ["rsa", "-in", path(&key), "-aes128", "-passout", "pass:secret"];
+    // The size of a key stands behind all options.
+    let short = within(&folder, "short.pem");
+    openssl(&["genrsa", "-out", &short, "1024"]);
+    refused_with_the_reason(&[
+        (short, "too short"),
+        (made(&folder, "elliptic.pem", &elliptic), "another kind"),
+        (made(&folder, "locked.pem", &locked), "holds no such key"),
+    ]);
 }
 
 #[test]

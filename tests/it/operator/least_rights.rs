@@ -47,6 +47,7 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
         &["resume"],
         &["limits", "set", "reserve", "0.1", "--why", "a test"],
         &["adopt", "--user", ANN],
+        &["discover"],
         &["announce", "--from", "start"],
         &["rules", "show"],
         &["brake"],
@@ -61,16 +62,17 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
         world.told(command).await;
     }
     world.quiet().await;
-    world.told(&["erase", ANN]).await;
+    world.told(&["erase", "--force", ANN]).await;
     let named = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%'";
     assert_eq!(world.number(named).await, Some(1));
+    world.told(&["readmit", ANN]).await;
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_ids'::regclass";
     assert!(
         world.number(partitions).await > Some(0),
         "the fold made a partition of ids"
     );
     let acts = "SELECT count(*) FROM operator_acts WHERE db_user = 'rolekeeper_run'";
-    assert_eq!(world.number(acts).await, Some(8));
+    assert_eq!(world.number(acts).await, Some(11));
 }
 
 #[tokio::test]

@@ -117,6 +117,24 @@ async fn h1_two_links_at_once_and_an_unknown_id_are_kept() {
 }
 
 #[tokio::test]
+async fn h1_a_link_record_of_an_unknown_account_stores_nothing() {
+    let world = World::two_accounts().await;
+    let before = world.calls_of("auth0|nobody").len();
+    let path = "/api/v2/users/auth0%7Cnobody/identities";
+    post(&world, forged("900", "post", path)).await;
+    world
+        .eventually("the account was asked for", async || {
+            world.calls_of("auth0|nobody").len() > before && world.is_quiet().await
+        })
+        .await;
+    world.linked(0).await;
+    let rows = "SELECT count(*) FROM users WHERE user_id = 'auth0|nobody'";
+    assert_eq!(world.number(rows).await, Some(0));
+    assert_eq!(world.roles(GOOGLE), [ROLE]);
+    world.settled().await;
+}
+
+#[tokio::test]
 async fn h1_identities_of_an_odd_form_change_no_link() {
     let world = World::two_accounts().await;
     world.link();

@@ -62,6 +62,27 @@ async fn h1_tokens_open_the_person_by_the_time_of_issue() {
 }
 
 #[tokio::test]
+async fn a_moved_id_opens_the_person_for_earlier_tokens_alone() {
+    let api = linked().await;
+    let (world, old) = (&api.world, "auth0|old");
+    world.publish(&[saved("s-3", "pl_old", old)]).await;
+    world.quiet().await;
+    world.told(&["move", old, ANN, "--why", "made again"]).await;
+    world.linked(2).await;
+    let all = [json!("pl_ann"), json!("pl_google"), json!("pl_old")];
+    assert_eq!(playlists(&api, &token(&api, ANN, 0)).await, all);
+    assert_eq!(playlists(&api, &token(&api, old, -60)).await, all);
+    world.quiet().await;
+    let reads = world.calls_of(ANN).len();
+    for _ in 0..2 {
+        assert_eq!(playlists(&api, &token(&api, old, 60)).await, [json!("pl_old")]);
+    }
+    assert_eq!(playlists(&api, &token(&api, old, -60)).await, all);
+    world.quiet().await;
+    assert_eq!(world.calls_of(ANN).len(), reads, "nothing is read because of it");
+}
+
+#[tokio::test]
 async fn h1_an_unlink_record_ends_the_access_at_once() {
     let api = linked().await;
     let world = &api.world;

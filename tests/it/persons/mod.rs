@@ -3,6 +3,8 @@
 mod bad_input;
 mod data;
 mod links;
+mod moves;
 mod order;
 mod pins;
 mod random;
+mod refused_moves;

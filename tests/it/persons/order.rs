@@ -1,9 +1,13 @@
 //! Link record, 404 and plays in any order, and the same record again: the result is one.
 
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
+
 use crate::world::World;
-use crate::world::events::plays;
+use crate::world::events::{plays, retraction};
 use crate::world::oracle::ROLE;
-use crate::world::persons::{ANN, GOOGLE};
+use crate::world::persons::{ANN, GOOGLE, told};
 
 /// Each holder is verified at once, as after a day.
 async fn a_day_passes(world: &World) {
@@ -97,6 +101,57 @@ async fn h1_a_worker_that_dies_while_it_links_loses_nothing() {
     world.connect_log_stream().await;
     world.quiet().await;
     world.ends_with_the_primary().await;
+}
+
+#[tokio::test]
+async fn h1_a_grant_of_unknown_result_ends_with_the_link() {
+    let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
+    world.connect_log_stream().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.seed_user(GOOGLE, &[]);
+    let unheard = Fault::DelayedAnswer(Duration::from_secs(30));
+    world
+        .tenant
+        .fault_once(CallMatch::to(Endpoint::PatchUser).user(GOOGLE), unheard);
+    world.earn(GOOGLE, "pl_google").await;
+    world
+        .eventually("the role is there", async || world.roles(GOOGLE) == [ROLE])
+        .await;
+    world.worker().kill9().await;
+    world.link();
+    world.start_worker().await;
+    world.connect_log_stream().await;
+    world.role_follows().await;
+    world.quiet().await;
+    world.settled().await;
+    let ended = "SELECT count(*) FROM role_changes WHERE user_id = 'google-oauth2|7' AND outcome = 'gone' AND completed_at IS NULL";
+    assert_eq!(world.number(ended).await, Some(1));
+    world.all_told().await;
+    assert_eq!(
+        world.told_by_user().await.get(GOOGLE),
+        None,
+        "nothing was announced"
+    );
+}
+
+#[tokio::test]
+async fn h1_an_id_that_lost_its_role_unseen_ends_with_a_revoke() {
+    let world = World::two_accounts().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    world.link();
+    world.unlink();
+    let back = retraction("r-1", "pl_google-0", "pl_google");
+    world.publish(&[back]).await;
+    world.told(&["resume", "--why", "a story"]).await;
+    world.quiet().await;
+    world.link();
+    world.linked(1).await;
+    world.quiet().await;
+    world.all_told().await;
+    assert_eq!(
+        world.told_by_user().await[GOOGLE],
+        [told("granted", None), told("revoked", Some("linked"))]
+    );
 }
 
 #[tokio::test]

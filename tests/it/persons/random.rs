@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rolekeeper_sandbox::tenant::LogStream;
 
 use crate::world::events::{play, retraction, saved};
-use crate::world::oracle::ROLE;
+use crate::world::oracle::{self, ROLE};
 use crate::world::persons::{Told, app, ids_of};
 use crate::world::{LOG_TOKEN, World, size};
 
@@ -139,7 +139,11 @@ impl Story {
                 .all(|pair| (pair[0].0 == "granted") || (pair[1].0 == "granted"));
             let granted = changes.last().is_some_and(|(change, _)| change == "granted");
             let holds = self.world.roles(&id).iter().any(|role| role == ROLE);
-            (granted != holds || !once).then(|| format!("{id}: holds {holds}, announced {changes:?}"))
+            // The same where the role is no longer earned: what other clients take is not announced.
+            let right = granted == holds || (granted && oracle::was_discarded(&self.world.tenant, &id));
+            let history = self.world.tenant.history(&id);
+            let last = &history[history.len().saturating_sub(4)..];
+            (!right || !once).then(|| format!("{id}: holds {holds}, announced {changes:?}, at last {last:?}"))
         });
         wrong.collect()
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rolekeeper_sandbox::tenant::Endpoint::Token;
+use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, Token};
 use rolekeeper_sandbox::tenant::{Call, CallMatch, Client, Fault, TenantOptions};
 
+use crate::world::erasure::KEY;
 use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
 use crate::world::{CLIENT, World, gaps};
@@ -90,6 +91,33 @@ async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
     // Tokens keep the scopes of their issue: only a new one works.
     let mends = |world: &World| world.tenant.register_client(Client::new(CLIENT, "secret"));
     paused_and_mended(World::start().await, "Insufficient scope", breaks, mends).await;
+}
+
+/// A breaker of writes closes after accepted reads once each failed user has succeeded; an erased one never does.
+#[tokio::test]
+async fn an_erased_user_does_not_keep_the_circuit_breaker_open() {
+    let world = World::builder().env("ERASURE_KEY", KEY).start().await;
+    world.connect_log_stream().await;
+    let write = CallMatch::to(PatchUser);
+    world.tenant.hold_fault(write, Fault::status(402));
+    twenty_earn(&world, "ann").await;
+    let (worker, open) = (world.worker(), async |open| {
+        world.worker().count(PAUSED).await == Some(open)
+    });
+    world
+        .eventually("the circuit breaker is open", async || open(1).await)
+        .await;
+    for n in 0..20 {
+        let user = format!("auth0|ann{n}");
+        world.told(&["erase", "--force", &user]).await;
+    }
+    world.seed_user("auth0|bob", &["mentor"]);
+    world.tenant.login("auth0|bob").unwrap();
+    world
+        .eventually("the circuit breaker is closed", async || open(0).await)
+        .await;
+    world.quiet().await;
+    assert!(worker.is_active("reconcile").await);
 }
 
 /// New limits begin a leadership; while calls are still refused, it says so like the one before.

@@ -176,6 +176,21 @@ async fn dropped_removals_are_granted_again() {
 }
 
 #[tokio::test]
+async fn held_removals_are_granted_again_once_the_rule_restores() {
+    let (world, file) = a_mass_of_removals().await;
+    file.write(&rule(ROLE, 100, 100, ""));
+    let held = ["ann", "bob", "cid", "dan", "eve"];
+    world
+        .eventually("the held ones have it again", async || {
+            held.iter().filter(|name| world.has(name, ROLE)).count() == 3
+        })
+        .await;
+    world.quiet().await;
+    assert_eq!(world.number("SELECT count(*) FROM removals").await, Some(0));
+    assert_eq!(world.number(PINNED).await, Some(2));
+}
+
+#[tokio::test]
 async fn a_removal_in_shadow_mode_is_pinned_and_nothing_is_written() {
     let (world, _file) = holders(&["ann"], 100.0).await;
     let patches = world.patches();

@@ -124,6 +124,10 @@ const WRONG: &str = "SELECT count(*) FROM (
     UNION ALL SELECT 'work_queue', count(*) FROM work_queue
     UNION ALL SELECT 'waiting_0', count(*) FROM work_queue WHERE priority = 0
     UNION ALL SELECT 'waiting_1', count(*) FROM work_queue WHERE priority = 1
+    UNION ALL SELECT 'parked', count(*) FROM work_queue WHERE parked_at IS NOT NULL
+    UNION ALL SELECT 'held', count(*) FROM work_queue WHERE parked_at IS NULL AND held_by IS NOT NULL
+    UNION ALL SELECT counter, count(*) FROM (SELECT due_slot(due_at) AS counter FROM work_queue
+        WHERE parked_at IS NULL AND held_by IS NULL AND due_at > now() + interval '10 minutes') AS later GROUP BY counter
 ) AS here USING (counter) WHERE coalesce(c.value, 0) <> here.value";
 
 #[tokio::test]
@@ -145,6 +149,14 @@ async fn counters_follow_every_statement_and_are_summed_up() {
          ON CONFLICT (user_id) DO UPDATE SET priority = CASE n.priority WHEN 0 THEN 1 ELSE 4 END",
         "UPDATE work_queue SET priority = 0 WHERE user_id IN ('u4', 'u5')",
         "DELETE FROM work_queue WHERE user_id IN ('u1', 'u2')",
+        "UPDATE work_queue SET due_at = now() + interval '2 hours' WHERE user_id IN ('u3', 'u4', 'u5')",
+        "UPDATE work_queue SET held_by = 'stream_loss' WHERE user_id IN ('u4', 'u6')",
+        "UPDATE work_queue SET parked_at = now() WHERE user_id IN ('u5', 'u6')",
+        "UPDATE work_queue SET parked_at = NULL, held_by = NULL WHERE user_id IN ('u5', 'u6')",
+        "UPDATE work_queue SET due_at = now() + interval '3 hours'",
+        "INSERT INTO work_queue (user_id, priority, parked_at, due_at) VALUES ('u9', 4, now(), now() + interval '1 day'), ('u10', 4, NULL, now() + interval '1 day')",
+        "DELETE FROM work_queue WHERE user_id IN ('u4', 'u9', 'u10')",
+        "UPDATE work_queue SET due_at = now()",
     ] {
         run(&world.db, statement).await;
         assert_eq!(world.number(WRONG).await, Some(0), "after {statement}");

@@ -107,39 +107,51 @@ fn claim(token: &str, name: &str) -> Value {
     claims(token)[format!("{NAMESPACE}/{name}")].clone()
 }
 
+/// Signs up and returns the user's id and, from a first login, her two tokens.
+async fn signed_up(app: &App) -> (String, String, String) {
+    let (status, user) = app.sign_up().await;
+    assert_eq!((status, &user["email"]), (200, &json!(EMAIL)), "{user}");
+    let (id_token, token) = app.tokens().await;
+    (
+        format!("auth0|{}", user["_id"].as_str().expect("an id")),
+        id_token,
+        token,
+    )
+}
+
+/// The status that a request to feature the playlist gets.
+async fn featured(app: &App, token: &str, playlist: &str) -> u16 {
+    let body = Some(json!({"playlist_id": playlist}));
+    app.ask(Method::PUT, "/playlists/featured", token, body).await.0
+}
+
+#[tokio::test]
+async fn a_claim_of_the_token_follows_the_name() {
+    let app = App::start().await;
+    let (id, id_token, token) = signed_up(&app).await;
+    assert_eq!(claims(&id_token)["sub"], id.as_str());
+    assert_eq!(claim(&id_token, "displayName"), "user");
+    let name_at_tenant =
+        || app.world.tenant.user(&id).expect("the user")["user_metadata"]["displayName"].clone();
+    assert_eq!(name_at_tenant(), "user");
+
+    let name = Some(json!({"displayName": "Ann"}));
+    assert_eq!(app.ask(Method::PUT, "/displayName", &token, name).await.0, 202);
+    let named = async || name_at_tenant() == "Ann";
+    app.world.eventually("the name is written", named).await;
+    assert_eq!(claim(&app.tokens().await.0, "displayName"), "Ann");
+}
+
 #[tokio::test]
 async fn a_claim_of_the_token_follows_the_role() {
     let app = App::start().await;
-    let (status, user) = app.sign_up().await;
-    assert_eq!((status, &user["email"]), (200, &json!(EMAIL)), "{user}");
-    let id = format!("auth0|{}", user["_id"].as_str().expect("an id"));
-
-    let (id_token, token) = app.tokens().await;
-    assert_eq!(claims(&id_token)["sub"], id.as_str());
-    assert_eq!(claim(&id_token, "displayName"), "user");
+    let (id, id_token, token) = signed_up(&app).await;
     assert_eq!(claim(&id_token, "roles"), Value::Null);
-    let written = app.world.tenant.user(&id).expect("the user");
-    assert_eq!(written["user_metadata"]["displayName"], "user");
-
-    let name = json!({"displayName": "Ann"});
-    assert_eq!(
-        app.ask(Method::PUT, "/displayName", &token, Some(name)).await.0,
-        202
-    );
-    let named =
-        async || app.world.tenant.user(&id).expect("the user")["user_metadata"]["displayName"] == "Ann";
-    app.world.eventually("the name is written", named).await;
-
-    let (status, made) = app
-        .ask(Method::POST, "/playlists", &token, Some(json!({"name": "Road"})))
-        .await;
+    let road = Some(json!({"name": "Road"}));
+    let (status, made) = app.ask(Method::POST, "/playlists", &token, road).await;
     assert_eq!(status, 202, "{made}");
     let playlist = made["playlist_id"].as_str().expect("an id");
-    let feature = || Some(json!({"playlist_id": playlist}));
-    let refused = app
-        .ask(Method::PUT, "/playlists/featured", &token, feature())
-        .await;
-    assert_eq!(refused.0, 403);
+    assert_eq!(featured(&app, &token, playlist).await, 403);
     app.world.publish(&plays("walk", playlist, 0..100)).await;
     let greeted = async || app.ask(Method::GET, "/me", &token, None).await.1["greeting"] == "EDITOR";
     app.world.eventually("greeted as an editor", greeted).await;
@@ -148,29 +160,17 @@ async fn a_claim_of_the_token_follows_the_role() {
     for token in [&id_token, &token] {
         assert_eq!(claim(token, "roles"), json!(["playlist_editor"]));
     }
-    assert_eq!(claim(&id_token, "displayName"), "Ann");
     let unasked = app.log_in(EMAIL, PASSWORD, "openid").await.1;
-    assert_eq!(
-        claim(unasked["access_token"].as_str().expect("a token"), "roles"),
-        Value::Null
-    );
-    let featured = app
-        .ask(Method::PUT, "/playlists/featured", &token, feature())
-        .await;
-    assert_eq!(featured.0, 204, "{}", featured.1);
+    let unasked = unasked["access_token"].as_str().expect("a token");
+    assert_eq!(claim(unasked, "roles"), Value::Null);
+    assert_eq!(featured(&app, &token, playlist).await, 204);
 
     app.world.publish(&[retraction("back", "walk-7", playlist)]).await;
     let gone = async || app.world.tenant.user(&id).expect("the user")["app_metadata"]["roles"] == json!([]);
     app.world.eventually("the role is gone at the tenant", gone).await;
-    let refused = async || {
-        app.ask(Method::PUT, "/playlists/featured", &token, feature())
-            .await
-            .0
-            == 403
-    };
+    let refused = async || featured(&app, &token, playlist).await == 403;
     app.world.eventually("featuring is refused", refused).await;
-    let (_, token) = app.tokens().await;
-    assert_eq!(claim(&token, "roles"), json!([]));
+    assert_eq!(claim(&app.tokens().await.1, "roles"), json!([]));
 }
 
 #[tokio::test]

@@ -1,10 +1,15 @@
 //! Commands of the binary, as an operator runs them.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
-use super::World;
+use nix::sys::signal::Signal;
+use rolekeeper_sandbox::servers::Process;
+use rolekeeper_sandbox::servers::folder;
+
+use super::{World, poll};
 
 /// Longest a command may take.
 pub(crate) const COMMAND_WITHIN: Duration = Duration::from_mins(1);
@@ -32,6 +37,51 @@ impl World {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {error}");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+/// A command that runs beside the story.
+#[derive(Debug)]
+pub(crate) struct Running {
+    process: Process,
+    output: PathBuf,
+}
+
+impl World {
+    /// Starts a command of the binary, at most one in a story.
+    pub(crate) fn begin_command(&self, arguments: &[&str]) -> Running {
+        let output = self.folder.path().join("command.log");
+        let file = || {
+            let file = fs::OpenOptions::new().create(true).append(true).open(&output);
+            file.expect("a log file")
+        };
+        let mut command = self.folder.command("command", &binary(), "KILL");
+        command.args(arguments).env_clear().envs(self.env.iter().cloned());
+        command.stdout(file()).stderr(file());
+        let process = folder::spawn(command).expect("sh starts");
+        Running { process, output }
+    }
+}
+
+impl Running {
+    /// Sends a signal.
+    pub(crate) fn send(&mut self, signal: Signal) {
+        self.process.signal(signal).expect("a signal to our own child");
+    }
+
+    /// Whether it succeeded, and its output; none while it runs.
+    pub(crate) fn ended_by_now(&mut self) -> Option<(bool, String)> {
+        let status = self.process.ended().expect("a child of ours")?;
+        Some((
+            status.success(),
+            fs::read_to_string(&self.output).unwrap_or_default(),
+        ))
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> (bool, String) {
+        let ended = poll(COMMAND_WITHIN, async || self.ended_by_now()).await;
+        ended.expect("a command takes less than a minute")
     }
 }
 

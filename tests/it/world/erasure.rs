@@ -44,8 +44,9 @@ pub(crate) async fn named(world: &World) -> BTreeMap<String, i64> {
     named
 }
 
+/// Erases Ann, also while Auth0 knows her.
 pub(crate) async fn erase(world: &World) -> Output {
-    let output = world.command(&["erase", ANN]).await;
+    let output = world.command(&["erase", "--force", ANN]).await;
     assert!(output.status.success(), "{}", text(&output));
     output
 }

@@ -6,6 +6,7 @@
 mod builder;
 mod commands;
 pub(crate) mod data_api;
+pub(crate) mod discover;
 pub(crate) mod erasure;
 pub(crate) mod events;
 mod holders;

@@ -155,6 +155,17 @@ pub(crate) fn wrong_roles(tenant: &Tenant, client: &str, expected: &Expected, us
     (!right).then(|| format!("{user}: earns the role: {earned}, others left {left:?}, now {now:?}"))
 }
 
+/// Whether the user lost the role because the account ended, by a link, and was made again: another client did that, and the
+/// worker may not have read the user in between.
+pub(crate) fn was_discarded(tenant: &Tenant, user: &str) -> bool {
+    let history = tenant.history(user);
+    let held = history
+        .iter()
+        .rposition(|version| roles(version).iter().any(|role| role == ROLE));
+    let after = held.map_or(&[][..], |held| &history[held + 1..]);
+    after.first().is_some_and(|next| next.deleted) && after.len() > 1 && !history[history.len() - 1].deleted
+}
+
 /// The changes of one user's role by the worker's client, oldest first.
 pub(crate) fn changes(tenant: &Tenant, client: &str, user: &str) -> Vec<Change> {
     let history = tenant.history(user);
@@ -169,14 +180,27 @@ pub(crate) fn changes(tenant: &Tenant, client: &str, user: &str) -> Vec<Change> 
         .collect()
 }
 
-/// The differences between the completed audit rows of a user (with the times of decision and completion) and the
-/// changes at the tenant: each change must have exactly one row, decided before it and completed after.
-pub(crate) fn wrong_audit(seen: &[Change], rows: &[(Change, time::OffsetDateTime)]) -> Option<String> {
-    let explains = |(seen, (row, completed)): (&Change, &(Change, time::OffsetDateTime))| {
-        row.granted == seen.granted && row.at <= seen.at && *completed >= seen.at
-    };
-    let right = seen.len() == rows.len() && seen.iter().zip(rows).all(explains);
+/// A row of the audit: the change with the time of its decision, and the time of its completion; none for a change whose result
+/// was not known when the account ended.
+pub(crate) type Audited = (Change, Option<time::OffsetDateTime>);
+
+/// The differences between the audit rows of a user and the changes at the tenant: each change must have exactly one row,
+/// decided before it and completed after. A row without a known result may have none.
+pub(crate) fn wrong_audit(seen: &[Change], rows: &[Audited]) -> Option<String> {
+    let right = are_explained(seen, rows);
     (!right).then(|| format!("the tenant saw {seen:?}, the audit says {rows:?}"))
+}
+
+fn are_explained(seen: &[Change], rows: &[Audited]) -> bool {
+    let Some(((row, completed), others)) = rows.split_first() else {
+        return seen.is_empty();
+    };
+    let explains = |seen: &Change| {
+        row.granted == seen.granted && row.at <= seen.at && completed.is_none_or(|done| done >= seen.at)
+    };
+    let first = seen.split_first().filter(|(first, _)| explains(first));
+    first.is_some_and(|(_, later)| are_explained(later, others))
+        || (completed.is_none() && are_explained(seen, others))
 }
 
 fn is_by(version: &Version, client: &str) -> bool {

@@ -6,10 +6,9 @@ use std::time::Duration;
 use rolekeeper_sandbox::traffic::rest;
 use rolekeeper_sandbox::traffic::stream::Streams;
 use sqlx::Row as _;
-use time::OffsetDateTime;
 
 use super::{CLIENT, World};
-use crate::world::oracle::{self, Change, Expected, Playlist};
+use crate::world::oracle::{self, Audited, Change, Expected, Playlist};
 
 /// Number of differences to print; the first ones are enough.
 const SHOWN: usize = 12;
@@ -146,12 +145,13 @@ impl World {
         wrong
     }
 
-    /// The completed audit rows of each user, in order of decision, with the times of completion.
-    pub(crate) async fn audit(&self) -> BTreeMap<String, Vec<(Change, OffsetDateTime)>> {
+    /// The audit rows of each user, in order of decision: those that were completed, and those whose result was not known when the
+    /// account was deleted or linked to another one.
+    pub(crate) async fn audit(&self) -> BTreeMap<String, Vec<Audited>> {
         let rows = sqlx::query(
             // Other changes with a reason are none at the tenant: a user was deleted, came back, or was linked.
             "SELECT user_id, change, decided_at, completed_at FROM role_changes
-             WHERE completed_at IS NOT NULL AND role = 'playlist_editor' AND (reason IS NULL OR reason = 'pinned') ORDER BY change_id",
+             WHERE (completed_at IS NOT NULL OR (outcome = 'gone' AND attempted_at IS NOT NULL)) AND role = 'playlist_editor' AND (reason IS NULL OR reason = 'pinned') ORDER BY change_id",
         );
         let rows = rows.fetch_all(&self.db).await.expect("Postgres responds");
         let mut by_user: BTreeMap<String, Vec<_>> = BTreeMap::new();

@@ -1,6 +1,7 @@
-//! A role of a linked id, carried to the primary.
+//! A role of a linked or moved id, carried to the primary.
 //!
-//! Owns whether a role that the primary has is ours after a link. Must never adopt a role that the primary had before.
+//! Owns whether a role that the primary has is ours afterwards. Must never adopt a role that the primary had before a link; a
+//! moved person keeps what was ours.
 
 use time::OffsetDateTime;
 
@@ -22,19 +23,29 @@ pub struct Carried {
     pub below_since: Option<OffsetDateTime>,
     /// Another client removed it and it is left so.
     pub suppressed: bool,
-    /// The role came with the link: the app gave the primary what the linked id had from us.
+    /// The role came with the link or the move: another client gave the primary what the other id had from us.
     pub came: bool,
     /// The primary has the role, and was never read before the link: the role counts as given by hand.
     pub unknown: bool,
 }
 
-/// The primary's role after `secondary` was linked to it; none if the linked id has nothing to carry. `shown`: the primary's
-/// profile has the role now. `read_before`: it was read before the link.
+/// The known facts about the primary's profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// It has the role now.
+    pub shown: bool,
+    /// It was read before the link.
+    pub read_before: bool,
+    /// The operator moved the person to it: a role that it has is the one that the person had, whenever it was read first.
+    pub moved: bool,
+}
+
+/// The primary's role after `secondary` was linked or moved to it; none if that id has nothing to carry.
 #[must_use]
 pub fn carried(
     primary: &Role<'_>,
     secondary: &Role<'_>,
-    (shown, read_before): (bool, bool),
+    sight: Sight,
     now: OffsetDateTime,
 ) -> Option<Carried> {
     if secondary.known.is_none() && !secondary.is_ours() {
@@ -42,8 +53,10 @@ pub fn carried(
     }
     let (known, theirs) = (primary.known.as_ref(), secondary.known.as_ref());
     let held_before = known.is_some_and(|known| known.has_role);
-    let new = shown && !held_before && secondary.is_ours();
-    let came = new && read_before;
+    let adopted_before = known.is_some_and(|known| known.adopted);
+    let ours = sight.shown && secondary.is_ours();
+    let new = ours && !held_before;
+    let came = (new && sight.read_before) || (ours && sight.moved && !(held_before && adopted_before));
     let wanted_before = known.is_some_and(|known| known.wanted);
     let wanted_there = theirs.is_some_and(|theirs| theirs.wanted) || secondary.is_ours();
     let has_role = held_before || came;
@@ -57,12 +70,12 @@ pub fn carried(
     Some(Carried {
         wanted: wanted_before || wanted_there,
         has_role,
-        adopted: came || known.is_some_and(|known| known.adopted),
+        adopted: came || adopted_before,
         since: since.unwrap_or(now),
         below_since: if wanted_before { known } else { theirs }.and_then(|one| one.below_since),
         suppressed: suppressed && !has_role,
         came,
-        unknown: new && !read_before,
+        unknown: new && !came,
     })
 }
 
@@ -111,12 +124,18 @@ mod tests {
     fn carry(
         primary: Option<(bool, bool, bool)>,
         secondary: (Option<(bool, bool, bool)>, bool),
-        seen: (bool, bool),
+        (shown, read_before): (bool, bool),
+        moved: bool,
     ) -> Option<(bool, bool, bool, bool, bool)> {
         let rules = Rules::default();
         let primary = Evaluation::of(user(primary, false), &rules);
         let secondary = Evaluation::of(user(secondary.0, secondary.1), &rules);
-        let carried = carried(&primary.roles[0], &secondary.roles[0], seen, NOON)?;
+        let sight = Sight {
+            shown,
+            read_before,
+            moved,
+        };
+        let carried = carried(&primary.roles[0], &secondary.roles[0], sight, NOON)?;
         Some((
             carried.wanted,
             carried.has_role,
@@ -172,10 +191,35 @@ mod tests {
             (None, (None, false), (true, true), None),
         ] {
             assert_eq!(
-                carry(primary, secondary, seen),
+                carry(primary, secondary, seen, false),
                 after,
                 "{primary:?} {secondary:?} {seen:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_moved_person_keeps_what_was_ours() {
+        let ours = (Some((true, true, true)), false);
+        let kept = Some((true, true, true, true, false));
+        let by_hand = Some((false, true, false));
+        for (primary, seen, after) in [
+            // made again with its metadata: read before the move, or not
+            (by_hand, (true, true), kept),
+            (None, (true, false), kept),
+            // ours already
+            (
+                Some((true, true, true)),
+                (true, true),
+                Some((true, true, true, false, false)),
+            ),
+            // made again without
+            (None, (false, true), Some((true, false, false, false, false))),
+        ] {
+            assert_eq!(carry(primary, ours, seen, true), after, "{primary:?} {seen:?}");
+        }
+        let never_ours = (by_hand, false);
+        let after = Some((false, true, false, false, false));
+        assert_eq!(carry(by_hand, never_ours, (true, true), true), after);
     }
 }

@@ -17,7 +17,7 @@ use crate::pin;
 use crate::plan::{RoleChange, Want};
 use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
-pub use carried::{Carried, carried};
+pub use carried::{Carried, Sight, carried};
 pub use role::{Role, Seen};
 
 /// The evaluation of a user under the rules in force.

@@ -102,7 +102,7 @@ impl Role<'_> {
         if self
             .removal
             .as_ref()
-            .is_some_and(|removal| removal.state != RemovalState::Held)
+            .is_some_and(|removal| removal.state != RemovalState::Held || !self.respects())
         {
             return false;
         }

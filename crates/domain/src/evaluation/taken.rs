@@ -13,9 +13,9 @@ use crate::rule::OnExternalRemoval;
 
 impl<'r> Evaluation<'r> {
     /// Removals that are settled without a record: the profile has the role, or the rule no longer gives it or respects
-    /// removals, or a pin decides.
-    #[must_use]
-    pub fn settled_removals(&self, seen: &SeenRoles) -> Vec<String> {
+    /// removals, or a pin decides. A removal that a brake held was not decided: where its role would be restored now, the role
+    /// is no longer suppressed.
+    pub fn settle_removals(&mut self, seen: &SeenRoles) -> Vec<String> {
         let settled = |role: &&Role<'_>| match &role.removal {
             None => false,
             Some(removal) => {
@@ -24,7 +24,15 @@ impl<'r> Evaluation<'r> {
             }
         };
         let settled = self.roles.iter().filter(settled);
-        settled.map(|role| role.rule.role.clone()).collect()
+        let settled: Vec<String> = settled.map(|role| role.rule.role.clone()).collect();
+        for name in &settled {
+            self.settle_removal(name, |role| {
+                let removal = role.removal.take();
+                let held = removal.is_some_and(|removal| removal.state == RemovalState::Held);
+                role.suppressed &= !(held && role.manual() == OnExternalRemoval::Restore);
+            });
+        }
+        settled
     }
 
     /// Roles that the profile lacks and that another client may have removed by hand, each with the time since which the

@@ -62,6 +62,18 @@ impl RatePlan {
         self == Self::SelfService
     }
 
+    /// The plan for a client that only reads: one bucket, that of reads.
+    #[must_use]
+    pub fn of_reads(self) -> Self {
+        match self {
+            Self::SelfService => Self::Custom {
+                burst: 40,
+                per_second: 500.0 / 60.0,
+            },
+            other => other,
+        }
+    }
+
     /// Reads per second.
     #[must_use]
     pub fn reads_per_second(self) -> f64 {

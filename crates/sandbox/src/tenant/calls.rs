@@ -15,6 +15,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Path of the files of users exports.
+pub(super) const FILES: &str = "/users-exports/";
+
 /// The tenant's endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -44,6 +47,12 @@ pub enum Endpoint {
     ReadLogs,
     /// `GET /api/v2/logs/{id}`
     ReadLog,
+    /// `POST /api/v2/jobs/users-exports`
+    ExportUsers,
+    /// `GET /api/v2/jobs/{id}`
+    ReadJob,
+    /// The file of a users export, at an address that the job shows.
+    ExportFile,
     /// Any other path; the response is 404.
     Other,
 }
@@ -55,6 +64,12 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
         .filter(|id| !id.is_empty() && !id.contains('/'));
     if method == "GET" && log_id(path).is_some() {
         return Ok((Endpoint::ReadLog, None));
+    }
+    if method == "GET" && job_id(path).is_some() {
+        return Ok((Endpoint::ReadJob, None));
+    }
+    if method == "GET" && path.starts_with(FILES) {
+        return Ok((Endpoint::ExportFile, None));
     }
     if let Some((id, rest)) = of_identities(path) {
         let endpoint = match (method, rest) {
@@ -72,6 +87,7 @@ pub(super) fn route(method: &str, path: &str) -> Result<(Endpoint, Option<String
         ("GET", "/api/v2/users", _) => Endpoint::ListUsers,
         ("GET", "/api/v2/logs", _) => Endpoint::ReadLogs,
         ("POST", "/api/v2/users", _) => Endpoint::CreateUser,
+        ("POST", "/api/v2/jobs/users-exports", _) => Endpoint::ExportUsers,
         ("GET", _, Some(_)) => Endpoint::ReadUser,
         ("PATCH", _, Some(_)) => Endpoint::PatchUser,
         ("DELETE", _, Some(_)) => Endpoint::DeleteUser,
@@ -105,6 +121,12 @@ pub(super) fn identity(path: &str) -> Option<(String, String)> {
 /// Returns the id of the log record that a path names.
 pub(super) fn log_id(path: &str) -> Option<&str> {
     path.strip_prefix("/api/v2/logs/")
+        .filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// Returns the id of the job that a path names.
+pub(super) fn job_id(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/v2/jobs/")
         .filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
@@ -195,7 +217,10 @@ pub struct Version {
 impl Endpoint {
     /// Returns whether it belongs to the Management API, whose calls need a token and count for its rate limit.
     pub(super) fn is_managing(self) -> bool {
-        !matches!(self, Self::Token | Self::SignUp | Self::Keys | Self::Discovery)
+        !matches!(
+            self,
+            Self::Token | Self::SignUp | Self::Keys | Self::Discovery | Self::ExportFile
+        )
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub status: Option<u16>,
     pub headers: Vec<(String, String)>,
     pub body: Option<Value>,
+    /// Text that is sent compressed, in place of a body.
+    pub file: Option<String>,
     pub fault: Option<Fault>,
 }
 
@@ -56,7 +58,16 @@ impl Answer {
             status: Some(status),
             headers,
             body,
+            file: None,
             fault: None,
+        }
+    }
+
+    /// Returns a text to be sent compressed.
+    pub(super) fn file(text: String) -> Self {
+        Self {
+            file: Some(text),
+            ..Self::new(200, vec![], None)
         }
     }
 
@@ -85,6 +96,11 @@ impl TenantRequest {
         {
             return domain.to_owned();
         }
+        self.address(options)
+    }
+
+    /// Returns the address that this request was sent to, with a slash at the end.
+    pub(super) fn address(&self, options: &TenantOptions) -> String {
         let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let scheme = if options.tls { "https" } else { "http" };
         format!("{scheme}://{}/", host.unwrap_or_default())

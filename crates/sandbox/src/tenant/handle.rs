@@ -2,12 +2,14 @@
 //!
 //! Owns the step from a decision to the changed state and the logged call, under one lock.
 
-use super::calls::{Actor, Endpoint, identity, log_id};
+use super::calls::{Actor, Endpoint, identity, job_id, log_id};
 use super::exchange::{Admitted, Answer, Outcome, TenantRequest, log};
+use super::exports::New;
 use super::faults::Fault;
 use super::shared::Shared;
 use super::state::{Grant, State};
 use super::{authentication, logs_api, users_api};
+use axum::http::header::AUTHORIZATION;
 use rand::RngExt as _;
 
 /// Performs the request, unless the fault prevents it, and logs the call.
@@ -24,7 +26,13 @@ pub(super) fn act(shared: &Shared, request: &TenantRequest, admitted: Admitted) 
         Some(Fault::HtmlPage(code)) => (Answer::new(*code, vec![], None), Outcome::default()),
         Some(Fault::ConnectionReset) => (Answer::new(0, vec![], None), Outcome::default()),
         _ => match &grant {
-            Some(grant) => manage(shared, state, request, grant, apply),
+            Some(grant) => match request.endpoint {
+                Endpoint::ExportUsers | Endpoint::ReadJob => {
+                    (jobs(shared, state, request, grant), Outcome::default())
+                }
+                _ => manage(shared, state, request, grant, apply),
+            },
+            None if request.endpoint == Endpoint::ExportFile => (file(state, request), Outcome::default()),
             None => authentication::act(shared, state, request, apply),
         },
     };
@@ -42,6 +50,43 @@ pub(super) fn act(shared: &Shared, request: &TenantRequest, admitted: Admitted) 
     drop(guard);
     shared.logged.notify_one();
     answer
+}
+
+/// Performs one call about jobs.
+fn jobs(shared: &Shared, state: &mut State, request: &TenantRequest, grant: &Grant) -> Answer {
+    let now = crate::now();
+    let result = if request.endpoint == Endpoint::ExportUsers {
+        let id = format!("job_{:016x}", state.rng.random::<u64>());
+        let signature = format!("{:032x}", state.rng.random::<u128>());
+        let new = New {
+            id: &id,
+            signature: &signature,
+            takes: shared.options.export_takes,
+        };
+        state
+            .exports
+            .create(&state.users, &request.body, &grant.scopes, &new, now)
+    } else {
+        let base = request.address(&shared.options);
+        let id = job_id(&request.path).unwrap_or_default();
+        state.exports.read(id, &grant.scopes, &base, now)
+    };
+    match result {
+        Ok(body) => Answer::new(200, vec![], Some(body)),
+        Err(error) => Answer::refused(&error),
+    }
+}
+
+/// Sends the file of an export.
+fn file(state: &State, request: &TenantRequest) -> Answer {
+    let authorized = request.headers.contains_key(AUTHORIZATION);
+    match state
+        .exports
+        .file(&request.path, &request.query, authorized, crate::now())
+    {
+        Ok(text) => Answer::file(text),
+        Err(error) => Answer::refused(&error),
+    }
 }
 
 /// Performs one call of the Management API.
@@ -83,6 +128,7 @@ fn manage(
         new_id: &new_id,
         now,
         limit: shared.options.profile_limit,
+        search_results: shared.options.search_results,
     };
     let reply = match users_api::decide(&state.users, &request) {
         Ok(reply) => reply,

@@ -188,7 +188,14 @@ impl Limiter {
             Endpoint::DeleteUser | Endpoint::UnlinkIdentity => 2,
             Endpoint::ReadLogs | Endpoint::ReadLog => 3,
             // Endpoints outside the Management API have no bucket.
-            Endpoint::Token | Endpoint::SignUp | Endpoint::Keys | Endpoint::Discovery | Endpoint::Other => 4,
+            Endpoint::Token
+            | Endpoint::SignUp
+            | Endpoint::Keys
+            | Endpoint::Discovery
+            | Endpoint::ExportFile
+            | Endpoint::ExportUsers
+            | Endpoint::ReadJob
+            | Endpoint::Other => 4,
         };
         let last = self.buckets.len().checked_sub(1)?;
         Some(self.buckets[group.min(last)].take(at))

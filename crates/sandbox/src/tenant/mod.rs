@@ -11,6 +11,7 @@ mod calls;
 mod change;
 mod errors;
 mod exchange;
+mod exports;
 mod external_actions;
 mod faults;
 mod handle;
@@ -25,8 +26,10 @@ mod merge;
 mod options;
 mod outbox;
 mod profile;
+mod query;
 mod records;
 mod render;
+mod search;
 mod serve;
 mod shared;
 mod sign_up;
@@ -103,6 +106,7 @@ impl Tenant {
             faults: faults::Faults::default(),
             calls: vec![],
             histories: std::collections::HashMap::new(),
+            exports: exports::Exports::default(),
             outbox: outbox::Outbox::new(options.seed),
             rng: StdRng::seed_from_u64(options.seed),
         };

@@ -180,6 +180,10 @@ pub struct TenantOptions {
     pub retry_after: bool,
     /// Latency of each call; half of it passes before the tenant acts and half after.
     pub latency: RangeInclusive<Duration>,
+    /// Most users that a search reaches, however it is paged.
+    pub search_results: usize,
+    /// Time that a job takes to export users.
+    pub export_takes: Duration,
     /// Limits of the size of profiles.
     pub profile_limit: ProfileLimit,
     /// Whether it serves https, with a certificate of an authority that it generates and writes to a file. Official clients
@@ -205,6 +209,8 @@ impl Default for TenantOptions {
             reset_means: ResetMeans::default(),
             retry_after: false,
             latency: Duration::ZERO..=Duration::ZERO,
+            search_results: 1_000,
+            export_takes: Duration::ZERO,
             profile_limit: ProfileLimit::default(),
             tls: false,
             seed: 0,

@@ -1,9 +1,12 @@
 //! Turns a response into bytes on a connection, with the fault of the call.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::stream;
 use tokio::time::sleep;
 
@@ -23,7 +26,10 @@ pub(super) fn response(mut answer: Answer, reset: Reset) -> Response<Body> {
         reset.now();
         return Response::new(Body::empty());
     };
-    let mut text = answer.body.map(|body| body.to_string()).unwrap_or_default();
+    let mut text = match (&answer.file, answer.body) {
+        (Some(file), _) => file.clone(),
+        (None, body) => body.map(|body| body.to_string()).unwrap_or_default(),
+    };
     let mut content_type = "application/json; charset=utf-8";
     match &answer.fault {
         Some(Fault::HtmlPage(_)) => (text, content_type) = (PAGE.to_owned(), "text/html; charset=utf-8"),
@@ -51,7 +57,12 @@ pub(super) fn response(mut answer: Answer, reset: Reset) -> Response<Body> {
         }
         _ => {}
     }
-    let text = Bytes::from(text);
+    let text = if answer.file.is_some() {
+        content_type = "application/gzip";
+        compressed(&text)
+    } else {
+        Bytes::from(text)
+    };
     let mut response = Response::new(Body::from(text.clone()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -73,6 +84,14 @@ pub(super) fn response(mut answer: Answer, reset: Reset) -> Response<Body> {
         _ => {}
     }
     response
+}
+
+/// Returns the text as a gzip file.
+fn compressed(text: &str) -> Bytes {
+    let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+    // A vector takes everything.
+    let _ = file.write_all(text.as_bytes());
+    Bytes::from(file.finish().unwrap_or_default())
 }
 
 /// Sends the first half, flushes, then resets the connection.

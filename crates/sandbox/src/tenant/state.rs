@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::assertion::Used;
 use super::calls::{Actor, Call, Version};
 use super::change::{Change, Users, id_of};
+use super::exports::Exports;
 use super::faults::Faults;
 use super::keys::Keys;
 use super::limits::Limiter;
@@ -44,6 +45,7 @@ pub(super) struct State {
     pub faults: Faults,
     pub calls: Vec<Call>,
     pub histories: HashMap<String, Vec<Version>>,
+    pub exports: Exports,
     pub outbox: Outbox,
     pub rng: StdRng,
 }

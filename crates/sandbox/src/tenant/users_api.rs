@@ -2,7 +2,7 @@
 //!
 //! Owns the decision only. Must never change the state: with some faults, the response is sent without the change.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::calls::{Endpoint, pairs};
@@ -12,9 +12,7 @@ use super::linking;
 use super::merge::Object;
 use super::options::ProfileLimit;
 use super::profile::{self, size};
-
-/// Most users in a page.
-const MAX_PER_PAGE: usize = 100;
+use super::search;
 
 /// A call whose token was accepted.
 pub(super) struct Request<'a> {
@@ -29,6 +27,7 @@ pub(super) struct Request<'a> {
     pub new_id: &'a str,
     pub now: OffsetDateTime,
     pub limit: ProfileLimit,
+    pub search_results: usize,
 }
 
 /// The response, and its change.
@@ -60,6 +59,9 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
         | Endpoint::Discovery
         | Endpoint::ReadLogs
         | Endpoint::ReadLog
+        | Endpoint::ExportUsers
+        | Endpoint::ReadJob
+        | Endpoint::ExportFile
         | Endpoint::Other => return Err(ApiError::unknown_path()),
     };
     if !request
@@ -71,7 +73,11 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
     }
     let id = request.user_id.unwrap_or_default();
     match request.endpoint {
-        Endpoint::ListUsers => list(users, request.query),
+        Endpoint::ListUsers => Ok(Reply {
+            status: 200,
+            body: Some(search::list(users, request.query, request.search_results)?),
+            change: None,
+        }),
         Endpoint::CreateUser => create(users, request),
         Endpoint::PatchUser => {
             let body = profile::parse(request.body)?;
@@ -88,7 +94,7 @@ pub(super) fn decide(users: &Users, request: &Request<'_>) -> Result<Reply, ApiE
         }
         _ => {
             let user = users.get(id).ok_or_else(ApiError::unknown_user)?;
-            let user = selected(user, &pairs(request.query));
+            let user = search::selected(user, &pairs(request.query));
             Ok(Reply {
                 status: 200,
                 body: Some(user.into()),
@@ -180,76 +186,4 @@ fn check_size(user: &Object, limit: ProfileLimit) -> Result<(), ApiError> {
         return Err(ApiError::invalid_body(message));
     }
     Ok(())
-}
-
-/// Returns the root attributes that `fields` and `include_fields` select.
-fn selected(user: &Object, query: &Object) -> Object {
-    let fields = query.get("fields").and_then(Value::as_str).unwrap_or_default();
-    if fields.is_empty() {
-        return user.clone();
-    }
-    let include = query.get("include_fields").and_then(Value::as_str) != Some("false");
-    let named = |key: &str| fields.split(',').any(|field| field == key);
-    user.iter()
-        .filter(|(key, _)| named(key) == include)
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect()
-}
-
-/// Returns whether a user has the value of an `attribute:"value"`; of `identities.attribute`, in any identity.
-fn has_term(user: &Object, term: &str) -> bool {
-    let Some((key, value)) = term.trim().split_once(':') else {
-        return true;
-    };
-    let value = value
-        .trim_matches('"')
-        .replace("\\\"", "\"")
-        .replace("\\\\", "\\");
-    let is = |found: &Value| found.as_str() == Some(value.as_str());
-    match key.strip_prefix("identities.") {
-        None => user.get(key).is_some_and(is),
-        Some(key) => {
-            let identities = user.get("identities").and_then(Value::as_array);
-            identities.is_some_and(|all| all.iter().any(|identity| identity.get(key).is_some_and(is)))
-        }
-    }
-}
-
-/// Returns users in the order of their ids. Of the search language, only terms `attribute:"value"` are supported, joined by
-/// ` AND `. Each response shows
-/// all writes, unlike at Auth0: a client must not base a decision on a list.
-fn list(users: &Users, query: &str) -> Result<Reply, ApiError> {
-    let query = pairs(query);
-    let number = |key: &str, default: usize| match query.get(key).and_then(Value::as_str) {
-        None => Ok(default),
-        Some(text) => text
-            .parse()
-            .map_err(|_| ApiError::query("Expected type integer but found type string", key)),
-    };
-    let (page, per_page) = (number("page", 0)?, number("per_page", 50)?);
-    if per_page > MAX_PER_PAGE {
-        let violation = format!("Value {per_page} is greater than maximum {MAX_PER_PAGE}");
-        return Err(ApiError::query(&violation, "per_page"));
-    }
-    let terms = query.get("q").and_then(Value::as_str).unwrap_or_default();
-    let matches = |user: &&Object| terms.split(" AND ").all(|term| has_term(user, term));
-    let found: Vec<&Object> = users.values().filter(matches).collect();
-    let start = page.saturating_mul(per_page);
-    let shown: Vec<Value> = found
-        .iter()
-        .skip(start)
-        .take(per_page)
-        .map(|user| selected(user, &query).into())
-        .collect();
-    let with_totals = query.get("include_totals").and_then(Value::as_str) == Some("true");
-    let body = if with_totals {
-        json!({"start": start, "limit": per_page, "length": shown.len(), "users": shown, "total": found.len()})
-    } else {
-        shown.into()
-    };
-    Ok(Reply {
-        status: 200,
-        body: Some(body),
-        change: None,
-    })
 }

@@ -47,7 +47,7 @@ async fn an_erased_user_leaves_no_data_and_is_refused() {
         assert!(export["tables"][table][0].is_object(), "{table}: {export}");
     }
 
-    let erased = world.command(&["erase", ANN]).await;
+    let erased = world.command(&["erase", "--force", ANN]).await;
     assert!(erased.status.success(), "{}", text(&erased));
     for (path, status, got) in written().await {
         // An erased user is no longer an editor; the data API checks the erasure first.

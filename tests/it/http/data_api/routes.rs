@@ -73,237 +73,206 @@ async fn songs_are_listed_by_page_and_deleted_by_their_user() {
     assert_eq!(api.world.number("SELECT count(*) FROM songs").await, Some(2));
 }
 
+/// Posts a song and returns the response.
+async fn song(api: &DataApi, body: Value) -> Got {
+    api.send(ANNA, Method::POST, "/songs", body).await
+}
+
 #[tokio::test]
-async fn bad_input_is_told_what_is_wrong() {
+async fn bad_fields_are_refused_and_named() {
     let api = DataApi::start().await;
     let long = "é".repeat(257);
     for (name, why) in [
         ("", "songname"),
         ("  ", "songname"),
         ("a\0b", "songname"),
-        (long.as_str(), "256"),
+        (&long, "256"),
     ] {
-        let got = api
-            .send(ANNA, Method::POST, "/songs", json!({"songname": name}))
-            .await;
-        assert!(
-            got.json()["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.contains(why)),
-            "{got:?}"
-        );
+        let got = song(&api, json!({"songname": name})).await;
+        let detail = got.json()["detail"].to_string();
+        assert!(detail.contains(why), "{got:?}");
         refused(&got, 422, "invalid");
     }
-    assert_eq!(
-        api.send(ANNA, Method::POST, "/songs", json!({"songname": "é".repeat(256)}))
-            .await
-            .status,
-        201
-    );
+    let unknown = json!({"songname": "a", "user_id": BERT});
     for body in [
         json!([]),
         json!(["a"]),
         json!({}),
         json!({"songname": 7}),
-        json!({"songname": "a", "user_id": BERT}),
+        unknown,
     ] {
-        refused(
-            &api.send(ANNA, Method::POST, "/songs", body).await,
-            422,
-            "invalid",
-        );
+        refused(&song(&api, body).await, 422, "invalid");
     }
-    let post = |body: Vec<u8>, kind: &str| {
-        let request = api.request(Method::POST, "/songs").bearer_auth(api.token(ANNA));
-        DataApi::got(request.header("content-type", kind).body(body))
-    };
-    refused(&post(b"{".to_vec(), "application/json").await, 400, "bad_request");
-    refused(
-        &post(b"{\"songname\": \"a\"} x".to_vec(), "application/json").await,
-        400,
-        "bad_request",
-    );
-    refused(
-        &post(b"\xff".to_vec(), "application/json").await,
-        400,
-        "bad_request",
-    );
-    refused(
-        &post(b"{\"songname\": \"a\"}".to_vec(), "text/plain").await,
-        415,
-        "unsupported_media_type",
-    );
-    refused(
-        &post(vec![b' '; 17 << 10], "application/json").await,
-        413,
-        "too_large",
-    );
-    for path in [
-        "/songs?limit=0",
-        "/songs?limit=101",
-        "/songs?limit=x",
-        "/songs?after=a.b",
-        "/songs?limit=1&limit=2",
-    ] {
-        refused(&api.get(ANNA, path).await, 400, "bad_request");
-    }
-    refused(&api.delete(ANNA, "/songs/a%00b").await, 400, "bad_request");
-    refused(&api.delete(ANNA, "/songs/%ff").await, 400, "bad_request");
-    refused(&api.get(ANNA, "/nothing").await, 404, "not_found");
-    let got = api.ask(Method::PATCH, "/songs", &api.token(ANNA), None).await;
-    assert!(got.header("allow").contains("POST"), "{got:?}");
-    refused(&got, 405, "method_not_allowed");
+    let longest = json!({"songname": "é".repeat(256)});
+    assert_eq!(song(&api, longest).await.status, 201);
     assert_eq!(api.world.number("SELECT count(*) FROM songs").await, Some(1));
 }
 
 #[tokio::test]
-async fn playlists_go_through_the_stream_and_open_the_editors_side() {
+async fn a_body_that_is_not_json_is_refused() {
     let api = DataApi::start().await;
-    api.world.seed_user(ANNA, &["dj"]);
-    let road = json!({"name": "Road \u{1f697}"});
-    let got = api.send(ANNA, Method::POST, "/playlists", road).await;
-    let (accepted, status) = (got.json(), got.status);
-    let (playlist, event) = (
-        accepted["playlist_id"].as_str().expect("an id"),
-        &accepted["event_id"],
-    );
-    assert_eq!(status, 202);
-    let published = json!({"type": "playlist_saved", "event_id": event, "playlist_id": playlist, "owner_id": ANNA, "name": "Road \u{1f697}"});
-    let expected = (
-        format!("playlists.{}", rolekeeper_domain::event::partition(playlist)),
-        event.as_str().expect("an id").to_owned(),
-        published,
-    );
-    assert_eq!(events(&api).await, [expected]);
-    api.world
-        .eventually("the playlist is listed", async || {
-            !listed(&api, ANNA).await.is_empty()
-        })
-        .await;
-    let row = json!({"playlist_id": playlist, "name": "Road \u{1f697}", "user_id": ANNA, "plays": 0, "featured": false});
-    assert_eq!(listed(&api, ANNA).await, [row]);
-    assert!(listed(&api, BERT).await.is_empty());
+    let post = |body: &[u8], kind: &str| {
+        let request = api.request(Method::POST, "/songs").bearer_auth(api.token(ANNA));
+        DataApi::got(request.header("content-type", kind).body(body.to_vec()))
+    };
+    for body in [&b"{"[..], b"{\"songname\": \"a\"} x", b"\xff"] {
+        refused(&post(body, "application/json").await, 400, "bad_request");
+    }
+    let text = post(b"{\"songname\": \"a\"}", "text/plain").await;
+    refused(&text, 415, "unsupported_media_type");
+    let large = post(&vec![b' '; 17 << 10], "application/json").await;
+    refused(&large, 413, "too_large");
+    assert_eq!(api.world.number("SELECT count(*) FROM songs").await, Some(0));
+}
 
-    let feature = json!({"playlist_id": playlist});
-    refused(
-        &api.send(ANNA, Method::PUT, "/playlists/featured", feature.clone())
-            .await,
-        403,
-        "not_an_editor",
-    );
-    assert_eq!(api.get(ANNA, "/me").await.json()["greeting"], "USER");
+#[tokio::test]
+async fn bad_paths_queries_and_methods_are_refused() {
+    let api = DataApi::start().await;
+    for query in ["limit=0", "limit=101", "limit=x", "after=a.b", "limit=1&limit=2"] {
+        let got = api.get(ANNA, &format!("/songs?{query}")).await;
+        refused(&got, 400, "bad_request");
+    }
+    for id in ["a%00b", "%ff"] {
+        let got = api.delete(ANNA, &format!("/songs/{id}")).await;
+        refused(&got, 400, "bad_request");
+    }
+    refused(&api.get(ANNA, "/nothing").await, 404, "not_found");
+    let got = api.ask(Method::PATCH, "/songs", &api.token(ANNA), None).await;
+    assert!(got.header("allow").contains("POST"), "{got:?}");
+    refused(&got, 405, "method_not_allowed");
+}
+
+/// Creates a playlist of Anna's, waits until it is listed, and returns its id and that of its event.
+async fn created(api: &DataApi, name: &str) -> (String, String) {
+    let got = api
+        .send(ANNA, Method::POST, "/playlists", json!({"name": name}))
+        .await;
+    assert_eq!(got.status, 202, "{got:?}");
+    let id = |field: &str| got.json()[field].as_str().expect("an id").to_owned();
+    let is_listed = async || !listed(api, ANNA).await.is_empty();
+    api.world.eventually("the playlist is listed", is_listed).await;
+    (id("playlist_id"), id("event_id"))
+}
+
+/// Lets Anna's playlist reach the threshold and waits until the API knows her as an editor.
+async fn promoted(api: &DataApi, playlist: &str) {
     api.world.publish(&plays("p", playlist, 0..100)).await;
     let greeted = async || api.get(ANNA, "/me").await.json()["greeting"] == "EDITOR";
     api.world.eventually("she is greeted as an editor", greeted).await;
+}
+
+#[tokio::test]
+async fn a_new_playlist_goes_through_the_stream() {
+    let api = DataApi::start().await;
+    let name = "Road \u{1f697}";
+    let (playlist, event) = created(&api, name).await;
+    let published = json!({"type": "playlist_saved", "event_id": event, "playlist_id": playlist, "owner_id": ANNA, "name": name});
+    let subject = format!("playlists.{}", rolekeeper_domain::event::partition(&playlist));
+    assert_eq!(events(&api).await, [(subject, event, published)]);
+    let row = json!({"playlist_id": playlist, "name": name, "user_id": ANNA, "plays": 0, "featured": false});
+    assert_eq!(listed(&api, ANNA).await, [row]);
+    assert!(listed(&api, BERT).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_role_is_shown_and_so_are_the_plays() {
+    let api = DataApi::start().await;
+    api.world.seed_user(ANNA, &["dj"]);
+    let (playlist, _) = created(&api, "Road").await;
+    assert_eq!(api.get(ANNA, "/me").await.json()["greeting"], "USER");
+    promoted(&api, &playlist).await;
     let me = api.get(ANNA, "/me").await.json();
-    assert_eq!(
-        (&me["roles"], &me["plan"], &me["user_id"]),
-        (&json!(["playlist_editor"]), &json!("gold"), &json!(ANNA))
-    );
+    let shown = json!([me["roles"], me["plan"], me["user_id"]]);
+    assert_eq!(shown, json!([["playlist_editor"], "gold", ANNA]));
     assert_eq!(api.world.roles(ANNA), ["dj", "playlist_editor"]);
     let best = api.get(ANNA, "/playlists/getPlays").await;
-    assert_eq!(
-        (best.text.as_str(), best.header("content-type")),
-        ("100", "text/plain; charset=utf-8")
-    );
+    assert_eq!(best.text, "100");
+    assert_eq!(best.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(api.get(BERT, "/playlists/getPlays").await.text, "0");
-    assert_eq!(
-        api.send(ANNA, Method::PUT, "/playlists/featured", feature.clone())
-            .await
-            .status,
-        204
-    );
-    assert_eq!(listed(&api, ANNA).await[0]["featured"], true);
-    // Not even an editor can feature another user's playlist.
-    api.world.publish(&[saved("s", "pl_bert", BERT)]).await;
-    api.world
-        .eventually("his is listed", async || !listed(&api, BERT).await.is_empty())
-        .await;
-    let his = json!({"playlist_id": "pl_bert"});
-    refused(
-        &api.send(ANNA, Method::PUT, "/playlists/featured", his).await,
-        404,
-        "not_found",
-    );
+}
 
+#[tokio::test]
+async fn an_editor_features_playlists_of_her_own_alone() {
+    let api = DataApi::start().await;
+    api.world.seed_user(ANNA, &[]);
+    let (playlist, _) = created(&api, "Road").await;
+    let feature = async |id: &str| {
+        api.send(
+            ANNA,
+            Method::PUT,
+            "/playlists/featured",
+            json!({"playlist_id": id}),
+        )
+        .await
+    };
+    refused(&feature(&playlist).await, 403, "not_an_editor");
+    promoted(&api, &playlist).await;
+    assert_eq!(feature(&playlist).await.status, 204);
+    assert_eq!(listed(&api, ANNA).await[0]["featured"], true);
+    api.world.publish(&[saved("s", "pl_bert", BERT)]).await;
+    let his = async || !listed(&api, BERT).await.is_empty();
+    api.world.eventually("his is listed", his).await;
+    refused(&feature("pl_bert").await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn a_playlist_is_deleted_by_its_owner_alone() {
+    let api = DataApi::start().await;
+    let (playlist, _) = created(&api, "Road").await;
     let path = format!("/playlists/{playlist}");
     refused(&api.delete(BERT, &path).await, 404, "not_found");
     assert_eq!(api.delete(ANNA, &path).await.status, 202);
-    api.world
-        .eventually("it is gone", async || listed(&api, ANNA).await.is_empty())
-        .await;
+    let gone = async || listed(&api, ANNA).await.is_empty();
+    api.world.eventually("it is gone", gone).await;
     refused(&api.delete(ANNA, &path).await, 404, "not_found");
+    let (_, _, last) = events(&api).await.pop().expect("an event");
     assert_eq!(
-        events(&api)
-            .await
-            .last()
-            .map(|(_, _, event)| (event["type"].clone(), event["owner_id"].clone())),
-        Some((json!("playlist_deleted"), json!(ANNA)))
+        (&last["type"], &last["owner_id"]),
+        (&json!("playlist_deleted"), &json!(ANNA))
     );
     assert_eq!(api.get(ANNA, "/playlists/getPlays").await.text, "0");
 }
 
 #[tokio::test]
-async fn genres_and_names_are_each_users_own() {
+async fn a_favourite_genre_is_each_users_own() {
     let api = DataApi::start_in(crate::world::World::builder(), &[("API_GENRES", "dub,r&b")]).await;
-    api.world.seed_user(ANNA, &[]);
     assert_eq!(api.get(ANNA, "/genres").await.json(), json!(["dub", "r&b"]));
     assert_eq!(api.get(ANNA, "/genres/getFav").await.text, "");
-    let got = api
-        .send(ANNA, Method::PUT, "/genres/fav", json!({"genre": "polka"}))
-        .await;
+    let choose = async |genre: &str| {
+        api.send(ANNA, Method::PUT, "/genres/fav", json!({"genre": genre}))
+            .await
+    };
+    let got = choose("polka").await;
     assert_eq!(got.json()["genres"], json!(["dub", "r&b"]));
     refused(&got, 422, "invalid");
-    assert_eq!(
-        api.send(ANNA, Method::PUT, "/genres/fav", json!({"genre": "r&b"}))
-            .await
-            .status,
-        204
-    );
+    assert_eq!(choose("r&b").await.status, 204);
     for path in ["/genres/getFav", "/secured/getFavGenre"] {
         let got = api.get(ANNA, path).await;
-        assert_eq!(
-            (got.text.as_str(), got.header("content-type")),
-            ("r&b", "text/plain; charset=utf-8")
-        );
+        assert_eq!(got.text, "r&b");
+        assert_eq!(got.header("content-type"), "text/plain; charset=utf-8");
         assert_eq!(api.get(BERT, path).await.text, "");
     }
+}
+
+#[tokio::test]
+async fn a_display_name_is_shown_at_once_and_written() {
+    let api = DataApi::start().await;
+    api.world.seed_user(ANNA, &[]);
+    let rename = async |name: &Value| api.send(ANNA, Method::PUT, "/displayName", name.clone()).await;
     let name = json!({"displayName": "Änna \u{1f3b5}"});
-    let got = api.send(ANNA, Method::PUT, "/displayName", name.clone()).await;
+    let got = rename(&name).await;
     assert_eq!((got.status, got.json()), (202, name.clone()));
     assert_eq!(api.get(ANNA, "/displayName").await.json(), name);
-    assert_eq!(
-        api.get(ANNA, "/me").await.json()["display_name"],
-        name["displayName"]
-    );
-    assert_eq!(
-        api.get(BERT, "/displayName").await.json(),
-        json!({"displayName": null})
-    );
-    let written = async || {
-        api.world
-            .tenant
-            .user(ANNA)
-            .is_some_and(|user| user["user_metadata"] == name)
-    };
+    let me = api.get(ANNA, "/me").await.json();
+    assert_eq!(me["display_name"], name["displayName"]);
+    let his = api.get(BERT, "/displayName").await.json();
+    assert_eq!(his, json!({"displayName": null}));
+    let user = || api.world.tenant.user(ANNA).expect("a user");
+    let written = async || user()["user_metadata"] == name;
     api.world.eventually("it is written at the tenant", written).await;
-    let metadata = api
-        .world
-        .tenant
-        .user(ANNA)
-        .map(|user| user["app_metadata"].clone());
-    assert_eq!(metadata, Some(json!({"roles": [], "plan": "gold"})));
-    refused(
-        &api.send(
-            ANNA,
-            Method::PUT,
-            "/displayName",
-            json!({"displayName": "a\u{7}"}),
-        )
-        .await,
-        422,
-        "invalid",
-    );
+    assert_eq!(user()["app_metadata"], json!({"roles": [], "plan": "gold"}));
+    let control = json!({"displayName": "a\u{7}"});
+    refused(&rename(&control).await, 422, "invalid");
 }
 
 #[tokio::test]

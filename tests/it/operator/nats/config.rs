@@ -14,63 +14,66 @@ async fn faults(world: &World, env: &[(&str, &str)]) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-#[tokio::test]
-async fn m16_options_that_exclude_each_other_are_both_named() {
+/// Checks that each combination of settings is one fault, which names them and the remedy.
+async fn each_is_one_fault(table: &[Case<'_>]) {
     let world = World::builder().workers(0).start().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let seed = nkeys::KeyPair::new_user().seed().expect("a seed");
-    let seed = file(&folder, "seed", &seed);
-    let user = [("NATS_USER", "u"), ("NATS_PASSWORD", "hunter2")];
-    let table: [Case; 8] = [
-        (
-            &[
-                ("NATS_JETSTREAM_DOMAIN", "hub"),
-                ("NATS_JETSTREAM_API_PREFIX", "JS.hub.API"),
-            ],
-            "NATS_JETSTREAM_DOMAIN, NATS_JETSTREAM_API_PREFIX: both are set",
-            "unset the other",
-        ),
-        (
-            &[user[0], user[1], ("NATS_TOKEN", "hunter2")],
-            "NATS_USER, NATS_TOKEN: each of them is a way to log in",
-            "unset the others",
-        ),
-        (
-            &[user[0], user[1], ("NATS_NKEY_SEED_FILE", &seed)],
-            "NATS_USER, NATS_NKEY_SEED_FILE: each of them is a way to log in",
-            "unset the others",
-        ),
-        (
-            &[("NATS_URL", "nats://u:hunter2@h"), ("NATS_TOKEN", "hunter2")],
-            "NATS_URL, NATS_TOKEN: each of them is a way to log in",
-            "unset the others",
-        ),
-        (
-            &[("NATS_URL", "nats://u:hunter2@h,nats://v:hunter2@h")],
-            "NATS_URL: the servers have different users",
-            "NATS_USER and NATS_PASSWORD hold for all of them",
-        ),
-        (
-            &user[..1],
-            "NATS_USER, NATS_PASSWORD: only NATS_USER is set",
-            "NATS_PASSWORD_FILE",
-        ),
-        (
-            &user[1..],
-            "NATS_USER, NATS_PASSWORD: only the password is set",
-            "both",
-        ),
-        (
-            &[("NATS_CLIENT_KEY_FILE", &seed)],
-            "NATS_CLIENT_CERTIFICATE_FILE, NATS_CLIENT_KEY_FILE: only NATS_CLIENT_KEY_FILE is set",
-            "both, the certificate and its key",
-        ),
-    ];
     for (env, named, way_out) in table {
         let faults = faults(&world, env).await;
         let told = faults.len() == 1 && faults[0].starts_with(named) && faults[0].contains(way_out);
         assert!(told, "{env:?}: {faults:?}");
     }
+}
+
+const USER: (&str, &str) = ("NATS_USER", "u");
+const PASSWORD: (&str, &str) = ("NATS_PASSWORD", "hunter2");
+const TOKEN: (&str, &str) = ("NATS_TOKEN", "hunter2");
+
+#[tokio::test]
+async fn m16_options_that_exclude_each_other_are_both_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seed = nkeys::KeyPair::new_user().seed().expect("a seed");
+    let seed = file(&folder, "seed", &seed);
+    let domain = [
+        ("NATS_JETSTREAM_DOMAIN", "hub"),
+        ("NATS_JETSTREAM_API_PREFIX", "JS.hub.API"),
+    ];
+    let one_user = ("NATS_URL", "nats://u:hunter2@h");
+    let two_users = ("NATS_URL", "nats://u:hunter2@h,nats://v:hunter2@h");
+    let named = "NATS_JETSTREAM_DOMAIN, NATS_JETSTREAM_API_PREFIX: both are set";
+    let by_token = "NATS_USER, NATS_TOKEN: each of them is a way to log in";
+    let by_seed = "NATS_USER, NATS_NKEY_SEED_FILE: each of them is a way to log in";
+    let by_url = "NATS_URL, NATS_TOKEN: each of them is a way to log in";
+    let differ = "NATS_URL: the servers have different users";
+    each_is_one_fault(&[
+        (&domain, named, "unset the other"),
+        (&[USER, PASSWORD, TOKEN], by_token, "unset the others"),
+        (
+            &[USER, PASSWORD, ("NATS_NKEY_SEED_FILE", &seed)],
+            by_seed,
+            "unset the others",
+        ),
+        (&[one_user, TOKEN], by_url, "unset the others"),
+        (
+            &[two_users],
+            differ,
+            "NATS_USER and NATS_PASSWORD hold for all of them",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn m16_half_of_a_login_names_the_other_half() {
+    let key = [("NATS_CLIENT_KEY_FILE", "/no/such/file")];
+    let named = "NATS_CLIENT_CERTIFICATE_FILE, NATS_CLIENT_KEY_FILE: only NATS_CLIENT_KEY_FILE is set";
+    let of_user = "NATS_USER, NATS_PASSWORD: only NATS_USER is set";
+    let of_password = "NATS_USER, NATS_PASSWORD: only the password is set";
+    each_is_one_fault(&[
+        (&[USER], of_user, "NATS_PASSWORD_FILE"),
+        (&[PASSWORD], of_password, "both"),
+        (&key, named, "both, the certificate and its key"),
+    ])
+    .await;
 }
 
 #[tokio::test]

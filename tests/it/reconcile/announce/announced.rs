@@ -109,62 +109,58 @@ async fn harm_bus(world: &World) {
     nats.start_again().await.expect("it starts again");
 }
 
-#[tokio::test]
-async fn each_change_is_announced_once_through_kills() {
-    // A short lease: the in-flight user of a killed worker is due again soon.
-    let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
-    let users: Vec<String> = (0..30).map(|n| format!("auth0|u{n}")).collect();
+/// Gives each user a playlist with 99 plays.
+async fn below_the_threshold(world: &World, users: &[String]) {
     for (n, user) in users.iter().enumerate() {
         world.seed_user(user, &["mentor"]);
         let playlist = format!("pl_{n}");
         world.publish(&[saved(&format!("s{n}"), &playlist, user)]).await;
         world.publish(&plays(&format!("p{n}"), &playlist, 0..99)).await;
     }
-    for wave in 0..6_u32 {
-        let before = world.patches();
-        for n in 0..users.len() {
-            let playlist = format!("pl_{n}");
-            let event = if wave % 2 == 0 {
-                plays(&format!("w{n}"), &playlist, wave..wave + 1)
-            } else {
-                vec![retraction(
-                    &format!("r{n}-{wave}"),
-                    &format!("p{n}-{wave}"),
-                    &playlist,
-                )]
-            };
-            world.publish(&event).await;
-        }
-        if wave < 4 {
-            world
-                .eventually("some are written", async || world.patches() >= before + 8)
-                .await;
-            if wave == 1 {
-                harm_bus(&world).await;
-            }
-            world
-                .eventually("all are written", async || {
-                    world.patches() >= before + users.len()
-                })
-                .await;
+}
+
+/// Publishes one play for each of the playlists, or in odd waves takes one back.
+async fn wave_of_events(world: &World, wave: u32, playlists: usize) {
+    for n in 0..playlists {
+        let playlist = format!("pl_{n}");
+        let event = if wave.is_multiple_of(2) {
+            plays(&format!("w{n}"), &playlist, wave..wave + 1)
         } else {
-            told_more(&world, 8, Duration::from_secs(5)).await;
+            let taken_back = format!("p{n}-{wave}");
+            vec![retraction(&format!("r{n}-{wave}"), &taken_back, &playlist)]
+        };
+        world.publish(&event).await;
+    }
+}
+
+/// Lets six waves of changes pass: in the second NATS is killed, in the last two the worker.
+async fn waves_through_kills(world: &World, users: usize) {
+    for wave in 0..6 {
+        let before = world.patches();
+        wave_of_events(world, wave, users).await;
+        if wave >= 4 {
+            told_more(world, 8, Duration::from_secs(5)).await;
             world.worker().kill9().await;
             world.start_worker().await;
+            continue;
         }
+        let some = async || world.patches() >= before + 8;
+        world.eventually("some are written", some).await;
+        if wave == 1 {
+            harm_bus(world).await;
+        }
+        let all = async || world.patches() >= before + users;
+        world.eventually("all are written", all).await;
     }
-    world.settled_within(Duration::from_mins(1)).await;
-    all_told(&world).await;
+}
 
-    let told = told(&world).await;
-    let mut by_user: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
-    let mut rows: BTreeMap<String, Value> = world
-        .rows("SELECT * FROM role_changes WHERE completed_at IS NOT NULL")
-        .await
-        .into_iter()
-        .map(|row| (row["change_id"].as_str().expect("an id").to_owned(), row))
-        .collect();
-    for message in &told {
+/// Checks that each message says what one row of the audit says, and that each completed row has one message.
+async fn told_is_the_audit(world: &World, told: &[Told]) {
+    let sql = "SELECT * FROM role_changes WHERE completed_at IS NOT NULL";
+    let id = |row: &Value| row["change_id"].as_str().expect("an id").to_owned();
+    let rows = world.rows(sql).await;
+    let mut rows: BTreeMap<String, Value> = rows.into_iter().map(|row| (id(&row), row)).collect();
+    for message in told {
         let payload = &message.payload;
         let row = rows.remove(&message.id).expect("a completed row, announced once");
         for field in [
@@ -181,10 +177,30 @@ async fn each_change_is_announced_once_through_kills() {
         }
         let change = payload["change"].as_str().expect("text");
         assert_eq!(message.subject, format!("roles.playlist_editor.{change}"));
-        let user = payload["user_id"].as_str().expect("text");
-        by_user.entry(user).or_default().push(change == "granted");
     }
     assert!(rows.is_empty(), "not announced: {rows:?}");
+}
+
+#[tokio::test]
+async fn each_change_is_announced_once_through_kills() {
+    // A short lease: the in-flight user of a killed worker is due again soon.
+    let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
+    let users: Vec<String> = (0..30).map(|n| format!("auth0|u{n}")).collect();
+    below_the_threshold(&world, &users).await;
+    waves_through_kills(&world, users.len()).await;
+    world.settled_within(Duration::from_mins(1)).await;
+    all_told(&world).await;
+
+    let told = told(&world).await;
+    told_is_the_audit(&world, &told).await;
+    let mut by_user: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+    for message in &told {
+        let user = message.payload["user_id"].as_str().expect("text");
+        by_user
+            .entry(user)
+            .or_default()
+            .push(message.payload["change"] == "granted");
+    }
     for user in &users {
         let seen = oracle::changes(&world.tenant, CLIENT, user);
         let seen: Vec<bool> = seen.iter().map(|change| change.granted).collect();

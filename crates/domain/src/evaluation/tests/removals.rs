@@ -118,12 +118,27 @@ fn a_role_that_is_back_or_no_longer_earned_settles_its_removal() {
         let rules = rules(manual, Revoke::On);
         let mut snapshot = removed(state, assigned(true));
         snapshot.facts.best = plays;
-        let evaluation = Evaluation::of(snapshot, &rules);
+        let mut evaluation = Evaluation::of(snapshot, &rules);
         assert_eq!(
-            evaluation.settled_removals(seen),
+            evaluation.settle_removals(seen),
             settled,
             "{manual:?} {state:?} {plays}"
         );
+    }
+}
+
+#[test]
+fn a_held_removal_is_granted_again_once_its_rule_restores() {
+    for (manual, up_to_date, wanted) in [
+        (OnExternalRemoval::Respect, true, false),
+        (OnExternalRemoval::Alert, false, false),
+        (OnExternalRemoval::Restore, false, true),
+    ] {
+        let rules = rules(manual, Revoke::On);
+        let mut evaluation = Evaluation::of(removed(RemovalState::Held, missing()), &rules);
+        assert_eq!(evaluation.roles[0].up_to_date(), up_to_date, "{manual:?}");
+        evaluation.settle_removals(&SeenRoles::Missing);
+        assert_eq!(evaluation.roles[0].wanted(), wanted, "{manual:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! One user's walk through the app: from the sign-up to the role, and to its revoke.
+//! One user's walk through the app: from the sign-up to the role, to its revoke, and to a second account that is linked.
 //!
 //! Owns the steps and the expected result of each. It runs with separate servers, so that the counts of the traffic do not
 //! include it. Must never continue after a step with another result.
@@ -11,15 +11,17 @@ use tokio::time::{Instant, sleep};
 
 use super::world::{AUDIENCE, NAMESPACE, World};
 use rolekeeper_sandbox::now;
-use rolekeeper_sandbox::tenant::Tenant;
+use rolekeeper_sandbox::tenant::{Actor, Tenant};
 use rolekeeper_sandbox::traffic::app::{App, AppResponse, Tokens};
-use rolekeeper_sandbox::traffic::cast::{Kind, User};
+use rolekeeper_sandbox::traffic::cast::{Kind, Playlist, User};
 use rolekeeper_sandbox::traffic::event::Event;
 use rolekeeper_sandbox::traffic::publish::Publisher;
 use rolekeeper_sandbox::traffic::{ROLE, THRESHOLD};
 
 const EMAIL: &str = "ann@example.com";
 const PASSWORD: &str = "correct horse battery staple";
+/// Her second account.
+const GOOGLE: &str = "google-oauth2|7";
 /// Longest time of one step.
 const STEP_WITHIN: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -49,7 +51,8 @@ pub(super) async fn walk(world: &World) -> Result<()> {
     let tokens = walk.comes_in().await?;
     let playlist = walk.makes_a_playlist(&tokens).await?;
     let tokens = walk.earns_the_role(&tokens, &playlist).await?;
-    walk.loses_it(&tokens, &playlist).await
+    walk.loses_it(&tokens, &playlist).await?;
+    walk.links_an_account().await
 }
 
 impl Walk<'_> {
@@ -81,11 +84,7 @@ impl Walk<'_> {
     }
 
     async fn earns_the_role(&self, tokens: &Tokens, playlist: &str) -> Result<Tokens> {
-        let listener = listener();
-        let plays: Vec<Event> = (0..THRESHOLD)
-            .map(|number| Event::play(format!("walk_{number}"), playlist, &listener, now()))
-            .collect();
-        self.publisher.send(&plays.iter().collect::<Vec<_>>()).await?;
+        self.publish("walk", playlist, vec![]).await?;
         self.until("100 plays: the role is there", |user| {
             roles(user) == json!([ROLE])
         })
@@ -103,7 +102,13 @@ impl Walk<'_> {
     }
 
     async fn loses_it(&self, tokens: &Tokens, playlist: &str) -> Result<()> {
-        let back = Event::retraction("walk_back".into(), playlist, "walk_7", &listener(), now());
+        let back = Event::retraction(
+            "walk_back".into(),
+            playlist,
+            "walk_7",
+            &user("auth0|listener"),
+            now(),
+        );
         self.publisher.send(&[&back]).await?;
         self.until("1 play retracted: the role is gone", |user| {
             roles(user) == json!([])
@@ -125,7 +130,54 @@ impl Walk<'_> {
             "no longer an editor",
         );
         self.log_in("Ann", &json!([])).await?;
+        Ok(())
+    }
+
+    /// Her account with Google earns the role, and the app links it: the role follows to the first account.
+    async fn links_an_account(&self) -> Result<()> {
+        self.tenant.create_user(GOOGLE, json!({"email": EMAIL}))?;
+        step("signs up with Google", 201, GOOGLE);
+        let (owner, playlist) = (user(GOOGLE), "pl_google".to_owned());
+        let saved = Playlist {
+            id: playlist.clone(),
+            owner: 0,
+            plays: 0,
+        };
+        self.publish("google", &playlist, vec![Event::saved(&saved, &owner)])
+            .await?;
+        self.until_at(GOOGLE, "100 plays there: the role is there", |user| {
+            roles(user) == json!([ROLE])
+        })
+        .await?;
+        self.tenant
+            .link(Actor::Client("app".to_owned()), &self.id, GOOGLE)?;
+        step(
+            "the app links both accounts",
+            201,
+            "the second one ends, with its roles",
+        );
+        self.until("linked: the role has followed", |user| {
+            roles(user) == json!([ROLE])
+        })
+        .await?;
+        let tokens = self.log_in("Ann", &json!([ROLE])).await?;
+        let lists = self.app.get(&tokens, "/playlists").await?;
+        ensure!(
+            lists.body.to_string().contains(&playlist),
+            "not hers: {}",
+            lists.body
+        );
+        step("GET /playlists", is(&lists, 200)?, "those of both accounts");
         println!();
+        Ok(())
+    }
+
+    /// Publishes these events and enough plays of the playlist for the role.
+    async fn publish(&self, name: &str, playlist: &str, mut events: Vec<Event>) -> Result<()> {
+        let listener = user("auth0|listener");
+        let play = |number| Event::play(format!("{name}_{number}"), playlist, &listener, now());
+        events.extend((0..THRESHOLD).map(play));
+        self.publisher.send(&events.iter().collect::<Vec<_>>()).await?;
         Ok(())
     }
 
@@ -153,8 +205,13 @@ impl Walk<'_> {
 
     /// Waits until the user at the tenant meets the condition, and prints how long it took.
     async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+        self.until_at(&self.id, what, is_so).await
+    }
+
+    /// The same for another account.
+    async fn until_at(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
         let began = Instant::now();
-        while !self.tenant.user(&self.id).is_some_and(|user| is_so(&user)) {
+        while !self.tenant.user(id).is_some_and(|user| is_so(&user)) {
             ensure!(
                 began.elapsed() < STEP_WITHIN,
                 "not within {STEP_WITHIN:?}: {what}"
@@ -171,9 +228,9 @@ fn roles(user: &Value) -> Value {
     user["app_metadata"]["roles"].clone()
 }
 
-fn listener() -> User {
+fn user(id: &str) -> User {
     User {
-        id: "auth0|listener".into(),
+        id: id.into(),
         kind: Kind::Member,
         profile: json!({}),
     }

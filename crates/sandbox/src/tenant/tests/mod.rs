@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 
 mod api;
+mod exports;
 mod faults;
 mod links;
 mod logs;

@@ -1,0 +1,27 @@
+-- Ids that a person had before: the operator's word, for an account that was made again or came from another connection.
+
+CREATE TABLE moves (
+    old_id   text COLLATE "C" PRIMARY KEY,
+    new_id   text COLLATE "C" NOT NULL,
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    moved_by text NOT NULL,
+    why      text NOT NULL,
+    CHECK (old_id <> new_id)
+);
+CREATE INDEX moves_new ON moves (new_id);
+COMMENT ON TABLE moves IS 'Ids whose person has another id since. Written by `rolekeeper move`, removed by `rolekeeper move --undo` and by an erasure: some rows a year, or as many as a migration of connections has users. A new id is never an old one. The attempt that reads the new id stores the old one in identities, as if the profile showed it. A restored older copy lacks the later rows: operator_acts has them.';
+COMMENT ON COLUMN moves.old_id IS 'Auth0 user id of the former account, which Auth0 no longer knew.';
+COMMENT ON COLUMN moves.new_id IS 'Auth0 user id of the person since. If it is linked to another account, the old id belongs to that account too.';
+COMMENT ON COLUMN moves.moved_at IS 'Time of the command, by Postgres'' clock.';
+COMMENT ON COLUMN moves.moved_by IS 'The operator, as in operator_acts.';
+COMMENT ON COLUMN moves.why IS 'The reason.';
+
+ALTER TABLE role_changes DROP CONSTRAINT role_changes_reason_check;
+ALTER TABLE role_changes ADD CONSTRAINT role_changes_reason_check
+    CHECK (reason IN ('user_deleted', 'user_returned', 'linked', 'moved', 'pinned'));
+COMMENT ON COLUMN role_changes.reason IS 'Reason of a change that no rule decided. user_deleted: the user was deleted at Auth0; user_returned: the user is known there again and still holds the role; linked: the id was linked to another account (revoked), or the account holds the role that a linked id had (granted); moved: the same after `rolekeeper move`; pinned: a pin stands. Null for a decision of a rule.';
+
+-- The users who were deleted at Auth0 for the longest time, for ERASE_AFTER_DELETION_D.
+CREATE INDEX users_gone ON users (gone_since, user_id) WHERE gone_since IS NOT NULL;
+COMMENT ON COLUMN users.gone_since IS 'Time of the request for the first of the uninterrupted responses that Auth0 does not know the user; null while it knows the user, and for an id that is linked to another account. The next read comes after as much time as has passed since, after 30 days at the latest. ERASE_AFTER_DELETION_D counts from here.';
+COMMENT ON TABLE erasures IS 'Permanently erased users, until `rolekeeper readmit`. Later data that names one of them is dropped.';

@@ -1,0 +1,45 @@
+//! Questions of a command to Auth0: whether it knows a user.
+//!
+//! Owns that the tenant asked is the one that the database belongs to. Must never take a failed call for an answer.
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::app;
+use crate::auth0::Reader;
+use crate::config::Auth0Config;
+use crate::flow::presence::{Presence, presence};
+use crate::store::Store;
+use rolekeeper_domain::ids::UserId;
+
+/// The tenant that a command asks.
+pub(super) struct Tenant(Reader);
+
+impl Tenant {
+    /// Refuses a tenant that is not the one of the database: it knows none of the users.
+    pub(super) async fn of(store: &Store, config: &Auth0Config) -> Result<Self> {
+        let reader = app::reader(config)?;
+        let (asked, bound) = (reader.tenant(), store.tenant().await?);
+        if let Some(bound) = bound.filter(|bound| *bound != asked) {
+            bail!(
+                "AUTH0_DOMAIN or AUTH0_AUDIENCE: they name the tenant {asked}, the database belongs to {bound}"
+            );
+        }
+        Ok(Self(reader))
+    }
+
+    /// Returns what the tenant knows of an id.
+    pub(super) async fn knows(&self, user: &UserId<'_>) -> Result<Presence> {
+        let asked = presence(&self.0, user).await;
+        asked.map_err(|why| {
+            anyhow!(
+                "{}: nothing was done, since Auth0 could not be asked: {why}",
+                user.as_str()
+            )
+        })
+    }
+}
+
+/// Refuses a text that cannot be a user id, before it is used.
+pub(super) fn id(user: &str) -> Result<UserId<'static>> {
+    UserId::parse(user.to_owned()).map_err(|expected| anyhow!("user \"{}\": {expected}", user.escape_debug()))
+}

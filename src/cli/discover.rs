@@ -1,0 +1,133 @@
+//! `rolekeeper discover`: finds all users at Auth0 who hold a managed role.
+//!
+//! Owns the text of its result.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use crate::app;
+use crate::config::{ActArgs, DiscoveryArgs};
+use crate::flow::discovery::Mode;
+use crate::store::discovery::{DiscoveredRole, Discovery};
+
+/// Finds holders by searches at Auth0, or by a users export job where searches do not reach all. Stores them as unadopted
+/// holders; writes nothing at Auth0. A run that was interrupted continues.
+#[derive(Args, Debug)]
+pub(super) struct DiscoverArgs {
+    #[command(flatten)]
+    settings: DiscoveryArgs,
+    /// Begin again, although the last run is not complete
+    #[arg(long)]
+    again: bool,
+    /// Use a users export job, and no searches
+    #[arg(long)]
+    export: bool,
+    #[command(flatten)]
+    act: ActArgs,
+}
+
+pub(super) async fn run(args: DiscoverArgs) -> Result<()> {
+    let DiscoverArgs {
+        settings,
+        again,
+        export,
+        act,
+    } = args;
+    let mode = Mode {
+        again,
+        export,
+        report: |line| eprintln!("{line}"),
+    };
+    let act = act.act("discover", json!({"again": again, "export": export}));
+    let found = app::discover(settings.checked()?, mode, &act).await?;
+    print!("{}", shown(&found));
+    Ok(())
+}
+
+fn shown(run: &Discovery) -> String {
+    let mut text: String = run.roles.iter().map(of_role).collect();
+    if run.unreadable > 0 {
+        let _ = writeln!(
+            text,
+            "{} entries of Auth0's result could not be read as users; they are not counted",
+            run.unreadable
+        );
+    }
+    if run.roles.iter().any(|role| role.found.unadopted() > 0) {
+        text.push_str(
+            "rolekeeper revokes no role from unadopted holders; `rolekeeper adopt` changes that. The worker reads their \
+             profiles as the rate limit allows\n",
+        );
+    }
+    text
+}
+
+fn of_role(role: &DiscoveredRole) -> String {
+    let found = &role.found;
+    let mut text = format!(
+        "{}: {} users hold the role at Auth0\n  {} ours: rolekeeper may revoke it\n  {} unadopted: {} would hold it by the rules, {} \
+         would not\n",
+        role.role,
+        found.all(),
+        found.ours,
+        found.unadopted(),
+        found.earned,
+        found.unearned
+    );
+    for (number, what) in [
+        (
+            found.unclear,
+            "not clear: the last read of the profile says something else; it is read again",
+        ),
+        (found.erased, "erased: nothing is stored"),
+    ] {
+        if number > 0 {
+            let _ = writeln!(text, "  {number} {what}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use rolekeeper_domain::discovery::Found;
+
+    use super::*;
+
+    #[test]
+    fn the_result_says_what_was_found_of_each_role() {
+        let found = Found {
+            ours: 2,
+            earned: 3,
+            unearned: 4,
+            unclear: 1,
+            erased: 0,
+        };
+        let run = Discovery {
+            exports: false,
+            job: None,
+            lines: 0,
+            unreadable: 5,
+            done: true,
+            roles: vec![DiscoveredRole {
+                role: "dj".to_owned(),
+                position: None,
+                found,
+            }],
+        };
+        let text = shown(&run);
+        for line in [
+            "dj: 10 users hold the role at Auth0\n",
+            "  2 ours",
+            "  7 unadopted: 3 would hold it by the rules, 4 would not\n",
+            "  1 not clear",
+            "5 entries",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(!text.contains("erased"), "{text}");
+    }
+}

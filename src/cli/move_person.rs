@@ -1,0 +1,129 @@
+//! `rolekeeper move`: a person has another id, and no link at Auth0 says so.
+//!
+//! Owns the question to Auth0 and the report. Must never move from an id that Auth0 still knows: two accounts would hold what
+//! one person earned.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde_json::json;
+
+use super::ask::{Tenant, id};
+use super::pin::later;
+use crate::app;
+use crate::config::{Auth0Args, ByArgs, DatabaseArgs, ErasureArgs};
+use crate::flow::presence::Presence;
+use crate::store::{MoveOutcome, Store};
+
+/// Moves a person to another Auth0 id, where no link at Auth0 says so: the account was made again, or its connection was
+/// migrated. Playlists, roles, pins and names of OLD count for NEW from then on, also what later events say about OLD. Auth0
+/// must know NEW and no longer know OLD.
+#[derive(Args, Debug)]
+pub(super) struct MoveArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    erasure: ErasureArgs,
+    #[command(flatten)]
+    auth0: Auth0Args,
+    /// Auth0 user id that the person had
+    #[arg(value_name = "OLD")]
+    old: String,
+    /// Auth0 user id that the person has now
+    #[arg(value_name = "NEW")]
+    new: String,
+    /// End the move instead: each id has its own data again
+    #[arg(long)]
+    undo: bool,
+    /// The reason; stored with the move and in the recorded act
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    why: String,
+    #[command(flatten)]
+    by: ByArgs,
+}
+
+pub(super) async fn run(args: MoveArgs) -> Result<()> {
+    let MoveArgs {
+        database,
+        erasure,
+        auth0,
+        old,
+        new,
+        undo,
+        why,
+        by,
+    } = args;
+    let asked = (!undo).then_some(&auth0);
+    let (database, key, auth0) = erasure.checked_with(&database, asked, false)?;
+    let (old, new) = (id(&old)?, id(&new)?);
+    if old == new {
+        bail!("{}: both ids are the same", old.as_str());
+    }
+    let store = app::connect(&database).await?.with_erasure_key(key);
+    let (old_id, new_id) = (old.as_str(), new.as_str());
+    let arguments = json!({"user": old_id, "to": new_id, "undo": undo});
+    let act = by.act("move", arguments, Some(why));
+    let outcome = if let Some(auth0) = auth0 {
+        let tenant = Tenant::of(&store, &auth0).await?;
+        refuse_old(old_id, new_id, tenant.knows(&old).await?)?;
+        refuse_new(new_id, tenant.knows(&new).await?)?;
+        store.move_person(old_id, new_id, &act).await?
+    } else {
+        store.undo_move(old_id, new_id, &act).await?
+    };
+    report(&store, (old_id, new_id), outcome).await
+}
+
+/// Refuses an old id that Auth0 knows.
+fn refuse_old(old: &str, new: &str, known: Presence) -> Result<()> {
+    match known {
+        Presence::Absent => Ok(()),
+        Presence::Account => bail!(
+            "{old}: Auth0 still knows this user, so nothing was moved: both accounts would hold the roles. Delete {old} at \
+             Auth0 first; or link it to {new} there, then everything follows without this command"
+        ),
+        Presence::LinkedTo(primary) => bail!(
+            "{old}: the id is linked to {} at Auth0, so nothing was moved: everything follows the link without this command",
+            primary.as_str()
+        ),
+    }
+}
+
+/// Refuses a new id that is no account.
+fn refuse_new(new: &str, known: Presence) -> Result<()> {
+    match known {
+        Presence::Account => Ok(()),
+        Presence::Absent => bail!("{new}: Auth0 does not know this user, so nothing was moved"),
+        Presence::LinkedTo(primary) => bail!(
+            "{new}: the id is linked to {primary} at Auth0, so nothing was moved: name {primary} in its place",
+            primary = primary.as_str()
+        ),
+    }
+}
+
+async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -> Result<()> {
+    match outcome {
+        MoveOutcome::Moved => println!("{old}: moved to {new}, who is reconciled next"),
+        MoveOutcome::Again => println!("{old}: was moved to {new} before; {new} is reconciled next"),
+        MoveOutcome::Undone => println!("{old}: no longer moved to {new}; both are reconciled next"),
+        MoveOutcome::BelongsTo(other) => bail!(
+            "{old}: the id belongs to {other} already, so nothing was moved. If that was a move: rolekeeper move '{old}' \
+             '{other}' --undo --why TEXT"
+        ),
+        MoveOutcome::NewBelongsTo(other) if other == old => bail!(
+            "{new}: the id belongs to {old}, so nothing was moved: a move back would be a circle. If that was a move: \
+             rolekeeper move '{new}' '{old}' --undo --why TEXT"
+        ),
+        MoveOutcome::NewBelongsTo(other) => {
+            bail!("{new}: the id belongs to {other}, so nothing was moved: name '{other}' in its place")
+        }
+        MoveOutcome::Unknown => {
+            bail!("{old}: nothing is stored about this user, so there is nothing to move")
+        }
+        MoveOutcome::Erased(erased) => bail!(
+            "{erased}: the user was erased, so nothing was moved. If the user has come back: rolekeeper readmit '{erased}'"
+        ),
+        MoveOutcome::NotMoved => bail!("{old}: was not moved to {new}, so there is nothing to undo"),
+    }
+    later(store).await
+}

@@ -1,0 +1,120 @@
+//! Erases users who were deleted at Auth0 some days ago, where `ERASE_AFTER_DELETION_D` asks for it.
+//!
+//! Owns the rounds over these users. Must never erase a user unless Auth0, asked just before, knows neither the id nor an account
+//! that it is linked to; nor while an operator has paused rolekeeper, nor after calls that failed.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use serde_json::json;
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+use super::presence::{Paced, Presence, ask};
+use crate::auth0::Reader;
+use crate::store::{Deleted, Store, StoreError};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::ids::UserId;
+
+/// Users erased in one transaction, during which the fold waits.
+const SLICE: i64 = 20;
+/// Calls that fail in a row, after which the round ends: the tenant and not the users is at fault.
+const FAILURES: u32 = 3;
+
+/// The erasure of deleted users; runs where this worker reconciles.
+#[derive(Clone)]
+pub(super) struct EraseDeleted {
+    pub(super) store: Store,
+    pub(super) reader: Reader,
+    pub(super) paced: Paced,
+    /// Time for which Auth0 must not have known a user.
+    pub(super) after: Duration,
+    /// Time between two rounds.
+    pub(super) every: Duration,
+}
+
+impl EraseDeleted {
+    /// Erases until dropped. A failed round is repeated.
+    pub(super) async fn run(&self) -> Infallible {
+        loop {
+            if let Err(why) = self.round().await {
+                warn!("users who were deleted at Auth0 were not erased: {why}; retrying later");
+            }
+            tokio::time::sleep(self.every).await;
+        }
+    }
+
+    /// Goes over all users who are due, in slices.
+    async fn round(&self) -> Result<(), StoreError> {
+        let mut last = Deleted {
+            since: OffsetDateTime::UNIX_EPOCH,
+            user: String::new(),
+        };
+        let mut failures = 0;
+        while self.store.paused().await?.is_none() {
+            let due = self.store.deleted_for(self.after, &last, SLICE).await?;
+            let Some(end) = due.last().cloned() else {
+                break;
+            };
+            let mut absent = Vec::new();
+            for Deleted { user, .. } in due {
+                let is_absent = self.is_absent(&user).await?;
+                failures = if is_absent.is_none() { failures + 1 } else { 0 };
+                if failures == FAILURES {
+                    return Ok(());
+                }
+                if is_absent == Some(true) {
+                    absent.push(user);
+                }
+            }
+            self.erase(&absent).await?;
+            last = end;
+        }
+        Ok(())
+    }
+
+    /// Whether Auth0 knows no id of the person, nor an account that has one; none if it gave no answer. A known user is read
+    /// next.
+    async fn is_absent(&self, user: &str) -> Result<Option<bool>, StoreError> {
+        for id in self.store.ids_of_person(user).await? {
+            let Ok(id) = UserId::parse(id) else {
+                return Ok(Some(false));
+            };
+            let account = match ask(&self.reader, &id, Some(&self.paced)).await {
+                Ok(Presence::Absent) => continue,
+                Ok(Presence::Account) => id,
+                Ok(Presence::LinkedTo(primary)) => primary,
+                Err(why) => {
+                    warn!(
+                        user.id = user,
+                        "the user was deleted at Auth0 and is not erased yet, since Auth0 could not be asked: {why}"
+                    );
+                    return Ok(None);
+                }
+            };
+            self.store.read_next(account.as_str()).await?;
+            return Ok(Some(false));
+        }
+        Ok(Some(true))
+    }
+
+    async fn erase(&self, users: &[String]) -> Result<(), StoreError> {
+        let Some(key) = self.store.erasure_key().filter(|_| !users.is_empty()) else {
+            return Ok(());
+        };
+        let act = Act {
+            by: "the worker that reconciles".to_owned(),
+            command: "erase",
+            arguments: json!({}),
+            why: Some(format!(
+                "deleted at Auth0 {} days ago (ERASE_AFTER_DELETION_D)",
+                self.after.as_secs() / 86_400
+            )),
+        };
+        let erased = self.store.erase(users, key, &act, true).await?;
+        if !erased.is_empty() {
+            info!(users = erased.len(), "erased users who were deleted at Auth0");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Table `moves`: ids whose person has another id since, by the operator's word.
+//!
+//! Owns that a move and its act share one transaction, that moves form no chain, and that the new id is read next. Must never
+//! store a link: the attempt that reads the new id does that.
+
+use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, work_queue};
+use rolekeeper_domain::act::Act;
+
+/// Result of a move, or of its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveOutcome {
+    /// It stands from now on.
+    Moved,
+    /// It stood before; the new id is read again.
+    Again,
+    /// The move ended.
+    Undone,
+    /// Nothing was done: the old id belongs to this id, by a move or a link.
+    BelongsTo(String),
+    /// Nothing was done: the new id was moved or linked to this one.
+    NewBelongsTo(String),
+    /// Nothing was done: nothing is stored about the old id.
+    Unknown,
+    /// Nothing was done: this id was erased.
+    Erased(String),
+    /// Nothing to undo: the old id was not moved to the new one.
+    NotMoved,
+}
+
+/// The ids that were moved to one of these, in order.
+pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    let moved = sqlx::query_scalar!(
+        "SELECT old_id FROM moves WHERE new_id = ANY($1::text[]) AND old_id <> ALL($1::text[]) ORDER BY old_id",
+        ids as &[&str]
+    );
+    Ok(moved.fetch_all(&mut *tx).await?)
+}
+
+/// The id that an id was moved to.
+async fn new_id(tx: &mut Tx<'_>, old: &str) -> Result<Option<String>, StoreError> {
+    let new = sqlx::query_scalar!("SELECT new_id FROM moves WHERE old_id = $1", old);
+    Ok(new.fetch_optional(&mut *tx).await?)
+}
+
+/// Whether a table has data of an id that could follow the person.
+async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM users WHERE user_id = $1) OR EXISTS (SELECT FROM playlists WHERE owner_id = $1)
+               OR EXISTS (SELECT FROM assignments WHERE user_id = $1) OR EXISTS (SELECT FROM pins WHERE user_id = $1)
+               OR EXISTS (SELECT FROM songs WHERE user_id = $1) OR EXISTS (SELECT FROM user_data WHERE user_id = $1)
+               OR EXISTS (SELECT FROM display_names WHERE user_id = $1) AS "known!""#,
+        user
+    );
+    Ok(known.fetch_one(&mut *tx).await?)
+}
+
+impl Store {
+    /// Stores that the person with the id `old` has the id `new` since. Ids that were moved to `old` belong to `new` then.
+    pub async fn move_person(&self, old: &str, new: &str, act: &Act) -> Result<MoveOutcome, StoreError> {
+        let mut tx = self.begin().await?;
+        // One move, or change of links, at a time; an erasure waits, or was before.
+        identities::serialize(&mut tx).await?;
+        let erased = erasures::among(&mut tx, self.erasure_key(), &[old, new]).await?;
+        if let Some(erased) = [old, new].into_iter().find(|id| erased.contains(*id)) {
+            return Ok(MoveOutcome::Erased(erased.to_owned()));
+        }
+        let (before, onward) = (new_id(&mut tx, old).await?, new_id(&mut tx, new).await?);
+        let linked = identities::primaries(&mut tx, &[old, new]).await?;
+        if let Some(onward) = onward.or_else(|| linked.get(new).cloned()) {
+            return Ok(MoveOutcome::NewBelongsTo(onward));
+        }
+        if before.as_deref() == Some(new) {
+            work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
+            acts::keep(&mut tx, act, "was moved before").await?;
+            tx.commit().await?;
+            return Ok(MoveOutcome::Again);
+        }
+        if let Some(other) = before.or_else(|| linked.get(old).cloned()) {
+            return Ok(MoveOutcome::BelongsTo(other));
+        }
+        if !is_known(&mut tx, old).await? {
+            return Ok(MoveOutcome::Unknown);
+        }
+        sqlx::query!("UPDATE moves SET new_id = $2 WHERE new_id = $1", old, new)
+            .execute(&mut tx)
+            .await?;
+        sqlx::query!(
+            "INSERT INTO moves (old_id, new_id, moved_by, why) VALUES ($1, $2, $3, $4)",
+            old,
+            new,
+            act.by,
+            act.why.clone().unwrap_or_default()
+        )
+        .execute(&mut tx)
+        .await?;
+        work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
+        acts::keep(&mut tx, act, "moved").await?;
+        tx.commit().await?;
+        Ok(MoveOutcome::Moved)
+    }
+
+    /// Ends a move: each id has its own data again, once the new one is read.
+    pub async fn undo_move(&self, old: &str, new: &str, act: &Act) -> Result<MoveOutcome, StoreError> {
+        let mut tx = self.begin().await?;
+        identities::serialize(&mut tx).await?;
+        let undone = sqlx::query!("DELETE FROM moves WHERE old_id = $1 AND new_id = $2", old, new);
+        if undone.execute(&mut tx).await?.rows_affected() == 0 {
+            return Ok(MoveOutcome::NotMoved);
+        }
+        let linked = identities::primaries(&mut tx, &[new]).await?;
+        let account = linked.get(new).map_or(new, String::as_str);
+        work_queue::read_next(&mut tx, account, Priority::NewUser).await?;
+        acts::keep(&mut tx, act, "the move ended").await?;
+        tx.commit().await?;
+        Ok(MoveOutcome::Undone)
+    }
+}

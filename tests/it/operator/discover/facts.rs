@@ -1,0 +1,102 @@
+//! Found holders against our own facts: nothing is written at Auth0, and no holder is adopted.
+
+use rolekeeper_sandbox::tenant::Client;
+
+use crate::world::discover::found;
+use crate::world::erasure::KEY;
+use crate::world::oracle::ROLE;
+use crate::world::{CLIENT, World, text};
+
+#[tokio::test]
+async fn holders_who_never_log_in_are_found_and_left_alone() {
+    let world = World::builder().workers(0).start().await;
+    let fold = world.start_worker_with(&[("ONLY", "fold")]).await;
+    world.imported("old", 0..20, &["mentor", ROLE]);
+    world.imported("mentor", 5..15, &["mentor"]);
+    world.imported("near", 5..15, &["playlist_editors", "editor"]);
+    for earner in ["auth0|old3", "auth0|old4"] {
+        world.earn(earner, &earner[6..]).await;
+    }
+    let earned = "SELECT count(*) FROM playlists WHERE plays = 100";
+    world.count_is("the plays are counted", earned, 2).await;
+    let said = world.told(&["discover"]).await;
+    assert!(said.starts_with(&found(20)), "{said}");
+    assert!(
+        said.contains("  20 unadopted: 2 would hold it by the rules, 18 would not\n"),
+        "{said}"
+    );
+    assert_eq!(world.unadopted().await, 20);
+
+    fold.sigterm(std::time::Duration::from_secs(10)).await;
+    world.start_worker_with(&[("SWEEP_INTERVAL_S", "1")]).await;
+    let verified = "SELECT count(*) FROM assignments WHERE verified_at IS NOT NULL AND has_role";
+    world
+        .eventually("each profile is read", async || {
+            world.number(verified).await == Some(20)
+        })
+        .await;
+    assert_eq!((world.unadopted().await, world.patches()), (18, 0));
+    let said = world.told(&["discover"]).await;
+    assert!(
+        said.contains("  2 ours") && said.contains("  18 unadopted: 0"),
+        "{said}"
+    );
+    assert_eq!((world.unadopted().await, world.patches()), (18, 0));
+}
+
+#[tokio::test]
+async fn an_erased_user_and_a_stale_search_store_nothing() {
+    let world = World::builder().env("ERASURE_KEY", KEY).start().await;
+    world.imported("old", 0..3, &[ROLE]);
+    world.seed_user("auth0|new", &["mentor"]);
+    world.connect_log_stream().await;
+    world.tenant.login("auth0|new").expect("a login");
+    world.earn("auth0|new", "pl_new").await;
+    world
+        .eventually("the role is there", async || {
+            world.roles("auth0|new").contains(&ROLE.to_owned())
+        })
+        .await;
+    world.settled().await;
+    // As if our last read were older than the search.
+    let unseen = "UPDATE assignments SET has_role = false, wanted = false WHERE user_id = 'auth0|new'";
+    sqlx::query(unseen)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+    world.told(&["erase", "--force", "auth0|old1"]).await;
+    let said = world.told(&["discover"]).await;
+    for line in [
+        found(4).as_str(),
+        "  2 unadopted",
+        "  1 not clear",
+        "  1 erased: nothing is stored",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert_eq!(world.unadopted().await, 2);
+    let stored = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|old1'";
+    assert_eq!(world.number(stored).await, Some(0));
+    let read_again = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|new' AND has_role";
+    world
+        .eventually("the profile is read again", async || {
+            world.number(read_again).await == Some(1)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_named() {
+    let world = World::start().await;
+    world.imported("old", 0..3, &[ROLE]);
+    let few = Client::new(CLIENT, "secret").with_scopes(["update:users", "read:logs"]);
+    world.tenant.register_client(few);
+    let output = world.command(&["discover"]).await;
+    let said = text(&output);
+    assert!(
+        !output.status.success() && said.contains("read:users and read:users_app_metadata"),
+        "{said}"
+    );
+    world.tenant.register_client(Client::new(CLIENT, "secret"));
+    assert!(world.told(&["discover"]).await.starts_with(&found(3)));
+}

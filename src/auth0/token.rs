@@ -28,8 +28,9 @@ const REFRESH_MARGIN: Duration = Duration::from_mins(1);
 const COOL_DOWN: Duration = Duration::from_secs(1);
 /// Longest cool-down that a `Retry-After` of the token endpoint can cause.
 const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
-/// Shortest time between two tokens that are fetched because the last one lacks a scope; doubled each time.
-const RENEWALS_APART: Duration = Duration::from_secs(5);
+/// Shortest time between two tokens that are fetched because the last one lacks a scope; doubled each time. Shorter than
+/// the circuit breaker's wait between two probes, which doubles as well, so that each probe may have a new token.
+const RENEWALS_APART: Duration = Duration::from_secs(4);
 /// Longest time to which [`RENEWALS_APART`] is doubled.
 const RENEWALS_APART_AT_MOST: Duration = Duration::from_mins(10);
 /// Scopes without which a profile is shown in part.

@@ -42,13 +42,20 @@ impl Dispatcher {
             let Some(Some(mut turn)) = turn else {
                 return Ok(());
             };
+            if !turn.half_open && self.health.breaker().open_until().is_some() {
+                // It opened meanwhile.
+                continue;
+            }
             while attempts.try_join_next().is_some() {}
             let until_record_attempt = self.rate_limiter.until_record_attempt();
             let by_record = until_record_attempt.is_zero();
             let order = self.order(number, turn.half_open, held.take());
             let asked = turn.permits.len();
             let claimed = claim::due_users(&self.context, (by_record, order, asked)).await?;
-            size.took(asked, claimed.as_ref().map_or(0, |claimed| claimed.claims().len()));
+            size.took(
+                asked,
+                claimed.as_ref().map_or(0, |claimed| claimed.claims().len()),
+            );
             let Some(claimed) = claimed else {
                 drop(turn);
                 let wait = self.no_user_is_due(until_record_attempt);
@@ -69,11 +76,15 @@ impl Dispatcher {
                     return Err(why);
                 }
             };
-            self.context.metrics.reconcile.attempts_ended.inc_by(begun.unneeded as u64);
+            self.context
+                .metrics
+                .reconcile
+                .attempts_ended
+                .inc_by(begun.unneeded as u64);
             held = begun.held;
             size.one_by_one(begun.one_by_one);
             for (attempt, slot) in begun.attempts.into_iter().zip(std::mem::take(&mut turn.slots)) {
-                self.start(attempts, attempt, slot);
+                self.start(attempts, attempt, (slot, turn.allowed_at));
             }
             if turn.half_open {
                 // One probe at a time while credentials are in doubt.
@@ -83,18 +94,23 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Starts an attempt, which keeps its slot until the user is recorded or requeued.
-    fn start(self: &Arc<Self>, attempts: &mut JoinSet<()>, mut attempt: Attempt, slot: Slot) {
+    /// Starts an attempt, which keeps its slot until the user is recorded or requeued. It counts as begun when the circuit
+    /// breaker allowed it: one that was allowed before the breaker opened is none of its probes.
+    fn start(
+        self: &Arc<Self>,
+        attempts: &mut JoinSet<()>,
+        mut attempt: Attempt,
+        (slot, allowed_at): (Slot, Instant),
+    ) {
         let this = Arc::clone(self);
         let claim = &attempt.claim;
         let span = info_span!("attempt", user.id = claim.user.as_str(), attempt = claim.attempts);
         let run = async move {
-            let began = Instant::now();
             // This user alone is affected; other users must not wait. The attempt's Postgres transaction is
             // rolled back.
             let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
             let ended = ended.unwrap_or(Err(AttemptError::Panicked));
-            this.finish_attempt(&attempt.claim, began, attempt.permit.last(), ended)
+            this.finish_attempt(&attempt.claim, allowed_at, attempt.permit.last(), ended)
                 .await;
             drop(slot);
         };

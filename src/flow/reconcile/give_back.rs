@@ -50,7 +50,11 @@ impl Dispatcher {
         });
         let users = self.context.store.give_back(left).await?;
         // Others may have been noted meanwhile.
-        let given = |one: &Lease| leases.iter().any(|given| given.id == one.id && given.user == one.user);
+        let given = |one: &Lease| {
+            leases
+                .iter()
+                .any(|given| given.id == one.id && given.user == one.user)
+        };
         self.unreturned.all().retain(|one| !given(one));
         if users > 0 {
             info!(

@@ -34,7 +34,7 @@ impl Attempt {
         let pass = [RoleChange::Granted, RoleChange::Revoked];
         let passes = |change: &RoleChange| self.permission.verdict(*change) == Some(Verdict::Pass);
         let pass: Vec<RoleChange> = pass.into_iter().filter(passes).collect();
-        if pass.is_empty() || observed.rate.remaining == Some(0) {
+        if pass.is_empty() || !self.permit.write_may_follow(&observed.rate) {
             return None;
         }
         let asked = Asked {

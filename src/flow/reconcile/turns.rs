@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::dispatcher::{Dispatcher, POLL_INTERVAL};
 use super::slots::Slot;
 use crate::flow::permit::Permit;
@@ -24,6 +26,8 @@ pub(super) struct Turn {
     pub(super) permits: Vec<Permit>,
     /// The attempt probes whether Auth0 accepts our calls again.
     pub(super) half_open: bool,
+    /// Time at which the circuit breaker allowed it.
+    pub(super) allowed_at: Instant,
 }
 
 impl Drop for Turn {
@@ -85,6 +89,7 @@ impl Dispatcher {
     pub(super) async fn turn(&self, size: ClaimSize) -> Option<Turn> {
         let mut slots = vec![self.context.slots.acquire().await];
         let half_open = self.wait_for_half_open().await;
+        let allowed_at = Instant::now();
         let most = if half_open { 1 } else { size.get() };
         if most >= LARGE {
             let attempts = u32::try_from(most).unwrap_or(u32::MAX);
@@ -106,6 +111,7 @@ impl Dispatcher {
             slots,
             permits,
             half_open,
+            allowed_at,
         })
     }
 

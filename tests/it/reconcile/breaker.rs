@@ -41,6 +41,12 @@ async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), 
         worker.get("/readyz/reconcile").await.map(|(status, _)| status),
         Some(503)
     );
+    let in_flight = "SELECT count(*) FROM work_queue WHERE lease IS NOT NULL";
+    world
+        .eventually("no attempt is in flight", async || {
+            world.number(in_flight).await == Some(0)
+        })
+        .await;
     let before = world.tenant.calls().len();
     let paused = || {
         let messages = worker.messages();

@@ -18,13 +18,10 @@ const MOST: usize = 100;
 const FOUND: &str = "10";
 
 impl Profile {
-    /// Returns the ids that are linked to the user, without the user's own; none where the profile does not say: only a part of it
-    /// was read, or `identities` is no list of identities that contains the user's own.
+    /// Returns the ids that are linked to the user, without the user's own; none where the profile does not say: `identities` is
+    /// no list of identities that contains the user's own.
     #[must_use]
     pub fn identities(&self) -> Option<Vec<UserId<'static>>> {
-        if !self.whole {
-            return None;
-        }
         let user = self.json.get("user_id")?.as_str()?;
         let mut ids = ids(self.json.get("identities")?)?;
         let all = ids.len();

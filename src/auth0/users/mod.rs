@@ -34,9 +34,9 @@ pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Query for the fields that a decision about roles needs, without fields that a user can make large. Auth0 docs,
+/// Query for the fields that a decision about roles needs, without those that a user can make large. Auth0 docs,
 /// get-users-by-id: `fields` with `include_fields` leaves out all other fields.
-const NEEDED: &str = "fields=user_id%2Ccreated_at%2Cupdated_at%2Capp_metadata&include_fields=true";
+const NEEDED: &str = "fields=user_id%2Cidentities%2Cblocked%2Cemail_verified%2Ccreated_at%2Cupdated_at%2Capp_metadata&include_fields=true";
 /// An id that no user has: Auth0's response to it shows whether Auth0 accepts our calls.
 const NO_USER: &str = "auth0|rolekeeper-asks-for-no-user";
 

@@ -81,10 +81,10 @@ impl Context {
         snapshot::of_users(tx, users, self.verify_after, conditions).await
     }
 
-    /// Evaluates a snapshot. A whole profile that was just read replaces the stored one.
+    /// Evaluates a snapshot. A profile that was just read replaces the stored one, also one that was read in part.
     pub(super) fn evaluation(&self, mut snapshot: Snapshot, profile: Option<&Profile>) -> Evaluation<'_> {
         let conditions = self.rules.have_conditions();
-        if let Some(profile) = profile.filter(|profile| profile.is_whole() && conditions) {
+        if let Some(profile) = profile.filter(|_| conditions) {
             snapshot.shown = Some(Shown::of(profile.json()));
         }
         Evaluation::of(snapshot, &self.rules)

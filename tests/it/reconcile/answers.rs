@@ -2,7 +2,7 @@
 //! stage waits.
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
-use rolekeeper_sandbox::tenant::{CallMatch, Fault, ProfileLimit, TenantOptions};
+use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::json;
 
 use crate::world::World;
@@ -167,30 +167,6 @@ async fn f45_a_role_that_is_no_text_is_left_and_the_user_parked() {
         .await;
     let why = "SELECT count(*) FROM work_queue WHERE last_error LIKE '%not valid text%'";
     assert_eq!((world.number(why).await, world.patches()), (Some(2), 0));
-}
-
-#[tokio::test]
-async fn a_profile_that_is_too_large_is_read_for_what_is_needed() {
-    let options = TenantOptions {
-        profile_limit: ProfileLimit {
-            warned_above: 4 << 20,
-            refused_above: 4 << 20,
-        },
-        ..TenantOptions::default()
-    };
-    let world = World::builder()
-        .tenant(options)
-        .env("AUTH0_TIMEOUT_S", 2)
-        .start()
-        .await;
-    let large = json!({"app_metadata": {"roles": ["mentor"]}, "user_metadata": {"x": "y".repeat(2 << 20)}});
-    world.tenant.seed_user("auth0|ann", large).expect("a user");
-    world.earn("auth0|ann", "pl_1").await;
-    world.settled().await;
-    assert_eq!(
-        (world.roles("auth0|ann"), world.patches()),
-        (vec!["mentor".to_owned(), ROLE.to_owned()], 1)
-    );
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod foreign_changes;
 mod forged_records;
 mod gone;
 mod hostile;
+mod large_profiles;
 mod lost_grants;
 mod profiles;
 mod queue_turns;

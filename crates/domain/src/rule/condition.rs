@@ -45,7 +45,7 @@ impl Condition {
 }
 
 impl Shown {
-    /// Reads a whole profile. A missing `email_verified` is false; a missing or null `blocked` is false, any other value than
+    /// Reads a profile that shows both members. A missing `email_verified` is false; a missing or null `blocked` is false, any other value than
     /// false is true.
     #[must_use]
     pub fn of(profile: &Map<String, Value>) -> Self {

@@ -20,6 +20,7 @@ mod read_to_write;
 mod removals;
 mod restores;
 mod second_writer;
+mod slow_tenant;
 mod sweep_bounds;
 mod trouble;
 mod walk;

@@ -153,6 +153,12 @@ impl Tenant {
         self.tls.as_ref().map(tls::Tls::ca_file)
     }
 
+    /// Changes the plan of the tenant; its buckets are full at first.
+    pub fn change_plan(&self, plan: RatePlan) {
+        let factor = self.shared.options.clock_factor;
+        self.shared.lock().limiter = limits::Limiter::new(plan, factor);
+    }
+
     /// Adds a client, or changes one. Tokens that it has keep their scopes, as at Auth0.
     pub fn register_client(&self, client: Client) {
         self.shared.lock().clients.insert(client.id.clone(), client);

@@ -22,9 +22,11 @@ impl Profile {
     /// was read, or `identities` is no list of identities that contains the user's own.
     #[must_use]
     pub fn identities(&self) -> Option<Vec<UserId<'static>>> {
-        if !self.whole {
-            return None;
-        }
+        self.whole.then(|| self.linked()).flatten()
+    }
+
+    /// As [`Self::identities`], also for a part of a profile that has the field.
+    pub(super) fn linked(&self) -> Option<Vec<UserId<'static>>> {
         let user = self.json.get("user_id")?.as_str()?;
         let mut ids = ids(self.json.get("identities")?)?;
         let all = ids.len();

@@ -26,7 +26,7 @@ pub(super) type Judged<'r> = BTreeMap<&'r str, Found>;
 /// A found user by our facts.
 struct Known<'r> {
     evaluation: Evaluation<'r>,
-    /// What is stored agrees with the found profile.
+    /// The stored rows agree with the found profile.
     settled: bool,
     /// Roles that may be ours by an id whose link is not stored yet: only a read of the profile stores it.
     carried: HashSet<&'r str>,

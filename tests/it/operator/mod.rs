@@ -25,5 +25,6 @@ mod ops;
 mod parked;
 mod pins;
 mod rules;
+mod schema;
 mod secret_files;
 mod tenant_binding;

@@ -58,8 +58,8 @@ fn shown(run: &Discovery) -> String {
     }
     if run.roles.iter().any(|role| role.found.unadopted() > 0) {
         text.push_str(
-            "rolekeeper revokes no role from unadopted holders; `rolekeeper adopt` changes that. The worker reads their \
-             profiles as the rate limit allows\n",
+            "The plays of all ids that a profile shows as linked count together. rolekeeper revokes no role from unadopted \
+             holders; `rolekeeper adopt` changes that. The worker reads their profiles as the rate limit allows\n",
         );
     }
     text
@@ -80,7 +80,7 @@ fn of_role(role: &DiscoveredRole) -> String {
     for (number, what) in [
         (
             found.unclear,
-            "not clear: the last read of the profile says something else; it is read again",
+            "not clear: what is stored of the user or of a linked id says something else; the profile is read again",
         ),
         (found.erased, "erased: nothing is stored"),
     ] {

@@ -1,11 +1,10 @@
 //! Tables `discovery` and `discovered_roles`: the search at Auth0 for all holders of managed roles.
 //!
-//! Owns its position and its result, which move in the transaction that stores the holders; and that a found holder is stored
-//! as unadopted, with the verification still to come. Must never store a user id here, nor change a row of a known holder.
+//! Owns its position and its result, which move in the transaction that stores the holders. Must never store a user id here.
 
 use time::OffsetDateTime;
 
-use super::{Channel, Store, StoreError, Tx, acts, work_queue};
+use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::discovery::{Found, Position};
 
@@ -35,50 +34,6 @@ pub struct DiscoveredRole {
     pub position: Option<Position>,
     /// The result so far.
     pub found: Found,
-}
-
-/// Holders and users to store, as one page of a search or one part of a file showed them.
-#[derive(Clone, Debug, Default)]
-pub struct Holders {
-    /// New holders, by user and role, in the order in which they are stored.
-    pub new: Vec<(String, String)>,
-    /// Users whose profile has to be read first.
-    pub unclear: Vec<String>,
-}
-
-/// Stores new holders as unadopted, without a verification, and enqueues the users whose profile has to be read first.
-pub async fn keep(tx: &mut Tx<'_>, holders: &Holders) -> Result<(), StoreError> {
-    let mut entries: Vec<_> = holders
-        .unclear
-        .iter()
-        .map(|user| super::Enqueue {
-            user: user.clone(),
-            priority: super::Priority::Verify,
-            force_fetch: true,
-            cause: None,
-            flapping: false,
-        })
-        .collect();
-    entries.sort_by(|one, other| one.user.cmp(&other.user));
-    entries.dedup_by(|one, other| one.user == other.user);
-    // Locks the queue first, in the same order as reconcile.
-    work_queue::enqueue(tx, &mut entries).await?;
-    let (users, roles): (Vec<&str>, Vec<&str>) = holders
-        .new
-        .iter()
-        .map(|(user, role)| (user.as_str(), role.as_str()))
-        .unzip();
-    sqlx::query!(
-        "INSERT INTO assignments (user_id, role, wanted, has_role, adopted)
-         SELECT user_id, role, false, true, false
-         FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS found(user_id, role, place) ORDER BY place
-         ON CONFLICT (user_id, role) DO NOTHING",
-        &users as &[&str],
-        &roles as &[&str]
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
 }
 
 /// Adds to the result of a role.

@@ -1,9 +1,9 @@
-//! Table `playlists`, as the data API reads it.
+//! Table `playlists`, by owner: as the data API and the discovery of holders read it.
 //!
 //! Owns a user's view of the user's own playlists, those of all ids of the person. Must never write `playlists`, which only the fold does, nor show a
 //! deleted playlist or one of another user.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx};
 use rolekeeper_domain::ids::{Token, UserId};
 
 /// A playlist as its owner sees it.
@@ -17,6 +17,17 @@ pub struct OwnPlaylist {
     pub plays: i64,
     /// Whether the owner features it.
     pub featured: bool,
+}
+
+/// Plays of the playlists of these ids: of the most played one, and of all together.
+pub async fn plays_of(tx: &mut Tx<'_>, owners: &[&str]) -> Result<(i64, i64), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT greatest(coalesce(max(plays), 0), 0) AS "best!", coalesce(sum(greatest(plays, 0)), 0)::bigint AS "total!"
+           FROM playlists WHERE owner_id = ANY($1::text[]) AND NOT deleted"#,
+        owners as &[&str]
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    Ok((row.best, row.total))
 }
 
 impl Store {

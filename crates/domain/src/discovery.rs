@@ -50,7 +50,7 @@ pub struct Found {
     pub earned: i64,
     /// Unadopted; the user would not hold the role by our facts.
     pub unearned: i64,
-    /// The profile has to be read first: our last read of it says something else.
+    /// The profile has to be read first: what is stored of the user or of a linked id says something else.
     pub unclear: i64,
     /// The user was erased: nothing is stored.
     pub erased: i64,

@@ -29,9 +29,15 @@ impl Person {
     /// Whether the links have to be stored again after a profile has shown these ids.
     #[must_use]
     pub fn differs(&self, shown: &[&str]) -> bool {
+        self.doubted || self.relinked(shown) != Relinked::default()
+    }
+
+    /// Compares the stored ids with those that a profile shows.
+    #[must_use]
+    pub fn relinked(&self, shown: &[&str]) -> Relinked {
         let moved = self.moved.iter().map(String::as_str);
         let all: Vec<&str> = shown.iter().copied().chain(moved).collect();
-        self.doubted || relinked(&self.aliases, &all) != Relinked::default()
+        relinked(&self.aliases, &all)
     }
 }
 

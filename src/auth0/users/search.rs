@@ -20,11 +20,12 @@ use rolekeeper_domain::discovery::Position;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::rule::Shown;
 
-/// Fields that are requested: those of a decision about roles, and those of the conditions.
-pub(in crate::auth0) const FIELDS: [&str; 5] = [
+/// Fields that are requested: those of a decision about roles, the linked ids, and those of the conditions.
+pub(in crate::auth0) const FIELDS: [&str; 6] = [
     "user_id",
     "created_at",
     "app_metadata",
+    "identities",
     "blocked",
     "email_verified",
 ];
@@ -75,6 +76,12 @@ impl Account {
             doubtful: false,
         };
         Some(Self { user, profile, shown })
+    }
+
+    /// Returns the ids that are shown as linked to the user; none where the entry does not say.
+    #[must_use]
+    pub fn linked(&self) -> Option<Vec<UserId<'static>>> {
+        self.profile.identities()
     }
 
     /// Whether the user is shown with `app_metadata`.
@@ -171,8 +178,11 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_user_affects_only_itself() {
-        let body = br#"{"start":0,"total":4,"users":[{"user_id":"auth0|a","created_at":"2026-01-01T00:00:00.000Z",
-            "app_metadata":{"roles":["dj"],"odd":"\ud800"},"blocked":true},{"user_id":7},3,{"user_id":"auth0|b"}]}"#;
+        let body =
+            br#"{"start":0,"total":4,"users":[{"user_id":"auth0|a","created_at":"2026-01-01T00:00:00.000Z",
+            "app_metadata":{"roles":["dj"],"odd":"\ud800"},"blocked":true,
+            "identities":[{"provider":"auth0","user_id":"a"},{"provider":"github","user_id":7}]},
+            {"user_id":7},3,{"user_id":"auth0|b","identities":{"provider":"github","user_id":"8"}}]}"#;
         let page = parse(body).unwrap();
         let ids: Vec<_> = page
             .accounts
@@ -182,7 +192,9 @@ mod tests {
         assert_eq!(ids, [Some("auth0|a"), None, None, Some("auth0|b")]);
         let account = page.accounts[0].as_ref().unwrap();
         assert!(account.profile.roles().has("dj") && account.shown.blocked && account.shows_app_metadata());
-        assert!(!page.accounts[3].as_ref().unwrap().shows_app_metadata());
+        assert_eq!(account.linked(), Some(vec![UserId::parse("github|7").unwrap()]));
+        let other = page.accounts[3].as_ref().unwrap();
+        assert!(!other.shows_app_metadata() && other.linked().is_none());
         assert_eq!(page.total, Some(4));
         for bad in ["[]", "{}", "", "{\"users\":{}}"] {
             assert!(parse(bad.as_bytes()).is_none(), "{bad}");

@@ -72,7 +72,9 @@ impl Dispatcher {
                 Ok(begun) => begun,
                 Err(why) => {
                     // The claim may be committed.
-                    leases.into_iter().for_each(|lease| self.give_back_later(lease));
+                    for lease in leases {
+                        self.give_back_later(lease);
+                    }
                     return Err(why);
                 }
             };

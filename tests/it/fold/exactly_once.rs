@@ -81,6 +81,21 @@ fn each_twice(rng: &mut StdRng, events: Vec<Sent>) -> Vec<Sent> {
     all.into_iter().map(|(_, _, event)| event).collect()
 }
 
+/// Starts workers and kills each at a random moment; returns the cursor at each kill.
+async fn kills(world: &World, rng: &mut StdRng, shares: &tokio::sync::Semaphore) -> BTreeSet<Option<i64>> {
+    let cursor = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+    let mut folded_at_kill = BTreeSet::new();
+    for _ in 0..KILLS {
+        let worker = world.spawn_worker_with(&[]);
+        shares.add_permits(1);
+        // Not a wait for a condition: the moment of the kill is random.
+        tokio::time::sleep(Duration::from_millis(rng.random_range(50..1_600))).await;
+        worker.kill9().await;
+        folded_at_kill.insert(world.number(cursor).await);
+    }
+    folded_at_kill
+}
+
 /// F3: thirty kills at random moments, of the start, the fold and the reconcile alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_kills_lose_and_double_nothing() {
@@ -109,33 +124,11 @@ async fn thirty_kills_lose_and_double_nothing() {
             world.publish(share).await;
         }
     };
-    let killing = async {
-        let mut folded_at_kill = BTreeSet::new();
-        for _ in 0..KILLS {
-            let worker = world.spawn_worker_with(&[]);
-            shares.add_permits(1);
-            // Not a wait for a condition: the moment of the kill is random.
-            tokio::time::sleep(Duration::from_millis(rng.random_range(50..1_600))).await;
-            worker.kill9().await;
-            folded_at_kill.insert(
-                world
-                    .number("SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'")
-                    .await,
-            );
-        }
-        folded_at_kill
-    };
-    let started = std::time::Instant::now();
-    let ((), folded_at_kill) = tokio::join!(publishing, killing);
-    println!(
-        "published and killed in {:?}; cursors at the kills: {folded_at_kill:?}",
-        started.elapsed()
-    );
+    let ((), folded_at_kill) = tokio::join!(publishing, kills(&world, &mut rng, &shares));
     // Otherwise the kills would not hit the middle of the fold.
     assert!(folded_at_kill.len() > 10, "the kills hit at {folded_at_kill:?}");
     world.start_worker().await;
     world.settled_within(Duration::from_secs(90)).await;
-    println!("settled after {:?}", started.elapsed());
 }
 
 /// F4: the fold's COMMIT, or the response to it, is lost with the connection.

@@ -12,7 +12,7 @@ use crate::world::{Builder, CLIENT, World};
 const MISSED: &str = "rolekeeper_log_gap_filler_records_total{kind=\"missed\"}";
 const REFUSED: &str = "rolekeeper_log_gap_filler_refused";
 
-fn filling() -> Builder {
+pub(super) fn filling() -> Builder {
     World::builder()
         .env("LOG_GAP_FILLER", "on")
         .env("LOG_GAP_FILLER_DELAY_S", 1)
@@ -52,7 +52,7 @@ async fn holds_all_but(world: &World, known_missing: &BTreeSet<String>) -> bool 
 }
 
 /// An existing user, so that the log is not empty, and a checkpoint after that user's records.
-async fn begun(world: &World) -> BTreeSet<String> {
+pub(super) async fn begun(world: &World) -> BTreeSet<String> {
     world
         .tenant
         .create_user("auth0|first", json!({}))
@@ -65,7 +65,7 @@ async fn begun(world: &World) -> BTreeSet<String> {
     logged(world)
 }
 
-fn sign_up(world: &World, users: std::ops::Range<u32>) {
+pub(super) fn sign_up(world: &World, users: std::ops::Range<u32>) {
     for n in users {
         let user = format!("auth0|u{n}");
         world
@@ -77,7 +77,7 @@ fn sign_up(world: &World, users: std::ops::Range<u32>) {
 }
 
 /// Users who were read, or were enqueued by a record to be read.
-async fn users_known(world: &World) -> i64 {
+pub(super) async fn users_known(world: &World) -> i64 {
     let count = world
         .number(
             "SELECT count(*) FROM (SELECT user_id FROM users UNION SELECT user_id FROM work_queue) AS known
@@ -234,57 +234,6 @@ async fn it_is_off_unless_asked_for_and_gentle_on_the_smallest_plan() {
         .tenant
         .with_calls(|calls| calls.iter().filter(|call| call.status == Some(429)).count());
     assert_eq!(limited, 0);
-}
-
-#[tokio::test]
-async fn a_silent_stream_is_reported_once_by_one_worker() {
-    let world = filling()
-        .workers(2)
-        .env("LOG_STREAM_SILENT_AFTER_S", 2)
-        .start()
-        .await;
-    let said = |what: &str| {
-        let says = |message: &String| message.contains(what);
-        let workers = world.workers();
-        workers
-            .iter()
-            .flat_map(|worker| worker.messages().into_iter().filter(says))
-            .count()
-    };
-    let silent = async |expected: f64| {
-        let metric = "rolekeeper_log_stream_silent";
-        (world.worker().metric(metric).await - expected).abs() < 0.5
-    };
-    // The gap filler reads the records, and that does not count as a delivery of the stream.
-    begun(&world).await;
-    sign_up(&world, 0..2);
-    world
-        .eventually("the silence is seen", async || silent(1.0).await)
-        .await;
-    world
-        .eventually("the gap filler has read", async || users_known(&world).await == 2)
-        .await;
-    assert!(silent(1.0).await, "the gap filler counts as the stream");
-    world.connect_log_stream().await;
-    sign_up(&world, 2..3);
-    world
-        .eventually("its deliveries are noticed again", async || {
-            said("delivers again") == 1
-        })
-        .await;
-    assert_eq!(said("has delivered nothing for 2 s"), 1);
-    assert!(
-        world
-            .worker()
-            .metric("rolekeeper_log_stream_last_delivery_timestamp_seconds")
-            .await
-            > 1.7e9
-    );
-    world
-        .eventually_within(Duration::from_secs(15), "and silent again", async || {
-            said("has delivered nothing for 2 s") == 2
-        })
-        .await;
 }
 
 /// One response of a gateway does not change the place in the tenant's log.

@@ -2,15 +2,18 @@
 
 mod accepted_losses;
 mod counts;
+mod cut_texts;
 mod directories;
 mod event_ids;
 mod exactly_once;
 mod local_copy;
 mod log_gaps;
+mod log_silence;
 mod losses;
 mod mirror_promoted;
 mod outages;
 mod poison;
+mod postgres_outages;
 mod readers;
 mod record_hints;
 mod refused;

@@ -7,7 +7,6 @@ use rolekeeper_sandbox::tenant::Endpoint;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::world::events::{plays, saved};
 use crate::world::{ANN, LOG_TOKEN, World, size};
 
 /// Posts records to the webhook, all in one body.
@@ -28,7 +27,7 @@ fn forged(id: &str) -> Value {
 }
 
 /// A user who was read once: an editor with the plan `gold` of `seed_user`.
-async fn an_editor(world: &World) {
+pub(super) async fn an_editor(world: &World) {
     world.seed_user(ANN, &["vip"]);
     world.earn(ANN, "pl_1").await;
     world.settled().await;
@@ -90,22 +89,35 @@ async fn f46_no_record_changes_roles_plan_or_flags_of_the_copy() {
     assert_eq!(after, before);
 }
 
+/// Time from the plays of a new user to the role.
+async fn crossing(world: &World, name: &str) -> Duration {
+    let user = format!("auth0|{name}");
+    world.seed_user(&user, &[]);
+    let began = Instant::now();
+    world.earn(&user, &format!("pl_{name}")).await;
+    world
+        .eventually("an editor", async || world.roles(&user) == ["playlist_editor"])
+        .await;
+    began.elapsed()
+}
+
+/// Reads of users whom only forged records name.
+fn invented_reads(world: &World) -> u32 {
+    let invented = |user: &String| user.starts_with("auth0|invented");
+    let reads = world.tenant.with_calls(|calls| {
+        let users = calls.iter().filter_map(|call| call.user_id.as_ref());
+        users.filter(|user| invented(user)).count()
+    });
+    u32::try_from(reads).expect("a small number")
+}
+
 #[tokio::test]
 async fn f46_records_about_invented_ids_leave_no_rows() {
     let invented = size(5_000, 100_000);
     let world = World::builder().env("AUTH0_PLAN", "100:200").start().await;
-    let crossing = async |user: &str, playlist: &str| {
-        world.seed_user(user, &[]);
-        let began = Instant::now();
-        world.earn(user, playlist).await;
-        world
-            .eventually("an editor", async || world.roles(user) == ["playlist_editor"])
-            .await;
-        began.elapsed()
-    };
     let mut usual = Duration::ZERO;
     for number in 0..5 {
-        usual = usual.max(crossing(&format!("auth0|usual{number}"), &format!("pl_usual{number}")).await);
+        usual = usual.max(crossing(&world, &format!("usual{number}")).await);
     }
     let date = "2026-11-24T00:00:00Z";
     let sign_up = |number: u32| json!({"type": "ss", "date": date, "user_id": format!("auth0|invented{number}"), "user_name": "a@b.c"});
@@ -121,7 +133,7 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
                 > Some(i64::from(invented / 5 * 4))
         })
         .await;
-    let meanwhile = crossing("auth0|meanwhile", "pl_meanwhile").await;
+    let meanwhile = crossing(&world, "meanwhile").await;
     // Below a perceptible delay the load of the machine decides, not the queue.
     let bound = (usual * 2).max(Duration::from_secs(1));
     assert!(meanwhile <= bound, "{meanwhile:?}, usually {usual:?}");
@@ -130,16 +142,9 @@ async fn f46_records_about_invented_ids_leave_no_rows() {
             world.calls_to(Endpoint::ReadUser) > 100
         })
         .await;
-    let reads = world.tenant.with_calls(|calls| {
-        let invented = |user: &String| user.starts_with("auth0|invented");
-        calls
-            .iter()
-            .filter(|call| call.user_id.as_ref().is_some_and(invented))
-            .count()
-    });
+    let reads = invented_reads(&world);
     // A quarter of 200 a second, and a quarter of the burst.
     let most = 50.0 * began.elapsed().as_secs_f64() + 25.0 + 1.0;
-    let reads = u32::try_from(reads).expect("a small number");
     assert!(f64::from(reads) <= most, "{reads} reads, at most {most}");
     let rows = "SELECT count(*) FROM users WHERE user_id LIKE 'auth0|invented%'";
     assert_eq!(world.number(rows).await, Some(0));
@@ -235,50 +240,4 @@ async fn f56_an_import_is_one_mark_and_auth0_roles_are_none() {
     assert_eq!(world.number(told).await, Some(1));
     // Five imports within the hour are verified once, or twice if the sweep came between them.
     assert!((1..=2).contains(&(world.calls_to(Endpoint::ReadUser) - reads)));
-}
-
-#[tokio::test]
-async fn f45_dates_and_cut_texts_of_records_stop_no_fold() {
-    let world = World::start().await;
-    an_editor(&world).await;
-    let record = |date: &str, updated_at: &str| {
-        format!(
-            r#"{{"type":"sapi","date":"{date}","client_id":"crm \ud83d","details":{{"request":{{"method":"patch","path":"/api/v2/users/auth0%7Cann",
-            "body":{{"app_metadata":{{"roles":["vip","playlist_editor"]}}}}}},"response":{{"body":{{"user_id":"{ANN}","nickname":"DJ \ud83d",
-            "logins_count":1e400,"updated_at":"{updated_at}"}}}}}}}}"#
-        )
-        .replace('\n', " ")
-    };
-    let ends = [
-        "9999-12-31T23:59:59-23:59",
-        "0000-01-01T00:00:00+23:59",
-        "2026-11-24T00:00:00Z",
-    ];
-    let all = ends
-        .iter()
-        .flat_map(|date| ends.iter().map(move |updated_at| record(date, updated_at)));
-    let body = all.collect::<Vec<_>>().join("\n");
-    assert_eq!(world.worker().post_logs(LOG_TOKEN, body).await, Some(200));
-    world.settled().await;
-    let letters = "SELECT count(*) FROM dead_letters";
-    assert_eq!(world.number(letters).await, Some(0));
-    assert_eq!(world.roles(ANN), ["vip", "playlist_editor"]);
-}
-
-#[tokio::test]
-async fn f45_a_playlist_with_a_cut_name_has_an_owner() {
-    let world = World::start().await;
-    world.seed_user(ANN, &[]);
-    let mut cut = saved("cut", "pl_cut", ANN);
-    let payload = String::from_utf8_lossy(&cut.payload).replace("Road trip", "DJ \\ud83d");
-    cut.payload = payload.into_bytes();
-    // Not through the oracle, which reads JSON as serde does.
-    let stored = world.try_publish(&cut).await.expect("nats-server is there");
-    stored.await.expect("it is stored");
-    world.publish(&plays("play", "pl_cut", 0..100)).await;
-    world
-        .eventually("an editor", async || world.roles(ANN) == ["playlist_editor"])
-        .await;
-    let named = "SELECT count(*) FROM playlists WHERE owner_id = 'auth0|ann' AND name = 'DJ ' || chr(65533)";
-    assert_eq!(world.number(named).await, Some(1));
 }

@@ -6,8 +6,9 @@ use rolekeeper_sandbox::tenant::Endpoint::PatchUser;
 
 use crate::world::events::{plays, retraction};
 use crate::world::oracle::ROLE;
-use crate::world::{World, text};
+use crate::world::{Worker, World, text};
 
+const WRITES: &str = "rolekeeper_writes_enabled";
 const UNADOPTED: &str = r#"rolekeeper_role_holders{adoption="unadopted"}"#;
 const ADOPTED: &str = r#"rolekeeper_role_holders{adoption="adopted"}"#;
 
@@ -149,9 +150,8 @@ async fn adopt_takes_a_role_that_no_rule_names_for_a_slip() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-#[tokio::test]
-async fn shadow_mode_audits_and_writes_nothing() {
-    let world = World::builder().workers(0).start().await;
+/// A worker in shadow mode that has decided for two earners and an adopted holder.
+async fn shadow(world: &World) -> Worker {
     let shadow = world
         .start_worker_with(&[("AUTH0_WRITES", "off"), ("SWEEP_INTERVAL_S", "1")])
         .await;
@@ -160,30 +160,29 @@ async fn shadow_mode_audits_and_writes_nothing() {
         world.earn(user, &user[6..]).await;
     }
     world.seed_user("auth0|old", &["mentor", ROLE]);
-    let adopted = world.command(&["adopt", "--user", "auth0|old"]).await;
-    assert!(adopted.status.success(), "{}", text(&adopted));
+    world.told(&["adopt", "--user", "auth0|old"]).await;
     let audited = "SELECT count(*) FROM role_changes WHERE outcome = 'shadow' AND completed_at IS NULL";
     world
         .eventually("all is decided", async || {
             world.number(audited).await == Some(3) && world.is_quiet().await
         })
         .await;
+    shadow
+}
+
+#[tokio::test]
+async fn shadow_mode_audits_and_writes_nothing() {
+    let world = World::builder().workers(0).start().await;
+    let shadow = shadow(&world).await;
     // Bob falls again: he has no role to revoke yet.
     world.publish(&[retraction("r", "bob-1", "bob")]).await;
     world.quiet().await;
     let open = "SELECT count(*) FROM role_changes WHERE outcome IS DISTINCT FROM 'shadow'";
-    assert_eq!(
-        (world.calls_to(PatchUser), world.number(open).await),
-        (0, Some(0))
-    );
+    assert_eq!(world.number(open).await, Some(0));
+    assert_eq!(world.calls_to(PatchUser), 0);
     let series = r#"rolekeeper_role_changes_total{change="granted",outcome="shadow"}"#;
-    assert_eq!(
-        (
-            shadow.count(series).await,
-            shadow.count("rolekeeper_writes_enabled").await
-        ),
-        (Some(2), Some(0))
-    );
+    assert_eq!(shadow.count(series).await, Some(2));
+    assert_eq!(shadow.count(WRITES).await, Some(0));
     let decided = world.audit_of("auth0|old").await;
     assert_eq!(decided, [("revoked".to_owned(), Some("shadow".to_owned()))]);
 
@@ -196,9 +195,7 @@ async fn shadow_mode_audits_and_writes_nothing() {
         .await;
     world.settled().await;
     assert_eq!(world.roles("auth0|ann"), ["mentor", ROLE]);
-    assert_eq!(
-        (world.roles("auth0|bob"), world.patches()),
-        (vec!["mentor".to_owned()], 2)
-    );
-    assert_eq!(worker.count("rolekeeper_writes_enabled").await, Some(1));
+    assert_eq!(world.roles("auth0|bob"), ["mentor"]);
+    assert_eq!(world.patches(), 2);
+    assert_eq!(worker.count(WRITES).await, Some(1));
 }

@@ -154,6 +154,24 @@ async fn a_changed_rule_revokes_no_role_after_a_drop() {
     assert_eq!(world.patches(), before + 13);
 }
 
+/// A playlist of the user with one play.
+fn played_once(n: u32) -> [Sent; 2] {
+    let playlist = format!("pl_{n}");
+    [
+        saved(&format!("s-{n}"), &playlist, &user(n)),
+        play(&format!("p-{n}"), &playlist),
+    ]
+}
+
+/// Starts a worker that is killed as soon as the brake holds the first users.
+async fn killed_while_it_holds(world: &World) {
+    let worker = world.spawn_worker_with(&[]);
+    world
+        .eventually("some are held", async || world.number(HELD).await > Some(0))
+        .await;
+    worker.kill9().await;
+}
+
 #[tokio::test]
 async fn a_changed_rule_that_would_revoke_500_revokes_none() {
     let file = RulesFile::new(&rule(ROLE, 1, 1, ""));
@@ -161,14 +179,8 @@ async fn a_changed_rule_that_would_revoke_500_revokes_none() {
     // A short timeout, so that the lease of a killed attempt is short.
     let rules = file.path().display().to_string();
     let world = world(500, &[("RULES_FILE", &rules), ("AUTH0_TIMEOUT_S", "1")]).await;
-    let earn = |n: u32| {
-        let playlist = format!("pl_{n}");
-        [
-            saved(&format!("s-{n}"), &playlist, &user(n)),
-            play(&format!("p-{n}"), &playlist),
-        ]
-    };
-    world.publish(&(0..500).flat_map(earn).collect::<Vec<_>>()).await;
+    let events: Vec<Sent> = (0..500).flat_map(played_once).collect();
+    world.publish(&events).await;
     world
         .eventually_within(std::time::Duration::from_mins(1), "all are granted", async || {
             holders(&world, 500) == 500
@@ -180,11 +192,7 @@ async fn a_changed_rule_that_would_revoke_500_revokes_none() {
 
     world.worker().kill9().await;
     line(2);
-    let worker = world.spawn_worker_with(&[]);
-    world
-        .eventually("some are held", async || world.number(HELD).await > Some(0))
-        .await;
-    worker.kill9().await;
+    killed_while_it_holds(&world).await;
     let worker = world.start_worker().await;
     // Its in-flight users return to the queue when their leases end.
     world

@@ -13,6 +13,42 @@ use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, PASSWORD, World, roles};
 
+/// All commands but those that end the data of a user.
+const COMMANDS: [&[&str]; 15] = [
+    &["pause", "--why", "a test"],
+    &["resume"],
+    &["limits", "set", "reserve", "0.1", "--why", "a test"],
+    &["adopt", "--user", ANN],
+    &["discover"],
+    &["announce", "--from", "start"],
+    &["rules", "show"],
+    &["brake"],
+    &["parked"],
+    &["tenant"],
+    &["pin", ANN, ROLE, "on", "--why", "a test"],
+    &["pins"],
+    &["unpin", ANN, ROLE],
+    &["export", ANN],
+    &["acts"],
+];
+
+/// Changes of the audit and of the schema.
+const NOT_ALLOWED: [&str; 13] = [
+    "DELETE FROM role_changes",
+    "TRUNCATE role_changes",
+    "UPDATE role_changes SET user_id = 'erased:' || repeat('0', 64)",
+    "DELETE FROM operator_acts",
+    "UPDATE operator_acts SET why = 'erased:' || repeat('0', 64)",
+    "DELETE FROM limits",
+    "UPDATE limits SET value = 0",
+    "ALTER TABLE role_changes DISABLE TRIGGER ALL",
+    "DROP TRIGGER role_changes_stay ON role_changes",
+    "DROP TABLE users",
+    "CREATE TABLE mine (id bigint)",
+    "DELETE FROM _sqlx_migrations",
+    "SET ROLE rolekeeper_migrate",
+];
+
 /// Postgres' error for the running role; empty on success.
 async fn refusal(run: &mut PgConnection, statement: &'static str) -> String {
     let done = sqlx::raw_sql(statement).execute(&mut *run).await;
@@ -42,23 +78,7 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
     world.earn(ANN, "pl_1").await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
-    for command in [
-        &["pause", "--why", "a test"][..],
-        &["resume"],
-        &["limits", "set", "reserve", "0.1", "--why", "a test"],
-        &["adopt", "--user", ANN],
-        &["discover"],
-        &["announce", "--from", "start"],
-        &["rules", "show"],
-        &["brake"],
-        &["parked"],
-        &["tenant"],
-        &["pin", ANN, ROLE, "on", "--why", "a test"],
-        &["pins"],
-        &["unpin", ANN, ROLE],
-        &["export", ANN],
-        &["acts"],
-    ] {
+    for command in COMMANDS {
         world.told(command).await;
     }
     world.quiet().await;
@@ -91,21 +111,7 @@ async fn the_running_role_changes_neither_audit_nor_schema() {
     let mut run = PgConnection::connect(&world.setting("DATABASE_URL"))
         .await
         .expect("Postgres");
-    for statement in [
-        "DELETE FROM role_changes",
-        "TRUNCATE role_changes",
-        "UPDATE role_changes SET user_id = 'erased:' || repeat('0', 64)",
-        "DELETE FROM operator_acts",
-        "UPDATE operator_acts SET why = 'erased:' || repeat('0', 64)",
-        "DELETE FROM limits",
-        "UPDATE limits SET value = 0",
-        "ALTER TABLE role_changes DISABLE TRIGGER ALL",
-        "DROP TRIGGER role_changes_stay ON role_changes",
-        "DROP TABLE users",
-        "CREATE TABLE mine (id bigint)",
-        "DELETE FROM _sqlx_migrations",
-        "SET ROLE rolekeeper_migrate",
-    ] {
+    for statement in NOT_ALLOWED {
         let said = refusal(&mut run, statement).await;
         assert!(
             said.contains("permission denied") || said.contains("must be owner"),

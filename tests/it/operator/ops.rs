@@ -12,6 +12,32 @@ use crate::world::{LOG_TOKEN, Worker, World};
 
 const NEWEST_MESSAGE: &str = "rolekeeper_stream_last_message_timestamp_seconds";
 
+/// Series after the traffic of 2,000 users.
+const AFTER_TRAFFIC: [(&str, i64); 7] = [
+    (
+        r#"rolekeeper_role_changes_total{change="granted",outcome="written"}"#,
+        400,
+    ),
+    (
+        r#"rolekeeper_role_changes_total{change="revoked",outcome="written"}"#,
+        50,
+    ),
+    (
+        r#"rolekeeper_folded_messages_total{stream="APP_EVENTS"}"#,
+        2_000 + 400 * 100 + 1_600 * 2 + 50 + 1,
+    ),
+    (
+        r#"rolekeeper_dead_letters_total{reason="not_json",stream="APP_EVENTS"}"#,
+        1,
+    ),
+    (
+        r#"rolekeeper_dead_letters_total{reason="unreadable",stream="AUTH0_LOGS"}"#,
+        1,
+    ),
+    (r#"rolekeeper_fold_lag_messages{stream="APP_EVENTS"}"#, 0),
+    ("rolekeeper_work_queue_oldest_due_seconds", 0),
+];
+
 async fn metrics(worker: &Worker) -> String {
     let (status, text) = worker.get("/metrics").await.expect("the ops listener responds");
     assert_eq!(status, 200);
@@ -88,30 +114,7 @@ async fn metrics_are_complete_from_the_start() {
     let then_all = series(&then);
     let new: Vec<_> = then_all.iter().filter(is_new).collect();
     assert!(new.is_empty(), "series missing at the start: {new:?}");
-    for (series, value) in [
-        (
-            r#"rolekeeper_role_changes_total{change="granted",outcome="written"}"#,
-            400,
-        ),
-        (
-            r#"rolekeeper_role_changes_total{change="revoked",outcome="written"}"#,
-            50,
-        ),
-        (
-            r#"rolekeeper_folded_messages_total{stream="APP_EVENTS"}"#,
-            2_000 + 400 * 100 + 1_600 * 2 + 50 + 1,
-        ),
-        (
-            r#"rolekeeper_dead_letters_total{reason="not_json",stream="APP_EVENTS"}"#,
-            1,
-        ),
-        (
-            r#"rolekeeper_dead_letters_total{reason="unreadable",stream="AUTH0_LOGS"}"#,
-            1,
-        ),
-        (r#"rolekeeper_fold_lag_messages{stream="APP_EVENTS"}"#, 0),
-        ("rolekeeper_work_queue_oldest_due_seconds", 0),
-    ] {
+    for (series, value) in AFTER_TRAFFIC {
         assert_eq!(worker.count(series).await, Some(value), "{series}");
     }
     assert!(!then.contains("auth0|") && !then.contains("pl_"));

@@ -4,7 +4,6 @@ use rolekeeper_sandbox::tenant::Endpoint;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use crate::world::erasure::{self, named};
 use crate::world::events::{play, plays};
 use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule};
@@ -13,13 +12,13 @@ use crate::world::{World, text, user};
 const ON: &str = "rolekeeper_pins{state=\"on\"}";
 const OFF: &str = "rolekeeper_pins{state=\"off\"}";
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     world.connect_log_stream().await;
     world
 }
 
-async fn pin(world: &World, name: &str, state: &str, more: &[&str]) -> String {
+pub(super) async fn pin(world: &World, name: &str, state: &str, more: &[&str]) -> String {
     let user = user(name);
     let command = ["pin", &user, ROLE, state, "--why", "a ban, ticket 7"];
     world.told(&[&command, more].concat()).await
@@ -131,80 +130,6 @@ async fn a_pin_off_revokes_what_another_client_gives() {
 }
 
 #[tokio::test]
-async fn a_pin_that_cannot_mean_anything_is_refused() {
-    let world = world().await;
-    world
-        .told(&["pin", &user("bob"), ROLE, "off", "--why", "a ban"])
-        .await;
-    world.quiet().await;
-    let (ann, bob) = (user("ann"), user("bob"));
-    let table: [(&[&str], &str); 6] = [
-        (
-            &[&ann, "mentr", "on", "--why", "x"],
-            "no rule in force names this role, so a pin would have no effect",
-        ),
-        (
-            &[&ann, ROLE, "on", "--why", "x", "--until", "2020-01-01T00:00:00Z"],
-            "expected a time in the future",
-        ),
-        (
-            &[&ann, ROLE, "on", "--why", "x", "--until", "soon"],
-            "expected a time such as",
-        ),
-        (&[&ann, ROLE, "on"], "--why"),
-        (
-            &[&ann, "admin", "on", "--why", "x"],
-            "FORBIDDEN_ROLES lists this role",
-        ),
-        (&[&bob, ROLE, "on", "--why", "x"], "is pinned off, by"),
-    ];
-    for (arguments, says) in table {
-        let output = world.command(&[&["pin"], arguments].concat()).await;
-        assert!(
-            !output.status.success() && text(&output).contains(says),
-            "{}",
-            text(&output)
-        );
-    }
-    assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(1));
-    // Off in place of on is no risk.
-    pin(&world, "cid", "on", &[]).await;
-    let said = pin(&world, "cid", "off", &[]).await;
-    assert!(said.contains("in place of the pin on by"), "{said}");
-}
-
-#[tokio::test]
-async fn a_pin_of_an_erased_user_goes_and_no_other_is_taken() {
-    let world = erasure::world().start().await;
-    let ann = erasure::ANN;
-    world.seed_user(ann, &["mentor"]);
-    world.earn(ann, "pl_ann").await;
-    world
-        .told(&["pin", ann, ROLE, "off", "--why", &format!("{ann} plays alone")])
-        .await;
-    world.quiet().await;
-    let export: Value = serde_json::from_str(&world.told(&["export", ann]).await).expect("JSON");
-    assert_eq!(export["tables"]["operator_acts"][0]["command"], "pin");
-    erasure::erase(&world).await;
-    assert_eq!(named(&world).await, [].into());
-    let again = world.command(&["pin", ann, ROLE, "on", "--why", "x"]).await;
-    assert!(
-        text(&again).contains("the user was erased") && !again.status.success(),
-        "{}",
-        text(&again)
-    );
-    let without_key = world
-        .command_with(&["pin", ann, ROLE, "on", "--why", "x"], &[("ERASURE_KEY", "")])
-        .await;
-    assert!(
-        text(&without_key).contains("ERASURE_KEY: not set"),
-        "{}",
-        text(&without_key)
-    );
-    assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(0));
-}
-
-#[tokio::test]
 async fn a_pin_waits_for_resume_and_for_writes() {
     let world = world().await;
     world.played("ann", 100).await;
@@ -287,21 +212,4 @@ async fn the_end_of_a_rule_leaves_its_pins_without_effect() {
         listed.contains("without effect: no rule names this role"),
         "{listed}"
     );
-}
-
-#[tokio::test]
-async fn a_worker_that_would_undo_a_pin_is_named() {
-    let world = world().await;
-    let older = "INSERT INTO workers (worker_id, name, release, rules_format, own_limits)
-                 VALUES (gen_random_uuid(), 'old/1', '0.0.9', 1, '{}')";
-    world.run_sql(older).await;
-    let pin = world
-        .command(&["pin", &user("ann"), ROLE, "off", "--why", "x"])
-        .await;
-    let said = text(&pin);
-    assert!(
-        !pin.status.success() && said.contains("old/1 (release 0.0.9) does not know pins"),
-        "{said}"
-    );
-    assert_eq!(world.number("SELECT count(*) FROM work_queue").await, Some(0));
 }

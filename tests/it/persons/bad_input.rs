@@ -109,11 +109,16 @@ async fn h1_links_in_a_circle_end_with_the_last_one() {
 async fn h1_two_links_at_once_and_an_unknown_id_are_kept() {
     let world = World::two_accounts().await;
     world.tenant.seed_user("github|9", json!({})).unwrap();
+    // One read shows both.
+    world.told(&["pause", "--why", "a story"]).await;
     world.tenant.link(app(), ANN, "github|9").unwrap();
     world.link();
+    world.told(&["resume", "--why", "a story"]).await;
     world.linked(2).await;
     world.role_follows().await;
     world.settled().await;
+    let links = "SELECT count(DISTINCT xmin::text) FROM identities";
+    assert_eq!(world.number(links).await, Some(1), "one transaction stores both");
 }
 
 #[tokio::test]

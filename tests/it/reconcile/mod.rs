@@ -1,5 +1,6 @@
 //! From rows to roles: which users are attempted, what is written at the tenant, and what is recorded and announced.
 
+mod absent_users;
 mod announce;
 mod answers;
 mod auth0_client;
@@ -10,6 +11,8 @@ mod display_names;
 mod foreign_changes;
 mod forged_records;
 mod gone;
+mod held_users;
+mod hidden_roles;
 mod hostile;
 mod large_profiles;
 mod lost_grants;
@@ -17,6 +20,7 @@ mod profiles;
 mod queue_turns;
 mod races;
 mod read_to_write;
+mod refused_rows;
 mod removals;
 mod restores;
 mod second_writer;

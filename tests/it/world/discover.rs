@@ -1,10 +1,11 @@
 //! Holders who were there before rolekeeper, and the command that finds them.
 //!
-//! Owns the users with their times of creation, and the start of the command as a process that a story kills.
+//! Owns the users with their times of creation, and the command as a process that a story kills.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::{Call, Endpoint};
 use serde_json::json;
@@ -14,15 +15,46 @@ use time::macros::datetime;
 use tokio::process::{Child, Command};
 
 use super::oracle::ROLE;
-use super::{CLIENT, World, binary};
+use super::{CLIENT, World, binary, poll};
 
 const FIRST: OffsetDateTime = datetime!(2024-02-29 10:00:00.001 UTC);
+/// Longest time of a run, or until it is where a story kills it.
+const RUN_WITHIN: Duration = Duration::from_mins(3);
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// A run of the command, and the file with its output.
 pub(crate) struct Run {
-    pub(crate) process: Child,
-    pub(crate) output: PathBuf,
+    process: Child,
+    output: PathBuf,
+}
+
+impl Run {
+    /// Kills the run as soon as it is that far.
+    pub(crate) async fn killed_when(mut self, far: impl AsyncFn() -> bool) {
+        let mut ended = None;
+        let there = async || {
+            ended = self.process.try_wait().expect("its state");
+            (ended.is_some() || far().await).then_some(())
+        };
+        poll(RUN_WITHIN, there).await.expect("it comes that far");
+        assert!(ended.is_none(), "it ended by itself: {}", self.text());
+        self.process.kill().await.expect("it ends");
+    }
+
+    /// Waits for the end of a run that must succeed; returns its output.
+    pub(crate) async fn result(mut self) -> String {
+        let status = tokio::time::timeout(RUN_WITHIN, self.process.wait()).await;
+        let said = self.text();
+        assert!(
+            status.expect("it ends in time").expect("it ran").success(),
+            "{said}"
+        );
+        said
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.output).expect("its output")
+    }
 }
 
 impl World {

@@ -7,6 +7,7 @@
 "use strict";
 
 const { readFileSync } = require("node:fs");
+const { gunzipSync } = require("node:zlib");
 const { ManagementClient } = require("auth0");
 
 const credentials = { clientId: process.env.CLIENT_ID, clientSecret: process.env.CLIENT_SECRET };
@@ -40,6 +41,33 @@ async function seen(call) {
 
 const ids = (identities) => identities.map((one) => `${one.provider}|${one.user_id}`);
 
+// The ids of all pages of a search.
+async function found(q) {
+  const page = await client.users.list({
+    q, search_engine: "v3", sort: "created_at:1", per_page: 2, fields: "user_id,app_metadata", include_fields: true,
+  });
+  const result = { total: page.response.total, ids: [] };
+  for await (const user of page) result.ids.push(user.user_id);
+  return result;
+}
+
+// A users export job until its file is read; the file is fetched by its link alone.
+async function exported() {
+  const fields = [{ name: "user_id" }, { name: "app_metadata", export_as: "app" }, { name: "identities" }];
+  const { id, type, status } = await client.jobs.usersExports.create({ format: "json", fields });
+  const states = [status];
+  let job = await client.jobs.get(id);
+  for (; ; job = await client.jobs.get(id)) {
+    if (job.status !== states.at(-1)) states.push(job.status);
+    if (job.status === "completed") break;
+    await new Promise((resume) => setTimeout(resume, 200));
+  }
+  const file = await fetch(job.location);
+  const lines = gunzipSync(Buffer.from(await file.arrayBuffer())).toString().trim().split("\n").map((line) => JSON.parse(line));
+  const holders = lines.filter((line) => line.app?.roles?.includes("archivist"));
+  return { type, states, ids: holders.map((line) => line.user_id).sort(), linked: holders.flatMap((line) => ids(line.identities)).sort() };
+}
+
 async function main() {
   const roles = { app_metadata: { roles: ["dj", "playlist_editor"] } };
   const result = {
@@ -52,7 +80,14 @@ async function main() {
     limited: await seen(client.users.get("auth0|limited")),
     persevered: await seen(client.users.update("auth0|unlucky", roles)),
     linked: ids(await client.users.identities.link("auth0|reader", { provider: "google-oauth2", user_id: "7" })),
+    found_by_identity: await found('identities.user_id:"7" AND identities.provider:"google-oauth2"'),
     unlinked: ids(await client.users.identities.delete("auth0|reader", "google-oauth2", "7")),
+    found: await found('app_metadata.roles:"archivist"'),
+    found_later: await found('app_metadata.roles:"archivist" AND created_at:{2024-01-01T00:00:01.000Z TO *]'),
+    bad_query: await seen(client.users.list({ q: "roles:[", search_engine: "v3" })),
+    too_far: await seen(client.users.list({ page: 10, per_page: 100 })),
+    exported: await exported(),
+    no_job: await seen(client.jobs.get("job_unknown")),
     in_a_row: [],
   };
   for (let call = 0; call < 3; call += 1) {

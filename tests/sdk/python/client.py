@@ -6,9 +6,12 @@ Environment: DOMAIN and LIMITED_DOMAIN (host:port), CLIENT_ID, CLIENT_SECRET, KE
 trust by SSL_CERT_FILE and REQUESTS_CA_BUNDLE.
 """
 
+import gzip
 import json
 import os
 import pathlib
+import time
+import urllib.request
 
 from auth0.authentication import GetToken
 from auth0.management import ManagementClient
@@ -46,6 +49,34 @@ def ids(identities):
     return [f"{one.provider}|{one.user_id}" for one in identities]
 
 
+def found(query):
+    """The ids of all pages of a search."""
+    page = client.users.list(
+        q=query, search_engine="v3", sort="created_at:1", per_page=2, fields="user_id,app_metadata", include_fields=True
+    )
+    return {"total": int(page.response.total), "ids": [user.user_id for user in page]}
+
+
+def exported():
+    """A users export job until its file is read; the file is fetched by its link alone."""
+    fields = [{"name": "user_id"}, {"name": "app_metadata", "export_as": "app"}, {"name": "identities"}]
+    created = client.jobs.users_exports.create(format="json", fields=fields)
+    states = [created.status]
+    job = client.jobs.get(created.id)
+    while True:
+        if job.status != states[-1]:
+            states.append(job.status)
+        if job.status == "completed":
+            break
+        time.sleep(0.2)
+        job = client.jobs.get(created.id)
+    with urllib.request.urlopen(job.location) as file:
+        lines = [json.loads(line) for line in gzip.decompress(file.read()).splitlines()]
+    holders = [line for line in lines if "archivist" in line.get("app", {}).get("roles", [])]
+    linked = [f"{one['provider']}|{one['user_id']}" for line in holders for one in line["identities"]]
+    return {"type": created.type, "states": states, "ids": sorted(line["user_id"] for line in holders), "linked": sorted(linked)}
+
+
 identities = client.users.identities
 roles = {"roles": ["dj", "playlist_editor"]}
 result = {
@@ -58,7 +89,14 @@ result = {
     "limited": seen(lambda: client.users.get("auth0|limited")),
     "persevered": seen(lambda: client.users.update("auth0|unlucky", app_metadata=roles)),
     "linked": ids(identities.link("auth0|reader", provider="google-oauth2", user_id="7")),
+    "found_by_identity": found('identities.user_id:"7" AND identities.provider:"google-oauth2"'),
     "unlinked": ids(identities.delete("auth0|reader", "google-oauth2", "7")),
+    "found": found('app_metadata.roles:"archivist"'),
+    "found_later": found('app_metadata.roles:"archivist" AND created_at:{2024-01-01T00:00:01.000Z TO *]'),
+    "bad_query": seen(lambda: client.users.list(q="roles:[", search_engine="v3")),
+    "too_far": seen(lambda: client.users.list(page=10, per_page=100)),
+    "exported": exported(),
+    "no_job": seen(lambda: client.jobs.get("job_unknown")),
     "in_a_row": [seen(lambda: limited.users.get("auth0|reader")) for _ in range(3)],
 }
 print(json.dumps(result))

@@ -5,9 +5,27 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::data_api::DataApi;
+use crate::world::data_api::{DataApi, Got};
 use crate::world::erasure::{ANN, KEY, named};
 use crate::world::{World, text};
+
+/// One write of each kind by the user, with its response.
+async fn written(api: &DataApi) -> Vec<(&'static str, u16, Got)> {
+    let featured = json!({"playlist_id": "pl_ann"});
+    let writes = [
+        (Method::POST, "/songs", json!({"songname": "Blue"})),
+        (Method::POST, "/playlists", json!({"name": "Road trip"})),
+        (Method::PUT, "/genres/fav", json!({"genre": "jazz"})),
+        (Method::PUT, "/playlists/featured", featured),
+        (Method::PUT, "/displayName", json!({"displayName": "Annie"})),
+    ];
+    let mut responses = Vec::new();
+    for (method, path, body) in writes {
+        let got = api.send(ANN, method, path, body).await;
+        responses.push((path, got.status, got));
+    }
+    responses
+}
 
 #[tokio::test]
 async fn an_erased_user_leaves_no_data_and_is_refused() {
@@ -19,26 +37,7 @@ async fn an_erased_user_leaves_no_data_and_is_refused() {
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_ann").await;
     world.settled().await;
-    let writes = [
-        (Method::POST, "/songs", json!({"songname": "Blue"})),
-        (Method::POST, "/playlists", json!({"name": "Road trip"})),
-        (Method::PUT, "/genres/fav", json!({"genre": "jazz"})),
-        (
-            Method::PUT,
-            "/playlists/featured",
-            json!({"playlist_id": "pl_ann"}),
-        ),
-        (Method::PUT, "/displayName", json!({"displayName": "Annie"})),
-    ];
-    let written = async || {
-        let mut answers = Vec::new();
-        for (method, path, body) in &writes {
-            let got = api.send(ANN, method.clone(), path, body.clone()).await;
-            answers.push((*path, got.status, got));
-        }
-        answers
-    };
-    for (path, status, got) in written().await {
+    for (path, status, got) in written(&api).await {
         assert!((200..300).contains(&status), "{path}: {got:?}");
     }
     let export = world.command(&["export", ANN]).await;
@@ -49,7 +48,7 @@ async fn an_erased_user_leaves_no_data_and_is_refused() {
 
     let erased = world.command(&["erase", "--force", ANN]).await;
     assert!(erased.status.success(), "{}", text(&erased));
-    for (path, status, got) in written().await {
+    for (path, status, got) in written(&api).await {
         // An erased user is no longer an editor; the data API checks the erasure first.
         let code = if path == "/playlists/featured" {
             "not_an_editor"

@@ -1,5 +1,6 @@
 //! A users export job in place of searches.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault, TenantOptions};
@@ -61,6 +62,69 @@ async fn a_refused_search_is_exported_and_broken_lines_counted() {
         "a torn file is read again"
     );
     assert_eq!(world.patches(), 0);
+}
+
+/// A run that is killed twice: while Auth0 works on the job, and when a part of the file is stored.
+async fn killed_in_the_file(world: &World, folder: &Path) {
+    let run = world.discover(folder);
+    run.killed_when(async || world.calls_to(Endpoint::ReadJob) > 0)
+        .await;
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE UPDATE ON discovery FOR EACH ROW WHEN (NEW.lines > 600) EXECUTE FUNCTION slow()";
+    world.run_sql(slow).await;
+    let run = world.discover(folder);
+    let storing =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    run.killed_when(async || world.number(storing).await == Some(1))
+        .await;
+    world.run_sql("DROP TRIGGER slow ON discovery").await;
+    assert_eq!(world.unadopted().await, 500, "the first part is stored");
+}
+
+/// 1,200 holders among others, at a tenant whose jobs take a while.
+async fn exporting() -> World {
+    let options = TenantOptions {
+        export_takes: Duration::from_secs(1),
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(options).start().await;
+    world.imported("old", 0..1_200, &[ROLE]);
+    world.imported("mentor", 0..50, &["mentor"]);
+    world
+        .tenant
+        .hold_fault(CallMatch::to(Endpoint::ListUsers), Fault::status(403));
+    world
+}
+
+#[tokio::test]
+async fn a_killed_export_goes_on_with_its_job_and_its_line() {
+    let world = exporting().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    killed_in_the_file(&world, folder.path()).await;
+    let said = world.discover(folder.path()).result().await;
+    assert!(
+        said.contains(&found(1_200)) && said.contains("has found 500 so far"),
+        "{said}"
+    );
+    assert_eq!(world.unadopted().await, 1_200);
+    assert_eq!(world.calls_to(Endpoint::ExportUsers), 1, "one job");
+}
+
+#[tokio::test]
+async fn a_killed_export_whose_job_is_gone_begins_another_one() {
+    let world = exporting().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    killed_in_the_file(&world, folder.path()).await;
+    // A day later.
+    let gone = Fault::status(404);
+    world.tenant.fault_once(CallMatch::to(Endpoint::ReadJob), gone);
+    let said = world.discover(folder.path()).result().await;
+    assert!(
+        said.contains(&found(1_200)) && said.contains("another one is created"),
+        "{said}"
+    );
+    assert_eq!(world.unadopted().await, 1_200);
+    assert_eq!(world.calls_to(Endpoint::ExportUsers), 2);
 }
 
 #[tokio::test]

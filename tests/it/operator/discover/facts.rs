@@ -1,10 +1,12 @@
 //! Found holders against our own facts: nothing is written at Auth0, and no holder is adopted.
 
 use rolekeeper_sandbox::tenant::Client;
+use serde_json::json;
 
 use crate::world::discover::found;
 use crate::world::erasure::KEY;
 use crate::world::oracle::ROLE;
+use crate::world::persons::{ANN, GOOGLE, app};
 use crate::world::{CLIENT, World, text};
 
 #[tokio::test]
@@ -42,6 +44,46 @@ async fn holders_who_never_log_in_are_found_and_left_alone() {
         "{said}"
     );
     assert_eq!((world.unadopted().await, world.patches()), (18, 0));
+}
+
+#[tokio::test]
+async fn plays_of_linked_ids_count_before_a_link_is_stored() {
+    let world = World::builder().workers(0).start().await;
+    world.start_worker_with(&[("ONLY", "fold")]).await;
+    world.imported("old", 0..3, &[ROLE]);
+    world.seed_user(GOOGLE, &[]);
+    world.tenant.link(app(), "auth0|old1", GOOGLE).expect("a link");
+    world.earn(GOOGLE, "pl_google").await;
+    let earned = "SELECT count(*) FROM playlists WHERE plays = 100";
+    world.count_is("the plays are counted", earned, 1).await;
+    for how in [&["discover"][..], &["discover", "--export"]] {
+        let said = world.told(how).await;
+        assert!(
+            said.contains("  3 unadopted: 1 would hold it by the rules, 2 would not\n")
+                && said.contains("all ids that a profile shows as linked"),
+            "{how:?}: {said}"
+        );
+    }
+    world.linked(0).await;
+}
+
+#[tokio::test]
+async fn a_holder_by_a_link_of_ours_is_read_first() {
+    let world = World::two_accounts().await;
+    // The app merges the role and links the ids; the records come later.
+    world.tenant.silence(true);
+    let joined = json!({"app_metadata": {"roles": ["mentor", ROLE]}});
+    world.tenant.edit_by_other_client("app-m2m", ANN, joined).unwrap();
+    world.link();
+    let said = world.told(&["discover"]).await;
+    assert!(
+        said.starts_with(&found(1)) && said.contains("  1 not clear"),
+        "{said}"
+    );
+    world.linked(1).await;
+    let ours = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|ann' AND has_role AND adopted";
+    world.count_is("the role is ours", ours, 1).await;
+    assert_eq!(world.unadopted().await, 0);
 }
 
 #[tokio::test]

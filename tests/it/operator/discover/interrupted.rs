@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rolekeeper_sandbox::tenant::{RatePlan, TenantOptions};
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault, RatePlan, TenantOptions};
 use tokio::task::JoinSet;
 
-use crate::world::discover::{Run, found};
+use crate::world::discover::found;
 use crate::world::oracle::ROLE;
 use crate::world::races::Other;
-use crate::world::{CLIENT, World, poll, size};
+use crate::world::{CLIENT, World, size, text};
 
 /// Interval between two calls of the other client: faster than the tenant's plan without the faster clock.
 const OTHER_EVERY: Duration = Duration::from_millis(40);
-const RUN_WITHIN: Duration = Duration::from_mins(3);
 
 async fn world() -> World {
     let options = TenantOptions {
@@ -25,19 +24,6 @@ async fn world() -> World {
     };
     let world = World::builder().tenant(options).limit("reserve", 0.5);
     world.env("AUTH0_PLAN", "self-service").start().await
-}
-
-/// Lets the run make its calls, up to this one, and kills it.
-async fn killed_after(world: &World, mut run: Run, calls: usize) {
-    let mut ended = None;
-    let made = async || {
-        ended = run.process.try_wait().expect("its state");
-        (ended.is_some() || world.discoveries().len() >= calls).then_some(())
-    };
-    poll(RUN_WITHIN, made).await.expect("the call is made");
-    let output = std::fs::read_to_string(&run.output).expect("its output");
-    assert!(ended.is_none(), "it ended by itself: {output}");
-    run.process.kill().await.expect("it ends");
 }
 
 #[tokio::test]
@@ -60,15 +46,9 @@ async fn a_killed_run_goes_on_and_disturbs_no_client() {
     let folder = tempfile::tempdir().expect("a folder");
     for kill in kills {
         let run = world.discover(folder.path());
-        killed_after(&world, run, kill).await;
+        run.killed_when(async || world.discoveries().len() >= kill).await;
     }
-    let mut run = world.discover(folder.path());
-    let status = tokio::time::timeout(RUN_WITHIN, run.process.wait()).await;
-    let said = std::fs::read_to_string(&run.output).expect("its output");
-    assert!(
-        status.expect("it ends in time").expect("it ran").success(),
-        "{said}"
-    );
+    let said = world.discover(folder.path()).result().await;
     ended.store(true, Ordering::Relaxed);
     while let Some(call) = calls.join_next().await {
         call.expect("no call of the other client fails");
@@ -79,6 +59,34 @@ async fn a_killed_run_goes_on_and_disturbs_no_client() {
     );
     assert_eq!(world.unadopted().await, i64::from(holders));
     check(&world, holders as usize);
+}
+
+#[tokio::test]
+async fn a_killed_run_begins_again_on_request() {
+    let world = World::start().await;
+    world.imported("old", 0..250, &[ROLE]);
+    let second_page = Fault::DelayedAnswer(Duration::from_secs(30));
+    let search = CallMatch::to(Endpoint::ListUsers);
+    world
+        .tenant
+        .fault_once(search.clone(), Fault::Delay(Duration::ZERO));
+    world.tenant.fault_once(search, second_page);
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = world.discover(folder.path());
+    run.killed_when(async || world.unadopted().await > 0).await;
+    assert_eq!(world.unadopted().await, 99, "the first page is stored");
+    // A user of the first page.
+    world.tenant.delete_user("auth0|old7");
+    let output = world
+        .command(&["discover", "--again", "--why", "a user left"])
+        .await;
+    let said = text(&output);
+    assert!(
+        said.contains(&found(249)) && !said.contains("continuing"),
+        "{said}"
+    );
+    let acts = world.told(&["acts"]).await;
+    assert!(acts.contains("a user left"), "{acts}");
 }
 
 /// No client met the limit, and no page was asked for again without need.

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 
+mod access;
 mod api;
 mod exports;
 mod faults;

@@ -1,21 +1,22 @@
 //! Auth0's own clients for Node and Python, unmodified, against the stand-in tenant over https.
 //!
-//! Owns the expected results and the expected number of requests at the tenant. Their programs are in `tests/sdk/`,
-//! their packages in `.tools/sdk/`, installed by `scripts/install.sh test`. Must never pass silently without them: with
-//! `CI=true` that is a failure, otherwise the test prints it.
+//! Owns the start of their programs and the tenants that these call. The programs are in `tests/sdk/`, their packages in
+//! `.tools/sdk/`, installed by `scripts/install.sh test`. Must never pass silently without them: with `CI=true` that is a
+//! failure, otherwise the test prints it.
+
+mod expected;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rolekeeper_sandbox::tenant::{
-    Call, CallMatch, Client, Endpoint, Fault, Rate, RatePlan, Tenant, TenantOptions,
-};
+use rolekeeper_sandbox::tenant::{CallMatch, Client, Endpoint, Fault, Rate, RatePlan, Tenant, TenantOptions};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::world::key_pair::KeyPair;
+use expected::{check_calls, check_calls_of_the_limited, expected};
 
 /// The calls take some ten seconds, most of it waiting as the headers require.
 const BOUND: Duration = Duration::from_mins(2);
@@ -101,16 +102,13 @@ async fn works_and_waits(mut command: Command, trust: &[&str]) {
 /// Two calls at once and two more every five seconds: the third in a row is too many. The bucket is full again at the
 /// time that the headers name, which is later than any wait of the clients' own choice.
 const SMALL: RatePlan = RatePlan::Global(Rate::new(2, 0.4));
-/// The longest first wait of either client without a header: 1 s and a tenth.
-const OWN_CHOICE: f64 = 1.1;
-/// Timers of milliseconds may fire one too early.
-const EARLY: f64 = 0.01;
 
 async fn tenant(plan: RatePlan) -> Tenant {
     let options = TenantOptions {
         tls: true,
         clients: vec![Client::new("sdk", "secret")],
         plan,
+        export_takes: Duration::from_secs(1),
         ..TenantOptions::default()
     };
     let tenant = Tenant::start(options).await.expect("a free port");
@@ -122,6 +120,14 @@ async fn tenant(plan: RatePlan) -> Tenant {
     tenant
         .seed_user("google-oauth2|7", json!({}))
         .expect("a new user");
+    // The order of creation is not that of the ids.
+    for (number, second) in [2, 1, 0].into_iter().enumerate() {
+        let user = json!({
+            "user_id": format!("auth0|old{number}"), "created_at": format!("2024-01-01T00:00:0{second}.000Z"),
+            "app_metadata": {"roles": ["archivist"]},
+        });
+        tenant.import_user(user).expect("a user of another time");
+    }
     tenant
 }
 
@@ -161,94 +167,4 @@ fn both(one: &Tenant, other: &Tenant) -> tempfile::NamedTempFile {
         file.write_all(&pem).expect("room for two certificates");
     }
     file
-}
-
-/// The expected output of both programs.
-fn expected() -> Value {
-    let roles = |roles: &[&str]| json!({"roles": roles});
-    let error = |error: &str, status: u16, code: Option<&str>, message: &str| {
-        json!({
-            "error": error, "status": status, "code": code, "message": message,
-            "limit": null, "remaining": null, "reset": null, "retry_after": null,
-        })
-    };
-    let mut limited = error(
-        "TooManyRequestsError",
-        429,
-        Some("too_many_requests"),
-        "Global limit has been reached",
-    );
-    for (header, value) in [
-        ("limit", "50"),
-        ("remaining", "0"),
-        ("reset", "1700000000"),
-        ("retry_after", "1"),
-    ] {
-        limited[header] = value.into();
-    }
-    let too_long =
-        "Payload validation error: 'String is too long (301 chars), maximum 300' on property name.";
-    json!({
-        "read": roles(&["dj"]),
-        "read_with_key": roles(&["dj"]),
-        "patched": roles(&["dj", "playlist_editor"]),
-        "missing": error("NotFoundError", 404, Some("inexistent_user"), "The user does not exist."),
-        "malformed": error("BadRequestError", 400, Some("invalid_body"), too_long),
-        "refused": error("UnauthorizedError", 401, None, "Invalid token."),
-        "limited": limited,
-        "persevered": roles(&["dj", "playlist_editor"]),
-        "linked": ["auth0|reader", "google-oauth2|7"],
-        "unlinked": ["auth0|reader"],
-        "in_a_row": [roles(&["dj"]), roles(&["dj"]), roles(&["dj"])],
-    })
-}
-
-fn check_calls(tenant: &Tenant) {
-    let calls = tenant.calls();
-    let of = |endpoint, user: Option<&str>| -> Vec<&Call> {
-        let wanted = |call: &&Call| call.endpoint == endpoint && call.user_id.as_deref() == user;
-        calls.iter().filter(wanted).collect()
-    };
-    let statuses = |calls: &[&Call]| calls.iter().filter_map(|call| call.status).collect::<Vec<_>>();
-    assert_eq!(statuses(&of(Endpoint::Token, None)), [200, 200]);
-    assert_eq!(
-        statuses(&of(Endpoint::ReadUser, Some("auth0|reader"))),
-        [200, 200, 401]
-    );
-    assert_eq!(
-        statuses(&of(Endpoint::PatchUser, Some("auth0|reader"))),
-        [200, 400]
-    );
-    assert_eq!(statuses(&of(Endpoint::ReadUser, Some("auth0|nobody"))), [404]);
-    // Two attempts after the first, a second apart as the header requires.
-    let limited = of(Endpoint::ReadUser, Some("auth0|limited"));
-    assert_eq!(statuses(&limited), [429; 3]);
-    assert!(
-        waits(&limited).iter().all(|wait| *wait >= 1.0 - EARLY),
-        "{:?}",
-        waits(&limited)
-    );
-    // The clients retry writes too: first as the header requires, then at their own choice.
-    let unlucky = of(Endpoint::PatchUser, Some("auth0|unlucky"));
-    assert_eq!(statuses(&unlucky), [429, 503, 200]);
-    assert!(waits(&unlucky)[0] >= 2.0 - EARLY, "{:?}", waits(&unlucky));
-}
-
-fn check_calls_of_the_limited(tenant: &Tenant) {
-    let calls = tenant.calls();
-    let reads: Vec<&Call> = calls
-        .iter()
-        .filter(|call| call.endpoint == Endpoint::ReadUser)
-        .collect();
-    let statuses: Vec<_> = reads.iter().filter_map(|call| call.status).collect();
-    assert_eq!(statuses, [200, 200, 429, 200]);
-    assert!(waits(&reads)[2] > OWN_CHOICE, "{:?}", waits(&reads));
-}
-
-/// Seconds between one call and the next.
-fn waits(calls: &[&Call]) -> Vec<f64> {
-    calls
-        .windows(2)
-        .map(|pair| (pair[1].at - pair[0].at).as_seconds_f64())
-        .collect()
 }

@@ -16,7 +16,7 @@ async fn world(file: &RulesFile) -> World {
 
 const ALL: [&str; 5] = ["low", "line", "high", "top", "new"];
 
-/// Users around thresholds of 100 and 150 plays.
+/// Users around thresholds of 100 and 150 plays; the first one is in force.
 async fn around_the_thresholds(file: &RulesFile) -> World {
     let world = world(file).await;
     for (name, count) in ALL.into_iter().zip([100, 149, 150, 160, 99]) {
@@ -48,8 +48,13 @@ async fn a_threshold_that_moves_up_revokes_from_those_between() {
 #[tokio::test]
 async fn a_role_without_a_rule_stays_as_it_is_until_the_rule_is_back() {
     let hundred = rule(ROLE, 100, 100, "");
-    let file = RulesFile::new(&rule(ROLE, 150, 150, ""));
+    let file = RulesFile::new(&hundred);
     let world = around_the_thresholds(&file).await;
+    file.write(&rule(ROLE, 150, 150, ""));
+    world
+        .holders_are("those between lose it", &ALL, &["high", "top"])
+        .await;
+    world.quiet().await;
     let before = world.patches();
     file.write(&rule("other", 1_000_000, 1, ""));
     world

@@ -27,3 +27,4 @@ mod pins;
 mod rules;
 mod secret_files;
 mod tenant_binding;
+mod tenant_move;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{Store, StoreError, Tx, acts, deletions, identities, person};
+use super::{Store, StoreError, Tx, acts, deletions, identities, pause, person};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
@@ -149,7 +149,8 @@ impl Store {
     }
 
     /// Erases users, each with all ids of the person: first from the dead letters, which are many, then from all other tables in
-    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile.
+    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile, and all stay
+    /// while rolekeeper is paused.
     ///
     /// # Errors
     /// Other users were erased with another key, or Postgres refused; then nothing was changed.
@@ -170,12 +171,18 @@ impl Store {
             ids.extend(identities::person(&mut tx, user).await?);
         }
         drop(tx);
-        let letters = self.forget_letters(&ids).await?;
+        let Some(letters) = self.forget_letters(&ids, deleted).await? else {
+            return Ok(vec![]);
+        };
         let mut tx = self.begin().await?;
         // A running batch of the fold ends first; the next one starts after this lock and finds the erased users.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
             .execute(&mut tx)
             .await?;
+        // After the waits for other locks, so that a pause waits for the erasure alone.
+        if deleted && !pause::permits(&mut tx).await? {
+            return Ok(vec![]);
+        }
         let check = key.check_value();
         sqlx::query!(
             "INSERT INTO erasure_key (check_value) VALUES ($1) ON CONFLICT DO NOTHING",

@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, identities};
+use super::{Store, StoreError, Tx, identities, pause};
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
 /// too many.
@@ -88,8 +88,13 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
 
 impl Store {
     /// Removes the data of users from the dead letters, in batches and without blocking others, since there may be
-    /// millions. Returns the number of removed letters. Letters that arrive meanwhile are left to [`erase`].
-    pub(super) async fn forget_letters(&self, users: &[String]) -> Result<u64, StoreError> {
+    /// millions. Returns the number of removed letters; none if `unless_paused` and rolekeeper is paused. Letters that arrive
+    /// meanwhile are left to [`erase`].
+    pub(super) async fn forget_letters(
+        &self,
+        users: &[String],
+        unless_paused: bool,
+    ) -> Result<Option<u64>, StoreError> {
         let named: Vec<Vec<u8>> = users.iter().flat_map(|id| spellings(id)).collect();
         let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
         loop {
@@ -101,8 +106,11 @@ impl Store {
                 LETTERS_AT_ONCE
             );
             let Some(until) = until.fetch_one(&mut tx).await? else {
-                return Ok(gone);
+                return Ok(Some(gone));
             };
+            if unless_paused && !pause::permits(&mut tx).await? {
+                return Ok(None);
+            }
             let removed = sqlx::query!(
                 "DELETE FROM dead_letters WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
                      SELECT FROM UNNEST($1::bytea[]) AS named(id)

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{Store, StoreError, Tx, acts, deletions, identities, pause, person};
+use super::{Store, StoreError, Tx, acts, deletions, former_identities, pause, person};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
@@ -168,7 +168,7 @@ impl Store {
         }
         let mut ids = Vec::new();
         for user in users {
-            ids.extend(identities::person(&mut tx, user).await?);
+            ids.extend(former_identities::person(&mut tx, user).await?);
         }
         drop(tx);
         let Some(letters) = self.forget_letters(&ids, deleted).await? else {
@@ -209,7 +209,7 @@ impl Store {
     /// All ids of the person that `user` is an id of, the primary first.
     pub async fn ids_of_person(&self, user: &str) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
-        identities::person(&mut tx, user).await
+        former_identities::person(&mut tx, user).await
     }
 
     /// Readmits an erased user: data that names the user is no longer dropped. Returns whether the user was erased. The act names
@@ -243,7 +243,7 @@ async fn erase_person(
     act: &Act,
 ) -> Result<Erased, StoreError> {
     // An id that was linked since the letters were searched is found here.
-    let ids = identities::person(tx, user).await?;
+    let ids = former_identities::person(tx, user).await?;
     let mut before = true;
     for id in &ids {
         let hash = key.hash(id);

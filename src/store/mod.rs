@@ -30,6 +30,7 @@ mod featured_playlists;
 pub mod fold_starts;
 pub mod foreign_changes;
 mod forgotten;
+mod former_identities;
 mod former_tenant;
 mod gauges;
 pub mod gone;

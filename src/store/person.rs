@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, identities, pause};
+use super::{Store, StoreError, Tx, former_identities, pause};
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
 /// too many.
@@ -64,6 +64,10 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
             LETTERS_MEANWHILE.as_secs_f64()
         ),
         sqlx::query!("DELETE FROM identities WHERE alias = $1 OR primary_id = $1", user),
+        sqlx::query!(
+            "DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1",
+            user
+        ),
         sqlx::query!("DELETE FROM moves WHERE old_id = $1 OR new_id = $1", user),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
@@ -128,7 +132,7 @@ impl Store {
     /// All stored rows of a user and of all ids of the same person, by table.
     pub async fn export(&self, user: &str) -> Result<Map<String, Value>, StoreError> {
         let mut tx = self.begin().await?;
-        let ids = identities::person(&mut tx, user).await?;
+        let ids = former_identities::person(&mut tx, user).await?;
         drop(tx);
         let named: Vec<Vec<u8>> = ids.iter().flat_map(|id| spellings(id)).collect();
         let rows = sqlx::query!(
@@ -152,6 +156,7 @@ impl Store {
                UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'identities', to_jsonb(t) FROM identities t WHERE primary_id = ANY($1::text[])
+               UNION ALL SELECT 'former_identities', to_jsonb(t) FROM former_identities t WHERE primary_id = ANY($1::text[])
                UNION ALL SELECT 'moves', to_jsonb(t) FROM moves t WHERE old_id = ANY($1::text[]) OR new_id = ANY($1::text[])
                UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t
                WHERE EXISTS (SELECT FROM UNNEST($1::text[]) AS id WHERE position(to_jsonb(id)::text IN t.arguments::text) > 0)

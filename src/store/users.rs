@@ -120,7 +120,8 @@ pub async fn fetched(
     }
     let now = known.answered(profile, asked_at);
     sqlx::query!(
-        "UPDATE users SET fields = $2, profile = $3, profile_at = $4, asked_at = $4, alive_at = $4, last_login_at = $5,
+        "WITH apart AS (DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1)
+         UPDATE users SET fields = $2, profile = $3, profile_at = $4, asked_at = $4, alive_at = $4, last_login_at = $5,
              gone_at = NULL, gone_since = NULL, deleted_at = NULL, fetched_at = now()
          WHERE user_id = $1",
         user,
@@ -138,7 +139,8 @@ pub async fn fetched(
 /// stored copy stays.
 pub async fn found(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
+        "WITH apart AS (DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1)
+         INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
          ON CONFLICT (user_id) DO UPDATE SET fetched_at = now(), gone_at = NULL, gone_since = NULL,
              deleted_at = NULL, alive_at = $2",
         user,
@@ -184,9 +186,13 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
 /// As [`gone`], for an id that is linked to another account: its person is not deleted.
 pub async fn linked(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     gone(tx, user, asked_at).await?;
-    sqlx::query!("UPDATE users SET gone_since = NULL WHERE user_id = $1", user)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "WITH linked AS (DELETE FROM former_identities WHERE alias = $1)
+         UPDATE users SET gone_since = NULL WHERE user_id = $1",
+        user
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

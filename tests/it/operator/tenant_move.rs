@@ -13,13 +13,14 @@ use crate::world::oracle::ROLE;
 use crate::world::{CLIENT, World, text};
 
 /// Tables with rows of the former tenant alone.
-const EMPTIED: [&str; 12] = [
+const EMPTIED: [&str; 13] = [
     "brake_releases",
     "discovered_roles",
     "discovery",
     "display_name_writes",
     "foreign_writes",
     "forgotten_holders",
+    "former_identities",
     "gone_users",
     "identities",
     "log_checkpoint",
@@ -42,6 +43,7 @@ const FORMER: &str = "
     INSERT INTO gone_users (user_id, gone_at, known, released) VALUES ('auth0|gone', now(), true, false);
     INSERT INTO removals (user_id, role, found_at, state) VALUES ('auth0|bob', 'playlist_editor', now(), 'waiting');
     INSERT INTO identities (alias, primary_id, since) VALUES ('google-oauth2|7', 'auth0|bob', now());
+    INSERT INTO former_identities (alias, primary_id) VALUES ('google-oauth2|8', 'auth0|bob');
     INSERT INTO forgotten_holders (user_id, role, granted, seq) VALUES ('auth0|bob', 'playlist_editor', true, 1);
     INSERT INTO forgotten_changes (created_ns, read_to, until) VALUES (1, 2, 9);
     INSERT INTO brake_releases (change, run, is_drop, acted_by) VALUES ('granted', gen_random_uuid(), false, 'ops');

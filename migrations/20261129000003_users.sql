@@ -16,8 +16,8 @@ CREATE TABLE users (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE users IS 'The local copy of users. Reconcile creates a row when Auth0 returns a user, and only erase removes one: about as many rows as the tenant has active users (3 million at 3 million users). The fold changes e-mail, name, picture and last login of existing rows. The next responses bring a restored older copy up to date.';
 COMMENT ON COLUMN users.user_id IS 'Auth0 user id.';
-COMMENT ON COLUMN users.profile IS 'The profile in the newest response, without addresses and tokens; no record changes it. Null for a user who is gone.';
-COMMENT ON COLUMN users.fetched_at IS 'Time of the last request for the profile, by Postgres'' clock; null before the first.';
+COMMENT ON COLUMN users.profile IS 'The profile in the newest response, without the address of the last login and without identities; no record changes it. Null for a user who is gone, and after `rolekeeper tenant move`.';
+COMMENT ON COLUMN users.fetched_at IS 'Time of the last request for the profile, by Postgres'' clock; null before the first, and before the first after `rolekeeper tenant move`, which empties the whole copy.';
 COMMENT ON COLUMN users.first_seen_at IS 'Time at which Auth0 first returned the user.';
 COMMENT ON COLUMN users.last_login_at IS 'Newest login, by the newest response or by a newer record.';
 COMMENT ON COLUMN users.gone_at IS 'The tombstone: time of the request for the newest response, if Auth0 did not know the user; else null. Records do not change this row.';

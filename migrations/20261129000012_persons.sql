@@ -29,3 +29,15 @@ CREATE TRIGGER identities_added AFTER INSERT ON identities REFERENCING NEW TABLE
 CREATE TRIGGER identities_removed AFTER DELETE ON identities REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION count_identities();
 INSERT INTO counters (counter, value) VALUES ('identities', 0);
+
+CREATE TABLE former_identities (
+    alias      text COLLATE "C" PRIMARY KEY,
+    primary_id text COLLATE "C" NOT NULL,
+    ended_at   timestamptz NOT NULL DEFAULT now(),
+    CHECK (alias <> primary_id)
+);
+CREATE INDEX former_identities_primary ON former_identities (primary_id);
+COMMENT ON TABLE former_identities IS 'Ids that were linked to an account when it was deleted at Auth0: `rolekeeper erase`, `rolekeeper export` and ERASE_AFTER_DELETION_D take them as one person; nothing else does. Written by reconcile; one row for each linked id of a deleted account. Removed when Auth0 shows the id or the account again, when the id is linked to another account, and by an erasure. A restored older copy lacks the later rows, so erase each id by itself then.';
+COMMENT ON COLUMN former_identities.alias IS 'Auth0 user id of the linked identity.';
+COMMENT ON COLUMN former_identities.primary_id IS 'Auth0 user id of the account that it was linked to.';
+COMMENT ON COLUMN former_identities.ended_at IS 'Time at which the account was found to be deleted, by Postgres'' clock.';

@@ -7,15 +7,17 @@ CREATE TABLE discovery (
     lines      bigint NOT NULL DEFAULT 0,
     unreadable bigint NOT NULL DEFAULT 0,
     began_at   timestamptz NOT NULL DEFAULT now(),
+    moved_at   timestamptz NOT NULL DEFAULT now(),
     done_at    timestamptz
 );
-COMMENT ON TABLE discovery IS 'One row at most: the last run of `rolekeeper discover`, which alone writes it, and continues it if it was interrupted. A restored older copy repeats a part of the run.';
+COMMENT ON TABLE discovery IS 'One row at most: the last run of `rolekeeper discover`, which writes it, and continues it if it was interrupted for less than a day. `rolekeeper tenant move` removes it. A restored older copy repeats a part of the run.';
 COMMENT ON COLUMN discovery.only_row IS 'Keeps the table at one row.';
 COMMENT ON COLUMN discovery.exports IS 'The users come from a users export job; else from searches.';
 COMMENT ON COLUMN discovery.job_id IS 'The users export job at Auth0; null while there is none.';
 COMMENT ON COLUMN discovery.lines IS 'Lines of its file that are done.';
 COMMENT ON COLUMN discovery.unreadable IS 'Entries of pages, or lines of the file, that are no user.';
 COMMENT ON COLUMN discovery.began_at IS 'Time of the begin, by Postgres'' clock.';
+COMMENT ON COLUMN discovery.moved_at IS 'Time at which users were last read; the same clock.';
 COMMENT ON COLUMN discovery.done_at IS 'Time of the end; null while users are left to read.';
 
 CREATE TABLE discovered_roles (
@@ -31,7 +33,7 @@ CREATE TABLE discovered_roles (
     erased     bigint NOT NULL DEFAULT 0,
     CHECK ((bound = 'begin') = (created_at IS NULL))
 );
-COMMENT ON TABLE discovered_roles IS 'Position and result of the run in discovery, for each role; without user ids. One row for each managed role; written by `rolekeeper discover`.';
+COMMENT ON TABLE discovered_roles IS 'Position and result of the run in discovery, for each role; without user ids. One row for each managed role; written by `rolekeeper discover`, removed by `rolekeeper tenant move`.';
 COMMENT ON COLUMN discovered_roles.role IS 'The managed role.';
 COMMENT ON COLUMN discovered_roles.bound IS 'The users that the search still has to read: begin: all; from: created at created_at or later; at: created at created_at, without the first `seen`, and all later ones; after: created later.';
 COMMENT ON COLUMN discovered_roles.created_at IS 'A creation time, by Auth0''s clock; null at the begin.';

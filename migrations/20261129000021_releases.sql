@@ -17,5 +17,5 @@ COMMENT ON COLUMN brake_releases.is_drop IS 'The changes are dropped; otherwise 
 COMMENT ON COLUMN brake_releases.acted_by IS 'The operator, as in operator_acts.';
 COMMENT ON COLUMN brake_releases.began_at IS 'Its start.';
 COMMENT ON COLUMN brake_releases.moved_at IS 'End of its last slice.';
-COMMENT ON COLUMN brake_releases.position IS 'Last user id of the last slice; the next slice begins behind it.';
+COMMENT ON COLUMN brake_releases.position IS 'Last user id of the last slice; the next slice of the same command begins behind it, and a repeated command begins again.';
 COMMENT ON COLUMN brake_releases.users IS 'Users released or dropped so far.';

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::client::Client;
 use super::error::{CallError, LaterWhy, Outcome};
-use super::export_lines::Lines;
+use super::export_lines::{Line, Lines};
 use super::reply::{Reply, Write};
 use super::users::{Account, FIELDS, RESERVED};
 
@@ -108,21 +108,22 @@ impl ExportFile {
     /// # Errors
     /// The file is damaged, or the connection to its server ended.
     pub async fn next(&mut self) -> Result<Option<Option<Account>>, CallError> {
+        let user = |line: Line| line.and_then(|line| Account::parse(&line));
         loop {
-            if let Some(line) = self.lines.next() {
-                return Ok(Some(line.and_then(|line| Account::parse(&line))));
+            if let Some(line) = self.lines.next().map_err(interrupted)? {
+                return Ok(Some(user(line)));
             }
             if self.ended {
-                return Ok(None);
+                return Ok(self.lines.end().map_err(interrupted)?.map(user));
             }
             let part = timeout(PART_WITHIN, self.response.chunk()).await;
             let part = part.map_err(|_| interrupted("no part of the file arrived in time".to_owned()))?;
-            if let Some(part) = part.map_err(|error| interrupted(error.without_url().to_string()))? {
-                self.arrived += part.len() as u64;
-                self.lines.feed(&part).map_err(interrupted)?;
-            } else {
-                self.lines.end().map_err(interrupted)?;
-                self.ended = true;
+            match part.map_err(|error| interrupted(error.without_url().to_string()))? {
+                Some(part) => {
+                    self.arrived += part.len() as u64;
+                    self.lines.feed(part);
+                }
+                None => self.ended = true,
             }
         }
     }

@@ -7,11 +7,16 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcDateTime};
 
 use crate::app;
 use crate::config::{ActArgs, DiscoveryArgs};
 use crate::flow::discovery::Mode;
 use crate::store::discovery::{DiscoveredRole, Discovery};
+
+/// Duration of a run beyond which its result says when it was.
+const LONG: time::Duration = time::Duration::hours(1);
 
 /// Finds holders by searches at Auth0, or by a users export job where searches do not reach all. Stores them as unadopted
 /// holders; writes nothing at Auth0. A run that was interrupted continues.
@@ -56,6 +61,14 @@ fn shown(run: &Discovery) -> String {
             run.unreadable
         );
     }
+    if let Some(done_at) = run.done_at.filter(|done_at| *done_at - run.began_at > LONG) {
+        let _ = writeln!(
+            text,
+            "the search took from {} to {}: a role that another client gave meanwhile may be known by the tenant's log alone",
+            shown_time(run.began_at),
+            shown_time(done_at)
+        );
+    }
     if run.roles.iter().any(|role| role.found.unadopted() > 0) {
         text.push_str(
             "The plays of all ids that a profile shows as linked count together. rolekeeper revokes no role from unadopted \
@@ -63,6 +76,12 @@ fn shown(run: &Discovery) -> String {
         );
     }
     text
+}
+
+/// Date and time to the second, in UTC.
+fn shown_time(at: OffsetDateTime) -> String {
+    let at = at.replace_nanosecond(0).unwrap_or(at);
+    UtcDateTime::from(at).format(&Rfc3339).unwrap_or_default()
 }
 
 fn of_role(role: &DiscoveredRole) -> String {
@@ -94,6 +113,7 @@ fn of_role(role: &DiscoveredRole) -> String {
 #[cfg(test)]
 mod tests {
     use rolekeeper_domain::discovery::Found;
+    use time::macros::datetime;
 
     use super::*;
 
@@ -111,7 +131,9 @@ mod tests {
             job: None,
             lines: 0,
             unreadable: 5,
-            done: true,
+            began_at: datetime!(2026-11-28 23:00:00 UTC),
+            idle: std::time::Duration::ZERO,
+            done_at: Some(datetime!(2026-11-29 01:30:00.5 UTC)),
             roles: vec![DiscoveredRole {
                 role: "dj".to_owned(),
                 position: None,
@@ -125,6 +147,7 @@ mod tests {
             "  7 unadopted: 3 would hold it by the rules, 4 would not\n",
             "  1 not clear",
             "5 entries",
+            "from 2026-11-28T23:00:00Z to 2026-11-29T01:30:00Z",
         ] {
             assert!(text.contains(line), "{text}");
         }

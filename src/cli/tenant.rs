@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
+use crate::store::TenantMove;
 
 /// Shows the tenant; `move` changes it.
 #[derive(Args, Debug)]
@@ -63,11 +64,14 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
     }
     let act = act.act("tenant move", json!({"from": bound, "to": to}));
     match store.move_tenant(&to, &act).await? {
-        Some(assignments) => println!(
+        TenantMove::Done(assignments) => println!(
             "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate \
              limit allows"
         ),
-        None => bail!("a worker is reconciling: stop all workers first, then move"),
+        TenantMove::Reconciling => bail!("a worker is reconciling: stop all workers first, then move"),
+        TenantMove::Discovering => {
+            bail!("`rolekeeper discover` is running: wait for its end or interrupt it, then move")
+        }
     }
     Ok(())
 }

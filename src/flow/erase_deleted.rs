@@ -1,13 +1,14 @@
 //! Erases users who were deleted at Auth0 some days ago, where `ERASE_AFTER_DELETION_D` asks for it.
 //!
-//! Owns the rounds over these users. Must never erase a user unless Auth0, asked just before, knows neither the id nor an account
-//! that it is linked to; nor while an operator has paused rolekeeper, nor after calls that failed.
+//! Owns the rounds over these users, and how old Auth0's response may be. Must never erase a user unless Auth0, asked just before,
+//! knows neither the id nor an account that it is linked to; nor while rolekeeper is paused, nor after calls that failed.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use serde_json::json;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::presence::{Paced, Presence, ask};
@@ -18,6 +19,10 @@ use rolekeeper_domain::ids::UserId;
 
 /// Users erased in one transaction, during which the fold waits.
 const SLICE: i64 = 20;
+/// Time after which the users found absent so far are erased, before Auth0 is asked about more.
+const ASKED_FOR: Duration = Duration::from_secs(2);
+/// Age of Auth0's response beyond which a user is asked about again, in a later round.
+const FRESH: Duration = Duration::from_secs(5);
 /// Calls that fail in a row, after which the round ends: the tenant and not the users is at fault.
 const FAILURES: u32 = 3;
 
@@ -53,22 +58,28 @@ impl EraseDeleted {
         let mut failures = 0;
         while self.store.paused().await?.is_none() {
             let due = self.store.deleted_for(self.after, &last, SLICE).await?;
-            let Some(end) = due.last().cloned() else {
+            if due.is_empty() {
                 break;
-            };
+            }
             let mut absent = Vec::new();
-            for Deleted { user, .. } in due {
-                let is_absent = self.is_absent(&user).await?;
+            for user in due {
+                let is_absent = self.is_absent(&user.user).await?;
                 failures = if is_absent.is_none() { failures + 1 } else { 0 };
                 if failures == FAILURES {
                     return Ok(());
                 }
                 if is_absent == Some(true) {
-                    absent.push(user);
+                    absent.push((user.user.clone(), Instant::now()));
+                }
+                last = user;
+                if absent.first().is_some_and(|(_, at)| at.elapsed() > ASKED_FOR) {
+                    break;
                 }
             }
+            // A slow call makes the responses before it old.
+            absent.retain(|(_, at)| at.elapsed() <= FRESH);
+            let absent: Vec<String> = absent.into_iter().map(|(user, _)| user).collect();
             self.erase(&absent).await?;
-            last = end;
         }
         Ok(())
     }

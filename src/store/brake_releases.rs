@@ -98,7 +98,8 @@ impl HeldKind {
     }
 }
 
-/// Begins, or continues what an interrupted command of the same kind began. A command that still runs can no longer commit.
+/// Begins, or continues what an interrupted command of the same kind began: with all who are held now. A command that still runs
+/// can no longer commit.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     held: HeldKind,
@@ -111,7 +112,8 @@ pub(super) async fn begin(
          ON CONFLICT (change) DO UPDATE SET run = excluded.run, is_drop = excluded.is_drop, acted_by = excluded.acted_by,
              moved_at = excluded.moved_at,
              began_at = CASE WHEN b.is_drop = excluded.is_drop THEN b.began_at ELSE excluded.began_at END,
-             position = CASE WHEN b.is_drop = excluded.is_drop THEN b.position ELSE '' END,
+             -- from the first one again: those who were held meanwhile are included, and the others are no longer held
+             position = '',
              users = CASE WHEN b.is_drop = excluded.is_drop THEN b.users ELSE 0 END
          RETURNING position, users",
         held.as_str(),

@@ -2,6 +2,8 @@
 //!
 //! Owns its position and its result, which move in the transaction that stores the holders. Must never store a user id here.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 use super::{Channel, Store, StoreError, Tx, acts};
@@ -19,8 +21,12 @@ pub struct Discovery {
     pub lines: i64,
     /// Entries or lines that are no user.
     pub unreadable: i64,
-    /// Whether all users are read.
-    pub done: bool,
+    /// Its begin.
+    pub began_at: OffsetDateTime,
+    /// Time since users were last read.
+    pub idle: Duration,
+    /// Its end: all users are read.
+    pub done_at: Option<OffsetDateTime>,
     /// Position and result of each role, in the order of the roles.
     pub roles: Vec<DiscoveredRole>,
 }
@@ -77,16 +83,19 @@ pub async fn advance(
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!("UPDATE discovery SET unreadable = unreadable + $1", unreadable)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "UPDATE discovery SET unreadable = unreadable + $1, moved_at = clock_timestamp()",
+        unreadable
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
 /// Moves past lines of the file.
 pub async fn advance_file(tx: &mut Tx<'_>, lines: i64, unreadable: i64) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE discovery SET lines = $1, unreadable = unreadable + $2",
+        "UPDATE discovery SET lines = $1, unreadable = unreadable + $2, moved_at = clock_timestamp()",
         lines,
         unreadable
     )
@@ -99,7 +108,8 @@ impl Store {
     /// The last run; `None` before the first one.
     pub async fn discovery(&self) -> Result<Option<Discovery>, StoreError> {
         let run = sqlx::query!(
-            r#"SELECT exports, job_id, lines, unreadable, done_at IS NOT NULL AS "done!" FROM discovery"#
+            r#"SELECT exports, job_id, lines, unreadable, began_at, done_at,
+                   greatest(extract(epoch FROM now() - moved_at), 0)::double precision AS "idle_s!" FROM discovery"#
         );
         let Some(run) = run.fetch_optional(&self.pool).await? else {
             return Ok(None);
@@ -115,7 +125,9 @@ impl Store {
             job: run.job_id,
             lines: run.lines,
             unreadable: run.unreadable,
-            done: run.done,
+            began_at: run.began_at,
+            idle: Duration::try_from_secs_f64(run.idle_s).unwrap_or(Duration::MAX),
+            done_at: run.done_at,
             roles: roles?,
         }))
     }
@@ -145,7 +157,7 @@ impl Store {
     pub async fn discover_by_export(&self, job: Option<&str>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query!(
-            "UPDATE discovery SET exports = true, job_id = $1, lines = 0, unreadable = 0",
+            "UPDATE discovery SET exports = true, job_id = $1, lines = 0, unreadable = 0, moved_at = clock_timestamp()",
             job
         )
         .execute(&mut tx)

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{Store, StoreError, Tx, acts, deletions, identities, person};
+use super::{Store, StoreError, Tx, acts, deletions, former_identities, pause, person};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
@@ -149,7 +149,8 @@ impl Store {
     }
 
     /// Erases users, each with all ids of the person: first from the dead letters, which are many, then from all other tables in
-    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile.
+    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile, and all stay
+    /// while rolekeeper is paused.
     ///
     /// # Errors
     /// Other users were erased with another key, or Postgres refused; then nothing was changed.
@@ -167,15 +168,21 @@ impl Store {
         }
         let mut ids = Vec::new();
         for user in users {
-            ids.extend(identities::person(&mut tx, user).await?);
+            ids.extend(former_identities::person(&mut tx, user).await?);
         }
         drop(tx);
-        let letters = self.forget_letters(&ids).await?;
+        let Some(letters) = self.forget_letters(&ids, deleted).await? else {
+            return Ok(vec![]);
+        };
         let mut tx = self.begin().await?;
         // A running batch of the fold ends first; the next one starts after this lock and finds the erased users.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
             .execute(&mut tx)
             .await?;
+        // After the waits for other locks, so that a pause waits for the erasure alone.
+        if deleted && !pause::permits(&mut tx).await? {
+            return Ok(vec![]);
+        }
         let check = key.check_value();
         sqlx::query!(
             "INSERT INTO erasure_key (check_value) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -202,7 +209,7 @@ impl Store {
     /// All ids of the person that `user` is an id of, the primary first.
     pub async fn ids_of_person(&self, user: &str) -> Result<Vec<String>, StoreError> {
         let mut tx = self.begin().await?;
-        identities::person(&mut tx, user).await
+        former_identities::person(&mut tx, user).await
     }
 
     /// Readmits an erased user: data that names the user is no longer dropped. Returns whether the user was erased. The act names
@@ -236,7 +243,7 @@ async fn erase_person(
     act: &Act,
 ) -> Result<Erased, StoreError> {
     // An id that was linked since the letters were searched is found here.
-    let ids = identities::person(tx, user).await?;
+    let ids = former_identities::person(tx, user).await?;
     let mut before = true;
     for id in &ids {
         let hash = key.hash(id);

@@ -1,7 +1,7 @@
 //! Table `pause`: attempts and writes are stopped, by an operator or because another program writes under our client
 //! id.
 //!
-//! Owns this row, which the claim in `work_queue` obeys. Must never touch running attempts.
+//! Owns this row, which the claim in `work_queue` and the erasure of deleted users obey. Must never touch running attempts.
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -73,6 +73,22 @@ pub(super) async fn stop(
     Ok(true)
 }
 
+/// Whether nothing is stopped. A `rolekeeper pause` that begins later waits for this transaction, so that nothing irreversible
+/// happens after it; `stop` does not, since it holds rows that this transaction may wait for.
+pub(super) async fn permits(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    lock(tx).await?;
+    let permits = sqlx::query_scalar!(r#"SELECT NOT EXISTS (SELECT FROM pause) AS "permits!""#);
+    Ok(permits.fetch_one(&mut *tx).await?)
+}
+
+/// Excludes itself and no change of the row.
+async fn lock(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!("LOCK TABLE pause IN SHARE UPDATE EXCLUSIVE MODE")
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
 impl Store {
     /// The current stop; `None` if nothing is stopped.
     pub async fn paused(&self) -> Result<Option<Paused>, StoreError> {
@@ -84,6 +100,8 @@ impl Store {
     /// already (a new reason is stored).
     pub async fn pause(&self, reason: Option<&str>, act: &Act) -> Result<Option<i64>, StoreError> {
         let mut tx = self.begin().await?;
+        // Waits for an erasure that has begun; this transaction holds nothing yet that it may need.
+        lock(&mut tx).await?;
         let fresh = sqlx::query_scalar!(
             r#"INSERT INTO pause (reason) VALUES ($1)
                ON CONFLICT (only_row) DO UPDATE SET reason = coalesce(excluded.reason, pause.reason)

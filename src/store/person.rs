@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, identities};
+use super::{Store, StoreError, Tx, former_identities, pause};
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
 /// too many.
@@ -64,6 +64,10 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
             LETTERS_MEANWHILE.as_secs_f64()
         ),
         sqlx::query!("DELETE FROM identities WHERE alias = $1 OR primary_id = $1", user),
+        sqlx::query!(
+            "DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1",
+            user
+        ),
         sqlx::query!("DELETE FROM moves WHERE old_id = $1 OR new_id = $1", user),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
@@ -88,8 +92,13 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
 
 impl Store {
     /// Removes the data of users from the dead letters, in batches and without blocking others, since there may be
-    /// millions. Returns the number of removed letters. Letters that arrive meanwhile are left to [`erase`].
-    pub(super) async fn forget_letters(&self, users: &[String]) -> Result<u64, StoreError> {
+    /// millions. Returns the number of removed letters; none if `unless_paused` and rolekeeper is paused. Letters that arrive
+    /// meanwhile are left to [`erase`].
+    pub(super) async fn forget_letters(
+        &self,
+        users: &[String],
+        unless_paused: bool,
+    ) -> Result<Option<u64>, StoreError> {
         let named: Vec<Vec<u8>> = users.iter().flat_map(|id| spellings(id)).collect();
         let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
         loop {
@@ -101,8 +110,11 @@ impl Store {
                 LETTERS_AT_ONCE
             );
             let Some(until) = until.fetch_one(&mut tx).await? else {
-                return Ok(gone);
+                return Ok(Some(gone));
             };
+            if unless_paused && !pause::permits(&mut tx).await? {
+                return Ok(None);
+            }
             let removed = sqlx::query!(
                 "DELETE FROM dead_letters WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
                      SELECT FROM UNNEST($1::bytea[]) AS named(id)
@@ -120,7 +132,7 @@ impl Store {
     /// All stored rows of a user and of all ids of the same person, by table.
     pub async fn export(&self, user: &str) -> Result<Map<String, Value>, StoreError> {
         let mut tx = self.begin().await?;
-        let ids = identities::person(&mut tx, user).await?;
+        let ids = former_identities::person(&mut tx, user).await?;
         drop(tx);
         let named: Vec<Vec<u8>> = ids.iter().flat_map(|id| spellings(id)).collect();
         let rows = sqlx::query!(
@@ -144,6 +156,7 @@ impl Store {
                UNION ALL SELECT 'publish_budgets', to_jsonb(t) FROM publish_budgets t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'featured_playlists', to_jsonb(t) FROM featured_playlists t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'identities', to_jsonb(t) FROM identities t WHERE primary_id = ANY($1::text[])
+               UNION ALL SELECT 'former_identities', to_jsonb(t) FROM former_identities t WHERE primary_id = ANY($1::text[])
                UNION ALL SELECT 'moves', to_jsonb(t) FROM moves t WHERE old_id = ANY($1::text[]) OR new_id = ANY($1::text[])
                UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t
                WHERE EXISTS (SELECT FROM UNNEST($1::text[]) AS id WHERE position(to_jsonb(id)::text IN t.arguments::text) > 0)

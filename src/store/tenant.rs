@@ -3,11 +3,22 @@
 //! Owns the binding. Must never rebind a database without an operator, nor then leave a holder of the old tenant
 //! adopted.
 
-use super::{Lock, LockGuard, Store, StoreError, acts};
+use super::{Lock, Store, StoreError, acts, former_tenant};
 use rolekeeper_domain::act::Act;
 
 /// Rows changed in one transaction of a move.
 const BATCH: i64 = 5_000;
+
+/// Result of a move to another tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantMove {
+    /// The database belongs to it; the number of assignments, which are unadopted and unverified.
+    Done(u64),
+    /// Nothing was moved: a worker reconciles.
+    Reconciling,
+    /// Nothing was moved: `rolekeeper discover` runs.
+    Discovering,
+}
 
 impl Store {
     /// The tenant's canonical domain; `None` until the first one is known.
@@ -41,12 +52,15 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the database to another tenant: all holders become unadopted and unverified, no user counts as deleted,
-    /// open changes are closed, and known writes and races are removed. Returns the number of assignments; `None` while
-    /// a worker reconciles.
-    pub async fn move_tenant(&self, domain: &str, act: &Act) -> Result<Option<u64>, StoreError> {
+    /// Moves the database to another tenant: all holders become unadopted and unverified, open changes are closed, and all that
+    /// only the former tenant said is removed.
+    pub async fn move_tenant(&self, domain: &str, act: &Act) -> Result<TenantMove, StoreError> {
         let Some(mut held) = self.try_lock(Lock::Reconcile).await? else {
-            return Ok(None);
+            return Ok(TenantMove::Reconciling);
+        };
+        // A search of the former tenant would store its holders after the move.
+        let Some(mut search) = self.try_lock(Lock::Discover).await? else {
+            return Ok(TenantMove::Discovering);
         };
         self.acted(act, "begun").await?;
         let (mut assignments, mut after) = (0, (String::new(), String::new()));
@@ -73,12 +87,9 @@ impl Store {
         }
         self.forget_writes(&mut held).await?;
         self.forget_former(&mut held).await?;
+        search.check().await?;
         let mut tx = self.begin().await?;
-        sqlx::query!(
-            "UPDATE gone_brake SET engaged_at = NULL, users = NULL, counted_at = NULL, known = NULL"
-        )
-        .execute(&mut tx)
-        .await?;
+        former_tenant::forget_progress(&mut tx).await?;
         sqlx::query!(
             "INSERT INTO tenant (domain) VALUES ($1)
              ON CONFLICT (only_row) DO UPDATE SET domain = excluded.domain, bound_at = now()",
@@ -94,35 +105,6 @@ impl Store {
         .await?;
         super::walk::want(&mut tx, None).await?;
         tx.commit().await?;
-        Ok(Some(assignments))
-    }
-
-    /// Closes open changes, and removes what was known of users of the former tenant: marks of gone users, removals, and
-    /// links, since each profile that is read shows those of the new one.
-    async fn forget_former(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
-        loop {
-            lock.check().await?;
-            let done = sqlx::query_scalar!(
-                r#"WITH closed AS (
-                       UPDATE role_changes SET outcome = 'superseded'
-                       WHERE change_id = ANY(ARRAY(SELECT change_id FROM role_changes WHERE outcome IS NULL LIMIT $1)) RETURNING 1
-                   ), marked AS (
-                       DELETE FROM gone_users WHERE ctid = ANY(ARRAY(SELECT ctid FROM gone_users LIMIT $1)) RETURNING 1
-                   ), removed AS (
-                       DELETE FROM removals WHERE ctid = ANY(ARRAY(SELECT ctid FROM removals LIMIT $1)) RETURNING 1
-                   ), linked AS (
-                       DELETE FROM identities WHERE ctid = ANY(ARRAY(SELECT ctid FROM identities LIMIT $1)) RETURNING 1
-                   )
-                   SELECT (SELECT count(*) FROM closed) + (SELECT count(*) FROM marked) + (SELECT count(*) FROM removed)
-                       + (SELECT count(*) FROM linked) AS "done!""#,
-                BATCH
-            );
-            let mut tx = self.begin().await?;
-            let done = done.fetch_one(&mut tx).await?;
-            tx.commit().await?;
-            if done == 0 {
-                return Ok(());
-            }
-        }
+        Ok(TenantMove::Done(assignments))
     }
 }

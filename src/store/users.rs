@@ -139,7 +139,8 @@ pub async fn all_fetched(
     let asked: Vec<Option<OffsetDateTime>> = changed.iter().map(|(_, now, _)| now.asked_at).collect();
     let logins: Vec<Option<OffsetDateTime>> = changed.iter().map(|(_, now, _)| now.last_login_at).collect();
     sqlx::query!(
-        "UPDATE users u SET fields = now.fields, profile = now.profile, profile_at = now.asked_at, asked_at = now.asked_at,
+        "WITH apart AS (DELETE FROM former_identities WHERE alias = ANY($1) OR primary_id = ANY($1))
+         UPDATE users u SET fields = now.fields, profile = now.profile, profile_at = now.asked_at, asked_at = now.asked_at,
              alive_at = now.asked_at, last_login_at = now.last_login_at,
              gone_at = NULL, gone_since = NULL, deleted_at = NULL, fetched_at = now()
          FROM UNNEST($1::text[], $2::jsonb[], $3::jsonb[], $4::timestamptz[], $5::timestamptz[])
@@ -160,7 +161,8 @@ pub async fn all_fetched(
 /// stored copy stays.
 pub async fn found(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
+        "WITH apart AS (DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1)
+         INSERT INTO users (user_id, first_seen_at, fetched_at, alive_at) VALUES ($1, $2, now(), $2)
          ON CONFLICT (user_id) DO UPDATE SET fetched_at = now(), gone_at = NULL, gone_since = NULL,
              deleted_at = NULL, alive_at = $2",
         user,
@@ -206,9 +208,13 @@ pub async fn gone(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Resu
 /// As [`gone`], for an id that is linked to another account: its person is not deleted.
 pub async fn linked(tx: &mut Tx<'_>, user: &str, asked_at: OffsetDateTime) -> Result<(), StoreError> {
     gone(tx, user, asked_at).await?;
-    sqlx::query!("UPDATE users SET gone_since = NULL WHERE user_id = $1", user)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "WITH linked AS (DELETE FROM former_identities WHERE alias = $1)
+         UPDATE users SET gone_since = NULL WHERE user_id = $1",
+        user
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

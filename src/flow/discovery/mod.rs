@@ -12,6 +12,7 @@ mod progress;
 mod search;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth0::{Client, Exporter, Reader};
 use crate::flow::permit::RateLimiter;
@@ -23,6 +24,10 @@ use progress::Report;
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::pacer::{MAX_RESERVE, RatePlan};
 use rolekeeper_domain::rule::Rules;
+
+/// Longest interruption after which a run continues. A role that another client gives to a user who is read already arrives with
+/// the tenant's log, which the smallest plan keeps for a day.
+const CONTINUED_WITHIN: Duration = Duration::from_hours(24);
 
 /// The settings of a run.
 #[derive(Clone, Copy, Debug)]
@@ -137,20 +142,23 @@ impl Run {
         let same = |last: &Discovery| {
             last.roles.len() == roles.len() && last.roles.iter().all(|one| roles.contains(&one.role.as_str()))
         };
-        let open = last.filter(|last| !last.done && !mode.again && same(last));
+        let open = last.filter(|last| last.done_at.is_none() && !mode.again && same(last));
         match open {
+            Some(open) if open.idle > CONTINUED_WITHIN => self.report.line(&format!(
+                "the last run was interrupted {} hours ago, so this one begins again",
+                open.idle.as_secs() / 3_600
+            )),
             Some(open) if open.exports || !mode.export => {
                 let found: i64 = open.roles.iter().map(|role| role.found.all()).sum();
                 self.report.line(&format!(
                     "continuing the last run, which has found {found} so far"
                 ));
-                Ok(open)
+                return Ok(open);
             }
-            _ => {
-                self.store.begin_discovery(&roles, mode.export, act).await?;
-                self.last().await
-            }
+            _ => {}
         }
+        self.store.begin_discovery(&roles, mode.export, act).await?;
+        self.last().await
     }
 
     async fn last(&self) -> Result<Discovery, DiscoveryError> {

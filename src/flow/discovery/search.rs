@@ -103,7 +103,7 @@ impl Run {
             .iter()
             .map(|account| account.as_ref().and_then(|account| account.profile.created_at()))
             .collect();
-        let (counted, next) = match at.step(&created, per_page) {
+        let (counted, next) = match at.step(&created, per_page, page.total) {
             Step::Counted(counted, next) => (counted, next),
             Step::Cut => {
                 let why = format!("{role}: {REACHED} users or more were created at the same time");
@@ -112,6 +112,12 @@ impl Run {
             Step::Unordered => {
                 let why = format!("{role}: Auth0's pages are not in the order of creation");
                 return Ok((Page::Unreachable(why), 0));
+            }
+            Step::Empty => {
+                return Err(DiscoveryError::Call(format!(
+                    "{role}: Auth0 finds {} users and returns an empty page",
+                    page.total.unwrap_or_default()
+                )));
             }
         };
         let found: Vec<&Account> = page.accounts[counted.clone()].iter().flatten().collect();

@@ -25,6 +25,11 @@ impl Attempt {
     pub(super) async fn absent(&mut self, at: Option<OffsetDateTime>) -> Result<Completed, AttemptError> {
         let absent = self.context.store.absent(self.claim.user.as_str()).await?;
         if absent.has_aliases {
+            // An erasure of the deleted user takes them along.
+            self.context
+                .store
+                .keep_former_links(self.claim.user.as_str())
+                .await?;
             self.end_links(at).await?;
         }
         if absent.matters

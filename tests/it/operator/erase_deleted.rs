@@ -105,3 +105,54 @@ async fn m7_erasing_deleted_users_needs_a_key_and_waits_for_resume() {
     world.told(&["resume", "--why", "a story"]).await;
     world.count_is("both are erased", ERASED, 2).await;
 }
+
+/// Both were deleted a month ago, Ann before Bob, and the response about Bob is late. Returns once Ann was asked about.
+async fn asked_about_ann(late: Duration) -> World {
+    let world = deleted(None).await;
+    world.worker().sigterm(Duration::from_secs(10)).await;
+    world
+        .run_sql(
+            "UPDATE users SET gone_since = now() - interval '31 days' - CASE WHEN user_id = 'auth0|bob' THEN interval '0'
+                 ELSE interval '1 hour' END WHERE gone_since IS NOT NULL",
+        )
+        .await;
+    let read = CallMatch::to(Endpoint::ReadUser).user(BOB);
+    world.tenant.fault_once(read, Fault::DelayedAnswer(late));
+    let (ann, bob) = (world.calls_of(ANN).len(), world.calls_of(BOB).len());
+    world.start_worker_with(&[("ERASE_AFTER_DELETION_D", "30")]).await;
+    world
+        .eventually("both are asked about", async || {
+            world.calls_of(ANN).len() > ann && world.calls_of(BOB).len() > bob
+        })
+        .await;
+    world
+}
+
+#[tokio::test]
+async fn a_pause_stops_an_erasure_that_is_about_to_begin() {
+    let world = asked_about_ann(Duration::from_secs(3)).await;
+    let searches = world.calls_to(Endpoint::ListUsers);
+    world.told(&["pause", "--why", "a story"]).await;
+    world
+        .eventually("a search follows the late response", async || {
+            world.calls_to(Endpoint::ListUsers) > searches
+        })
+        .await;
+    world.walked().await;
+    world.walked().await;
+    assert_eq!(world.number(ERASED).await, Some(0));
+    world.told(&["resume", "--why", "a story"]).await;
+    world.count_is("both are erased", ERASED, 2).await;
+}
+
+#[tokio::test]
+async fn a_response_that_has_become_old_erases_no_user() {
+    let world = asked_about_ann(Duration::from_secs(7)).await;
+    // Ann lives again, and no record says so.
+    world.tenant.silence(true);
+    world.tenant.create_user(ANN, json!({})).unwrap();
+    world.count_is("Bob is erased", ERASED, 1).await;
+    let left = "SELECT count(*) FROM users WHERE gone_since IS NOT NULL";
+    world.count_is("Ann was asked about again", left, 0).await;
+    assert_eq!(world.number(ERASED).await, Some(1));
+}

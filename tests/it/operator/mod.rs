@@ -31,3 +31,4 @@ mod rules;
 mod schema;
 mod secret_files;
 mod tenant_binding;
+mod tenant_move;

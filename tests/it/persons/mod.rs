@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod data;
+mod erased;
 mod links;
 mod moves;
 mod order;

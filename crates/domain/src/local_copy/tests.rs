@@ -300,17 +300,22 @@ fn a_user_whom_auth0_does_not_know_keeps_nothing() {
 }
 
 #[test]
-fn addresses_and_tokens_are_not_kept() {
+fn addresses_tokens_and_other_identities_are_not_kept() {
     let mut whole = profile("a\0@b.c");
     whole.insert("last_ip".to_owned(), json!("10.0.0.1"));
     whole.insert("last_login".to_owned(), json!("2026-11-23T10:00:04.000Z"));
     whole.insert(
         "identities".to_owned(),
-        json!([{"provider": "github", "connection": "gh", "access_token": "secret"}]),
+        json!([
+            {"provider": "github", "connection": "gh", "access_token": "secret"},
+            {"provider": "auth0", "user_id": "other", "profileData": {"email": "other@b.c"}},
+        ]),
     );
     let kept = kept_profile(&whole).to_string();
     assert!(
-        !kept.contains("10.0.0.1") && !kept.contains("secret") && !kept.contains('\0'),
+        ["10.0.0.1", "secret", "other", "\\u0000"]
+            .iter()
+            .all(|part| !kept.contains(part)),
         "{kept}"
     );
     let copy = LocalCopy::default().answered(&whole, at(6));

@@ -24,8 +24,9 @@ const TEXTS: [&str; 7] = [
 pub(super) const OF_RECORDS: [&str; 3] = ["email", "name", "picture"];
 /// Fields that Auth0's log streams may mask or hash (Auth0 docs, log streams, "PII obfuscation").
 const MASKABLE: [&str; 2] = ["email", "name"];
-/// Members of a profile that are never kept: addresses and tokens.
-const NOT_KEPT: [&str; 4] = ["last_ip", "access_token", "access_token_secret", "refresh_token"];
+/// Members of a profile that are never kept: the address of the last login, and the identities, which have tokens, and names and
+/// addresses of other ids: an erased id may be linked.
+const NOT_KEPT: [&str; 2] = ["last_ip", "identities"];
 
 /// Source of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,22 +110,8 @@ fn is_masked(name: &str, text: &str) -> bool {
 #[must_use]
 pub fn kept_profile(user: &Map<String, Value>) -> Value {
     let mut kept = user.clone();
-    drop_secrets(&mut kept);
-    for identity in kept
-        .get_mut("identities")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        if let Some(identity) = identity.as_object_mut() {
-            drop_secrets(identity);
-        }
-    }
+    kept.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
     without_nul(&Value::Object(kept))
-}
-
-fn drop_secrets(object: &mut Map<String, Value>) {
-    object.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
 }
 
 /// The date in a member, if it is valid.

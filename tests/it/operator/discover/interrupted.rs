@@ -89,6 +89,44 @@ async fn a_killed_run_begins_again_on_request() {
     assert!(acts.contains("a user left"), "{acts}");
 }
 
+/// A role that another client gave meanwhile, to a user whose creation the search had passed, is found nevertheless.
+#[tokio::test]
+async fn a_run_that_was_interrupted_for_a_day_begins_again() {
+    let world = World::start().await;
+    world.imported("old", 0..30, &[ROLE]);
+    world.told(&["discover"]).await;
+    world
+        .run_sql(
+            "UPDATE discovery SET done_at = NULL, began_at = began_at - interval '26 hours', moved_at = moved_at - interval '25 hours';
+             UPDATE discovered_roles SET done = false, bound = 'after', created_at = '2024-03-01'",
+        )
+        .await;
+    world.imported("given", 0..5, &[ROLE]);
+    let output = world.command(&["discover"]).await;
+    let said = text(&output);
+    assert!(
+        said.contains(&found(35)) && said.contains("25 hours ago, so this one begins again"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_result_of_a_long_run_says_when_it_was() {
+    let world = World::start().await;
+    world.imported("old", 0..30, &[ROLE]);
+    let said = world.told(&["discover"]).await;
+    assert!(!said.contains("the search took"), "{said}");
+    world
+        .run_sql("UPDATE discovery SET done_at = NULL, began_at = began_at - interval '26 hours'")
+        .await;
+    let output = world.command(&["discover"]).await;
+    let said = text(&output);
+    assert!(
+        said.contains("continuing") && said.contains("the search took from "),
+        "{said}"
+    );
+}
+
 /// No client met the limit, and no page was asked for again without need.
 fn check(world: &World, holders: usize) {
     let calls = world.tenant.calls();

@@ -2,9 +2,11 @@
 
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 
-use crate::world::World;
+use serde_json::json;
+
 use crate::world::discover::found;
 use crate::world::oracle::ROLE;
+use crate::world::{World, text};
 
 #[tokio::test]
 async fn a_search_past_its_limit_goes_on_by_creation() {
@@ -40,6 +42,39 @@ async fn a_429_is_waited_for_and_a_large_page_asked_for_in_parts() {
     let statuses: Vec<_> = world.discoveries().iter().map(|call| call.status).collect();
     assert_eq!(statuses[..4], [Some(429), Some(200), Some(503), Some(200)]);
     assert_eq!(statuses.len(), 6, "25 users in pages of ten");
+}
+
+/// A page of the first of five holders, with as many as asked for or fewer.
+fn first_of_five(world: &World, shown: usize) -> Fault {
+    let user = |number| world.tenant.user(&format!("auth0|old{number}"));
+    let users: Vec<_> = (0..shown).filter_map(user).collect();
+    Fault::Status {
+        code: 200,
+        headers: vec![],
+        body: Some(json!({"start": 0, "limit": 50, "length": shown, "total": 5, "users": users})),
+    }
+}
+
+#[tokio::test]
+async fn a_page_shorter_than_asked_for_is_not_the_last_one() {
+    let world = World::start().await;
+    world.imported("old", 0..5, &[ROLE]);
+    for shown in [1, 2, 4] {
+        let short = first_of_five(&world, shown);
+        world.tenant.fault_once(CallMatch::to(Endpoint::ListUsers), short);
+        let said = world.told(&["discover"]).await;
+        assert!(said.starts_with(&found(5)), "{shown}: {said}");
+    }
+    let empty = first_of_five(&world, 0);
+    world.tenant.hold_fault(CallMatch::to(Endpoint::ListUsers), empty);
+    let output = world.command(&["discover"]).await;
+    let said = text(&output);
+    assert!(
+        !output.status.success() && said.contains("finds 5 users and returns an empty page"),
+        "{said}"
+    );
+    world.tenant.clear_faults();
+    assert!(world.told(&["discover"]).await.starts_with(&found(5)));
 }
 
 #[tokio::test]

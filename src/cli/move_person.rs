@@ -110,12 +110,13 @@ async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -
             "{old}: the id belongs to {other} already, so nothing was moved. If that was a move: rolekeeper move '{old}' \
              '{other}' --undo --why TEXT"
         ),
-        MoveOutcome::NewBelongsTo(other) if other == old => bail!(
+        MoveOutcome::NewBelongsTo { account, next } if account == old => bail!(
             "{new}: the id belongs to {old}, so nothing was moved: a move back would be a circle. If that was a move: \
-             rolekeeper move '{new}' '{old}' --undo --why TEXT"
+             rolekeeper move '{new}' '{}' --undo --why TEXT",
+            next.as_deref().unwrap_or(old)
         ),
-        MoveOutcome::NewBelongsTo(other) => {
-            bail!("{new}: the id belongs to {other}, so nothing was moved: name '{other}' in its place")
+        MoveOutcome::NewBelongsTo { account, .. } => {
+            bail!("{new}: the id belongs to {account}, so nothing was moved: name '{account}' in its place")
         }
         MoveOutcome::Unknown => {
             bail!("{old}: nothing is stored about this user, so there is nothing to move")
@@ -123,7 +124,10 @@ async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -
         MoveOutcome::Erased(erased) => bail!(
             "{erased}: the user was erased, so nothing was moved. If the user has come back: rolekeeper readmit '{erased}'"
         ),
-        MoveOutcome::NotMoved => bail!("{old}: was not moved to {new}, so there is nothing to undo"),
+        MoveOutcome::NotMoved(None) => bail!("{old}: was not moved to {new}, so there is nothing to undo"),
+        MoveOutcome::NotMoved(Some(other)) => bail!(
+            "{old}: was moved to {other}, not to {new}, so nothing was undone: rolekeeper move '{old}' '{other}' --undo --why TEXT"
+        ),
     }
     later(store).await
 }

@@ -48,7 +48,13 @@ pub async fn of_user(
                (SELECT g.gone_at FROM gone_users g WHERE g.user_id = $1) AS "gone_at?",
                (SELECT i.primary_id FROM identities i WHERE i.alias = $1) AS "alias_of?",
                ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1 ORDER BY i.alias) AS "aliases!",
-               ARRAY(SELECT m.old_id FROM moves m WHERE m.old_id <> $1 AND m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text)) AS "moved!",
+               ARRAY(
+                   WITH RECURSIVE moved(id) AS (
+                       SELECT m.old_id FROM moves m WHERE m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text)
+                       UNION SELECT m.old_id FROM moves m JOIN moved ON m.new_id = moved.id
+                   )
+                   SELECT id FROM moved WHERE id <> $1
+               ) AS "moved!",
                EXISTS (SELECT FROM identities i WHERE i.primary_id = $1 AND i.doubted) AS "doubted!"
            FROM (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total

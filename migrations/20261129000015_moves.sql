@@ -16,6 +16,26 @@ COMMENT ON COLUMN moves.moved_at IS 'Time of the command, by Postgres'' clock.';
 COMMENT ON COLUMN moves.moved_by IS 'The operator, as in operator_acts.';
 COMMENT ON COLUMN moves.why IS 'The reason.';
 
+-- Decisions to go back to at the end of a move.
+CREATE TABLE own_decisions (
+    user_id    text COLLATE "C" NOT NULL,
+    role       text COLLATE "C" NOT NULL,
+    wanted     boolean NOT NULL,
+    ours       boolean NOT NULL,
+    by_hand    boolean NOT NULL,
+    suppressed boolean NOT NULL,
+    stored_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (user_id, role)
+);
+COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Written by the attempt that stores a move, removed by the one that stores its end, when another account gets the id, and by an erasure. One row for each id and role of the persons in moves. With a restored older copy the end of a later move keeps what the move changed.';
+COMMENT ON COLUMN own_decisions.user_id IS 'Auth0 user id.';
+COMMENT ON COLUMN own_decisions.role IS 'The role.';
+COMMENT ON COLUMN own_decisions.wanted IS 'The rules, or a grant under way, gave it the role.';
+COMMENT ON COLUMN own_decisions.ours IS 'It had the role from us.';
+COMMENT ON COLUMN own_decisions.by_hand IS 'The profile of the account had the role, and not from us.';
+COMMENT ON COLUMN own_decisions.suppressed IS 'As in assignments.';
+COMMENT ON COLUMN own_decisions.stored_at IS 'Time at which the move was stored, by Postgres'' clock.';
+
 ALTER TABLE role_changes DROP CONSTRAINT role_changes_reason_check;
 ALTER TABLE role_changes ADD CONSTRAINT role_changes_reason_check
     CHECK (reason IN ('user_deleted', 'user_returned', 'linked', 'moved', 'pinned'));

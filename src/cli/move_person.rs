@@ -13,7 +13,7 @@ use super::pin::later;
 use crate::app;
 use crate::config::{Auth0Args, ByArgs, DatabaseArgs, ErasureArgs};
 use crate::flow::presence::Presence;
-use crate::store::{MoveOutcome, Store};
+use crate::store::{MoveOutcome, Pinned, Store};
 
 /// Moves a person to another Auth0 id, where no link at Auth0 says so: the account was made again, or its connection was
 /// migrated. Playlists, roles, pins and names of OLD count for NEW from then on, also what later events say about OLD. Auth0
@@ -103,9 +103,15 @@ fn refuse_new(new: &str, known: Presence) -> Result<()> {
 
 async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -> Result<()> {
     match outcome {
-        MoveOutcome::Moved => println!("{old}: moved to {new}, who is reconciled next"),
+        MoveOutcome::Moved => {
+            println!("{old}: moved to {new}, who is reconciled next");
+            report_pins(store, old, &format!("follows to {new}, where off outweighs on")).await?;
+        }
         MoveOutcome::Again => println!("{old}: was moved to {new} before; {new} is reconciled next"),
-        MoveOutcome::Undone => println!("{old}: no longer moved to {new}; both are reconciled next"),
+        MoveOutcome::Undone => {
+            println!("{old}: no longer moved to {new}; both are reconciled next");
+            report_pins(store, old, &format!("returns from {new}")).await?;
+        }
         MoveOutcome::BelongsTo(other) => bail!(
             "{old}: the id belongs to {other} already, so nothing was moved. If that was a move: rolekeeper move '{old}' \
              '{other}' --undo --why TEXT"
@@ -130,4 +136,16 @@ async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -
         ),
     }
     later(store).await
+}
+
+/// Names the pins of the old id, and of ids that were moved to it before.
+async fn report_pins(store: &Store, old: &str, becomes: &str) -> Result<()> {
+    for Pinned {
+        user, role, on, why, ..
+    } in store.pins_of_ids(old).await?
+    {
+        let state = if on { "on" } else { "off" };
+        println!("{user}: its pin {role} {state} ({why}) {becomes}");
+    }
+    Ok(())
 }

@@ -43,6 +43,8 @@ pub mod links;
 mod lock;
 pub mod moves;
 mod out_of_date;
+pub mod own_decisions;
+pub mod own_pins;
 mod own_playlists;
 pub mod owner_totals;
 mod parked;

@@ -4,7 +4,9 @@
 //! store a link: the attempt that reads the new id does that. Must never change an earlier move: a chain is resolved when it is
 //! read, so that the end of one move leaves the others.
 
-use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, work_queue};
+use super::{
+    Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, own_pins, work_queue,
+};
 use rolekeeper_domain::act::Act;
 
 /// Result of a move, or of its end.
@@ -45,6 +47,47 @@ pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError
         ids as &[&str]
     );
     Ok(moved.fetch_all(&mut *tx).await?)
+}
+
+/// Whether a move has brought the id to its account; also one that was undone, until its end is stored.
+pub async fn brought(tx: &mut Tx<'_>, id: &str) -> Result<bool, StoreError> {
+    let brought = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM moves WHERE old_id = $1) OR EXISTS (SELECT FROM own_decisions WHERE user_id = $1) AS "brought!""#,
+        id
+    );
+    Ok(brought.fetch_one(&mut *tx).await?)
+}
+
+/// Ends what a move has done to these ids, each with the account that it belonged to, as far as no move leads there any more: the
+/// id has its own pins again, and the account its own pins and decisions. An account that is linked elsewhere in this transaction
+/// (`linked`) takes its decisions along.
+pub async fn end(
+    tx: &mut Tx<'_>,
+    leaving: &[(&str, &str)],
+    (user, linked): (&str, &[String]),
+) -> Result<(), StoreError> {
+    let (aliases, primaries): (Vec<&str>, Vec<&str>) = leaving.iter().copied().unzip();
+    let ended = sqlx::query!(
+        r#"SELECT l.alias AS "alias!", l.primary_id AS "primary!" FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id)
+           WHERE l.alias = $3 OR NOT EXISTS (
+               WITH RECURSIVE ahead(id) AS (
+                   SELECT m.new_id FROM moves m WHERE m.old_id = l.alias
+                   UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
+               )
+               SELECT FROM ahead WHERE ahead.id = l.primary_id
+                   OR EXISTS (SELECT FROM identities i WHERE i.alias = ahead.id AND i.primary_id = l.primary_id))"#,
+        &aliases as &[&str],
+        &primaries as &[&str],
+        user
+    );
+    for row in ended.fetch_all(&mut *tx).await? {
+        own_pins::give_back(tx, &row.alias, &row.primary).await?;
+        if !linked.contains(&row.primary) {
+            own_decisions::take_back(tx, &row.alias, &row.primary).await?;
+        }
+        own_decisions::forget(tx, &row.alias, &row.primary).await?;
+    }
+    Ok(())
 }
 
 /// The id that an id was moved to at last, by way of others; the id itself if it was not moved.

@@ -65,6 +65,7 @@ pub mod restores;
 mod retention;
 pub mod role_changes;
 mod rules_in_force;
+mod said;
 mod schema;
 mod session;
 mod session_check;

@@ -16,6 +16,7 @@ mod erase;
 mod erase_asks;
 mod erase_deleted;
 mod erase_letters;
+mod erase_words;
 mod least_rights;
 mod limits;
 mod migrate;

@@ -55,6 +55,15 @@ COMMENT ON COLUMN own_pins.log_id IS 'Of a removal by hand: the record.';
 COMMENT ON COLUMN own_pins.client_id IS 'Of a removal by hand: the client.';
 COMMENT ON COLUMN own_pins.released IS 'Of a removal by hand: released from the brake.';
 
+CREATE FUNCTION outweighs(state text, until timestamptz, than_state text, than_until timestamptz) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT (until IS NULL OR until > now()) AND CASE
+        WHEN than_until <= now() THEN true
+        WHEN state = than_state THEN coalesce(until, 'infinity') > coalesce(than_until, 'infinity')
+        ELSE state = 'off' END
+$$;
+COMMENT ON FUNCTION outweighs IS 'Whether the first pin stands in place of the second, of another id of the person: off outweighs on, then the later end counts.';
+
 CREATE TABLE removals (
     user_id   text COLLATE "C" NOT NULL,
     role      text NOT NULL,

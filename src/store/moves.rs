@@ -52,40 +52,42 @@ pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError
 /// Whether a move has brought the id to its account; also one that was undone, until its end is stored.
 pub async fn brought(tx: &mut Tx<'_>, id: &str) -> Result<bool, StoreError> {
     let brought = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM moves WHERE old_id = $1) OR EXISTS (SELECT FROM own_decisions WHERE user_id = $1) AS "brought!""#,
+        r#"SELECT EXISTS (SELECT FROM moves WHERE old_id = $1) OR EXISTS (SELECT FROM own_decisions WHERE user_id = $1 AND moved) AS "brought!""#,
         id
     );
     Ok(brought.fetch_one(&mut *tx).await?)
 }
 
-/// Ends what a move has done to these ids, each with the account that it belonged to, as far as no move leads there any more: the
-/// id has its own pins again, and the account its own pins and decisions. An account that is linked elsewhere in this transaction
-/// (`linked`) takes its decisions along.
-pub async fn end(
-    tx: &mut Tx<'_>,
-    leaving: &[(&str, &str)],
-    (user, linked): (&str, &[String]),
-) -> Result<(), StoreError> {
+/// Ends what a move or a link has done to these ids, each with the account that it belonged to, as far as no move leads there any
+/// more. A moved id has its own pins again, and the account its own pins and decisions; an id that was linked keeps what the
+/// operator denied the person. An account that is linked elsewhere in this transaction (`linked`) takes its decisions along.
+pub async fn end(tx: &mut Tx<'_>, leaving: &[(&str, &str)], linked: &[String]) -> Result<(), StoreError> {
     let (aliases, primaries): (Vec<&str>, Vec<&str>) = leaving.iter().copied().unzip();
     let ended = sqlx::query!(
-        r#"SELECT l.alias AS "alias!", l.primary_id AS "primary!" FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id)
-           WHERE l.alias = $3 OR NOT EXISTS (
+        r#"SELECT l.alias AS "alias!", l.primary_id AS "primary!",
+               EXISTS (SELECT FROM own_decisions o WHERE o.user_id = l.alias AND o.moved) AS "moved!"
+           FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id)
+           WHERE NOT EXISTS (
                WITH RECURSIVE ahead(id) AS (
                    SELECT m.new_id FROM moves m WHERE m.old_id = l.alias
                    UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
                )
                SELECT FROM ahead WHERE ahead.id = l.primary_id
-                   OR EXISTS (SELECT FROM identities i WHERE i.alias = ahead.id AND i.primary_id = l.primary_id))"#,
+                   OR EXISTS (SELECT FROM identities i WHERE i.alias = ahead.id AND i.primary_id = l.primary_id))
+           ORDER BY 3 DESC, 1"#,
         &aliases as &[&str],
-        &primaries as &[&str],
-        user
+        &primaries as &[&str]
     );
     for row in ended.fetch_all(&mut *tx).await? {
-        own_pins::give_back(tx, &row.alias, &row.primary).await?;
-        if !linked.contains(&row.primary) {
-            own_decisions::take_back(tx, &row.alias, &row.primary).await?;
+        let (alias, primary) = (&row.alias, &row.primary);
+        own_pins::give_back(tx, alias, primary).await?;
+        if !row.moved {
+            own_pins::ban(tx, alias, primary).await?;
+            own_decisions::suppress(tx, alias, primary).await?;
+        } else if !linked.contains(primary) {
+            own_decisions::take_back(tx, alias, primary).await?;
         }
-        own_decisions::forget(tx, &row.alias, &row.primary).await?;
+        own_decisions::forget(tx, alias, primary).await?;
     }
     Ok(())
 }

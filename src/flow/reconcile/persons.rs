@@ -140,7 +140,7 @@ impl Attempt {
         }
         let ended: Vec<String> = unlinked.iter().chain(&left).cloned().collect();
         identities::unlink(&mut tx, &ended).await?;
-        moves::end(&mut tx, &leaving, (user, &linked)).await?;
+        moves::end(&mut tx, &leaving, &linked).await?;
         let read_before = links::was_read(&mut tx, user).await?;
         let mut announced = Vec::new();
         for alias in &linked {
@@ -203,9 +203,12 @@ impl Attempt {
                 read_before,
                 moved,
             };
+            let own = Own::of(theirs, false);
+            if moved || own.suppressed {
+                own_decisions::keep(tx, alias, name, &own, moved).await?;
+            }
             if moved {
-                own_decisions::keep(tx, alias, name, &Own::of(theirs, false)).await?;
-                own_decisions::keep(tx, user, name, &Own::of(role, sight.shown)).await?;
+                own_decisions::keep(tx, user, name, &Own::of(role, sight.shown), false).await?;
             }
             let Some(carried) = carried(role, theirs, sight, person.now()) else {
                 continue;

@@ -138,16 +138,16 @@ async fn a_pin_that_the_operator_changed_since_stays() {
 }
 
 #[tokio::test]
-async fn an_undone_move_leads_elsewhere_at_once() {
+async fn a_ban_follows_the_right_move_after_an_undone_one() {
     let world = holders(&[OLD, OTHER]).await;
     world.seed_user(ANN, &[]);
     ban(&world, OLD).await;
     moved(&world, OLD, OTHER).await;
     has(&world, OTHER, &[]).await;
-    world.told(&["pause", "--why", "a story"]).await;
     undone(&world, OLD, OTHER).await;
+    world.linked(0).await;
     world.told(&["move", OLD, ANN, "--why", "the right one"]).await;
-    world.told(&["resume", "--why", "a story"]).await;
+    world.linked(1).await;
     has(&world, OTHER, &[ROLE]).await;
     has(&world, ANN, &[]).await;
     let ban = json!({"user_id": ANN, "state": "off", "why": "spam"});

@@ -9,7 +9,7 @@ CREATE TABLE moves (
     CHECK (old_id <> new_id)
 );
 CREATE INDEX moves_new ON moves (new_id);
-COMMENT ON TABLE moves IS 'Ids whose person has another id since. Written by `rolekeeper move`, removed by `rolekeeper move --undo` and by an erasure: some rows a year, or as many as a migration of connections has users. Each row stays as the operator said it: a new id may be the old one of a later move, and readers follow such a chain to its end; it forms no circle. The attempt that reads the last id stores the others in identities, as if the profile showed them. A restored older copy lacks the later rows: operator_acts has them.';
+COMMENT ON TABLE moves IS 'Ids whose person has another id since. Written by `rolekeeper move`, removed by `rolekeeper move --undo`, by the attempt that reads the old id as an account to which the new one is linked, and by an erasure: some rows a year, or as many as a migration of connections has users. Each row stays as the operator said it: a new id may be the old one of a later move, and readers follow such a chain to its end; it forms no circle. The attempt that reads the last id stores the others in identities, as if the profile showed them. A restored older copy lacks the later rows: operator_acts has them.';
 COMMENT ON COLUMN moves.old_id IS 'Auth0 user id of the former account, which Auth0 no longer knew.';
 COMMENT ON COLUMN moves.new_id IS 'Auth0 user id of the person since. If it is linked to another account, the old id belongs to that account too.';
 COMMENT ON COLUMN moves.moved_at IS 'Time of the command, by Postgres'' clock.';

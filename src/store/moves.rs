@@ -4,6 +4,8 @@
 //! store a link: the attempt that reads the new id does that. Must never change an earlier move: a chain is resolved when it is
 //! read, so that the end of one move leaves the others.
 
+use serde_json::json;
+
 use super::{
     Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, own_pins, work_queue,
 };
@@ -90,6 +92,36 @@ pub async fn end(tx: &mut Tx<'_>, leaving: &[(&str, &str)], linked: &[String]) -
         own_decisions::forget(tx, alias, primary).await?;
     }
     Ok(())
+}
+
+/// Ends the move of an id that is an account again, to which the id that it was moved to is linked: otherwise the end of that link
+/// would give one person two accounts with the same roles.
+pub async fn overtaken(tx: &mut Tx<'_>, old: &str, shown: &[&str]) -> Result<(), StoreError> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM moves WHERE old_id = $1 AND EXISTS (
+             WITH RECURSIVE ahead(id) AS (
+                 SELECT m.new_id FROM moves m WHERE m.old_id = $1 UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
+             )
+             SELECT FROM ahead WHERE id = ANY($2::text[]))
+         RETURNING new_id",
+        old,
+        shown as &[&str]
+    );
+    let Some(new) = ended.fetch_optional(&mut *tx).await? else {
+        return Ok(());
+    };
+    let act = Act {
+        by: "the worker that reconciles".to_owned(),
+        command: "move",
+        arguments: json!({"user": old, "to": new, "undo": true}),
+        why: None,
+    };
+    acts::keep(
+        tx,
+        &act,
+        "the move ended: the old id is an account again, and the new one is linked to it",
+    )
+    .await
 }
 
 /// The id that an id was moved to at last, by way of others; the id itself if it was not moved.

@@ -108,6 +108,7 @@ impl Attempt {
             .filter(|id| !erased.contains(*id))
             .collect();
         let moved = if shown.known {
+            moves::overtaken(&mut tx, user, &ids).await?;
             let own = [&ids[..], &[user]].concat();
             moves::to(&mut tx, &own).await?
         } else {

@@ -115,9 +115,11 @@ CREATE TRIGGER role_changes_fill BEFORE UPDATE ON role_changes FOR EACH ROW EXEC
 
 CREATE FUNCTION guard_operator_act() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF to_jsonb(NEW) - ARRAY['arguments', 'why'] <> to_jsonb(OLD) - ARRAY['arguments', 'why']
+    IF to_jsonb(NEW) - ARRAY['arguments', 'why', 'acted_by', 'outcome'] <> to_jsonb(OLD) - ARRAY['arguments', 'why', 'acted_by', 'outcome']
         OR (NEW.arguments <> OLD.arguments AND NEW.arguments::text !~ 'erased:[0-9a-f]{64}')
-        OR (NEW.why IS DISTINCT FROM OLD.why AND coalesce(NEW.why, '') !~ 'erased:[0-9a-f]{64}') THEN
+        OR (NEW.why IS DISTINCT FROM OLD.why AND coalesce(NEW.why, '') !~ 'erased:[0-9a-f]{64}')
+        OR (NEW.acted_by <> OLD.acted_by AND NEW.acted_by !~ 'erased:[0-9a-f]{64}')
+        OR (NEW.outcome <> OLD.outcome AND NEW.outcome !~ 'erased:[0-9a-f]{64}') THEN
         RAISE EXCEPTION 'UPDATE of operator_acts % refused: an act is never changed', OLD.act_id
             USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -126,12 +128,24 @@ END $$;
 COMMENT ON FUNCTION guard_operator_act IS 'Trigger: permits that the pseudonym replaces an erased user, and nothing else.';
 CREATE TRIGGER operator_acts_fixed BEFORE UPDATE ON operator_acts FOR EACH ROW EXECUTE FUNCTION guard_operator_act();
 
+-- The longest spelling wins, so the whole id with its provider. Only the whole id matches, not a part of another one.
+CREATE FUNCTION person_pattern(spellings text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT '(?<![[:alnum:]])(' || string_agg(regexp_replace(s, '([^[:alnum:]])', '\\\1', 'g'), '|' ORDER BY length(s) DESC, s)
+        || ')(?![[:alnum:]_@|%-]|\.[[:alnum:]])'
+    FROM UNNEST(spellings) AS s
+$$;
+COMMENT ON FUNCTION person_pattern IS 'Regular expression that finds a user in the words of an operator, by the spellings of the id.';
+CREATE FUNCTION without_person(said text, pseudonym text, spellings text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT regexp_replace(said, person_pattern(spellings), pseudonym, 'g')
+$$;
+COMMENT ON FUNCTION without_person IS 'The words of an operator, with the pseudonym in place of an erased user.';
+
 CREATE FUNCTION erase_from_audit(person text, pseudonym text, spellings text[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     changes bigint;
     acts bigint;
-    spelling text;
+    pattern text := person_pattern(spellings);
 BEGIN
     IF NOT EXISTS (SELECT FROM erasures WHERE 'erased:' || encode(user_hash, 'hex') = pseudonym) THEN
         RAISE EXCEPTION '% is the pseudonym of no erased person', pseudonym USING ERRCODE = 'insufficient_privilege';
@@ -141,14 +155,14 @@ BEGIN
     UPDATE operator_acts SET arguments = replace(arguments::text, to_jsonb(person)::text, to_jsonb(pseudonym)::text)::jsonb
     WHERE position(to_jsonb(person)::text IN arguments::text) > 0;
     GET DIAGNOSTICS acts = ROW_COUNT;
-    FOREACH spelling IN ARRAY spellings LOOP
-        -- Only the whole id, not the beginning of another one.
-        spelling := '(?<![[:alnum:]])' || regexp_replace(spelling, '([^[:alnum:]])', '\\\1', 'g') || '(?![[:alnum:]_-])';
-        UPDATE operator_acts SET why = regexp_replace(why, spelling, pseudonym, 'g') WHERE why ~ spelling;
-    END LOOP;
+    UPDATE operator_acts SET why = regexp_replace(why, pattern, pseudonym, 'g'), acted_by = regexp_replace(acted_by, pattern, pseudonym, 'g'),
+        outcome = regexp_replace(outcome, pattern, pseudonym, 'g')
+    WHERE concat_ws(' ', why, acted_by, outcome) ~ pattern;
+    UPDATE limits SET why = regexp_replace(why, pattern, pseudonym, 'g'), set_by = regexp_replace(set_by, pattern, pseudonym, 'g')
+    WHERE concat_ws(' ', why, set_by) ~ pattern;
     RETURN changes + acts;
 END $$;
-COMMENT ON FUNCTION erase_from_audit IS 'Replaces an erased user by the pseudonym in role_changes and operator_acts; returns the number of these rows. Runs as the migrating role, since the running role may not change these columns.';
+COMMENT ON FUNCTION erase_from_audit IS 'Replaces an erased user by the pseudonym in role_changes, operator_acts and limits; returns the number of rows that name the user. Runs as the migrating role, since the running role may not change these columns.';
 
 -- For any name of the schema; and no other role can place a table of its own before it.
 DO $$

@@ -11,6 +11,7 @@ CREATE TABLE pins (
     log_id    text,
     client_id text,
     released  boolean NOT NULL DEFAULT false,
+    moved_from text COLLATE "C",
     PRIMARY KEY (user_id, role)
 );
 -- The pins of the last hour or so, which the brake counts.
@@ -26,6 +27,42 @@ COMMENT ON COLUMN pins.pinned_at IS 'Time of the pin, by Postgres'' clock.';
 COMMENT ON COLUMN pins.log_id IS 'Of a removal by hand: the confirmed record of the tenant''s log. Null for a pin of the operator.';
 COMMENT ON COLUMN pins.client_id IS 'Of a removal by hand: the client that removed the role, by that record.';
 COMMENT ON COLUMN pins.released IS 'Of a removal by hand: the operator released it from the brake; it does not count towards the next one.';
+COMMENT ON COLUMN pins.moved_from IS 'The id whose pin it is, which `rolekeeper move` took along; null for a pin of this id. The end of the move removes it here.';
+
+-- Pins to give back at the end of a move.
+CREATE TABLE own_pins (
+    user_id   text COLLATE "C" NOT NULL,
+    role      text NOT NULL,
+    state     text NOT NULL CHECK (state IN ('on', 'off')),
+    until     timestamptz,
+    why       text NOT NULL,
+    pinned_by text NOT NULL,
+    pinned_at timestamptz NOT NULL,
+    log_id    text,
+    client_id text,
+    released  boolean NOT NULL,
+    PRIMARY KEY (user_id, role)
+);
+COMMENT ON TABLE own_pins IS 'Pins that are not in force as long as a move stands: those of a moved id, and those of an account that a pin of a moved id replaced. Written by the attempt that stores a move, moved back to pins by the one that stores its end; also removed by `rolekeeper pin` and `unpin` of that account, and by an erasure. A few rows for each moved id with a pin. A restored older copy lacks the later pins: operator_acts has them.';
+COMMENT ON COLUMN own_pins.user_id IS 'Auth0 user id that the operator pinned.';
+COMMENT ON COLUMN own_pins.role IS 'As in pins, like all other columns.';
+COMMENT ON COLUMN own_pins.state IS 'on or off.';
+COMMENT ON COLUMN own_pins.until IS 'Time at which it ends.';
+COMMENT ON COLUMN own_pins.why IS 'The reason.';
+COMMENT ON COLUMN own_pins.pinned_by IS 'The operator, or the worker.';
+COMMENT ON COLUMN own_pins.pinned_at IS 'Time of the pin.';
+COMMENT ON COLUMN own_pins.log_id IS 'Of a removal by hand: the record.';
+COMMENT ON COLUMN own_pins.client_id IS 'Of a removal by hand: the client.';
+COMMENT ON COLUMN own_pins.released IS 'Of a removal by hand: released from the brake.';
+
+CREATE FUNCTION outweighs(state text, until timestamptz, than_state text, than_until timestamptz) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT (until IS NULL OR until > now()) AND CASE
+        WHEN than_until <= now() THEN true
+        WHEN state = than_state THEN coalesce(until, 'infinity') > coalesce(than_until, 'infinity')
+        ELSE state = 'off' END
+$$;
+COMMENT ON FUNCTION outweighs IS 'Whether the first pin stands in place of the second, of another id of the person: off outweighs on, then the later end counts.';
 
 CREATE TABLE removals (
     user_id   text COLLATE "C" NOT NULL,

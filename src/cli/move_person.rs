@@ -13,7 +13,7 @@ use super::pin::later;
 use crate::app;
 use crate::config::{Auth0Args, ByArgs, DatabaseArgs, ErasureArgs};
 use crate::flow::presence::Presence;
-use crate::store::{MoveOutcome, Store};
+use crate::store::{MoveOutcome, Pinned, Store};
 
 /// Moves a person to another Auth0 id, where no link at Auth0 says so: the account was made again, or its connection was
 /// migrated. Playlists, roles, pins and names of OLD count for NEW from then on, also what later events say about OLD. Auth0
@@ -103,19 +103,26 @@ fn refuse_new(new: &str, known: Presence) -> Result<()> {
 
 async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -> Result<()> {
     match outcome {
-        MoveOutcome::Moved => println!("{old}: moved to {new}, who is reconciled next"),
+        MoveOutcome::Moved => {
+            println!("{old}: moved to {new}, who is reconciled next");
+            report_pins(store, old, &format!("follows to {new}, where off outweighs on")).await?;
+        }
         MoveOutcome::Again => println!("{old}: was moved to {new} before; {new} is reconciled next"),
-        MoveOutcome::Undone => println!("{old}: no longer moved to {new}; both are reconciled next"),
+        MoveOutcome::Undone => {
+            println!("{old}: no longer moved to {new}; both are reconciled next");
+            report_pins(store, old, &format!("returns from {new}")).await?;
+        }
         MoveOutcome::BelongsTo(other) => bail!(
             "{old}: the id belongs to {other} already, so nothing was moved. If that was a move: rolekeeper move '{old}' \
              '{other}' --undo --why TEXT"
         ),
-        MoveOutcome::NewBelongsTo(other) if other == old => bail!(
+        MoveOutcome::NewBelongsTo { account, next } if account == old => bail!(
             "{new}: the id belongs to {old}, so nothing was moved: a move back would be a circle. If that was a move: \
-             rolekeeper move '{new}' '{old}' --undo --why TEXT"
+             rolekeeper move '{new}' '{}' --undo --why TEXT",
+            next.as_deref().unwrap_or(old)
         ),
-        MoveOutcome::NewBelongsTo(other) => {
-            bail!("{new}: the id belongs to {other}, so nothing was moved: name '{other}' in its place")
+        MoveOutcome::NewBelongsTo { account, .. } => {
+            bail!("{new}: the id belongs to {account}, so nothing was moved: name '{account}' in its place")
         }
         MoveOutcome::Unknown => {
             bail!("{old}: nothing is stored about this user, so there is nothing to move")
@@ -123,7 +130,22 @@ async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -
         MoveOutcome::Erased(erased) => bail!(
             "{erased}: the user was erased, so nothing was moved. If the user has come back: rolekeeper readmit '{erased}'"
         ),
-        MoveOutcome::NotMoved => bail!("{old}: was not moved to {new}, so there is nothing to undo"),
+        MoveOutcome::NotMoved(None) => bail!("{old}: was not moved to {new}, so there is nothing to undo"),
+        MoveOutcome::NotMoved(Some(other)) => bail!(
+            "{old}: was moved to {other}, not to {new}, so nothing was undone: rolekeeper move '{old}' '{other}' --undo --why TEXT"
+        ),
     }
     later(store).await
+}
+
+/// Names the pins of the old id, and of ids that were moved to it before.
+async fn report_pins(store: &Store, old: &str, becomes: &str) -> Result<()> {
+    for Pinned {
+        user, role, on, why, ..
+    } in store.pins_of_ids(old).await?
+    {
+        let state = if on { "on" } else { "off" };
+        println!("{user}: its pin {role} {state} ({why}) {becomes}");
+    }
+    Ok(())
 }

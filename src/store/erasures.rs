@@ -213,7 +213,7 @@ impl Store {
     }
 
     /// Readmits an erased user: data that names the user is no longer dropped. Returns whether the user was erased. The act names
-    /// the pseudonym.
+    /// the pseudonym, also where its reason names the user.
     ///
     /// # Errors
     /// Users were erased with another key.
@@ -227,8 +227,9 @@ impl Store {
         if removed.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
-        let mut act = act.clone();
-        act.arguments["user"] = pseudonym(&hash).into();
+        let pseudonym = pseudonym(&hash);
+        let mut act = person::without(&mut tx, act, (user, &pseudonym)).await?;
+        act.arguments["user"] = pseudonym.into();
         acts::keep(&mut tx, &act, "readmitted").await?;
         tx.commit().await?;
         Ok(true)

@@ -148,6 +148,7 @@ pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
 pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1),
+              own AS (DELETE FROM own_decisions WHERE user_id = $1),
               removed AS (DELETE FROM removals WHERE user_id = $1),
               requested AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(requested_at, refused_at) < $2),
               theirs AS (DELETE FROM foreign_writes WHERE user_id = $1 AND written_at < $2),
@@ -255,6 +256,8 @@ impl Store {
                  ORDER BY marked_at LIMIT $2 FOR UPDATE SKIP LOCKED
              ), assigned AS (
                  DELETE FROM assignments a USING old WHERE a.user_id = old.user_id
+             ), own AS (
+                 DELETE FROM own_decisions o USING old WHERE o.user_id = old.user_id
              ), removed AS (
                  DELETE FROM removals r USING old WHERE r.user_id = old.user_id
              ), requested AS (

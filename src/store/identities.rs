@@ -134,13 +134,20 @@ pub async fn doubt(tx: &mut Tx<'_>, links: &[(String, String)]) -> Result<(), St
 /// All ids of the person that `user` is an id of, the primary first; also ids whose move no attempt has stored yet.
 pub(super) async fn person(tx: &mut Tx<'_>, user: &str) -> Result<Vec<String>, StoreError> {
     let ids = sqlx::query_scalar!(
-        r#"WITH now AS (SELECT coalesce((SELECT new_id FROM moves WHERE old_id = $1), $1::text) AS id),
-               of AS (SELECT coalesce((SELECT i.primary_id FROM identities i WHERE i.alias = now.id), now.id) AS primary_id FROM now),
-               linked AS (SELECT i.alias AS id FROM of JOIN identities i USING (primary_id))
+        r#"WITH RECURSIVE ahead(id) AS (
+               SELECT $1::text COLLATE "C" UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
+           ), now AS (
+               SELECT coalesce((SELECT id FROM ahead WHERE NOT EXISTS (SELECT FROM moves WHERE old_id = ahead.id)), $1) AS id
+           ), of AS (
+               SELECT coalesce((SELECT i.primary_id FROM identities i WHERE i.alias = now.id), now.id) AS primary_id FROM now
+           ), linked AS (
+               SELECT i.alias AS id FROM of JOIN identities i USING (primary_id)
+           ), moved(id) AS (
+               SELECT m.old_id FROM moves m WHERE m.new_id IN (SELECT id FROM linked UNION SELECT primary_id FROM of)
+               UNION SELECT m.old_id FROM moves m JOIN moved ON m.new_id = moved.id
+           )
            SELECT id AS "id!" FROM (
-               SELECT primary_id AS id, 0 AS place FROM of
-               UNION SELECT id, 1 FROM linked
-               UNION SELECT m.old_id, 1 FROM moves m WHERE m.new_id IN (SELECT id FROM linked UNION SELECT primary_id FROM of)
+               SELECT primary_id AS id, 0 AS place FROM of UNION SELECT id, 1 FROM linked UNION SELECT id, 1 FROM moved
            ) AS ids WHERE place = 0 OR id <> (SELECT primary_id FROM of) ORDER BY place, id"#,
         user
     );

@@ -1,9 +1,14 @@
 //! Table `moves`: ids whose person has another id since, by the operator's word.
 //!
-//! Owns that a move and its act share one transaction, that moves form no chain, and that the new id is read next. Must never
-//! store a link: the attempt that reads the new id does that.
+//! Owns that a move and its act share one transaction, that moves form no circle, and that the new id is read next. Must never
+//! store a link: the attempt that reads the new id does that. Must never change an earlier move: a chain is resolved when it is
+//! read, so that the end of one move leaves the others.
 
-use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, work_queue};
+use serde_json::json;
+
+use super::{
+    Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, own_pins, work_queue,
+};
 use rolekeeper_domain::act::Act;
 
 /// Result of a move, or of its end.
@@ -17,26 +22,122 @@ pub enum MoveOutcome {
     Undone,
     /// Nothing was done: the old id belongs to this id, by a move or a link.
     BelongsTo(String),
-    /// Nothing was done: the new id was moved or linked to this one.
-    NewBelongsTo(String),
+    /// Nothing was done: the new id was moved or linked to this one, `account`; its own move, if any, is to `next`.
+    NewBelongsTo {
+        /// The account that the new id belongs to.
+        account: String,
+        /// The id that it was moved to.
+        next: Option<String>,
+    },
     /// Nothing was done: nothing is stored about the old id.
     Unknown,
     /// Nothing was done: this id was erased.
     Erased(String),
-    /// Nothing to undo: the old id was not moved to the new one.
-    NotMoved,
+    /// Nothing to undo: the old id was not moved to the new one, but to this one if any.
+    NotMoved(Option<String>),
 }
 
-/// The ids that were moved to one of these, in order.
+/// The ids that were moved to one of these, also by way of other ids, in order.
 pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError> {
     let moved = sqlx::query_scalar!(
-        "SELECT old_id FROM moves WHERE new_id = ANY($1::text[]) AND old_id <> ALL($1::text[]) ORDER BY old_id",
+        // An id is followed once, so this ends.
+        r#"WITH RECURSIVE moved(id) AS (
+               SELECT old_id FROM moves WHERE new_id = ANY($1::text[])
+               UNION SELECT m.old_id FROM moves m JOIN moved ON m.new_id = moved.id
+           )
+           SELECT id AS "id!" FROM moved WHERE id <> ALL($1::text[]) ORDER BY id"#,
         ids as &[&str]
     );
     Ok(moved.fetch_all(&mut *tx).await?)
 }
 
-/// The id that an id was moved to.
+/// Whether a move has brought the id to its account; also one that was undone, until its end is stored.
+pub async fn brought(tx: &mut Tx<'_>, id: &str) -> Result<bool, StoreError> {
+    let brought = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM moves WHERE old_id = $1) OR EXISTS (SELECT FROM own_decisions WHERE user_id = $1 AND moved) AS "brought!""#,
+        id
+    );
+    Ok(brought.fetch_one(&mut *tx).await?)
+}
+
+/// Ends what a move or a link has done to these ids, each with the account that it belonged to, as far as no move leads there any
+/// more. A moved id has its own pins again, and the account its own pins and decisions; an id that was linked keeps what the
+/// operator denied the person. An account that is linked elsewhere in this transaction (`linked`) takes its decisions along.
+pub async fn end(tx: &mut Tx<'_>, leaving: &[(&str, &str)], linked: &[String]) -> Result<(), StoreError> {
+    let (aliases, primaries): (Vec<&str>, Vec<&str>) = leaving.iter().copied().unzip();
+    let ended = sqlx::query!(
+        r#"SELECT l.alias AS "alias!", l.primary_id AS "primary!",
+               EXISTS (SELECT FROM own_decisions o WHERE o.user_id = l.alias AND o.moved) AS "moved!"
+           FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id)
+           WHERE NOT EXISTS (
+               WITH RECURSIVE ahead(id) AS (
+                   SELECT m.new_id FROM moves m WHERE m.old_id = l.alias
+                   UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
+               )
+               SELECT FROM ahead WHERE ahead.id = l.primary_id
+                   OR EXISTS (SELECT FROM identities i WHERE i.alias = ahead.id AND i.primary_id = l.primary_id))
+           ORDER BY 3 DESC, 1"#,
+        &aliases as &[&str],
+        &primaries as &[&str]
+    );
+    for row in ended.fetch_all(&mut *tx).await? {
+        let (alias, primary) = (&row.alias, &row.primary);
+        own_pins::give_back(tx, alias, primary).await?;
+        if !row.moved {
+            own_pins::ban(tx, alias, primary).await?;
+            own_decisions::suppress(tx, alias, primary).await?;
+        } else if !linked.contains(primary) {
+            own_decisions::take_back(tx, alias, primary).await?;
+        }
+        own_decisions::forget(tx, alias, primary).await?;
+    }
+    Ok(())
+}
+
+/// Ends the move of an id that is an account again, to which the id that it was moved to is linked: otherwise the end of that link
+/// would give one person two accounts with the same roles.
+pub async fn overtaken(tx: &mut Tx<'_>, old: &str, shown: &[&str]) -> Result<(), StoreError> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM moves WHERE old_id = $1 AND EXISTS (
+             WITH RECURSIVE ahead(id) AS (
+                 SELECT m.new_id FROM moves m WHERE m.old_id = $1 UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
+             )
+             SELECT FROM ahead WHERE id = ANY($2::text[]))
+         RETURNING new_id",
+        old,
+        shown as &[&str]
+    );
+    let Some(new) = ended.fetch_optional(&mut *tx).await? else {
+        return Ok(());
+    };
+    let act = Act {
+        by: "the worker that reconciles".to_owned(),
+        command: "move",
+        arguments: json!({"user": old, "to": new, "undo": true}),
+        why: None,
+    };
+    acts::keep(
+        tx,
+        &act,
+        "the move ended: the old id is an account again, and the new one is linked to it",
+    )
+    .await
+}
+
+/// The id that an id was moved to at last, by way of others; the id itself if it was not moved.
+async fn last_id(tx: &mut Tx<'_>, id: &str) -> Result<String, StoreError> {
+    let last = sqlx::query_scalar!(
+        r#"WITH RECURSIVE ahead(id) AS (
+               SELECT $1::text COLLATE "C" UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
+           )
+           SELECT id AS "id!" FROM ahead WHERE NOT EXISTS (SELECT FROM moves WHERE old_id = ahead.id)"#,
+        id
+    );
+    let last = last.fetch_optional(&mut *tx).await?;
+    Ok(last.unwrap_or_else(|| id.to_owned()))
+}
+
+/// The id that an id was moved to by the operator's word.
 async fn new_id(tx: &mut Tx<'_>, old: &str) -> Result<Option<String>, StoreError> {
     let new = sqlx::query_scalar!("SELECT new_id FROM moves WHERE old_id = $1", old);
     Ok(new.fetch_optional(&mut *tx).await?)
@@ -48,14 +149,15 @@ async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
         r#"SELECT EXISTS (SELECT FROM users WHERE user_id = $1) OR EXISTS (SELECT FROM playlists WHERE owner_id = $1)
                OR EXISTS (SELECT FROM assignments WHERE user_id = $1) OR EXISTS (SELECT FROM pins WHERE user_id = $1)
                OR EXISTS (SELECT FROM songs WHERE user_id = $1) OR EXISTS (SELECT FROM user_data WHERE user_id = $1)
-               OR EXISTS (SELECT FROM display_names WHERE user_id = $1) AS "known!""#,
+               OR EXISTS (SELECT FROM display_names WHERE user_id = $1) OR EXISTS (SELECT FROM moves WHERE new_id = $1) AS "known!""#,
         user
     );
     Ok(known.fetch_one(&mut *tx).await?)
 }
 
 impl Store {
-    /// Stores that the person with the id `old` has the id `new` since. Ids that were moved to `old` belong to `new` then.
+    /// Stores that the person with the id `old` has the id `new` since. Ids that were moved to `old` belong to `new` then, until
+    /// this move ends.
     pub async fn move_person(&self, old: &str, new: &str, act: &Act) -> Result<MoveOutcome, StoreError> {
         let mut tx = self.begin().await?;
         // One move, or change of links, at a time; an erasure waits, or was before.
@@ -64,10 +166,12 @@ impl Store {
         if let Some(erased) = [old, new].into_iter().find(|id| erased.contains(*id)) {
             return Ok(MoveOutcome::Erased(erased.to_owned()));
         }
-        let (before, onward) = (new_id(&mut tx, old).await?, new_id(&mut tx, new).await?);
-        let linked = identities::primaries(&mut tx, &[old, new]).await?;
-        if let Some(onward) = onward.or_else(|| linked.get(new).cloned()) {
-            return Ok(MoveOutcome::NewBelongsTo(onward));
+        let (before, next) = (new_id(&mut tx, old).await?, new_id(&mut tx, new).await?);
+        let last = last_id(&mut tx, new).await?;
+        let linked = identities::primaries(&mut tx, &[old, &last]).await?;
+        if next.is_some() || linked.contains_key(&last) {
+            let account = linked.get(&last).cloned().unwrap_or(last);
+            return Ok(MoveOutcome::NewBelongsTo { account, next });
         }
         if before.as_deref() == Some(new) {
             work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
@@ -81,9 +185,6 @@ impl Store {
         if !is_known(&mut tx, old).await? {
             return Ok(MoveOutcome::Unknown);
         }
-        sqlx::query!("UPDATE moves SET new_id = $2 WHERE new_id = $1", old, new)
-            .execute(&mut tx)
-            .await?;
         sqlx::query!(
             "INSERT INTO moves (old_id, new_id, moved_by, why) VALUES ($1, $2, $3, $4)",
             old,
@@ -105,10 +206,11 @@ impl Store {
         identities::serialize(&mut tx).await?;
         let undone = sqlx::query!("DELETE FROM moves WHERE old_id = $1 AND new_id = $2", old, new);
         if undone.execute(&mut tx).await?.rows_affected() == 0 {
-            return Ok(MoveOutcome::NotMoved);
+            return Ok(MoveOutcome::NotMoved(new_id(&mut tx, old).await?));
         }
-        let linked = identities::primaries(&mut tx, &[new]).await?;
-        let account = linked.get(new).map_or(new, String::as_str);
+        let last = last_id(&mut tx, new).await?;
+        let linked = identities::primaries(&mut tx, &[&last]).await?;
+        let account = linked.get(&last).unwrap_or(&last);
         work_queue::read_next(&mut tx, account, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "the move ended").await?;
         tx.commit().await?;

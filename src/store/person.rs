@@ -9,7 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, former_identities, pause};
+use super::{Store, StoreError, Tx, former_identities, identities, pause, said};
+use rolekeeper_domain::act::Act;
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
 /// too many.
@@ -34,7 +35,10 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         ),
         sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM own_decisions WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM pins WHERE user_id = $1", user),
+        sqlx::query!("UPDATE pins SET moved_from = NULL WHERE moved_from = $1", user),
+        sqlx::query!("DELETE FROM own_pins WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM removals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
@@ -42,6 +46,14 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!(
             "UPDATE walk SET position = coalesce(greatest(
                  (SELECT max(owner_id) FROM playlists WHERE owner_id < $1), (SELECT max(user_id) FROM assignments WHERE user_id < $1)), '')
+             WHERE position = $1",
+            user
+        ),
+        // The same for a release of held changes: only users in these tables are held.
+        sqlx::query!(
+            "UPDATE brake_releases SET position = coalesce(greatest(
+                 (SELECT max(user_id) FROM work_queue WHERE user_id < $1), (SELECT max(user_id) FROM removals WHERE user_id < $1),
+                 (SELECT max(user_id) FROM races WHERE user_id < $1)), '')
              WHERE position = $1",
             user
         ),
@@ -76,10 +88,8 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         rows += query.execute(&mut *tx).await?.rows_affected();
     }
     // The audit stays, under the pseudonym; open changes will not be done.
-    let spelled: Vec<String> = named
-        .iter()
-        .map(|id| String::from_utf8_lossy(id).into_owned())
-        .collect();
+    let spelled = texts(&named);
+    said::erase(tx, pseudonym, &spelled).await?;
     let audited = sqlx::query_scalar!(
         r#"SELECT erase_from_audit($1, $2, $3) AS "rows!""#,
         user,
@@ -88,6 +98,15 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     );
     rows += audited.fetch_one(&mut *tx).await?.unsigned_abs();
     Ok(rows)
+}
+
+/// The act with the pseudonym in place of the user.
+pub(super) async fn without(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    (user, pseudonym): (&str, &str),
+) -> Result<Act, StoreError> {
+    said::without(tx, act, pseudonym, &texts(&spellings(user))).await
 }
 
 impl Store {
@@ -144,6 +163,8 @@ impl Store {
                UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'pins', to_jsonb(t) FROM pins t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'own_pins', to_jsonb(t) FROM own_pins t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'own_decisions', to_jsonb(t) FROM own_decisions t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'removals', to_jsonb(t) FROM removals t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = ANY($1::text[])
@@ -158,6 +179,8 @@ impl Store {
                UNION ALL SELECT 'identities', to_jsonb(t) FROM identities t WHERE primary_id = ANY($1::text[])
                UNION ALL SELECT 'former_identities', to_jsonb(t) FROM former_identities t WHERE primary_id = ANY($1::text[])
                UNION ALL SELECT 'moves', to_jsonb(t) FROM moves t WHERE old_id = ANY($1::text[]) OR new_id = ANY($1::text[])
+               UNION ALL SELECT 'walk', to_jsonb(t) FROM walk t WHERE position = ANY($1::text[])
+               UNION ALL SELECT 'brake_releases', to_jsonb(t) FROM brake_releases t WHERE position = ANY($1::text[])
                UNION ALL SELECT 'operator_acts', to_jsonb(t) FROM operator_acts t
                WHERE EXISTS (SELECT FROM UNNEST($1::text[]) AS id WHERE position(to_jsonb(id)::text IN t.arguments::text) > 0)
                ORDER BY 1, 2"#,
@@ -203,6 +226,13 @@ impl Store {
             after = until;
         }
     }
+}
+
+fn texts(spellings: &[Vec<u8>]) -> Vec<String> {
+    let texts = spellings
+        .iter()
+        .map(|id| String::from_utf8_lossy(id).into_owned());
+    texts.collect()
 }
 
 /// The forms in which an unparsed message may name a user: plain, inside JSON, inside a URL; and each of these for the

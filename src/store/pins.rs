@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::removals::AnnouncedChange;
-use super::{Priority, Store, StoreError, Tx, acts, erasures, work_queue, workers};
+use super::{Priority, Store, StoreError, Tx, acts, erasures, own_pins, work_queue, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE};
@@ -47,28 +47,6 @@ pub enum PinOutcome {
 /// Removes the pins of a user that have ended at `now`.
 pub async fn remove_ended(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM pins WHERE user_id = $1 AND until <= $2", user, now)
-        .execute(&mut *tx)
-        .await?;
-    Ok(())
-}
-
-/// Moves the pins of a linked id to its primary, where `off` outweighs `on`; what is not settled about its removals is
-/// void.
-pub async fn carry(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        "WITH moved AS (DELETE FROM pins WHERE user_id = $1 RETURNING *)
-         INSERT INTO pins (user_id, role, state, until, why, pinned_by, pinned_at, log_id, client_id, released)
-         SELECT $2, role, state, until, why, pinned_by, pinned_at, log_id, client_id, released FROM moved
-         ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, until = excluded.until, why = excluded.why,
-             pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = excluded.log_id,
-             client_id = excluded.client_id, released = excluded.released
-         WHERE excluded.state = 'off' AND pins.state = 'on'",
-        alias,
-        primary
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!("DELETE FROM removals WHERE user_id = $1", alias)
         .execute(&mut *tx)
         .await?;
     Ok(())
@@ -143,7 +121,8 @@ impl Store {
             "INSERT INTO pins (user_id, role, state, until, why, pinned_by)
              SELECT $1, $2, $3, $4, $5, $6 WHERE $4::timestamptz IS NULL OR $4 > now()
              ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, until = excluded.until, why = excluded.why,
-                 pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = NULL, client_id = NULL, released = false",
+                 pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = NULL, client_id = NULL, released = false,
+                 moved_from = NULL",
             user,
             pin.role,
             state(pin.on),
@@ -154,6 +133,7 @@ impl Store {
         if pinned.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(PinOutcome::Ended);
         }
+        own_pins::forget(&mut tx, user, &pin.role).await?;
         acts::keep(&mut tx, act, &outcome(pin.on, before.as_ref())).await?;
         tx.commit().await?;
         Ok(PinOutcome::Stands(before))
@@ -175,11 +155,30 @@ impl Store {
         if removed.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(None);
         }
+        own_pins::forget(&mut tx, user, role).await?;
         let mut act = act.clone();
         act.arguments["was"] = json!(state(before.on));
         acts::keep(&mut tx, &act, "unpinned: the rules decide").await?;
         tx.commit().await?;
         Ok(Some(before))
+    }
+
+    /// The pins of an id and of all ids that were moved to it, also where they are in force at another id by now.
+    pub async fn pins_of_ids(&self, user: &str) -> Result<Vec<Pinned>, StoreError> {
+        let rows = sqlx::query_as!(
+            Pinned,
+            r#"WITH RECURSIVE ids(id) AS (
+                   SELECT $1::text COLLATE "C" UNION SELECT m.old_id FROM moves m JOIN ids ON m.new_id = ids.id
+               ), own AS (
+                   SELECT user_id, role, state, until, why, pinned_by, pinned_at FROM own_pins
+                   UNION ALL SELECT user_id, role, state, until, why, pinned_by, pinned_at FROM pins WHERE moved_from IS NULL
+               )
+               SELECT user_id AS "user!", role AS "role!", state = 'on' AS "on!", until, why AS "why!", pinned_by AS "by!",
+                   pinned_at AS "at!"
+               FROM own WHERE user_id IN (SELECT id FROM ids) AND (until IS NULL OR until > now()) ORDER BY role, user_id"#,
+            user
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
     }
 
     /// The pins that stand, of one user or one role if named, newest first and at most `most`.

@@ -60,7 +60,13 @@ pub async fn of_users(
                (SELECT g.gone_at FROM gone_users g WHERE g.user_id = named.user_id) AS "gone_at?",
                (SELECT i.primary_id FROM identities i WHERE i.alias = named.user_id) AS "alias_of?",
                ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id ORDER BY i.alias) AS "aliases!",
-               ARRAY(SELECT m.old_id FROM moves m WHERE m.old_id <> named.user_id AND m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)) AS "moved!",
+               ARRAY(
+                   WITH RECURSIVE moved(id) AS (
+                       SELECT m.old_id FROM moves m WHERE m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)
+                       UNION SELECT m.old_id FROM moves m JOIN moved ON m.new_id = moved.id
+                   )
+                   SELECT id FROM moved WHERE id <> named.user_id
+               ) AS "moved!",
                EXISTS (SELECT FROM identities i WHERE i.primary_id = named.user_id AND i.doubted) AS "doubted!"
            FROM UNNEST($1::text[]) AS named(user_id)
            CROSS JOIN LATERAL (

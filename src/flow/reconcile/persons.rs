@@ -15,10 +15,10 @@ use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
-    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, moves, pins, role_changes,
-    work_queue,
+    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, moves, own_decisions,
+    own_pins, role_changes, work_queue,
 };
-use rolekeeper_domain::evaluation::{Sight, carried};
+use rolekeeper_domain::evaluation::{Own, Sight, carried};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::person::{Relinked, relinked};
 use rolekeeper_domain::plan::SeenRoles;
@@ -59,7 +59,9 @@ pub(super) async fn enqueue_primary(
     let mut tx = context.store.begin().await?;
     if linked {
         // The operator may have pinned the linked id since.
-        pins::carry(&mut tx, claim.user.as_str(), primary).await?;
+        let alias = claim.user.as_str();
+        let moved = moves::brought(&mut tx, alias).await?;
+        own_pins::carry(&mut tx, alias, primary, moved).await?;
     }
     work_queue::enqueue(&mut tx, &mut entry).await?;
     Ok(tx.commit().await?)
@@ -106,6 +108,7 @@ impl Attempt {
             .filter(|id| !erased.contains(*id))
             .collect();
         let moved = if shown.known {
+            moves::overtaken(&mut tx, user, &ids).await?;
             let own = [&ids[..], &[user]].concat();
             moves::to(&mut tx, &own).await?
         } else {
@@ -122,7 +125,12 @@ impl Attempt {
         // Ids that are linked to one of the linked ids, and accounts that one of these is taken from: all are read again.
         let others = around.iter().filter(|identity| identity.primary != user);
         let (taken, left): (Vec<_>, Vec<_>) = others.partition(|identity| linked.contains(&identity.alias));
-        let left: Vec<String> = left.into_iter().map(|identity| identity.alias.clone()).collect();
+        let own = unlinked.iter().map(|alias| (alias.as_str(), user));
+        let theirs = taken.iter().chain(&left);
+        let leaving: Vec<(&str, &str)> = own
+            .chain(theirs.map(|identity| (identity.alias.as_str(), identity.primary.as_str())))
+            .collect();
+        let left: Vec<String> = left.iter().map(|identity| identity.alias.clone()).collect();
         let former = taken.iter().map(|identity| identity.primary.as_str());
         let again = former.chain(unlinked.iter().chain(&left).map(String::as_str));
         queue(&mut tx, user, &linked, again).await?;
@@ -133,6 +141,7 @@ impl Attempt {
         }
         let ended: Vec<String> = unlinked.iter().chain(&left).cloned().collect();
         identities::unlink(&mut tx, &ended).await?;
+        moves::end(&mut tx, &leaving, &linked).await?;
         let read_before = links::was_read(&mut tx, user).await?;
         let mut announced = Vec::new();
         for alias in &linked {
@@ -195,6 +204,13 @@ impl Attempt {
                 read_before,
                 moved,
             };
+            let own = Own::of(theirs, false);
+            if moved || own.suppressed {
+                own_decisions::keep(tx, alias, name, &own, moved).await?;
+            }
+            if moved {
+                own_decisions::keep(tx, user, name, &Own::of(role, sight.shown), false).await?;
+            }
             let Some(carried) = carried(role, theirs, sight, person.now()) else {
                 continue;
             };
@@ -215,7 +231,7 @@ impl Attempt {
                 );
             }
         }
-        pins::carry(tx, alias, user).await?;
+        own_pins::carry(tx, alias, user, moved).await?;
         links::end_alias(tx, alias, user, claim.asked_at).await?;
         Ok(announced)
     }

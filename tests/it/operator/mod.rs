@@ -18,6 +18,7 @@ mod erase_deleted;
 mod erase_in_flight;
 mod erase_key;
 mod erase_letters;
+mod erase_words;
 mod least_rights;
 mod limits;
 mod migrate;

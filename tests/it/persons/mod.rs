@@ -9,3 +9,4 @@ mod order;
 mod pins;
 mod random;
 mod refused_moves;
+mod undone_moves;

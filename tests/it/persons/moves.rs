@@ -202,4 +202,14 @@ async fn an_old_id_that_becomes_the_account_again_gets_all_back() {
     world.quiet().await;
     let rows = world.rows("SELECT alias, primary_id FROM identities").await;
     assert_eq!(rows, [json!({"alias": NEW, "primary_id": OLD})]);
+    // The move has ended: the end of the link leaves two accounts.
+    world.tenant.unlink(app(), OLD, NEW).unwrap();
+    world.linked(0).await;
+    world.quiet().await;
+    assert_eq!(world.roles(OLD), [ROLE]);
+    assert!(world.roles(NEW).is_empty());
+    world.publish(&[retraction("r-1", "pl_old-0", "pl_old")]).await;
+    world
+        .eventually("the old id is an account", async || world.roles(OLD).is_empty())
+        .await;
 }

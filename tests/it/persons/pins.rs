@@ -1,8 +1,11 @@
 //! Pins of linked ids: they follow the person.
 
+use serde_json::json;
+
 use crate::world::World;
 use crate::world::oracle::ROLE;
 use crate::world::persons::{ANN, GOOGLE};
+use crate::world::rules::{RulesFile, rule};
 
 const MOVED: &str = "SELECT count(*) FROM pins WHERE user_id = 'auth0|ann' AND state = 'off'";
 
@@ -38,4 +41,85 @@ async fn a_pin_of_a_linked_id_takes_effect_at_the_account() {
     world
         .eventually("the ban is done", async || world.roles(ANN) == ["mentor"])
         .await;
+}
+
+/// Waits until the id that was linked is an account of its own without the role.
+async fn stays_banned(world: &World) {
+    world.linked(0).await;
+    world.quiet().await;
+    assert!(world.roles(GOOGLE).is_empty(), "{:?}", world.roles(GOOGLE));
+}
+
+#[tokio::test]
+async fn a_ban_outlasts_a_link_and_its_end() {
+    let world = World::two_accounts().await;
+    ban(&world).await;
+    world
+        .eventually("the ban is done", async || world.roles(GOOGLE).is_empty())
+        .await;
+    world.link();
+    world.linked(1).await;
+    world.unlink();
+    stays_banned(&world).await;
+    world.count_is("the account is banned too", MOVED, 1).await;
+    let acts = world.told(&["acts"]).await;
+    assert!(acts.contains("linked to an account that is pinned off"), "{acts}");
+    world.told(&["unpin", GOOGLE, ROLE, "--why", "an appeal"]).await;
+    world
+        .eventually("the role is back", async || world.roles(GOOGLE) == [ROLE])
+        .await;
+}
+
+#[tokio::test]
+async fn a_ban_of_the_account_holds_for_an_id_that_leaves_it() {
+    let world = World::two_accounts().await;
+    world.link();
+    world.role_follows().await;
+    world.told(&["pin", ANN, ROLE, "off", "--why", "a ban"]).await;
+    world
+        .eventually("the ban is done", async || world.roles(ANN) == ["mentor"])
+        .await;
+    assert!(world.tenant.delete_user(ANN));
+    world.linked(0).await;
+    world.tenant.create_user(GOOGLE, json!({})).unwrap();
+    stays_banned(&world).await;
+}
+
+#[tokio::test]
+async fn a_permanent_ban_outweighs_a_temporary_one() {
+    let world = World::two_accounts().await;
+    ban(&world).await;
+    let soon = [
+        "pin",
+        ANN,
+        ROLE,
+        "off",
+        "--until",
+        "2099-01-01T00:00:00Z",
+        "--why",
+        "x",
+    ];
+    world.told(&soon).await;
+    world.link();
+    world.linked(1).await;
+    let pins = world.rows("SELECT user_id, until FROM pins").await;
+    assert_eq!(pins, [json!({"user_id": ANN, "until": null})]);
+}
+
+#[tokio::test]
+async fn a_role_that_stays_removed_does_so_after_a_link() {
+    let rules = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
+    let builder = World::builder().env("RULES_FILE", rules.path().display());
+    let world = builder.start().await;
+    world.connect_log_stream().await;
+    world.two_accounts_here().await;
+    let without = json!({"app_metadata": {"roles": []}});
+    world.tenant.edit_by_other_client("crm", GOOGLE, without).unwrap();
+    let suppressed = "SELECT count(*) FROM assignments WHERE suppressed";
+    world.count_is("it stays removed", suppressed, 1).await;
+    world.link();
+    world.linked(1).await;
+    world.quiet().await;
+    world.unlink();
+    stays_banned(&world).await;
 }

@@ -4,6 +4,7 @@
 //! changes, pins and the operator's word. Must never need Auth0, nor touch a role that no rule names.
 
 mod carried;
+mod own;
 mod role;
 mod taken;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::plan::{RoleChange, Want};
 use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use carried::{Carried, Sight, carried};
+pub use own::Own;
 pub use role::{Role, Seen};
 
 /// The evaluation of a user under the rules in force.

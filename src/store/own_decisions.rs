@@ -1,0 +1,83 @@
+//! Table `own_decisions`: what moved ids and their account had of a role before the move, and roles of linked ids that stay removed.
+//!
+//! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
+//! it, nor raise what the account has.
+
+use super::{StoreError, Tx};
+use rolekeeper_domain::evaluation::Own;
+
+/// Stores what an id has of a role, before a move or a link changes it. The first one counts. `moved`: it is the moved id.
+pub async fn keep(tx: &mut Tx<'_>, user: &str, role: &str, own: &Own, moved: bool) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO own_decisions (user_id, role, wanted, ours, by_hand, suppressed, moved) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT DO NOTHING",
+        user,
+        role,
+        own.wanted,
+        own.ours,
+        own.by_hand,
+        own.suppressed,
+        moved
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Limits the decisions of `primary` to what it and its other ids had, now that `alias` is no longer moved to it. A role that
+/// another client had given before the move is theirs again, unless it was lost and granted since.
+pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE assignments a SET
+             wanted = a.wanted AND (own.wanted OR others.wanted),
+             suppressed = a.suppressed AND (own.suppressed OR others.suppressed OR NOT theirs.suppressed),
+             adopted = a.adopted AND (NOT own.by_hand OR others.ours OR EXISTS (
+                 SELECT FROM role_changes r WHERE r.user_id = $2 AND r.role = a.role AND r.change = 'granted'
+                   AND coalesce(r.reason, '') NOT IN ('moved', 'user_returned') AND r.decided_at > own.stored_at
+                   AND (r.completed_at IS NOT NULL OR r.outcome IS NULL)))
+         FROM own_decisions own JOIN own_decisions theirs ON theirs.user_id = $1 AND theirs.role = own.role
+         CROSS JOIN LATERAL (
+             SELECT coalesce(bool_or(o.wanted), false) AS wanted, coalesce(bool_or(o.ours), false) AS ours,
+                 coalesce(bool_or(o.suppressed), false) AS suppressed
+             FROM identities i JOIN own_decisions o ON o.user_id = i.alias AND o.role = own.role
+             WHERE i.primary_id = $2 AND i.alias <> $1
+         ) AS others
+         WHERE own.user_id = $2 AND a.user_id = $2 AND a.role = own.role",
+        alias,
+        primary
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Suppresses the roles of an id that is no longer linked to `primary` which are suppressed there, or were at the id before and could
+/// not be earned again since: the account has held them all the time.
+pub(super) async fn suppress(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, suppressed)
+         SELECT $1, a.role, true, false, false, true
+         FROM assignments a LEFT JOIN own_decisions own ON own.user_id = $1 AND own.role = a.role
+         WHERE a.user_id = $2 AND (a.suppressed OR (own.suppressed AND a.has_role AND a.since <= own.stored_at))
+         ON CONFLICT (user_id, role) DO UPDATE SET suppressed = true WHERE NOT assignments.has_role",
+        alias,
+        primary
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Removes the rows of an id that is no longer moved, and those of the account unless another id is moved to it.
+pub(super) async fn forget(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM own_decisions WHERE user_id = $1 OR (user_id = $2 AND NOT EXISTS (
+             SELECT FROM identities i JOIN own_decisions o ON o.user_id = i.alias
+             WHERE i.primary_id = $2 AND i.alias <> $1 AND o.moved))",
+        alias,
+        primary
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

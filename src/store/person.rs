@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, former_identities, identities, pause, said};
+use super::{Store, StoreError, Tx, former_identities, pause, said};
 use rolekeeper_domain::act::Act;
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match

@@ -60,12 +60,14 @@ CREATE TABLE operator_acts (
     outcome   text NOT NULL
 );
 CREATE INDEX operator_acts_resumed ON operator_acts (acted_at) WHERE command = 'resume';
-COMMENT ON TABLE operator_acts IS 'Actions of operators: one row per action, written by the command in the transaction of the action; some a day. Never removed, and never changed except for the pseudonym of an erased user. A restored older copy lacks the later actions.';
+-- The acts that an erasure searches for the ids of the user: not those of ERASE_AFTER_DELETION_D, which may be many and name no id.
+CREATE INDEX operator_acts_searched ON operator_acts (act_id) WHERE command <> 'erase deleted';
+COMMENT ON TABLE operator_acts IS 'Actions of operators: one row per action, written by the command in the transaction of the action; some a day, and with ERASE_AFTER_DELETION_D one for up to 20 erased users. Never removed, and never changed except for the pseudonym of an erased user. A restored older copy lacks the later actions.';
 COMMENT ON COLUMN operator_acts.act_id IS 'Order of the rows.';
 COMMENT ON COLUMN operator_acts.acted_at IS 'Time of the action, by Postgres'' clock.';
 COMMENT ON COLUMN operator_acts.acted_by IS 'The operator, from --as, or the system''s user and host. A worker that activated its RULES_FILE, or stopped the writes, has its host and process here.';
 COMMENT ON COLUMN operator_acts.db_user IS 'The role of the Postgres session.';
-COMMENT ON COLUMN operator_acts.command IS 'The command, such as `brake release`.';
+COMMENT ON COLUMN operator_acts.command IS 'The command, such as `brake release`; erase deleted: an erasure by ERASE_AFTER_DELETION_D.';
 COMMENT ON COLUMN operator_acts.arguments IS 'Its arguments, without secrets; an erased user by the pseudonym.';
 COMMENT ON COLUMN operator_acts.why IS 'The reason, from --why; null if the operator gave none.';
 COMMENT ON COLUMN operator_acts.outcome IS 'Its result.';
@@ -140,35 +142,35 @@ CREATE FUNCTION without_person(said text, pseudonym text, spellings text[]) RETU
 $$;
 COMMENT ON FUNCTION without_person IS 'The words of an operator, with the pseudonym in place of an erased user.';
 
-CREATE FUNCTION erase_from_audit(person text, pseudonym text, spellings text[]) RETURNS bigint
+CREATE FUNCTION erase_from_audit(person text, pseudonym text, spellings text[], acts bigint[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     changes bigint;
-    acts bigint;
+    named bigint;
     pattern text := person_pattern(spellings);
 BEGIN
-    IF NOT EXISTS (SELECT FROM erasures WHERE 'erased:' || encode(user_hash, 'hex') = pseudonym) THEN
+    IF NOT EXISTS (SELECT FROM erasures WHERE user_hash = CASE WHEN pseudonym ~ '^erased:[0-9a-f]{64}$' THEN decode(substr(pseudonym, 8), 'hex') END) THEN
         RAISE EXCEPTION '% is the pseudonym of no erased person', pseudonym USING ERRCODE = 'insufficient_privilege';
     END IF;
     UPDATE role_changes SET user_id = pseudonym, outcome = coalesce(outcome, 'gone') WHERE user_id = person;
     GET DIAGNOSTICS changes = ROW_COUNT;
     UPDATE operator_acts SET arguments = replace(arguments::text, to_jsonb(person)::text, to_jsonb(pseudonym)::text)::jsonb
-    WHERE position(to_jsonb(person)::text IN arguments::text) > 0;
-    GET DIAGNOSTICS acts = ROW_COUNT;
+    WHERE act_id = ANY(acts) AND position(to_jsonb(person)::text IN arguments::text) > 0;
+    GET DIAGNOSTICS named = ROW_COUNT;
     UPDATE operator_acts SET why = regexp_replace(why, pattern, pseudonym, 'g'), acted_by = regexp_replace(acted_by, pattern, pseudonym, 'g'),
         outcome = regexp_replace(outcome, pattern, pseudonym, 'g')
-    WHERE concat_ws(' ', why, acted_by, outcome) ~ pattern;
+    WHERE act_id = ANY(acts) AND concat_ws(' ', why, acted_by, outcome) ~ pattern;
     UPDATE limits SET why = regexp_replace(why, pattern, pseudonym, 'g'), set_by = regexp_replace(set_by, pattern, pseudonym, 'g')
     WHERE concat_ws(' ', why, set_by) ~ pattern;
-    RETURN changes + acts;
+    RETURN changes + named;
 END $$;
-COMMENT ON FUNCTION erase_from_audit IS 'Replaces an erased user by the pseudonym in role_changes, operator_acts and limits; returns the number of rows that name the user. Runs as the migrating role, since the running role may not change these columns.';
+COMMENT ON FUNCTION erase_from_audit IS 'Replaces an erased user by the pseudonym in role_changes, in these rows of operator_acts, and in limits; returns the number of rows that name the user. Runs as the migrating role, since the running role may not change these columns.';
 
 -- For any name of the schema; and no other role can place a table of its own before it.
 DO $$
 BEGIN
-    EXECUTE format('ALTER FUNCTION erase_from_audit(text, text, text[]) SET search_path = %I, pg_temp', current_schema());
-    REVOKE ALL ON FUNCTION erase_from_audit(text, text, text[]) FROM PUBLIC;
+    EXECUTE format('ALTER FUNCTION erase_from_audit(text, text, text[], bigint[]) SET search_path = %I, pg_temp', current_schema());
+    REVOKE ALL ON FUNCTION erase_from_audit(text, text, text[], bigint[]) FROM PUBLIC;
 END $$;
 
 CREATE TABLE announced_end (

@@ -11,7 +11,7 @@ BEGIN
         EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER ON role_changes, operator_acts, limits FROM %I', grantee);
         EXECUTE format('GRANT UPDATE (attempted_at, completed_at, outcome, write_id, announced_at) ON role_changes TO %I', grantee);
         EXECUTE format('GRANT SELECT, INSERT ON operator_acts TO %I', grantee);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION erase_from_audit(text, text, text[]), repair_playlist_keys(),
+        EXECUTE format('GRANT EXECUTE ON FUNCTION erase_from_audit(text, text, text[], bigint[]), repair_playlist_keys(),
             create_event_id_partition(bigint, bigint), drop_event_id_partition(bigint) TO %I', grantee);
         IF to_regclass('_sqlx_migrations') IS NOT NULL THEN
             EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON _sqlx_migrations FROM %I', grantee);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_file_with_many_lines_is_decompressed_as_they_are_taken() {
+    fn a_small_file_of_many_lines_is_decompressed_line_by_line() {
         let file = packed("{}\n".repeat(2_000_000).as_bytes());
         let (mut lines, mut count, mut largest) = (Lines::new(), 0, 0);
         lines.feed(file.into());

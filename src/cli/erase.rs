@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::ask::{Tenant, id};
+use super::ask::{Tenant, id, whole_id};
 use crate::app;
 use crate::config::{ActArgs, Auth0Args, DatabaseArgs, ErasureArgs};
 use crate::flow::presence::Presence;
@@ -45,7 +45,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     let asked = (!force).then_some(&auth0);
     let (database, key, auth0) = erasure.checked_with(&database, asked, true)?;
     let key = key.context("ERASURE_KEY: not set")?;
-    let user = id(&user)?;
+    let user = whole_id(&user)?;
     let user = user.as_str();
     // The recorded act names the user by the pseudonym only.
     let act = act.act("erase", json!({"force": force}));
@@ -62,6 +62,11 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
             if person.before { " again" } else { "" },
             person.rows
         );
+        if person.rows == 0 && !person.before {
+            println!(
+                "Nothing was stored of it: check the id. `rolekeeper readmit` ends the erasure of an id"
+            );
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::ask::id;
+use super::ask::whole_id;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ErasureArgs};
 
@@ -34,7 +34,7 @@ pub(super) async fn run(args: ReadmitArgs) -> Result<()> {
     } = args;
     let (database, key, _) = erasure.checked_with(&database, None, true)?;
     let key = key.context("ERASURE_KEY: not set")?;
-    let user = id(&user)?;
+    let user = whole_id(&user)?;
     let user = user.as_str();
     let act = act.act("readmit", json!({}));
     if !app::connect(&database).await?.readmit(user, &key, &act).await? {

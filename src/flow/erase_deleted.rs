@@ -7,13 +7,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use serde_json::json;
-use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::presence::{Paced, Presence, ask};
-use crate::auth0::Reader;
-use crate::store::{Deleted, Store, StoreError};
+use crate::auth0::{CallError, LaterWhy, Reader};
+use crate::store::{Deleted, ERASE_DELETED, Store, StoreError};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::ids::UserId;
 
@@ -23,7 +22,7 @@ const SLICE: i64 = 20;
 const ASKED_FOR: Duration = Duration::from_secs(2);
 /// Age of Auth0's response beyond which a user is asked about again, in a later round.
 const FRESH: Duration = Duration::from_secs(5);
-/// Calls that fail in a row, after which the round ends: the tenant and not the users is at fault.
+/// Users in a row with failed calls, after which the round ends: the tenant and not the users is at fault.
 const FAILURES: u32 = 3;
 
 /// The erasure of deleted users; runs where this worker reconciles.
@@ -38,41 +37,53 @@ pub(super) struct EraseDeleted {
     pub(super) every: Duration,
 }
 
+/// Auth0's response about a user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// It knows no id of the person, nor an account that has one.
+    Absent,
+    /// It knows an account.
+    Known,
+    /// It refuses a call about this user, or its response cannot be understood.
+    Unclear,
+    /// A call failed for a reason that may concern all users.
+    Failed,
+}
+
 impl EraseDeleted {
     /// Erases until dropped. A failed round is repeated.
     pub(super) async fn run(&self) -> Infallible {
+        let mut last = Deleted::default();
         loop {
-            if let Err(why) = self.round().await {
+            if let Err(why) = self.round(&mut last).await {
                 warn!("users who were deleted at Auth0 were not erased: {why}; retrying later");
             }
             tokio::time::sleep(self.every).await;
         }
     }
 
-    /// Goes over all users who are due, in slices.
-    async fn round(&self) -> Result<(), StoreError> {
-        let mut last = Deleted {
-            since: OffsetDateTime::UNIX_EPOCH,
-            user: String::new(),
-        };
+    /// Goes over the users who are due behind `last`, in slices; then the next round begins with the first one again. A round that
+    /// ends because calls fail is continued behind the users that they concern.
+    async fn round(&self, last: &mut Deleted) -> Result<(), StoreError> {
+        let due = self.store.due_for_erasure(self.after).await?;
+        self.paced.metrics.reconcile.erasures_due.set(due);
         let mut failures = 0;
-        while self.store.paused().await?.is_none() {
-            let due = self.store.deleted_for(self.after, &last, SLICE).await?;
+        while failures < FAILURES && self.store.paused().await?.is_none() {
+            let due = self.store.deleted_for(self.after, last, SLICE).await?;
             if due.is_empty() {
+                *last = Deleted::default();
                 break;
             }
             let mut absent = Vec::new();
             for user in due {
-                let is_absent = self.is_absent(&user.user).await?;
-                failures = if is_absent.is_none() { failures + 1 } else { 0 };
-                if failures == FAILURES {
-                    return Ok(());
-                }
-                if is_absent == Some(true) {
+                let asked = self.ask(&user.user).await?;
+                failures = if asked == Asked::Failed { failures + 1 } else { 0 };
+                if asked == Asked::Absent {
                     absent.push((user.user.clone(), Instant::now()));
                 }
-                last = user;
-                if absent.first().is_some_and(|(_, at)| at.elapsed() > ASKED_FOR) {
+                *last = user;
+                let first: Option<&(String, Instant)> = absent.first();
+                if failures == FAILURES || first.is_some_and(|(_, at)| at.elapsed() > ASKED_FOR) {
                     break;
                 }
             }
@@ -81,15 +92,16 @@ impl EraseDeleted {
             let absent: Vec<String> = absent.into_iter().map(|(user, _)| user).collect();
             self.erase(&absent).await?;
         }
+        let due = self.store.due_for_erasure(self.after).await?;
+        self.paced.metrics.reconcile.erasures_due.set(due);
         Ok(())
     }
 
-    /// Whether Auth0 knows no id of the person, nor an account that has one; none if it gave no answer. A known user is read
-    /// next.
-    async fn is_absent(&self, user: &str) -> Result<Option<bool>, StoreError> {
+    /// Asks Auth0 for all ids of the person. A known user is read next.
+    async fn ask(&self, user: &str) -> Result<Asked, StoreError> {
         for id in self.store.ids_of_person(user).await? {
             let Ok(id) = UserId::parse(id) else {
-                return Ok(Some(false));
+                return Ok(Asked::Unclear);
             };
             let account = match ask(&self.reader, &id, Some(&self.paced)).await {
                 Ok(Presence::Absent) => continue,
@@ -100,13 +112,13 @@ impl EraseDeleted {
                         user.id = user,
                         "the user was deleted at Auth0 and is not erased yet, since Auth0 could not be asked: {why}"
                     );
-                    return Ok(None);
+                    return Ok(of_error(&why));
                 }
             };
             self.store.read_next(account.as_str()).await?;
-            return Ok(Some(false));
+            return Ok(Asked::Known);
         }
-        Ok(Some(true))
+        Ok(Asked::Absent)
     }
 
     async fn erase(&self, users: &[String]) -> Result<(), StoreError> {
@@ -115,10 +127,10 @@ impl EraseDeleted {
         };
         let act = Act {
             by: "the worker that reconciles".to_owned(),
-            command: "erase",
+            command: ERASE_DELETED,
             arguments: json!({}),
             why: Some(format!(
-                "deleted at Auth0 {} days ago (ERASE_AFTER_DELETION_D)",
+                "deleted at Auth0 more than {} days ago (ERASE_AFTER_DELETION_D)",
                 self.after.as_secs() / 86_400
             )),
         };
@@ -127,5 +139,16 @@ impl EraseDeleted {
             info!(users = erased.len(), "erased users who were deleted at Auth0");
         }
         Ok(())
+    }
+}
+
+fn of_error(error: &CallError) -> Asked {
+    match error {
+        CallError::Refused { .. }
+        | CallError::Later {
+            why: LaterWhy::BadAnswer | LaterWhy::NotFound,
+            ..
+        } => Asked::Unclear,
+        _ => Asked::Failed,
     }
 }

@@ -29,6 +29,8 @@ metrics! {
         pub drain_per_minute: Gauge = "rolekeeper_drain_users_per_minute",
         /// Time until all waiting users have had their attempt at this rate; 0 when none waits, -1 when none ends
         pub drain_remaining: Gauge = "rolekeeper_drain_remaining_seconds",
+        /// Users whose days of ERASE_AFTER_DELETION_D have passed and who are not erased, as of the last round; at most 100000
+        pub erasures_due: IntGauge = "rolekeeper_erasures_due",
         /// Age of the oldest verification of a holder; 0 without holders
         pub oldest_verification: Gauge = "rolekeeper_oldest_verification_seconds",
     }

@@ -17,6 +17,19 @@ pub struct Deleted {
     pub user: String,
 }
 
+/// Most users that are counted as due.
+const COUNTED: i64 = 100_000;
+
+impl Default for Deleted {
+    /// Before all users.
+    fn default() -> Self {
+        Self {
+            since: OffsetDateTime::UNIX_EPOCH,
+            user: String::new(),
+        }
+    }
+}
+
 /// Whether the newest response about the user did not know the user. The row stays locked.
 pub(super) async fn is_deleted(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     let deleted = sqlx::query_scalar!(
@@ -48,5 +61,16 @@ impl Store {
             most
         );
         Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Number of users who are unknown to Auth0 for this long, at most 100,000.
+    pub async fn due_for_erasure(&self, long: Duration) -> Result<i64, StoreError> {
+        let due = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM (
+                   SELECT FROM users WHERE gone_since < now() - $1::double precision * interval '1 second' LIMIT $2) AS due"#,
+            long.as_secs_f64(),
+            COUNTED
+        );
+        Ok(due.fetch_one(&self.pool).await?)
     }
 }

@@ -59,7 +59,8 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
         return Ok(false);
     }
     if let Some(key) = key {
-        person::erase(tx, user, &pseudonym(&key.hash(user))).await?;
+        let acts = acts::recent(tx).await?;
+        person::erase(tx, user, &pseudonym(&key.hash(user)), &acts).await?;
     }
     Ok(true)
 }
@@ -149,7 +150,7 @@ impl Store {
     }
 
     /// Erases users, each with all ids of the person: first from the dead letters, which are many, then from all other tables in
-    /// one transaction. The acts name the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile, and all stay
+    /// one transaction. The act names the pseudonyms. With `deleted`, a user stays who was seen at Auth0 meanwhile, and all stay
     /// while rolekeeper is paused.
     ///
     /// # Errors
@@ -171,9 +172,10 @@ impl Store {
             ids.extend(former_identities::person(&mut tx, user).await?);
         }
         drop(tx);
-        let Some(letters) = self.forget_letters(&ids, deleted).await? else {
+        let Some(letters) = self.forget_letters(&person::spellings_of(&ids), deleted).await? else {
             return Ok(vec![]);
         };
+        let naming = self.acts_of(&ids).await?;
         let mut tx = self.begin().await?;
         // A running batch of the fold ends first; the next one starts after this lock and finds the erased users.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
@@ -193,11 +195,35 @@ impl Store {
         if let Some(check_value) = check_value(&mut tx).await? {
             matching_key(Some(key), &check_value)?;
         }
-        let mut erased = Vec::new();
+        let mut persons = Vec::new();
         for user in users {
             if !deleted || deletions::is_deleted(&mut tx, user).await? {
-                erased.push(erase_person(&mut tx, user, key, act).await?);
+                persons.push(note(&mut tx, user, key).await?);
             }
+        }
+        if persons.is_empty() {
+            return Ok(vec![]);
+        }
+        // Before the users are removed, since the reason may name them.
+        keep_act(&mut tx, act, &persons).await?;
+        // An id that was linked since the search was not searched for.
+        let searched = persons
+            .iter()
+            .flat_map(|person| &person.ids)
+            .all(|(id, _)| ids.contains(id));
+        let later = acts::since(&mut tx, if searched { naming.searched_to } else { 0 }).await?;
+        let acts = [naming.acts, later].concat();
+        let mut erased = Vec::new();
+        for Noted { ids, before } in persons {
+            let mut rows = 0;
+            for (id, pseudonym) in &ids {
+                rows += person::erase(&mut tx, id, pseudonym, &acts).await?;
+            }
+            erased.push(Erased {
+                rows,
+                before,
+                ids: ids.into_iter().map(|(id, _)| id).collect(),
+            });
         }
         tx.commit().await?;
         if let Some(first) = erased.first_mut() {
@@ -236,35 +262,50 @@ impl Store {
     }
 }
 
-/// Erases one person, under the lock that stops the fold.
-async fn erase_person(
-    tx: &mut Tx<'_>,
-    user: &str,
-    key: &ErasureKey,
-    act: &Act,
-) -> Result<Erased, StoreError> {
+/// A person to erase.
+struct Noted {
+    /// The ids with their pseudonyms, the primary first.
+    ids: Vec<(String, String)>,
+    /// All had been erased before.
+    before: bool,
+}
+
+/// Stores the hashes of one person, under the lock that stops the fold.
+async fn note(tx: &mut Tx<'_>, user: &str, key: &ErasureKey) -> Result<Noted, StoreError> {
     // An id that was linked since the letters were searched is found here.
-    let ids = former_identities::person(tx, user).await?;
-    let mut before = true;
-    for id in &ids {
-        let hash = key.hash(id);
+    let (mut ids, mut before) = (Vec::new(), true);
+    for id in former_identities::person(tx, user).await? {
+        let hash = key.hash(&id);
         let noted = sqlx::query!(
             "INSERT INTO erasures (user_hash) VALUES ($1) ON CONFLICT DO NOTHING",
             hash.as_slice()
         );
         before &= noted.execute(&mut *tx).await?.rows_affected() == 0;
+        ids.push((id, pseudonym(&hash)));
     }
-    let pseudonyms: Vec<String> = ids.iter().map(|id| pseudonym(&key.hash(id))).collect();
+    Ok(Noted { ids, before })
+}
+
+/// Stores the act, which names the pseudonyms.
+async fn keep_act(tx: &mut Tx<'_>, act: &Act, persons: &[Noted]) -> Result<(), StoreError> {
     let mut act = act.clone();
-    act.arguments["user"] = json!(pseudonyms[0]);
-    if ids.len() > 1 {
-        act.arguments["linked"] = json!(pseudonyms[1..]);
-    }
-    // Before the user is removed, since the reason may name the user.
-    acts::keep(tx, &act, if before { "erased again" } else { "erased" }).await?;
-    let mut rows = 0;
-    for (id, pseudonym) in ids.iter().zip(&pseudonyms) {
-        rows += person::erase(tx, id, pseudonym).await?;
-    }
-    Ok(Erased { rows, before, ids })
+    let all: Vec<&str> = persons
+        .iter()
+        .flat_map(|person| &person.ids)
+        .map(|(_, pseudonym)| pseudonym.as_str())
+        .collect();
+    let outcome = match persons {
+        [one] => {
+            act.arguments["user"] = json!(all[0]);
+            if all.len() > 1 {
+                act.arguments["linked"] = json!(all[1..]);
+            }
+            if one.before { "erased again" } else { "erased" }.to_owned()
+        }
+        several => {
+            act.arguments["users"] = json!(all);
+            format!("erased {} users", several.len())
+        }
+    };
+    acts::keep(tx, &act, &outcome).await
 }

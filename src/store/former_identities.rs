@@ -2,7 +2,7 @@
 //!
 //! Owns which ids an erasure and an export take together. Must never let such an id count for another one.
 
-use super::{Store, StoreError, Tx, erasures, identities};
+use super::{StoreError, Tx, identities};
 
 /// All ids of the person that `user` is or was an id of, the primary first: also those that were linked until the account was
 /// deleted.
@@ -18,23 +18,14 @@ pub(super) async fn person(tx: &mut Tx<'_>, user: &str) -> Result<Vec<String>, S
     Ok(ids)
 }
 
-impl Store {
-    /// Keeps the links of an account that is deleted, before they end.
-    pub async fn keep_former_links(&self, primary: &str) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        if !erasures::keep_out(&mut tx, self.erasure_key(), &[primary])
-            .await?
-            .is_empty()
-        {
-            return Ok(());
-        }
-        sqlx::query!(
-            "INSERT INTO former_identities AS f (alias, primary_id) SELECT alias, primary_id FROM identities WHERE primary_id = $1
+/// Keeps the links of an account that is deleted, before they end. The caller keeps erased users out.
+pub async fn keep(tx: &mut Tx<'_>, primary: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO former_identities AS f (alias, primary_id) SELECT alias, primary_id FROM identities WHERE primary_id = $1
              ON CONFLICT (alias) DO UPDATE SET primary_id = excluded.primary_id, ended_at = now() WHERE f.primary_id <> excluded.primary_id",
-            primary
-        )
-        .execute(&mut tx)
-        .await?;
-        Ok(tx.commit().await?)
-    }
+        primary
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
 }

@@ -3,26 +3,24 @@
 //! Owns the two lists of tables, for export and for erasure: a table that names a user must be in both. Must never
 //! leave a user's id behind.
 
-use std::time::Duration;
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, former_identities, pause, said};
+use super::acts::Naming;
+use super::{Store, StoreError, Tx, former_identities, named_letters, said};
 use rolekeeper_domain::act::Act;
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
 /// too many.
 const MIN_BARE_ID_BYTES: usize = 16;
 
-/// Dead letters searched in one transaction.
-const LETTERS_AT_ONCE: i64 = 2_000;
-/// Age of the letters searched again under the lock: longer than the batches take, and than a running batch of the fold.
-const LETTERS_MEANWHILE: Duration = Duration::from_mins(15);
-
-/// Removes all data of a user; the audit names `pseudonym` from then on. Returns the number of rows.
-pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Result<u64, StoreError> {
+/// Removes all data of a user; the audit, with these acts of operators, names `pseudonym` from then on. Returns the number of rows.
+pub(super) async fn erase(
+    tx: &mut Tx<'_>,
+    user: &str,
+    pseudonym: &str,
+    acts: &[i64],
+) -> Result<u64, StoreError> {
     let named = spellings(user);
     let queries = [
         // First, in the same order as reconcile: an attempt on this user ends before, or finds its lease gone.
@@ -66,24 +64,12 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
         sqlx::query!("DELETE FROM user_data WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM featured_playlists WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM publish_budgets WHERE user_id = $1", user),
-        // `forget_letters` removed the others before; these came meanwhile.
-        sqlx::query!(
-            "DELETE FROM dead_letters
-             WHERE kept_at > now() - $2::double precision * interval '1 second' AND EXISTS (
-                 SELECT FROM UNNEST($1::bytea[]) AS named(id)
-                 WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)",
-            &named,
-            LETTERS_MEANWHILE.as_secs_f64()
-        ),
         sqlx::query!("DELETE FROM identities WHERE alias = $1 OR primary_id = $1", user),
-        sqlx::query!(
-            "DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1",
-            user
-        ),
+        sqlx::query!("DELETE FROM former_identities WHERE alias = $1 OR primary_id = $1", user),
         sqlx::query!("DELETE FROM moves WHERE old_id = $1 OR new_id = $1", user),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
-    let mut rows = 0;
+    let mut rows = named_letters::forget_recent(tx, &named).await?;
     for query in queries {
         rows += query.execute(&mut *tx).await?.rows_affected();
     }
@@ -91,10 +77,11 @@ pub(super) async fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Resul
     let spelled = texts(&named);
     said::erase(tx, pseudonym, &spelled).await?;
     let audited = sqlx::query_scalar!(
-        r#"SELECT erase_from_audit($1, $2, $3) AS "rows!""#,
+        r#"SELECT erase_from_audit($1, $2, $3, $4) AS "rows!""#,
         user,
         pseudonym,
-        &spelled
+        &spelled,
+        acts
     );
     rows += audited.fetch_one(&mut *tx).await?.unsigned_abs();
     Ok(rows)
@@ -110,42 +97,9 @@ pub(super) async fn without(
 }
 
 impl Store {
-    /// Removes the data of users from the dead letters, in batches and without blocking others, since there may be
-    /// millions. Returns the number of removed letters; none if `unless_paused` and rolekeeper is paused. Letters that arrive
-    /// meanwhile are left to [`erase`].
-    pub(super) async fn forget_letters(
-        &self,
-        users: &[String],
-        unless_paused: bool,
-    ) -> Result<Option<u64>, StoreError> {
-        let named: Vec<Vec<u8>> = users.iter().flat_map(|id| spellings(id)).collect();
-        let (mut after, mut gone) = (OffsetDateTime::UNIX_EPOCH, 0);
-        loop {
-            let mut tx = self.begin().await?;
-            // A batch ends between two times, since the letters of one batch have the same time.
-            let until = sqlx::query_scalar!(
-                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS batch",
-                after,
-                LETTERS_AT_ONCE
-            );
-            let Some(until) = until.fetch_one(&mut tx).await? else {
-                return Ok(Some(gone));
-            };
-            if unless_paused && !pause::permits(&mut tx).await? {
-                return Ok(None);
-            }
-            let removed = sqlx::query!(
-                "DELETE FROM dead_letters WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
-                     SELECT FROM UNNEST($1::bytea[]) AS named(id)
-                     WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)",
-                &named,
-                after,
-                until
-            );
-            gone += removed.execute(&mut tx).await?.rows_affected();
-            tx.commit().await?;
-            after = until;
-        }
+    /// Searches the acts of operators for users, in batches and without blocking others.
+    pub(super) async fn acts_of(&self, users: &[String]) -> Result<Naming, StoreError> {
+        self.acts_naming(users, &texts(&spellings_of(users))).await
     }
 
     /// All stored rows of a user and of all ids of the same person, by table.
@@ -153,7 +107,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let ids = former_identities::person(&mut tx, user).await?;
         drop(tx);
-        let named: Vec<Vec<u8>> = ids.iter().flat_map(|id| spellings(id)).collect();
+        let named = spellings_of(&ids);
         let rows = sqlx::query!(
             r#"SELECT 'users' AS "table!", to_jsonb(t) AS "row!" FROM users t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = ANY($1::text[])
@@ -199,40 +153,11 @@ impl Store {
         }
         Ok(tables)
     }
-
-    /// Dead letters that name a user, read in batches.
-    async fn letters_naming(&self, named: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
-        let (mut after, mut letters) = (OffsetDateTime::UNIX_EPOCH, Vec::new());
-        loop {
-            let until = sqlx::query_scalar!(
-                "SELECT max(kept_at) FROM (SELECT kept_at FROM dead_letters WHERE kept_at > $1 ORDER BY kept_at LIMIT $2) AS batch",
-                after,
-                LETTERS_AT_ONCE
-            );
-            let Some(until) = until.fetch_one(&self.pool).await? else {
-                return Ok(letters);
-            };
-            let found = sqlx::query_scalar!(
-                r#"SELECT to_jsonb(t) || jsonb_build_object('payload', encode(payload, 'escape')) AS "row!"
-                   FROM dead_letters t WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
-                       SELECT FROM UNNEST($1::bytea[]) AS named(id)
-                       WHERE position(id IN payload || convert_to(detail || subject, 'UTF8')) > 0)
-                   ORDER BY kept_at, stream, stream_seq"#,
-                named,
-                after,
-                until
-            );
-            letters.extend(found.fetch_all(&self.pool).await?);
-            after = until;
-        }
-    }
 }
 
-fn texts(spellings: &[Vec<u8>]) -> Vec<String> {
-    let texts = spellings
-        .iter()
-        .map(|id| String::from_utf8_lossy(id).into_owned());
-    texts.collect()
+/// The forms in which unparsed messages may name users.
+pub(super) fn spellings_of(users: &[String]) -> Vec<Vec<u8>> {
+    users.iter().flat_map(|id| spellings(id)).collect()
 }
 
 /// The forms in which an unparsed message may name a user: plain, inside JSON, inside a URL; and each of these for the
@@ -265,6 +190,11 @@ fn spellings(user: &str) -> Vec<Vec<u8>> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+fn texts(spellings: &[Vec<u8>]) -> Vec<String> {
+    let text = |spelling: &Vec<u8>| String::from_utf8_lossy(spelling).into_owned();
+    spellings.iter().map(text).collect()
 }
 
 #[cfg(test)]

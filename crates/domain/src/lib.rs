@@ -19,6 +19,7 @@ pub mod limits;
 pub mod local_copy;
 pub mod log_batch;
 pub mod log_record;
+pub mod mention;
 pub mod merge;
 pub mod name;
 pub mod pacer;

@@ -12,7 +12,7 @@ use crate::auth0::{CallError, Reply};
 use crate::flow::backoff::base_delay;
 use crate::metrics::{Call, CallResult};
 use crate::store::leases::Failed;
-use crate::store::{StoreError, leases};
+use crate::store::{StoreError, erasures, former_identities, leases};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::pacer::CallKind;
 
@@ -25,11 +25,7 @@ impl Attempt {
     pub(super) async fn absent(&mut self, at: Option<OffsetDateTime>) -> Result<Completed, AttemptError> {
         let absent = self.context.store.absent(self.claim.user.as_str()).await?;
         if absent.has_aliases {
-            // An erasure of the deleted user takes them along.
-            self.context
-                .store
-                .keep_former_links(self.claim.user.as_str())
-                .await?;
+            self.keep_former_links().await?;
             self.end_links(at).await?;
         }
         if absent.matters
@@ -39,6 +35,20 @@ impl Attempt {
             return Ok(self.read_first(&primary).await?);
         }
         Ok(self.gone(at).await?)
+    }
+
+    /// Keeps the links of the deleted account: an erasure takes the linked ids along.
+    async fn keep_former_links(&self) -> Result<(), StoreError> {
+        let (store, user) = (&self.context.store, self.claim.user.as_str());
+        let mut tx = store.begin().await?;
+        if erasures::keep_out(&mut tx, store.erasure_key(), &[user])
+            .await?
+            .is_empty()
+        {
+            former_identities::keep(&mut tx, user).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Searches for the account to which an id is linked. A search that is refused finds none.

@@ -51,7 +51,7 @@ async fn m7_a_deleted_user_is_erased_when_the_days_have_passed() {
     world.count_is("Bob was read again", left, 3).await;
     assert_eq!(world.number(ERASED).await, Some(1));
     let acts = world.told(&["acts"]).await;
-    assert!(acts.contains("deleted at Auth0 30 days ago"), "{acts}");
+    assert!(acts.contains("deleted at Auth0 more than 30 days ago"), "{acts}");
     let revoked = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%'";
     assert_eq!(world.number(revoked).await, Some(2), "granted and revoked");
 }
@@ -155,4 +155,43 @@ async fn a_response_that_has_become_old_erases_no_user() {
     let left = "SELECT count(*) FROM users WHERE gone_since IS NOT NULL";
     world.count_is("Ann was asked about again", left, 0).await;
     assert_eq!(world.number(ERASED).await, Some(1));
+}
+
+/// Four users are due; for the three oldest Auth0 refuses the search, or the call fails.
+#[tokio::test]
+async fn users_whose_calls_fail_keep_no_other_user_from_erasure() {
+    for failed in [Fault::status(400), Fault::status(503)] {
+        let world = world().start().await;
+        world.connect_log_stream().await;
+        let old = ["auth0|a1", "auth0|a2", "auth0|a3"];
+        for user in [&old[..], &[BOB]].concat() {
+            world.seed_user(user, &[]);
+            world.tenant.login(user).unwrap();
+        }
+        world.quiet().await;
+        for user in [&old[..], &[BOB]].concat() {
+            assert!(world.tenant.delete_user(user));
+        }
+        let gone = "SELECT count(*) FROM users WHERE gone_since IS NOT NULL";
+        world.count_is("all are known to be deleted", gone, 4).await;
+        world.quiet().await;
+        world
+            .run_sql(
+                "UPDATE users SET gone_since = now() - interval '31 days' - CASE WHEN user_id = 'auth0|bob' THEN interval '0'
+                     ELSE interval '1 hour' END",
+            )
+            .await;
+        for user in old {
+            let read = CallMatch::to(Endpoint::ReadUser).user(user);
+            world.tenant.hold_fault(read, failed.clone());
+        }
+        let worker = world.start_worker_with(&[("ERASE_AFTER_DELETION_D", "30")]).await;
+        world.workers()[0].sigterm(Duration::from_secs(30)).await;
+        world.count_is("Bob is erased", ERASED, 1).await;
+        world
+            .eventually("the others are counted", async || {
+                worker.count("rolekeeper_erasures_due").await == Some(3)
+            })
+            .await;
+    }
 }

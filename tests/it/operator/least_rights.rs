@@ -118,7 +118,7 @@ async fn the_running_role_changes_neither_audit_nor_schema() {
             "{statement}: {said:?}"
         );
     }
-    let forged = "SELECT erase_from_audit('auth0|ann', 'erased:' || repeat('0', 64), '{}')";
+    let forged = "SELECT erase_from_audit('auth0|ann', 'erased:' || repeat('0', 64), '{}', '{}')";
     assert!(refusal(&mut run, forged).await.contains("no erased person"));
     let untrusted = "SELECT has_function_privilege('public', p.oid, 'EXECUTE') FROM pg_proc p WHERE prosecdef AND NOT (proconfig @> ARRAY['search_path=public, pg_temp'])";
     let untrusted = sqlx::query(untrusted).fetch_all(&mut run).await.expect("rows");

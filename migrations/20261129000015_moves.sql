@@ -6,6 +6,7 @@ CREATE TABLE moves (
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     moved_by text NOT NULL,
     why      text NOT NULL,
+    with_account boolean NOT NULL DEFAULT false,
     CHECK (old_id <> new_id)
 );
 CREATE INDEX moves_new ON moves (new_id);
@@ -15,6 +16,7 @@ COMMENT ON COLUMN moves.new_id IS 'Auth0 user id of the person since. If it is l
 COMMENT ON COLUMN moves.moved_at IS 'Time of the command, by Postgres'' clock.';
 COMMENT ON COLUMN moves.moved_by IS 'The operator, as in operator_acts.';
 COMMENT ON COLUMN moves.why IS 'The reason.';
+COMMENT ON COLUMN moves.with_account IS 'The id was linked to new_id until that account was deleted at Auth0, and came along with its move, whose end removes this row.';
 
 -- Decisions to go back to at the end of a move or a link.
 CREATE TABLE own_decisions (

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::output::say;
 use crate::bus::{APP_EVENTS, Bus, From, Which};
 use crate::flow::fold::promoted;
 use crate::store::{Channel, Cursor, Loss, Store};
@@ -37,7 +38,7 @@ pub(super) async fn run(
     let window = room.duplicate_window;
     if stream == APP_EVENTS {
         let ids = promoted::remember(store, bus, cursor, window).await?;
-        println!("{ids} event ids are remembered, so that an event that is published again counts once");
+        say!("{ids} event ids are remembered, so that an event that is published again counts once");
     }
     let until_ns = room.now_ns.saturating_add(ns(window));
     let window_s = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
@@ -50,7 +51,7 @@ pub(super) async fn run(
     }
     let next = cursor.last_seq.unsigned_abs() + 1;
     let waiting = bus.waiting(stream, From::Seq(next)).await?;
-    println!(
+    say!(
         "accepted: nothing is lost; the fold goes on at {next}, {} messages wait; duplicates are dropped until {}",
         waiting.count,
         date::of_unix_ns(until_ns)

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::accept_promoted;
+use super::output::say;
 use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
@@ -60,7 +61,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         .cursor(&stream)
         .await?
         .context("a loss is open, but the stream has no cursor")?;
-    println!("{stream} {}: {}", loss.kind, loss.detail);
+    say!("{stream} {}: {}", loss.kind, loss.detail);
     if promoted {
         let act = act.act("accept-stream", json!({"stream": stream, "promoted": true}));
         return accept_promoted::run((&store, &bus), &stream, (&loss, &cursor), &act).await;
@@ -78,7 +79,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     }
     let waiting = bus.waiting(&stream, From::Seq(next)).await?;
     let given_up = unfolded.count.saturating_sub(waiting.count);
-    println!("{}", report(&unfolded, &waiting, given_up));
+    say!("{}", report(&unfolded, &waiting, given_up));
     if given_up > 0 && !yes {
         bail!(
             "nothing was done: add --yes to give up {given_up} messages permanently, or choose another --from"
@@ -95,7 +96,7 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     {
         bail!("{stream}: another operator accepted the loss in the meantime");
     }
-    println!(
+    say!(
         "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided again",
         waiting.count
     );

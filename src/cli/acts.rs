@@ -3,14 +3,14 @@
 //! Owns the table and the lines of JSON. Must never print a control character: operators typed the reasons by hand.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::output;
 use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Acted;
@@ -43,11 +43,8 @@ pub(super) async fn run(args: ActsArgs) -> Result<()> {
         let at = UtcDateTime::from(act.at.replace_nanosecond(0)?).format(&Rfc3339)?;
         writeln!(text, "{}", if json { line(act, &at) } else { sentence(act, &at) })?;
     }
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // The reader closed the pipe: not an error.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("standard output"),
-    }
+    output::to_stdout(format_args!("{text}"));
+    Ok(())
 }
 
 fn line(act: &Acted, at: &str) -> String {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
 
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::Store;
@@ -73,7 +74,7 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
         known(&store, &role).await?;
     }
     let adopted = store.adopt(&role, named, &act).await?;
-    println!(
+    say!(
         "{adopted} users adopted for {role}; each is reconciled next, and loses the role if the rules require it"
     );
     Ok(())

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use rolekeeper_domain::date;
@@ -34,6 +35,6 @@ pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
     let database = args.database.checked()?;
     let act = args.act.act("announce", json!({"from": args.from}));
     let changes = app::connect(&database).await?.announce_again(from, &act).await?;
-    println!("{changes} changes are queued to be announced again, in their order");
+    say!("{changes} changes are queued to be announced again, in their order");
     Ok(())
 }

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::brake_release;
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::gone::GoneBrake;
@@ -155,7 +156,7 @@ async fn shown(store: &Store, show: u32) -> Result<()> {
     print_drain(&store.drain().await?);
     if let Some(paused) = store.paused().await? {
         let reason = paused.reason.as_deref().unwrap_or("no reason given");
-        println!("paused since {}: {reason}", paused.since);
+        say!("paused since {}: {reason}", paused.since);
     }
     Ok(())
 }
@@ -165,8 +166,8 @@ fn print_drain(drain: &Drain) {
     let users = drain.waiting;
     match drain.remaining() {
         _ if users == 0 => {}
-        None => println!("{users} users wait for an attempt, and no attempt ended in the last minute"),
-        Some(remaining) => println!(
+        None => say!("{users} users wait for an attempt, and no attempt ended in the last minute"),
+        Some(remaining) => say!(
             "{users} users wait for an attempt, {:.0} a minute are done, {} min remain at this rate",
             drain.ended_per_min,
             remaining.as_secs().div_ceil(60)
@@ -189,7 +190,7 @@ async fn print_under_way(store: &Store, held: HeldKind, what: &str) -> Result<()
         } else {
             ("release", "released")
         };
-        println!(
+        say!(
             "  a {command} by {by} has begun at {began_at}: {users} users {past} so far, the last at {moved_at}. If that command \
              has ended, it was interrupted: rolekeeper brake {command} {what} continues it"
         );
@@ -199,22 +200,22 @@ async fn print_under_way(store: &Store, held: HeldKind, what: &str) -> Result<()
 
 fn print_gone(brake: &GoneBrake) {
     let Some(since) = brake.engaged_at else {
-        println!("gone: not engaged");
+        say!("gone: not engaged");
         return;
     };
     let (users, known) = brake.counted.unwrap_or_default();
-    println!(
+    say!(
         "gone: engaged since {since}, when Auth0 had reported {users} of {known} known users as unknown; {} held",
         brake.held
     );
     for user in &brake.first {
-        println!("  {user}");
+        say!("  {user}");
     }
     let rest = brake.held - i64::try_from(brake.first.len()).unwrap_or(i64::MAX);
     if rest > 0 {
-        println!("  and {rest} more");
+        say!("  and {rest} more");
     }
-    println!(
+    say!(
         "  rolekeeper brake release gone   reads these users again at Auth0, and marks the unknown ones as gone"
     );
 }
@@ -222,7 +223,7 @@ fn print_gone(brake: &GoneBrake) {
 fn print(changes: Changes, brake: &BrakeState) {
     let what = changes.word();
     let Some(since) = brake.engaged_at else {
-        println!("{what}: not engaged");
+        say!("{what}: not engaged");
         return;
     };
     let (users, holders) = brake.counted.unwrap_or_default();
@@ -230,9 +231,10 @@ fn print(changes: Changes, brake: &BrakeState) {
         Changes::Restores => String::new(),
         Changes::Revokes | Changes::Grants | Changes::Removals => format!(", of {holders} holders"),
     };
-    println!(
+    say!(
         "{what}: engaged since {since}, when {users} users would have changed{of}; {} held, {} more wait",
-        brake.held, brake.waiting
+        brake.held,
+        brake.waiting
     );
     let sign = match changes {
         Changes::Grants => "+",
@@ -242,12 +244,12 @@ fn print(changes: Changes, brake: &BrakeState) {
     };
     for (user, roles) in &brake.first {
         let roles: Vec<String> = roles.iter().map(|role| format!("{sign}{role}")).collect();
-        println!("  {user}  {}", roles.join(" "));
+        say!("  {user}  {}", roles.join(" "));
     }
     let rest = brake.held - i64::try_from(brake.first.len()).unwrap_or(i64::MAX);
     if rest > 0 {
-        println!("  and {rest} more");
+        say!("  and {rest} more");
     }
-    println!("  rolekeeper brake release {what}   releases these; each is decided again");
-    println!("  rolekeeper brake drop {what}      gives these up permanently");
+    say!("  rolekeeper brake release {what}   releases these; each is decided again");
+    say!("  rolekeeper brake drop {what}      gives these up permanently");
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::interrupt::Interrupt;
+use super::output::{remark, say};
 use crate::store::{HeldKind, Release, Step, Store, Way};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::RoleChange;
@@ -27,7 +28,7 @@ pub(super) async fn run(
     };
     if release.users > 0 {
         let (past, before) = (way.past(), release.users);
-        eprintln!("{what}: {before} users were {past} by a command that was interrupted; this one continues");
+        remark!("{what}: {before} users were {past} by a command that was interrupted; this one continues");
     }
     let (mut interrupt, mut reported) = (Interrupt::catch()?, Instant::now());
     loop {
@@ -44,7 +45,7 @@ pub(super) async fn run(
             bail!("{}", so_far(&release, what));
         }
         if reported.elapsed() >= REPORT_EVERY {
-            eprintln!("{what}: {} users {} so far", release.users, way.past());
+            remark!("{what}: {} users {} so far", release.users, way.past());
             reported = Instant::now();
         }
     }
@@ -52,7 +53,7 @@ pub(super) async fn run(
         HeldKind::Changes(change) => not_held(store, change).await?,
         HeldKind::Restores | HeldKind::Removals | HeldKind::Gone => String::new(),
     };
-    println!("{what}: {}{more}", done(&release, left));
+    say!("{what}: {}{more}", done(&release, left));
     Ok(())
 }
 

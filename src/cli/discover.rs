@@ -10,6 +10,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcDateTime};
 
+use super::output::{self, remark};
 use crate::app;
 use crate::config::{ActArgs, DiscoveryArgs};
 use crate::flow::discovery::Mode;
@@ -44,11 +45,11 @@ pub(super) async fn run(args: DiscoverArgs) -> Result<()> {
     let mode = Mode {
         again,
         export,
-        report: |line| eprintln!("{line}"),
+        report: |line| remark!("{line}"),
     };
     let act = act.act("discover", json!({"again": again, "export": export}));
     let found = app::discover(settings.checked()?, mode, &act).await?;
-    print!("{}", shown(&found));
+    output::to_stdout(format_args!("{}", shown(&found)));
     Ok(())
 }
 

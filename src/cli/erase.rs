@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::ask::{Tenant, id, whole_id};
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, Auth0Args, DatabaseArgs, ErasureArgs};
 use crate::flow::presence::Presence;
@@ -55,7 +56,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
     }
     let erased = store.erase(&[user.to_owned()], &key, &act, false).await?;
     for person in erased {
-        println!(
+        say!(
             "{}: erased{}; {} rows removed or made anonymous. Later events and records that name the user are dropped. \
              Messages in the streams stay until their retention ends.",
             person.ids.join(", "),
@@ -63,9 +64,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<()> {
             person.rows
         );
         if person.rows == 0 && !person.before {
-            println!(
-                "Nothing was stored of it: check the id. `rolekeeper readmit` ends the erasure of an id"
-            );
+            say!("Nothing was stored of it: check the id. `rolekeeper readmit` ends the erasure of an id");
         }
     }
     Ok(())

@@ -2,14 +2,14 @@
 //!
 //! Owns the format: one JSON object on standard output. Must never change anything.
 
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
 use super::ask::id;
+use super::output::{remark, say};
 use crate::app;
 use crate::config::DatabaseArgs;
 
@@ -29,14 +29,10 @@ pub(super) async fn run(args: ExportArgs) -> Result<ExitCode> {
     id(&user)?;
     let tables = app::connect(&database).await?.export(&user).await?;
     if tables.is_empty() {
-        eprintln!("{user}: nothing is kept");
+        remark!("{user}: nothing is kept");
         return Ok(ExitCode::FAILURE);
     }
     let shown = serde_json::to_string_pretty(&json!({"user_id": user, "tables": tables}))?;
-    match writeln!(std::io::stdout(), "{shown}") {
-        // The reader closed the pipe: not an error.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        other => other.context("standard output")?,
-    }
+    say!("{shown}");
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
+use super::output::say;
 use crate::app;
 use crate::config::{ByArgs, DatabaseArgs};
 
@@ -46,6 +47,6 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
     store
         .acted(&act, &format!("{forgiven} playlists were below 0"))
         .await?;
-    println!("{forgiven} playlists were below 0 and are at 0 now");
+    say!("{forgiven} playlists were below 0 and are at 0 now");
     Ok(())
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::output::say;
 use crate::app;
 use crate::config::{ByArgs, DatabaseArgs};
 use crate::store::Store;
@@ -55,7 +56,7 @@ pub(super) async fn run(args: LimitsArgs) -> Result<()> {
                 Some(why),
             );
             store.set_limit(limit, value, &act).await?;
-            println!(
+            say!(
                 "{name} = {}: takes effect on all workers within seconds",
                 limit.show(value)
             );
@@ -69,7 +70,7 @@ async fn shown(store: &Store) -> Result<()> {
     for set in store.set_limits().await? {
         let (name, value) = (set.limit.as_str(), set.limit.show(set.value));
         let (by, why, at) = (set.set_by, set.why, set.set_at.date());
-        println!("{name:<20} {value:<8} set on {at} by {by}: {why}");
+        say!("{name:<20} {value:<8} set on {at} by {by}: {why}");
     }
     for worker in store.workers_alive().await? {
         let effective = holds.tightened(&worker.own);
@@ -78,7 +79,7 @@ async fn shown(store: &Store) -> Result<()> {
             .filter(|limit| (effective.get(**limit) - holds.get(**limit)).abs() > 0.0);
         for limit in tightened {
             let value = limit.show(effective.get(*limit));
-            println!(
+            say!(
                 "worker {} works with {} = {value}, by its own settings",
                 worker.name,
                 limit.as_str()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
+use super::output::say;
 use crate::app;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Limits, ROLE_CHANGES, StreamState};
 use crate::config::{MigrateArgs, StreamLimits, StreamsConfig};
@@ -35,7 +36,7 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
             .acted(&act, &format!("{applied} migrations applied"))
             .await?;
     }
-    println!("database: up to date");
+    say!("database: up to date");
     let bus = app::bus(&config.bus).await?;
     tokio::time::timeout(CONNECT_WITHIN, bus.wait_for_supported_server())
         .await
@@ -72,22 +73,22 @@ async fn ensure(bus: &Bus, name: &'static str, limits: StreamLimits, streams: &S
         narrow: streams.narrow,
     };
     let (state, left) = bus.ensure_stream(name, made, there).await?;
-    println!(
+    say!(
         "stream {name}: {} messages, {:.1} of {} MiB used",
         state.messages,
         state.bytes as f64 / f64::from(1 << 20),
         state.max_bytes >> 20
     );
     for sentence in left {
-        println!("stream {name}: {sentence}; `rolekeeper migrate --narrow` sets it");
+        say!("stream {name}: {sentence}; `rolekeeper migrate --narrow` sets it");
     }
     if state.denies_purge && name != ROLE_CHANGES {
-        println!("stream {name}: {}", way_out(name));
+        say!("stream {name}: {}", way_out(name));
     }
     if let Some(rate) = streams.events_per_s
         && name == APP_EVENTS
     {
-        println!("stream {name}: {}", need(rate, &state));
+        say!("stream {name}: {}", need(rate, &state));
     }
     anyhow::ensure!(
         state.differences.is_empty(),

@@ -19,6 +19,7 @@ mod limits;
 mod migrate;
 mod move_person;
 mod openapi;
+mod output;
 mod parked;
 mod pause;
 mod pin;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::output::remark;
 use crate::config::{LogArgs, MigrateArgs, ServeArgs, without_empty_variables};
 use crate::{app, telemetry};
 
@@ -115,7 +117,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("rolekeeper: {error:#}");
+            remark!("rolekeeper: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -150,7 +152,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Export(args) => return export::run(args).await,
             Command::Erase(args) => erase::run(args).await?,
             Command::Readmit(args) => readmit::run(args).await?,
-            Command::Openapi(args) => openapi::run(&args)?,
+            Command::Openapi(args) => openapi::run(&args),
         }
         Ok(ExitCode::SUCCESS)
     });

@@ -9,6 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::ask::{Tenant, id};
+use super::output::say;
 use super::pin::later;
 use crate::app;
 use crate::config::{Auth0Args, ByArgs, DatabaseArgs, ErasureArgs};
@@ -103,13 +104,16 @@ fn refuse_new(new: &str, known: Presence) -> Result<()> {
 
 async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -> Result<()> {
     match outcome {
-        MoveOutcome::Moved => {
-            println!("{old}: moved to {new}, who is reconciled next");
+        MoveOutcome::Moved(linked) => {
+            say!("{old}: moved to {new}, who is reconciled next");
+            for id in linked {
+                say!("{id}: was linked to {old}, and follows to {new}");
+            }
             report_pins(store, old, &format!("follows to {new}, where off outweighs on")).await?;
         }
-        MoveOutcome::Again => println!("{old}: was moved to {new} before; {new} is reconciled next"),
+        MoveOutcome::Again => say!("{old}: was moved to {new} before; {new} is reconciled next"),
         MoveOutcome::Undone => {
-            println!("{old}: no longer moved to {new}; both are reconciled next");
+            say!("{old}: no longer moved to {new}; both are reconciled next");
             report_pins(store, old, &format!("returns from {new}")).await?;
         }
         MoveOutcome::BelongsTo(other) => bail!(
@@ -145,7 +149,7 @@ async fn report_pins(store: &Store, old: &str, becomes: &str) -> Result<()> {
     } in store.pins_of_ids(old).await?
     {
         let state = if on { "on" } else { "off" };
-        println!("{user}: its pin {role} {state} ({why}) {becomes}");
+        say!("{user}: its pin {role} {state} ({why}) {becomes}");
     }
     Ok(())
 }

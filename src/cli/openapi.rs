@@ -2,11 +2,10 @@
 //!
 //! Owns the printing only. Must never differ from the description that a worker with the same genres serves.
 
-use std::io::Write as _;
 
-use anyhow::Result;
 use clap::Args;
 
+use super::output;
 use crate::config::{DEFAULT_GENRES, genres};
 use crate::http::api;
 
@@ -18,7 +17,7 @@ pub(super) struct OpenapiArgs {
     api_genres: String,
 }
 
-pub(super) fn run(args: &OpenapiArgs) -> Result<()> {
+pub(super) fn run(args: &OpenapiArgs) {
     let text = api::description(&genres(&args.api_genres));
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    output::to_stdout(format_args!("{text}"));
 }

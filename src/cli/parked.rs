@@ -4,14 +4,14 @@
 //! text from outside.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::output::{self, remark};
 use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Parked;
@@ -38,14 +38,10 @@ pub(super) async fn run(args: ParkedArgs) -> Result<()> {
     let store = app::connect(&database.checked()?).await?;
     let parked = store.parked(i64::from(limit)).await?;
     let shown = if json { lines(&parked)? } else { table(&parked)? };
-    match std::io::stdout().write_all(shown.as_bytes()) {
-        // The reader closed the pipe: not an error.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-        other => other.context("standard output")?,
-    }
+    output::to_stdout(format_args!("{shown}"));
     let all = store.count_parked().await?;
     if all > i64::from(limit) {
-        eprintln!("{limit} of {all} parked users shown; --limit shows more");
+        remark!("{limit} of {all} parked users shown; --limit shows more");
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, ByArgs, DatabaseArgs};
 use crate::store::Resumed;
@@ -37,12 +38,12 @@ pub(super) async fn pause(args: PauseArgs) -> Result<()> {
     let store = app::connect(&database.checked()?).await?;
     let act = by.act("pause", json!({}), reason.clone());
     match store.pause(reason.as_deref(), &act).await? {
-        Some(0) => println!("paused: nothing is written until `rolekeeper resume`; counting continues"),
-        Some(in_hand) => println!(
+        Some(0) => say!("paused: nothing is written until `rolekeeper resume`; counting continues"),
+        Some(in_hand) => say!(
             "paused: {in_hand} users are in flight and are finished, then nothing is written until `rolekeeper resume`; \
              counting continues"
         ),
-        None => println!("already paused"),
+        None => say!("already paused"),
     }
     Ok(())
 }
@@ -51,7 +52,7 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<()> {
     let ResumeArgs { database, act } = args;
     let act = act.act("resume", json!({}));
     match app::connect(&database.checked()?).await?.resume(&act).await? {
-        Resumed::Yes => println!("resumed"),
+        Resumed::Yes => say!("resumed"),
         Resumed::NotPaused => bail!("not paused, nothing to resume"),
         Resumed::Forgotten(unknown) => bail!(
             "nothing was done: {unknown} role changes were announced that this database does not know, so it was restored from a \

@@ -4,7 +4,6 @@
 //! forbidden role `on`.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::ask::id;
+use super::output::{self, remark, say};
 use crate::app;
 use crate::config::{ActArgs, ByArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::{PinOutcome, Pinned, Store, StoreError};
@@ -135,13 +135,13 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
         PinOutcome::Unaware(why) => bail!("{user}: not pinned: {why}"),
     };
     let end = shown.map_or_else(String::new, |until| format!(" until {until}"));
-    println!(
+    say!(
         "{user}: {} is pinned {word}{end}; the user is reconciled next",
         pin.role
     );
     if let Some(before) = before {
         let was = if before.on { "on" } else { "off" };
-        println!("  in place of the pin {was} by {}: {}", before.by, before.why);
+        say!("  in place of the pin {was} by {}: {}", before.by, before.why);
     }
     later(&store).await
 }
@@ -149,10 +149,10 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
 /// Prints why a pin takes effect later.
 pub(super) async fn later(store: &Store) -> Result<()> {
     if store.paused().await?.is_some() {
-        println!("  rolekeeper is paused: the role changes after `rolekeeper resume`");
+        say!("  rolekeeper is paused: the role changes after `rolekeeper resume`");
     }
     if store.limits().await?.get(Limit::Writes) <= 0.0 {
-        println!("  writes are off: the role changes after `rolekeeper limits set writes on`");
+        say!("  writes are off: the role changes after `rolekeeper limits set writes on`");
     }
     Ok(())
 }
@@ -169,11 +169,11 @@ pub(super) async fn unpin(args: UnpinArgs) -> Result<ExitCode> {
     let act = act.act("unpin", json!({"user": user, "role": role}));
     let store = app::connect(&database).await?;
     let Some(before) = store.unpin(&user, &role, &act).await? else {
-        eprintln!("{user}: {role} is not pinned");
+        remark!("{user}: {role} is not pinned");
         return Ok(ExitCode::FAILURE);
     };
     let was = if before.on { "on" } else { "off" };
-    println!("{user}: {role} is no longer pinned {was}; the rules decide, and the user is reconciled next");
+    say!("{user}: {role} is no longer pinned {was}; the rules decide, and the user is reconciled next");
     later(&store).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -196,13 +196,9 @@ pub(super) async fn pins(args: PinsArgs) -> Result<()> {
     } else {
         listed(&store, shown).await?
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // The reader closed the pipe: not an error.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-        other => other.context("standard output")?,
-    }
+    output::to_stdout(format_args!("{text}"));
     if !more.is_empty() {
-        eprintln!("the newest {limit} pins shown; --limit shows more");
+        remark!("the newest {limit} pins shown; --limit shows more");
     }
     Ok(())
 }

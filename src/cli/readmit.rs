@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::ask::whole_id;
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ErasureArgs};
 
@@ -40,7 +41,7 @@ pub(super) async fn run(args: ReadmitArgs) -> Result<()> {
     if !app::connect(&database).await?.readmit(user, &key, &act).await? {
         bail!("{user}: this id was not erased, so there is nothing to readmit");
     }
-    println!(
+    say!(
         "{user}: readmitted; events and records that name the user count from now on. Erased data does not come back"
     );
     Ok(())

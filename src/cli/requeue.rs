@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::interrupt::Interrupt;
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::{RequeueAll, Store};
@@ -59,9 +60,9 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
     // The store adds the users that were requeued.
     let act = act.act("requeue", json!({}));
     let requeued = store.requeue(&users, &act).await?;
-    println!("{} requeued", requeued.len());
+    say!("{} requeued", requeued.len());
     for user in users.iter().filter(|user| !requeued.contains(user)) {
-        println!("{user}: not parked");
+        say!("{user}: not parked");
     }
     Ok(if requeued.is_empty() {
         ExitCode::FAILURE
@@ -88,6 +89,6 @@ async fn requeue_all(store: &Store, act: &Act) -> Result<ExitCode> {
             bail!("{}", so_far(&all));
         }
     }
-    println!("{} requeued", all.users);
+    say!("{} requeued", all.users);
     Ok(ExitCode::SUCCESS)
 }

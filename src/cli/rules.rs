@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::output::{self, say};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::store::{OfferedBy, Store, StoreError};
@@ -75,7 +76,7 @@ async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Re
     {
         Verdict::PutInForce => {}
         Verdict::Same => {
-            println!("nothing changed: these rules are in force");
+            say!("nothing changed: these rules are in force");
             return Ok(());
         }
         Verdict::Refused(why) | Verdict::Left(why) => bail!("not put in force: {why}"),
@@ -83,11 +84,11 @@ async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Re
     let was = before
         .as_ref()
         .map_or_else(|| "none".to_owned(), |before| before.version.to_string());
-    println!("version {} is in force, in place of {was}", offered.version);
+    say!("version {} is in force, in place of {was}", offered.version);
     for line in changes(before.as_ref().map(|before| &before.rules), &offered.rules) {
-        println!("  {line}");
+        say!("  {line}");
     }
-    println!(
+    say!(
         "it takes effect on all workers within seconds; affected users are found partition by partition (`rolekeeper rules show`)"
     );
     Ok(())
@@ -98,17 +99,20 @@ async fn show(store: &Store) -> Result<()> {
         bail!("no rules are in force: no worker has been started yet");
     };
     let by = in_force.put_by.as_deref().unwrap_or("an earlier release");
-    println!("# in force since {}, by {by}", in_force.since);
+    say!("# in force since {}, by {by}", in_force.since);
     if in_force.version > 0 {
-        println!("version = {}", in_force.version);
+        say!("version = {}", in_force.version);
     }
-    print!("{}", in_force.rules.canonical());
+    output::to_stdout(format_args!("{}", in_force.rules.canonical()));
     match store.walked().await? {
-        Some(walked) if walked.changed => println!(
+        Some(walked) if walked.changed => say!(
             "\n# users are being compared with a change since {}: {} partitions done, up to {:?} (the last whole round had {})",
-            walked.requested_at, walked.partitions.0, walked.position, walked.partitions.1
+            walked.requested_at,
+            walked.partitions.0,
+            walked.position,
+            walked.partitions.1
         ),
-        Some(walked) => println!(
+        Some(walked) => say!(
             "\n# all users were compared with these rules ({} partitions)",
             walked.partitions.1
         ),

@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::output::say;
 use crate::app;
 use crate::bus::{STREAMS, Which};
 use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
@@ -94,7 +95,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
     {
         bail!("{stream}: the cursor moved in the meantime; nothing was skipped");
     }
-    println!(
+    say!(
         "skipped: message {seq} of {stream} (subject {subject}, {} bytes) is a dead letter; the fold goes on at {}",
         letter.size,
         seq + 1
@@ -104,7 +105,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
 
 /// Fails when the fold moves.
 async fn stands_still(store: &Store, stream: &str, cursor: &Cursor) -> Result<()> {
-    println!(
+    say!(
         "watching {stream} for {} s: its fold must stand still after {}",
         WATCHED_FOR.as_secs(),
         cursor.last_seq

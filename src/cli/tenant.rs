@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::TenantMove;
@@ -41,8 +42,8 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
     let bound = store.tenant().await?;
     let Some(Action::Move { to, yes, act }) = action else {
         match bound {
-            Some(domain) => println!("{domain}"),
-            None => println!(
+            Some(domain) => say!("{domain}"),
+            None => say!(
                 "the database belongs to no tenant yet; the first worker that gets a token binds it to its tenant"
             ),
         }
@@ -64,7 +65,7 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
     }
     let act = act.act("tenant move", json!({"from": bound, "to": to}));
     match store.move_tenant(&to, &act).await? {
-        TenantMove::Done(assignments) => println!(
+        TenantMove::Done(assignments) => say!(
             "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate \
              limit allows"
         ),

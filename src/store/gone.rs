@@ -92,7 +92,11 @@ impl Locked {
         }
         let known = sqlx::query_scalar!(
             r#"WITH counted AS (SELECT count(*) AS exact FROM (SELECT FROM users LIMIT $1) AS few)
-               UPDATE gone_brake SET counted_at = now(), known = CASE WHEN exact < $1 THEN exact
+               UPDATE gone_brake SET counted_at = now(), known = CASE WHEN exact < $1 THEN exact + (
+                       -- holders who were found by a search, and not read yet
+                       SELECT count(DISTINCT user_id) FROM (
+                           SELECT user_id FROM assignments a WHERE has_role AND NOT EXISTS (SELECT FROM users u WHERE u.user_id = a.user_id) LIMIT $1
+                       ) AS found)
                    ELSE greatest(exact, (SELECT reltuples::bigint FROM pg_class WHERE oid = 'users'::regclass)) END
                FROM counted RETURNING known AS "known!""#,
             COUNTED

@@ -14,8 +14,8 @@ use rolekeeper_domain::act::Act;
 /// Result of a move, or of its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MoveOutcome {
-    /// It stands from now on.
-    Moved,
+    /// It stands from now on, also for these ids, which were linked to the old one.
+    Moved(Vec<String>),
     /// It stood before; the new id is read again.
     Again,
     /// The move ended.
@@ -155,6 +155,23 @@ async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     Ok(known.fetch_one(&mut *tx).await?)
 }
 
+/// Moves the ids along that were linked to the old one: Auth0 deleted them with the account, so no link shows them any more.
+/// Returns them.
+async fn with_account(tx: &mut Tx<'_>, old: &str, new: &str) -> Result<Vec<String>, StoreError> {
+    let linked = sqlx::query_scalar!(
+        "INSERT INTO moves (old_id, new_id, moved_by, why, with_account)
+         SELECT linked.alias, m.old_id, m.moved_by, m.why, true
+         FROM moves m CROSS JOIN (
+             SELECT alias FROM identities WHERE primary_id = $1 UNION SELECT alias FROM former_identities WHERE primary_id = $1
+         ) AS linked
+         WHERE m.old_id = $1 AND linked.alias <> $2 ORDER BY linked.alias
+         ON CONFLICT (old_id) DO NOTHING RETURNING old_id",
+        old,
+        new
+    );
+    Ok(linked.fetch_all(&mut *tx).await?)
+}
+
 impl Store {
     /// Stores that the person with the id `old` has the id `new` since. Ids that were moved to `old` belong to `new` then, until
     /// this move ends.
@@ -194,10 +211,11 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
+        let linked = with_account(&mut tx, old, new).await?;
         work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "moved").await?;
         tx.commit().await?;
-        Ok(MoveOutcome::Moved)
+        Ok(MoveOutcome::Moved(linked))
     }
 
     /// Ends a move: each id has its own data again, once the new one is read.
@@ -208,6 +226,9 @@ impl Store {
         if undone.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(MoveOutcome::NotMoved(new_id(&mut tx, old).await?));
         }
+        sqlx::query!("DELETE FROM moves WHERE new_id = $1 AND with_account", old)
+            .execute(&mut tx)
+            .await?;
         let last = last_id(&mut tx, new).await?;
         let linked = identities::primaries(&mut tx, &[&last]).await?;
         let account = linked.get(&last).unwrap_or(&last);

@@ -50,6 +50,11 @@ fn the_house_rules_see_what_they_must() {
             "`dbg!`",
         ),
         (
+            "src/cli/brake.rs",
+            "//! Brakes.\nfn f() { println!(); }\n",
+            "`println!`",
+        ),
+        (
             "tests/it/fold.rs",
             "//! Fold.\n#[test]\n#[ignore = \"slow\"]\nfn f() {}\n",
             "`#[ignore]`",
@@ -90,6 +95,9 @@ fn house_faults(path: &str, text: &str) -> Vec<String> {
         match [three[0].as_str(), three[1].as_str(), three[2].as_str()] {
             [name @ ("todo" | "dbg" | "unimplemented"), "!", _] => {
                 faults.push(format!("`{name}!` is left over"));
+            }
+            [name @ ("print" | "println" | "eprint" | "eprintln"), "!", _] if path.starts_with("src/") => {
+                faults.push(format!("`{name}!` panics where the reader has closed the pipe"));
             }
             ["#", "[", "ignore"] => faults.push("`#[ignore]`: a test runs or goes".to_owned()),
             _ => {}

@@ -8,6 +8,7 @@ mod brake_memory;
 mod brake_release;
 mod brake_slices;
 mod client_key;
+mod closed_pipe;
 mod config;
 mod config_empty;
 mod discover;

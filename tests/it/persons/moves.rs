@@ -213,3 +213,25 @@ async fn an_old_id_that_becomes_the_account_again_gets_all_back() {
         .eventually("the old id is an account", async || world.roles(OLD).is_empty())
         .await;
 }
+
+#[tokio::test]
+async fn what_a_linked_id_earned_follows_the_move_and_returns() {
+    let world = World::two_accounts().await;
+    world.link();
+    world.ends_with_the_primary().await;
+    // Auth0 deletes the linked identity with the account.
+    assert!(world.tenant.delete_user(ANN));
+    let again = json!({"app_metadata": {"roles": ["mentor"]}});
+    world.tenant.create_user(NEW, again).expect("a new user");
+    world.quiet().await;
+    let said = world.told(&["move", ANN, NEW, "--why", "made again"]).await;
+    assert!(
+        said.contains("google-oauth2|7: was linked to auth0|ann"),
+        "{said}"
+    );
+    new_has(&world, &["mentor", ROLE]).await;
+    world
+        .told(&["move", ANN, NEW, "--undo", "--why", "a mistake"])
+        .await;
+    new_has(&world, &["mentor"]).await;
+}

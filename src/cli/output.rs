@@ -1,0 +1,34 @@
+//! The output of commands.
+//!
+//! Owns how text reaches standard output and standard error. Must never end a command because a reader has closed the pipe: the
+//! command does all that it was called for, and its exit status says how it ended.
+
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write as _, stderr, stdout};
+
+/// Writes to standard output.
+pub(super) fn to_stdout(text: Arguments<'_>) {
+    match stdout().lock().write_fmt(text) {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+            to_stderr(format_args!("standard output: {why}\n"));
+        }
+        _ => {}
+    }
+}
+
+/// Writes to standard error. Where that fails there is no place for a report.
+pub(super) fn to_stderr(text: Arguments<'_>) {
+    let _ = stderr().lock().write_fmt(text);
+}
+
+/// Writes a line to standard output, with the arguments of `format!`.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::cli::output::to_stdout(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+/// Writes a line to standard error, with the arguments of `format!`.
+macro_rules! remark {
+    ($($part:tt)*) => { $crate::cli::output::to_stderr(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+pub(super) use {remark, say};

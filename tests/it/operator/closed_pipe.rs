@@ -1,0 +1,22 @@
+//! A reader that closes the pipe, such as `head`, ends no command.
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_closed_pipe_ends_no_command() {
+    let world = World::start().await;
+    for read in [
+        "acts",
+        "brake",
+        "discover",
+        "limits",
+        "parked",
+        "pins",
+        "rules show",
+    ] {
+        let arguments: Vec<&str> = read.split(' ').collect();
+        assert!(world.unread(&arguments).await, "{read}");
+    }
+    assert!(world.unread(&["pause", "--why", "maintenance"]).await);
+    assert_eq!(world.number("SELECT count(*) FROM pause").await, Some(1));
+}

@@ -89,10 +89,8 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         stored_ns: stored.stored_ns,
     };
     let act = by.act("skip", json!({"stream": stream, "seq": seq}), Some(why));
-    if !store
-        .skip(&stream, &cursor, &letter, (Channel::Streams, &act))
-        .await?
-    {
+    let skipped = store.skip(&stream, &cursor, &letter, (Channel::Streams, &act));
+    if !skipped.await? {
         bail!("{stream}: the cursor moved in the meantime; nothing was skipped");
     }
     say!(

@@ -203,8 +203,12 @@ impl Leader {
             self.take_over();
             let changed = (&mut self.rules, &mut self.limits);
             let ended = Box::pin(self.work.lead(&mut retry, changed, &stop)).await;
+            // Gauges that only the leader sets.
             self.work.metrics.reconcile_active.set(0);
             self.work.metrics.circuit_breaker_open.set(0);
+            self.work.metrics.tenant_log.refused.set(0);
+            self.work.metrics.reconcile.erasures_due.set(0);
+            self.work.metrics.reconcile.oldest_verification.set(0.0);
             match ended {
                 Ok(pause) => {
                     let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;

@@ -16,13 +16,13 @@ use super::{Claim, StoreError, Tx};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rule;
 
-/// Locks the rows of those attempts that still have their lease, as [`super::leases::still_ours`]. Leaves out a user whose
+/// Locks the rows of those attempts that still have their lease, as [`super::leases::still_ours`]; each is named by user and lease. Leaves out a user whose
 /// row another transaction has locked.
-pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<HashMap<String, Ours>, StoreError> {
+pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<HashMap<(String, Uuid), Ours>, StoreError> {
     let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
     let leases: Vec<Uuid> = claims.iter().map(|claim| claim.lease).collect();
     let rows = sqlx::query!(
-        r#"SELECT ours.user_id, generation, force_fetch, cause_event, cause_plays, cause_stored_at,
+        r#"SELECT ours.user_id, held.lease AS "lease!", generation, force_fetch, cause_event, cause_plays, cause_stored_at,
                now() < enqueued_at + $3::double precision * interval '1 second' AS "may_debounce!",
                coalesce(now() < reread_since + $3::double precision * interval '1 second', true) AS "may_read_again!"
            FROM UNNEST($1::text[], $2::uuid[]) AS held(user_id, lease)
@@ -37,7 +37,8 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<HashMap<String, 
     let mut ours = HashMap::new();
     for row in rows.fetch_all(&mut *tx).await? {
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
-        let claim = claims.iter().find(|claim| claim.user.as_str() == row.user_id);
+        let is_of = |claim: &&&Claim| claim.user.as_str() == row.user_id && claim.lease == row.lease;
+        let claim = claims.iter().find(is_of);
         let other_cause = claim.is_none_or(|claim| claim.cause != cause);
         let is = Ours {
             generation: row.generation,
@@ -45,7 +46,7 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<HashMap<String, 
             flapping: row.may_debounce && other_cause,
             cause,
         };
-        ours.insert(row.user_id, is);
+        ours.insert((row.user_id, row.lease), is);
     }
     Ok(ours)
 }

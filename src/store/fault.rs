@@ -26,7 +26,9 @@ const LOCKED: &str = "55P03";
 
 /// Whether another transaction held a lock for too long.
 pub(super) fn is_locked(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|said| said.code());
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == LOCKED)
 }
 

@@ -10,7 +10,10 @@ use super::removals::AnnouncedChange;
 use super::{Priority, Store, StoreError, Tx, acts, erasures, own_pins, work_queue, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::pin::Pin;
-use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE};
+use rolekeeper_domain::rule::FORMAT_SINCE;
+
+/// Format of rules since which workers know pins.
+const KNOWS_PINS: i32 = 2;
 
 /// A stored pin.
 #[derive(Clone, Debug)]
@@ -104,7 +107,7 @@ impl Store {
     pub async fn pin(&self, user: &str, pin: &Pin, act: &Act) -> Result<PinOutcome, StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user).await?;
-        if let Some(unaware) = workers::unaware_of(&mut tx, FORMAT).await? {
+        if let Some(unaware) = workers::unaware_of(&mut tx, KNOWS_PINS).await? {
             return Ok(PinOutcome::Unaware(format!(
                 "the running worker {unaware} does not know pins and would undo this one: start release {FORMAT_SINCE} or newer \
                  in its place"

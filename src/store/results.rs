@@ -51,9 +51,9 @@ pub struct Done<'a> {
 }
 
 /// Notes the responses to writes whose attempt still has its lease and whose user no enqueueing has named since the
-/// decision. Returns these users, with their rows in the queue locked; leaves out a user whose row another transaction has
+/// decision. Returns these writes, with the users' rows in the queue locked; leaves out a user a row of whom another transaction has
 /// locked, and one who was erased.
-pub async fn answered(tx: &mut Tx<'_>, done: &[Done<'_>]) -> Result<HashSet<String>, StoreError> {
+pub async fn answered(tx: &mut Tx<'_>, done: &[Done<'_>]) -> Result<HashSet<Uuid>, StoreError> {
     let users: Vec<&str> = done.iter().map(|one| one.claim.user.as_str()).collect();
     let leases: Vec<Uuid> = done.iter().map(|one| one.claim.lease).collect();
     let generations: Vec<i64> = done.iter().map(|one| one.generation).collect();
@@ -68,11 +68,14 @@ pub async fn answered(tx: &mut Tx<'_>, done: &[Done<'_>]) -> Result<HashSet<Stri
                  WHERE n.user_id = held.user_id AND n.lease = held.lease AND n.lease_until > now()
                    AND n.generation = held.generation AND NOT n.force_fetch FOR UPDATE SKIP LOCKED
              ) AS locked
+         ), open AS MATERIALIZED (
+             SELECT ours.write_id, ours.at FROM ours JOIN profile_writes p ON p.write_id = ours.write_id
+             WHERE NOT p.answered FOR UPDATE OF p SKIP LOCKED
          )
-         UPDATE profile_writes p SET completed_at = clock_timestamp(), wrote_updated_at = ours.at, answered = true, recorded = true,
+         UPDATE profile_writes p SET completed_at = clock_timestamp(), wrote_updated_at = open.at, answered = true, recorded = true,
              closed = NULL
-         FROM ours WHERE p.write_id = ours.write_id AND NOT p.answered
-         RETURNING p.user_id,
+         FROM open WHERE p.write_id = open.write_id
+         RETURNING p.write_id,
              -- rows of users may be locked by a fold: one that takes long must not hold up all results
              set_config('lock_timeout', '1s', true) AS lock_timeout",
         &users as &[&str],
@@ -82,7 +85,7 @@ pub async fn answered(tx: &mut Tx<'_>, done: &[Done<'_>]) -> Result<HashSet<Stri
         &ats as &[Option<OffsetDateTime>]
     );
     let noted = noted.fetch_all(&mut *tx).await?.into_iter();
-    Ok(noted.map(|row| row.user_id).collect())
+    Ok(noted.map(|row| row.write_id).collect())
 }
 
 /// Completes the audit, stores roles and profiles, and ends the attempts. The caller has locked the rows in the queue.

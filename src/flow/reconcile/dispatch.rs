@@ -43,8 +43,7 @@ impl Dispatcher {
                 return Ok(());
             };
             if !turn.half_open && self.health.breaker().open_until().is_some() {
-                // It opened meanwhile.
-                continue;
+                continue; // It opened meanwhile.
             }
             while attempts.try_join_next().is_some() {}
             let until_record_attempt = self.rate_limiter.until_record_attempt();

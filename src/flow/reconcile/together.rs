@@ -109,17 +109,17 @@ async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box
     let mut tx = context.store.begin().await?;
     let claims: Vec<&Claim> = asked.iter().map(|one| &one.claim).collect();
     let mut ours = decisions::lock(&mut tx, &claims).await?;
-    let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
-    let users: Vec<&str> = users
-        .into_iter()
-        .filter(|user| ours.contains_key(*user))
-        .collect();
+    let is_ours = |claim: &&&Claim| ours.contains_key(&(claim.user.as_str().to_owned(), claim.lease));
+    let users = claims.iter().filter(is_ours).map(|claim| claim.user.as_str());
+    let users: Vec<&str> = users.collect();
     let snapshots = context.snapshots(&mut tx, &users).await?;
     let mut snapshots: HashMap<&str, _> = users.into_iter().zip(snapshots).collect();
     let mut decided: Vec<Option<Box<Plain>>> = Vec::new();
     for one in asked {
         let user = one.claim.user.as_str();
-        let known = ours.remove(user).zip(snapshots.remove(user));
+        // Another attempt may have taken the user over: only one of both is ours.
+        let ours = ours.remove(&(user.to_owned(), one.claim.lease));
+        let known = ours.and_then(|ours| Some((ours, snapshots.remove(user)?)));
         let plain = known.and_then(|(ours, snapshot)| plain::decide(context, one, ours, snapshot));
         decided.push(plain.map(Box::new));
     }
@@ -165,7 +165,7 @@ async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>,
     let done: Vec<Done<'_>> = done.collect();
     let mut tx = context.store.begin().await?;
     let noted = results::answered(&mut tx, &done).await?;
-    let is_noted = |one: &&Done<'_>| noted.contains(one.claim.user.as_str());
+    let is_noted = |one: &&Done<'_>| noted.contains(&one.write);
     let recorded: Vec<&Done<'_>> = done.iter().filter(is_noted).collect();
     if !recorded.is_empty() {
         results::store(&mut tx, &recorded).await?;

@@ -48,11 +48,8 @@ async fn f54_silent_connections_stop_nothing_else() {
     let address = worker.address("LISTEN").await;
     let mut silent = vec![];
     for _ in 0..1_100 {
-        silent.push(
-            TcpStream::connect(&address)
-                .await
-                .expect("no connection is refused"),
-        );
+        let connected = TcpStream::connect(&address).await;
+        silent.push(connected.expect("no connection is refused"));
     }
     world.postgres_proxy().cut();
     world.seed_user("auth0|ann", &[]);

@@ -85,10 +85,6 @@ async fn a_bucket_used_up_by_others_wastes_few_calls() {
     let calls: Vec<_> = users.iter().flat_map(|user| world.calls_of(user)).collect();
     let refused = calls.iter().filter(|call| call.status == Some(429)).count();
     let writes = calls.iter().filter(|call| call.endpoint == PatchUser).count();
-    println!(
-        "{} calls for 8 users, {refused} refused, {writes} writes",
-        calls.len()
-    );
     assert!(users.iter().all(|user| world.roles(user) == ["mentor", ROLE]));
     assert!(
         calls.len() <= 32 && writes <= 10,

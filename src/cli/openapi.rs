@@ -2,7 +2,6 @@
 //!
 //! Owns the printing only. Must never differ from the description that a worker with the same genres serves.
 
-
 use clap::Args;
 
 use super::output;

@@ -60,6 +60,9 @@ sql_cache() {
   ! grep 'potentially unused queries' <<<"$output"
 }
 
+# The tests mostly wait for servers: one more at once than there are cores.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 1))}"
+
 part "install" scripts/install.sh test
 part "format" cargo fmt --all --check
 part "shell scripts" shellcheck .ci/run deploy/*.sh scripts/*.sh

@@ -26,6 +26,8 @@ pub fn start(format: &str, level: &str) -> Result<(), String> {
         .map_err(|_| format!("LOG_LEVEL: got \"{level}\", expected a level such as info or a filter such as info,rolekeeper=debug"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Its report of a closed standard error would be a panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     let started = match format {
         "text" => builder

@@ -126,6 +126,11 @@ impl Permit {
         *self = next;
     }
 
+    /// Whether the write should wait for calls to refill, as long as the profile may age.
+    pub(super) fn write_waits(&self, headers: &RateHeaders) -> bool {
+        self.rate_limiter.lock().write_waits(headers)
+    }
+
     /// Whether the write may follow the read whose response had these `headers`.
     pub(super) fn write_may_follow(&self, headers: &RateHeaders) -> bool {
         let now = self.rate_limiter.started.elapsed();

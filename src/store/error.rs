@@ -59,6 +59,12 @@ impl StoreError {
         }
     }
 
+    /// Whether another transaction held a lock on the rows for too long.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Postgres(error) if fault::is_locked(error))
+    }
+
     /// Whether every retry would fail in the same way: Postgres refuses a value, or a stored value is invalid.
     #[must_use]
     pub fn is_about_the_data(&self) -> bool {

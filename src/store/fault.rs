@@ -21,6 +21,15 @@ pub(super) fn of_rows(error: &sqlx::Error) -> Option<Fault> {
     }
 }
 
+/// SQLSTATE of a lock that another transaction held for too long.
+const LOCKED: &str = "55P03";
+
+/// Whether another transaction held a lock for too long.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|said| said.code());
+    code.is_some_and(|code| code == LOCKED)
+}
+
 /// SQLSTATE of a missing permission.
 const NO_RIGHT: &str = "42501";
 

@@ -54,6 +54,8 @@ impl Store {
                        DELETE FROM identities WHERE ctid = ANY(ARRAY(SELECT ctid FROM identities LIMIT $1)) RETURNING 1
                    ), formerly AS (
                        DELETE FROM former_identities WHERE ctid = ANY(ARRAY(SELECT ctid FROM former_identities LIMIT $1)) RETURNING 1
+                   ), decided AS (
+                       DELETE FROM own_decisions WHERE ctid = ANY(ARRAY(SELECT ctid FROM own_decisions LIMIT $1)) RETURNING 1
                    ), announced AS (
                        DELETE FROM forgotten_holders WHERE ctid = ANY(ARRAY(SELECT ctid FROM forgotten_holders LIMIT $1)) RETURNING 1
                    ), named AS (
@@ -68,7 +70,8 @@ impl Store {
                    )
                    SELECT (SELECT count(*) FROM closed) + (SELECT count(*) FROM marked) + (SELECT count(*) FROM removed)
                        + (SELECT count(*) FROM linked) + (SELECT count(*) FROM announced) + (SELECT count(*) FROM named)
-                       + (SELECT count(*) FROM refused) + (SELECT count(*) FROM requested) + (SELECT count(*) FROM formerly) AS "done!""#,
+                       + (SELECT count(*) FROM refused) + (SELECT count(*) FROM requested) + (SELECT count(*) FROM formerly)
+                       + (SELECT count(*) FROM decided) AS "done!""#,
                 BATCH
             );
             let mut tx = self.begin().await?;

@@ -1,4 +1,4 @@
-//! Table `work_queue`: leases that ended attempts give back before their time.
+//! Table `work_queue`: leases that ended attempts give back before their time, and users who cannot be claimed now.
 //!
 //! Owns that a lease is given back by its own id only. Must never take a user from another attempt.
 
@@ -9,6 +9,20 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 
 impl Store {
+    /// Postpones a user whose claim failed; nothing counts as a failure.
+    pub async fn postpone(&self, user: &str, wait: Duration) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query!(
+            "UPDATE work_queue SET due_at = now() + $2::double precision * interval '1 second'
+             WHERE user_id = $1 AND (lease IS NULL OR lease_until < now()) AND parked_at IS NULL",
+            user,
+            wait.as_secs_f64()
+        )
+        .execute(&mut tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Gives back leases of attempts that have ended, each with the wait before the user's next attempt, which reads the
     /// profile. Returns the number of users that still had such a lease.
     pub async fn give_back(

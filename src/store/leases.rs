@@ -96,7 +96,9 @@ pub async fn claim(
                n.cause_stored_at, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.priority, now() AS "asked_at!",
                (extract(epoch FROM now() - greatest(n.due_at, n.enqueued_at)) * 1000)::bigint AS "queued_ms!",
                -- the attempt need not wait for the disk: after a crash that loses the claim the user is due again
-               set_config('synchronous_commit', 'off', true) AS commit"#,
+               set_config('synchronous_commit', 'off', true)
+                   -- and one user whose rows are locked must not hold up the others
+                   || set_config('lock_timeout', '1s', true) AS settings"#,
         lease,
         lease_for.as_secs_f64(),
         rules,

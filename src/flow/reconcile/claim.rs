@@ -4,6 +4,7 @@
 //! the expected changes. Must never make a call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -21,6 +22,9 @@ use crate::store::{Claim, StoreError, Tx, assignments, brakes, erasures, leases,
 use rolekeeper_domain::evaluation::{Evaluation, Role};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
+
+/// Time after which a user is attempted again whose rows another transaction had locked.
+const LOCKED_WAIT: Duration = Duration::from_secs(10);
 
 /// Claimed users, in the transaction of the claim.
 pub(super) struct Claimed {
@@ -94,7 +98,7 @@ impl Claimed {
         } = self;
         let permissions = match settle_unseen(context, tx, &mut claims).await {
             Ok(permissions) => permissions,
-            Err(why) if why.is_about_the_data() => {
+            Err(why) if why.is_about_the_data() || why.is_locked() => {
                 let begun = Begun {
                     one_by_one: claims.len(),
                     ..Begun::default()
@@ -142,9 +146,13 @@ impl Claimed {
     }
 }
 
-/// Counts a failure of a user whose stored data cannot be used. This user alone is affected; other users must not wait.
+/// Counts a failure of a user whose stored data cannot be used, and postpones one whose rows another transaction has locked. This
+/// user alone is affected; other users must not wait.
 async fn cannot_start(context: &Context, claim: &Claim, why: &StoreError) -> Result<(), StoreError> {
     warn!(user.id = claim.user.as_str(), "attempt not started: {why}");
+    if why.is_locked() {
+        return context.store.postpone(claim.user.as_str(), LOCKED_WAIT).await;
+    }
     let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
     let why = format!("the stored data of the user cannot be used: {why}");
     let mut tx = context.store.begin().await?;

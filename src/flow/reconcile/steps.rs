@@ -1,12 +1,19 @@
 //! The order of an attempt: three short transactions and at most two calls.
 //!
 //! Owns the order: claim and permission, token, GET, decide, PATCH, record. Must never hold a transaction or a
-//! connection across a call, never wait between GET and PATCH, never write from a profile that was read too long ago,
-//! and never attempt a change that is not in the audit.
+//! connection across a call, never wait between GET and PATCH unless the rate limit leaves no call for the PATCH, never write from
+//! a profile that was read too long ago, and never attempt a change that is not in the audit.
+
+use std::time::Duration;
+
+use tokio::time::sleep_until;
 
 use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::Decided;
 use crate::auth0::CallError;
+
+/// Time that is left for decision and write after such a wait.
+const TO_WRITE: Duration = Duration::from_millis(400);
 
 impl Attempt {
     /// Runs the attempt after its claim: reads the profile and writes what is missing.
@@ -21,6 +28,9 @@ impl Attempt {
                 Err(error) => return Err(error),
             };
             self.person_kept = false;
+            if self.permission.expects() && self.permit.write_waits(&observed.rate) {
+                sleep_until(observed.until - TO_WRITE).await;
+            }
             let mut decided = match self.decide_together(&observed).await {
                 Some(write) => Decided::Write(write),
                 None => self.decide(&observed).await?,

@@ -48,12 +48,12 @@ async fn slow_postgres_after_a_read_costs_no_role_of_others() {
     assert_eq!((world.patches(), world.number(late).await), (1, Some(0)));
 }
 
-/// A client that uses nearly the whole rate limit of the tenant, until it is dropped.
-async fn takes_most_of_it(world: &World) -> JoinSet<()> {
+/// A client that calls every so many milliseconds, which uses nearly the whole rate limit of the tenant, until it is dropped.
+async fn takes_most_of_it(world: &World, every_ms: u64) -> JoinSet<()> {
     world.seed_user("auth0|theirs", &[]);
     let client = Management::connect(&world.tenant, CLIENT, "secret").await;
     let client = client.expect("a token");
-    let mut every = tokio::time::interval(Duration::from_millis(26));
+    let mut every = tokio::time::interval(Duration::from_millis(every_ms));
     every.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut other = JoinSet::new();
     other.spawn(async move {
@@ -76,7 +76,7 @@ async fn a_bucket_used_up_by_others_wastes_few_calls() {
     let world = World::builder().tenant(tenant).env("AUTH0_PLAN", "10:40");
     let world = world.env("SWEEP_INTERVAL_S", 1).start().await;
     let users: Vec<String> = (0..8).map(|n| format!("auth0|u{n}")).collect();
-    let _other = takes_most_of_it(&world).await;
+    let _other = takes_most_of_it(&world, 26).await;
     for (n, user) in users.iter().enumerate() {
         world.seed_user(user, &["mentor"]);
         world.earn(user, &format!("pl_{n}")).await;
@@ -95,4 +95,27 @@ async fn a_bucket_used_up_by_others_wastes_few_calls() {
         "{} calls, {refused} refused, {writes} writes",
         calls.len()
     );
+}
+
+/// As on the plan `free`: the bucket holds the calls of one attempt, and the other client takes nine tenths of the rate.
+#[tokio::test]
+async fn a_bucket_of_one_attempt_pays_for_the_write_in_the_end() {
+    let tenant = TenantOptions {
+        plan: RatePlan::FREE,
+        clock_factor: 5.0,
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(tenant).env("AUTH0_PLAN", "2:10");
+    let world = world.start().await;
+    let users: Vec<String> = (0..3).map(|n| format!("auth0|u{n}")).collect();
+    let _other = takes_most_of_it(&world, 111).await;
+    for (n, user) in users.iter().enumerate() {
+        world.seed_user(user, &["mentor"]);
+        world.earn(user, &format!("pl_{n}")).await;
+    }
+    world.settled().await;
+    let calls: usize = users.iter().map(|user| world.calls_of(user).len()).sum();
+    println!("{calls} calls for 3 users");
+    assert!(users.iter().all(|user| world.roles(user) == ["mentor", ROLE]));
+    assert!(calls <= 15, "{calls} calls");
 }

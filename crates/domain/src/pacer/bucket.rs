@@ -100,6 +100,11 @@ impl Bucket {
         Duration::from_secs_f64(self.limit / self.rate())
     }
 
+    /// Whether a read that finds the bucket less than full leaves no call for its write.
+    pub(super) fn holds_one_attempt(&self) -> bool {
+        self.limit < self.attempt_cost + 1.0
+    }
+
     pub(super) fn attempt_time(&self) -> Duration {
         Duration::from_secs_f64(self.attempt_cost / self.rate())
     }

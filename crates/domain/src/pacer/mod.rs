@@ -190,11 +190,22 @@ impl Pacer {
         }
     }
 
+    /// Whether the write after a read whose response had `headers` should wait as long as the profile may age: the read took
+    /// the last call of a bucket that holds the calls of one attempt only, so no waiting before the read could leave one for the write.
+    #[must_use]
+    pub fn write_waits(&self, headers: &RateHeaders) -> bool {
+        self.write.is_none() && headers.remaining == Some(0) && self.read.holds_one_attempt()
+    }
+
     /// Whether a write may follow a read whose response had `headers`. It may not if the bucket that pays for both is
     /// empty: the write would be refused and the read wasted. All attempts are then held, longer each time, until the
     /// bucket has gained enough for both.
     pub fn write_may_follow(&mut self, now: Duration, headers: &RateHeaders) -> bool {
         if self.write.is_some() || headers.remaining != Some(0) {
+            return true;
+        }
+        if self.read.holds_one_attempt() {
+            self.scarcity.spaced(self.attempt_time());
             return true;
         }
         if now < self.read.held_until {

@@ -37,6 +37,11 @@ impl Scarcity {
         Some(self.apart)
     }
 
+    /// Called when a write follows a read that left no call for it.
+    pub(super) fn spaced(&mut self, least: Duration) {
+        self.apart = self.apart.max(least);
+    }
+
     /// Called when a write got a response. Returns how long to hold all attempts.
     pub(super) fn written(&mut self, least: Duration) -> Duration {
         self.in_a_row = 0;

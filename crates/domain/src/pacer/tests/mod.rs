@@ -17,6 +17,8 @@ mod shares;
 
 const UNIX_0: i64 = 1_795_000_000;
 const HOUR: f64 = 3600.0;
+/// How long a write waits that finds no call left, in seconds.
+const WAIT: f64 = 1.6;
 
 /// A token bucket as Auth0 describes it.
 struct TenantBucket {
@@ -249,8 +251,10 @@ impl World {
                         None => pacer.limited(time, unix(now), kind, &RateHeaders::default()),
                     }
                     let follows = good && !is_write && dice.roll() >= self.up_to_date;
-                    if follows && pacer.write_may_follow(time, &headers.unwrap_or_default()) {
-                        let arrival = now + dice.roll() * self.latency;
+                    let headers = headers.unwrap_or_default();
+                    let wait = if pacer.write_waits(&headers) { WAIT } else { 0.0 };
+                    if follows && pacer.write_may_follow(time, &headers) {
+                        let arrival = now + wait + dice.roll() * self.latency;
                         at(&mut queue, arrival, Event::Arrives(call, true));
                     } else {
                         let permit = calls[call].0.take().expect("an attempt ends once");

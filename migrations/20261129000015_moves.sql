@@ -32,7 +32,7 @@ CREATE TABLE own_decisions (
     PRIMARY KEY (user_id, primary_id, role)
 );
 CREATE INDEX own_decisions_primary ON own_decisions (primary_id);
-COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Also a suppressed role of a linked id, which the end of the link gives back. Written by the attempt that stores a move or a link, removed by the one that stores its end, when another account gets the id, and by an erasure. One row for each id and role of the persons in moves, few others. With a restored older copy the end of a later move keeps what the move changed.';
+COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Also a suppressed role of a linked id, which the end of the link gives back. Written by the attempt that stores a move or a link, removed by the one that stores its end, when another account gets the id, by an erasure, and by `rolekeeper tenant move`. One row for each id and role of the persons in moves, few others. With a restored older copy the end of a later move keeps what the move changed.';
 COMMENT ON COLUMN own_decisions.user_id IS 'Auth0 user id.';
 COMMENT ON COLUMN own_decisions.primary_id IS 'Auth0 user id of the account that the id was moved or linked to; the same id for the row of the account.';
 COMMENT ON COLUMN own_decisions.role IS 'The role.';

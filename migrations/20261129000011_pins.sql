@@ -11,13 +11,12 @@ CREATE TABLE pins (
     log_id    text,
     client_id text,
     released  boolean NOT NULL DEFAULT false,
-    moved_from text COLLATE "C",
     PRIMARY KEY (user_id, role)
 );
 -- The pins of the last hour or so, which the brake counts.
 CREATE INDEX pins_removed ON pins (pinned_at) WHERE log_id IS NOT NULL;
-COMMENT ON TABLE pins IS 'Pins: roles that users hold or do not hold whatever the rules say. Written by `rolekeeper pin`, and by the attempt that respects a removal by hand; removed by `rolekeeper unpin`, by the first attempt after until, and by `rolekeeper erase`. Some hundred rows, at most a few for each user. A restored older copy lacks the later pins: operator_acts has them.';
-COMMENT ON COLUMN pins.user_id IS 'Auth0 user id. A pin belongs to the id: it stays when the account is deleted.';
+COMMENT ON TABLE pins IS 'Pins: roles that users hold or do not hold whatever the rules say. Written by `rolekeeper pin`, by the attempt that respects a removal by hand, and by the one that stores that an id leaves a person who is pinned off; removed by `rolekeeper unpin`, by the first attempt after until, and by `rolekeeper erase`. Some hundred rows, at most a few for each user. A restored older copy lacks the later pins: operator_acts has them.';
+COMMENT ON COLUMN pins.user_id IS 'Auth0 user id. A pin belongs to the id: it stays there when the account is deleted, linked or moved, and counts for the person.';
 COMMENT ON COLUMN pins.role IS 'The managed role. Without effect while no rule names it.';
 COMMENT ON COLUMN pins.state IS 'on: the user holds the role; off: the user does not hold it, even if another client gives it.';
 COMMENT ON COLUMN pins.until IS 'Time at which it ends, by Postgres'' clock; null for a pin that stays until the operator removes it.';
@@ -26,34 +25,7 @@ COMMENT ON COLUMN pins.pinned_by IS 'The operator, as in operator_acts; or the w
 COMMENT ON COLUMN pins.pinned_at IS 'Time of the pin, by Postgres'' clock.';
 COMMENT ON COLUMN pins.log_id IS 'Of a removal by hand: the confirmed record of the tenant''s log. Null for a pin of the operator.';
 COMMENT ON COLUMN pins.client_id IS 'Of a removal by hand: the client that removed the role, by that record.';
-COMMENT ON COLUMN pins.released IS 'Of a removal by hand: the operator released it from the brake; it does not count towards the next one.';
-COMMENT ON COLUMN pins.moved_from IS 'The id whose pin it is, which `rolekeeper move` took along; null for a pin of this id. The end of the move removes it here.';
-
--- Pins to give back at the end of a move.
-CREATE TABLE own_pins (
-    user_id   text COLLATE "C" NOT NULL,
-    role      text NOT NULL,
-    state     text NOT NULL CHECK (state IN ('on', 'off')),
-    until     timestamptz,
-    why       text NOT NULL,
-    pinned_by text NOT NULL,
-    pinned_at timestamptz NOT NULL,
-    log_id    text,
-    client_id text,
-    released  boolean NOT NULL,
-    PRIMARY KEY (user_id, role)
-);
-COMMENT ON TABLE own_pins IS 'Pins that are not in force as long as a move stands: those of a moved id, and those of an account that a pin of a moved id replaced. Written by the attempt that stores a move, moved back to pins by the one that stores its end; also removed by `rolekeeper pin` and `unpin` of that account, and by an erasure. A few rows for each moved id with a pin. A restored older copy lacks the later pins: operator_acts has them.';
-COMMENT ON COLUMN own_pins.user_id IS 'Auth0 user id that the operator pinned.';
-COMMENT ON COLUMN own_pins.role IS 'As in pins, like all other columns.';
-COMMENT ON COLUMN own_pins.state IS 'on or off.';
-COMMENT ON COLUMN own_pins.until IS 'Time at which it ends.';
-COMMENT ON COLUMN own_pins.why IS 'The reason.';
-COMMENT ON COLUMN own_pins.pinned_by IS 'The operator, or the worker.';
-COMMENT ON COLUMN own_pins.pinned_at IS 'Time of the pin.';
-COMMENT ON COLUMN own_pins.log_id IS 'Of a removal by hand: the record.';
-COMMENT ON COLUMN own_pins.client_id IS 'Of a removal by hand: the client.';
-COMMENT ON COLUMN own_pins.released IS 'Of a removal by hand: released from the brake.';
+COMMENT ON COLUMN pins.released IS 'Of a removal by hand: the operator released it from the brake, or it is a copy; it does not count towards the next one.';
 
 CREATE FUNCTION outweighs(state text, until timestamptz, than_state text, than_until timestamptz) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE AS $$

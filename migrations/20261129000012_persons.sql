@@ -5,6 +5,7 @@ CREATE TABLE identities (
     primary_id text COLLATE "C" NOT NULL,
     since      timestamptz NOT NULL,
     doubted    boolean NOT NULL DEFAULT false,
+    undone     boolean NOT NULL DEFAULT false,
     CHECK (alias <> primary_id)
 );
 CREATE INDEX identities_primary ON identities (primary_id);
@@ -13,6 +14,7 @@ COMMENT ON COLUMN identities.alias IS 'Auth0 user id of the linked identity: pro
 COMMENT ON COLUMN identities.primary_id IS 'Auth0 user id of the account that it is linked to.';
 COMMENT ON COLUMN identities.since IS 'Time of the response that confirmed the link, by Auth0''s clock. The data API serves the person for tokens of the alias that were issued until then.';
 COMMENT ON COLUMN identities.doubted IS 'A record reports an unlink, or a token of the alias was issued later than the link: the data API serves the alias alone until the primary is read again. Written by the fold of AUTH0_LOGS and by the data API.';
+COMMENT ON COLUMN identities.undone IS 'The operator has undone the move by which the id is linked: the next read of the primary ends the link, and the ids were never one person. Written by `rolekeeper move --undo`, removed by that read.';
 
 CREATE FUNCTION count_identities() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

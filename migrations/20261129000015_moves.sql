@@ -10,7 +10,7 @@ CREATE TABLE moves (
     CHECK (old_id <> new_id)
 );
 CREATE INDEX moves_new ON moves (new_id);
-COMMENT ON TABLE moves IS 'Ids whose person has another id since. Written by `rolekeeper move`, removed by `rolekeeper move --undo`, by the attempt that reads the old id as an account to which the new one is linked, and by an erasure: some rows a year, or as many as a migration of connections has users. Each row stays as the operator said it: a new id may be the old one of a later move, and readers follow such a chain to its end; it forms no circle. The attempt that reads the last id stores the others in identities, as if the profile showed them. A restored older copy lacks the later rows: operator_acts has them.';
+COMMENT ON TABLE moves IS 'Ids whose person has another id since. Written by `rolekeeper move`, removed by `rolekeeper move --undo`, by the attempt that reads a profile that shows the old id, as an account or as a linked one, and by an erasure: some rows a year, or as many as a migration of connections has users. Each row stays as the operator said it: a new id may be the old one of a later move, and readers follow such a chain to its end; it forms no circle. The attempt that reads the last id stores the others in identities, as if the profile showed them. A restored older copy lacks the later rows: operator_acts has them.';
 COMMENT ON COLUMN moves.old_id IS 'Auth0 user id of the former account, which Auth0 no longer knew.';
 COMMENT ON COLUMN moves.new_id IS 'Auth0 user id of the person since. If it is linked to another account, the old id belongs to that account too.';
 COMMENT ON COLUMN moves.moved_at IS 'Time of the command, by Postgres'' clock.';
@@ -21,6 +21,7 @@ COMMENT ON COLUMN moves.with_account IS 'The id was linked to new_id until that 
 -- Decisions to go back to at the end of a move or a link.
 CREATE TABLE own_decisions (
     user_id    text COLLATE "C" NOT NULL,
+    primary_id text COLLATE "C" NOT NULL,
     role       text COLLATE "C" NOT NULL,
     wanted     boolean NOT NULL,
     ours       boolean NOT NULL,
@@ -28,10 +29,12 @@ CREATE TABLE own_decisions (
     suppressed boolean NOT NULL,
     moved      boolean NOT NULL,
     stored_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (user_id, role)
+    PRIMARY KEY (user_id, primary_id, role)
 );
-COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Also a suppressed role of a linked id, which the end of the link gives back. Written by the attempt that stores a move or a link, removed by the one that stores its end, when another account gets the id, and by an erasure. One row for each id and role of the persons in moves, few others. With a restored older copy the end of a later move keeps what the move changed.';
+CREATE INDEX own_decisions_primary ON own_decisions (primary_id);
+COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Also a suppressed role of a linked id, which the end of the link gives back. Written by the attempt that stores a move or a link, removed by the one that stores its end, when another account gets the id, by an erasure, and by `rolekeeper tenant move`. One row for each id and role of the persons in moves, few others. With a restored older copy the end of a later move keeps what the move changed.';
 COMMENT ON COLUMN own_decisions.user_id IS 'Auth0 user id.';
+COMMENT ON COLUMN own_decisions.primary_id IS 'Auth0 user id of the account that the id was moved or linked to; the same id for the row of the account.';
 COMMENT ON COLUMN own_decisions.role IS 'The role.';
 COMMENT ON COLUMN own_decisions.wanted IS 'The rules, or a grant under way, gave it the role.';
 COMMENT ON COLUMN own_decisions.ours IS 'It had the role from us.';

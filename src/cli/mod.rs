@@ -28,6 +28,7 @@ mod requeue;
 mod rules;
 mod skip;
 mod tenant;
+mod unpin;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -71,7 +72,7 @@ enum Command {
     /// Decide a role of one user in place of the rules: the user holds it, or does not
     Pin(pin::PinArgs),
     /// Remove a pin: the rules decide again
-    Unpin(pin::UnpinArgs),
+    Unpin(unpin::UnpinArgs),
     /// Show the pins
     Pins(pin::PinsArgs),
     /// Stop writing roles; counting continues
@@ -136,7 +137,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Rules(args) => rules::run(args).await?,
             Command::Limits(args) => limits::run(args).await?,
             Command::Pin(args) => pin::pin(args).await?,
-            Command::Unpin(args) => return pin::unpin(args).await,
+            Command::Unpin(args) => return unpin::run(args).await,
             Command::Pins(args) => pin::pins(args).await?,
             Command::Pause(args) => pause::pause(args).await?,
             Command::Resume(args) => pause::resume(args).await?,

@@ -109,12 +109,18 @@ async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -
             for id in linked {
                 say!("{id}: was linked to {old}, and follows to {new}");
             }
-            report_pins(store, old, &format!("follows to {new}, where off outweighs on")).await?;
+            report_pins(
+                store,
+                old,
+                &format!("counts for {new} too, where off outweighs on"),
+            )
+            .await?;
         }
         MoveOutcome::Again => say!("{old}: was moved to {new} before; {new} is reconciled next"),
         MoveOutcome::Undone => {
             say!("{old}: no longer moved to {new}; both are reconciled next");
-            report_pins(store, old, &format!("returns from {new}")).await?;
+            report_pins(store, old, &format!("no longer counts for {new}")).await?;
+            report_pins(store, new, "stays").await?;
         }
         MoveOutcome::BelongsTo(other) => bail!(
             "{old}: the id belongs to {other} already, so nothing was moved. If that was a move: rolekeeper move '{old}' \
@@ -142,11 +148,11 @@ async fn report(store: &Store, (old, new): (&str, &str), outcome: MoveOutcome) -
     later(store).await
 }
 
-/// Names the pins of the old id, and of ids that were moved to it before.
-async fn report_pins(store: &Store, old: &str, becomes: &str) -> Result<()> {
+/// Names the pins of an id, and of ids that were moved to it before.
+async fn report_pins(store: &Store, id: &str, becomes: &str) -> Result<()> {
     for Pinned {
         user, role, on, why, ..
-    } in store.pins_of_ids(old).await?
+    } in store.pins_of_ids(id).await?
     {
         let state = if on { "on" } else { "off" };
         say!("{user}: its pin {role} {state} ({why}) {becomes}");

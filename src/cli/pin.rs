@@ -1,10 +1,9 @@
-//! `rolekeeper pin`, `unpin` and `pins`: the operator decides a role of one user, in place of the rules.
+//! `rolekeeper pin` and `pins`: the operator decides a role of one user, in place of the rules.
 //!
 //! Owns the checks of a pin and the output about pins. Must never pin a role that no rule in force names, nor pin a
 //! forbidden role `on`.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::builder::NonEmptyStringValueParser;
@@ -16,15 +15,15 @@ use time::{OffsetDateTime, UtcOffset};
 use super::ask::id;
 use super::output::{self, remark, say};
 use crate::app;
-use crate::config::{ActArgs, ByArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
+use crate::config::{ByArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::{PinOutcome, Pinned, Store, StoreError};
 use rolekeeper_domain::date;
 use rolekeeper_domain::limits::Limit;
 use rolekeeper_domain::pin::Pin;
 
 /// Pins a role of a user: `on`, the user holds the role; `off`, the user does not hold it, even if another client gives it.
-/// A pin outweighs rules and `manual`, and passes brakes and the loss of a stream. It ends at --until, or with `rolekeeper
-/// unpin`; then the rules decide again.
+/// A pin outweighs rules and `manual`, and passes brakes and the loss of a stream. It stays with the id and counts for the whole
+/// person, where off outweighs on. It ends at --until, or with `rolekeeper unpin`; then the rules decide again.
 #[derive(Args, Debug)]
 pub(super) struct PinArgs {
     #[command(flatten)]
@@ -57,26 +56,12 @@ enum State {
     Off,
 }
 
-/// Removes the pin of a role of a user: the rules decide again. Exit code 1 when there is none.
-#[derive(Args, Debug)]
-pub(super) struct UnpinArgs {
-    #[command(flatten)]
-    database: DatabaseArgs,
-    /// Auth0 user id
-    #[arg(value_name = "USER_ID")]
-    user: String,
-    /// The role
-    role: String,
-    #[command(flatten)]
-    act: ActArgs,
-}
-
 /// Shows the pins that stand, newest first.
 #[derive(Args, Debug)]
 pub(super) struct PinsArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Only the pins of this user
+    /// Only the pins of this user, at all ids of the person
     #[arg(long, value_name = "USER_ID")]
     user: Option<String>,
     /// Only the pins of this role
@@ -125,11 +110,11 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
     let before = match outcome {
         PinOutcome::Stands(before) => before,
         PinOutcome::IsOff(off) => bail!(
-            "{user}: {} is pinned off, by {}: {}. A pin off is removed first: rolekeeper unpin '{user}' {}",
-            pin.role,
+            "{user}: {role} is pinned off, by {}: {}. A pin off is removed first: rolekeeper unpin '{}' {role}",
             off.by,
             off.why,
-            pin.role
+            off.user,
+            role = pin.role
         ),
         PinOutcome::Ended => bail!("--until: expected a time in the future"),
         PinOutcome::Unaware(why) => bail!("{user}: not pinned: {why}"),
@@ -155,27 +140,6 @@ pub(super) async fn later(store: &Store) -> Result<()> {
         say!("  writes are off: the role changes after `rolekeeper limits set writes on`");
     }
     Ok(())
-}
-
-pub(super) async fn unpin(args: UnpinArgs) -> Result<ExitCode> {
-    let UnpinArgs {
-        database,
-        user,
-        role,
-        act,
-    } = args;
-    let database = database.checked()?;
-    id(&user)?;
-    let act = act.act("unpin", json!({"user": user, "role": role}));
-    let store = app::connect(&database).await?;
-    let Some(before) = store.unpin(&user, &role, &act).await? else {
-        remark!("{user}: {role} is not pinned");
-        return Ok(ExitCode::FAILURE);
-    };
-    let was = if before.on { "on" } else { "off" };
-    say!("{user}: {role} is no longer pinned {was}; the rules decide, and the user is reconciled next");
-    later(&store).await?;
-    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn pins(args: PinsArgs) -> Result<()> {

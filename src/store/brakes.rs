@@ -271,7 +271,8 @@ impl Store {
                WHERE (n.held_by = ANY($2::text[]) OR n.last_held_by = ANY($2::text[]))
                  AND CASE WHEN $1 = 'revoked' THEN a.has_role AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.has_role AND NOT a.suppressed END
                  -- no brake holds a pinned role
-                 AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = a.user_id AND p.role = a.role AND (p.until IS NULL OR p.until > now()))
+                 AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = a.user_id) || a.user_id)
+                   AND p.role = a.role AND (p.until IS NULL OR p.until > now()))
                GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
             change.as_str(),
             &marks as &[&str],

@@ -17,13 +17,15 @@ pub struct Identity {
     pub alias: String,
     /// The id that it is linked to.
     pub primary: String,
+    /// The operator has undone the move that made it.
+    pub undone: bool,
 }
 
 /// Stored state of an id that Auth0 does not know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Absent {
-    /// Ids are linked to it.
-    pub has_aliases: bool,
+    /// The ids that are linked to it.
+    pub aliases: Vec<String>,
     /// Another id's rows may depend on it: it was known, or has playlists.
     pub matters: bool,
 }
@@ -55,7 +57,7 @@ pub async fn serialize(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 pub async fn around(tx: &mut Tx<'_>, user: &str, shown: &[&str]) -> Result<Vec<Identity>, StoreError> {
     let rows = sqlx::query_as!(
         Identity,
-        r#"SELECT alias, primary_id AS "primary" FROM identities
+        r#"SELECT alias, primary_id AS "primary", undone FROM identities
            WHERE primary_id = $1 OR alias = ANY($2::text[]) OR primary_id = ANY($2::text[]) ORDER BY alias"#,
         user,
         shown as &[&str]
@@ -72,7 +74,7 @@ pub async fn link(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO identities AS i (alias, primary_id, since) VALUES ($1, $2, coalesce($3, now()))
-         ON CONFLICT (alias) DO UPDATE SET primary_id = excluded.primary_id, since = excluded.since, doubted = false",
+         ON CONFLICT (alias) DO UPDATE SET primary_id = excluded.primary_id, since = excluded.since, doubted = false, undone = false",
         alias,
         primary,
         since
@@ -90,7 +92,7 @@ pub async fn unlink(tx: &mut Tx<'_>, aliases: &[String]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Stores that a response of `since` still shows the links of `primary` that were in doubt.
+/// Stores that a response of `since` still shows the links of `primary` that were in doubt, or that a move had made.
 pub async fn confirm(
     tx: &mut Tx<'_>,
     primary: &str,
@@ -98,11 +100,23 @@ pub async fn confirm(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         // A later token of a moved id is of another account.
-        "UPDATE identities SET doubted = false, since = CASE WHEN EXISTS (SELECT FROM moves WHERE old_id = alias) THEN since
+        "UPDATE identities SET doubted = false, undone = false, since = CASE WHEN EXISTS (SELECT FROM moves WHERE old_id = alias) THEN since
              ELSE greatest(since, coalesce($2, now())) END
-         WHERE primary_id = $1 AND doubted",
+         WHERE primary_id = $1 AND (doubted OR undone)",
         primary,
         since
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Stores that the operator has undone the move by which these ids are linked to `primary`: they never were one person.
+pub(super) async fn undo(tx: &mut Tx<'_>, aliases: &[String], primary: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE identities SET undone = true WHERE alias = ANY($1::text[]) AND primary_id = $2",
+        aliases,
+        primary
     )
     .execute(&mut *tx)
     .await?;
@@ -159,7 +173,7 @@ impl Store {
     pub async fn absent(&self, user: &str) -> Result<Absent, StoreError> {
         let row = sqlx::query_as!(
             Absent,
-            r#"SELECT EXISTS (SELECT FROM identities WHERE primary_id = $1) AS "has_aliases!",
+            r#"SELECT ARRAY(SELECT alias FROM identities WHERE primary_id = $1) AS "aliases!",
                    EXISTS (SELECT FROM playlists WHERE owner_id = $1 AND NOT deleted)
                    OR EXISTS (SELECT FROM assignments WHERE user_id = $1)
                    OR EXISTS (SELECT FROM users WHERE user_id = $1 AND gone_at IS NULL) AS "matters!""#,

@@ -62,6 +62,7 @@ pub async fn end_alias(
               wrote AS (DELETE FROM display_name_writes WHERE user_id = $1),
               marked AS (DELETE FROM gone_users WHERE user_id = $1),
               theirs AS (DELETE FROM foreign_writes WHERE user_id = $1),
+              removed AS (DELETE FROM removals WHERE user_id = $1),
               raced AS (DELETE FROM races WHERE user_id = $1),
               queued AS (DELETE FROM work_queue WHERE user_id = $1)
          DELETE FROM assignments WHERE user_id = $1",

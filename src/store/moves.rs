@@ -5,10 +5,9 @@
 //! read, so that the end of one move leaves the others.
 
 use serde_json::json;
+use time::OffsetDateTime;
 
-use super::{
-    Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, own_pins, work_queue,
-};
+use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, work_queue};
 use rolekeeper_domain::act::Act;
 
 /// Result of a move, or of its end.
@@ -51,77 +50,69 @@ pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError
     Ok(moved.fetch_all(&mut *tx).await?)
 }
 
-/// Whether a move has brought the id to its account; also one that was undone, until its end is stored.
-pub async fn brought(tx: &mut Tx<'_>, id: &str) -> Result<bool, StoreError> {
-    let brought = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM moves WHERE old_id = $1) OR EXISTS (SELECT FROM own_decisions WHERE user_id = $1 AND moved) AS "brought!""#,
-        id
-    );
-    Ok(brought.fetch_one(&mut *tx).await?)
-}
-
-/// Ends what a move or a link has done to these ids, each with the account that it belonged to, as far as no move leads there any
-/// more. A moved id has its own pins again, and the account its own pins and decisions; an id that was linked keeps what the
-/// operator denied the person. An account that is linked elsewhere in this transaction (`linked`) takes its decisions along.
-pub async fn end(tx: &mut Tx<'_>, leaving: &[(&str, &str)], linked: &[String]) -> Result<(), StoreError> {
+/// Ends what a move or a link has done to the decisions of these ids, each with the account that it belonged to. Where a move was
+/// undone, the account has its own decisions again; else the id keeps what stays removed at the account. An account that is linked
+/// elsewhere in this transaction (`linked`) takes its decisions along. Call it once the links are removed.
+pub async fn end(
+    tx: &mut Tx<'_>,
+    leaving: &[(&str, &str)],
+    (undone, linked): (&[String], &[String]),
+) -> Result<(), StoreError> {
     let (aliases, primaries): (Vec<&str>, Vec<&str>) = leaving.iter().copied().unzip();
     let ended = sqlx::query!(
-        r#"SELECT l.alias AS "alias!", l.primary_id AS "primary!",
-               EXISTS (SELECT FROM own_decisions o WHERE o.user_id = l.alias AND o.moved) AS "moved!"
-           FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id)
-           WHERE NOT EXISTS (
+        // A move that stands brings the id back to the account.
+        r#"SELECT l.alias AS "alias!", l.primary_id AS "primary!", EXISTS (
                WITH RECURSIVE ahead(id) AS (
                    SELECT m.new_id FROM moves m WHERE m.old_id = l.alias
                    UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
                )
                SELECT FROM ahead WHERE ahead.id = l.primary_id
-                   OR EXISTS (SELECT FROM identities i WHERE i.alias = ahead.id AND i.primary_id = l.primary_id))
-           ORDER BY 3 DESC, 1"#,
+                   OR EXISTS (SELECT FROM identities i WHERE i.alias = ahead.id AND i.primary_id = l.primary_id)) AS "stands!"
+           FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id) ORDER BY 1"#,
         &aliases as &[&str],
         &primaries as &[&str]
     );
-    for row in ended.fetch_all(&mut *tx).await? {
-        let (alias, primary) = (&row.alias, &row.primary);
-        own_pins::give_back(tx, alias, primary).await?;
-        if !row.moved {
-            own_pins::ban(tx, alias, primary).await?;
-            own_decisions::suppress(tx, alias, primary).await?;
-        } else if !linked.contains(primary) {
+    let ended = ended.fetch_all(&mut *tx).await?;
+    for row in &ended {
+        let (alias, primary, along) = (&row.alias, &row.primary, linked.contains(&row.primary));
+        if !undone.contains(alias) {
+            if !(row.stands && along) {
+                own_decisions::suppress(tx, alias, primary).await?;
+            }
+        } else if !along {
             own_decisions::take_back(tx, alias, primary).await?;
         }
-        own_decisions::forget(tx, alias, primary).await?;
+    }
+    for row in ended.iter().filter(|row| !row.stands) {
+        own_decisions::forget(tx, &row.alias, &row.primary).await?;
     }
     Ok(())
 }
 
-/// Ends the move of an id that is an account again, to which the id that it was moved to is linked: otherwise the end of that link
-/// would give one person two accounts with the same roles.
-pub async fn overtaken(tx: &mut Tx<'_>, old: &str, shown: &[&str]) -> Result<(), StoreError> {
-    let ended = sqlx::query_scalar!(
-        "DELETE FROM moves WHERE old_id = $1 AND EXISTS (
-             WITH RECURSIVE ahead(id) AS (
-                 SELECT m.new_id FROM moves m WHERE m.old_id = $1 UNION SELECT m.new_id FROM ahead JOIN moves m ON m.old_id = ahead.id
-             )
-             SELECT FROM ahead WHERE id = ANY($2::text[]))
-         RETURNING new_id",
-        old,
-        shown as &[&str]
+/// Ends the moves of these ids, which a profile shows that was asked for at `asked_at`: they are accounts again, or linked to one.
+/// Otherwise one person would have two accounts with the same roles.
+pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) -> Result<(), StoreError> {
+    let ended = sqlx::query!(
+        "DELETE FROM moves WHERE old_id = ANY($1::text[]) AND moved_at < $2 RETURNING old_id, new_id",
+        ids as &[&str],
+        asked_at
     );
-    let Some(new) = ended.fetch_optional(&mut *tx).await? else {
-        return Ok(());
-    };
-    let act = Act {
-        by: "the worker that reconciles".to_owned(),
-        command: "move",
-        arguments: json!({"user": old, "to": new, "undo": true}),
-        why: None,
-    };
-    acts::keep(
-        tx,
-        &act,
-        "the move ended: the old id is an account again, and the new one is linked to it",
-    )
-    .await
+    for ended in ended.fetch_all(&mut *tx).await? {
+        own_decisions::forget_moves(tx, &ended.old_id).await?;
+        let act = Act {
+            by: "the worker that reconciles".to_owned(),
+            command: "move",
+            arguments: json!({"user": ended.old_id, "to": ended.new_id, "undo": true}),
+            why: None,
+        };
+        acts::keep(
+            tx,
+            &act,
+            "the move ended: the old id is an account again, or linked to one",
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// The id that an id was moved to at last, by way of others; the id itself if it was not moved.
@@ -226,12 +217,15 @@ impl Store {
         if undone.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(MoveOutcome::NotMoved(new_id(&mut tx, old).await?));
         }
+        let mut with_old = to(&mut tx, &[old]).await?;
+        with_old.push(old.to_owned());
         sqlx::query!("DELETE FROM moves WHERE new_id = $1 AND with_account", old)
             .execute(&mut tx)
             .await?;
         let last = last_id(&mut tx, new).await?;
         let linked = identities::primaries(&mut tx, &[&last]).await?;
         let account = linked.get(&last).unwrap_or(&last);
+        identities::undo(&mut tx, &with_old, account).await?;
         work_queue::read_next(&mut tx, account, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "the move ended").await?;
         tx.commit().await?;

@@ -55,8 +55,11 @@ pub(super) async fn enqueue(
              SELECT o.user_id, r.role, CASE WHEN r.totals THEN o.total ELSE o.best END AS plays
              FROM owner o JOIN rule r ON CASE WHEN r.totals THEN o.total ELSE o.best END >= r.revoke_below
          ), pinned AS (
-             SELECT user_id, role, state = 'on' AS pinned_on FROM pins
-             WHERE user_id > $8 AND user_id <= $9 AND role = ANY($1::text[]) AND (until IS NULL OR until > now())
+             -- those of a linked id count for its primary, and off outweighs on
+             SELECT user_id, role, bool_and(state = 'on') AS pinned_on FROM (
+                 SELECT user_id, role, state, until FROM pins WHERE user_id > $8 AND user_id <= $9 AND NOT EXISTS (SELECT FROM identities WHERE alias = user_id)
+                 UNION ALL SELECT i.primary_id, p.role, p.state, p.until FROM identities i JOIN pins p ON p.user_id = i.alias WHERE i.primary_id > $8 AND i.primary_id <= $9
+             ) AS of_person WHERE role = ANY($1::text[]) AND (until IS NULL OR until > now()) GROUP BY user_id, role
          ), decided AS (
              -- a pin outweighs the decision of the rules, and may stand without one
              SELECT user_id, role, coalesce(a.wanted, false) AS wanted, coalesce(a.has_role, false) AS has_role,

@@ -1,4 +1,5 @@
-//! Table `own_decisions`: what moved ids and their account had of a role before the move, and roles of linked ids that stay removed.
+//! Table `own_decisions`: what moved ids and their account had of a role before the move, and roles of linked ids that stay removed;
+//! for each id and account on its own, since the id may be the account of an earlier move.
 //!
 //! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
 //! it, nor raise what the account has.
@@ -6,12 +7,19 @@
 use super::{StoreError, Tx};
 use rolekeeper_domain::evaluation::Own;
 
-/// Stores what an id has of a role, before a move or a link changes it. The first one counts. `moved`: it is the moved id.
-pub async fn keep(tx: &mut Tx<'_>, user: &str, role: &str, own: &Own, moved: bool) -> Result<(), StoreError> {
+/// Stores what an id has of a role, before a move or a link to `primary` changes it. The first one counts. `moved`: it is the moved id.
+pub async fn keep(
+    tx: &mut Tx<'_>,
+    (user, primary): (&str, &str),
+    role: &str,
+    own: &Own,
+    moved: bool,
+) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO own_decisions (user_id, role, wanted, ours, by_hand, suppressed, moved) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO own_decisions (user_id, primary_id, role, wanted, ours, by_hand, suppressed, moved)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
         user,
+        primary,
         role,
         own.wanted,
         own.ours,
@@ -35,14 +43,14 @@ pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Re
                  SELECT FROM role_changes r WHERE r.user_id = $2 AND r.role = a.role AND r.change = 'granted'
                    AND coalesce(r.reason, '') NOT IN ('moved', 'user_returned') AND r.decided_at > own.stored_at
                    AND (r.completed_at IS NOT NULL OR r.outcome IS NULL)))
-         FROM own_decisions own JOIN own_decisions theirs ON theirs.user_id = $1 AND theirs.role = own.role
+         FROM own_decisions own JOIN own_decisions theirs ON theirs.user_id = $1 AND theirs.primary_id = $2 AND theirs.role = own.role
          CROSS JOIN LATERAL (
              SELECT coalesce(bool_or(o.wanted), false) AS wanted, coalesce(bool_or(o.ours), false) AS ours,
                  coalesce(bool_or(o.suppressed), false) AS suppressed
-             FROM identities i JOIN own_decisions o ON o.user_id = i.alias AND o.role = own.role
+             FROM identities i JOIN own_decisions o ON o.user_id = i.alias AND o.primary_id = $2 AND o.role = own.role
              WHERE i.primary_id = $2 AND i.alias <> $1
          ) AS others
-         WHERE own.user_id = $2 AND a.user_id = $2 AND a.role = own.role",
+         WHERE own.user_id = $2 AND own.primary_id = $2 AND a.user_id = $2 AND a.role = own.role",
         alias,
         primary
     )
@@ -57,7 +65,7 @@ pub(super) async fn suppress(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Res
     sqlx::query!(
         "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, suppressed)
          SELECT $1, a.role, true, false, false, true
-         FROM assignments a LEFT JOIN own_decisions own ON own.user_id = $1 AND own.role = a.role
+         FROM assignments a LEFT JOIN own_decisions own ON own.user_id = $1 AND own.primary_id = $2 AND own.role = a.role
          WHERE a.user_id = $2 AND (a.suppressed OR (own.suppressed AND a.has_role AND a.since <= own.stored_at))
          ON CONFLICT (user_id, role) DO UPDATE SET suppressed = true WHERE NOT assignments.has_role",
         alias,
@@ -68,16 +76,28 @@ pub(super) async fn suppress(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Res
     Ok(())
 }
 
-/// Removes the rows of an id that is no longer moved, and those of the account unless another id is moved to it.
+/// Removes the rows of an id that is no longer moved or linked to `primary`, and those of the account unless another id is moved to it.
 pub(super) async fn forget(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
     sqlx::query!(
-        "DELETE FROM own_decisions WHERE user_id = $1 OR (user_id = $2 AND NOT EXISTS (
-             SELECT FROM identities i JOIN own_decisions o ON o.user_id = i.alias
-             WHERE i.primary_id = $2 AND i.alias <> $1 AND o.moved))",
+        "DELETE FROM own_decisions WHERE primary_id = $2 AND (user_id = $1 OR (user_id = $2 AND NOT EXISTS (
+             SELECT FROM own_decisions o WHERE o.primary_id = $2 AND o.user_id NOT IN ($1, $2) AND o.moved)))",
         alias,
         primary
     )
     .execute(&mut *tx)
     .await?;
+    Ok(())
+}
+
+/// Removes the rows of the moves of an id that is linked to no account: its move has ended.
+pub(super) async fn forget_moves(tx: &mut Tx<'_>, old: &str) -> Result<(), StoreError> {
+    let accounts = sqlx::query_scalar!(
+        "SELECT DISTINCT primary_id FROM own_decisions WHERE user_id = $1 AND primary_id <> $1
+           AND NOT EXISTS (SELECT FROM identities WHERE alias = $1)",
+        old
+    );
+    for account in accounts.fetch_all(&mut *tx).await? {
+        forget(tx, old, &account).await?;
+    }
     Ok(())
 }

@@ -33,10 +33,8 @@ pub(super) async fn erase(
         ),
         sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
-        sqlx::query!("DELETE FROM own_decisions WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM own_decisions WHERE user_id = $1 OR primary_id = $1", user),
         sqlx::query!("DELETE FROM pins WHERE user_id = $1", user),
-        sqlx::query!("UPDATE pins SET moved_from = NULL WHERE moved_from = $1", user),
-        sqlx::query!("DELETE FROM own_pins WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM removals WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
@@ -117,8 +115,7 @@ impl Store {
                UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'assignments', to_jsonb(t) FROM assignments t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'pins', to_jsonb(t) FROM pins t WHERE user_id = ANY($1::text[])
-               UNION ALL SELECT 'own_pins', to_jsonb(t) FROM own_pins t WHERE user_id = ANY($1::text[])
-               UNION ALL SELECT 'own_decisions', to_jsonb(t) FROM own_decisions t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'own_decisions', to_jsonb(t) FROM own_decisions t WHERE user_id = ANY($1::text[]) OR primary_id = ANY($1::text[])
                UNION ALL SELECT 'removals', to_jsonb(t) FROM removals t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'role_changes', to_jsonb(t) FROM role_changes t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'profile_writes', to_jsonb(t) FROM profile_writes t WHERE user_id = ANY($1::text[])

@@ -1,13 +1,14 @@
 //! Table `pins`: roles that users hold or do not hold by the operator's word.
 //!
-//! Owns that a pin and its act share one transaction, and that the user is enqueued with it. Must never replace a pin
-//! `off` by a pin `on`: the operator removes the `off` first. Must never store a pin of an erased user.
+//! Owns that a pin and its act share one transaction, and that the user is enqueued with it. A pin stays with its id, and counts for
+//! the person. Must never replace a pin `off` by a pin `on`: the operator removes the `off` first, also that of another id of the
+//! person. Must never store a pin of an erased user.
 
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::removals::AnnouncedChange;
-use super::{Priority, Store, StoreError, Tx, acts, erasures, own_pins, work_queue, workers};
+use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, work_queue, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::rule::FORMAT_SINCE;
@@ -47,11 +48,24 @@ pub enum PinOutcome {
     Unaware(String),
 }
 
-/// Removes the pins of a user that have ended at `now`.
+/// Result of the removal of a pin.
+#[derive(Clone, Debug)]
+pub enum UnpinOutcome {
+    /// It is removed; these pins of the role still stand at other ids of the person.
+    Removed(Pinned, Vec<Pinned>),
+    /// Nothing was done: the id has none, other ids of the person have these.
+    Others(Vec<Pinned>),
+}
+
+/// Removes the pins of a user, also of the linked ids, that have ended at `now`.
 pub async fn remove_ended(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM pins WHERE user_id = $1 AND until <= $2", user, now)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM pins WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND until <= $2",
+        user,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
@@ -87,16 +101,25 @@ pub async fn respect(
     acts::keep(tx, &act, "pinned off: another client removed the role").await
 }
 
-/// The pin of the user and role, unless it has ended.
-async fn standing(tx: &mut Tx<'_>, user: &str, role: &str) -> Result<Option<Pinned>, StoreError> {
+/// The pins of a role at all ids of the person that have not ended: that of `user`, and those of the other ids, the one that counts
+/// first.
+async fn standing(
+    tx: &mut Tx<'_>,
+    user: &str,
+    role: &str,
+) -> Result<(Option<Pinned>, Vec<Pinned>), StoreError> {
+    let ids = identities::person(tx, user).await?;
     let pinned = sqlx::query_as!(
         Pinned,
         r#"SELECT user_id AS "user", role, state = 'on' AS "on!", until, why, pinned_by AS "by", pinned_at AS "at"
-           FROM pins WHERE user_id = $1 AND role = $2 AND (until IS NULL OR until > now())"#,
-        user,
+           FROM pins WHERE user_id = ANY($1::text[]) AND role = $2 AND (until IS NULL OR until > now())
+           ORDER BY state = 'on', until DESC NULLS FIRST, user_id"#,
+        &ids,
         role
     );
-    Ok(pinned.fetch_optional(&mut *tx).await?)
+    let pinned = pinned.fetch_all(&mut *tx).await?;
+    let (own, others): (Vec<_>, Vec<_>) = pinned.into_iter().partition(|pinned| pinned.user == user);
+    Ok((own.into_iter().next(), others))
 }
 
 impl Store {
@@ -116,16 +139,16 @@ impl Store {
         // Locks the queue first, in the same order as reconcile.
         let priority = if pin.on { Priority::Grant } else { Priority::Revoke };
         work_queue::read_next(&mut tx, user, priority).await?;
-        let before = standing(&mut tx, user, &pin.role).await?;
-        if let Some(off) = before.clone().filter(|before| pin.on && !before.on) {
-            return Ok(PinOutcome::IsOff(off));
+        let (before, others) = standing(&mut tx, user, &pin.role).await?;
+        let off = before.iter().chain(&others).find(|before| pin.on && !before.on);
+        if let Some(off) = off {
+            return Ok(PinOutcome::IsOff(off.clone()));
         }
         let pinned = sqlx::query!(
             "INSERT INTO pins (user_id, role, state, until, why, pinned_by)
              SELECT $1, $2, $3, $4, $5, $6 WHERE $4::timestamptz IS NULL OR $4 > now()
              ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, until = excluded.until, why = excluded.why,
-                 pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = NULL, client_id = NULL, released = false,
-                 moved_from = NULL",
+                 pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at, log_id = NULL, client_id = NULL, released = false",
             user,
             pin.role,
             state(pin.on),
@@ -136,17 +159,17 @@ impl Store {
         if pinned.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(PinOutcome::Ended);
         }
-        own_pins::forget(&mut tx, user, &pin.role).await?;
         acts::keep(&mut tx, act, &outcome(pin.on, before.as_ref())).await?;
         tx.commit().await?;
         Ok(PinOutcome::Stands(before))
     }
 
-    /// Removes the pin of a user and role: from then on the rules decide. Returns the pin; `None` if there was none.
-    pub async fn unpin(&self, user: &str, role: &str, act: &Act) -> Result<Option<Pinned>, StoreError> {
+    /// Removes the pin of an id and role: from then on the rules decide, unless another id of the person has one.
+    pub async fn unpin(&self, user: &str, role: &str, act: &Act) -> Result<UnpinOutcome, StoreError> {
         let mut tx = self.begin().await?;
-        let Some(before) = standing(&mut tx, user, role).await? else {
-            return Ok(None);
+        let (before, others) = standing(&mut tx, user, role).await?;
+        let Some(before) = before else {
+            return Ok(UnpinOutcome::Others(others));
         };
         let priority = if before.on {
             Priority::Revoke
@@ -156,52 +179,56 @@ impl Store {
         work_queue::read_next(&mut tx, user, priority).await?;
         let removed = sqlx::query!("DELETE FROM pins WHERE user_id = $1 AND role = $2", user, role);
         if removed.execute(&mut tx).await?.rows_affected() == 0 {
-            return Ok(None);
+            return Ok(UnpinOutcome::Others(others));
         }
-        own_pins::forget(&mut tx, user, role).await?;
         let mut act = act.clone();
         act.arguments["was"] = json!(state(before.on));
-        acts::keep(&mut tx, &act, "unpinned: the rules decide").await?;
+        let outcome = others.first().map_or_else(
+            || "unpinned: the rules decide".to_owned(),
+            |other| format!("unpinned: {} is still pinned {}", other.user, state(other.on)),
+        );
+        acts::keep(&mut tx, &act, &outcome).await?;
         tx.commit().await?;
-        Ok(Some(before))
+        Ok(UnpinOutcome::Removed(before, others))
     }
 
-    /// The pins of an id and of all ids that were moved to it, also where they are in force at another id by now.
+    /// The pins of an id and of all ids that were moved to it.
     pub async fn pins_of_ids(&self, user: &str) -> Result<Vec<Pinned>, StoreError> {
         let rows = sqlx::query_as!(
             Pinned,
             r#"WITH RECURSIVE ids(id) AS (
                    SELECT $1::text COLLATE "C" UNION SELECT m.old_id FROM moves m JOIN ids ON m.new_id = ids.id
-               ), own AS (
-                   SELECT user_id, role, state, until, why, pinned_by, pinned_at FROM own_pins
-                   UNION ALL SELECT user_id, role, state, until, why, pinned_by, pinned_at FROM pins WHERE moved_from IS NULL
                )
-               SELECT user_id AS "user!", role AS "role!", state = 'on' AS "on!", until, why AS "why!", pinned_by AS "by!",
-                   pinned_at AS "at!"
-               FROM own WHERE user_id IN (SELECT id FROM ids) AND (until IS NULL OR until > now()) ORDER BY role, user_id"#,
+               SELECT user_id AS "user", role, state = 'on' AS "on!", until, why, pinned_by AS "by", pinned_at AS "at"
+               FROM pins WHERE user_id IN (SELECT id FROM ids) AND (until IS NULL OR until > now()) ORDER BY role, user_id"#,
             user
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// The pins that stand, of one user or one role if named, newest first and at most `most`.
+    /// The pins that stand, of one person, by any of the ids, or one role if named, newest first and at most `most`.
     pub async fn pins(
         &self,
         user: Option<&str>,
         role: Option<&str>,
         most: i64,
     ) -> Result<Vec<Pinned>, StoreError> {
+        let mut tx = self.begin().await?;
+        let ids = match user {
+            Some(user) => Some(identities::person(&mut tx, user).await?),
+            None => None,
+        };
         let rows = sqlx::query_as!(
             Pinned,
             r#"SELECT user_id AS "user", role, state = 'on' AS "on!", until, why, pinned_by AS "by", pinned_at AS "at"
                FROM pins
-               WHERE (until IS NULL OR until > now()) AND ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR role = $2)
+               WHERE (until IS NULL OR until > now()) AND ($1::text[] IS NULL OR user_id = ANY($1)) AND ($2::text IS NULL OR role = $2)
                ORDER BY pinned_at DESC, user_id, role LIMIT $3"#,
-            user,
+            ids.as_deref(),
             role,
             most
         );
-        Ok(rows.fetch_all(&self.pool).await?)
+        Ok(rows.fetch_all(&mut tx).await?)
     }
 }
 

@@ -15,12 +15,6 @@ pub(super) async fn erase(tx: &mut Tx<'_>, pseudonym: &str, spelled: &[String]) 
             spelled
         ),
         sqlx::query!(
-            "UPDATE own_pins SET why = without_person(why, $1, $2), pinned_by = without_person(pinned_by, $1, $2)
-             WHERE (why, pinned_by) <> (without_person(why, $1, $2), without_person(pinned_by, $1, $2))",
-            pseudonym,
-            spelled
-        ),
-        sqlx::query!(
             "UPDATE moves SET why = without_person(why, $1, $2), moved_by = without_person(moved_by, $1, $2)
              WHERE (why, moved_by) <> (without_person(why, $1, $2), without_person(moved_by, $1, $2))",
             pseudonym,

@@ -113,7 +113,8 @@ async fn drop_held(tx: &mut Tx<'_>, change: RoleChange, held: &[String]) -> Resu
         "UPDATE assignments a SET adopted = adopted AND $2 <> 'revoked', suppressed = suppressed OR $2 = 'granted'
          WHERE user_id = ANY($1::text[])
            AND CASE WHEN $2 = 'revoked' THEN has_role AND adopted AND NOT wanted ELSE wanted AND NOT has_role END
-           AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = a.user_id AND p.role = a.role AND (p.until IS NULL OR p.until > now()))",
+           AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = a.user_id) || a.user_id)
+                   AND p.role = a.role AND (p.until IS NULL OR p.until > now()))",
         held,
         change.as_str()
     )

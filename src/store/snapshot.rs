@@ -67,7 +67,8 @@ pub async fn of_users(
                    )
                    SELECT id FROM moved WHERE id <> named.user_id
                ) AS "moved!",
-               EXISTS (SELECT FROM identities i WHERE i.primary_id = named.user_id AND i.doubted) AS "doubted!"
+               EXISTS (SELECT FROM moves m WHERE m.old_id = named.user_id) AS "moved_away!",
+               EXISTS (SELECT FROM identities i WHERE i.primary_id = named.user_id AND (i.doubted OR i.undone)) AS "doubted!"
            FROM UNNEST($1::text[]) AS named(user_id)
            CROSS JOIN LATERAL (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
@@ -85,7 +86,7 @@ pub async fn of_users(
            CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state = 'on'), '{}') AS is_on,
                    coalesce(array_agg(until), '{}') AS until
-               FROM pins WHERE user_id = named.user_id
+               FROM pins WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)
            ) AS t
            CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state), '{}') AS state,
@@ -154,6 +155,7 @@ struct Row {
     alias_of: Option<String>,
     aliases: Vec<String>,
     moved: Vec<String>,
+    moved_away: bool,
     doubted: bool,
 }
 
@@ -218,6 +220,7 @@ impl From<Row> for Snapshot {
                 alias_of: row.alias_of,
                 aliases: row.aliases,
                 moved: row.moved,
+                moved_away: row.moved_away,
                 doubted: row.doubted,
             },
         }

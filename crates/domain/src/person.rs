@@ -12,7 +12,9 @@ pub struct Person {
     pub aliases: Vec<String>,
     /// Ids that the operator moved to it, or to an id that is linked to it.
     pub moved: Vec<String>,
-    /// A record or a token says that one of these links has ended.
+    /// The operator moved the id itself to another one: a profile of it shows that the move has ended.
+    pub moved_away: bool,
+    /// A record, a token or the operator says that one of these links has ended.
     pub doubted: bool,
 }
 
@@ -29,7 +31,7 @@ impl Person {
     /// Whether the links have to be stored again after a profile has shown these ids.
     #[must_use]
     pub fn differs(&self, shown: &[&str]) -> bool {
-        self.doubted || self.relinked(shown) != Relinked::default()
+        self.doubted || self.moved_away || self.relinked(shown) != Relinked::default()
     }
 
     /// Compares the stored ids with those that a profile shows.
@@ -81,6 +83,11 @@ mod tests {
             ..person.clone()
         };
         assert!(!moved.differs(&["b"]) && moved.differs(&["a"]));
+        let away = Person {
+            moved_away: true,
+            ..person.clone()
+        };
+        assert!(away.differs(&["b", "a"]));
         assert!(
             Person {
                 doubted: true,

@@ -1,6 +1,8 @@
 //! Pins: the operator's word about one role of one user.
 //!
-//! Owns which pin counts. Must never let an ended pin count, nor `on` where `off` stands beside it.
+//! Owns which pin counts, of those of all ids of a person. Must never let an ended pin count, nor `on` where `off` stands beside it.
+
+use std::cmp::Reverse;
 
 use time::OffsetDateTime;
 
@@ -23,11 +25,13 @@ impl Pin {
     }
 }
 
-/// The pin that counts for `role` at `now`. A pin `off` outweighs a pin `on`, whatever their order.
+/// The pin that counts for `role` at `now`, of those of all ids of a person. A pin `off` outweighs a pin `on`, and of two of one
+/// state the one that ends later counts.
 #[must_use]
 pub fn counting<'p>(pins: &'p [Pin], role: &str, now: OffsetDateTime) -> Option<&'p Pin> {
     let standing = pins.iter().filter(|pin| pin.role == role && !pin.has_ended(now));
-    standing.min_by_key(|pin| pin.on)
+    // a pin without an end is the last one
+    standing.min_by_key(|pin| (pin.on, Reverse((pin.until.is_none(), pin.until))))
 }
 
 #[cfg(test)]
@@ -60,6 +64,22 @@ mod tests {
             let counts = counting(&pins, "editor", NOON).map(|pin| pin.on);
             assert_eq!(counts, expected, "{pins:?}");
             assert_eq!(counting(&pins, "curator", NOON), None);
+        }
+    }
+
+    #[test]
+    fn of_two_pins_of_one_state_the_later_end_counts() {
+        let (soon, later) = (NOON + time::Duration::SECOND, NOON + time::Duration::DAY);
+        for on in [true, false] {
+            for (pins, expected) in [
+                ([pin(on, Some(soon)), pin(on, Some(later))], Some(later)),
+                ([pin(on, Some(later)), pin(on, Some(soon))], Some(later)),
+                ([pin(on, Some(soon)), pin(on, None)], None),
+                ([pin(on, None), pin(on, Some(soon))], None),
+            ] {
+                let counts = counting(&pins, "editor", NOON).expect("a pin");
+                assert_eq!(counts.until, expected, "{pins:?}");
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Snapshot {
     pub shown: Option<Shown>,
     /// Decisions and seen state of each managed role.
     pub assignments: Vec<Assignment>,
-    /// Pins of the user's roles, also ended ones.
+    /// Pins of the user's roles, of all ids of the person, also ended ones.
     pub pins: Vec<Pin>,
     /// Missing roles whose cause is not settled.
     pub removals: Vec<Removal>,

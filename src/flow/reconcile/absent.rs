@@ -21,20 +21,24 @@ const SEARCHES: i32 = 3;
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the id. It may be linked to another account, which a search finds and which
-    /// is read then; otherwise the user is deleted. In both cases no id is linked to it any more.
+    /// is read then; otherwise the user is deleted, and no id is linked to it any more.
     pub(super) async fn absent(&mut self, at: Option<OffsetDateTime>) -> Result<Completed, AttemptError> {
         let absent = self.context.store.absent(self.claim.user.as_str()).await?;
-        if absent.has_aliases {
+        let primary = if absent.matters && self.claim.attempts < SEARCHES {
+            self.find_primary().await?
+        } else {
+            None
+        };
+        // Where the id is linked to an account, the read of that account takes its linked ids over.
+        let elsewhere = |primary: &UserId<'_>| absent.aliases.iter().all(|alias| alias != primary.as_str());
+        if !absent.aliases.is_empty() && !primary.as_ref().is_some_and(elsewhere) {
             self.keep_former_links().await?;
             self.end_links(at).await?;
         }
-        if absent.matters
-            && self.claim.attempts < SEARCHES
-            && let Some(primary) = self.find_primary().await?
-        {
-            return Ok(self.read_first(&primary).await?);
+        match primary {
+            Some(primary) => Ok(self.read_first(&primary).await?),
+            None => Ok(self.gone(at).await?),
         }
-        Ok(self.gone(at).await?)
     }
 
     /// Keeps the links of the deleted account: an erasure takes the linked ids along.
@@ -82,7 +86,7 @@ impl Attempt {
     /// Lets an id wait until the account is read to which a search says it is linked.
     async fn read_first(&self, primary: &UserId<'_>) -> Result<Completed, StoreError> {
         let claim = &self.claim;
-        persons::enqueue_primary(&self.context, claim, primary.as_str(), (false, true)).await?;
+        persons::enqueue_primary(&self.context, claim, primary.as_str(), true).await?;
         let wait = base_delay(u32::try_from(claim.attempts).unwrap_or(0) + 1);
         let failed = Failed {
             why: "the id is linked to another account, which is read first",

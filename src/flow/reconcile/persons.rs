@@ -1,6 +1,6 @@
 //! Linked accounts: the ids of one person, as the primary's profile shows them, and those that the operator moved to them.
 //!
-//! Owns the transaction that stores a link or its end, with all rows that move. Must never store a link for any other reason
+//! Owns the transaction that stores a link or its end, with all rows that move; pins stay with their ids. Must never store a link for any other reason
 //! than a profile of the primary, or the operator's word about an id that such a profile shows: records, tokens and a 404 only
 //! cause that read. The transaction takes its locks in the order of
 //! the fold: the cursor, then all rows of the queue in one statement.
@@ -15,8 +15,8 @@ use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
-    Claim, Enqueue, Priority, StoreError, Tx, erasures, identities, leases, links, moves, own_decisions,
-    own_pins, role_changes, work_queue,
+    Claim, Enqueue, Priority, StoreError, Tx, bans, erasures, identities, leases, links, moves,
+    own_decisions, role_changes, work_queue,
 };
 use rolekeeper_domain::evaluation::{Own, Sight, carried};
 use rolekeeper_domain::ids::UserId;
@@ -36,18 +36,18 @@ struct Shown<'a> {
 /// Passes an attempt at a linked id on to its primary. In two transactions, since the queue is locked in the order of ids;
 /// the first can be repeated.
 pub(super) async fn pass_on(context: &Context, claim: &Claim, primary: &str) -> Result<(), StoreError> {
-    enqueue_primary(context, claim, primary, (true, claim.force_fetch)).await?;
+    enqueue_primary(context, claim, primary, claim.force_fetch).await?;
     let mut tx = context.store.begin().await?;
     leases::finish(&mut tx, claim, claim.generation, None).await?;
     Ok(tx.commit().await?)
 }
 
-/// Makes the primary due, as urgent as the attempt at the linked id; `linked` if the link is stored.
+/// Makes the primary due, as urgent as the attempt at the linked id.
 pub(super) async fn enqueue_primary(
     context: &Context,
     claim: &Claim,
     primary: &str,
-    (linked, force_fetch): (bool, bool),
+    force_fetch: bool,
 ) -> Result<(), StoreError> {
     let mut entry = [Enqueue {
         user: primary.to_owned(),
@@ -57,12 +57,6 @@ pub(super) async fn enqueue_primary(
         flapping: false,
     }];
     let mut tx = context.store.begin().await?;
-    if linked {
-        // The operator may have pinned the linked id since.
-        let alias = claim.user.as_str();
-        let moved = moves::brought(&mut tx, alias).await?;
-        own_pins::carry(&mut tx, alias, primary, moved).await?;
-    }
     work_queue::enqueue(&mut tx, &mut entry).await?;
     Ok(tx.commit().await?)
 }
@@ -108,8 +102,8 @@ impl Attempt {
             .filter(|id| !erased.contains(*id))
             .collect();
         let moved = if shown.known {
-            moves::overtaken(&mut tx, user, &ids).await?;
             let own = [&ids[..], &[user]].concat();
+            moves::overtaken(&mut tx, &own, claim.asked_at).await?;
             moves::to(&mut tx, &own).await?
         } else {
             vec![]
@@ -130,6 +124,8 @@ impl Attempt {
         let leaving: Vec<(&str, &str)> = own
             .chain(theirs.map(|identity| (identity.alias.as_str(), identity.primary.as_str())))
             .collect();
+        let undone = around.iter().filter(|identity| identity.undone);
+        let undone: Vec<String> = undone.map(|identity| identity.alias.clone()).collect();
         let left: Vec<String> = left.iter().map(|identity| identity.alias.clone()).collect();
         let former = taken.iter().map(|identity| identity.primary.as_str());
         let again = former.chain(unlinked.iter().chain(&left).map(String::as_str));
@@ -140,8 +136,9 @@ impl Attempt {
             _ => return Ok(()),
         }
         let ended: Vec<String> = unlinked.iter().chain(&left).cloned().collect();
+        bans::outlast(&mut tx, user, &leaving, &linked).await?;
         identities::unlink(&mut tx, &ended).await?;
-        moves::end(&mut tx, &leaving, &linked).await?;
+        moves::end(&mut tx, &leaving, (&undone, &linked)).await?;
         let read_before = links::was_read(&mut tx, user).await?;
         let mut announced = Vec::new();
         for alias in &linked {
@@ -206,10 +203,10 @@ impl Attempt {
             };
             let own = Own::of(theirs, false);
             if moved || own.suppressed {
-                own_decisions::keep(tx, alias, name, &own, moved).await?;
+                own_decisions::keep(tx, (alias, user), name, &own, moved).await?;
             }
             if moved {
-                own_decisions::keep(tx, user, name, &Own::of(role, sight.shown), false).await?;
+                own_decisions::keep(tx, (user, user), name, &Own::of(role, sight.shown), false).await?;
             }
             let Some(carried) = carried(role, theirs, sight, person.now()) else {
                 continue;
@@ -231,7 +228,6 @@ impl Attempt {
                 );
             }
         }
-        own_pins::carry(tx, alias, user, moved).await?;
         links::end_alias(tx, alias, user, claim.asked_at).await?;
         Ok(announced)
     }

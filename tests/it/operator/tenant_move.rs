@@ -33,7 +33,7 @@ const EMPTIED: [&str; 14] = [
 /// Tables whose rows stay: facts of the app, words of the operator, the audit, settings, and state of this installation.
 const KEPT: &str = "_sqlx_migrations announce_again announced_end assignments brakes counter_changes counters cursor_marks \
     dead_letter_totals dead_letters display_names drain erasure_key erasures event_id_partitions event_ids featured_playlists \
-    fold_starts forgotten_changes gone_brake limits log_deliveries moves operator_acts own_pins owner_totals pause pins playlists \
+    fold_starts forgotten_changes gone_brake limits log_deliveries moves operator_acts owner_totals pause pins playlists \
     publish_budgets retractions reverify role_changes rules_in_force songs stream_cursors stream_losses tenant user_data users \
     walk work_queue workers";
 
@@ -45,8 +45,8 @@ const FORMER: &str = "
     INSERT INTO removals (user_id, role, found_at, state) VALUES ('auth0|bob', 'playlist_editor', now(), 'waiting');
     INSERT INTO identities (alias, primary_id, since) VALUES ('google-oauth2|7', 'auth0|bob', now());
     INSERT INTO former_identities (alias, primary_id) VALUES ('google-oauth2|8', 'auth0|bob');
-    INSERT INTO own_decisions (user_id, role, wanted, ours, by_hand, suppressed, moved)
-        VALUES ('auth0|bob', 'playlist_editor', true, true, false, false, true);
+    INSERT INTO own_decisions (user_id, primary_id, role, wanted, ours, by_hand, suppressed, moved)
+        VALUES ('auth0|bob', 'auth0|ann', 'playlist_editor', true, true, false, false, true);
     INSERT INTO forgotten_holders (user_id, role, granted, seq) VALUES ('auth0|bob', 'playlist_editor', true, 1);
     INSERT INTO forgotten_changes (created_ns, read_to, until) VALUES (1, 2, 9);
     INSERT INTO brake_releases (change, run, is_drop, acted_by) VALUES ('granted', gen_random_uuid(), false, 'ops');

@@ -1,6 +1,7 @@
 //! One person with several ids: what a link and its end do to roles, audit, announcements and data.
 
 mod bad_input;
+mod bans;
 mod data;
 mod erased;
 mod links;

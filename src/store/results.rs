@@ -51,7 +51,7 @@ pub struct Done<'a> {
 }
 
 /// Notes the responses to writes whose attempt still has its lease and whose user no enqueueing has named since the
-/// decision. Returns these writes, with the users' rows in the queue locked; leaves out a user a row of whom another transaction has
+/// decision. Returns these writes, with the users' rows in the queue locked; leaves out a user with a row that another transaction has
 /// locked, and one who was erased.
 pub async fn answered(tx: &mut Tx<'_>, done: &[Done<'_>]) -> Result<HashSet<Uuid>, StoreError> {
     let users: Vec<&str> = done.iter().map(|one| one.claim.user.as_str()).collect();

@@ -103,8 +103,8 @@ impl Reader {
     /// # Panics
     /// Never: the id is a constant.
     pub async fn get_nobody(&self) -> Reply<Profile> {
-        let nobody = UserId::parse(NO_USER).expect("a constant that is an id");
-        call(&self.0, Method::GET, &nobody, None, false).await
+        let unknown = UserId::parse(NO_USER).expect("a constant that is an id");
+        call(&self.0, Method::GET, &unknown, None, false).await
     }
 }
 

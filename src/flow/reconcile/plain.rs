@@ -1,7 +1,7 @@
 //! The plain write: only managed roles change, each with permission from its brake, and nothing else concerns the user.
 //!
 //! Owns which decision is plain, as a pure function of the snapshot and the profile, so that plain decisions can be stored
-//! together. Must never decide a user whom a race, a link, a pin, a removal, a name, a brake or a loss concerns: such a user
+//! together. Must never decide a user with a race, a link, a pin, a removal, a name, a brake or a loss: such a user
 //! is decided alone.
 
 use tokio::time::Instant;

@@ -33,7 +33,13 @@ impl Attempt {
             }
             let mut decided = match self.decide_together(&observed).await {
                 Some(write) => Decided::Write(write),
-                None => self.decide(&observed).await?,
+                None => {
+                    if self.permission.expects() {
+                        // Deciding alone would take as long as the batch has taken.
+                        observed.in_time()?;
+                    }
+                    self.decide(&observed).await?
+                }
             };
             if let Decided::OtherPerson(ids) = decided {
                 self.keep_person(&observed.profile, &ids).await?;

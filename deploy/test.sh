@@ -60,8 +60,8 @@ sql_cache() {
   ! grep 'potentially unused queries' <<<"$output"
 }
 
-# The tests mostly wait for servers: one more at once than there are cores.
-export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 1))}"
+# The tests mostly wait for servers: two more at once than there are cores.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 2))}"
 
 part "install" scripts/install.sh test
 part "format" cargo fmt --all --check

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 
 /// Most requests of a batch.
 const MOST: usize = 64;
-/// From this size of the last batch on, the next one collects requests for a while.
-const BUSY: usize = 3;
+/// From this size of the last batch on, the next one collects requests for a while. Smaller batches wait for nothing: at a few
+/// dozen attempts a second the wait would delay each role by more than the shared statements save.
+const BUSY: usize = 8;
 /// Time for which requests are collected: long enough for some of them at hundreds a second, and far shorter than a profile
 /// may age.
 const COLLECT: Duration = Duration::from_millis(15);

@@ -31,15 +31,14 @@ impl Attempt {
             if self.permission.expects() && self.permit.write_waits(&observed.rate) {
                 sleep_until(observed.until - TO_WRITE).await;
             }
-            let mut decided = match self.decide_together(&observed).await {
-                Some(write) => Decided::Write(write),
-                None => {
-                    if self.permission.expects() {
-                        // Deciding alone would take as long as the batch has taken.
-                        observed.in_time()?;
-                    }
-                    self.decide(&observed).await?
+            let mut decided = if let Some(write) = self.decide_together(&observed).await {
+                Decided::Write(write)
+            } else {
+                if self.permission.expects() {
+                    // Deciding alone would take as long as the batch has taken.
+                    observed.in_time()?;
                 }
+                self.decide(&observed).await?
             };
             if let Decided::OtherPerson(ids) = decided {
                 self.keep_person(&observed.profile, &ids).await?;

@@ -16,7 +16,7 @@ use crate::table::{Goal, Table};
 /// Calls a second of the large tenant, and its burst.
 const PER_SECOND: f64 = 1_000.0;
 const BURST: u32 = 1_000;
-/// What the stand-in must serve alone.
+/// Calls a second that the stand-in must serve alone.
 const ALONE: f64 = 2.0 * PER_SECOND;
 /// The plan `free`, and the calls a second that another client takes of it.
 const FREE: Rate = Rate::new(2, 2.0);

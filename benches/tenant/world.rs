@@ -56,29 +56,27 @@ async fn start(settings: &[(&str, String)]) -> Result<Worker> {
 /// Returns a tenant on the enterprise plan whose rate limit runs `factor` times as fast.
 pub(crate) async fn tenant(factor: u32, seed: u64) -> Result<Tenant> {
     let [least, most] = [LATENCY_MS.start(), LATENCY_MS.end()].map(|ms| Duration::from_millis(*ms));
-    let tenant = Tenant::start(TenantOptions {
-        name: "bench".into(),
-        clients: vec![Client::new(CLIENT, SECRET), Client::new(OTHER_CLIENT, SECRET)],
-        plan: RatePlan::Global(Rate::new(BURST, f64::from(PER_SECOND))),
-        clock_factor: f64::from(factor),
-        latency: least..=most,
-        seed,
-        ..TenantOptions::default()
-    });
-    let tenant = tenant.await?;
-    for number in 0..BYSTANDERS {
-        seed_user(&tenant, &bystander(number))?;
-    }
-    Ok(tenant)
+    let rate = Rate::new(BURST, f64::from(PER_SECOND));
+    start_tenant(rate, f64::from(factor), least..=most, seed).await
 }
 
 /// Returns a tenant with one bucket and a fixed latency, in real time.
 pub(crate) async fn fast_tenant(rate: Rate, latency: Duration, seed: u64) -> Result<Tenant> {
+    start_tenant(rate, 1.0, latency..=latency, seed).await
+}
+
+async fn start_tenant(
+    rate: Rate,
+    clock_factor: f64,
+    latency: RangeInclusive<Duration>,
+    seed: u64,
+) -> Result<Tenant> {
     let tenant = Tenant::start(TenantOptions {
         name: "bench".into(),
         clients: vec![Client::new(CLIENT, SECRET), Client::new(OTHER_CLIENT, SECRET)],
         plan: RatePlan::Global(rate),
-        latency: latency..=latency,
+        clock_factor,
+        latency,
         seed,
         ..TenantOptions::default()
     });

@@ -149,13 +149,7 @@ impl Store {
         .await?;
         let mut entries: Vec<_> = unadopted
             .iter()
-            .map(|user| super::Enqueue {
-                user: user.clone(),
-                priority: super::Priority::Revoke,
-                force_fetch: true,
-                cause: None,
-                flapping: false,
-            })
+            .map(|user| super::Enqueue::to_read(user, super::Priority::Revoke))
             .collect();
         // Locks the queue first, in the same order as reconcile.
         super::work_queue::enqueue(&mut tx, &mut entries).await?;

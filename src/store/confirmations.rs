@@ -7,9 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{
-    Enqueue, Priority, Store, StoreError, Tx, pause, profile_writes, races, string_list, work_queue,
-};
+use super::{Priority, Store, StoreError, Tx, pause, profile_writes, races, string_list, work_queue};
 
 /// A record that Auth0 must confirm.
 #[derive(Clone, Debug)]
@@ -151,15 +149,8 @@ impl Store {
             return Ok(Judged::default());
         };
         if !rest {
-            let mut entry = [Enqueue {
-                user: asked.user.clone(),
-                priority: Priority::NewUser,
-                force_fetch: true,
-                cause: None,
-                flapping: false,
-            }];
             // Locks the queue first, in the same order as reconcile.
-            work_queue::enqueue(&mut tx, &mut entry).await?;
+            work_queue::read_next(&mut tx, &asked.user, Priority::NewUser).await?;
         }
         sqlx::query!(
             "UPDATE foreign_writes SET asks = asks + 1, ask_at = NULL, verdict = $3

@@ -3,8 +3,6 @@
 //! Owns the lock of their rows in the queue and the rows of audit and writes that follow. Must never wait for a row that
 //! another transaction has locked: the profiles of the other users would become too old meanwhile.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -16,16 +14,16 @@ use super::{Claim, StoreError, Tx};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rule;
 
-/// Locks the rows of those attempts that still have their lease, as [`super::leases::still_ours`]; each is named by user and lease. Leaves out a user whose
-/// row another transaction has locked.
-pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<HashMap<(String, Uuid), Ours>, StoreError> {
+/// Locks the rows of those attempts that still have their lease, as [`super::leases::still_ours`]. Returns a result for each claim, in
+/// order: none for a lost lease, and for a row that another transaction has locked.
+pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<Vec<Option<Ours>>, StoreError> {
     let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
     let leases: Vec<Uuid> = claims.iter().map(|claim| claim.lease).collect();
     let rows = sqlx::query!(
-        r#"SELECT ours.user_id, held.lease AS "lease!", generation, force_fetch, cause_event, cause_plays, cause_stored_at,
+        r#"SELECT held.place AS "place!", generation, force_fetch, cause_event, cause_plays, cause_stored_at,
                now() < enqueued_at + $3::double precision * interval '1 second' AS "may_debounce!",
                coalesce(now() < reread_since + $3::double precision * interval '1 second', true) AS "may_read_again!"
-           FROM UNNEST($1::text[], $2::uuid[]) AS held(user_id, lease)
+           FROM UNNEST($1::text[], $2::uuid[]) WITH ORDINALITY AS held(user_id, lease, place)
            CROSS JOIN LATERAL (
                SELECT * FROM work_queue n
                WHERE n.user_id = held.user_id AND n.lease = held.lease AND n.lease_until > now() FOR UPDATE SKIP LOCKED
@@ -34,21 +32,20 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<HashMap<(String,
         &leases,
         MAX_DEBOUNCE.as_secs_f64()
     );
-    let mut ours = HashMap::new();
-    for row in rows.fetch_all(&mut *tx).await? {
+    let mut rows = rows.fetch_all(&mut *tx).await?;
+    rows.sort_unstable_by_key(|row| row.place);
+    let mut rows = rows.into_iter().peekable();
+    let ours = (1..).zip(claims).map(|(place, claim)| {
+        let row = rows.next_if(|row| row.place == place)?;
         let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
-        let is_of = |claim: &&&Claim| claim.user.as_str() == row.user_id && claim.lease == row.lease;
-        let claim = claims.iter().find(is_of);
-        let other_cause = claim.is_none_or(|claim| claim.cause != cause);
-        let is = Ours {
+        Some(Ours {
             generation: row.generation,
             read_again: row.force_fetch && row.may_read_again,
-            flapping: row.may_debounce && other_cause,
+            flapping: row.may_debounce && claim.cause != cause,
             cause,
-        };
-        ours.insert((row.user_id, row.lease), is);
-    }
-    Ok(ours)
+        })
+    });
+    Ok(ours.collect())
 }
 
 /// One decided write of roles, and the changes that it makes.

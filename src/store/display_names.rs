@@ -97,13 +97,7 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: &[String]) -> Result<Vec<Strin
     )
     .fetch_all(&mut *tx)
     .await?;
-    let entry = |user: &String| Enqueue {
-        user: user.clone(),
-        priority: Priority::DisplayName,
-        force_fetch: true,
-        cause: None,
-        flapping: false,
-    };
+    let entry = |user: &String| Enqueue::to_read(user, Priority::DisplayName);
     let mut entries: Vec<Enqueue> = refused.iter().map(entry).collect();
     // Locks the queue first, in the same order as reconcile.
     work_queue::enqueue(tx, &mut entries).await?;

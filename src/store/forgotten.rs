@@ -149,13 +149,7 @@ impl Store {
         let rows = rows.fetch_all(&mut tx).await?;
         let mut entries: Vec<Enqueue> = rows
             .iter()
-            .map(|row| Enqueue {
-                user: row.user_id.clone(),
-                priority: Priority::Revoke,
-                force_fetch: true,
-                cause: None,
-                flapping: false,
-            })
+            .map(|row| Enqueue::to_read(&row.user_id, Priority::Revoke))
             .collect();
         entries.dedup_by(|one, other| one.user == other.user);
         // Locks the queue first, in the same order as reconcile.

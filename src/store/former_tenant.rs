@@ -37,11 +37,27 @@ impl Store {
         self.requeue_all_unread(lock).await
     }
 
+    /// Runs short transactions, as long as the step finds rows and the lock is held.
+    async fn in_steps(
+        &self,
+        lock: &mut LockGuard,
+        mut step: impl AsyncFnMut(&mut Tx<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        loop {
+            lock.check().await?;
+            let mut tx = self.begin().await?;
+            let found = step(&mut tx).await?;
+            tx.commit().await?;
+            if !found {
+                return Ok(());
+            }
+        }
+    }
+
     /// Removes marks of gone users, removals by hand, refused names, roles to adopt, and links, since each profile that is read
     /// shows those of the new tenant.
     async fn forget_marks(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
-        loop {
-            lock.check().await?;
+        self.in_steps(lock, async |tx| {
             let done = sqlx::query_scalar!(
                 r#"WITH closed AS (
                        UPDATE role_changes SET outcome = 'superseded'
@@ -74,20 +90,15 @@ impl Store {
                        + (SELECT count(*) FROM decided) AS "done!""#,
                 BATCH
             );
-            let mut tx = self.begin().await?;
-            let done = done.fetch_one(&mut tx).await?;
-            tx.commit().await?;
-            if done == 0 {
-                return Ok(());
-            }
-        }
+            Ok(done.fetch_one(&mut *tx).await? > 0)
+        })
+        .await
     }
 
     /// Empties the local copies: profiles, and since when users are unknown to Auth0. The next record about a user causes a read.
     async fn forget_copies(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
         let mut after = String::new();
-        loop {
-            lock.check().await?;
+        self.in_steps(lock, async |tx| {
             let last = sqlx::query_scalar!(
                 "WITH batch AS (
                      SELECT user_id FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2 FOR UPDATE
@@ -100,22 +111,17 @@ impl Store {
                 after,
                 BATCH
             );
-            let mut tx = self.begin().await?;
-            let last = last.fetch_one(&mut tx).await?;
-            tx.commit().await?;
-            match last {
-                Some(last) => after = last,
-                None => return Ok(()),
-            }
-        }
+            let last = last.fetch_one(&mut *tx).await?;
+            Ok(last.map(|last| after = last).is_some())
+        })
+        .await
     }
 
     /// Requeues the users who failed, are parked or held, or were released from a brake, as the former tenant caused it: each is
     /// read again, and a brake decides again.
     async fn requeue_all_unread(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
         let mut after = String::new();
-        loop {
-            lock.check().await?;
+        self.in_steps(lock, async |tx| {
             let last = sqlx::query_scalar!(
                 "WITH batch AS (
                      SELECT user_id FROM work_queue WHERE user_id > $1 ORDER BY user_id LIMIT $2 FOR UPDATE
@@ -130,13 +136,9 @@ impl Store {
                 after,
                 BATCH
             );
-            let mut tx = self.begin().await?;
-            let last = last.fetch_one(&mut tx).await?;
-            tx.commit().await?;
-            match last {
-                Some(last) => after = last,
-                None => return Ok(()),
-            }
-        }
+            let last = last.fetch_one(&mut *tx).await?;
+            Ok(last.map(|last| after = last).is_some())
+        })
+        .await
     }
 }

@@ -19,13 +19,7 @@ pub async fn keep(tx: &mut Tx<'_>, holders: &FoundHolders) -> Result<(), StoreEr
     let mut entries: Vec<_> = holders
         .unclear
         .iter()
-        .map(|user| Enqueue {
-            user: user.clone(),
-            priority: Priority::Verify,
-            force_fetch: true,
-            cause: None,
-            flapping: false,
-        })
+        .map(|user| Enqueue::to_read(user, Priority::Verify))
         .collect();
     entries.sort_by(|one, other| one.user.cmp(&other.user));
     entries.dedup_by(|one, other| one.user == other.user);

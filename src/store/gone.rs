@@ -202,13 +202,7 @@ pub(super) async fn enqueue_marked(
     let last = marked.last().cloned();
     let mut entries: Vec<_> = marked
         .into_iter()
-        .map(|user| Enqueue {
-            user,
-            priority: Priority::Verify,
-            force_fetch: true,
-            cause: None,
-            flapping: false,
-        })
+        .map(|user| Enqueue::to_read(user, Priority::Verify))
         .collect();
     work_queue::enqueue(tx, &mut entries).await?;
     Ok(last)

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
-use super::{Enqueue, Priority, Store, StoreError, Tx, work_queue};
+use super::{Priority, Store, StoreError, Tx, work_queue};
 use rolekeeper_domain::ids::UserId;
 
 /// A stored link.
@@ -210,15 +210,8 @@ impl Store {
             }
             (false, Some(false)) if !row.moved => {
                 let mut tx = self.begin().await?;
-                let mut entry = [Enqueue {
-                    user: row.primary_id.clone(),
-                    priority: Priority::NewUser,
-                    force_fetch: true,
-                    cause: None,
-                    flapping: false,
-                }];
                 // The queue first, in the same order as reconcile.
-                work_queue::enqueue(&mut tx, &mut entry).await?;
+                work_queue::read_next(&mut tx, &row.primary_id, Priority::NewUser).await?;
                 doubt(&mut tx, &[(user.as_str().to_owned(), row.primary_id)]).await?;
                 tx.commit().await?;
                 Ok(user.clone())

@@ -372,13 +372,7 @@ impl Store {
         let users: BTreeSet<&String> = asked.iter().map(|row| &row.user_id).collect();
         let mut entries: Vec<Enqueue> = users
             .into_iter()
-            .map(|user| Enqueue {
-                user: user.clone(),
-                priority: Priority::Verify,
-                force_fetch: true,
-                cause: None,
-                flapping: false,
-            })
+            .map(|user| Enqueue::to_read(user, Priority::Verify))
             .collect();
         // Locks the queue first, in the same order as reconcile.
         work_queue::enqueue(&mut tx, &mut entries).await?;

@@ -139,6 +139,19 @@ pub struct Enqueue {
     pub flapping: bool,
 }
 
+impl Enqueue {
+    /// A user whose profile is to be read, for no event.
+    pub fn to_read(user: impl Into<String>, priority: Priority) -> Self {
+        Self {
+            user: user.into(),
+            priority,
+            force_fetch: true,
+            cause: None,
+            flapping: false,
+        }
+    }
+}
+
 /// Maximum number of users that one transaction of an operator makes due.
 const RELEASED_AT_ONCE: i64 = 1_000;
 
@@ -247,13 +260,7 @@ pub async fn release_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 
 /// Enqueues a user whose profile must be read.
 pub async fn read_next(tx: &mut Tx<'_>, user: &str, priority: Priority) -> Result<(), StoreError> {
-    let mut entry = [Enqueue {
-        user: user.to_owned(),
-        priority,
-        force_fetch: true,
-        cause: None,
-        flapping: false,
-    }];
+    let mut entry = [Enqueue::to_read(user, priority)];
     enqueue(tx, &mut entry).await
 }
 

@@ -156,16 +156,6 @@ fn read(message: &Message) -> Result<LogRecord, Reject> {
     log_record::parse(message.payload())
 }
 
-fn entry(user: &str, priority: Priority) -> Enqueue {
-    Enqueue {
-        user: user.to_owned(),
-        priority,
-        force_fetch: true,
-        cause: None,
-        flapping: false,
-    }
-}
-
 impl BatchEffects {
     fn take(&mut self, record: LogRecord, stored_ns: i64, own_client: Option<&str>) {
         let ours = own_client.is_some() && record.client_id.as_deref() == own_client;
@@ -263,7 +253,7 @@ impl BatchEffects {
         }
         entries
             .into_iter()
-            .map(|(user, priority)| entry(user, priority))
+            .map(|(user, priority)| Enqueue::to_read(user, priority))
             .collect()
     }
 

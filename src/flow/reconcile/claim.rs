@@ -40,7 +40,7 @@ pub(super) struct Begun {
     pub(super) attempts: Vec<Attempt>,
     /// Number of users who needed none.
     pub(super) unneeded: usize,
-    /// Priority of a user of whom only held changes remain.
+    /// Priority of a user with nothing but held changes.
     pub(super) held: Option<i16>,
     /// Nothing was claimed: these users must be claimed one by one, since the stored data of one of them cannot be used.
     pub(super) one_by_one: usize,

@@ -14,8 +14,8 @@ use super::own_writes;
 use crate::auth0::Profile;
 use crate::metrics::ChangeOutcome;
 use crate::store::{
-    Claim, Enqueue, Priority, RaceOutcome, StoreError, Tx, assignments, brakes, display_names, leases,
-    role_changes, users, work_queue,
+    Claim, Priority, RaceOutcome, StoreError, Tx, assignments, brakes, display_names, leases, role_changes,
+    users, work_queue,
 };
 use rolekeeper_domain::evaluation::{Evaluation, Seen};
 use rolekeeper_domain::patch::Patch;
@@ -52,14 +52,7 @@ impl Attempt {
         }
         if ours.is_none() {
             // The write was done, but another attempt started meanwhile: an attempt after our write is needed.
-            let mut again = [Enqueue {
-                user: user.to_owned(),
-                priority: Priority::Revoke,
-                force_fetch: true,
-                cause: None,
-                flapping: false,
-            }];
-            work_queue::enqueue(&mut tx, &mut again).await?;
+            work_queue::read_next(&mut tx, user, Priority::Revoke).await?;
             tx.commit().await?;
             warn!(
                 user.id = user,

@@ -3,7 +3,6 @@
 //! Owns the two transactions of a batch. Must never store a decision after which its write could come too late, nor fail an
 //! attempt because of another: what a batch does not store is decided or recorded alone.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tracing::debug;
@@ -108,21 +107,15 @@ async fn record_all(context: &Context, written: Vec<Written>) -> Option<Vec<bool
 async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box<Plain>>>, StoreError> {
     let mut tx = context.store.begin().await?;
     let claims: Vec<&Claim> = asked.iter().map(|one| &one.claim).collect();
-    let mut ours = decisions::lock(&mut tx, &claims).await?;
-    let is_ours = |claim: &&&Claim| ours.contains_key(&(claim.user.as_str().to_owned(), claim.lease));
-    let users = claims.iter().filter(is_ours).map(|claim| claim.user.as_str());
-    let users: Vec<&str> = users.collect();
-    let snapshots = context.snapshots(&mut tx, &users).await?;
-    let mut snapshots: HashMap<&str, _> = users.into_iter().zip(snapshots).collect();
-    let mut decided: Vec<Option<Box<Plain>>> = Vec::new();
-    for one in asked {
-        let user = one.claim.user.as_str();
-        // Another attempt may have taken the user over: only one of both is ours.
-        let ours = ours.remove(&(user.to_owned(), one.claim.lease));
-        let known = ours.and_then(|ours| Some((ours, snapshots.remove(user)?)));
-        let plain = known.and_then(|(ours, snapshot)| plain::decide(context, one, ours, snapshot));
-        decided.push(plain.map(Box::new));
-    }
+    let ours = decisions::lock(&mut tx, &claims).await?;
+    let users = claims.iter().zip(&ours).filter(|(_, ours)| ours.is_some());
+    let users: Vec<&str> = users.map(|(claim, _)| claim.user.as_str()).collect();
+    let mut snapshots = context.snapshots(&mut tx, &users).await?.into_iter();
+    let decided = asked.iter().zip(ours).map(|(one, ours)| {
+        let (ours, snapshot) = ours.and_then(|ours| Some((ours, snapshots.next()?)))?;
+        plain::decide(context, one, ours, snapshot).map(Box::new)
+    });
+    let decided: Vec<Option<Box<Plain>>> = decided.collect();
     let each = || asked.iter().zip(&decided);
     let read: Vec<_> = each().map(|(one, _)| list(one.profile.roles())).collect();
     let claims: Vec<Claim> = each().map(|(one, plain)| caused(one, plain.as_deref())).collect();

@@ -20,29 +20,13 @@ async fn holder(user: &str) -> World {
         world.seed_user(account, &[]);
     }
     world.earn(user, "pl_old").await;
-    has(&world, user, &[ROLE]).await;
+    world.rests_with(user, &[ROLE]).await;
     world
-}
-
-/// Waits until everything is done, with these roles of the user.
-async fn has(world: &World, user: &str, roles: &[&str]) {
-    world
-        .eventually("the user has the roles", async || {
-            world.roles(user) == roles && world.is_quiet().await
-        })
-        .await;
 }
 
 async fn ban(world: &World, user: &str) {
     world.told(&["pin", user, ROLE, "off", "--why", "spam"]).await;
-    has(world, user, &[]).await;
-}
-
-/// The account is deleted, and its person moved.
-async fn moved(world: &World, old: &str, new: &str) {
-    assert!(world.tenant.delete_user(old));
-    world.quiet().await;
-    world.told(&["move", old, new, "--why", "a story"]).await;
+    world.rests_with(user, &[]).await;
 }
 
 async fn undone(world: &World, old: &str, new: &str) {
@@ -73,7 +57,7 @@ async fn pins(world: &World) -> Vec<Value> {
 async fn a_ban_that_came_with_a_move_outlasts_a_link_and_its_end() {
     let world = holder(OLD).await;
     ban(&world, OLD).await;
-    moved(&world, OLD, NEW).await;
+    world.deleted_and_moved(OLD, NEW).await;
     world.linked(1).await;
     world.tenant.link(app(), ANN, NEW).unwrap();
     world.linked(2).await;
@@ -91,7 +75,7 @@ async fn a_ban_that_came_with_a_move_outlasts_a_link_and_its_end() {
 async fn a_ban_holds_for_a_moved_id_that_signs_up_again() {
     let world = holder(OLD).await;
     ban(&world, OLD).await;
-    moved(&world, OLD, NEW).await;
+    world.deleted_and_moved(OLD, NEW).await;
     world.linked(1).await;
     assert!(world.tenant.delete_user(NEW));
     world.linked(0).await;
@@ -107,16 +91,16 @@ async fn a_ban_holds_for_a_moved_id_that_signs_up_again() {
 #[tokio::test]
 async fn a_move_ends_when_the_old_id_is_an_account_again() {
     let world = holder(OLD).await;
-    moved(&world, OLD, NEW).await;
-    has(&world, NEW, &[ROLE]).await;
+    world.deleted_and_moved(OLD, NEW).await;
+    world.rests_with(NEW, &[ROLE]).await;
     assert!(world.tenant.delete_user(NEW));
     world.linked(0).await;
     signs_up(&world, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
+    world.rests_with(OLD, &[ROLE]).await;
     let acts = world.told(&["acts"]).await;
     assert!(acts.contains("the old id is an account again"), "{acts}");
     signs_up(&world, NEW).await;
-    has(&world, OLD, &[ROLE]).await;
+    world.rests_with(OLD, &[ROLE]).await;
     assert!(world.roles(NEW).is_empty());
     world.linked(0).await;
     let written = "SELECT count(*) FROM role_changes WHERE reason = 'moved'";
@@ -133,17 +117,17 @@ async fn an_undone_move_of_a_chain_bans_no_other_person() {
     let world = holder(OLDER).await;
     world.seed_user(OLD, &[]);
     ban(&world, NEW).await;
-    moved(&world, OLDER, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
-    moved(&world, OLD, NEW).await;
+    world.deleted_and_moved(OLDER, OLD).await;
+    world.rests_with(OLD, &[ROLE]).await;
+    world.deleted_and_moved(OLD, NEW).await;
     world.linked(2).await;
     undone(&world, OLD, NEW).await;
     world.linked(0).await;
     signs_up(&world, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
+    world.rests_with(OLD, &[ROLE]).await;
     assert_eq!(pins(&world).await, [json!({"user_id": NEW, "state": "off"})]);
     undone(&world, OLDER, OLD).await;
-    has(&world, OLD, &[]).await;
+    world.rests_with(OLD, &[]).await;
 }
 
 #[tokio::test]
@@ -151,16 +135,16 @@ async fn a_pin_on_stays_through_a_wrong_move_to_a_banned_person() {
     let world = holder(OLDER).await;
     world.seed_user(OLD, &[]);
     ban(&world, NEW).await;
-    moved(&world, OLDER, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
+    world.deleted_and_moved(OLDER, OLD).await;
+    world.rests_with(OLD, &[ROLE]).await;
     world.told(&["pin", OLD, ROLE, "on", "--why", "a guest"]).await;
-    moved(&world, OLD, NEW).await;
+    world.deleted_and_moved(OLD, NEW).await;
     world.linked(2).await;
     undone(&world, OLD, NEW).await;
     world.linked(0).await;
     undone(&world, OLDER, OLD).await;
     signs_up(&world, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
+    world.rests_with(OLD, &[ROLE]).await;
     let own = [
         json!({"user_id": NEW, "state": "off"}),
         json!({"user_id": OLD, "state": "on"}),

@@ -23,29 +23,13 @@ async fn holders(users: &[&str]) -> World {
         world.earn(user, &format!("pl_{}", &user[6..])).await;
     }
     for user in users {
-        has(&world, user, &[ROLE]).await;
+        world.rests_with(user, &[ROLE]).await;
     }
     world
 }
 
-/// Waits until everything is done, with these roles of the user.
-async fn has(world: &World, user: &str, roles: &[&str]) {
-    world
-        .eventually("the user has the roles", async || {
-            world.roles(user) == roles && world.is_quiet().await
-        })
-        .await;
-}
-
 async fn ban(world: &World, user: &str) {
     world.told(&["pin", user, ROLE, "off", "--why", "spam"]).await;
-}
-
-/// The account is deleted, and its person moved.
-async fn moved(world: &World, old: &str, new: &str) -> String {
-    assert!(world.tenant.delete_user(old));
-    world.quiet().await;
-    world.told(&["move", old, new, "--why", "a story"]).await
 }
 
 async fn undone(world: &World, old: &str, new: &str) -> String {
@@ -63,18 +47,18 @@ async fn pins(world: &World) -> Vec<Value> {
 async fn an_undone_move_gives_a_ban_back() {
     let world = holders(&[OLD, OTHER]).await;
     ban(&world, OLD).await;
-    has(&world, OLD, &[]).await;
-    let said = moved(&world, OLD, OTHER).await;
+    world.rests_with(OLD, &[]).await;
+    let said = world.deleted_and_moved(OLD, OTHER).await;
     assert!(said.contains("playlist_editor off (spam)"), "{said}");
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
     let said = undone(&world, OLD, OTHER).await;
     assert!(said.contains("playlist_editor off (spam)"), "{said}");
-    has(&world, OTHER, &[ROLE]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     let ban = json!({"user_id": OLD, "state": "off", "why": "spam"});
     assert_eq!(pins(&world).await, [ban]);
     world.tenant.create_user(OLD, json!({})).unwrap();
     world.quiet().await;
-    has(&world, OLD, &[]).await;
+    world.rests_with(OLD, &[]).await;
 }
 
 #[tokio::test]
@@ -83,11 +67,11 @@ async fn an_undone_move_leaves_each_id_its_own_pin() {
     ban(&world, OLD).await;
     world.seed_user(OTHER, &[]);
     world.told(&["pin", OTHER, ROLE, "on", "--why", "a guest"]).await;
-    has(&world, OTHER, &[ROLE]).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[]).await;
     undone(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     let own = [
         json!({"user_id": OLD, "state": "off", "why": "spam"}),
         json!({"user_id": OTHER, "state": "on", "why": "a guest"}),
@@ -100,15 +84,15 @@ async fn a_ban_stays_with_the_other_moved_id() {
     let world = holders(&[OLD, OLDER, OTHER]).await;
     ban(&world, OLD).await;
     ban(&world, OLDER).await;
-    moved(&world, OLD, OTHER).await;
-    moved(&world, OLDER, OTHER).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.deleted_and_moved(OLDER, OTHER).await;
     world.linked(2).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
     undone(&world, OLD, OTHER).await;
     world.linked(1).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
     undone(&world, OLDER, OTHER).await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     assert_eq!(pins(&world).await.len(), 2, "each old id has its own");
 }
 
@@ -116,14 +100,14 @@ async fn a_ban_stays_with_the_other_moved_id() {
 async fn a_pin_that_the_operator_changed_since_stays() {
     let world = holders(&[OLD, OTHER]).await;
     ban(&world, OLD).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[]).await;
     world.told(&["unpin", OLD, ROLE, "--why", "no spam"]).await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     world.told(&["pin", OTHER, ROLE, "on", "--why", "a guest"]).await;
     // The operator bans the old id once more, then the account.
     ban(&world, OLD).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
     world.told(&["pin", OTHER, ROLE, "off", "--why", "abuse"]).await;
     undone(&world, OLD, OTHER).await;
     world.linked(0).await;
@@ -140,14 +124,14 @@ async fn a_ban_follows_the_right_move_after_an_undone_one() {
     let world = holders(&[OLD, OTHER]).await;
     world.seed_user(ANN, &[]);
     ban(&world, OLD).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[]).await;
     undone(&world, OLD, OTHER).await;
     world.linked(0).await;
     world.told(&["move", OLD, ANN, "--why", "the right one"]).await;
     world.linked(1).await;
-    has(&world, OTHER, &[ROLE]).await;
-    has(&world, ANN, &[]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
+    world.rests_with(ANN, &[]).await;
     let ban = [json!({"user_id": OLD, "state": "off", "why": "spam"})];
     assert_eq!(pins(&world).await, ban);
     undone(&world, OLD, ANN).await;
@@ -162,13 +146,13 @@ async fn a_move_is_undone_behind_a_link() {
     world.tenant.login(ANN).unwrap();
     ban(&world, OLD).await;
     world.told(&["pin", OTHER, ROLE, "on", "--why", "a guest"]).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[]).await;
     world.tenant.link(app(), ANN, OTHER).unwrap();
     world.linked(2).await;
-    has(&world, ANN, &["mentor"]).await;
+    world.rests_with(ANN, &["mentor"]).await;
     undone(&world, OLD, OTHER).await;
-    has(&world, ANN, &["mentor", ROLE]).await;
+    world.rests_with(ANN, &["mentor", ROLE]).await;
     let own = [
         json!({"user_id": OLD, "state": "off", "why": "spam"}),
         json!({"user_id": OTHER, "state": "on", "why": "a guest"}),
@@ -184,13 +168,13 @@ async fn a_role_given_by_hand_stays_after_an_undone_move() {
     let by_hand =
         "SELECT count(*) FROM assignments WHERE user_id = 'auth0|other' AND has_role AND NOT adopted";
     world.count_is("it counts as given by hand", by_hand, 1).await;
-    moved(&world, OLD, OTHER).await;
+    world.deleted_and_moved(OLD, OTHER).await;
     world.count_is("the role is ours", by_hand, 0).await;
     undone(&world, OLD, OTHER).await;
     world
         .count_is("it counts as given by hand again", by_hand, 1)
         .await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.rests_with(OTHER, &[ROLE]).await;
 }
 
 #[tokio::test]
@@ -204,11 +188,11 @@ async fn a_decision_of_the_moved_id_ends_with_the_move() {
     world.earn(OLD, "pl_old").await;
     world.publish(&[saved("s-other", "pl_other", OTHER)]).await;
     world.publish(&plays("other", "pl_other", 0..60)).await;
-    has(&world, OLD, &[ROLE]).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.rests_with(OLD, &[ROLE]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     undone(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
 }
 
 #[tokio::test]
@@ -216,19 +200,19 @@ async fn an_undone_move_leaves_an_earlier_one_in_force() {
     let world = holders(&[OLDER]).await;
     world.seed_user(OLD, &[]);
     world.seed_user(OTHER, &[]);
-    moved(&world, OLDER, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.deleted_and_moved(OLDER, OLD).await;
+    world.rests_with(OLD, &[ROLE]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     let direct = ["move", OLDER, OTHER, "--undo", "--why", "x"];
     let said = text(&world.command(&direct).await);
     assert!(said.contains("was moved to auth0|old"), "{said}");
     undone(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
     world.tenant.create_user(OLD, json!({})).unwrap();
-    has(&world, OLD, &[ROLE]).await;
+    world.rests_with(OLD, &[ROLE]).await;
     undone(&world, OLDER, OLD).await;
-    has(&world, OLD, &[]).await;
+    world.rests_with(OLD, &[]).await;
 }
 
 #[tokio::test]
@@ -236,11 +220,11 @@ async fn an_earlier_move_is_undone_beneath_a_later_one() {
     let world = holders(&[OLDER]).await;
     world.seed_user(OLD, &[]);
     world.seed_user(OTHER, &[]);
-    moved(&world, OLDER, OLD).await;
-    has(&world, OLD, &[ROLE]).await;
-    moved(&world, OLD, OTHER).await;
-    has(&world, OTHER, &[ROLE]).await;
+    world.deleted_and_moved(OLDER, OLD).await;
+    world.rests_with(OLD, &[ROLE]).await;
+    world.deleted_and_moved(OLD, OTHER).await;
+    world.rests_with(OTHER, &[ROLE]).await;
     undone(&world, OLDER, OLD).await;
-    has(&world, OTHER, &[]).await;
+    world.rests_with(OTHER, &[]).await;
     world.linked(1).await;
 }

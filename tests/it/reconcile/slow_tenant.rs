@@ -22,12 +22,16 @@ async fn crossing(plan: RatePlan, users: usize) -> World {
     };
     let world = World::builder().tenant(options).env("AUTH0_PLAN", "40:40");
     let world = world.env("AUTH0_RESERVE", 0).start().await;
+    all_earn(&world, users).await;
+    world
+}
+
+async fn all_earn(world: &World, users: usize) {
     for n in 0..users {
         let user = format!("auth0|u{n}");
         world.seed_user(&user, &["mentor"]);
         world.earn(&user, &format!("pl_{n}")).await;
     }
-    world
 }
 
 async fn written(world: &World, writes: usize) {
@@ -76,11 +80,7 @@ async fn refuse_half(tenant: &Tenant) -> Infallible {
 async fn a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
     let world = crossing(RatePlan::Unlimited, 0).await;
     let earned = async {
-        for n in 0..4 {
-            let user = format!("auth0|u{n}");
-            world.seed_user(&user, &["mentor"]);
-            world.earn(&user, &format!("pl_{n}")).await;
-        }
+        all_earn(&world, 4).await;
         let within = Duration::from_mins(2);
         world
             .eventually_within(within, "all is done", async || world.is_quiet().await)

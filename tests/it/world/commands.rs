@@ -22,9 +22,8 @@ impl World {
 
     /// Runs a command of the binary with other settings.
     pub(crate) async fn command_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = tokio::process::Command::new(binary());
-        command.args(arguments).env_clear().envs(self.env.iter().cloned());
-        command.envs(env.iter().copied()).kill_on_drop(true);
+        let mut command = self.process(arguments);
+        command.envs(env.iter().copied());
         let output = tokio::time::timeout(COMMAND_WITHIN, command.output()).await;
         output
             .expect("a command takes less than a minute")
@@ -35,12 +34,18 @@ impl World {
     pub(crate) async fn unread(&self, arguments: &[&str]) -> bool {
         let [(out, output), (err, errors)] = [(); 2].map(|()| std::io::pipe().expect("a pipe"));
         drop((out, err));
-        let mut command = tokio::process::Command::new(binary());
-        command.args(arguments).env_clear().envs(self.env.iter().cloned());
-        command.stdout(output).stderr(errors).kill_on_drop(true);
+        let mut command = self.process(arguments);
+        command.stdout(output).stderr(errors);
         let status = tokio::time::timeout(COMMAND_WITHIN, command.status()).await;
         let status = status.expect("a command takes less than a minute");
         status.expect("the binary runs").success()
+    }
+
+    fn process(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(binary());
+        command.args(arguments).env_clear().envs(self.env.iter().cloned());
+        command.kill_on_drop(true);
+        command
     }
 
     /// Runs a command that must succeed; returns its output.

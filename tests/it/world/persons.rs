@@ -88,6 +88,21 @@ impl World {
         self.linked(1).await;
     }
 
+    /// Waits until everything is done, with these roles of the user.
+    pub(crate) async fn rests_with(&self, user: &str, roles: &[&str]) {
+        self.eventually("the user has the roles", async || {
+            self.roles(user) == roles && self.is_quiet().await
+        })
+        .await;
+    }
+
+    /// Deletes an account and moves its person; returns the output.
+    pub(crate) async fn deleted_and_moved(&self, old: &str, new: &str) -> String {
+        assert!(self.tenant.delete_user(old));
+        self.quiet().await;
+        self.told(&["move", old, new, "--why", "a story"]).await
+    }
+
     pub(crate) async fn linked(&self, ids: i64) {
         self.count_is("the links are stored", "SELECT count(*) FROM identities", ids)
             .await;

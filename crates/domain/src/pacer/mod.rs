@@ -201,11 +201,11 @@ impl Pacer {
     /// empty: the write would be refused and the read wasted. All attempts are then held, longer each time, until the
     /// bucket has gained enough for both.
     pub fn write_may_follow(&mut self, now: Duration, headers: &RateHeaders) -> bool {
-        if self.write.is_some() || headers.remaining != Some(0) {
+        if self.write_waits(headers) {
+            self.scarcity.spaced(self.attempt_time());
             return true;
         }
-        if self.read.holds_one_attempt() {
-            self.scarcity.spaced(self.attempt_time());
+        if self.write.is_some() || headers.remaining != Some(0) {
             return true;
         }
         if now < self.read.held_until {

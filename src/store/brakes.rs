@@ -60,8 +60,22 @@ pub async fn lock(
     window: Duration,
     changes: i64,
 ) -> Result<Locked, StoreError> {
-    permit(tx, change, changes).await?;
-    seen(tx, change, window).await
+    let row = sqlx::query_as!(
+        Row,
+        r#"UPDATE brakes SET decided_bound = decided_bound + $4 WHERE change = $1
+           RETURNING engaged_at IS NOT NULL AS "engaged!",
+               greatest(now() - $2::double precision * interval '1 second', released_at) AS "since!",
+               CASE WHEN bound_since <= greatest(now() - $2::double precision * interval '1 second', released_at)
+                   THEN decided_bound END AS decided,
+               (coalesce((SELECT value FROM counters WHERE counter = $3), 0)
+                   + coalesce((SELECT sum(c.change) FROM counter_changes c WHERE c.counter = $3), 0))::bigint AS "waiting!""#,
+        change.as_str(),
+        window.as_secs_f64(),
+        waiting(change),
+        changes
+    );
+    let row = row.fetch_one(&mut *tx).await?;
+    Ok(row.of(change))
 }
 
 /// Raises the bound of one kind by changes that may be decided from now on. Locks its row.
@@ -77,7 +91,8 @@ pub async fn permit(tx: &mut Tx<'_>, change: RoleChange, changes: i64) -> Result
 
 /// State of the brake of one kind of change, without a lock.
 pub async fn seen(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Result<Locked, StoreError> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         r#"SELECT engaged_at IS NOT NULL AS "engaged!", start.since AS "since!",
                CASE WHEN bound_since <= start.since THEN decided_bound END AS decided,
                (coalesce((SELECT value FROM counters WHERE counter = $3), 0)
@@ -90,13 +105,27 @@ pub async fn seen(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Resu
         waiting(change)
     );
     let row = row.fetch_one(&mut *tx).await?;
-    Ok(Locked {
-        change,
-        engaged: row.engaged,
-        decided: row.decided,
-        waiting: row.waiting,
-        since: row.since,
-    })
+    Ok(row.of(change))
+}
+
+/// What the table shows of one kind of change.
+struct Row {
+    engaged: bool,
+    since: OffsetDateTime,
+    decided: Option<i64>,
+    waiting: i64,
+}
+
+impl Row {
+    fn of(self, change: RoleChange) -> Locked {
+        Locked {
+            change,
+            engaged: self.engaged,
+            decided: self.decided,
+            waiting: self.waiting,
+            since: self.since,
+        }
+    }
 }
 
 /// Counter of the queued users under the priority of one kind of change.

@@ -201,6 +201,13 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
+    /// Begins a transaction on a pooled connection for statements about few users, whose rows are looked up one by one. Plans are
+    /// kept: one made for these users looks cheaper to Postgres, so it would make one each time, which takes longer than its use.
+    /// A kept plan may be as old as the connection, so none of them scans a table.
+    pub async fn begin_look_ups(&self) -> Result<Tx<'static>, StoreError> {
+        Ok(self.pool.begin_look_ups().await?)
+    }
+
     /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.
     pub async fn try_lock(&self, lock: Lock) -> Result<Option<LockGuard>, StoreError> {
         let waiting = self.waiting().remove(&lock);

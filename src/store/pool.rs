@@ -62,6 +62,11 @@ impl Pool {
         self.lend().await?.begin().await
     }
 
+    /// Begins a transaction whose statements keep their plans, which look rows up one by one.
+    pub(super) async fn begin_look_ups(&self) -> Result<Tx<'static>, sqlx::Error> {
+        self.lend().await?.begin_look_ups().await
+    }
+
     /// A connection for single statements; behind a pooler they form one transaction.
     async fn once(&self) -> Result<Tx<'static>, sqlx::Error> {
         let tx = self.lend().await?;

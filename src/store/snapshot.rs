@@ -32,18 +32,14 @@ pub async fn of_user(
 }
 
 /// Reads a snapshot of each of these different users, in their order; assignments are fresh if verified within `verify_after`. The profile is read only for
-/// rules with conditions.
+/// rules with conditions. A plan of this statement takes longer than its use, so
+/// it belongs into a transaction of [`Store::begin_look_ups`](super::Store::begin_look_ups).
 pub async fn of_users(
     tx: &mut Tx<'_>,
     users: &[&str],
     verify_after: Duration,
     conditions: bool,
 ) -> Result<Vec<Snapshot>, StoreError> {
-    // A plan made for these users looks cheaper to Postgres than a general one, so it would make one each time, which takes
-    // longer than to use it.
-    sqlx::query!("SELECT set_config('plan_cache_mode', 'force_generic_plan', true) AS plans")
-        .fetch_one(&mut *tx)
-        .await?;
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT named.user_id AS "user_id!", p.best AS "best!", p.total AS "total!", clock_timestamp() AS "now!",
@@ -56,9 +52,9 @@ pub async fn of_users(
                u.profile AS "shown?",
                d.request_id AS "request_id?", d.requested AS "requested?", d.refused IS NOT NULL AS "refused!",
                (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = named.user_id) AS "rest_s?",
-               EXISTS (SELECT FROM display_name_writes n WHERE n.user_id = named.user_id AND n.refused) AS "refused_just_now!",
-               EXISTS (SELECT FROM profile_writes w WHERE w.user_id = named.user_id AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL)) AS "unrecorded!",
-               EXISTS (SELECT FROM foreign_writes f WHERE f.user_id = named.user_id AND (f.write_id IS NULL OR f.ask_at IS NOT NULL)) AS "foreign_writes!",
+               coalesce((SELECT n.refused FROM display_name_writes n WHERE n.user_id = named.user_id), false) AS "refused_just_now!",
+               (SELECT true FROM profile_writes w WHERE w.user_id = named.user_id AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL) LIMIT 1) IS NOT NULL AS "unrecorded!",
+               (SELECT true FROM foreign_writes f WHERE f.user_id = named.user_id AND (f.write_id IS NULL OR f.ask_at IS NOT NULL) LIMIT 1) IS NOT NULL AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
                ARRAY(SELECT change FROM brakes WHERE engaged_at IS NOT NULL AND change IN ('granted', 'revoked')) AS "engaged!",
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
@@ -68,12 +64,12 @@ pub async fn of_users(
                ARRAY(
                    WITH RECURSIVE moved(id) AS (
                        SELECT m.old_id FROM moves m WHERE m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)
-                       UNION SELECT m.old_id FROM moves m JOIN moved ON m.new_id = moved.id
+                       UNION SELECT m.old_id FROM moved CROSS JOIN LATERAL (SELECT old_id FROM moves WHERE new_id = moved.id OFFSET 0) AS m
                    )
                    SELECT id FROM moved WHERE id <> named.user_id
                ) AS "moved!",
-               EXISTS (SELECT FROM moves m WHERE m.old_id = named.user_id) AS "moved_away!",
-               EXISTS (SELECT FROM identities i WHERE i.primary_id = named.user_id AND (i.doubted OR i.undone)) AS "doubted!"
+               (SELECT true FROM moves m WHERE m.old_id = named.user_id) IS NOT NULL AS "moved_away!",
+               coalesce((SELECT bool_or(i.doubted OR i.undone) FROM identities i WHERE i.primary_id = named.user_id), false) AS "doubted!"
            FROM UNNEST($1::text[]) AS named(user_id)
            CROSS JOIN LATERAL (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
@@ -105,8 +101,8 @@ pub async fn of_users(
                    coalesce(array_agg(change IN ('restored', 'removed') ORDER BY decided_at, change_id), '{}') AS restore
                FROM role_changes WHERE user_id = named.user_id AND outcome IS NULL
            ) AS c
-           LEFT JOIN display_names d ON d.user_id = named.user_id
-           LEFT JOIN users u ON u.user_id = named.user_id AND $4"#,
+           LEFT JOIN LATERAL (SELECT request_id, requested, refused FROM display_names WHERE user_id = named.user_id OFFSET 0) AS d ON true
+           LEFT JOIN LATERAL (SELECT profile FROM users WHERE user_id = named.user_id AND $4 OFFSET 0) AS u ON true"#,
         users as &[&str],
         verify_after.as_secs_f64(),
         NAMES_APART.as_secs_f64(),

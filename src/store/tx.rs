@@ -11,15 +11,18 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Either, Execute, Executor, PgConnection, Postgres, SqlStr};
+use sqlx::{AssertSqlSafe, Either, Execute, Executor, PgConnection, Postgres, SqlStr};
 
 use super::StoreError;
 use super::deadline::{DEADLINE, State, in_time};
 use super::lent::Lent;
 use super::session::Session;
 
-/// Begins a transaction and limits its statements in one message, where we cannot change the connection's settings.
-const BEGIN_BOUNDED: &str = "BEGIN; SET LOCAL statement_timeout = '20s'";
+/// Limits the statements of a transaction, where we cannot change the connection's settings.
+const BOUNDED: &str = "; SET LOCAL statement_timeout = '20s'";
+/// Plans are made once for each connection, and look rows up one by one, as in a session of a lock.
+const LOOK_UP: &str = "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off; SET LOCAL jit = off";
 
 /// A unit of work: a transaction, or single statements. Rolled back unless [`Tx::commit`] returned.
 #[derive(Debug)]
@@ -59,15 +62,22 @@ impl<'c> Tx<'c> {
     }
 
     /// Begins a transaction.
-    pub(super) async fn begin(mut self) -> Result<Self, sqlx::Error> {
-        let bounded = self.unnamed;
+    pub(super) async fn begin(self) -> Result<Self, sqlx::Error> {
+        self.begin_with("").await
+    }
+
+    /// Begins a transaction whose statements keep their plans, which look rows up one by one.
+    pub(super) async fn begin_look_ups(self) -> Result<Self, sqlx::Error> {
+        self.begin_with(LOOK_UP).await
+    }
+
+    /// Begins a transaction with a setting, in one message.
+    async fn begin_with(mut self, setting: &'static str) -> Result<Self, sqlx::Error> {
+        let bounded = if self.unnamed { BOUNDED } else { "" };
         let (connection, state) = self.on.parts();
-        let begin = match (*state, bounded) {
-            // A unit dropped between two statements left the transaction open.
-            (State::Open, _) => "ROLLBACK; BEGIN",
-            (_, false) => "BEGIN",
-            (_, true) => BEGIN_BOUNDED,
-        };
+        // A unit dropped between two statements left the transaction open.
+        let rollback = if *state == State::Open { "ROLLBACK; " } else { "" };
+        let begin = AssertSqlSafe(format!("{rollback}BEGIN{bounded}{setting}"));
         in_time(self.deadline, state, connection.execute(begin)).await?;
         *state = State::Open;
         Ok(self)

@@ -198,7 +198,7 @@ impl Run {
         }
         self.lock.check().await?;
         let found: Vec<&Account> = found.iter().collect();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_look_ups().await?;
         let judged = self.store_found(&mut tx, &found, None).await?;
         for (role, found) in &judged {
             discovery::add(&mut tx, role, found).await?;

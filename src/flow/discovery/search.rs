@@ -126,7 +126,7 @@ impl Run {
         }
         let unreadable = counted.len() - found.len();
         self.lock.check().await?;
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_look_ups().await?;
         let judged = self.store_found(&mut tx, &found, Some(role)).await?;
         let mut new = 0;
         for (role, found) in &judged {

@@ -64,7 +64,7 @@ pub(super) async fn due_users(
     let (lease, lease_for) = (Uuid::now_v7(), context.lease());
     // Measured before Postgres starts to count the lease.
     let lease_ends = Instant::now() + lease_for;
-    let mut tx = context.store.begin().await?;
+    let mut tx = context.store.begin_look_ups().await?;
     let (rules, most) = (&context.fingerprint, i64::try_from(most).unwrap_or(1));
     let claims = leases::claim(&mut tx, lease, lease_for, rules, (by_record, order, most)).await?;
     Ok((!claims.is_empty()).then_some(Claimed {

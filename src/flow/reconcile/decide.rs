@@ -57,7 +57,7 @@ impl Attempt {
         let profile = &observed.profile;
         let context = Arc::clone(&self.context);
         let _single = context.single.acquire().await;
-        let mut tx = self.context.store.begin().await?;
+        let mut tx = self.context.store.begin_look_ups().await?;
         let generation = match self.check_lease(&mut tx, observed).await? {
             Lease::Ours { generation } => generation,
             Lease::Lost => return Ok(Decided::Nothing(Completed::Done)),

@@ -21,7 +21,7 @@ impl Attempt {
     pub(super) async fn gone(&self, at: Option<OffsetDateTime>) -> Result<Completed, StoreError> {
         let claim = &self.claim;
         let user = claim.user.as_str();
-        let mut tx = self.context.store.begin().await?;
+        let mut tx = self.context.store.begin_look_ups().await?;
         let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
             return Ok(Completed::Done);
         };

@@ -92,7 +92,7 @@ impl Attempt {
     async fn relink(&self, shown: &Shown<'_>) -> Result<(), StoreError> {
         let claim = &self.claim;
         let user = claim.user.as_str();
-        let mut tx = self.context.store.begin().await?;
+        let mut tx = self.context.store.begin_look_ups().await?;
         identities::serialize(&mut tx).await?;
         let erased = erasures::among(&mut tx, self.context.store.erasure_key(), &shown.ids).await?;
         let mut ids: Vec<&str> = shown

@@ -38,7 +38,7 @@ impl Attempt {
     pub(super) async fn record(&self, write: &ToWrite, after: &Profile) -> Result<Completed, StoreError> {
         let user = self.claim.user.as_str();
         let _single = self.context.single.acquire().await;
-        let mut tx = self.context.store.begin().await?;
+        let mut tx = self.context.store.begin_look_ups().await?;
         let ours = leases::still_ours(&mut tx, &self.claim).await?;
         let noted = match write.write {
             // True regardless of which attempt holds the user now.

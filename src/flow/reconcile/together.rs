@@ -105,7 +105,7 @@ async fn record_all(context: &Context, written: Vec<Written>) -> Option<Vec<bool
 
 /// Decides in one transaction. None for a user who must be decided alone.
 async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box<Plain>>>, StoreError> {
-    let mut tx = context.store.begin().await?;
+    let mut tx = context.store.begin_look_ups().await?;
     let claims: Vec<&Claim> = asked.iter().map(|one| &one.claim).collect();
     let ours = decisions::lock(&mut tx, &claims).await?;
     let users = claims.iter().zip(&ours).filter(|(_, ours)| ours.is_some());
@@ -156,7 +156,7 @@ async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>,
         again_at: one.remains.again_at,
     });
     let done: Vec<Done<'_>> = done.collect();
-    let mut tx = context.store.begin().await?;
+    let mut tx = context.store.begin_look_ups().await?;
     let noted = results::answered(&mut tx, &done).await?;
     let is_noted = |one: &&Done<'_>| noted.contains(&one.write);
     let recorded: Vec<&Done<'_>> = done.iter().filter(is_noted).collect();

@@ -23,6 +23,7 @@ mod read_to_write;
 mod refused_rows;
 mod removals;
 mod restores;
+mod rows_read;
 mod second_writer;
 mod slow_tenant;
 mod sweep_bounds;

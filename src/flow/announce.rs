@@ -137,7 +137,7 @@ impl Announce {
         self.forgotten.compare(known.as_ref(), &end).await?;
         self.compare(known, &end).await?;
         if let Some(change) = change_of(&end) {
-            self.mark(change, end.created_ns, Some(end.seq)).await?;
+            self.mark(change, (end.created_ns, Some(end.seq)), false).await?;
         }
         Ok((end.created_ns, end.seq))
     }
@@ -194,14 +194,19 @@ impl Announce {
             Appended::At(seq) => Some(seq),
             Appended::Duplicate => None,
         };
-        self.mark(row.change_id, created_ns, seq).await?;
-        self.store.sent_again(row.change_id).await?;
+        self.mark(row.change_id, (created_ns, seq), true).await?;
         Ok(appended)
     }
 
-    async fn mark(&self, change: Uuid, created_ns: i64, seq: Option<u64>) -> Result<(), StoreError> {
+    /// Marks a change that the stream, created at this time, holds at this sequence; `sent` just now, or found there.
+    async fn mark(
+        &self,
+        change: Uuid,
+        (created_ns, seq): (i64, Option<u64>),
+        sent: bool,
+    ) -> Result<(), StoreError> {
         let seq = seq.map(u64::cast_signed);
-        if self.store.announced(change, created_ns, seq).await? {
+        if self.store.announced(change, created_ns, seq, sent).await? {
             self.metrics.announced.inc();
             debug!(change.id = %change, "role change announced");
         }

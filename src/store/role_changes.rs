@@ -339,40 +339,31 @@ impl Store {
     }
 
     /// Marks a change as announced that the stream is known to hold, at sequence `seq` if known, and stores it as the
-    /// stream's end. Returns false if it was marked before, or is unknown.
+    /// stream's end; `sent` just now, it is not to be sent again. Returns false if it was marked before, or is unknown.
     pub async fn announced(
         &self,
         change: Uuid,
         created_ns: i64,
         seq: Option<i64>,
+        sent: bool,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let marked = sqlx::query!(
-            "UPDATE role_changes SET announced_at = clock_timestamp() WHERE change_id = $1 AND announced_at IS NULL",
-            change
+        let marked = sqlx::query_scalar!(
+            r#"WITH marked AS (
+                   UPDATE role_changes SET announced_at = clock_timestamp() WHERE change_id = $1::uuid AND announced_at IS NULL
+                   RETURNING change_id
+               ), ends AS (
+                   INSERT INTO announced_end (created_ns, seq, change_id) SELECT $2::bigint, $3::bigint, $1 WHERE $3 IS NOT NULL
+                   ON CONFLICT (only_row) DO UPDATE
+                   SET created_ns = excluded.created_ns, seq = excluded.seq, change_id = excluded.change_id
+               ), again AS (
+                   DELETE FROM announce_again WHERE change_id = $1 AND $4
+               )
+               SELECT EXISTS (SELECT FROM marked) AS "marked!""#,
+            change,
+            created_ns,
+            seq,
+            sent
         );
-        let marked = marked.execute(&mut tx).await?.rows_affected() == 1;
-        if let Some(seq) = seq {
-            sqlx::query!(
-                "INSERT INTO announced_end (created_ns, seq, change_id) VALUES ($1, $2, $3)
-                 ON CONFLICT (only_row) DO UPDATE
-                 SET created_ns = excluded.created_ns, seq = excluded.seq, change_id = excluded.change_id",
-                created_ns,
-                seq,
-                change
-            )
-            .execute(&mut tx)
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(marked)
-    }
-
-    /// Stores that a change was sent again.
-    pub async fn sent_again(&self, change: Uuid) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM announce_again WHERE change_id = $1", change)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        Ok(marked.fetch_one(&self.pool).await?)
     }
 }

@@ -27,6 +27,7 @@ mod readmit;
 mod requeue;
 mod rules;
 mod skip;
+mod table;
 mod tenant;
 mod unpin;
 

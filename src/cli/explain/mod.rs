@@ -55,7 +55,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<()> {
     } = args;
     let (database, key) = erasure.checked_if_set(&database)?;
     id(&user)?;
-    let store = app::connect(&database).await?.with_erasure_key(key);
+    let store = app::connect_to_read(&database).await?.with_erasure_key(key);
     store.check_schema().await?;
     let stored = match store.explain(&user, limit.into()).await? {
         Explained::Known(stored) => stored,

@@ -1,7 +1,6 @@
 //! `rolekeeper parked`: users who wait for the operator, and the reasons.
 //!
-//! Owns the table and the lines of JSON. Must never print a profile, and never a control character: the reasons quote
-//! text from outside.
+//! Owns the columns and the lines of JSON. Must never print a profile.
 
 use std::fmt::Write as _;
 
@@ -12,6 +11,7 @@ use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, remark};
+use super::table::{Side, Table};
 use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Parked;
@@ -66,25 +66,19 @@ fn table(parked: &[Parked]) -> Result<String> {
     if parked.is_empty() {
         return Ok("no user is parked\n".to_owned());
     }
-    let width = parked.iter().map(|one| one.user.chars().count()).max();
-    let width = width.unwrap_or_default().max("user".len());
-    let mut text = format!(
-        "{:width$}  {:20}  {:>8}  reason\n",
-        "user", "parked since", "attempts"
-    );
+    let mut table = Table::new([
+        ("user", Side::Left),
+        ("parked since", Side::Left),
+        ("attempts", Side::Right),
+        ("reason", Side::Left),
+    ]);
     for one in parked {
-        let why: String = one
-            .why
-            .chars()
-            .map(|sign| if sign.is_control() { ' ' } else { sign })
-            .collect();
-        writeln!(
-            text,
-            "{:width$}  {:20}  {:>8}  {why}",
-            one.user,
+        table.row([
+            one.user.clone(),
             since(one)?,
-            one.attempts
-        )?;
+            one.attempts.to_string(),
+            one.why.clone(),
+        ]);
     }
-    Ok(text)
+    Ok(table.lines(""))
 }

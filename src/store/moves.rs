@@ -77,7 +77,7 @@ pub async fn end(
         let (alias, primary, along) = (&row.alias, &row.primary, linked.contains(&row.primary));
         if !undone.contains(alias) {
             if !(row.stands && along) {
-                own_decisions::suppress(tx, alias, primary).await?;
+                own_decisions::suppress(tx, &[alias], &[primary]).await?;
             }
         } else if !along {
             own_decisions::take_back(tx, alias, primary).await?;

@@ -4,7 +4,7 @@
 //! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
 //! it, nor raise what the account has.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, removals};
 use rolekeeper_domain::evaluation::Own;
 
 /// Stores what an id has of a role, before a move or a link to `primary` changes it. The first one counts. `moved`: it is the moved id.
@@ -59,21 +59,27 @@ pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Re
     Ok(())
 }
 
-/// Suppresses the roles of an id that is no longer linked to `primary` which are suppressed there, or were at the id before and could
-/// not be earned again since: the account has held them all the time.
-pub(super) async fn suppress(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+/// Suppresses the roles of ids that are no longer linked, each to the account beside it, which are suppressed there, or were at the id
+/// before and could not be earned again since: the account has held them all the time.
+pub(super) async fn suppress(
+    tx: &mut Tx<'_>,
+    aliases: &[&str],
+    primaries: &[&str],
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, suppressed)
-         SELECT $1, a.role, true, false, false, true
-         FROM assignments a LEFT JOIN own_decisions own ON own.user_id = $1 AND own.primary_id = $2 AND own.role = a.role
-         WHERE a.user_id = $2 AND (a.suppressed OR (own.suppressed AND a.has_role AND a.since <= own.stored_at))
+         SELECT l.alias, a.role, true, false, false, true
+         FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id) JOIN assignments a ON a.user_id = l.primary_id
+         LEFT JOIN own_decisions own ON own.user_id = l.alias AND own.primary_id = l.primary_id AND own.role = a.role
+         WHERE a.suppressed OR (own.suppressed AND a.has_role AND a.since <= own.stored_at)
+         ORDER BY l.alias, a.role
          ON CONFLICT (user_id, role) DO UPDATE SET suppressed = true WHERE NOT assignments.has_role",
-        alias,
-        primary
+        aliases as &[&str],
+        primaries as &[&str]
     )
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    removals::copy_decided(tx, primaries, aliases).await
 }
 
 /// Removes the rows of an id that is no longer moved or linked to `primary`, and those of the account unless another id is moved to it.

@@ -100,7 +100,7 @@ pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) 
     for ended in ended.fetch_all(&mut *tx).await? {
         own_decisions::forget_moves(tx, &ended.old_id).await?;
         let act = Act {
-            by: "the worker that reconciles".to_owned(),
+            by: acts::WORKER.to_owned(),
             command: "move",
             arguments: json!({"user": ended.old_id, "to": ended.new_id, "undo": true}),
             why: None,

@@ -17,6 +17,15 @@ pub async fn was_read(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     Ok(read.fetch_one(&mut *tx).await?)
 }
 
+/// The roles that a search at Auth0 has shown at the user, whose profile was not read since.
+pub async fn only_found(tx: &mut Tx<'_>, user: &str) -> Result<Vec<String>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "SELECT role FROM assignments WHERE user_id = $1 AND has_role AND NOT adopted AND verified_at IS NULL",
+        user
+    );
+    Ok(found.fetch_all(&mut *tx).await?)
+}
+
 /// Stores a role of the primary after a link.
 pub async fn carry(tx: &mut Tx<'_>, primary: &str, role: &str, carried: &Carried) -> Result<(), StoreError> {
     sqlx::query!(

@@ -180,6 +180,7 @@ impl Attempt {
         let secondary = self.context.evaluate(tx, alias, None).await?;
         identities::link(tx, alias, user, shown.at).await?;
         let person = self.context.evaluate(tx, user, None).await?;
+        let found = links::only_found(tx, user).await?;
         let open = role_changes::open(tx, alias).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(tx, &open, "gone").await?;
@@ -199,6 +200,7 @@ impl Attempt {
             let sight = Sight {
                 shown: shown.roles.has(name),
                 read_before,
+                only_found: found.iter().any(|found| found == name),
                 moved,
             };
             let own = Own::of(theirs, false);

@@ -33,17 +33,24 @@ pub async fn keep(
 }
 
 /// Limits the decisions of `primary` to what it and its other ids had, now that `alias` is no longer moved to it. A role that
-/// another client had given before the move is theirs again, unless it was lost and granted since.
-pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+/// another client had given before the move is theirs again, unless it was lost and granted since. A role that stays removed does so
+/// unless the move was a mistake (`undone`).
+pub(super) async fn take_back(
+    tx: &mut Tx<'_>,
+    alias: &str,
+    primary: &str,
+    undone: bool,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE assignments a SET
              wanted = a.wanted AND (own.wanted OR others.wanted),
-             suppressed = a.suppressed AND (own.suppressed OR others.suppressed OR NOT theirs.suppressed),
+             suppressed = a.suppressed AND (NOT $3 OR own.suppressed OR others.suppressed OR NOT theirs.suppressed),
              adopted = a.adopted AND (NOT own.by_hand OR others.ours OR EXISTS (
                  SELECT FROM role_changes r WHERE r.user_id = $2 AND r.role = a.role AND r.change = 'granted'
                    AND coalesce(r.reason, '') NOT IN ('moved', 'user_returned') AND r.decided_at > own.stored_at
                    AND (r.completed_at IS NOT NULL OR r.outcome IS NULL)))
          FROM own_decisions own JOIN own_decisions theirs ON theirs.user_id = $1 AND theirs.primary_id = $2 AND theirs.role = own.role
+             AND (theirs.moved OR $3)
          CROSS JOIN LATERAL (
              SELECT coalesce(bool_or(o.wanted), false) AS wanted, coalesce(bool_or(o.ours), false) AS ours,
                  coalesce(bool_or(o.suppressed), false) AS suppressed
@@ -52,7 +59,8 @@ pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Re
          ) AS others
          WHERE own.user_id = $2 AND own.primary_id = $2 AND a.user_id = $2 AND a.role = own.role",
         alias,
-        primary
+        primary,
+        undone
     )
     .execute(&mut *tx)
     .await?;

@@ -14,6 +14,7 @@ mod discover;
 mod erase;
 mod export;
 mod forgive;
+mod id_file;
 mod interrupt;
 mod limits;
 mod migrate;

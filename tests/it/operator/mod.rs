@@ -24,6 +24,7 @@ mod erase_words;
 mod erase_wrong_id;
 mod least_rights;
 mod limits;
+mod many_ids;
 mod migrate;
 mod nats;
 mod old_database;

@@ -1,7 +1,8 @@
 //! Jobs that export all users of the tenant (Auth0 docs, bulk-user-exports).
 //!
 //! Owns the three steps: create a job, read its state, read its file. Creating one needs the scope `read:users`, reading one
-//! `read:users` or `create:users`. Must never send our token to the address of the file, which is another server.
+//! `read:users` or `create:users`. Must never send our token to the address of the file, which is another server, nor wait for hours
+//! for a file that drips.
 
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ use super::users::{Account, FIELDS, RESERVED};
 const SENT_WITHIN: Duration = Duration::from_mins(1);
 /// Longest wait for the next part of a file.
 const PART_WITHIN: Duration = Duration::from_mins(1);
+/// Time of waiting for parts over which the speed of a file is measured.
+const MEASURED_OVER: Duration = Duration::from_secs(30);
+/// Least bytes a second: an export of a million users, of about 100 MB, would take a day.
+const LEAST_SPEED: u64 = 1_024;
 
 /// Exports users; needs the scope `read:users`.
 #[derive(Clone)]
@@ -48,6 +53,14 @@ pub struct ExportFile {
     pub size: Option<u64>,
     /// Compressed bytes that have arrived.
     pub arrived: u64,
+    speed: Speed,
+}
+
+/// How fast a file arrives. The time in which its lines are used is no part of it.
+#[derive(Default)]
+struct Speed {
+    waited: Duration,
+    arrived: u64,
 }
 
 impl Exporter {
@@ -98,6 +111,7 @@ impl Exporter {
             lines: Lines::new(),
             ended: false,
             arrived: 0,
+            speed: Speed::default(),
         })
     }
 }
@@ -116,16 +130,36 @@ impl ExportFile {
             if self.ended {
                 return Ok(self.lines.end().map_err(interrupted)?.map(user));
             }
+            let asked = Instant::now();
             let part = timeout(PART_WITHIN, self.response.chunk()).await;
-            let part = part.map_err(|_| interrupted("no part of the file arrived in time".to_owned()))?;
+            let part = part.map_err(|_| late("no part of the file arrived in time".to_owned()))?;
             match part.map_err(|error| interrupted(error.without_url().to_string()))? {
                 Some(part) => {
-                    self.arrived += part.len() as u64;
+                    let bytes = part.len() as u64;
+                    self.arrived += bytes;
                     self.lines.feed(part);
+                    if !self.speed.suffices(asked.elapsed(), bytes) {
+                        return Err(late(format!(
+                            "the file arrives at less than {LEAST_SPEED} bytes a second"
+                        )));
+                    }
                 }
                 None => self.ended = true,
             }
         }
+    }
+}
+
+impl Speed {
+    /// Notes a part of the file that was waited for. Returns false if too little arrived over the measured time.
+    fn suffices(&mut self, waited: Duration, bytes: u64) -> bool {
+        self.waited += waited;
+        self.arrived += bytes;
+        if self.waited < MEASURED_OVER {
+            return true;
+        }
+        let Self { waited, arrived } = std::mem::take(self);
+        arrived as f64 >= LEAST_SPEED as f64 * waited.as_secs_f64()
     }
 }
 
@@ -162,9 +196,37 @@ fn interrupted(detail: String) -> CallError {
     }
 }
 
+fn late(detail: String) -> CallError {
+    CallError::Later {
+        why: LaterWhy::Timeout,
+        outcome: Outcome::NotSent,
+        detail,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_speed_is_measured_over_the_time_of_waiting() {
+        let second = Duration::from_secs(1);
+        let parts = |waited: Duration, bytes| {
+            let mut speed = Speed::default();
+            (0..90).all(|_| speed.suffices(waited, bytes))
+        };
+        for (waited, bytes, suffices) in [
+            (second, 1, false),
+            (second, LEAST_SPEED - 1, false),
+            (second, LEAST_SPEED, true),
+            // parts that were there already
+            (Duration::ZERO, 1, true),
+            (PART_WITHIN, 50_000, false),
+            (PART_WITHIN, 70_000, true),
+        ] {
+            assert_eq!(parts(waited, bytes), suffices, "{waited:?} {bytes}");
+        }
+    }
 
     #[test]
     fn a_job_is_done_only_with_an_address() {

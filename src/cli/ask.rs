@@ -2,21 +2,26 @@
 //!
 //! Owns that the tenant asked is the one that the database belongs to. Must never take a failed call for an answer.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 
 use crate::app;
 use crate::auth0::Reader;
 use crate::config::Auth0Config;
-use crate::flow::presence::{Presence, presence};
+use crate::flow::presence::{Presence, Questions, presence};
 use crate::store::Store;
 use rolekeeper_domain::ids::UserId;
 
 /// The tenant that a command asks.
-pub(super) struct Tenant(Reader);
+pub(super) enum Tenant {
+    /// About one user.
+    Once(Reader),
+    /// About many.
+    Paced(Questions),
+}
 
 impl Tenant {
-    /// Refuses a tenant that is not the one of the database: it knows none of the users.
-    pub(super) async fn of(store: &Store, config: &Auth0Config) -> Result<Self> {
+    /// Refuses a tenant that is not the one of the database: it knows none of the users. `many`: the command asks about many users.
+    pub(super) async fn of(store: &Store, config: &Auth0Config, many: bool) -> Result<Self> {
         let reader = app::reader(config)?;
         let (asked, bound) = (reader.tenant(), store.tenant().await?);
         if let Some(bound) = bound.filter(|bound| *bound != asked) {
@@ -24,17 +29,24 @@ impl Tenant {
                 "AUTH0_DOMAIN or AUTH0_AUDIENCE: they name the tenant {asked}, the database belongs to {bound}"
             );
         }
-        Ok(Self(reader))
+        if many {
+            let reserve = store.limits().await?.reserve();
+            return Ok(Self::Paced(Questions::new(reader, config.plan, reserve)));
+        }
+        Ok(Self::Once(reader))
     }
 
     /// Returns what the tenant knows of an id.
     pub(super) async fn knows(&self, user: &UserId<'_>) -> Result<Presence> {
-        let asked = presence(&self.0, user).await;
+        let asked = match self {
+            Self::Once(reader) => presence(reader, user).await,
+            Self::Paced(questions) => questions.presence(user).await,
+        };
         asked.map_err(|why| {
-            anyhow!(
-                "{}: nothing was done, since Auth0 could not be asked: {why}",
-                user.as_str()
-            )
+            let user = user.as_str();
+            Error::new(why).context(format!(
+                "{user}: nothing was done, since Auth0 could not be asked"
+            ))
         })
     }
 }

@@ -15,6 +15,7 @@ mod erase;
 mod explain;
 mod export;
 mod forgive;
+mod id_file;
 mod interrupt;
 mod limits;
 mod migrate;

@@ -3,12 +3,15 @@
 //! Owns the question to Auth0 and the report. Must never move from an id that Auth0 still knows: two accounts would hold what
 //! one person earned.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::ask::{Tenant, id};
+use super::id_file;
 use super::output::say;
 use super::pin::later;
 use crate::app;
@@ -28,11 +31,15 @@ pub(super) struct MoveArgs {
     #[command(flatten)]
     auth0: Auth0Args,
     /// Auth0 user id that the person had
-    #[arg(value_name = "OLD")]
-    old: String,
+    #[arg(value_name = "OLD", required_unless_present = "file")]
+    old: Option<String>,
     /// Auth0 user id that the person has now
-    #[arg(value_name = "NEW")]
-    new: String,
+    #[arg(value_name = "NEW", required_unless_present = "file")]
+    new: Option<String>,
+    /// In place of `OLD` and `NEW`: a file with both on each line, separated by a tab. A line that fails is named by its number, and the
+    /// others go on
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["old", "new"])]
+    file: Option<PathBuf>,
     /// End the move instead: each id has its own data again
     #[arg(long)]
     undo: bool,
@@ -43,6 +50,15 @@ pub(super) struct MoveArgs {
     by: ByArgs,
 }
 
+/// The parts that all moves of one command share.
+struct Mover {
+    store: Store,
+    /// None: the moves are undone.
+    tenant: Option<Tenant>,
+    why: String,
+    by: ByArgs,
+}
+
 pub(super) async fn run(args: MoveArgs) -> Result<()> {
     let MoveArgs {
         database,
@@ -50,29 +66,56 @@ pub(super) async fn run(args: MoveArgs) -> Result<()> {
         auth0,
         old,
         new,
+        file,
         undo,
         why,
         by,
     } = args;
     let asked = (!undo).then_some(&auth0);
     let (database, key, auth0) = erasure.checked_with(&database, asked, false)?;
-    let (old, new) = (id(&old)?, id(&new)?);
-    if old == new {
-        bail!("{}: both ids are the same", old.as_str());
-    }
     let store = app::connect(&database).await?.with_erasure_key(key);
-    let (old_id, new_id) = (old.as_str(), new.as_str());
-    let arguments = json!({"user": old_id, "to": new_id, "undo": undo});
-    let act = by.act("move", arguments, Some(why));
-    let outcome = if let Some(auth0) = auth0 {
-        let tenant = Tenant::of(&store, &auth0).await?;
-        refuse_old(old_id, new_id, tenant.knows(&old).await?)?;
-        refuse_new(new_id, tenant.knows(&new).await?)?;
-        store.move_person(old_id, new_id, &act).await?
-    } else {
-        store.undo_move(old_id, new_id, &act).await?
+    let tenant = match auth0 {
+        Some(auth0) => Some(Tenant::of(&store, &auth0, file.is_some()).await?),
+        None => None,
     };
-    report(&store, (old_id, new_id), outcome).await
+    let mover = Mover {
+        store,
+        tenant,
+        why,
+        by,
+    };
+    let Some(file) = file else {
+        return mover
+            .moves(&old.unwrap_or_default(), &new.unwrap_or_default())
+            .await;
+    };
+    let line = async |line: &str| {
+        let ids = line.split_once('\t');
+        let (old, new) = ids.context("expected two ids, separated by a tab")?;
+        mover.moves(old.trim(), new.trim()).await
+    };
+    id_file::for_each(&file, line).await
+}
+
+impl Mover {
+    async fn moves(&self, old: &str, new: &str) -> Result<()> {
+        let (old, new) = (id(old)?, id(new)?);
+        if old == new {
+            bail!("{}: both ids are the same", old.as_str());
+        }
+        let (store, undo) = (&self.store, self.tenant.is_none());
+        let (old_id, new_id) = (old.as_str(), new.as_str());
+        let arguments = json!({"user": old_id, "to": new_id, "undo": undo});
+        let act = self.by.act("move", arguments, Some(self.why.clone()));
+        let outcome = if let Some(tenant) = &self.tenant {
+            refuse_old(old_id, new_id, tenant.knows(&old).await?)?;
+            refuse_new(new_id, tenant.knows(&new).await?)?;
+            store.move_person(old_id, new_id, &act).await?
+        } else {
+            store.undo_move(old_id, new_id, &act).await?
+        };
+        report(store, (old_id, new_id), outcome).await
+    }
 }
 
 /// Refuses an old id that Auth0 knows.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rolekeeper_domain::pacer::{self, CallKind, Pacer, RateHeaders, RatePlan, Unused};
+use rolekeeper_domain::pacer::{self, CallKind, MAX_RESERVE, Pacer, RateHeaders, RatePlan, Unused};
 
 /// The only source of permits.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ impl RateLimiter {
             pacer,
             started: Instant::now(),
         })
+    }
+
+    /// For a command beside the worker: half of what the limit `reserve` leaves to rolekeeper, so the worker's calls come first.
+    pub(super) fn beside_the_worker(plan: RatePlan, reserve: f64) -> Arc<Self> {
+        let reserve = (1.0 - (1.0 - reserve) / 2.0).min(MAX_RESERVE);
+        Self::new(plan.of_reads(), reserve)
     }
 
     /// Changes the share of the rate limit that is left for other clients.

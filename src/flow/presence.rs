@@ -8,7 +8,7 @@ use super::permit::RateLimiter;
 use crate::auth0::{CallError, Reader, Reply};
 use crate::metrics::{Call, CallResult, Metrics};
 use rolekeeper_domain::ids::UserId;
-use rolekeeper_domain::pacer::CallKind;
+use rolekeeper_domain::pacer::{CallKind, RatePlan};
 
 /// The result of the question to Auth0 for an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,38 @@ pub enum Presence {
 pub(super) struct Paced {
     pub(super) rate_limiter: Arc<RateLimiter>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// Questions of a command about many ids, within the rate limit.
+pub struct Questions {
+    reader: Reader,
+    paced: Paced,
+}
+
+impl Questions {
+    /// Returns them; `reserve` is the share of the rate limit that is left to other clients.
+    #[must_use]
+    pub fn new(reader: Reader, plan: RatePlan, reserve: f64) -> Self {
+        let paced = Paced {
+            rate_limiter: RateLimiter::beside_the_worker(plan, reserve),
+            metrics: Arc::new(Metrics::new(&[])),
+        };
+        Self { reader, paced }
+    }
+
+    /// Asks Auth0 for an id, and again while it returns 429.
+    ///
+    /// # Errors
+    /// Auth0 gave no answer about this id.
+    pub async fn presence(&self, user: &UserId<'_>) -> Result<Presence, CallError> {
+        loop {
+            // The rate limiter waits as long as the response demands.
+            match ask(&self.reader, user, Some(&self.paced)).await {
+                Err(CallError::Limited) => {}
+                other => return other,
+            }
+        }
+    }
 }
 
 /// Asks Auth0 for an id, in two calls at most. For a command, which makes few.

@@ -13,6 +13,9 @@ use rolekeeper_domain::act::Act;
 /// Command of an erasure by the worker: many acts, which name no id and are not searched. A partial index names it too.
 pub const ERASE_DELETED: &str = "erase deleted";
 
+/// The actor of an act that a profile or the time causes.
+pub(super) const WORKER: &str = "the worker that reconciles";
+
 /// Acts searched in one transaction.
 const AT_ONCE: i64 = 5_000;
 /// Age of an act before which each act with a smaller number is committed: longer than any transaction.

@@ -1,7 +1,7 @@
 //! Table `pins`: pins `off` of persons with several ids.
 //!
-//! Owns that a ban outlasts what users change by themselves: they link, unlink and delete accounts. Must never copy a pin because a
-//! move was undone: the ids were never one person.
+//! Owns that a ban outlasts what users change by themselves (they link, unlink and delete accounts), and a move to another tenant.
+//! Must never copy a pin because a move was undone: the ids were never one person.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::{StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
+
+/// Accounts whose pins one transaction copies.
+const AT_ONCE: i64 = 500;
 
 /// Copies the pins `off` of a person to the ids that leave the account, each with the account, and to an account that would have none
 /// without them. An id that goes along with its account (`linked`, to `user`) does not leave the person. Call it while the links
@@ -28,13 +31,37 @@ pub async fn outlast(
     }
     for (primary, aliases) in left {
         let aliases: Vec<&str> = aliases.into_iter().collect();
-        copy(tx, primary, &aliases).await?;
+        copy(tx, primary, &aliases, acts::WORKER).await?;
     }
     Ok(())
 }
 
+/// As [`outlast`], for all links of the next accounts behind `after`, which end by the operator's word. Returns the last account; none
+/// if no further one has a pin `off` at any of its ids.
+pub(super) async fn outlast_all(
+    tx: &mut Tx<'_>,
+    after: &str,
+    operator: &str,
+) -> Result<Option<String>, StoreError> {
+    let banned = sqlx::query!(
+        r#"SELECT primary_id, array_agg(alias) AS "aliases!" FROM identities
+           WHERE NOT undone AND primary_id > $1 AND primary_id IN (
+               SELECT p.user_id FROM pins p WHERE p.state = 'off'
+               UNION SELECT i.primary_id FROM pins p JOIN identities i ON i.alias = p.user_id WHERE p.state = 'off' AND NOT i.undone)
+           GROUP BY primary_id ORDER BY primary_id LIMIT $2"#,
+        after,
+        AT_ONCE
+    );
+    let banned = banned.fetch_all(&mut *tx).await?;
+    for person in &banned {
+        let aliases: Vec<&str> = person.aliases.iter().map(String::as_str).collect();
+        copy(tx, &person.primary_id, &aliases, operator).await?;
+    }
+    Ok(banned.into_iter().last().map(|person| person.primary_id))
+}
+
 /// Copies the pins of one person. They do not count towards a brake again.
-async fn copy(tx: &mut Tx<'_>, primary: &str, leaving: &[&str]) -> Result<(), StoreError> {
+async fn copy(tx: &mut Tx<'_>, primary: &str, leaving: &[&str], by: &str) -> Result<(), StoreError> {
     let copied = sqlx::query!(
         "WITH ids AS (
              SELECT $1::text AS id, false AS leaves
@@ -64,7 +91,7 @@ async fn copy(tx: &mut Tx<'_>, primary: &str, leaving: &[&str]) -> Result<(), St
     }
     for (id, roles) in banned {
         let act = Act {
-            by: "the worker that reconciles".to_owned(),
+            by: by.to_owned(),
             command: "pin",
             arguments: json!({"user": id, "account": primary, "roles": roles, "state": "off"}),
             why: None,

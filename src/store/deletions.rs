@@ -41,7 +41,7 @@ pub(super) async fn is_deleted(tx: &mut Tx<'_>, user: &str) -> Result<bool, Stor
 
 impl Store {
     /// Users who are unknown to Auth0 for this long, at most `most`, the longest first and behind `after`. The ids of a person
-    /// with an account are none of them.
+    /// with an account are none of them; a moved id is one while its new id was never read.
     pub async fn deleted_for(
         &self,
         long: Duration,
@@ -53,7 +53,8 @@ impl Store {
             r#"SELECT gone_since AS "since!", user_id AS user FROM users
                WHERE gone_since IS NOT NULL AND gone_since < now() - $1::double precision * interval '1 second'
                  AND (gone_since, user_id) > ($2, $3)
-                 AND NOT EXISTS (SELECT FROM identities WHERE alias = user_id) AND NOT EXISTS (SELECT FROM moves WHERE old_id = user_id)
+                 AND NOT EXISTS (SELECT FROM identities WHERE alias = user_id)
+                 AND NOT EXISTS (SELECT FROM moves m JOIN users n ON n.user_id = m.new_id WHERE m.old_id = users.user_id)
                ORDER BY gone_since, user_id LIMIT $4"#,
             long.as_secs_f64(),
             after.since,

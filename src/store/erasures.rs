@@ -204,6 +204,15 @@ impl Store {
         if persons.is_empty() {
             return Ok(vec![]);
         }
+        // An attempt that writes an act about one of them ends first.
+        let all = persons.iter().flat_map(|person| &person.ids);
+        let all: Vec<&str> = all.map(|(id, _)| id.as_str()).collect();
+        sqlx::query!(
+            "SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[]) ORDER BY user_id FOR UPDATE",
+            &all as &[&str]
+        )
+        .fetch_all(&mut tx)
+        .await?;
         // Before the users are removed, since the reason may name them.
         keep_act(&mut tx, act, &persons).await?;
         // An id that was linked since the search was not searched for.

@@ -3,7 +3,7 @@
 //! Owns the list of them. Must never remove a fact of the app, a word of the operator or the audit; nor leave what would decide
 //! about a user of the new tenant.
 
-use super::{LockGuard, Store, StoreError, Tx};
+use super::{LockGuard, Store, StoreError, Tx, bans, own_decisions};
 
 /// Rows changed in one transaction of a move.
 const BATCH: i64 = 5_000;
@@ -31,10 +31,37 @@ pub(super) async fn forget_progress(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 impl Store {
     /// Closes open changes, removes what was known of users of the former tenant, and makes all users of the queue due for a
     /// new read.
-    pub(super) async fn forget_former(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
+    pub(super) async fn forget_former(&self, lock: &mut LockGuard, operator: &str) -> Result<(), StoreError> {
+        self.keep_bans(lock, operator).await?;
         self.forget_marks(lock).await?;
         self.forget_copies(lock).await?;
         self.requeue_all_unread(lock).await
+    }
+
+    /// Gives each linked id the pins `off` of its person and the roles that stay removed, as the end of a link does: the id may be an
+    /// account of its own at the new tenant.
+    async fn keep_bans(&self, lock: &mut LockGuard, operator: &str) -> Result<(), StoreError> {
+        let mut after = String::new();
+        self.in_steps(lock, async |tx| {
+            let last = bans::outlast_all(tx, &after, operator).await?;
+            Ok(last.map(|last| after = last).is_some())
+        })
+        .await?;
+        let mut after = String::new();
+        self.in_steps(lock, async |tx| {
+            let links = sqlx::query!(
+                "SELECT alias, primary_id FROM identities WHERE NOT undone AND alias > $1 ORDER BY alias LIMIT $2",
+                after,
+                BATCH
+            );
+            let links = links.fetch_all(&mut *tx).await?;
+            let aliases: Vec<&str> = links.iter().map(|link| link.alias.as_str()).collect();
+            let primaries: Vec<&str> = links.iter().map(|link| link.primary_id.as_str()).collect();
+            own_decisions::suppress(tx, &aliases, &primaries).await?;
+            let last = links.into_iter().last();
+            Ok(last.map(|last| after = last.alias).is_some())
+        })
+        .await
     }
 
     /// Runs short transactions, as long as the step finds rows and the lock is held.
@@ -65,7 +92,11 @@ impl Store {
                    ), marked AS (
                        DELETE FROM gone_users WHERE ctid = ANY(ARRAY(SELECT ctid FROM gone_users LIMIT $1)) RETURNING 1
                    ), removed AS (
-                       DELETE FROM removals WHERE ctid = ANY(ARRAY(SELECT ctid FROM removals LIMIT $1)) RETURNING 1
+                       DELETE FROM removals WHERE ctid = ANY(ARRAY(SELECT ctid FROM removals LIMIT $1)) RETURNING user_id, role, state
+                   ), freed AS (
+                       -- it stayed removed only until the operator would decide
+                       UPDATE assignments a SET suppressed = false FROM removed r
+                       WHERE r.state = 'held' AND a.user_id = r.user_id AND a.role = r.role
                    ), linked AS (
                        DELETE FROM identities WHERE ctid = ANY(ARRAY(SELECT ctid FROM identities LIMIT $1)) RETURNING 1
                    ), formerly AS (

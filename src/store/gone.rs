@@ -1,7 +1,8 @@
 //! Tables `gone_users` and `gone_brake`: users deleted at Auth0, and the brake on a mass of them.
 //!
 //! Owns the mark, and the data kept under it and its retention. Must never remove an assignment or a requested name of
-//! a user whose mark is younger than its retention, unless another account has the id.
+//! a user whose mark is younger than its retention, unless another account has the id; nor a role that stays removed: users
+//! delete accounts and sign up again by themselves.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::{Enqueue, Priority, Store, StoreError, Tx, work_queue};
 use rolekeeper_domain::brake::GONE_WINDOW;
 
 /// Retention of a user's data after Auth0 has reported the user as deleted.
-const KEPT: Duration = Duration::from_hours(30 * 24);
+pub(super) const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Marks removed in one step.
 const BATCH: i64 = 500;
 /// Maximum number of users counted exactly; beyond it Postgres' own statistics are used.
@@ -148,12 +149,13 @@ pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
 }
 
 /// Removes the data of the previous account of the id; another account, created at `created_at`, has it now. Our writes
-/// stay, so that a late record is recognized as their echo; attempts ignore writes from before the account.
+/// stay, so that a late record is recognized as their echo; attempts ignore writes from before the account. Roles that stay removed
+/// stay so, and removals that wait for the operator do.
 pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
-        "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1),
+        "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1 AND NOT suppressed),
               own AS (DELETE FROM own_decisions WHERE user_id = $1),
-              removed AS (DELETE FROM removals WHERE user_id = $1),
+              removed AS (DELETE FROM removals WHERE user_id = $1 AND state = 'waiting'),
               requested AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(requested_at, refused_at) < $2),
               theirs AS (DELETE FROM foreign_writes WHERE user_id = $1 AND written_at < $2),
               raced AS (DELETE FROM races WHERE user_id = $1)
@@ -253,11 +255,11 @@ impl Store {
                    AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = g.user_id)
                  ORDER BY marked_at LIMIT $2 FOR UPDATE SKIP LOCKED
              ), assigned AS (
-                 DELETE FROM assignments a USING old WHERE a.user_id = old.user_id
+                 DELETE FROM assignments a USING old WHERE a.user_id = old.user_id AND NOT a.suppressed
              ), own AS (
                  DELETE FROM own_decisions o USING old WHERE o.user_id = old.user_id
              ), removed AS (
-                 DELETE FROM removals r USING old WHERE r.user_id = old.user_id
+                 DELETE FROM removals r USING old WHERE r.user_id = old.user_id AND r.state = 'waiting'
              ), requested AS (
                  DELETE FROM display_names d USING old WHERE d.user_id = old.user_id
              )

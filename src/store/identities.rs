@@ -24,6 +24,8 @@ pub struct Identity {
 /// Stored state of an id that Auth0 does not know.
 #[derive(Clone, Debug)]
 pub struct Absent {
+    /// The id that it is linked or moved to.
+    pub alias_of: Option<String>,
     /// The ids that are linked to it.
     pub aliases: Vec<String>,
     /// Another id's rows may depend on it: it was known, or has playlists.
@@ -173,7 +175,8 @@ impl Store {
     pub async fn absent(&self, user: &str) -> Result<Absent, StoreError> {
         let row = sqlx::query_as!(
             Absent,
-            r#"SELECT ARRAY(SELECT alias FROM identities WHERE primary_id = $1) AS "aliases!",
+            r#"SELECT (SELECT primary_id FROM identities WHERE alias = $1) AS alias_of,
+                   ARRAY(SELECT alias FROM identities WHERE primary_id = $1) AS "aliases!",
                    EXISTS (SELECT FROM playlists WHERE owner_id = $1 AND NOT deleted)
                    OR EXISTS (SELECT FROM assignments WHERE user_id = $1)
                    OR EXISTS (SELECT FROM users WHERE user_id = $1 AND gone_at IS NULL) AS "matters!""#,

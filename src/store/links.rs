@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::{StoreError, Tx, users};
+use super::{StoreError, Tx, removals, users};
 use rolekeeper_domain::evaluation::Carried;
 
 /// Whether a response about the user was stored before.
@@ -15,6 +15,15 @@ pub async fn was_read(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
         user
     );
     Ok(read.fetch_one(&mut *tx).await?)
+}
+
+/// The roles that a search at Auth0 has shown at the user, whose profile was not read since.
+pub async fn only_found(tx: &mut Tx<'_>, user: &str) -> Result<Vec<String>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "SELECT role FROM assignments WHERE user_id = $1 AND has_role AND NOT adopted AND verified_at IS NULL",
+        user
+    );
+    Ok(found.fetch_all(&mut *tx).await?)
 }
 
 /// Stores a role of the primary after a link.
@@ -57,6 +66,8 @@ pub async fn end_alias(
     )
     .execute(&mut *tx)
     .await?;
+    // The carried decision waits for the operator as before.
+    removals::copy_decided(tx, &[alias], &[primary]).await?;
     sqlx::query!(
         "WITH named AS (DELETE FROM display_names WHERE user_id = $1),
               wrote AS (DELETE FROM display_name_writes WHERE user_id = $1),

@@ -50,9 +50,9 @@ pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError
     Ok(moved.fetch_all(&mut *tx).await?)
 }
 
-/// Ends what a move or a link has done to the decisions of these ids, each with the account that it belonged to. Where a move was
-/// undone, the account has its own decisions again; else the id keeps what stays removed at the account. An account that is linked
-/// elsewhere in this transaction (`linked`) takes its decisions along. Call it once the links are removed.
+/// Ends what a move or a link has done to the decisions of these ids, each with the account that it belonged to. Where a move has
+/// ended, the account has its own decisions again; unless it was undone, the id keeps what stays removed at the account. An account
+/// that is linked elsewhere in this transaction (`linked`) takes its decisions along. Call it once the links are removed.
 pub async fn end(
     tx: &mut Tx<'_>,
     leaving: &[(&str, &str)],
@@ -75,12 +75,13 @@ pub async fn end(
     let ended = ended.fetch_all(&mut *tx).await?;
     for row in &ended {
         let (alias, primary, along) = (&row.alias, &row.primary, linked.contains(&row.primary));
-        if !undone.contains(alias) {
-            if !(row.stands && along) {
-                own_decisions::suppress(tx, alias, primary).await?;
-            }
-        } else if !along {
-            own_decisions::take_back(tx, alias, primary).await?;
+        let undone = undone.contains(alias);
+        let comes_back = row.stands && along;
+        if !(undone || comes_back) {
+            own_decisions::suppress(tx, &[alias], &[primary]).await?;
+        }
+        if (undone || !row.stands) && !along {
+            own_decisions::take_back(tx, alias, primary, undone).await?;
         }
     }
     for row in ended.iter().filter(|row| !row.stands) {
@@ -100,7 +101,7 @@ pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) 
     for ended in ended.fetch_all(&mut *tx).await? {
         own_decisions::forget_moves(tx, &ended.old_id).await?;
         let act = Act {
-            by: "the worker that reconciles".to_owned(),
+            by: acts::WORKER.to_owned(),
             command: "move",
             arguments: json!({"user": ended.old_id, "to": ended.new_id, "undo": true}),
             why: None,

@@ -4,7 +4,7 @@
 //! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
 //! it, nor raise what the account has.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, removals};
 use rolekeeper_domain::evaluation::Own;
 
 /// Stores what an id has of a role, before a move or a link to `primary` changes it. The first one counts. `moved`: it is the moved id.
@@ -33,17 +33,24 @@ pub async fn keep(
 }
 
 /// Limits the decisions of `primary` to what it and its other ids had, now that `alias` is no longer moved to it. A role that
-/// another client had given before the move is theirs again, unless it was lost and granted since.
-pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+/// another client had given before the move is theirs again, unless it was lost and granted since. A role that stays removed does so
+/// unless the move was a mistake (`undone`).
+pub(super) async fn take_back(
+    tx: &mut Tx<'_>,
+    alias: &str,
+    primary: &str,
+    undone: bool,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE assignments a SET
              wanted = a.wanted AND (own.wanted OR others.wanted),
-             suppressed = a.suppressed AND (own.suppressed OR others.suppressed OR NOT theirs.suppressed),
+             suppressed = a.suppressed AND (NOT $3 OR own.suppressed OR others.suppressed OR NOT theirs.suppressed),
              adopted = a.adopted AND (NOT own.by_hand OR others.ours OR EXISTS (
                  SELECT FROM role_changes r WHERE r.user_id = $2 AND r.role = a.role AND r.change = 'granted'
                    AND coalesce(r.reason, '') NOT IN ('moved', 'user_returned') AND r.decided_at > own.stored_at
                    AND (r.completed_at IS NOT NULL OR r.outcome IS NULL)))
          FROM own_decisions own JOIN own_decisions theirs ON theirs.user_id = $1 AND theirs.primary_id = $2 AND theirs.role = own.role
+             AND (theirs.moved OR $3)
          CROSS JOIN LATERAL (
              SELECT coalesce(bool_or(o.wanted), false) AS wanted, coalesce(bool_or(o.ours), false) AS ours,
                  coalesce(bool_or(o.suppressed), false) AS suppressed
@@ -52,28 +59,35 @@ pub(super) async fn take_back(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Re
          ) AS others
          WHERE own.user_id = $2 AND own.primary_id = $2 AND a.user_id = $2 AND a.role = own.role",
         alias,
-        primary
+        primary,
+        undone
     )
     .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-/// Suppresses the roles of an id that is no longer linked to `primary` which are suppressed there, or were at the id before and could
-/// not be earned again since: the account has held them all the time.
-pub(super) async fn suppress(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<(), StoreError> {
+/// Suppresses the roles of ids that are no longer linked, each to the account beside it, which are suppressed there, or were at the id
+/// before and could not be earned again since: the account has held them all the time.
+pub(super) async fn suppress(
+    tx: &mut Tx<'_>,
+    aliases: &[&str],
+    primaries: &[&str],
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO assignments (user_id, role, wanted, has_role, adopted, suppressed)
-         SELECT $1, a.role, true, false, false, true
-         FROM assignments a LEFT JOIN own_decisions own ON own.user_id = $1 AND own.primary_id = $2 AND own.role = a.role
-         WHERE a.user_id = $2 AND (a.suppressed OR (own.suppressed AND a.has_role AND a.since <= own.stored_at))
+         SELECT l.alias, a.role, true, false, false, true
+         FROM UNNEST($1::text[], $2::text[]) AS l(alias, primary_id) JOIN assignments a ON a.user_id = l.primary_id
+         LEFT JOIN own_decisions own ON own.user_id = l.alias AND own.primary_id = l.primary_id AND own.role = a.role
+         WHERE a.suppressed OR (own.suppressed AND a.has_role AND a.since <= own.stored_at)
+         ORDER BY l.alias, a.role
          ON CONFLICT (user_id, role) DO UPDATE SET suppressed = true WHERE NOT assignments.has_role",
-        alias,
-        primary
+        aliases as &[&str],
+        primaries as &[&str]
     )
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    removals::copy_decided(tx, primaries, aliases).await
 }
 
 /// Removes the rows of an id that is no longer moved or linked to `primary`, and those of the account unless another id is moved to it.

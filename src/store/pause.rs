@@ -58,7 +58,7 @@ pub(super) async fn stop(
         return Ok(false);
     }
     let act = Act {
-        by: "the worker that reconciles".to_owned(),
+        by: acts::WORKER.to_owned(),
         command: "pause",
         arguments: json!({"log_id": log_id, "user": user}),
         why: None,

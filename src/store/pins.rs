@@ -57,15 +57,23 @@ pub enum UnpinOutcome {
     Others(Vec<Pinned>),
 }
 
-/// Removes the pins of a user, also of the linked ids, that have ended at `now`.
+/// Removes the pins of a user, also of the linked ids, that have ended at `now`, with an act for each.
 pub async fn remove_ended(tx: &mut Tx<'_>, user: &str, now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query!(
-        "DELETE FROM pins WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND until <= $2",
+    let ended = sqlx::query!(
+        "DELETE FROM pins WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = $1) || $1::text) AND until <= $2
+         RETURNING user_id, role, state",
         user,
         now
-    )
-    .execute(&mut *tx)
-    .await?;
+    );
+    for ended in ended.fetch_all(&mut *tx).await? {
+        let act = Act {
+            by: acts::WORKER.to_owned(),
+            command: "unpin",
+            arguments: json!({"user": ended.user_id, "role": ended.role, "was": ended.state}),
+            why: None,
+        };
+        acts::keep(tx, &act, "the pin ended: its time is over").await?;
+    }
     Ok(())
 }
 
@@ -77,7 +85,6 @@ pub async fn respect(
     told: &AnnouncedChange,
     released: bool,
 ) -> Result<(), StoreError> {
-    let by = "the worker that reconciles";
     let client = told.client.as_deref().unwrap_or("an unknown client");
     sqlx::query!(
         "INSERT INTO pins (user_id, role, state, why, pinned_by, log_id, client_id, released) VALUES ($1, $2, 'off', $3, $4, $5, $6, $7)
@@ -85,7 +92,7 @@ pub async fn respect(
         user,
         role,
         format!("removed by {client}"),
-        by,
+        acts::WORKER,
         told.log_id,
         told.client,
         released
@@ -93,7 +100,7 @@ pub async fn respect(
     .execute(&mut *tx)
     .await?;
     let act = Act {
-        by: by.to_owned(),
+        by: acts::WORKER.to_owned(),
         command: "pin",
         arguments: json!({"user": user, "role": role, "state": "off", "client": told.client, "log_id": told.log_id}),
         why: None,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Channel, HeldBy, Store, StoreError};
+use super::{Channel, HeldBy, Store, StoreError, gone};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rules;
 
@@ -105,7 +105,8 @@ impl Store {
     }
 
     /// Enqueues at most `most` holders whose last verification is older than `verify_after`, oldest first, unless as
-    /// many are already waiting. Returns the number of users.
+    /// many are already waiting. A role that stays removed needs no verification once its user is gone for long: a record of the
+    /// user causes the next read. Returns the number of users.
     pub async fn sweep_paid(
         &self,
         rules: &Rules,
@@ -132,6 +133,9 @@ impl Store {
                      SELECT a.user_id, coalesce(a.verified_at, '-infinity'::timestamptz) AS verified FROM assignments a
                      WHERE a.role = of.role AND (a.has_role OR a.wanted)
                        AND coalesce(a.verified_at, '-infinity'::timestamptz) < (SELECT verified FROM void)
+                       -- a role that stays removed of a user who stays gone
+                       AND NOT (a.suppressed AND EXISTS (SELECT FROM users u WHERE u.user_id = a.user_id
+                           AND u.gone_since < now() - $4::double precision * interval '1 second'))
                        -- a parked, held or queued user must not block the others forever; a timer (enqueued for a later
                        -- time, by no event since) does not count as queued
                        AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = a.user_id
@@ -147,7 +151,8 @@ impl Store {
              WHERE n.enqueued_at > now() AND n.due_at > now() AND n.lease IS NULL AND NOT n.force_fetch",
             &roles as &[&str],
             verify_after.as_secs_f64(),
-            most
+            most,
+            gone::KEPT.as_secs_f64()
         )
         .execute(&mut tx)
         .await?
@@ -157,7 +162,7 @@ impl Store {
         Ok(enqueued)
     }
 
-    /// Age of the oldest verification of a holder of these rules' roles; `None` without holders. For a holder that was
+    /// Age of the oldest verification, as above, of a holder of these rules' roles; `None` without holders. For a holder that was
     /// never verified, the age since the role was seen.
     pub async fn oldest_verification(&self, rules: &Rules) -> Result<Option<Duration>, StoreError> {
         let roles: Vec<&str> = rules.as_slice().iter().map(|rule| rule.role.as_str()).collect();
@@ -167,9 +172,12 @@ impl Store {
              FROM UNNEST($1::text[]) AS of(role)
              CROSS JOIN LATERAL (
                  SELECT a.verified_at, a.since FROM assignments a WHERE a.role = of.role AND (a.has_role OR a.wanted)
+                   AND NOT (a.suppressed AND EXISTS (SELECT FROM users u WHERE u.user_id = a.user_id
+                       AND u.gone_since < now() - $2::double precision * interval '1 second'))
                  ORDER BY coalesce(a.verified_at, '-infinity'::timestamptz) LIMIT 1
              ) AS oldest",
-            &roles as &[&str]
+            &roles as &[&str],
+            gone::KEPT.as_secs_f64()
         );
         let seconds = oldest.fetch_one(&mut tx).await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))

@@ -86,7 +86,7 @@ impl Store {
             }
         }
         self.forget_writes(&mut held).await?;
-        self.forget_former(&mut held).await?;
+        self.forget_former(&mut held, &act.by).await?;
         search.check().await?;
         let mut tx = self.begin().await?;
         former_tenant::forget_progress(&mut tx).await?;

@@ -22,7 +22,7 @@ use calls::Calls;
 pub use error::DiscoveryError;
 use progress::Report;
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::pacer::{MAX_RESERVE, RatePlan};
+use rolekeeper_domain::pacer::RatePlan;
 use rolekeeper_domain::rule::Rules;
 
 /// Longest interruption after which a run continues. A role that another client gives to a user who is read already arrives with
@@ -94,12 +94,10 @@ impl Discover {
         reader.authorize().await?;
         store.bind_tenant(&reader.tenant()).await?;
         let reserve = store.limits().await?.reserve().max(own_reserve.unwrap_or(0.0));
-        // Half of what the worker may use: where both call, the worker's calls come first.
-        let reserve = (1.0 - (1.0 - reserve) / 2.0).min(MAX_RESERVE);
         let report = Report::new(mode.report);
         let mut run = Run {
             calls: Calls::new(
-                RateLimiter::new(plan.of_reads(), reserve),
+                RateLimiter::beside_the_worker(plan, reserve),
                 // Jobs count separately where the tenant's log does.
                 plan.has_bucket_for_logs(),
                 report.clone(),

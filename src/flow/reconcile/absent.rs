@@ -24,6 +24,11 @@ impl Attempt {
     /// is read then; otherwise the user is deleted, and no id is linked to it any more.
     pub(super) async fn absent(&mut self, at: Option<OffsetDateTime>) -> Result<Completed, AttemptError> {
         let absent = self.context.store.absent(self.claim.user.as_str()).await?;
+        if let Some(primary) = &absent.alias_of {
+            // A moved id, as it was when the operator moved it.
+            persons::pass_on(&self.context, &self.claim, primary).await?;
+            return Ok(Completed::Done);
+        }
         let primary = if absent.matters && self.claim.attempts < SEARCHES {
             self.find_primary().await?
         } else {

@@ -222,7 +222,9 @@ async fn settle(
         return Ok(Some(Unneeded::Done));
     }
     if let Some(primary) = &evaluation.person.alias_of {
-        return Ok(Some(Unneeded::Linked(primary.clone())));
+        // No profile of the primary shows that a moved id is an account again, so the id itself is read.
+        let is_read = evaluation.person.moved_away && claim.force_fetch;
+        return Ok((!is_read).then(|| Unneeded::Linked(primary.clone())));
     }
     let (name, debounce) = (evaluation.names.is_to_be_written(), evaluation.names.debounce);
     let debounced = name && !claim.force_fetch && evaluation.up_to_date() && debounce.is_some();

@@ -72,6 +72,12 @@ impl Attempt {
         if let Some(ids) = differing(&evaluation.person, profile).filter(|_| !self.person_kept) {
             return Ok(Decided::OtherPerson(ids));
         }
+        if evaluation.person.alias_of.is_some() {
+            // The account shows no list of ids, so the link stays as it is.
+            leases::finish(&mut tx, &self.claim, generation, None).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(Decided::Nothing(Completed::Done));
+        }
         if evaluation.gone_at.is_some() {
             self.known_again(&mut tx, profile, &evaluation).await?;
             evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;

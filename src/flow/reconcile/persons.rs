@@ -109,16 +109,18 @@ impl Attempt {
             vec![]
         };
         ids.extend(moved.iter().map(String::as_str));
-        let around = identities::around(&mut tx, user, &ids).await?;
+        let around = identities::around(&mut tx, user, &[&ids[..], &[user]].concat()).await?;
         let stored: Vec<String> = around
             .iter()
             .filter(|identity| identity.primary == user)
             .map(|identity| identity.alias.clone())
             .collect();
         let Relinked { linked, unlinked } = relinked(&stored, &ids);
-        // Ids that are linked to one of the linked ids, and accounts that one of these is taken from: all are read again.
+        // Ids that are linked to one of the linked ids, and accounts that one of these, or a moved id that is an account again, is
+        // taken from: all are read again.
         let others = around.iter().filter(|identity| identity.primary != user);
-        let (taken, left): (Vec<_>, Vec<_>) = others.partition(|identity| linked.contains(&identity.alias));
+        let (taken, left): (Vec<_>, Vec<_>) =
+            others.partition(|identity| linked.contains(&identity.alias) || identity.alias == user);
         let own = unlinked.iter().map(|alias| (alias.as_str(), user));
         let theirs = taken.iter().chain(&left);
         let leaving: Vec<(&str, &str)> = own
@@ -127,15 +129,18 @@ impl Attempt {
         let undone = around.iter().filter(|identity| identity.undone);
         let undone: Vec<String> = undone.map(|identity| identity.alias.clone()).collect();
         let left: Vec<String> = left.iter().map(|identity| identity.alias.clone()).collect();
-        let former = taken.iter().map(|identity| identity.primary.as_str());
-        let again = former.chain(unlinked.iter().chain(&left).map(String::as_str));
+        let former: Vec<&str> = taken.iter().map(|identity| identity.primary.as_str()).collect();
+        let again = former.iter().copied();
+        let again = again.chain(unlinked.iter().chain(&left).map(String::as_str));
         queue(&mut tx, user, &linked, again).await?;
         match leases::still_ours(&mut tx, claim).await? {
             Some(ours) if !ours.read_again => {}
             // A newer profile decides.
             _ => return Ok(()),
         }
-        let ended: Vec<String> = unlinked.iter().chain(&left).cloned().collect();
+        let freed = taken.iter().find(|identity| identity.alias == user);
+        let freed = freed.map(|identity| identity.alias.clone());
+        let ended: Vec<String> = unlinked.iter().chain(&left).chain(&freed).cloned().collect();
         bans::outlast(&mut tx, user, &leaving, &linked).await?;
         identities::unlink(&mut tx, &ended).await?;
         moves::end(&mut tx, &leaving, (&undone, &linked)).await?;
@@ -151,13 +156,14 @@ impl Attempt {
             .into_iter()
             .chain(linked.clone())
             .chain(ended)
+            .chain(former.into_iter().map(str::to_owned))
             .collect();
         links::forget_totals(&mut tx, &touched).await?;
         tx.commit().await?;
         for reason in announced {
             self.count_confirmed(reason.change());
         }
-        self.report_links(user, &Relinked { linked, unlinked });
+        self.report_links(user, &Relinked { linked, unlinked }, freed.is_some());
         Ok(())
     }
 
@@ -180,6 +186,7 @@ impl Attempt {
         let secondary = self.context.evaluate(tx, alias, None).await?;
         identities::link(tx, alias, user, shown.at).await?;
         let person = self.context.evaluate(tx, user, None).await?;
+        let found = links::only_found(tx, user).await?;
         let open = role_changes::open(tx, alias).await?;
         let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
         role_changes::close(tx, &open, "gone").await?;
@@ -199,6 +206,7 @@ impl Attempt {
             let sight = Sight {
                 shown: shown.roles.has(name),
                 read_before,
+                only_found: found.iter().any(|found| found == name),
                 moved,
             };
             let own = Own::of(theirs, false);
@@ -232,8 +240,16 @@ impl Attempt {
         Ok(announced)
     }
 
-    fn report_links(&self, user: &str, relinked: &Relinked) {
+    /// Reports the change of links. `freed`: the account was a moved id until now.
+    fn report_links(&self, user: &str, relinked: &Relinked, freed: bool) {
         let links = &self.context.metrics.reconcile.links;
+        if freed {
+            links.of(LinkChange::Unlinked).inc();
+            info!(
+                user.id = user,
+                "a moved id is an account again, so its move has ended"
+            );
+        }
         links.of(LinkChange::Linked).inc_by(relinked.linked.len() as u64);
         links
             .of(LinkChange::Unlinked)

@@ -87,6 +87,7 @@ fn is_plain(context: &Context, evaluation: &Evaluation<'_>, profile: &Profile) -
         && evaluation.gone_at.is_none()
         && evaluation.names.requested.is_none()
         && name.is_none()
+        && evaluation.person.alias_of.is_none()
         && differing(&evaluation.person, profile).is_none()
 }
 

@@ -106,6 +106,30 @@ async fn m7_erasing_deleted_users_needs_a_key_and_waits_for_resume() {
     world.count_is("both are erased", ERASED, 2).await;
 }
 
+#[tokio::test]
+async fn a_moved_person_deleted_before_the_first_read_is_erased() {
+    let world = world().env("ERASE_AFTER_DELETION_D", 30).start().await;
+    world.connect_log_stream().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.earn(ANN, "pl_ann").await;
+    world.quiet().await;
+    assert!(world.tenant.delete_user(ANN));
+    let gone = "SELECT count(*) FROM users WHERE gone_since IS NOT NULL";
+    world.count_is("her deletion is known", gone, 1).await;
+    world.quiet().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    world.tenant.silence(true);
+    world.tenant.create_user(BOB, json!({})).unwrap();
+    world.told(&["move", ANN, BOB, "--why", "made again"]).await;
+    assert!(world.tenant.delete_user(BOB));
+    world.told(&["resume", "--why", "a story"]).await;
+    world.quiet().await;
+    assert_eq!(world.number(ERASED).await, Some(0), "not before");
+    world.run_sql(A_MONTH_PASSES).await;
+    world.count_is("both ids are erased", ERASED, 2).await;
+    assert_eq!(named(&world).await, [].into());
+}
+
 /// Both were deleted a month ago, Ann before Bob, and the response about Bob is late. Returns once Ann was asked about.
 async fn asked_about_ann(late: Duration) -> World {
     let world = deleted(None).await;

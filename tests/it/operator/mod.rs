@@ -25,6 +25,7 @@ mod erase_wrong_id;
 mod explain;
 mod least_rights;
 mod limits;
+mod many_ids;
 mod migrate;
 mod nats;
 mod old_database;

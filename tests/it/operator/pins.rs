@@ -105,6 +105,12 @@ async fn a_pin_on_gives_the_role_and_ends_by_itself_on_time() {
     world.quiet().await;
     assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(0));
     assert_eq!(world.worker().count(ON).await, Some(0));
+    let acts = world.told(&["acts"]).await;
+    assert_eq!(
+        acts.matches("the pin ended: its time is over").count(),
+        1,
+        "{acts}"
+    );
     let last = reasons(&world, "ann").await.pop();
     assert_eq!(last, Some(json!(["revoked", null])), "the rules decided it");
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::world::discover::found;
 use crate::world::erasure::{ANN, BOB, lived_in, world};
 use crate::world::oracle::ROLE;
+use crate::world::persons::{self, GOOGLE};
 use crate::world::{CLIENT, World, text};
 
 /// Tables with rows of the former tenant alone.
@@ -43,6 +44,9 @@ const FORMER: &str = "
     UPDATE log_deliveries SET last_at = now() - interval '9 days', silent_since = now() - interval '9 days';
     INSERT INTO gone_users (user_id, gone_at, known, released) VALUES ('auth0|gone', now(), true, false);
     INSERT INTO removals (user_id, role, found_at, state) VALUES ('auth0|bob', 'playlist_editor', now(), 'waiting');
+    INSERT INTO removals (user_id, role, found_at, state) VALUES ('auth0|removed', 'playlist_editor', now(), 'held');
+    INSERT INTO assignments (user_id, role, wanted, has_role, adopted, suppressed)
+        VALUES ('auth0|removed', 'playlist_editor', true, false, false, true);
     INSERT INTO identities (alias, primary_id, since) VALUES ('google-oauth2|7', 'auth0|bob', now());
     INSERT INTO former_identities (alias, primary_id) VALUES ('google-oauth2|8', 'auth0|bob');
     INSERT INTO own_decisions (user_id, primary_id, role, wanted, ours, by_hand, suppressed, moved)
@@ -64,7 +68,7 @@ const LEFT: &str = "SELECT (SELECT count(*) FROM users WHERE coalesce(profile_at
         deleted_at, gone_since, last_login_at) IS NOT NULL OR profile IS NOT NULL OR fields <> '{}')
     + (SELECT count(*) FROM work_queue WHERE coalesce(last_error, failure, held_by, last_held_by) IS NOT NULL OR attempts > 0
         OR parked_at IS NOT NULL OR pass_revokes OR pass_grants OR pass_gone OR NOT force_fetch OR due_at > now())
-    + (SELECT count(*) FROM assignments WHERE adopted OR verified_at IS NOT NULL)
+    + (SELECT count(*) FROM assignments WHERE adopted OR verified_at IS NOT NULL OR suppressed)
     + (SELECT count(*) FROM display_names WHERE refused IS NOT NULL)
     + (SELECT count(*) FROM forgotten_changes WHERE read_to < until)
     + (SELECT count(*) FROM log_deliveries WHERE silent_since IS NOT NULL)";
@@ -140,6 +144,38 @@ async fn nothing_that_the_former_tenant_said_survives_a_move() {
         Some(1),
         "{ROLE} is still to be verified"
     );
+}
+
+/// The id that was linked is an account of its own at the new tenant.
+#[tokio::test]
+async fn a_ban_or_a_drop_holds_for_each_id_of_the_person() {
+    for dropped in [false, true] {
+        let world = World::two_accounts().await;
+        world.link();
+        world.role_follows().await;
+        world.quiet().await;
+        world.told(&["pause", "--why", "a story"]).await;
+        if dropped {
+            let drop =
+                "UPDATE assignments SET has_role = false, suppressed = true WHERE user_id = 'auth0|ann'";
+            world.run_sql(drop).await;
+        } else {
+            let ban = ["pin", persons::ANN, ROLE, "off", "--why", "spam"];
+            world.told(&ban).await;
+        }
+        let tenant = other_tenant().await;
+        let alone = json!({"user_id": GOOGLE, "created_at": "2024-02-01T00:00:00.000Z"});
+        tenant.import_user(alone).expect("a user");
+        let url = move_to(&world, &tenant).await;
+        let settings = [("AUTH0_DOMAIN", url.as_str()), ("SWEEP_INTERVAL_S", "1")];
+        world.start_worker_with(&settings).await;
+        world.told(&["resume", "--why", "a story"]).await;
+        world.walked().await;
+        world.walked().await;
+        world.quiet().await;
+        let roles = tenant.user(GOOGLE).expect("the user")["app_metadata"]["roles"].clone();
+        assert!(roles.is_null(), "dropped: {dropped}, {roles}");
+    }
 }
 
 #[tokio::test]

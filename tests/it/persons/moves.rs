@@ -3,10 +3,10 @@
 use rolekeeper_sandbox::tenant::Tenant;
 use serde_json::json;
 
-use crate::world::World;
 use crate::world::events::{play, plays, retraction, saved};
 use crate::world::oracle::ROLE;
 use crate::world::persons::{ANN, app, told};
+use crate::world::{LOG_TOKEN, World};
 
 const OLD: &str = "auth0|old";
 const NEW: &str = "samlp|acme|new";
@@ -212,6 +212,53 @@ async fn an_old_id_that_becomes_the_account_again_gets_all_back() {
     world
         .eventually("the old id is an account", async || world.roles(OLD).is_empty())
         .await;
+}
+
+#[tokio::test]
+async fn an_old_id_that_signs_up_again_is_an_account_of_its_own() {
+    for by_hand in [&["mentor"][..], &["mentor", ROLE]] {
+        let world = holder().await;
+        make_again(&world.tenant, by_hand);
+        world.quiet().await;
+        moves(&world).await;
+        new_has(&world, &["mentor", ROLE]).await;
+        world.linked(1).await;
+        world.tenant.create_user(OLD, json!({})).expect("a sign-up");
+        world.linked(0).await;
+        world.rests_with(OLD, &[ROLE]).await;
+        // A role that it had before the move was given by hand.
+        world.rests_with(NEW, by_hand).await;
+        let acts = world.told(&["acts"]).await;
+        assert!(acts.contains("the old id is an account again"), "{acts}");
+        let back = retraction("r-1", "pl_old-0", "pl_old");
+        world.publish(&[back]).await;
+        world.rests_with(OLD, &[]).await;
+        world.rests_with(NEW, by_hand).await;
+    }
+}
+
+#[tokio::test]
+async fn a_forged_record_of_an_old_id_ends_no_move() {
+    let world = holder().await;
+    make_again(&world.tenant, &["mentor"]);
+    world.quiet().await;
+    moves(&world).await;
+    new_has(&world, &["mentor", ROLE]).await;
+    let calls = world.calls_of(OLD).len();
+    let login = json!({"type": "s", "date": "2026-11-24T10:00:00.000Z", "user_id": OLD, "log_id": "900"});
+    let record = json!({"log_id": "900", "data": login}).to_string();
+    let posted = world.worker().post_logs(LOG_TOKEN, record).await;
+    assert_eq!(posted, Some(200));
+    world
+        .eventually("Auth0 is asked for it", async || {
+            world.calls_of(OLD).len() > calls && world.is_quiet().await
+        })
+        .await;
+    assert_eq!(world.roles(NEW), ["mentor", ROLE]);
+    let rows = world.rows("SELECT alias, primary_id FROM identities").await;
+    assert_eq!(rows, [json!({"alias": OLD, "primary_id": NEW})]);
+    let gone = "SELECT count(*) FROM users WHERE gone_since IS NOT NULL";
+    assert_eq!(world.number(gone).await, Some(0), "the person has an account");
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
 use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
-use crate::world::events::retraction;
+use crate::world::events::{play, retraction};
 use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
 use crate::world::{Builder, World, text};
 
 const MARKS: &str = "SELECT count(*) FROM gone_users";
@@ -170,6 +171,71 @@ async fn f48_a_new_account_under_an_old_id_inherits_nothing() {
     assert_eq!(
         (world.number(MARKS).await, world.roles("auth0|ann")),
         (Some(0), vec![ROLE.to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_role_that_stays_removed_does_so_for_a_new_account() {
+    let rules = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
+    let builder = sweeping().env("RULES_FILE", rules.path().display());
+    let world = builder.start().await;
+    world.connect_log_stream().await;
+    holder(&world, "auth0|ann").await;
+    let without = json!({"app_metadata": {"roles": ["mentor"]}});
+    let edited = world.tenant.edit_by_other_client("crm", "auth0|ann", without);
+    edited.expect("an edit");
+    let suppressed = "SELECT count(*) FROM assignments WHERE suppressed";
+    world.count_is("it stays removed", suppressed, 1).await;
+    for after_a_month in [false, true] {
+        assert!(world.tenant.delete_user("auth0|ann"));
+        world.count_is("she is gone", MARKS, 1).await;
+        world.quiet().await;
+        if after_a_month {
+            let old = "UPDATE gone_users SET marked_at = now() - interval '31 days'";
+            world.run_sql(old).await;
+            world.count_is("the mark is forgotten", MARKS, 0).await;
+        }
+        world
+            .tenant
+            .create_user("auth0|ann", json!({}))
+            .expect("a sign-up");
+        let read = "SELECT count(*) FROM users WHERE gone_at IS NULL AND fetched_at IS NOT NULL";
+        world.count_is("the new account is read", read, 1).await;
+        world.quiet().await;
+        assert!(world.roles("auth0|ann").is_empty());
+    }
+    world.publish(&[retraction("r1", "ann-0", "ann")]).await;
+    world.count_is("she falls below", suppressed, 0).await;
+    world.publish(&[play("more", "ann")]).await;
+    world.rests_with("auth0|ann", &[ROLE]).await;
+}
+
+/// A month later she is asked for no more often than any other user who stays gone.
+#[tokio::test]
+async fn a_role_that_stays_removed_is_not_verified_for_ever() {
+    let world = sweeping().start().await;
+    holder(&world, "auth0|ann").await;
+    let suppressed = "UPDATE assignments SET has_role = false, suppressed = true";
+    world.run_sql(suppressed).await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    a_day_passes(&world).await;
+    world.count_is("she is gone", MARKS, 1).await;
+    world.quiet().await;
+    let later = "UPDATE gone_users SET marked_at = now() - interval '31 days';
+        UPDATE users SET gone_since = now() - interval '31 days';
+        UPDATE assignments SET verified_at = verified_at - interval '31 days'";
+    let calls = world.calls_to(ReadUser);
+    world.run_sql(later).await;
+    world.count_is("the mark is forgotten", MARKS, 0).await;
+    world.walked().await;
+    world.walked().await;
+    world.quiet().await;
+    assert_eq!(world.calls_to(ReadUser), calls);
+    assert_eq!(
+        world
+            .number("SELECT count(*) FROM assignments WHERE suppressed")
+            .await,
+        Some(1)
     );
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::world::oracle::ROLE;
+use crate::world::persons::app;
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{LOG_TOKEN, World, user};
 
@@ -188,6 +189,48 @@ async fn held_removals_are_granted_again_once_the_rule_restores() {
     world.quiet().await;
     assert_eq!(world.number("SELECT count(*) FROM removals").await, Some(0));
     assert_eq!(world.number(PINNED).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_held_removal_waits_also_for_a_new_account() {
+    let (world, _file) = a_mass_of_removals().await;
+    let held = "SELECT user_id FROM removals WHERE state = 'held' ORDER BY user_id LIMIT 1";
+    let held = world.rows(held).await;
+    let held = held[0]["user_id"].as_str().expect("a user");
+    assert!(world.tenant.delete_user(held));
+    let gone = "SELECT count(*) FROM gone_users";
+    world.count_is("the user is gone", gone, 1).await;
+    world.quiet().await;
+    world.tenant.create_user(held, json!({})).expect("a sign-up");
+    world.count_is("the new account is read", gone, 0).await;
+    world.quiet().await;
+    assert!(world.roles(held).is_empty(), "{held}");
+    world.told(&["brake", "release", "removals"]).await;
+    world.count_is("all are pinned off", PINNED, 5).await;
+    world.quiet().await;
+}
+
+#[tokio::test]
+async fn a_held_removal_follows_a_link_and_its_end() {
+    let (world, _file) = a_mass_of_removals().await;
+    let held = "SELECT user_id FROM removals WHERE state = 'held' ORDER BY user_id LIMIT 1";
+    let held = world.rows(held).await;
+    let held = held[0]["user_id"].as_str().expect("a user");
+    let account = user("account");
+    world.seed_user(&account, &[]);
+    world.tenant.login(&account).expect("a login");
+    world.quiet().await;
+    world.tenant.link(app(), &account, held).expect("a link");
+    world.linked(1).await;
+    world.quiet().await;
+    let there = "SELECT count(*) FROM removals WHERE user_id = 'auth0|account' AND state = 'held'";
+    assert_eq!(world.number(there).await, Some(1));
+    world.tenant.unlink(app(), &account, held).expect("an unlink");
+    world.linked(0).await;
+    world.quiet().await;
+    assert!(world.roles(held).is_empty(), "{held}");
+    world.told(&["brake", "drop", "removals"]).await;
+    world.rests_with(held, &[ROLE]).await;
 }
 
 #[tokio::test]

@@ -31,11 +31,17 @@ pub struct Carried {
 
 /// The known facts about the primary's profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of one profile, each on its own"
+)]
 pub struct Sight {
     /// It has the role now.
     pub shown: bool,
     /// It was read before the link.
     pub read_before: bool,
+    /// Only a search at Auth0 has shown that it has the role, maybe after another client had merged the role into it.
+    pub only_found: bool,
     /// The operator moved the person to it: a role that it has is the one that the person had, whenever it was read first.
     pub moved: bool,
 }
@@ -52,14 +58,15 @@ pub fn carried(
         return None;
     }
     let (known, theirs) = (primary.known.as_ref(), secondary.known.as_ref());
-    let held_before = known.is_some_and(|known| known.has_role);
+    let stored = known.is_some_and(|known| known.has_role);
+    let held_before = stored && !sight.only_found;
     let adopted_before = known.is_some_and(|known| known.adopted);
     let ours = sight.shown && secondary.is_ours();
     let new = ours && !held_before;
     let came = (new && sight.read_before) || (ours && sight.moved && !(held_before && adopted_before));
     let wanted_before = known.is_some_and(|known| known.wanted);
     let wanted_there = theirs.is_some_and(|theirs| theirs.wanted) || secondary.is_ours();
-    let has_role = held_before || came;
+    let has_role = held_before || came || (stored && sight.shown);
     let suppressed =
         known.is_some_and(|known| known.suppressed) || theirs.is_some_and(|theirs| theirs.suppressed);
     let since = if came {
@@ -127,14 +134,23 @@ mod tests {
         (shown, read_before): (bool, bool),
         moved: bool,
     ) -> Option<(bool, bool, bool, bool, bool)> {
+        let seen = Sight {
+            shown,
+            read_before,
+            only_found: false,
+            moved,
+        };
+        carry_by(primary, secondary, seen)
+    }
+
+    fn carry_by(
+        primary: Option<(bool, bool, bool)>,
+        secondary: (Option<(bool, bool, bool)>, bool),
+        sight: Sight,
+    ) -> Option<(bool, bool, bool, bool, bool)> {
         let rules = Rules::default();
         let primary = Evaluation::of(user(primary, false), &rules);
         let secondary = Evaluation::of(user(secondary.0, secondary.1), &rules);
-        let sight = Sight {
-            shown,
-            read_before,
-            moved,
-        };
         let carried = carried(&primary.roles[0], &secondary.roles[0], sight, NOON)?;
         Some((
             carried.wanted,
@@ -195,6 +211,29 @@ mod tests {
                 after,
                 "{primary:?} {secondary:?} {seen:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_role_that_only_a_search_has_shown_counts_as_unread() {
+        let (found, ours) = (Some((false, true, false)), (Some((true, true, true)), false));
+        let by_hand = (Some((false, true, false)), false);
+        for (secondary, shown, read_before, after) in [
+            // read without the role, which another client merged before the search
+            (ours, true, true, (true, true, true, true, false)),
+            (ours, true, false, (true, true, false, false, true)),
+            // the search was older
+            (ours, false, true, (true, false, false, false, false)),
+            (by_hand, true, true, (false, true, false, false, false)),
+        ] {
+            let sight = Sight {
+                shown,
+                read_before,
+                only_found: true,
+                moved: false,
+            };
+            let carried = carry_by(found, secondary, sight);
+            assert_eq!(carried, Some(after), "{secondary:?} {shown} {read_before}");
         }
     }
 

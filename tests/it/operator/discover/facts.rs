@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::world::discover::found;
 use crate::world::erasure::KEY;
+use crate::world::events::retraction;
 use crate::world::oracle::ROLE;
 use crate::world::persons::{ANN, GOOGLE, app};
 use crate::world::{CLIENT, World, text};
@@ -84,6 +85,31 @@ async fn a_holder_by_a_link_of_ours_is_read_first() {
     let ours = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|ann' AND has_role AND adopted";
     world.count_is("the role is ours", ours, 1).await;
     assert_eq!(world.unadopted().await, 0);
+}
+
+/// The search comes after the app has merged the role, and before it links the ids.
+#[tokio::test]
+async fn a_merged_role_that_was_found_first_is_ours() {
+    let world = World::two_accounts().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    world.tenant.silence(true);
+    let joined = json!({"app_metadata": {"roles": ["mentor", ROLE]}});
+    world.tenant.edit_by_other_client("app-m2m", ANN, joined).unwrap();
+    let said = world.told(&["discover"]).await;
+    assert!(
+        said.contains("  1 ours") && said.contains("  1 unadopted"),
+        "{said}"
+    );
+    world.link();
+    world.tenant.silence(false);
+    let unchanged = json!({"blocked": false});
+    world.tenant.dashboard_edit(ANN, unchanged).unwrap();
+    world
+        .publish(&[retraction("r-1", "pl_google-0", "pl_google")])
+        .await;
+    world.told(&["resume", "--why", "a story"]).await;
+    world.linked(1).await;
+    world.rests_with(ANN, &["mentor"]).await;
 }
 
 #[tokio::test]

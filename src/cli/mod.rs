@@ -10,6 +10,7 @@ mod announce;
 mod ask;
 mod brake;
 mod brake_release;
+mod dead_letters;
 mod discover;
 mod erase;
 mod export;
@@ -83,6 +84,8 @@ enum Command {
     AcceptStream(accept_stream::AcceptArgs),
     /// Make the message directly after a stream's cursor a dead letter, where the fold cannot get past it
     Skip(skip::SkipArgs),
+    /// Show the messages that could not be folded, fold them again, or discard them
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Send role changes again that the stream ROLE_CHANGES lost
     Announce(announce::AnnounceArgs),
     /// Show parked users: users who wait for the operator
@@ -143,6 +146,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Skip(args) => skip::run(args).await?,
+            Command::DeadLetters(args) => return dead_letters::run(args).await,
             Command::Announce(args) => announce::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,

@@ -11,6 +11,7 @@ mod client_key;
 mod closed_pipe;
 mod config;
 mod config_empty;
+mod dead_letters;
 mod discover;
 mod drain;
 mod erase;

@@ -12,6 +12,7 @@ mod brake;
 mod brake_release;
 mod dead_letters;
 mod discover;
+mod doctor;
 mod erase;
 mod export;
 mod forgive;
@@ -64,6 +65,8 @@ enum Command {
     Adopt(adopt::AdoptArgs),
     /// Find all users at Auth0 who hold a managed role, and note them as unadopted holders
     Discover(Box<discover::DiscoverArgs>),
+    /// Check configuration, Postgres, NATS, Auth0 and webhook, and show the remedy of each fault
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
     /// Show the rules in force, or put others in force
@@ -136,6 +139,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
             Command::Discover(args) => discover::run(*args).await?,
+            Command::Doctor(args) => return Ok(Box::pin(doctor::run(*args)).await),
             Command::Brake(args) => brake::run(args).await?,
             Command::Rules(args) => rules::run(args).await?,
             Command::Limits(args) => limits::run(args).await?,

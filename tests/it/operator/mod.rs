@@ -13,6 +13,7 @@ mod config;
 mod config_empty;
 mod dead_letters;
 mod discover;
+mod doctor;
 mod drain;
 mod erase;
 mod erase_acts;

@@ -87,11 +87,19 @@ CREATE TABLE dead_letters (
     size_bytes bigint NOT NULL,
     stored_at  timestamptz NOT NULL,
     kept_at    timestamptz NOT NULL DEFAULT now(),
+    kept_by    text,
+    handled    text CHECK (handled IN ('folded', 'duplicate', 'superseded', 'other_tenant', 'discarded')),
+    handled_at timestamptz,
+    event_id   text COLLATE "C",
+    CHECK ((handled IS NULL) = (handled_at IS NULL)),
     -- a stream that was created again, or restored, repeats sequences
     PRIMARY KEY (stream, stream_seq, stored_at)
 );
 CREATE INDEX dead_letters_kept ON dead_letters (kept_at);
-COMMENT ON TABLE dead_letters IS 'Messages that could not be read, kept for the operator for 30 days; capped per reason and hour, see dead_letter_totals. Written by the fold, removed by the sweep; at most 24,000 rows a day, stream and reason.';
+CREATE INDEX dead_letters_waiting ON dead_letters (stream, reason, stream_seq, stored_at) WHERE handled IS NULL;
+-- an event counts once, however many of its messages are requeued
+CREATE UNIQUE INDEX dead_letters_event ON dead_letters (event_id) WHERE event_id IS NOT NULL;
+COMMENT ON TABLE dead_letters IS 'Messages that could not be read, kept for the operator for 30 days; capped per reason and hour, see dead_letter_totals. Written by the fold, marked by the commands `dead-letters requeue` and `discard`, removed by the sweep; at most 24,000 rows a day, stream and reason. A restored older copy matches the counts restored with it, so a letter that is waiting there was not counted.';
 COMMENT ON COLUMN dead_letters.stream IS 'Stream of the message.';
 COMMENT ON COLUMN dead_letters.stream_seq IS 'Its stream sequence.';
 COMMENT ON COLUMN dead_letters.subject IS 'Subject under which it was published.';
@@ -101,6 +109,10 @@ COMMENT ON COLUMN dead_letters.payload IS 'First 4 KiB of the received message.'
 COMMENT ON COLUMN dead_letters.size_bytes IS 'Size of the whole message.';
 COMMENT ON COLUMN dead_letters.stored_at IS 'Store time in the stream.';
 COMMENT ON COLUMN dead_letters.kept_at IS 'Time at which the fold read it.';
+COMMENT ON COLUMN dead_letters.kept_by IS 'Host and process id of the worker, or of the command, that stored the row.';
+COMMENT ON COLUMN dead_letters.handled IS 'What the operator did with it: folded (requeued), duplicate, superseded or other_tenant (requeued, without an effect), discarded. Null while it waits. Written in the transaction of its effect.';
+COMMENT ON COLUMN dead_letters.handled_at IS 'Time at which it was handled.';
+COMMENT ON COLUMN dead_letters.event_id IS 'The publisher''s id of the event, once this row was folded: a second message of that event does not count.';
 
 CREATE TABLE dead_letter_totals (
     stream text COLLATE "C" NOT NULL,

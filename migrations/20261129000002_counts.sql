@@ -11,7 +11,8 @@ CREATE TABLE playlists (
     owner_id       text COLLATE "C",
     name           text,
     key            bigint DEFAULT nextval('playlist_keys'),
-    saved_again_ns bigint
+    saved_again_ns bigint,
+    changed_ns     bigint
 ) WITH (fillfactor = 85);  -- updates of counters stay in place while the page has room
 CREATE INDEX playlists_owner ON playlists (owner_id) WHERE owner_id IS NOT NULL;
 CREATE UNIQUE INDEX playlists_key ON playlists (key) WHERE key IS NOT NULL;
@@ -22,7 +23,8 @@ COMMENT ON COLUMN playlists.deleted IS 'A deleted playlist counts no plays; when
 COMMENT ON COLUMN playlists.owner_id IS 'Auth0 user id of the owner; null until the playlist was saved, and once its owner was erased.';
 COMMENT ON COLUMN playlists.name IS 'Name as last saved; null until the playlist was saved.';
 COMMENT ON COLUMN playlists.key IS 'Surrogate key of playlist_id inside this database: unique, never changed, its order has no meaning. Written by the fold.';
-COMMENT ON COLUMN playlists.saved_again_ns IS 'When the stream stored the message that saved the playlist after it had been deleted, Unix nanoseconds; null in its first life, and without remembered ids (DEDUP_WINDOW). A retraction of an earlier play changes nothing. Written by the fold.';
+COMMENT ON COLUMN playlists.saved_again_ns IS 'When the stream stored the message that saved the playlist after it had been deleted, Unix nanoseconds; null in its first life. A retraction of an earlier play changes nothing, nor does an earlier message that is requeued. Written by the fold.';
+COMMENT ON COLUMN playlists.changed_ns IS 'When the stream stored the newest message that saved or deleted the playlist, Unix nanoseconds; null without one. An earlier message that is requeued changes neither owner nor name. Written by the fold.';
 ALTER SEQUENCE playlist_keys OWNED BY playlists.key;
 
 -- The running role cannot set a sequence.

@@ -25,6 +25,13 @@ pub struct Lifecycle {
     crashed: Arc<AtomicBool>,
 }
 
+/// The name of this process, as other workers and operators see it: host and process id.
+#[must_use]
+pub fn process_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}/{}", host.trim(), std::process::id())
+}
+
 /// Longest time without a sign of life after which a stage is no longer ready.
 const EXPIRES_AFTER: Duration = Duration::from_secs(30);
 

@@ -9,19 +9,16 @@ use tracing::warn;
 
 use crate::bus::{Bus, BusError, STREAMS};
 use crate::config::{BusConfig, DatabaseConfig};
-use crate::store::{InClear, Store};
+use crate::store::Store;
 
 /// Opens the pool for Postgres as configured; connections are made when needed.
 ///
 /// # Errors
 /// An address cannot be used.
-pub(super) fn store(config: &DatabaseConfig) -> Result<Store> {
+pub fn store(config: &DatabaseConfig) -> Result<Store> {
     let store = Store::new(&config.url, &config.direct_url)?;
-    for InClear { setting, host, mode } in store.in_clear() {
-        warn!(
-            "{setting}: sslmode={mode} allows a connection to {host} without TLS, with password and data in clear; add \
-             sslmode=verify-full (or require, which checks no certificate) to the URL"
-        );
+    for clear in store.in_clear() {
+        warn!("{clear}");
     }
     Ok(store)
 }

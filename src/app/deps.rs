@@ -65,7 +65,10 @@ pub fn reader(config: &Auth0Config) -> Result<Reader> {
 }
 
 /// The client of the tenant.
-pub(super) fn client(config: &Auth0Config) -> Result<Client> {
+///
+/// # Errors
+/// A setting cannot be used.
+pub fn client(config: &Auth0Config) -> Result<Client> {
     let Auth0Config {
         domain,
         audience,

@@ -83,6 +83,12 @@ impl Client {
         token.map(drop).map_err(|no_token| no_token.error)
     }
 
+    /// Returns the scopes that the cached token states, separated by spaces; none without a token, or if it states none.
+    pub(super) async fn scopes(&self) -> Option<String> {
+        let state = self.tokens.state.lock().await;
+        state.cached.as_ref().and_then(|cached| cached.scopes.clone())
+    }
+
     /// Ensures that the token is valid for calls during `lasting`, so that none of them waits for a new token.
     pub(super) async fn prepare(&self, lasting: Duration) -> Reply<()> {
         match self.tokens.good_for(lasting).await {

@@ -21,6 +21,7 @@ mod reply;
 mod signature;
 mod token;
 mod users;
+mod webhook_call;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,8 @@ pub use http::SetupError;
 pub use jwks::KeyFetcher;
 pub use logs::{LogReader, MAX_TAKE, Page, Record};
 pub use reply::Reply;
+pub use token::drift as clock_drift;
 pub use users::{Account, HolderPage, Profile, Reader, Writer};
+pub use webhook_call::call_webhook;
 
 pub use rolekeeper_domain::pacer::RateHeaders;

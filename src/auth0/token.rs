@@ -86,6 +86,8 @@ pub(super) struct State {
 pub(super) struct Cached {
     token: Token,
     life: Duration,
+    /// The scopes that Auth0 stated, separated by spaces.
+    pub(super) scopes: Option<String>,
     pub(super) refresh_at: Instant,
     pub(super) expires_at: Instant,
 }
@@ -150,7 +152,8 @@ impl Renewals {
 
 /// Returns the text about the difference between this host's clock and the server's; none where transfer time and the whole
 /// seconds of the date explain it.
-fn drift(now: OffsetDateTime, date: OffsetDateTime) -> Option<String> {
+#[must_use]
+pub fn drift(now: OffsetDateTime, date: OffsetDateTime) -> Option<String> {
     let seconds = (now - date).whole_seconds();
     let direction = if seconds < 0 { "behind" } else { "ahead of" };
     (seconds.abs() > DRIFT_OF_NO_MATTER_S).then(|| {
@@ -297,6 +300,7 @@ impl Tokens {
         Ok(Cached {
             token: Token(Arc::new(granted.access_token.into())),
             life,
+            scopes: granted.scope,
             refresh_at: asked_at + life - REFRESH_MARGIN.min(life / 10),
             expires_at: asked_at + life,
         })

@@ -24,12 +24,18 @@ impl Bus {
         self.check_server()
     }
 
+    /// Returns the version of the server that is connected, or was connected last.
+    #[must_use]
+    pub fn server_version(&self) -> String {
+        self.client.server_info().version
+    }
+
     /// Checks the version of the server that is connected, or was connected last.
     ///
     /// # Errors
     /// The server is older than 2.10.
     pub fn check_server(&self) -> Result<(), BusError> {
-        let version = self.client.server_info().version;
+        let version = self.server_version();
         if is_too_old(&version) {
             return Err(BusError::OldServer(version));
         }

@@ -10,7 +10,9 @@ mod announce;
 mod ask;
 mod brake;
 mod brake_release;
+mod dead_letters;
 mod discover;
+mod doctor;
 mod erase;
 mod explain;
 mod export;
@@ -66,6 +68,8 @@ enum Command {
     Adopt(adopt::AdoptArgs),
     /// Find all users at Auth0 who hold a managed role, and note them as unadopted holders
     Discover(Box<discover::DiscoverArgs>),
+    /// Check configuration, Postgres, NATS, Auth0 and webhook, and show the remedy of each fault
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
     /// Show the rules in force, or put others in force
@@ -86,6 +90,8 @@ enum Command {
     AcceptStream(accept_stream::AcceptArgs),
     /// Make the message directly after a stream's cursor a dead letter, where the fold cannot get past it
     Skip(skip::SkipArgs),
+    /// Show the messages that could not be folded, fold them again, or discard them
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Send role changes again that the stream ROLE_CHANGES lost
     Announce(announce::AnnounceArgs),
     /// Show parked users: users who wait for the operator
@@ -138,6 +144,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Migrate(args) => migrate::run(&args).await?,
             Command::Adopt(args) => adopt::run(args).await?,
             Command::Discover(args) => discover::run(*args).await?,
+            Command::Doctor(args) => return Ok(Box::pin(doctor::run(*args)).await),
             Command::Brake(args) => brake::run(args).await?,
             Command::Rules(args) => rules::run(args).await?,
             Command::Limits(args) => limits::run(args).await?,
@@ -148,6 +155,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Resume(args) => pause::resume(args).await?,
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Skip(args) => skip::run(args).await?,
+            Command::DeadLetters(args) => return dead_letters::run(args).await,
             Command::Announce(args) => announce::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,

@@ -20,6 +20,14 @@ const MIN_TOKEN_BYTES: usize = 16;
 #[derive(Debug)]
 pub struct Faults(Vec<String>);
 
+impl Faults {
+    /// Returns the faults, one text each.
+    #[must_use]
+    pub fn lines(self) -> Vec<String> {
+        self.0
+    }
+}
+
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration has {} fault(s):", self.0.len())?;

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::limits::LimitsKeeper;
 use super::rules_file::RulesFile;
-use crate::lifecycle::Readiness;
+use crate::lifecycle::{Readiness, process_name};
 use crate::metrics::Metrics;
 use crate::store::{Channel, OfferedBy, Store, StoreError, Worker};
 use rolekeeper_domain::act::Act;
@@ -264,10 +264,9 @@ async fn live(store: &Store, worker: &Worker) -> std::convert::Infallible {
 /// This process, as the other workers see it.
 #[must_use]
 pub fn this_worker(own: Own) -> Worker {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     Worker {
         id: uuid::Uuid::now_v7(),
-        name: format!("{}/{}", host.trim(), std::process::id()),
+        name: process_name(),
         release: env!("CARGO_PKG_VERSION"),
         rules_format: rolekeeper_domain::rule::FORMAT,
         own,

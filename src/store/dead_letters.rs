@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
+use crate::lifecycle;
 use rolekeeper_domain::event::Reason;
 
 /// Stored part of a message, in bytes.
@@ -89,9 +90,12 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
         .collect();
     let stored: Vec<OffsetDateTime> = letters.iter().map(|letter| stored_at(letter.stored_ns)).collect();
     sqlx::query!(
-        "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
-         SELECT $1, * FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::timestamptz[])
-         ON CONFLICT DO NOTHING -- folded again after a loss was accepted at an earlier message",
+        "INSERT INTO dead_letters (stream, kept_by, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
+         SELECT $1, $9, * FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::timestamptz[])
+         -- folded again after a loss was accepted at an earlier message
+         ON CONFLICT (stream, stream_seq, stored_at) DO UPDATE
+         SET reason = excluded.reason, detail = excluded.detail, kept_at = excluded.kept_at, kept_by = excluded.kept_by
+         WHERE dead_letters.handled IS NULL OR dead_letters.handled = 'discarded'",
         stream,
         &seqs,
         &subjects,
@@ -99,7 +103,8 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
         &details,
         &payloads as &[&[u8]],
         &sizes,
-        &stored
+        &stored,
+        lifecycle::process_name()
     )
     .execute(&mut *tx)
     .await?;

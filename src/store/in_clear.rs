@@ -2,6 +2,8 @@
 //!
 //! Owns the selection of these addresses: those of another host. Must never show more of an address than its host.
 
+use std::fmt;
+
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::Store;
@@ -16,6 +18,17 @@ pub struct InClear {
     pub host: String,
     /// Its `sslmode`, `prefer` if none is set.
     pub mode: &'static str,
+}
+
+impl fmt::Display for InClear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, host, mode } = self;
+        write!(
+            f,
+            "{setting}: sslmode={mode} allows a connection to {host} without TLS, with password and data in clear; add \
+             sslmode=verify-full (or require, which checks no certificate) to the URL"
+        )
+    }
 }
 
 impl Store {

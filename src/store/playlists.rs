@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::playlist_lifecycles::Lifecycle;
 use super::{LockGuard, StoreError, Tx};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
@@ -220,29 +221,39 @@ pub async fn before(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<Vec<Playlist>
         .collect())
 }
 
-/// Writes the state of playlists after a batch that saves or deletes them.
-pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist)]) -> Result<(), StoreError> {
-    let ids: Vec<&str> = playlists.iter().map(|(id, _)| *id).collect();
-    let plays: Vec<i64> = playlists.iter().map(|(_, playlist)| playlist.plays).collect();
-    let deleted: Vec<bool> = playlists.iter().map(|(_, playlist)| playlist.deleted).collect();
+/// Writes the state of playlists after a batch that saves or deletes them, with the life that the batch gave each: the times in
+/// it are later than the stored ones, or missing.
+pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist, &Lifecycle)]) -> Result<(), StoreError> {
+    let ids: Vec<&str> = playlists.iter().map(|(id, ..)| *id).collect();
+    let plays: Vec<i64> = playlists.iter().map(|(_, playlist, _)| playlist.plays).collect();
+    let deleted: Vec<bool> = playlists
+        .iter()
+        .map(|(_, playlist, _)| playlist.deleted)
+        .collect();
     let owners: Vec<Option<&str>> = playlists
         .iter()
-        .map(|(_, playlist)| playlist.owner.as_ref().map(UserId::as_str))
+        .map(|(_, playlist, _)| playlist.owner.as_ref().map(UserId::as_str))
         .collect();
     let names: Vec<Option<&str>> = playlists
         .iter()
-        .map(|(_, playlist)| playlist.name.as_deref())
+        .map(|(_, playlist, _)| playlist.name.as_deref())
         .collect();
+    let since: Vec<Option<i64>> = playlists.iter().map(|(.., life)| life.since_ns).collect();
+    let changed: Vec<Option<i64>> = playlists.iter().map(|(.., life)| life.changed_ns).collect();
     sqlx::query!(
-        "INSERT INTO playlists (playlist_id, plays, deleted, owner_id, name)
-         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::text[])
+        "INSERT INTO playlists (playlist_id, plays, deleted, owner_id, name, saved_again_ns, changed_ns)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
          ON CONFLICT (playlist_id) DO UPDATE
-         SET plays = excluded.plays, deleted = excluded.deleted, owner_id = excluded.owner_id, name = excluded.name",
+         SET plays = excluded.plays, deleted = excluded.deleted, owner_id = excluded.owner_id, name = excluded.name,
+             saved_again_ns = coalesce(excluded.saved_again_ns, playlists.saved_again_ns),
+             changed_ns = greatest(excluded.changed_ns, playlists.changed_ns)",
         &ids as &[&str],
         &plays,
         &deleted,
         &owners as &[Option<&str>],
-        &names as &[Option<&str>]
+        &names as &[Option<&str>],
+        &since as &[Option<i64>],
+        &changed as &[Option<i64>]
     )
     .execute(&mut *tx)
     .await?;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::search::quoted;
-use super::{Profile, RESERVED, Reader};
+use super::{NO_USER, Profile, RESERVED, Reader};
 use crate::auth0::error::{CallError, LaterWhy, Outcome};
 use crate::auth0::reply::Reply;
 use rolekeeper_domain::ids::UserId;
@@ -32,6 +32,16 @@ impl Profile {
 }
 
 impl Reader {
+    /// Searches for the account of a user that does not exist: its response shows the rate limit, which the 404 of a read does
+    /// not.
+    ///
+    /// # Panics
+    /// Never: the id is a constant.
+    pub async fn find_nobody(&self) -> Reply<Option<UserId<'static>>> {
+        let unknown = UserId::parse(NO_USER).expect("a constant that is an id");
+        self.find_primary(&unknown).await
+    }
+
     /// Searches for the account to which this id is linked. The search may show a state from some seconds ago (Auth0 docs,
     /// list-and-search-users): only a read of the found account shows whether it is.
     pub async fn find_primary(&self, user: &UserId<'_>) -> Reply<Option<UserId<'static>>> {

@@ -87,6 +87,11 @@ impl Reader {
         self.0.authorize().await
     }
 
+    /// Returns the scopes that the token states, separated by spaces; none without a token, or if it states none.
+    pub async fn scopes(&self) -> Option<String> {
+        self.0.scopes().await
+    }
+
     /// Calls `GET /api/v2/users/{id}`: the response includes every completed write (Auth0 docs, get-users-by-id-or-email).
     pub async fn get_user(&self, user: &UserId<'_>) -> Reply<Profile> {
         call(&self.0, Method::GET, user, None, true).await

@@ -10,10 +10,11 @@ use super::affected_users::{AffectedUsers, Read, Touched, owners, total_deltas};
 use super::dead_letter::dead_letter;
 use super::done::Done;
 use super::key_cache::KeyCache;
-use super::playlist_lifecycles::PlaylistLifecycles;
+use super::playlist_lifecycles::{self, PlaylistLifecycles};
 use super::{dedup, increments};
 use crate::bus::{APP_EVENTS, Message};
 use crate::store::cursor_advance::Move;
+use crate::store::playlist_lifecycles::Lifecycle;
 use crate::store::{
     DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, identities, owner_totals,
     playlists, work_queue,
@@ -63,6 +64,11 @@ impl Batch {
                 .dead
                 .push((message.shortened(dead_letters::KEPT_BYTES), reject)),
         }
+    }
+
+    /// Why the first message that could not be read was refused, if there is one.
+    pub(super) fn reject(&self) -> Option<String> {
+        self.dead.first().map(|(_, reject)| reject.to_string())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,9 +136,8 @@ pub(super) async fn fold(
         tally::void_duplicates(&mut read.events, &fresh);
     }
     let sums = tally::tally(&read.events);
-    let mut touched = save_and_delete(tx, &sums).await?;
+    let mut touched = save_and_delete(tx, &read, &sums).await?;
     touched.extend(increments::add(tx, &sums.increments, rules, key_cache).await?);
-    lifecycles.keep(tx).await?;
     let below_zero = below_zero(tx, &read).await?;
 
     // Few batches affect a user; the other ones need no look at the links.
@@ -228,7 +233,11 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
 }
 
 /// Playlists that were saved or deleted: read, changed, written.
-async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<Touched<'b>>, StoreError> {
+async fn save_and_delete<'b>(
+    tx: &mut Tx<'_>,
+    read: &Read,
+    sums: &Tally<'b>,
+) -> Result<Vec<Touched<'b>>, StoreError> {
     if sums.lifecycle_steps.is_empty() {
         return Ok(Vec::new());
     }
@@ -244,7 +253,11 @@ async fn save_and_delete<'b>(tx: &mut Tx<'_>, sums: &Tally<'b>) -> Result<Vec<To
             before,
         })
         .collect();
-    let rows: Vec<(&str, &Playlist)> = touched.iter().map(|one| (one.id.as_ref(), &one.after)).collect();
+    let lives = playlist_lifecycles::of_batch(read, &touched);
+    let rows: Vec<(&str, &Playlist, &Lifecycle)> = touched
+        .iter()
+        .filter_map(|one| Some((one.id.as_ref(), &one.after, lives.get(one.id.as_ref())?)))
+        .collect();
     playlists::put(tx, &rows).await?;
     Ok(touched)
 }

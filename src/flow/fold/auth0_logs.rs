@@ -145,7 +145,8 @@ pub(super) async fn fold(
     })
 }
 
-fn read(message: &Message) -> Result<LogRecord, Reject> {
+/// The record that a message holds.
+pub(super) fn read(message: &Message) -> Result<LogRecord, Reject> {
     if message.subject().strip_prefix(subjects::AUTH0_LOGS) == Some(UNREADABLE) {
         return Err(Reject::new(
             Reason::Unreadable,

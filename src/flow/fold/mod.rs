@@ -22,6 +22,7 @@ mod playlist_lifecycles;
 mod prefetch;
 mod progress;
 pub mod promoted;
+pub mod requeue;
 mod run;
 mod source;
 mod stage;

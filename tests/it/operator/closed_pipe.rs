@@ -8,6 +8,7 @@ async fn a_closed_pipe_ends_no_command() {
     for read in [
         "acts",
         "brake",
+        "dead-letters list",
         "discover",
         "limits",
         "parked",

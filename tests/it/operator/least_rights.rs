@@ -14,7 +14,7 @@ use crate::world::oracle::ROLE;
 use crate::world::{ANN, PASSWORD, World, roles};
 
 /// All commands but those that end the data of a user.
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["pause", "--why", "a test"],
     &["resume"],
     &["limits", "set", "reserve", "0.1", "--why", "a test"],
@@ -24,6 +24,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["rules", "show"],
     &["brake"],
     &["parked"],
+    &["dead-letters", "list"],
     &["tenant"],
     &["pin", ANN, ROLE, "on", "--why", "a test"],
     &["pins"],

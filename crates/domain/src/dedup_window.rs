@@ -42,13 +42,8 @@ impl DedupWindow {
     /// before it.
     #[must_use]
     pub fn missing(self, partitions: &[Partition], newest: i64) -> Option<Partition> {
-        let length = self.0 / PARTITIONS;
-        let from = newest - newest.rem_euclid(length);
         let last = partitions.last().map_or(i64::MIN, |partition| partition.to);
-        (last <= newest).then(|| Partition {
-            from: from.max(last),
-            to: from + length,
-        })
+        (last <= newest).then(|| behind(last, self.0 / PARTITIONS, newest))
     }
 
     /// Whether every id in the partition has expired at second `oldest`.
@@ -62,6 +57,21 @@ impl DedupWindow {
 #[must_use]
 pub fn partition_of(partitions: &[Partition], second: i64) -> Option<&Partition> {
     partitions.iter().find(|partition| partition.to > second)
+}
+
+/// The partition for a message stored in `second` where `last` is the newest one and ends before it: as long as that one.
+#[must_use]
+pub fn next(last: &Partition, second: i64) -> Partition {
+    behind(last.to, (last.to - last.from).max(1), second)
+}
+
+/// The partition of this length that contains `second`, without its part before `end`.
+fn behind(end: i64, length: i64, second: i64) -> Partition {
+    let from = second - second.rem_euclid(length);
+    Partition {
+        from: from.max(end),
+        to: from + length,
+    }
 }
 
 /// The beginning of a payload's SHA-256, which tells an identical event from a different one. Two different payloads
@@ -90,7 +100,20 @@ fn first_bytes(digest: &[u8]) -> i64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{DedupWindow, Partition, partition_of};
+    use super::{DedupWindow, Partition, next, partition_of};
+
+    #[test]
+    fn the_next_partition_contains_its_message_and_overlaps_none() {
+        let last = Partition { from: 100, to: 110 };
+        for second in [110, 111, 119, 120, 137] {
+            let made = next(&last, second);
+            assert!(
+                made.from >= last.to && made.from <= second && second < made.to,
+                "{made:?}"
+            );
+            assert_eq!(partition_of(&[last, made], second), Some(&made));
+        }
+    }
 
     #[test]
     fn partitions_follow_each_other_and_end_no_id_too_early() {

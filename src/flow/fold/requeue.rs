@@ -17,7 +17,7 @@ use crate::store::{
     playlists,
 };
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::dedup_window::Partition;
+use rolekeeper_domain::dedup_window::{self, Partition};
 use rolekeeper_domain::event::{Event, EventKind};
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::tenant::TenantName;
@@ -244,8 +244,8 @@ impl<'a> Requeue<'a> {
         id: &str,
         stored_ns: i64,
     ) -> Result<Result<Option<Vec<Partition>>, String>, StoreError> {
-        let partitions = event_ids::partitions_now(tx).await?;
-        let Some(oldest) = partitions.first() else {
+        let mut partitions = event_ids::partitions_now(tx).await?;
+        let (Some(oldest), Some(newest)) = (partitions.first().copied(), partitions.last().copied()) else {
             return Ok(Ok(None));
         };
         let names: Vec<i64> = partitions.iter().map(|partition| partition.from).collect();
@@ -254,8 +254,15 @@ impl<'a> Requeue<'a> {
             let is_own = micros(*known) == micros(stored_ns);
             return Ok(Ok((!is_own).then_some(partitions)));
         }
-        if oldest.from > stored_ns.div_euclid(1_000_000_000) && !self.not_counted {
+        let second = stored_ns.div_euclid(1_000_000_000);
+        if oldest.from > second && !self.not_counted {
             return Ok(Err(FORGOTTEN.to_owned()));
+        }
+        // Without a partition the id would not be remembered, and a later copy would count.
+        if newest.to <= second {
+            let partition = dedup_window::next(&newest, second);
+            event_ids::make_now(tx, &partition).await?;
+            partitions.push(partition);
         }
         Ok(Ok(Some(partitions)))
     }

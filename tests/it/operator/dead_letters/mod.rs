@@ -6,6 +6,7 @@ mod requeue;
 mod shown;
 
 use std::process::Output;
+use std::time::Duration;
 
 use crate::world::events::Sent;
 use crate::world::{World, text};
@@ -18,6 +19,12 @@ pub(crate) const WAITING: &str = "SELECT count(*) FROM dead_letters WHERE handle
 /// A world in which Postgres refuses every event of the playlist `bad`.
 async fn refusing(builder: crate::world::Builder) -> World {
     let world = builder.workers(0).start().await;
+    refuse(&world).await;
+    world
+}
+
+/// From now on Postgres refuses every event of the playlist `bad`.
+async fn refuse(world: &World) {
     world
         .run_sql(
             "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -25,7 +32,6 @@ async fn refusing(builder: crate::world::Builder) -> World {
              CREATE TRIGGER bad BEFORE INSERT OR UPDATE ON playlists FOR EACH ROW EXECUTE FUNCTION bad()",
         )
         .await;
-    world
 }
 
 /// Ends the refusal: the cause is corrected.
@@ -38,7 +44,12 @@ async fn letters(world: &World, events: &[Sent]) {
     let before = world.number(WAITING).await.expect("Postgres responds");
     let count = before + i64::try_from(events.len()).expect("few");
     world.publish(events).await;
-    world.count_is("they are dead letters", WAITING, count).await;
+    // Each is searched for by halves.
+    world
+        .eventually_within(Duration::from_mins(2), "they are dead letters", async || {
+            world.number(WAITING).await == Some(count)
+        })
+        .await;
 }
 
 /// Requeues all letters of the refused playlist.

@@ -36,6 +36,16 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
     Ok(store)
 }
 
+/// Opens Postgres for a command that only reads: it needs no lock, so any address serves it.
+///
+/// # Errors
+/// Postgres is not reachable.
+pub async fn connect_to_read(config: &DatabaseConfig) -> Result<Store> {
+    let store = store(config)?.for_reading();
+    store.check_reachable().await?;
+    Ok(store)
+}
+
 /// Connects to NATS as configured, in the background.
 ///
 /// # Errors

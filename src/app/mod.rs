@@ -24,7 +24,7 @@ use crate::http::Connections;
 use crate::lifecycle::{End, Lifecycle, Readiness};
 use crate::metrics::Metrics;
 use crate::telemetry;
-pub use connect::{bus, connect};
+pub use connect::{bus, connect, connect_to_read};
 use connect::{deliveries, refuse_old_server, store};
 use deps::client;
 pub use deps::reader;

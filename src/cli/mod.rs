@@ -12,6 +12,7 @@ mod brake;
 mod brake_release;
 mod discover;
 mod erase;
+mod explain;
 mod export;
 mod forgive;
 mod interrupt;
@@ -94,6 +95,8 @@ enum Command {
     Tenant(tenant::TenantArgs),
     /// Set playlists to 0 that have more retracted than counted plays
     Forgive(forgive::ForgiveArgs),
+    /// Explain why a user holds a role, or does not
+    Explain(Box<explain::ExplainArgs>),
     /// Show the acts of operators and their reasons
     Acts(acts::ActsArgs),
     /// Move a person to another Auth0 id: the account was made again, or its connection was migrated
@@ -149,6 +152,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Requeue(args) => return requeue::run(args).await,
             Command::Tenant(args) => tenant::run(args).await?,
             Command::Forgive(args) => forgive::run(args).await?,
+            Command::Explain(args) => explain::run(*args).await?,
             Command::Acts(args) => acts::run(args).await?,
             Command::Move(args) => move_person::run(args).await?,
             Command::Export(args) => return export::run(args).await,

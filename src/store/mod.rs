@@ -27,6 +27,7 @@ mod drain;
 pub mod erasures;
 mod error;
 pub mod event_ids;
+mod explanation;
 mod fault;
 mod featured_playlists;
 pub mod fold_starts;
@@ -111,6 +112,7 @@ pub use display_names::NameRequest;
 pub use drain::Drain;
 pub use erasures::Erased;
 pub use error::StoreError;
+pub use explanation::Explained;
 pub use fault::Fault;
 pub use forgotten::{AnnouncedChange, ForgottenChanges};
 pub use gauges::Gauges;
@@ -148,6 +150,8 @@ pub use workers::{Alive, Worker};
 const STAGE_CONNECTIONS: u32 = 8;
 /// Connections in the pool of the data API: a flood of requests waits for these and delays no stage.
 const API_CONNECTIONS: u32 = 6;
+/// Connections of a command that only reads, one statement after the other.
+const READING_CONNECTIONS: u32 = 1;
 /// Connections in the pool for metrics and health.
 const OPS_CONNECTIONS: u32 = 2;
 
@@ -189,6 +193,14 @@ impl Store {
     #[must_use]
     pub fn for_ops(&self) -> Self {
         self.with_pool_of(OPS_CONNECTIONS)
+    }
+
+    /// The same store for a command that only reads. It takes no lock and its statements are unnamed, as behind a pooler, so it does
+    /// not matter whether a pooler in transaction mode lies between.
+    #[must_use]
+    pub fn for_reading(&self) -> Self {
+        let pool = Pool::new(self.pooled.clone(), READING_CONNECTIONS, true);
+        Self { pool, ..self.clone() }
     }
 
     fn with_pool_of(&self, connections: u32) -> Self {

@@ -3,6 +3,7 @@
 //! Owns their reading and activation. Must never activate older rules, nor other rules without a walk that finds the
 //! affected users.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Channel, Store, StoreError, Tx, acts, walk, workers};
@@ -60,6 +61,28 @@ impl InForce {
             built_in: self.put_by.as_deref() == Some(BUILT_IN),
         }
     }
+}
+
+/// The rules in force, as they are stored: unlike [`Store::rules_in_force`], it writes nothing where an earlier release wrote without
+/// the canonical form.
+pub(super) async fn stored(tx: &mut Tx<'_>) -> Result<Option<InForce>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT rules, version, format, needs_release, canonical, put_by, since FROM rules_in_force"
+    );
+    let Some(row) = row.fetch_optional(&mut *tx).await? else {
+        return Ok(None);
+    };
+    known(row.version, row.format, &row.needs_release)?;
+    let rules = match row.canonical {
+        Some(text) => Versioned::parse(&text).map_err(|_| inconsistent(&text))?.rules,
+        None => parsed(row.rules)?,
+    };
+    Ok(Some(InForce {
+        version: row.version,
+        rules,
+        put_by: row.put_by,
+        since: row.since,
+    }))
 }
 
 impl Store {
@@ -186,10 +209,7 @@ impl Store {
                 walk::want(&mut tx, Some(&fingerprint(&text))).await?;
             }
             None => {
-                let stored = row.rules.to_string();
-                let rules: Vec<Rule> =
-                    serde_json::from_value(row.rules).map_err(|_| inconsistent(&stored))?;
-                let rules = Rules::checked(rules).map_err(|_| inconsistent(&stored))?;
+                let rules = parsed(row.rules)?;
                 let by = if rules == Rules::default() {
                     BUILT_IN
                 } else {
@@ -246,6 +266,13 @@ async fn put(
         walk::want(tx, Some(&fingerprint)).await?;
     }
     Channel::Rules.send(tx).await
+}
+
+/// Parses rules that were stored without their canonical form.
+fn parsed(rules: Value) -> Result<Rules, StoreError> {
+    let stored = rules.to_string();
+    let rules: Vec<Rule> = serde_json::from_value(rules).map_err(|_| inconsistent(&stored))?;
+    Rules::checked(rules).map_err(|_| inconsistent(&stored))
 }
 
 fn known(version: i64, format: i32, needs_release: &str) -> Result<(), StoreError> {

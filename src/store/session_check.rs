@@ -1,4 +1,4 @@
-//! The check that sessions work at the configured address.
+//! The checks of the configured address: it is reachable, and sessions work there.
 //!
 //! Owns the proof by two sessions and one lock. Must never leave a lock behind.
 
@@ -6,6 +6,15 @@ use super::session::{LOCK_DEADLINE, Session};
 use super::{Store, StoreError};
 
 impl Store {
+    /// Refuses an address where Postgres does not respond, with the reason at once: a pool retries, and ends without it.
+    ///
+    /// # Errors
+    /// Postgres is unreachable, or refuses the login.
+    pub async fn check_reachable(&self) -> Result<(), StoreError> {
+        Session::open(&self.pooled).await?;
+        Ok(())
+    }
+
     /// Refuses an address behind which sessions do not work: a pooler in transaction mode, or a server whose advisory
     /// locks have no effect.
     ///

@@ -2,8 +2,8 @@
 //! roles.
 //!
 //! Owns this read over the tables of facts, decisions, pins, requested names and writes. Must never run before the users' rows
-//! in the queue are locked: the facts behind an enqueueing are committed with it, and only a later statement is sure to
-//! see them.
+//! in the queue are locked, where a decision follows: the facts behind an enqueueing are committed with it, and only a later
+//! statement is sure to see them.
 
 use std::collections::HashMap;
 use std::time::Duration;

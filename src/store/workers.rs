@@ -107,3 +107,12 @@ pub(super) async fn unaware_of(tx: &mut Tx<'_>, format: i32) -> Result<Option<St
     );
     Ok(unaware.fetch_optional(&mut *tx).await?)
 }
+
+/// Whether a worker lives.
+pub(super) async fn is_one_alive(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let alive = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM workers WHERE seen_at > now() - $1::double precision * interval '1 second') AS "alive!""#,
+        ALIVE_S
+    );
+    Ok(alive.fetch_one(&mut *tx).await?)
+}

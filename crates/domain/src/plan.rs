@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// `app_metadata.roles` as a profile shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenRoles {
@@ -36,7 +38,8 @@ pub struct Want<'a> {
 }
 
 /// Kind of a role change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RoleChange {
     /// The role is added.
     Granted,

@@ -17,6 +17,9 @@ async fn a_closed_pipe_ends_no_command() {
         let arguments: Vec<&str> = read.split(' ').collect();
         assert!(world.unread(&arguments).await, "{read}");
     }
+    world.played("ann", 1).await;
+    world.quiet().await;
+    assert!(world.unread(&["explain", "auth0|ann"]).await);
     assert!(world.unread(&["pause", "--why", "maintenance"]).await);
     assert_eq!(world.number("SELECT count(*) FROM pause").await, Some(1));
 }

@@ -14,7 +14,7 @@ use crate::world::oracle::ROLE;
 use crate::world::{ANN, PASSWORD, World, roles};
 
 /// All commands but those that end the data of a user.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["pause", "--why", "a test"],
     &["resume"],
     &["limits", "set", "reserve", "0.1", "--why", "a test"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 15] = [
     &["pins"],
     &["unpin", ANN, ROLE],
     &["export", ANN],
+    &["explain", ANN],
     &["acts"],
 ];
 

@@ -22,6 +22,7 @@ mod erase_key;
 mod erase_letters;
 mod erase_words;
 mod erase_wrong_id;
+mod explain;
 mod least_rights;
 mod limits;
 mod migrate;

@@ -79,3 +79,20 @@ async fn f60_a_pooler_without_a_direct_url_is_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_command_that_only_reads_needs_no_direct_url() {
+    let (world, _pooler, url) = world_behind("transaction").await;
+    world.start_worker().await;
+    story(&world).await;
+    for _ in 0..2 {
+        let output = world
+            .command_with(&["explain", "auth0|ann"], &[("DATABASE_URL", &url)])
+            .await;
+        assert!(
+            output.status.success() && text(&output).contains("100 plays"),
+            "{}",
+            text(&output)
+        );
+    }
+}

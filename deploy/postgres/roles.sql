@@ -1,12 +1,14 @@
--- Owns the two roles of rolekeeper at Postgres: rolekeeper_migrate owns the schema and runs `rolekeeper migrate`;
--- rolekeeper_run runs `rolekeeper serve` and all other commands, with the rights they need and no more. It must never
--- give rolekeeper_run a way to change or remove rows of the audit, or to change the schema.
+-- Owns the three roles of rolekeeper at Postgres: rolekeeper_migrate owns the schema and runs `rolekeeper migrate`;
+-- rolekeeper_run runs `rolekeeper serve` and all other commands, with the rights they need and no more; rolekeeper_read
+-- runs the commands that only read, such as `rolekeeper explain`. It must never give rolekeeper_run a way to change or
+-- remove rows of the audit, or to change the schema, nor rolekeeper_read a way to write.
 --
 --   psql -v ON_ERROR_STOP=1 -d DATABASE -f deploy/postgres/roles.sql
 --
 -- Run it as a superuser, or as a role that may create roles and owns the database, before the first `migrate` or later;
 -- it is safe to repeat. The schema (`public`, or the first of the search path) must be rolekeeper's alone: the
--- script gives everything in it to rolekeeper_migrate. Then give both a password: \password rolekeeper_migrate, \password rolekeeper_run.
+-- script gives everything in it to rolekeeper_migrate. Then give each a password: \password rolekeeper_migrate,
+-- \password rolekeeper_run, \password rolekeeper_read.
 
 BEGIN;
 -- Two runs in two databases create the same roles.
@@ -18,7 +20,7 @@ DECLARE
     made name;
     thing record;
 BEGIN
-    FOREACH made IN ARRAY ARRAY['rolekeeper_migrate', 'rolekeeper_run'] LOOP
+    FOREACH made IN ARRAY ARRAY['rolekeeper_migrate', 'rolekeeper_run', 'rolekeeper_read'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = made) THEN
             EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', made);
         END IF;
@@ -29,9 +31,9 @@ BEGIN
         EXECUTE format('GRANT rolekeeper_migrate TO %I', current_user);
     END IF;
 
-    EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, rolekeeper_run', schema);
+    EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, rolekeeper_run, rolekeeper_read', schema);
     EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO rolekeeper_migrate', schema);
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO rolekeeper_run', schema);
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO rolekeeper_run, rolekeeper_read', schema);
 
     -- Objects that an earlier `migrate` created under another role.
     FOR thing IN
@@ -55,10 +57,13 @@ BEGIN
 
     -- Existing objects, and objects of later migrations.
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO rolekeeper_run', schema);
+    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO rolekeeper_read', schema);
     EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO rolekeeper_run', schema);
     EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO rolekeeper_run', schema);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE rolekeeper_migrate IN SCHEMA %I
         GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO rolekeeper_run', schema);
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE rolekeeper_migrate IN SCHEMA %I
+        GRANT SELECT ON TABLES TO rolekeeper_read', schema);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE rolekeeper_migrate IN SCHEMA %I
         GRANT USAGE ON SEQUENCES TO rolekeeper_run', schema);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE rolekeeper_migrate IN SCHEMA %I

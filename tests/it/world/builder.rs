@@ -244,7 +244,7 @@ pub(crate) fn deployed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
 }
 
-/// Creates the two roles in a database, as an operator does.
+/// Creates the three roles in a database, as an operator does.
 pub(crate) async fn roles(url: &str) {
     let mut psql = tokio::process::Command::new("psql");
     psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f"]);

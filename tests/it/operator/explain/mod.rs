@@ -8,6 +8,7 @@ mod earned;
 mod held;
 mod persons;
 mod refused;
+mod rights;
 
 /// The explanation as JSON.
 async fn explained(world: &World, user: &str) -> Value {

@@ -9,11 +9,16 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::cost::{self, Cost};
-use crate::table::Table;
+use crate::table::{Goal, Table};
 use crate::world::World;
 
 /// Scrapes of one measurement.
 const SCRAPES: u32 = 50;
+
+/// Explanations of one measurement, each of another user.
+const EXPLANATIONS: u32 = 100;
+/// Goal of the slowest but one of them.
+const EXPLAINED_MS: f64 = 100.0;
 
 /// Sizes of the measurement. The goals hold for the defaults; smaller sizes serve the development of the bench.
 #[derive(Debug, Parser)]
@@ -40,6 +45,8 @@ struct Size {
     world: World,
     idle: Cost,
     scrape: Cost,
+    explanation: Cost,
+    explained: Vec<f64>,
     start: Cost,
     crossing: Cost,
     rules: Cost,
@@ -68,6 +75,7 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
         idle(&mut all, Duration::from_secs(sizes.idle_seconds)).await?;
         for size in &mut all {
             size.scrape().await?;
+            size.explain().await?;
             size.cross(sizes.crossings).await?;
             size.rules().await?;
         }
@@ -95,6 +103,8 @@ impl Size {
             world,
             idle: Cost::default(),
             scrape: Cost::default(),
+            explanation: Cost::default(),
+            explained: vec![],
             start: Cost::default(),
             crossing: Cost::default(),
             rules: Cost::default(),
@@ -119,6 +129,21 @@ impl Size {
         }
         let spent = self.world.cpu()? - before;
         self.scrape.push(spent, began.elapsed(), SCRAPES);
+        Ok(())
+    }
+
+    /// Runs the command for users from the first to the last.
+    async fn explain(&mut self) -> Result<()> {
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        let mut times = vec![];
+        for part in 0..EXPLANATIONS {
+            let took = self.world.explain(self.world.users / EXPLANATIONS * part).await?;
+            times.push(took.as_secs_f64() * 1_000.0);
+        }
+        let spent = self.world.cpu()? - before;
+        self.explanation.push(spent, began.elapsed(), EXPLANATIONS);
+        times.sort_by(f64::total_cmp);
+        self.explained.extend(times.iter().rev().nth(1));
         Ok(())
     }
 
@@ -172,6 +197,11 @@ fn table(all: &[Size], idle_seconds: u64) -> Result<Table> {
         &of(|size| &size.idle),
     )?;
     cost::rows(&mut table, "a scrape", &of(|size| &size.scrape))?;
+    cost::rows(&mut table, "an explanation", &of(|size| &size.explanation))?;
+    for size in all {
+        let row = format!("an explanation, {} users: p99, ms", size.world.users);
+        table.row(&row, Some(Goal::AtMost(EXPLAINED_MS)), &size.explained);
+    }
     cost::rows(&mut table, "a start until ready", &of(|size| &size.start))?;
     cost::rows(
         &mut table,

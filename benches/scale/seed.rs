@@ -41,10 +41,15 @@ pub(crate) async fn users(url: &str, users: u32) -> Result<()> {
     Ok(db.close().await?)
 }
 
+/// Returns the user with this number, one of those that the database has.
+pub(crate) fn user(number: u32) -> String {
+    format!("auth0|{number:024}")
+}
+
 /// Returns a user, and the user's playlist, who reaches the threshold with one play; `which` is below a 200th of the users.
 pub(crate) fn one_below(which: u32) -> (String, String) {
     let number = which * BLOCK + ONE_BELOW;
-    (format!("auth0|{number:024}"), format!("pl_{number:012}"))
+    (user(number), format!("pl_{number:012}"))
 }
 
 /// Returns the number of such users among `users`.

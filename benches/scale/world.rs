@@ -164,6 +164,20 @@ impl World {
         Ok(())
     }
 
+    /// Explains one user, as an operator; returns how long the command took.
+    pub(crate) async fn explain(&self, number: u32) -> Result<Duration> {
+        let mut command = tokio::process::Command::new(PROGRAM);
+        command
+            .args(["explain", &seed::user(number), "--json"])
+            .env_clear();
+        command.env("DATABASE_URL", &self.url);
+        let began = Instant::now();
+        let output = command.output().await?;
+        let (took, error) = (began.elapsed(), String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(output.status.success(), "user {number}: {error}");
+        Ok(took)
+    }
+
     /// Puts other rules in force, as an operator, which affect no user; returns when the worker works under them.
     pub(crate) async fn change_rules(&mut self) -> Result<()> {
         self.version += 1;

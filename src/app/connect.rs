@@ -33,13 +33,13 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Store> {
     Ok(store)
 }
 
-/// Opens Postgres for a command that only reads: it needs no lock, so any address serves it.
+/// Connects a command that only reads to Postgres: it needs no lock, so any address serves it.
 ///
 /// # Errors
-/// Postgres is not reachable.
+/// Postgres is not reachable, or has a schema of another release.
 pub async fn connect_to_read(config: &DatabaseConfig) -> Result<Store> {
     let store = store(config)?.for_reading();
-    store.check_reachable().await?;
+    store.check_to_read().await?;
     Ok(store)
 }
 

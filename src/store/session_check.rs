@@ -1,4 +1,4 @@
-//! The checks of the configured address: it is reachable, and sessions work there.
+//! The checks of the configured address: Postgres responds there, and sessions work.
 //!
 //! Owns the proof by two sessions and one lock. Must never leave a lock behind.
 
@@ -6,13 +6,17 @@ use super::session::{LOCK_DEADLINE, Session};
 use super::{Store, StoreError};
 
 impl Store {
-    /// Refuses an address where Postgres does not respond, with the reason at once: a pool retries, and ends without it.
+    /// Refuses a schema that does not fit this binary, and an address where Postgres does not respond: a pool retries there, and
+    /// ends without the reason, which a separate connection has.
     ///
     /// # Errors
-    /// Postgres is unreachable, or refuses the login.
-    pub async fn check_reachable(&self) -> Result<(), StoreError> {
-        Session::open(&self.pooled).await?;
-        Ok(())
+    /// The schema is older or newer than this binary, or Postgres is unreachable.
+    pub async fn check_to_read(&self) -> Result<(), StoreError> {
+        let checked = self.check_schema().await;
+        if matches!(checked, Err(StoreError::Postgres(sqlx::Error::PoolTimedOut))) {
+            Session::open(&self.pooled).await?;
+        }
+        checked
     }
 
     /// Refuses an address behind which sessions do not work: a pooler in transaction mode, or a server whose advisory

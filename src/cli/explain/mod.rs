@@ -56,7 +56,6 @@ pub(super) async fn run(args: ExplainArgs) -> Result<()> {
     let (database, key) = erasure.checked_if_set(&database)?;
     id(&user)?;
     let store = app::connect_to_read(&database).await?.with_erasure_key(key);
-    store.check_schema().await?;
     let stored = match store.explain(&user, limit.into()).await? {
         Explained::Known(stored) => stored,
         Explained::Erased => bail!(

@@ -9,6 +9,7 @@ use crate::snapshot::{Assignment, Facts};
 
 const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 const EARLIER: OffsetDateTime = datetime!(2026-11-23 11:00 UTC);
+const LATER: OffsetDateTime = datetime!(2026-11-23 12:01 UTC);
 const USER: &str = "auth0|ann";
 
 /// Granted at 100 plays, revoked below 50.
@@ -84,77 +85,18 @@ fn a_count_explains_the_rule() {
     };
     let (granted, revoked) = (Some(RoleChange::Granted), Some(RoleChange::Revoked));
     for (rule, plays, held, due, change, said) in [
-        (
-            rule(),
-            100,
-            None,
-            true,
-            granted,
-            "reaches 100, so the rule gives the role. So the role is to be granted.",
-        ),
-        (
-            rule(),
-            120,
-            Some(true),
-            true,
-            None,
-            "reaches 100, so the rule gives the role. So nothing has to change.",
-        ),
-        (
-            rule(),
-            60,
-            Some(true),
-            true,
-            None,
-            "between the thresholds, where the last decision stays: the rule keeps the role.",
-        ),
-        (
-            rule(),
-            60,
-            Some(false),
-            false,
-            None,
-            "the rule does not give the role before 100 plays.",
-        ),
-        (
-            rule(),
-            99,
-            None,
-            false,
-            None,
-            "does not give the role before 100 plays.",
-        ),
-        (
-            rule(),
-            49,
-            Some(true),
-            false,
-            revoked,
-            "lacks 51 plays, so the rule does not give the role. So the role is to be revoked.",
-        ),
-        (
-            rule(),
-            0,
-            None,
-            false,
-            None,
-            "It is not known whether the user holds the role",
-        ),
-        (
-            never(),
-            0,
-            Some(true),
-            true,
-            None,
-            "The rule never revokes a granted role",
-        ),
+        (rule(), 100, None, true, granted, "role is to be granted."),
+        (rule(), 120, Some(true), true, None, "gives the role. So nothing"),
+        (rule(), 60, Some(true), true, None, "the rule keeps the role."),
+        (rule(), 60, Some(false), false, None, "does not hold the role"),
+        (rule(), 99, None, false, None, "the role before 100 plays."),
+        (rule(), 49, Some(true), false, revoked, "lacks 51 plays, so"),
+        (rule(), 0, None, false, None, "It is not known whether"),
+        (never(), 0, Some(true), true, None, "never revokes a granted"),
     ] {
         let (holds, should, pending, why) = role(stored(rule, plays, held));
-        assert_eq!(
-            (holds, should, pending),
-            (held, due, change),
-            "{plays} {held:?}: {why}"
-        );
+        let expected = (held, due, change);
+        assert_eq!((holds, should, pending), expected, "{plays}: {why}");
         assert!(why.contains(said), "{plays} {held:?}: {why}");
     }
 }
@@ -278,79 +220,43 @@ fn queued() -> Queued {
     }
 }
 
+/// The sentences about the queue, for an entry with this difference.
+fn waits(differs: impl FnOnce(&mut Queued)) -> String {
+    let (mut stored, mut entry) = (stored(rule(), 100, None), queued());
+    differs(&mut entry);
+    stored.queue.push(entry);
+    explained(stored).waits.join(" ")
+}
+
 #[test]
 fn each_state_of_the_queue_has_its_sentence() {
-    let later = NOON + time::Duration::MINUTE;
-    let failed = || Queued {
-        attempts: 3,
-        last_error: Some("Auth0: 500\u{1b}".to_owned()),
-        failed_at: Some(EARLIER),
-        due_at: later,
-        ..queued()
-    };
-    for (entry, said) in [
-        (
-            queued(),
-            "is in the work queue (a role may have to be granted), and due since 2026-11-23T11:00:00Z.",
-        ),
-        (
-            failed(),
-            "begins at 2026-11-23T12:01:00Z at the earliest. Failed attempts in a row: 3, the last one at 2026-11-23T11:00:00Z: Auth0: 500 ",
-        ),
-        (
-            Queued {
-                lease_until: Some(later),
-                ..queued()
-            },
-            "has an attempt in flight; its lease ends at 2026-11-23T12:01:00Z.",
-        ),
-        (
-            Queued {
-                lease_until: Some(EARLIER),
-                ..queued()
-            },
-            "lost an attempt, whose lease ended at 2026-11-23T11:00:00Z",
-        ),
-        (
-            Queued {
-                enqueued_at: later,
-                due_at: later,
-                ..queued()
-            },
-            "is decided again at 2026-11-23T12:01:00Z",
-        ),
-        (
-            Queued {
-                parked_at: Some(EARLIER),
-                ..failed()
-            },
-            "is parked since 2026-11-23T11:00:00Z",
-        ),
-        (
-            Queued {
-                held_by: Some("brake_both".to_owned()),
-                ..queued()
-            },
-            "rolekeeper brake release grants; to give it up: rolekeeper brake drop grants To let the change pass: rolekeeper brake release revokes",
-        ),
-        (
-            Queued {
-                held_by: Some("stream_loss".to_owned()),
-                ..queued()
-            },
-            "is held by the loss of a stream",
-        ),
-    ] {
-        let mut stored = stored(rule(), 100, None);
-        stored.queue.push(entry);
-        let waits = explained(stored).waits.join(" ");
-        assert!(waits.contains(said), "{waits}");
-    }
-    let waits = explained(stored(rule(), 100, None)).waits.join(" ");
-    assert!(
-        waits.contains("not in the work queue") && waits.contains("The sweep"),
-        "{waits}"
-    );
+    let due = waits(|_| {});
+    assert!(due.ends_with("(a role may have to be granted), and due since 2026-11-23T11:00:00Z."));
+    let in_flight = waits(|entry| entry.lease_until = Some(LATER));
+    assert!(in_flight.contains("has an attempt in flight; its lease ends at 2026-11-23T12:01:00Z."));
+    let lost = waits(|entry| entry.lease_until = Some(EARLIER));
+    assert!(lost.contains("lost an attempt, whose lease ended at 2026-11-23T11:00:00Z"));
+    let timer = waits(|entry| (entry.enqueued_at, entry.due_at) = (LATER, LATER));
+    assert!(timer.contains("is decided again at 2026-11-23T12:01:00Z"));
+    let parked = waits(|entry| entry.parked_at = Some(EARLIER));
+    assert!(parked.contains("is parked since 2026-11-23T11:00:00Z") && parked.contains("requeue"));
+    let lossy = waits(|entry| entry.held_by = Some("stream_loss".to_owned()));
+    assert!(lossy.contains("is held by the loss of a stream"), "{lossy}");
+    let held = waits(|entry| entry.held_by = Some("brake_both".to_owned()));
+    assert!(held.contains("brake release grants") && held.contains("brake drop revokes"));
+    let none = explained(stored(rule(), 100, None)).waits.join(" ");
+    assert!(none.contains("not in the work queue") && none.contains("The sweep"));
+}
+
+#[test]
+fn a_failed_attempt_has_its_error_in_one_line() {
+    let failed = waits(|entry| {
+        (entry.attempts, entry.due_at, entry.failed_at) = (3, LATER, Some(EARLIER));
+        entry.last_error = Some("Auth0: 500\n\u{1b}[2J".to_owned());
+    });
+    assert!(failed.contains("the next attempt begins at 2026-11-23T12:01:00Z at the earliest."));
+    let said = "Failed attempts in a row: 3, the last one at 2026-11-23T11:00:00Z: Auth0: 500  [2J";
+    assert!(failed.ends_with(said), "{failed}");
 }
 
 #[test]

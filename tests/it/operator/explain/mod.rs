@@ -16,11 +16,20 @@ async fn explained(world: &World, user: &str) -> Value {
     serde_json::from_str(&said).expect("one JSON object")
 }
 
-/// The sentences under a key, in one text.
-fn said(sentences: &Value) -> String {
-    let sentences = sentences.as_array().expect("sentences").iter();
-    let sentences: Vec<&str> = sentences.filter_map(Value::as_str).collect();
-    sentences.join(" ")
+/// The values of these members, as an array.
+fn picked<const MEMBERS: usize>(of: &Value, members: [&str; MEMBERS]) -> Value {
+    members.map(|name| of[name].clone()).to_vec().into()
+}
+
+/// Asserts that the sentences contain each of these texts.
+#[track_caller]
+fn assert_says(sentences: &Value, texts: &[&str]) {
+    let all = sentences.as_array().expect("sentences").iter();
+    let all: Vec<&str> = all.filter_map(Value::as_str).collect();
+    let all = all.join(" ");
+    for text in texts {
+        assert!(all.contains(text), "{text:?} is not in: {all}");
+    }
 }
 
 /// Plays of the most played playlist of these owners, counted from the published events.

@@ -6,10 +6,15 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::person::Words;
+use super::said::Said;
 use super::{Store, StoreError, Tx, acts, deletions, former_identities, pause, person};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::{ErasureKey, Hash, pseudonym};
 use rolekeeper_domain::ids::UserId;
+
+/// Longest wait for a lock: the folds wait as long, also for a row that another client has locked.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
 
 /// Result of an erasure.
 #[derive(Clone, Debug)]
@@ -59,8 +64,9 @@ pub async fn erased_again(tx: &mut Tx<'_>, key: Option<&ErasureKey>, user: &str)
         return Ok(false);
     }
     if let Some(key) = key {
-        let acts = acts::recent(tx).await?;
-        person::erase(tx, user, &pseudonym(&key.hash(user)), &acts).await?;
+        let recent = acts::recent(tx).await?;
+        let words = Words::of(tx, (vec![], Said::default()), &recent).await?;
+        person::erase(tx, user, &pseudonym(&key.hash(user)), &words).await?;
     }
     Ok(true)
 }
@@ -176,7 +182,10 @@ impl Store {
             return Ok(vec![]);
         };
         let naming = self.acts_of(&ids).await?;
+        // After the acts, so that what comes meanwhile has a later act.
+        let said = self.said_of(&ids).await?;
         let mut tx = self.begin().await?;
+        sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut tx).await?;
         // A running batch of the fold ends first; the next one starts after this lock and finds the erased users.
         sqlx::query!("LOCK TABLE stream_cursors IN EXCLUSIVE MODE")
             .execute(&mut tx)
@@ -221,12 +230,12 @@ impl Store {
             .flat_map(|person| &person.ids)
             .all(|(id, _)| ids.contains(id));
         let later = acts::since(&mut tx, if searched { naming.searched_to } else { 0 }).await?;
-        let acts = [naming.acts, later].concat();
+        let words = Words::of(&mut tx, (naming.acts, said), &later).await?;
         let mut erased = Vec::new();
         for Noted { ids, before } in persons {
             let mut rows = 0;
             for (id, pseudonym) in &ids {
-                rows += person::erase(&mut tx, id, pseudonym, &acts).await?;
+                rows += person::erase(&mut tx, id, pseudonym, &words).await?;
             }
             erased.push(Erased {
                 rows,

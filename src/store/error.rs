@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The user was erased: no data of the user may be stored.
     #[error("the user was erased")]
     Erased,
+    /// Another transaction has locked rows of the user.
+    #[error("another client of Postgres has locked rows of the user")]
+    Locked,
     /// The database belongs to another tenant; the text names both, and the remedy.
     #[error("{0}")]
     Tenant(String),
@@ -62,7 +65,11 @@ impl StoreError {
     /// Whether another transaction held a lock on the rows for too long.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Postgres(error) if fault::is_locked(error))
+        match self {
+            Self::Locked => true,
+            Self::Postgres(error) => fault::is_locked(error),
+            _ => false,
+        }
     }
 
     /// Whether every retry would fail in the same way: Postgres refuses a value, or a stored value is invalid.

@@ -49,9 +49,13 @@ pub async fn primaries(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String
 /// Lets no fold of plays and no other change of links run until the transaction ends. Call it before any other lock is taken,
 /// as the fold does.
 pub async fn serialize(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    sqlx::query!("SELECT stream FROM stream_cursors WHERE stream = 'APP_EVENTS' FOR NO KEY UPDATE")
-        .fetch_optional(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "WITH cursor AS MATERIALIZED (SELECT stream FROM stream_cursors WHERE stream = 'APP_EVENTS' FOR NO KEY UPDATE)
+         -- from here on the fold waits as long as this transaction waits for rows that another client has locked
+         SELECT set_config('lock_timeout', '2s', true) AS lock_timeout FROM cursor"
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     Ok(())
 }
 

@@ -42,12 +42,13 @@ mod held_by;
 pub mod identities;
 mod in_clear;
 pub mod kept_letters;
-mod lease_ends;
+pub mod lease_ends;
 pub mod leases;
 mod lent;
 mod limits;
 pub mod links;
 mod lock;
+pub mod locked_rows;
 pub mod moves;
 mod named_letters;
 mod out_of_date;
@@ -222,6 +223,12 @@ impl Store {
     /// A kept plan may be as old as the connection, so none of them scans a table.
     pub async fn begin_look_ups(&self) -> Result<Tx<'static>, StoreError> {
         Ok(self.pool.begin_look_ups().await?)
+    }
+
+    /// The same, for an attempt: a statement that waits for a lock fails after a second, so that users whose rows are locked hold
+    /// no connection for long.
+    pub async fn begin_bounded(&self) -> Result<Tx<'static>, StoreError> {
+        Ok(self.pool.begin_bounded().await?)
     }
 
     /// Takes the lock if no other worker has it. A standby keeps its session and retries on it.

@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::acts::Naming;
+use super::said::Said;
 use super::{Store, StoreError, Tx, former_identities, named_letters, said};
 use rolekeeper_domain::act::Act;
 
@@ -14,12 +15,32 @@ use rolekeeper_domain::act::Act;
 /// too many.
 const MIN_BARE_ID_BYTES: usize = 16;
 
-/// Removes all data of a user; the audit, with these acts of operators, names `pseudonym` from then on. Returns the number of rows.
+/// Rows of operators' words that may name the users to erase.
+pub(super) struct Words {
+    acts: Vec<i64>,
+    said: Said,
+}
+
+impl Words {
+    /// Those that a search found, and those that came with later acts.
+    pub(super) async fn of(
+        tx: &mut Tx<'_>,
+        (acts, said): (Vec<i64>, Said),
+        later: &[i64],
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            said: said.with_acts(tx, later).await?,
+            acts: [&acts[..], later].concat(),
+        })
+    }
+}
+
+/// Removes all data of a user; the audit, and these words of operators, name `pseudonym` from then on. Returns the number of rows.
 pub(super) async fn erase(
     tx: &mut Tx<'_>,
     user: &str,
     pseudonym: &str,
-    acts: &[i64],
+    words: &Words,
 ) -> Result<u64, StoreError> {
     let named = spellings(user);
     let queries = [
@@ -73,13 +94,13 @@ pub(super) async fn erase(
     }
     // The audit stays, under the pseudonym; open changes will not be done.
     let spelled = texts(&named);
-    said::erase(tx, pseudonym, &spelled).await?;
+    said::erase(tx, pseudonym, &spelled, &words.said).await?;
     let audited = sqlx::query_scalar!(
         r#"SELECT erase_from_audit($1, $2, $3, $4) AS "rows!""#,
         user,
         pseudonym,
         &spelled,
-        acts
+        &words.acts
     );
     rows += audited.fetch_one(&mut *tx).await?.unsigned_abs();
     Ok(rows)
@@ -98,6 +119,11 @@ impl Store {
     /// Searches the acts of operators for users, in batches and without blocking others.
     pub(super) async fn acts_of(&self, users: &[String]) -> Result<Naming, StoreError> {
         self.acts_naming(users, &texts(&spellings_of(users))).await
+    }
+
+    /// Searches pins and moves of others for users, without blocking others.
+    pub(super) async fn said_of(&self, users: &[String]) -> Result<Said, StoreError> {
+        said::search(&mut self.begin().await?, &texts(&spellings_of(users))).await
     }
 
     /// All stored rows of a user and of all ids of the same person, by table.

@@ -67,6 +67,11 @@ impl Pool {
         self.lend().await?.begin_look_ups().await
     }
 
+    /// The same, with short waits for locks.
+    pub(super) async fn begin_bounded(&self) -> Result<Tx<'static>, sqlx::Error> {
+        self.lend().await?.begin_bounded().await
+    }
+
     /// A connection for single statements; behind a pooler they form one transaction.
     async fn once(&self) -> Result<Tx<'static>, sqlx::Error> {
         let tx = self.lend().await?;

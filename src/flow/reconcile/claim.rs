@@ -4,7 +4,6 @@
 //! the expected changes. Must never make a call.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -22,9 +21,6 @@ use crate::store::{Claim, StoreError, Tx, assignments, brakes, erasures, leases,
 use rolekeeper_domain::evaluation::{Evaluation, Role};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
-
-/// Time after which a user is attempted again whose rows another transaction had locked.
-const LOCKED_WAIT: Duration = Duration::from_secs(10);
 
 /// Claimed users, in the transaction of the claim.
 pub(super) struct Claimed {
@@ -98,6 +94,8 @@ impl Claimed {
         } = self;
         let permissions = match settle_unseen(context, tx, &mut claims).await {
             Ok(permissions) => permissions,
+            // They are still due, and the next claim looks for locked rows first.
+            Err(why) if why.is_locked() && context.locks.found() => return Ok(Begun::default()),
             Err(why) if why.is_about_the_data() || why.is_locked() => {
                 let begun = Begun {
                     one_by_one: claims.len(),
@@ -122,7 +120,10 @@ impl Claimed {
                     continue;
                 }
                 Err(Unneeded::Linked(primary)) => {
-                    persons::pass_on(context, &claim, &primary).await?;
+                    match persons::pass_on(context, &claim, &primary).await {
+                        Err(why) if why.is_locked() => context.postpone_locked(&claim).await?,
+                        passed => passed?,
+                    }
                     continue;
                 }
             };
@@ -151,7 +152,7 @@ impl Claimed {
 async fn cannot_start(context: &Context, claim: &Claim, why: &StoreError) -> Result<(), StoreError> {
     warn!(user.id = claim.user.as_str(), "attempt not started: {why}");
     if why.is_locked() {
-        return context.store.postpone(claim.user.as_str(), LOCKED_WAIT).await;
+        return context.postpone_locked(claim).await;
     }
     let failures = u32::try_from(claim.attempts).unwrap_or(0) + 1;
     let why = format!("the stored data of the user cannot be used: {why}");
@@ -166,8 +167,9 @@ async fn cannot_start(context: &Context, claim: &Claim, why: &StoreError) -> Res
 async fn settle_unseen(
     context: &Context,
     mut tx: Tx<'static>,
-    claims: &mut [Claim],
+    claims: &mut Vec<Claim>,
 ) -> Result<Vec<Result<Permission, Unneeded>>, StoreError> {
+    context.give_back_locked(&mut tx, claims).await?;
     // Read after the claim, so that changes that waited for its lock are seen.
     let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
     let snapshots = context.snapshots(&mut tx, &users).await?;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::batches::Batches;
+use super::locks::Locks;
 use super::passing::Passing;
 use super::plain_write::{Asked, Plain, Written};
 use super::slots::Slots;
@@ -52,6 +53,8 @@ pub(super) struct Context {
     pub(super) results: Arc<Batches<Written, bool>>,
     /// Transactions of single attempts at once; the rest of the pool's connections serves batches, claims and other stages.
     pub(super) single: Arc<Semaphore>,
+    /// Whether rows of users were found locked lately.
+    pub(super) locks: Arc<Locks>,
 }
 
 impl Context {

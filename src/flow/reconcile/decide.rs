@@ -57,7 +57,7 @@ impl Attempt {
         let profile = &observed.profile;
         let context = Arc::clone(&self.context);
         let _single = context.single.acquire().await;
-        let mut tx = self.context.store.begin_look_ups().await?;
+        let mut tx = self.context.store.begin_bounded().await?;
         let generation = match self.check_lease(&mut tx, observed).await? {
             Lease::Ours { generation } => generation,
             Lease::Lost => return Ok(Decided::Nothing(Completed::Done)),
@@ -67,6 +67,7 @@ impl Attempt {
             }
         };
         let user = self.claim.user.as_str();
+        context.refuse_locked(&mut tx, user).await?;
         hidden::doubted(&mut tx, user, profile).await?;
         let mut evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
         if let Some(ids) = differing(&evaluation.person, profile).filter(|_| !self.person_kept) {

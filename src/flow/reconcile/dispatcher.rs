@@ -81,6 +81,7 @@ impl Dispatcher {
             decisions: Arc::default(),
             results: Arc::default(),
             single: Arc::new(Semaphore::new(SINGLE)),
+            locks: Arc::default(),
         };
         Self {
             context: Arc::new(context),

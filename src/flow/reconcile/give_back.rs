@@ -48,12 +48,12 @@ impl Dispatcher {
             let wait = one.not_before.saturating_duration_since(now);
             (one.user.as_str(), one.id, wait)
         });
-        let users = self.context.store.give_back(left).await?;
+        let (users, locked) = self.context.store.give_back(left).await?;
         // Others may have been noted meanwhile.
         let given = |one: &Lease| {
             leases
                 .iter()
-                .any(|given| given.id == one.id && given.user == one.user)
+                .any(|given| given.id == one.id && given.user == one.user && !locked.contains(&one.user))
         };
         self.unreturned.all().retain(|one| !given(one));
         if users > 0 {

@@ -21,10 +21,11 @@ impl Attempt {
     pub(super) async fn gone(&self, at: Option<OffsetDateTime>) -> Result<Completed, StoreError> {
         let claim = &self.claim;
         let user = claim.user.as_str();
-        let mut tx = self.context.store.begin_look_ups().await?;
+        let mut tx = self.context.store.begin_bounded().await?;
         let Some(ours) = leases::still_ours(&mut tx, claim).await? else {
             return Ok(Completed::Done);
         };
+        self.context.refuse_locked(&mut tx, user).await?;
         let known = gone::is_known(&mut tx, user).await?;
         if known && self.is_braked(&mut tx).await? {
             leases::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake, None).await?;

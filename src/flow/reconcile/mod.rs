@@ -23,6 +23,8 @@ mod gone;
 mod health;
 mod hidden;
 mod history;
+mod locked;
+mod locks;
 mod name_change;
 mod observe;
 mod own_writes;

@@ -60,7 +60,7 @@ impl Attempt {
     ) -> Result<Completed, StoreError> {
         let claim = &self.claim;
         let (user, why) = (claim.user.as_str(), why.to_string());
-        let mut tx = self.context.store.begin().await?;
+        let mut tx = self.context.store.begin_bounded().await?;
         if leases::still_ours(&mut tx, claim).await?.is_none() {
             return Ok(Completed::Done);
         }

@@ -58,7 +58,7 @@ pub(super) async fn refused(store: &Store, write: Option<Uuid>, error: &CallErro
     let Some(write) = write.filter(|_| outcome != Some(Outcome::Unknown)) else {
         return Ok(());
     };
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_bounded().await?;
     if outcome == Some(Outcome::NotSent) {
         profile_writes::without_effect(&mut tx, write).await?;
     } else {

@@ -37,7 +37,7 @@ struct Shown<'a> {
 /// the first can be repeated.
 pub(super) async fn pass_on(context: &Context, claim: &Claim, primary: &str) -> Result<(), StoreError> {
     enqueue_primary(context, claim, primary, claim.force_fetch).await?;
-    let mut tx = context.store.begin().await?;
+    let mut tx = context.store.begin_bounded().await?;
     leases::finish(&mut tx, claim, claim.generation, None).await?;
     Ok(tx.commit().await?)
 }
@@ -56,7 +56,7 @@ pub(super) async fn enqueue_primary(
         cause: claim.cause.clone(),
         flapping: false,
     }];
-    let mut tx = context.store.begin().await?;
+    let mut tx = context.store.begin_bounded().await?;
     work_queue::enqueue(&mut tx, &mut entry).await?;
     Ok(tx.commit().await?)
 }

@@ -38,8 +38,9 @@ impl Attempt {
     pub(super) async fn record(&self, write: &ToWrite, after: &Profile) -> Result<Completed, StoreError> {
         let user = self.claim.user.as_str();
         let _single = self.context.single.acquire().await;
-        let mut tx = self.context.store.begin_look_ups().await?;
+        let mut tx = self.context.store.begin_bounded().await?;
         let ours = leases::still_ours(&mut tx, &self.claim).await?;
+        self.context.refuse_locked(&mut tx, user).await?;
         let noted = match write.write {
             // True regardless of which attempt holds the user now.
             Some(write) => own_writes::answered(&mut tx, write, after, ours.is_some()).await?,

@@ -73,6 +73,14 @@ impl Dispatcher {
                 self.failed_to_start(claim, &why.to_string(), why.to_string())
                     .await
             }
+            Err(AttemptError::Store(why)) if why.is_locked() && wait.is_zero() => {
+                // The next attempt reads the profile, also where a write could not be recorded.
+                let claim = Claim {
+                    force_fetch: true,
+                    ..claim.clone()
+                };
+                self.context.postpone_locked(&claim).await
+            }
             Err(AttemptError::Store(why)) => {
                 // The next attempt reads the profile.
                 warn!("attempt aborted: {why}; the user is retried once Postgres responds");

@@ -99,7 +99,13 @@ async fn decide_all(context: &Context, asked: Vec<Asked>) -> Option<Vec<Option<B
 /// Records all, or none of them where one stands in the way.
 async fn record_all(context: &Context, written: Vec<Written>) -> Option<Vec<bool>> {
     let recorded = try_record(context, &written).await;
-    let failed = |why: &StoreError| debug!(users = written.len(), "recorded one by one: {why}");
+    let failed = |why: &StoreError| {
+        if why.is_locked() {
+            // Recorded alone, the users with locked rows do not wait again.
+            context.locks.found();
+        }
+        debug!(users = written.len(), "recorded one by one: {why}");
+    };
     recorded.inspect_err(failed).ok()
 }
 
@@ -145,7 +151,11 @@ async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box
 
 /// Records in one transaction. False for a user who must be recorded alone.
 async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>, StoreError> {
-    let done = written.iter().map(|one| Done {
+    let mut tx = context.store.begin_look_ups().await?;
+    let users: Vec<&str> = written.iter().map(|one| one.claim.user.as_str()).collect();
+    let free = context.free(&mut tx, &users).await?;
+    let free = written.iter().zip(free).filter(|(_, free)| *free);
+    let done = free.map(|(one, _)| Done {
         claim: &one.claim,
         generation: one.generation,
         write: one.write,
@@ -156,7 +166,6 @@ async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>,
         again_at: one.remains.again_at,
     });
     let done: Vec<Done<'_>> = done.collect();
-    let mut tx = context.store.begin_look_ups().await?;
     let noted = results::answered(&mut tx, &done).await?;
     let is_noted = |one: &&Done<'_>| noted.contains(&one.write);
     let recorded: Vec<&Done<'_>> = done.iter().filter(is_noted).collect();
@@ -164,7 +173,7 @@ async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>,
         results::store(&mut tx, &recorded).await?;
     }
     tx.commit().await?;
-    Ok(done.iter().map(|one| is_noted(&one)).collect())
+    Ok(written.iter().map(|one| noted.contains(&one.write)).collect())
 }
 
 /// The claim with the event that causes the decision by now.

@@ -22,6 +22,7 @@ mod erase_deleted;
 mod erase_in_flight;
 mod erase_key;
 mod erase_letters;
+mod erase_moves;
 mod erase_words;
 mod erase_wrong_id;
 mod explain;

@@ -15,6 +15,7 @@ mod held_users;
 mod hidden_roles;
 mod hostile;
 mod large_profiles;
+mod locked_rows;
 mod lost_grants;
 mod profiles;
 mod queue_turns;

@@ -104,27 +104,3 @@ async fn adopt_and_an_attempt_lock_in_one_order() {
     let (output, ()) = tokio::join!(adopt, rest);
     assert!(output.status.success(), "{}", crate::world::text(&output));
 }
-
-/// Another client of Postgres has locked a row of one user, whose claim needs it: only this user waits.
-#[tokio::test]
-async fn a_user_whose_rows_are_locked_holds_up_no_other() {
-    let world = World::start().await;
-    world.seed_user(ANN, &["mentor"]);
-    world.earn(ANN, "pl_ann").await;
-    world.settled().await;
-    let mut other = world.db.begin().await.expect("a transaction");
-    let lock = "SELECT FROM assignments WHERE user_id = 'auth0|ann' FOR UPDATE";
-    sqlx::query(lock).execute(&mut *other).await.expect("a lock");
-    world
-        .run_sql("INSERT INTO work_queue (user_id, priority) VALUES ('auth0|ann', 1)")
-        .await;
-    world.seed_user("auth0|bob", &["mentor"]);
-    world.earn("auth0|bob", "pl_bob").await;
-    world
-        .eventually("the other user has the role", async || {
-            world.roles("auth0|bob") == ["mentor", ROLE]
-        })
-        .await;
-    other.rollback().await.expect("the end of the lock");
-    world.settled().await;
-}

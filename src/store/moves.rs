@@ -7,7 +7,9 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, work_queue};
+use super::{
+    Priority, Store, StoreError, Tx, acts, erasures, former_identities, identities, own_decisions, work_queue,
+};
 use rolekeeper_domain::act::Act;
 
 /// Result of a move, or of its end.
@@ -99,6 +101,9 @@ pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) 
     );
     for ended in ended.fetch_all(&mut *tx).await? {
         own_decisions::forget_moves(tx, &ended.old_id).await?;
+        for id in end_along(tx, &ended.old_id).await? {
+            own_decisions::forget_moves(tx, &id).await?;
+        }
         let act = Act {
             by: "the worker that reconciles".to_owned(),
             command: "move",
@@ -113,6 +118,15 @@ pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) 
         .await?;
     }
     Ok(())
+}
+
+/// Ends the moves of the ids that came along with the move of `old`, and returns them.
+async fn end_along(tx: &mut Tx<'_>, old: &str) -> Result<Vec<String>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM moves WHERE new_id = $1 AND with_account RETURNING old_id",
+        old
+    );
+    Ok(ended.fetch_all(&mut *tx).await?)
 }
 
 /// The id that an id was moved to at last, by way of others; the id itself if it was not moved.
@@ -219,9 +233,8 @@ impl Store {
         }
         let mut with_old = to(&mut tx, &[old]).await?;
         with_old.push(old.to_owned());
-        sqlx::query!("DELETE FROM moves WHERE new_id = $1 AND with_account", old)
-            .execute(&mut tx)
-            .await?;
+        let along = end_along(&mut tx, old).await?;
+        former_identities::return_to(&mut tx, old, (&along, &with_old)).await?;
         let last = last_id(&mut tx, new).await?;
         let linked = identities::primaries(&mut tx, &[&last]).await?;
         let account = linked.get(&last).unwrap_or(&last);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bans;
+mod came_along;
 mod data;
 mod erased;
 mod links;

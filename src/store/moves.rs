@@ -160,27 +160,37 @@ async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     Ok(known.fetch_one(&mut *tx).await?)
 }
 
-/// Moves the ids along that were linked to the old one: Auth0 deleted them with the account, so no link shows them any more.
-/// Returns them.
-async fn with_account(tx: &mut Tx<'_>, old: &str, new: &str) -> Result<Vec<String>, StoreError> {
+/// Moves those of the ids `along` along that were linked to the old one: Auth0 deleted them with the account, so no link shows them
+/// any more. Returns them.
+async fn with_account(
+    tx: &mut Tx<'_>,
+    (old, new): (&str, &str),
+    along: &[String],
+) -> Result<Vec<String>, StoreError> {
     let linked = sqlx::query_scalar!(
         "INSERT INTO moves (old_id, new_id, moved_by, why, with_account)
          SELECT linked.alias, m.old_id, m.moved_by, m.why, true
          FROM moves m CROSS JOIN (
              SELECT alias FROM identities WHERE primary_id = $1 UNION SELECT alias FROM former_identities WHERE primary_id = $1
          ) AS linked
-         WHERE m.old_id = $1 AND linked.alias <> $2 ORDER BY linked.alias
+         WHERE m.old_id = $1 AND linked.alias <> $2 AND linked.alias = ANY($3::text[]) ORDER BY linked.alias
          ON CONFLICT (old_id) DO NOTHING RETURNING old_id",
         old,
-        new
+        new,
+        along
     );
     Ok(linked.fetch_all(&mut *tx).await?)
 }
 
 impl Store {
     /// Stores that the person with the id `old` has the id `new` since. Ids that were moved to `old` belong to `new` then, until
-    /// this move ends.
-    pub async fn move_person(&self, old: &str, new: &str, act: &Act) -> Result<MoveOutcome, StoreError> {
+    /// this move ends; so do the ids `along`, which Auth0 does not know, as far as they were linked to `old`.
+    pub async fn move_person(
+        &self,
+        (old, new): (&str, &str),
+        along: &[String],
+        act: &Act,
+    ) -> Result<MoveOutcome, StoreError> {
         let mut tx = self.begin().await?;
         // One move, or change of links, at a time; an erasure waits, or was before.
         identities::serialize(&mut tx).await?;
@@ -216,7 +226,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        let linked = with_account(&mut tx, old, new).await?;
+        let linked = with_account(&mut tx, (old, new), along).await?;
         work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "moved").await?;
         tx.commit().await?;

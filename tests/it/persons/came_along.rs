@@ -95,3 +95,22 @@ async fn an_erasure_spares_the_account_of_an_undone_move() {
     assert!(said.starts_with("auth0|ann, google-oauth2|7: erased"), "{said}");
     assert!(world.told(&["export", NEW]).await.contains("pl_new"));
 }
+
+#[tokio::test]
+async fn a_move_leaves_an_id_behind_that_auth0_knows() {
+    let world = World::two_accounts().await;
+    world.link();
+    world.role_follows().await;
+    world.seed_user(NEW, &[]);
+    world.quiet().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    world.unlink();
+    assert!(world.tenant.delete_user(ANN));
+    let said = world.told(&["move", ANN, NEW, "--why", "made again"]).await;
+    let left = "google-oauth2|7: was linked to auth0|ann, and stays: Auth0 knows it as an account";
+    assert!(said.contains(left), "{said}");
+    world.told(&["resume", "--why", "a story"]).await;
+    world.rests_with(GOOGLE, &[ROLE]).await;
+    assert!(world.roles(NEW).is_empty());
+    world.linked(1).await;
+}

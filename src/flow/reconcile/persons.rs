@@ -15,8 +15,8 @@ use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
-    Claim, Enqueue, Priority, StoreError, Tx, bans, erasures, identities, leases, links, moves,
-    own_decisions, role_changes, work_queue,
+    Claim, Enqueue, Priority, StoreError, Tx, bans, carried_removals, erasures, identities, leases, links,
+    moves, own_decisions, role_changes, work_queue,
 };
 use rolekeeper_domain::evaluation::{Own, Sight, carried};
 use rolekeeper_domain::ids::UserId;
@@ -137,6 +137,9 @@ impl Attempt {
         }
         let ended: Vec<String> = unlinked.iter().chain(&left).cloned().collect();
         bans::outlast(&mut tx, user, &leaving, &linked).await?;
+        let seen = shown.known.then_some(&shown.roles);
+        self.removals_outlast(&mut tx, seen, &leaving, (&undone, &linked))
+            .await?;
         identities::unlink(&mut tx, &ended).await?;
         moves::end(&mut tx, &leaving, (&undone, &linked)).await?;
         let read_before = links::was_read(&mut tx, user).await?;
@@ -178,6 +181,7 @@ impl Attempt {
         let claim = &self.claim;
         let user = claim.user.as_str();
         let secondary = self.context.evaluate(tx, alias, None).await?;
+        let removed = self.removed_before(tx, alias, &secondary, &shown.roles).await?;
         identities::link(tx, alias, user, shown.at).await?;
         let person = self.context.evaluate(tx, user, None).await?;
         let open = role_changes::open(tx, alias).await?;
@@ -199,6 +203,7 @@ impl Attempt {
             let sight = Sight {
                 shown: shown.roles.has(name),
                 read_before,
+                removed: removed.iter().any(|role| role == name),
                 moved,
             };
             let own = Own::of(theirs, false);
@@ -228,6 +233,7 @@ impl Attempt {
                 );
             }
         }
+        carried_removals::take_along(tx, alias, user).await?;
         links::end_alias(tx, alias, user, claim.asked_at).await?;
         Ok(announced)
     }

@@ -11,4 +11,5 @@ mod order;
 mod pins;
 mod random;
 mod refused_moves;
+mod removals;
 mod undone_moves;

@@ -31,11 +31,14 @@ pub struct Carried {
 
 /// The known facts about the primary's profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one role, each on its own")]
 pub struct Sight {
     /// It has the role now.
     pub shown: bool,
     /// It was read before the link.
     pub read_before: bool,
+    /// Another client may have removed the role from the other id before.
+    pub removed: bool,
     /// The operator moved the person to it: a role that it has is the one that the person had, whenever it was read first.
     pub moved: bool,
 }
@@ -59,10 +62,12 @@ pub fn carried(
     let came = (new && sight.read_before) || (ours && sight.moved && !(held_before && adopted_before));
     let wanted_before = known.is_some_and(|known| known.wanted);
     let wanted_there = theirs.is_some_and(|theirs| theirs.wanted) || secondary.is_ours();
-    let has_role = held_before || came;
+    // The person held it: its absence is treated as at the other id.
+    let missed = sight.removed && !sight.shown && secondary.is_ours();
+    let has_role = held_before || came || missed;
     let suppressed =
         known.is_some_and(|known| known.suppressed) || theirs.is_some_and(|theirs| theirs.suppressed);
-    let since = if came {
+    let since = if came || (missed && !held_before) {
         theirs.filter(|theirs| theirs.has_role).map(|theirs| theirs.since)
     } else {
         known.map(|known| known.since)
@@ -70,7 +75,7 @@ pub fn carried(
     Some(Carried {
         wanted: wanted_before || wanted_there,
         has_role,
-        adopted: came || adopted_before,
+        adopted: came || missed || adopted_before,
         since: since.unwrap_or(now),
         below_since: if wanted_before { known } else { theirs }.and_then(|one| one.below_since),
         suppressed: suppressed && !has_role,
@@ -133,6 +138,7 @@ mod tests {
         let sight = Sight {
             shown,
             read_before,
+            removed: false,
             moved,
         };
         let carried = carried(&primary.roles[0], &secondary.roles[0], sight, NOON)?;
@@ -221,5 +227,21 @@ mod tests {
         let never_ours = (by_hand, false);
         let after = Some((false, true, false, false, false));
         assert_eq!(carry(by_hand, never_ours, (true, true), true), after);
+    }
+
+    #[test]
+    fn a_role_that_was_removed_before_the_link_is_missed_at_the_primary() {
+        let rules = Rules::default();
+        let primary = Evaluation::of(user(None, false), &rules);
+        let secondary = Evaluation::of(user(Some((true, true, true)), false), &rules);
+        let sight = Sight {
+            shown: false,
+            read_before: true,
+            removed: true,
+            moved: false,
+        };
+        let carried = carried(&primary.roles[0], &secondary.roles[0], sight, NOON).expect("a role");
+        assert!(carried.has_role && carried.adopted && !carried.came);
+        assert_eq!(carried.since, NOON - time::Duration::hours(1));
     }
 }

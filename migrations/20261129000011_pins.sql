@@ -43,8 +43,10 @@ CREATE TABLE removals (
     state     text NOT NULL CHECK (state IN ('waiting', 'held', 'released')),
     client_id text,
     log_id    text,
+    came_from text COLLATE "C",
     PRIMARY KEY (user_id, role)
 );
+CREATE INDEX removals_came_from ON removals (came_from) WHERE came_from IS NOT NULL;
 CREATE INDEX removals_held ON removals (user_id) WHERE state = 'held';
 COMMENT ON TABLE removals IS 'Managed roles that another client may have removed, under a rule with manual = "respect", until that is settled. Written and removed by attempts, and by `rolekeeper brake`; a row lives for minutes, or while the brake holds it, so there are as many as users who lost a role at once. A restored older copy is settled by the next attempts.';
 COMMENT ON COLUMN removals.user_id IS 'Auth0 user id.';
@@ -53,6 +55,7 @@ COMMENT ON COLUMN removals.found_at IS 'Time of the attempt that first missed it
 COMMENT ON COLUMN removals.state IS 'waiting: for a confirmed record of the removal, five minutes at most, then the role is granted again; held: the brake holds it until the operator acts; released: the next attempt pins the role off.';
 COMMENT ON COLUMN removals.client_id IS 'Of held and released: the client that removed the role, by the confirmed record.';
 COMMENT ON COLUMN removals.log_id IS 'Of held and released: the confirmed record.';
+COMMENT ON COLUMN removals.came_from IS 'Auth0 user id that another client removed the role from, where a link, a move or an unlink brought the removal to this user: a record about that id is waited for. Null for the user itself.';
 
 CREATE FUNCTION count_pins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

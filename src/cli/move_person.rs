@@ -1,7 +1,7 @@
 //! `rolekeeper move`: a person has another id, and no link at Auth0 says so.
 //!
-//! Owns the question to Auth0 and the report. Must never move from an id that Auth0 still knows: two accounts would hold what
-//! one person earned.
+//! Owns the questions to Auth0 and the report. Must never move an id that Auth0 still knows, OLD or one that was linked to it: two
+//! accounts would hold what one person earned.
 
 use std::path::PathBuf;
 
@@ -110,7 +110,12 @@ impl Mover {
         let outcome = if let Some(tenant) = &self.tenant {
             refuse_old(old_id, new_id, tenant.knows(&old).await?)?;
             refuse_new(new_id, tenant.knows(&new).await?)?;
-            store.move_person(old_id, new_id, &act).await?
+            let linked = Linked::of(store, tenant, (old_id, new_id)).await?;
+            let outcome = store.move_person((old_id, new_id), &linked.along, &act).await?;
+            if matches!(outcome, MoveOutcome::Moved(_)) {
+                linked.report(old_id);
+            }
+            outcome
         } else {
             store.undo_move(old_id, new_id, &act).await?
         };
@@ -142,6 +147,43 @@ fn refuse_new(new: &str, known: Presence) -> Result<()> {
             "{new}: the id is linked to {primary} at Auth0, so nothing was moved: name {primary} in its place",
             primary = primary.as_str()
         ),
+    }
+}
+
+/// The ids that were linked to the old one.
+#[derive(Default)]
+struct Linked {
+    /// They follow to the new one.
+    along: Vec<String>,
+    /// Auth0 knows these, each as this.
+    apart: Vec<(String, String)>,
+}
+
+impl Linked {
+    async fn of(store: &Store, tenant: &Tenant, (old, new): (&str, &str)) -> Result<Self> {
+        let mut linked = Self::default();
+        for one in store.linked_to(old).await? {
+            if one == new {
+                continue;
+            }
+            match tenant.knows(&id(&one)?).await? {
+                Presence::Account => linked.apart.push((one, "an account".to_owned())),
+                // A search may still find the deleted account.
+                Presence::LinkedTo(primary) if primary.as_str() != old => {
+                    linked
+                        .apart
+                        .push((one, format!("linked to {}", primary.as_str())));
+                }
+                Presence::LinkedTo(_) | Presence::Absent => linked.along.push(one),
+            }
+        }
+        Ok(linked)
+    }
+
+    fn report(&self, old: &str) {
+        for (one, known) in &self.apart {
+            say!("{one}: was linked to {old}, and stays: Auth0 knows it as {known}");
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Priority, Store, StoreError, Tx, pause, profile_writes, races, string_list, work_queue};
+use super::{
+    Enqueue, Priority, Store, StoreError, Tx, pause, profile_writes, races, string_list, work_queue,
+};
 
 /// A record that Auth0 must confirm.
 #[derive(Clone, Debug)]
@@ -149,8 +151,19 @@ impl Store {
             return Ok(Judged::default());
         };
         if !rest {
+            // A removal that a link or an unlink brought to another user waits for the same record.
+            let brought =
+                sqlx::query_scalar!("SELECT user_id FROM removals WHERE came_from = $1", asked.user);
+            let users = brought
+                .fetch_all(&mut tx)
+                .await?
+                .into_iter()
+                .chain([asked.user.clone()]);
+            let mut entries: Vec<Enqueue> = users
+                .map(|user| Enqueue::to_read(user, Priority::NewUser))
+                .collect();
             // Locks the queue first, in the same order as reconcile.
-            work_queue::read_next(&mut tx, &asked.user, Priority::NewUser).await?;
+            work_queue::enqueue(&mut tx, &mut entries).await?;
         }
         sqlx::query!(
             "UPDATE foreign_writes SET asks = asks + 1, ask_at = NULL, verdict = $3

@@ -72,7 +72,8 @@ pub async fn end_alias(
         "WITH named AS (DELETE FROM display_names WHERE user_id = $1),
               wrote AS (DELETE FROM display_name_writes WHERE user_id = $1),
               marked AS (DELETE FROM gone_users WHERE user_id = $1),
-              theirs AS (DELETE FROM foreign_writes WHERE user_id = $1),
+              -- a removal that came from here waits for its record
+              theirs AS (DELETE FROM foreign_writes WHERE user_id = $1 AND NOT EXISTS (SELECT FROM removals WHERE came_from = $1)),
               removed AS (DELETE FROM removals WHERE user_id = $1),
               raced AS (DELETE FROM races WHERE user_id = $1),
               queued AS (DELETE FROM work_queue WHERE user_id = $1)

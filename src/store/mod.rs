@@ -10,6 +10,7 @@ pub mod bans;
 mod brake_releases;
 mod brake_row;
 pub mod brakes;
+pub mod carried_removals;
 mod channel;
 pub mod confirmations;
 mod counters;

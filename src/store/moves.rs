@@ -7,7 +7,9 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Priority, Store, StoreError, Tx, acts, erasures, identities, own_decisions, work_queue};
+use super::{
+    Priority, Store, StoreError, Tx, acts, erasures, former_identities, identities, own_decisions, work_queue,
+};
 use rolekeeper_domain::act::Act;
 
 /// Result of a move, or of its end.
@@ -100,6 +102,9 @@ pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) 
     );
     for ended in ended.fetch_all(&mut *tx).await? {
         own_decisions::forget_moves(tx, &ended.old_id).await?;
+        for id in end_along(tx, &ended.old_id).await? {
+            own_decisions::forget_moves(tx, &id).await?;
+        }
         let act = Act {
             by: acts::WORKER.to_owned(),
             command: "move",
@@ -114,6 +119,15 @@ pub async fn overtaken(tx: &mut Tx<'_>, ids: &[&str], asked_at: OffsetDateTime) 
         .await?;
     }
     Ok(())
+}
+
+/// Ends the moves of the ids that came along with the move of `old`, and returns them.
+async fn end_along(tx: &mut Tx<'_>, old: &str) -> Result<Vec<String>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM moves WHERE new_id = $1 AND with_account RETURNING old_id",
+        old
+    );
+    Ok(ended.fetch_all(&mut *tx).await?)
 }
 
 /// The id that an id was moved to at last, by way of others; the id itself if it was not moved.
@@ -147,27 +161,37 @@ async fn is_known(tx: &mut Tx<'_>, user: &str) -> Result<bool, StoreError> {
     Ok(known.fetch_one(&mut *tx).await?)
 }
 
-/// Moves the ids along that were linked to the old one: Auth0 deleted them with the account, so no link shows them any more.
-/// Returns them.
-async fn with_account(tx: &mut Tx<'_>, old: &str, new: &str) -> Result<Vec<String>, StoreError> {
+/// Moves those of the ids `along` along that were linked to the old one: Auth0 deleted them with the account, so no link shows them
+/// any more. Returns them.
+async fn with_account(
+    tx: &mut Tx<'_>,
+    (old, new): (&str, &str),
+    along: &[String],
+) -> Result<Vec<String>, StoreError> {
     let linked = sqlx::query_scalar!(
         "INSERT INTO moves (old_id, new_id, moved_by, why, with_account)
          SELECT linked.alias, m.old_id, m.moved_by, m.why, true
          FROM moves m CROSS JOIN (
              SELECT alias FROM identities WHERE primary_id = $1 UNION SELECT alias FROM former_identities WHERE primary_id = $1
          ) AS linked
-         WHERE m.old_id = $1 AND linked.alias <> $2 ORDER BY linked.alias
+         WHERE m.old_id = $1 AND linked.alias <> $2 AND linked.alias = ANY($3::text[]) ORDER BY linked.alias
          ON CONFLICT (old_id) DO NOTHING RETURNING old_id",
         old,
-        new
+        new,
+        along
     );
     Ok(linked.fetch_all(&mut *tx).await?)
 }
 
 impl Store {
     /// Stores that the person with the id `old` has the id `new` since. Ids that were moved to `old` belong to `new` then, until
-    /// this move ends.
-    pub async fn move_person(&self, old: &str, new: &str, act: &Act) -> Result<MoveOutcome, StoreError> {
+    /// this move ends; so do the ids `along`, which Auth0 does not know, as far as they were linked to `old`.
+    pub async fn move_person(
+        &self,
+        (old, new): (&str, &str),
+        along: &[String],
+        act: &Act,
+    ) -> Result<MoveOutcome, StoreError> {
         let mut tx = self.begin().await?;
         // One move, or change of links, at a time; an erasure waits, or was before.
         identities::serialize(&mut tx).await?;
@@ -203,7 +227,7 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        let linked = with_account(&mut tx, old, new).await?;
+        let linked = with_account(&mut tx, (old, new), along).await?;
         work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "moved").await?;
         tx.commit().await?;
@@ -220,9 +244,8 @@ impl Store {
         }
         let mut with_old = to(&mut tx, &[old]).await?;
         with_old.push(old.to_owned());
-        sqlx::query!("DELETE FROM moves WHERE new_id = $1 AND with_account", old)
-            .execute(&mut tx)
-            .await?;
+        let along = end_along(&mut tx, old).await?;
+        former_identities::return_to(&mut tx, old, (&along, &with_old)).await?;
         let last = last_id(&mut tx, new).await?;
         let linked = identities::primaries(&mut tx, &[&last]).await?;
         let account = linked.get(&last).unwrap_or(&last);

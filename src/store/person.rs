@@ -57,6 +57,7 @@ pub(super) async fn erase(
         sqlx::query!("DELETE FROM own_decisions WHERE user_id = $1 OR primary_id = $1", user),
         sqlx::query!("DELETE FROM pins WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM removals WHERE user_id = $1", user),
+        sqlx::query!("UPDATE removals SET came_from = NULL WHERE came_from = $1", user),
         sqlx::query!("DELETE FROM gone_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM forgotten_holders WHERE user_id = $1", user),
         // The comparison continues behind the previous user, who is already compared.

@@ -34,6 +34,8 @@ pub struct AnnouncedChange {
 /// The records of other clients' writes without the role, since `since`.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// The id that they are about.
+    pub of: String,
     /// Whether Auth0 confirmed one.
     pub records: Records,
     /// The newest confirmed one.
@@ -59,8 +61,8 @@ pub async fn records(
     since: OffsetDateTime,
 ) -> Result<Found, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT record_id, log_id, client_id, verdict IS NOT NULL AS "confirmed!" FROM foreign_writes
-           WHERE user_id = $1 AND log_id IS NOT NULL AND NOT own AND write_id IS NULL AND NOT wiped AND NOT roles ? $2
+        r#"SELECT user_id, record_id, log_id, client_id, verdict IS NOT NULL AS "confirmed!" FROM foreign_writes
+           WHERE user_id = coalesce((SELECT came_from FROM removals WHERE user_id = $1 AND role = $2), $1) AND log_id IS NOT NULL AND NOT own AND write_id IS NULL AND NOT wiped AND NOT roles ? $2
              AND (verdict IS NULL OR verdict = 'confirmed')
              AND written_at > $3::timestamptz - $4::double precision * interval '1 second'
            ORDER BY written_at DESC LIMIT $5"#,
@@ -83,6 +85,7 @@ pub async fn records(
     });
     let open = rows.iter().filter(|row| !row.confirmed);
     Ok(Found {
+        of: rows.first().map(|row| row.user_id.clone()).unwrap_or_default(),
         records,
         told: told.unwrap_or_default(),
         open: open.map(|row| row.record_id.clone()).collect(),

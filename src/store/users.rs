@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, Tx};
+use rolekeeper_domain::date;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::local_copy::{LocalCopy, kept_profile};
 
@@ -33,6 +34,16 @@ pub struct Known {
     pub to_read: bool,
     /// Request time of the newest response.
     pub asked_at: Option<OffsetDateTime>,
+}
+
+/// `created_at` of the last whole profile that was read.
+pub async fn created_at(tx: &mut Tx<'_>, user: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+    let created = sqlx::query_scalar!(
+        "SELECT profile->>'created_at' FROM users WHERE user_id = $1",
+        user
+    );
+    let created = created.fetch_optional(&mut *tx).await?.flatten();
+    Ok(created.as_deref().and_then(date::of_text))
 }
 
 /// The users among these that have a local copy.

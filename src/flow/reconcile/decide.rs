@@ -82,6 +82,8 @@ impl Attempt {
         if evaluation.gone_at.is_some() {
             self.known_again(&mut tx, profile, &evaluation).await?;
             evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
+        } else if self.made_again(&mut tx, profile, &evaluation).await? {
+            evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
         }
         evaluation.forbid(&self.context.restores.forbidden);
         let planned = match self.plan(&mut tx, profile, &mut evaluation).await? {

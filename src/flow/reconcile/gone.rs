@@ -13,7 +13,7 @@ use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
 use crate::store::{HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
-use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::evaluation::{Evaluation, Role};
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
@@ -32,9 +32,7 @@ impl Attempt {
             tx.commit().await?;
             return Ok(Completed::Done);
         }
-        let open = role_changes::open(&mut tx, user).await?;
-        let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
-        role_changes::close(&mut tx, &open, "gone").await?;
+        self.close_open(&mut tx).await?;
         let evaluation = self.context.evaluate(&mut tx, user, None).await?;
         let fresh = gone::mark(&mut tx, user, at, (known, claim.pass_gone)).await?;
         if fresh {
@@ -80,6 +78,47 @@ impl Attempt {
             "Auth0 knows the user again, as the same account: the user's data is in use as before"
         );
         Ok(())
+    }
+
+    /// Handles a profile that lacks a role which the user held, where it is that of another account: the one that was read last was
+    /// deleted and made again since. A removal by hand outlasts that: its record may still come, and pins the id. Returns whether
+    /// it is another account.
+    pub(super) async fn made_again(
+        &self,
+        tx: &mut Tx<'_>,
+        profile: &Profile,
+        evaluation: &Evaluation<'_>,
+    ) -> Result<bool, StoreError> {
+        let (user, seen) = (self.claim.user.as_str(), profile.roles());
+        let lacks = |role: &Role<'_>| {
+            role.known.as_ref().is_some_and(|known| known.has_role) && !seen.has(&role.rule.role)
+        };
+        let Some(created_at) = profile
+            .created_at()
+            .filter(|_| evaluation.roles.iter().any(lacks) && evaluation.removed_by_hand(&seen).is_empty())
+        else {
+            return Ok(false);
+        };
+        let before = users::created_at(tx, user).await?;
+        if before.is_none_or(|before| before >= created_at) {
+            return Ok(false);
+        }
+        self.close_open(tx).await?;
+        self.witness(tx, evaluation, Reason::UserDeleted, |_| true)
+            .await?;
+        gone::replace(tx, user, created_at).await?;
+        info!(
+            user.id = user,
+            "the id has another account, made since the last read: nothing of the earlier account is taken over"
+        );
+        Ok(true)
+    }
+
+    /// Closes the open changes of an account that is gone.
+    async fn close_open(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let open = role_changes::open(tx, self.claim.user.as_str()).await?;
+        let open: Vec<Uuid> = open.into_iter().map(|open| open.id).collect();
+        role_changes::close(tx, &open, "gone").await
     }
 
     /// Writes to the audit how roles of ours ended without a write.

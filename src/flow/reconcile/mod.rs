@@ -11,6 +11,7 @@ mod audit;
 mod batches;
 mod begin;
 mod brake;
+mod carried_removals;
 mod circuit_breaker;
 mod claim;
 mod context;

@@ -15,8 +15,8 @@ use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
 use crate::store::{
-    Claim, Enqueue, Priority, StoreError, Tx, bans, erasures, identities, leases, links, moves,
-    own_decisions, role_changes, work_queue,
+    Claim, Enqueue, Priority, StoreError, Tx, bans, carried_removals, erasures, identities, leases, links,
+    moves, own_decisions, role_changes, work_queue,
 };
 use rolekeeper_domain::evaluation::{Own, Sight, carried};
 use rolekeeper_domain::ids::UserId;
@@ -142,6 +142,9 @@ impl Attempt {
         let freed = freed.map(|identity| identity.alias.clone());
         let ended: Vec<String> = unlinked.iter().chain(&left).chain(&freed).cloned().collect();
         bans::outlast(&mut tx, user, &leaving, &linked).await?;
+        let seen = shown.known.then_some(&shown.roles);
+        self.removals_outlast(&mut tx, seen, &leaving, (&undone, &linked))
+            .await?;
         identities::unlink(&mut tx, &ended).await?;
         moves::end(&mut tx, &leaving, (&undone, &linked)).await?;
         let read_before = links::was_read(&mut tx, user).await?;
@@ -184,6 +187,7 @@ impl Attempt {
         let claim = &self.claim;
         let user = claim.user.as_str();
         let secondary = self.context.evaluate(tx, alias, None).await?;
+        let removed = self.removed_before(tx, alias, &secondary, &shown.roles).await?;
         identities::link(tx, alias, user, shown.at).await?;
         let person = self.context.evaluate(tx, user, None).await?;
         let found = links::only_found(tx, user).await?;
@@ -207,6 +211,7 @@ impl Attempt {
                 shown: shown.roles.has(name),
                 read_before,
                 only_found: found.iter().any(|found| found == name),
+                removed: removed.iter().any(|role| role == name),
                 moved,
             };
             let own = Own::of(theirs, false);
@@ -236,6 +241,7 @@ impl Attempt {
                 );
             }
         }
+        carried_removals::take_along(tx, alias, user).await?;
         links::end_alias(tx, alias, user, claim.asked_at).await?;
         Ok(announced)
     }

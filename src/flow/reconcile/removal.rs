@@ -55,7 +55,7 @@ impl Attempt {
                     }
                     Verdict::Wait => {
                         let open: Vec<&str> = found.open.iter().map(String::as_str).collect();
-                        confirmations::ask(tx, user, &open).await?;
+                        confirmations::ask(tx, &found.of, &open).await?;
                         None
                     }
                 }

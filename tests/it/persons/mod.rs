@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bans;
+mod came_along;
 mod data;
 mod erased;
 mod links;
@@ -10,4 +11,5 @@ mod order;
 mod pins;
 mod random;
 mod refused_moves;
+mod removals;
 mod undone_moves;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::events::{play, retraction};
 use crate::world::oracle::ROLE;
+use crate::world::persons::told as told_of;
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{Builder, World, text};
 
@@ -147,6 +148,31 @@ async fn f48_the_same_account_known_again_is_as_before() {
         (Some(0), Some(1))
     );
     is_ours_to_take(&world, "auth0|ann").await;
+}
+
+#[tokio::test]
+async fn an_account_made_again_between_two_reads_is_another() {
+    let rules = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
+    let world = World::builder()
+        .env("RULES_FILE", rules.path().display())
+        .start()
+        .await;
+    world.connect_log_stream().await;
+    holder(&world, "auth0|ann").await;
+    world.told(&["pause", "--why", "a story"]).await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    world
+        .tenant
+        .create_user("auth0|ann", json!({}))
+        .expect("a sign-up");
+    world.told(&["resume", "--why", "a story"]).await;
+    world.rests_with("auth0|ann", &[ROLE]).await;
+    world.all_told().await;
+    let told = world.told_by_user().await;
+    let (granted, deleted) = (told_of("granted", None), told_of("revoked", Some("user_deleted")));
+    assert_eq!(told["auth0|ann"], [granted.clone(), deleted, granted]);
+    let taken = "SELECT count(*) FROM role_changes WHERE change = 'taken'";
+    assert_eq!(world.number(taken).await, Some(0), "no other client took it");
 }
 
 #[tokio::test]

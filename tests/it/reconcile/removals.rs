@@ -160,6 +160,19 @@ async fn released_removals_become_pins() {
 }
 
 #[tokio::test]
+async fn unpin_gives_back_a_role_that_the_brake_had_held() {
+    let (world, _file) = a_mass_of_removals().await;
+    world.told(&["brake", "release", "removals"]).await;
+    world.count_is("all are pinned off", PINNED, 5).await;
+    world.quiet().await;
+    let all = ["ann", "bob", "cid", "dan", "eve"];
+    for name in all {
+        world.told(&["unpin", &user(name), ROLE]).await;
+    }
+    world.holders_are("the rules decide again", &all, &all).await;
+}
+
+#[tokio::test]
 async fn dropped_removals_are_granted_again() {
     let (world, _file) = a_mass_of_removals().await;
     let said = world.told(&["brake", "drop", "removals"]).await;

@@ -42,6 +42,8 @@ pub struct Sight {
     pub read_before: bool,
     /// Only a search at Auth0 has shown that it has the role, maybe after another client had merged the role into it.
     pub only_found: bool,
+    /// Another client may have removed the role from the other id before.
+    pub removed: bool,
     /// The operator moved the person to it: a role that it has is the one that the person had, whenever it was read first.
     pub moved: bool,
 }
@@ -66,10 +68,12 @@ pub fn carried(
     let came = (new && sight.read_before) || (ours && sight.moved && !(held_before && adopted_before));
     let wanted_before = known.is_some_and(|known| known.wanted);
     let wanted_there = theirs.is_some_and(|theirs| theirs.wanted) || secondary.is_ours();
-    let has_role = held_before || came || (stored && sight.shown);
+    // The person held it: its absence is treated as at the other id.
+    let missed = sight.removed && !sight.shown && secondary.is_ours();
+    let has_role = held_before || came || missed || (stored && sight.shown);
     let suppressed =
         known.is_some_and(|known| known.suppressed) || theirs.is_some_and(|theirs| theirs.suppressed);
-    let since = if came {
+    let since = if came || (missed && !held_before) {
         theirs.filter(|theirs| theirs.has_role).map(|theirs| theirs.since)
     } else {
         known.map(|known| known.since)
@@ -77,7 +81,7 @@ pub fn carried(
     Some(Carried {
         wanted: wanted_before || wanted_there,
         has_role,
-        adopted: came || adopted_before,
+        adopted: came || missed || adopted_before,
         since: since.unwrap_or(now),
         below_since: if wanted_before { known } else { theirs }.and_then(|one| one.below_since),
         suppressed: suppressed && !has_role,
@@ -138,6 +142,7 @@ mod tests {
             shown,
             read_before,
             only_found: false,
+            removed: false,
             moved,
         };
         carry_by(primary, secondary, seen)
@@ -230,6 +235,7 @@ mod tests {
                 shown,
                 read_before,
                 only_found: true,
+                removed: false,
                 moved: false,
             };
             let carried = carry_by(found, secondary, sight);
@@ -260,5 +266,22 @@ mod tests {
         let never_ours = (by_hand, false);
         let after = Some((false, true, false, false, false));
         assert_eq!(carry(by_hand, never_ours, (true, true), true), after);
+    }
+
+    #[test]
+    fn a_role_that_was_removed_before_the_link_is_missed_at_the_primary() {
+        let rules = Rules::default();
+        let primary = Evaluation::of(user(None, false), &rules);
+        let secondary = Evaluation::of(user(Some((true, true, true)), false), &rules);
+        let sight = Sight {
+            shown: false,
+            read_before: true,
+            only_found: false,
+            removed: true,
+            moved: false,
+        };
+        let carried = carried(&primary.roles[0], &secondary.roles[0], sight, NOON).expect("a role");
+        assert!(carried.has_role && carried.adopted && !carried.came);
+        assert_eq!(carried.since, NOON - time::Duration::hours(1));
     }
 }

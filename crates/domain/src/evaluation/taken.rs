@@ -77,10 +77,12 @@ impl<'r> Evaluation<'r> {
         });
     }
 
-    /// Notes that a role was pinned off because it was removed by hand.
+    /// Notes that a role was pinned off because it was removed by hand. Only the pin counts from then on, so that `unpin` gives the
+    /// role back.
     pub fn pin_off(&mut self, role: &str) {
         self.settle_removal(role, |one| {
             one.removal = None;
+            one.suppressed = false;
             one.pin = Some(Pin {
                 role: role.to_owned(),
                 on: false,

@@ -67,6 +67,11 @@ fn a_removal_ends_as_a_pin_or_with_the_role() {
     has_role.hold_removed(removal(RemovalState::Held));
     assert_eq!(has_role.again_at(), None);
     assert!(!has_role.roles[0].wanted() && has_role.externally_removed(&SeenRoles::Missing).is_empty());
+    has_role.pin_off("editor");
+    assert!(
+        !has_role.roles[0].suppressed,
+        "the end of the pin is the end of the removal"
+    );
     let mut restored = missed();
     restored.restore_removed("editor");
     let again = restored.externally_removed(&SeenRoles::Missing);

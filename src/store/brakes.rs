@@ -108,7 +108,7 @@ pub async fn seen(tx: &mut Tx<'_>, change: RoleChange, window: Duration) -> Resu
     Ok(row.of(change))
 }
 
-/// What the table shows of one kind of change.
+/// The row of one kind of change.
 struct Row {
     engaged: bool,
     since: OffsetDateTime,

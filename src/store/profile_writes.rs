@@ -379,9 +379,12 @@ impl Store {
         let ids: Vec<Uuid> = asked.iter().map(|row| row.write_id).collect();
         sqlx::query!(
             "UPDATE profile_writes SET followed_up_at = coalesce(followed_up_at, now()),
-                 late_check_at = CASE WHEN closed = 'not_seen' THEN now() END
+                 -- the follow-up of a write that an attempt has closed just before is no late check
+                 late_check_at = CASE WHEN closed = 'not_seen' AND attempted_at < now() - $2::double precision * interval '1 second'
+                     THEN now() ELSE late_check_at END
              WHERE write_id = ANY($1)",
-            &ids
+            &ids,
+            LATE_CHECK_AFTER.as_secs_f64()
         )
         .execute(&mut tx)
         .await?;

@@ -13,7 +13,7 @@ use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
 use crate::store::{HeldBy, StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
-use rolekeeper_domain::evaluation::{Evaluation, Role};
+use rolekeeper_domain::evaluation::Evaluation;
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
@@ -80,8 +80,8 @@ impl Attempt {
         Ok(())
     }
 
-    /// Handles a profile that lacks a role which the user held, where it is that of another account: the one that was read last was
-    /// deleted and made again since. A removal by hand outlasts that: its record may still come, and pins the id. Returns whether
+    /// Handles a profile that lacks a role which would stay removed, where it is that of another account: the one that was read last
+    /// was deleted and made again since. A removal by hand outlasts that: its record may still come, and pins the id. Returns whether
     /// it is another account.
     pub(super) async fn made_again(
         &self,
@@ -90,13 +90,9 @@ impl Attempt {
         evaluation: &Evaluation<'_>,
     ) -> Result<bool, StoreError> {
         let (user, seen) = (self.claim.user.as_str(), profile.roles());
-        let lacks = |role: &Role<'_>| {
-            role.known.as_ref().is_some_and(|known| known.has_role) && !seen.has(&role.rule.role)
-        };
-        let Some(created_at) = profile
-            .created_at()
-            .filter(|_| evaluation.roles.iter().any(lacks) && evaluation.removed_by_hand(&seen).is_empty())
-        else {
+        let Some(created_at) = profile.created_at().filter(|_| {
+            evaluation.would_leave_removed(&seen) && evaluation.removed_by_hand(&seen).is_empty()
+        }) else {
             return Ok(false);
         };
         let before = users::created_at(tx, user).await?;

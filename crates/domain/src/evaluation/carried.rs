@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_was_removed_before_the_link_is_missed_at_the_primary() {
+    fn a_role_removed_before_the_link_is_missed_at_the_primary() {
         let rules = Rules::default();
         let primary = Evaluation::of(user(None, false), &rules);
         let secondary = Evaluation::of(user(Some((true, true, true)), false), &rules);

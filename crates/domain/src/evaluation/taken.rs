@@ -116,6 +116,15 @@ impl<'r> Evaluation<'r> {
             && !seen.has(&role.rule.role)
     }
 
+    /// Whether a role that the profile lacks counts as removed by another client, and its rule would leave it so.
+    #[must_use]
+    pub fn would_leave_removed(&self, seen: &SeenRoles) -> bool {
+        let alert = |role: &Role<'_>| role.manual() == OnExternalRemoval::Alert;
+        self.roles
+            .iter()
+            .any(|role| alert(role) && self.is_taken(role, seen))
+    }
+
     /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
     /// them. Roles that the rule's policy leaves removed are suppressed from now on.
     pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, OnExternalRemoval)> {

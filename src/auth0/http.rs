@@ -1,7 +1,7 @@
 //! One HTTP exchange with a tenant, and the HTTP client for it.
 //!
-//! Owns the timeouts, the trust store and the limit of a response's size. Must never follow a redirect: it would send the
-//! token to another host.
+//! Owns the protocol, the timeouts, the trust store and the limit of a response's size. Must never follow a redirect: it would
+//! send the token to another host.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -207,6 +207,9 @@ pub(super) fn build_http(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("rolekeeper/", env!("CARGO_PKG_VERSION")))
+        // A call never waits for another one: it has an idle connection or opens one. With HTTP/2 calls would share connections,
+        // whose streams are limited, and cost more CPU (docs/performance.md).
+        .http1_only()
         .connect_timeout(timeout.min(MAX_CONNECT_TIMEOUT))
         .timeout(timeout)
         .redirect(redirect::Policy::none());

@@ -12,8 +12,9 @@ use rolekeeper_domain::ids::UserId;
 use rolekeeper_sandbox::tenant::{
     self, Call, CallMatch, Endpoint, Fault, Rate, RatePlan, Tenant, TenantOptions,
 };
+use rustls::server::Acceptor;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
 use crate::world::poll;
@@ -205,6 +206,32 @@ async fn no_call_waits_for_the_connection_of_another() {
     // The second wave has the connections of the first.
     let connections = way.connections();
     assert!(connections < CALLS + CALLS / 2, "{connections} connections");
+}
+
+/// A connection of HTTP/1.1 has one call at a time, so that none waits for another's.
+#[tokio::test]
+async fn a_tenant_is_offered_http_1_1_alone() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = tenant().await;
+    let options = ClientOptions {
+        domain: listener.local_addr().unwrap().to_string(),
+        ..options(&server)
+    };
+    let offered = spawn_blocking(move || {
+        let (mut tcp, _) = listener.accept().unwrap();
+        let mut acceptor = Acceptor::default();
+        loop {
+            acceptor.read_tls(&mut tcp).unwrap();
+            if let Ok(Some(accepted)) = acceptor.accept() {
+                let offered = accepted.client_hello().alpn().expect("protocols");
+                return offered.map(<[u8]>::to_vec).collect::<Vec<_>>();
+            }
+        }
+    });
+    let reader = Reader::new(&Client::new(options).unwrap());
+    let (offered, authorized) = tokio::join!(offered, reader.authorize());
+    assert_eq!(offered.unwrap(), [b"http/1.1"]);
+    assert!(authorized.is_err(), "the server has closed the connection");
 }
 
 #[tokio::test]

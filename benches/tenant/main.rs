@@ -16,6 +16,9 @@ mod plain;
 #[path = "../shared/process.rs"]
 #[expect(dead_code, reason = "other benches also read the present memory")]
 mod process;
+mod protocol_clients;
+mod protocol_server;
+mod protocols;
 mod run;
 mod sizes;
 mod table;

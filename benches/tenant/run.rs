@@ -12,6 +12,7 @@ use rolekeeper_sandbox::servers::Postgres;
 use crate::counts::{self, Counts};
 use crate::drain::{Contender, Drain, Drained};
 use crate::large;
+use crate::protocols;
 use crate::sizes::Sizes;
 use crate::table::{Goal, Table};
 use crate::world::{BURST, LATENCY_MS, PER_SECOND};
@@ -47,6 +48,9 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
         calls(&sizes, &postgres, &mut table, &say).await?;
     }
     large::all(&sizes, &postgres, &mut table, &say).await?;
+    if sizes.is_asked_for("http") {
+        protocols::all(sizes.rounds, &mut table, &say).await?;
+    }
     println!("{}\n{table}", heading(&sizes));
     println!("Took {} s.", began.elapsed().as_secs());
     Ok(if table.all_reached() {

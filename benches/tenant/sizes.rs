@@ -28,7 +28,7 @@ pub(crate) struct Sizes {
     /// Users who cross the threshold at once, of whose drain two kills are a part
     #[arg(long, default_value_t = 100_000)]
     pub(crate) crossing: usize,
-    /// Only one part: `calls` (one change each, and the two drains), `large`, `crossing` or `free`
+    /// Only one part: `calls` (one change each, and the two drains), `large`, `crossing`, `free` or `http` (the protocols)
     #[arg(long)]
     only: Option<String>,
 }

@@ -106,7 +106,7 @@ impl fmt::Display for Table {
 }
 
 /// Returns the median; of two middle values, their mean.
-fn median(figures: &[f64]) -> f64 {
+pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (below, above) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);

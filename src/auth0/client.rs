@@ -149,7 +149,7 @@ impl Client {
                 if let Err(error) = write.in_time() {
                     return error.into();
                 }
-                request = request.json(write.body);
+                request = write.add_to(request);
             }
             let answer = match exchange(request).await {
                 Ok(answer) => answer,

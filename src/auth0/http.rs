@@ -1,7 +1,7 @@
 //! One HTTP exchange with a tenant, and the HTTP client for it.
 //!
-//! Owns the timeouts, the trust store and the limit of a response's size. Must never follow a redirect: it would send the
-//! token to another host.
+//! Owns the protocol, the timeouts, the trust store and the limit of a response's size. Must never follow a redirect: it would
+//! send the token to another host.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::error::{CallError, LaterWhy, Outcome, presentable};
 use super::rate;
+use super::timed_body::TooLate;
 use rolekeeper_domain::pacer::RateHeaders;
 
 /// Longest body that is read; a profile has at most about 10 KB, an old one up to 1 MB.
@@ -79,20 +80,27 @@ impl Broken {
 
 impl From<reqwest::Error> for Broken {
     fn from(error: reqwest::Error) -> Self {
+        // The URL contains the user's id.
+        let error = error.without_url();
+        let mut detail = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            if let Some(too_late) = cause.downcast_ref::<TooLate>() {
+                return Self {
+                    why: LaterWhy::TooLate,
+                    sent: false,
+                    detail: too_late.to_string(),
+                };
+            }
+            detail = format!("{detail}: {cause}");
+            source = cause.source();
+        }
         let why = if error.is_timeout() {
             LaterWhy::Timeout
         } else {
             LaterWhy::Network
         };
         let sent = !(error.is_connect() || error.is_builder());
-        // The URL contains the user's id.
-        let error = error.without_url();
-        let mut detail = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            detail = format!("{detail}: {cause}");
-            source = cause.source();
-        }
         Self {
             why,
             sent,
@@ -199,6 +207,9 @@ pub(super) fn build_http(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("rolekeeper/", env!("CARGO_PKG_VERSION")))
+        // A call never waits for another one: it has an idle connection or opens one. With HTTP/2 calls would share connections,
+        // whose streams are limited, and cost more CPU (docs/performance.md).
+        .http1_only()
         .connect_timeout(timeout.min(MAX_CONNECT_TIMEOUT))
         .timeout(timeout)
         .redirect(redirect::Policy::none());

@@ -19,6 +19,7 @@ mod profile_text;
 mod rate;
 mod reply;
 mod signature;
+mod timed_body;
 mod token;
 mod users;
 mod webhook_call;

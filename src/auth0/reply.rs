@@ -2,11 +2,14 @@
 //!
 //! Owns the time after which a body is not sent. Must never make a call.
 
+use reqwest::RequestBuilder;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::error::{CallError, LaterWhy, Outcome};
+use super::timed_body::{TimedBody, in_time};
 use super::token::NoToken;
 use rolekeeper_domain::pacer::RateHeaders;
 
@@ -45,16 +48,21 @@ pub(super) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// Refuses a write whose time is over: the profile on which it was decided is too old.
+    /// Refuses a write whose time is over.
     pub(super) fn in_time(&self) -> Result<(), CallError> {
-        if Instant::now() <= self.until {
-            return Ok(());
-        }
-        Err(CallError::Later {
+        in_time(self.until).map_err(|too_late| CallError::Later {
             why: LaterWhy::TooLate,
             outcome: Outcome::NotSent,
-            detail: "too much time has passed since the profile was read".to_owned(),
+            detail: too_late.to_string(),
         })
+    }
+
+    /// Returns the request with the body, which is not sent once its time is over.
+    pub(super) fn add_to(&self, request: RequestBuilder) -> RequestBuilder {
+        let body = TimedBody::new(self.body.to_string().into(), self.until);
+        request
+            .header(CONTENT_TYPE, "application/json")
+            .body(reqwest::Body::wrap(body))
     }
 }
 

@@ -36,7 +36,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("reqwest", &["auth0/"]),
     ("async_nats", &["bus/"]),
     ("axum", &["http/"]),
-    ("hyper", &["http/"]),
+    ("hyper", &["auth0/", "http/"]),
     ("hyper_util", &["http/"]),
     ("prometheus", &["metrics/"]),
     ("clap", &["config/", "cli/"]),

@@ -36,7 +36,7 @@ async fn undone(world: &World) {
         .await;
 }
 
-async fn signs_up(world: &World, user: &str) {
+fn signs_up(world: &World, user: &str) {
     world.tenant.create_user(user, json!({})).expect("a new user");
     world.tenant.login(user).expect("a login");
 }
@@ -46,11 +46,11 @@ async fn an_id_that_came_along_is_another_account_later() {
     let world = moved().await;
     assert!(world.tenant.delete_user(NEW));
     world.linked(0).await;
-    signs_up(&world, ANN).await;
+    signs_up(&world, ANN);
     let acts =
         "SELECT count(*) FROM operator_acts WHERE outcome LIKE 'the move ended: the old id is an account%'";
     world.count_is("the move has ended", acts, 1).await;
-    signs_up(&world, GOOGLE).await;
+    signs_up(&world, GOOGLE);
     world.rests_with(GOOGLE, &[ROLE]).await;
     assert!(world.roles(ANN).is_empty(), "another account");
     world.linked(0).await;

@@ -25,7 +25,7 @@ const MEASURED: Duration = Duration::from_secs(4);
 /// Where HTTP/1.1 costs more than this times what HTTP/2 costs at the rate of the goal, the worker has the wrong protocol.
 const NOISE: f64 = 1.1;
 
-/// What the clients are asked to do.
+/// The load of the clients.
 #[derive(Clone, Copy, Debug)]
 struct Load {
     name: &'static str,

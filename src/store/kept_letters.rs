@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Cursor, Store, StoreError, Tx, acts};
+use super::{Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
 
 /// Most waiting letters of one reason that are counted: a count must not read millions of rows.
@@ -219,7 +219,7 @@ impl Store {
     }
 }
 
-/// Stops the fold of every stream until the transaction ends, and reads the cursor of `stream`. The second value is whether the
+/// Stops the fold of every stream until the transaction ends, and reads the epoch of the cursor of `stream`, and whether the
 /// rules with this fingerprint are in force. Must be the first statement of the transaction, since a batch that is being folded
 /// ends first, and the next one waits.
 ///
@@ -229,31 +229,18 @@ pub async fn stop_folds(
     tx: &mut Tx<'_>,
     stream: &str,
     fingerprint: &str,
-) -> Result<Option<(Cursor, bool)>, StoreError> {
+) -> Result<Option<(i64, bool)>, StoreError> {
     sqlx::query!("LOCK TABLE stream_cursors IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *tx)
         .await?;
     let row = sqlx::query!(
-        r#"SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, dedup_until_ns, duplicate_window_s,
-               EXISTS (SELECT FROM rules_in_force WHERE fingerprint = $2) AS "same_rules!"
+        r#"SELECT epoch, EXISTS (SELECT FROM rules_in_force WHERE fingerprint = $2) AS "same_rules!"
            FROM stream_cursors WHERE stream = $1"#,
         stream,
         fingerprint
     );
     let row = row.fetch_optional(&mut *tx).await?;
-    Ok(row.map(|row| {
-        let cursor = Cursor {
-            created_ns: row.created_ns,
-            last_seq: row.last_seq,
-            last_stored_ns: row.last_stored_ns,
-            epoch: row.epoch,
-            newest_stored_ns: row.newest_stored_ns,
-            last_hash: row.last_hash,
-            dedup_until_ns: row.dedup_until_ns,
-            duplicate_window_s: row.duplicate_window_s,
-        };
-        (cursor, row.same_rules)
-    }))
+    Ok(row.map(|row| (row.epoch, row.same_rules)))
 }
 
 /// Locks a letter until the transaction ends. Returns what was done with it; the outer `None` means that there is no such letter.

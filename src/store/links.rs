@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::{StoreError, Tx, removals, users};
+use super::{StoreError, Tx, users};
 use rolekeeper_domain::evaluation::Carried;
 
 /// Whether a response about the user was stored before.
@@ -66,8 +66,6 @@ pub async fn end_alias(
     )
     .execute(&mut *tx)
     .await?;
-    // The carried decision waits for the operator as before.
-    removals::copy_decided(tx, &[alias], &[primary]).await?;
     sqlx::query!(
         "WITH named AS (DELETE FROM display_names WHERE user_id = $1),
               wrote AS (DELETE FROM display_name_writes WHERE user_id = $1),

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use super::{StoreError, Tx};
 
-/// Those of the users of whom another transaction has locked a row that an attempt writes. The rows of the others stay locked
-/// until this transaction ends.
+/// The users with a row that an attempt writes and that another transaction has locked. The rows of the others stay locked until
+/// this transaction ends.
 pub async fn among(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashSet<String>, StoreError> {
     let locked = sqlx::query_scalar!(
         r#"SELECT named.user_id AS "user!" FROM UNNEST($1::text[]) AS named(user_id)

@@ -4,7 +4,7 @@
 //! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
 //! it, nor raise what the account has.
 
-use super::{StoreError, Tx, removals};
+use super::{StoreError, Tx, carried_removals};
 use rolekeeper_domain::evaluation::Own;
 
 /// Stores what an id has of a role, before a move or a link to `primary` changes it. The first one counts. `moved`: it is the moved id.
@@ -87,7 +87,7 @@ pub(super) async fn suppress(
     )
     .execute(&mut *tx)
     .await?;
-    removals::copy_decided(tx, primaries, aliases).await
+    carried_removals::copy_decided(tx, primaries, aliases).await
 }
 
 /// Removes the rows of an id that is no longer moved or linked to `primary`, and those of the account unless another id is moved to it.

@@ -154,24 +154,6 @@ fn text(state: RemovalState) -> &'static str {
     }
 }
 
-/// Copies removals that wait for the operator, or on which the operator has acted, each from one id to the other: its role stays removed
-/// there as well.
-pub(super) async fn copy_decided(tx: &mut Tx<'_>, from: &[&str], to: &[&str]) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO removals (user_id, role, found_at, state, client_id, log_id)
-         SELECT ids.to_id, r.role, r.found_at, r.state, r.client_id, r.log_id
-         FROM UNNEST($1::text[], $2::text[]) AS ids(from_id, to_id) JOIN removals r ON r.user_id = ids.from_id
-         WHERE r.state <> 'waiting' ORDER BY 1, 2
-         ON CONFLICT (user_id, role) DO UPDATE SET state = excluded.state, client_id = excluded.client_id, log_id = excluded.log_id
-         WHERE removals.state = 'waiting'",
-        from as &[&str],
-        to as &[&str]
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
-}
-
 /// Locks the brake.
 pub async fn lock(tx: &mut Tx<'_>, window: Duration) -> Result<Locked, StoreError> {
     let (engaged, since) = brake_row::lock(tx, KIND, window).await?;

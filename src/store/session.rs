@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use super::StoreError;
 use super::deadline::{ACQUIRE_TIMEOUT, State};
@@ -25,15 +25,18 @@ const LOCK_SETTINGS: &str = "
     SET tcp_keepalives_count = 3;
     SET tcp_user_timeout = 20000;
     SET idle_session_timeout = 25000;
-    SET idle_in_transaction_session_timeout = 25000;
-    -- A plan is kept while tables grow from nothing to millions of rows: rows are always looked up one by one.
-    SET plan_cache_mode = force_generic_plan;
-    SET enable_seqscan = off;
-    SET enable_hashjoin = off;
-    SET enable_mergejoin = off;
-    SET enable_material = off;
-    -- The costs that the settings above pretend would make it compile every statement.
-    SET jit = off";
+    SET idle_in_transaction_session_timeout = 25000";
+
+/// A plan is kept while tables grow from nothing to millions of rows: rows are always looked up one by one. Without JIT, since the
+/// costs that the other settings pretend would make it compile every statement.
+pub(super) const LOOK_UPS: [&str; 6] = [
+    "plan_cache_mode = force_generic_plan",
+    "enable_seqscan = off",
+    "enable_hashjoin = off",
+    "enable_mergejoin = off",
+    "enable_material = off",
+    "jit = off",
+];
 
 /// A separate connection, outside the pool.
 #[derive(Debug)]
@@ -55,9 +58,10 @@ impl Session {
     /// Connects for a lock.
     pub(super) async fn for_lock(options: &PgConnectOptions) -> Result<Self, StoreError> {
         let mut session = Self::open(options).await?;
+        let settings = format!("{LOCK_SETTINGS}; SET {}", LOOK_UPS.join("; SET "));
         session
             .once(LOCK_DEADLINE)
-            .execute(sqlx::raw_sql(LOCK_SETTINGS))
+            .execute(sqlx::raw_sql(AssertSqlSafe(settings)))
             .await?;
         Ok(session)
     }

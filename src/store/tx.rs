@@ -16,15 +16,12 @@ use sqlx::{AssertSqlSafe, Either, Execute, Executor, PgConnection, Postgres, Sql
 use super::StoreError;
 use super::deadline::{DEADLINE, State, in_time};
 use super::lent::Lent;
-use super::session::Session;
+use super::session::{LOOK_UPS, Session};
 
 /// Limits the statements of a transaction, where we cannot change the connection's settings.
-const BOUNDED: &str = "; SET LOCAL statement_timeout = '20s'";
-/// Plans are made once for each connection, and look rows up one by one, as in a session of a lock.
-const LOOK_UP: &str = "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off; SET LOCAL jit = off";
+const BOUNDED: &str = "statement_timeout = '20s'";
 /// Ends the wait for a lock that another client holds for long.
-const LOCKS: &str = "; SET LOCAL lock_timeout = '1s'";
+const LOCKS: &str = "lock_timeout = '1s'";
 
 /// A unit of work: a transaction, or single statements. Rolled back unless [`Tx::commit`] returned.
 #[derive(Debug)]
@@ -65,26 +62,34 @@ impl<'c> Tx<'c> {
 
     /// Begins a transaction.
     pub(super) async fn begin(self) -> Result<Self, sqlx::Error> {
-        self.begin_with(&[]).await
+        self.begin_with([]).await
     }
 
     /// Begins a transaction whose statements keep their plans, which look rows up one by one.
     pub(super) async fn begin_look_ups(self) -> Result<Self, sqlx::Error> {
-        self.begin_with(&[LOOK_UP]).await
+        self.begin_with(LOOK_UPS).await
     }
 
     /// The same, with short waits for locks.
     pub(super) async fn begin_bounded(self) -> Result<Self, sqlx::Error> {
-        self.begin_with(&[LOCKS, LOOK_UP]).await
+        self.begin_with(LOOK_UPS.into_iter().chain([LOCKS])).await
     }
 
     /// Begins a transaction with settings, in one message.
-    async fn begin_with(mut self, settings: &[&str]) -> Result<Self, sqlx::Error> {
-        let bounded = if self.unnamed { BOUNDED } else { "" };
+    async fn begin_with(
+        mut self,
+        settings: impl IntoIterator<Item = &'static str>,
+    ) -> Result<Self, sqlx::Error> {
+        let bounded = self.unnamed.then_some(BOUNDED);
         let (connection, state) = self.on.parts();
         // A unit dropped between two statements left the transaction open.
-        let rollback = if *state == State::Open { "ROLLBACK; " } else { "" };
-        let begin = AssertSqlSafe(format!("{rollback}BEGIN{bounded}{}", settings.concat()));
+        let open = *state == State::Open;
+        let mut begin = if open { "ROLLBACK; BEGIN" } else { "BEGIN" }.to_owned();
+        for setting in bounded.into_iter().chain(settings) {
+            begin.push_str("; SET LOCAL ");
+            begin.push_str(setting);
+        }
+        let begin = AssertSqlSafe(begin);
         in_time(self.deadline, state, connection.execute(begin)).await?;
         *state = State::Open;
         Ok(self)

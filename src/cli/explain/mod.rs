@@ -76,7 +76,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<()> {
     Ok(())
 }
 
-/// The sentences about a user of whom nothing is stored.
+/// The sentences about an unknown user.
 fn unknown(user: &str, maybe_erased: bool, counted_to: Option<CountedTo>) -> String {
     let counted = counted_to.map_or_else(
         || "no event has been counted yet".to_owned(),

@@ -140,7 +140,7 @@ impl<'a> Requeue<'a> {
         let stopped =
             kept_letters::stop_folds(&mut tx, &letter.key.stream, &self.rules.fingerprint()).await?;
         match stopped {
-            Some((now, true)) if now.epoch == cursor.epoch => {}
+            Some((epoch, true)) if epoch == cursor.epoch => {}
             Some((_, false)) => return Ok(refused("other rules came into force: run the command again")),
             _ => return Ok(refused("the operator has set the cursor: run the command again")),
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::world::World;
 use crate::world::oracle::ROLE;
 
-/// Users about whom nothing happens.
+/// Users without events.
 const OTHERS: i64 = 10_000;
 const USERS: usize = 60;
 

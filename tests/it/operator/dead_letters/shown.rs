@@ -1,4 +1,4 @@
-//! What `list` and `show` print, and what `discard` does.
+//! The output of `list` and `show`, and the effects of `discard`.
 
 use serde_json::Value;
 

@@ -18,6 +18,17 @@ COMMENT ON COLUMN moves.moved_by IS 'The operator, as in operator_acts.';
 COMMENT ON COLUMN moves.why IS 'The reason.';
 COMMENT ON COLUMN moves.with_account IS 'The id was linked to new_id until that account was deleted at Auth0, and came along with its move, whose end removes this row.';
 
+-- The ids that were moved to one of these, also by way of other ids. An id is followed once, so this ends.
+CREATE FUNCTION moved_ids(ids text[]) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE moved(id) AS (
+            SELECT m.old_id FROM moves m WHERE m.new_id = ANY(ids)
+            UNION SELECT m.old_id FROM moved CROSS JOIN LATERAL (SELECT old_id FROM moves WHERE new_id = moved.id OFFSET 0) AS m
+        )
+        SELECT id FROM moved);
+END $$;
+
 -- Decisions to go back to at the end of a move or a link.
 CREATE TABLE own_decisions (
     user_id    text COLLATE "C" NOT NULL,

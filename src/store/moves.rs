@@ -41,12 +41,7 @@ pub enum MoveOutcome {
 /// The ids that were moved to one of these, also by way of other ids, in order.
 pub async fn to(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError> {
     let moved = sqlx::query_scalar!(
-        // An id is followed once, so this ends.
-        r#"WITH RECURSIVE moved(id) AS (
-               SELECT old_id FROM moves WHERE new_id = ANY($1::text[])
-               UNION SELECT m.old_id FROM moves m JOIN moved ON m.new_id = moved.id
-           )
-           SELECT id AS "id!" FROM moved WHERE id <> ALL($1::text[]) ORDER BY id"#,
+        r#"SELECT id AS "id!" FROM unnest(moved_ids($1::text[])) AS id WHERE id <> ALL($1) ORDER BY id"#,
         ids as &[&str]
     );
     Ok(moved.fetch_all(&mut *tx).await?)

@@ -20,6 +20,8 @@ pub struct Counted {
     pub delta: i64,
     /// Its owner.
     pub owner: UserId<'static>,
+    /// The primary to which the owner is linked, if any.
+    pub primary: Option<String>,
 }
 
 /// Result of adding plays by surrogate key.
@@ -73,7 +75,9 @@ pub async fn add_by_key(
            SELECT count(*) AS "found!",
                coalesce(array_agg(place) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "places!: Vec<i64>",
                coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
-               coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>"
+               coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>",
+               coalesce(array_agg((SELECT i.primary_id FROM identities i WHERE i.alias = matters_to))
+                   FILTER (WHERE matters_to IS NOT NULL), '{}') AS "primaries!: Vec<Option<String>>"
            FROM counted"#,
         keys,
         playlists as &[&str],
@@ -83,7 +87,11 @@ pub async fn add_by_key(
     let row = row.fetch_one(&mut *tx).await?;
     Ok(Keyed {
         found: usize::try_from(row.found).unwrap_or_default(),
-        counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
+        counted: counted(
+            (playlists, deltas),
+            &row.places,
+            row.plays.into_iter().zip(row.owners).zip(row.primaries),
+        )?,
     })
 }
 
@@ -91,19 +99,20 @@ pub async fn add_by_key(
 fn counted(
     (playlists, deltas): (&[&str], &[i64]),
     places: &[i64],
-    plays: Vec<i64>,
-    owners: Vec<String>,
+    answered: impl Iterator<Item = ((i64, String), Option<String>)>,
 ) -> Result<Vec<Counted>, StoreError> {
     let asked = indexes(places).map(|index| (playlists[index], deltas[index]));
-    let answered = plays.into_iter().zip(owners);
-    let counted = asked.zip(answered).map(|((playlist, delta), (plays, owner_id))| {
-        Ok(Counted {
-            playlist: playlist.to_owned(),
-            plays,
-            delta,
-            owner: owner(owner_id)?,
-        })
-    });
+    let counted = asked
+        .zip(answered)
+        .map(|((playlist, delta), ((plays, owner_id), primary))| {
+            Ok(Counted {
+                playlist: playlist.to_owned(),
+                plays,
+                delta,
+                owner: owner(owner_id)?,
+                primary,
+            })
+        });
     counted.collect()
 }
 
@@ -146,7 +155,9 @@ pub async fn add_by_id(
                coalesce(array_agg(key), '{}') AS "keys!: Vec<i64>",
                coalesce(array_agg(place) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "places!: Vec<i64>",
                coalesce(array_agg(plays) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "plays!: Vec<i64>",
-               coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>"
+               coalesce(array_agg(matters_to) FILTER (WHERE matters_to IS NOT NULL), '{}') AS "owners!: Vec<String>",
+               coalesce(array_agg((SELECT i.primary_id FROM identities i WHERE i.alias = matters_to))
+                   FILTER (WHERE matters_to IS NOT NULL), '{}') AS "primaries!: Vec<Option<String>>"
            FROM counted"#,
         playlists as &[&str],
         deltas,
@@ -155,7 +166,11 @@ pub async fn add_by_id(
     let row = row.fetch_one(&mut *tx).await?;
     Ok(Named {
         found: indexes(&row.found).zip(row.keys).collect(),
-        counted: counted((playlists, deltas), &row.places, row.plays, row.owners)?,
+        counted: counted(
+            (playlists, deltas),
+            &row.places,
+            row.plays.into_iter().zip(row.owners).zip(row.primaries),
+        )?,
     })
 }
 

@@ -51,8 +51,8 @@ pub async fn of_users(
                c.restore AS "open_restore!",
                u.profile AS "shown?",
                d.request_id AS "request_id?", d.requested AS "requested?", d.refused IS NOT NULL AS "refused!",
-               (SELECT extract(epoch FROM n.written_at - now())::double precision + $3 FROM display_name_writes n WHERE n.user_id = named.user_id) AS "rest_s?",
-               coalesce((SELECT n.refused FROM display_name_writes n WHERE n.user_id = named.user_id), false) AS "refused_just_now!",
+               extract(epoch FROM n.written_at - now())::double precision + $3 AS "rest_s?",
+               coalesce(n.refused, false) AS "refused_just_now!",
                (SELECT true FROM profile_writes w WHERE w.user_id = named.user_id AND w.closed IS NULL AND (NOT w.recorded OR w.completed_at IS NULL) LIMIT 1) IS NOT NULL AS "unrecorded!",
                (SELECT true FROM foreign_writes f WHERE f.user_id = named.user_id AND (f.write_id IS NULL OR f.ask_at IS NOT NULL) LIMIT 1) IS NOT NULL AS "foreign_writes!",
                EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL) OR EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "loss!",
@@ -60,20 +60,17 @@ pub async fn of_users(
                EXISTS (SELECT FROM erasure_key) AS "erasures!",
                (SELECT g.gone_at FROM gone_users g WHERE g.user_id = named.user_id) AS "gone_at?",
                (SELECT i.primary_id FROM identities i WHERE i.alias = named.user_id) AS "alias_of?",
-               ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id ORDER BY i.alias) AS "aliases!",
-               ARRAY(
-                   WITH RECURSIVE moved(id) AS (
-                       SELECT m.old_id FROM moves m WHERE m.new_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)
-                       UNION SELECT m.old_id FROM moved CROSS JOIN LATERAL (SELECT old_id FROM moves WHERE new_id = moved.id OFFSET 0) AS m
-                   )
-                   SELECT id FROM moved WHERE id <> named.user_id
-               ) AS "moved!",
-               (SELECT true FROM moves m WHERE m.old_id = named.user_id) IS NOT NULL AS "moved_away!",
-               coalesce((SELECT bool_or(i.doubted OR i.undone) FROM identities i WHERE i.primary_id = named.user_id), false) AS "doubted!"
+               l.aliases AS "aliases!", l.doubted AS "doubted!",
+               CASE WHEN EXISTS (SELECT FROM moves) THEN array_remove(moved_ids(l.aliases || named.user_id), named.user_id) ELSE '{}' END AS "moved!",
+               (SELECT true FROM moves m WHERE m.old_id = named.user_id) IS NOT NULL AS "moved_away!"
            FROM UNNEST($1::text[]) AS named(user_id)
            CROSS JOIN LATERAL (
+               SELECT coalesce(array_agg(alias ORDER BY alias), '{}') AS aliases, coalesce(bool_or(doubted OR undone), false) AS doubted
+               FROM identities WHERE primary_id = named.user_id
+           ) AS l
+           CROSS JOIN LATERAL (
                SELECT greatest(coalesce(max(plays), 0), 0) AS best, coalesce(sum(greatest(plays, 0)), 0)::bigint AS total
-               FROM playlists WHERE owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id) AND NOT deleted
+               FROM playlists WHERE owner_id = ANY(l.aliases || named.user_id) AND NOT deleted
            ) AS p
            CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(wanted), '{}') AS wanted,
@@ -87,7 +84,7 @@ pub async fn of_users(
            CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state = 'on'), '{}') AS is_on,
                    coalesce(array_agg(until), '{}') AS until
-               FROM pins WHERE user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = named.user_id) || named.user_id)
+               FROM pins WHERE user_id = ANY(l.aliases || named.user_id)
            ) AS t
            CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(state), '{}') AS state,
@@ -95,13 +92,16 @@ pub async fn of_users(
                FROM removals WHERE user_id = named.user_id
            ) AS m
            CROSS JOIN LATERAL (
-               SELECT coalesce(array_agg(change_id ORDER BY decided_at, change_id), '{}') AS id,
-                   coalesce(array_agg(role ORDER BY decided_at, change_id), '{}') AS role,
-                   coalesce(array_agg(change IN ('granted', 'restored') ORDER BY decided_at, change_id), '{}') AS granted,
-                   coalesce(array_agg(change IN ('restored', 'removed') ORDER BY decided_at, change_id), '{}') AS restore
-               FROM role_changes WHERE user_id = named.user_id AND outcome IS NULL
+               SELECT coalesce(array_agg(change_id), '{}') AS id, coalesce(array_agg(role), '{}') AS role,
+                   coalesce(array_agg(change IN ('granted', 'restored')), '{}') AS granted,
+                   coalesce(array_agg(change IN ('restored', 'removed')), '{}') AS restore
+               FROM (
+                   SELECT change_id, role, change FROM role_changes WHERE user_id = named.user_id AND outcome IS NULL
+                   ORDER BY decided_at, change_id
+               ) AS pending
            ) AS c
            LEFT JOIN LATERAL (SELECT request_id, requested, refused FROM display_names WHERE user_id = named.user_id OFFSET 0) AS d ON true
+           LEFT JOIN LATERAL (SELECT written_at, refused FROM display_name_writes WHERE user_id = named.user_id OFFSET 0) AS n ON true
            LEFT JOIN LATERAL (SELECT profile FROM users WHERE user_id = named.user_id AND $4 OFFSET 0) AS u ON true"#,
         users as &[&str],
         verify_after.as_secs_f64(),

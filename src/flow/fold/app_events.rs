@@ -137,11 +137,11 @@ pub(super) async fn fold(
     }
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &read, &sums).await?;
-    touched.extend(increments::add(tx, &sums.increments, rules, key_cache).await?);
+    // Of plays alone the next statement returns the primaries too.
+    let mut primaries = identities::primaries(tx, &owners(&touched)).await?;
+    touched.extend(increments::add(tx, &sums.increments, rules, key_cache, &mut primaries).await?);
     let below_zero = below_zero(tx, &read).await?;
 
-    // Few batches affect a user; the other ones need no look at the links.
-    let primaries = identities::primaries(tx, &owners(&touched)).await?;
     let mut affected_users = AffectedUsers::new(&read, rules, &primaries);
     for one in &touched {
         affected_users.compare(one);

@@ -4,6 +4,7 @@
 //! adds, nor return playlists that cannot affect a user.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::affected_users::Touched;
 use super::key_cache::KeyCache;
@@ -12,12 +13,13 @@ use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::Playlist;
 
 /// Adds to playlists that were only played. Returns the playlists with an owner that this can affect: all of them where
-/// a rule sums all playlists, otherwise those whose count crossed a threshold.
+/// a rule sums all playlists, otherwise those whose count crossed a threshold. The primaries of linked owners go to `primaries`.
 pub(super) async fn add(
     tx: &mut Tx<'_>,
     increments: &[(&str, i64)],
     rules: &Rules,
     key_cache: &mut KeyCache,
+    primaries: &mut HashMap<String, String>,
 ) -> Result<Vec<Touched<'static>>, StoreError> {
     let thresholds = rules.thresholds(Measure::BestPlaylist);
     let thresholds = (!rules.need_totals()).then_some(thresholds.as_slice());
@@ -29,14 +31,19 @@ pub(super) async fn add(
             None => named.push((playlist, delta)),
         }
     }
-    let mut touched = Vec::new();
+    let mut affecting = Vec::new();
     if !keyed.is_empty() {
-        touched.extend(by_key(tx, keyed, &mut named, thresholds).await?);
+        affecting.extend(by_key(tx, keyed, &mut named, thresholds).await?);
     }
     if !named.is_empty() {
-        touched.extend(by_id(tx, named, thresholds, key_cache).await?);
+        affecting.extend(by_id(tx, named, thresholds, key_cache).await?);
     }
-    Ok(touched)
+    for one in &mut affecting {
+        if let Some(primary) = one.primary.take() {
+            primaries.insert(one.owner.as_str().to_owned(), primary);
+        }
+    }
+    Ok(affecting.into_iter().map(touched).collect())
 }
 
 /// Adds by key. Playlists that are not found under their key move to `named`.
@@ -45,7 +52,7 @@ async fn by_key<'b>(
     mut keyed: Vec<(i64, &'b str, i64)>,
     named: &mut Vec<(&'b str, i64)>,
     thresholds: Option<&[i64]>,
-) -> Result<Vec<Touched<'static>>, StoreError> {
+) -> Result<Vec<Counted>, StoreError> {
     keyed.sort_unstable_by_key(|(key, ..)| *key);
     let keys: Vec<i64> = keyed.iter().map(|(key, ..)| *key).collect();
     let (ids, deltas): (Vec<&str>, Vec<i64>) = keyed.iter().map(|(_, id, delta)| (*id, *delta)).unzip();
@@ -56,7 +63,7 @@ async fn by_key<'b>(
         named.extend(wrong.into_iter().map(|index| (ids[index], deltas[index])));
         named.sort_unstable();
     }
-    Ok(added.counted.into_iter().map(touched).collect())
+    Ok(added.counted)
 }
 
 /// Adds by id, in sorted order, and creates missing playlists. Their keys are remembered.
@@ -65,7 +72,7 @@ async fn by_id(
     named: Vec<(&str, i64)>,
     thresholds: Option<&[i64]>,
     key_cache: &mut KeyCache,
-) -> Result<Vec<Touched<'static>>, StoreError> {
+) -> Result<Vec<Counted>, StoreError> {
     let (ids, deltas): (Vec<&str>, Vec<i64>) = named.iter().copied().unzip();
     let there = playlists::add_by_id(tx, &ids, &deltas, thresholds).await?;
     for &(index, key) in &there.found {
@@ -82,7 +89,7 @@ async fn by_id(
             key_cache.learn(&playlist, key);
         }
     }
-    Ok(there.counted.into_iter().map(touched).collect())
+    Ok(there.counted)
 }
 
 fn touched(counted: Counted) -> Touched<'static> {

@@ -10,7 +10,7 @@ use rolekeeper_sandbox::servers::Postgres;
 use rolekeeper_sandbox::tenant::Rate;
 
 use crate::mass::{self, Drained, LATENCY, Mass};
-use crate::sizes::Sizes;
+use crate::sizes::{Part, Sizes};
 use crate::table::{Goal, Table};
 
 /// Calls a second of the large tenant, and its burst.
@@ -32,7 +32,7 @@ pub(crate) async fn all(
     table: &mut Table,
     say: &impl Fn(&str),
 ) -> Result<()> {
-    if sizes.is_asked_for("large") || sizes.is_asked_for("crossing") {
+    if sizes.is_asked_for(Part::Large) || sizes.is_asked_for(Part::Crossing) {
         say("the stand-in tenant alone");
         let alone = mass::alone().await?;
         say(&format!("  {alone:.0} calls a second"));
@@ -51,10 +51,10 @@ pub(crate) async fn all(
             within: WITHIN,
             seed: 1,
         };
-        if sizes.is_asked_for("large") {
+        if sizes.is_asked_for(Part::Large) {
             fast(sizes, postgres, table, (large, say)).await?;
         }
-        if sizes.is_asked_for("crossing") {
+        if sizes.is_asked_for(Part::Crossing) {
             let crossing = Mass {
                 users: sizes.crossing,
                 kills: 2,
@@ -63,7 +63,7 @@ pub(crate) async fn all(
             killed(postgres, table, (crossing, say)).await?;
         }
     }
-    if sizes.is_asked_for("free") {
+    if sizes.is_asked_for(Part::Free) {
         scarce(postgres, table, say).await?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::counts::{self, Counts};
 use crate::drain::{Contender, Drain, Drained};
 use crate::large;
 use crate::protocols;
-use crate::sizes::Sizes;
+use crate::sizes::{Part, Sizes};
 use crate::table::{Goal, Table};
 use crate::world::{BURST, LATENCY_MS, PER_SECOND};
 
@@ -44,11 +44,11 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
     say("starting Postgres");
     let postgres = Postgres::start().await?;
     let mut table = Table::default();
-    if sizes.is_asked_for("calls") {
+    if sizes.is_asked_for(Part::Calls) {
         calls(&sizes, &postgres, &mut table, &say).await?;
     }
     large::all(&sizes, &postgres, &mut table, &say).await?;
-    if sizes.is_asked_for("http") {
+    if sizes.is_asked_for(Part::Http) {
         protocols::all(sizes.rounds, &mut table, &say).await?;
     }
     println!("{}\n{table}", heading(&sizes));

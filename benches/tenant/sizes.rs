@@ -28,13 +28,28 @@ pub(crate) struct Sizes {
     /// Users who cross the threshold at once, of whose drain two kills are a part
     #[arg(long, default_value_t = 100_000)]
     pub(crate) crossing: usize,
-    /// Only one part: `calls` (one change each, and the two drains), `large`, `crossing`, `free` or `http` (the protocols)
-    #[arg(long)]
-    only: Option<String>,
+    /// Only one part
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+/// Parts of the measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// The calls for one change each, and both contenders' drains
+    Calls,
+    /// A drain at a thousand calls a second
+    Large,
+    /// Many users who cross the threshold at once, and two kills
+    Crossing,
+    /// The plan `free`, most of which another client takes
+    Free,
+    /// HTTP/1.1 and HTTP/2
+    Http,
 }
 
 impl Sizes {
-    pub(crate) fn is_asked_for(&self, part: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only == part)
+    pub(crate) fn is_asked_for(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
     }
 }

@@ -7,6 +7,7 @@ mod accept_stream;
 mod acts;
 mod adopt;
 mod announce;
+mod apply;
 mod ask;
 mod brake;
 mod brake_release;
@@ -27,6 +28,8 @@ mod output;
 mod parked;
 mod pause;
 mod pin;
+mod plan;
+mod plan_file;
 mod readmit;
 mod requeue;
 mod rules;
@@ -72,7 +75,11 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
-    /// Show the rules in force, or put others in force
+    /// Show who would gain or lose a role under the rules in force, and why
+    Plan(Box<plan::PlanArgs>),
+    /// Do what a plan says: put its rules in force, and enqueue its users
+    Apply(apply::ApplyArgs),
+    /// Show the rules in force, what others would change, or put others in force
     Rules(rules::RulesArgs),
     /// Show or change the limits of writes at Auth0
     Limits(limits::LimitsArgs),
@@ -146,7 +153,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Discover(args) => discover::run(*args).await?,
             Command::Doctor(args) => return Ok(Box::pin(doctor::run(*args)).await),
             Command::Brake(args) => brake::run(args).await?,
-            Command::Rules(args) => rules::run(args).await?,
+            Command::Plan(args) => return plan::run(*args).await,
+            Command::Apply(args) => return apply::run(args).await,
+            Command::Rules(args) => return rules::run(args).await,
             Command::Limits(args) => limits::run(args).await?,
             Command::Pin(args) => pin::pin(args).await?,
             Command::Unpin(args) => return unpin::run(args).await,

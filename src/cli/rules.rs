@@ -2,21 +2,32 @@
 //!
 //! Owns the output about them. Must never put rules in force without the checks that a worker's rules file passes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output::{self, say};
+use super::plan::{OutputArgs, Plan};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::store::{OfferedBy, Store, StoreError};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::rule::Versioned;
 use rolekeeper_domain::rule::offer::{Verdict, changes};
 
-/// Shows the rules in force, or puts a rules file in force.
+/// Examples for `--help`.
+const PLAN_EXAMPLES: &str = "Examples:
+  rolekeeper rules plan rules.toml
+  rolekeeper rules plan rules.toml -o new.plan
+  rolekeeper apply new.plan --why \"lower threshold\"
+
+Exit code: 0 no difference, 1 error, 2 differences, or wrong arguments.";
+
+/// Shows the rules in force, or what a rules file would change, or puts it in force.
 #[derive(Args, Debug)]
 pub(super) struct RulesArgs {
     #[command(flatten)]
@@ -29,6 +40,16 @@ pub(super) struct RulesArgs {
 enum Action {
     /// Show the rules in force, since when they are, and how far users were compared with them
     Show,
+    /// Show who would gain or lose a role under a rules file, in place of the rules in force
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan {
+        /// The rules file (TOML)
+        file: PathBuf,
+        #[command(flatten)]
+        forbidden: ForbiddenArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Put a rules file in force; its version must be higher than that of the rules in force
     Apply {
         /// The rules file (TOML)
@@ -43,26 +64,47 @@ enum Action {
     },
 }
 
-pub(super) async fn run(args: RulesArgs) -> Result<()> {
+pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
     let RulesArgs { database, action } = args;
     let database = database.checked()?;
     match action {
-        Action::Show => show(&app::connect(&database).await?).await,
+        Action::Show => show(&app::connect(&database).await?).await?,
+        Action::Plan {
+            file,
+            forbidden,
+            output,
+        } => {
+            let forbidden = forbidden.roles();
+            let proposed = read(&file, &forbidden)?;
+            let plan = Plan {
+                store: app::connect_to_read(&database).await?,
+                forbidden: &forbidden,
+                proposed: Some(&proposed),
+                user: None,
+            };
+            return plan.make(&output).await;
+        }
         Action::Apply {
             file,
             force,
             forbidden,
             act,
         } => {
-            let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
-            let offered = forbidden.roles().parse_rules(&text);
-            let offered = offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
+            let offered = read(&file, &forbidden.roles())?;
             let told =
                 json!({"file": file.display().to_string(), "force": force, "version": offered.version});
             let act = act.act("rules apply", told);
-            apply(&app::connect(&database).await?, &offered, force, &act).await
+            apply(&app::connect(&database).await?, &offered, force, &act).await?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a rules file.
+fn read(file: &Path, forbidden: &ForbiddenRoles) -> Result<Versioned> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+    let offered = forbidden.parse_rules(&text);
+    offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))
 }
 
 async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Result<()> {

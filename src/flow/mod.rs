@@ -3,6 +3,7 @@
 
 pub mod accept;
 mod announce;
+pub mod apply_plan;
 pub mod backoff;
 mod confirm;
 pub mod discovery;
@@ -15,6 +16,7 @@ pub mod leader;
 pub mod limits;
 mod permit;
 pub mod presence;
+pub mod preview;
 pub mod publish;
 mod reconcile;
 pub mod retry_loop;

@@ -70,7 +70,7 @@ pub struct Acted {
 }
 
 /// Stores an act with its result.
-pub(super) async fn keep(tx: &mut Tx<'_>, act: &Act, outcome: &str) -> Result<(), StoreError> {
+pub async fn keep(tx: &mut Tx<'_>, act: &Act, outcome: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO operator_acts (acted_by, command, arguments, why, outcome) VALUES ($1, $2, $3, $4, $5)",
         act.by,

@@ -81,10 +81,16 @@ pub async fn keep_out(
     key: Option<&ErasureKey>,
     users: &[&str],
 ) -> Result<HashSet<String>, StoreError> {
+    hold_off(tx).await?;
+    among(tx, key, users).await
+}
+
+/// Lets an erasure that begins later wait for this transaction, and remove its rows. Call it before any other lock is taken.
+pub async fn hold_off(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!("LOCK TABLE stream_cursors IN ROW SHARE MODE")
         .execute(&mut *tx)
         .await?;
-    among(tx, key, users).await
+    Ok(())
 }
 
 /// Refuses to store data of an erased user. An erasure that begins later waits for this transaction, and removes its

@@ -3,7 +3,7 @@
 //! Owns every query. Must never hold a transaction or a pooled connection during a call to another system, and never
 //! decide: the values to write are arguments.
 
-mod acts;
+pub mod acts;
 mod announced_end;
 pub mod assignments;
 pub mod bans;
@@ -63,6 +63,7 @@ pub mod pins;
 pub mod playlist_lifecycles;
 pub mod playlists;
 mod pool;
+pub mod preview;
 pub mod profile_writes;
 pub mod promoted;
 mod publish_budgets;

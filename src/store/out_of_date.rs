@@ -23,20 +23,16 @@ pub struct Compare<'r> {
     pub gone_for: Duration,
 }
 
-/// Enqueues users behind `from` and up to `to` if a rule's decision differs from the stored one.
-pub(super) async fn enqueue(
-    tx: &mut Tx<'_>,
-    compare: &Compare<'_>,
-    changed: bool,
-    (from, to): (&str, &str),
-) -> Result<u64, StoreError> {
-    let rules = compare.rules.as_slice();
-    let roles: Vec<&str> = rules.iter().map(|rule| rule.role.as_str()).collect();
-    let grant_at: Vec<i64> = rules.iter().map(|rule| rule.grant_at).collect();
-    let revoke_below: Vec<i64> = rules.iter().map(|rule| rule.revoke_below).collect();
-    let which = |is: &dyn Fn(&Rule) -> bool| -> Vec<bool> { rules.iter().map(is).collect() };
-    let enqueued = sqlx::query!(
-        "WITH rule AS MATERIALIZED (
+/// The statement that finds these users, with the part behind its last table `out`; `from` and `to` bound the partition.
+macro_rules! out_of_date {
+    ($compare:expr, $changed:expr, ($from:expr, $to:expr), $then:tt) => {{
+        let rules = $compare.rules.as_slice();
+        let roles: Vec<&str> = rules.iter().map(|rule| rule.role.as_str()).collect();
+        let grant_at: Vec<i64> = rules.iter().map(|rule| rule.grant_at).collect();
+        let revoke_below: Vec<i64> = rules.iter().map(|rule| rule.revoke_below).collect();
+        let which = |is: &dyn Fn(&Rule) -> bool| -> Vec<bool> { rules.iter().map(is).collect() };
+        sqlx::query!(
+            "WITH rule AS MATERIALIZED (
              SELECT *, not_blocked OR email_verified AS conditional
              FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::boolean[], $12::boolean[], $13::boolean[], $14::boolean[])
                  AS r(role, grant_at, revoke_below, totals, revokes, not_blocked, email_verified, respects)
@@ -93,30 +89,68 @@ pub(super) async fn enqueue(
                        SELECT FROM removals m WHERE m.user_id = d.user_id AND m.role = d.role AND m.state = 'held'))
                 OR ($6 AND d.due AND NOT d.has_role AND NOT d.gone)
                 OR ($6 AND NOT d.due AND d.has_role AND d.adopted AND NOT d.gone)
-         )
+         )"
+            + $then,
+            &roles as &[&str],
+            &grant_at,
+            &revoke_below,
+            &which(&|rule| rule.of == Measure::AllPlaylists),
+            &which(&|rule| rule.revoke == Revoke::On),
+            $compare.writes,
+            $compare.gone_for.as_secs_f64(),
+            $from,
+            $to,
+            $changed,
+            GONE_AT_LEAST_EVERY.as_secs_f64(),
+            &which(&|rule| rule.only_if.contains(&Condition::NotBlocked)),
+            &which(&|rule| rule.only_if.contains(&Condition::EmailVerified)),
+            &which(&|rule| rule.manual == OnExternalRemoval::Respect)
+        )
+    }};
+}
+
+/// Enqueues users behind `from` and up to `to` if a rule's decision differs from the stored one.
+pub(super) async fn enqueue(
+    tx: &mut Tx<'_>,
+    compare: &Compare<'_>,
+    changed: bool,
+    (from, to): (&str, &str),
+) -> Result<u64, StoreError> {
+    let enqueued = out_of_date!(
+        compare,
+        changed,
+        (from, to),
+        "
          INSERT INTO work_queue (user_id, priority)
          SELECT user_id, min(priority)::smallint FROM out
          -- a user queued before the comparison is not missed, even if an attempt ends meanwhile
          WHERE NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = out.user_id)
          GROUP BY user_id ORDER BY user_id
          -- not even locked: an attempt may hold the row, and wait for one that holds another
-         ON CONFLICT (user_id) DO NOTHING",
-        &roles as &[&str],
-        &grant_at,
-        &revoke_below,
-        &which(&|rule| rule.of == Measure::AllPlaylists),
-        &which(&|rule| rule.revoke == Revoke::On),
-        compare.writes,
-        compare.gone_for.as_secs_f64(),
-        from,
-        to,
-        changed,
-        GONE_AT_LEAST_EVERY.as_secs_f64(),
-        &which(&|rule| rule.only_if.contains(&Condition::NotBlocked)),
-        &which(&|rule| rule.only_if.contains(&Condition::EmailVerified)),
-        &which(&|rule| rule.manual == OnExternalRemoval::Respect)
+         ON CONFLICT (user_id) DO NOTHING"
     );
     Ok(enqueued.execute(&mut *tx).await?.rows_affected())
+}
+
+/// The users behind `from` and up to `to` for whom a change may follow from the rules, queued or not, in the order of ids.
+pub(super) async fn candidates(
+    tx: &mut Tx<'_>,
+    compare: &Compare<'_>,
+    (from, to): (&str, &str),
+) -> Result<Vec<String>, StoreError> {
+    let found = out_of_date!(
+        compare,
+        true,
+        (from, to),
+        "
+         SELECT DISTINCT user_id AS \"user_id!\" FROM out ORDER BY 1"
+    );
+    Ok(found
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .map(|row| row.user_id)
+        .collect())
 }
 
 /// Makes users of the partition due whose timer was set by a rule; returns their number.

@@ -39,6 +39,8 @@ pub enum OfferedBy {
         /// Whether workers that do not know the format may be left waiting.
         force: bool,
     },
+    /// `rolekeeper apply`, of a plan of proposed rules.
+    Plan,
 }
 
 impl OfferedBy {
@@ -47,6 +49,7 @@ impl OfferedBy {
             Self::BuiltIn => BUILT_IN,
             Self::File => "RULES_FILE",
             Self::Command { .. } => "rules apply",
+            Self::Plan => "apply",
         }
     }
 }
@@ -125,6 +128,26 @@ impl Store {
         by: OfferedBy,
         act: Option<&Act>,
     ) -> Result<Verdict, StoreError> {
+        self.offer(offered, by, None, act).await
+    }
+
+    /// Puts the rules of a plan in force, if the rules in force are still those with the fingerprint `over`.
+    pub async fn offer_planned_rules(
+        &self,
+        offered: &Versioned,
+        over: &str,
+        act: &Act,
+    ) -> Result<Verdict, StoreError> {
+        self.offer(offered, OfferedBy::Plan, Some(over), Some(act)).await
+    }
+
+    async fn offer(
+        &self,
+        offered: &Versioned,
+        by: OfferedBy,
+        over: Option<&str>,
+        act: Option<&Act>,
+    ) -> Result<Verdict, StoreError> {
         let mut tx = self.begin().await?;
         // Prevents two offers from both finding an empty table.
         sqlx::query!("LOCK TABLE rules_in_force IN SHARE ROW EXCLUSIVE MODE")
@@ -137,6 +160,12 @@ impl Store {
             fingerprint: row.fingerprint,
             built_in: row.put_by.as_deref() == Some(BUILT_IN),
         });
+        let is_other = |over: &str| in_force.as_ref().is_none_or(|now| now.fingerprint != over);
+        if over.is_some_and(is_other) {
+            return Ok(Verdict::Refused(
+                "the rules in force changed since the plan was made: make the plan again".to_owned(),
+            ));
+        }
         let verdict = offer::judge(offered, in_force.as_ref());
         if verdict != Verdict::PutInForce {
             return Ok(verdict);

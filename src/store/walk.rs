@@ -169,7 +169,10 @@ async fn users_in_flight(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<St
 }
 
 /// The last user id of the partition behind `from`, and whether the partition is the last; no id if no user is left.
-async fn end_of_partition(tx: &mut Tx<'_>, from: &str) -> Result<(Option<String>, bool), StoreError> {
+pub(super) async fn end_of_partition(
+    tx: &mut Tx<'_>,
+    from: &str,
+) -> Result<(Option<String>, bool), StoreError> {
     let row = sqlx::query!(
         r#"SELECT least(
                (SELECT owner_id FROM playlists WHERE owner_id > $1 ORDER BY owner_id OFFSET $2 LIMIT 1),

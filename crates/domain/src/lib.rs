@@ -28,6 +28,7 @@ pub mod patch;
 pub mod person;
 pub mod pin;
 pub mod plan;
+pub mod preview;
 pub mod race;
 pub mod removal;
 pub mod rule;

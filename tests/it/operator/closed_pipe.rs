@@ -13,6 +13,7 @@ async fn a_closed_pipe_ends_no_command() {
         "limits",
         "parked",
         "pins",
+        "plan --all",
         "rules show",
     ] {
         let arguments: Vec<&str> = read.split(' ').collect();

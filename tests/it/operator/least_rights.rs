@@ -84,6 +84,10 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
         world.told(command).await;
     }
     world.quiet().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = folder.path().join("a.plan").display().to_string();
+    world.told(&["plan", "-o", &plan]).await;
+    world.told(&["apply", &plan, "--why", "a test"]).await;
     world.told(&["erase", "--force", ANN]).await;
     let named = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%'";
     assert_eq!(world.number(named).await, Some(1));

@@ -36,6 +36,7 @@ mod ops;
 mod parked;
 mod pins;
 mod pins_refused;
+mod plan;
 mod rules;
 mod schema;
 mod secret_files;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::explained;
+use crate::world::rules::rules_file;
 use crate::world::{ANN, World, text};
 
 /// Rights of that role beyond reading, on any table or sequence.
@@ -18,9 +19,11 @@ const BEYOND: &str = "SELECT c.relname, privilege FROM pg_class c
     WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND has_function_privilege('rolekeeper_read', p.oid, 'EXECUTE')";
 
 /// The commands that only read Postgres.
-const READS: [&[&str]; 10] = [
+const READS: [&[&str]; 12] = [
     &["explain", ANN],
     &["explain", ANN, "--json"],
+    &["plan", "--all"],
+    &["plan", "--user", ANN, "--json"],
     &["export", ANN],
     &["acts"],
     &["brake"],
@@ -47,6 +50,10 @@ async fn a_role_with_select_alone_reads_all_and_writes_nothing() {
         let output = world.command_with(command, &env).await;
         assert!(output.status.success(), "{command:?}: {}", text(&output));
     }
+    let file = rules_file(1, 50);
+    let path = file.path().display().to_string();
+    let output = world.command_with(&["rules", "plan", &path], &env).await;
+    assert!(output.status.success(), "{}", text(&output));
     assert_eq!(world.tenant.with_calls(<[_]>::len), calls, "no call to Auth0");
     let output = world.command_with(&["explain", ANN, "--json"], &env).await;
     let mut read: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -1,4 +1,5 @@
-//! The comparison of all users in SQL against the evaluation of each one: a user who needs an attempt is enqueued.
+//! The comparison of all users in SQL against the evaluation of each one: a user who needs an attempt is enqueued, and a plan names
+//! each change.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,10 +7,11 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::evaluation::{Evaluation, Role};
 use rolekeeper_domain::pin::Pin;
 use rolekeeper_domain::rule::Versioned;
 use rolekeeper_domain::snapshot::{Assignment, Facts, Snapshot};
+use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 use crate::world::World;
@@ -108,6 +110,64 @@ fn needs_an_attempt(evaluation: &Evaluation<'_>) -> bool {
     })
 }
 
+/// Stores random users; nothing is attempted.
+async fn random_users(world: &World) -> Vec<(String, Snapshot)> {
+    let mut rng = StdRng::seed_from_u64(SEED);
+    let (mut sql, mut users) = (
+        String::from("INSERT INTO pause (reason) VALUES ('a test');"),
+        vec![],
+    );
+    for n in 0..USERS {
+        let user = format!("auth0|u{n}");
+        let (lists, snapshot) = random_user(&mut rng);
+        insert(&mut sql, &user, &lists, &snapshot);
+        users.push((user, snapshot));
+    }
+    let stored = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&world.db).await;
+    stored.expect("users");
+    users
+}
+
+#[tokio::test]
+async fn a_plan_names_exactly_the_users_whose_roles_change() {
+    let file = RulesFile::new(&rules_text());
+    let world = World::builder().workers(0).start().await;
+    world
+        .told(&["rules", "apply", &file.path().display().to_string()])
+        .await;
+    let rules = Versioned::parse(&rules_text()).expect("valid rules").rules;
+    let mut expected = BTreeSet::new();
+    for (name, user) in random_users(&world).await {
+        let evaluation = Evaluation::of(user, &rules);
+        let due = |role: &Role<'_>| {
+            Some((
+                name.clone(),
+                role.rule.role.clone(),
+                role.pending_change()?.as_str(),
+            ))
+        };
+        expected.extend(evaluation.roles.iter().filter_map(due));
+    }
+    let output = world.command(&["plan", "--all", "--json"]).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let member = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let found = lines[1..]
+        .iter()
+        .map(|line| ["user", "role", "change"].map(|name| member(line, name)));
+    let found: Vec<[String; 3]> = found.collect();
+    let expected: Vec<[String; 3]> = expected
+        .into_iter()
+        .map(|(user, role, change)| [user, role, change.to_owned()])
+        .collect();
+    assert!(expected.len() > USERS / 4, "{} changes", expected.len());
+    assert_eq!(found.iter().collect::<BTreeSet<_>>(), expected.iter().collect());
+    assert_eq!(found.len(), expected.len(), "each once");
+}
+
 #[tokio::test]
 async fn a_user_who_needs_an_attempt_is_found_by_the_walk() {
     let file = RulesFile::new(&rules_text());
@@ -117,23 +177,11 @@ async fn a_user_who_needs_an_attempt_is_found_by_the_walk() {
         .start()
         .await;
     let rules = Versioned::parse(&rules_text()).expect("valid rules").rules;
-    let mut rng = StdRng::seed_from_u64(SEED);
-    let (mut sql, mut needed) = (
-        String::from("INSERT INTO pause (reason) VALUES ('a test');"),
-        BTreeSet::new(),
-    );
-    for n in 0..USERS {
-        let user = format!("auth0|u{n}");
-        let (lists, snapshot) = random_user(&mut rng);
-        insert(&mut sql, &user, &lists, &snapshot);
-        if needs_an_attempt(&Evaluation::of(snapshot, &rules)) {
-            needed.insert(user);
-        }
-    }
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(&world.db)
-        .await
-        .expect("users");
+    let users = random_users(&world).await;
+    let needs = users
+        .into_iter()
+        .filter(|(_, user)| needs_an_attempt(&Evaluation::of(user.clone(), &rules)));
+    let needed: BTreeSet<String> = needs.map(|(name, _)| name).collect();
 
     let _worker = world.start_worker().await;
     let walked = "SELECT count(*) FROM walk WHERE finished_at IS NOT NULL";

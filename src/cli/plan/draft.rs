@@ -1,0 +1,115 @@
+//! The draft of a plan file: a file without a name, so that nothing remains of a command that is interrupted or killed.
+//!
+//! Owns that a plan file appears under its name as a whole, and that only its owner can read it: it has the ids of users.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use uuid::Uuid;
+
+use crate::cli::plan_file::PlanFile;
+use rolekeeper_domain::preview::UserChanges;
+use rolekeeper_domain::preview::file::{Header, Writer};
+
+/// A draft that is being written.
+#[derive(Debug)]
+pub(super) struct Draft {
+    file: BufWriter<File>,
+    lines: Writer,
+}
+
+/// A whole draft.
+#[derive(Debug)]
+pub(super) struct Whole(File);
+
+impl Draft {
+    /// A draft where a plan file was asked for, or all changes are shown behind the summary.
+    pub(super) fn if_needed(output: Option<&Path>, all: bool, header: &Header) -> Result<Option<Self>> {
+        if output.is_none() && !all {
+            return Ok(None);
+        }
+        if let Some(path) = output.filter(|path| path.is_dir()) {
+            bail!(
+                "{}: expected the path of a file, this is a folder",
+                path.display()
+            );
+        }
+        let folder = output.map_or_else(std::env::temp_dir, folder);
+        let path = folder.join(format!(".rolekeeper-{}", Uuid::now_v7()));
+        let file = create(&path)
+            .and_then(|file| fs::remove_file(&path).map(|()| file))
+            .with_context(|| format!("{}: no file can be made here", folder.display()))?;
+        let mut draft = Self {
+            file: BufWriter::new(file),
+            lines: Writer::default(),
+        };
+        let first = draft.lines.header(header);
+        draft.write(&first)?;
+        Ok(Some(draft))
+    }
+
+    /// Adds a user.
+    pub(super) fn add(&mut self, user: &UserChanges) -> Result<()> {
+        let line = self.lines.user(user);
+        self.write(&line)
+    }
+
+    /// Adds the last line.
+    pub(super) fn end(mut self) -> Result<Whole> {
+        let last = std::mem::take(&mut self.lines).end();
+        self.write(&last)?;
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        Ok(Whole(file.context("the plan cannot be written")?))
+    }
+
+    fn write(&mut self, line: &str) -> Result<()> {
+        writeln!(self.file, "{line}").context("the plan cannot be written")
+    }
+}
+
+impl Whole {
+    /// Gives it its name, in place of a file that has it.
+    pub(super) fn keep(&self, path: &Path) -> Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let beside = folder(path).join(format!(".{name}.{}", Uuid::now_v7()));
+        let kept = self.copy(&beside).and_then(|()| fs::rename(&beside, path));
+        kept.inspect_err(|_| {
+            // It may not exist.
+            let _ = fs::remove_file(&beside);
+        })
+        .with_context(|| format!("{}: the plan cannot be written", path.display()))
+    }
+
+    fn copy(&self, to: &Path) -> io::Result<()> {
+        let mut from = &self.0;
+        from.rewind()?;
+        let mut file = create(to)?;
+        io::copy(&mut from, &mut file)?;
+        file.sync_all()
+    }
+
+    /// Passes each user on, in order.
+    pub(super) fn for_each(&self, mut act: impl FnMut(&UserChanges)) -> Result<()> {
+        let (_, mut lines) = PlanFile::from_start(&self.0)?;
+        while let Some(user) = lines.user()? {
+            act(&user);
+        }
+        Ok(())
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    options.open(path)
+}
+
+fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,39 @@
+//! A plan that was made, as both outputs show it.
+//!
+//! Owns which brakes its changes would engage. Must never print.
+
+use std::path::Path;
+
+use crate::store::InForce;
+use crate::store::preview::Deployment;
+use rolekeeper_domain::brake::BrakeLimits;
+use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::preview::Summary;
+use rolekeeper_domain::preview::file::Header;
+use rolekeeper_domain::rule::Versioned;
+
+/// A plan that was made.
+pub(super) struct Made<'a> {
+    pub(super) header: &'a Header,
+    pub(super) deployment: &'a Deployment,
+    pub(super) in_force: &'a InForce,
+    pub(super) proposed: Option<&'a Versioned>,
+    pub(super) summary: &'a Summary,
+    pub(super) brake: BrakeLimits,
+    /// The plan file.
+    pub(super) kept: Option<&'a Path>,
+}
+
+impl Made<'_> {
+    /// The kinds of changes whose brake these changes alone would engage, with the number of holders.
+    pub(super) fn engaging(&self) -> Vec<(RoleChange, i64)> {
+        let holders = [
+            (RoleChange::Granted, self.deployment.holders),
+            (RoleChange::Revoked, self.deployment.adopted),
+        ];
+        let engages = |(change, holders): &(RoleChange, i64)| {
+            self.summary.engages(*change, self.brake.of(*change), *holders)
+        };
+        holders.into_iter().filter(engages).collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! `rolekeeper plan`, and the part of `rolekeeper rules plan` that is the same: who would gain or lose a role, and why.
+//!
+//! Owns the run, its exit codes, and that no half of a plan file remains. Must never change anything.
+
+mod draft;
+mod made;
+mod output;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use super::ask::id;
+use super::interrupt::Interrupt;
+use crate::app;
+use crate::config::{DatabaseArgs, ForbiddenArgs};
+use crate::flow::preview::Preview;
+use crate::store::preview::Deployment;
+use crate::store::{InForce, Store};
+use draft::Draft;
+use made::Made;
+use rolekeeper_domain::forbidden::ForbiddenRoles;
+use rolekeeper_domain::preview::file::{Header, Named, Proposed, VERSION};
+use rolekeeper_domain::preview::{Previewed, Summary};
+use rolekeeper_domain::rule::Versioned;
+
+/// Exit code of a plan with differences.
+const DIFFERENCES: u8 = 2;
+
+/// Examples for `--help`.
+const EXAMPLES: &str = "Examples:
+  rolekeeper plan
+  rolekeeper plan --user 'auth0|6132829445244d0069782a78'
+  rolekeeper plan -o today.plan
+  rolekeeper apply today.plan --why \"checked\"
+
+Exit code: 0 no difference, 1 error, 2 differences, or wrong arguments.";
+
+/// Shows who would gain or lose a role under the rules in force, and why: a summary, then the first users of each kind. Reads only,
+/// so a role of Postgres with SELECT alone is enough; it makes no call to Auth0.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    forbidden: ForbiddenArgs,
+    /// One user alone; any id of a person with linked accounts
+    #[arg(long, value_name = "USER_ID")]
+    user: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// The output of a plan.
+#[derive(Args, Clone, Debug)]
+pub(super) struct OutputArgs {
+    /// Write the plan to this file, for `rolekeeper apply`; it has the ids of the users
+    #[arg(short = 'o', long = "output", value_name = "PLAN")]
+    output: Option<PathBuf>,
+    /// Show all changes, in place of the first of each kind
+    #[arg(long)]
+    all: bool,
+    /// JSON, one object a line: the summary, then each shown change
+    #[arg(long)]
+    json: bool,
+}
+
+/// A plan to make.
+pub(super) struct Plan<'a> {
+    pub(super) store: Store,
+    pub(super) forbidden: &'a ForbiddenRoles,
+    /// Rules to compare with those in force.
+    pub(super) proposed: Option<&'a Versioned>,
+    /// One user alone.
+    pub(super) user: Option<&'a str>,
+}
+
+pub(super) async fn run(args: PlanArgs) -> Result<ExitCode> {
+    let PlanArgs {
+        database,
+        forbidden,
+        user,
+        output,
+    } = args;
+    let database = database.checked()?;
+    if let Some(user) = &user {
+        id(user)?;
+    }
+    let plan = Plan {
+        store: app::connect_to_read(&database).await?,
+        forbidden: &forbidden.roles(),
+        proposed: None,
+        user: user.as_deref(),
+    };
+    plan.make(&output).await
+}
+
+impl Plan<'_> {
+    /// Makes the plan and shows it.
+    pub(super) async fn make(&self, output: &OutputArgs) -> Result<ExitCode> {
+        let mut interrupt = Interrupt::catch()?;
+        let deployment = self.store.deployment().await?;
+        let Some(in_force) = &deployment.in_force else {
+            bail!("no rules are in force: no worker has been started yet");
+        };
+        let header = self.header(in_force, &deployment).await?;
+        let limits = self.store.limits().await?;
+        let mut draft = Draft::if_needed(output.output.as_deref(), output.all, &header)?;
+        let summary = self.compare(in_force, draft.as_mut(), &mut interrupt).await?;
+        let draft = draft.map(Draft::end).transpose()?;
+        let kept = match (&output.output, &draft) {
+            (Some(path), Some(draft)) => draft.keep(path).map(|()| Some(path.as_path()))?,
+            _ => None,
+        };
+        let made = Made {
+            header: &header,
+            deployment: &deployment,
+            in_force,
+            proposed: self.proposed,
+            summary: &summary,
+            brake: limits.brake(),
+            kept,
+        };
+        output::show(&made, output.json, draft.filter(|_| output.all))?;
+        Ok(if summary.users == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(DIFFERENCES)
+        })
+    }
+
+    /// Compares the users, and adds them to the draft as they come.
+    async fn compare(
+        &self,
+        in_force: &InForce,
+        mut draft: Option<&mut Draft>,
+        interrupt: &mut Interrupt,
+    ) -> Result<Summary> {
+        let rules = self.proposed.map_or(&in_force.rules, |proposed| &proposed.rules);
+        let beside = self.proposed.map(|_| &in_force.rules);
+        let mut preview = Preview::new(self.store.clone(), rules, beside, self.forbidden);
+        let mut summary = Summary::default();
+        let mut add = |previewed: &Previewed| -> Result<()> {
+            summary.add(previewed);
+            match (&mut draft, &previewed.changes) {
+                (Some(draft), Some(changes)) => draft.add(changes),
+                _ => Ok(()),
+            }
+        };
+        if let Some(user) = self.user {
+            let previewed = preview.user(user).await?.with_context(|| {
+                format!(
+                    "{user}: unknown: no playlist, role, pin or profile of this id is stored. Check the id, and put it in quotes: \
+                     'auth0|6132829445244d0069782a78'"
+                )
+            })?;
+            add(&previewed)?;
+            return Ok(summary);
+        }
+        while let Some(users) = preview.next().await? {
+            for previewed in &users {
+                add(previewed)?;
+            }
+            if interrupt.is_requested() {
+                bail!("interrupted: no plan was made");
+            }
+        }
+        Ok(summary)
+    }
+
+    async fn header(&self, in_force: &InForce, deployment: &Deployment) -> Result<Header> {
+        Ok(Header {
+            rolekeeper_plan: VERSION,
+            made_at: deployment.now,
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            tenant: self.store.tenant().await?,
+            in_force: Named {
+                version: in_force.version,
+                fingerprint: in_force.rules.fingerprint(),
+            },
+            proposed: self.proposed.map(|proposed| Proposed {
+                version: proposed.version,
+                canonical: proposed.rules.canonical(),
+            }),
+            user: self.user.map(str::to_owned),
+        })
+    }
+}

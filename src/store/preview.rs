@@ -1,0 +1,191 @@
+//! The users whose roles may change under given rules, partition by partition, for a plan.
+//!
+//! Owns transactions that each see one moment and cannot write, so that a role with SELECT alone is enough. Must never read more
+//! than one partition in a transaction, nor a whole table: users are taken in the order of their ids, by index.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::out_of_date::{self, Compare};
+use super::{InForce, Store, StoreError, Tx, identities, rules_in_force, snapshot, walk};
+use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::preview::Beside;
+use rolekeeper_domain::snapshot::Snapshot;
+
+/// Age of a verification that counts as fresh: a plan compares decisions, and leaves verification to the sweep.
+const ANY_AGE: Duration = Duration::from_hours(24 * 3650);
+/// Time for which a change counts as recent.
+const RECENT: Duration = Duration::from_hours(24);
+/// Users whose snapshots one statement reads.
+const AT_ONCE: usize = 500;
+/// An id behind all others: a user beyond the last partition may have a pin alone.
+const BEHIND_ALL: &str = "\u{10FFFF}";
+
+/// Settings of the transaction: as the walk, it finds users by index, whatever the planner knows of the tables.
+const READ_A_PARTITION: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off; \
+     SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+
+/// A user whose roles may change.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The user.
+    pub user: String,
+    /// The facts that decide.
+    pub snapshot: Snapshot,
+    /// The facts that do not.
+    pub beside: Beside,
+}
+
+/// The candidates of a partition.
+#[derive(Debug)]
+pub struct Candidates {
+    /// They, in the order of ids.
+    pub users: Vec<Candidate>,
+    /// The last id of the partition; `None` after the last partition.
+    pub to: Option<String>,
+}
+
+/// The state of the deployment that a plan names.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Time of the read, by Postgres' clock.
+    pub now: OffsetDateTime,
+    /// The rules in force; `None` before the first start of a worker.
+    pub in_force: Option<InForce>,
+    /// Users with a managed role, as a brake on grants counts holders.
+    pub holders: i64,
+    /// Users whose managed role rolekeeper may revoke, as a brake on revokes counts holders.
+    pub adopted: i64,
+}
+
+impl Store {
+    /// Reads the state of the deployment.
+    ///
+    /// # Errors
+    /// [`StoreError::RulesFormat`] if this release does not know the format of the rules in force.
+    pub async fn deployment(&self) -> Result<Deployment, StoreError> {
+        let mut tx = self.begin_preview().await?;
+        let row = sqlx::query!(
+            r#"SELECT clock_timestamp() AS "now!",
+                   (SELECT coalesce(sum(value), 0)::bigint FROM (SELECT value FROM counters WHERE counter = 'users_with_role'
+                       UNION ALL SELECT change FROM counter_changes WHERE counter = 'users_with_role') AS c(value)) AS "holders!",
+                   (SELECT coalesce(sum(value), 0)::bigint FROM (SELECT value FROM counters WHERE counter = 'users_adopted'
+                       UNION ALL SELECT change FROM counter_changes WHERE counter = 'users_adopted') AS c(value)) AS "adopted!""#
+        );
+        let row = row.fetch_one(&mut tx).await?;
+        Ok(Deployment {
+            now: row.now,
+            in_force: rules_in_force::stored(&mut tx).await?,
+            holders: row.holders,
+            adopted: row.adopted,
+        })
+    }
+
+    /// The candidates of the partition behind `from`; the profile is read only for rules with `conditions`.
+    pub async fn candidates(
+        &self,
+        compare: &Compare<'_>,
+        conditions: bool,
+        from: &str,
+    ) -> Result<Candidates, StoreError> {
+        let mut tx = self.begin_preview().await?;
+        let (to, ended) = walk::end_of_partition(&mut tx, from).await?;
+        let to = to.filter(|_| !ended);
+        let bounds = (from, to.as_deref().unwrap_or(BEHIND_ALL));
+        let users = out_of_date::candidates(&mut tx, compare, bounds).await?;
+        Ok(Candidates {
+            users: read(&mut tx, &users, conditions).await?,
+            to,
+        })
+    }
+
+    /// The person that has this id, as a candidate; `None` if nothing that concerns roles is stored of it.
+    pub async fn candidate(&self, user: &str, conditions: bool) -> Result<Option<Candidate>, StoreError> {
+        let mut tx = self.begin_preview().await?;
+        let ids = identities::person(&mut tx, user).await?;
+        let primary = ids.first().map_or(user, String::as_str).to_owned();
+        let known = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM users WHERE user_id = ANY($1::text[])) OR EXISTS (SELECT FROM playlists WHERE owner_id = ANY($1::text[]))
+                   OR EXISTS (SELECT FROM assignments WHERE user_id = ANY($1::text[])) OR EXISTS (SELECT FROM pins WHERE user_id = ANY($1::text[]))
+                   AS "known!""#,
+            &ids
+        );
+        if !known.fetch_one(&mut tx).await? {
+            return Ok(None);
+        }
+        Ok(read(&mut tx, &[primary], conditions).await?.pop())
+    }
+
+    async fn begin_preview(&self) -> Result<Tx<'static>, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::raw_sql(READ_A_PARTITION).execute(&mut tx).await?;
+        Ok(tx)
+    }
+}
+
+/// The snapshots of planned users, in their order, in a transaction of the caller.
+pub async fn snapshots(
+    tx: &mut Tx<'_>,
+    users: &[&str],
+    conditions: bool,
+) -> Result<Vec<Snapshot>, StoreError> {
+    snapshot::of_users(tx, users, ANY_AGE, conditions).await
+}
+
+async fn read(tx: &mut Tx<'_>, users: &[String], conditions: bool) -> Result<Vec<Candidate>, StoreError> {
+    let mut candidates = Vec::with_capacity(users.len());
+    for users in users.chunks(AT_ONCE) {
+        let ids: Vec<&str> = users.iter().map(String::as_str).collect();
+        let read = snapshot::of_users(tx, &ids, ANY_AGE, conditions).await?;
+        let beside = beside(tx, &ids).await?;
+        let all = users.iter().zip(read).zip(beside);
+        candidates.extend(all.map(|((user, snapshot), beside)| Candidate {
+            user: user.clone(),
+            snapshot,
+            beside,
+        }));
+    }
+    Ok(candidates)
+}
+
+/// The facts beside the snapshots, in the order of the users.
+async fn beside(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<Beside>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT (SELECT u.profile #> '{app_metadata,roles}' FROM users u WHERE u.user_id = named.user_id) AS roles,
+               (SELECT true FROM work_queue q WHERE q.user_id = named.user_id AND q.parked_at IS NOT NULL) IS NOT NULL AS "parked!",
+               (SELECT true FROM work_queue q WHERE q.user_id = named.user_id AND q.debounce_until > now()) IS NOT NULL AS "flapping!",
+               c.role AS "changed_role!", c.granted AS "granted!"
+           FROM UNNEST($1::text[]) WITH ORDINALITY AS named(user_id, place)
+           CROSS JOIN LATERAL (
+               SELECT coalesce(array_agg(role), '{}') AS role, coalesce(array_agg(change = 'granted'), '{}') AS granted
+               FROM role_changes
+               WHERE user_id = named.user_id AND change IN ('granted', 'revoked')
+                 AND completed_at > now() - $2::double precision * interval '1 second'
+           ) AS c
+           ORDER BY named.place"#,
+        users as &[&str],
+        RECENT.as_secs_f64()
+    );
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    Ok(rows
+        .map(|row| Beside {
+            roles: roles(row.roles.as_ref()),
+            parked: row.parked,
+            flapping: row.flapping,
+            changed: row
+                .changed_role
+                .into_iter()
+                .zip(row.granted)
+                .map(|(role, granted)| (role, RoleChange::to(granted)))
+                .collect(),
+        })
+        .collect())
+}
+
+/// The roles of a profile; none of a value of another form.
+fn roles(value: Option<&Value>) -> Vec<String> {
+    let all = value.and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|role| role.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,107 @@
+//! `rolekeeper plan`, `rules plan` and `apply`: who would gain or lose a role, and to do exactly that.
+
+mod apply;
+mod file;
+mod in_force;
+mod proposed;
+
+use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _};
+use tempfile::TempDir;
+
+use crate::world::{World, text, user};
+
+/// Exit code and lines of a command with `--json`.
+async fn planned(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let output = world.command(&[arguments, &["--json"]].concat()).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = |line: &str| serde_json::from_str(line).expect("a JSON object a line");
+    assert!(!said.is_empty(), "{}", text(&output));
+    (output.status.code(), said.lines().map(line).collect())
+}
+
+/// Exit code and output of a command.
+async fn done(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = world.command(arguments).await;
+    (output.status.code(), text(&output))
+}
+
+/// Waits until the playlists of these names have these plays.
+async fn counted(world: &World, counts: &[(&str, i64)]) {
+    for (name, plays) in counts {
+        let list = format!("pl_{name}");
+        let now = async || {
+            let query = sqlx::query_scalar("SELECT plays FROM playlists WHERE playlist_id = $1");
+            let row: Result<Option<i64>, _> = query.bind(&list).fetch_optional(&world.db).await;
+            row.expect("Postgres responds")
+        };
+        let counted = async || now().await == Some(*plays);
+        world.eventually("the plays are counted", counted).await;
+    }
+}
+
+/// A paused world in which these have earned the role.
+async fn earned(names: &[&str]) -> World {
+    let world = World::start().await;
+    world.told(&["pause", "--why", "a test"]).await;
+    for name in names {
+        world.played(name, 120).await;
+        counted(&world, &[(name, 120)]).await;
+    }
+    world
+}
+
+/// Empties the work queue, so that only a command fills it.
+async fn forget_queue(world: &World) {
+    world.run_sql("DELETE FROM work_queue").await;
+}
+
+/// The users of the work queue whose profile is to be read.
+async fn queued(world: &World) -> Vec<Value> {
+    let rows = world.rows("SELECT user_id FROM work_queue WHERE force_fetch ORDER BY user_id");
+    rows.await.into_iter().map(|row| row["user_id"].clone()).collect()
+}
+
+/// Starts a command while a table is locked, and sends the signal once the command waits for the lock; returns its end. No worker
+/// runs then.
+async fn interrupted(world: &World, arguments: &[&str], table: &str, signal: Signal) -> (bool, String) {
+    world.worker().kill9().await;
+    let url = world.setting("DATABASE_URL");
+    let mut other = sqlx::PgConnection::connect(&url).await.expect("Postgres");
+    let mut lock = other.begin().await.expect("a transaction");
+    let lock_it = AssertSqlSafe(format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"));
+    sqlx::query(lock_it).execute(&mut *lock).await.expect("a lock");
+    let mut command = world.begin_command(arguments);
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                 WHERE NOT granted AND d.datname = current_database()";
+    let waiting = async || world.number(waits).await == Some(1);
+    world.eventually("it waits for the lock", waiting).await;
+    command.send(signal);
+    if signal == Signal::SIGKILL {
+        command.ended().await;
+    }
+    lock.rollback().await.expect("Postgres responds");
+    command.ended().await
+}
+
+/// A place for a plan file, and its folder.
+fn place() -> (TempDir, PathBuf, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a.plan");
+    let name = path.display().to_string();
+    (folder, path, name)
+}
+
+/// The users, roles and changes of these lines.
+fn changes(lines: &[Value]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let one = |line: &Value| (text(&line["user"]), text(&line["change"]));
+    lines.iter().map(one).collect()
+}
+
+fn change(name: &str, change: &str) -> (String, String) {
+    (user(name), change.to_owned())
+}

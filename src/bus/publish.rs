@@ -12,7 +12,7 @@ use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Bus;
+use super::{Bus, permission};
 
 /// Most messages of one delivery in flight at once.
 const WINDOW: usize = 256;
@@ -31,6 +31,14 @@ pub struct Outgoing {
 #[derive(Debug, thiserror::Error)]
 #[error("not stored by JetStream: {0}")]
 pub struct PublishError(pub(super) String);
+
+impl PublishError {
+    /// Returns whether the server refuses this user, so that a retry does not help.
+    #[must_use]
+    pub fn needs_operator(&self) -> bool {
+        permission::refusal(&self.0).is_some()
+    }
+}
 
 /// A delivery: messages that are sent in order, several of them in flight at once.
 #[derive(Debug)]

@@ -20,6 +20,15 @@ impl Interrupt {
         ]))
     }
 
+    /// Waits until one arrives.
+    pub(super) async fn requested(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+
     /// Whether one has arrived.
     pub(super) fn is_requested(&mut self) -> bool {
         let mut signals = self.0.iter_mut();

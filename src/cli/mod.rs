@@ -30,6 +30,8 @@ mod pause;
 mod pin;
 mod plan;
 mod plan_file;
+mod progress;
+mod publish;
 mod readmit;
 mod requeue;
 mod rules;
@@ -99,6 +101,8 @@ enum Command {
     Skip(skip::SkipArgs),
     /// Show the messages that could not be folded, fold them again, or discard them
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Send the events of a file to the stream APP_EVENTS
+    Publish(Box<publish::PublishArgs>),
     /// Send role changes again that the stream ROLE_CHANGES lost
     Announce(announce::AnnounceArgs),
     /// Show parked users: users who wait for the operator
@@ -165,6 +169,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::AcceptStream(args) => accept_stream::run(args).await?,
             Command::Skip(args) => skip::run(args).await?,
             Command::DeadLetters(args) => return dead_letters::run(args).await,
+            Command::Publish(args) => return publish::run(*args).await,
             Command::Announce(args) => announce::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,

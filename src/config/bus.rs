@@ -6,7 +6,7 @@
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::{Check, is_this_host, set};
+use super::check::{Check, Faults, is_this_host, set};
 use super::nats_login::{NatsLogin, NatsLoginArgs};
 use super::nats_tls::{NatsTls, NatsTlsArgs};
 
@@ -70,6 +70,16 @@ impl BusArgs {
             api_prefix: self.api_prefix(check),
             inbox_prefix: self.inbox_prefix(check),
         }
+    }
+
+    /// Checks the settings of a command that needs only NATS.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn checked(&self) -> Result<BusConfig, Faults> {
+        let mut check = Check::default();
+        let config = self.check(&mut check);
+        check.end(config)
     }
 
     fn api_prefix(&self, check: &mut Check) -> String {

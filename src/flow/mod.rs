@@ -18,6 +18,7 @@ mod permit;
 pub mod presence;
 pub mod preview;
 pub mod publish;
+pub mod publish_lines;
 mod reconcile;
 pub mod retry_loop;
 pub mod rules;

@@ -37,6 +37,7 @@ mod parked;
 mod pins;
 mod pins_refused;
 mod plan;
+mod publish;
 mod rules;
 mod schema;
 mod secret_files;

@@ -30,6 +30,15 @@ impl World {
             .expect("the binary runs")
     }
 
+    /// Runs a command with this file as its standard input.
+    pub(crate) async fn command_from(&self, arguments: &[&str], input: fs::File) -> Output {
+        let mut command = self.process(arguments);
+        let output = tokio::time::timeout(COMMAND_WITHIN, command.stdin(input).output()).await;
+        output
+            .expect("a command takes less than a minute")
+            .expect("the binary runs")
+    }
+
     /// Runs a command whose output and errors are read from closed pipes; returns whether it succeeded.
     pub(crate) async fn unread(&self, arguments: &[&str]) -> bool {
         let [(out, output), (err, errors)] = [(); 2].map(|()| std::io::pipe().expect("a pipe"));

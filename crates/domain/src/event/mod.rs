@@ -87,18 +87,16 @@ impl Event<'_> {
 
 /// Parses one message. `subject` is its subject in the stream, where the partition replaces the playlist's id.
 pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> {
-    let mut raw = raw::read(payload)?;
-    let (prefix, kind) = kind(&mut raw)?;
-    let id = token("event_id", raw.event_id)?;
-    let playlist = token("playlist_id", raw.playlist_id)?;
+    let (prefix, event) = read(payload)?;
     match subject.strip_prefix(prefix) {
-        Some(token) if subject::is_of(token, playlist.as_str()) => Ok(Event { id, playlist, kind }),
+        Some(token) if subject::is_of(token, event.playlist.as_str()) => Ok(event),
         Some(_) => Err(Reject::new(
             Reason::SubjectMismatch,
             "playlist_id",
             format_args!(
-                "\"{playlist}\" is in partition {}, but came on the subject \"{}\"",
-                partition(playlist.as_str()),
+                "\"{}\" is in partition {}, but came on the subject \"{}\"",
+                event.playlist,
+                partition(event.playlist.as_str()),
                 excerpt(subject)
             ),
         )),
@@ -111,6 +109,21 @@ pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> 
             ),
         )),
     }
+}
+
+/// Parses an event that is not published yet, and returns the subject under which its publisher sends it.
+pub fn parse_unsent(payload: &[u8]) -> Result<(String, Event<'_>), Reject> {
+    let (prefix, event) = read(payload)?;
+    Ok((format!("{prefix}{}", event.playlist), event))
+}
+
+/// The event, and the subject prefix where it belongs.
+fn read(payload: &[u8]) -> Result<(&'static str, Event<'_>), Reject> {
+    let mut raw = raw::read(payload)?;
+    let (prefix, kind) = kind(&mut raw)?;
+    let id = token("event_id", raw.event_id)?;
+    let playlist = token("playlist_id", raw.playlist_id)?;
+    Ok((prefix, Event { id, playlist, kind }))
 }
 
 /// The type of the event, and the subject prefix where it belongs.

@@ -1,0 +1,257 @@
+//! `rolekeeper publish`: sends the events of a file to `APP_EVENTS`.
+//!
+//! Owns the report: how many lines are stored, and how to go on. Must never send a line of a file with bad lines, unless the
+//! operator asks for it.
+
+use std::fmt::Write as _;
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::interrupt::Interrupt;
+use super::output::{remark, say};
+use super::progress::Progress;
+use crate::app;
+use crate::config::BusArgs;
+use crate::flow::publish_lines::{Bad, Checked, End, Kept, PublishLines, Sent, Source, check};
+
+/// Exit code when some lines were not sent.
+const SOME_NOT_SENT: u8 = 2;
+/// Longest time for which a run goes on after a signal.
+const STOPS_WITHIN: Duration = Duration::from_secs(1);
+/// Bad lines that are named; the rest is counted.
+const MOST_NAMED: u64 = 100;
+
+/// Examples for `--help`.
+const EXAMPLES: &str = "Examples:
+  NATS_URL=nats://app:PASSWORD@host:4222 NATS_INBOX_PREFIX=_INBOX_app rolekeeper publish plays.ndjson
+  zcat plays.ndjson.gz | rolekeeper publish - --from-line 2001
+
+Exit code: 0 all lines are stored, 1 no line is known to be stored, 2 some lines were not sent, or wrong arguments.";
+
+/// Sends play events to the stream APP_EVENTS: one JSON object a line, as docs/app-events.md describes them, each with its `event_id`
+/// as the message id. All lines are checked first, by the parser that the fold uses, and nothing of a file with bad lines is sent.
+/// Repeating the command is harmless within 10 minutes: the stream drops what it has by the message id. Later, an event that was
+/// stored twice counts twice, unless `DEDUP_WINDOW` is on.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PublishArgs {
+    #[command(flatten)]
+    bus: BusArgs,
+    /// The file, one event a line; `-` for standard input. Blank lines are left out
+    file: PathBuf,
+    /// Leave bad lines out, and send the rest; lines of standard input are then sent as they arrive
+    #[arg(long)]
+    skip_bad: bool,
+    /// Begin at this line: a run that ended early says at which
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    from_line: u64,
+    /// Longest time in seconds for which lines are sent again that the stream does not acknowledge
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    retry_s: u64,
+}
+
+pub(super) async fn run(args: PublishArgs) -> Result<ExitCode> {
+    let (stop, mut interrupt) = (CancellationToken::new(), Interrupt::catch()?);
+    let published = publish(args, &stop);
+    tokio::pin!(published);
+    tokio::select! {
+        published = &mut published => return published,
+        () = interrupt.requested() => stop.cancel(),
+    }
+    // A copy of standard input may wait for a line: it does not end by itself.
+    tokio::time::timeout(STOPS_WITHIN, published)
+        .await
+        .unwrap_or_else(|_| bail!("interrupted while the lines were read: nothing was sent"))
+}
+
+async fn publish(args: PublishArgs, stop: &CancellationToken) -> Result<ExitCode> {
+    let PublishArgs {
+        bus,
+        file,
+        skip_bad,
+        from_line,
+        retry_s,
+    } = args;
+    let bus = bus.checked()?;
+    let source = Source::named(&file);
+    let (total, reader): (Option<u64>, Box<dyn BufRead + Send>) = if skip_bad {
+        (None, source.once()?)
+    } else {
+        let kept = on_thread(move || Ok(source.kept()?)).await?;
+        let (good, kept) = checked(kept, from_line, stop).await?;
+        let reader = kept.reader().with_context(|| file.display().to_string())?;
+        (Some(good), Box::new(reader))
+    };
+    let publish = PublishLines {
+        bus: app::bus(&bus).await?,
+        from: from_line,
+        skip_bad,
+        retry_for: Duration::from_secs(retry_s),
+        stop: stop.clone(),
+    };
+    let (mut progress, mut named) = (Progress::new("lines", total), Named::default());
+    let sending = publish.run(reader, |sent, bad| {
+        if bad.is_empty() {
+            progress.at(sent.lines);
+        } else {
+            progress.clear();
+            for one in bad {
+                named.name(one);
+            }
+        }
+    });
+    let (sent, end) = sending.await;
+    progress.clear();
+    named.end();
+    Ok(ended(&sent, &end, from_line))
+}
+
+/// Checks all lines; returns the number of the good ones. Fails if there are bad ones.
+async fn checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<(u64, Kept)> {
+    let stop = stop.clone();
+    on_thread(move || {
+        let (mut progress, mut named) = (Progress::new("lines checked", None), Named::default());
+        let checked = check(kept.reader()?, from, &stop, |so_far: Checked, bad| match bad {
+            None => progress.at(so_far.good),
+            Some(bad) => {
+                progress.clear();
+                named.name(&bad);
+            }
+        });
+        progress.clear();
+        named.end();
+        let Checked { good, bad } = checked?;
+        if stop.is_cancelled() {
+            bail!("interrupted while the lines were checked: nothing was sent");
+        }
+        if bad > 0 {
+            bail!(
+                "{bad} bad lines, {good} good ones: nothing was sent. Correct the lines, or add --skip-bad to send the good ones"
+            );
+        }
+        Ok((good, kept))
+    })
+    .await
+}
+
+/// Runs work that may block for long.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Names bad lines on standard error, up to a limit.
+#[derive(Default)]
+struct Named(u64);
+
+impl Named {
+    fn name(&mut self, bad: &Bad) {
+        self.0 += 1;
+        if self.0 <= MOST_NAMED {
+            remark!("line {}: {}", bad.line, bad.reject);
+        }
+    }
+
+    fn end(&self) {
+        if let Some(more @ 1..) = self.0.checked_sub(MOST_NAMED) {
+            remark!("and {more} more bad lines");
+        }
+    }
+}
+
+/// Reports the end of a run.
+fn ended(sent: &Sent, end: &End, from: u64) -> ExitCode {
+    say!("{}", stored(sent));
+    let why = match end {
+        End::Done if sent.bad > 0 => return ExitCode::from(SOME_NOT_SENT),
+        End::Done => return ExitCode::SUCCESS,
+        End::Stopped => "interrupted".to_owned(),
+        End::NotStored(why) => why.to_string(),
+        End::File(why) => why.clone(),
+    };
+    remark!("rolekeeper: {why}. {}", go_on(sent, from));
+    if sent.lines == 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::from(SOME_NOT_SENT)
+    }
+}
+
+fn stored(sent: &Sent) -> String {
+    let mut text = format!("{} lines stored", sent.lines);
+    if sent.known > 0 {
+        let _ = write!(
+            text,
+            ", {} of them before: the stream had their event_id",
+            sent.known
+        );
+    }
+    if sent.bad > 0 {
+        let _ = write!(text, "; {} bad lines left out", sent.bad);
+    }
+    text
+}
+
+/// How to send the rest.
+fn go_on(sent: &Sent, from: u64) -> String {
+    let next = sent.through + 1;
+    let mut text = if sent.through < from {
+        "No line is known to be stored".to_owned()
+    } else {
+        format!("All lines from {from} to {} are stored", sent.through)
+    };
+    if sent.tried > sent.through {
+        let _ = write!(
+            text,
+            "; some of the lines {next} to {} may be stored too",
+            sent.tried
+        );
+    }
+    let _ = write!(
+        text,
+        ". To go on, run the command again with --from-line {next}, within 10 minutes: the stream drops what it has by its event_id. \
+         Later, a line that is stored twice counts twice, unless DEDUP_WINDOW is on"
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_on_names_the_lines() {
+        let sent = Sent {
+            lines: 1_990,
+            bad: 10,
+            through: 2_000,
+            tried: 2_500,
+            ..Sent::default()
+        };
+        let text = go_on(&sent, 1);
+        for part in [
+            "lines from 1 to 2000 are stored",
+            "lines 2001 to 2500 may be",
+            "--from-line 2001",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_eq!(stored(&sent), "1990 lines stored; 10 bad lines left out");
+        let none = Sent {
+            through: 6,
+            tried: 6,
+            ..Sent::default()
+        };
+        let text = go_on(&none, 7);
+        assert!(
+            text.starts_with("No line is known") && text.contains("--from-line 7"),
+            "{text}"
+        );
+        assert!(!text.contains("may be"), "{text}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Lines that are sent together.
+//!
+//! Owns which lines may be in flight at once: plays of a playlist in any order, a saving or a deletion alone among the events of
+//! its playlist, since its place decides which plays count. So a batch may be sent again as a whole.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead};
+
+use tokio_util::sync::CancellationToken;
+
+use super::lines::Lines;
+use crate::bus::Outgoing;
+use rolekeeper_domain::event::{self, EventKind, Reject};
+use rolekeeper_domain::ids::Token;
+
+/// Most lines of a batch.
+const MOST_LINES: usize = 1_000;
+/// Bytes after which a batch ends.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A line that the fold could not read.
+#[derive(Clone, Debug)]
+pub struct Bad {
+    /// Its number in the file, from 1.
+    pub line: u64,
+    /// Why the fold could not read it.
+    pub reject: Reject,
+}
+
+/// The result of a check.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checked {
+    /// Lines with a valid event.
+    pub good: u64,
+    /// Lines without one.
+    pub bad: u64,
+}
+
+/// Lines that are sent together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The events.
+    pub(super) messages: Vec<Outgoing>,
+    /// Lines between them without a valid event.
+    pub(super) bad: Vec<Bad>,
+    /// Number of the last line.
+    pub(super) last: u64,
+}
+
+/// Checks all lines from number `from` on; each bad one is passed to `report`. Ends early when `stop` is cancelled.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn check(
+    file: impl BufRead,
+    from: u64,
+    stop: &CancellationToken,
+    mut report: impl FnMut(Checked, Option<Bad>),
+) -> io::Result<Checked> {
+    let (mut lines, mut checked) = (Lines::new(file), Checked::default());
+    while let Some((line, bytes)) = lines.next()? {
+        if stop.is_cancelled() {
+            break;
+        }
+        if line < from {
+            continue;
+        }
+        let bad = event::parse_unsent(&bytes)
+            .err()
+            .map(|reject| Bad { line, reject });
+        match &bad {
+            None => checked.good += 1,
+            Some(_) => checked.bad += 1,
+        }
+        report(checked, bad);
+    }
+    Ok(checked)
+}
+
+/// Reads batches.
+pub(super) struct Batches<R> {
+    lines: Lines<R>,
+    from: u64,
+    /// The first line of the next batch.
+    next: Option<Next>,
+}
+
+/// A valid line.
+struct Next {
+    line: u64,
+    message: Outgoing,
+    playlist: Token<'static>,
+    begins_or_ends: bool,
+}
+
+impl<R: BufRead> Batches<R> {
+    /// Reads from line number `from` on.
+    pub(super) fn new(file: R, from: u64) -> Self {
+        Self {
+            lines: Lines::new(file),
+            from,
+            next: None,
+        }
+    }
+
+    /// The next batch; none at the end of the file.
+    pub(super) fn next(&mut self) -> io::Result<Option<Batch>> {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        let mut playlists: HashMap<Token<'static>, bool> = HashMap::new();
+        while batch.messages.len() + batch.bad.len() < MOST_LINES && bytes < MOST_BYTES {
+            let next = match self.next.take() {
+                Some(next) => next,
+                None => match self.line()? {
+                    None => break,
+                    Some(Ok(next)) => next,
+                    Some(Err(bad)) => {
+                        batch.last = bad.line;
+                        batch.bad.push(bad);
+                        continue;
+                    }
+                },
+            };
+            let alone = playlists.get(&next.playlist);
+            if alone.is_some_and(|alone| *alone || next.begins_or_ends) {
+                self.next = Some(next);
+                break;
+            }
+            batch.last = next.line;
+            bytes += next.message.payload.len();
+            playlists.insert(next.playlist, next.begins_or_ends);
+            batch.messages.push(next.message);
+        }
+        Ok(Some(batch).filter(|batch| batch.last > 0))
+    }
+
+    fn line(&mut self) -> io::Result<Option<Result<Next, Bad>>> {
+        while let Some((line, bytes)) = self.lines.next()? {
+            if line < self.from {
+                continue;
+            }
+            let parsed = event::parse_unsent(&bytes).map(|(subject, event)| {
+                let begins_or_ends =
+                    matches!(event.kind, EventKind::Saved { .. } | EventKind::Deleted { .. });
+                (
+                    subject,
+                    event.id.as_str().to_owned(),
+                    event.playlist.into_owned(),
+                    begins_or_ends,
+                )
+            });
+            return Ok(Some(match parsed {
+                Err(reject) => Err(Bad { line, reject }),
+                Ok((subject, id, playlist, begins_or_ends)) => Ok(Next {
+                    line,
+                    message: Outgoing {
+                        subject,
+                        id,
+                        payload: bytes.into(),
+                    },
+                    playlist,
+                    begins_or_ends,
+                }),
+            }));
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn play(id: &str, playlist: &str) -> String {
+        format!(
+            r#"{{"type":"play","event_id":"{id}","playlist_id":"{playlist}","listener_id":"auth0|l","song_id":"s","played_at":"2026-11-23T10:00:00Z"}}"#
+        )
+    }
+
+    fn saved(id: &str, playlist: &str) -> String {
+        format!(
+            r#"{{"type":"playlist_saved","event_id":"{id}","playlist_id":"{playlist}","owner_id":"auth0|a","name":"n"}}"#
+        )
+    }
+
+    fn batches(lines: &[String], from: u64) -> Vec<(usize, usize, u64)> {
+        let text = lines.join("\n");
+        let mut batches = Batches::new(text.as_bytes(), from);
+        std::iter::from_fn(|| batches.next().expect("bytes in memory"))
+            .map(|batch| (batch.messages.len(), batch.bad.len(), batch.last))
+            .collect()
+    }
+
+    #[test]
+    fn a_saving_is_never_in_flight_with_events_of_its_playlist() {
+        let lines = [
+            saved("a", "one"),
+            saved("b", "two"),
+            play("c", "one"),
+            play("d", "one"),
+            play("e", "two"),
+            saved("f", "one"),
+        ];
+        assert_eq!(batches(&lines, 1), [(2, 0, 2), (3, 0, 5), (1, 0, 6)]);
+        assert_eq!(batches(&lines, 6), [(1, 0, 6)]);
+        assert_eq!(batches(&lines, 7), []);
+    }
+
+    #[test]
+    fn bad_lines_have_their_numbers() {
+        let lines = ["{".to_owned(), play("a", "one"), "[]".to_owned()];
+        assert_eq!(batches(&lines, 1), [(1, 2, 3)]);
+        let stop = CancellationToken::new();
+        let mut bad = Vec::new();
+        let checked = check(lines.join("\n").as_bytes(), 1, &stop, |_, found| {
+            bad.extend(found);
+        });
+        let checked = checked.expect("bytes in memory");
+        assert_eq!((checked.good, checked.bad), (1, 2));
+        let bad: Vec<_> = bad
+            .iter()
+            .map(|bad| (bad.line, bad.reject.reason.as_str()))
+            .collect();
+        assert_eq!(bad, [(1, "not_json"), (3, "wrong_type")]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded() {
+        let lines: Vec<String> = (0..2_500).map(|n| play(&format!("p{n}"), "one")).collect();
+        assert_eq!(
+            batches(&lines, 1),
+            [(1_000, 0, 1_000), (1_000, 0, 2_000), (500, 0, 2_500)]
+        );
+    }
+}

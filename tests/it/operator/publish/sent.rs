@@ -1,0 +1,59 @@
+//! Files whose lines are all good.
+
+use super::{Lines, code, of_ann};
+use crate::world::events::{deleted, plays, saved};
+use crate::world::{ANN, World};
+
+#[tokio::test]
+async fn every_line_counts_once_however_often_it_is_sent() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["mentor"]);
+    let events = of_ann(2_500);
+    let lines = Lines::of(&events);
+    let said = world.told(&["publish", &lines.path]).await;
+    assert_eq!(said, "2501 lines stored\n");
+    let said = world.told(&["publish", &lines.path, "--from-line", "501"]).await;
+    assert_eq!(
+        said,
+        "2001 lines stored, 2001 of them before: the stream had their event_id\n"
+    );
+    world.has_stored(&events);
+    assert_eq!(world.in_stream().await, 2_501);
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn a_playlist_keeps_the_order_of_its_lines() {
+    let world = World::start().await;
+    let mut events = Vec::new();
+    for life in 0..20 {
+        let name = format!("l{life}");
+        events.push(saved(&format!("s-{name}"), "pl_1", ANN));
+        events.extend(plays(&name, "pl_1", 0..life));
+        events.push(deleted(&format!("d-{name}"), "pl_1"));
+    }
+    events.pop();
+    world.told(&["publish", &Lines::of(&events).path]).await;
+    world.has_stored(&events);
+    world.settled().await;
+    let plays = "SELECT plays FROM playlists";
+    assert_eq!(world.number(plays).await, Some(19));
+}
+
+#[tokio::test]
+async fn standard_input_is_checked_before_a_line_is_sent() {
+    let world = World::builder().workers(0).start().await;
+    let mut lines: Vec<_> = of_ann(10).into_iter().map(|event| event.payload).collect();
+    lines.push(b"{}".to_vec());
+    for skip in [&[][..], &["--skip-bad"]] {
+        let arguments = [&["publish", "-"][..], skip].concat();
+        let input = tempfile::tempfile().expect("a file without a name");
+        std::io::Write::write_all(&mut &input, &lines.join(&b'\n')).expect("written");
+        std::io::Seek::rewind(&mut &input).expect("at the start");
+        let (code, said) = code(&world.command_from(&arguments, input).await);
+        assert!(said.contains("line 12: missing_field: type: required"), "{said}");
+        let stored = if skip.is_empty() { 0 } else { 11 };
+        assert_eq!(code, Some(if stored == 0 { 1 } else { 2 }), "{said}");
+        assert_eq!(world.in_stream().await, stored);
+    }
+}

@@ -35,6 +35,7 @@ mod publish;
 mod readmit;
 mod requeue;
 mod rules;
+mod simulate;
 mod skip;
 mod table;
 mod tenant;
@@ -83,6 +84,8 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Show the rules in force, what others would change, or put others in force
     Rules(rules::RulesArgs),
+    /// Replay the kept events under proposed rules: who would cross a threshold, and when
+    Simulate(Box<simulate::SimulateArgs>),
     /// Show or change the limits of writes at Auth0
     Limits(limits::LimitsArgs),
     /// Decide a role of one user in place of the rules: the user holds it, or does not
@@ -160,6 +163,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Plan(args) => return plan::run(*args).await,
             Command::Apply(args) => return apply::run(args).await,
             Command::Rules(args) => return rules::run(args).await,
+            Command::Simulate(args) => Box::pin(simulate::run(*args)).await?,
             Command::Limits(args) => limits::run(args).await?,
             Command::Pin(args) => pin::pin(args).await?,
             Command::Unpin(args) => return unpin::run(args).await,

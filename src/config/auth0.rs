@@ -64,12 +64,17 @@ pub struct Auth0Config {
     pub timeout: Duration,
 }
 
+/// Checks the name of a plan.
+pub(super) fn plan(name: &str, check: &mut Check) -> RatePlan {
+    name.parse().unwrap_or_else(|expected| {
+        check.fault("AUTH0_PLAN", name, expected);
+        RatePlan::Free
+    })
+}
+
 impl Auth0Args {
     pub(super) fn check(&self, check: &mut Check) -> Auth0Config {
-        let plan = self.auth0_plan.parse().unwrap_or_else(|expected| {
-            check.fault("AUTH0_PLAN", &self.auth0_plan, expected);
-            RatePlan::Free
-        });
+        let plan = plan(&self.auth0_plan, check);
         Auth0Config {
             domain: self.domain(check),
             audience: self.auth0_audience.clone(),

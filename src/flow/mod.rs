@@ -24,5 +24,6 @@ pub mod retry_loop;
 pub mod rules;
 pub mod rules_file;
 pub mod silence;
+pub mod simulate;
 mod sweep;
 mod walk;

@@ -40,6 +40,7 @@ pub mod found_holders;
 mod gauges;
 pub mod gone;
 mod held_by;
+pub mod history;
 pub mod identities;
 mod in_clear;
 pub mod kept_letters;

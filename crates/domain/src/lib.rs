@@ -31,6 +31,7 @@ pub mod plan;
 pub mod preview;
 pub mod race;
 pub mod removal;
+pub mod replay;
 pub mod rule;
 pub mod schedule;
 pub mod sequence_check;

@@ -41,5 +41,6 @@ mod publish;
 mod rules;
 mod schema;
 mod secret_files;
+mod simulate;
 mod tenant_binding;
 mod tenant_move;

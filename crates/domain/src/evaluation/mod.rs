@@ -235,7 +235,8 @@ impl<'r> Evaluation<'r> {
     }
 }
 
-fn measured(rule: &Rule, facts: &Facts) -> i64 {
+/// Plays that `rule` measures.
+pub(crate) fn measured(rule: &Rule, facts: &Facts) -> i64 {
     match rule.of {
         Measure::BestPlaylist => facts.best,
         Measure::AllPlaylists => facts.total,

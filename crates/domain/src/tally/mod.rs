@@ -47,6 +47,13 @@ impl Playlist {
             .is_some_and(|owner| owner.as_str() == user.as_str())
     }
 
+    /// Takes one event, as a batch of it alone would. A retraction that repeats another one must be voided before.
+    pub fn follow(&mut self, kind: &EventKind<'_>) {
+        if let Some(step) = step(kind) {
+            self.take(&step);
+        }
+    }
+
     fn take(&mut self, step: &Step<'_>) {
         match *step {
             Step::Add(delta) if !self.deleted => self.plays += delta,

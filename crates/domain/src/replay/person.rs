@@ -1,0 +1,149 @@
+//! One person in a replay: counts, and the roles that the rules decide.
+//!
+//! Owns the timers of the rules. Must never decide a role by itself: [`Evaluation`] does.
+
+use time::OffsetDateTime;
+
+use super::report::{Change, Crossing, User};
+use crate::evaluation::{Evaluation, measured};
+use crate::plan::RoleChange;
+use crate::rule::{Rules, Shown};
+use crate::snapshot::{Assignment, Facts, Snapshot};
+
+/// Crossings and changes that are kept of one user, each.
+const KEPT: usize = 100;
+
+/// The counts of one person.
+#[derive(Debug, Default)]
+pub(super) struct Person {
+    /// The person's playlists.
+    pub(super) playlists: Vec<usize>,
+    pub(super) best: i64,
+    pub(super) total: i64,
+    /// Playlists of the person whose count is not known.
+    pub(super) uncertain: bool,
+}
+
+impl Person {
+    /// The counts, at this time.
+    pub(super) fn facts(&self, now: OffsetDateTime) -> Facts {
+        Facts {
+            best: self.best,
+            total: self.total,
+            now,
+        }
+    }
+}
+
+/// A person who has crossed a threshold.
+#[derive(Debug)]
+pub(super) struct Crossed {
+    pub(super) user: User,
+    roles: Vec<Assignment>,
+    /// Changes of each role, in the order of the rules.
+    changed: Vec<u64>,
+    again_at: Option<OffsetDateTime>,
+    /// Roles whose state at the start is not known.
+    pub(super) began_between: u64,
+}
+
+impl Crossed {
+    /// A person with these counts at the start. A role is held if the count reaches `grant_at`.
+    pub(super) fn at_start(facts: Facts, rules: &Rules) -> Self {
+        let evaluation = Evaluation::of(snapshot(facts, vec![]), rules);
+        let roles = evaluation.roles.iter().map(|role| {
+            let wanted = role.decision.wanted;
+            Assignment {
+                role: role.rule.role.clone(),
+                wanted,
+                has_role: wanted,
+                adopted: true,
+                since: facts.now,
+                below_since: None,
+                suppressed: false,
+                fresh: true,
+            }
+        });
+        let between = rules.as_slice().iter().filter(|rule| {
+            let plays = measured(rule, &facts);
+            (rule.revoke_below..rule.grant_at).contains(&plays)
+        });
+        Self {
+            user: User::default(),
+            roles: roles.collect(),
+            changed: vec![0; rules.as_slice().len()],
+            again_at: None,
+            began_between: between.count() as u64,
+        }
+    }
+
+    /// Notes a crossing.
+    pub(super) fn crossed(&mut self, crossing: Crossing) {
+        self.user.crossed += 1;
+        if self.user.crossings.len() < KEPT {
+            self.user.crossings.push(crossing);
+        }
+    }
+
+    /// Decides what timers change up to `facts.now`, by these counts; `changed` is called with the time of each change.
+    pub(super) fn settle(
+        &mut self,
+        facts: Facts,
+        rules: &Rules,
+        changed: &mut dyn FnMut(OffsetDateTime, RoleChange),
+    ) {
+        while let Some(at) = self.again_at.filter(|at| *at <= facts.now) {
+            self.decide(Facts { now: at, ..facts }, rules, None, changed);
+        }
+    }
+
+    /// Decides by these counts.
+    pub(super) fn decide(
+        &mut self,
+        facts: Facts,
+        rules: &Rules,
+        event_id: Option<&str>,
+        changed: &mut dyn FnMut(OffsetDateTime, RoleChange),
+    ) {
+        let evaluation = Evaluation::of(snapshot(facts, self.roles.clone()), rules);
+        for ((role, known), times) in evaluation
+            .roles
+            .iter()
+            .zip(&mut self.roles)
+            .zip(&mut self.changed)
+        {
+            known.below_since = role.decision.below_since;
+            known.wanted = role.decision.wanted;
+            let Some(change) = role.pending_change() else {
+                continue;
+            };
+            let granted = change == RoleChange::Granted;
+            (known.has_role, known.since) = (granted, facts.now);
+            self.user.changed += 1;
+            self.user.flaps += u64::from(*times > 0);
+            *times += 1;
+            if self.user.changes.len() < KEPT {
+                self.user.changes.push(Change {
+                    at: facts.now,
+                    role: known.role.clone(),
+                    granted,
+                    event_id: event_id.map(str::to_owned),
+                });
+            }
+            changed(facts.now, change);
+        }
+        self.again_at = evaluation.again_at();
+    }
+}
+
+/// A user whose profile meets every condition: events do not tell it.
+fn snapshot(facts: Facts, assignments: Vec<Assignment>) -> Snapshot {
+    Snapshot {
+        assignments,
+        shown: Some(Shown {
+            blocked: false,
+            email_verified: true,
+        }),
+        ..Snapshot::of_facts(facts)
+    }
+}

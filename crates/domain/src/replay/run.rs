@@ -1,0 +1,267 @@
+//! The replay: events in order, from the playlists before the first of them.
+//!
+//! Owns the counts of each person. Must never change a playlist in another way than the fold does: [`Playlist::follow`] is its
+//! code.
+
+use std::collections::{BTreeMap, HashMap};
+
+use time::OffsetDateTime;
+
+use super::history::{Kept, Known, Starts};
+use super::person::{Crossed, Person};
+use super::report::{Busiest, Crossing, Report, Unknown, User};
+use crate::date::of_unix_ns;
+use crate::event::{Event, EventKind};
+use crate::ids::UserId;
+use crate::plan::RoleChange;
+use crate::rule::{Measure, Rules};
+use crate::snapshot::Facts;
+use crate::tally::Playlist;
+
+/// Seconds of an hour.
+const HOUR_S: i64 = 3_600;
+
+/// The place of an event in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its sequence.
+    pub seq: u64,
+    /// When the stream stored it, Unix nanoseconds.
+    pub stored_ns: i64,
+}
+
+/// A replay under proposed rules.
+#[derive(Debug)]
+pub struct Replay<'r> {
+    rules: &'r Rules,
+    start: OffsetDateTime,
+    /// Primaries of linked ids, as they are now.
+    links: HashMap<String, String>,
+    ids: HashMap<Box<str>, usize>,
+    playlists: Vec<Kept>,
+    by_id: HashMap<Box<str>, usize>,
+    persons: Vec<Person>,
+    crossed: HashMap<usize, Crossed>,
+    report: Report,
+    /// Changes in each hour.
+    hours: BTreeMap<i64, u64>,
+}
+
+impl<'r> Replay<'r> {
+    /// Begins at `start_ns`, Unix nanoseconds. `links`: the primary of each linked id.
+    #[must_use]
+    pub fn new(rules: &'r Rules, starts: Starts, links: HashMap<String, String>, start_ns: i64) -> Self {
+        let Starts {
+            ids,
+            playlists,
+            owner_assumed,
+        } = starts;
+        let count = |which| playlists.iter().filter(|kept| kept.known == which).count() as u64;
+        let unknown = Unknown {
+            before_deletion: count(Known::AfterDeletion),
+            unclear: count(Known::No),
+            owner_assumed,
+            began_between: 0,
+        };
+        let mut replay = Self {
+            rules,
+            start: of_unix_ns(start_ns),
+            links,
+            ids,
+            playlists,
+            by_id: HashMap::new(),
+            persons: Vec::new(),
+            crossed: HashMap::new(),
+            report: Report {
+                unknown,
+                ..Report::default()
+            },
+            hours: BTreeMap::new(),
+        };
+        for at in 0..replay.playlists.len() {
+            replay.begin(at);
+        }
+        replay
+    }
+
+    /// Counts a playlist before the first event for its owner.
+    fn begin(&mut self, at: usize) {
+        let Some(owner) = self.playlists[at].playlist.owner.clone() else {
+            return;
+        };
+        let person = self.person(&owner);
+        let kept = &mut self.playlists[at];
+        kept.person = Some(person);
+        let (plays, known) = (kept.counted(), kept.known);
+        let person = &mut self.persons[person];
+        person.playlists.push(at);
+        person.best = person.best.max(plays);
+        person.total += plays;
+        person.uncertain |= known != Known::Yes;
+    }
+
+    /// Takes the next event. A retraction that repeats another one must be voided before.
+    pub fn take(&mut self, event: &Event<'_>, place: Place) {
+        let id = event.playlist.as_str();
+        let at = self.ids.get(id).copied().unwrap_or_else(|| {
+            self.ids.insert(id.into(), self.playlists.len());
+            self.playlists.push(Kept {
+                playlist: Playlist::default(),
+                known: Known::Yes,
+                person: None,
+            });
+            self.playlists.len() - 1
+        });
+        let kept = &mut self.playlists[at];
+        let (before, owner_before) = (kept.counted(), kept.person);
+        kept.playlist.follow(&event.kind);
+        kept.playlist.name = None;
+        if kept.playlist.deleted && kept.known == Known::AfterDeletion {
+            kept.known = Known::Yes;
+        }
+        let event_and_place = (event.id.as_str(), place);
+        let EventKind::Saved { owner, .. } = &event.kind else {
+            let after = kept.counted();
+            if let Some(person) = owner_before.filter(|_| before != after) {
+                self.counted(person, before, after, event_and_place);
+            }
+            return;
+        };
+        let person = self.person(owner);
+        if owner_before == Some(person) {
+            return;
+        }
+        let kept = &mut self.playlists[at];
+        kept.person = Some(person);
+        let (after, known) = (kept.counted(), kept.known);
+        if let Some(left) = owner_before {
+            self.persons[left].playlists.retain(|one| *one != at);
+            self.counted(left, before, 0, event_and_place);
+        }
+        self.persons[person].playlists.push(at);
+        self.persons[person].uncertain |= known != Known::Yes;
+        self.counted(person, 0, after, event_and_place);
+    }
+
+    /// Ends the replay at `end_ns`, Unix nanoseconds.
+    #[must_use]
+    pub fn end(mut self, end_ns: i64) -> Report {
+        let now = of_unix_ns(end_ns);
+        let mut persons: Vec<usize> = self.crossed.keys().copied().collect();
+        persons.sort_unstable();
+        for person in persons {
+            let facts = self.persons[person].facts(now);
+            self.with_crossed(person, facts, |one, rules, changed| {
+                one.settle(facts, rules, changed);
+            });
+        }
+        let mut report = self.report;
+        for (id, person) in self.by_id {
+            if let Some(Crossed {
+                user, began_between, ..
+            }) = self.crossed.remove(&person)
+            {
+                report.unknown.began_between += began_between;
+                report.flaps += user.flaps;
+                report.users.push(User {
+                    user_id: id.into(),
+                    uncertain: self.persons[person].uncertain,
+                    ..user
+                });
+            }
+        }
+        let first = |user: &User| user.crossings.first().map(|crossing| crossing.stream_seq);
+        report
+            .users
+            .sort_by(|a, b| first(a).cmp(&first(b)).then_with(|| a.user_id.cmp(&b.user_id)));
+        let busiest = self
+            .hours
+            .iter()
+            .max_by_key(|(hour, changes)| (**changes, -**hour));
+        report.busiest = busiest.map(|(hour, changes)| Busiest {
+            from: of_unix_ns(hour * HOUR_S * 1_000_000_000),
+            changes: *changes,
+        });
+        report
+    }
+
+    /// The person that the user id belongs to.
+    fn person(&mut self, owner: &UserId<'_>) -> usize {
+        let id = self
+            .links
+            .get(owner.as_str())
+            .map_or(owner.as_str(), String::as_str);
+        if let Some(known) = self.by_id.get(id) {
+            return *known;
+        }
+        self.by_id.insert(id.into(), self.persons.len());
+        self.persons.push(Person::default());
+        self.persons.len() - 1
+    }
+
+    /// One playlist of the person had `before` plays and has `after`.
+    fn counted(&mut self, at: usize, before: i64, after: i64, (event_id, place): (&str, Place)) {
+        let now = of_unix_ns(place.stored_ns);
+        let person = &mut self.persons[at];
+        let old = person.facts(now);
+        person.total += after - before;
+        if after >= person.best {
+            person.best = after;
+        } else if before == person.best {
+            let plays = person.playlists.iter().map(|one| self.playlists[*one].counted());
+            person.best = plays.max().unwrap_or(0);
+        }
+        let new = person.facts(now);
+        let crossings = [
+            (Measure::BestPlaylist, old.best, new.best),
+            (Measure::AllPlaylists, old.total, new.total),
+        ];
+        let band = |of, plays| self.rules.thresholds_reached(of, plays);
+        let crossings = crossings.map(|(of, old, plays)| {
+            let up = plays > old;
+            (band(of, old) != band(of, plays)).then(|| Crossing {
+                at: now,
+                event_id: event_id.to_owned(),
+                stream_seq: place.seq,
+                of,
+                plays,
+                up,
+            })
+        });
+        if crossings.iter().all(Option::is_none) {
+            return;
+        }
+        for crossing in crossings.iter().flatten() {
+            self.report.up += u64::from(crossing.up);
+            self.report.down += u64::from(!crossing.up);
+        }
+        self.with_crossed(at, old, |one, rules, changed| {
+            one.settle(old, rules, changed);
+            crossings
+                .into_iter()
+                .flatten()
+                .for_each(|crossing| one.crossed(crossing));
+            one.decide(new, rules, Some(event_id), changed);
+        });
+    }
+
+    /// Runs `f` with the person, who had these counts so far, and counts the changes.
+    fn with_crossed(
+        &mut self,
+        person: usize,
+        before: Facts,
+        f: impl FnOnce(&mut Crossed, &Rules, &mut dyn FnMut(OffsetDateTime, RoleChange)),
+    ) {
+        let (rules, start) = (self.rules, self.start);
+        let one = self.crossed.entry(person);
+        let one = one.or_insert_with(|| Crossed::at_start(Facts { now: start, ..before }, rules));
+        let (report, hours) = (&mut self.report, &mut self.hours);
+        f(one, rules, &mut |at, change| {
+            match change {
+                RoleChange::Granted => report.grants += 1,
+                RoleChange::Revoked => report.revokes += 1,
+            }
+            *hours.entry(at.unix_timestamp().div_euclid(HOUR_S)).or_default() += 1;
+        });
+    }
+}

@@ -1,0 +1,311 @@
+//! The starts against a fold from the beginning, and crossings against a plain count.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::date::of_unix_ns;
+use crate::event::{Event, EventKind};
+use crate::ids::{Token, UserId};
+use crate::rule::{Measure, Rules, Versioned};
+use crate::tally::Playlist;
+
+fn event(number: usize, playlist: &str, kind: EventKind<'static>) -> Event<'static> {
+    Event {
+        id: Token::parse(format!("e{number}")).unwrap(),
+        playlist: Token::parse(playlist.to_owned()).unwrap(),
+        kind,
+    }
+}
+
+fn owner(name: &str) -> UserId<'static> {
+    UserId::parse(format!("auth0|{name}")).unwrap()
+}
+
+fn saved(name: &str) -> EventKind<'static> {
+    EventKind::Saved {
+        owner: owner(name),
+        name: "n".into(),
+    }
+}
+
+fn retraction() -> EventKind<'static> {
+    EventKind::Retraction {
+        of: Token::parse("of").unwrap(),
+    }
+}
+
+fn rules(text: &str) -> Rules {
+    Versioned::parse(text).unwrap().rules
+}
+
+/// Seconds between two events.
+fn stored_ns(number: usize) -> i64 {
+    i64::try_from(number + 1).unwrap() * 1_000_000_000
+}
+
+/// The state of each playlist after these events, with the time of the last saving after a deletion.
+fn folded(events: &[Event<'static>]) -> HashMap<String, (Playlist, Option<i64>)> {
+    let mut all: HashMap<String, (Playlist, Option<i64>)> = HashMap::new();
+    for (number, event) in events.iter().enumerate() {
+        let (playlist, again) = all.entry(event.playlist.as_str().to_owned()).or_default();
+        if playlist.deleted && matches!(event.kind, EventKind::Saved { .. }) {
+            *again = Some(stored_ns(number));
+        }
+        playlist.follow(&event.kind);
+    }
+    all
+}
+
+/// The replay of the events from number `from` on, of which those from `folded_to` on are not folded yet.
+fn replayed(events: &[Event<'static>], from: usize, folded_to: usize, rules: &Rules) -> Report {
+    let mut replay = Replay::new(
+        rules,
+        starts(events, from, folded_to),
+        HashMap::new(),
+        stored_ns(from) - 1,
+    );
+    for (number, event) in events.iter().enumerate().skip(from) {
+        let seq = number as u64 + 1;
+        replay.take(
+            event,
+            Place {
+                seq,
+                stored_ns: stored_ns(number),
+            },
+        );
+    }
+    replay.end(stored_ns(events.len()))
+}
+
+fn starts(events: &[Event<'static>], from: usize, folded_to: usize) -> Starts {
+    let mut history = History::new(false);
+    for (id, (now, again)) in folded(&events[..folded_to]) {
+        history.know(id, now, again);
+    }
+    for (number, event) in events[..folded_to].iter().enumerate().skip(from) {
+        history.sum(event, stored_ns(number));
+    }
+    history.into_starts()
+}
+
+/// A playlist of Ann with 98 plays; then three plays, two retractions and a play.
+fn ups_and_downs() -> Vec<Event<'static>> {
+    let mut kinds = vec![saved("ann")];
+    kinds.extend(vec![EventKind::Play; 101]);
+    kinds.extend([retraction(), retraction(), EventKind::Play]);
+    let all = kinds.into_iter().enumerate();
+    all.map(|(number, kind)| event(number, "pl", kind)).collect()
+}
+
+#[test]
+fn crossings_have_their_event_and_time_wherever_history_begins() {
+    let events = ups_and_downs();
+    let rules = Rules::default();
+    for (from, folded_to) in [
+        (0, 105),
+        (1, 105),
+        (50, 105),
+        (99, 105),
+        (50, 60),
+        (50, 103),
+        (99, 99),
+    ] {
+        let report = replayed(&events, from, folded_to, &rules);
+        let [user] = &report.users[..] else {
+            panic!("{report:?}")
+        };
+        let crossings: Vec<_> = user
+            .crossings
+            .iter()
+            .map(|one| (one.event_id.as_str(), one.plays, one.up))
+            .collect();
+        // The fold counts 101 plays, then 100, 99 and 100.
+        assert_eq!(
+            crossings,
+            [("e100", 100, true), ("e103", 99, false), ("e104", 100, true)],
+            "{from}"
+        );
+        assert_eq!(user.crossings[0].at, of_unix_ns(stored_ns(100)));
+        assert_eq!(
+            (report.up, report.down, report.grants, report.revokes),
+            (2, 1, 2, 1)
+        );
+        assert_eq!((user.flaps, user.uncertain), (2, false));
+        assert_eq!(report.busiest.map(|busiest| busiest.changes), Some(3));
+    }
+}
+
+#[test]
+fn a_role_is_kept_for_the_grace_of_the_rule() {
+    let mut events = ups_and_downs();
+    events.pop();
+    // The second retraction falls below; five seconds later the grace ends, after the last event.
+    let grace = "[[rule]]\nrole = \"r\"\ngrant_at = 100\nrevoke_below = 100\ngrace = \"5s\"";
+    events.extend((104..115).map(|number| event(number, "other", EventKind::Play)));
+    let report = replayed(&events, 50, events.len(), &rules(grace));
+    let changes: Vec<_> = report.users[0]
+        .changes
+        .iter()
+        .map(|one| (one.at, one.granted, one.event_id.is_some()))
+        .collect();
+    let at = |number| -> OffsetDateTime { of_unix_ns(stored_ns(number)) };
+    assert_eq!(changes, [(at(100), true, true), (at(108), false, false)]);
+}
+
+#[test]
+fn the_count_before_a_deletion_is_not_known() {
+    let mut kinds = vec![saved("ann")];
+    kinds.extend(vec![EventKind::Play; 150]);
+    kinds.push(EventKind::Deleted { owner: None });
+    kinds.push(saved("ann"));
+    kinds.extend(vec![EventKind::Play; 100]);
+    let events: Vec<_> = kinds
+        .into_iter()
+        .enumerate()
+        .map(|(n, kind)| event(n, "pl", kind))
+        .collect();
+    let report = replayed(&events, 80, events.len(), &Rules::default());
+    assert_eq!(report.unknown.before_deletion, 1);
+    let [user] = &report.users[..] else {
+        panic!("{report:?}")
+    };
+    assert_eq!((user.crossed, user.crossings[0].event_id.as_str()), (1, "e252"));
+    assert!(user.uncertain);
+    let mut whole = History::new(true);
+    for (id, (now, again)) in folded(&events) {
+        whole.know(id, now, again);
+    }
+    for (number, event) in events.iter().enumerate() {
+        whole.sum(event, stored_ns(number));
+    }
+    let starts = whole.into_starts();
+    let [kept] = &starts.playlists[..] else {
+        panic!("{starts:?}")
+    };
+    assert_eq!(
+        (&kept.playlist, kept.known),
+        (&Playlist::default(), history::Known::Yes)
+    );
+}
+
+#[test]
+fn all_playlists_of_linked_ids_count_together() {
+    let total = "[[rule]]\nrole = \"r\"\nof = \"all_playlists\"\ngrant_at = 10\nrevoke_below = 10";
+    let rules = rules(total);
+    let links = HashMap::from([("auth0|bob".to_owned(), "auth0|ann".to_owned())]);
+    let mut replay = Replay::new(&rules, Starts::default(), links, 0);
+    let mut kinds = vec![("a", saved("ann")), ("b", saved("bob"))];
+    kinds.extend(vec![("a", EventKind::Play); 6]);
+    kinds.extend(vec![("b", EventKind::Play); 6]);
+    kinds.push(("b", saved("cid")));
+    for (number, (playlist, kind)) in kinds.into_iter().enumerate() {
+        let place = Place {
+            seq: number as u64,
+            stored_ns: stored_ns(number),
+        };
+        replay.take(&event(number, playlist, kind), place);
+    }
+    let report = replay.end(stored_ns(20));
+    let [ann] = &report.users[..] else {
+        panic!("{report:?}")
+    };
+    let crossings: Vec<_> = ann
+        .crossings
+        .iter()
+        .map(|one| (one.event_id.as_str(), one.plays))
+        .collect();
+    assert_eq!(
+        (ann.user_id.as_str(), crossings),
+        ("auth0|ann", vec![("e11", 10), ("e14", 6)])
+    );
+}
+
+const OWNERS: [&str; 2] = ["ann", "bob"];
+
+/// Best and total of each owner, counted anew over all playlists.
+fn counts(playlists: &HashMap<String, Playlist>) -> [[i64; 2]; 2] {
+    OWNERS.map(|name| {
+        let shares = playlists
+            .values()
+            .map(|playlist| playlist.share_of(owner(name).as_str()));
+        let shares: Vec<i64> = shares.collect();
+        [shares.iter().copied().max().unwrap_or(0), shares.iter().sum()]
+    })
+}
+
+proptest! {
+    /// Each event crosses as if all counts were made anew before and after it.
+    #[test]
+    fn crossings_are_those_of_counts_made_anew(
+        kinds in prop::collection::vec((0..3_usize, 0..14_u8), 1..120),
+    ) {
+        let rules = rules(
+            "[[rule]]\nrole = \"a\"\ngrant_at = 3\nrevoke_below = 2\n[[rule]]\nrole = \"b\"\nof = \"all_playlists\"\ngrant_at = 5\nrevoke_below = 4",
+        );
+        let mut replay = Replay::new(&rules, Starts::default(), HashMap::new(), 0);
+        let (mut playlists, mut expected) = (HashMap::<String, Playlist>::new(), Vec::new());
+        for (number, (playlist, of)) in kinds.iter().enumerate() {
+            let kind = match of {
+                0..=6 => EventKind::Play,
+                7..=9 => retraction(),
+                10 | 11 => saved(OWNERS[usize::from(*of) - 10]),
+                12 => EventKind::Deleted { owner: None },
+                _ => EventKind::Deleted { owner: Some(owner("ann")) },
+            };
+            let event = event(number, ["a", "b", "c"][*playlist], kind);
+            let before = counts(&playlists);
+            playlists.entry(event.playlist.as_str().to_owned()).or_default().follow(&event.kind);
+            let after = counts(&playlists);
+            for (at, name) in OWNERS.iter().enumerate() {
+                for (which, of) in [Measure::BestPlaylist, Measure::AllPlaylists].into_iter().enumerate() {
+                    let (before, after) = (before[at][which], after[at][which]);
+                    if rules.thresholds_reached(of, before) != rules.thresholds_reached(of, after) {
+                        expected.push((number as u64, format!("auth0|{name}"), of, after, after > before));
+                    }
+                }
+            }
+            replay.take(&event, Place { seq: number as u64, stored_ns: stored_ns(number) });
+        }
+        let report = replay.end(stored_ns(kinds.len()));
+        let mut found: Vec<_> = report.users.iter()
+            .flat_map(|user| user.crossings.iter().map(|one| (one.stream_seq, user.user_id.clone(), one.of, one.plays, one.up)))
+            .collect();
+        // Users are in the order of their first crossing.
+        found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        expected.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        prop_assert_eq!(found, expected);
+    }
+
+    /// The state before the kept events, where it is known, is the true one.
+    #[test]
+    fn a_known_start_is_the_true_one(
+        kinds in prop::collection::vec((0..3_usize, 0..12_u8), 1..120),
+        from: prop::sample::Index,
+        folded_to: prop::sample::Index,
+    ) {
+        let kind = |of: u8| match of {
+            0..=6 => EventKind::Play,
+            7 | 8 => retraction(),
+            9 => saved("ann"),
+            10 => EventKind::Deleted { owner: None },
+            _ => EventKind::Deleted { owner: Some(owner("ann")) },
+        };
+        let events: Vec<_> = kinds.iter().enumerate()
+            .map(|(number, (playlist, of))| event(number, ["a", "b", "c"][*playlist], kind(*of)))
+            .collect();
+        let folded_to = folded_to.index(events.len() + 1);
+        let from = from.index(folded_to + 1);
+        let truth = folded(&events[..from]);
+        let starts = starts(&events, from, folded_to);
+        for (id, index) in &starts.ids {
+            let kept = &starts.playlists[*index];
+            if kept.known == history::Known::Yes {
+                let truth = truth.get(&**id).map(|(playlist, _)| playlist.clone()).unwrap_or_default();
+                prop_assert_eq!((kept.playlist.plays, kept.playlist.deleted), (truth.plays, truth.deleted), "{}", id);
+            }
+        }
+    }
+}

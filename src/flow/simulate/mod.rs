@@ -1,0 +1,209 @@
+//! Replays the kept part of `APP_EVENTS` under proposed rules.
+//!
+//! Owns the two passes over the stream, and that both see the same messages. Must never write anything: it reads Postgres in
+//! transactions that cannot write, and the stream with consumers that end with the pass.
+
+mod error;
+mod kept;
+mod not_known;
+mod pass;
+mod present;
+mod voids;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::{APP_EVENTS, Bus, From, Room};
+use crate::store::Store;
+pub use error::SimulateError;
+use kept::Kept;
+use not_known::NotKnown;
+use pass::Pass;
+pub use pass::Window;
+use present::Present;
+use rolekeeper_domain::replay::{Place, Replay, Report};
+use rolekeeper_domain::rule::Rules;
+use voids::Voids;
+
+/// Runs after which a stream that is trimmed faster than it is read ends the command.
+const TRIES: u32 = 3;
+const DAY_NS: i64 = 86_400_000_000_000;
+/// Users that are compared with the erased ones at once.
+const ERASED_SLICE: usize = 1_000;
+
+/// A replay under proposed rules.
+#[derive(Clone, Debug)]
+pub struct Simulate<'a> {
+    /// Where the counts are, for reading.
+    pub store: &'a Store,
+    /// Connection to the stream.
+    pub bus: &'a Bus,
+    /// The proposed rules.
+    pub rules: &'a Rules,
+    /// Days to replay; all that the stream keeps where it is none.
+    pub days: Option<u32>,
+    /// Ends the run.
+    pub stop: CancellationToken,
+}
+
+/// The result of a simulation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Simulation {
+    /// The replayed messages.
+    pub history: Window,
+    /// Users, crossings and changes.
+    #[serde(flatten)]
+    pub report: Report,
+    /// Messages that are no event, or that the fold refused, by reason; they count nothing.
+    pub dead_letters: BTreeMap<String, u64>,
+    /// Facts that history does not tell, in sentences.
+    pub not_known: Vec<String>,
+}
+
+impl Simulate<'_> {
+    /// Runs both passes; `progress` is called with the messages that were read, and those to be read.
+    ///
+    /// # Errors
+    /// Postgres or JetStream does not respond, the stream is not the folded one or was trimmed meanwhile, or the stop was requested.
+    pub async fn run(&self, mut progress: impl FnMut(u64, u64)) -> Result<Simulation, SimulateError> {
+        let mut from = None;
+        for _ in 0..TRIES {
+            let began = Instant::now();
+            let room = self.bus.room(APP_EVENTS).await?;
+            let first = self.first(&room, from).await?;
+            match self.both(&room, first, &mut progress).await {
+                Err(SimulateError::Trimmed) => {
+                    // The next try leaves out what may be trimmed while it runs.
+                    let margin = i64::try_from(2 * began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+                    from = first.map(|(_, stored_ns)| stored_ns.saturating_add(margin));
+                }
+                done => return done,
+            }
+        }
+        Err(SimulateError::Trimmed)
+    }
+
+    /// Runs both passes from the message with this sequence and store time on.
+    async fn both(
+        &self,
+        room: &Room,
+        first: Option<(u64, i64)>,
+        progress: &mut impl FnMut(u64, u64),
+    ) -> Result<Simulation, SimulateError> {
+        let mut present = Present::read(self.store, room, first).await?;
+        let Some((first, first_ns)) = first else {
+            return Ok(self.ended(Report::default(), Pass::default(), &present));
+        };
+        let cursor = present.cursor.map_or(0, |cursor| cursor.last_seq.unsigned_abs());
+        let extent = (first, room.state.last_seq.max(cursor));
+        let all = 2 * room.state.messages.min(extent.1 + 1 - first);
+        let (mut voids, mut pass) = (Voids::new(self.store, first_ns), Pass::default());
+        let mut kept = Kept::new(self.bus, extent, self.stop.clone());
+        let mut report = |read| progress(read, all);
+        let summed = sum(&mut kept, &mut present, &mut voids, &mut pass, &mut report).await;
+        kept.close().await;
+        summed?;
+        let starts = std::mem::take(&mut present.history).into_starts();
+        let links = std::mem::take(&mut present.links);
+        let mut replay = Replay::new(self.rules, starts, links, first_ns);
+        let (mut again, before) = (Pass::default(), pass.window.messages);
+        let mut kept = Kept::new(self.bus, extent, self.stop.clone());
+        let mut report = |read| progress(before + read, all);
+        let not_counted = (&present.dead, &voids);
+        let replayed = replay_all(&mut kept, &mut replay, not_counted, &mut again, &mut report).await;
+        kept.close().await;
+        replayed?;
+        if pass.window != again.window {
+            return Err(SimulateError::Trimmed);
+        }
+        let report = self.without_erased(replay.end(room.now_ns)).await?;
+        Ok(self.ended(report, pass, &present))
+    }
+
+    /// The first message to replay, and when it was stored; none without one.
+    async fn first(&self, room: &Room, from: Option<i64>) -> Result<Option<(u64, i64)>, SimulateError> {
+        let days = self.days.map(|days| i64::from(days).saturating_mul(DAY_NS));
+        let by_days = days.map(|days| room.now_ns.saturating_sub(days));
+        let from = match by_days.max(from) {
+            Some(stored_ns) => From::StoredAfter(stored_ns),
+            None => From::Seq(room.state.first_seq),
+        };
+        let waiting = self.bus.waiting(APP_EVENTS, from).await?;
+        Ok(waiting.first.map(|first| (first.seq, first.stored_ns)))
+    }
+
+    /// Removes the erased users.
+    async fn without_erased(&self, mut report: Report) -> Result<Report, SimulateError> {
+        let mut erased = HashSet::new();
+        for slice in report.users.chunks(ERASED_SLICE) {
+            let ids: Vec<&str> = slice.iter().map(|user| user.user_id.as_str()).collect();
+            erased.extend(self.store.erased_among(&ids).await?);
+        }
+        report.users.retain(|user| !erased.contains(&user.user_id));
+        Ok(report)
+    }
+
+    fn ended(&self, report: Report, pass: Pass, present: &Present) -> Simulation {
+        let not_known = NotKnown {
+            window: &pass.window,
+            report: &report,
+            rules: self.rules,
+            cursor: present.cursor.as_ref(),
+            from_start: present.from_start,
+        };
+        Simulation {
+            not_known: not_known.sentences(),
+            history: pass.window,
+            report,
+            dead_letters: pass.dead,
+        }
+    }
+}
+
+/// The first pass: sums what the present counts include.
+async fn sum(
+    kept: &mut Kept<'_>,
+    present: &mut Present,
+    voids: &mut Voids<'_>,
+    pass: &mut Pass,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), SimulateError> {
+    let cursor = present.cursor.map_or(0, |cursor| cursor.last_seq.unsigned_abs());
+    while let Some(batch) = kept.next().await? {
+        voids.find(&batch, &present.history).await?;
+        for message in &batch {
+            let Some(event) = pass.take(message, &present.dead) else {
+                continue;
+            };
+            if message.seq <= cursor && !voids.has(message.seq) {
+                present.history.sum(&event, message.stored_ns);
+            }
+        }
+        progress(pass.window.messages);
+    }
+    Ok(())
+}
+
+/// The second pass: counts forward.
+async fn replay_all(
+    kept: &mut Kept<'_>,
+    replay: &mut Replay<'_>,
+    (dead, voids): (&HashMap<u64, String>, &Voids<'_>),
+    pass: &mut Pass,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), SimulateError> {
+    while let Some(batch) = kept.next().await? {
+        for message in &batch {
+            let (seq, stored_ns) = (message.seq, message.stored_ns);
+            let event = pass.take(message, dead).filter(|_| !voids.has(seq));
+            if let Some(event) = event {
+                replay.take(&event, Place { seq, stored_ns });
+            }
+        }
+        progress(pass.window.messages);
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The present counts, owners and links, as Postgres had them at one moment.
+//!
+//! Must never hold the transaction while the stream is read.
+
+use std::collections::HashMap;
+
+use super::error::SimulateError;
+use crate::bus::{APP_EVENTS, Room};
+use crate::store::{Cursor, Store, StoreError, history};
+use rolekeeper_domain::date::of_unix_ns;
+use rolekeeper_domain::replay::History;
+
+/// The present state.
+pub(super) struct Present {
+    /// The playlists.
+    pub(super) history: History,
+    /// Primaries of linked ids.
+    pub(super) links: HashMap<String, String>,
+    pub(super) cursor: Option<Cursor>,
+    /// Messages that parse, but were not counted, with the reason.
+    pub(super) dead: HashMap<u64, String>,
+    /// Nothing was counted before the first replayed message.
+    pub(super) from_start: bool,
+}
+
+impl Present {
+    /// Reads it. `first`: sequence and store time of the first message to replay.
+    pub(super) async fn read(
+        store: &Store,
+        room: &Room,
+        first: Option<(u64, i64)>,
+    ) -> Result<Self, SimulateError> {
+        let mut tx = store.begin_history().await?;
+        let cursor = history::cursor(&mut tx, APP_EVENTS).await?;
+        if cursor.is_some_and(|cursor| cursor.created_ns != room.state.created_ns) {
+            return Err(SimulateError::OtherStream);
+        }
+        let never_set = cursor.is_none_or(|cursor| cursor.epoch == 1);
+        let from_start = never_set && first.is_some_and(|(seq, _)| seq == 1);
+        let mut history = History::new(from_start);
+        let mut after = String::new();
+        loop {
+            let slice = history::playlists(&mut tx, &after).await?;
+            let Some(last) = slice.last() else { break };
+            after.clone_from(&last.id);
+            for one in slice {
+                history.know(one.id, one.playlist, one.saved_again_ns);
+            }
+        }
+        let mut links = HashMap::new();
+        after.clear();
+        loop {
+            let slice = history::links(&mut tx, &after).await?;
+            let Some((last, _)) = slice.last() else { break };
+            after.clone_from(last);
+            links.extend(slice);
+        }
+        let dead = match first {
+            Some((seq, stored_ns)) => {
+                let since = of_unix_ns(stored_ns);
+                history::dead_letters(&mut tx, APP_EVENTS, seq.cast_signed(), since).await?
+            }
+            None => HashMap::new(),
+        };
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(Self {
+            history,
+            links,
+            cursor,
+            dead,
+            from_start,
+        })
+    }
+}

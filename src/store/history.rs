@@ -1,0 +1,134 @@
+//! The data that a replay of a stream needs: the counts at the cursor, and what the fold did with single messages.
+//!
+//! Owns a transaction that sees one moment and cannot write, so that counts and cursor belong together. Must never read a table at
+//! once: it is walked in slices, by key.
+
+use std::collections::{HashMap, HashSet};
+
+use time::OffsetDateTime;
+
+use super::{Cursor, Store, StoreError, Tx, erasures};
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::tally::Playlist;
+
+/// Settings of the transaction.
+const READ_ONE_MOMENT: &str =
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off";
+/// Rows of one slice.
+const SLICE: i64 = 5_000;
+
+/// A playlist, with the time at which it was last saved after a deletion, Unix nanoseconds.
+#[derive(Debug)]
+pub struct Counted {
+    /// Its id.
+    pub id: String,
+    /// Its state; without its name.
+    pub playlist: Playlist,
+    /// When the stream stored that message; none in its first life.
+    pub saved_again_ns: Option<i64>,
+}
+
+impl Store {
+    /// Begins a read of one moment.
+    pub async fn begin_history(&self) -> Result<Tx<'static>, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::raw_sql(READ_ONE_MOMENT).execute(&mut tx).await?;
+        Ok(tx)
+    }
+
+    /// The erased ones of these users.
+    ///
+    /// # Errors
+    /// Users were erased, and the erasure key is missing or another one.
+    pub async fn erased_among(&self, users: &[&str]) -> Result<HashSet<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        erasures::among(&mut tx, self.erasure_key(), users).await
+    }
+}
+
+/// The cursor of `stream`.
+pub async fn cursor(tx: &mut Tx<'_>, stream: &str) -> Result<Option<Cursor>, StoreError> {
+    let row = sqlx::query_as!(
+        Cursor,
+        "SELECT created_ns, last_seq, last_stored_ns, epoch, newest_stored_ns, last_hash, dedup_until_ns, duplicate_window_s
+         FROM stream_cursors WHERE stream = $1",
+        stream
+    );
+    Ok(row.fetch_optional(&mut *tx).await?)
+}
+
+/// The next playlists after this id, in order of id; none behind the last one.
+pub async fn playlists(tx: &mut Tx<'_>, after: &str) -> Result<Vec<Counted>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT playlist_id, plays, deleted, owner_id, saved_again_ns FROM playlists
+         WHERE playlist_id > $1 ORDER BY playlist_id LIMIT $2",
+        after,
+        SLICE
+    );
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    rows.map(|row| {
+        let owner = row.owner_id.map(|owner| {
+            UserId::parse(owner.clone()).map_err(|_| StoreError::Inconsistent {
+                table: "playlists",
+                column: "owner_id",
+                value: owner,
+            })
+        });
+        Ok(Counted {
+            id: row.playlist_id,
+            playlist: Playlist {
+                plays: row.plays,
+                deleted: row.deleted,
+                owner: owner.transpose()?,
+                name: None,
+            },
+            saved_again_ns: row.saved_again_ns,
+        })
+    })
+    .collect()
+}
+
+/// The primaries of the next linked ids after this one, in order of id; none behind the last one.
+pub async fn links(tx: &mut Tx<'_>, after: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT alias, primary_id FROM identities WHERE alias > $1 ORDER BY alias LIMIT $2",
+        after,
+        SLICE
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    Ok(rows.into_iter().map(|row| (row.alias, row.primary_id)).collect())
+}
+
+/// Messages of `stream` from `from` on, stored since `since`, that are dead letters and were not folded later.
+pub async fn dead_letters(
+    tx: &mut Tx<'_>,
+    stream: &str,
+    from: i64,
+    since: OffsetDateTime,
+) -> Result<HashMap<u64, String>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT stream_seq, reason FROM dead_letters
+         WHERE stream = $1 AND stream_seq >= $2 AND stored_at >= $3 AND handled IS DISTINCT FROM 'folded'",
+        stream,
+        from,
+        since
+    );
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    Ok(rows
+        .map(|row| (row.stream_seq.unsigned_abs(), row.reason))
+        .collect())
+}
+
+/// The ones of these plays that had been retracted before `before`.
+pub async fn retracted_before(
+    tx: &mut Tx<'_>,
+    plays: &[&str],
+    before: OffsetDateTime,
+) -> Result<HashSet<String>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT retracted_id FROM retractions WHERE retracted_id = ANY($1::text[]) AND counted_at < $2",
+        plays as &[&str],
+        before
+    );
+    Ok(rows.fetch_all(&mut *tx).await?.into_iter().collect())
+}

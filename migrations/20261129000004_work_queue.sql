@@ -8,6 +8,7 @@ CREATE TABLE work_queue (
     cause_event     text,
     cause_plays     bigint,
     cause_stored_at timestamptz,
+    cause_seq       bigint,
     enqueued_at     timestamptz NOT NULL DEFAULT now(),
     due_at          timestamptz NOT NULL DEFAULT now(),
     lease           uuid,
@@ -42,6 +43,7 @@ COMMENT ON COLUMN work_queue.force_fetch IS 'The profile must be read even if th
 COMMENT ON COLUMN work_queue.cause_event IS 'Id of the event that moved the user across the threshold; null for any other cause.';
 COMMENT ON COLUMN work_queue.cause_plays IS 'Plays of the playlist right after that event.';
 COMMENT ON COLUMN work_queue.cause_stored_at IS 'Store time of that event in the stream.';
+COMMENT ON COLUMN work_queue.cause_seq IS 'Sequence of that event in APP_EVENTS.';
 COMMENT ON COLUMN work_queue.enqueued_at IS 'First enqueue since the user was last up to date.';
 COMMENT ON COLUMN work_queue.due_at IS 'No attempt starts before this time.';
 COMMENT ON COLUMN work_queue.lease IS 'The attempt in flight for the user.';

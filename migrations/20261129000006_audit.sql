@@ -9,6 +9,7 @@ CREATE TABLE role_changes (
     rule            jsonb NOT NULL,
     event_id        text,
     event_stored_at timestamptz,
+    event_seq       bigint,
     decided_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     attempted_at    timestamptz,
     completed_at    timestamptz,
@@ -37,6 +38,7 @@ COMMENT ON COLUMN role_changes.plays IS 'Plays measured by the rule at the decis
 COMMENT ON COLUMN role_changes.rule IS 'The rule that decided; JSON null for a restore.';
 COMMENT ON COLUMN role_changes.event_id IS 'The latest event that moved the user across a threshold of any rule, if one did.';
 COMMENT ON COLUMN role_changes.event_stored_at IS 'Store time of that event in the stream.';
+COMMENT ON COLUMN role_changes.event_seq IS 'Sequence of that event in APP_EVENTS.';
 COMMENT ON COLUMN role_changes.decided_at IS 'Time of the decision, before any call; of given and taken: the time at which it was seen.';
 COMMENT ON COLUMN role_changes.attempted_at IS 'Time at which its last write was sent; null before the first.';
 COMMENT ON COLUMN role_changes.completed_at IS 'Time at which it was known to be done; null if it was never done.';

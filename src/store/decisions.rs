@@ -20,7 +20,7 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<Vec<Option<Ours>
     let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
     let leases: Vec<Uuid> = claims.iter().map(|claim| claim.lease).collect();
     let rows = sqlx::query!(
-        r#"SELECT held.place AS "place!", generation, force_fetch, cause_event, cause_plays, cause_stored_at,
+        r#"SELECT held.place AS "place!", generation, force_fetch, cause_event, cause_plays, cause_stored_at, cause_seq,
                now() < enqueued_at + $3::double precision * interval '1 second' AS "may_debounce!",
                coalesce(now() < reread_since + $3::double precision * interval '1 second', true) AS "may_read_again!"
            FROM UNNEST($1::text[], $2::uuid[]) WITH ORDINALITY AS held(user_id, lease, place)
@@ -37,7 +37,12 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<Vec<Option<Ours>
     let mut rows = rows.into_iter().peekable();
     let ours = (1..).zip(claims).map(|(place, claim)| {
         let row = rows.next_if(|row| row.place == place)?;
-        let cause = Cause::of(row.cause_event, row.cause_plays, row.cause_stored_at);
+        let cause = Cause::of(
+            row.cause_event,
+            row.cause_plays,
+            row.cause_stored_at,
+            row.cause_seq,
+        );
         Some(Ours {
             generation: row.generation,
             read_again: row.force_fetch && row.may_read_again,
@@ -118,13 +123,15 @@ async fn store_changes(tx: &mut Tx<'_>, decisions: &[Decision<'_>]) -> Result<()
     let stored: Vec<Option<OffsetDateTime>> = all()
         .map(|(of, _)| cause(of).map(|cause| cause.stored_at))
         .collect();
+    let seqs: Vec<Option<i64>> = all().map(|(of, _)| cause(of).map(|cause| cause.seq)).collect();
     let queued: Vec<i64> = all().map(|(of, _)| of.claim.queued_ms).collect();
     let released: Vec<bool> = all().map(|(of, change)| of.claim.passes(change.2)).collect();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, queued_ms, released, attempted_at)
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, queued_ms, released, event_seq,
+             attempted_at)
          SELECT c.*, clock_timestamp()
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[], $7::text[], $8::timestamptz[],
-             $9::bigint[], $10::boolean[]) AS c",
+             $9::bigint[], $10::boolean[], $11::bigint[]) AS c",
         &ids,
         &users as &[&str],
         &roles as &[&str],
@@ -134,7 +141,8 @@ async fn store_changes(tx: &mut Tx<'_>, decisions: &[Decision<'_>]) -> Result<()
         &events as &[Option<String>],
         &stored as &[Option<OffsetDateTime>],
         &queued,
-        &released
+        &released,
+        &seqs as &[Option<i64>]
     )
     .execute(&mut *tx)
     .await?;

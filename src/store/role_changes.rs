@@ -47,8 +47,9 @@ pub async fn decide(
     let id = Uuid::now_v7();
     let cause = claim.cause.as_ref();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released, attempted_at, reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9::text IS NULL THEN clock_timestamp() END, $12)",
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, outcome, queued_ms, released, attempted_at, reason,
+             event_seq)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9::text IS NULL THEN clock_timestamp() END, $12, $13)",
         id,
         claim.user.as_str(),
         rule.role,
@@ -60,7 +61,8 @@ pub async fn decide(
         shadow.then_some("shadow"),
         claim.queued_ms,
         claim.passes(change),
-        reason.map(Reason::as_str)
+        reason.map(Reason::as_str),
+        cause.map(|cause| cause.seq)
     )
     .execute(&mut *tx)
     .await?;
@@ -260,9 +262,9 @@ pub async fn done_late(
              FROM decision d WHERE r.change_id = d.change_id AND d.outcome = 'superseded'
              RETURNING 1
          ), again AS (
-             INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, decided_at,
+             INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, event_id, event_stored_at, event_seq, decided_at,
                  attempted_at, completed_at, outcome, queued_ms, released, write_id)
-             SELECT $5, user_id, role, change, plays, rule, event_id, event_stored_at, decided_at,
+             SELECT $5, user_id, role, change, plays, rule, event_id, event_stored_at, event_seq, decided_at,
                  attempted_at, clock_timestamp(), 'confirmed', queued_ms, released, $4
              FROM decision WHERE NOT EXISTS (SELECT FROM given_up)
                -- one change has one row

@@ -149,7 +149,12 @@ pub(super) fn decisions(decisions: &Page<Decision>) -> String {
 fn cause(row: &Decision) -> String {
     match (&row.reason, &row.event_id, &row.client_id) {
         (Some(why), ..) => reason(why).to_owned(),
-        (None, Some(event), _) => format!("event {event}, stored at {}", time(row.event_stored_at)),
+        (None, Some(event), _) => {
+            let seq = row
+                .event_seq
+                .map_or_else(String::new, |seq| format!(" as message {seq}"));
+            format!("event {event}, stored at {}{seq}", time(row.event_stored_at))
+        }
         (None, None, Some(client)) => format!("client {client}"),
         (None, None, None) => "no event".to_owned(),
     }

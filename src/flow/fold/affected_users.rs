@@ -14,12 +14,13 @@ use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::rule::{Measure, Rules};
 use rolekeeper_domain::tally::{self, Crossing, Playlist};
 
-/// The events of a batch, each with the time at which the stream stored it. They do not hold their messages, which are
+/// The events of a batch, each with the time at which the stream stored it, and its sequence. They do not hold their messages, which are
 /// many times as large; only where ids are remembered does each event keep its message.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) events: Vec<Event<'static>>,
     pub(super) stored_ns: Vec<i64>,
+    pub(super) seqs: Vec<u64>,
     pub(super) messages: Vec<Message>,
 }
 
@@ -36,6 +37,7 @@ impl Read {
         }
         retain(&mut self.events, keep);
         retain(&mut self.stored_ns, keep);
+        retain(&mut self.seqs, keep);
         retain(&mut self.messages, keep)
     }
 }
@@ -135,6 +137,7 @@ impl<'b> AffectedUsers<'b> {
             event: self.read.events[index].id.as_str().to_owned(),
             plays,
             stored_at: date::of_unix_ns(self.read.stored_ns[index]),
+            seq: self.read.seqs[index].cast_signed(),
         });
         let enqueue = Enqueue {
             user: user.to_owned(),

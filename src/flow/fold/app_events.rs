@@ -44,6 +44,7 @@ impl Batch {
             read: Read {
                 events: Vec::with_capacity(room),
                 stored_ns: Vec::with_capacity(room),
+                seqs: Vec::with_capacity(room),
                 messages: Vec::new(),
             },
             dead: Vec::new(),
@@ -56,6 +57,7 @@ impl Batch {
             Ok(event) => {
                 self.read.events.push(event.into_owned());
                 self.read.stored_ns.push(message.stored_ns);
+                self.read.seqs.push(message.seq);
                 if keep {
                     self.read.messages.push(message);
                 }

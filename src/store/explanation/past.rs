@@ -14,7 +14,7 @@ pub(super) async fn last_changes(
     let rows = sqlx::query_as!(
         Decision,
         r#"SELECT c.change_id AS "change_id!", c.user_id AS "user_id!", c.role AS "role!", c.change AS "change!", c.plays AS "plays!",
-               c.rule AS "rule!", c.event_id, c.event_stored_at, c.decided_at AS "decided_at!", c.attempted_at, c.completed_at, c.outcome,
+               c.rule AS "rule!", c.event_id, c.event_stored_at, c.event_seq, c.decided_at AS "decided_at!", c.attempted_at, c.completed_at, c.outcome,
                c.reason, c.released AS "released!", c.client_id, c.write_id
            FROM UNNEST($2::text[]) AS named(role) CROSS JOIN LATERAL (
                SELECT * FROM role_changes WHERE user_id = $1 AND role = named.role
@@ -36,7 +36,7 @@ pub(super) async fn decisions(
     let rows = sqlx::query_as!(
         Decision,
         r#"SELECT c.change_id AS "change_id!", c.user_id AS "user_id!", c.role AS "role!", c.change AS "change!", c.plays AS "plays!",
-               c.rule AS "rule!", c.event_id, c.event_stored_at, c.decided_at AS "decided_at!", c.attempted_at, c.completed_at, c.outcome,
+               c.rule AS "rule!", c.event_id, c.event_stored_at, c.event_seq, c.decided_at AS "decided_at!", c.attempted_at, c.completed_at, c.outcome,
                c.reason, c.released AS "released!", c.client_id, c.write_id
            FROM UNNEST($1::text[]) AS named(user_id) CROSS JOIN LATERAL (
                SELECT * FROM role_changes WHERE user_id = named.user_id ORDER BY change_id DESC LIMIT $2

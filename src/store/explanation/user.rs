@@ -106,7 +106,7 @@ pub(super) async fn playlists(
 pub(super) async fn queue(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<Queued>, StoreError> {
     let rows = sqlx::query!(
         "SELECT user_id, priority, enqueued_at, due_at, lease_until, attempts, last_error, failed_at, parked_at, held_by, last_held_by,
-             cause_event, cause_stored_at, cause_plays
+             cause_event, cause_stored_at, cause_plays, cause_seq
          FROM work_queue WHERE user_id = ANY($1::text[]) ORDER BY user_id",
         ids
     );
@@ -124,13 +124,17 @@ pub(super) async fn queue(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<Queued>
             parked_at: row.parked_at,
             held_by: row.held_by,
             last_held_by: row.last_held_by,
-            cause: row.cause_event.zip(row.cause_stored_at).zip(row.cause_plays).map(
-                |((event_id, stored_at), plays)| Crossing {
+            cause: row
+                .cause_event
+                .zip(row.cause_seq)
+                .zip(row.cause_stored_at)
+                .zip(row.cause_plays)
+                .map(|(((event_id, stream_seq), stored_at), plays)| Crossing {
                     event_id,
+                    stream_seq,
                     stored_at,
                     plays,
-                },
-            ),
+                }),
         })
         .collect())
 }

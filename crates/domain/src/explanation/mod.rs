@@ -195,13 +195,6 @@ impl Stored {
                 role.role
             ));
         }
-        let events = self.decisions.rows.iter().any(|row| row.event_id.is_some());
-        if events || self.queue.iter().any(|entry| entry.cause.is_some()) {
-            said.push(
-                "The position of an event in its stream is not stored: its id and the time at which the stream stored it are."
-                    .to_owned(),
-            );
-        }
         if self.writes.rows.len() < self.decisions.rows.len() {
             said.push(
                 "Writes to Auth0 are stored for some days only; decisions are stored permanently.".to_owned(),

@@ -182,12 +182,13 @@ pub(super) fn changed(last: &Decision) -> String {
             None,
             Some(Crossing {
                 event_id,
+                stream_seq,
                 stored_at,
                 plays: count,
             }),
         ) => format!(
-            "event {event_id}, which the stream stored at {}, moved the user across a threshold, and the count was {count} at the \
-             decision",
+            "event {event_id}, which the stream stored at {} as message {stream_seq}, moved the user across a threshold, and the count \
+             was {count} at the decision",
             moment(stored_at)
         ),
         (None, None) => format!(

@@ -116,11 +116,13 @@ pub struct PinRow {
     pub why: String,
 }
 
-/// The event with which a count crossed a threshold. Its position in the stream is not stored.
+/// The event with which a count crossed a threshold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Crossing {
     /// The publisher's id of the event.
     pub event_id: String,
+    /// Its sequence in `APP_EVENTS`.
+    pub stream_seq: i64,
     /// Time at which the stream stored it.
     #[serde(with = "rfc3339")]
     pub stored_at: OffsetDateTime,
@@ -182,6 +184,8 @@ pub struct Decision {
     /// Time at which the stream stored that event.
     #[serde(with = "rfc3339::option")]
     pub event_stored_at: Option<OffsetDateTime>,
+    /// Its sequence in `APP_EVENTS`.
+    pub event_seq: Option<i64>,
     /// Time of the decision.
     #[serde(with = "rfc3339")]
     pub decided_at: OffsetDateTime,
@@ -208,6 +212,7 @@ impl Decision {
     pub(super) fn crossing(&self) -> Option<Crossing> {
         Some(Crossing {
             event_id: self.event_id.clone()?,
+            stream_seq: self.event_seq?,
             stored_at: self.event_stored_at?,
             plays: self.plays,
         })

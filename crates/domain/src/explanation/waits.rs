@@ -48,12 +48,14 @@ fn of_entry(entry: &Queued, now: OffsetDateTime) -> Vec<String> {
     }
     if let Some(Crossing {
         event_id,
+        stream_seq,
         stored_at,
         plays: count,
     }) = &entry.cause
     {
         said.push(format!(
-            "Event {event_id}, which the stream stored at {}, moved the user across a threshold: the playlist had {} right after it.",
+            "Event {event_id}, which the stream stored at {} as message {stream_seq}, moved the user across a threshold: the playlist had \
+             {} right after it.",
             moment(*stored_at),
             plays(*count)
         ));

@@ -9,8 +9,8 @@ use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{APP_EVENTS, World, user};
 
-/// The time at which the stream stored the event with this id, in microseconds as Postgres has it.
-async fn stored_at(world: &World, event: &str) -> String {
+/// The sequence of the event with this id in the stream, and the time at which it was stored, in microseconds as Postgres has it.
+async fn stored(world: &World, event: &str) -> (u64, String) {
     let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
     for seq in 1..=stream.cached_info().state.last_sequence {
         let message = stream.get_raw_message(seq).await.expect("a message");
@@ -18,7 +18,7 @@ async fn stored_at(world: &World, event: &str) -> String {
         if payload["event_id"] == event {
             let micros = message.time.nanosecond() / 1_000 * 1_000;
             let at = message.time.replace_nanosecond(micros).expect("a time");
-            return at.format(&Rfc3339).expect("a date");
+            return (seq, at.format(&Rfc3339).expect("a date"));
         }
     }
     panic!("{event} is not stored")
@@ -42,7 +42,10 @@ async fn the_event_that_earned_a_role_is_named() {
     assert_eq!(held, json!([ROLE, true, true, null]));
     // The 100th play.
     assert_eq!(role["crossing"]["event_id"], "ann-99");
-    assert_eq!(role["crossing"]["stored_at"], stored_at(&world, "ann-99").await);
+    let (seq, at) = stored(&world, "ann-99").await;
+    let crossing = picked(&role["crossing"], ["stream_seq", "stored_at"]);
+    assert_eq!(crossing, json!([seq, at]));
+    assert_says(&role["why"], &[&format!(" as message {seq}, moved the user")]);
     let (row, write) = (&ann["decisions"]["rows"][0], &ann["writes"]["rows"][0]);
     let decided = picked(row, ["change", "outcome", "event_id"]);
     assert_eq!(decided, json!(["granted", "written", "ann-99"]));
@@ -61,7 +64,7 @@ async fn the_human_form_has_sentences_and_tables() {
         "  The most played playlist, pl_ann, has 120 plays; the rule grants the role at 100 and revokes it below 100.\n",
         "event ann-99, which the stream stored at ",
         "All roles in it then: mentor, playlist_editor\n",
-        "The position of an event in its stream is not stored",
+        "Events after message ",
     ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }

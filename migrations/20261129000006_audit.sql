@@ -20,16 +20,27 @@ CREATE TABLE role_changes (
     write_id        uuid,
     client_id       text,
     log_id          text,
-    reason          text CHECK (reason IN ('user_deleted', 'user_returned', 'linked', 'pinned'))
+    reason          text CHECK (reason IN ('user_deleted', 'user_returned', 'linked', 'pinned')),
+    chain_position  bigint,
+    chain_previous  bytea CHECK (octet_length(chain_previous) = 32),
+    chain_hash      bytea CHECK (octet_length(chain_hash) = 32),
+    user_hash       bytea CHECK (octet_length(user_hash) = 32),
+    user_salt       bytea CHECK (octet_length(user_salt) = 16),
+    CHECK (num_nulls(chain_position, chain_previous, chain_hash, user_hash) IN (0, 4))
 ) WITH (fillfactor = 85);
 CREATE INDEX role_changes_user ON role_changes (user_id, change_id);
 CREATE INDEX role_changes_open ON role_changes (user_id) WHERE outcome IS NULL;
 -- The changes to announce, in order: only those, so the index stays small while the audit grows.
 CREATE INDEX role_changes_unannounced ON role_changes (completed_at, change_id)
     WHERE completed_at IS NOT NULL AND announced_at IS NULL;
+-- The same for the changes that have no place in the chain yet; then the chain in its order, and by time.
+CREATE INDEX role_changes_unchained ON role_changes (completed_at, change_id)
+    WHERE completed_at IS NOT NULL AND chain_position IS NULL;
+CREATE UNIQUE INDEX role_changes_chain ON role_changes (chain_position) WHERE chain_position IS NOT NULL;
+CREATE INDEX role_changes_chain_time ON role_changes (completed_at, chain_position) WHERE chain_position IS NOT NULL;
 -- The decisions of the last hour or so, which the brake counts.
 CREATE INDEX role_changes_decided ON role_changes (change, decided_at);
-COMMENT ON TABLE role_changes IS 'The audit: each change of a role, decided before the attempt and completed after it, and each change of a managed role that another client made. Rows are never removed; a trigger lets each column be filled once, in the order attempted, completed, announced.';
+COMMENT ON TABLE role_changes IS 'The audit: each change of a role, decided before the attempt and completed after it, and each change of a managed role that another client made. Rows are never removed; a trigger lets each column be filled once, in the order attempted, completed, announced. Completed rows form a chain of hashes, see `rolekeeper evidence`; with a restored older copy it continues from an earlier place.';
 COMMENT ON COLUMN role_changes.change_id IS 'UUIDv7; the order of decision is that of decided_at.';
 COMMENT ON COLUMN role_changes.user_id IS 'Auth0 user id; erased: and the hash in hex once the user was erased.';
 COMMENT ON COLUMN role_changes.role IS 'The role.';
@@ -50,6 +61,11 @@ COMMENT ON COLUMN role_changes.write_id IS 'Our write that made the change, in p
 COMMENT ON COLUMN role_changes.client_id IS 'Of a restore: the client whose change is restored. Of given and taken: the client that the newest matching record names, which is a hint; null without a record.';
 COMMENT ON COLUMN role_changes.log_id IS 'Of a restore: the confirmed record of that change in the tenant''s log. Of given and taken: the record that client_id comes from.';
 COMMENT ON COLUMN role_changes.reason IS 'Reason of a change that no rule decided. user_deleted: the user was deleted at Auth0; user_returned: the user is known there again and still holds the role; linked: the id was linked to another account (revoked), or the account holds the role that a linked id had (granted); pinned: a pin stands. Null for a decision of a rule.';
+COMMENT ON COLUMN role_changes.chain_position IS 'Its number in the chain of completed changes, from 1 on and without gaps, by the worker that reconciles; null before, and always for a change that was not completed.';
+COMMENT ON COLUMN role_changes.chain_previous IS 'chain_hash of the position before; 32 zero bytes at position 1.';
+COMMENT ON COLUMN role_changes.chain_hash IS 'SHA-256 of the text `position previous digest`, where digest is the SHA-256 of the row as JSON; docs/operating.md has its members.';
+COMMENT ON COLUMN role_changes.user_hash IS 'SHA-256 of the text `salt user_id`, in place of the id in the row that is hashed. It stays when the user is erased.';
+COMMENT ON COLUMN role_changes.user_salt IS '16 random bytes; removed when the user is erased, so that user_hash can no longer be compared with an id.';
 
 CREATE TABLE operator_acts (
     act_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -62,6 +78,9 @@ CREATE TABLE operator_acts (
     outcome   text NOT NULL
 );
 CREATE INDEX operator_acts_resumed ON operator_acts (acted_at) WHERE command = 'resume';
+-- The acts that evidence of a role change names.
+CREATE INDEX operator_acts_releases ON operator_acts (acted_at) WHERE command = 'brake release';
+CREATE INDEX operator_acts_pins ON operator_acts ((arguments->>'user'), acted_at) WHERE command = 'pin';
 -- The acts that an erasure searches for the ids of the user: not those of ERASE_AFTER_DELETION_D, which may be many and name no id.
 CREATE INDEX operator_acts_searched ON operator_acts (act_id) WHERE command <> 'erase deleted';
 COMMENT ON TABLE operator_acts IS 'Actions of operators: one row per action, written by the command in the transaction of the action; some a day, and with ERASE_AFTER_DELETION_D one for up to 20 erased users. Never removed, and never changed except for the pseudonym of an erased user. A restored older copy lacks the later actions.';
@@ -87,7 +106,8 @@ CREATE TRIGGER operator_acts_stay BEFORE DELETE OR TRUNCATE ON operator_acts FOR
 -- Columns of later versions are covered: a column that is not named here cannot change.
 CREATE FUNCTION guard_role_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    filled text[] := ARRAY['user_id', 'attempted_at', 'completed_at', 'outcome', 'write_id', 'announced_at'];
+    filled text[] := ARRAY['user_id', 'attempted_at', 'completed_at', 'outcome', 'write_id', 'announced_at',
+        'chain_position', 'chain_previous', 'chain_hash', 'user_hash', 'user_salt'];
     what text;
 BEGIN
     what := CASE
@@ -108,6 +128,14 @@ BEGIN
             THEN 'what is completed stays so'
         WHEN NEW.announced_at IS DISTINCT FROM OLD.announced_at AND (OLD.announced_at IS NOT NULL OR NEW.completed_at IS NULL)
             THEN 'announced_at is set once, when the change is completed; `rolekeeper announce --from` sends changes again'
+        WHEN (NEW.chain_position, NEW.chain_previous, NEW.chain_hash, NEW.user_hash)
+                IS DISTINCT FROM (OLD.chain_position, OLD.chain_previous, OLD.chain_hash, OLD.user_hash)
+            AND (OLD.chain_position IS NOT NULL OR NEW.completed_at IS NULL)
+            THEN 'its place in the chain is set once, when the change is completed'
+        WHEN NEW.user_salt IS DISTINCT FROM OLD.user_salt
+            AND NOT CASE WHEN NEW.user_salt IS NULL THEN NEW.user_id LIKE 'erased:%'
+                ELSE OLD.chain_position IS NULL AND NEW.chain_position IS NOT NULL AND NEW.user_id NOT LIKE 'erased:%' END
+            THEN 'user_salt is set with the place in the chain, and removed when the user is erased'
     END;
     IF what IS NOT NULL THEN
         RAISE EXCEPTION 'UPDATE of role_changes % refused: %', OLD.change_id, what USING ERRCODE = 'insufficient_privilege';
@@ -154,7 +182,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM erasures WHERE user_hash = CASE WHEN pseudonym ~ '^erased:[0-9a-f]{64}$' THEN decode(substr(pseudonym, 8), 'hex') END) THEN
         RAISE EXCEPTION '% is the pseudonym of no erased person', pseudonym USING ERRCODE = 'insufficient_privilege';
     END IF;
-    UPDATE role_changes SET user_id = pseudonym, outcome = coalesce(outcome, 'gone') WHERE user_id = person;
+    UPDATE role_changes SET user_id = pseudonym, outcome = coalesce(outcome, 'gone'), user_salt = NULL WHERE user_id = person;
     GET DIAGNOSTICS changes = ROW_COUNT;
     UPDATE operator_acts SET arguments = replace(arguments::text, to_jsonb(person)::text, to_jsonb(pseudonym)::text)::jsonb
     WHERE act_id = ANY(acts) AND position(to_jsonb(person)::text IN arguments::text) > 0;
@@ -174,6 +202,17 @@ BEGIN
     EXECUTE format('ALTER FUNCTION erase_from_audit(text, text, text[], bigint[]) SET search_path = %I, pg_temp', current_schema());
     REVOKE ALL ON FUNCTION erase_from_audit(text, text, text[], bigint[]) FROM PUBLIC;
 END $$;
+
+CREATE TABLE role_change_chain (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    position bigint NOT NULL DEFAULT 0,
+    hash     bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex') CHECK (octet_length(hash) = 32)
+);
+INSERT INTO role_change_chain DEFAULT VALUES;
+COMMENT ON TABLE role_change_chain IS 'End of the chain of completed role changes; one row. Locked and moved by the worker that adds changes to it, in their transaction. A restored older copy has the end of its own rows.';
+COMMENT ON COLUMN role_change_chain.only_row IS 'Always true: there is one row.';
+COMMENT ON COLUMN role_change_chain.position IS 'chain_position of the last change; 0 before the first.';
+COMMENT ON COLUMN role_change_chain.hash IS 'chain_hash of the last change; 32 zero bytes before the first.';
 
 CREATE TABLE announced_end (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),

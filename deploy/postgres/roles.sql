@@ -72,7 +72,9 @@ BEGIN
     -- The audit is append-only. Before the first `migrate` there is none; its migration does the same.
     IF to_regclass('operator_acts') IS NOT NULL THEN
         REVOKE UPDATE, DELETE, TRUNCATE ON role_changes, operator_acts, limits FROM rolekeeper_run;
-        GRANT UPDATE (attempted_at, completed_at, outcome, write_id, announced_at) ON role_changes TO rolekeeper_run;
+        GRANT UPDATE (attempted_at, completed_at, outcome, write_id, announced_at, chain_position, chain_previous, chain_hash, user_hash,
+            user_salt) ON role_changes TO rolekeeper_run;
+        REVOKE INSERT, DELETE, TRUNCATE ON role_change_chain FROM rolekeeper_run;
     END IF;
     IF to_regclass('_sqlx_migrations') IS NOT NULL THEN
         REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON _sqlx_migrations FROM rolekeeper_run;

@@ -15,6 +15,7 @@ mod dead_letters;
 mod discover;
 mod doctor;
 mod erase;
+mod evidence;
 mod explain;
 mod export;
 mod forgive;
@@ -118,6 +119,8 @@ enum Command {
     Forgive(forgive::ForgiveArgs),
     /// Explain why a user holds a role, or does not
     Explain(Box<explain::ExplainArgs>),
+    /// Show the completed role changes of a period and check their chain of hashes, for an auditor
+    Evidence(Box<evidence::EvidenceArgs>),
     /// Show the acts of operators and their reasons
     Acts(acts::ActsArgs),
     /// Move a person to another Auth0 id: the account was made again, or its connection was migrated
@@ -180,6 +183,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Tenant(args) => tenant::run(args).await?,
             Command::Forgive(args) => forgive::run(args).await?,
             Command::Explain(args) => explain::run(*args).await?,
+            Command::Evidence(args) => return evidence::run(*args).await,
             Command::Acts(args) => acts::run(args).await?,
             Command::Move(args) => move_person::run(args).await?,
             Command::Export(args) => return export::run(args).await,

@@ -1,4 +1,4 @@
-//! The work that one worker does alone: reconcile, sweep, walk, announce, the gap filler and the checks of the tenant's log.
+//! The work that one worker does alone: reconcile, sweep, walk, announce, the chain, the gap filler and the checks of the tenant's log.
 //!
 //! Owns the lock, the check that this worker's rules are in force, and the readiness of the stage. Must never end a
 //! leadership before the attempts in flight have completed, and never change rules or limits during one.
@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::accept::Accept;
 use super::announce::Announce;
+use super::chain::Chain;
 use super::confirm::Confirm;
 use super::drain::DrainSamples;
 use super::erase_deleted::EraseDeleted;
@@ -89,6 +90,7 @@ struct Work {
     sweep: Sweep,
     walk: Walk,
     announce: Announce,
+    chain: Chain,
     silence: SilenceCheck,
     drain: DrainSamples,
     gap_filler: Option<GapFiller>,
@@ -154,6 +156,7 @@ impl Leader {
                 rate_limiter: of_logs,
             }),
             announce: Announce::new(store.clone(), bus, Arc::clone(&metrics)),
+            chain: Chain { store: store.clone() },
             erase_deleted: config.erase_deleted_after.map(|after| EraseDeleted {
                 store: store.clone(),
                 reader: reader.clone(),
@@ -278,6 +281,7 @@ impl Work {
             never = self.sweep.run() => match never {},
             never = self.sum_counters() => match never {},
             never = self.drain.run() => match never {},
+            never = Box::pin(self.chain.run()) => match never {},
             never = self.dispatcher.keep_giving_back() => match never {},
             ended = Box::pin(self.walk.run()) => ended,
             ended = self.silence.run() => ended,

@@ -5,6 +5,7 @@ pub mod accept;
 mod announce;
 pub mod apply_plan;
 pub mod backoff;
+mod chain;
 mod confirm;
 pub mod discovery;
 mod drain;

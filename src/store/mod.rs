@@ -28,6 +28,7 @@ mod drain;
 pub mod erasures;
 mod error;
 pub mod event_ids;
+mod evidence;
 mod explanation;
 mod fault;
 mod featured_playlists;
@@ -75,6 +76,7 @@ pub mod removals;
 pub mod restores;
 pub mod results;
 mod retention;
+mod role_change_chain;
 pub mod role_changes;
 mod rules_in_force;
 mod said;
@@ -118,6 +120,7 @@ pub use display_names::NameRequest;
 pub use drain::Drain;
 pub use erasures::Erased;
 pub use error::StoreError;
+pub use evidence::ChainPart;
 pub use explanation::Explained;
 pub use fault::Fault;
 pub use forgotten::{AnnouncedChange, ForgottenChanges};
@@ -162,6 +165,11 @@ const API_CONNECTIONS: u32 = 6;
 const READING_CONNECTIONS: u32 = 1;
 /// Connections in the pool for metrics and health.
 const OPS_CONNECTIONS: u32 = 2;
+
+/// Settings of a transaction that only reads. Postgres does not compile its statements, which would take longer than to read a few
+/// rows.
+const READ_ONE_MOMENT: &str =
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off";
 
 /// Access to Postgres. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -219,6 +227,13 @@ impl Store {
     /// Begins a transaction on a pooled connection.
     pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Begins a transaction that sees one moment and cannot write.
+    async fn begin_to_read(&self) -> Result<Tx<'static>, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::raw_sql(READ_ONE_MOMENT).execute(&mut tx).await?;
+        Ok(tx)
     }
 
     /// Begins a transaction on a pooled connection for statements about few users, whose rows are looked up one by one. Plans are

@@ -11,6 +11,7 @@ pub mod display_name;
 pub mod erasure;
 pub mod evaluation;
 pub mod event;
+pub mod evidence;
 pub mod explanation;
 pub mod forbidden;
 pub mod ids;

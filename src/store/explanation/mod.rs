@@ -15,10 +15,6 @@ use rolekeeper_domain::explanation::{CountedTo, InForce, Stored};
 /// Age of a verification that counts as fresh. An explanation shows the time itself.
 const ANY_AGE: Duration = Duration::from_hours(24 * 3650);
 
-/// Settings of the transaction. Postgres does not compile its statements, which would take longer than to read a few rows.
-const READ_ONE_MOMENT: &str =
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off";
-
 /// The result of a read.
 #[derive(Debug)]
 pub enum Explained {
@@ -41,8 +37,7 @@ impl Store {
     /// # Errors
     /// The erasure key is not that of the erasures, or this release does not know the format of the rules in force.
     pub async fn explain(&self, user: &str, most: i64) -> Result<Explained, StoreError> {
-        let mut tx = self.begin().await?;
-        sqlx::raw_sql(READ_ONE_MOMENT).execute(&mut tx).await?;
+        let mut tx = self.begin_to_read().await?;
         let key = self.erasure_key();
         if key.is_some() && erasures::among(&mut tx, key, &[user]).await?.contains(user) {
             return Ok(Explained::Erased);

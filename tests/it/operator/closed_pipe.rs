@@ -10,6 +10,7 @@ async fn a_closed_pipe_ends_no_command() {
         "brake",
         "dead-letters list",
         "discover",
+        "evidence --from 2000-01-01",
         "limits",
         "parked",
         "pins",

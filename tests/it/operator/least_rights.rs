@@ -8,13 +8,14 @@ use async_nats::jetstream::{self, consumer};
 use futures_util::StreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 
+use super::evidence::chained;
 use crate::world::erasure::KEY;
 use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, PASSWORD, World, roles};
 
 /// All commands but those that end the data of a user.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["pause", "--why", "a test"],
     &["resume"],
     &["limits", "set", "reserve", "0.1", "--why", "a test"],
@@ -31,14 +32,16 @@ const COMMANDS: [&[&str]; 17] = [
     &["unpin", ANN, ROLE],
     &["export", ANN],
     &["explain", ANN],
+    &["evidence", "--from", "2000-01-01"],
     &["acts"],
 ];
 
 /// Changes of the audit and of the schema.
-const NOT_ALLOWED: [&str; 13] = [
+const NOT_ALLOWED: [&str; 14] = [
     "DELETE FROM role_changes",
     "TRUNCATE role_changes",
     "UPDATE role_changes SET user_id = 'erased:' || repeat('0', 64)",
+    "DELETE FROM role_change_chain",
     "DELETE FROM operator_acts",
     "UPDATE operator_acts SET why = 'erased:' || repeat('0', 64)",
     "DELETE FROM limits",
@@ -80,6 +83,7 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
     world.earn(ANN, "pl_1").await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+    chained(&world).await;
     for command in COMMANDS {
         world.told(command).await;
     }

@@ -25,6 +25,7 @@ mod erase_letters;
 mod erase_moves;
 mod erase_words;
 mod erase_wrong_id;
+mod evidence;
 mod explain;
 mod least_rights;
 mod limits;

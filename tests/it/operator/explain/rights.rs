@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::evidence::chained;
 use super::explained;
 use crate::world::rules::rules_file;
 use crate::world::{ANN, World, text};
@@ -19,11 +20,12 @@ const BEYOND: &str = "SELECT c.relname, privilege FROM pg_class c
     WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND has_function_privilege('rolekeeper_read', p.oid, 'EXECUTE')";
 
 /// The commands that only read Postgres.
-const READS: [&[&str]; 12] = [
+const READS: [&[&str]; 13] = [
     &["explain", ANN],
     &["explain", ANN, "--json"],
     &["plan", "--all"],
     &["plan", "--user", ANN, "--json"],
+    &["evidence", "--from", "2000-01-01"],
     &["export", ANN],
     &["acts"],
     &["brake"],
@@ -40,6 +42,7 @@ async fn a_role_with_select_alone_reads_all_and_writes_nothing() {
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_1").await;
     world.settled().await;
+    chained(&world).await;
     assert_eq!(world.rows(BEYOND).await, Vec::<Value>::new());
     let url = world
         .setting("DATABASE_URL")

@@ -16,6 +16,7 @@ mod discover;
 mod doctor;
 mod erase;
 mod evidence;
+mod examples;
 mod explain;
 mod export;
 mod forgive;
@@ -135,10 +136,16 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
 }
 
+/// The command line, with all commands; also for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    examples::added(Cli::command(), "")
+}
+
 /// Runs the command given on the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command = without_empty_variables(Cli::command());
+    let command = without_empty_variables(command());
     let cli = match Cli::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,
         Err(fault) => fault.exit(),
@@ -200,10 +207,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     #[test]
     fn the_command_line_is_well_defined() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

@@ -29,6 +29,7 @@ mod evidence;
 mod explain;
 mod least_rights;
 mod limits;
+mod manual;
 mod many_ids;
 mod migrate;
 mod nats;

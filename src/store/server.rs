@@ -49,6 +49,7 @@ impl Store {
                tables AS (
                    SELECT c.oid, c.relname::text AS name, unnest(CASE
                        WHEN c.relname IN ('role_changes', 'operator_acts', 'limits') THEN ARRAY['SELECT', 'INSERT']
+                       WHEN c.relname = 'role_change_chain' THEN ARRAY['SELECT', 'UPDATE']
                        WHEN c.relname = '_sqlx_migrations' THEN ARRAY['SELECT']
                        ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) AS needed
                    FROM pg_class c JOIN here ON c.relnamespace = here.oid
@@ -56,8 +57,8 @@ impl Store {
                )
                SELECT needed || ' on ' || name AS "missing!" FROM tables WHERE NOT has_table_privilege(oid, needed)
                UNION ALL
-               SELECT 'UPDATE of outcome on role_changes' FROM tables JOIN pg_attribute a ON a.attrelid = oid
-               WHERE name = 'role_changes' AND needed = 'SELECT' AND a.attname = 'outcome'
+               SELECT 'UPDATE of ' || a.attname || ' on role_changes' FROM tables JOIN pg_attribute a ON a.attrelid = oid
+               WHERE name = 'role_changes' AND needed = 'SELECT' AND a.attname IN ('outcome', 'chain_position')
                    AND NOT has_column_privilege(oid, a.attnum, 'UPDATE')
                UNION ALL
                SELECT 'USAGE on ' || c.relname FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid

@@ -5,15 +5,27 @@
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write as _, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Something that was said is lost.
+static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output.
 pub(super) fn to_stdout(text: Arguments<'_>) {
     match stdout().lock().write_fmt(text) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => {
-            to_stderr(format_args!("standard output: {why}\n"));
+            // Once is enough: each further line fails too.
+            if !FAILED.swap(true, Ordering::Relaxed) {
+                to_stderr(format_args!("standard output: {why}\n"));
+            }
         }
         _ => {}
     }
+}
+
+/// Whether a write to standard output failed, other than because its reader has closed the pipe.
+pub(super) fn has_failed() -> bool {
+    FAILED.load(Ordering::Relaxed)
 }
 
 /// Writes to standard error. Where that fails there is no place for a report.

@@ -3,7 +3,7 @@
 //! Owns that a file of any size and content is read in bounded memory. Must never pass on a user of a file that is not whole:
 //! read it to its end first.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read as _, Seek as _};
 use std::path::Path;
 
@@ -11,11 +11,12 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::interrupt::Interrupt;
 use crate::flow::apply_plan::SLICE;
+use rolekeeper_domain::explanation::plain;
 use rolekeeper_domain::preview::UserChanges;
 use rolekeeper_domain::preview::file::{Header, Reader};
 
 /// Longest line. One of a user with all rules has some 10 KiB, one of proposed rules less than 100 KiB.
-const MAX_LINE: u64 = 1 << 20;
+pub(super) const MAX_LINE: u64 = 1 << 20;
 
 /// A plan file that stays open: all reads have the same content, also if its name is given to another file meanwhile.
 pub(super) struct OpenPlan<'p> {
@@ -90,15 +91,22 @@ impl<R: BufRead> PlanFile<R> {
 }
 
 impl<'p> OpenPlan<'p> {
-    /// Opens it.
+    /// Opens it. Another kind of file is refused first: to open a pipe may take for ever.
     pub(super) fn open(path: &'p Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| path.display().to_string())?;
+        let name = || plain(&path.display().to_string());
+        if !fs::metadata(path).with_context(name)?.is_file() {
+            bail!(
+                "{}: expected a regular file, as `rolekeeper plan -o` writes it",
+                name()
+            );
+        }
+        let file = File::open(path).with_context(name)?;
         Ok(Self { path, file })
     }
 
     /// Its path, for messages.
     pub(super) fn name(&self) -> String {
-        self.path.display().to_string()
+        plain(&self.path.display().to_string())
     }
 
     /// Reads the whole file; returns its header and the number of users.
@@ -114,22 +122,21 @@ impl<'p> OpenPlan<'p> {
         read().with_context(|| self.name())
     }
 
-    /// Passes the users on, slice by slice, until a signal arrives.
+    /// Passes the users on, slice by slice, until a signal arrives. One that arrives in the last slice interrupts nothing.
     pub(super) async fn slices(
         &self,
         interrupt: &mut Interrupt,
         mut act: impl AsyncFnMut(&[UserChanges]) -> Result<()>,
     ) -> Result<()> {
         let (_, mut lines) = PlanFile::from_start(&self.file)?;
-        loop {
-            let slice = lines.users(SLICE)?;
-            if slice.is_empty() {
-                return Ok(());
-            }
+        let mut slice = lines.users(SLICE)?;
+        while !slice.is_empty() {
             act(&slice).await?;
-            if interrupt.is_requested() {
+            slice = lines.users(SLICE)?;
+            if !slice.is_empty() && interrupt.is_requested() {
                 bail!("interrupted");
             }
         }
+        Ok(())
     }
 }

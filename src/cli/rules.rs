@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use super::output::{self, say};
 use super::plan::{OutputArgs, Plan};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
+use crate::flow::rules_file;
 use crate::store::{OfferedBy, Store, StoreError};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::forbidden::ForbiddenRoles;
@@ -102,8 +103,7 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
 
 /// Reads a rules file.
 fn read(file: &Path, forbidden: &ForbiddenRoles) -> Result<Versioned> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
-    let offered = forbidden.parse_rules(&text);
+    let offered = rules_file::text(file).and_then(|text| forbidden.parse_rules(&text));
     offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))
 }
 

@@ -3,11 +3,15 @@
 //! Owns that only users whose facts are those of the plan are enqueued, and that half of a plan can be applied again. Must never
 //! write a role: an attempt decides from the facts and the profile as they are then.
 
+use time::OffsetDateTime;
+
+use super::preview::to_decide;
 use crate::store::work_queue::{self, Enqueue, Priority};
 use crate::store::{Store, StoreError, Tx, acts, erasures, preview};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::plan::RoleChange;
-use rolekeeper_domain::preview::{Standing, UserChanges, standing};
+use rolekeeper_domain::preview::{Asked, Standing, UserChanges, standing};
 use rolekeeper_domain::rule::Rules;
 
 /// Users of one transaction: few enough that a fold waits for it for some hundredths of a second.
@@ -20,7 +24,7 @@ const NAMED: usize = 5;
 pub struct Applied {
     /// Users whose facts are those of the plan; they are enqueued, or may be.
     pub valid: u64,
-    /// Users whose planned changes are made already.
+    /// Users whose planned changes are made already, or were decided otherwise after a read of the profile.
     pub done: u64,
     /// Users whose facts have changed since.
     pub stale: u64,
@@ -32,7 +36,9 @@ pub struct Applied {
 #[derive(Debug)]
 pub struct Apply<'r> {
     store: Store,
-    rules: &'r Rules,
+    asked: Asked<'r>,
+    /// Time since which the worker decides by these rules; none while others are in force.
+    decided_since: Option<OffsetDateTime>,
 }
 
 impl Applied {
@@ -62,10 +68,24 @@ impl Applied {
 }
 
 impl<'r> Apply<'r> {
-    /// Returns it; nothing runs yet.
+    /// Returns it; nothing runs yet. The worker decides by `rules` since `decided_since`; `None` while others are in force.
     #[must_use]
-    pub fn new(store: Store, rules: &'r Rules) -> Self {
-        Self { store, rules }
+    pub fn new(
+        store: Store,
+        rules: &'r Rules,
+        forbidden: &'r ForbiddenRoles,
+        decided_since: Option<OffsetDateTime>,
+    ) -> Self {
+        let asked = Asked {
+            rules,
+            in_force: None,
+            forbidden,
+        };
+        Self {
+            store,
+            asked,
+            decided_since,
+        }
     }
 
     /// Compares the next users of the plan with what is stored, and changes nothing.
@@ -107,12 +127,15 @@ impl<'r> Apply<'r> {
     }
 
     async fn standings(&self, tx: &mut Tx<'_>, users: &[UserChanges]) -> Result<Vec<Standing>, StoreError> {
-        let ids: Vec<&str> = users.iter().map(|user| user.user.as_str()).collect();
-        let conditions = self.rules.have_conditions();
-        let snapshots = preview::snapshots(tx, &ids, conditions).await?;
-        let both = users.iter().zip(&snapshots);
+        let ids: Vec<String> = users.iter().map(|user| user.user.clone()).collect();
+        let rules = self.asked.rules;
+        let candidates = preview::read(tx, &ids, rules.have_conditions()).await?;
+        let both = users.iter().zip(&candidates);
         Ok(both
-            .map(|(user, snapshot)| standing(user, snapshot, self.rules))
+            .map(|(user, now)| {
+                let snapshot = to_decide(now, rules);
+                standing(user, &self.asked, &snapshot, &now.beside, self.decided_since)
+            })
             .collect())
     }
 }

@@ -5,9 +5,10 @@
 use crate::store::preview::Candidate;
 use crate::store::{Compare, Store, StoreError};
 use rolekeeper_domain::forbidden::ForbiddenRoles;
-use rolekeeper_domain::preview::{Asked, Previewed, of_user};
+use rolekeeper_domain::preview::{Asked, Previewed, of_user, with_moved};
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::schedule::PARKED_FOR;
+use rolekeeper_domain::snapshot::Snapshot;
 
 /// A run through all users.
 #[derive(Debug)]
@@ -74,11 +75,18 @@ impl<'r> Preview<'r> {
     }
 
     fn previewed(&self, candidate: &Candidate) -> Previewed {
-        of_user(
-            &self.asked,
-            &candidate.user,
-            &candidate.snapshot,
-            &candidate.beside,
-        )
+        let snapshot = to_decide(candidate, self.asked.rules);
+        of_user(&self.asked, &candidate.user, &snapshot, &candidate.beside)
     }
+}
+
+/// The facts from which the next attempt decides.
+pub(super) fn to_decide(candidate: &Candidate, rules: &Rules) -> Snapshot {
+    let Candidate {
+        snapshot,
+        beside,
+        moved,
+        ..
+    } = candidate;
+    with_moved(rules, snapshot.clone(), &beside.roles, moved)
 }

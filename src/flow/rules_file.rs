@@ -1,4 +1,4 @@
-//! Reads the rules file of this worker.
+//! Reads a rules file, also the one of this worker.
 //!
 //! Owns the time limit and the size limit. Must never wait for a file that hangs, nor have more than one thread that
 //! does: a read from a pipe or a network file system may never return.
@@ -46,7 +46,11 @@ impl RulesFile {
     }
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// Reads a rules file.
+///
+/// # Errors
+/// The fault of the file, without its name; also if it is larger than 1 MiB.
+pub fn text(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|why| why.to_string())?;
     let mut text = String::new();
     file.take(MAX_BYTES + 1)

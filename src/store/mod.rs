@@ -60,6 +60,7 @@ pub mod own_playlists;
 pub mod owner_totals;
 mod parked;
 mod pause;
+mod pending_moves;
 mod person;
 pub mod pins;
 pub mod playlist_lifecycles;

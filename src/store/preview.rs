@@ -9,7 +9,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::out_of_date::{self, Compare};
-use super::{InForce, Store, StoreError, Tx, identities, rules_in_force, snapshot, walk};
+use super::{InForce, Store, StoreError, Tx, identities, pending_moves, rules_in_force, snapshot, walk};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::preview::Beside;
 use rolekeeper_domain::snapshot::Snapshot;
@@ -36,6 +36,8 @@ pub struct Candidate {
     pub snapshot: Snapshot,
     /// The facts that do not.
     pub beside: Beside,
+    /// Ids that the operator moved to the user, and no attempt has linked yet.
+    pub moved: Vec<(String, Snapshot)>,
 }
 
 /// The candidates of a partition.
@@ -94,7 +96,13 @@ impl Store {
         let (to, ended) = walk::end_of_partition(&mut tx, from).await?;
         let to = to.filter(|_| !ended);
         let bounds = (from, to.as_deref().unwrap_or(BEHIND_ALL));
-        let users = out_of_date::candidates(&mut tx, compare, bounds).await?;
+        let mut users = out_of_date::candidates(&mut tx, compare, bounds).await?;
+        let moved = pending_moves::accounts(&mut tx, bounds).await?;
+        if !moved.is_empty() {
+            users.extend(moved);
+            users.sort_unstable();
+            users.dedup();
+        }
         Ok(Candidates {
             users: read(&mut tx, &users, conditions).await?,
             to,
@@ -125,26 +133,20 @@ impl Store {
     }
 }
 
-/// The snapshots of planned users, in their order, in a transaction of the caller.
-pub async fn snapshots(
-    tx: &mut Tx<'_>,
-    users: &[&str],
-    conditions: bool,
-) -> Result<Vec<Snapshot>, StoreError> {
-    snapshot::of_users(tx, users, ANY_AGE, conditions).await
-}
-
-async fn read(tx: &mut Tx<'_>, users: &[String], conditions: bool) -> Result<Vec<Candidate>, StoreError> {
+/// The facts of planned users, in their order, in a transaction of the caller.
+pub async fn read(tx: &mut Tx<'_>, users: &[String], conditions: bool) -> Result<Vec<Candidate>, StoreError> {
     let mut candidates = Vec::with_capacity(users.len());
     for users in users.chunks(AT_ONCE) {
         let ids: Vec<&str> = users.iter().map(String::as_str).collect();
         let read = snapshot::of_users(tx, &ids, ANY_AGE, conditions).await?;
         let beside = beside(tx, &ids).await?;
-        let all = users.iter().zip(read).zip(beside);
-        candidates.extend(all.map(|((user, snapshot), beside)| Candidate {
+        let moved = pending_moves::of_users(tx, &read, (ANY_AGE, conditions)).await?;
+        let all = users.iter().zip(read).zip(beside).zip(moved);
+        candidates.extend(all.map(|(((user, snapshot), beside), moved)| Candidate {
             user: user.clone(),
             snapshot,
             beside,
+            moved,
         }));
     }
     Ok(candidates)
@@ -156,6 +158,8 @@ async fn beside(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<Beside>, StoreErr
         r#"SELECT (SELECT u.profile #> '{app_metadata,roles}' FROM users u WHERE u.user_id = named.user_id) AS roles,
                (SELECT true FROM work_queue q WHERE q.user_id = named.user_id AND q.parked_at IS NOT NULL) IS NOT NULL AS "parked!",
                (SELECT true FROM work_queue q WHERE q.user_id = named.user_id AND q.debounce_until > now()) IS NOT NULL AS "flapping!",
+               greatest((SELECT u.fetched_at FROM users u WHERE u.user_id = named.user_id),
+                   (SELECT g.marked_at FROM gone_users g WHERE g.user_id = named.user_id)) AS read_at,
                c.role AS "changed_role!", c.granted AS "granted!"
            FROM UNNEST($1::text[]) WITH ORDINALITY AS named(user_id, place)
            CROSS JOIN LATERAL (
@@ -180,6 +184,7 @@ async fn beside(tx: &mut Tx<'_>, users: &[&str]) -> Result<Vec<Beside>, StoreErr
                 .zip(row.granted)
                 .map(|(role, granted)| (role, RoleChange::to(granted)))
                 .collect(),
+            read_at: row.read_at,
         })
         .collect())
 }

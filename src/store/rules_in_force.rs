@@ -160,13 +160,14 @@ impl Store {
             fingerprint: row.fingerprint,
             built_in: row.put_by.as_deref() == Some(BUILT_IN),
         });
+        let verdict = offer::judge(offered, in_force.as_ref());
         let is_other = |over: &str| in_force.as_ref().is_none_or(|now| now.fingerprint != over);
-        if over.is_some_and(is_other) {
+        // Another apply of the same plan may have been first.
+        if verdict != Verdict::Same && over.is_some_and(is_other) {
             return Ok(Verdict::Refused(
                 "the rules in force changed since the plan was made: make the plan again".to_owned(),
             ));
         }
-        let verdict = offer::judge(offered, in_force.as_ref());
         if verdict != Verdict::PutInForce {
             return Ok(verdict);
         }

@@ -7,9 +7,10 @@ use std::io::{self, BufWriter, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
+use super::target::Target;
 use crate::cli::plan_file::PlanFile;
 use rolekeeper_domain::preview::UserChanges;
 use rolekeeper_domain::preview::file::{Header, Writer};
@@ -27,17 +28,11 @@ pub(super) struct Whole(File);
 
 impl Draft {
     /// A draft where a plan file was asked for, or all changes are shown behind the summary.
-    pub(super) fn if_needed(output: Option<&Path>, all: bool, header: &Header) -> Result<Option<Self>> {
+    pub(super) fn if_needed(output: Option<&Target>, all: bool, header: &Header) -> Result<Option<Self>> {
         if output.is_none() && !all {
             return Ok(None);
         }
-        if let Some(path) = output.filter(|path| path.is_dir()) {
-            bail!(
-                "{}: expected the path of a file, this is a folder",
-                path.display()
-            );
-        }
-        let folder = output.map_or_else(std::env::temp_dir, folder);
+        let folder = output.map_or_else(std::env::temp_dir, |target| folder(target.path()));
         let path = folder.join(format!(".rolekeeper-{}", Uuid::now_v7()));
         let file = create(&path)
             .and_then(|file| fs::remove_file(&path).map(|()| file))
@@ -71,8 +66,10 @@ impl Draft {
 }
 
 impl Whole {
-    /// Gives it its name, in place of a file that has it.
-    pub(super) fn keep(&self, path: &Path) -> Result<()> {
+    /// Gives it its name, in place of an earlier plan that has it.
+    pub(super) fn keep(&self, target: &Target) -> Result<()> {
+        target.check()?;
+        let path = target.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let beside = folder(path).join(format!(".{name}.{}", Uuid::now_v7()));
         let kept = self.copy(&beside).and_then(|()| fs::rename(&beside, path));
@@ -80,7 +77,7 @@ impl Whole {
             // It may not exist.
             let _ = fs::remove_file(&beside);
         })
-        .with_context(|| format!("{}: the plan cannot be written", path.display()))
+        .with_context(|| format!("{}: the plan cannot be written", target.name()))
     }
 
     fn copy(&self, to: &Path) -> io::Result<()> {

@@ -1,8 +1,6 @@
 //! A plan that was made, as both outputs show it.
 //!
-//! Owns which brakes its changes would engage. Must never print.
-
-use std::path::Path;
+//! Owns which brakes its changes would engage, and whether its rules can be put in force. Must never print.
 
 use crate::store::InForce;
 use crate::store::preview::Deployment;
@@ -11,6 +9,7 @@ use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::preview::Summary;
 use rolekeeper_domain::preview::file::Header;
 use rolekeeper_domain::rule::Versioned;
+use rolekeeper_domain::rule::offer::{Verdict, judge};
 
 /// A plan that was made.
 pub(super) struct Made<'a> {
@@ -20,11 +19,17 @@ pub(super) struct Made<'a> {
     pub(super) proposed: Option<&'a Versioned>,
     pub(super) summary: &'a Summary,
     pub(super) brake: BrakeLimits,
-    /// The plan file.
-    pub(super) kept: Option<&'a Path>,
+    /// The plan file, as it is shown.
+    pub(super) kept: Option<&'a str>,
 }
 
 impl Made<'_> {
+    /// Whether the proposed rules can be put in force; none without proposed rules.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        let in_force = self.in_force.to_compare();
+        self.proposed.map(|proposed| judge(proposed, Some(&in_force)))
+    }
+
     /// The kinds of changes whose brake these changes alone would engage, with the number of holders.
     pub(super) fn engaging(&self) -> Vec<(RoleChange, i64)> {
         let holders = [

@@ -5,6 +5,7 @@
 mod draft;
 mod made;
 mod output;
+mod target;
 mod text;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::preview::file::{Header, Named, Proposed, VERSION};
 use rolekeeper_domain::preview::{Previewed, Summary};
 use rolekeeper_domain::rule::Versioned;
+use target::Target;
 
 /// Exit code of a plan with differences.
 const DIFFERENCES: u8 = 2;
@@ -102,6 +104,7 @@ pub(super) async fn run(args: PlanArgs) -> Result<ExitCode> {
 impl Plan<'_> {
     /// Makes the plan and shows it.
     pub(super) async fn make(&self, output: &OutputArgs) -> Result<ExitCode> {
+        let target = output.output.as_deref().map(Target::checked).transpose()?;
         let mut interrupt = Interrupt::catch()?;
         let deployment = self.store.deployment().await?;
         let Some(in_force) = &deployment.in_force else {
@@ -109,11 +112,11 @@ impl Plan<'_> {
         };
         let header = self.header(in_force, &deployment).await?;
         let limits = self.store.limits().await?;
-        let mut draft = Draft::if_needed(output.output.as_deref(), output.all, &header)?;
+        let mut draft = Draft::if_needed(target.as_ref(), output.all, &header)?;
         let summary = self.compare(in_force, draft.as_mut(), &mut interrupt).await?;
         let draft = draft.map(Draft::end).transpose()?;
-        let kept = match (&output.output, &draft) {
-            (Some(path), Some(draft)) => draft.keep(path).map(|()| Some(path.as_path()))?,
+        let kept = match (&target, &draft) {
+            (Some(target), Some(draft)) => draft.keep(target).map(|()| Some(target.name()))?,
             _ => None,
         };
         let made = Made {
@@ -123,10 +126,12 @@ impl Plan<'_> {
             proposed: self.proposed,
             summary: &summary,
             brake: limits.brake(),
-            kept,
+            kept: kept.as_deref(),
         };
         output::show(&made, output.json, draft.filter(|_| output.all))?;
-        Ok(if summary.users == 0 {
+        Ok(if super::output::has_failed() {
+            ExitCode::FAILURE
+        } else if summary.users == 0 {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(DIFFERENCES)

@@ -12,6 +12,7 @@ use super::text;
 use crate::cli::output::{self, say};
 use rolekeeper_domain::brake::word;
 use rolekeeper_domain::preview::Change;
+use rolekeeper_domain::rule::offer::Verdict;
 
 /// Shows a plan; `all` has the changes to show in place of the first of each kind.
 pub(super) fn show(made: &Made<'_>, as_json: bool, all: Option<Whole>) -> Result<()> {
@@ -51,15 +52,20 @@ fn summary(made: &Made<'_>) -> Value {
             "number": limits.number, "share": limits.share,
         })
     });
+    let refused = match made.verdict() {
+        Some(Verdict::Refused(why) | Verdict::Left(why)) => Some(why),
+        None | Some(Verdict::PutInForce | Verdict::Same) => None,
+    };
     json!({
         "at": made.header.made_at.format(&Rfc3339).unwrap_or_default(),
         "rules": made.header.in_force,
         "proposed": made.proposed.map(|rules| json!({"version": rules.version, "fingerprint": rules.rules.fingerprint()})),
+        "refused": refused,
         "users": made.summary.users,
         "kinds": kinds.collect::<Vec<_>>(),
         "left": left.collect::<Vec<_>>(),
         "brakes": brakes.collect::<Vec<_>>(),
-        "plan": made.kept.map(|path| path.display().to_string()),
+        "plan": made.kept,
     })
 }
 

@@ -10,7 +10,7 @@ use rolekeeper_domain::brake::word;
 use rolekeeper_domain::explanation::{moment, plain};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::preview::{Change, Mark, Summary};
-use rolekeeper_domain::rule::offer::{Verdict, changes, judge};
+use rolekeeper_domain::rule::offer::{Verdict, changes};
 
 const INDENT: &str = "  ";
 
@@ -98,19 +98,17 @@ fn notes(made: &Made<'_>) -> Vec<String> {
                 ));
             }
         }
-        match judge(proposed, Some(&made.in_force.to_compare())) {
-            Verdict::PutInForce => {}
-            Verdict::Same => notes.push("These rules are in force already.".to_owned()),
-            Verdict::Refused(why) | Verdict::Left(why) => {
-                notes.push(format!("These rules cannot be put in force: {why}."));
-            }
+    }
+    match made.verdict() {
+        None | Some(Verdict::PutInForce) => {}
+        Some(Verdict::Same) => notes.push("These rules are in force already.".to_owned()),
+        Some(Verdict::Refused(why) | Verdict::Left(why)) => {
+            notes.push(format!("These rules cannot be put in force: {why}."));
         }
     }
     if let Some(path) = made.kept {
         notes.push(format!(
-            "The plan is in {}. To apply it: rolekeeper apply {} --why TEXT",
-            path.display(),
-            path.display()
+            "The plan is in {path}. To apply it: rolekeeper apply {path} --why TEXT"
         ));
     }
     notes

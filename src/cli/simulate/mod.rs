@@ -7,7 +7,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use super::output::{self, say};
 use super::progress::Progress;
 use crate::app;
 use crate::config::{ForbiddenArgs, SimulateConfig, SimulateSettings};
+use crate::flow::rules_file;
 use crate::flow::simulate::{Simulate, Simulation};
 use calls::Calls;
 
@@ -75,8 +76,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<()> {
         erasure_key,
         plan,
     } = settings.checked()?;
-    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let rules = forbidden.roles().parse_rules(&text);
+    let rules = rules_file::text(&file).and_then(|text| forbidden.roles().parse_rules(&text));
     let rules = rules
         .map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?
         .rules;

@@ -3,6 +3,7 @@
 //! Owns the words of marks and of roles that stay. Must never decide.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::plan::RoleChange;
 
@@ -17,6 +18,8 @@ pub struct Beside {
     pub flapping: bool,
     /// Changes of the last 24 hours that were made.
     pub changed: Vec<(String, RoleChange)>,
+    /// Time of the worker's last read of the profile; none before the first.
+    pub read_at: Option<OffsetDateTime>,
 }
 
 /// The preview of one user.
@@ -33,8 +36,10 @@ pub struct Previewed {
 pub struct UserChanges {
     /// Auth0 user id.
     pub user: String,
-    /// Digest of the facts from which the changes follow.
+    /// Digest of the facts that events and operators change, from which the changes follow.
     pub facts: String,
+    /// Digest of the facts that the worker's read of the profile changes.
+    pub read: String,
     /// The changes, in the order of the rules.
     pub changes: Vec<Change>,
 }

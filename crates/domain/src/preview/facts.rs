@@ -1,80 +1,119 @@
-//! The facts from which a previewed change follows, as a digest, and whether a plan still holds for a user.
+//! The facts from which a previewed change follows, as digests, and whether a plan still holds for a user.
 //!
-//! Owns which facts these are: counts, ids, profile, pins, and the state and decision of each role. Must never include what an
-//! attempt writes on the way to the planned change: applying a plan again after half of it is done must not find it stale.
+//! Owns which facts these are: those that events and operators change (counts, ids, pins, suppressed and removed roles), and those
+//! that the worker's read of the profile changes (profile, held roles, decisions). Must never find a plan stale because of what the
+//! worker did for it: applying a plan again after half of it is done, or all, must work.
 
 use std::fmt::Write as _;
 
-use super::change::UserChanges;
+use time::OffsetDateTime;
+
+use super::change::{Beside, Change, UserChanges};
+use super::{Asked, of_user};
 use crate::evaluation::{Evaluation, Role};
 use crate::plan::RoleChange;
-use crate::rule::{Rules, fingerprint};
+use crate::rule::fingerprint;
 use crate::snapshot::Snapshot;
 
 /// The state of a planned user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The facts are those of the plan.
+    /// The facts are those of the plan, and the changes follow from them.
     Valid,
-    /// The planned changes are made.
+    /// Each planned change is made, or the worker has read the profile since and decided otherwise.
     Done,
-    /// The facts have changed.
+    /// The facts have changed, or the changes do not follow from them.
     Stale,
 }
 
-/// Compares a planned user with the user's snapshot, under the rules of the plan.
+/// Digests of facts, SHA-256 in hex.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Digests {
+    /// Facts that events and operators change.
+    pub(super) facts: String,
+    /// Facts that the worker's read of the profile changes.
+    pub(super) read: String,
+}
+
+/// Compares a planned user with the user's snapshot, under the rules of the plan. The worker decides by these rules in each read
+/// after `decided_since`; `None` while other rules are in force.
 #[must_use]
-pub fn standing(planned: &UserChanges, snapshot: &Snapshot, rules: &Rules) -> Standing {
-    let evaluation = Evaluation::of(snapshot.clone(), rules);
-    if digest(&planned.user, snapshot, &evaluation) == planned.facts {
-        return Standing::Valid;
+pub fn standing(
+    planned: &UserChanges,
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    beside: &Beside,
+    decided_since: Option<OffsetDateTime>,
+) -> Standing {
+    let evaluation = Evaluation::of(snapshot.clone(), asked.rules);
+    let now = Digests::of(&planned.user, snapshot, &evaluation);
+    let same_facts = now.facts == planned.facts;
+    if same_facts && now.read == planned.read {
+        let follow = of_user(asked, &planned.user, snapshot, beside).changes;
+        let is_same = follow.is_some_and(|now| asked_for(&now.changes) == asked_for(&planned.changes));
+        return if is_same { Standing::Valid } else { Standing::Stale };
     }
-    let is_made = |role: &str, change: RoleChange| {
-        let of_role = evaluation.roles.iter().find(|one| one.rule.role == role);
-        let known = of_role.and_then(|one| one.known.as_ref());
-        known.is_some_and(|known| RoleChange::to(known.has_role) == change)
-    };
+    let was_read = decided_since.is_some_and(|since| beside.read_at.is_some_and(|at| at > since));
+    let decided = same_facts && was_read;
     let mut changes = planned.changes.iter();
-    if changes.all(|planned| is_made(&planned.role, planned.change)) {
+    if changes.all(|change| decided || is_made(change, &evaluation)) {
         Standing::Done
     } else {
         Standing::Stale
     }
 }
 
-/// SHA-256 over the facts, in hex.
-pub(super) fn digest(user: &str, snapshot: &Snapshot, evaluation: &Evaluation<'_>) -> String {
-    let Snapshot { facts, person, .. } = snapshot;
-    // The profile is read for rules with conditions, or with other rules beside them.
-    let conditional = |role: &Role<'_>| !role.rule.only_if.is_empty();
-    let shown = snapshot
-        .shown
-        .filter(|_| evaluation.roles.iter().any(conditional));
-    let mut ids: Vec<&str> = person.aliases.iter().map(String::as_str).collect();
-    ids.sort_unstable();
-    let mut text = format!(
-        "{user:?} {:?} {ids:?}\n{} {}\n{shown:?}\n{:?}\n",
-        person.alias_of,
-        facts.best,
-        facts.total,
-        snapshot.gone_at.map(time::OffsetDateTime::unix_timestamp_nanos)
-    );
-    let mut roles: Vec<_> = evaluation.roles.iter().collect();
-    roles.sort_unstable_by(|a, b| a.rule.role.cmp(&b.rule.role));
-    for role in roles {
-        let known = role.known.as_ref();
-        let has_role = known.is_some_and(|known| known.has_role);
-        let adopted = known.is_some_and(|known| known.adopted);
-        let pin = role
-            .pin
-            .as_ref()
-            .map(|pin| (pin.on, pin.until.map(time::OffsetDateTime::unix_timestamp_nanos)));
-        let removal = role.removal.as_ref().map(|removal| removal.state);
-        let _ = writeln!(
-            text,
-            "{:?} {} {has_role} {adopted} {} {pin:?} {removal:?}",
-            role.rule.role, role.decision.wanted, role.suppressed
+/// What the operator approved of these changes; marks may come and go.
+fn asked_for(changes: &[Change]) -> Vec<(&str, RoleChange, i64)> {
+    let one = changes.iter();
+    let one = one.map(|change| (change.role.as_str(), change.change, change.plays));
+    let mut all: Vec<_> = one.collect();
+    all.sort_unstable_by_key(|(role, ..)| *role);
+    all
+}
+
+fn is_made(change: &Change, evaluation: &Evaluation<'_>) -> bool {
+    let mut roles = evaluation.roles.iter();
+    let of_role = roles.find(|one| one.rule.role == change.role);
+    let known = of_role.and_then(|one| one.known.as_ref());
+    known.is_some_and(|known| RoleChange::to(known.has_role) == change.change)
+}
+
+impl Digests {
+    pub(super) fn of(user: &str, snapshot: &Snapshot, evaluation: &Evaluation<'_>) -> Self {
+        let Snapshot { facts, person, .. } = snapshot;
+        // The profile is read for rules with conditions, or with other rules beside them.
+        let conditional = |role: &Role<'_>| !role.rule.only_if.is_empty();
+        let shown = snapshot
+            .shown
+            .filter(|_| evaluation.roles.iter().any(conditional));
+        let mut ids: Vec<&str> = person.aliases.iter().map(String::as_str).collect();
+        ids.sort_unstable();
+        let mut of_facts = format!(
+            "{user:?} {:?} {} {ids:?}\n{} {}\n",
+            person.alias_of, person.moved_away, facts.best, facts.total
         );
+        let mut of_read = format!(
+            "{shown:?}\n{:?}\n",
+            snapshot.gone_at.map(OffsetDateTime::unix_timestamp_nanos)
+        );
+        let mut roles: Vec<_> = evaluation.roles.iter().collect();
+        roles.sort_unstable_by(|a, b| a.rule.role.cmp(&b.rule.role));
+        for role in roles {
+            let (name, known) = (&role.rule.role, role.known.as_ref());
+            let has_role = known.is_some_and(|known| known.has_role);
+            let adopted = known.is_some_and(|known| known.adopted);
+            let pin = role
+                .pin
+                .as_ref()
+                .map(|pin| (pin.on, pin.until.map(OffsetDateTime::unix_timestamp_nanos)));
+            let removal = role.removal.as_ref().map(|removal| removal.state);
+            let _ = writeln!(of_facts, "{name:?} {} {pin:?} {removal:?}", role.suppressed);
+            let _ = writeln!(of_read, "{name:?} {} {has_role} {adopted}", role.decision.wanted);
+        }
+        Self {
+            facts: fingerprint(&of_facts),
+            read: fingerprint(&of_read),
+        }
     }
-    fingerprint(&text)
 }

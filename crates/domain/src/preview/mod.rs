@@ -6,6 +6,7 @@
 mod change;
 mod facts;
 pub mod file;
+mod moved;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod why;
 
 pub use change::{Beside, Change, Left, Mark, Previewed, UserChanges};
 pub use facts::{Standing, standing};
+pub use moved::with_moved;
 pub use summary::{Kind, Shown, Summary};
 
 use crate::evaluation::{Evaluation, Role};
@@ -32,7 +34,7 @@ pub struct Asked<'r> {
     pub forbidden: &'r ForbiddenRoles,
 }
 
-/// The changes of one user. A linked id has none, since its primary has them.
+/// The changes of one user. A linked or moved id has none, since the account that it belongs to has them.
 #[must_use]
 pub fn of_user(asked: &Asked<'_>, user: &str, snapshot: &Snapshot, beside: &Beside) -> Previewed {
     let evaluation = Evaluation::of(snapshot.clone(), asked.rules);
@@ -40,7 +42,7 @@ pub fn of_user(asked: &Asked<'_>, user: &str, snapshot: &Snapshot, beside: &Besi
         .in_force
         .map(|rules| Evaluation::of(snapshot.clone(), rules));
     let (mut changes, mut left) = (Vec::new(), Vec::new());
-    if evaluation.person.alias_of.is_some() {
+    if evaluation.person.alias_of.is_some() || evaluation.person.moved_away {
         return Previewed::default();
     }
     for role in &evaluation.roles {
@@ -63,10 +65,12 @@ pub fn of_user(asked: &Asked<'_>, user: &str, snapshot: &Snapshot, beside: &Besi
             });
         }
     }
+    let facts::Digests { facts, read } = facts::Digests::of(user, snapshot, &evaluation);
     Previewed {
         changes: (!changes.is_empty()).then(|| UserChanges {
             user: user.to_owned(),
-            facts: facts::digest(user, snapshot, &evaluation),
+            facts,
+            read,
             changes,
         }),
         left,

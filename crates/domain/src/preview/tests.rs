@@ -196,7 +196,62 @@ fn a_plan_is_stale_with_other_facts_and_done_with_the_role() {
         (linked, Standing::Stale),
         (user(100, Some(true)), Standing::Done),
     ] {
-        assert_eq!(standing(&planned, &now, &rules), expected, "{now:?}");
+        assert_eq!(stands(&planned, &rules, &now, None), expected, "{now:?}");
+    }
+}
+
+/// The standing, where the worker has read the profile at this time; it decides by the rules since noon.
+fn stands(
+    planned: &UserChanges,
+    rules: &Rules,
+    snapshot: &Snapshot,
+    read_at: Option<OffsetDateTime>,
+) -> Standing {
+    let forbidden = ForbiddenRoles::parse("none");
+    let asked = Asked {
+        rules,
+        in_force: None,
+        forbidden: &forbidden,
+    };
+    let beside = Beside {
+        read_at,
+        ..Beside::default()
+    };
+    standing(planned, &asked, snapshot, &beside, Some(NOON))
+}
+
+#[test]
+fn a_read_since_the_plan_settles_what_it_decided_otherwise() {
+    let rules = rules(|_| ());
+    let planned = previewed(&rules, &user(100, None), &Beside::default())
+        .changes
+        .unwrap();
+    let (mut gone, later) = (user(100, None), Some(NOON + time::Duration::SECOND));
+    gone.gone_at = later;
+    assert_eq!(stands(&planned, &rules, &gone, later), Standing::Done);
+    assert_eq!(stands(&planned, &rules, &gone, Some(NOON)), Standing::Stale);
+    gone.facts.best = 101;
+    assert_eq!(stands(&planned, &rules, &gone, later), Standing::Stale);
+}
+
+#[test]
+fn changes_that_do_not_follow_from_the_facts_are_stale() {
+    let rules = rules(|_| ());
+    let mut planned = previewed(&rules, &user(100, None), &Beside::default())
+        .changes
+        .unwrap();
+    planned.changes[0].change = RoleChange::Revoked;
+    assert_eq!(stands(&planned, &rules, &user(100, None), None), Standing::Stale);
+}
+
+#[test]
+fn a_moved_id_counts_for_the_user_before_it_is_linked() {
+    let rules = rules(|_| ());
+    let moved = [("auth0|old".to_owned(), user(90, Some(true)))];
+    for (roles, expected) in [(&[][..], Some(RoleChange::Granted)), (&[ROLE.to_owned()], None)] {
+        let joined = with_moved(&rules, user(7, None), roles, &moved);
+        let previewed = previewed(&rules, &joined, &Beside::default());
+        assert_eq!(change(&previewed).map(|(change, ..)| change), expected);
     }
 }
 

@@ -39,7 +39,7 @@ async fn a_plan_is_applied_once_however_often_it_is_run() {
     world.quiet().await;
     let (code, said) = done(&world, &["apply", &path, "--why", "a test"]).await;
     assert!(
-        code == Some(0) && said.contains("users whose changes were made before: 1"),
+        code == Some(0) && said.contains("decided otherwise after a read of the profile: 1"),
         "{said}"
     );
     let kept = "users enqueued: 1; done before: 0; left out because their facts changed: 0";
@@ -119,6 +119,11 @@ async fn a_plan_of_proposed_rules_puts_them_in_force() {
         code == Some(0) && said.contains("version 1 is in force, in place of 0"),
         "{said}"
     );
+    let change = said.find("  + playlist_editor: grant_at = 50");
+    assert!(
+        change.is_some() && change < said.find("version 1 is in force"),
+        "{said}"
+    );
     world.line_in_force("the rules of the plan", 50).await;
     world
         .holders_are("and the planned user", &["ann", "bob"], &["ann"])
@@ -145,7 +150,7 @@ async fn an_apply_that_was_killed_is_finished_by_another() {
     )
     .await;
     let apply = ["apply", &path, "--why", "a test"];
-    interrupted(&world, &apply, "work_queue", Signal::SIGKILL).await;
+    interrupted(&world, &apply, "work_queue IN SHARE MODE", Signal::SIGKILL).await;
     world.line_in_force("it was killed behind this step", 50).await;
     assert!(queued(&world).await.is_empty());
     let (code, said) = done(&world, &apply).await;

@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::{done, earned, interrupted, place, queued};
+use crate::world::user;
 
 /// Names in a folder.
 fn names(folder: &Path) -> Vec<String> {
@@ -21,7 +22,13 @@ fn names(folder: &Path) -> Vec<String> {
 async fn an_interrupted_plan_leaves_no_file() {
     let world = earned(&["ann"]).await;
     let (folder, _, path) = place();
-    let (success, said) = interrupted(&world, &["plan", "-o", &path], "identities", Signal::SIGINT).await;
+    let (success, said) = interrupted(
+        &world,
+        &["plan", "-o", &path],
+        "identities IN ACCESS EXCLUSIVE MODE",
+        Signal::SIGINT,
+    )
+    .await;
     assert!(
         !success && said.contains("interrupted: no plan was made"),
         "{said}"
@@ -33,7 +40,13 @@ async fn an_interrupted_plan_leaves_no_file() {
 async fn a_killed_plan_leaves_no_file() {
     let world = earned(&["ann"]).await;
     let (folder, _, path) = place();
-    let (success, said) = interrupted(&world, &["plan", "-o", &path], "identities", Signal::SIGKILL).await;
+    let (success, said) = interrupted(
+        &world,
+        &["plan", "-o", &path],
+        "identities IN ACCESS EXCLUSIVE MODE",
+        Signal::SIGKILL,
+    )
+    .await;
     assert!(!success, "{said}");
     assert_eq!(names(folder.path()), Vec::<String>::new());
 }
@@ -42,7 +55,8 @@ async fn a_killed_plan_leaves_no_file() {
 async fn a_plan_file_is_whole_and_its_owners_alone() {
     let world = earned(&["ann", "bob"]).await;
     let (folder, file, path) = place();
-    fs::write(&file, "an older one").expect("a file");
+    fs::write(&file, "").expect("a file");
+    done(&world, &["plan", "--user", &user("ann"), "-o", &path]).await;
     let (code, said) = done(&world, &["plan", "-o", &path]).await;
     assert!(
         code == Some(2) && said.contains("To apply it: rolekeeper apply "),

@@ -1,17 +1,21 @@
 //! `rolekeeper plan`, `rules plan` and `apply`: who would gain or lose a role, and to do exactly that.
 
+mod again;
 mod apply;
 mod file;
+mod forged;
 mod in_force;
+mod places;
 mod proposed;
 
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
+use crate::world::rules::RulesFile;
 use crate::world::{World, text, user};
 
 /// Exit code and lines of a command with `--json`.
@@ -65,26 +69,42 @@ async fn queued(world: &World) -> Vec<Value> {
     rows.await.into_iter().map(|row| row["user_id"].clone()).collect()
 }
 
-/// Starts a command while a table is locked, and sends the signal once the command waits for the lock; returns its end. No worker
-/// runs then.
-async fn interrupted(world: &World, arguments: &[&str], table: &str, signal: Signal) -> (bool, String) {
-    world.worker().kill9().await;
+/// A table's lock, such as `work_queue IN SHARE MODE`, until the transaction ends.
+async fn locked(world: &World, lock: &str) -> PgConnection {
     let url = world.setting("DATABASE_URL");
-    let mut other = sqlx::PgConnection::connect(&url).await.expect("Postgres");
-    let mut lock = other.begin().await.expect("a transaction");
-    let lock_it = AssertSqlSafe(format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"));
-    sqlx::query(lock_it).execute(&mut *lock).await.expect("a lock");
-    let mut command = world.begin_command(arguments);
+    let mut other = PgConnection::connect(&url).await.expect("Postgres");
+    let lock = AssertSqlSafe(format!("BEGIN; LOCK TABLE {lock}"));
+    sqlx::raw_sql(lock).execute(&mut other).await.expect("a lock");
+    other
+}
+
+/// Waits until so many commands wait for a lock.
+async fn waiting(world: &World, commands: i64) {
     let waits = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
                  WHERE NOT granted AND d.datname = current_database()";
-    let waiting = async || world.number(waits).await == Some(1);
+    let waiting = async || world.number(waits).await == Some(commands);
     world.eventually("it waits for the lock", waiting).await;
+}
+
+/// Starts a command while a table is locked, and sends the signal once the command waits for the lock; returns its end. No worker
+/// runs then.
+async fn interrupted(world: &World, arguments: &[&str], lock: &str, signal: Signal) -> (bool, String) {
+    world.worker().kill9().await;
+    let lock = locked(world, lock).await;
+    let mut command = world.begin_command(arguments);
+    waiting(world, 1).await;
     command.send(signal);
     if signal == Signal::SIGKILL {
         command.ended().await;
     }
-    lock.rollback().await.expect("Postgres responds");
+    lock.close().await.expect("Postgres responds");
     command.ended().await
+}
+
+/// Makes a plan of a rules file.
+async fn plan_of(world: &World, rules: &RulesFile, path: &str) {
+    let rules = rules.path().display().to_string();
+    done(world, &["rules", "plan", &rules, "-o", path]).await;
 }
 
 /// A place for a plan file, and its folder.

@@ -89,6 +89,12 @@ async fn a_file_that_cannot_be_put_in_force_is_planned_and_says_so() {
         said.contains("These rules cannot be put in force: the file has version 1"),
         "{said}"
     );
+    let (_, lines) = planned(&world, &["rules", "plan", &older.path().display().to_string()]).await;
+    let refused = lines[0]["refused"].as_str();
+    assert!(
+        refused.is_some_and(|why| why.starts_with("the file has version 1")),
+        "{refused:?}"
+    );
     let (code, said) = done(&world, &["rules", "plan", &broken.path().display().to_string()]).await;
     assert!(
         code == Some(1) && said.contains("rules.toml: line 2: invalid type"),
@@ -108,4 +114,16 @@ async fn a_role_that_leaves_the_rules_stays() {
         said.contains("playlist_editor leaves the rules: its holders keep it"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_rules_file_without_an_end_is_refused() {
+    let world = World::start().await;
+    for command in ["plan", "apply"] {
+        let (code, said) = done(&world, &["rules", command, "/dev/zero"]).await;
+        assert!(
+            code == Some(1) && said.contains("/dev/zero: it is larger than 1048576 bytes"),
+            "{said}"
+        );
+    }
 }

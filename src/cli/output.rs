@@ -13,11 +13,9 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 /// Writes to standard output.
 pub(super) fn to_stdout(text: Arguments<'_>) {
     match stdout().lock().write_fmt(text) {
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
-            // Once is enough: each further line fails too.
-            if !FAILED.swap(true, Ordering::Relaxed) {
-                to_stderr(format_args!("standard output: {why}\n"));
-            }
+        // Once is enough: each further line fails too.
+        Err(why) if why.kind() != ErrorKind::BrokenPipe && !FAILED.swap(true, Ordering::Relaxed) => {
+            to_stderr(format_args!("standard output: {why}\n"));
         }
         _ => {}
     }

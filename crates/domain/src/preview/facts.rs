@@ -8,11 +8,10 @@ use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
-use super::change::{Beside, Change, UserChanges};
-use super::{Asked, of_user};
+use super::change::{Change, UserChanges};
 use crate::evaluation::{Evaluation, Role};
 use crate::plan::RoleChange;
-use crate::rule::fingerprint;
+use crate::rule::{Rules, fingerprint};
 use crate::snapshot::Snapshot;
 
 /// The state of a planned user.
@@ -35,25 +34,21 @@ pub(super) struct Digests {
     pub(super) read: String,
 }
 
-/// Compares a planned user with the user's snapshot, under the rules of the plan. The worker decides by these rules in each read
-/// after `decided_since`; `None` while other rules are in force.
-#[must_use]
-pub fn standing(
+/// Compares a planned user with the user's snapshot under these rules, and with the changes that follow from it now. `was_read`: the
+/// worker has decided by these rules since the plan was made, after a read of the profile.
+pub(super) fn compare(
     planned: &UserChanges,
-    asked: &Asked<'_>,
-    snapshot: &Snapshot,
-    beside: &Beside,
-    decided_since: Option<OffsetDateTime>,
+    (rules, snapshot): (&Rules, &Snapshot),
+    follow: Option<&UserChanges>,
+    was_read: bool,
 ) -> Standing {
-    let evaluation = Evaluation::of(snapshot.clone(), asked.rules);
+    let evaluation = Evaluation::of(snapshot.clone(), rules);
     let now = Digests::of(&planned.user, snapshot, &evaluation);
     let same_facts = now.facts == planned.facts;
     if same_facts && now.read == planned.read {
-        let follow = of_user(asked, &planned.user, snapshot, beside).changes;
-        let is_same = follow.is_some_and(|now| asked_for(&now.changes) == asked_for(&planned.changes));
+        let is_same = follow.is_some_and(|now| approved(&now.changes) == approved(&planned.changes));
         return if is_same { Standing::Valid } else { Standing::Stale };
     }
-    let was_read = decided_since.is_some_and(|since| beside.read_at.is_some_and(|at| at > since));
     let decided = same_facts && was_read;
     let mut changes = planned.changes.iter();
     if changes.all(|change| decided || is_made(change, &evaluation)) {
@@ -63,8 +58,8 @@ pub fn standing(
     }
 }
 
-/// What the operator approved of these changes; marks may come and go.
-fn asked_for(changes: &[Change]) -> Vec<(&str, RoleChange, i64)> {
+/// The parts of these changes that the operator approves; marks may come and go.
+fn approved(changes: &[Change]) -> Vec<(&str, RoleChange, i64)> {
     let one = changes.iter();
     let one = one.map(|change| (change.role.as_str(), change.change, change.plays));
     let mut all: Vec<_> = one.collect();

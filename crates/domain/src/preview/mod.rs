@@ -13,9 +13,11 @@ mod tests;
 mod why;
 
 pub use change::{Beside, Change, Left, Mark, Previewed, UserChanges};
-pub use facts::{Standing, standing};
+pub use facts::Standing;
 pub use moved::with_moved;
 pub use summary::{Kind, Shown, Summary};
+
+use time::OffsetDateTime;
 
 use crate::evaluation::{Evaluation, Role};
 use crate::forbidden::ForbiddenRoles;
@@ -75,6 +77,21 @@ pub fn of_user(asked: &Asked<'_>, user: &str, snapshot: &Snapshot, beside: &Besi
         }),
         left,
     }
+}
+
+/// Compares a planned user with the user's snapshot, under the rules of the plan. The worker decides by these rules in each read
+/// after `decided_since`; `None` while other rules are in force.
+#[must_use]
+pub fn standing(
+    planned: &UserChanges,
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    beside: &Beside,
+    decided_since: Option<OffsetDateTime>,
+) -> Standing {
+    let follow = of_user(asked, &planned.user, snapshot, beside).changes;
+    let was_read = decided_since.is_some_and(|since| beside.read_at.is_some_and(|at| at > since));
+    facts::compare(planned, (asked.rules, snapshot), follow.as_ref(), was_read)
 }
 
 /// The change of the role that an attempt has to make, as far as our own records tell.

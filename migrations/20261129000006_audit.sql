@@ -26,7 +26,10 @@ CREATE TABLE role_changes (
     chain_hash      bytea CHECK (octet_length(chain_hash) = 32),
     user_hash       bytea CHECK (octet_length(user_hash) = 32),
     user_salt       bytea CHECK (octet_length(user_salt) = 16),
-    CHECK (num_nulls(chain_position, chain_previous, chain_hash, user_hash) IN (0, 4))
+    CHECK (num_nulls(chain_position, chain_previous, chain_hash, user_hash) IN (0, 4)),
+    -- The years 1 to 9999: a program cannot read other times.
+    CONSTRAINT role_changes_calendar CHECK (least(event_stored_at, decided_at, attempted_at, completed_at) >= '0001-01-01 00:00Z'
+        AND greatest(event_stored_at, decided_at, attempted_at, completed_at) < '10000-01-01 00:00Z')
 ) WITH (fillfactor = 85);
 CREATE INDEX role_changes_user ON role_changes (user_id, change_id);
 CREATE INDEX role_changes_open ON role_changes (user_id) WHERE outcome IS NULL;
@@ -69,7 +72,7 @@ COMMENT ON COLUMN role_changes.user_salt IS '16 random bytes; removed when the u
 
 CREATE TABLE operator_acts (
     act_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    acted_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    acted_at  timestamptz NOT NULL DEFAULT clock_timestamp() CHECK (acted_at >= '0001-01-01 00:00Z' AND acted_at < '10000-01-01 00:00Z'),
     acted_by  text NOT NULL,
     db_user   text NOT NULL DEFAULT session_user,
     command   text NOT NULL,

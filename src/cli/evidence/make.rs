@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::made::{Differences, Made, SHOWN};
 use super::part::Part;
-use super::text;
+use super::{settled, text};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::say;
 use crate::store::{ChainPart, Store};
@@ -38,6 +38,8 @@ pub(super) struct Making<'a> {
     texts: u64,
     kinds: BTreeMap<String, u64>,
     links: Links,
+    /// The last change of the period.
+    last: Option<Place>,
     differences: Differences,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Making<'a> {
             texts: 0,
             kinds: BTreeMap::new(),
             links: Links::default(),
+            last: None,
             differences: Differences::default(),
         }
     }
@@ -59,35 +62,45 @@ impl<'a> Making<'a> {
     /// Reads the period to its end.
     pub(super) async fn run(mut self) -> Result<Made> {
         let mut interrupt = Interrupt::catch()?;
+        for open in settled::wait(self.store, &mut interrupt).await? {
+            self.differences.add(open);
+        }
         let part = self.store.chain_part(self.header.from, self.header.to).await?;
         self.around(&part);
-        let (mut at, last) = part.positions.map_or((0, 0), |(first, last)| (first - 1, last));
+        let (first, last) = part.checked;
+        let mut at = first.saturating_sub(1);
         let in_sample = self.sample(&part);
-        let mut begun = false;
+        self.links = Links::behind(part.before);
         while at < last {
             let rows = self.store.chained(at, last).await?;
             let mut acts = self.store.acts_of_changes(&rows).await?;
             let Some(end) = rows.last() else { break };
-            at = end.place.position;
-            if !begun {
-                self.begin(&part, rows.first())?;
-                begun = true;
+            if rows[0].place.position == START.position + 1 {
+                self.links = Links::behind(Some(START));
             }
+            at = end.place.position;
             for row in &rows {
                 let acts = acts.remove(&row.change.change_id).unwrap_or_default();
-                self.change(row, acts, in_sample.as_ref())?;
+                let line = self.checked(row, acts)?;
+                let position = row.place.position;
+                if part
+                    .positions
+                    .is_some_and(|(first, last)| (first..=last).contains(&position))
+                {
+                    self.change(row, line, in_sample.as_ref())?;
+                }
             }
             if interrupt.is_requested() {
                 bail!("interrupted: no file was written");
             }
         }
-        if !begun {
-            self.begin(&part, None)?;
+        if self.changes == 0 {
+            self.begin(None)?;
         }
         self.end()
     }
 
-    /// Compares the chain with what is before and behind the period, and with its noted end.
+    /// Compares the chain with its noted end.
     fn around(&mut self, part: &ChainPart) {
         if part.waiting > 0 {
             self.differences.add(format!(
@@ -103,15 +116,6 @@ impl<'a> Making<'a> {
                 last.position, last.hash, noted.position, noted.hash
             ));
         }
-        if let (Some(end), Some((position, previous))) = (part.end, part.behind)
-            && (position != end.position + 1 || previous != end.hash)
-        {
-            self.differences.add(format!(
-                "position {position} of the chain, the first one after the period, does not follow position {}: a change was removed \
-                 or changed",
-                end.position
-            ));
-        }
     }
 
     fn sample(&self, part: &ChainPart) -> Option<BTreeSet<i64>> {
@@ -124,24 +128,17 @@ impl<'a> Making<'a> {
     }
 
     /// Writes the header.
-    fn begin(&mut self, part: &ChainPart, first: Option<&Chained>) -> Result<()> {
+    fn begin(&mut self, first: Option<&Chained>) -> Result<()> {
         self.header.start = first.map(|row| Place {
-            position: row.place.position - 1,
+            position: row.place.position.saturating_sub(1),
             hash: row.previous,
         });
-        let is_first = |row: &Chained| row.place.position == START.position + 1;
-        let before = part.before.or(first.filter(|row| is_first(row)).map(|_| START));
-        self.links = Links::behind(before);
         let header = serde_json::to_string(&self.header)?;
         self.line(&header)
     }
 
-    fn change(
-        &mut self,
-        row: &Chained,
-        acts: Vec<OfOperator>,
-        in_sample: Option<&BTreeSet<i64>>,
-    ) -> Result<()> {
+    /// Checks a change, of the period or next to it.
+    fn checked(&mut self, row: &Chained, acts: Vec<OfOperator>) -> Result<Line> {
         let line = Line::of(row, acts)?;
         if let Err(why) = self.links.follow(&line) {
             let (change, position) = (row.change.change_id, row.place.position);
@@ -149,7 +146,16 @@ impl<'a> Making<'a> {
                 "role change {change}, position {position} of the chain: {why}"
             ));
         }
+        Ok(line)
+    }
+
+    /// Writes a change of the period.
+    fn change(&mut self, row: &Chained, line: Line, in_sample: Option<&BTreeSet<i64>>) -> Result<()> {
+        if self.changes == 0 {
+            self.begin(Some(row))?;
+        }
         self.changes += 1;
+        self.last = Some(row.place);
         *self.kinds.entry(row.change.change.clone()).or_default() += 1;
         let is_shown = in_sample.is_none_or(|sample| sample.contains(&row.place.position));
         if let To::Text(shown) = &mut self.to
@@ -166,7 +172,7 @@ impl<'a> Making<'a> {
 
     fn end(mut self) -> Result<Made> {
         let end = End {
-            end: self.links.last().filter(|_| self.changes > 0),
+            end: self.last,
             changes: self.changes,
             sha256: Hash::of(self.bytes.clone().finalize().into()),
         };

@@ -5,6 +5,7 @@
 mod made;
 mod make;
 mod part;
+mod settled;
 mod text;
 mod verify;
 
@@ -19,7 +20,6 @@ use self::make::{Making, To};
 use self::part::Part;
 use super::output;
 use crate::app;
-use crate::clock;
 use crate::config::DatabaseArgs;
 use rolekeeper_domain::date;
 use rolekeeper_domain::evidence::{Header, MOST_SAMPLED};
@@ -86,18 +86,22 @@ pub(super) async fn run(args: EvidenceArgs) -> Result<ExitCode> {
     if let Some(Action::Verify { file }) = action {
         return Ok(exit_code(verify::run(&file)?));
     }
-    let now = date::whole_micros(clock::now()).context("this host's clock is outside the calendar")?;
     let from = time_of("--from", &from.unwrap_or_default())?;
-    let to = to.map_or(Ok(now), |to| time_of("--to", &to))?;
-    if from >= to || to > now {
-        bail!("--from and --to: expected a period that has ended, such as --from 2026-01-01 --to 2026-04-01");
-    }
+    let to = to.map(|to| time_of("--to", &to)).transpose()?;
     let database = database.checked()?;
     let to_write = match (&output, json) {
         (Some(file), _) => To::File(Part::create(file)?),
         (None, true) => To::Lines,
         (None, false) => To::Text(String::new()),
     };
+    let store = app::connect_to_read(&database).await?;
+    let now = store.clock().await?;
+    let to = to.unwrap_or(now);
+    if from >= to || to > now {
+        bail!(
+            "--from and --to: expected a period that has ended by the clock of Postgres, such as --from 2026-01-01 --to 2026-04-01"
+        );
+    }
     let header = Header {
         evidence: rolekeeper_domain::evidence::FORMAT,
         made_at: now,
@@ -106,7 +110,6 @@ pub(super) async fn run(args: EvidenceArgs) -> Result<ExitCode> {
         sample,
         start: None,
     };
-    let store = app::connect_to_read(&database).await?;
     let made = Making::new(&store, header, to_write).run().await?;
     if !json {
         output::to_stdout(format_args!("{}", text::summary(&made, output.as_deref())));

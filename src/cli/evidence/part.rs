@@ -3,11 +3,12 @@
 //! Owns the file beside it that is written first. Must never replace a file: it may be the evidence of another period.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use uuid::Uuid;
 
 /// A file that is written, under a name of its own.
 #[derive(Debug)]
@@ -24,15 +25,10 @@ impl Part {
         if whole.exists() {
             bail!("--output {shown}: the file exists already; name a new one");
         }
+        // Another process may write a file of the same name.
         let mut written = whole.as_os_str().to_owned();
-        written.push(".part");
+        written.push(format!(".{}.part", Uuid::now_v7()));
         let written = PathBuf::from(written);
-        // Left by a process that was killed.
-        if let Err(why) = fs::remove_file(&written)
-            && why.kind() != ErrorKind::NotFound
-        {
-            bail!("--output {shown}: {}: {why}", written.display());
-        }
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -52,13 +48,13 @@ impl Part {
         written.with_context(|| format!("--output {}", self.whole.display()))
     }
 
-    /// Gives the file its name; it is on disk then.
+    /// Gives the file its name, unless another file has it by now; it is on disk then.
     pub(super) fn finish(mut self) -> Result<()> {
         let done = self
             .file
             .flush()
             .and_then(|()| self.file.get_ref().sync_all())
-            .and_then(|()| fs::rename(&self.written, &self.whole));
+            .and_then(|()| fs::hard_link(&self.written, &self.whole));
         done.with_context(|| format!("--output {}", self.whole.display()))
     }
 }

@@ -69,7 +69,8 @@ fn value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn plain(text: &str) -> String {
+/// A text from outside: nothing in it controls a terminal.
+pub(super) fn plain(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

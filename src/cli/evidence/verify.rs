@@ -24,7 +24,7 @@ pub(super) fn run(file: &Path) -> Result<bool> {
             Ok(true)
         }
         Err(why) => {
-            remark!("{shown}: {why}");
+            remark!("{shown}: {}", text::plain(&why));
             Ok(false)
         }
     }

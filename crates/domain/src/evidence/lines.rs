@@ -140,6 +140,7 @@ impl Line {
 
     pub(super) fn is_erased(&self) -> bool {
         let user = self.user_id.as_deref().unwrap_or_default();
-        user.starts_with(ERASED)
+        let hash = user.strip_prefix(ERASED);
+        hash.is_some_and(|hash| Hash::try_from(hash.to_owned()).is_ok())
     }
 }

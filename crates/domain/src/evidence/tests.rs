@@ -92,7 +92,8 @@ fn verified(text: &str) -> Result<Verified, String> {
     verifier.end().map_err(|fault| fault.to_string())
 }
 
-const USERS: [&str; 5] = ["auth0|ann", "auth0|bob", "erased:00", "auth0|cid", "auth0|ann"];
+const ERASED: &str = "erased:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const USERS: [&str; 5] = ["auth0|ann", "auth0|bob", ERASED, "auth0|cid", "auth0|ann"];
 
 #[test]
 fn the_first_hash_is_that_of_another_program() {
@@ -180,6 +181,19 @@ fn a_change_is_found_where_the_last_line_was_corrected() {
     assert!(corrected("\"plays\":100", "\"plays\":99").contains(content));
     let user = "its user id does not have the hash";
     assert!(corrected("\"user_id\":\"auth0|bob\"", "\"user_id\":\"auth0|eve\"").contains(user));
+    assert!(corrected("\"plays\":100", "\"plays\":1,\"plays\":100").contains("a member is repeated"));
+}
+
+#[test]
+fn only_the_pseudonym_of_an_erased_user_needs_no_salt() {
+    assert!(verified(&file(START, &[ERASED], None)).is_ok());
+    for user in ["erased:nobody", "erased:", "erased:00"] {
+        let why = verified(&file(START, &[user], None)).unwrap_err();
+        assert!(
+            why.contains("its user id does not have the hash"),
+            "{user}: {why}"
+        );
+    }
 }
 
 #[test]

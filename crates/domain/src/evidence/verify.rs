@@ -99,6 +99,11 @@ impl Verifier {
             return self.last(end);
         }
         let line: Line = self.parsed(text)?;
+        // A repeated member would be read in another way by another program.
+        if serde_json::to_string(&line).ok().as_deref() != Some(text) {
+            let why = "a member is repeated, or the line is not spelled as `rolekeeper evidence` writes it";
+            return Err(self.fault(line.change(), What::NoLine(why.to_owned())));
+        }
         if is_empty {
             return Err(self.fault(line.change(), What::NoChange));
         }

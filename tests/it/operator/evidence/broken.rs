@@ -18,7 +18,7 @@ async fn four() -> World {
 }
 
 /// Does what only a superuser can do.
-async fn by_hand(world: &World, statement: &'static str) {
+pub(super) async fn by_hand(world: &World, statement: &'static str) {
     world
         .run_sql("ALTER TABLE role_changes DISABLE TRIGGER USER")
         .await;

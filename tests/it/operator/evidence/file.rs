@@ -11,7 +11,7 @@ const CHANGES: &str = "INSERT INTO role_changes (change_id, user_id, role, chang
     SELECT gen_random_uuid(), 'auth0|u' || n, 'playlist_editor', 'granted', n, '{}', 0, timestamptz '2026-01-01 00:00Z' + n * interval '1 day', 'written'
     FROM generate_series(0, 39) AS n";
 
-async fn forty() -> World {
+pub(super) async fn forty() -> World {
     let world = World::builder().workers(0).start().await;
     world.run_sql(CHANGES).await;
     world.start_worker().await;
@@ -54,6 +54,9 @@ async fn a_line_changed_removed_or_swapped_is_found() {
         code == Some(0) && said.contains("valid\n  changes  40, the content of 40"),
         "{said}"
     );
+    fs::write(&file, "{\"\\u001b[2J\":1}\n").expect("a file");
+    let (code, said) = verified(&world, &file).await;
+    assert!(code == Some(2) && !said.contains('\u{1b}'), "{said:?}");
     let missing = folder.path().join("none");
     assert_eq!(verified(&world, &missing).await.0, Some(1));
 }

@@ -5,6 +5,7 @@ mod broken;
 mod chain;
 mod erased;
 mod file;
+mod period;
 
 use std::path::Path;
 

@@ -34,7 +34,7 @@ pub use names::{APP_EVENTS, AUTH0_LOGS, ROLE_CHANGES, STREAMS};
 pub use publish::{Delivery, Outgoing, PublishError};
 pub use reader::{Message, ReadError, Reader};
 pub use replicas::Replicas;
-pub use shape::Limits;
+pub use shape::{Limits, duplicate_window};
 pub use streams::StreamState;
 pub use trim::Room;
 pub use waiting::{From, Waiting};

@@ -33,6 +33,12 @@ pub struct Outgoing {
 pub struct PublishError(pub(super) String);
 
 impl PublishError {
+    /// The error with this reason.
+    #[cfg(test)]
+    pub(crate) fn because(why: String) -> Self {
+        Self(why)
+    }
+
     /// Returns whether the server refuses this user, so that a retry does not help.
     #[must_use]
     pub fn needs_operator(&self) -> bool {

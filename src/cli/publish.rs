@@ -18,7 +18,9 @@ use super::output::{remark, say};
 use super::progress::Progress;
 use crate::app;
 use crate::config::BusArgs;
-use crate::flow::publish_lines::{Bad, Checked, End, Kept, PublishLines, Sent, Source, check};
+use crate::flow::publish_lines::{
+    Bad, Checked, End, Kept, PublishLines, Sent, Source, check, sent_again_within,
+};
 
 /// Exit code when some lines were not sent.
 const SOME_NOT_SENT: u8 = 2;
@@ -51,7 +53,8 @@ pub(super) struct PublishArgs {
     /// Begin at this line: a run that ended early says at which
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from_line: u64,
-    /// Longest time in seconds for which lines are sent again that the stream does not acknowledge
+    /// Longest time in seconds for which lines are sent again that the stream does not acknowledge; less than 10 minutes for lines
+    /// that may be stored
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     retry_s: u64,
 }
@@ -80,22 +83,26 @@ async fn publish(args: PublishArgs, stop: &CancellationToken) -> Result<ExitCode
     } = args;
     let bus = bus.checked()?;
     let source = Source::named(&file);
-    let (total, reader): (Option<u64>, Box<dyn BufRead + Send>) = if skip_bad {
+    let (checked, reader): (Option<Checked>, Box<dyn BufRead + Send>) = if skip_bad {
         (None, source.once()?)
     } else {
         let kept = on_thread(move || Ok(source.kept()?)).await?;
-        let (good, kept) = checked(kept, from_line, stop).await?;
+        let (checked, kept) = all_checked(kept, from_line, stop).await?;
         let reader = kept.reader().with_context(|| file.display().to_string())?;
-        (Some(good), Box::new(reader))
+        (Some(checked), Box::new(reader))
     };
     let publish = PublishLines {
         bus: app::bus(&bus).await?,
         from: from_line,
+        checked,
         skip_bad,
         retry_for: Duration::from_secs(retry_s),
         stop: stop.clone(),
     };
-    let (mut progress, mut named) = (Progress::new("lines", total), Named::default());
+    let (mut progress, mut named) = (
+        Progress::new("lines", checked.map(|checked| checked.good)),
+        Named::default(),
+    );
     let sending = publish.run(reader, |sent, bad| {
         if bad.is_empty() {
             progress.at(sent.lines);
@@ -112,8 +119,8 @@ async fn publish(args: PublishArgs, stop: &CancellationToken) -> Result<ExitCode
     Ok(ended(&sent, &end, from_line))
 }
 
-/// Checks all lines; returns the number of the good ones. Fails if there are bad ones.
-async fn checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<(u64, Kept)> {
+/// Checks all lines. Fails if there are bad ones.
+async fn all_checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<(Checked, Kept)> {
     let stop = stop.clone();
     on_thread(move || {
         let (mut progress, mut named) = (Progress::new("lines checked", None), Named::default());
@@ -126,7 +133,8 @@ async fn checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<(u64
         });
         progress.clear();
         named.end();
-        let Checked { good, bad } = checked?;
+        let checked = checked?;
+        let Checked { good, bad, .. } = checked;
         if stop.is_cancelled() {
             bail!("interrupted while the lines were checked: nothing was sent");
         }
@@ -135,7 +143,7 @@ async fn checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<(u64
                 "{bad} bad lines, {good} good ones: nothing was sent. Correct the lines, or add --skip-bad to send the good ones"
             );
         }
-        Ok((good, kept))
+        Ok((checked, kept))
     })
     .await
 }
@@ -170,6 +178,10 @@ fn ended(sent: &Sent, end: &End, from: u64) -> ExitCode {
     let why = match end {
         End::Done if sent.bad > 0 => return ExitCode::from(SOME_NOT_SENT),
         End::Done => return ExitCode::SUCCESS,
+        End::NoLine => {
+            remark!("rolekeeper: --from-line {from}: the file ends before this line, so nothing was sent");
+            return ExitCode::FAILURE;
+        }
         End::Stopped => "interrupted".to_owned(),
         End::NotStored(why) => why.to_string(),
         End::File(why) => why.clone(),
@@ -205,23 +217,44 @@ fn go_on(sent: &Sent, from: u64) -> String {
     } else {
         format!("All lines from {from} to {} are stored", sent.through)
     };
-    if sent.tried > sent.through {
+    let first_sent = sent.first_sent.filter(|_| sent.tried > sent.through);
+    if first_sent.is_some() {
         let _ = write!(
             text,
             "; some of the lines {next} to {} may be stored too",
             sent.tried
         );
     }
-    let _ = write!(
-        text,
-        ". To go on, run the command again with --from-line {next}, within 10 minutes: the stream drops what it has by its event_id. \
-         Later, a line that is stored twice counts twice, unless DEDUP_WINDOW is on"
-    );
+    let _ = write!(text, ". To go on, run the command again with --from-line {next}");
+    let Some(first_sent) = first_sent else {
+        return text;
+    };
+    let left = sent_again_within().saturating_sub(first_sent.elapsed());
+    let _ = match left.as_secs() {
+        0 => write!(
+            text,
+            ", but look for the event_id of the lines {next} to {} in the stream first: they were sent about 10 minutes ago, so it no \
+             longer drops what it has. A line that is stored twice counts twice, unless DEDUP_WINDOW is on",
+            sent.tried
+        ),
+        seconds => write!(
+            text,
+            ", within {}: the stream drops what it has by its event_id. Later, a line that is stored twice counts twice, unless \
+             DEDUP_WINDOW is on",
+            if seconds < 60 {
+                format!("{seconds} seconds")
+            } else {
+                format!("{} minutes", seconds / 60)
+            }
+        ),
+    };
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[test]
@@ -231,17 +264,27 @@ mod tests {
             bad: 10,
             through: 2_000,
             tried: 2_500,
+            first_sent: Some(Instant::now()),
             ..Sent::default()
         };
         let text = go_on(&sent, 1);
         for part in [
             "lines from 1 to 2000 are stored",
             "lines 2001 to 2500 may be",
-            "--from-line 2001",
+            "--from-line 2001, within 9 minutes",
         ] {
             assert!(text.contains(part), "{text}");
         }
         assert_eq!(stored(&sent), "1990 lines stored; 10 bad lines left out");
+        let long_ago = Sent {
+            first_sent: Instant::now().checked_sub(Duration::from_mins(10)),
+            ..sent
+        };
+        let text = go_on(&long_ago, 1);
+        assert!(
+            text.contains("of the lines 2001 to 2500 in the stream first"),
+            "{text}"
+        );
         let none = Sent {
             through: 6,
             tried: 6,

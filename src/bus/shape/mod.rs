@@ -42,7 +42,8 @@ fn subjects(name: &str) -> Vec<String> {
 }
 
 /// Returns the duplicate window of a stream.
-pub(super) fn duplicate_window(name: &str) -> Duration {
+#[must_use]
+pub fn duplicate_window(name: &str) -> Duration {
     // Auth0 retries a batch until it succeeds; app servers retry for minutes at most.
     if name == AUTH0_LOGS {
         Duration::from_hours(2)

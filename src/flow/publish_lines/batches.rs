@@ -34,6 +34,8 @@ pub struct Checked {
     pub good: u64,
     /// Lines without one.
     pub bad: u64,
+    /// Number of the last line.
+    pub last: u64,
 }
 
 /// Lines that are sent together.
@@ -72,6 +74,7 @@ pub fn check(
             None => checked.good += 1,
             Some(_) => checked.bad += 1,
         }
+        checked.last = line;
         report(checked, bad);
     }
     Ok(checked)
@@ -81,6 +84,7 @@ pub fn check(
 pub(super) struct Batches<R> {
     lines: Lines<R>,
     from: u64,
+    to: u64,
     /// The first line of the next batch.
     next: Option<Next>,
 }
@@ -94,11 +98,12 @@ struct Next {
 }
 
 impl<R: BufRead> Batches<R> {
-    /// Reads from line number `from` on.
-    pub(super) fn new(file: R, from: u64) -> Self {
+    /// Reads from line number `from` to line number `to`.
+    pub(super) fn new(file: R, from: u64, to: u64) -> Self {
         Self {
             lines: Lines::new(file),
             from,
+            to,
             next: None,
         }
     }
@@ -137,6 +142,9 @@ impl<R: BufRead> Batches<R> {
         while let Some((line, bytes)) = self.lines.next()? {
             if line < self.from {
                 continue;
+            }
+            if line > self.to {
+                return Ok(None);
             }
             let parsed = event::parse_unsent(&bytes).map(|(subject, event)| {
                 let begins_or_ends =
@@ -183,8 +191,12 @@ mod tests {
     }
 
     fn batches(lines: &[String], from: u64) -> Vec<(usize, usize, u64)> {
+        batches_to(lines, from, u64::MAX)
+    }
+
+    fn batches_to(lines: &[String], from: u64, to: u64) -> Vec<(usize, usize, u64)> {
         let text = lines.join("\n");
-        let mut batches = Batches::new(text.as_bytes(), from);
+        let mut batches = Batches::new(text.as_bytes(), from, to);
         std::iter::from_fn(|| batches.next().expect("bytes in memory"))
             .map(|batch| (batch.messages.len(), batch.bad.len(), batch.last))
             .collect()
@@ -203,6 +215,7 @@ mod tests {
         assert_eq!(batches(&lines, 1), [(2, 0, 2), (3, 0, 5), (1, 0, 6)]);
         assert_eq!(batches(&lines, 6), [(1, 0, 6)]);
         assert_eq!(batches(&lines, 7), []);
+        assert_eq!(batches_to(&lines, 1, 4), [(2, 0, 2), (2, 0, 4)]);
     }
 
     #[test]
@@ -215,7 +228,7 @@ mod tests {
             bad.extend(found);
         });
         let checked = checked.expect("bytes in memory");
-        assert_eq!((checked.good, checked.bad), (1, 2));
+        assert_eq!((checked.good, checked.bad, checked.last), (1, 2, 3));
         let bad: Vec<_> = bad
             .iter()
             .map(|bad| (bad.line, bad.reject.reason.as_str()))

@@ -10,12 +10,20 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batches::{Bad, Batch, Batches};
-use crate::bus::{Bus, Outgoing, PublishError};
-use crate::flow::backoff::Reconnect;
+use super::batches::{Bad, Batch, Batches, Checked};
+use super::retry::{Limits, retried};
+use crate::bus::{APP_EVENTS, Bus, Outgoing, PublishError, duplicate_window};
 
 /// Batches that are read before they are sent.
 const READ_AHEAD: usize = 2;
+/// Time in which a message reaches the stream after it was sent.
+const ON_THE_WAY: Duration = Duration::from_secs(10);
+
+/// Longest time after which a line may be sent again: later, the stream may store it twice.
+#[must_use]
+pub fn sent_again_within() -> Duration {
+    duplicate_window(APP_EVENTS).saturating_sub(ON_THE_WAY)
+}
 
 /// Sends the lines of a file.
 #[derive(Clone, Debug)]
@@ -24,6 +32,8 @@ pub struct PublishLines {
     pub bus: Bus,
     /// Number of the first line to send.
     pub from: u64,
+    /// The lines that were checked: no others are sent. None where lines are sent as they arrive.
+    pub checked: Option<Checked>,
     /// Whether bad lines are left out; otherwise the first one ends the run.
     pub skip_bad: bool,
     /// Longest time for which one batch is retried.
@@ -45,6 +55,8 @@ pub struct Sent {
     pub through: u64,
     /// Number of the last line that may be stored too.
     pub tried: u64,
+    /// When the first message of the last batch may have been sent; none if no message was.
+    pub first_sent: Option<Instant>,
 }
 
 /// The reason why a run ended.
@@ -52,6 +64,8 @@ pub struct Sent {
 pub enum End {
     /// All lines were read.
     Done,
+    /// The file ends before the first line to send.
+    NoLine,
     /// The stop was requested.
     Stopped,
     /// The stream did not store a line.
@@ -68,10 +82,10 @@ impl PublishLines {
         mut report: impl FnMut(&Sent, &[Bad]),
     ) -> (Sent, End) {
         let (batches, mut read) = mpsc::channel(READ_AHEAD);
-        let from = self.from;
+        let (from, to) = (self.from, self.checked.map_or(u64::MAX, |checked| checked.last));
         // A read of a pipe may never return, so it has a thread of its own.
         let _reading = tokio::task::spawn_blocking(move || {
-            let mut lines = Batches::new(file, from);
+            let mut lines = Batches::new(file, from, to);
             while let Some(batch) = lines.next().transpose() {
                 let failed = batch.is_err();
                 if batches.blocking_send(batch).is_err() || failed {
@@ -89,7 +103,7 @@ impl PublishLines {
                 return (sent, End::Stopped);
             };
             let batch = match next {
-                None => return (sent, End::Done),
+                None => return (sent, self.end(&sent)),
                 Some(Err(why)) => return (sent, End::File(why.to_string())),
                 Some(Ok(batch)) => batch,
             };
@@ -107,10 +121,29 @@ impl PublishLines {
         }
     }
 
+    /// The end of the run once no line is left.
+    fn end(&self, sent: &Sent) -> End {
+        match self.checked {
+            Some(checked) if sent.lines != checked.good => End::File(format!(
+                "the file was changed while it was sent: {} lines were checked, {} were sent",
+                checked.good, sent.lines
+            )),
+            _ if sent.through < self.from && self.from > 1 => End::NoLine,
+            _ => End::Done,
+        }
+    }
+
     /// Sends a batch; returns the end of the run if there is one.
     async fn store(&self, batch: &Batch, sent: &mut Sent) -> Option<End> {
-        sent.tried = batch.last;
-        let stored = self.stop.run_until_cancelled(self.retried(&batch.messages)).await;
+        (sent.tried, sent.first_sent) = (batch.last, None);
+        let limits = Limits {
+            retry_for: self.retry_for,
+            window: sent_again_within(),
+        };
+        let delivered = retried(limits, &mut sent.first_sent, async |first_sent| {
+            self.deliver(&batch.messages, first_sent).await
+        });
+        let stored = self.stop.run_until_cancelled(delivered).await;
         match stored {
             None => return Some(End::Stopped),
             Some(Err(why)) => return Some(End::NotStored(why)),
@@ -122,26 +155,16 @@ impl PublishLines {
         None
     }
 
-    async fn retried(&self, messages: &[Outgoing]) -> Result<u64, PublishError> {
-        let (mut delays, since) = (Reconnect::new(), Instant::now());
-        let mut first = true;
-        loop {
-            let connected = self.bus.is_connected();
-            match self.deliver(messages).await {
-                Ok(known) => return Ok(if first { known } else { 0 }),
-                Err(why) if why.needs_operator() || since.elapsed() >= self.retry_for => return Err(why),
-                Err(why) => tracing::debug!("{why}; retrying"),
-            }
-            first &= !connected;
-            tokio::time::sleep(delays.next_delay()).await;
-        }
-    }
-
-    async fn deliver(&self, messages: &[Outgoing]) -> Result<u64, PublishError> {
+    async fn deliver(
+        &self,
+        messages: &[Outgoing],
+        first_sent: &mut Option<Instant>,
+    ) -> Result<u64, PublishError> {
         if messages.is_empty() {
             return Ok(0);
         }
         let mut delivery = self.bus.delivery()?;
+        first_sent.get_or_insert_with(Instant::now);
         for message in messages {
             delivery.send(message.clone()).await?;
         }

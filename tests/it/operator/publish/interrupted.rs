@@ -35,7 +35,7 @@ async fn an_interrupted_run_says_how_to_go_on() {
     for part in [
         "1001 lines stored\n",
         "interrupted. All lines from 1 to 1001 are stored; some of the lines 1002 to 2001 may be stored too.",
-        "run the command again with --from-line 1002, within 10 minutes",
+        "run the command again with --from-line 1002, within 9 minutes",
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }

@@ -8,6 +8,7 @@ use crate::world::World;
 use crate::world::events::{Sent, plays, saved};
 use crate::world::nats_options::file;
 
+mod changed;
 mod interrupted;
 mod refused;
 mod sent;

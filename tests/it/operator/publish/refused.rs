@@ -80,7 +80,7 @@ async fn without_nats_or_a_file_nothing_is_sent() {
     let away = [("NATS_URL", "nats://127.0.0.1:1")];
     let (exit, said) = code(&world.command_with(&arguments, &away).await);
     assert!(
-        said.contains("not connected") && said.contains("--from-line 1,"),
+        said.contains("not connected") && said.contains("--from-line 1"),
         "{said}"
     );
     assert_eq!(exit, Some(1));

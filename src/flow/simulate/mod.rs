@@ -3,6 +3,7 @@
 //! Owns the two passes over the stream, and that both see the same messages. Must never write anything: it reads Postgres in
 //! transactions that cannot write, and the stream with consumers that end with the pass.
 
+mod erased;
 mod error;
 mod kept;
 mod not_known;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::{APP_EVENTS, Bus, From, Room};
 use crate::store::Store;
+use erased::Erased;
 pub use error::SimulateError;
 use kept::Kept;
 use not_known::NotKnown;
@@ -101,14 +103,19 @@ impl Simulate<'_> {
         let extent = (first, room.state.last_seq.max(cursor));
         let all = 2 * room.state.messages.min(extent.1 + 1 - first);
         let (mut voids, mut pass) = (Voids::new(self.store, first_ns), Pass::default());
+        let mut erased = Erased::new(self.store);
         let mut kept = Kept::new(self.bus, extent, self.stop.clone());
         let mut report = |read| progress(read, all);
-        let summed = sum(&mut kept, &mut present, &mut voids, &mut pass, &mut report).await;
+        let looked_up = (&mut voids, &mut erased);
+        let summed = sum(&mut kept, &mut present, looked_up, &mut pass, &mut report).await;
         kept.close().await;
         summed?;
         let starts = std::mem::take(&mut present.history).into_starts();
         let links = std::mem::take(&mut present.links);
         let mut replay = Replay::new(self.rules, starts, links, first_ns);
+        for user in erased.into_ids() {
+            replay.leave_out(&user);
+        }
         let (mut again, before) = (Pass::default(), pass.window.messages);
         let mut kept = Kept::new(self.bus, extent, self.stop.clone());
         let mut report = |read| progress(before + read, all);
@@ -135,7 +142,7 @@ impl Simulate<'_> {
         Ok(waiting.first.map(|first| (first.seq, first.stored_ns)))
     }
 
-    /// Removes the erased users.
+    /// Removes users who were erased during the run.
     async fn without_erased(&self, mut report: Report) -> Result<Report, SimulateError> {
         let mut erased = HashSet::new();
         for slice in report.users.chunks(ERASED_SLICE) {
@@ -167,7 +174,7 @@ impl Simulate<'_> {
 async fn sum(
     kept: &mut Kept<'_>,
     present: &mut Present,
-    voids: &mut Voids<'_>,
+    (voids, erased): (&mut Voids<'_>, &mut Erased<'_>),
     pass: &mut Pass,
     progress: &mut impl FnMut(u64),
 ) -> Result<(), SimulateError> {
@@ -178,10 +185,12 @@ async fn sum(
             let Some(event) = pass.take(message, &present.dead) else {
                 continue;
             };
+            erased.note(&event);
             if message.seq <= cursor && !voids.has(message.seq) {
                 present.history.sum(&event, message.stored_ns);
             }
         }
+        erased.find().await?;
         progress(pass.window.messages);
     }
     Ok(())

@@ -22,6 +22,8 @@ pub(super) struct Person {
     pub(super) total: i64,
     /// Playlists of the person whose count is not known.
     pub(super) uncertain: bool,
+    /// The person was erased: crossings are neither kept nor summed.
+    pub(super) is_erased: bool,
 }
 
 impl Person {

@@ -84,6 +84,12 @@ impl<'r> Replay<'r> {
         replay
     }
 
+    /// Leaves the crossings of this user out of the report and its sums.
+    pub fn leave_out(&mut self, user: &str) {
+        let at = self.person_with(user);
+        self.persons[at].is_erased = true;
+    }
+
     /// Counts a playlist before the first event for its owner.
     fn begin(&mut self, at: usize) {
         let Some(owner) = self.playlists[at].playlist.owner.clone() else {
@@ -191,6 +197,11 @@ impl<'r> Replay<'r> {
             .links
             .get(owner.as_str())
             .map_or(owner.as_str(), String::as_str);
+        let id = id.to_owned();
+        self.person_with(&id)
+    }
+
+    fn person_with(&mut self, id: &str) -> usize {
         if let Some(known) = self.by_id.get(id) {
             return *known;
         }
@@ -212,6 +223,9 @@ impl<'r> Replay<'r> {
             person.best = plays.max().unwrap_or(0);
         }
         let new = person.facts(now);
+        if person.is_erased {
+            return;
+        }
         let crossings = [
             (Measure::BestPlaylist, old.best, new.best),
             (Measure::AllPlaylists, old.total, new.total),

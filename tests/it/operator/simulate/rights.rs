@@ -48,6 +48,13 @@ async fn an_erased_user_is_not_named() {
     world.told(&["erase", "--force", ANN]).await;
     let simulation = simulated(&world, &file, &[]).await;
     assert_eq!(simulation["users"], json!([]));
+    for sum in ["up", "down", "grants", "revokes", "flaps"] {
+        assert_eq!(simulation[sum], 0, "{sum}: {simulation}");
+    }
+    assert_eq!(
+        (&simulation["busiest"], &simulation["work"]["calls"]),
+        (&Value::Null, &json!(0))
+    );
     assert!(!simulation.to_string().contains(ANN), "{simulation}");
     let path = file.path().display().to_string();
     let output = world

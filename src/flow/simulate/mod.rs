@@ -113,6 +113,9 @@ impl Simulate<'_> {
         let starts = std::mem::take(&mut present.history).into_starts();
         let links = std::mem::take(&mut present.links);
         let mut replay = Replay::new(self.rules, starts, links, first_ns);
+        if present.forgiven {
+            replay.forgiven();
+        }
         for user in erased.into_ids() {
             replay.leave_out(&user);
         }

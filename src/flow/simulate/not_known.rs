@@ -42,6 +42,16 @@ impl NotKnown<'_> {
              stream does not have. They count nothing; their owners are marked as uncertain",
         );
         numbered(
+            unknown.shifted,
+            "playlists have a present count that is not that of the messages: counts below 0 were set to 0 (forgive), DEDUP_WINDOW dropped \
+             repeats, or messages are missing. The difference counts here from the start; their owners are marked as uncertain",
+        );
+        numbered(
+            unknown.maybe_forgiven,
+            "playlists may have had a count below 0 that was set to 0 meanwhile (forgive). The retractions before that count here too; their \
+             owners are marked as uncertain",
+        );
+        numbered(
             unknown.owner_assumed,
             "playlists that existed before were saved or deleted meanwhile. Their owner before that is not stored; it is taken to be the \
              one that the message names",
@@ -83,7 +93,8 @@ impl NotKnown<'_> {
             );
         }
         all.push(
-            "Linked accounts are those of today. Pins, and roles that were given or removed by hand, are not replayed. Events that \
+            "A retraction that was stored before the first message, but folded after it was stored, counts twice here if a message repeats \
+             it. Linked accounts are those of today. Pins, and roles that were given or removed by hand, are not replayed. Events that \
              DEDUP_WINDOW dropped as repeats count here"
                 .to_owned(),
         );

@@ -4,11 +4,16 @@
 
 use std::collections::HashMap;
 
+use time::OffsetDateTime;
+
 use super::error::SimulateError;
 use crate::bus::{APP_EVENTS, Room};
 use crate::store::{Cursor, Store, StoreError, history};
 use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::replay::History;
+
+/// Newest acts that are searched.
+const ACTS: i64 = 10_000;
 
 /// The present state.
 pub(super) struct Present {
@@ -21,6 +26,8 @@ pub(super) struct Present {
     pub(super) dead: HashMap<u64, String>,
     /// Nothing was counted before the first replayed message.
     pub(super) from_start: bool,
+    /// Counts below 0 were set to 0 since the first message to replay, or the acts do not reach back to it.
+    pub(super) forgiven: bool,
 }
 
 impl Present {
@@ -63,12 +70,26 @@ impl Present {
             None => HashMap::new(),
         };
         tx.commit().await.map_err(StoreError::from)?;
+        let forgiven = match first {
+            Some((_, stored_ns)) => forgiven(store, of_unix_ns(stored_ns)).await?,
+            None => false,
+        };
         Ok(Self {
             history,
             links,
             cursor,
             dead,
             from_start,
+            forgiven,
         })
     }
+}
+
+/// Whether counts below 0 may have been set to 0 since then.
+async fn forgiven(store: &Store, since: OffsetDateTime) -> Result<bool, StoreError> {
+    let acts = store.acts(ACTS).await?;
+    let is_cut =
+        i64::try_from(acts.len()) == Ok(ACTS) && acts.last().is_some_and(|oldest| oldest.at >= since);
+    let mut later = acts.iter().filter(|act| act.at >= since);
+    Ok(is_cut || later.any(|act| act.command == "forgive"))
 }

@@ -55,6 +55,8 @@ enum Owner {
 pub(super) enum Known {
     /// All.
     Yes,
+    /// The count is that of the messages and a number that no message tells.
+    Shifted,
     /// Nothing up to its first deletion.
     AfterDeletion,
     /// Nothing: the present state does not follow from the events.
@@ -71,10 +73,10 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The plays for its owner; 0 where they are not known.
+    /// The plays for its owner; 0 where nothing of them is known.
     pub(super) fn counted(&self) -> i64 {
         match (&self.playlist.owner, self.known) {
-            (Some(owner), Known::Yes) => self.playlist.share_of(owner.as_str()),
+            (Some(owner), Known::Yes | Known::Shifted) => self.playlist.share_of(owner.as_str()),
             _ => 0,
         }
     }
@@ -137,6 +139,9 @@ impl History {
             if from_start && has_run && known != Known::No {
                 // Its first saving made it.
                 (playlist.owner, known) = (None, Known::Yes);
+            }
+            if from_start && known == Known::Yes && playlist.plays != 0 {
+                known = Known::Shifted;
             }
             owner_assumed += u64::from(has_run && playlist.owner.is_some() && known == Known::Yes);
             Kept {

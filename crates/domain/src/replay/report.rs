@@ -96,6 +96,10 @@ pub struct Unknown {
     pub before_deletion: u64,
     /// Playlists whose present state does not follow from the events.
     pub unclear: u64,
+    /// Playlists whose present count is not that of the events, although the events are complete.
+    pub shifted: u64,
+    /// Playlists whose count may have been set to 0 between the events.
+    pub maybe_forgiven: u64,
     /// Playlists whose owner before their first saving is taken to be the one that it names.
     pub owner_assumed: u64,
     /// Roles of users whose count began between `revoke_below` and `grant_at`.

@@ -3,7 +3,7 @@
 //! Owns the counts of each person. Must never change a playlist in another way than the fold does: [`Playlist::follow`] is its
 //! code.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use time::OffsetDateTime;
 
@@ -45,6 +45,10 @@ pub struct Replay<'r> {
     report: Report,
     /// Changes in each hour.
     hours: BTreeMap<i64, u64>,
+    /// Counts below 0 were set to 0 since the first event.
+    forgiven: bool,
+    /// Playlists that this may concern.
+    maybe_forgiven: HashSet<usize>,
 }
 
 impl<'r> Replay<'r> {
@@ -60,6 +64,8 @@ impl<'r> Replay<'r> {
         let unknown = Unknown {
             before_deletion: count(Known::AfterDeletion),
             unclear: count(Known::No),
+            shifted: count(Known::Shifted),
+            maybe_forgiven: 0,
             owner_assumed,
             began_between: 0,
         };
@@ -77,6 +83,8 @@ impl<'r> Replay<'r> {
                 ..Report::default()
             },
             hours: BTreeMap::new(),
+            forgiven: false,
+            maybe_forgiven: HashSet::new(),
         };
         for at in 0..replay.playlists.len() {
             replay.begin(at);
@@ -88,6 +96,12 @@ impl<'r> Replay<'r> {
     pub fn leave_out(&mut self, user: &str) {
         let at = self.person_with(user);
         self.persons[at].is_erased = true;
+    }
+
+    /// Counts below 0 were set to 0 since the first event. At that time such a playlist has 0 plays here, since its count at the
+    /// start follows from a later one: the owner of each playlist that an event brings to 0 or below is uncertain.
+    pub fn forgiven(&mut self) {
+        self.forgiven = true;
     }
 
     /// Counts a playlist before the first event for its owner.
@@ -122,6 +136,13 @@ impl<'r> Replay<'r> {
         let (before, owner_before) = (kept.counted(), kept.person);
         kept.playlist.follow(&event.kind);
         kept.playlist.name = None;
+        let is_count = matches!(event.kind, EventKind::Play | EventKind::Retraction { .. });
+        if self.forgiven && is_count && !kept.playlist.deleted && kept.playlist.plays <= 0 {
+            self.maybe_forgiven.insert(at);
+            if let Some(person) = kept.person {
+                self.persons[person].uncertain = true;
+            }
+        }
         if kept.playlist.deleted && kept.known == Known::AfterDeletion {
             kept.known = Known::Yes;
         }
@@ -145,7 +166,7 @@ impl<'r> Replay<'r> {
             self.counted(left, before, 0, event_and_place);
         }
         self.persons[person].playlists.push(at);
-        self.persons[person].uncertain |= known != Known::Yes;
+        self.persons[person].uncertain |= known != Known::Yes || self.maybe_forgiven.contains(&at);
         self.counted(person, 0, after, event_and_place);
     }
 
@@ -162,6 +183,7 @@ impl<'r> Replay<'r> {
             });
         }
         let mut report = self.report;
+        report.unknown.maybe_forgiven = self.maybe_forgiven.len() as u64;
         for (id, person) in self.by_id {
             if let Some(Crossed {
                 user, began_between, ..

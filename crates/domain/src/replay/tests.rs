@@ -191,6 +191,63 @@ fn the_count_before_a_deletion_is_not_known() {
     );
 }
 
+/// 97 plays, 100 retractions, the count set to 0, 99 plays: the true counts end at 99.
+fn forgiven(from: usize) -> Report {
+    let mut kinds = vec![saved("ann")];
+    kinds.extend(vec![EventKind::Play; 97]);
+    kinds.extend(vec![retraction(); 100]);
+    kinds.extend(vec![EventKind::Play; 99]);
+    let events: Vec<_> = kinds
+        .into_iter()
+        .enumerate()
+        .map(|(n, kind)| event(n, "pl", kind))
+        .collect();
+    let mut history = History::new(from == 0);
+    let now = Playlist {
+        plays: 99,
+        owner: Some(owner("ann")),
+        ..Playlist::default()
+    };
+    history.know("pl".to_owned(), now, None);
+    let kept = || events.iter().enumerate().skip(from);
+    kept().for_each(|(number, event)| history.sum(event, stored_ns(number)));
+    let rules = Rules::default();
+    let mut replay = Replay::new(&rules, history.into_starts(), HashMap::new(), 0);
+    replay.forgiven();
+    for (number, event) in kept() {
+        let (seq, stored_ns) = (number as u64 + 1, stored_ns(number));
+        replay.take(event, Place { seq, stored_ns });
+    }
+    replay.end(stored_ns(events.len()))
+}
+
+#[test]
+fn a_count_that_was_set_to_0_makes_its_owner_uncertain() {
+    for (from, shifted) in [(0, 1), (1, 0)] {
+        let report = forgiven(from);
+        let [user] = &report.users[..] else {
+            panic!("{report:?}")
+        };
+        assert!(user.uncertain, "{report:?}");
+        let unknown = report.unknown;
+        assert_eq!((unknown.shifted, unknown.maybe_forgiven), (shifted, 1), "{from}");
+    }
+    let report = forgiven(150);
+    assert!(report.users.iter().all(|user| user.uncertain), "{report:?}");
+}
+
+#[test]
+fn an_erased_user_is_in_no_sum() {
+    let rules = Rules::default();
+    let mut replay = Replay::new(&rules, Starts::default(), HashMap::new(), 0);
+    replay.leave_out("auth0|ann");
+    for (number, event) in ups_and_downs().iter().enumerate() {
+        let (seq, stored_ns) = (number as u64 + 1, stored_ns(number));
+        replay.take(event, Place { seq, stored_ns });
+    }
+    assert_eq!(replay.end(stored_ns(200)), Report::default());
+}
+
 #[test]
 fn all_playlists_of_linked_ids_count_together() {
     let total = "[[rule]]\nrole = \"r\"\nof = \"all_playlists\"\ngrant_at = 10\nrevoke_below = 10";

@@ -112,6 +112,29 @@ async fn a_deletion_hides_the_count_before_it() {
     assert!(says(&trimmed, "1 playlists were deleted meanwhile"), "{trimmed}");
 }
 
+async fn counted(world: &World) -> Option<i64> {
+    world.number("SELECT plays FROM playlists").await
+}
+
+#[tokio::test]
+async fn a_forgiven_playlist_makes_its_owner_uncertain() {
+    let world = World::builder().env("ONLY", "fold").start().await;
+    world.played("ann", 7).await;
+    let early = (0..10).map(|n| retraction(&format!("r{n}"), &format!("ann-{n}"), "pl_ann"));
+    world.publish(&early.collect::<Vec<_>>()).await;
+    world
+        .eventually("all are folded", async || counted(&world).await == Some(-3))
+        .await;
+    world.told(&["forgive", "--all", "--why", "a test"]).await;
+    world.publish(&plays("more", "pl_ann", 0..9)).await;
+    world
+        .eventually("all are folded", async || counted(&world).await == Some(9))
+        .await;
+    let simulation = simulated(&world, &proposed(10, 10), &[]).await;
+    assert_eq!(simulation["users"][0]["uncertain"], true, "{simulation}");
+    assert!(says(&simulation, "set to 0 (forgive)"), "{simulation}");
+}
+
 #[tokio::test]
 async fn a_playlist_that_changes_hands_carries_both_users() {
     let world = World::start().await;

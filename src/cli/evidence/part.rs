@@ -2,19 +2,16 @@
 //!
 //! Owns the file beside it that is written first. Must never replace a file: it may be the evidence of another period.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{BufWriter, IntoInnerError, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use uuid::Uuid;
+use tempfile::NamedTempFile;
 
 /// A file that is written, under a name of its own.
 #[derive(Debug)]
 pub(super) struct Part {
-    file: BufWriter<File>,
-    written: PathBuf,
+    file: BufWriter<NamedTempFile>,
     whole: PathBuf,
 }
 
@@ -25,19 +22,15 @@ impl Part {
         if whole.exists() {
             bail!("--output {shown}: the file exists already; name a new one");
         }
+        let name = whole.file_name().unwrap_or_default().to_string_lossy();
         // Another process may write a file of the same name.
-        let mut written = whole.as_os_str().to_owned();
-        written.push(format!(".{}.part", Uuid::now_v7()));
-        let written = PathBuf::from(written);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&written);
-        let file = file.with_context(|| format!("--output {shown}: {}", written.display()))?;
+        let file = tempfile::Builder::new()
+            .prefix(&format!("{name}."))
+            .suffix(".part")
+            .tempfile_in(whole.parent().unwrap_or(whole));
+        let file = file.with_context(|| format!("--output {shown}"))?;
         Ok(Self {
             file: BufWriter::new(file),
-            written,
             whole: whole.to_owned(),
         })
     }
@@ -49,18 +42,14 @@ impl Part {
     }
 
     /// Gives the file its name, unless another file has it by now; it is on disk then.
-    pub(super) fn finish(mut self) -> Result<()> {
-        let done = self
-            .file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_all())
-            .and_then(|()| fs::hard_link(&self.written, &self.whole));
-        done.with_context(|| format!("--output {}", self.whole.display()))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.written);
+    pub(super) fn finish(self) -> Result<()> {
+        let Self { file, whole } = self;
+        let file = file.into_inner().map_err(IntoInnerError::into_error);
+        let done = file.and_then(|file| {
+            file.as_file().sync_all()?;
+            Ok(file.persist_noclobber(&whole)?)
+        });
+        done.map(drop)
+            .with_context(|| format!("--output {}", whole.display()))
     }
 }

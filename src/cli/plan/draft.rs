@@ -2,13 +2,11 @@
 //!
 //! Owns that a plan file appears under its name as a whole, and that only its owner can read it: it has the ids of users.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use uuid::Uuid;
 
 use super::target::Target;
 use crate::cli::plan_file::PlanFile;
@@ -33,9 +31,7 @@ impl Draft {
             return Ok(None);
         }
         let folder = output.map_or_else(std::env::temp_dir, |target| folder(target.path()));
-        let path = folder.join(format!(".rolekeeper-{}", Uuid::now_v7()));
-        let file = create(&path)
-            .and_then(|file| fs::remove_file(&path).map(|()| file))
+        let file = tempfile::tempfile_in(&folder)
             .with_context(|| format!("{}: no file can be made here", folder.display()))?;
         let mut draft = Self {
             file: BufWriter::new(file),
@@ -69,23 +65,21 @@ impl Whole {
     /// Gives it its name, in place of an earlier plan that has it.
     pub(super) fn keep(&self, target: &Target) -> Result<()> {
         target.check()?;
-        let path = target.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = folder(path).join(format!(".{name}.{}", Uuid::now_v7()));
-        let kept = self.copy(&beside).and_then(|()| fs::rename(&beside, path));
-        kept.inspect_err(|_| {
-            // It may not exist.
-            let _ = fs::remove_file(&beside);
-        })
-        .with_context(|| format!("{}: the plan cannot be written", target.name()))
+        self.copy(target.path())
+            .with_context(|| format!("{}: the plan cannot be written", target.name()))
     }
 
     fn copy(&self, to: &Path) -> io::Result<()> {
         let mut from = &self.0;
         from.rewind()?;
-        let mut file = create(to)?;
-        io::copy(&mut from, &mut file)?;
-        file.sync_all()
+        let name = to.file_name().unwrap_or_default().to_string_lossy();
+        let mut beside = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .tempfile_in(folder(to))?;
+        io::copy(&mut from, &mut beside)?;
+        beside.as_file().sync_all()?;
+        beside.persist(to)?;
+        Ok(())
     }
 
     /// Passes each user on, in order.
@@ -96,12 +90,6 @@ impl Whole {
         }
         Ok(())
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    options.open(path)
 }
 
 fn folder(path: &Path) -> PathBuf {

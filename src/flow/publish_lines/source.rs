@@ -3,12 +3,9 @@
 //! Owns that it can be read twice, to be checked as a whole before a line is sent: input that cannot is copied to a file without
 //! a name, which ends with the process. Must never read a directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, stdin};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-
-use uuid::Uuid;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;
@@ -116,13 +113,9 @@ fn copied(from: impl Read) -> Result<Kept, SourceError> {
     })
 }
 
-/// Copies into a file whose name is removed at once.
+/// Copies into a file without a name.
 fn copy(mut from: impl Read, folder: &Path) -> io::Result<File> {
-    let path = folder.join(format!("rolekeeper-{}", Uuid::now_v7()));
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create_new(true).mode(0o600);
-    let mut file = options.open(&path)?;
-    std::fs::remove_file(&path)?;
+    let mut file = tempfile::tempfile_in(folder)?;
     io::copy(&mut from, &mut file)?;
     Ok(file)
 }
